@@ -1,0 +1,105 @@
+"""A game as the rest of the program sees it: sizes, names, text, and its rules for single positions.
+
+Everything fast goes through `game.rules` in compiled code; the methods here serve tools, tests and people.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from ddpzero.games import single
+from ddpzero.games.contract import Rules
+from ddpzero.games.spec import GameSpec
+
+
+@dataclass(frozen=True)
+class Game:
+    """One game with fixed parameters. Letters as in GameSpec."""
+
+    name: str
+    module: ModuleType
+    parameters: Any
+    spec: GameSpec
+    rules: Rules
+
+    @property
+    def num_actions(self) -> int:
+        return self.spec.num_actions
+
+    @property
+    def num_planes(self) -> int:
+        return self.spec.num_planes
+
+    @property
+    def board_shape(self) -> tuple[int, int]:
+        return self.spec.board_shape
+
+    @property
+    def observation_size_bytes(self) -> int:
+        """Bytes of one bit-packed observation: ceil(C * H * W / 8)."""
+        height, width = self.spec.board_shape
+        return (self.spec.num_planes * height * width + 7) // 8
+
+    def new_positions(self, num_positions: int) -> np.ndarray:
+        """`[n, P]` start positions."""
+        positions = np.empty(
+            (num_positions, self.spec.position_size), dtype=self.spec.position_dtype
+        )
+        for position in positions:
+            single.initial_position(self.rules, position)
+        return positions
+
+    def initial_position(self) -> np.ndarray:
+        return self.new_positions(1)[0]
+
+    def legal_actions(self, position: np.ndarray) -> np.ndarray:
+        """`[A]` bool, True = legal."""
+        legal = np.empty(self.num_actions, dtype=np.bool_)
+        single.legal_actions(self.rules, position, legal)
+        return legal
+
+    def apply_action(self, position: np.ndarray, action: int) -> np.ndarray:
+        """The position after a legal action, as a new array; ValueError when it is not legal."""
+        if not (0 <= action < self.num_actions and self.legal_actions(position)[action]):
+            raise ValueError(f"action {action} is not legal in this position of {self.name}.")
+        successor = position.copy()
+        single.apply_action(self.rules, successor, action)
+        return successor
+
+    def current_player(self, position: np.ndarray) -> int:
+        return int(single.current_player(self.rules, position))
+
+    def is_terminal(self, position: np.ndarray) -> bool:
+        return bool(single.is_terminal(self.rules, position))
+
+    def returns(self, position: np.ndarray) -> np.ndarray:
+        """`[2]` float32, each player's result of a terminal position."""
+        return np.array(
+            [single.player_return(self.rules, position, player) for player in (0, 1)],
+            dtype=np.float32,
+        )
+
+    def observation(self, position: np.ndarray) -> np.ndarray:
+        """`[C, H, W]` uint8 0/1, from the mover's side."""
+        planes = np.zeros((self.num_planes, *self.board_shape), dtype=np.uint8)
+        single.observe(self.rules, position, planes.reshape(-1))
+        return planes
+
+    def board(self, position: np.ndarray) -> np.ndarray:
+        """`[cells]` uint8: 0 empty, 1 first player, 2 second player."""
+        return self.module.board(self.parameters, position).astype(np.uint8)
+
+    def action_name(self, action: int) -> str:
+        return self.module.action_name(self.parameters, int(action))
+
+    def parse_action(self, text: str) -> int:
+        """The action that a person named; ValueError with what is allowed."""
+        return self.module.parse_action(self.parameters, text)
+
+    def render(self, position: np.ndarray, last_action: int | None = None) -> str:
+        """The board as text; the last action is marked."""
+        return self.module.render(self.parameters, position, last_action)

@@ -1,0 +1,129 @@
+"""Finds a game's file, checks that it keeps the kernel contract, and makes a Game of it.
+
+Called once per process that needs a game; actors receive the same arguments and load it again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import sys
+from dataclasses import asdict, fields
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from ddpzero.games.contract import KERNEL_PARAMETERS, Rules
+from ddpzero.games.game import Game
+
+_PACKAGE_DIR = Path(__file__).resolve().parent.parent
+# Files of this folder that are not games.
+_NOT_GAMES = {"__init__", "boards", "contract", "game", "lines", "loader", "single", "spec"}
+_PYTHON_SIDE = {
+    "spec": ("parameters",),
+    "action_name": ("parameters", "action"),
+    "parse_action": ("parameters", "text"),
+    "board": ("parameters", "position"),
+    "render": ("parameters", "position", "last_action"),
+}
+
+
+def known_games() -> list[str]:
+    """Names of the games that come with ddpzero, in alphabetical order."""
+    files = (_PACKAGE_DIR / "games").glob("*.py")
+    return sorted(file.stem for file in files if file.stem not in _NOT_GAMES)
+
+
+def load_game(name: str, source: str | None = None, **parameters: Any) -> Game:
+    """Load a game with its parameters ("rows=6").
+
+    source: None for a game of ddpzero; else the path of a game file, or the name of a module that Python can import.
+    Raises ValueError for an unknown game or parameter, a parameter out of range, or a file that breaks the contract.
+    """
+    module = _load_module(name, source)
+    _check_contract(name, module)
+    known = {field.name: field for field in fields(module.Parameters)}
+    for key in parameters:
+        if key not in known:
+            raise ValueError(
+                f"game.{key} is not a parameter of {name}: it has {', '.join(known) or 'none'}."
+            )
+    values = module.Parameters(**parameters)
+    spec = module.spec(values)
+    constants = asdict(values)
+    arguments = ",".join(f"{key}={int(value)}" for key, value in constants.items())
+    type_name = f"{name}({arguments})@{_source_hash(Path(module.__file__ or '').resolve())}"
+    kernels = {kernel: getattr(module, kernel) for kernel in KERNEL_PARAMETERS}
+    return Game(
+        name=name, module=module, parameters=values, spec=spec, rules=Rules(type_name, constants, kernels)
+    )
+
+
+def _load_module(name: str, source: str | None) -> ModuleType:
+    if source is None:
+        if name not in known_games():
+            raise ValueError(
+                f"game.name={name} is not a game of ddpzero: there are {', '.join(known_games())}. "
+                "A game of your own names its file in game.source."
+            )
+        return importlib.import_module(f"ddpzero.games.{name}")
+    if not source.endswith(".py"):
+        try:
+            return importlib.import_module(source)
+        except ModuleNotFoundError as error:
+            raise ValueError(
+                f"game.source={source} cannot be imported ({error}): give a module on Python's path, "
+                "or the path of a .py file."
+            ) from None
+    file = Path(source).expanduser().resolve()
+    if not file.is_file():
+        raise ValueError(f"game.source={source} is not a file: give the path of the game's .py file.")
+    module_name = f"ddpzero_game_{name}_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}"
+    if module_name in sys.modules:
+        return sys.modules[module_name]
+    module_spec = importlib.util.spec_from_file_location(module_name, file)
+    assert module_spec is not None and module_spec.loader is not None
+    module = importlib.util.module_from_spec(module_spec)
+    sys.modules[module_name] = module  # dataclasses look their module up there
+    try:
+        module_spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[module_name]
+        raise
+    return module
+
+
+def _check_contract(name: str, module: ModuleType) -> None:
+    if not hasattr(module, "Parameters"):
+        raise ValueError(f"game {name} ({module.__file__}) lacks the dataclass Parameters.")
+    for function_name, expected in {**KERNEL_PARAMETERS, **_PYTHON_SIDE}.items():
+        function = getattr(module, function_name, None)
+        if function is None:
+            raise ValueError(
+                f"game {name} ({module.__file__}) lacks {function_name}({', '.join(expected)})."
+            )
+        signature = tuple(inspect.signature(getattr(function, "py_func", function)).parameters)
+        if signature != expected:
+            raise ValueError(
+                f"game {name} ({module.__file__}): {function_name}({', '.join(signature)}) must have the "
+                f"parameters ({', '.join(expected)}), with these names."
+            )
+
+
+@cache
+def _source_hash(game_file: Path) -> str:
+    """Hash all sources that end up in code compiled for a game.
+
+    Numba's disk cache looks only at the file of the function that it caches; this hash in the type's name makes
+    the cached search of a game stale when the rules, a helper beside them or the search's own helpers change.
+    """
+    folders = {game_file.parent, _PACKAGE_DIR / "games", _PACKAGE_DIR / "search"}
+    digest = hashlib.sha256()
+    for folder in sorted(folders):
+        for file in sorted(folder.glob("*.py")):
+            digest.update(file.name.encode())
+            digest.update(file.read_bytes())
+    return digest.hexdigest()[:12]
