@@ -1,0 +1,1 @@
+"""Plugins: one folder per algorithm behind the contract of base.py."""

@@ -1,0 +1,32 @@
+"""AlphaZero's own settings: conf/algorithm/alphazero.yaml."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ddpzero.settings import require
+
+
+@dataclass(frozen=True)
+class AlphaZeroSettings:
+    """Self-play and losses.
+
+    root_value_weight: the value target is this share of the search's root value plus the rest of the outcome.
+    random_action_fraction: share of self-play moves drawn uniformly, for variety; the sample's target is the search's.
+    opening_random_plies: each game starts with a uniform number 0..N of uniformly random plies, not trained on.
+    policy_weight, value_weight: of the losses.
+    """
+
+    root_value_weight: float = 0.5
+    random_action_fraction: float = 0.03
+    opening_random_plies: int = 0
+    policy_weight: float = 1.0
+    value_weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ("root_value_weight", "random_action_fraction"):
+            value = getattr(self, name)
+            require(0 <= value <= 1, f"algorithm.{name}={value} must be in 0..1.")
+        for name in ("opening_random_plies", "policy_weight", "value_weight"):
+            value = getattr(self, name)
+            require(value >= 0, f"algorithm.{name}={value} must be 0 or more.")

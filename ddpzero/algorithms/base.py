@@ -1,0 +1,103 @@
+"""What a plugin says to the core. The core knows processes, ranks, replay storage, weights transport, checkpoints,
+logs and matches; everything about learning is behind this contract.
+
+A plugin is a module (conf/algorithm/<name>.yaml: `plugin: package.module`) with two names:
+
+    SECTIONS: dict[str, type]            the config sections that it reads, each with its dataclass;
+                                         "algorithm" is its own yaml without `name` and `plugin`
+    make_algorithm(sections) -> Algorithm   sections: name -> instance of that dataclass
+
+Importing that module must stay cheap (no torch): the config is checked before anything heavy is loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+    from ddpzero.actors import ActorSpec
+    from ddpzero.games import Game
+    from ddpzero.replay import SampleSpec
+    from ddpzero.settings import ActorSettings, LearnerSettings
+
+    Tensors = dict[str, torch.Tensor]
+    Wrap = Callable[[torch.nn.Module], torch.nn.Module]
+
+
+class Updater(Protocol):
+    """Turns batches into better networks. One per rank; all ranks hold equal parameters after every update."""
+
+    def update(self, batch: Tensors, learning_rate: float) -> Tensors:
+        """One optimizer step on a batch on the training device; returns scalars on that device, without a sync."""
+        ...
+
+    def actor_weights(self) -> Tensors:
+        """What actors play with and what a checkpoint releases (the moving average, where there is one)."""
+        ...
+
+    def state(self) -> dict[str, Any]:
+        """All that a resumed run needs: nested dicts and lists of tensors and numbers (torch.load weights_only)."""
+        ...
+
+    def load_state(self, state: Mapping[str, Any]) -> None: ...
+
+
+class Player(Protocol):
+    """Chooses moves for arena, judge and play."""
+
+    name: str
+
+    def choose(self, positions: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """An action `[n]` for each position `[n, P]`; it is this player's turn in all of them."""
+        ...
+
+
+class Algorithm(Protocol):
+    """A plugin with its settings."""
+
+    def sample_spec(self, game: Game) -> SampleSpec:
+        """Names, shapes and dtypes of one sample; `weights_version` int32 is always among them."""
+        ...
+
+    def make_networks(self, game: Game) -> dict[str, torch.nn.Module]:
+        """New networks with initial parameters drawn from torch's global generator."""
+        ...
+
+    def model_tag(self) -> str:
+        """The size of the networks for a model's name: "b3c48"."""
+        ...
+
+    def make_updater(
+        self,
+        game: Game,
+        networks: dict[str, torch.nn.Module],
+        wrap: Wrap,
+        learner: LearnerSettings,
+        device: torch.device,
+        seed: int,
+    ) -> Updater:
+        """wrap: DistributedDataParallel, or the identity with one rank. seed: of this rank's own random draws."""
+        ...
+
+    def actor_spec(
+        self,
+        game_arguments: Mapping[str, Any],
+        actors: ActorSettings,
+        device: str,
+    ) -> ActorSpec:
+        """How to make this plugin's actor in a new process. game_arguments: of `load_game`."""
+        ...
+
+    def make_player(
+        self, game: Game, weights: Tensors, name: str, **overrides: Any
+    ) -> Player:
+        """A player with released weights; overrides: settings for play, such as num_simulations=100."""
+        ...
+
+    def summarize_episodes(self, infos: list[dict[str, Any]]) -> dict[str, float]:
+        """Scalars for TensorBoard from the finished episodes' infos (length, outcome shares, ...)."""
+        ...
