@@ -3,9 +3,8 @@
 Actions are columns from left to right. Cells are columns * row + column, row 0 on top.
 
     position [rows * columns + columns + 2] uint8:
-        cells (0 empty, 1 first player, 2 second), then the stones in each column, then plies, status
-    planes [3, rows, columns]:
-        own stones, the opponent's stones, ones (marks the board for zero-padded convolutions)
+        cells (0 empty, 1 first player, 2 second), the number of stones in each column, plies, status
+    planes [3, rows, columns]: see stones.observe_stones
 """
 
 from __future__ import annotations
@@ -17,8 +16,7 @@ import numpy as np
 from ddpzero.games.boards import COLUMN_LETTERS, draw_board
 from ddpzero.games.lines import makes_line
 from ddpzero.games.spec import GameSpec
-
-DRAW = 3  # status: 0 going on, 1 or 2 that player has won, 3 draw
+from ddpzero.games.stones import DRAW, GOING_ON, observe_stones, return_of_status
 
 
 @dataclass(frozen=True)
@@ -64,23 +62,23 @@ def initial_position(rules, position):
 
 def legal_actions(rules, position, legal):
     num_cells = rules.rows * rules.columns
-    going_on = position[num_cells + rules.columns + 1] == 0
+    going_on = position[num_cells + rules.columns + 1] == GOING_ON
     for column in range(rules.columns):
         legal[column] = going_on and position[num_cells + column] < rules.rows
 
 
 def apply_action(rules, position, action):
     num_cells = rules.rows * rules.columns
-    plies = num_cells + rules.columns
+    plies, status = num_cells + rules.columns, num_cells + rules.columns + 1
     player = position[plies] & 1
     row = rules.rows - 1 - position[num_cells + action]
     position[row * rules.columns + action] = player + 1
     position[num_cells + action] += 1
     position[plies] += 1
     if makes_line(position, rules.rows, rules.columns, row, action, rules.line, False):
-        position[plies + 1] = player + 1
+        position[status] = player + 1
     elif position[plies] == num_cells:
-        position[plies + 1] = DRAW
+        position[status] = DRAW
 
 
 def current_player(rules, position):
@@ -88,24 +86,16 @@ def current_player(rules, position):
 
 
 def is_terminal(rules, position):
-    return position[rules.rows * rules.columns + rules.columns + 1] != 0
+    return position[rules.rows * rules.columns + rules.columns + 1] != GOING_ON
 
 
 def player_return(rules, position, player):
-    status = position[rules.rows * rules.columns + rules.columns + 1]
-    if status == DRAW:
-        return 0.0
-    return 1.0 if status == player + 1 else -1.0
+    return return_of_status(position[rules.rows * rules.columns + rules.columns + 1], player)
 
 
 def observe(rules, position, planes):
     num_cells = rules.rows * rules.columns
-    own = (position[num_cells + rules.columns] & 1) + 1
-    for cell in range(num_cells):
-        planes[cell] = position[cell] == own
-    for cell in range(num_cells):
-        planes[num_cells + cell] = position[cell] == 3 - own
-    planes[2 * num_cells :] = 1
+    observe_stones(position, num_cells, position[num_cells + rules.columns] & 1, planes)
 
 
 def action_name(parameters: Parameters, action: int) -> str:

@@ -148,10 +148,10 @@ def _kernel(rules: types.Type, name: str) -> Callable[..., Any] | None:
 
 
 # Numba asks that the implementation's parameters carry these very names: the loader has checked them.
-overload(initial_position)(lambda rules, position: _kernel(rules, "initial_position"))
-overload(legal_actions)(lambda rules, position, legal: _kernel(rules, "legal_actions"))
-overload(apply_action)(lambda rules, position, action: _kernel(rules, "apply_action"))
-overload(current_player)(lambda rules, position: _kernel(rules, "current_player"))
-overload(is_terminal)(lambda rules, position: _kernel(rules, "is_terminal"))
-overload(player_return)(lambda rules, position, player: _kernel(rules, "player_return"))
-overload(observe)(lambda rules, position, planes: _kernel(rules, "observe"))
+overload(initial_position, inline="always")(lambda rules, position: _kernel(rules, "initial_position"))
+overload(legal_actions, inline="always")(lambda rules, position, legal: _kernel(rules, "legal_actions"))
+overload(apply_action, inline="always")(lambda rules, position, action: _kernel(rules, "apply_action"))
+overload(current_player, inline="always")(lambda rules, position: _kernel(rules, "current_player"))
+overload(is_terminal, inline="always")(lambda rules, position: _kernel(rules, "is_terminal"))
+overload(player_return, inline="always")(lambda rules, position, player: _kernel(rules, "player_return"))
+overload(observe, inline="always")(lambda rules, position, planes: _kernel(rules, "observe"))

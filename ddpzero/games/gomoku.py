@@ -3,8 +3,8 @@
 Freestyle rules by default: longer rows win too; with `exact_five` they do not count, for either player.
 Actions are cells, size * row + column, row 0 on top.
 
-    position [size^2 + 2] int16:  cells (0 empty, 1 first player, 2 second), then plies, status
-    planes   [3, size, size]:     own stones, the opponent's stones, ones (marks the board for zero-padded convolutions)
+    position [size^2 + 2] uint8, or int16 from size 16 on: cells (0 empty, 1 first player, 2 second), plies, status
+    planes [3, size, size]: see stones.observe_stones
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ import numpy as np
 from ddpzero.games.boards import draw_board, parse_square, rectangle_symmetries, square_name
 from ddpzero.games.lines import makes_line
 from ddpzero.games.spec import GameSpec
-
-DRAW = 3  # status: 0 going on, 1 or 2 that player has won, 3 draw
+from ddpzero.games.stones import DRAW, GOING_ON, observe_stones, return_of_status
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,8 @@ def spec(parameters: Parameters) -> GameSpec:
     return GameSpec(
         num_actions=num_cells,
         position_size=num_cells + 2,
-        position_dtype=np.dtype(np.int16),
+        # Plies must fit; small positions are copied faster.
+        position_dtype=np.dtype(np.uint8 if num_cells <= 255 else np.int16),
         num_planes=3,
         board_shape=(parameters.size, parameters.size),
         max_plies=num_cells,
@@ -59,7 +59,7 @@ def initial_position(rules, position):
 
 def legal_actions(rules, position, legal):
     num_cells = rules.size * rules.size
-    if position[num_cells + 1] == 0:
+    if position[num_cells + 1] == GOING_ON:
         for cell in range(num_cells):
             legal[cell] = position[cell] == 0
     else:
@@ -67,16 +67,15 @@ def legal_actions(rules, position, legal):
 
 
 def apply_action(rules, position, action):
-    size = rules.size
-    plies, status = size * size, size * size + 1
+    size, num_cells = rules.size, rules.size * rules.size
+    plies, status = num_cells, num_cells + 1
+    row, column = action // size, action % size
     player = position[plies] & 1
     position[action] = player + 1
     position[plies] += 1
-    if makes_line(
-        position, size, size, action // size, action % size, rules.line, rules.exact_five != 0
-    ):
+    if makes_line(position, size, size, row, column, rules.line, rules.exact_five != 0):
         position[status] = player + 1
-    elif position[plies] == size * size:
+    elif position[plies] == num_cells:
         position[status] = DRAW
 
 
@@ -85,24 +84,16 @@ def current_player(rules, position):
 
 
 def is_terminal(rules, position):
-    return position[rules.size * rules.size + 1] != 0
+    return position[rules.size * rules.size + 1] != GOING_ON
 
 
 def player_return(rules, position, player):
-    status = position[rules.size * rules.size + 1]
-    if status == DRAW:
-        return 0.0
-    return 1.0 if status == player + 1 else -1.0
+    return return_of_status(position[rules.size * rules.size + 1], player)
 
 
 def observe(rules, position, planes):
     num_cells = rules.size * rules.size
-    own = (position[num_cells] & 1) + 1
-    for cell in range(num_cells):
-        planes[cell] = position[cell] == own
-    for cell in range(num_cells):
-        planes[num_cells + cell] = position[cell] == 3 - own
-    planes[2 * num_cells :] = 1
+    observe_stones(position, num_cells, position[num_cells] & 1, planes)
 
 
 def action_name(parameters: Parameters, action: int) -> str:
@@ -114,7 +105,7 @@ def parse_action(parameters: Parameters, text: str) -> int:
 
 
 def board(parameters: Parameters, position: np.ndarray) -> np.ndarray:
-    return position[: parameters.size**2].astype(np.uint8)
+    return position[: parameters.size**2]
 
 
 def render(parameters: Parameters, position: np.ndarray, last_action: int | None) -> str:

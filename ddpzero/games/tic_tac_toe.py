@@ -2,8 +2,8 @@
 
 Actions are cells, 3 * row + column, row 0 on top.
 
-    position [11] uint8:  cells 0..8 (0 empty, 1 first player, 2 second), 9 plies, 10 status
-    planes   [3, 3, 3]:   own stones, the opponent's stones, ones (marks the board for zero-padded convolutions)
+    position [11] uint8: cells (0 empty, 1 first player, 2 second), plies, status
+    planes [3, 3, 3]: see stones.observe_stones
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import numpy as np
 from ddpzero.games.boards import draw_board, parse_square, rectangle_symmetries, square_name
 from ddpzero.games.lines import makes_line
 from ddpzero.games.spec import GameSpec
+from ddpzero.games.stones import DRAW, GOING_ON, observe_stones, return_of_status
 
-CELLS = 9
-PLIES = 9
-STATUS = 10  # 0 going on, 1 or 2 that player has won, 3 draw
-DRAW = 3
+NUM_CELLS = 9
+PLIES = 9  # entries of a position
+STATUS = 10
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,8 @@ def initial_position(rules, position):
 
 
 def legal_actions(rules, position, legal):
-    going_on = position[STATUS] == 0
-    for cell in range(CELLS):
+    going_on = position[STATUS] == GOING_ON
+    for cell in range(NUM_CELLS):
         legal[cell] = going_on and position[cell] == 0
 
 
@@ -57,7 +57,7 @@ def apply_action(rules, position, action):
     position[PLIES] += 1
     if makes_line(position, 3, 3, action // 3, action % 3, 3, False):
         position[STATUS] = player + 1
-    elif position[PLIES] == CELLS:
+    elif position[PLIES] == NUM_CELLS:
         position[STATUS] = DRAW
 
 
@@ -66,22 +66,15 @@ def current_player(rules, position):
 
 
 def is_terminal(rules, position):
-    return position[STATUS] != 0
+    return position[STATUS] != GOING_ON
 
 
 def player_return(rules, position, player):
-    if position[STATUS] == DRAW:
-        return 0.0
-    return 1.0 if position[STATUS] == player + 1 else -1.0
+    return return_of_status(position[STATUS], player)
 
 
 def observe(rules, position, planes):
-    own = (position[PLIES] & 1) + 1
-    for cell in range(CELLS):
-        stone = position[cell]
-        planes[cell] = stone == own
-        planes[CELLS + cell] = stone == 3 - own
-        planes[2 * CELLS + cell] = 1
+    observe_stones(position, NUM_CELLS, position[PLIES] & 1, planes)
 
 
 def action_name(parameters: Parameters, action: int) -> str:
@@ -93,8 +86,8 @@ def parse_action(parameters: Parameters, text: str) -> int:
 
 
 def board(parameters: Parameters, position: np.ndarray) -> np.ndarray:
-    return position[:CELLS]
+    return position[:NUM_CELLS]
 
 
 def render(parameters: Parameters, position: np.ndarray, last_action: int | None) -> str:
-    return draw_board(position[:CELLS], 3, 3, ".XO", last_action)
+    return draw_board(position, 3, 3, ".XO", last_action)
