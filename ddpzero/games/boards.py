@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 COLUMN_LETTERS = string.ascii_lowercase
+_LARGE_BOARD_ROWS = 9
 
 
 def square_name(row: int, column: int, num_rows: int) -> str:
@@ -39,20 +40,31 @@ def rectangle_symmetries(num_rows: int, num_columns: int) -> np.ndarray:
 
 
 def draw_board(
-    cells: np.ndarray, num_rows: int, num_columns: int, symbols: Sequence[str], last_cell: int | None
+    cells: np.ndarray,
+    num_rows: int,
+    num_columns: int,
+    symbols: Sequence[str],
+    last_cell: int | None,
 ) -> str:
-    """Draw a board as text with column letters and row numbers; the last move stands in brackets.
+    """Draw a board as text, nearly square in a terminal; the last move stands in brackets.
 
-    cells: `[H * W]` integers that index `symbols`.
+    cells: integers that index `symbols`; the first H * W are the board, row-major.
+    Large boards have their letters and numbers on every side.
     """
     label_width = len(str(num_rows))
-    header = " " * label_width + "".join(f"  {COLUMN_LETTERS[c]}" for c in range(num_columns))
-    lines = [header]
+    letters = " " * (label_width + 2) + " ".join(COLUMN_LETTERS[:num_columns])
+    is_large = num_rows > _LARGE_BOARD_ROWS
+    lines = [letters]
     for row in range(num_rows):
-        line = f"{num_rows - row:>{label_width}} "
+        label = f"{num_rows - row:>{label_width}}"
+        line = f"{label} "
         for column in range(num_columns):
             cell = row * num_columns + column
-            symbol = symbols[int(cells[cell])]
-            line += f"[{symbol}]" if cell == last_cell else f" {symbol} "
-        lines.append(line.rstrip())
+            # The bracket behind the last move takes the place of the blank before the next cell.
+            before = "[" if cell == last_cell else "]" if column and cell - 1 == last_cell else " "
+            line += before + symbols[int(cells[cell])]
+        line += "]" if last_cell == (row + 1) * num_columns - 1 else " "
+        lines.append(f"{line} {label.strip()}" if is_large else line.rstrip())
+    if is_large:
+        lines.append(letters)
     return "\n".join(lines)

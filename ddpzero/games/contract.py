@@ -6,47 +6,38 @@ search is written once, compiled to inlined code per game, cached on disk across
 
 Called by the search, the self-play loop and the tools; it never knows a particular game.
 
-Letters: P position_size, A num_actions, C num_planes, H x W board_shape.
-
-    initial_position(rules, position)            write the start position into `position` [P]
-    legal_actions(rules, position, legal)        write `legal` [A] bool, True = legal; all False when terminal
-    apply_action(rules, position, action)        play a legal action, in place
-    current_player(rules, position) -> int       0 or 1: who moves; the same player may move twice running
-    is_terminal(rules, position) -> bool         the rules have ended the game
-    player_return(rules, position, player) -> float   result in [-1, 1] of a terminal position
-    observe(rules, position, planes)             write `planes` [C * H * W] uint8 0/1, zeroed before, mover's side
+Letters: P position_size, A num_actions, C num_planes, H x W board_shape, B board cells.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
-from types import MappingProxyType
+from functools import wraps
 from typing import Any
 
 from numba.core import types
 from numba.core.typing.templates import AttributeTemplate
 from numba.extending import (
-    models,
-    register_model,
     NativeValue,
     infer_getattr,
     lower_getattr_generic,
+    models,
     overload,
+    register_model,
     typeof_impl,
     unbox,
 )
 
-KERNEL_PARAMETERS = MappingProxyType(
-    {
-        "initial_position": ("rules", "position"),
-        "legal_actions": ("rules", "position", "legal"),
-        "apply_action": ("rules", "position", "action"),
-        "current_player": ("rules", "position"),
-        "is_terminal": ("rules", "position"),
-        "player_return": ("rules", "position", "player"),
-        "observe": ("rules", "position", "planes"),
-    }
-)
+from ddpzero.games.compiled import COMPILE_OPTIONS
+
+# A call by address would hide the game's constants from the optimiser: a step of Connect Four takes half as long
+# with its kernels inlined. (Inlining by LLVM: numba's own, `inline="always"`, compiles six times as long.)
+_KERNEL_OPTIONS = {**COMPILE_OPTIONS, "forceinline": True}
+
+# The parameters' names of every kernel, filled by the decorators below.
+KERNEL_PARAMETERS: dict[str, tuple[str, ...]] = {}
+OPTIONAL_KERNEL_PARAMETERS: dict[str, tuple[str, ...]] = {}
 
 # Kernels of the games loaded in this process, by type name. Numba asks only when it compiles: code that comes
 # from the disk cache needs no entry here.
@@ -69,7 +60,8 @@ class Rules:
     """A game's rules as a value to pass to compiled functions; all its information is in its numba type.
 
     constants: what kernels read as `rules.<name>`; integers (a bool counts as 0 or 1).
-    kernels: the functions named in KERNEL_PARAMETERS, plain or decorated with `@njit`.
+    kernels: the functions named in KERNEL_PARAMETERS, and of OPTIONAL_KERNEL_PARAMETERS those the game has;
+    plain or decorated with `@njit`. They work in the arrays they get and make none: see compiled.py.
     """
 
     __slots__ = ("numba_type",)
@@ -113,45 +105,75 @@ def _lower_constant(context, builder, rules, value, attribute):
     return context.get_constant(types.int64, dict(rules.constants)[attribute])
 
 
+def _generic(kernel_parameters: dict[str, tuple[str, ...]]) -> Callable[..., Callable[..., Any]]:
+    """Make a call of the decorated function, in compiled code, the call of the game's kernel of that name."""
+
+    def decorate(declaration: Callable[..., Any]) -> Callable[..., Any]:
+        name, signature = declaration.__name__, inspect.signature(declaration)
+        kernel_parameters[name] = tuple(signature.parameters)
+
+        @wraps(declaration)
+        def generic_kernel(*arguments):
+            raise TypeError(f"{name} is for compiled code: from Python call it in games/single.py.")
+
+        def resolve(*arguments):
+            rules = arguments[0]
+            if not isinstance(rules, RulesType):
+                return None
+            return _kernels_by_type_name[rules.name].get(name)
+
+        # Numba compares the names of the parameters with those of the kernel: the loader has checked them.
+        resolve.__signature__ = signature  # type: ignore[attr-defined]
+        overload(generic_kernel, jit_options=_KERNEL_OPTIONS)(resolve)
+        return generic_kernel
+
+    return decorate
+
+
+_required = _generic(KERNEL_PARAMETERS)
+_optional = _generic(OPTIONAL_KERNEL_PARAMETERS)
+
+
+@_required
 def initial_position(rules, position):
-    raise NotImplementedError("compiled code only")
+    """Write the start position into `position` `[P]`, every entry of it."""
 
 
+@_required
 def legal_actions(rules, position, legal):
-    raise NotImplementedError("compiled code only")
+    """Write `legal` `[A]` bool, every entry, True = legal; all False in a terminal position."""
 
 
+@_required
 def apply_action(rules, position, action):
-    raise NotImplementedError("compiled code only")
+    """Play a legal action, in place."""
 
 
+@_required
 def current_player(rules, position):
-    raise NotImplementedError("compiled code only")
+    """Who moves, 0 or 1; the same player may move twice running. Any of the two in a terminal position."""
 
 
+@_required
 def is_terminal(rules, position):
-    raise NotImplementedError("compiled code only")
+    """Whether the rules have ended the game."""
 
 
+@_required
 def player_return(rules, position, player):
-    raise NotImplementedError("compiled code only")
+    """The result of `player` in [-1, 1] of a terminal position; the two sum to 0."""
 
 
+@_required
 def observe(rules, position, planes):
-    raise NotImplementedError("compiled code only")
+    """Write `planes` `[C * H * W]` uint8 0 or 1 from the mover's side; they come zeroed."""
 
 
-def _kernel(rules: types.Type, name: str) -> Callable[..., Any] | None:
-    if not isinstance(rules, RulesType):
-        return None
-    return _kernels_by_type_name[rules.name][name]
+@_optional
+def score(rules, position):
+    """The first player's points minus the second's in a terminal position, without komi."""
 
 
-# Numba asks that the implementation's parameters carry these very names: the loader has checked them.
-overload(initial_position, inline="always")(lambda rules, position: _kernel(rules, "initial_position"))
-overload(legal_actions, inline="always")(lambda rules, position, legal: _kernel(rules, "legal_actions"))
-overload(apply_action, inline="always")(lambda rules, position, action: _kernel(rules, "apply_action"))
-overload(current_player, inline="always")(lambda rules, position: _kernel(rules, "current_player"))
-overload(is_terminal, inline="always")(lambda rules, position: _kernel(rules, "is_terminal"))
-overload(player_return, inline="always")(lambda rules, position, player: _kernel(rules, "player_return"))
-overload(observe, inline="always")(lambda rules, position, planes: _kernel(rules, "observe"))
+@_optional
+def ownership(rules, position, owners):
+    """Write `owners` `[B]` int8 of a terminal position: 1 first player, -1 second player, 0 nobody."""

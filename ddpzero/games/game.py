@@ -44,6 +44,21 @@ class Game:
         height, width = self.spec.board_shape
         return (self.spec.num_planes * height * width + 7) // 8
 
+    @property
+    def num_cells(self) -> int:
+        """Entries of `board`: cells, or whatever the players own in this game."""
+        return self.board(self.initial_position()).size
+
+    @property
+    def has_score(self) -> bool:
+        """Whether the rules count points."""
+        return hasattr(self.module, "score")
+
+    @property
+    def has_ownership(self) -> bool:
+        """Whether the rules say who owns each cell at the end."""
+        return hasattr(self.module, "ownership")
+
     def new_positions(self, num_positions: int) -> np.ndarray:
         """`[n, P]` start positions."""
         positions = np.empty(
@@ -82,6 +97,16 @@ class Game:
             [single.player_return(self.rules, position, player) for player in (0, 1)],
             dtype=np.float32,
         )
+
+    def score(self, position: np.ndarray) -> int:
+        """The first player's points minus the second's in a terminal position; needs `has_score`."""
+        return int(single.score(self.rules, position))
+
+    def ownership(self, position: np.ndarray) -> np.ndarray:
+        """`[cells]` int8 of a terminal position: 1 first player, -1 second, 0 nobody; needs `has_ownership`."""
+        owners = np.zeros(self.num_cells, dtype=np.int8)
+        single.ownership(self.rules, position, owners)
+        return owners
 
     def observation(self, position: np.ndarray) -> np.ndarray:
         """`[C, H, W]` uint8 0/1, from the mover's side."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from ddpzero.games.compiled import compiled
 
 
-@njit(inline="always")
+@compiled(forceinline=True)
 def run_length(cells, cell, stride, room, reach):
     """Count the stones equal to the one on `cell` that follow it without a gap in one direction.
 
@@ -28,7 +29,7 @@ def run_length(cells, cell, stride, room, reach):
     return length
 
 
-@njit(inline="always")
+@compiled(forceinline=True)
 def makes_line(cells, rows, columns, row, column, line, exact):
     """Tell whether the stone on (row, column) is part of `line` equal stones in a row.
 
@@ -43,7 +44,9 @@ def makes_line(cells, rows, columns, row, column, line, exact):
         1 + run_length(cells, cell, -1, left, reach) + run_length(cells, cell, 1, right, reach)
     )
     vertical = (
-        1 + run_length(cells, cell, -columns, up, reach) + run_length(cells, cell, columns, down, reach)
+        1
+        + run_length(cells, cell, -columns, up, reach)
+        + run_length(cells, cell, columns, down, reach)
     )
     falling = (
         1
@@ -56,7 +59,5 @@ def makes_line(cells, rows, columns, row, column, line, exact):
         + run_length(cells, cell, columns - 1, min(down, left), reach)
     )
     if exact:
-        return (
-            (horizontal == line) | (vertical == line) | (falling == line) | (rising == line)
-        )
+        return (horizontal == line) | (vertical == line) | (falling == line) | (rising == line)
     return (horizontal >= line) | (vertical >= line) | (falling >= line) | (rising >= line)

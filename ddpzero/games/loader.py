@@ -10,18 +10,31 @@ import importlib
 import importlib.util
 import inspect
 import sys
-from dataclasses import asdict, fields
+from dataclasses import MISSING, asdict, fields, is_dataclass
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, get_type_hints
 
-from ddpzero.games.contract import KERNEL_PARAMETERS, Rules
+from ddpzero.games.contract import KERNEL_PARAMETERS, OPTIONAL_KERNEL_PARAMETERS, Rules
 from ddpzero.games.game import Game
 
 _PACKAGE_DIR = Path(__file__).resolve().parent.parent
 # Files of this folder that are not games.
-_NOT_GAMES = {"__init__", "boards", "contract", "game", "lines", "loader", "single", "spec"}
+_NOT_GAMES = {
+    "__init__",
+    "boards",
+    "compiled",
+    "contract",
+    "contract_checks",
+    "game",
+    "lines",
+    "loader",
+    "random_bits",
+    "single",
+    "spec",
+    "stones",
+}
 _PYTHON_SIDE = {
     "spec": ("parameters",),
     "action_name": ("parameters", "action"),
@@ -45,20 +58,23 @@ def load_game(name: str, source: str | None = None, **parameters: Any) -> Game:
     """
     module = _load_module(name, source)
     _check_contract(name, module)
-    known = {field.name: field for field in fields(module.Parameters)}
-    for key in parameters:
-        if key not in known:
-            raise ValueError(
-                f"game.{key} is not a parameter of {name}: it has {', '.join(known) or 'none'}."
-            )
+    _check_parameters(name, module, parameters)
     values = module.Parameters(**parameters)
     spec = module.spec(values)
     constants = asdict(values)
     arguments = ",".join(f"{key}={int(value)}" for key, value in constants.items())
     type_name = f"{name}({arguments})@{_source_hash(Path(module.__file__ or '').resolve())}"
-    kernels = {kernel: getattr(module, kernel) for kernel in KERNEL_PARAMETERS}
+    kernels = {
+        kernel: getattr(module, kernel)
+        for kernel in (*KERNEL_PARAMETERS, *OPTIONAL_KERNEL_PARAMETERS)
+        if hasattr(module, kernel)
+    }
     return Game(
-        name=name, module=module, parameters=values, spec=spec, rules=Rules(type_name, constants, kernels)
+        name=name,
+        module=module,
+        parameters=values,
+        spec=spec,
+        rules=Rules(type_name, constants, kernels),
     )
 
 
@@ -80,7 +96,9 @@ def _load_module(name: str, source: str | None) -> ModuleType:
             ) from None
     file = Path(source).expanduser().resolve()
     if not file.is_file():
-        raise ValueError(f"game.source={source} is not a file: give the path of the game's .py file.")
+        raise ValueError(
+            f"game.source={source} is not a file: give the path of the game's .py file."
+        )
     module_name = f"ddpzero_game_{name}_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}"
     if module_name in sys.modules:
         return sys.modules[module_name]
@@ -90,17 +108,22 @@ def _load_module(name: str, source: str | None) -> ModuleType:
     sys.modules[module_name] = module  # dataclasses look their module up there
     try:
         module_spec.loader.exec_module(module)
-    except BaseException:
+    except Exception as error:
         del sys.modules[module_name]
-        raise
+        raise ValueError(
+            f"game.source={source} cannot be loaded ({type(error).__name__}: {error}): mend that file."
+        ) from error
     return module
 
 
 def _check_contract(name: str, module: ModuleType) -> None:
-    if not hasattr(module, "Parameters"):
+    if not is_dataclass(getattr(module, "Parameters", None)):
         raise ValueError(f"game {name} ({module.__file__}) lacks the dataclass Parameters.")
-    for function_name, expected in {**KERNEL_PARAMETERS, **_PYTHON_SIDE}.items():
+    required = {**KERNEL_PARAMETERS, **_PYTHON_SIDE}
+    for function_name, expected in {**required, **OPTIONAL_KERNEL_PARAMETERS}.items():
         function = getattr(module, function_name, None)
+        if function is None and function_name not in required:
+            continue
         if function is None:
             raise ValueError(
                 f"game {name} ({module.__file__}) lacks {function_name}({', '.join(expected)})."
@@ -111,6 +134,27 @@ def _check_contract(name: str, module: ModuleType) -> None:
                 f"game {name} ({module.__file__}): {function_name}({', '.join(signature)}) must have the "
                 f"parameters ({', '.join(expected)}), with these names."
             )
+
+
+def _check_parameters(name: str, module: ModuleType, parameters: dict[str, Any]) -> None:
+    known = {field.name: field for field in fields(module.Parameters)}
+    types = get_type_hints(module.Parameters)
+    for key, field in known.items():
+        if types[key] not in (int, bool):
+            raise ValueError(
+                f"game {name} ({module.__file__}): Parameters.{key} must be an int or a bool: kernels read "
+                "parameters as integer constants."
+            )
+        if key not in parameters and field.default is MISSING:
+            raise ValueError(f"game.{key} of {name} has no default: give it a value.")
+    for key, value in parameters.items():
+        if key not in known:
+            raise ValueError(
+                f"game.{key} is not a parameter of {name}: it has {', '.join(known) or 'none'}."
+            )
+        if type(value) is not types[key]:
+            kind = "true or false" if types[key] is bool else "a whole number"
+            raise ValueError(f"game.{key}={value!r} is not {kind}, as {name} needs it.")
 
 
 @cache

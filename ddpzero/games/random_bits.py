@@ -9,7 +9,8 @@ A state is a row `[2]` uint64, changed in place by every draw.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from ddpzero.games.compiled import compiled
 
 _LOW_32_BITS = np.uint64(0xFFFFFFFF)
 _UNITS_OF_FLOAT = 1.0 / 2**53
@@ -22,12 +23,12 @@ def new_random_states(seed: int, num_states: int) -> np.ndarray:
     return np.random.SeedSequence(seed).generate_state(2 * num_states, np.uint64).reshape(-1, 2)
 
 
-@njit(inline="always")
+@compiled(forceinline=True)
 def _rotate_left(word, bits):
     return (word << np.uint64(bits)) | (word >> np.uint64(64 - bits))
 
 
-@njit(inline="always")
+@compiled(forceinline=True)
 def next_uint64(state):
     """Draw 64 random bits."""
     first, second = state[0], state[1]
@@ -38,13 +39,13 @@ def next_uint64(state):
     return bits
 
 
-@njit(inline="always")
+@compiled(forceinline=True)
 def next_float(state):
     """Draw a float64 in [0, 1), every multiple of 2^-53 equally likely."""
     return np.float64(next_uint64(state) >> np.uint64(11)) * _UNITS_OF_FLOAT
 
 
-@njit(inline="always")
+@compiled(forceinline=True)
 def next_below(state, bound):
     """Draw an int64 in 0 .. bound - 1, all equally likely; 1 <= bound < 2^32.
 
@@ -59,7 +60,7 @@ def next_below(state, bound):
     return np.int64(product >> np.uint64(32))
 
 
-@njit(inline="always")
+@compiled(forceinline=True)
 def choose_uniformly(mask, state):
     """Draw an index at which `mask` (bool, at least one True) is True, all equally likely."""
     num_entries = mask.shape[0]
@@ -69,8 +70,6 @@ def choose_uniformly(mask, state):
         index = next_below(state, num_entries)
         if mask[index]:
             return index
-    # Loops, not numpy's functions: a call that takes an array costs two atomic additions to its reference count,
-    # as much as a whole step of Connect Four.
     num_true = 0
     for index in range(num_entries):
         num_true += mask[index]

@@ -2,41 +2,50 @@
 
 from __future__ import annotations
 
-from numba import njit
-
 from ddpzero.games import contract
+from ddpzero.games.compiled import compiled
 
 
-@njit(cache=True)
+@compiled(cache=True)
 def initial_position(rules, position):
     contract.initial_position(rules, position)
 
 
-@njit(cache=True)
+@compiled(cache=True)
 def legal_actions(rules, position, legal):
     contract.legal_actions(rules, position, legal)
 
 
-@njit(cache=True)
+@compiled(cache=True)
 def apply_action(rules, position, action):
     contract.apply_action(rules, position, action)
 
 
-@njit(cache=True)
+@compiled(cache=True)
 def current_player(rules, position):
     return contract.current_player(rules, position)
 
 
-@njit(cache=True)
+@compiled(cache=True)
 def is_terminal(rules, position):
     return contract.is_terminal(rules, position)
 
 
-@njit(cache=True)
+@compiled(cache=True)
 def player_return(rules, position, player):
     return contract.player_return(rules, position, player)
 
 
-@njit(cache=True)
+@compiled(cache=True)
 def observe(rules, position, planes):
     contract.observe(rules, position, planes)
+
+
+@compiled(cache=True)
+def score(rules, position):
+    return contract.score(rules, position)
+
+
+@compiled(cache=True)
+def ownership(rules, position, owners):
+    contract.ownership(rules, position, owners)

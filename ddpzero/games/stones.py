@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from numba import njit
+from ddpzero.games.compiled import compiled
 
 # The status entry of a position: GOING_ON, 1 or 2 when that player (index + 1) has won, DRAW.
 GOING_ON = 0
 DRAW = 3
 
 
-@njit(inline="always")
+@compiled(forceinline=True)
 def return_of_status(status, player):
     """The result of `player` (0 or 1) in a finished game: 1 won, 0 drawn, -1 lost."""
     if status == DRAW:
@@ -17,7 +17,7 @@ def return_of_status(status, player):
     return 1.0 if status == player + 1 else -1.0
 
 
-@njit(inline="always")
+@compiled(forceinline=True)
 def observe_stones(cells, num_cells, player, planes):
     """Write three planes from the side of `player`: own stones, the opponent's stones, ones.
 

@@ -1,0 +1,1 @@
+"""Verdicts from outside: recorded games, counts of positions, perfect play."""

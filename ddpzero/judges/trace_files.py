@@ -1,0 +1,115 @@
+"""Reads games that another program recorded; rules_traces.py replays them.
+
+A trace file is an .npz of plain arrays (G games, T plies of the longest game, A actions, B board cells):
+
+    moves          int [G, T]          action of each ply, -1 behind the end
+    players        int [G, T]          who moved
+    lengths        int [G]             plies
+    legal_bits     uint8 [sum(lengths), ceil(A / 8)]   legal mask before each ply, little-endian bits
+    legal_offsets  int [G + 1]         rows of game g: legal_offsets[g] .. legal_offsets[g + 1] - 1
+    returns        int [G, 2]          result of each player
+    final_board    uint8 [G, B]        0 empty, 1 first player, 2 second player
+    num_actions, num_cells             A and B
+    score_first_minus_second int [G], final_ownership int8 [G, B]      optional
+"""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from ddpzero.games import Game
+
+_NUM_DIMENSIONS = {
+    "moves": 2,
+    "players": 2,
+    "lengths": 1,
+    "legal_bits": 2,
+    "legal_offsets": 1,
+    "returns": 2,
+    "final_board": 2,
+    "num_actions": 0,
+    "num_cells": 0,
+}
+_NUM_DIMENSIONS_OPTIONAL = {"score_first_minus_second": 1, "final_ownership": 2}
+
+
+def read_traces(file: Path, game: Game) -> dict[str, np.ndarray]:
+    """Read a trace file of this very game.
+
+    Raises ValueError for a file that is not of this format, is damaged, or is for another board.
+    """
+    try:
+        with np.load(file, allow_pickle=False) as archive:
+            traces = {name: archive[name] for name in archive.files}
+    except FileNotFoundError:
+        raise ValueError(f"{file} is not a file: give the path of a trace file (.npz).") from None
+    except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile, zlib.error):
+        raise ValueError(
+            f"{file} cannot be read as a trace file: it must be an .npz of plain arrays."
+        ) from None
+    _check_kinds(file, traces)
+    _check_board(file, traces, game)
+    _check_shapes(file, traces)
+    _check_values(file, traces)
+    return traces
+
+
+def _check_kinds(file: Path, traces: dict[str, np.ndarray]) -> None:
+    for name, num_dimensions in {**_NUM_DIMENSIONS, **_NUM_DIMENSIONS_OPTIONAL}.items():
+        if name not in traces and name in _NUM_DIMENSIONS:
+            raise ValueError(f"{file} lacks the array {name}: it is not a trace file.")
+        array = traces.get(name)
+        if array is None:
+            continue
+        if array.ndim != num_dimensions or not np.issubdtype(array.dtype, np.integer):
+            raise ValueError(
+                f"{file}: {name} is {array.dtype} with {array.ndim} dimensions: it must be integers with "
+                f"{num_dimensions}."
+            )
+
+
+def _check_board(file: Path, traces: dict[str, np.ndarray], game: Game) -> None:
+    parameters = "".join(f" {name}={value}" for name, value in vars(game.parameters).items())
+    for name, num_own in (("num_actions", game.num_actions), ("num_cells", game.num_cells)):
+        if int(traces[name]) != num_own:
+            raise ValueError(
+                f"{file} has {name}={int(traces[name])}, but {game.name}{parameters} has {num_own}: give the "
+                "game and the parameters that it was recorded with."
+            )
+
+
+def _check_shapes(file: Path, traces: dict[str, np.ndarray]) -> None:
+    num_games, max_plies = traces["moves"].shape
+    num_plies = int(traces["lengths"].sum())
+    num_actions, num_cells = int(traces["num_actions"]), int(traces["num_cells"])
+    for name, shape in (
+        ("players", (num_games, max_plies)),
+        ("lengths", (num_games,)),
+        ("legal_bits", (num_plies, (num_actions + 7) // 8)),
+        ("legal_offsets", (num_games + 1,)),
+        ("returns", (num_games, 2)),
+        ("final_board", (num_games, num_cells)),
+        ("score_first_minus_second", (num_games,)),
+        ("final_ownership", (num_games, num_cells)),
+    ):
+        if name in traces and traces[name].shape != shape:
+            raise ValueError(
+                f"{file}: {name} has shape {traces[name].shape}: it must be {shape} to fit the other arrays."
+            )
+
+
+def _check_values(file: Path, traces: dict[str, np.ndarray]) -> None:
+    """Refuse numbers that compiled code must not index with."""
+    moves, lengths = traces["moves"], traces["lengths"].astype(np.int64)
+    max_plies, num_actions = moves.shape[1], int(traces["num_actions"])
+    if ((lengths < 0) | (lengths > max_plies)).any():
+        raise ValueError(f"{file}: lengths must be from 0 to {max_plies}, the columns of moves.")
+    if not np.array_equal(traces["legal_offsets"], np.concatenate([[0], np.cumsum(lengths)])):
+        raise ValueError(f"{file}: legal_offsets must be the running sum of lengths, from 0 on.")
+    played = moves[np.arange(max_plies) < lengths[:, None]]
+    if ((played < 0) | (played >= num_actions)).any():
+        raise ValueError(f"{file}: moves must be from 0 to {num_actions - 1} up to each length.")
