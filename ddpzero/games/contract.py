@@ -29,11 +29,11 @@ from numba.extending import (
     unbox,
 )
 
-from ddpzero.games.compiled import COMPILE_OPTIONS
+from ddpzero.games.compiled import INLINE_OPTIONS
 
 # A call by address would hide the game's constants from the optimiser: a step of Connect Four takes half as long
 # with its kernels inlined. (Inlining by LLVM: numba's own, `inline="always"`, compiles six times as long.)
-_KERNEL_OPTIONS = {**COMPILE_OPTIONS, "forceinline": True}
+_KERNEL_OPTIONS = {**INLINE_OPTIONS, "forceinline": True}
 
 # The parameters' names of every kernel, filled by the decorators below.
 KERNEL_PARAMETERS: dict[str, tuple[str, ...]] = {}

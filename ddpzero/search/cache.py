@@ -1,0 +1,95 @@
+"""The evaluation cache: what the evaluator said of observations that the games of one actor met before.
+
+Openings repeat across lockstep games, and a move's root was a leaf of the search before it. An entry counts only for
+the weights_version that produced it. The whole observation is compared, so a hit is never somebody else's value.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ddpzero.games import Game
+from ddpzero.games.compiled import compiled
+
+NO_ENTRY = -1
+
+
+class EvaluationCache(NamedTuple):
+    """A hash table with two places for an entry. Letters: E entries (a power of two, or 0), A actions."""
+
+    versions: np.ndarray  # [E] int32, weights_version of the entry; -1 = empty
+    observations: np.ndarray  # [E, bytes] uint8
+    logits: np.ndarray  # [E, A] float32
+    outcomes: np.ndarray  # [E, 3] float32, win/draw/loss of the mover
+    counts: np.ndarray  # [2] int64: look-ups, hits
+
+
+def new_cache(game: Game, size_megabytes: float) -> EvaluationCache:
+    """The largest cache that fits; 0 megabytes switches it off."""
+    entry_size = 4 + game.observation_size_bytes + 4 * game.num_actions + 12
+    max_entries = int(size_megabytes * 1e6 / entry_size)
+    num_entries = 1 << (max_entries.bit_length() - 1) if max_entries >= 2 else 0
+    return EvaluationCache(
+        versions=np.full(num_entries, -1, np.int32),
+        observations=np.empty((num_entries, game.observation_size_bytes), np.uint8),
+        logits=np.empty((num_entries, game.num_actions), np.float32),
+        outcomes=np.empty((num_entries, 3), np.float32),
+        counts=np.zeros(2, np.int64),
+    )
+
+
+@compiled
+def _first_place(cache, observation):
+    """Where an observation's entry would be; its other place is this one with the lowest bit turned."""
+    key = np.uint64(0x9E3779B97F4A7C15)
+    for index in range(observation.shape[0]):
+        key = (key ^ np.uint64(observation[index])) * np.uint64(0x100000001B3)
+    key ^= key >> np.uint64(32)
+    key *= np.uint64(0xD6E8FEB86659FD93)
+    key ^= key >> np.uint64(32)
+    return np.int64(key & np.uint64(cache.versions.shape[0] - 1))
+
+
+@compiled
+def _is_entry_of(cache, place, observation, weights_version):
+    if cache.versions[place] != weights_version:
+        return False
+    for index in range(observation.shape[0]):
+        if cache.observations[place, index] != observation[index]:
+            return False
+    return True
+
+
+@compiled
+def find_entry(cache, observation, weights_version):
+    """The place of the observation's entry, or NO_ENTRY."""
+    if cache.versions.shape[0] == 0:
+        return NO_ENTRY
+    cache.counts[0] += 1
+    place = _first_place(cache, observation)
+    for candidate in (place, place ^ 1):
+        if _is_entry_of(cache, candidate, observation, weights_version):
+            cache.counts[1] += 1
+            return candidate
+    return NO_ENTRY
+
+
+@compiled
+def add_entry(cache, observation, logits, outcome, weights_version):
+    """Keep an evaluation; the place of an old weights_version goes first, else the second place's entry."""
+    if cache.versions.shape[0] == 0:
+        return
+    place = _first_place(cache, observation)
+    if cache.versions[place] == weights_version:
+        if _is_entry_of(cache, place, observation, weights_version):
+            return
+        place ^= 1
+    cache.versions[place] = weights_version
+    for index in range(observation.shape[0]):
+        cache.observations[place, index] = observation[index]
+    for action in range(logits.shape[0]):
+        cache.logits[place, action] = logits[action]
+    for index in range(3):
+        cache.outcomes[place, index] = outcome[index]

@@ -1,0 +1,91 @@
+"""The search's settings as compiled code takes them: numbers only."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ddpzero.search.settings import SearchSettings
+
+
+class SearchNumbers(NamedTuple):
+    """SearchSettings without text.
+
+    exploration: entry N is PUCT's c_puct(N) * sqrt(N) for a node with N visits, its own evaluation included.
+    halving: entry [m, i] is the visit count that simulation i looks for among the root's actions when m are
+    considered.
+    """
+
+    is_gumbel: bool
+    num_simulations: int
+    leaves_per_round: int
+    virtual_loss: float
+    max_considered_actions: int
+    gumbel_scale: float
+    value_scale: float
+    max_visit_offset: float
+    first_play_reduction: float
+    dirichlet_alpha: float
+    dirichlet_fraction: float
+    temperature: float
+    temperature_plies: int
+    final_temperature: float
+    reuse_subtree: bool
+    exploration: np.ndarray  # [max_visits] float64
+    halving: np.ndarray  # [M + 1, num_simulations] int32
+
+
+def search_numbers(settings: SearchSettings, num_actions: int) -> SearchNumbers:
+    max_considered = min(settings.max_considered_actions, num_actions)
+    is_gumbel = settings.algorithm == "gumbel"
+    halving = np.zeros((max_considered + 1, max(1, settings.num_simulations)), np.int32)
+    if is_gumbel:
+        for num_considered in range(1, max_considered + 1):
+            halving[num_considered] = halving_schedule(num_considered, halving.shape[1])
+    # A reused root can have gathered visits over the whole game; beyond the table its last entry serves.
+    node_visits = np.arange(4 * settings.num_simulations + 1024, dtype=np.float64)
+    c_puct = settings.c_puct + np.log((node_visits + settings.c_puct_base) / settings.c_puct_base)
+    exploration = c_puct * np.sqrt(node_visits)
+    return SearchNumbers(
+        is_gumbel=is_gumbel,
+        num_simulations=settings.num_simulations,
+        leaves_per_round=settings.leaves_per_round,
+        virtual_loss=float(settings.virtual_loss),
+        max_considered_actions=max_considered,
+        gumbel_scale=float(settings.gumbel_scale),
+        value_scale=float(settings.value_scale),
+        max_visit_offset=float(settings.max_visit_offset),
+        first_play_reduction=float(settings.first_play_reduction),
+        dirichlet_alpha=float(settings.dirichlet_alpha),
+        dirichlet_fraction=float(settings.dirichlet_fraction),
+        temperature=float(settings.temperature),
+        temperature_plies=settings.temperature_plies,
+        final_temperature=float(settings.final_temperature),
+        reuse_subtree=settings.reuse_subtree,
+        exploration=exploration,
+        halving=halving,
+    )
+
+
+def halving_schedule(num_considered: int, num_simulations: int) -> np.ndarray:
+    """Sequential halving as visit counts to look for (Danihelka et al. 2022, as in mctx).
+
+    Simulation i visits the best root action among those that have exactly `schedule[i]` visits: first all
+    num_considered actions get their equal share, then the better half goes on, and so on; the last two share the rest.
+    Returns `[num_simulations]` int32.
+    """
+    if num_considered <= 1:
+        return np.arange(num_simulations, dtype=np.int32)
+    num_phases = int(np.ceil(np.log2(num_considered)))
+    visits = [0] * num_considered
+    schedule: list[int] = []
+    num_left = num_considered
+    while len(schedule) < num_simulations:
+        visits_in_phase = max(1, num_simulations // (num_phases * num_left))
+        for _ in range(visits_in_phase):
+            schedule.extend(visits[:num_left])
+            for index in range(num_left):
+                visits[index] += 1
+        num_left = max(2, num_left // 2)
+    return np.array(schedule[:num_simulations], dtype=np.int32)

@@ -1,0 +1,63 @@
+"""A round of the whole forest: one compiled call proposes leaves, one absorbs what the evaluator said of them."""
+
+from __future__ import annotations
+
+from ddpzero.games.compiled import compiled, copy_row
+from ddpzero.search.forest import ROOT
+from ddpzero.search.tree import LEAF_FOUND, absorb_leaf, find_leaf, set_root
+
+
+@compiled(cache=True)
+def start_searches(rules, forest, positions):
+    """Begin a search at each of `positions` [n, P], in the first n games."""
+    for game in range(positions.shape[0]):
+        copy_row(positions[game], forest.positions[game, ROOT])
+        set_root(rules, forest, game)
+
+
+@compiled(cache=True)
+def propose_leaves(rules, forest, numbers, cache, weights_version, num_games, observations):
+    """Write the observations of leaves to evaluate into `observations` [max_batch, bytes]; returns how many.
+
+    0: every search among the first num_games is finished.
+    """
+    num_leaves = 0
+    for game in range(num_games):
+        for _ in range(numbers.leaves_per_round):
+            outcome, node = find_leaf(rules, forest, numbers, cache, weights_version, game)
+            if outcome != LEAF_FOUND:
+                break
+            num_leaves = register_leaf(forest, game, node, observations, num_leaves)
+            if node == ROOT:
+                break
+    return num_leaves
+
+
+@compiled
+def register_leaf(forest, game, node, observations, num_leaves):
+    """Put the leaf just found into the batch; returns the batch's new length."""
+    forest.leaf_games[num_leaves] = game
+    forest.leaf_nodes[num_leaves] = node
+    for index in range(forest.observation.shape[0]):
+        observations[num_leaves, index] = forest.observation[index]
+    return num_leaves + 1
+
+
+@compiled(cache=True)
+def absorb_evaluations(
+    rules, forest, numbers, cache, weights_version, num_leaves, observations, logits, outcomes
+):
+    """Take in the evaluations of the batch that was proposed last: logits [n, A], outcomes [n, 3]."""
+    for leaf in range(num_leaves):
+        absorb_leaf(
+            rules,
+            forest,
+            numbers,
+            cache,
+            weights_version,
+            forest.leaf_games[leaf],
+            forest.leaf_nodes[leaf],
+            observations[leaf],
+            logits[leaf],
+            outcomes[leaf],
+        )
