@@ -1,0 +1,1 @@
+"""The benchmarks behind every speed that README claims: `ddpzero bench rules|search|learner`."""
