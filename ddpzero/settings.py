@@ -10,10 +10,14 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 
+class UserError(ValueError):
+    """A mistake of the user's, told in one sentence: shown without traceback, and the program exits with code 2."""
+
+
 def require(condition: bool, message: str) -> None:
-    """Raise ValueError with `message` (path, value, what is allowed, what to do) unless the condition holds."""
+    """Raise UserError with `message` (path, value, what is allowed, what to do) unless the condition holds."""
     if not condition:
-        raise ValueError(message)
+        raise UserError(message)
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class ActorSettings:
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     compile: bool = False
     num_threads: int = 1
-    evaluation_cache_entries: int = 200_000
+    evaluation_cache_megabytes: float = 32.0
     max_restarts: int = 5
     hang_seconds: float = 300.0
 
@@ -49,7 +53,7 @@ class ActorSettings:
                 getattr(self, name) >= 1,
                 f"actors.{name}={getattr(self, name)} must be at least 1.",
             )
-        for name in ("evaluation_cache_entries", "max_restarts"):
+        for name in ("evaluation_cache_megabytes", "max_restarts"):
             require(
                 getattr(self, name) >= 0,
                 f"actors.{name}={getattr(self, name)} must be 0 or more.",
@@ -221,6 +225,7 @@ class Settings:
     logging: LoggingSettings
 
     def __post_init__(self) -> None:
+        require(self.seed >= 0, f"seed={self.seed} must be 0 or more.")
         allowed = "letters, digits, '.', '_' and '-'"
         require(
             bool(self.run_name)
