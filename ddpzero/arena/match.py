@@ -1,0 +1,138 @@
+"""A match between two players: every opening twice, with colours changed, all games in lockstep.
+
+Called by run.run_match and by whoever rates players; prints nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ddpzero.algorithms.base import Player
+from ddpzero.arena.openings import Openings, random_openings
+from ddpzero.arena.statistics import elo_difference, paired_score_interval
+from ddpzero.games import Game
+from ddpzero.settings import UserError
+
+
+@dataclass(frozen=True)
+class MatchResult:
+    """What a match gave, from the side of player A.
+
+    returns: `[m, 2]` float32 in [-1, 1]: A's result in the games of opening m, as player 0 and as player 1.
+    num_plies: `[m, 2]` int32, the length of each game, its opening included.
+    num_distinct_games: games that differ in their opening or in a move: where most are repeated, they tell less than
+    score_interval believes.
+    """
+
+    name_a: str
+    name_b: str
+    returns: np.ndarray
+    num_plies: np.ndarray
+    num_distinct_games: int
+    seconds: float
+
+    @property
+    def num_games(self) -> int:
+        return self.returns.size
+
+    def counts(self, player: int | None = None) -> tuple[int, int, int]:
+        """Games that A won, drew and lost: all of them, or those in which it was `player`."""
+        returns = self.returns if player is None else self.returns[:, player]
+        return int((returns > 0).sum()), int((returns == 0).sum()), int((returns < 0).sum())
+
+    def score(self, player: int | None = None) -> float:
+        """A's share of the points: a win counts 1, a draw 0.5."""
+        wins, draws, losses = self.counts(player)
+        return (wins + draws / 2) / (wins + draws + losses)
+
+    @property
+    def score_interval(self) -> tuple[float, float]:
+        """95 % interval of the score; see paired_score_interval."""
+        return paired_score_interval((np.sign(self.returns).mean(axis=1) + 1) / 2)
+
+    @property
+    def elo(self) -> float:
+        """How much stronger A is; infinite when it won or lost every game."""
+        return elo_difference(self.score())
+
+    @property
+    def elo_interval(self) -> tuple[float, float]:
+        low, high = self.score_interval
+        return elo_difference(low), elo_difference(high)
+
+
+def play_match(
+    player_a: Player,
+    player_b: Player,
+    game: Game,
+    num_games: int,
+    seed: int,
+    opening_plies: int | None = None,
+    on_progress: Callable[[np.ndarray], None] | None = None,
+) -> MatchResult:
+    """Play num_games games, an even number, from num_games / 2 random openings.
+
+    opening_plies: see random_openings.
+    on_progress: called after every ply with A's returns `[num_games / 2, 2]`, NaN where the game goes on.
+    """
+    if num_games < 2 or num_games % 2:
+        raise UserError(
+            f"num_games={num_games} is not a positive even number: each opening is played twice, with colours "
+            f"changed. Take {max(2, num_games + 1)}."
+        )
+    started = time.perf_counter()
+    rng = np.random.default_rng(seed)
+    openings = random_openings(game, num_games // 2, rng, opening_plies)
+    table = _Table(game, openings)
+    while table.is_going_on.any():
+        for side, player in enumerate((player_a, player_b)):
+            rows = table.rows_to_move(side)
+            if len(rows):
+                actions = player.choose(table.positions[rows], rng)
+                table.play(rows, actions, player)
+        if on_progress is not None:
+            on_progress(table.returns.reshape(-1, 2))
+    return MatchResult(
+        name_a=player_a.name,
+        name_b=player_b.name,
+        returns=table.returns.reshape(-1, 2),
+        num_plies=table.num_plies.reshape(-1, 2),
+        num_distinct_games=len(set(table.records)),
+        seconds=time.perf_counter() - started,
+    )
+
+
+class _Table:
+    """All games of a match. Game 2i has A as player 0 and game 2i + 1 has A as player 1, both from opening i."""
+
+    def __init__(self, game: Game, openings: Openings):
+        self._game = game
+        self.positions = np.repeat(openings.positions, 2, axis=0)
+        num_games = len(self.positions)
+        self.num_plies = np.full(num_games, openings.num_plies, dtype=np.int32)
+        self.returns = np.full(num_games, np.nan, dtype=np.float32)
+        self.is_going_on = np.ones(num_games, dtype=np.bool_)
+        self.records: list[tuple[int, ...]] = [tuple(map(int, row)) for row in self.positions]
+        self._player_of_a = np.arange(num_games) % 2
+
+    def rows_to_move(self, side: int) -> np.ndarray:
+        """Games that go on and in which it is the turn of A (side 0) or of B (side 1)."""
+        movers = np.array([self._game.current_player(position) for position in self.positions])
+        return np.flatnonzero(self.is_going_on & ((movers != self._player_of_a) == side))
+
+    def play(self, rows: np.ndarray, actions: np.ndarray, player: Player) -> None:
+        for row, action in zip(rows, actions, strict=True):
+            try:
+                self.positions[row] = self._game.apply_action(self.positions[row], int(action))
+            except ValueError as error:
+                raise RuntimeError(f"player {player.name} broke the rules: {error}") from None
+            self.num_plies[row] += 1
+            self.records[row] += (int(action),)
+            if self._game.is_terminal(self.positions[row]):
+                self.is_going_on[row] = False
+                returns = self._game.returns(self.positions[row])
+                self.returns[row] = returns[self._player_of_a[row]]

@@ -1,0 +1,74 @@
+"""Players that need no training: the yardsticks of matches and judges. They are algorithms.base.Player."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import numpy as np
+
+from ddpzero.games import Game
+from ddpzero.search.rollouts import RolloutResult, search_by_rollouts
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What a player makes of n positions, each from the side of the player to move. Letter: A num_actions.
+
+    A player that can tell has a method `analyse(positions [n, P], rng)` that returns something with these fields.
+
+    actions: `[n]` integers, what it would play.
+    policy: `[n, A]` float32 that sums to 1, how much it favours each action; illegal ones 0.
+    value: `[n]` float32 in [-1, 1], the return that it expects.
+    wdl: `[n, 3]` float32 that sums to 1, how likely it holds a win, a draw and a loss.
+    """
+
+    actions: np.ndarray
+    policy: np.ndarray
+    value: np.ndarray
+    wdl: np.ndarray
+
+
+class RandomPlayer:
+    """Plays each legal action with the same probability."""
+
+    name = "random"
+
+    def __init__(self, game: Game):
+        self._game = game
+
+    def choose(self, positions: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        return np.array(
+            [rng.choice(np.flatnonzero(self._game.legal_actions(row))) for row in positions],
+            dtype=np.int32,
+        )
+
+
+class RolloutPlayer:
+    """Plays the most visited action of a plain rollout search (search/rollouts.py)."""
+
+    def __init__(self, game: Game, num_simulations: int, num_threads: int | None = None):
+        """num_threads: None for one per core that this process may use; the moves do not depend on it."""
+        self.name = f"rollout:{num_simulations}"
+        self._game = game
+        self._num_simulations = num_simulations
+        self._num_threads = num_threads or len(os.sched_getaffinity(0))
+
+    def choose(self, positions: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        return self._search(positions, rng).actions
+
+    def analyse(self, positions: np.ndarray, rng: np.random.Generator) -> Analysis:
+        result = self._search(positions, rng)
+        wdl = (result.outcomes / self._num_simulations).astype(np.float32)
+        return Analysis(
+            actions=result.actions,
+            policy=(result.visits / self._num_simulations).astype(np.float32),
+            value=wdl[:, 0] - wdl[:, 2],
+            wdl=wdl,
+        )
+
+    def _search(self, positions: np.ndarray, rng: np.random.Generator) -> RolloutResult:
+        seed = int(rng.integers(2**63))
+        return search_by_rollouts(
+            self._game, positions, self._num_simulations, seed, self._num_threads
+        )

@@ -1,0 +1,111 @@
+"""How a match is told: its progress, a table and a sentence for people, figures for programs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from ddpzero.arena.match import MatchResult
+from ddpzero.bench.figures import Figure
+
+
+@contextmanager
+def match_progress(num_games: int) -> Iterator[Callable[[np.ndarray], None]]:
+    """A live line on stderr, only where that is a terminal; yields what play_match calls as on_progress."""
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("games"),
+        TimeRemainingColumn(),
+    )
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as progress:
+        task = progress.add_task("playing", total=num_games)
+
+        def show(returns: np.ndarray) -> None:
+            finished = returns[~np.isnan(returns)]
+            wins, losses = int((finished > 0).sum()), int((finished < 0).sum())
+            counts = f"{wins} won, {len(finished) - wins - losses} drawn, {losses} lost"
+            progress.update(task, completed=len(finished), description=counts)
+
+        yield show
+
+
+def print_match(result: MatchResult, console: Console) -> None:
+    """A table by colour, and what it means in a sentence."""
+    table = Table(title=f"{result.name_a} against {result.name_b}", title_justify="left")
+    table.add_column(f"{result.name_a} plays")
+    for heading in ("games", "won", "drawn", "lost", "score"):
+        table.add_column(heading, justify="right")
+    for label, player in (("first", 0), ("second", 1), ("both", None)):
+        counts = result.counts(player)
+        table.add_row(
+            label,
+            *(str(count) for count in (sum(counts), *counts)),
+            f"{result.score(player):.1%}",
+            style="bold" if player is None else None,
+            end_section=player == 1,
+        )
+    console.print(table)
+    console.print(match_sentence(result), highlight=False, markup=False)
+
+
+def match_sentence(result: MatchResult) -> str:
+    """The score with its interval, what it means in Elo, and what to beware of."""
+    low, high = result.score_interval
+    elo_low, elo_high = result.elo_interval
+    if math.isinf(result.elo):
+        bound = f"more than {elo_low:.0f}" if result.elo > 0 else f"less than {elo_high:.0f}"
+        elo = f"{bound} Elo"
+    else:
+        elo = f"{result.elo:+.0f} Elo ({_elo(elo_low)} to {_elo(elo_high)})"
+    sentence = (
+        f"{result.name_a} scores {result.score():.1%} (95 %: {low:.1%} to {high:.1%}) against {result.name_b}, {elo}, "
+        f"in {result.num_games} games of {result.num_plies.mean():.0f} plies on average; {result.seconds:.0f} s."
+    )
+    if result.num_distinct_games < 0.9 * result.num_games:
+        sentence += (
+            f" Only {result.num_distinct_games} of the games differ: the interval is too narrow."
+        )
+    return sentence
+
+
+def match_figures(result: MatchResult, game_name: str, settings: dict[str, Any]) -> list[Figure]:
+    """score, with its interval and everything that it was counted from."""
+    low, high = result.score_interval
+    wins, draws, losses = result.counts()
+    counted = {
+        "player_a": result.name_a,
+        "player_b": result.name_b,
+        "num_games": result.num_games,
+        "wins": wins,
+        "draws": draws,
+        "losses": losses,
+        "score_as_first": result.score(0),
+        "score_as_second": result.score(1),
+        "score_low": low,
+        "score_high": high,
+        "num_distinct_games": result.num_distinct_games,
+        "seconds": round(result.seconds, 1),
+    }
+    figures = [Figure("match", game_name, "score", result.score(), "", counted | settings)]
+    if math.isfinite(result.elo):
+        # JSON has no infinity: a match without a single lost (or won) point has no such line.
+        figures.append(
+            Figure("match", game_name, "elo_difference", result.elo, "Elo", counted | settings)
+        )
+    return figures
+
+
+def _elo(elo: float) -> str:
+    return "no limit" if math.isinf(elo) else f"{elo:+.0f}"

@@ -1,0 +1,46 @@
+"""What a match says about strength: score with an interval, and the difference in Elo that it means."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+# Two-sided 95 % of a normal distribution.
+Z_95 = 1.959964
+
+
+def paired_score_interval(pair_scores: np.ndarray) -> tuple[float, float]:
+    """95 % interval of the expected score, from the scores of pairs of games with the same opening.
+
+    pair_scores: `[m]` in [0, 1], the mean over a pair's two games; m >= 1. The pairs are independent draws, the two
+    games of a pair are not.
+
+    A normal interval on the pairs and two imagined ones, one won and one lost, as Agresti and Coull (1998) add two
+    successes and two failures: 200 wins out of 200 then still leave room below 1.
+    """
+    scores = np.concatenate([pair_scores, [1.0, 0.0]])
+    half_width = Z_95 * scores.std(ddof=1) / math.sqrt(len(scores))
+    middle = scores.mean()
+    return max(0.0, float(middle - half_width)), min(1.0, float(middle + half_width))
+
+
+def share_interval(num_hits: int, num_trials: int) -> tuple[float, float]:
+    """95 % interval of a binomial share (Wilson 1927); the whole of [0, 1] without trials."""
+    if num_trials == 0:
+        return 0.0, 1.0
+    share = num_hits / num_trials
+    z2 = Z_95**2 / num_trials
+    middle = (share + z2 / 2) / (1 + z2)
+    half_width = Z_95 * math.sqrt(share * (1 - share) / num_trials + z2 / (4 * num_trials))
+    half_width /= 1 + z2
+    return max(0.0, middle - half_width), min(1.0, middle + half_width)
+
+
+def elo_difference(score: float) -> float:
+    """How many Elo points stronger a player is who scores `score` in [0, 1]; infinite at both ends."""
+    if score <= 0:
+        return -math.inf
+    if score >= 1:
+        return math.inf
+    return 400 * math.log10(score / (1 - score))
