@@ -1,0 +1,315 @@
+"""The ranks of one run and what they say to each other, apart from gradients: who is there, shall we stop, figures.
+
+Everything goes through a gloo side group on the CPU, so that no such message waits behind GPU work. A rank that does
+not come is named in one sentence (RankError). Nothing is ever pickled: values travel as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.distributed as dist
+from torch.distributed.rendezvous import rendezvous
+
+from ddpzero.differences import differences
+from ddpzero.settings import require
+
+if TYPE_CHECKING:
+    from torch._C._distributed_c10d import Store
+
+logger = logging.getLogger(__name__)
+
+# How long the ranks that noticed a missing one wait for each other before they say who it is.
+_ROLL_CALL_SECONDS = 5.0
+# On a GPU a gradient that hangs shows in the side group first, whose error names the rank; NCCL's watchdog only aborts.
+_NCCL_GRACE_SECONDS = 120.0
+
+
+class RankError(RuntimeError):
+    """A rank did not come, or is gone. The message says which, and where to look."""
+
+
+@dataclass(frozen=True)
+class _Links:
+    """The connections of a run with several ranks. control: the gloo side group. nodes: host name of each rank."""
+
+    control: dist.ProcessGroup
+    store: Store
+    nodes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """This rank among all of them, with torchrun's meanings. Every method but `wrap` must be called by all ranks alike.
+
+    node: this machine's host name. device: what this rank trains on.
+    """
+
+    rank: int
+    local_rank: int
+    world_size: int
+    local_world_size: int
+    node: str
+    device: torch.device
+    timeout_seconds: float
+    _links: _Links | None = field(default=None, repr=False)  # None: alone
+
+    @property
+    def is_first(self) -> bool:
+        """Rank 0: the one that writes checkpoints, events and the console."""
+        return self.rank == 0
+
+    def barrier(self, name: str) -> None:
+        """Wait until every rank is here. name: of the place, for the message ("epoch 3")."""
+        if self._links is not None:
+            with self.watch(name):
+                dist.monitored_barrier(
+                    self._links.control,
+                    timeout=timedelta(seconds=self.timeout_seconds),
+                    wait_all_ranks=True,
+                )
+
+    def any_rank(self, flag: bool) -> bool:
+        """Return whether the flag is set at any rank."""
+        return self.any_flags([flag])[0]
+
+    def any_flags(self, flags: Sequence[bool]) -> list[bool]:
+        """Return for each of several flags whether it is set at any rank: one message for all of them."""
+        if self._links is None:
+            return [bool(flag) for flag in flags]
+        votes = torch.tensor(flags, dtype=torch.uint8)
+        with self.watch("the vote before a step"):
+            dist.all_reduce(votes, dist.ReduceOp.MAX, group=self._links.control)
+        return [bool(vote) for vote in votes.tolist()]
+
+    def broadcast(self, value: Any) -> Any:
+        """Return rank 0's JSON-able value at every rank; what other ranks pass is ignored."""
+        if self._links is None:
+            return json.loads(json.dumps(value))
+        message = _encode(value) if self.is_first else torch.empty(0, dtype=torch.uint8)
+        size = torch.tensor([message.numel()])
+        with self.watch("a broadcast"):
+            dist.broadcast(size, src=0, group=self._links.control)
+            if not self.is_first:
+                message = torch.empty(int(size), dtype=torch.uint8)
+            dist.broadcast(message, src=0, group=self._links.control)
+        return _decode(message)
+
+    def gather(self, value: Any) -> list[Any]:
+        """Return every rank's JSON-able value, in the order of ranks, at every rank. Meant for a few kilobytes."""
+        if self._links is None:
+            return [json.loads(json.dumps(value))]
+        message = _encode(value)
+        sizes = [torch.zeros(1, dtype=torch.int64) for _ in range(self.world_size)]
+        with self.watch("a gathering of figures"):
+            dist.all_gather(sizes, torch.tensor([message.numel()]), group=self._links.control)
+            longest = max(int(size) for size in sizes)
+            padded = torch.zeros(longest, dtype=torch.uint8)
+            padded[: message.numel()] = message
+            messages = [torch.empty_like(padded) for _ in range(self.world_size)]
+            dist.all_gather(messages, padded, group=self._links.control)
+        return [_decode(row[: int(size)]) for row, size in zip(messages, sizes, strict=True)]
+
+    def sum(self, figures: Mapping[str, float]) -> dict[str, float]:
+        """Return the sum over ranks of each figure. A rank may lack figures that another has."""
+        return {name: sum(values) for name, values in self._columns(figures).items()}
+
+    def mean(self, figures: Mapping[str, float]) -> dict[str, float]:
+        """Return the mean of each figure over the ranks that have it."""
+        return {name: sum(values) / len(values) for name, values in self._columns(figures).items()}
+
+    def check_same_config(self, config: Mapping[str, Any]) -> None:
+        """Raise ValueError at every rank, with the keys, if any rank was started with another config than rank 0."""
+        own = json.loads(json.dumps(config))
+        first = self.broadcast(own)
+        differing = [f"{path}={b!r} ({a!r})" for path, a, b in differences(first, own)]
+        for rank, entries in enumerate(self.gather(differing)):
+            require(
+                not entries,
+                f"{self._title(rank)} was started with another config than rank 0 (rank 0's in brackets): "
+                f"{', '.join(entries)}. Start every rank with the same command.",
+            )
+
+    def wrap(self, module: torch.nn.Module) -> torch.nn.Module:
+        """Return the module under DistributedDataParallel: equal parameters from here on. Alone, the module itself."""
+        if self._links is None:
+            return module
+        return torch.nn.parallel.DistributedDataParallel(
+            module,
+            device_ids=[self.device.index] if self.device.type == "cuda" else None,
+            gradient_as_bucket_view=True,
+        )
+
+    @contextmanager
+    def watch(self, name: str) -> Iterator[None]:
+        """Turn the failure of a collective inside the block into a RankError that names who is missing.
+
+        For an update under gloo, too: `with ranks.watch("update"): updater.update(...)`.
+        """
+        start = time.monotonic()
+        try:
+            yield
+        except RuntimeError as error:
+            if self._links is None or not _is_collective_failure(error):
+                raise
+            waited_seconds = time.monotonic() - start
+            missing = self._roll_call(self._links, name)
+            raise RankError(self._sentence(name, missing, waited_seconds, error)) from error
+
+    def _columns(self, figures: Mapping[str, float]) -> dict[str, list[float]]:
+        columns: dict[str, list[float]] = {}
+        for row in self.gather({name: float(value) for name, value in figures.items()}):
+            for name, value in row.items():
+                columns.setdefault(name, []).append(value)
+        return columns
+
+    def _title(self, rank: int) -> str:
+        nodes = self._links.nodes if self._links else ()
+        return f"rank {rank} (node {nodes[rank]})" if rank < len(nodes) else f"rank {rank}"
+
+    def _roll_call(self, links: _Links, name: str) -> list[int]:
+        """Return the missing ranks: each rank that failed here says so in the store and looks who else did."""
+        others = [rank for rank in range(self.world_size) if rank != self.rank]
+        missing = others
+        try:
+            links.store.set(f"failed/{self.rank}", name)
+            deadline = time.monotonic() + _ROLL_CALL_SECONDS
+            while missing and time.monotonic() < deadline:
+                missing = [rank for rank in others if not links.store.check([f"failed/{rank}"])]
+                time.sleep(0.1)
+        except (
+            RuntimeError
+        ):  # the store lives in torchrun's agent or in rank 0: without it, that one is gone
+            return [0] if self.rank else others
+        return missing
+
+    def _sentence(
+        self, name: str, missing: list[int], waited_seconds: float, error: RuntimeError
+    ) -> str:
+        """Say what happened at `name`, to whom, and what to do."""
+        cause = str(error).strip().splitlines()[0][:200]
+        if not missing:
+            return f"{name}: every rank came, but the connection failed: {cause}"
+        who = ", ".join(self._title(rank) for rank in missing)
+        log = f"logs/rank{missing[0]}.log"
+        if waited_seconds < 0.9 * self.timeout_seconds:
+            return f"{name}: {who} is gone: it failed or was killed. See {log}. ({cause})"
+        return (
+            f"{name}: {who} did not arrive within {self.timeout_seconds:g} s, while {self._title(self.rank)} waited. "
+            f"See {log}; if the work there only takes longer, raise learner.timeout_seconds. ({cause})"
+        )
+
+
+@contextmanager
+def join_ranks(device: str = "auto", timeout_seconds: float = 600.0) -> Iterator[Ranks]:
+    """Join the ranks that torchrun started, or be alone without torchrun, for the time of the block.
+
+    device: "cpu", "cuda", or "auto" = a GPU if there is one. timeout_seconds: how long a rank waits for another in any
+    collective. Raises ValueError for a device that is not there, RankError if the ranks do not find each other.
+    """
+    rank = int(os.environ.get("RANK", 0))
+    local_rank = int(os.environ.get("LOCAL_RANK", 0))
+    world_size = int(os.environ.get("WORLD_SIZE", 1))
+    local_world_size = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    node = socket.gethostname()
+    chosen = choose_device(device, local_rank, local_world_size)
+    if chosen.type == "cuda":
+        torch.cuda.set_device(chosen)
+    here = (rank, local_rank, world_size, local_world_size, node, chosen, timeout_seconds)
+    if world_size == 1:
+        yield Ranks(*here)
+        return
+
+    _warn_of_shared_store()
+    links = _connect(rank, world_size, node, chosen, timeout_seconds)
+    ranks = Ranks(*here, _links=links)
+    yield ranks
+    # After an exception the group stays as it is: the others may wait in it, and tearing it down could wait for them.
+    ranks.barrier("the end of the run")
+    dist.destroy_process_group()
+
+
+def choose_device(device: str, local_rank: int, local_world_size: int) -> torch.device:
+    """Return this rank's device. Raises ValueError if the node has no GPU, or fewer than ranks."""
+    has_gpu = torch.cuda.is_available()
+    if device == "cpu" or (device == "auto" and not has_gpu):
+        return torch.device("cpu")
+    require(
+        has_gpu,
+        f"device={device}: PyTorch sees no GPU on {socket.gethostname()}. Use device=cpu or auto, or see that the "
+        "driver and a CUDA build of PyTorch are installed and CUDA_VISIBLE_DEVICES is not empty.",
+    )
+    num_gpus = torch.cuda.device_count()
+    require(
+        local_world_size <= num_gpus,
+        f"torchrun started {local_world_size} ranks on {socket.gethostname()}, which has {num_gpus} GPU(s): use "
+        f"--nproc_per_node={num_gpus}, or device=cpu.",
+    )
+    return torch.device("cuda", local_rank)
+
+
+def _connect(
+    rank: int, world_size: int, node: str, device: torch.device, timeout_seconds: float
+) -> _Links:
+    """Make the group of gradients (the default one) and the side group."""
+    on_gpu = device.type == "cuda"
+    patience = timedelta(seconds=timeout_seconds)
+    try:
+        store, _, _ = next(rendezvous("env://", timeout=patience))
+        store.set_timeout(patience)
+        dist.init_process_group(
+            "nccl" if on_gpu else "gloo",
+            store=store,
+            rank=rank,
+            world_size=world_size,
+            timeout=timedelta(seconds=timeout_seconds + (_NCCL_GRACE_SECONDS if on_gpu else 0)),
+            device_id=device if on_gpu else None,
+        )
+        control = dist.new_group(backend="gloo", timeout=patience)
+        store.set(f"node/{rank}", node)
+        nodes = tuple(store.get(f"node/{other}").decode() for other in range(world_size))
+    except RuntimeError as error:
+        address = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
+        raise RankError(
+            f"rank {rank} of {world_size} on node {node} did not meet the others at {address} within "
+            f"{timeout_seconds:g} s. See in logs/ whether a rank failed before, that every node reaches that "
+            f"address, and that GLOO_SOCKET_IFNAME and NCCL_SOCKET_IFNAME name the right network. ({error})"
+        ) from error
+    return _Links(control, store, nodes)
+
+
+def _warn_of_shared_store() -> None:
+    """torchrun's agents may lend the ranks their own store; on several nodes a restarted group can meet stale keys."""
+    on_many_nodes = int(os.environ.get("GROUP_WORLD_SIZE", 1)) > 1
+    if on_many_nodes and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
+        logger.warning(
+            "torchrun shares its store with the ranks: after a restart they may meet keys of the last group. "
+            "Start torchrun with TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1, as launch/slurm_many_nodes.sbatch does."
+        )
+
+
+def _is_collective_failure(error: RuntimeError) -> bool:
+    """Whether an error comes from a collective; gloo raises bare RuntimeErrors that only their text tells apart."""
+    text = str(error)
+    return isinstance(error, dist.DistError) or any(
+        mark in text for mark in ("gloo", "monitoredBarrier", "Connection closed by peer")
+    )
+
+
+def _encode(value: Any) -> torch.Tensor:
+    """Return a JSON-able value as a uint8 tensor."""
+    return torch.frombuffer(bytearray(json.dumps(value).encode()), dtype=torch.uint8)
+
+
+def _decode(message: torch.Tensor) -> Any:
+    return json.loads(message.numpy().tobytes())
