@@ -92,12 +92,14 @@ class Algorithm(Protocol):
         """How to make this plugin's actor in a new process. game_arguments: of `load_game`."""
         ...
 
-    def make_player(
-        self, game: Game, weights: Tensors, name: str, **overrides: Any
-    ) -> Player:
+    def make_player(self, game: Game, weights: Tensors, name: str, **overrides: Any) -> Player:
         """A player with released weights; overrides: settings for play, such as num_simulations=100."""
         ...
 
     def summarize_episodes(self, infos: list[dict[str, Any]]) -> dict[str, float]:
         """Scalars for TensorBoard from the finished episodes' infos (length, outcome shares, ...)."""
+        ...
+
+    def describe_episode(self, game: Game, info: dict[str, Any]) -> str:
+        """A finished episode as text for a person."""
         ...

@@ -28,6 +28,7 @@ class SearchResult:
     policy_target: np.ndarray  # [n, A] float32
     visits: np.ndarray  # [n, A] int32
     root_value: np.ndarray  # [n] float32 in [-1, 1]
+    root_draw: np.ndarray  # [n] float32, the evaluator's probability of a draw
 
 
 class Search:
@@ -87,7 +88,8 @@ class Search:
         values = np.empty(num_positions, np.float32)
         _read_results(rules, forest, numbers, actions, targets, values)
         visits = forest.visits[:num_positions, ROOT].copy()
-        return SearchResult(actions, targets, visits, values)
+        draws = forest.draw_shares[:num_positions, ROOT].copy()
+        return SearchResult(actions, targets, visits, values, draws)
 
 
 @compiled(cache=True)

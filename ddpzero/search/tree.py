@@ -57,7 +57,7 @@ def find_leaf(rules, forest, numbers, cache, weights_version, game):
             continue
         if node != ROOT and forest.num_nodes[game] == num_nodes_before:
             return SEARCH_WAITS, UNVISITED
-        _pack_observation(rules, forest, game, node)
+        pack_observation(rules, forest, game, node)
         place = find_entry(cache, forest.observation, weights_version)
         if place == NO_ENTRY:
             if node != ROOT:
@@ -182,7 +182,7 @@ def _set_node(rules, forest, game, node, parent, action):
 
 
 @compiled
-def _pack_observation(rules, forest, game, node):
+def pack_observation(rules, forest, game, node):
     """Write the node's observation, bit-packed as np.packbits(bitorder="little") does, into forest.observation."""
     forest.planes[:] = 0
     contract.observe(rules, forest.positions[game, node], forest.planes)

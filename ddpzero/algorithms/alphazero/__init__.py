@@ -1,0 +1,26 @@
+"""AlphaZero (Silver et al., 2018) with a Gumbel or a PUCT search: what the core needs to know before it loads torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings
+from ddpzero.networks.settings import NetworkSettings
+from ddpzero.search.settings import SearchSettings
+
+if TYPE_CHECKING:
+    from ddpzero.algorithms.alphazero.algorithm import AlphaZero
+
+SECTIONS = {
+    "algorithm": AlphaZeroSettings,
+    "network": NetworkSettings,
+    "search": SearchSettings,
+}
+
+
+def make_algorithm(sections: Mapping[str, Any]) -> AlphaZero:
+    """AlphaZero with its settings, by the names in SECTIONS."""
+    from ddpzero.algorithms.alphazero.algorithm import AlphaZero  # imports torch
+
+    return AlphaZero(sections["algorithm"], sections["network"], sections["search"])

@@ -1,0 +1,110 @@
+"""AlphaZero behind the plugin contract (algorithms/base.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from ddpzero.actors import ActorSpec
+from ddpzero.algorithms.alphazero.player import AlphaZeroPlayer
+from ddpzero.algorithms.alphazero.samples import sample_spec
+from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings
+from ddpzero.algorithms.alphazero.updater import AlphaZeroUpdater
+from ddpzero.games import Game
+from ddpzero.networks import NetworkSettings, make_network
+from ddpzero.replay import SampleSpec
+from ddpzero.search import SearchSettings
+from ddpzero.settings import ActorSettings, LearnerSettings
+
+
+@dataclass(frozen=True)
+class AlphaZero:
+    """The plugin with its settings; every method is a line of the contract."""
+
+    settings: AlphaZeroSettings
+    network: NetworkSettings
+    search: SearchSettings
+
+    def sample_spec(self, game: Game) -> SampleSpec:
+        return sample_spec(game)
+
+    def make_networks(self, game: Game) -> dict[str, torch.nn.Module]:
+        return {"network": make_network(game, self.network)}
+
+    def model_tag(self) -> str:
+        return self.network.size_tag
+
+    def make_updater(
+        self,
+        game: Game,
+        networks: dict[str, torch.nn.Module],
+        wrap: Callable[[torch.nn.Module], torch.nn.Module],
+        learner: LearnerSettings,
+        device: torch.device,
+        seed: int,
+    ) -> AlphaZeroUpdater:
+        return AlphaZeroUpdater(
+            game, networks["network"], wrap, self.settings, learner, device, seed
+        )
+
+    def actor_spec(
+        self, game_arguments: Mapping[str, Any], actors: ActorSettings, device: str
+    ) -> ActorSpec:
+        return ActorSpec(
+            factory="ddpzero.algorithms.alphazero.actor:make_actor",
+            arguments={
+                "game": dict(game_arguments),
+                "network": self.network,
+                "search": self.search,
+                "settings": self.settings,
+                "num_games": actors.num_games,
+                "device": device,
+                "precision": actors.precision,
+                "compile": actors.compile,
+                "cache_megabytes": actors.evaluation_cache_megabytes,
+            },
+            num_threads=actors.num_threads,
+        )
+
+    def make_player(
+        self,
+        game: Game,
+        weights: dict[str, torch.Tensor],
+        name: str,
+        *,
+        num_simulations: int | None = None,
+        device: str = "cpu",
+    ) -> AlphaZeroPlayer:
+        network = make_network(game, self.network)
+        network.load_state_dict(weights)
+        search = self.search
+        if num_simulations is not None:
+            search = replace(search, num_simulations=num_simulations)
+        return AlphaZeroPlayer(game, network, search, name, device, precision="float32")
+
+    def summarize_episodes(self, infos: list[dict[str, Any]]) -> dict[str, float]:
+        if not infos:
+            return {}
+        lengths = np.array([info["num_plies"] for info in infos])
+        results = np.array([info["first_player_return"] for info in infos])
+        return {
+            "self_play/episode_length": float(lengths.mean()),
+            "self_play/first_player_wins": float((results > 0).mean()),
+            "self_play/draws": float((results == 0).mean()),
+            "self_play/second_player_wins": float((results < 0).mean()),
+        }
+
+    def describe_episode(self, game: Game, info: dict[str, Any]) -> str:
+        position = game.initial_position()
+        names = []
+        for action in info["moves"]:
+            names.append(game.action_name(action))
+            position = game.apply_action(position, action)
+        last_action = info["moves"][-1] if info["moves"] else None
+        result = {1: "first player wins", 0: "draw", -1: "second player wins"}
+        outcome = result[int(np.sign(info["first_player_return"]))]
+        return f"{' '.join(names)}\n\n{game.render(position, last_action)}\n\n{outcome}"

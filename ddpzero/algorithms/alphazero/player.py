@@ -1,0 +1,86 @@
+"""AlphaZero as a player of matches, judges and people: the released network under a search without noise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ddpzero.evaluators import NetworkEvaluator
+from ddpzero.games import Game
+from ddpzero.search import Search, SearchResult, SearchSettings
+
+# Positions searched in lockstep: enough to fill the network's batches.
+_MAX_GAMES = 256
+# With few positions a round takes several leaves of each, so that batches do not run empty.
+_MIN_BATCH = 8
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """The thoughts behind n moves, each seen by its mover."""
+
+    actions: np.ndarray  # [n] int64
+    policy: np.ndarray  # [n, A] float32, sums to 1
+    value: np.ndarray  # [n] float32 in [-1, 1]
+    wdl: np.ndarray  # [n, 3] float32, probabilities of win, draw, loss
+
+
+class AlphaZeroPlayer:
+    """Chooses the search's move, or with num_simulations=0 the network's best legal move."""
+
+    def __init__(
+        self, game: Game, network, settings: SearchSettings, name: str, device: str, precision: str
+    ):
+        self.name = name
+        self._game = game
+        self._network = network
+        self._settings = settings
+        self._device = device
+        self._precision = precision
+        self._searches: dict[int, tuple[Search, NetworkEvaluator]] = {}
+
+    def choose(self, positions: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """The action `[n]` for each of `positions` [n, P]; no chance is involved."""
+        return self.search(positions).actions
+
+    def search(self, positions: np.ndarray) -> SearchResult:
+        """All that the searches of `positions` [n, P] found."""
+        parts = [
+            self._search_some(positions[start : start + _MAX_GAMES])
+            for start in range(0, len(positions), _MAX_GAMES)
+        ]
+        return SearchResult(
+            *(
+                np.concatenate([getattr(part, field) for part in parts])
+                for field in ("actions", "policy_target", "visits", "root_value", "root_draw")
+            )
+        )
+
+    def analyse(self, positions: np.ndarray, rng: np.random.Generator) -> Analysis:
+        """What the player thinks of `positions` [n, P]."""
+        result = self.search(positions)
+        draw = np.minimum(result.root_draw, 1.0 - np.abs(result.root_value))
+        win = (1.0 - draw + result.root_value) / 2.0
+        wdl = np.stack([win, draw, 1.0 - draw - win], axis=1)
+        return Analysis(result.actions, result.policy_target, result.root_value, wdl)
+
+    def _search_some(self, positions: np.ndarray) -> SearchResult:
+        num_places = 1
+        while num_places < len(positions):
+            num_places *= 2
+        if num_places not in self._searches:
+            leaves = max(self._settings.leaves_per_round, min(4, _MIN_BATCH // num_places))
+            settings = replace(self._settings, leaves_per_round=max(1, leaves))
+            search = Search(self._game, settings, num_places)
+            evaluator = NetworkEvaluator(
+                self._network,
+                self._game,
+                max_batch=search.max_batch,
+                num_slots=1,
+                device=self._device,
+                precision=self._precision,
+            )
+            self._searches[num_places] = (search, evaluator)
+        search, evaluator = self._searches[num_places]
+        return search.run(positions, evaluator)

@@ -1,0 +1,44 @@
+"""One training row of AlphaZero, and how a finished game becomes rows."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ddpzero.algorithms.alphazero.selfplay import Record
+from ddpzero.games import Game
+from ddpzero.replay import Episode, Field, SampleSpec
+
+
+def sample_spec(game: Game) -> SampleSpec:
+    """Every value is seen by the player to move in the sample's position."""
+    return {
+        "observation": Field(
+            (game.observation_size_bytes,), np.dtype(np.uint8), "bit-packed planes"
+        ),
+        "policy_target": Field((game.num_actions,), np.dtype(np.float16), "improved policy"),
+        "outcome": Field((), np.dtype(np.float32), "the game's result in [-1, 1]"),
+        "root_value": Field((), np.dtype(np.float32), "the search's value in [-1, 1]"),
+        "root_draw": Field((), np.dtype(np.float32), "the network's probability of a draw"),
+        "weights_version": Field((), np.dtype(np.int32), "weights that the move was searched with"),
+    }
+
+
+def episode_of(record: Record, game: int) -> Episode:
+    """Copy the finished game in place `game` out of the record."""
+    num_plies = int(record.num_plies[game])
+    rows = np.flatnonzero(record.is_sample[game, :num_plies])
+    movers = record.movers[game, rows]
+    columns = {
+        "observation": record.observations[game, rows],
+        "policy_target": record.policy_targets[game, rows].astype(np.float16),
+        "outcome": record.returns[game][movers],
+        "root_value": record.root_values[game, rows],
+        "root_draw": record.root_draws[game, rows],
+        "weights_version": record.weights_versions[game, rows],
+    }
+    info = {
+        "num_plies": num_plies,
+        "first_player_return": float(record.returns[game, 0]),
+        "moves": record.actions[game, :num_plies].tolist(),
+    }
+    return Episode(columns=columns, info=info)

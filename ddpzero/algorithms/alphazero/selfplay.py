@@ -1,0 +1,146 @@
+"""Games that play themselves: searches, moves and records of many games, in two compiled calls a round.
+
+A game goes from move to move inside `propose_moves_and_leaves` until it needs the evaluator, so that batches stay
+full whatever lies in the cache. Python sees a game again when it is over.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ddpzero.games import Game, contract
+from ddpzero.games.compiled import compiled
+from ddpzero.games.random_bits import choose_uniformly, next_below, next_float
+from ddpzero.search.forest import ROOT
+from ddpzero.search.rounds import register_leaf
+from ddpzero.search.tree import (
+    LEAF_FOUND,
+    SEARCH_FINISHED,
+    choose_action,
+    find_leaf,
+    pack_observation,
+    play_action,
+    policy_target,
+    root_value,
+    set_root,
+)
+
+# Stages of a game's place in the lockstep.
+IDLE = 0
+PLAYING = 1
+FINISHED = 2
+
+
+class Record(NamedTuple):
+    """What happened in each running game. Letters: G games, T max_plies, A actions."""
+
+    stages: np.ndarray  # [G] int8
+    num_plies: np.ndarray  # [G] int32, moves made, random openings included
+    movers: np.ndarray  # [G, T] int8
+    actions: np.ndarray  # [G, T] int32
+    is_sample: np.ndarray  # [G, T] bool, False for the random opening
+    observations: np.ndarray  # [G, T, bytes] uint8, bit-packed
+    policy_targets: np.ndarray  # [G, T, A] float32
+    root_values: np.ndarray  # [G, T] float32, the search's value for the mover
+    root_draws: np.ndarray  # [G, T] float32, the network's probability of a draw
+    weights_versions: np.ndarray  # [G, T] int32
+    returns: np.ndarray  # [G, 2] float32, of a finished game
+
+
+def new_record(game: Game, num_games: int) -> Record:
+    plies = (num_games, game.spec.max_plies)
+    return Record(
+        stages=np.full(num_games, IDLE, np.int8),
+        num_plies=np.zeros(num_games, np.int32),
+        movers=np.empty(plies, np.int8),
+        actions=np.empty(plies, np.int32),
+        is_sample=np.empty(plies, np.bool_),
+        observations=np.empty((*plies, game.observation_size_bytes), np.uint8),
+        policy_targets=np.empty((*plies, game.num_actions), np.float32),
+        root_values=np.empty(plies, np.float32),
+        root_draws=np.empty(plies, np.float32),
+        weights_versions=np.empty(plies, np.int32),
+        returns=np.empty((num_games, 2), np.float32),
+    )
+
+
+@compiled(cache=True)
+def start_game(rules, forest, record, game, opening_random_plies):
+    """Begin a game in place `game` with 0 .. opening_random_plies uniformly random moves, all counts equally likely."""
+    position = forest.positions[game, ROOT]
+    contract.initial_position(rules, position)
+    num_random_plies = next_below(forest.random_states[game], opening_random_plies + 1)
+    ply = 0
+    while ply < num_random_plies:
+        contract.legal_actions(rules, position, forest.legal)
+        action = choose_uniformly(forest.legal, forest.random_states[game])
+        record.movers[game, ply] = contract.current_player(rules, position)
+        record.actions[game, ply] = action
+        record.is_sample[game, ply] = False
+        contract.apply_action(rules, position, action)
+        ply += 1
+        if contract.is_terminal(rules, position):
+            # An opening that ends the game teaches nothing: draw another one.
+            contract.initial_position(rules, position)
+            ply = 0
+    record.num_plies[game] = ply
+    record.stages[game] = PLAYING
+    set_root(rules, forest, game)
+
+
+@compiled(cache=True)
+def propose_moves_and_leaves(
+    rules, forest, numbers, cache, record, weights_version, random_action_fraction, observations
+):
+    """Play on in every game until it needs the evaluator or is over; returns (leaves proposed, moves made).
+
+    observations: `[max_batch, bytes]`, whose first rows receive the leaves' observations.
+    """
+    num_leaves = 0
+    num_moves = 0
+    for game in range(record.stages.shape[0]):
+        num_leaves_of_game = 0
+        while record.stages[game] == PLAYING and num_leaves_of_game < numbers.leaves_per_round:
+            outcome, node = find_leaf(rules, forest, numbers, cache, weights_version, game)
+            if outcome == SEARCH_FINISHED:
+                _make_move(
+                    rules, forest, numbers, record, weights_version, random_action_fraction, game
+                )
+                num_moves += 1
+            elif outcome == LEAF_FOUND:
+                num_leaves = register_leaf(forest, game, node, observations, num_leaves)
+                num_leaves_of_game += 1
+                if node == ROOT:
+                    break
+            else:
+                break
+    return num_leaves, num_moves
+
+
+@compiled
+def _make_move(rules, forest, numbers, record, weights_version, random_action_fraction, game):
+    ply = record.num_plies[game]
+    state = forest.random_states[game]
+    position = forest.positions[game, ROOT]
+    pack_observation(rules, forest, game, ROOT)
+    for index in range(forest.observation.shape[0]):
+        record.observations[game, ply, index] = forest.observation[index]
+    policy_target(forest, numbers, game, record.policy_targets[game, ply])
+    action = choose_action(forest, numbers, game, ply)
+    if random_action_fraction > 0.0 and next_float(state) < random_action_fraction:
+        contract.legal_actions(rules, position, forest.legal)
+        action = choose_uniformly(forest.legal, state)
+    record.movers[game, ply] = forest.movers[game, ROOT]
+    record.actions[game, ply] = action
+    record.is_sample[game, ply] = True
+    record.root_values[game, ply] = root_value(forest, game)
+    record.root_draws[game, ply] = forest.draw_shares[game, ROOT]
+    record.weights_versions[game, ply] = weights_version
+    record.num_plies[game] = ply + 1
+    play_action(rules, forest, numbers, game, action)
+    if contract.is_terminal(rules, position):
+        record.stages[game] = FINISHED
+        for player in range(2):
+            record.returns[game, player] = contract.player_return(rules, position, player)

@@ -1,0 +1,34 @@
+"""Finds a plugin by its module's name and checks that it keeps the contract of base.py.
+
+Called while the config is checked and again where the algorithm is made; imports nothing heavy by itself.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import is_dataclass
+from types import ModuleType
+
+from ddpzero.settings import UserError
+
+
+def load_plugin(module_name: str) -> ModuleType:
+    """The plugin's module, with SECTIONS and make_algorithm; UserError when it cannot be imported or lacks them."""
+    try:
+        plugin = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"algorithm.plugin={module_name} cannot be imported ({error}): name a module, and put its folder on "
+            "PYTHONPATH if it is not installed."
+        ) from None
+    sections = getattr(plugin, "SECTIONS", None)
+    if (
+        not isinstance(sections, dict)
+        or not all(is_dataclass(section) for section in sections.values())
+        or not callable(getattr(plugin, "make_algorithm", None))
+    ):
+        raise UserError(
+            f"algorithm.plugin={module_name} ({plugin.__file__}) is not a plugin: it needs SECTIONS, a dict of "
+            "section name to dataclass, and make_algorithm(sections)."
+        )
+    return plugin

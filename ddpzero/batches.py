@@ -1,0 +1,45 @@
+"""Batches from the replay buffer to the training device."""
+
+from __future__ import annotations
+
+import torch
+
+from ddpzero.replay import ReplayBuffer
+
+Batch = dict[str, torch.Tensor]
+
+
+class BatchFeeder:
+    """Draws batches; on a GPU the next one is on its way while the present one trains.
+
+    On a CPU nothing would overlap, and without look-ahead a checkpoint between two updates holds the very draws
+    that a run without a stop would have made.
+    """
+
+    def __init__(self, buffer: ReplayBuffer, batch_size: int, device: torch.device):
+        self._buffer = buffer
+        self._batch_size = batch_size
+        self._device = device
+        self._next: Batch | None = None
+
+    def take(self) -> Batch:
+        """The batch to train on: columns of the sample spec as tensors on the device."""
+        if self._device.type == "cpu":
+            return self._draw()
+        batch = self._next or self._draw()
+        self._next = self._draw()
+        return batch
+
+    def forget(self) -> None:
+        """Drop the batch that was drawn ahead: the data it should come from has changed."""
+        self._next = None
+
+    def _draw(self) -> Batch:
+        columns = self._buffer.sample(self._batch_size)
+        tensors = {name: torch.from_numpy(column) for name, column in columns.items()}
+        if self._device.type == "cpu":
+            return tensors
+        return {
+            name: tensor.pin_memory().to(self._device, non_blocking=True)
+            for name, tensor in tensors.items()
+        }
