@@ -1,0 +1,83 @@
+"""Resuming with another number of ranks: who gets which samples. Pure; called once, before the first learner step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ddpzero.replay.buffer import ReplayState
+
+
+def shares(
+    num_samples: Sequence[int], new_world_size: int, rank: int
+) -> list[tuple[int, np.ndarray]]:
+    """Which rows of the old ranks' buffers the new `rank` takes: `(old_rank, rows)` from oldest to newest rows.
+
+    All samples are put in one order by age (the newest of every old rank first, ties by old rank) and dealt out like
+    cards. Each new rank so gets samples of all ages from all old ranks, sizes differ by at most one, and over all new
+    ranks every sample is taken exactly once.
+
+    num_samples: per old rank. Returns one entry per old rank; rows ascend, row 0 being that rank's oldest.
+    """
+    counts = np.asarray(num_samples, dtype=np.int64)
+    result = []
+    for old_rank, count in enumerate(counts):
+        rows = np.arange(count)
+        card = _card_numbers(counts, old_rank, rows)
+        result.append((old_rank, rows[card % new_world_size == rank]))
+    return result
+
+
+def redistribute(states: Sequence[ReplayState], new_world_size: int, rank: int) -> ReplayState:
+    """The new `rank`'s share of the buffers that `len(states)` old ranks saved.
+
+    With as many ranks as before this is the rank's own state, so that draws go on bit by bit. Otherwise samples are
+    dealt out as `shares` says and stay ordered by age; the counters num_inserted and num_sampled are divided, so that
+    their sums over all ranks and the samples_per_insert balance stay what they were; each rank draws with a new
+    generator derived from the old ones. A share above a rank's capacity loses its oldest samples at `restore`.
+
+    states: by old rank. Their arrays may be memory maps: only the rows of the share are read.
+    """
+    if len(states) == new_world_size:
+        return states[rank]
+    counts = [_num_samples(state) for state in states]
+    taken = shares(counts, new_world_size, rank)
+    cards = [_card_numbers(np.asarray(counts), old_rank, rows) for old_rank, rows in taken]
+    oldest_first = np.argsort(-np.concatenate(cards))
+    arrays = {
+        name: np.concatenate([states[old_rank].arrays[name][rows] for old_rank, rows in taken])[
+            oldest_first
+        ]
+        for name in states[0].arrays
+    }
+    meta: dict[str, Any] = {
+        name: _divided(sum(state.meta[name] for state in states), new_world_size, rank)
+        for name in ("num_inserted", "num_sampled")
+    }
+    meta["generator"] = _derived_generator(states, new_world_size, rank)
+    return ReplayState(arrays, meta)
+
+
+def _card_numbers(counts: np.ndarray, old_rank: int, rows: np.ndarray) -> np.ndarray:
+    """The places of an old rank's rows in the common order, 0 being the newest sample of old rank 0."""
+    ages = counts[old_rank] - 1 - rows
+    newer = sum(np.minimum(ages, count) for count in counts)
+    same_age = sum((counts[other] > ages).astype(np.int64) for other in range(old_rank))
+    return newer + same_age
+
+
+def _num_samples(state: ReplayState) -> int:
+    return len(next(iter(state.arrays.values())))
+
+
+def _divided(total: int, world_size: int, rank: int) -> int:
+    return total // world_size + (rank < total % world_size)
+
+
+def _derived_generator(
+    states: Sequence[ReplayState], new_world_size: int, rank: int
+) -> dict[str, Any]:
+    entropy = [state.meta["generator"]["state"]["state"] for state in states]
+    return dict(np.random.PCG64(np.random.SeedSequence([*entropy, new_world_size, rank])).state)

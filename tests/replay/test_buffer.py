@@ -1,0 +1,163 @@
+"""The ring keeps the newest samples, draws uniformly from its window, and resumes bit by bit."""
+
+from __future__ import annotations
+
+import itertools
+import json
+
+import numpy as np
+import pytest
+
+from ddpzero.replay import Field, ReplayBuffer, samples_size_bytes, window_size
+
+SPEC = {
+    "number": Field((), np.dtype(np.int64)),
+    "observation": Field((3,), np.dtype(np.uint8)),
+}
+
+
+def samples(start: int, stop: int) -> dict[str, np.ndarray]:
+    """Samples that carry their number, so that each can be told from all others."""
+    numbers = np.arange(start, stop)
+    return {
+        "number": numbers,
+        "observation": np.stack([numbers, numbers + 1, numbers + 2], axis=1).astype(np.uint8),
+    }
+
+
+def filled(capacity: int, num_inserted: int, chunk: int = 3, **options: float) -> ReplayBuffer:
+    buffer = ReplayBuffer(SPEC, capacity, seed=7, **options)
+    for start in range(0, num_inserted, chunk):
+        buffer.add(samples(start, min(start + chunk, num_inserted)))
+    return buffer
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 10, 25])
+@pytest.mark.parametrize("num_inserted", [0, 1, 9, 10, 11, 57])
+def test_the_newest_samples_are_kept_in_order_of_age(chunk, num_inserted):
+    buffer = filled(10, num_inserted, chunk)
+    kept = min(10, num_inserted)
+    assert (buffer.num_samples, buffer.num_inserted) == (kept, num_inserted)
+    arrays, _ = buffer.state()
+    np.testing.assert_array_equal(arrays["number"], np.arange(num_inserted - kept, num_inserted))
+    np.testing.assert_array_equal(arrays["observation"][:, 2], (arrays["number"] + 2) % 256)
+
+
+def test_columns_of_a_sample_stay_together():
+    batch = filled(50, 120).sample(500)
+    np.testing.assert_array_equal(batch["observation"][:, 1], (batch["number"] + 1) % 256)
+
+
+def test_draws_are_uniform_over_the_window():
+    buffer = filled(100, 250)
+    counts = np.bincount(buffer.sample(200_000)["number"], minlength=250)
+    assert counts[:150].sum() == 0
+    # 2,000 draws each: five standard deviations.
+    assert np.abs(counts[150:] - 2000).max() < 5 * np.sqrt(2000)
+    assert buffer.num_sampled == 200_000
+
+
+def test_a_growing_window_leaves_out_old_samples_that_the_ring_still_holds():
+    buffer = filled(1000, 800, window_start_samples=50, window_exponent=0.5)
+    assert buffer.num_samples == 800
+    assert buffer.window == window_size(800, 50, 0.5) == 200
+    drawn = buffer.sample(5000)["number"]
+    assert drawn.min() == 600 and drawn.max() == 799
+
+
+def test_the_window_grows_as_the_power_law_says():
+    """Twice the window for four times the data at exponent 0.5."""
+    sizes = [window_size(n, 100, 0.5) for n in (0, 40, 100, 400, 1600, 6400)]
+    assert sizes == [0, 40, 100, 200, 400, 800]
+
+
+def test_exponent_one_leaves_only_the_capacity_as_a_limit():
+    assert all(window_size(n, 7, 1.0) == n for n in range(0, 10_000_019, 99_991))
+    assert filled(10, 57).window == 10
+
+
+@pytest.mark.parametrize("exponent", [0.3, 0.65, 0.8, 1.0])
+def test_the_window_never_shrinks_and_never_exceeds_the_data(exponent):
+    sizes = [window_size(n, 64, exponent) for n in range(3000)]
+    assert all(left <= right for left, right in itertools.pairwise(sizes))
+    assert all(size <= n for n, size in enumerate(sizes))
+
+
+@pytest.mark.parametrize("num_inserted", [30, 100, 257])
+def test_resumed_draws_equal_those_of_a_buffer_that_never_stopped(num_inserted):
+    options = {"window_start_samples": 10, "window_exponent": 0.9}
+    kept = filled(100, num_inserted, **options)
+    kept.sample(13)  # an odd number of draws: the generator keeps half a word
+    arrays, meta = kept.state()
+    resumed = ReplayBuffer(SPEC, 100, seed=999, **options)
+    resumed.add(samples(5000, 5040))
+    resumed.restore(arrays, json.loads(json.dumps(meta)))
+    for step in range(20):
+        new = samples(1000 + 9 * step, 1009 + 9 * step)
+        kept.add(new)
+        resumed.add(new)
+        left, right = kept.sample(17), resumed.sample(17)
+        for name in SPEC:
+            np.testing.assert_array_equal(left[name], right[name])
+    assert kept.num_sampled == resumed.num_sampled and kept.num_inserted == resumed.num_inserted
+
+
+def test_a_state_is_a_copy():
+    buffer = filled(10, 10)
+    arrays, meta = buffer.state()
+    before = json.dumps(meta)
+    buffer.add(samples(50, 60))
+    buffer.sample(4)
+    np.testing.assert_array_equal(arrays["number"], np.arange(10))
+    assert json.dumps(meta) == before
+
+
+def test_a_smaller_capacity_keeps_the_newest_and_a_larger_one_keeps_all():
+    arrays, meta = filled(100, 250).state()
+    for capacity, first in [(30, 220), (100, 150), (400, 150)]:
+        buffer = ReplayBuffer(SPEC, capacity, seed=0)
+        buffer.restore(arrays, meta)
+        np.testing.assert_array_equal(buffer.state().arrays["number"], np.arange(first, 250))
+        assert buffer.num_inserted == 250
+        buffer.add(samples(250, 251))
+        assert buffer.state().arrays["number"][-1] == 250
+
+
+def test_a_state_that_is_not_one_is_refused_and_changes_nothing():
+    buffer = filled(10, 25)
+    arrays, meta = buffer.state()
+    expected = filled(10, 25).sample(50)["number"]
+    for wrong in (
+        {},
+        {**meta, "num_inserted": "many"},
+        {**meta, "num_inserted": 3},
+        {**meta, "num_sampled": -1},
+        {**meta, "generator": {"bit_generator": "MT19937"}},
+        {**meta, "generator": None},
+    ):
+        with pytest.raises(ValueError, match="saved counters"):
+            buffer.restore(arrays, wrong)
+    with pytest.raises(ValueError, match="observation"):
+        buffer.restore({"number": arrays["number"]}, meta)
+    np.testing.assert_array_equal(buffer.sample(50)["number"], expected)
+
+
+def test_equal_seeds_draw_equal_batches_and_others_do_not():
+    left, right = filled(100, 100), filled(100, 100)
+    np.testing.assert_array_equal(left.sample(64)["number"], right.sample(64)["number"])
+    other = ReplayBuffer(SPEC, 100, seed=8)
+    other.add(samples(0, 100))
+    assert not np.array_equal(left.sample(64)["number"], other.sample(64)["number"])
+
+
+def test_memory_is_what_was_stated():
+    buffer = ReplayBuffer(SPEC, 1000, seed=0)
+    assert buffer.size_bytes == samples_size_bytes(SPEC, 1000) == 11_000
+
+
+@pytest.mark.parametrize(
+    "options", [{"capacity": 0}, {"window_exponent": 0.0}, {"window_exponent": 1.5}]
+)
+def test_settings_out_of_range_are_refused(options):
+    with pytest.raises(ValueError, match=next(iter(options))):
+        ReplayBuffer(SPEC, **{"capacity": 10, "seed": 0, **options})
