@@ -1,0 +1,168 @@
+"""Judges players by positions whose perfect play is known: `ddpzero judge FILE RUN --simulations 0,64`.
+
+The format of the file: solved_positions.py.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from ddpzero.algorithms.base import Player
+from ddpzero.arena.agents import game_of_players, game_settings, is_agent, parse_player
+from ddpzero.arena.statistics import share_interval
+from ddpzero.bench.figures import Figure, print_figures
+from ddpzero.games import Game, load_game
+from ddpzero.judges.solved_positions import ILLEGAL, SolvedPositions, read_solved_positions
+
+DEFAULT_SIMULATIONS = (0, 64)
+# Of players that need no training and can play any game: all files of this format so far are of this one.
+_DEFAULT_GAME = "connect_four"
+
+
+@dataclass(frozen=True)
+class JudgeReport:
+    """How well one player chose in N positions.
+
+    num_simulations: what an agent was given for each; None where the player's name says it all.
+    kept, best: `[N]` bool: the chosen action keeps the outcome; it has the highest score of all.
+    matters: `[N]` bool: not every legal action keeps the outcome.
+    """
+
+    player: str
+    num_simulations: int | None
+    kept: np.ndarray
+    best: np.ndarray
+    matters: np.ndarray
+    seconds: float
+
+    @property
+    def keeps_outcome(self) -> float:
+        return float(self.kept.mean())
+
+
+def run_judge(
+    file: str | Path,
+    players: Sequence[str],
+    *,
+    simulations: Sequence[int] = DEFAULT_SIMULATIONS,
+    seed: int = 0,
+    as_json: bool = False,
+) -> list[JudgeReport]:
+    """Judge players and print one row each, or one JSON line per figure.
+
+    players: see arena.agents.ALLOWED_PLAYERS.
+    simulations: an agent is judged once with each of them, 0 being its bare network.
+    """
+    game = game_of_players(players) if any(map(is_agent, players)) else load_game(_DEFAULT_GAME)
+    solved = read_solved_positions(Path(file), game)
+    reports = []
+    for text in players:
+        for num_simulations in simulations if is_agent(text) else (None,):
+            player = parse_player(text, game, num_simulations)
+            with Console(stderr=True).status(
+                f"{player.name} chooses in {len(solved.scores)} positions"
+            ):
+                reports.append(judge(solved, player, num_simulations, seed))
+    if as_json:
+        figures = [figure for report in reports for figure in _figures(report, solved, game, seed)]
+        print_figures(figures, as_json)
+    else:
+        _print_table(reports, solved, Console())
+    return reports
+
+
+def judge(
+    solved: SolvedPositions, player: Player, num_simulations: int | None = None, seed: int = 0
+) -> JudgeReport:
+    """Ask the player for an action in every position, all at once."""
+    started = time.perf_counter()
+    actions = player.choose(solved.positions, np.random.default_rng(seed)).astype(np.int64)
+    seconds = time.perf_counter() - started
+    rows = np.arange(len(actions))
+    chosen = solved.scores[rows, actions]
+    if (chosen == ILLEGAL).any():
+        raise RuntimeError(f"player {player.name} broke the rules: it chose an illegal action.")
+    return JudgeReport(
+        player=player.name,
+        num_simulations=num_simulations,
+        kept=solved.keeps[rows, actions],
+        best=chosen == solved.scores.max(axis=1),
+        matters=solved.matters,
+        seconds=seconds,
+    )
+
+
+def _print_table(reports: list[JudgeReport], solved: SolvedPositions, console: Console) -> None:
+    matters = solved.matters
+    table = Table(
+        title=f"{solved.file.name}: how often the chosen action keeps the outcome",
+        title_justify="left",
+    )
+    table.add_column("player", no_wrap=True)
+    table.add_column("simulations", justify="right")
+    table.add_column(f"all {len(matters)}", justify="right")
+    table.add_column(f"{matters.sum()} that matter", justify="right")
+    table.add_column("exactly best", justify="right")
+    table.add_column("time", justify="right")
+    for report in reports:
+        table.add_row(
+            report.player,
+            "" if report.num_simulations is None else str(report.num_simulations),
+            _share(report.kept),
+            _share(report.kept[matters]),
+            f"{report.best.mean():.1%}",
+            f"{report.seconds:.1f} s",
+        )
+    table.add_section()
+    random_share = solved.random_share
+    table.add_row(
+        "any legal action",
+        "",
+        f"{random_share.mean():.1%}",
+        f"{random_share[matters].mean():.1%}" if matters.any() else "",
+        style="dim",
+    )
+    if solved.uct200_share is not None:
+        table.add_row(
+            "rollouts, by the file",
+            "200",
+            f"{solved.uct200_share.mean():.1%}",
+            f"{solved.uct200_share[matters].mean():.1%}" if matters.any() else "",
+            style="dim",
+        )
+    console.print(table)
+
+
+def _share(hits: np.ndarray) -> str:
+    """A share with half the width of its 95 % interval."""
+    low, high = share_interval(int(hits.sum()), len(hits))
+    return f"{hits.mean():.1%} ±{(high - low) / 2:.1%}" if len(hits) else ""
+
+
+def _figures(report: JudgeReport, solved: SolvedPositions, game: Game, seed: int) -> list[Figure]:
+    settings = {
+        "file": solved.file.name,
+        "player": report.player,
+        "num_simulations": report.num_simulations,
+        "seed": seed,
+        "seconds": round(report.seconds, 2),
+    } | game_settings(game)
+    figures = []
+    for name, hits in (
+        ("keeps_outcome", report.kept),
+        ("keeps_outcome_where_it_matters", report.kept[report.matters]),
+        ("plays_best", report.best),
+    ):
+        if not len(hits):
+            continue
+        low, high = share_interval(int(hits.sum()), len(hits))
+        interval = {"low": low, "high": high, "num_positions": len(hits)}
+        figures.append(Figure("judge", game.name, name, hits.mean(), "", interval | settings))
+    return figures
