@@ -1,0 +1,149 @@
+"""Hydra's side of the configuration: where conf/ is, how it is composed, what Hydra's errors mean.
+
+Called by main.py and cli.py only; below them everything gets plain dataclasses. Besides those two, the only file
+that imports hydra or omegaconf.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import (
+    InterpolationResolutionError,
+    MissingMandatoryValue,
+    OmegaConfBaseException,
+)
+
+from ddpzero.conversion import settings_from_dict
+from ddpzero.settings import Settings, UserError
+from ddpzero.strict import unknown_key_message
+
+HYDRA_VERSION = "1.3"
+CONFIG_NAME = "config"
+# Command-line names of preset groups in the order in which they must be given: the later one wins.
+PRESETS = ("experiment", "hardware")
+
+
+def conf_dir() -> Path:
+    """The absolute path of conf/: inside the package when installed from a wheel, beside it in a clone."""
+    package = Path(__file__).resolve().parent
+    for folder in (package / "conf", package.parent / "conf"):
+        if (folder / f"{CONFIG_NAME}.yaml").is_file():
+            return folder
+    raise UserError(
+        f"no conf/ in {package} or beside it: install ddpzero again, or run it from a clone."
+    )
+
+
+def compose_settings(overrides: Sequence[str], config_dir: str | None = None) -> Settings:
+    """The settings that `python -m ddpzero.main OVERRIDES` would train with.
+
+    config_dir: a folder that is searched before conf/, as main's --config-dir. Raises UserError.
+    """
+    overrides = list(overrides)
+    if config_dir is not None:
+        folder = Path(config_dir).expanduser().resolve()
+        if not folder.is_dir():
+            raise UserError(f"--config-dir {config_dir} is not a folder.")
+        overrides.append(f"hydra.searchpath=['file://{folder}']")
+    try:
+        with initialize_config_dir(str(conf_dir()), version_base=HYDRA_VERSION):
+            config = compose(CONFIG_NAME, overrides=overrides)
+    except Exception as error:
+        if (sentence := explain(error)) is None:
+            raise
+        raise UserError(sentence) from None
+    return settings_from_config(config, overrides)
+
+
+def settings_from_config(config: DictConfig, overrides: Sequence[str]) -> Settings:
+    """Resolve and convert what Hydra composed from `overrides`; raises UserError."""
+    _check_preset_order(overrides)
+    try:
+        values = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise UserError(explain(error) or str(error)) from None
+    assert isinstance(values, dict)
+    try:
+        return settings_from_dict({str(key): value for key, value in values.items()})
+    except UserError:
+        raise
+    except ValueError as error:  # of a game's rules
+        raise UserError(str(error)) from None
+
+
+def explain(error: Exception) -> str | None:
+    """One sentence for an error of Hydra or OmegaConf that a user causes: what, where, what to do; else None."""
+    text = str(error)
+    cause = error.__cause__
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file is not None:
+        return _explain_missing_option(str(error.missing_cfg_file), sorted(error.options or []))
+    if isinstance(cause, OmegaConfBaseException) and "is not in struct" in str(cause):
+        return _explain_unknown_key(text, cause)
+    if match := re.search(r"No match in the defaults list\.\s+.*use \+(\S+)", text):
+        return (
+            f"{match[1]}: there is none yet to replace; a preset is added with a plus, +{match[1]}."
+        )
+    if match := re.match(r"Multiple values for (\S+)\..*override \S+: (\S+)'", text):
+        return f"+{match[1]}={match[2]}: there is one already; replace it without the plus, {match[1]}={match[2]}."
+    if match := re.search(r"Either remove \+ prefix: '(.*)'", text):
+        return f"+{match[1]}: this key exists; set it without the plus, {match[1]}."
+    if match := re.match(r"Ambiguous value for argument '(.*)'", text):
+        return f"{match[1]} is several values: give one, put a list in [brackets], or sweep with --multirun."
+    if "Config group override must be" in text:
+        return "A group (game, search, ...) was set to null: give it one of its options, as in game=connect_four."
+    if isinstance(error, OverrideParseException):
+        reason = " ".join(text.split()).split(" See https")[0]
+        return f"{error.override}: {reason}. Write key=value, in quotes where the value has special characters."
+    if isinstance(error, MissingMandatoryValue):
+        return f"{error.full_key} has no value (???): set it, as in {error.full_key}=..."
+    if isinstance(error, InterpolationResolutionError):
+        return f"{error.full_key} cannot be resolved: {text.splitlines()[0]}. Mend the name in ${{...}}."
+    return (
+        " ".join(text.split())
+        if isinstance(error, (HydraException, OmegaConfBaseException))
+        else None
+    )
+
+
+def _explain_missing_option(file: str, options: list[str]) -> str:
+    """file: group/option as Hydra looked for it; options: that the group has."""
+    group, _, option = file.rpartition("/")
+    if not options:
+        return (
+            f"{file} is neither in {conf_dir()} nor in the folder of --config-dir: mend its name."
+        )
+    nearest = get_close_matches(option, options, n=1)
+    hint = f" Did you mean {group}={nearest[0]}?" if nearest else ""
+    return f"{group}={option} is not there.{hint} There are {', '.join(options)}; --config-dir adds a folder of yours."
+
+
+def _explain_unknown_key(text: str, cause: OmegaConfBaseException) -> str:
+    given = re.search(r"use \+([^=\s]+)=(.*)$", text)
+    path, value = (given[1], given[2]) if given else (str(cause.full_key), "...")
+    parent = cause.parent_node
+    if not isinstance(parent, DictConfig):
+        return f"{path}={value} is not a setting: {path.rpartition('.')[0]} is a single value."
+    known = [str(key) for key in parent if key != "hydra"]
+    # With a typo in the middle ("learer.batch_size"), that is what must be named.
+    return unknown_key_message(str(cause.full_key), value if cause.full_key == path else {}, known)
+
+
+def _check_preset_order(overrides: Sequence[str]) -> None:
+    """Hydra lets the later preset win: an experiment after the hardware would silently undo it."""
+    keys = [
+        override.key_or_group
+        for override in OverridesParser.create().parse_overrides(list(overrides))
+    ]
+    given = [key for key in keys if key in PRESETS]
+    if given != sorted(given, key=PRESETS.index):
+        raise UserError(
+            "+hardware stands before +experiment, which would undo it: write +experiment=... first, then +hardware=..."
+        )

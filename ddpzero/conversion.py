@@ -1,0 +1,79 @@
+"""A whole configuration of plain nested dicts to Settings, strictly, and back.
+
+Called by config.py with what Hydra composed and by whoever reads the config.yaml of a run or of a checkpoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, fields, is_dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from ddpzero.algorithms.loader import load_plugin
+from ddpzero.games import load_game
+from ddpzero.settings import GameSettings, Settings
+from ddpzero.strict import as_group, convert, make_dataclass, refuse_unknown_keys
+
+# Fields of Settings that are not the group or the value of the same name.
+_SPECIAL = ("algorithm", "game", "sections")
+
+
+def settings_from_dict(config: Mapping[str, Any]) -> Settings:
+    """Convert and check a whole configuration; loads the plugin and the game, never torch.
+
+    Raises UserError; ValueError from a game that does not like its parameters.
+    """
+    algorithm = as_group(config.get("algorithm"), "algorithm")
+    plugin_name = convert(algorithm.pop("plugin", None), str, "algorithm.plugin")
+    plugin = load_plugin(plugin_name)
+    hints = {name: hint for name, hint in get_type_hints(Settings).items() if name not in _SPECIAL}
+    refuse_unknown_keys("", config, hints | {"game": None, "algorithm": None} | plugin.SECTIONS)
+    if "algorithm" not in plugin.SECTIONS:
+        refuse_unknown_keys("algorithm", algorithm, ["plugin"])
+    groups = {**config, "algorithm": algorithm}
+    settings = Settings(
+        **{name: convert(config.get(name), hint, name) for name, hint in hints.items()},
+        algorithm=plugin_name,
+        sections={
+            name: make_dataclass(section, groups.get(name), name)
+            for name, section in plugin.SECTIONS.items()
+        },
+        game=_game_settings(as_group(config.get("game"), "game")),
+    )
+    if hasattr(plugin, "check"):
+        plugin.check(settings)
+    return settings
+
+
+def settings_to_dict(settings: Settings) -> dict[str, Any]:
+    """The inverse of `settings_from_dict`: complete with all defaults, of plain values, for YAML and JSON."""
+    names = [field.name for field in fields(settings) if field.name not in _SPECIAL]
+    config = {name: _plain(getattr(settings, name)) for name in names}
+    sections = _plain(settings.sections)
+    config["game"] = {
+        "name": settings.game.name,
+        "source": settings.game.source,
+        **settings.game.parameters,
+    }
+    config["algorithm"] = {"plugin": settings.algorithm, **sections.pop("algorithm", {})}
+    return config | sections
+
+
+def _game_settings(group: dict[str, Any]) -> GameSettings:
+    name = convert(group.pop("name", None), str, "game.name")
+    source = convert(group.pop("source", None), str | None, "game.source")
+    if source is not None and source.endswith(".py"):
+        # A run must find its rules from whatever folder it is resumed or played.
+        source = str(Path(source).expanduser().resolve())
+    return GameSettings(name, source, asdict(load_game(name, source, **group).parameters))
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        value = {field.name: getattr(value, field.name) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(entry) for entry in value]
+    return value

@@ -1,0 +1,149 @@
+"""Plain values to dataclasses, strictly: nothing is guessed, no true for 1, no "64" for 64.
+
+Called by conversion.py; knows no particular setting. Every mistake is one UserError: dotted path, value, what is
+allowed, what to do. A field may be a bool, int, float, str, Literal, a list or tuple of those, any of them `| None`,
+or a dataclass of such fields.
+"""
+
+from __future__ import annotations
+
+import math
+import types
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, Field, fields, is_dataclass
+from difflib import get_close_matches
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from ddpzero.settings import UserError
+
+_KINDS = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a finite number",
+    str: "text",
+}
+
+
+def make_dataclass(cls: type, group: Any, path: str) -> Any:
+    """An instance of the dataclass `cls` from a mapping; `path` is where that stands in the configuration."""
+    values = as_group(group, path)
+    known = {field.name: field for field in fields(cls)}
+    hints = get_type_hints(cls)
+    refuse_unknown_keys(path, values, known)
+    return cls(
+        **{
+            name: convert(values.get(name), hints[name], f"{path}.{name}", _default(field))
+            for name, field in known.items()
+            if name in values or _default(field) is MISSING
+        }
+    )
+
+
+def as_group(value: Any, path: str) -> dict[str, Any]:
+    """A copy of the mapping `value`; UserError if it is none."""
+    if value is None:
+        raise UserError(
+            f"{path}=null is not allowed: it is a group of keys; take `~{path}` or `{path}=null` away."
+        )
+    if not isinstance(value, Mapping):
+        raise UserError(
+            f"{path}={show(value)} is not a group of keys: set its keys one by one, as in {path}.key=value."
+        )
+    return {str(key): entry for key, entry in value.items()}
+
+
+def refuse_unknown_keys(path: str, values: Mapping[str, Any], known: Iterable[str]) -> None:
+    """Raise UserError for the first key of `values` that is not known, with the nearest that is."""
+    known = list(known)
+    for key, value in values.items():
+        if key not in known:
+            raise UserError(unknown_key_message(f"{path}.{key}".lstrip("."), value, known))
+
+
+def unknown_key_message(path: str, value: Any, known: Iterable[str]) -> str:
+    """path: dotted, of the key that nobody knows; known: the keys that its group has."""
+    parent, _, key = path.rpartition(".")
+    known = list(known)
+    shown = path if isinstance(value, Mapping) else f"{path}={show(value)}"
+    if not known:
+        return f"{shown} is not a setting: {parent} has no keys."
+    nearest = get_close_matches(key, known, n=1)
+    hint = f" Did you mean {f'{parent}.{nearest[0]}'.lstrip('.')}?" if nearest else ""
+    there_are = f"The keys of {parent} are" if parent else "At the top level there are"
+    return f"{shown} is not a setting.{hint} {there_are} {', '.join(known)}."
+
+
+def convert(value: Any, hint: Any, path: str, default: Any = MISSING) -> Any:
+    """`value` as the type `hint` wants it; default: shown as an example of what is right."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        (wanted,) = (argument for argument in arguments if argument is not types.NoneType)
+        return None if value is None else convert(value, wanted, path, default)
+    if is_dataclass(hint):
+        return make_dataclass(hint, value, path)  # type: ignore[arg-type]  # a class, not an instance
+    if value is None:
+        raise UserError(f"{path}=null is not allowed: {_remedy(value, hint, path, default)}")
+    if origin is Literal:
+        return _convert_choice(value, arguments, path)
+    if origin in (list, tuple):
+        if not isinstance(value, (list, tuple)):
+            raise UserError(
+                f"{path}={show(value)} is not a list: write {path}=[1,2], for instance."
+            )
+        return origin(convert(entry, arguments[0], f"{path}[{i}]") for i, entry in enumerate(value))
+    if hint is float and type(value) is int:
+        return float(value)
+    if type(value) is not hint or (hint is float and not math.isfinite(value)):
+        shown = repr(value) if _is_quoted_number(value) else show(value)
+        remedy = _remedy(value, hint, path, default)
+        raise UserError(f"{path}={shown} is not {_KINDS[hint]}: {remedy}")
+    return value
+
+
+def show(value: Any) -> str:
+    """A value as one would type it on the command line."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{key}:{show(entry)}" for key, entry in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ",".join(show(entry) for entry in value) + "]"
+    return str(value)
+
+
+def _convert_choice(value: Any, choices: tuple[Any, ...], path: str) -> Any:
+    if value in choices:
+        return value
+    nearest = get_close_matches(str(value), [str(choice) for choice in choices], n=1)
+    hint = f" Did you mean {nearest[0]}?" if nearest else ""
+    allowed = ", ".join(show(choice) for choice in choices)
+    raise UserError(f"{path}={show(value)} is not one of {allowed}.{hint}")
+
+
+def _remedy(value: Any, hint: Any, path: str, default: Any) -> str:
+    if hint is int and isinstance(value, float) and value.is_integer():
+        return f"write {path}={int(value)}."
+    if hint in (int, float) and _is_quoted_number(value):
+        return f"leave the quotation marks away, {path}={value}."
+    if default in (MISSING, None):
+        choices = get_args(hint) if get_origin(hint) is Literal else ()
+        default = choices[0] if choices else {bool: True, int: 1, float: 0.5}.get(hint, "name")
+    return f"write {path}={show(default)}, for instance."
+
+
+def _is_quoted_number(value: Any) -> bool:
+    if not isinstance(value, str):
+        return False
+    try:
+        float(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _default(field: Field[Any]) -> Any:
+    if field.default is MISSING and field.default_factory is not MISSING:
+        return field.default_factory()
+    return field.default
