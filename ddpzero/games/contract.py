@@ -31,10 +31,6 @@ from numba.extending import (
 
 from ddpzero.games.compiled import INLINE_OPTIONS
 
-# A call by address would hide the game's constants from the optimiser: a step of Connect Four takes half as long
-# with its kernels inlined. (Inlining by LLVM: numba's own, `inline="always"`, compiles six times as long.)
-_KERNEL_OPTIONS = {**INLINE_OPTIONS, "forceinline": True}
-
 # The parameters' names of every kernel, filled by the decorators below.
 KERNEL_PARAMETERS: dict[str, tuple[str, ...]] = {}
 OPTIONAL_KERNEL_PARAMETERS: dict[str, tuple[str, ...]] = {}
@@ -61,7 +57,8 @@ class Rules:
 
     constants: what kernels read as `rules.<name>`; integers (a bool counts as 0 or 1).
     kernels: the functions named in KERNEL_PARAMETERS, and of OPTIONAL_KERNEL_PARAMETERS those the game has;
-    plain or decorated with `@njit`. They work in the arrays they get and make none: see compiled.py.
+    plain or `@compiled`. They work in the arrays they get and make none: see compiled.py. What they call, another
+    kernel of theirs too, must be compiled.
     """
 
     __slots__ = ("numba_type",)
@@ -124,7 +121,8 @@ def _generic(kernel_parameters: dict[str, tuple[str, ...]]) -> Callable[..., Cal
 
         # Numba compares the names of the parameters with those of the kernel: the loader has checked them.
         resolve.__signature__ = signature  # type: ignore[attr-defined]
-        overload(generic_kernel, jit_options=_KERNEL_OPTIONS)(resolve)
+        # Inlined by LLVM: with numba's own `inline="always"` a search compiles six times as long.
+        overload(generic_kernel, jit_options=INLINE_OPTIONS)(resolve)
         return generic_kernel
 
     return decorate

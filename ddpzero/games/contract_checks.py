@@ -79,7 +79,14 @@ def _uncompiled_kernels(game: Game) -> Iterator[str]:
             kernel = getattr(single, name)
             kernel.compile(tuple(map(kernel.typeof_pyval, (game.rules, *arguments))))
         except NumbaError as error:
-            yield f"{name} does not compile: {error}"
+            yield f"{name} does not compile: {_reason(error)}"
+
+
+def _reason(error: NumbaError) -> str:
+    """The part of numba's message that speaks of the kernel; the rest is how numba got there."""
+    _, found, inner = str(error).partition("raised a specific error:")
+    message = inner if found else str(error)
+    return " ".join(message.partition("During: ")[0].split())
 
 
 def _check_start(game: Game) -> Iterator[str]:

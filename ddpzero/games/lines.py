@@ -5,7 +5,7 @@ from __future__ import annotations
 from ddpzero.games.compiled import compiled
 
 
-@compiled(forceinline=True)
+@compiled
 def run_length(cells, cell, stride, room):
     """Count the stones equal to the one on `cell` that follow it without a gap in one direction.
 
@@ -21,7 +21,7 @@ def run_length(cells, cell, stride, room):
     return length
 
 
-@compiled(forceinline=True)
+@compiled
 def makes_line(cells, rows, columns, row, column, line, exact):
     """Tell whether the stone on (row, column) is part of `line` equal stones in a row.
 

@@ -63,7 +63,10 @@ def load_game(name: str, source: str | None = None, **parameters: Any) -> Game:
     spec = module.spec(values)
     constants = asdict(values)
     arguments = ",".join(f"{key}={int(value)}" for key, value in constants.items())
-    type_name = f"{name}({arguments})@{_source_hash(Path(module.__file__ or '').resolve())}"
+    # The module's name is part of it: cached machine code looks its module up by name.
+    type_name = (
+        f"{module.__name__}({arguments})@{_source_hash(Path(module.__file__ or '').resolve())}"
+    )
     kernels = {
         kernel: getattr(module, kernel)
         for kernel in (*KERNEL_PARAMETERS, *OPTIONAL_KERNEL_PARAMETERS)
@@ -99,7 +102,8 @@ def _load_module(name: str, source: str | None) -> ModuleType:
         raise ValueError(
             f"game.source={source} is not a file: give the path of the game's .py file."
         )
-    module_name = f"ddpzero_game_{name}_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}"
+    # Named by content, not by path: the cached machine code of a file serves its copies elsewhere too.
+    module_name = f"ddpzero_game_{file.stem}_{_source_hash(file)}"
     if module_name in sys.modules:
         return sys.modules[module_name]
     module_spec = importlib.util.spec_from_file_location(module_name, file)
@@ -164,9 +168,9 @@ def _source_hash(game_file: Path) -> str:
     Numba's disk cache looks only at the file of the function that it caches; this hash in the type's name makes
     the cached search of a game stale when the rules, a helper beside them or the search's own helpers change.
     """
-    folders = {game_file.parent, _PACKAGE_DIR / "games", _PACKAGE_DIR / "search"}
+    folders = dict.fromkeys([_PACKAGE_DIR / "games", _PACKAGE_DIR / "search", game_file.parent])
     digest = hashlib.sha256()
-    for folder in sorted(folders):
+    for folder in folders:
         for file in sorted(folder.glob("*.py")):
             digest.update(file.name.encode())
             digest.update(file.read_bytes())

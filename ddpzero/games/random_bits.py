@@ -23,12 +23,12 @@ def new_random_states(seed: int, num_states: int) -> np.ndarray:
     return np.random.SeedSequence(seed).generate_state(2 * num_states, np.uint64).reshape(-1, 2)
 
 
-@compiled(forceinline=True)
+@compiled
 def _rotate_left(word, bits):
     return (word << np.uint64(bits)) | (word >> np.uint64(64 - bits))
 
 
-@compiled(forceinline=True)
+@compiled
 def next_uint64(state):
     """Draw 64 random bits."""
     first, second = state[0], state[1]
@@ -39,13 +39,13 @@ def next_uint64(state):
     return bits
 
 
-@compiled(forceinline=True)
+@compiled
 def next_float(state):
     """Draw a float64 in [0, 1), every multiple of 2^-53 equally likely."""
     return np.float64(next_uint64(state) >> np.uint64(11)) * _UNITS_OF_FLOAT
 
 
-@compiled(forceinline=True)
+@compiled
 def next_below(state, bound):
     """Draw an int64 in 0 .. bound - 1, all equally likely; 1 <= bound < 2^32.
 
@@ -60,7 +60,7 @@ def next_below(state, bound):
     return np.int64(product >> np.uint64(32))
 
 
-@compiled(forceinline=True)
+@compiled
 def choose_uniformly(mask, state):
     """Draw an index at which `mask` (bool, at least one True) is True, all equally likely."""
     num_entries = mask.shape[0]

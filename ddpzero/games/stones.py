@@ -9,7 +9,7 @@ GOING_ON = 0
 DRAW = 3
 
 
-@compiled(forceinline=True)
+@compiled
 def return_of_status(status, player):
     """The result of `player` (0 or 1) in a finished game: 1 won, 0 drawn, -1 lost."""
     if status == DRAW:
@@ -17,7 +17,7 @@ def return_of_status(status, player):
     return 1.0 if status == player + 1 else -1.0
 
 
-@compiled(forceinline=True)
+@compiled
 def observe_stones(cells, num_cells, player, planes):
     """Write three planes from the side of `player`: own stones, the opponent's stones, ones.
 

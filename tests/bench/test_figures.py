@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+
+from ddpzero.bench.figures import Figure, print_figures
+
+FIGURES = [
+    Figure("search", "gomoku", "simulations_per_second", np.float64(3.1e6), "1/s", {"size": 15}),
+    Figure("search", "gomoku", "fraction_of_forward", 0.97531, "", {"size": 15}),
+]
+
+
+def test_a_json_line_holds_the_settings_beside_the_rest(capsys):
+    print_figures(FIGURES, as_json=True)
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == (
+        '{"bench": "search", "game": "gomoku", "figure": "simulations_per_second", '
+        '"value": 3100000.0, "unit": "1/s", "size": 15}'
+    )
+    assert json.loads(second)["value"] == 0.97531
+
+
+def test_the_table_is_readable_and_tells_settings_once(capsys):
+    print_figures(FIGURES, as_json=False)
+    printed = capsys.readouterr().out
+    assert "3,100,000" in printed
+    assert "0.9753" in printed
+    assert printed.count("search gomoku: size=15") == 1

@@ -1,0 +1,135 @@
+"""One contract test that every game passes; a new file in ddpzero/games is found by itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ddpzero.games import Game, known_games, load_game
+from ddpzero.games.contract_checks import check_contract, print_violations
+
+PAIRS = Path(__file__).parents[1] / "data" / "games" / "pairs.py"
+
+VARIANTS = [
+    ("connect_four", {"rows": 4, "columns": 5, "line": 3}),
+    ("connect_four", {"rows": 8, "columns": 3, "line": 8}),
+    ("connect_four", {"rows": 15, "columns": 15}),
+    ("gomoku", {"size": 5, "exact_five": True}),
+    ("gomoku", {"size": 7, "line": 3}),
+    ("gomoku", {"size": 17}),  # plies need more than a byte
+]
+
+
+@pytest.mark.parametrize("name", known_games())
+def test_every_game_keeps_the_contract(name):
+    assert check_contract(load_game(name), num_games=20, seed=1) == []
+
+
+@pytest.mark.parametrize(("name", "parameters"), VARIANTS)
+def test_other_boards_keep_the_contract(name, parameters):
+    assert check_contract(load_game(name, **parameters), num_games=5, seed=2) == []
+
+
+def test_a_game_from_outside_the_tree_keeps_the_contract():
+    game = load_game("pairs", source=str(PAIRS))
+    assert check_contract(game, num_games=20, seed=3) == []
+
+
+@pytest.mark.parametrize("name", ["connect_four", "gomoku", "tic_tac_toe"])
+def test_observation_is_own_stones_then_the_opponents_from_the_movers_side(name):
+    game = load_game(name)
+    position = game.initial_position()
+    rng = np.random.default_rng(4)
+    for _ in range(4):
+        action = rng.choice(np.flatnonzero(game.legal_actions(position)))
+        position = game.apply_action(position, int(action))
+        own, other, ones = game.observation(position).reshape(3, -1)
+        player, board = game.current_player(position), game.board(position)
+        assert np.array_equal(own, board == player + 1)
+        assert np.array_equal(other, board == 2 - player)
+        assert ones.all()
+
+
+# What a game's author may get wrong: a line of pairs.py, the mistake, a part of the sentence about it.
+MISTAKES = {
+    "start not written": ("    position[:] = 0\n", "    position[0] = 0\n", "initial_position"),
+    "mask not written": (
+        "        legal[cell] = position[cell] == 0\n",
+        "        if position[cell]:\n            legal[cell] = False\n",
+        "every entry of the mask",
+    ),
+    "always legal": ("position[cell] == 0\n", "True\n", "in a terminal position"),
+    "write behind the end": (
+        "    position[action] = 1\n",
+        "    position[action] = 1\n    position[plies + 2] = 0\n",
+        "apply_action writes outside",
+    ),
+    "nothing played": ("    position[action] = 1\n", "    return\n", "as it was"),
+    "unfair mover": (
+        "position[mover] = 1 - position[mover]",
+        "position[mover] = action >= rules.pairs",
+        "differs under symmetry 1",
+    ),
+    "lopsided observation": (
+        "planes[cell] = position[cell]",
+        "planes[cell] = position[cell] and cell > 0",
+        "moved planes under symmetry 1",
+    ),
+    "observed numbers": (
+        "planes[cell] = position[cell]",
+        "planes[cell] = 2 * position[cell]",
+        "only 0 and 1",
+    ),
+    "observed too far": (
+        "planes[2 * num_cells +",
+        "planes[3 * num_cells +",
+        "observe writes outside",
+    ),
+    "both win": ("== (player == 0) else -1.0", "else 1.0", "do not sum to 0"),
+    "too many points": ("return 1.0 if", "return 2.0 if", "outside [-1, 1]"),
+    "too few plies": (
+        "max_plies=len(cells)",
+        "max_plies=len(cells) - 1",
+        "not over after max_plies",
+    ),
+    "owners by player": (
+        "owners[pair] = int(owner == 1) - int(owner == 2)",
+        "owners[pair] = owner",
+        "ownership must write",
+    ),
+    "same names": ("return COLUMN_LETTERS[action]", 'return "a"', "the same name"),
+    "case matters": ("text.strip().lower()", "text.strip()", "parse_action('A') refuses"),
+    "anything parses": ("    if cell < 0:", "    if cell < -1:", "must raise a ValueError"),
+    "parsing crashes": (
+        'raise ValueError(f"{text',
+        'raise KeyError(f"{text',
+        "parse_action raises KeyError",
+    ),
+    "empty drawing": ('return f"cells', 'return "" and f"cells', "render must draw"),
+    "not compilable": ("@compiled\n", "", "player_return does not compile: "),
+}
+
+
+@pytest.mark.parametrize(("right", "wrong", "sentence"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_in_a_game_is_told(tmp_path, right, wrong, sentence):
+    violations = check_contract(mistaken_pairs(tmp_path, right, wrong), num_games=5)
+    assert any(sentence in violation for violation in violations), violations
+
+
+def test_violations_are_told_once_and_end_with_exit_code_1(tmp_path, capsys):
+    game = mistaken_pairs(tmp_path, "position[cell] == 0\n", "True\n")
+    violations = check_contract(game, num_games=5)
+    assert len(set(violations)) == len(violations)
+    assert print_violations(game, 5, violations) == 1
+    assert f"{len(violations)} violations\n  {violations[0]}" in capsys.readouterr().out
+    assert print_violations(game, 5, []) == 0
+
+
+def mistaken_pairs(folder: Path, right: str, wrong: str) -> Game:
+    source = PAIRS.read_text()
+    assert right in source
+    file = folder / "pairs.py"
+    file.write_text(source.replace(right, wrong, 1))
+    return load_game("pairs", source=str(file))

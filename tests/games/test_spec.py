@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ddpzero.games.spec import GameSpec
+
+IDENTITY = np.arange(4, dtype=np.int32)[None]
+SPEC = GameSpec(
+    num_actions=4,
+    position_size=5,
+    position_dtype=np.dtype(np.uint8),
+    num_planes=2,
+    board_shape=(2, 2),
+    max_plies=4,
+    cell_symmetries=IDENTITY,
+    action_symmetries=IDENTITY,
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"num_actions": 0}, r"num_actions=0: it must be positive"),
+        ({"board_shape": (2, 0)}, r"board_shape=\(2, 0\): it must be positive"),
+        ({"position_dtype": np.dtype(np.float32)}, r"position_dtype=float32: .* integers"),
+        ({"num_actions": 3}, r"action_symmetries has shape \(1, 4\): it must be \(symmetries, 3\)"),
+        ({"cell_symmetries": IDENTITY.astype(np.int64)}, r"cell_symmetries is int64"),
+        ({"cell_symmetries": IDENTITY[:, ::-1]}, r"cell_symmetries\[0\] is not the identity"),
+        (
+            {"cell_symmetries": np.array([[0, 1, 2, 3], [0, 1, 1, 3]], np.int32)},
+            r"cell_symmetries\[1\] is not a permutation of 0\.\.3",
+        ),
+        (
+            {"cell_symmetries": np.repeat(IDENTITY, 2, axis=0)},
+            r"has 2 cell_symmetries but 1 action_symmetries",
+        ),
+    ],
+)
+def test_fields_that_do_not_fit_together_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        replace(SPEC, **changes)
