@@ -129,7 +129,7 @@ class Ranks:
         return {name: sum(values) / len(values) for name, values in self._columns(figures).items()}
 
     def check_same_config(self, config: Mapping[str, Any]) -> None:
-        """Raise ValueError at every rank, with the keys, if any rank was started with another config than rank 0."""
+        """Raise UserError at every rank, with the keys, if any rank was started with another config than rank 0."""
         own = json.loads(json.dumps(config))
         first = self.broadcast(own)
         differing = [f"{path}={b!r} ({a!r})" for path, a, b in differences(first, own)]
@@ -215,7 +215,7 @@ def join_ranks(device: str = "auto", timeout_seconds: float = 600.0) -> Iterator
     """Join the ranks that torchrun started, or be alone without torchrun, for the time of the block.
 
     device: "cpu", "cuda", or "auto" = a GPU if there is one. timeout_seconds: how long a rank waits for another in any
-    collective. Raises ValueError for a device that is not there, RankError if the ranks do not find each other.
+    collective. Raises UserError for a device that is not there, RankError if the ranks do not find each other.
     """
     rank = int(os.environ.get("RANK", 0))
     local_rank = int(os.environ.get("LOCAL_RANK", 0))
@@ -240,7 +240,7 @@ def join_ranks(device: str = "auto", timeout_seconds: float = 600.0) -> Iterator
 
 
 def choose_device(device: str, local_rank: int, local_world_size: int) -> torch.device:
-    """Return this rank's device. Raises ValueError if the node has no GPU, or fewer than ranks."""
+    """Return this rank's device. Raises UserError if the node has no GPU, or fewer than ranks."""
     has_gpu = torch.cuda.is_available()
     if device == "cpu" or (device == "auto" and not has_gpu):
         return torch.device("cpu")

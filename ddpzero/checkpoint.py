@@ -1,0 +1,420 @@
+"""Checkpoints of a run, `runs/<run_name>/checkpoints/<model>/`: saved and restored by all ranks together.
+
+    weights.safetensors            what actors play with: all that a player needs, with config.yaml
+    trainer.pt                     the updater's state (optimizer, raw weights, ...); torch.load with weights_only
+    replay-rank<r>.safetensors     each rank's buffer
+    rank<r>.json                   each rank's random generators and the buffer's counters
+    config.yaml, manifest.json     the resolved config; sizes and checksums of everything, written last
+
+A checkpoint is written aside, in `.partial-<model>`, and renamed when it is whole and on the disk: whatever is killed
+at whatever moment, the previous one stays. Called by the learner; `load_weights` by whoever plays.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file as load_tensors
+from safetensors.torch import save as tensors_to_bytes
+
+from ddpzero.checkpoint_files import (
+    MANIFEST_FILE,
+    CheckpointError,
+    FileRecord,
+    Manifest,
+    check_file,
+    check_size,
+    new_manifest,
+    read_arrays,
+    read_manifest,
+    sync_folder,
+    write_arrays,
+    write_bytes,
+    write_file,
+    write_json,
+    write_manifest,
+)
+from ddpzero.distributed import Ranks
+from ddpzero.replay import ReplayState, redistribute
+from ddpzero.run_folder import CONFIG_FILE, config_text, read_config
+from ddpzero.settings import UserError, require
+
+logger = logging.getLogger(__name__)
+
+CHECKPOINTS_FOLDER = "checkpoints"
+WEIGHTS_FILE = "weights.safetensors"
+TRAINER_FILE = "trainer.pt"
+
+_PARTIAL_PREFIX = ".partial-"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All that a checkpoint keeps, as one rank has it.
+
+    model: its name, see `model_name`. counters: JSON-able, equal on all ranks; learner_step is among them.
+    weights, trainer, config: rank 0's are written. trainer: nested dicts and lists of tensors and numbers.
+    replay_arrays, replay_meta: of ReplayBuffer.state. rank_state: JSON-able, this rank's own.
+    """
+
+    model: str
+    counters: Mapping[str, Any]
+    weights: Mapping[str, torch.Tensor]
+    trainer: Mapping[str, Any]
+    config: Mapping[str, Any]
+    replay_arrays: Mapping[str, np.ndarray]
+    replay_meta: Mapping[str, Any]
+    rank_state: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A checkpoint as one rank gets it back; tensors are on the CPU.
+
+    world_size: of the ranks that saved it. If it is another now, the samples of all buffers are dealt out anew among
+    the present ranks, and rank_state is None. replay_arrays may be maps of a file: copy, do not keep.
+    """
+
+    path: Path
+    model: str
+    counters: dict[str, Any]
+    config: dict[str, Any]
+    weights: dict[str, torch.Tensor]
+    trainer: dict[str, Any]
+    world_size: int
+    replay_arrays: dict[str, np.ndarray]
+    replay_meta: dict[str, Any]
+    rank_state: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class ReleasedWeights:
+    """What a player needs of a checkpoint; tensors are on the CPU."""
+
+    weights: dict[str, torch.Tensor]
+    config: dict[str, Any]
+    counters: dict[str, Any]
+    model: str
+    path: Path
+
+
+def model_name(run_name: str, model_tag: str, samples_trained: int, samples_generated: int) -> str:
+    """Name a model as KataGo's are named: "quick-b3c48-s1024000-d98304"."""
+    return f"{run_name}-{model_tag}-s{samples_trained}-d{samples_generated}"
+
+
+class Checkpoints:
+    """The checkpoints of a run that is being trained. Every method is called by all ranks together.
+
+    last_error: why the last save failed, equal on all ranks; None if it did not.
+    """
+
+    def __init__(self, run_dir: Path, ranks: Ranks, keep_last: int) -> None:
+        self._folder = run_dir / CHECKPOINTS_FOLDER
+        self._ranks = ranks
+        self._keep_last = keep_last
+        self._newest: str | None = None
+        self.last_error: str | None = None
+
+    def save(self, snapshot: Snapshot) -> Path | None:
+        """Write a checkpoint and remove the oldest ones beyond keep_last; returns its folder.
+
+        If any rank fails (disk full, no permission), returns None: the sentence is logged and in last_error, and the
+        checkpoints before stay as they are.
+        """
+        path = self._folder / snapshot.model
+        partial = self._folder / f"{_PARTIAL_PREFIX}{snapshot.model}"
+        if snapshot.model == self._newest:
+            return path  # nothing was generated or trained on since
+        try:
+            self._together(lambda: self._begin(partial))
+            own_files = self._together(lambda: self._write_files(partial, snapshot))
+            files = _merge_records(self._ranks.gather(own_files))
+            self._together(lambda: self._publish(partial, path, snapshot, files))
+        except CheckpointError as error:
+            self.last_error = f"checkpoint {snapshot.model} was not saved: {error}"
+            if self._ranks.is_first:
+                shutil.rmtree(partial, ignore_errors=True)
+                logger.error("%s (newest checkpoint: %s)", self.last_error, self._newest or "none")
+            return None
+        self.last_error = None
+        self._newest = snapshot.model
+        if self._ranks.is_first:
+            self._remove_oldest(path)
+        return path
+
+    def restore(self) -> Restored | None:
+        """Return the newest checkpoint that is whole, or None if the run has none yet.
+
+        Broken ones are reported and passed over; what an interrupted save left is removed. Raises UserError if there
+        are checkpoints and none is usable.
+        """
+        if self._ranks.is_first:
+            for leftover in self._folder.glob(f"{_PARTIAL_PREFIX}*"):
+                logger.info("removing %s, which an interrupted save left", leftover)
+                shutil.rmtree(leftover, ignore_errors=True)
+        names = self._ranks.broadcast([path.name for path in _newest_first(self._folder)])
+        for name in names:
+            try:
+                return self._restore(self._folder / name)
+            except CheckpointError as error:
+                if self._ranks.is_first:
+                    logger.warning("checkpoint %s is passed over: %s", name, error)
+        require(
+            not names,
+            f"{self._folder} holds checkpoints, but none that is usable: see the warnings. Move that folder away to "
+            "start anew, or choose another run_name.",
+        )
+        return None
+
+    # ------------------------------------------------------------------ saving
+
+    def _begin(self, partial: Path) -> None:
+        """Rank 0: make an empty folder aside."""
+        if self._ranks.is_first:
+            if partial.exists():
+                shutil.rmtree(partial)
+            partial.mkdir(parents=True)
+
+    def _write_files(self, partial: Path, snapshot: Snapshot) -> dict[str, list[int]]:
+        """Write this rank's files; returns name -> [size_bytes, crc32]."""
+        rank = self._ranks.rank
+        rank_state = {"rank_state": snapshot.rank_state, "replay_meta": snapshot.replay_meta}
+        files = {
+            _replay_file(rank): write_arrays(partial / _replay_file(rank), snapshot.replay_arrays),
+            _rank_file(rank): write_json(partial / _rank_file(rank), rank_state),
+        }
+        if self._ranks.is_first:
+            weights = {
+                name: tensor.detach().cpu().contiguous()
+                for name, tensor in snapshot.weights.items()
+            }
+            config = config_text(snapshot.config)
+            files[WEIGHTS_FILE] = write_bytes(partial / WEIGHTS_FILE, tensors_to_bytes(weights))
+            files[CONFIG_FILE] = write_bytes(partial / CONFIG_FILE, config.encode())
+            files[TRAINER_FILE] = write_file(
+                partial / TRAINER_FILE, lambda file: torch.save(snapshot.trainer, file)
+            )
+            # What weights_only refuses must show now, not when the run is resumed. Mapped: reads no tensor.
+            torch.load(partial / TRAINER_FILE, weights_only=True, mmap=True)
+        return {name: [record.size_bytes, record.crc32] for name, record in files.items()}
+
+    def _publish(
+        self, partial: Path, path: Path, snapshot: Snapshot, files: dict[str, FileRecord]
+    ) -> None:
+        """Rank 0: seal the folder and give it its name."""
+        if not self._ranks.is_first:
+            return
+        for (
+            name,
+            record,
+        ) in files.items():  # other nodes' files, too: are they really in this folder?
+            check_size(partial, name, record)
+        world_size = self._ranks.world_size
+        write_manifest(partial, new_manifest(snapshot.model, snapshot.counters, world_size, files))
+        sync_folder(partial)
+        if (
+            path.exists()
+        ):  # broken, or of a line that was given up: the run resumed from an older one
+            replaced = partial.with_name(f"{_PARTIAL_PREFIX}replaced-{path.name}")
+            path.rename(replaced)
+            partial.rename(path)
+            shutil.rmtree(replaced)
+        else:
+            partial.rename(path)
+        sync_folder(self._folder)
+
+    def _remove_oldest(self, newest: Path) -> None:
+        """Keep the newest keep_last up to the one just saved. Folders that were renamed by hand are not ours."""
+        ages = {}
+        for path in _newest_first(self._folder):
+            with suppress(CheckpointError):
+                manifest = read_manifest(path)
+                if manifest.model == path.name:
+                    ages[path] = manifest.age
+        newest = ages[self._folder / self._newest]
+        kept = sorted((age, path) for path, age in ages.items() if age <= newest)[
+            -self._keep_last :
+        ]
+        for path in set(ages) - {path for _, path in kept}:
+            try:
+                # Renamed first: a removal that is cut short leaves no folder that looks like a checkpoint.
+                shutil.rmtree(path.rename(path.with_name(f"{_PARTIAL_PREFIX}removed-{path.name}")))
+            except OSError as error:  # must not stop a training; the next save tries again
+                logger.warning("cannot remove the old checkpoint %s: %s", path, error)
+
+    # --------------------------------------------------------------- restoring
+
+    def _restore(self, path: Path) -> Restored:
+        """Read one checkpoint at every rank. Raises CheckpointError at every rank if anything in it is broken."""
+        manifest = self._together(lambda: self._check_share(path))
+        restored = self._together(lambda: self._read(path, manifest))
+        self._newest = path.name
+        if self._ranks.is_first:
+            logger.info("resuming from %s", path)
+        return restored
+
+    def _check_share(self, path: Path) -> Manifest:
+        """Verify this rank's share of the files: together the ranks read each byte once."""
+        manifest = read_manifest(path)
+        names = sorted(manifest.files)[self._ranks.rank :: self._ranks.world_size]
+        for name in names:
+            check_file(path, name, manifest.files[name])
+        return manifest
+
+    def _read(self, path: Path, manifest: Manifest) -> Restored:
+        """Read what this rank needs; the files are known to be whole."""
+        with _broken_content(path):
+            states = [_read_rank(path, rank) for rank in range(manifest.world_size)]
+            same_world = manifest.world_size == self._ranks.world_size
+            replay = redistribute(
+                [replay for replay, _ in states], self._ranks.world_size, self._ranks.rank
+            )
+            restored = Restored(
+                path=path,
+                model=manifest.model,
+                counters=manifest.counters,
+                config=read_config(path / CONFIG_FILE),
+                weights=load_tensors(path / WEIGHTS_FILE),
+                trainer=torch.load(path / TRAINER_FILE, map_location="cpu", weights_only=True),
+                world_size=manifest.world_size,
+                replay_arrays=replay.arrays,
+                replay_meta=replay.meta,
+                rank_state=states[self._ranks.rank][1] if same_world else None,
+            )
+        if self._ranks.is_first and not same_world:
+            _tell_of_redistribution(manifest, [replay for replay, _ in states], self._ranks)
+        return restored
+
+    def _together(self, step: Callable[[], T]) -> T:
+        """Do a step at this rank and learn how it went elsewhere. Raises CheckpointError everywhere if anywhere."""
+        problem = ""
+        try:
+            result = step()
+        except CheckpointError as error:
+            problem = str(error)
+        except OSError as error:
+            problem = self._explain(error)
+        problems = [text for text in self._ranks.gather(problem) if text]
+        if problems:
+            raise CheckpointError(" ".join(dict.fromkeys(problems)))
+        return result
+
+    def _explain(self, error: OSError) -> str:
+        where = error.filename or self._folder
+        text = f"{where}: {error.strerror} (rank {self._ranks.rank} on {self._ranks.node})."
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            text += " Free some space; checkpoint.keep_last says how many checkpoints stay."
+        return text
+
+
+def latest_checkpoint(run_dir: Path) -> Path | None:
+    """Return the newest checkpoint whose files all have their sizes, or None. Quick: reads no content."""
+    for path in _newest_first(run_dir / CHECKPOINTS_FOLDER):
+        with suppress(CheckpointError):
+            for name, record in read_manifest(path).files.items():
+                check_size(path, name, record)
+            return path
+    return None
+
+
+def load_weights(path: Path | str) -> ReleasedWeights:
+    """Load what a player needs, from a checkpoint's folder or from a run's (then the newest whole one).
+
+    Reads and verifies only weights and config. Raises UserError if there is none that is usable.
+    """
+    path = Path(path)
+    if (path / MANIFEST_FILE).exists():
+        candidates = [path]
+    else:
+        candidates = _newest_first(path / CHECKPOINTS_FOLDER)
+        require(
+            bool(candidates),
+            f"{path} is neither a checkpoint (a folder with {MANIFEST_FILE}) nor a run that has one yet "
+            f"({CHECKPOINTS_FOLDER}/<model>/).",
+        )
+    problems = []
+    for candidate in candidates:
+        try:
+            return _load_weights(candidate)
+        except CheckpointError as error:
+            logger.warning("checkpoint %s is passed over: %s", candidate.name, error)
+            problems.append(str(error))
+    raise UserError(f"{path} holds no usable checkpoint: {' '.join(problems)}")
+
+
+def _load_weights(path: Path) -> ReleasedWeights:
+    manifest = read_manifest(path)
+    with _broken_content(path):
+        for name in (WEIGHTS_FILE, CONFIG_FILE):
+            check_file(path, name, manifest.files[name])
+        weights = load_tensors(path / WEIGHTS_FILE)
+        config = read_config(path / CONFIG_FILE)
+    return ReleasedWeights(weights, config, manifest.counters, manifest.model, path)
+
+
+def _newest_first(folder: Path) -> list[Path]:
+    """Return the checkpoint folders by the counters in their manifests; those without a readable one come first."""
+    ages: list[tuple[bool, Any, Path]] = []
+    for path in sorted(folder.glob("[!.]*/")):
+        try:
+            ages.append((False, read_manifest(path).age, path))
+        except CheckpointError:
+            ages.append((True, (), path))
+    return [path for _, _, path in sorted(ages, reverse=True)]
+
+
+def _read_rank(path: Path, rank: int) -> tuple[ReplayState, dict[str, Any]]:
+    """Return a rank's buffer, mapped, and its own state."""
+    document = json.loads((path / _rank_file(rank)).read_bytes())
+    arrays = read_arrays(path / _replay_file(rank))
+    return ReplayState(arrays, document["replay_meta"]), document["rank_state"]
+
+
+@contextmanager
+def _broken_content(path: Path) -> Iterator[None]:
+    """Turn whatever a file's content makes its reader raise into a CheckpointError; nothing in it is executed."""
+    try:
+        yield
+    except (UnpicklingError, SafetensorError, ValueError, KeyError, EOFError) as error:
+        first_line = str(error).strip().splitlines()[0] if str(error) else type(error).__name__
+        raise CheckpointError(f"{path} has content that cannot be read: {first_line}") from error
+
+
+def _tell_of_redistribution(manifest: Manifest, states: list[ReplayState], ranks: Ranks) -> None:
+    num_samples = sum(len(next(iter(state.arrays.values()))) for state in states)
+    logger.warning(
+        "%s was saved by %d ranks and goes on with %d: the %d samples of all replay buffers are dealt out anew, about "
+        "%d a rank, ordered by age; every rank draws with new random numbers.",
+        manifest.model,
+        manifest.world_size,
+        ranks.world_size,
+        num_samples,
+        num_samples // ranks.world_size,
+    )
+
+
+def _merge_records(rows: list[dict[str, list[int]]]) -> dict[str, FileRecord]:
+    return {name: FileRecord(*record) for row in rows for name, record in row.items()}
+
+
+def _replay_file(rank: int) -> str:
+    return f"replay-rank{rank}.safetensors"
+
+
+def _rank_file(rank: int) -> str:
+    return f"rank{rank}.json"

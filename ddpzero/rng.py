@@ -1,0 +1,36 @@
+"""The states of this process's random generators as JSON, so that a resumed rank draws on where it stopped."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+
+def random_state(**generators: np.random.Generator) -> dict[str, Any]:
+    """Return the states of torch's global generators (CPU, and this rank's GPU) and of the named numpy generators."""
+    state: dict[str, Any] = {"torch_cpu": _to_text(torch.get_rng_state())}
+    if torch.cuda.is_initialized():
+        state["torch_cuda"] = _to_text(torch.cuda.get_rng_state())
+    state["numpy"] = {name: generator.bit_generator.state for name, generator in generators.items()}
+    return state
+
+
+def restore_random_state(state: Mapping[str, Any], **generators: np.random.Generator) -> None:
+    """Go on from a state of `random_state` with the same generators (PCG64, numpy's default)."""
+    torch.set_rng_state(_from_text(state["torch_cpu"]))
+    if torch.cuda.is_initialized() and "torch_cuda" in state:
+        torch.cuda.set_rng_state(_from_text(state["torch_cuda"]))
+    for name, generator in generators.items():
+        generator.bit_generator.state = state["numpy"][name]
+
+
+def _to_text(state: torch.Tensor) -> str:
+    return base64.b64encode(state.numpy().tobytes()).decode()
+
+
+def _from_text(text: str) -> torch.Tensor:
+    return torch.frombuffer(bytearray(base64.b64decode(text)), dtype=torch.uint8)

@@ -1,0 +1,184 @@
+"""The folder of one run, `runs/<run_name>/`: claimed by one training at a time, seen by all ranks, of one config.
+
+Called by the learner before anything is loaded. What lies inside belongs to checkpoint.py, metrics.py and logs.py.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import logging
+import os
+import secrets
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ddpzero.differences import differences
+from ddpzero.distributed import Ranks
+from ddpzero.settings import UserError, require
+
+logger = logging.getLogger(__name__)
+
+CONFIG_FILE = "config.yaml"
+RESUME_MARK = "resume_me"
+
+_LOCK_FILE = "lock"
+# A network file system may show a new file to other nodes only after its attribute cache has aged.
+_VISIBLE_WITHIN_SECONDS = 10.0
+
+# What a run may change when it is started again: where and how fast it runs and when it ends, not what it learns.
+_FREE_TO_CHANGE = (
+    "run_name",
+    "runs_dir",
+    "device",
+    "actors",
+    "logging",
+    "checkpoint",
+    "replay.capacity",
+    "learner.max_epochs",
+    "learner.max_minutes",
+    "learner.max_samples",
+    "learner.num_threads",
+    "learner.precision",
+    "learner.compile",
+    "learner.timeout_seconds",
+)
+
+
+@contextmanager
+def claim_run_folder(run_dir: Path, ranks: Ranks) -> Iterator[None]:
+    """Make the folder and hold it for the time of the block; all ranks together.
+
+    Raises UserError at every rank if another process trains in it, or if some rank does not see the same folder.
+    """
+    problem, lock = "", None
+    if ranks.is_first:
+        try:
+            run_dir.mkdir(parents=True, exist_ok=True)
+            lock = _lock(run_dir)
+            (run_dir / RESUME_MARK).unlink(missing_ok=True)
+        except (UserError, OSError) as error:
+            problem = str(error)
+    problem = ranks.broadcast(problem)
+    require(not problem, problem)
+    try:
+        _check_that_all_ranks_see(run_dir, ranks)
+        yield
+    finally:
+        if lock is not None:
+            os.close(lock)
+
+
+def check_run_config(
+    run_dir: Path, config: Mapping[str, Any], allow_change: bool, ranks: Ranks
+) -> list[str]:
+    """Compare with the config that this folder was made with, then keep the new one there; all ranks together.
+
+    Returns one sentence for each key that changed. Raises UserError at every rank if a key differs that decides what
+    is learned, unless allow_change.
+    """
+    path = run_dir / CONFIG_FILE
+    refused: list[str] = []
+    changed: list[str] = []
+    if ranks.is_first and path.exists():
+        for key, before, now in differences(read_config(path), _plain(config)):
+            changed.append(f"{key}: was {before!r} in {run_dir}, is {now!r} now")
+            if not _is_free_to_change(key):
+                refused.append(changed[-1])
+    refused, changed = ranks.broadcast([refused, changed])
+    require(
+        allow_change or not refused,
+        f"{run_dir} holds a run with another config:\n  " + "\n  ".join(refused) + "\n"
+        "Choose another run_name, start it with the config it had, or set checkpoint.allow_config_change=true.",
+    )
+    if ranks.is_first:
+        write_config(path, config)
+    return changed
+
+
+def mark_stopped(run_dir: Path, reason: str) -> None:
+    """Leave the mark by which a batch script knows that the run was stopped by a signal, saved, and should go on.
+
+    Rank 0, after the last checkpoint. torchrun's exit code cannot say it: that is 1 after any SIGTERM.
+    """
+    (run_dir / RESUME_MARK).write_text(reason + "\n")
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Return a resolved config. Raises UserError if the file is missing or is not one."""
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    require(isinstance(config, dict), f"{path} holds no config: {str(config)[:80]!r}.")
+    return config
+
+
+def write_config(path: Path, config: Mapping[str, Any]) -> None:
+    """Write a resolved config, whole or not at all."""
+    aside = path.with_name(f".{path.name}.aside")
+    aside.write_text(config_text(config), encoding="utf-8")
+    aside.replace(path)
+
+
+def config_text(config: Mapping[str, Any]) -> str:
+    """Return a resolved config of plain values as YAML, its keys in their order."""
+    return yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
+
+
+def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the config as it reads after a turn through YAML, so that a tuple equals a list."""
+    return yaml.safe_load(config_text(config))
+
+
+def _is_free_to_change(key: str) -> bool:
+    return any(key == free or key.startswith(f"{free}.") for free in _FREE_TO_CHANGE)
+
+
+def _lock(run_dir: Path) -> int | None:
+    """Take the folder's lock, which the kernel gives back however this process ends; None where there are no locks."""
+    lock = os.open(run_dir / _LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        holder = os.read(lock, 200).decode(errors="replace").strip() or "another process"
+        os.close(lock)
+        if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+            logger.warning(
+                "%s: no file locks here (%s); start no second run in it.", run_dir, error
+            )
+            return None
+        raise UserError(
+            f"{run_dir} is being trained by {holder}. Stop that one first, or choose another run_name."
+        ) from None
+    os.ftruncate(lock, 0)
+    os.write(lock, f"process {os.getpid()} on {os.uname().nodename}\n".encode())
+    return lock
+
+
+def _check_that_all_ranks_see(run_dir: Path, ranks: Ranks) -> None:
+    """Raise UserError if some rank does not find a file that rank 0 has just written into the folder."""
+    token = ranks.broadcast(f".seen-by-all-ranks-{secrets.token_hex(8)}")
+    if ranks.is_first:
+        (run_dir / token).touch()
+    ranks.barrier("the check of the run folder")
+    deadline = time.monotonic() + _VISIBLE_WITHIN_SECONDS
+    while not (found := (run_dir / token).exists()) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    rows = ranks.gather([found, ranks.node])
+    if ranks.is_first:
+        (run_dir / token).unlink()
+    blind = [f"rank {rank} (node {node})" for rank, (seen, node) in enumerate(rows) if not seen]
+    require(
+        not blind,
+        f"{run_dir} of rank 0 (node {rows[0][1]}) is not the same folder at {', '.join(blind)}. Every rank saves its "
+        "replay buffer there, and rank 0 moves to another node after a requeue: set runs_dir to a file system that "
+        "all nodes share.",
+    )
