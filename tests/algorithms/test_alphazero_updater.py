@@ -1,0 +1,222 @@
+"""The optimizer step of AlphaZero: alone, and under two gloo ranks started by torchrun."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from ddpzero.algorithms.alphazero.samples import sample_spec
+from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings
+from ddpzero.algorithms.alphazero.updater import AlphaZeroUpdater
+from ddpzero.games import Game, load_game
+from ddpzero.networks import NetworkSettings, make_network
+from ddpzero.settings import LearnerSettings
+
+NETWORK = NetworkSettings(blocks=2, channels=16)
+LEARNER = LearnerSettings(batch_size=64, precision="float32")
+
+
+def random_batch(game: Game, num_rows: int, seed: int) -> dict[str, torch.Tensor]:
+    """Samples that look like self-play's: any packed planes, policies that sum to 1, outcomes -1, 0, 1."""
+    generator = np.random.default_rng(seed)
+    policy = generator.dirichlet(np.ones(game.num_actions), num_rows)
+    columns = {
+        "observation": generator.integers(
+            0, 256, (num_rows, game.observation_size_bytes), dtype=np.uint8
+        ),
+        "policy_target": policy.astype(np.float16),
+        "outcome": generator.integers(-1, 2, num_rows).astype(np.float32),
+        "root_value": generator.uniform(-1, 1, num_rows).astype(np.float32),
+        "root_draw": generator.uniform(0, 0.5, num_rows).astype(np.float32),
+        "weights_version": np.zeros(num_rows, np.int32),
+    }
+    assert set(columns) == set(sample_spec(game))
+    return {name: torch.from_numpy(column) for name, column in columns.items()}
+
+
+def make_updater(game: Game, wrap=lambda module: module, augment: bool = False) -> AlphaZeroUpdater:
+    torch.manual_seed(7)
+    return AlphaZeroUpdater(
+        game,
+        make_network(game, NETWORK),
+        wrap,
+        AlphaZeroSettings(),
+        LEARNER,
+        torch.device("cpu"),
+        seed=0,
+        augment=augment,
+    )
+
+
+def test_repeated_updates_fit_a_batch():
+    game = load_game("connect_four")
+    updater = make_updater(game)
+    batch = random_batch(game, 64, seed=1)
+    first = updater.update(batch, 3e-3)["losses/total"]
+    for _ in range(60):
+        last = updater.update(batch, 3e-3)["losses/total"]
+    assert last < 0.8 * first
+
+
+def test_a_restored_updater_continues_bit_by_bit():
+    game = load_game("connect_four")
+    batches = [random_batch(game, 64, seed) for seed in range(6)]
+    straight = make_updater(game, augment=True)
+    for batch in batches:
+        straight.update(batch, 1e-3)
+    first_half = make_updater(game, augment=True)
+    for batch in batches[:3]:
+        first_half.update(batch, 1e-3)
+    second_half = make_updater(game, augment=True)
+    second_half.load_state(first_half.state())
+    for batch in batches[3:]:
+        second_half.update(batch, 1e-3)
+    for name, value in straight.actor_weights().items():
+        assert torch.equal(value, second_half.actor_weights()[name]), name
+
+
+def test_symmetries_turn_observation_and_policy_alike():
+    """A policy that copies a plane of the observation still does so after any turn."""
+    game = load_game("gomoku", size=7)
+    updater = make_updater(game, augment=True)
+    generator = np.random.default_rng(3)
+    planes = generator.integers(0, 2, (32, 3, 7, 7)).astype(np.float32)
+    turned, policy = updater._turn(
+        torch.from_numpy(planes), torch.from_numpy(planes[:, 0].reshape(32, 49))
+    )
+    assert torch.equal(turned[:, 0].reshape(32, 49), policy)
+    assert not torch.equal(turned, torch.from_numpy(planes))
+
+
+def test_value_target_is_the_outcome_when_the_search_has_no_weight():
+    game = load_game("tic_tac_toe")
+    updater = make_updater(game)
+    updater._settings = AlphaZeroSettings(root_value_weight=0.0)
+    batch = {
+        "outcome": torch.tensor([1.0, 0.0, -1.0]),
+        "root_value": torch.tensor([0.3, 0.2, 0.1]),
+        "root_draw": torch.tensor([0.1, 0.1, 0.1]),
+    }
+    expected = torch.tensor([[1.0, 0, 0], [0, 1, 0], [0, 0, 1]])
+    assert torch.equal(updater._value_target(batch), expected)
+
+
+def test_value_target_of_the_search_keeps_its_expectation():
+    game = load_game("tic_tac_toe")
+    updater = make_updater(game)
+    updater._settings = AlphaZeroSettings(root_value_weight=1.0)
+    values = torch.tensor([0.9, -0.4, 0.0])
+    batch = {
+        "outcome": torch.zeros(3),
+        "root_value": values,
+        "root_draw": torch.tensor([0.5, 0.3, 1.0]),
+    }
+    target = updater._value_target(batch)
+    torch.testing.assert_close(target.sum(1), torch.ones(3))
+    torch.testing.assert_close(target[:, 0] - target[:, 2], values)
+    torch.testing.assert_close(target[:, 1], torch.tensor([0.1, 0.3, 1.0]))
+
+
+def run_on_two_ranks(tmp_path: Path, body: str) -> None:
+    """Run `body` under torchrun with two gloo ranks; it sees ranks, game, make_updater, random_batch, folder."""
+    script = tmp_path / "ranks.py"
+    script.write_text(
+        textwrap.dedent(
+            f"""
+            import sys
+            from pathlib import Path
+            sys.path.insert(0, {str(Path(__file__).parent)!r})
+            import torch
+            from safetensors.torch import save_file
+            from ddpzero.distributed import join_ranks
+            from ddpzero.games import load_game
+            from test_alphazero_updater import make_updater, random_batch
+
+            torch.set_num_threads(1)
+            folder = Path({str(tmp_path)!r})
+            game = load_game("connect_four")
+            with join_ranks("cpu", timeout_seconds=60) as ranks:
+            """
+        )
+        + textwrap.indent(textwrap.dedent(body), "    ")
+    )
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    finished = subprocess.run(
+        [*command, str(script)], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert finished.returncode == 0, finished.stderr[-3000:]
+
+
+def test_two_ranks_with_batch_64_make_the_update_of_one_rank_with_batch_128(tmp_path):
+    run_on_two_ranks(
+        tmp_path,
+        """
+        updater = make_updater(game, ranks.wrap)
+        for seed in range(3):
+            batch = random_batch(game, 128, seed)
+            mine = slice(64 * ranks.rank, 64 * ranks.rank + 64)
+            updater.update({name: column[mine] for name, column in batch.items()}, 1e-3)
+        if ranks.is_first:
+            save_file(updater.state()["network"], folder / "two.safetensors")
+        """,
+    )
+    game = load_game("connect_four")
+    updater = make_updater(game)
+    for seed in range(3):
+        updater.update(random_batch(game, 128, seed), 1e-3)
+    for name, value in load_file(tmp_path / "two.safetensors").items():
+        torch.testing.assert_close(value, updater.state()["network"][name], rtol=0, atol=1e-6)
+
+
+def test_ranks_hold_equal_weights_after_updates_from_unequal_data(tmp_path):
+    run_on_two_ranks(
+        tmp_path,
+        """
+        from ddpzero.algorithms.alphazero.samples import sample_spec
+        from ddpzero.batches import BatchFeeder
+        from ddpzero.replay import ReplayBuffer
+
+        torch.manual_seed(100 + ranks.rank)
+        buffer = ReplayBuffer(sample_spec(game), 5000, seed=ranks.rank)
+        columns = random_batch(game, 300 if ranks.is_first else 4000, seed=ranks.rank)
+        buffer.add({name: column.numpy() for name, column in columns.items()})
+        updater = make_updater(game, ranks.wrap, augment=True)
+        feeder = BatchFeeder(buffer, 64, torch.device("cpu"))
+        for _ in range(100):
+            updater.update(feeder.take(), 2e-3)
+        state = {**updater.actor_weights(), **{"n." + k: v for k, v in updater.state()["network"].items()}}
+        save_file({k: v.contiguous() for k, v in state.items()}, folder / f"{ranks.rank}.safetensors")
+        """,
+    )
+    first = load_file(tmp_path / "0.safetensors")
+    second = load_file(tmp_path / "1.safetensors")
+    for name, value in first.items():
+        assert torch.equal(value, second[name]), name
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_mixed_precision_learns_on_a_gpu():
+    game = load_game("connect_four")
+    torch.manual_seed(7)
+    updater = AlphaZeroUpdater(
+        game,
+        make_network(game, NETWORK),
+        lambda module: module,
+        AlphaZeroSettings(),
+        LearnerSettings(batch_size=64),
+        torch.device("cuda"),
+        seed=0,
+    )
+    batch = {name: column.cuda() for name, column in random_batch(game, 64, seed=1).items()}
+    first = float(updater.update(batch, 3e-3)["losses/total"])
+    for _ in range(60):
+        last = float(updater.update(batch, 3e-3)["losses/total"])
+    assert last < first
