@@ -1,0 +1,149 @@
+"""What the tests of the search share: an evaluator without a network, and the forest played move by move."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ddpzero.games import Game, load_game
+from ddpzero.games.compiled import compiled
+from ddpzero.search import SearchSettings
+from ddpzero.search.cache import new_cache
+from ddpzero.search.forest import ROOT, new_forest
+from ddpzero.search.numbers import search_numbers
+from ddpzero.search.rounds import absorb_evaluations, propose_leaves, start_searches
+from ddpzero.search.tree import choose_action, play_action, policy_target, root_value
+
+Evaluation = tuple[Sequence[float], Sequence[float]]
+
+
+def random_tree_game() -> Game:
+    return load_game("random_tree", source=str(Path(__file__).parent / "games" / "random_tree.py"))
+
+
+@functools.cache
+def evaluate_by_hash(observation: bytes) -> Evaluation:
+    """Random logits in -3..3 of ten actions, random chances whose sums float32 holds without rounding."""
+    digest = hashlib.blake2b(observation, digest_size=42).digest()
+    words = np.frombuffer(digest, np.uint32, count=10)
+    logits = (6.0 * (words / 2**32) - 3.0).astype(np.float32)
+    win = digest[40] / 256
+    loss = (1.0 - win) * digest[41] / 256
+    return logits.tolist(), (win, 1.0 - win - loss, loss)
+
+
+class FunctionEvaluator:
+    """An evaluator (see ddpzero/evaluators) that asks a function for each position."""
+
+    def __init__(
+        self, game: Game, max_batch: int, evaluate: Callable[[bytes], Evaluation] = evaluate_by_hash
+    ):
+        self.evaluate = evaluate
+        self.rows = np.zeros((max_batch, game.observation_size_bytes), np.uint8)
+        self.logits = np.zeros((max_batch, game.num_actions), np.float32)
+        self.outcomes = np.zeros((max_batch, 3), np.float32)
+        self.batch_sizes: list[int] = []
+
+    def observations(self, slot: int) -> np.ndarray:
+        return self.rows
+
+    def submit(self, slot: int, num_positions: int) -> None:
+        for row in range(num_positions):
+            self.logits[row], self.outcomes[row] = self.evaluate(self.rows[row].tobytes())
+        self.batch_sizes.append(num_positions)
+
+    def collect(self, slot: int) -> tuple[np.ndarray, np.ndarray]:
+        num_positions = self.batch_sizes[-1]
+        return self.logits[:num_positions], self.outcomes[:num_positions]
+
+
+class Lockstep:
+    """A forest that searches a move in every game, then plays it, as self-play does; noise and all."""
+
+    def __init__(
+        self,
+        game: Game,
+        settings: SearchSettings,
+        positions: np.ndarray,
+        evaluate: Callable[[bytes], Evaluation] = evaluate_by_hash,
+        seed: int = 0,
+        cache_megabytes: float = 0.0,
+    ):
+        self.game = game
+        num_games = len(positions)
+        max_nodes = settings.num_simulations * (2 if settings.reuse_subtree else 1) + 2
+        self.forest = new_forest(game, num_games, max_nodes, settings.leaves_per_round, seed)
+        self.numbers = search_numbers(settings, game.num_actions)
+        self.cache = new_cache(game, cache_megabytes)
+        self.evaluator = FunctionEvaluator(game, len(self.forest.leaf_games), evaluate)
+        self.weights_version = 0
+        self.actions = np.zeros(num_games, np.int64)  # [n] the moves to play
+        self.targets = np.zeros((num_games, game.num_actions), np.float32)
+        self.values = np.zeros(num_games, np.float32)
+        start_searches(game.rules, self.forest, positions)
+
+    @property
+    def visits(self) -> np.ndarray:
+        """`[n, A]` of the roots."""
+        return self.forest.visits[:, ROOT]
+
+    def propose(self) -> int:
+        return propose_leaves(
+            self.game.rules,
+            self.forest,
+            self.numbers,
+            self.cache,
+            self.weights_version,
+            len(self.actions),
+            self.evaluator.rows,
+        )
+
+    def absorb(self, num_leaves: int) -> None:
+        self.evaluator.submit(0, num_leaves)
+        absorb_evaluations(
+            self.game.rules,
+            self.forest,
+            self.numbers,
+            self.cache,
+            self.weights_version,
+            num_leaves,
+            self.evaluator.rows,
+            *self.evaluator.collect(0),
+        )
+
+    def search(self, ply: int = 0) -> None:
+        """Search to the end of the budget; then actions, targets and values hold what came out."""
+        while num_leaves := self.propose():
+            self.absorb(num_leaves)
+        read_results(
+            self.game.rules,
+            self.forest,
+            self.numbers,
+            ply,
+            self.actions,
+            self.targets,
+            self.values,
+        )
+
+    def play(self, actions: np.ndarray) -> None:
+        """Make a move `[n]` in every game; in those with -1 nothing happens."""
+        play_actions(self.game.rules, self.forest, self.numbers, actions)
+
+
+@compiled(cache=True)
+def read_results(rules, forest, numbers, ply, actions, targets, values):
+    for game in range(actions.shape[0]):
+        actions[game] = choose_action(forest, numbers, game, ply)
+        policy_target(forest, numbers, game, targets[game])
+        values[game] = root_value(forest, game)
+
+
+@compiled(cache=True)
+def play_actions(rules, forest, numbers, actions):
+    for game in range(actions.shape[0]):
+        if actions[game] >= 0:
+            play_action(rules, forest, numbers, game, actions[game])

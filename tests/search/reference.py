@@ -1,0 +1,304 @@
+"""A slow, obvious tree search to compare the compiled one with; written from the papers, sharing no code with it.
+
+PUCT: Silver et al., "A general reinforcement learning algorithm ...", Science 2018, with KataGo's first-play urgency.
+Gumbel: Danihelka et al., "Policy improvement by planning with Gumbel", ICLR 2022.
+
+All randomness is an input: the root's noise is handed in. Values are kept as player 0 sees them, and turned at the
+moment of use.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from ddpzero.games import Game
+from ddpzero.search import SearchSettings
+
+# Of the bytes of an observation: logits of all actions, and the mover's chances of a win, a draw, a loss.
+Evaluate = Callable[[bytes], tuple[Sequence[float], Sequence[float]]]
+
+
+class Edge:
+    """An action of a node."""
+
+    def __init__(self, action: int, prior: float):
+        self.action = action
+        self.prior = prior
+        self.visits = 0
+        self.value_sum = 0.0  # as player 0 sees it
+        self.child: Node | None = None
+
+
+class Node:
+    """A position of the tree. It has edges once it is evaluated."""
+
+    def __init__(self, game: Game, position: np.ndarray, birth: int):
+        self.position = position
+        self.birth = birth  # nodes are numbered as they are made
+        self.mover = game.current_player(position)
+        self.is_terminal = game.is_terminal(position)
+        self.is_pending = False  # under evaluation
+        self.value = float(game.returns(position)[0]) if self.is_terminal else math.nan
+        self.edges: list[Edge] = []
+
+    @property
+    def is_evaluated(self) -> bool:
+        return bool(self.edges)
+
+    @property
+    def visits(self) -> int:
+        return sum(edge.visits for edge in self.edges)
+
+    def for_mover(self, value_of_player_0: float) -> float:
+        return value_of_player_0 if self.mover == 0 else -value_of_player_0
+
+    def q(self, edge: Edge) -> float:
+        return self.for_mover(edge.value_sum / edge.visits)
+
+    def mean_value(self) -> float:
+        """The mover's mean over the evaluation and all visits."""
+        total = self.value + sum(edge.value_sum for edge in self.edges)
+        return self.for_mover(total / (1 + self.visits))
+
+
+class SequentialHalving:
+    """Passes over the root's actions: all considered ones, then their better half, and so on."""
+
+    def __init__(self, legal_actions: list[int], num_considered: int, num_simulations: int):
+        self.passes: list[int] = []  # how many actions each pass visits
+        size = num_considered
+        while sum(self.passes) < num_simulations:
+            num_phases = math.ceil(math.log2(num_considered)) or 1
+            self.passes += [size] * max(1, num_simulations // (num_phases * size))
+            size = max(2, size // 2) if num_considered > 1 else 1
+        self.previous_pass = set(legal_actions)
+        self.this_pass: set[int] = set()
+
+    def candidates(self) -> set[int]:
+        return self.previous_pass - self.this_pass
+
+    def visit(self, action: int) -> None:
+        self.this_pass.add(action)
+        if len(self.this_pass) == self.passes[0]:
+            del self.passes[0]
+            self.previous_pass, self.this_pass = self.this_pass, set()
+
+
+Path = list[tuple[Node, Edge]]
+
+
+class ReferenceSearch:
+    """The search of one game.
+
+    narrowest_choice: the smallest difference between a chosen action's score and the next best that was ever met:
+    where it is tiny, rounding decides, and another program may choose differently.
+    """
+
+    def __init__(
+        self, game: Game, evaluate: Evaluate, settings: SearchSettings, position: np.ndarray
+    ):
+        self.game = game
+        self.evaluate = evaluate
+        self.settings = settings
+        self.num_nodes = 0
+        self.root = self.new_node(position)
+        self.narrowest_choice = math.inf
+        self.gumbels = [0.0] * game.num_actions
+
+    def new_node(self, position: np.ndarray) -> Node:
+        self.num_nodes += 1
+        return Node(self.game, position, birth=self.num_nodes)
+
+    # The search of one move
+
+    def search(
+        self, noisy_priors: Sequence[float] | None = None, gumbels: Sequence[float] | None = None
+    ) -> None:
+        """Spend the budget of a move. noisy_priors, gumbels: [A], of the root; None without noise."""
+        if not self.root.is_evaluated:
+            self.expand(self.root)
+        if noisy_priors is not None:
+            for edge in self.root.edges:
+                edge.prior = noisy_priors[edge.action]
+        if gumbels is not None:
+            self.gumbels = list(gumbels)
+        budget = self.settings.num_simulations
+        legal_actions = [edge.action for edge in self.root.edges]
+        num_considered = min(len(legal_actions), self.settings.max_considered_actions)
+        self.halving = SequentialHalving(legal_actions, num_considered, budget)
+        self.num_started = 0
+        while self.num_started < budget:
+            self.run_round()
+
+    def run_round(self) -> None:
+        """Collect up to leaves_per_round leaves, then evaluate them together."""
+        settings = self.settings
+        paths: list[tuple[Path, Node]] = []
+        while (
+            len(paths) < settings.leaves_per_round and self.num_started < settings.num_simulations
+        ):
+            path, leaf = self.descend()
+            if leaf.is_pending:
+                break
+            self.num_started += 1
+            self.halving.visit(path[0][1].action)
+            if leaf.is_terminal:
+                self.back_up(path, leaf)
+                continue
+            leaf.is_pending = True
+            if settings.leaves_per_round > 1:
+                self.add_virtual_loss(path, 1)
+            paths.append((path, leaf))
+        for path, leaf in paths:
+            leaf.is_pending = False
+            self.expand(leaf)
+            if settings.leaves_per_round > 1:
+                self.add_virtual_loss(path, -1)
+            self.back_up(path, leaf)
+
+    def descend(self) -> tuple[Path, Node]:
+        path: Path = []
+        node = self.root
+        while node.is_evaluated:
+            edge = self.select(node)
+            path.append((node, edge))
+            if edge.child is None:
+                edge.child = self.new_node(self.game.apply_action(node.position, edge.action))
+            node = edge.child
+        return path, node
+
+    def expand(self, node: Node) -> None:
+        observation = np.packbits(self.game.observation(node.position), bitorder="little")
+        logits, (win, _, loss) = self.evaluate(observation.tobytes())
+        legal_actions = [int(a) for a in np.flatnonzero(self.game.legal_actions(node.position))]
+        largest = max(logits[action] for action in legal_actions)
+        weights = {action: math.exp(logits[action] - largest) for action in legal_actions}
+        for action, weight in weights.items():
+            prior = np.float32(weight / sum(weights.values()))
+            node.edges.append(Edge(action, float(prior)))
+        node.value = node.for_mover(win - loss)
+
+    def back_up(self, path: Path, leaf: Node) -> None:
+        for _, edge in path:
+            edge.visits += 1
+            edge.value_sum += leaf.value
+
+    def add_virtual_loss(self, path: Path, count: int) -> None:
+        """A visit that the mover of each edge lost; count -1 takes it back."""
+        for node, edge in path:
+            edge.visits += count
+            edge.value_sum -= count * node.for_mover(self.settings.virtual_loss)
+
+    # Selection
+
+    def select(self, node: Node) -> Edge:
+        if self.settings.algorithm == "puct":
+            return self.best(node.edges, lambda edge: self.puct_score(node, edge))
+        if node is self.root:
+            candidates = self.halving.candidates()
+            edges = [edge for edge in node.edges if edge.action in candidates]
+            return self.best(edges, self.gumbel_score)
+        improved = self.improved_policy(node)
+        return self.best(
+            node.edges, lambda edge: improved[edge.action] - edge.visits / (1 + node.visits)
+        )
+
+    def best(self, edges: list[Edge], score: Callable[[Edge], float]) -> Edge:
+        scores = [score(edge) for edge in edges]
+        ranked = sorted(scores, reverse=True)
+        if len(ranked) > 1:
+            self.narrowest_choice = min(self.narrowest_choice, ranked[0] - ranked[1])
+        return edges[scores.index(ranked[0])]
+
+    def puct_score(self, node: Node, edge: Edge) -> float:
+        settings = self.settings
+        num_visits = 1 + node.visits
+        c_puct = settings.c_puct + math.log(
+            (num_visits + settings.c_puct_base) / settings.c_puct_base
+        )
+        exploration = c_puct * edge.prior * math.sqrt(num_visits) / (1 + edge.visits)
+        if edge.visits > 0:
+            return node.q(edge) + exploration
+        reduction = settings.first_play_reduction
+        if node is self.root and settings.dirichlet_fraction > 0:
+            reduction = 0.0
+        visited_prior = sum(other.prior for other in node.edges if other.visits > 0)
+        return node.mean_value() - reduction * math.sqrt(visited_prior) + exploration
+
+    # Gumbel
+
+    def mixed_value(self, node: Node) -> float:
+        """v_mix of the paper's appendix D."""
+        value = node.for_mover(node.value)
+        visited = [edge for edge in node.edges if edge.visits > 0]
+        if not visited:
+            return value
+        mean_q = sum(e.prior * node.q(e) for e in visited) / sum(e.prior for e in visited)
+        return (value + node.visits * mean_q) / (1 + node.visits)
+
+    def sigma_of_completed_q(self, node: Node, edge: Edge) -> float:
+        q_value = node.q(edge) if edge.visits > 0 else self.mixed_value(node)
+        max_visits = max(other.visits for other in node.edges)
+        return (self.settings.max_visit_offset + max_visits) * self.settings.value_scale * q_value
+
+    def gumbel_score(self, edge: Edge) -> float:
+        sigma = self.sigma_of_completed_q(self.root, edge)
+        return self.gumbels[edge.action] + math.log(edge.prior) + sigma
+
+    def improved_policy(self, node: Node) -> list[float]:
+        """softmax(log prior + sigma(completed q)); [A], 0 for illegal actions."""
+        scores = {
+            edge.action: math.log(edge.prior) + self.sigma_of_completed_q(node, edge)
+            for edge in node.edges
+        }
+        largest = max(scores.values())
+        weights = {action: math.exp(score - largest) for action, score in scores.items()}
+        total = sum(weights.values())
+        return [weights.get(action, 0.0) / total for action in range(self.game.num_actions)]
+
+    # What came out
+
+    def visits(self) -> list[int]:
+        """[A]"""
+        counts = [0] * self.game.num_actions
+        for edge in self.root.edges:
+            counts[edge.action] = edge.visits
+        return counts
+
+    def policy_target(self) -> list[float]:
+        """[A]"""
+        if self.settings.algorithm == "gumbel":
+            return self.improved_policy(self.root)
+        return [visits / self.root.visits for visits in self.visits()]
+
+    def action(self) -> int:
+        """The move without temperature: the most visited; of equals PUCT takes the first, Gumbel the best score."""
+        most = max(edge.visits for edge in self.root.edges)
+        edges = [edge for edge in self.root.edges if edge.visits == most]
+        if self.settings.algorithm == "puct":
+            return edges[0].action
+        return self.best(edges, self.gumbel_score).action
+
+    def play(self, action: int) -> None:
+        """Make a move; with reuse_subtree the tree below it stays, at most its num_simulations + 1 oldest nodes."""
+        child = next(edge.child for edge in self.root.edges if edge.action == action)
+        if not self.settings.reuse_subtree or child is None or not child.is_evaluated:
+            self.root = self.new_node(self.game.apply_action(self.root.position, action))
+            return
+        self.root = child
+        nodes = sorted(self.subtree(child), key=lambda node: node.birth)
+        kept = {node.birth for node in nodes[: self.settings.num_simulations + 1]}
+        for node in nodes:
+            for edge in node.edges:
+                if edge.child is not None and edge.child.birth not in kept:
+                    edge.child = None
+
+    def subtree(self, node: Node) -> list[Node]:
+        nodes = [node]
+        for edge in node.edges:
+            if edge.child is not None:
+                nodes += self.subtree(edge.child)
+        return nodes

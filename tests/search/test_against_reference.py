@@ -1,0 +1,159 @@
+"""The compiled search and the slow reference find the same, on thousands of random trees."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ddpzero.games import Game
+from ddpzero.search import Search, SearchSettings
+from ddpzero.search.forest import ROOT
+from tests.search.games.random_tree import new_position
+from tests.search.harness import FunctionEvaluator, Lockstep, evaluate_by_hash
+from tests.search.reference import ReferenceSearch
+
+# Rounding differs between the two programs; where less than this decides, they may choose differently.
+TOO_CLOSE_TO_CALL = 3e-6
+
+
+def random_positions(rng: np.random.Generator, num_positions: int) -> np.ndarray:
+    """Roots of trees that are narrow or wide, short or long, with few or many extra turns."""
+    return np.array(
+        [
+            new_position(
+                key=int(rng.integers(1 << 63)),
+                max_plies=int(rng.integers(2, 12)),
+                legal_percent=int(rng.integers(1, 101)),
+                end_percent=int(rng.integers(0, 50)),
+                extra_turn_percent=int(rng.choice([0, 30, 60, 100])),
+                key_bits=int(rng.choice([6, 63])),
+            )
+            for _ in range(num_positions)
+        ]
+    )
+
+
+def puct_settings(rng: np.random.Generator) -> SearchSettings:
+    return SearchSettings(
+        algorithm="puct",
+        num_simulations=int(rng.integers(1, 65)),
+        c_puct=float(rng.uniform(0.3, 4.0)),
+        c_puct_base=float(rng.choice([20.0, 19652.0])),
+        first_play_reduction=float(rng.choice([0.0, 0.2, 0.5])),
+        dirichlet_alpha=float(rng.uniform(0.1, 2.0)),
+        dirichlet_fraction=float(rng.choice([0.0, 0.25])),
+        temperature=0.0,
+        reuse_subtree=bool(rng.integers(2)),
+        leaves_per_round=int(rng.choice([1, 1, 2, 5])),
+        virtual_loss=float(rng.choice([0.0, 0.5, 1.0])),
+    )
+
+
+def gumbel_settings(rng: np.random.Generator) -> SearchSettings:
+    return SearchSettings(
+        algorithm="gumbel",
+        num_simulations=int(rng.integers(1, 65)),
+        max_considered_actions=int(rng.choice([1, 2, 3, 4, 7, 8, 16])),
+        gumbel_scale=float(rng.choice([0.0, 1.0, 0.4])),
+        value_scale=float(rng.choice([0.02, 0.1, 1.0])),
+        max_visit_offset=float(rng.choice([1.0, 50.0])),
+        leaves_per_round=int(rng.choice([1, 1, 2, 5])),
+        virtual_loss=float(rng.choice([0.0, 0.5, 1.0])),
+    )
+
+
+@pytest.mark.parametrize("draw_settings", [puct_settings, gumbel_settings])
+def test_same_visits_values_targets_and_moves_as_the_reference(random_tree: Game, draw_settings):
+    rng = np.random.default_rng(7)
+    num_compared = num_too_close = 0
+    for _ in range(40):
+        settings = draw_settings(rng)
+        positions = random_positions(rng, 20)
+        lockstep = Lockstep(random_tree, settings, positions, seed=int(rng.integers(1 << 30)))
+        references: list[ReferenceSearch | None] = [
+            ReferenceSearch(random_tree, evaluate_by_hash, settings, position)
+            for position in positions
+        ]
+        for _ in range(4):
+            lockstep.search()
+            for index, reference in enumerate(references):
+                if reference is None:
+                    continue
+                search_with_the_same_noise(reference, lockstep, index)
+                action = reference.action()
+                if reference.narrowest_choice < TOO_CLOSE_TO_CALL:
+                    references[index] = None
+                    num_too_close += 1
+                    continue
+                num_compared += 1
+                np.testing.assert_array_equal(lockstep.visits[index], reference.visits())
+                assert lockstep.actions[index] == action
+                assert lockstep.values[index] == pytest.approx(
+                    reference.root.mean_value(), abs=1e-6
+                )
+                np.testing.assert_allclose(
+                    lockstep.targets[index], reference.policy_target(), rtol=1e-4, atol=1e-6
+                )
+            play_the_same(rng, references, lockstep)
+    assert num_compared > 1500
+    assert num_too_close < 0.02 * num_compared
+
+
+def search_with_the_same_noise(reference: ReferenceSearch, lockstep: Lockstep, index: int) -> None:
+    """The reference's search of the move that the forest has just searched, with the noise drawn there."""
+    priors = lockstep.forest.priors[index, ROOT].tolist()
+    if reference.settings.algorithm == "puct":
+        has_noise = reference.settings.dirichlet_fraction > 0
+        reference.search(noisy_priors=priors if has_noise else None)
+    else:
+        scores = lockstep.forest.root_scores[index]
+        reference.search(
+            gumbels=[
+                score - math.log(prior) if prior > 0 else 0.0
+                for score, prior in zip(scores, priors, strict=True)
+            ]
+        )
+
+
+def play_the_same(
+    rng: np.random.Generator, references: list[ReferenceSearch | None], lockstep: Lockstep
+) -> None:
+    """A random visited move in every game; games that end are dropped."""
+    actions = np.full(len(references), -1)
+    for index, reference in enumerate(references):
+        if reference is None:
+            continue
+        visited = [edge.action for edge in reference.root.edges if edge.visits > 0]
+        actions[index] = rng.choice(visited)
+        reference.play(actions[index])
+        if reference.root.is_terminal:
+            references[index] = None
+    lockstep.play(actions)
+
+
+@pytest.mark.parametrize("draw_settings", [puct_settings, gumbel_settings])
+def test_a_search_of_given_positions_is_the_reference_without_noise(
+    random_tree: Game, draw_settings
+):
+    rng = np.random.default_rng(8)
+    for _ in range(5):
+        settings = draw_settings(rng)
+        quiet = replace(settings, dirichlet_fraction=0.0)
+        search = Search(random_tree, settings, num_games=10)
+        positions = random_positions(rng, 10)
+        result = search.run(positions, FunctionEvaluator(random_tree, search.max_batch))
+        for index, position in enumerate(positions):
+            reference = ReferenceSearch(random_tree, evaluate_by_hash, quiet, position)
+            reference.search()
+            action = reference.action()
+            if reference.narrowest_choice < TOO_CLOSE_TO_CALL:
+                continue
+            assert result.actions[index] == action
+            np.testing.assert_array_equal(result.visits[index], reference.visits())
+            assert result.root_value[index] == pytest.approx(reference.root.mean_value(), abs=1e-6)
+            np.testing.assert_allclose(
+                result.policy_target[index], reference.policy_target(), rtol=1e-4, atol=1e-6
+            )
