@@ -17,6 +17,8 @@ from ddpzero.games.game import Game
 # Entries around a position or mask that a kernel must leave alone: compiled code does not check its indices.
 _GUARD = 16
 _GUARD_VALUE = 85
+# What numba says of code without reference counts (compiled.py) that would need them.
+_SIGNS_OF_ALLOCATION = ("NRT required", "Only accept returning of array")
 # A broken rule shows at every ply: a person needs it told once.
 _MAX_VIOLATIONS = 10
 
@@ -84,6 +86,8 @@ def _uncompiled_kernels(game: Game) -> Iterator[str]:
 
 def _reason(error: NumbaError) -> str:
     """The part of numba's message that speaks of the kernel; the rest is how numba got there."""
+    if any(sign in str(error) for sign in _SIGNS_OF_ALLOCATION):
+        return "it makes a new array, but kernels must work in the arrays that they get."
     _, found, inner = str(error).partition("raised a specific error:")
     message = inner if found else str(error)
     return " ".join(message.partition("During: ")[0].split())

@@ -108,6 +108,12 @@ MISTAKES = {
         "parse_action raises KeyError",
     ),
     "empty drawing": ('return f"cells', 'return "" and f"cells', "render must draw"),
+    "new array": ("position[:] = 0\n", "position[:] = np.zeros(11)\n", "it makes a new array"),
+    "hidden new array": (
+        "position[:] = 0\n",
+        "position[:] = position * 0\n",
+        "it makes a new array",
+    ),
     "not compilable": ("@compiled\n", "", "player_return does not compile: "),
 }
 
