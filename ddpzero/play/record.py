@@ -1,0 +1,48 @@
+"""One game under way, with its past: what a person may take back."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ddpzero.games import Game
+
+
+class Record:
+    """The positions and actions of a game from its start on."""
+
+    def __init__(self, game: Game):
+        self.game = game
+        self.actions: list[int] = []
+        self._positions = [game.initial_position()]
+
+    @property
+    def position(self) -> np.ndarray:
+        return self._positions[-1]
+
+    @property
+    def last_action(self) -> int | None:
+        return self.actions[-1] if self.actions else None
+
+    @property
+    def current_player(self) -> int:
+        return self.game.current_player(self.position)
+
+    @property
+    def is_over(self) -> bool:
+        return self.game.is_terminal(self.position)
+
+    def legal_actions(self) -> list[int]:
+        return np.flatnonzero(self.game.legal_actions(self.position)).tolist()
+
+    def play(self, action: int) -> None:
+        """ValueError when the action is not legal."""
+        self._positions.append(self.game.apply_action(self.position, action))
+        self.actions.append(action)
+
+    def take_back(self, player: int) -> bool:
+        """Go back to the last earlier position in which it was the turn of `player`; False if there is none."""
+        for ply in reversed(range(len(self.actions))):
+            if self.game.current_player(self._positions[ply]) == player:
+                del self._positions[ply + 1 :], self.actions[ply:]
+                return True
+        return False

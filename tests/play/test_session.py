@@ -1,0 +1,193 @@
+"""Facts about the conversation with a person, whose lines are scripted."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from ddpzero.arena.players import RolloutPlayer
+from ddpzero.games import load_game
+from ddpzero.play.session import Leave, Seat, Session
+
+
+class Scripted:
+    """Plays its moves in order, and has no opinion to share."""
+
+    name = "scripted"
+
+    def __init__(self, game, *moves):
+        self._actions = [game.parse_action(move) for move in moves]
+
+    def choose(self, positions, rng):
+        return np.array([self._actions.pop(0)])
+
+
+class Thoughtful(Scripted):
+    """Likes its next move ten times as much as any other."""
+
+    name = "thoughtful"
+
+    def analyse(self, positions, rng):
+        policy = np.full((1, 9), 0.01, dtype=np.float32)
+        policy[0, self._actions[0]] = 0.92
+        wdl = np.array([[0.2, 0.5, 0.3]], dtype=np.float32)
+        actions = np.array([self._actions[0]])
+        return SimpleNamespace(actions=actions, policy=policy, value=wdl[:, 0] - wdl[:, 2], wdl=wdl)
+
+
+@pytest.fixture
+def game():
+    return load_game("tic_tac_toe")
+
+
+@pytest.fixture
+def converse():
+    """Plays one game with a person who says the lines; returns (record or None if the person left, output)."""
+
+    def play(game, seats, *lines):
+        output = io.StringIO()
+        remaining = list(lines)
+
+        def read(prompt):
+            output.write(prompt)
+            if not remaining:
+                raise EOFError
+            output.write(remaining[0] + "\n")
+            return remaining.pop(0)
+
+        session = Session(game, Console(file=output, width=100), read, np.random.default_rng(0))
+        try:
+            record = session.play_game(seats)
+        except Leave:
+            record = None
+        return record, output.getvalue()
+
+    return play
+
+
+def person_first(player):
+    return Seat("you", None), Seat(player.name, player)
+
+
+def test_a_person_who_completes_a_row_wins(game, converse):
+    seats = person_first(Scripted(game, "a2", "b2"))
+    record, output = converse(game, seats, "a1", "b1", "c1")
+    assert game.returns(record.position).tolist() == [1, -1]
+    assert "you win after 5 moves." in output
+    assert "scripted plays a2" in output
+
+
+def test_a_player_who_completes_a_row_is_announced(game, converse):
+    seats = person_first(Scripted(game, "a2", "b2", "c2"))
+    _, output = converse(game, seats, "a1", "b1", "c3")
+    assert "scripted wins after 6 moves." in output
+
+
+def test_a_draw_is_announced(game, converse):
+    seats = person_first(Scripted(game, "b2", "a1", "c2", "b3"))
+    _, output = converse(game, seats, "a2", "c1", "a3", "b1", "c3")
+    assert "a draw after 9 moves." in output
+
+
+def test_the_person_may_play_second(game, converse):
+    player = Scripted(game, "a1", "b1", "c1")
+    seats = Seat(player.name, player), Seat("you", None)
+    record, output = converse(game, seats, "a2", "b2")
+    assert [game.action_name(a) for a in record.actions] == ["a1", "a2", "b1", "b2", "c1"]
+    assert "scripted wins" in output
+
+
+def test_moves_are_read_in_either_case_and_with_blanks(game, converse):
+    seats = person_first(Scripted(game, "a2", "b2"))
+    record, _ = converse(game, seats, "A1", " b1 ", "C1")
+    assert record is not None
+
+
+def test_bad_input_is_answered_with_help_and_changes_nothing(game, converse):
+    seats = person_first(Scripted(game, "a2", "b2"))
+    record, output = converse(game, seats, "z9", "banana", "a1", "a2", "b1", "c1")
+    assert len(record.actions) == 5
+    assert "'z9' is not a cell" in output
+    assert "Type help" in output
+    assert "a2 is not possible here. Legal: a3 b3 c3 b2 c2 b1 c1" in output
+
+
+def test_help_lists_the_legal_moves_and_the_commands(game, converse):
+    _, output = converse(game, person_first(Scripted(game)), "help")
+    assert "legal moves: a3 b3 c3 a2 b2 c2 a1 b1 c1" in output
+    for command in ("hint", "undo", "quit"):
+        assert command in output
+
+
+def test_undo_takes_back_the_answer_and_the_persons_move(game, converse):
+    seats = person_first(Scripted(game, "a2", "a2", "b2"))
+    record, _ = converse(game, seats, "c3", "undo", "a1", "b1", "c1")
+    names = [game.action_name(action) for action in record.actions]
+    assert names == ["a1", "a2", "b1", "b2", "c1"]
+
+
+def test_undo_at_the_start_says_that_there_is_nothing(game, converse):
+    _, output = converse(game, person_first(Scripted(game)), "undo")
+    assert "nothing to take back" in output
+
+
+def test_undo_does_not_take_back_the_players_own_opening_move(game, converse):
+    player = Scripted(game, "b2")
+    seats = Seat(player.name, player), Seat("you", None)
+    _, output = converse(game, seats, "undo")
+    assert "nothing to take back" in output
+
+
+def test_hint_shows_what_the_player_would_do(game, converse):
+    seats = person_first(Thoughtful(game, "b2"))
+    _, output = converse(game, seats, "hint")
+    assert "in your place thoughtful would play b2" in output
+    assert "win 20%" in output
+    assert "92%" in output
+
+
+def test_a_player_without_opinions_gives_no_hint(game, converse):
+    _, output = converse(game, person_first(Scripted(game)), "hint")
+    assert "scripted has no opinion to share." in output
+
+
+def test_a_player_shows_what_it_expects_with_its_move(game, converse):
+    _, output = converse(game, person_first(Thoughtful(game, "b2")), "a1")
+    assert "thoughtful expects" in output
+    assert "win 20%  draw 50%  loss 30%" in output
+
+
+@pytest.mark.parametrize("word", ["quit", "exit", "q", "QUIT"])
+def test_quit_leaves(game, converse, word):
+    record, _ = converse(game, person_first(Scripted(game)), word, "a1")
+    assert record is None
+
+
+def test_the_end_of_input_leaves(game, converse):
+    record, _ = converse(game, person_first(Scripted(game, "a2")), "a1")
+    assert record is None
+
+
+def test_a_person_with_an_extra_turn_is_asked_again(converse):
+    source = Path(__file__).parents[1] / "search" / "extra_turns.py"
+    game = load_game("extra_turns", source=str(source), stones=7)
+    seats = person_first(Scripted(game))
+    record, output = converse(game, seats, "3", "3", "1")
+    assert "you win after 3 moves." in output
+    assert game.returns(record.position).tolist() == [1, -1]
+
+
+def test_a_player_without_chance_opens_in_different_ways(game):
+    openings = set()
+    for seed in range(10):
+        output = Console(file=io.StringIO())
+        session = Session(game, output, lambda prompt: "", np.random.default_rng(seed))
+        player = RolloutPlayer(game, 200)
+        record = session.play_game((Seat("a", player), Seat("b", player)))
+        openings.add(tuple(record.actions[:3]))
+    assert len(openings) > 5
