@@ -139,8 +139,10 @@ def _check_random_game(game: Game, rng: np.random.Generator) -> Iterator[str]:
     last_action = None
     for ply in range(spec.max_plies + 1):
         yield from _check_position(game, position, last_action)
-        yield from _check_images(game, position, images)
-        if game.is_terminal(position):
+        asymmetries = list(_check_images(game, position, images))
+        yield from asymmetries
+        # An action that is not legal in the image could write anywhere.
+        if asymmetries or game.is_terminal(position):
             return
         legal = np.flatnonzero(game.legal_actions(position))
         if ply == spec.max_plies or not legal.size:
