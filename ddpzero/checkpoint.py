@@ -246,11 +246,8 @@ class Checkpoints:
                 manifest = read_manifest(path)
                 if manifest.model == path.name:
                     ages[path] = manifest.age
-        newest = ages[self._folder / self._newest]
-        kept = sorted((age, path) for path, age in ages.items() if age <= newest)[
-            -self._keep_last :
-        ]
-        for path in set(ages) - {path for _, path in kept}:
+        kept = sorted((path for path in ages if ages[path] <= ages[newest]), key=ages.__getitem__)
+        for path in set(ages) - set(kept[-self._keep_last :]):
             try:
                 # Renamed first: a removal that is cut short leaves no folder that looks like a checkpoint.
                 shutil.rmtree(path.rename(path.with_name(f"{_PARTIAL_PREFIX}removed-{path.name}")))

@@ -14,13 +14,15 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from ddpzero.differences import differences
-from ddpzero.distributed import Ranks
 from ddpzero.settings import UserError, require
+
+if TYPE_CHECKING:
+    from ddpzero.distributed import Ranks
 
 logger = logging.getLogger(__name__)
 

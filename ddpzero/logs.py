@@ -1,0 +1,72 @@
+"""Who says what where: each rank's own log file, and the console, which is rank 0's with everybody's warnings.
+
+Called once per rank by the learner. Modules log through `logging.getLogger(__name__)` and know nothing of this.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from ddpzero.progress import Progress
+
+_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING}
+
+
+def setup_logging(
+    run_dir: Path, rank: int, world_size: int, level: str, progress: Progress | None = None
+) -> None:
+    """Send this rank's messages to logs/rank<r>.log (appended to over resumes) and the important ones to the console.
+
+    level: of the file, "debug", "info" or "warning". The console shows rank 0's information and every rank's warnings,
+    above the progress line if there is one. Python's own warnings go the same ways.
+    """
+    path = log_path(run_dir, rank)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    to_file = logging.FileHandler(path, encoding="utf-8")
+    to_file.setLevel(_LEVELS[level])
+    to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
+    to_console = _ConsoleHandler(progress or Progress(enabled=False))
+    to_console.setLevel(logging.INFO if rank == 0 else logging.WARNING)
+    to_console.setFormatter(_ConsoleFormatter(f"[rank {rank}] " if world_size > 1 else ""))
+    root = logging.getLogger()
+    for handler in root.handlers[:]:
+        root.removeHandler(handler)
+        handler.close()
+    root.addHandler(to_file)
+    root.addHandler(to_console)
+    root.setLevel(logging.WARNING)
+    logging.getLogger("ddpzero").setLevel(_LEVELS[level])
+    logging.captureWarnings(True)
+
+
+def log_path(run_dir: Path, rank: int) -> Path:
+    """Where a rank logs."""
+    return run_dir / "logs" / f"rank{rank}.log"
+
+
+class _ConsoleFormatter(logging.Formatter):
+    """ "12:34:56 message", the level only where it matters."""
+
+    def __init__(self, prefix: str) -> None:
+        super().__init__(datefmt="%H:%M:%S")
+        self._prefix = prefix
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        level = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
+        return f"{self.formatTime(record, self.datefmt)} {self._prefix}{level}{text}"
+
+
+class _ConsoleHandler(logging.Handler):
+    """Prints without tearing the progress line: ours, or that of rank 0 on the same terminal."""
+
+    def __init__(self, progress: Progress) -> None:
+        super().__init__()
+        self._progress = progress
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._progress.message(self.format(record))
+        except Exception:  # as logging's own handlers do: a message must not end the run
+            self.handleError(record)

@@ -1,0 +1,188 @@
+"""What a run measures about itself: where the time goes, means, rates, memory; one row per logging interval.
+
+Every rank has a StageClock and an IntervalMetrics. Called by the learner; nothing here waits for the GPU except
+`IntervalMetrics.collect`. run_record.py keeps the rows.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import psutil
+import torch
+
+from ddpzero.distributed import Ranks
+
+_GIB = float(1 << 30)
+_OTHER = "other"
+
+
+class StageClock:
+    """Says which share of the time a loop spends in which of its stages.
+
+        with clock("update"):
+            ...
+
+    Each moment counts for the innermost stage alone, or for "other": the shares of an interval sum to 1.
+    """
+
+    def __init__(self) -> None:
+        self._open = [_OTHER]
+        self._seconds: dict[str, float] = {}
+        self._since = time.perf_counter()
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        """Count the block for a stage."""
+        self._settle()
+        self._open.append(stage)
+        try:
+            yield
+        finally:
+            self._settle()
+            self._open.pop()
+
+    def take_shares(self) -> dict[str, float]:
+        """Return stage -> share of the time since the last call; a stage once seen stays, with 0."""
+        self._settle()
+        total = sum(self._seconds.values())
+        shares = {stage: seconds / total for stage, seconds in self._seconds.items() if total > 0}
+        self._seconds = dict.fromkeys(self._seconds, 0.0)
+        return shares
+
+    def _settle(self) -> None:
+        """Count the time since the last change for the stage that is open."""
+        now = time.perf_counter()
+        stage = self._open[-1]
+        self._seconds[stage] = self._seconds.get(stage, 0.0) + now - self._since
+        self._since = now
+
+
+class IntervalMetrics:
+    """One rank's figures since the last row, and how the ranks' figures become that row.
+
+    num_actors: of this rank; for the shares of the actors' time.
+    """
+
+    def __init__(self, ranks: Ranks, clock: StageClock) -> None:
+        self.num_actors = 0
+        self._ranks = ranks
+        self._clock = clock
+        self._process = psutil.Process()
+        self._start = time.perf_counter()
+        self._sums: dict[str, torch.Tensor | float] = {}
+        self._num_added: dict[str, int] = {}
+        self._counts: dict[str, float] = {}
+        self._gauges: dict[str, float] = {}
+
+    def add(self, scalars: Mapping[str, torch.Tensor | float]) -> None:
+        """Take in one more value of each tag; a row has their means. Tensors stay on their device: no sync."""
+        for tag, value in scalars.items():
+            if isinstance(value, torch.Tensor):
+                value = value.detach().float()
+            self._sums[tag] = self._sums.get(tag, 0.0) + value
+            self._num_added[tag] = self._num_added.get(tag, 0) + 1
+
+    def count(self, **amounts: float) -> None:
+        """Count things done at this rank; a row has their sum over ranks per second, or what `collect` says."""
+        for name, amount in amounts.items():
+            self._counts[name] = self._counts.get(name, 0.0) + amount
+
+    def gauge(self, tag: str, value: float) -> None:
+        """Note how things stand now; a row has the last value, as a mean over ranks."""
+        self._gauges[tag] = float(value)
+
+    def collect(self) -> dict[str, float]:
+        """Return one row, tag -> value, equal at every rank, and begin the next interval; all ranks together.
+
+        From `count`: speed/<name>_per_second; time_actors/<x> from seconds_<x> and cpu_seconds_<x>, as a share of all
+        actors' time; self_play/<x>_hit_share from <x>_hits and <x>_look_ups. From the clock: time/<stage>, a mean over
+        ranks. memory/cpu_gib: ranks and their actors, summed. memory/gpu_gib: in use on the fullest GPU.
+        """
+        now = time.perf_counter()
+        shares = self._clock.take_shares()
+        rows = self._ranks.gather(
+            {
+                "means": {
+                    **self._take_means(),
+                    **self._gauges,
+                    **{f"time/{stage.replace(' ', '_')}": share for stage, share in shares.items()},
+                },
+                "sums": self._counts,
+                "seconds": now - self._start,
+                "num_actors": self.num_actors,
+                "cpu_gib": _memory_of_process_tree(self._process) / _GIB,
+                "gpu_gib": _memory_in_use(self._ranks.device) / _GIB,
+            }
+        )
+        self._start = now
+        self._counts = dict.fromkeys(self._counts, 0.0)
+        means = _columns([row["means"] for row in rows])
+        sums = {name: sum(column) for name, column in _columns([r["sums"] for r in rows]).items()}
+        seconds = max(sum(row["seconds"] for row in rows) / len(rows), 1e-9)
+        num_actors = sum(row["num_actors"] for row in rows)
+        scalars = {tag: sum(column) / len(column) for tag, column in means.items()}
+        scalars |= _rates(sums, seconds, num_actors)
+        scalars["memory/cpu_gib"] = sum(row["cpu_gib"] for row in rows)
+        if self._ranks.device.type == "cuda":
+            scalars["memory/gpu_gib"] = max(row["gpu_gib"] for row in rows)
+        return scalars
+
+    def _take_means(self) -> dict[str, float]:
+        """Return the mean of each tag, with one wait for the device."""
+        on_device = {tag: v for tag, v in self._sums.items() if isinstance(v, torch.Tensor)}
+        sums = {tag: v for tag, v in self._sums.items() if not isinstance(v, torch.Tensor)}
+        if on_device:
+            values = torch.stack([value.to(self._ranks.device) for value in on_device.values()])
+            sums |= zip(on_device, values.tolist(), strict=True)
+        means = {tag: float(value) / self._num_added[tag] for tag, value in sums.items()}
+        self._sums, self._num_added = {}, {}
+        return means
+
+
+def _rates(sums: Mapping[str, float], seconds: float, num_actors: int) -> dict[str, float]:
+    """Return the tags that `collect` promises for counts, from their sums over ranks."""
+    rates = {}
+    for name, amount in sums.items():
+        if name.startswith(("seconds_", "cpu_seconds_")):
+            share_of = name.replace("seconds_", "", 1)
+            rates[f"time_actors/{share_of}"] = amount / (seconds * max(num_actors, 1))
+        elif name.endswith("_hits") and f"{name.removesuffix('_hits')}_look_ups" in sums:
+            cache = name.removesuffix("_hits")
+            look_ups = sums[f"{cache}_look_ups"]
+            if look_ups > 0:
+                rates[f"self_play/{cache}_hit_share"] = amount / look_ups
+        elif not name.endswith("_look_ups"):
+            rates[f"speed/{name}_per_second"] = amount / seconds
+    return rates
+
+
+def _columns(rows: list[dict[str, float]]) -> dict[str, list[float]]:
+    """Return name -> the values of those rows that have it."""
+    columns: dict[str, list[float]] = {}
+    for row in rows:
+        for name, value in row.items():
+            columns.setdefault(name, []).append(value)
+    return columns
+
+
+def _memory_of_process_tree(process: psutil.Process) -> int:
+    """Return the bytes in memory of a rank and its actors; pages that actors share with others count once, in it."""
+    total = process.memory_info().rss
+    for child in process.children(recursive=True):
+        try:
+            memory = child.memory_info()
+        except psutil.NoSuchProcess:
+            continue
+        total += memory.rss - memory.shared
+    return total
+
+
+def _memory_in_use(device: torch.device) -> int:
+    """Return the bytes in use on a GPU, by whatever process; 0 on the CPU."""
+    if device.type != "cuda":
+        return 0
+    free, total = torch.cuda.mem_get_info(device)
+    return total - free
