@@ -34,16 +34,17 @@ class Agent:
 
     def make_player(self, num_simulations: int | None = None) -> Player:
         """num_simulations: a move's budget; 0 is the bare network; None as the run was configured."""
-        if num_simulations is None:
-            return self.algorithm.make_player(self.game, self.weights, self.model)
-        return self.algorithm.make_player(
-            self.game, self.weights, self.model, num_simulations=num_simulations
-        )
+        import torch
+
+        overrides: dict[str, Any] = {"device": "cuda" if torch.cuda.is_available() else "cpu"}
+        if num_simulations is not None:
+            overrides["num_simulations"] = num_simulations
+        return self.algorithm.make_player(self.game, self.weights, self.model, **overrides)
 
 
 def load_agent(folder: Path) -> Agent:
     """The newest agent of a run, or the one of a checkpoint; UserError when there is none."""
-    # Not at the top of the file: importing torch takes a second, and rollout players need none.
+    # Not at the top of the file: torch takes a second to import, and players that need no training do without.
     from ddpzero.checkpoint import load_weights
 
     released = load_weights(folder)

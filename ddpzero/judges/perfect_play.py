@@ -21,7 +21,6 @@ from ddpzero.bench.figures import Figure, print_figures
 from ddpzero.games import Game, load_game
 from ddpzero.judges.solved_positions import ILLEGAL, SolvedPositions, read_solved_positions
 
-DEFAULT_SIMULATIONS = (0, 64)
 # Of players that need no training and can play any game: all files of this format so far are of this one.
 _DEFAULT_GAME = "connect_four"
 
@@ -51,20 +50,20 @@ def run_judge(
     file: str | Path,
     players: Sequence[str],
     *,
-    simulations: Sequence[int] = DEFAULT_SIMULATIONS,
+    simulations: Sequence[int] | None = None,
     seed: int = 0,
     as_json: bool = False,
 ) -> list[JudgeReport]:
     """Judge players and print one row each, or one JSON line per figure.
 
     players: see arena.agents.ALLOWED_PLAYERS.
-    simulations: an agent is judged once with each of them, 0 being its bare network.
+    simulations: an agent is judged once with each of them, 0 being its bare network; None: once, as it was configured.
     """
     game = game_of_players(players) if any(map(is_agent, players)) else load_game(_DEFAULT_GAME)
     solved = read_solved_positions(Path(file), game)
     reports = []
     for text in players:
-        for num_simulations in simulations if is_agent(text) else (None,):
+        for num_simulations in simulations if simulations and is_agent(text) else (None,):
             player = parse_player(text, game, num_simulations)
             with Console(stderr=True).status(
                 f"{player.name} chooses in {len(solved.scores)} positions"

@@ -1,0 +1,137 @@
+"""Facts about trained agents as players: a toy plugin, whose agents play the action that their weights name."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ddpzero.arena.agents import load_agent, parse_player
+from ddpzero.arena.run import run_match
+from ddpzero.checkpoint import ReleasedWeights
+from ddpzero.conversion import settings_to_dict
+from ddpzero.games import load_game
+from ddpzero.judges.perfect_play import run_judge
+from ddpzero.settings import (
+    ActorSettings,
+    CheckpointSettings,
+    GameSettings,
+    LearnerSettings,
+    LoggingSettings,
+    ReplaySettings,
+    Settings,
+)
+
+HARD = Path(__file__).parents[1] / "data" / "exact" / "connect_four_hard.npz"
+
+PLUGIN = """
+    import numpy as np
+
+    SECTIONS = {}
+
+
+    class Player:
+        def __init__(self, game, column, name, num_simulations):
+            self.game, self.column, self.name = game, column, name
+            self.num_simulations = num_simulations
+
+        def choose(self, positions, rng):
+            liking = np.stack([self.game.legal_actions(row) for row in positions]).astype(int)
+            liking[:, self.column] *= 2
+            return liking.argmax(axis=1)
+
+
+    class Toy:
+        def make_player(self, game, weights, name, *, device, num_simulations=None):
+            return Player(game, int(weights["column"]), name, num_simulations)
+
+
+    def make_algorithm(sections):
+        return Toy()
+"""
+
+
+@pytest.fixture
+def run_dir(tmp_path, monkeypatch):
+    """A run of the toy plugin in Connect Four; its agent likes column d."""
+    (tmp_path / "toy_plugin.py").write_text(textwrap.dedent(PLUGIN))
+    monkeypatch.syspath_prepend(tmp_path)
+    settings = Settings(
+        run_name="toy",
+        runs_dir="runs",
+        seed=0,
+        device="cpu",
+        algorithm="toy_plugin",
+        sections={},
+        game=GameSettings("connect_four"),
+        actors=ActorSettings(),
+        replay=ReplaySettings(),
+        learner=LearnerSettings(),
+        checkpoint=CheckpointSettings(),
+        logging=LoggingSettings(),
+    )
+    folder = tmp_path / "runs" / "toy"
+    folder.mkdir(parents=True)
+    released = ReleasedWeights(
+        {"column": torch.tensor(3)}, settings_to_dict(settings), {}, "toy-d3-s20-d10", folder
+    )
+
+    def load_weights(path):
+        assert path == folder
+        return released
+
+    monkeypatch.setattr("ddpzero.checkpoint.load_weights", load_weights)
+    return folder
+
+
+def test_a_run_brings_its_game_its_plugin_and_its_name(run_dir):
+    agent = load_agent(run_dir)
+    assert agent.game.name == "connect_four"
+    player = agent.make_player()
+    assert player.name == "toy-d3-s20-d10"
+    actions = player.choose(agent.game.new_positions(2), np.random.default_rng(0))
+    assert actions.tolist() == [3, 3]
+
+
+def test_simulations_reach_the_player_and_none_leaves_the_runs_own(run_dir):
+    game = load_game("connect_four")
+    for num_simulations in (None, 0, 64):
+        assert parse_player(str(run_dir), game, num_simulations).num_simulations == num_simulations
+
+
+def test_a_match_takes_its_game_from_the_agent(run_dir, capsys):
+    result = run_match(str(run_dir), "random", num_games=10)
+    assert result.name_a == "toy-d3-s20-d10"
+    assert "toy-d3-s20-d10 against random" in capsys.readouterr().out
+
+
+def test_an_agent_of_another_game_is_refused(run_dir):
+    game = load_game("connect_four", rows=5)
+    with pytest.raises(
+        ValueError,
+        match="was trained on connect_four with rows=6, columns=7, line=4, but the game here is "
+        "connect_four with rows=5",
+    ):
+        run_match(str(run_dir), "random", game=game)
+
+
+def test_an_agent_is_judged_once_for_each_number_of_simulations(run_dir):
+    reports = run_judge(HARD, [str(run_dir), "random"], simulations=(0, 64))
+    assert [(report.player, report.num_simulations) for report in reports] == [
+        ("toy-d3-s20-d10", 0),
+        ("toy-d3-s20-d10", 64),
+        ("random", None),
+    ]
+
+
+def test_an_agent_is_judged_as_configured_without_simulations(run_dir):
+    (report,) = run_judge(HARD, [str(run_dir)])
+    assert report.num_simulations is None
+
+
+def test_a_folder_without_an_agent_is_told(tmp_path):
+    with pytest.raises(ValueError, match="is neither a checkpoint"):
+        run_match(str(tmp_path), "random")
