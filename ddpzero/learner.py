@@ -25,11 +25,12 @@ from ddpzero.checkpoint import Checkpoints, Restored, Snapshot, model_name
 from ddpzero.distributed import Ranks, join_ranks
 from ddpzero.games import load_game
 from ddpzero.logs import setup_logging
-from ddpzero.metrics import IntervalMetrics, RunRecord, StageClock
+from ddpzero.metrics import IntervalMetrics, StageClock
 from ddpzero.progress import Progress, ProgressFigures, time_left
 from ddpzero.replay import Episode, ReplayBuffer, SampleBalance
 from ddpzero.rng import random_state, restore_random_state
 from ddpzero.run_folder import check_run_config, claim_run_folder, mark_stopped
+from ddpzero.run_record import RunRecord
 from ddpzero.schedule import learning_rate
 from ddpzero.settings import Settings
 from ddpzero.signals import StopSignal
@@ -67,7 +68,7 @@ def train(settings: Settings, config: dict[str, Any], stop: StopSignal) -> None:
         ranks = stack.enter_context(join_ranks(settings.device, settings.learner.timeout_seconds))
         ranks.check_same_config(config)
         stack.enter_context(claim_run_folder(run_dir, ranks))
-        changes = check_run_config(run_dir, config, settings.checkpoint.allow_config_change)
+        changes = check_run_config(run_dir, config, settings.checkpoint.allow_config_change, ranks)
         progress = stack.enter_context(Progress(enabled=ranks.is_first))
         setup_logging(run_dir, ranks.rank, ranks.world_size, settings.logging.level, progress)
         for change in changes:
@@ -199,9 +200,9 @@ class Learner:
         lag = self.counters.weights_version - batch["weights_version"].float().mean()
         self.metrics.add({**scalars, "self_play/weights_lag": lag, "learner/rate": rate})
         self.metrics.count(updates=1 / self.ranks.world_size, samples_trained=learner.batch_size)
-        if learner.schedule == "concurrent":
-            if self.counters.learner_step % learner.publish_interval_steps == 0:
-                self.publish()
+        is_concurrent = learner.schedule == "concurrent"
+        if is_concurrent and self.counters.learner_step % learner.publish_interval_steps == 0:
+            self.publish()
 
     def publish(self) -> None:
         """Hand the newest weights to this rank's actors."""
@@ -434,6 +435,7 @@ class Learner:
                     self.settings.seed, self.ranks.rank, "actors", self.counters.learner_step
                 ),
                 sample_spec=self.buffer.spec,
+                schedule=self.settings.learner.schedule,
                 max_restarts=actors.max_restarts,
                 hang_seconds=actors.hang_seconds,
                 log_dir=run_dir / "logs",
