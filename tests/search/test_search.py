@@ -1,0 +1,187 @@
+"""Facts about `Search`, which matches, judges and players use, and about what a search is good for."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ddpzero.games import Game, load_game
+from ddpzero.search import Search, SearchResult, SearchSettings
+from tests.search.games.random_tree import new_position
+from tests.search.harness import FunctionEvaluator, Lockstep, evaluate_by_hash
+
+ALGORITHMS = pytest.mark.parametrize("algorithm", ["puct", "gumbel"])
+
+
+@pytest.fixture(scope="module")
+def tic_tac_toe() -> Game:
+    return load_game("tic_tac_toe")
+
+
+def position_of(game: Game, board: str) -> np.ndarray:
+    """The position of a drawn board, row by row: X moves first."""
+    cells = board.split()
+    firsts = [cell for cell, stone in enumerate("".join(cells)) if stone == "X"]
+    seconds = [cell for cell, stone in enumerate("".join(cells)) if stone == "O"]
+    position = game.initial_position()
+    for ply in range(len(firsts) + len(seconds)):
+        position = game.apply_action(position, (seconds if ply % 2 else firsts)[ply // 2])
+    return position
+
+
+def search_one(game: Game, algorithm: str, position: np.ndarray, favourite: int) -> SearchResult:
+    """The evaluator holds one action for e times as good as any other, and every position for even."""
+    logits = np.zeros(game.num_actions, np.float32)
+    logits[favourite] = 1.0
+    settings = SearchSettings(algorithm=algorithm, num_simulations=200)
+    search = Search(game, settings, num_games=1)
+    evaluator = FunctionEvaluator(game, search.max_batch, lambda _: (logits, (0.25, 0.5, 0.25)))
+    return search.run(position[None], evaluator)
+
+
+@ALGORITHMS
+def test_takes_a_win_in_one_over_a_better_prior(tic_tac_toe: Game, algorithm: str):
+    position = position_of(tic_tac_toe, "XX. OO. ...")
+    result = search_one(tic_tac_toe, algorithm, position, favourite=5)
+    assert result.actions[0] == 2
+    assert result.policy_target[0, 2] > 0.7
+
+
+@ALGORITHMS
+def test_avoids_a_loss_in_two_over_a_better_prior(tic_tac_toe: Game, algorithm: str):
+    position = position_of(tic_tac_toe, "XX. .O. ...")
+    result = search_one(tic_tac_toe, algorithm, position, favourite=6)
+    assert result.actions[0] == 2
+
+
+@ALGORITHMS
+def test_finds_a_double_threat(tic_tac_toe: Game, algorithm: str):
+    position = position_of(tic_tac_toe, "XO. X.. O..")
+    result = search_one(tic_tac_toe, algorithm, position, favourite=8)
+    assert result.actions[0] == 4
+    assert result.root_value[0] > 0
+
+
+@ALGORITHMS
+def test_sees_that_a_double_threat_is_lost(tic_tac_toe: Game, algorithm: str):
+    position = position_of(tic_tac_toe, "XO. XX. O..")
+    result = search_one(tic_tac_toe, algorithm, position, favourite=8)
+    assert result.root_value[0] < -0.7
+
+
+@ALGORITHMS
+def test_a_player_who_moves_again_wants_what_is_good_for_itself(random_tree: Game, algorithm: str):
+    """Only one action wins, by another turn of the same player; the evaluator prefers another."""
+    position, winning_action = find_win_by_two_moves_running(random_tree)
+    other = next(
+        a for a in np.flatnonzero(random_tree.legal_actions(position)) if a != winning_action
+    )
+    result = search_one(random_tree, algorithm, position, favourite=other)
+    assert result.actions[0] == winning_action
+    assert result.policy_target[0, winning_action] > 0.7
+
+
+def find_win_by_two_moves_running(game: Game) -> tuple[np.ndarray, int]:
+    """A position two plies before the end whose mover can win, and only by one action that gives another turn."""
+    for key in range(100_000):
+        position = new_position(key, max_plies=2, legal_percent=40, end_percent=0)
+        values = {
+            int(action): value_before_the_last_ply(game, game.apply_action(position, int(action)))
+            for action in np.flatnonzero(game.legal_actions(position))
+        }
+        best = max(values, key=values.__getitem__)
+        has_another_turn = game.current_player(game.apply_action(position, best)) == 0
+        others = [value for action, value in values.items() if action != best]
+        if has_another_turn and values[best] == 1.0 and others and max(others) < 0.0:
+            return position, best
+    raise AssertionError("no such position")
+
+
+def value_before_the_last_ply(game: Game, position: np.ndarray) -> float:
+    """Player 0's value."""
+    values = [
+        float(game.returns(game.apply_action(position, int(action)))[0])
+        for action in np.flatnonzero(game.legal_actions(position))
+    ]
+    return max(values) if game.current_player(position) == 0 else min(values)
+
+
+@ALGORITHMS
+def test_without_simulations_the_best_legal_prior_is_played(random_tree: Game, algorithm: str):
+    settings = SearchSettings(algorithm=algorithm, num_simulations=0)
+    search = Search(random_tree, settings, num_games=50)
+    positions = np.array([new_position(key, legal_percent=50) for key in range(50)])
+    result = search.run(positions, FunctionEvaluator(random_tree, search.max_batch))
+    for index, position in enumerate(positions):
+        observation = np.packbits(random_tree.observation(position), bitorder="little")
+        logits, (win, _, loss) = evaluate_by_hash(observation.tobytes())
+        legal = random_tree.legal_actions(position)
+        assert result.actions[index] == np.where(legal, logits, -np.inf).argmax()
+        assert result.root_value[index] == pytest.approx(win - loss)
+        weights = np.where(legal, np.exp(logits), 0.0)
+        np.testing.assert_allclose(result.policy_target[index], weights / weights.sum(), rtol=1e-4)
+    assert (result.visits == 0).all()
+
+
+@ALGORITHMS
+def test_a_position_s_result_depends_on_nothing_else_in_the_batch(
+    random_tree: Game, algorithm: str
+):
+    """Fewer positions than games, one after another in the same forest, or all at once: the same is found."""
+    settings = SearchSettings(algorithm=algorithm, num_simulations=20)
+    positions = np.array([new_position(key) for key in range(12)])
+    search = Search(random_tree, settings, num_games=20)
+    evaluator = FunctionEvaluator(random_tree, search.max_batch)
+    together = search.run(positions, evaluator)
+    for index in range(12):
+        alone = search.run(positions[index : index + 1], evaluator)
+        np.testing.assert_array_equal(alone.visits[0], together.visits[index])
+        np.testing.assert_array_equal(alone.policy_target[0], together.policy_target[index])
+        assert alone.actions[0] == together.actions[index]
+        assert alone.root_value[0] == together.root_value[index]
+    assert max(evaluator.batch_sizes) == 12
+
+
+def test_a_search_leaves_the_positions_it_was_given(random_tree: Game):
+    positions = np.array([new_position(key) for key in range(3)])
+    before = positions.copy()
+    search = Search(random_tree, SearchSettings(num_simulations=20), num_games=3)
+    search.run(positions, FunctionEvaluator(random_tree, search.max_batch))
+    np.testing.assert_array_equal(positions, before)
+
+
+def test_several_leaves_a_round_mean_fewer_rounds_and_the_same_budget(random_tree: Game):
+    position = new_position(2, max_plies=30, legal_percent=100, end_percent=0)
+    settings = SearchSettings(algorithm="puct", num_simulations=256, leaves_per_round=8)
+    search = Search(random_tree, settings, num_games=1)
+    evaluator = FunctionEvaluator(random_tree, search.max_batch)
+    result = search.run(position[None], evaluator)
+    assert result.visits.sum() == 256
+    assert len(evaluator.batch_sizes) < 60
+
+
+@ALGORITHMS
+def test_noise_is_determined_by_the_seed(random_tree: Game, algorithm: str):
+    settings = SearchSettings(algorithm=algorithm, num_simulations=16)
+    positions = np.tile(new_position(9, legal_percent=100), (20, 1))
+
+    def visits(seed: int) -> list:
+        lockstep = Lockstep(random_tree, settings, positions, seed=seed)
+        lockstep.search()
+        return lockstep.visits.tolist()
+
+    assert visits(1) == visits(1)
+    assert visits(1) != visits(2)
+
+
+@ALGORITHMS
+def test_an_action_with_a_hopeless_logit_stays_legal(random_tree: Game, algorithm: str):
+    position = new_position(9, legal_percent=100)
+    logits = np.array([200.0] + [-200.0] * 9, np.float32)
+    settings = SearchSettings(algorithm=algorithm, num_simulations=16)
+    search = Search(random_tree, settings, num_games=1)
+    evaluator = FunctionEvaluator(random_tree, search.max_batch, lambda _: (logits, (0.5, 0, 0.5)))
+    result = search.run(position[None], evaluator)
+    assert (search.forest.priors[0, 0] > 0).all()
+    assert result.visits.sum() == 16
+    assert np.isfinite(result.policy_target).all()
