@@ -1,0 +1,30 @@
+"""Actor processes: their body, the pool that supervises them, and the channel that brings them weights.
+
+    rank (main thread)                                     actor 0 .. A-1 (spawned, one per core)
+      ActorPool.poll    <-- episodes, figures -- socket --   actor_main: receive weights, play, send
+      ActorPool.start_round -- commands -------- socket -->  (schedule "rounds" only)
+      WeightsChannel.publish -- shared memory ------------>  WeightsChannel.receive
+
+Called by learner.py. Never imports torch or hydra itself: what an actor needs, its factory imports in its process.
+
+Python's start method *spawn* imports the program's main module again in every actor, under the name `__mp_main__`.
+A program that owns a pool therefore keeps its top level light: imports of the standard library, functions, and
+`if __name__ == "__main__": main()`; torch, hydra and the rest are imported inside main().
+"""
+
+from ddpzero.actors.cores import default_num_actors
+from ddpzero.actors.pool import ActorError, ActorPool
+from ddpzero.actors.seeds import derive_seed
+from ddpzero.actors.spec import Actor, ActorSpec
+from ddpzero.actors.weights import NOTHING_PUBLISHED, WeightsChannel
+
+__all__ = [
+    "NOTHING_PUBLISHED",
+    "Actor",
+    "ActorError",
+    "ActorPool",
+    "ActorSpec",
+    "WeightsChannel",
+    "default_num_actors",
+    "derive_seed",
+]

@@ -1,0 +1,194 @@
+"""The body of an actor process. Started by the pool; ends when its rank does.
+
+    until the rank goes:  take the newest weights, play a slice, send the finished episodes
+
+It knows no game and no network: those are behind ActorSpec's factory.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import time
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from ddpzero.actors.last_words import LastWords
+from ddpzero.actors.lifeline import follow_parent, ignore_group_signals
+from ddpzero.actors.link import ActorEnd, Kind, Message, RankGone
+from ddpzero.actors.seeds import derive_seed
+from ddpzero.actors.spec import Actor, ActorSpec
+from ddpzero.actors.weights import NOTHING_PUBLISHED, WeightsChannel
+from ddpzero.replay import Episode, SampleSpec, encode_episode
+
+log = logging.getLogger(__name__)
+
+Schedule = Literal["concurrent", "rounds"]
+
+_FIGURES_INTERVAL_SECONDS = 1.0
+# How often to look for weights that are not there yet.
+_LOOK_INTERVAL_SECONDS = 0.02
+# Finished episodes leave in parts of about this size, so that a large slice is not held twice.
+_SEND_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Birth:
+    """All that an actor process is born with.
+
+    seed: differs with every start of the process. log_file: None for no log of its own.
+    """
+
+    parent_pid: int
+    spec: ActorSpec
+    rank: int
+    actor_index: int
+    seed: int
+    schedule: Schedule
+    sample_spec: SampleSpec
+    link: ActorEnd
+    weights: WeightsChannel
+    last_words: LastWords
+    log_file: Path | None
+
+
+def actor_main(birth: Birth) -> None:
+    """Play until the rank goes. An exception becomes the last words and exit code 1."""
+    follow_parent(birth.parent_pid)
+    birth.last_words.listen()
+    ignore_group_signals()
+    try:
+        _set_up_log(birth.log_file)
+        log.info("actor %d of rank %d: pid %d", birth.actor_index, birth.rank, os.getpid())
+        _Body(birth).run()
+    except RankGone:
+        pass
+    except BaseException:
+        birth.last_words.write(traceback.format_exc())
+        log.exception("actor %d of rank %d ends", birth.actor_index, birth.rank)
+        sys.exit(1)
+
+
+class _Body:
+    def __init__(self, birth: Birth) -> None:
+        self._birth = birth
+        self._link = birth.link
+        self._weights = birth.weights
+        self._weights_version = NOTHING_PUBLISHED
+        self._waited_seconds = {"seconds_waiting_for_rank": 0.0, "seconds_waiting_for_weights": 0.0}
+        self._figures_sent_at = time.monotonic()
+        self._actor: Actor = birth.spec.make(birth.rank, birth.actor_index, birth.seed)
+
+    def run(self) -> None:
+        if self._birth.schedule == "rounds":
+            self._play_rounds()
+        else:
+            self._play_for_ever()
+
+    def _play_for_ever(self) -> None:
+        self._wait_for_weights(NOTHING_PUBLISHED + 1)
+        while True:
+            self._maybe_receive_weights()
+            self._send_episodes(self._actor.play(), round_number=0)
+            self._maybe_send_figures()
+
+    def _play_rounds(self) -> None:
+        command: Message | None = None
+        while True:
+            command = command or self._link.receive(timeout_seconds=None)
+            assert command is not None
+            command = self._play_round(command.round_number, **json.loads(command.payload))
+
+    def _play_round(
+        self, round_number: int, num_episodes: int, round_seed: int, weights_version: int
+    ) -> Message | None:
+        """Play one round; returns early with the next command if the rank abandons this one."""
+        if num_episodes == 0:
+            return None
+        if (next_command := self._wait_for_weights(weights_version)) is not None:
+            return next_command
+        if self._weights_version != weights_version:
+            raise RuntimeError(
+                f"round {round_number} is to be played with weights_version {weights_version}, but "
+                f"{self._weights_version} is published already: publish only between rounds."
+            )
+        seed = derive_seed(round_seed, self._birth.rank, self._birth.actor_index)
+        self._actor.start_round(num_episodes, seed)
+        num_played = 0
+        while not self._actor.round_done:
+            episodes = self._actor.play()
+            num_played += len(episodes)
+            self._send_episodes(episodes, round_number)
+            self._maybe_send_figures()
+            if (next_command := self._link.receive(timeout_seconds=0)) is not None:
+                return next_command
+        if num_played != num_episodes:
+            raise RuntimeError(
+                f"{self._birth.spec.factory}: the round is done after {num_played} episodes; asked for were "
+                f"{num_episodes}."
+            )
+        self._send_figures()
+        self._link.send([Message(Kind.ROUND_DONE, round_number)])
+        return None
+
+    def _wait_for_weights(self, at_least: int) -> Message | None:
+        """Wait for this weights_version; returns early with the next command if the rank sends one."""
+        started = time.monotonic()
+        self._maybe_receive_weights()
+        # Look for a command last: one that was sent before a publish must not be missed because of it.
+        while (command := self._link.receive(timeout_seconds=0)) is None:
+            if self._weights_version >= at_least:
+                break
+            time.sleep(_LOOK_INTERVAL_SECONDS)
+            self._maybe_send_figures()
+            self._maybe_receive_weights()
+        self._waited_seconds["seconds_waiting_for_weights"] += time.monotonic() - started
+        return command
+
+    def _maybe_receive_weights(self) -> None:
+        newest = self._weights.receive(newer_than=self._weights_version)
+        if newest is not None:
+            self._actor.receive(*newest)
+            self._weights_version = newest[1]
+
+    def _send_episodes(self, episodes: list[Episode], round_number: int) -> None:
+        started = time.monotonic()
+        part: list[Message] = []
+        size_bytes = 0
+        for episode in episodes:
+            payload = encode_episode(episode, self._birth.sample_spec)
+            part.append(Message(Kind.EPISODE, round_number, payload))
+            size_bytes += len(payload)
+            if size_bytes >= _SEND_BYTES:
+                self._link.send(part)
+                part, size_bytes = [], 0
+        self._link.send(part)
+        self._waited_seconds["seconds_waiting_for_rank"] += time.monotonic() - started
+
+    def _maybe_send_figures(self) -> None:
+        """They are also the sign of life that the pool watches for."""
+        if time.monotonic() - self._figures_sent_at >= _FIGURES_INTERVAL_SECONDS:
+            self._send_figures()
+
+    def _send_figures(self) -> None:
+        figures: dict[str, Any] = {**self._actor.figures(), **self._waited_seconds}
+        payload = json.dumps({name: float(value) for name, value in figures.items()}).encode()
+        self._waited_seconds = dict.fromkeys(self._waited_seconds, 0.0)
+        self._figures_sent_at = time.monotonic()
+        self._link.send([Message(Kind.FIGURES, 0, payload)])
+
+
+def _set_up_log(file: Path | None) -> None:
+    if file is None:
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    logging.basicConfig(
+        filename=file,
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    logging.captureWarnings(True)

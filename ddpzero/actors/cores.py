@@ -1,0 +1,47 @@
+"""How many actors a rank should have, from the processor cores that it may use."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+
+def default_num_actors(local_world_size: int) -> int:
+    """One actor per core of this rank, less one core for its learner; at least 1.
+
+    local_world_size: ranks on this node; they share the node's cores evenly.
+    """
+    return max(1, usable_cores() // local_world_size - 1)
+
+
+def usable_cores(cgroup_root: Path = Path("/sys/fs/cgroup")) -> int:
+    """Cores that this process may use: its affinity mask, and the quota of its control groups (containers, SLURM)."""
+    cores = len(os.sched_getaffinity(0))
+    quotas = [quota for group in _own_groups(cgroup_root) if (quota := _quota(group)) is not None]
+    return max(1, min([cores, *(math.floor(quota) for quota in quotas)]))
+
+
+def _own_groups(cgroup_root: Path) -> list[Path]:
+    """The folders of this process's control groups and of all above them, cgroup v2 and v1."""
+    groups = {cgroup_root, cgroup_root / "cpu"}
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers in ("", "cpu", "cpu,cpuacct"):
+            root = cgroup_root / controllers
+            group = root / path.lstrip("/")
+            groups |= {group, *(parent for parent in group.parents if parent.is_relative_to(root))}
+    return sorted(groups)
+
+
+def _quota(group: Path) -> float | None:
+    """Cores that one group may use on average; None without a limit."""
+    try:
+        if (file := group / "cpu.max").exists():
+            quota, period = file.read_text().split()
+        else:
+            quota = (group / "cpu.cfs_quota_us").read_text().strip()
+            period = (group / "cpu.cfs_period_us").read_text()
+        return None if quota in ("max", "-1") else int(quota) / int(period)
+    except (OSError, ValueError):  # no such group here, or a kernel that says it otherwise
+        return None

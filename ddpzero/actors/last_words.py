@@ -1,0 +1,63 @@
+"""What an actor said before it died: the text of its exception, or its stack after a crash or a hang.
+
+The text lies in anonymous memory that rank and actor share: it outlives the actor whatever killed it, and needs
+nobody to read in time, as a pipe would.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import time
+from multiprocessing.context import assert_spawning
+from multiprocessing.process import BaseProcess
+from multiprocessing.reduction import DupFd
+from typing import Any
+
+from ddpzero.actors.lifeline import STACK_SIGNAL
+
+_MAX_SIZE_BYTES = 1 << 16
+
+
+class LastWords:
+    """Made by the rank for one actor process; pickled only to start that process."""
+
+    def __init__(self) -> None:
+        self._fd = os.memfd_create("last-words", os.MFD_CLOEXEC)
+
+    def __getstate__(self) -> Any:
+        assert_spawning(self)
+        return DupFd(self._fd)
+
+    def __setstate__(self, duplicate: Any) -> None:
+        self._fd = duplicate.detach()
+
+    def listen(self) -> None:
+        """Actor: write the stack of all threads after a crash (SIGSEGV, ...), and whenever the rank asks."""
+        faulthandler.enable(self._fd)
+        faulthandler.register(STACK_SIGNAL, self._fd)
+
+    def write(self, text: str) -> None:
+        """Actor: say why it ends."""
+        os.write(self._fd, text.encode(errors="replace")[-_MAX_SIZE_BYTES:])
+
+    def ask_for_stack(self, process: BaseProcess, patience_seconds: float = 0.5) -> None:
+        """Rank: have a living actor write where it hangs; waits until it has, or gives up."""
+        assert process.pid is not None
+        size_before = os.fstat(self._fd).st_size
+        os.kill(process.pid, STACK_SIGNAL)
+        deadline = time.monotonic() + patience_seconds
+        while time.monotonic() < deadline and process.is_alive():
+            time.sleep(0.02)
+            if os.fstat(self._fd).st_size > size_before:
+                time.sleep(0.05)  # the rest of the text
+                return
+
+    def read(self) -> str:
+        """Rank: everything said so far (the end of it, if it is long); "" if nothing was."""
+        size = os.fstat(self._fd).st_size
+        start = max(0, size - _MAX_SIZE_BYTES)
+        return os.pread(self._fd, size - start, start).decode(errors="replace").strip()
+
+    def close(self) -> None:
+        os.close(self._fd)

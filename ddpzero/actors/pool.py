@@ -1,0 +1,311 @@
+"""All actors of one rank: starts them, takes in what they send, replaces the dead, ends them.
+
+Owned by the rank's main thread. Whoever polls sets the pace: actors of a rank that does not poll wait.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import logging
+import os
+import selectors
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from ddpzero.actors.body import Birth, Schedule
+from ddpzero.actors.last_words import LastWords
+from ddpzero.actors.link import ActorEnd, Kind, Message
+from ddpzero.actors.round import Round, stop_command
+from ddpzero.actors.seeds import derive_seed
+from ddpzero.actors.spec import ActorSpec
+from ddpzero.actors.supervised import SupervisedActor
+from ddpzero.actors.weights import WeightsChannel
+from ddpzero.replay import Episode, SampleSpec, decode_episode
+
+log = logging.getLogger(__name__)
+
+# Processes that died without closing their connection (a child of theirs holds it) are looked for this often.
+_LOOK_INTERVAL_SECONDS = 1.0
+
+
+class ActorError(RuntimeError):
+    """An actor failed more often than allowed; carries what the last one said."""
+
+
+class ActorPool:
+    """Context manager: entering starts the actors, leaving kills them.
+
+    seed: of the actors' first games; each process gets its own, derived from it, the rank, the actor_index and the
+        number of the start. A resumed run gives another seed, or its actors play its first games again.
+    schedule: "concurrent": actors play as soon as weights are published. "rounds": they play when told.
+    max_restarts: of one actor, before `poll` raises ActorError; an actor that lived for ten minutes starts afresh.
+    hang_seconds: an actor from which nothing was heard for so long, though it should play, counts as dead.
+    log_dir: for `rank<r>.actor<i>.log`; None for no such files.
+    """
+
+    def __init__(
+        self,
+        spec: ActorSpec,
+        weights: WeightsChannel,
+        *,
+        num_actors: int,
+        rank: int,
+        seed: int,
+        sample_spec: SampleSpec,
+        schedule: Schedule = "concurrent",
+        max_restarts: int = 5,
+        hang_seconds: float = 300.0,
+        log_dir: Path | None = None,
+    ) -> None:
+        if num_actors < 1:
+            raise ValueError(f"actors.num_actors={num_actors} must be at least 1.")
+        self.num_actors = num_actors
+        self.num_restarts = 0
+        self._spec = spec
+        self._weights = weights
+        self._rank = rank
+        self._seed = seed
+        self._sample_spec = sample_spec
+        self._schedule = schedule
+        self._max_restarts = max_restarts
+        self._hang_seconds = hang_seconds
+        self._log_dir = log_dir
+        self._actors = [SupervisedActor(index, self._birth) for index in range(num_actors)]
+        self._selector = selectors.DefaultSelector()
+        self._episodes: list[Episode] = []
+        self._figures: dict[str, float] = {}
+        self._num_rounds = 0
+        self._round: Round | None = None
+        self._watched_at = self._looked_at = time.monotonic()
+        self._is_closed = False
+
+    def __enter__(self) -> ActorPool:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # --------------------------------------------------------- what a rank calls
+
+    @property
+    def num_alive(self) -> int:
+        return sum(actor.is_alive for actor in self._actors)
+
+    @property
+    def pids(self) -> list[int]:
+        """Of the processes that are there now, by actor_index."""
+        return [actor.pid for actor in self._actors if actor.pid is not None]
+
+    def start(self) -> None:
+        """Start all actors; returns before they are ready."""
+        # The program can end without leaving our context; Python would then wait for the actors for ever.
+        atexit.register(self.close)
+        self._start_due_actors()
+
+    def poll(self, timeout_seconds: float = 0.0) -> list[Episode]:
+        """Schedule "concurrent": the episodes that have come, each info with its `actor_index`.
+
+        Waits up to timeout_seconds for the first message of any kind, then takes what is there. Replaces dead and
+        hanging actors after a back-off. Raises ActorError, with the actor's own traceback, when that does not help.
+        """
+        self._pump(timeout_seconds)
+        episodes, self._episodes = self._episodes, []
+        return episodes
+
+    def figures(self) -> dict[str, float]:
+        """Sums over all actors since the last call: the plugin's own, and seconds_waiting_for_rank, ..._for_weights."""
+        figures, self._figures = self._figures, {}
+        return figures
+
+    def start_round(
+        self, *, episodes_per_actor: Sequence[int], round_seed: int, weights_version: int
+    ) -> None:
+        """Schedule "rounds": have each actor play so many fresh games with the weights of exactly this version.
+
+        They may be published before or after this call, and nothing else before the round is done.
+        """
+        assert self._schedule == "rounds" and len(episodes_per_actor) == self.num_actors
+        assert self._round is None, "the last round was neither collected nor abandoned"
+        self._num_rounds += 1
+        self._round = Round(self._num_rounds, episodes_per_actor, round_seed, weights_version)
+        for actor in self._actors:
+            self._tell_round(actor)
+
+    def wait_for_round(self, timeout_seconds: float) -> bool:
+        """Poll until the round is done, for so long at most; returns whether it is. Raises as `poll` does."""
+        deadline = time.monotonic() + timeout_seconds
+        self._pump(0.0)
+        while not self.round_done and (seconds_left := deadline - time.monotonic()) > 0:
+            self._pump(seconds_left)
+        return self.round_done
+
+    @property
+    def round_done(self) -> bool:
+        return self._round is not None and self._round.is_done
+
+    @property
+    def num_round_episodes(self) -> int:
+        """Episodes of the present round that have come so far."""
+        return 0 if self._round is None else self._round.num_episodes
+
+    def collect_round(self) -> list[Episode]:
+        """All episodes of a round that is done: by actor_index, then in the order in which each actor finished them.
+
+        The same for a seed, whatever the timing and whoever died and began its quota again.
+        """
+        assert self._round is not None and self._round.is_done
+        episodes = self._round.episodes
+        self._round = None
+        return episodes
+
+    def abandon_round(self) -> None:
+        """Drop the present round. Actors stop at the end of their slice; what they still send is not taken."""
+        assert self._round is not None
+        for actor in self._actors:
+            if actor.is_started and self._round.owes(actor.actor_index):
+                actor.link.send(stop_command())
+        self._round = None
+
+    def close(self) -> None:
+        """Kill all actors, whatever they do, and wait for their end."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        atexit.unregister(self.close)
+        for actor in self._actors:
+            actor.kill()
+        for actor in self._actors:
+            actor.close()
+        self._selector.close()
+
+    # ------------------------------------------------------------- taking things in
+
+    def _pump(self, timeout_seconds: float) -> None:
+        assert not self._is_closed
+        self._start_due_actors()
+        starts = [actor.start_at for actor in self._actors if not actor.is_started]
+        seconds_to_start = min(starts, default=float("inf")) - time.monotonic()
+        timeout_seconds = max(0.0, min(timeout_seconds, seconds_to_start))
+        heard = [key.data for key, _ in self._selector.select(timeout_seconds)]
+        for actor in heard:
+            self._receive(actor)
+        self._watch(heard)
+
+    def _receive(self, actor: SupervisedActor) -> None:
+        try:
+            messages, is_open = actor.link.receive()
+            for message in messages:
+                self._take(actor, message)
+        except ValueError as error:
+            self._replace(actor, f"it sent what cannot be read: {error}")
+            return
+        if not is_open:
+            self._replace(actor)
+
+    def _take(self, actor: SupervisedActor, message: Message) -> None:
+        actor.has_spoken = True
+        if message.kind is Kind.FIGURES:
+            for name, value in json.loads(message.payload).items():
+                self._figures[name] = self._figures.get(name, 0.0) + value
+        elif self._schedule == "concurrent":
+            self._episodes.append(self._decoded(actor, message))
+        elif self._round is None or message.round_number != self._round.number:
+            pass  # of a round that was abandoned
+        elif message.kind is Kind.ROUND_DONE:
+            self._round.finish(actor.actor_index)
+        else:
+            self._round.take(actor.actor_index, self._decoded(actor, message))
+
+    def _decoded(self, actor: SupervisedActor, message: Message) -> Episode:
+        episode = decode_episode(message.payload, self._sample_spec)
+        episode.info["actor_index"] = actor.actor_index
+        return episode
+
+    # ------------------------------------------------------------------ supervision
+
+    def _start_due_actors(self) -> None:
+        # The kernel ends an actor with the thread that started it.
+        assert threading.current_thread() is threading.main_thread(), "poll in the main thread"
+        for actor in self._actors:
+            if actor.is_started or time.monotonic() < actor.start_at:
+                continue
+            actor.start()
+            self._selector.register(actor.link, selectors.EVENT_READ, actor)
+            self._tell_round(actor)
+
+    def _tell_round(self, actor: SupervisedActor) -> None:
+        if actor.is_started and self._round is not None and self._round.owes(actor.actor_index):
+            actor.link.send(self._round.command(actor.actor_index))
+
+    def _owes_episodes(self, actor: SupervisedActor) -> bool:
+        if self._schedule == "concurrent":
+            return True
+        return self._round is not None and self._round.owes(actor.actor_index)
+
+    def _watch(self, heard: Sequence[SupervisedActor]) -> None:
+        now = time.monotonic()
+        # A rank that did not poll for long has not listened: such a gap is no proof of silence.
+        gap_seconds = min(now - self._watched_at, self._hang_seconds / 4)
+        self._watched_at = now
+        is_look_due = now - self._looked_at >= _LOOK_INTERVAL_SECONDS
+        if is_look_due:
+            self._looked_at = now
+        for actor in self._actors:
+            if not actor.is_started:
+                continue
+            if actor in heard or not self._owes_episodes(actor):
+                actor.silent_seconds = 0.0
+            else:
+                actor.silent_seconds += gap_seconds
+            if actor.silent_seconds > self._hang_seconds:
+                actor.ask_for_stack()
+                self._replace(
+                    actor,
+                    f"nothing was heard of it for actors.hang_seconds={self._hang_seconds:g}; where it hung:",
+                )
+            elif is_look_due and not actor.is_alive:
+                self._receive(actor)
+                if actor.is_started:
+                    self._replace(actor)
+
+    def _replace(self, actor: SupervisedActor, reason: str | None = None) -> None:
+        self._selector.unregister(actor.link)
+        obituary = actor.bury(reason)
+        if self._round is not None:
+            self._round.begin_again(actor.actor_index)
+        name = f"actor {actor.actor_index} of rank {self._rank}"
+        if actor.num_failures > self._max_restarts:
+            raise ActorError(
+                f"{name} failed {actor.num_failures} times (actors.max_restarts={self._max_restarts}); at last "
+                f"{obituary}"
+            )
+        self.num_restarts += 1
+        log.warning(
+            "%s failed (%d of %d restarts), the next starts in %.1f s: %s",
+            name,
+            actor.num_failures,
+            self._max_restarts,
+            actor.backoff_seconds,
+            obituary,
+        )
+
+    def _birth(
+        self, actor_index: int, start_number: int, link: ActorEnd, last_words: LastWords
+    ) -> Birth:
+        return Birth(
+            parent_pid=os.getpid(),
+            spec=self._spec,
+            rank=self._rank,
+            actor_index=actor_index,
+            seed=derive_seed(self._seed, self._rank, actor_index, start_number),
+            schedule=self._schedule,
+            sample_spec=self._sample_spec,
+            link=link,
+            weights=self._weights,
+            last_words=last_words,
+            log_file=self._log_dir and self._log_dir / f"rank{self._rank}.actor{actor_index}.log",
+        )

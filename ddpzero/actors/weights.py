@@ -1,0 +1,172 @@
+"""Weights from a rank to its actors through shared memory: the newest wins, and nobody waits for anybody.
+
+    head      uint64 words: number of publishes; per slot: sequence, weights_version, crc32
+    slots     two, written in turn: all arrays behind one another
+
+A slot's sequence is odd while it is written (a seqlock). A reader copies the newest slot and keeps the copy only if
+the sequence has not moved meanwhile and the checksum is right; the writer never looks at readers.
+
+The memory is a memfd: it has no name, so that nothing is left behind when a rank is killed, and it is not taken from
+/dev/shm, which is only 64 MB in a container. Actors inherit it when they are started and map it read-only.
+"""
+
+from __future__ import annotations
+
+import math
+import mmap
+import os
+import zlib
+from collections.abc import Mapping
+from multiprocessing.context import assert_spawning
+from multiprocessing.reduction import DupFd
+from typing import Any
+
+import numpy as np
+
+NOTHING_PUBLISHED = -1
+
+_NUM_PUBLISHES = 0
+_SEQUENCE, _VERSION, _CHECKSUM = 8, 9, 10  # of slot 0
+_WORDS_PER_SLOT = 8
+_HEAD_SIZE_BYTES = 4096
+_ALIGNMENT = 64
+_MAX_READ_ATTEMPTS = 100
+
+
+class WeightsChannel:
+    """One per rank. Names, shapes and dtypes of the arrays are fixed at construction.
+
+    arrays: an example (numpy or torch, on any device): only its layout is used, nothing is published yet.
+    """
+
+    def __init__(self, arrays: Mapping[str, Any]) -> None:
+        self._layout: list[tuple[str, np.dtype, tuple[int, ...], int]] = []
+        offset = 0
+        for name, value in arrays.items():
+            array = _as_numpy(value)
+            self._layout.append((name, array.dtype, array.shape, offset))
+            offset += -(-array.nbytes // _ALIGNMENT) * _ALIGNMENT
+        self._slot_size_bytes = offset
+        self._fd = os.memfd_create("weights", os.MFD_CLOEXEC)
+        try:
+            # Take the memory now: without it a publish would end in SIGBUS.
+            os.posix_fallocate(self._fd, 0, self.size_bytes)
+        except OSError as error:
+            os.close(self._fd)
+            raise RuntimeError(
+                f"{self.size_bytes / 2**20:.0f} MiB of shared memory for the weights cannot be had: {error.strerror}. "
+                "Give the container or job more memory, or choose a smaller network."
+            ) from error
+        self._map(mmap.PROT_READ | mmap.PROT_WRITE)
+
+    @property
+    def size_bytes(self) -> int:
+        """Shared memory of the whole channel: two copies of the weights."""
+        return _HEAD_SIZE_BYTES + 2 * self._slot_size_bytes
+
+    @property
+    def weights_version(self) -> int:
+        """Of the newest weights; NOTHING_PUBLISHED before the first publish."""
+        num_publishes = int(self._words[_NUM_PUBLISHES])
+        if num_publishes == 0:
+            return NOTHING_PUBLISHED
+        return int(self._words[_word(_VERSION, num_publishes % 2)])
+
+    def publish(self, arrays: Mapping[str, Any], weights_version: int) -> None:
+        """Rank: make these the newest weights. Never waits for readers. ValueError if the layout differs."""
+        if arrays.keys() != {name for name, *_ in self._layout}:
+            raise ValueError(
+                f"weights {sorted(arrays)} are published on a channel for {[name for name, *_ in self._layout]}."
+            )
+        num_publishes = int(self._words[_NUM_PUBLISHES]) + 1
+        slot = num_publishes % 2
+        self._words[_word(_SEQUENCE, slot)] = 2 * num_publishes - 1
+        for (name, dtype, shape, _), target in zip(
+            self._layout, self._views(self._slots[slot]), strict=True
+        ):
+            array = _as_numpy(arrays[name])
+            if array.dtype != dtype or array.shape != shape:
+                raise ValueError(
+                    f"weights {name} are {array.dtype}{list(array.shape)}; the channel was made for "
+                    f"{dtype}{list(shape)}."
+                )
+            np.copyto(target, array)
+        self._words[_word(_VERSION, slot)] = weights_version
+        self._words[_word(_CHECKSUM, slot)] = _checksum(self._slots[slot], weights_version)
+        self._words[_word(_SEQUENCE, slot)] = 2 * num_publishes
+        self._words[_NUM_PUBLISHES] = num_publishes
+
+    def receive(
+        self, newer_than: int = NOTHING_PUBLISHED
+    ) -> tuple[dict[str, np.ndarray], int] | None:
+        """Actor: a private copy of the newest weights and their version, or None if none are newer.
+
+        None also if publishes follow one another faster than a copy can be made: ask again later.
+        """
+        for _ in range(_MAX_READ_ATTEMPTS):
+            num_publishes = int(self._words[_NUM_PUBLISHES])
+            slot = num_publishes % 2
+            weights_version = int(self._words[_word(_VERSION, slot)])
+            if num_publishes == 0 or weights_version <= newer_than:
+                return None
+            checksum = int(self._words[_word(_CHECKSUM, slot)])
+            copy = self._slots[slot].copy()
+            sequence = int(self._words[_word(_SEQUENCE, slot)])
+            # On processors that reorder stores the checksum is what finds a torn copy.
+            if sequence == 2 * num_publishes and _checksum(copy, weights_version) == checksum:
+                names = [name for name, *_ in self._layout]
+                return dict(zip(names, self._views(copy), strict=True)), weights_version
+        return None
+
+    def close(self) -> None:
+        """Give the memory back as soon as no array refers to it."""
+        if self._fd >= 0:
+            del self._words, self._slots
+            os.close(self._fd)
+            self._fd = -1
+
+    def __enter__(self) -> WeightsChannel:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        assert_spawning(self)
+        return {
+            "layout": self._layout,
+            "slot_size_bytes": self._slot_size_bytes,
+            "fd": DupFd(self._fd),
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._layout = state["layout"]
+        self._slot_size_bytes = state["slot_size_bytes"]
+        self._fd = state["fd"].detach()
+        self._map(mmap.PROT_READ)
+
+    def _map(self, protection: int) -> None:
+        memory = mmap.mmap(self._fd, self.size_bytes, prot=protection)
+        self._words = np.frombuffer(memory, np.int64, _HEAD_SIZE_BYTES // 8)
+        self._slots = np.frombuffer(memory, np.uint8, offset=_HEAD_SIZE_BYTES).reshape(
+            2, self._slot_size_bytes
+        )
+
+    def _views(self, slot: np.ndarray) -> list[np.ndarray]:
+        return [
+            slot[offset : offset + math.prod(shape) * dtype.itemsize].view(dtype).reshape(shape)
+            for _, dtype, shape, offset in self._layout
+        ]
+
+
+def _word(field: int, slot: int) -> int:
+    return field + slot * _WORDS_PER_SLOT
+
+
+def _checksum(slot: np.ndarray, weights_version: int) -> int:
+    return zlib.crc32(slot.data, weights_version)
+
+
+def _as_numpy(value: Any) -> np.ndarray:
+    """A torch tensor on any device as numpy, without importing torch."""
+    return value.detach().cpu().numpy() if hasattr(value, "detach") else np.asarray(value)
