@@ -1,0 +1,174 @@
+"""The program `ddpzero`: everything but training. `ddpzero --help` says what there is (cli_arguments.py).
+
+Spawned processes import this file again: each command imports what it needs when it runs.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ddpzero.cli_arguments import parse_arguments
+
+if TYPE_CHECKING:
+    from ddpzero.bench.figures import Figure
+    from ddpzero.games import Game
+    from ddpzero.settings import Settings
+
+EXIT_CODE_OF_USER_ERROR = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code: 0, 1 for a check that failed, 2 for a mistake of the user's."""
+    options = parse_arguments(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return _COMMANDS[options.command](options)
+    except BrokenPipeError:  # the reader, `head` perhaps, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+    except ValueError as error:
+        sentence = str(error)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        sentence = f"{error.filename}: {error.strerror}."
+    print(f"ddpzero: {sentence}", file=sys.stderr)
+    return EXIT_CODE_OF_USER_ERROR
+
+
+def _verify_rules(options: Namespace) -> int:
+    from ddpzero.judges.rules_report import print_report
+    from ddpzero.judges.rules_traces import verify_rules
+
+    return print_report(verify_rules(options.file, _game(options)))
+
+
+def _verify_contract(options: Namespace) -> int:
+    from ddpzero.games.contract_checks import check_contract, print_violations
+
+    game = _game(options)
+    violations = check_contract(game, options.games, options.seed)
+    return print_violations(game, options.games, violations)
+
+
+def _bench_rules(options: Namespace) -> int:
+    from ddpzero.bench.rules import bench_rules
+
+    return _print(bench_rules(_game(options), options.seconds, seed=options.seed), options)
+
+
+def _bench_search(options: Namespace) -> int:
+    from ddpzero.bench.search import bench_search
+
+    # Not a setting of training, yet given like one.
+    chosen = [word for word in options.overrides if word.startswith("evaluator=")]
+    options.overrides = [word for word in options.overrides if word not in chosen]
+    evaluator = chosen[-1].partition("=")[2] if chosen else "uniform"
+    figures = bench_search(_settings(options), evaluator, options.seconds, options.seed)
+    return _print(figures, options)
+
+
+def _bench_learner(options: Namespace) -> int:
+    from ddpzero.bench.learner import bench_learner
+
+    return _print(bench_learner(_settings(options), options.seconds, options.seed), options)
+
+
+def _match(options: Namespace) -> int:
+    from ddpzero.arena.run import run_match
+
+    run_match(
+        options.player_a,
+        options.player_b,
+        game=_game_if_given(options),
+        num_games=options.games,
+        num_simulations=options.simulations,
+        opening_plies=options.opening_plies,
+        seed=options.seed,
+        as_json=options.json,
+    )
+    return 0
+
+
+def _judge(options: Namespace) -> int:
+    from ddpzero.judges.perfect_play import run_judge
+
+    run_judge(
+        options.file,
+        options.players,
+        simulations=options.simulations,
+        seed=options.seed,
+        as_json=options.json,
+    )
+    return 0
+
+
+def _play(options: Namespace) -> int:
+    from ddpzero.play.run import run_play
+
+    run_play(
+        options.player,
+        options.opponent,
+        game=_game_if_given(options),
+        mode=options.mode,
+        colour=options.colour,
+        num_simulations=options.simulations,
+        delay_seconds=options.delay,
+        seed=options.seed,
+    )
+    return 0
+
+
+def _monitor(options: Namespace) -> int:
+    from ddpzero.monitor import run_monitor
+
+    run_monitor(options.run_dir, interval_seconds=options.interval, once=options.once)
+    return 0
+
+
+_COMMANDS = {
+    "verify rules": _verify_rules,
+    "verify contract": _verify_contract,
+    "bench rules": _bench_rules,
+    "bench search": _bench_search,
+    "bench learner": _bench_learner,
+    "match": _match,
+    "judge": _judge,
+    "play": _play,
+    "monitor": _monitor,
+}
+
+
+def _settings(options: Namespace) -> Settings:
+    """The settings that main would train with; --game G is short for game=G."""
+    from ddpzero.config import compose_settings
+
+    game = [f"game={options.game}"] if options.game else []
+    return compose_settings([*game, *options.overrides], options.config_dir)
+
+
+def _game(options: Namespace) -> Game:
+    from ddpzero.games import load_game
+
+    game = _settings(options).game
+    return load_game(game.name, game.source, **game.parameters)
+
+
+def _game_if_given(options: Namespace) -> Game | None:
+    return _game(options) if options.game or options.overrides else None
+
+
+def _print(figures: Sequence[Figure], options: Namespace) -> int:
+    from ddpzero.bench.figures import print_figures
+
+    print_figures(figures, options.json)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,258 @@
+"""What may stand on the command line of `ddpzero`, and its help. Called by cli.py; imports nothing but argparse."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+
+from ddpzero import __version__
+
+_DESCRIPTION = """\
+Everything but training, which is: python -m ddpzero.main
+
+    ddpzero verify rules games.npz --game connect_four
+    ddpzero bench search game=gomoku evaluator=uniform search.num_simulations=200
+    ddpzero match runs/quick rollout:1000 --games 200 --simulations 100
+    ddpzero judge connect_four_hard.npz runs/quick --simulations 0,64
+    ddpzero play runs/quick
+    ddpzero monitor runs/quick
+
+`ddpzero COMMAND --help` has more. Settings are given as for training, key=value, anywhere on the line.
+"""
+_PLAYER = "folder of a run or of a checkpoint, random, or rollout:1000 (plain tree search, 1000 simulations)"
+# Hydra's overrides: key=value, +key=value, ++key=value, ~key. No path looks like one: a key holds no slash.
+_OVERRIDE = re.compile(r"\+{0,2}[A-Za-z_][\w.@]*=|~[A-Za-z_]")
+
+_Commands = (
+    argparse._SubParsersAction
+)  # argparse has no public name for what add_subparsers returns
+
+
+def parse_arguments(words: Sequence[str]) -> argparse.Namespace:
+    """The options of one command: `command` is its name ("bench search"), `overrides` the settings among the words.
+
+    Prints help or what is wrong and exits when argparse does; so does no word at all.
+    """
+    parser = _parser()
+    if not words:
+        parser.print_help()
+        parser.exit(2)
+    options = parser.parse_args([word for word in words if not _OVERRIDE.match(word)])
+    options.overrides = [word for word in words if _OVERRIDE.match(word)]
+    if options.overrides and not options.takes_settings:
+        parser.error(
+            f"{options.overrides[0]}: {options.command} takes no settings; a run has its own"
+        )
+    return options
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ddpzero",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"ddpzero {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_verify(commands)
+    _add_bench(commands)
+    _add_match(commands)
+    _add_judge(commands)
+    _add_play(commands)
+    _add_monitor(commands)
+    return parser
+
+
+def _add_verify(commands: _Commands) -> None:
+    parser = commands.add_parser("verify", help="Check the rules of a game.")
+    kinds = parser.add_subparsers(title="what", metavar="WHAT", required=True)
+    rules = _add_command(
+        kinds,
+        "verify rules",
+        "Replay recorded games: legal actions, movers, results and boards must agree. Exit code 1 if any does not.",
+        "ddpzero verify rules gomoku9.npz --game gomoku game.size=9",
+    )
+    rules.add_argument("file", metavar="FILE", help=".npz of recorded games")
+    _add_settings(rules)
+    contract = _add_command(
+        kinds,
+        "verify contract",
+        "Play random games and check that a game keeps the kernel contract. Exit code 1 if it does not.",
+        "ddpzero verify contract --config-dir my_conf --game my_game",
+    )
+    contract.add_argument("--games", type=_positive, default=20, help="random games (20)")
+    _add_seed(contract)
+    _add_settings(contract)
+
+
+def _add_bench(commands: _Commands) -> None:
+    parser = commands.add_parser("bench", help="Measure speed on this machine.")
+    kinds = parser.add_subparsers(title="what", metavar="WHAT", required=True)
+    for name, help_text, example in (
+        (
+            "rules",
+            "Steps per second of random play, on one core.",
+            "ddpzero bench rules game=gomoku game.size=9",
+        ),
+        (
+            "search",
+            "Simulations per second of the search, with uniform answers (evaluator=uniform, the default) or with an "
+            "untrained network (evaluator=network), there also as a fraction of the network's own speed.",
+            "ddpzero bench search game=gomoku evaluator=network search.num_simulations=200 network.blocks=4",
+        ),
+        (
+            "learner",
+            "Updates per second of one learner, on random samples.",
+            "ddpzero bench learner +experiment=gomoku +hardware=gpu24gb",
+        ),
+    ):
+        kind = _add_command(kinds, f"bench {name}", help_text, example)
+        kind.add_argument("--seconds", type=_seconds, default=5.0, help="of measuring (5)")
+        _add_seed(kind)
+        _add_json(kind)
+        _add_settings(kind)
+
+
+def _add_match(commands: _Commands) -> None:
+    match = _add_command(
+        commands,
+        "match",
+        "Play a match: both colours, paired random openings; prints the score with its interval.",
+        "ddpzero match runs/quick rollout:1000 --games 200 --simulations 100",
+    )
+    match.add_argument("player_a", metavar="A", help=_PLAYER)
+    match.add_argument("player_b", metavar="B", help="likewise")
+    match.add_argument("--games", type=_positive, default=200, help="an even number (200)")
+    _add_simulations(match)
+    match.add_argument(
+        "--opening-plies", type=_not_negative, help="random plies at the start (chosen by game)"
+    )
+    _add_seed(match)
+    _add_json(match)
+    _add_settings(match)
+
+
+def _add_judge(commands: _Commands) -> None:
+    judge = _add_command(
+        commands,
+        "judge",
+        "How often a player's move keeps the outcome of perfect play, in solved positions.",
+        "ddpzero judge connect_four_hard.npz runs/quick --simulations 0,64",
+    )
+    judge.add_argument("file", metavar="FILE", help=".npz of solved positions")
+    judge.add_argument("players", metavar="PLAYER", nargs="+", help=_PLAYER)
+    judge.add_argument(
+        "--simulations",
+        type=_numbers,
+        help="of runs, per move, one row for each; 0: the bare network (the run's own)",
+    )
+    _add_seed(judge)
+    _add_json(judge)
+
+
+def _add_play(commands: _Commands) -> None:
+    play = _add_command(
+        commands,
+        "play",
+        "Play against an agent in the terminal, or watch one.",
+        "ddpzero play runs/quick --simulations 400",
+    )
+    play.add_argument("player", metavar="PLAYER", help=_PLAYER)
+    play.add_argument(
+        "--mode", choices=("human", "ai"), default="human", help="a person plays, or agents (human)"
+    )
+    play.add_argument("--opponent", metavar="PLAYER", help="mode ai: the second player (the first)")
+    play.add_argument(
+        "--colour", choices=("ask", "first", "second"), default="ask", help="of the person (ask)"
+    )
+    _add_simulations(play)
+    play.add_argument(
+        "--delay", type=_seconds, default=0.5, help="mode ai: seconds between moves (0.5)"
+    )
+    play.add_argument("--seed", type=_not_negative, help="for the same game again (random)")
+    _add_settings(play)
+
+
+def _add_monitor(commands: _Commands) -> None:
+    monitor = _add_command(
+        commands,
+        "monitor",
+        "Watch a run from another terminal: alive or not, rates, epochs, restarts, losses.",
+        "ddpzero monitor runs/quick",
+    )
+    monitor.add_argument("run_dir", metavar="RUN", help="folder of a run")
+    monitor.add_argument("--interval", type=_seconds, default=2.0, help="seconds between looks (2)")
+    monitor.add_argument("--once", action="store_true", help="look once and leave")
+
+
+def _add_command(
+    commands: _Commands, name: str, help_text: str, example: str
+) -> argparse.ArgumentParser:
+    """name: all its words; the last is the one that `commands` chooses by."""
+    parser = commands.add_parser(
+        name.split()[-1],
+        help=help_text,
+        description=help_text,
+        epilog=f"example: {example}",
+    )
+    parser.set_defaults(command=name, takes_settings=False)
+    return parser
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(takes_settings=True)
+    parser.add_argument("--game", help="a yaml of conf/game; short for game=GAME")
+    parser.add_argument("--config-dir", metavar="DIR", help="a folder like conf/, searched first")
+    # Only for the help: parse_arguments has taken them out.
+    parser.add_argument(
+        "overrides",
+        metavar="key=value",
+        nargs="*",
+        help="settings as for training, e.g. game.size=9",
+    )
+
+
+def _add_simulations(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--simulations",
+        metavar="N",
+        type=_not_negative,
+        help="of runs, per move; 0: the bare network (the run's own)",
+    )
+
+
+def _add_seed(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--seed", type=_not_negative, default=0, help="of all random choices (0)")
+
+
+def _add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="one line of JSON for each figure")
+
+
+def _positive(text: str) -> int:
+    return _whole_number(text, at_least=1)
+
+
+def _not_negative(text: str) -> int:
+    return _whole_number(text, at_least=0)
+
+
+def _numbers(text: str) -> list[int]:
+    return [_not_negative(part) for part in text.split(",")]
+
+
+def _whole_number(text: str, at_least: int) -> int:
+    if not (text.isascii() and text.isdecimal() and int(text) >= at_least):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {at_least} on")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
+    return seconds

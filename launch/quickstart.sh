@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# From a clone to an agent: installs ddpzero into .venv, trains Connect Four for five minutes, and plays a match.
+#
+#   bash launch/quickstart.sh [key=value ...]       settings for the training, e.g. learner.max_minutes=10
+#
+# Started again it continues the run. More about the environment in launch/setup.sh.
+set -euo pipefail
+here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+source "$here/setup.sh" ""
+cd "$here/.."
+
+run_name=quick
+runs_dir=runs
+for setting in "$@"; do
+    case "$setting" in
+        run_name=*) run_name="${setting#*=}" ;;
+        runs_dir=*) runs_dir="${setting#*=}" ;;
+    esac
+done
+run="$runs_dir/$run_name"
+ranks="$(ddpzero_num_ranks)"
+
+export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" # learners and actors set their own threads
+torchrun --standalone --nproc_per_node="$ranks" -m ddpzero.main +experiment=quick "$@"
+
+echo
+echo "The agent against plain tree search with 1,000 simulations a move:"
+ddpzero match "$run" rollout:1000 --games 200 --simulations 100
+
+cat <<END
+
+In $PWD, after: source "$VIRTUAL_ENV/bin/activate"
+  play against it    ddpzero play $run
+  see its curves     tensorboard --logdir $runs_dir
+  train it further   bash launch/quickstart.sh $* learner.max_minutes=30
+                     (the minutes of the whole run; it goes on where it stopped)
+END

@@ -1,0 +1,73 @@
+# Sourced by the other scripts, never run by itself: makes sure that ddpzero is installed, and puts it on PATH.
+#
+#   source launch/setup.sh [dev]        dev: with what the tests need
+#
+# Environment: VIRTUAL_ENV  an active environment is used instead of .venv
+#              PYTHON       the Python that .venv is made with (3.11 to 3.13; otherwise the newest one found)
+#              PIP_*        as always: indexes, wheels, proxies
+
+ddpzero_root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+
+ddpzero_python() {
+    local candidate
+    for candidate in ${PYTHON:+"$PYTHON"} python3.13 python3.12 python3.11 python3 python; do
+        if "$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; then
+            echo "$candidate"
+            return
+        fi
+        if [[ "$candidate" == "${PYTHON:-}" ]]; then
+            echo "PYTHON=$PYTHON is not a Python from 3.11 to 3.13." >&2
+            return 1
+        fi
+    done
+    echo "ddpzero needs Python 3.11, 3.12 or 3.13, and none is on PATH: install one, or name it in PYTHON=..." >&2
+    return 1
+}
+
+ddpzero_setup() {
+    local extra="${1:-}" python stamp
+    if [[ -z "${VIRTUAL_ENV:-}" ]]; then
+        if [[ ! -x "$ddpzero_root/.venv/bin/python" ]]; then
+            python="$(ddpzero_python)"
+            echo "Making $ddpzero_root/.venv with $("$python" --version) ..." >&2
+            "$python" -m venv "$ddpzero_root/.venv" || {
+                rm -rf "$ddpzero_root/.venv"
+                echo "$python cannot make a virtual environment: install its venv module (Debian: python3-venv)." >&2
+                return 1
+            }
+        fi
+        export VIRTUAL_ENV="$ddpzero_root/.venv"
+    fi
+    export PATH="$VIRTUAL_ENV/bin:$PATH"
+
+    # A stamp per set of packages: started again with nothing changed, this takes no time.
+    stamp="$VIRTUAL_ENV/.ddpzero-$(cat <(echo "$ddpzero_root") "$ddpzero_root/pyproject.toml" \
+        "$ddpzero_root/launch/constraints.txt" | sha256sum | cut -c1-16)"
+    if [[ -e "$stamp-dev" || -e "$stamp-$extra" ]]; then
+        return
+    fi
+    echo "Installing ddpzero into $VIRTUAL_ENV ..." >&2
+    ddpzero_install_torch_for_cpu
+    python -m pip install --quiet -c "$ddpzero_root/launch/constraints.txt" \
+        -e "$ddpzero_root${extra:+[$extra]}"
+    touch "$stamp-$extra"
+}
+
+# PyPI's torch for Linux on x86-64 brings gigabytes of CUDA. Without a GPU, take PyTorch's own CPU build; where that
+# cannot be had, the ordinary one works as well. Whoever has set up pip's indexes knows better: leave it to them.
+ddpzero_install_torch_for_cpu() {
+    [[ "$(uname -sm)" == "Linux x86_64" ]] || return 0
+    [[ -z "${PIP_INDEX_URL:-}${PIP_EXTRA_INDEX_URL:-}${PIP_FIND_LINKS:-}${PIP_NO_INDEX:-}" ]] || return 0
+    ! nvidia-smi >/dev/null 2>&1 || return 0
+    ! python -c 'import torch' 2>/dev/null || return 0
+    python -m pip install --quiet --no-deps --index-url https://download.pytorch.org/whl/cpu \
+        "$(grep '^torch==' "$ddpzero_root/launch/constraints.txt")" ||
+        echo "PyTorch's CPU build cannot be had from download.pytorch.org: taking the ordinary one." >&2
+}
+
+# One rank per GPU, or a single one on the CPU.
+ddpzero_num_ranks() {
+    python -c 'import torch; print(max(1, torch.cuda.device_count()))'
+}
+
+ddpzero_setup "$@"

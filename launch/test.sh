@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Installs ddpzero with what its tests need, then checks all of it: format, lint, types, tests.
+#
+#   bash launch/test.sh                             everything, slow tests included
+#   bash launch/test.sh tests/games -k gomoku       only pytest, with these arguments
+#
+# More about the environment in launch/setup.sh.
+set -euo pipefail
+here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+source "$here/setup.sh" dev
+cd "$here/.."
+
+if [[ $# -gt 0 ]]; then
+    exec python -m pytest "$@"
+fi
+ruff format --check .
+ruff check .
+mypy
+exec python -m pytest

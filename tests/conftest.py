@@ -1,0 +1,22 @@
+"""What all tests share: the marker `gpu`, and an environment in which no test believes that torchrun started it."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+# Left over when the tests themselves run inside a job; any of them would make a test join a process group.
+for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
+    os.environ.pop(name, None)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    needs_gpu = [item for item in items if item.get_closest_marker("gpu")]
+    if not needs_gpu:
+        return
+    import torch
+
+    if not torch.cuda.is_available():
+        for item in needs_gpu:
+            item.add_marker(pytest.mark.skip(reason="needs an NVIDIA GPU"))

@@ -1,0 +1,310 @@
+"""The configuration: every preset composes, every mistake is told in one sentence before anything starts."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import MISSING, fields, is_dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ddpzero.algorithms.loader import load_plugin
+from ddpzero.config import compose_settings, conf_dir
+from ddpzero.conversion import settings_from_dict, settings_to_dict
+from ddpzero.games import known_games, load_game
+from ddpzero.settings import UserError
+
+
+def names(group: str) -> list[str]:
+    return sorted(file.stem for file in (conf_dir() / group).glob("*.yaml"))
+
+
+EXPERIMENTS = names("experiment")
+HARDWARE = names("hardware")
+FILES = sorted(conf_dir().rglob("*.yaml"))
+
+
+# ---------------------------------------------------------------------------------------------- presets
+
+
+@pytest.mark.parametrize("hardware", [None, *HARDWARE])
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_every_experiment_composes_with_every_hardware(experiment, hardware):
+    presets = [f"+experiment={experiment}"] + ([f"+hardware={hardware}"] if hardware else [])
+    settings = compose_settings(presets)
+    assert settings.run_name == experiment, "each experiment has a run folder of its own"
+    config = settings_to_dict(settings)
+    assert settings_from_dict(config) == settings
+    assert settings_from_dict(yaml.safe_load(yaml.safe_dump(config))) == settings
+
+
+def test_all_presets_that_we_promise_are_there():
+    assert {"quick", "tic_tac_toe", "connect_four", "gomoku_parallel", "gomoku"} <= set(EXPERIMENTS)
+    assert {"cpu", "gpu8gb", "gpu24gb", "8gpu"} <= set(HARDWARE)
+
+
+def test_without_any_override_connect_four_is_trained_without_an_end():
+    settings = compose_settings([])
+    assert settings.game.name == "connect_four"
+    learner = settings.learner
+    assert (learner.max_epochs, learner.max_minutes, learner.max_samples) == (None, None, None)
+
+
+def test_quick_ends_after_five_minutes():
+    assert compose_settings(["+experiment=quick"]).learner.max_minutes == 5
+
+
+def test_gomoku_parallel_is_the_small_parallel_recipe():
+    settings = compose_settings(["+experiment=gomoku_parallel"])
+    game = load_game(settings.game.name, settings.game.source, **settings.game.parameters)
+    assert game.board_shape == (15, 15)
+    assert game.num_planes == 3
+    assert (settings.actors.num_actors, settings.actors.num_games) == (4, 25)
+    assert settings.sections["search"].num_simulations == 100
+    learner = settings.learner
+    assert (learner.schedule, learner.episodes_per_round) == ("rounds", 4 * 25)
+    assert (learner.steps_per_round, learner.max_epochs) == (500, 10)
+
+
+def test_hardware_decides_nothing_about_the_task():
+    about_machines = {
+        "device",
+        "actors.num_actors",
+        "actors.num_games",
+        "actors.device",
+        "actors.precision",
+        "actors.compile",
+        "learner.batch_size",
+        "learner.precision",
+        "learner.compile",
+    }
+    for name in HARDWARE:
+        preset = yaml.safe_load((conf_dir() / "hardware" / f"{name}.yaml").read_text())
+        assert set(leaves(preset)) <= about_machines, name
+
+
+def test_the_defaults_in_conf_are_those_of_the_dataclasses():
+    """They stand at two places, for two readers."""
+    settings = compose_settings([])
+    checked = [value for value in vars(settings).values() if is_dataclass(value)]
+    checked += [value for name, value in settings.sections.items() if name != "network"]
+    for group in checked:
+        for field in fields(group):
+            if field.default is not MISSING:
+                assert getattr(group, field.name) == field.default, field.name
+
+
+def test_hydra_leaves_no_files_behind(tmp_path):
+    subprocess.run(
+        [sys.executable, "-m", "ddpzero.main", "learner.batch_size=0"],
+        cwd=tmp_path,
+        capture_output=True,
+        check=False,
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def leaves(node: dict, prefix: str = "") -> dict:
+    flat = {}
+    for key, value in node.items():
+        flat |= (
+            leaves(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+        )
+    return flat
+
+
+# ------------------------------------------------------------------------------------------------ yamls
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}/{file.stem}")
+def test_every_key_has_a_comment(file):
+    lines = file.read_text().splitlines()
+    assert any(line.startswith("# ") for line in lines[:2]), "the file says what it is"
+    in_defaults = False
+    for number, line in enumerate(lines):
+        content = line.strip()
+        in_defaults = content == "defaults:" or (in_defaults and content.startswith(("-", "#")))
+        if not content or content.startswith("#") or in_defaults:
+            continue
+        is_group = content.endswith(":")
+        assert "# " in line or is_group or lines[number - 1].strip().startswith("#"), line
+        if file.stem == "config" and is_group and not line.startswith(" "):
+            assert lines[number - 1].startswith("# "), f"a comment above {line}"
+
+
+@pytest.mark.parametrize("name", known_games())
+def test_every_game_has_a_yaml_with_all_its_parameters(name):
+    config = yaml.safe_load((conf_dir() / "game" / f"{name}.yaml").read_text())
+    assert config.pop("name") == name
+    assert config.pop("source") is None
+    game = load_game(name)
+    assert config == {
+        field.name: getattr(game.parameters, field.name) for field in fields(game.parameters)
+    }
+
+
+@pytest.mark.parametrize("name", names("algorithm"))
+def test_every_section_of_a_plugin_has_defaults_for_all_its_keys_in_conf(name):
+    settings = compose_settings([f"algorithm={name}"])
+    plugin = load_plugin(settings.algorithm)
+    assert set(settings.sections) == set(plugin.SECTIONS)
+    for option in names("search"):
+        composed = compose_settings([f"search={option}"]).sections["search"]
+        assert composed.algorithm == option
+    for section, cls in plugin.SECTIONS.items():
+        given: set[str] = set()
+        for file in (conf_dir() / section).glob("*.yaml"):
+            given |= set(yaml.safe_load(file.read_text()))
+        missing = {field.name for field in fields(cls)} - given
+        assert not missing, f"conf/{section} never mentions {missing}"
+
+
+# --------------------------------------------------------------------------------------------- mistakes
+
+# What a user types, and what the sentence must hold: the path, the value, the remedy.
+MISTAKES = {
+    "a typo in a key": (["learner.lerning_rate=0.1"], ["learner.lerning_rate=0.1", "learner.learning_rate"]),
+    "a typo in a group": (["learer.batch_size=64"], ["learer", "Did you mean learner?"]),
+    "a new group by plus": (["+algo.num_simulation=9"], ["algo", "Did you mean algorithm?", "search"]),
+    "a new key by plus": (["+actors.number=4"], ["actors.number=4", "num_actors, num_games"]),
+    "an unknown game": (["game=conect_four"], ["game=conect_four", "Did you mean game=connect_four?"]),
+    "an unknown experiment": (["+experiment=quik"], ["experiment=quik", "experiment=quick"]),
+    "a preset without plus": (["experiment=quick"], ["experiment=quick", "+experiment=quick"]),
+    "a group with plus": (["+game=gomoku"], ["+game=gomoku", "without the plus, game=gomoku"]),
+    "a group as a value": (["learner=3"], ["learner=3", "learner.key=value"]),
+    "a deleted group": (["~learner"], ["learner=null", "take `~learner`"]),
+    "a word for a number": (["learner.batch_size=big"], ["learner.batch_size=big", "whole number", "batch_size=256"]),
+    "a bool for a number": (["actors.num_games=true"], ["actors.num_games=true", "whole number", "num_games=128"]),
+    "a number for a bool": (["learner.compile=1"], ["learner.compile=1", "true or false"]),
+    "a fraction for a count": (["learner.max_epochs=2.5"], ["learner.max_epochs=2.5", "whole number"]),
+    "a float that is a count": (["learner.max_samples=1e6"], ["learner.max_samples=1000000.0", "=1000000."]),
+    "a quoted number": (['seed="3"'], ["seed='3'", "quotation marks", "seed=3"]),
+    "infinity": (["learner.learning_rate=inf"], ["learner.learning_rate=inf", "finite"]),
+    "null where a value is needed": (["actors.num_games=null"], ["actors.num_games=null", "num_games=128"]),
+    "a choice that is none": (["learner.schedule=concurent"], ["learner.schedule=concurent", "concurrent, rounds"]),
+    "a value out of range": (["learner.batch_size=0"], ["learner.batch_size=0", "at least 1"]),
+    "a negative seed": (["seed=-1"], ["seed=-1", "0 or more"]),
+    "a broken interpolation": (["run_name=${game.nam}"], ["run_name", "game.nam", "${...}"]),
+    "a missing value": (["run_name=???"], ["run_name", "has no value", "run_name=..."]),
+    "a folder as run name": (["run_name=a/b"], ["run_name='a/b'", "letters, digits"]),
+    "no equals sign": (["learner.batch_size"], ["learner.batch_size", "key=value"]),
+    "several values": (["seed=1,2"], ["seed=1,2", "--multirun"]),
+    "learning would never start": (
+        ["replay.min_samples=50000", "replay.capacity=20000"],
+        ["replay.min_samples=50000", "replay.capacity=20000", "Lower min_samples or raise capacity"],
+    ),
+    "a schedule without an end": (
+        ["learner.learning_rate_schedule=cosine"],
+        ["learner.learning_rate_schedule=cosine", "max_epochs", "constant"],
+    ),
+    "a key of the other search": (
+        ["search=gumbel", "search.c_puct=2"],
+        ["search.c_puct=2", "max_considered_actions"],
+    ),
+    "a combination without meaning": (
+        ["search=gumbel", "+search.reuse_subtree=true"],
+        ["search.reuse_subtree=true", "search=puct"],
+    ),
+    "hardware before the experiment": (
+        ["+hardware=cpu", "+experiment=quick"],
+        ["+hardware", "+experiment", "first"],
+    ),
+    "a board that is too large": (["game.rows=99"], ["game.rows=99", "2..15"]),
+    "a parameter of another game": (["game.size=9"], ["game.size=9", "rows, columns, line"]),
+    "a plugin that is not there": (
+        ["algorithm.plugin=my_lab.my_algorithm"],
+        ["algorithm.plugin=my_lab.my_algorithm", "PYTHONPATH"],
+    ),
+    "a module that is no plugin": (
+        ["algorithm.plugin=ddpzero.games"],
+        ["algorithm.plugin=ddpzero.games", "SECTIONS", "make_algorithm"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_told_with_path_value_and_remedy(mistake):
+    overrides, fragments = MISTAKES[mistake]
+    with pytest.raises(UserError) as caught:
+        compose_settings(overrides)
+    sentence = str(caught.value)
+    assert "\n" not in sentence
+    for fragment in fragments:
+        assert fragment in sentence
+
+
+def test_a_whole_number_is_welcome_as_a_float():
+    assert compose_settings(["learner.max_minutes=3"]).learner.max_minutes == 3.0
+
+
+def test_null_is_welcome_where_it_means_no_limit():
+    overrides = ["learner.max_minutes=null", "learner.learning_rate_schedule=constant"]
+    assert compose_settings(["+experiment=quick", *overrides]).learner.max_minutes is None
+
+
+# ------------------------------------------------------------------------------------- outside the tree
+
+
+def test_a_game_from_outside_the_tree_is_one_file_and_one_yaml(tmp_path):
+    source = Path(load_game("tic_tac_toe").module.__file__).read_text()
+    (tmp_path / "my_game.py").write_text(source)
+    (tmp_path / "game").mkdir()
+    (tmp_path / "game" / "my_game.yaml").write_text(
+        f"name: my_game\nsource: {tmp_path}/my_game.py\n"
+    )
+    settings = compose_settings(["game=my_game"], config_dir=str(tmp_path))
+    assert settings.game.source == str(tmp_path / "my_game.py")
+    assert load_game(settings.game.name, settings.game.source).num_actions == 9
+
+
+def test_the_path_of_a_game_file_is_kept_whole(tmp_path, monkeypatch):
+    source = Path(load_game("tic_tac_toe").module.__file__).read_text()
+    (tmp_path / "my_game.py").write_text(source)
+    monkeypatch.chdir(tmp_path)
+    settings = compose_settings(["game=tic_tac_toe", "game.name=my_game", "game.source=my_game.py"])
+    assert settings.game.source == str(tmp_path / "my_game.py")
+
+
+def test_an_algorithm_from_outside_the_tree_is_one_module_and_one_yaml(tmp_path, monkeypatch):
+    (tmp_path / "my_algorithm.py").write_text(
+        "from dataclasses import dataclass\n"
+        "from ddpzero.settings import require\n"
+        "@dataclass(frozen=True)\n"
+        "class Noise:\n"
+        "    scale: float = 0.1\n"
+        "    sizes: tuple[int, ...] = (64, 64)\n"
+        "SECTIONS = {'noise': Noise}\n"
+        "def make_algorithm(sections): return sections\n"
+        "def check(settings):\n"
+        "    require(settings.learner.schedule == 'concurrent', 'learner.schedule=rounds: not for mine.')\n"
+    )
+    (tmp_path / "algorithm").mkdir()
+    (tmp_path / "algorithm" / "mine.yaml").write_text(
+        "defaults:\n  - /noise@_global_.noise: low\n  - _self_\nplugin: my_algorithm\n"
+    )
+    (tmp_path / "noise").mkdir()
+    (tmp_path / "noise" / "low.yaml").write_text("scale: 0.01\nsizes: [32, 32]\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    folder = str(tmp_path)
+
+    settings = compose_settings(["algorithm=mine", "noise.scale=1"], config_dir=folder)
+    assert settings.sections["noise"].scale == 1.0
+    assert settings.sections["noise"].sizes == (32, 32)
+    assert settings_from_dict(settings_to_dict(settings)) == settings
+    for overrides, fragment in (
+        (["noise.sizes=[1,a]"], "noise.sizes[1]=a is not a whole number"),
+        (["noise.sizes=3"], "noise.sizes=3 is not a list"),
+        (["+algorithm.rate=3"], "algorithm.rate=3 is not a setting"),
+        (["learner.schedule=rounds"], "not for mine"),
+        (["search=puct"], "search=puct"),
+    ):
+        with pytest.raises(UserError) as caught:
+            compose_settings(["algorithm=mine", *overrides], config_dir=folder)
+        assert fragment in str(caught.value)
+
+
+def test_a_config_dir_that_is_not_there_is_refused():
+    with pytest.raises(UserError, match="--config-dir /nowhere is not a folder"):
+        compose_settings([], config_dir="/nowhere")

@@ -1,0 +1,92 @@
+"""The entry point: what a user sees of a mistake, and what actors must not pay for."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ddpzero.main import _check_multirun
+from ddpzero.settings import UserError
+
+
+def run_main(*arguments: str, num_ranks: int = 0, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """num_ranks 0: without torchrun."""
+    start = [sys.executable, "-m"]
+    if num_ranks:
+        start += ["torch.distributed.run", "--standalone", f"--nproc_per_node={num_ranks}", "-m"]
+    return subprocess.run(
+        [*start, "ddpzero.main", *arguments],
+        cwd=cwd,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("module", ["ddpzero.main", "ddpzero.cli"])
+def test_spawned_processes_import_the_main_module_cheaply(module):
+    heavy = ("hydra", "omegaconf", "torch", "numba", "numpy", "rich", "yaml")
+    code = f"import sys, {module}; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_checking_a_config_does_not_import_torch():
+    code = (
+        "import sys; from ddpzero.config import compose_settings; compose_settings(['+experiment=quick']); "
+        "print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize(
+    ("argument", "sentence"),
+    [
+        ("learner.bach_size=64", "learner.bach_size=64 is not a setting. Did you mean learner.batch_size?"),
+        ("game=go", "game=go is not there."),
+        ("learner.batch_size=0", "learner.batch_size=0 must be at least 1."),
+    ],
+    ids=["unknown to hydra", "no such option", "refused by us"],
+)  # fmt: skip
+def test_a_mistake_is_one_sentence_without_traceback_and_exit_code_2(argument, sentence, tmp_path):
+    done = run_main(argument, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"ddpzero: {sentence}")
+    assert done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == [], "nothing has been started or written"
+
+
+@pytest.mark.slow
+def test_several_ranks_tell_a_mistake_once(tmp_path):
+    done = run_main("learner.batch_size=0", num_ranks=2, cwd=tmp_path)
+    assert done.returncode != 0
+    assert done.stderr.count("learner.batch_size=0 must be at least 1.") == 1
+    assert "exitcode  : 2" in done.stderr
+
+
+def test_the_config_can_be_printed_without_training(tmp_path):
+    done = run_main("+experiment=quick", "--cfg", "job", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "run_name: quick" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_multirun_on_several_ranks_is_refused_with_what_to_do():
+    with pytest.raises(
+        UserError, match=r"torchrun has started 8: start torchrun once for each job"
+    ):
+        _check_multirun(["--multirun", "seed=1,2", "run_name=s${seed}"], world_size=8)
+
+
+def test_a_multirun_needs_a_run_name_for_each_job():
+    with pytest.raises(UserError, match=r"another run_name for each job"):
+        _check_multirun(["--multirun", "seed=1,2", "run_name=same"], world_size=1)
+    _check_multirun(["--multirun", "seed=1,2", "run_name=s${seed}"], world_size=1)
+    _check_multirun(["--multirun", "run_name=a,b"], world_size=1)

@@ -1,0 +1,137 @@
+"""What is installed is what is in the tree: the wheel carries conf/, pins fit pyproject.toml, README's map is true."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+REPO = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what an installed wheel puts into site-packages; built without a network."""
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, REPO]
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    (wheel,) = folder.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder / "site")
+    return folder / "site"
+
+
+@pytest.mark.slow
+def test_the_wheel_composes_every_experiment_outside_the_repository(installed, tmp_path):
+    code = (
+        "import ddpzero\n"
+        "from ddpzero.config import compose_settings, conf_dir\n"
+        "print(ddpzero.__file__, conf_dir(), sep='\\n')\n"
+        "for file in sorted((conf_dir() / 'experiment').glob('*.yaml')):\n"
+        "    print(compose_settings([f'+experiment={file.stem}']).run_name)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(installed)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    package, conf, *experiments = done.stdout.splitlines()
+    assert package == str(installed / "ddpzero" / "__init__.py")
+    assert conf == str(installed / "ddpzero" / "conf")
+    assert experiments == sorted(
+        file.stem for file in (REPO / "conf" / "experiment").glob("*.yaml")
+    )
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_the_package_conf_and_the_program_and_nothing_else(installed):
+    files = {str(file.relative_to(installed)) for file in installed.rglob("*") if file.is_file()}
+    expected = {str(file.relative_to(REPO)) for file in (REPO / "ddpzero").rglob("*.py")}
+    expected |= {f"ddpzero/{file.relative_to(REPO)}" for file in (REPO / "conf").rglob("*.yaml")}
+    assert {file for file in files if ".dist-info" not in file} == expected
+    (entry_points,) = installed.glob("*.dist-info/entry_points.txt")
+    assert "ddpzero = ddpzero.cli:main" in entry_points.read_text()
+    assert list(installed.glob("*.dist-info/licenses/LICENSE"))
+
+
+def test_every_dependency_is_pinned_for_the_launch_scripts():
+    pins = (REPO / "launch" / "constraints.txt").read_text()
+    pinned = {normal(name) for name in re.findall(r"^([\w.-]+)==", pins, flags=re.MULTILINE)}
+    wanted = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]
+    assert {normal(re.split(r"[<>=!~\[ ]", name)[0]) for name in wanted} <= pinned
+    assert "+cpu" not in pins, "a GPU machine uses the same pins"
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+SCRIPTS = [*sorted((REPO / "launch").glob("*.sh")), REPO / ".ci" / "run"]
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
+def test_launch_scripts_are_valid_shell(script):
+    subprocess.run(["bash", "-n", script], check=True)
+
+
+def test_a_python_that_is_too_old_is_named(tmp_path):
+    """Before anything is made or downloaded."""
+    old = tmp_path / "python3.8"
+    old.write_text("#!/bin/sh\nexit 1\n")
+    old.chmod(0o755)
+    clone = tmp_path / "a clone"
+    (clone / "launch").mkdir(parents=True)
+    (clone / "launch" / "setup.sh").write_text((REPO / "launch" / "setup.sh").read_text())
+    environment = {key: value for key, value in os.environ.items() if key != "VIRTUAL_ENV"}
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", f"source '{clone}/launch/setup.sh' dev"],
+        env=environment | {"PYTHON": str(old)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert f"PYTHON={old} is not a Python from 3.11 to 3.13." in done.stderr
+    assert not (clone / ".venv").exists()
+
+
+def test_the_map_in_the_readme_is_true():
+    """Each file of the project is on the map, and each file on the map is there."""
+    listed = list(files_on_the_map((REPO / "README.md").read_text()))
+    assert len(listed) == len(set(listed)), "no file stands on the map twice"
+    there = {
+        str(file.relative_to(REPO))
+        for folder in ("ddpzero", "conf", "launch", "tests")
+        for file in (REPO / folder).rglob("*")
+        if file.suffix in (".py", ".yaml", ".sh", ".sbatch", ".txt")
+        and file.name != "__init__.py"
+        and "data" not in file.parts
+    }
+    assert sorted(listed) == sorted(there)
+
+
+def files_on_the_map(readme: str) -> Iterator[str]:
+    """Paths in the code block under "## Map": folders end with a slash, what is in them is indented by two spaces."""
+    block = re.search(r"^## Map\n.*?^```\n(.*?)^```", readme, flags=re.MULTILINE | re.DOTALL)
+    assert block, "README.md has no code block under ## Map"
+    folders: list[str] = []
+    for line in block[1].splitlines():
+        depth = (len(line) - len(line.lstrip())) // 2
+        # Two spaces end the names: what follows is the phrase about them.
+        names = re.split(r" {2,}", line.strip())[0]
+        folders = folders[:depth]
+        if names.endswith("/"):
+            folders.append(names)
+        else:
+            yield from ("".join(folders) + name for name in names.split(", "))
