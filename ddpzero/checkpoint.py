@@ -30,13 +30,16 @@ from safetensors.torch import load_file as load_tensors
 from safetensors.torch import save as tensors_to_bytes
 
 from ddpzero.checkpoint_files import (
+    CHECKPOINTS_FOLDER,
     MANIFEST_FILE,
+    PARTIAL_PREFIX,
     CheckpointError,
     FileRecord,
     Manifest,
     check_file,
     check_size,
     new_manifest,
+    newest_first,
     read_arrays,
     read_manifest,
     sync_folder,
@@ -53,11 +56,8 @@ from ddpzero.settings import UserError, require
 
 logger = logging.getLogger(__name__)
 
-CHECKPOINTS_FOLDER = "checkpoints"
 WEIGHTS_FILE = "weights.safetensors"
 TRAINER_FILE = "trainer.pt"
-
-_PARTIAL_PREFIX = ".partial-"
 
 T = TypeVar("T")
 
@@ -137,7 +137,7 @@ class Checkpoints:
         checkpoints before stay as they are.
         """
         path = self._folder / snapshot.model
-        partial = self._folder / f"{_PARTIAL_PREFIX}{snapshot.model}"
+        partial = self._folder / f"{PARTIAL_PREFIX}{snapshot.model}"
         if snapshot.model == self._newest:
             return path  # nothing was generated or trained on since
         try:
@@ -164,10 +164,10 @@ class Checkpoints:
         are checkpoints and none is usable.
         """
         if self._ranks.is_first:
-            for leftover in self._folder.glob(f"{_PARTIAL_PREFIX}*"):
+            for leftover in self._folder.glob(f"{PARTIAL_PREFIX}*"):
                 logger.info("removing %s, which an interrupted save left", leftover)
                 shutil.rmtree(leftover, ignore_errors=True)
-        names = self._ranks.broadcast([path.name for path in _newest_first(self._folder)])
+        names = self._ranks.broadcast([path.name for path in newest_first(self._folder)])
         for name in names:
             try:
                 return self._restore(self._folder / name)
@@ -230,7 +230,7 @@ class Checkpoints:
         if (
             path.exists()
         ):  # broken, or of a line that was given up: the run resumed from an older one
-            replaced = partial.with_name(f"{_PARTIAL_PREFIX}replaced-{path.name}")
+            replaced = partial.with_name(f"{PARTIAL_PREFIX}replaced-{path.name}")
             path.rename(replaced)
             partial.rename(path)
             shutil.rmtree(replaced)
@@ -241,7 +241,7 @@ class Checkpoints:
     def _remove_oldest(self, newest: Path) -> None:
         """Keep the newest keep_last up to the one just saved. Folders that were renamed by hand are not ours."""
         ages = {}
-        for path in _newest_first(self._folder):
+        for path in newest_first(self._folder):
             with suppress(CheckpointError):
                 manifest = read_manifest(path)
                 if manifest.model == path.name:
@@ -250,7 +250,7 @@ class Checkpoints:
         for path in set(ages) - set(kept[-self._keep_last :]):
             try:
                 # Renamed first: a removal that is cut short leaves no folder that looks like a checkpoint.
-                shutil.rmtree(path.rename(path.with_name(f"{_PARTIAL_PREFIX}removed-{path.name}")))
+                shutil.rmtree(path.rename(path.with_name(f"{PARTIAL_PREFIX}removed-{path.name}")))
             except OSError as error:  # must not stop a training; the next save tries again
                 logger.warning("cannot remove the old checkpoint %s: %s", path, error)
 
@@ -319,16 +319,6 @@ class Checkpoints:
         return text
 
 
-def latest_checkpoint(run_dir: Path) -> Path | None:
-    """Return the newest checkpoint whose files all have their sizes, or None. Quick: reads no content."""
-    for path in _newest_first(run_dir / CHECKPOINTS_FOLDER):
-        with suppress(CheckpointError):
-            for name, record in read_manifest(path).files.items():
-                check_size(path, name, record)
-            return path
-    return None
-
-
 def load_weights(path: Path | str) -> ReleasedWeights:
     """Load what a player needs, from a checkpoint's folder or from a run's (then the newest whole one).
 
@@ -338,7 +328,7 @@ def load_weights(path: Path | str) -> ReleasedWeights:
     if (path / MANIFEST_FILE).exists():
         candidates = [path]
     else:
-        candidates = _newest_first(path / CHECKPOINTS_FOLDER)
+        candidates = newest_first(path / CHECKPOINTS_FOLDER)
         require(
             bool(candidates),
             f"{path} is neither a checkpoint (a folder with {MANIFEST_FILE}) nor a run that has one yet "
@@ -362,17 +352,6 @@ def _load_weights(path: Path) -> ReleasedWeights:
         weights = load_tensors(path / WEIGHTS_FILE)
         config = read_config(path / CONFIG_FILE)
     return ReleasedWeights(weights, config, manifest.counters, manifest.model, path)
-
-
-def _newest_first(folder: Path) -> list[Path]:
-    """Return the checkpoint folders by the counters in their manifests; those without a readable one come first."""
-    ages: list[tuple[bool, Any, Path]] = []
-    for path in sorted(folder.glob("[!.]*/")):
-        try:
-            ages.append((False, read_manifest(path).age, path))
-        except CheckpointError:
-            ages.append((True, (), path))
-    return [path for _, _, path in sorted(ages, reverse=True)]
 
 
 def _read_rank(path: Path, rank: int) -> tuple[ReplayState, dict[str, Any]]:

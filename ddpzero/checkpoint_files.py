@@ -1,7 +1,6 @@
 """The files of one checkpoint folder: written with their checksums, sealed by a manifest, read back only if whole.
 
-Called by checkpoint.py; knows nothing of ranks. Formats: safetensors for arrays, JSON, and torch.save read with
-weights_only. No pickle is ever loaded.
+Called by checkpoint.py; knows nothing of ranks, and is light to import. Arrays are safetensors, the rest is JSON.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ import os
 import platform
 import zlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -21,6 +21,8 @@ import numpy as np
 
 from ddpzero import __version__
 
+CHECKPOINTS_FOLDER = "checkpoints"
+PARTIAL_PREFIX = ".partial-"  # of folders that are being written or removed
 MANIFEST_FILE = "manifest.json"
 FORMAT = 1
 
@@ -210,6 +212,27 @@ def check_size(folder: Path, name: str, record: FileRecord) -> None:
         raise CheckpointError(
             f"{path} has {size_bytes} bytes instead of {record.size_bytes}: it is truncated or was changed."
         )
+
+
+def newest_first(folder: Path) -> list[Path]:
+    """Return a run's checkpoints by the counters in their manifests; those without a readable one come first."""
+    ages: list[tuple[bool, Any, Path]] = []
+    for path in folder.glob("[!.]*/"):
+        try:
+            ages.append((False, read_manifest(path).age, path))
+        except CheckpointError:
+            ages.append((True, (), path))
+    return [path for _, _, path in sorted(ages, reverse=True)]
+
+
+def latest_checkpoint(run_dir: Path) -> Path | None:
+    """Return the newest checkpoint whose files all have their sizes, or None. Quick: reads no content."""
+    for path in newest_first(run_dir / CHECKPOINTS_FOLDER):
+        with suppress(CheckpointError):
+            for name, record in read_manifest(path).files.items():
+                check_size(path, name, record)
+            return path
+    return None
 
 
 def sync_folder(folder: Path) -> None:

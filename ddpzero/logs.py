@@ -46,7 +46,7 @@ def log_path(run_dir: Path, rank: int) -> Path:
 
 
 class _ConsoleFormatter(logging.Formatter):
-    """ "12:34:56 message", the level only where it matters."""
+    """Writes "12:34:56 message"; warnings and errors say so, and of which rank they are."""
 
     def __init__(self, prefix: str) -> None:
         super().__init__(datefmt="%H:%M:%S")
@@ -54,8 +54,9 @@ class _ConsoleFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)
-        level = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
-        return f"{self.formatTime(record, self.datefmt)} {self._prefix}{level}{text}"
+        if record.levelno >= logging.WARNING:
+            text = f"{self._prefix}{record.levelname.lower()}: {text}"
+        return f"{self.formatTime(record, self.datefmt)} {text}"
 
 
 class _ConsoleHandler(logging.Handler):

@@ -97,8 +97,8 @@ class IntervalMetrics:
     def collect(self) -> dict[str, float]:
         """Return one row, tag -> value, equal at every rank, and begin the next interval; all ranks together.
 
-        From `count`: speed/<name>_per_second; time_actors/<x> from seconds_<x> and cpu_seconds_<x>, as a share of all
-        actors' time; self_play/<x>_hit_share from <x>_hits and <x>_look_ups. From the clock: time/<stage>, a mean over
+        From `count`: speed/<name>_per_second; time_actors/<x> from seconds_<x>, and time_actors/cpu_<x> from
+        cpu_seconds_<x>, as shares of all actors' time (plain `seconds`: time_actors/all); self_play/<x>_hit_share from <x>_hits and <x>_look_ups. From the clock: time/<stage>, a mean over
         ranks. memory/cpu_gib: ranks and their actors, summed. memory/gpu_gib: in use on the fullest GPU.
         """
         now = time.perf_counter()
@@ -146,8 +146,8 @@ def _rates(sums: Mapping[str, float], seconds: float, num_actors: int) -> dict[s
     """Return the tags that `collect` promises for counts, from their sums over ranks."""
     rates = {}
     for name, amount in sums.items():
-        if name.startswith(("seconds_", "cpu_seconds_")):
-            share_of = name.replace("seconds_", "", 1)
+        if name.startswith(("seconds", "cpu_seconds")):
+            share_of = name.replace("seconds_", "", 1).replace("seconds", "all")
             rates[f"time_actors/{share_of}"] = amount / (seconds * max(num_actors, 1))
         elif name.endswith("_hits") and f"{name.removesuffix('_hits')}_look_ups" in sums:
             cache = name.removesuffix("_hits")

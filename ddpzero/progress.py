@@ -18,7 +18,7 @@ from ddpzero.settings import LearnerSettings
 
 _REFRESH_SECONDS = 0.2
 _CLEAR_LINE = "\r\x1b[K"
-_BAR_CELLS = 16
+_BAR_CELLS = 10
 _GAP = "  "
 
 
@@ -112,16 +112,16 @@ def format_line(
     bar = "" if done is None or columns is None else _bar(done, can_draw)
     parts = [  # in the order of the line; the number: what to leave out last has the lowest
         (0, figures.run_name),
-        (10, bar),
+        (6, bar),
         (1, "" if done is None else f"{100 * done:.0f}%"),
         (1, _time_text(figures.seconds_left, seconds_elapsed)),
-        (8, f"epoch {figures.epoch:,}"),
+        (9, f"epoch {figures.epoch:,}"),
         (4, f"step {figures.learner_step:,}"),
         (11, f"{count_text(figures.episodes)} episodes"),
-        (9, f"{count_text(figures.samples)} samples"),
-        (7, _rate(figures.samples_per_second, "samples/s")),
+        (10, f"{count_text(figures.samples)} samples"),
+        (8, _rate(figures.samples_per_second, "samples/s")),
         (12, _rate(figures.updates_per_second, "updates/s")),
-        (6, _rate(figures.simulations_per_second, "simulations/s")),
+        (7, _rate(figures.simulations_per_second, "simulations/s")),
         (5, "" if figures.loss is None else f"loss {figures.loss:.3f}"),
         (3, figures.stage),
     ]
@@ -190,6 +190,9 @@ def _rate(per_second: float, unit: str) -> str:
 
 
 def _bar(fraction: float, can_draw: bool) -> str:
-    num_full = round(fraction * _BAR_CELLS)
-    full, empty = ("━", "─") if can_draw else ("#", ".")
-    return full * num_full + empty * (_BAR_CELLS - num_full)
+    """Return a bar of _BAR_CELLS characters; drawn ones resolve half a cell."""
+    num_halves = round(fraction * 2 * _BAR_CELLS)
+    if not can_draw:
+        return "#" * (num_halves // 2) + "." * (_BAR_CELLS - num_halves // 2)
+    drawn = "━" * (num_halves // 2) + "╸" * (num_halves % 2)
+    return drawn + "─" * (_BAR_CELLS - len(drawn))
