@@ -55,8 +55,17 @@ def load_agent(folder: Path) -> Agent:
 
 
 def is_agent(text: str) -> bool:
-    """Whether `text` names a folder, not a player that needs no training."""
-    return text != "random" and not text.startswith("rollout:") and Path(text).is_dir()
+    """Whether `text` names the folder of an agent, not a player that needs no training.
+
+    UserError when it names neither.
+    """
+    if text == "random" or text.startswith("rollout:"):
+        return False
+    if not Path(text).is_dir():
+        raise UserError(
+            f"player {text!r} is unknown, and no such folder exists. Allowed: {ALLOWED_PLAYERS}."
+        )
+    return True
 
 
 def parse_player(text: str, game: Game, num_simulations: int | None = None) -> Player:
@@ -64,14 +73,10 @@ def parse_player(text: str, game: Game, num_simulations: int | None = None) -> P
 
     num_simulations: of an agent, see Agent.make_player; the others have theirs in the name or need none.
     """
-    if text == "random":
-        return RandomPlayer(game)
-    if text.startswith("rollout:"):
+    if not is_agent(text):
+        if text == "random":
+            return RandomPlayer(game)
         return RolloutPlayer(game, _parse_num_simulations(text))
-    if not Path(text).is_dir():
-        raise UserError(
-            f"player {text!r} is unknown, and no such folder exists. Allowed: {ALLOWED_PLAYERS}."
-        )
     agent = load_agent(Path(text))
     if describe_game(agent.game) != describe_game(game):
         raise UserError(
@@ -83,12 +88,12 @@ def parse_player(text: str, game: Game, num_simulations: int | None = None) -> P
 
 def game_of_players(texts: Sequence[str]) -> Game:
     """The game of the first of the players that is an agent; UserError where none is."""
-    for text in texts:
-        if is_agent(text):
-            return load_agent(Path(text)).game
-    raise UserError(
-        f"{' and '.join(texts)} can play any game: say which one, as in --game connect_four."
-    )
+    agents = [text for text in texts if is_agent(text)]
+    if not agents:
+        raise UserError(
+            f"{' and '.join(texts)} can play any game: say which one, as in --game connect_four."
+        )
+    return load_agent(Path(agents[0])).game
 
 
 def describe_game(game: Game) -> str:

@@ -73,6 +73,8 @@ def test_unknown_players_are_refused_with_what_is_allowed():
     game = load_game("tic_tac_toe")
     with pytest.raises(ValueError, match=r"player 'stockfish' is unknown.*rollout:N.*folder"):
         run_match("stockfish", "random", game=game)
+    with pytest.raises(ValueError, match="player 'stockfish' is unknown"):
+        run_match("random", "stockfish")
 
 
 @pytest.mark.parametrize("text", ["rollout:", "rollout:0", "rollout:-5", "rollout:1e3"])
