@@ -15,7 +15,10 @@ from ddpzero.replay import Episode
 
 
 class ToyPool(ExitStack):
-    """`with ToyPool(num_actors=2, slice_seconds=0.1) as toys:` a pool and its channel, with weights_version 1 published."""
+    """`with ToyPool(num_actors=2, slice_seconds=0.1) as toys:` a pool and its channel.
+
+    published: weights_version 1 is there from the beginning.
+    """
 
     def __init__(
         self,
