@@ -98,8 +98,9 @@ class IntervalMetrics:
         """Return one row, tag -> value, equal at every rank, and begin the next interval; all ranks together.
 
         From `count`: speed/<name>_per_second; time_actors/<x> from seconds_<x>, and time_actors/cpu_<x> from
-        cpu_seconds_<x>, as shares of all actors' time (plain `seconds`: time_actors/all); self_play/<x>_hit_share from <x>_hits and <x>_look_ups. From the clock: time/<stage>, a mean over
-        ranks. memory/cpu_gib: ranks and their actors, summed. memory/gpu_gib: in use on the fullest GPU.
+        cpu_seconds_<x>, as shares of all actors' time (plain `seconds`: time_actors/all); self_play/<x>_hit_share from
+        <x>_hits and <x>_look_ups. From the clock: time/<stage>, a mean over ranks. memory/cpu_gib: ranks and their
+        actors, summed. memory/gpu_gib: in use on the fullest GPU.
         """
         now = time.perf_counter()
         shares = self._clock.take_shares()

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import json
 import socket
-import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import psutil
-from rich.columns import Columns
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.markup import escape
@@ -36,6 +35,7 @@ from ddpzero.settings import UserError
 # A run that says nothing for so long is silent: it reports every logging.interval_seconds, but may be saving.
 _SILENT_AFTER_SECONDS = 60.0
 _INTERVAL_SECONDS = 2.0
+_PANEL_COLUMNS = 39  # two of them in a terminal of 80
 
 Health = Literal["running", "silent", "finished", "stopped", "failed", "died"]
 
@@ -70,6 +70,28 @@ class RunView:
     checkpoints: list[CheckpointLine]
 
 
+@dataclass(frozen=True)
+class _Panel:
+    """A title over rows of (name, text)."""
+
+    title: str
+    rows: list[tuple[str, str]]
+
+    def render(self) -> RenderableType:
+        table = Table.grid(padding=(0, 2), expand=True)
+        table.add_column()
+        table.add_column(justify="right")
+        for name, text in self.rows:
+            table.add_row(escape(name), escape(text))
+        return Panel(
+            table,
+            title=self.title,
+            title_align="left",
+            border_style="dim",
+            width=_PANEL_COLUMNS - 1,
+        )
+
+
 def run_monitor(
     run_dir: str | Path,
     *,
@@ -79,19 +101,21 @@ def run_monitor(
 ) -> None:
     """Show a run until Ctrl-C, or once; as_json: once, as one line. Raises UserError if the folder is no run."""
     run_dir = Path(run_dir)
+    console = Console()
+
+    def page() -> RenderableType:
+        return render(look_at(run_dir), console.width)
+
     if as_json:
         print(json.dumps(_as_json(look_at(run_dir))))
-        return
-    if once or not sys.stdout.isatty():
-        Console().print(render(look_at(run_dir)))
-        return
-    try:
-        with Live(render(look_at(run_dir)), auto_refresh=False, screen=True) as live:
+    elif once or not console.is_terminal:
+        console.print(page())
+    else:
+        with suppress(KeyboardInterrupt), Live(page(), console=console, screen=True) as live:
             while True:
                 time.sleep(interval_seconds)
-                live.update(render(look_at(run_dir)), refresh=True)
-    except KeyboardInterrupt:
-        Console().print(render(look_at(run_dir)))
+                live.update(page(), refresh=True)
+        console.print(page())
 
 
 def look_at(run_dir: Path) -> RunView:
@@ -128,24 +152,34 @@ def judge_health(status: Mapping[str, Any], now: float) -> tuple[Health, str]:
     return "running", f"{state}: {where}, heard of {ago}"
 
 
-def render(view: RunView) -> RenderableType:
-    """Return the page for rich."""
+def render(view: RunView, width: int) -> RenderableType:
+    """Return the page for rich, for a terminal of `width` columns."""
     status, scalars = view.status, view.status.get("scalars", {})
     style = _STYLES[view.health]
     head = f"[bold]{escape(str(view.run_dir))}[/]  [{style}]{escape(view.sentence)}[/]"
     panels = [
-        _panel("run", _run_rows(status, view.health)),
-        _panel("speed", _rows(scalars, "speed/", _per_second)),
-        _panel("losses", _rows(scalars, "losses/", _number)),
-        _panel("policy and value", _rows(scalars, ("policy/", "value/", "gradients/"), _number)),
-        _panel("self-play", _rows(scalars, "self_play/", _number)),
-        _panel("replay and memory", _rows(scalars, ("replay/", "memory/"), _number)),
-        _panel("time of the learner", _rows(scalars, "time/", _share)),
-        _panel("time of the actors", _rows(scalars, "time_actors/", _share)),
+        _Panel("run", _run_rows(status, view.health)),
+        _Panel("speed", _rows(scalars, "speed/", _per_second)),
+        _Panel("losses", _rows(scalars, "losses/", _number)),
+        _Panel("policy and value", _rows(scalars, ("policy/", "value/", "gradients/"), _number)),
+        _Panel("self-play", _rows(scalars, "self_play/", _number)),
+        _Panel("replay and memory", _rows(scalars, ("replay/", "memory/"), _number)),
+        _Panel("time of the learner", _rows(scalars, "time/", _share)),
+        _Panel("time of the actors", _rows(scalars, "time_actors/", _share)),
     ]
-    return Group(
-        head, Columns([panel for panel in panels if panel]), _checkpoint_table(view.checkpoints)
-    )
+    return Group(head, _side_by_side(panels, width), _checkpoint_table(view.checkpoints))
+
+
+def _side_by_side(panels: list[_Panel], width: int) -> RenderableType:
+    """Stack the panels in as many columns as fit, each below the column that is shortest so far."""
+    columns: list[list[_Panel]] = [[] for _ in range(max(1, width // _PANEL_COLUMNS))]
+    for panel in panels:
+        if panel.rows:
+            shortest = min(columns, key=lambda column: sum(len(each.rows) + 2 for each in column))
+            shortest.append(panel)
+    grid = Table.grid(padding=(0, 1))
+    grid.add_row(*(Group(*(panel.render() for panel in column)) for column in columns))
+    return grid
 
 
 def _run_rows(status: Mapping[str, Any], health: Health) -> list[tuple[str, str]]:
@@ -195,17 +229,6 @@ def _share(name: str, value: float) -> tuple[str, str]:
 
 def _words(name: str) -> str:
     return name.replace("_", " ").replace("/", " ")
-
-
-def _panel(title: str, rows: list[tuple[str, str]]) -> Panel | None:
-    if not rows:
-        return None
-    table = Table.grid(padding=(0, 2))
-    table.add_column()
-    table.add_column(justify="right")
-    for name, text in rows:
-        table.add_row(escape(name), escape(text))
-    return Panel(table, title=title, title_align="left", border_style="dim", expand=False)
 
 
 def _checkpoint_table(checkpoints: list[CheckpointLine]) -> RenderableType:
