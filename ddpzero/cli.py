@@ -127,7 +127,12 @@ def _play(options: Namespace) -> int:
 def _monitor(options: Namespace) -> int:
     from ddpzero.monitor import run_monitor
 
-    run_monitor(options.run_dir, interval_seconds=options.interval, once=options.once)
+    run_monitor(
+        options.run_dir,
+        once=options.once,
+        as_json=options.json,
+        interval_seconds=options.interval,
+    )
     return 0
 
 

@@ -184,6 +184,7 @@ def _add_monitor(commands: _Commands) -> None:
     monitor.add_argument("run_dir", metavar="RUN", help="folder of a run")
     monitor.add_argument("--interval", type=_seconds, default=2.0, help="seconds between looks (2)")
     monitor.add_argument("--once", action="store_true", help="look once and leave")
+    monitor.add_argument("--json", action="store_true", help="look once, one line of JSON")
 
 
 def _add_command(
