@@ -44,7 +44,7 @@ def none_runs(pids: list[int]) -> bool:
     return not any(is_running(pid) for pid in pids)
 
 
-@pytest.mark.parametrize("behaviour", ["polls", "blocks"])
+@pytest.mark.parametrize("behaviour", ["polls", "blocks", "has deaf actors"])
 def test_actors_die_with_a_rank_that_is_killed(behaviour):
     with toy_rank(behaviour) as (rank, pids):
         time.sleep(0.3)  # blocked actors are in the middle of a send

@@ -14,7 +14,11 @@ import time
 def main(behaviour: str) -> None:
     from helpers import ToyPool
 
-    toys = ToyPool(num_actors=3, episodes_per_slice=50, num_samples=200, slice_seconds=0.001)
+    # Deaf: in the middle of a long computation, they do not look at their connection.
+    trouble = {"trouble": "hang", "trouble_after": 100} if behaviour == "has deaf actors" else {}
+    toys = ToyPool(
+        num_actors=3, episodes_per_slice=50, num_samples=200, slice_seconds=0.001, **trouble
+    )
     if behaviour != "starts":
         toys.poll_until(lambda episodes: {e.info["actor_index"] for e in episodes} == {0, 1, 2})
     print(json.dumps(toys.pool.pids), flush=True)
