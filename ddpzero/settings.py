@@ -109,7 +109,7 @@ class LearnerSettings:
 
     schedule: Literal["concurrent", "rounds"] = "concurrent"
     batch_size: int = 256
-    optimizer: Literal["adamw", "sgd"] = "adamw"
+    optimizer: Literal["adamw", "muon", "sgd"] = "muon"
     learning_rate: float = 2e-3
     learning_rate_schedule: Literal["constant", "cosine"] = "constant"
     final_learning_rate_fraction: float = 0.05

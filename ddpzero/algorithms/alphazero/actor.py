@@ -98,7 +98,7 @@ class LockstepGames:
         """The games that ended, in the order of their places, which are idle from now on."""
         places = np.flatnonzero(self.record.stages == FINISHED)
         self.record.stages[places] = IDLE
-        return [episode_of(self.record, place) for place in places]
+        return [episode_of(self.record, int(place)) for place in places]
 
 
 class AlphaZeroActor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from torch import nn
 
 from ddpzero.evaluators import NetworkEvaluator
 from ddpzero.games import Game
@@ -30,7 +31,13 @@ class AlphaZeroPlayer:
     """Chooses the search's move, or with num_simulations=0 the network's best legal move."""
 
     def __init__(
-        self, game: Game, network, settings: SearchSettings, name: str, device: str, precision: str
+        self,
+        game: Game,
+        network: nn.Module,
+        settings: SearchSettings,
+        name: str,
+        device: str,
+        precision: str,
     ):
         self.name = name
         self._game = game

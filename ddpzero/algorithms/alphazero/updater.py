@@ -17,6 +17,7 @@ from torch.nn import functional
 from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings
 from ddpzero.games import Game
 from ddpzero.networks import unpack_observations
+from ddpzero.optimizers import make_optimizers
 from ddpzero.settings import LearnerSettings
 
 
@@ -43,11 +44,11 @@ class AlphaZeroUpdater:
         self._device = device
         self._seed = seed
         self._augment = augment
-        self._network = network.to(device, memory_format=torch.channels_last)
+        self._network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         wrapped = wrap(self._network)
         self._forward = torch.compile(wrapped) if learner.compile else wrapped
         self._ema = {name: value.detach().clone() for name, value in self._parameters().items()}
-        self._optimizer = _make_optimizer(self._network, learner)
+        self._optimizers = make_optimizers(self._network, learner)
         self._autocast, needs_scaling = _autocast(learner.precision, device)
         self._scaler = torch.amp.GradScaler(device.type, enabled=needs_scaling)
         self._num_updates = 0
@@ -62,8 +63,9 @@ class AlphaZeroUpdater:
         if self._augment:
             planes, policy_target = self._turn(planes, policy_target)
         value_target = self._value_target(batch)
-        for group in self._optimizer.param_groups:
-            group["lr"] = learning_rate
+        for optimizer in self._optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate * group["lr_factor"]
         with self._autocast():
             policy_logits, value_logits = self._forward(
                 planes.contiguous(memory_format=torch.channels_last)
@@ -74,13 +76,16 @@ class AlphaZeroUpdater:
         value_loss = -(value_target * log_value).sum(1).mean()
         settings = self._settings
         loss = settings.policy_weight * policy_loss + settings.value_weight * value_loss
-        self._optimizer.zero_grad(set_to_none=True)
+        for optimizer in self._optimizers:
+            optimizer.zero_grad(set_to_none=True)
         self._scaler.scale(loss).backward()
-        self._scaler.unscale_(self._optimizer)
+        for optimizer in self._optimizers:
+            self._scaler.unscale_(optimizer)
         gradient_norm = nn.utils.clip_grad_norm_(
             self._network.parameters(), self._learner.gradient_clip
         )
-        self._scaler.step(self._optimizer)
+        for optimizer in self._optimizers:
+            self._scaler.step(optimizer)
         self._scaler.update()
         self._num_updates += 1
         self._average_weights()
@@ -109,7 +114,7 @@ class AlphaZeroUpdater:
         return {
             "network": self._network.state_dict(),
             "ema": self._ema,
-            "optimizer": self._optimizer.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self._optimizers],
             "scaler": self._scaler.state_dict(),
             "num_updates": self._num_updates,
         }
@@ -118,7 +123,8 @@ class AlphaZeroUpdater:
         self._network.load_state_dict(state["network"])
         for name, value in state["ema"].items():
             self._ema[name].copy_(value)
-        self._optimizer.load_state_dict(state["optimizer"])
+        for optimizer, saved in zip(self._optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
         self._scaler.load_state_dict(state["scaler"])
         self._num_updates = state["num_updates"]
 
@@ -165,18 +171,6 @@ def _win_draw_loss(value: Tensor, draw: Tensor) -> Tensor:
     draw = torch.minimum(draw, 1.0 - value.abs()).clamp_min(0.0)
     rest = 1.0 - draw
     return torch.stack([(rest + value) / 2, draw, (rest - value) / 2], dim=1)
-
-
-def _make_optimizer(network: nn.Module, learner: LearnerSettings) -> torch.optim.Optimizer:
-    """Weight decay on matrices and kernels only: biases and scales have no reason to shrink."""
-    parameters = [p for p in network.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": learner.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    if learner.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=learner.learning_rate, momentum=0.9, nesterov=True)
-    return torch.optim.AdamW(groups, lr=learner.learning_rate, betas=(0.9, 0.99), foreach=True)
 
 
 def _autocast(
