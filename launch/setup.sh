@@ -57,10 +57,10 @@ ddpzero_setup() {
 # cannot be had, the ordinary one works as well. Whoever has set up pip's indexes knows better: leave it to them.
 ddpzero_install_torch_for_cpu() {
     [[ "$(uname -sm)" == "Linux x86_64" ]] || return 0
-    [[ -z "${PIP_INDEX_URL:-}${PIP_EXTRA_INDEX_URL:-}${PIP_FIND_LINKS:-}${PIP_NO_INDEX:-}" ]] || return 0
+    ! python -m pip config list | grep -Eq 'index-url|find-links|no-index' || return 0
     ! nvidia-smi >/dev/null 2>&1 || return 0
     ! python -c 'import torch' 2>/dev/null || return 0
-    python -m pip install --quiet --no-deps --index-url https://download.pytorch.org/whl/cpu \
+    python -m pip install --quiet --retries 1 --no-deps --index-url https://download.pytorch.org/whl/cpu \
         "$(grep '^torch==' "$ddpzero_root/launch/constraints.txt")" ||
         echo "PyTorch's CPU build cannot be had from download.pytorch.org: taking the ordinary one." >&2
 }
