@@ -81,8 +81,8 @@ def play_match(
     """
     if num_games < 2 or num_games % 2:
         raise UserError(
-            f"num_games={num_games} is not a positive even number: each opening is played twice, with colours "
-            f"changed. Take {max(2, num_games + 1)}."
+            f"num_games={num_games} (--games) is not a positive even number: each opening is played twice, with "
+            f"colours changed. Take {max(2, num_games + 1)}."
         )
     started = time.perf_counter()
     rng = np.random.default_rng(seed)
