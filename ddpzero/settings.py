@@ -240,3 +240,12 @@ class Settings:
             f"learner.batch_size={self.learner.batch_size} is above replay.capacity={self.replay.capacity}: "
             "raise capacity.",
         )
+        actor_device = self.device if self.actors.device == "auto" else self.actors.device
+        for path, precision, device in (
+            ("learner.precision", self.learner.precision, self.device),
+            ("actors.precision", self.actors.precision, actor_device),
+        ):
+            require(
+                not (precision == "float16" and device == "cpu"),
+                f"{path}=float16 does not pay on a CPU (device=cpu): use auto, float32 or bfloat16.",
+            )

@@ -1,11 +1,13 @@
-# Sourced by the other scripts, never run by itself: makes sure that ddpzero is installed, and puts it on PATH.
+# Makes sure that ddpzero is installed, in .venv or in the active environment. The other scripts source it, which
+# puts that environment on their PATH, too.
 #
-#   source launch/setup.sh [dev]        dev: with what the tests need
+#   bash launch/setup.sh [dev]          dev: with what the tests need
 #
 # Environment: VIRTUAL_ENV  an active environment is used instead of .venv
 #              PYTHON       the Python that .venv is made with (3.11 to 3.13; otherwise the newest one found)
 #              PIP_*        as always: indexes, wheels, proxies
 
+set -euo pipefail
 ddpzero_root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 
 ddpzero_python() {
@@ -57,7 +59,7 @@ ddpzero_setup() {
 # cannot be had, the ordinary one works as well. Whoever has set up pip's indexes knows better: leave it to them.
 ddpzero_install_torch_for_cpu() {
     [[ "$(uname -sm)" == "Linux x86_64" ]] || return 0
-    ! python -m pip config list | grep -Eq 'index-url|find-links|no-index' || return 0
+    ! python -m pip config list | grep -E 'index-url|find-links|no-index' >/dev/null || return 0
     ! nvidia-smi >/dev/null 2>&1 || return 0
     ! python -c 'import torch' 2>/dev/null || return 0
     python -m pip install --quiet --retries 1 --no-deps --index-url https://download.pytorch.org/whl/cpu \

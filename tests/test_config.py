@@ -207,6 +207,10 @@ MISTAKES = {
         ["search=gumbel", "+search.reuse_subtree=true"],
         ["search.reuse_subtree=true", "search=puct"],
     ),
+    "half precision without a GPU": (
+        ["+hardware=cpu", "learner.precision=float16"],
+        ["learner.precision=float16", "device=cpu", "bfloat16"],
+    ),
     "hardware before the experiment": (
         ["+hardware=cpu", "+experiment=quick"],
         ["+hardware", "+experiment", "first"],
