@@ -183,7 +183,7 @@ class Ranks:
         missing = others
         try:
             links.store.set(f"failed/{self.rank}", name)
-            deadline = time.monotonic() + _ROLL_CALL_SECONDS
+            deadline = time.monotonic() + min(_ROLL_CALL_SECONDS, self.timeout_seconds)
             while missing and time.monotonic() < deadline:
                 missing = [rank for rank in others if not links.store.check([f"failed/{rank}"])]
                 time.sleep(0.1)

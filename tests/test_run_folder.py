@@ -1,0 +1,151 @@
+"""One training at a time in a run's folder, seen by all ranks, always of one config."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ddpzero.distributed import Ranks, join_ranks
+from ddpzero.run_folder import (
+    RESUME_MARK,
+    check_run_config,
+    claim_run_folder,
+    mark_stopped,
+    read_config,
+    write_config,
+)
+from ddpzero.settings import UserError
+from tests.torchrun import environment, run_ranks
+
+CONFIG: dict[str, Any] = {
+    "seed": 1,
+    "learner": {"batch_size": 64, "max_minutes": 5.0},
+    "actors": {"num_actors": None},
+    "shape": (6, 7),
+}
+
+
+@pytest.fixture
+def alone() -> Iterator[Ranks]:
+    with join_ranks("cpu") as ranks:
+        yield ranks
+
+
+def changed(section: str, **values: Any) -> dict[str, Any]:
+    return CONFIG | {section: CONFIG[section] | values}
+
+
+def test_a_second_training_in_the_same_folder_is_refused_and_says_who_holds_it(
+    tmp_path: Path, alone: Ranks
+) -> None:
+    with claim_run_folder(tmp_path / "x", alone):
+        second = claim_run_folder(tmp_path / "x", alone)
+        with pytest.raises(UserError, match=r"is being trained by process \d+ on "):
+            second.__enter__()
+    with claim_run_folder(tmp_path / "x", alone):
+        pass
+
+
+def test_a_killed_training_leaves_the_folder_free(tmp_path: Path, alone: Ranks) -> None:
+    program = (
+        "import os, signal, sys; from pathlib import Path\n"
+        "from ddpzero.distributed import join_ranks\n"
+        "from ddpzero.run_folder import claim_run_folder\n"
+        "with join_ranks('cpu') as ranks, claim_run_folder(Path(sys.argv[1]), ranks):\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    assert subprocess.run(command, env=environment(), check=False, timeout=60).returncode == -9
+    with claim_run_folder(tmp_path, alone):
+        pass
+
+
+SEPARATE_FOLDERS = """
+from ddpzero.distributed import join_ranks
+from ddpzero.run_folder import claim_run_folder
+from ddpzero.settings import UserError
+import ddpzero.run_folder
+ddpzero.run_folder._VISIBLE_WITHIN_SECONDS = 0.5
+with join_ranks("cpu", 30.0) as ranks:
+    own = folder / f"disk-of-rank{ranks.rank}"
+    own.mkdir()
+    try:
+        with claim_run_folder(own, ranks):
+            say(sentence="")
+    except UserError as error:
+        say(sentence=str(error))
+"""
+
+
+def test_a_folder_that_is_not_shared_by_all_ranks_is_refused_by_all(tmp_path: Path) -> None:
+    for answer in run_ranks(tmp_path, SEPARATE_FOLDERS):
+        assert "is not the same folder at rank 1 (node " in answer["sentence"]
+        assert "set runs_dir to a file system that all nodes share" in answer["sentence"]
+
+
+def test_the_config_is_kept_and_read_back(tmp_path: Path, alone: Ranks) -> None:
+    assert check_run_config(tmp_path, CONFIG, allow_change=False, ranks=alone) == []
+    assert read_config(tmp_path / "config.yaml") == CONFIG | {"shape": [6, 7]}
+    assert check_run_config(tmp_path, CONFIG, allow_change=False, ranks=alone) == []
+
+
+def test_another_config_is_refused_with_the_differing_keys(tmp_path: Path, alone: Ranks) -> None:
+    check_run_config(tmp_path, CONFIG, allow_change=False, ranks=alone)
+    other = changed("learner", batch_size=128) | {"new": True}
+    with pytest.raises(UserError) as error:
+        check_run_config(tmp_path, other, allow_change=False, ranks=alone)
+    assert "learner.batch_size: was 64" in str(error.value)
+    assert "new: was (absent)" in str(error.value)
+    assert "seed" not in str(error.value)
+    assert read_config(tmp_path / "config.yaml")["learner"]["batch_size"] == 64
+
+
+def test_a_change_that_is_allowed_is_told_and_kept(tmp_path: Path, alone: Ranks) -> None:
+    check_run_config(tmp_path, CONFIG, allow_change=False, ranks=alone)
+    other = changed("learner", batch_size=128)
+    (sentence,) = check_run_config(tmp_path, other, allow_change=True, ranks=alone)
+    assert sentence.startswith("learner.batch_size: was 64") and sentence.endswith("is 128 now")
+    assert read_config(tmp_path / "config.yaml")["learner"]["batch_size"] == 128
+
+
+@pytest.mark.parametrize(
+    "other", [changed("learner", max_minutes=60.0), changed("actors", num_actors=4)]
+)
+def test_limits_and_actors_may_change_between_starts(
+    tmp_path: Path, alone: Ranks, other: dict[str, Any]
+) -> None:
+    check_run_config(tmp_path, CONFIG, allow_change=False, ranks=alone)
+    assert len(check_run_config(tmp_path, other, allow_change=False, ranks=alone)) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"), [("a: [1", "is not YAML"), ("just words", "holds no config")]
+)
+def test_a_damaged_config_is_named(tmp_path: Path, content: str, complaint: str) -> None:
+    (tmp_path / "config.yaml").write_text(content)
+    with pytest.raises(UserError, match=complaint):
+        read_config(tmp_path / "config.yaml")
+    with pytest.raises(UserError, match="cannot be read"):
+        read_config(tmp_path / "absent.yaml")
+
+
+def test_a_failed_write_of_the_config_leaves_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_config(tmp_path / "config.yaml", CONFIG)
+    monkeypatch.setattr(Path, "replace", lambda *_: pytest.fail("stopped before the exchange"))
+    with pytest.raises(pytest.fail.Exception):
+        write_config(tmp_path / "config.yaml", {"seed": 2})
+    assert read_config(tmp_path / "config.yaml")["seed"] == 1
+
+
+def test_the_mark_of_a_stopped_run_is_gone_once_it_goes_on(tmp_path: Path, alone: Ranks) -> None:
+    mark_stopped(tmp_path, "SIGTERM")
+    assert (tmp_path / RESUME_MARK).read_text() == "SIGTERM\n"
+    with claim_run_folder(tmp_path, alone):
+        assert not (tmp_path / RESUME_MARK).exists()
