@@ -12,21 +12,23 @@ die() {
 
 # train OVERRIDES...: the whole job. Exits with srun's status, for the eyes of SLURM's users only.
 train() {
+    local run_dir status=0 told_to_stop=
+    # SLURM warns the batch shell alone of the time limit, and of a preemption the steps alone: one way out for both.
+    trap 'told_to_stop=yes; say "told to stop"; scancel --signal=TERM "$SLURM_JOB_ID"' USR1
     find_python
-    local run_dir status=0
     run_dir=$(run_folder "$@") || exit 2
     # Left by a start that died before it could take the folder, the mark would requeue this one whatever it does.
     rm -f "$run_dir/resume_me"
     say "job $SLURM_JOB_ID, restart ${SLURM_RESTART_COUNT:-0}, on $SLURM_JOB_NODELIST: trains $run_dir with $PYTHON"
 
     set_environment
-    # SLURM warns the batch shell alone of the time limit, and of a preemption the steps alone: one way out for both.
-    trap 'say "told to stop"; scancel --signal=TERM "$SLURM_JOB_ID"' USR1
-    # Nodes save together and leave one after the other: the first that leaves must not take the others along.
-    srun --kill-on-bad-exit=0 --wait=60 bash "$DDPZERO_HOME/launch/slurm_node.sh" "$@" &
-    wait_until_gone $! || status=$?
+    if [ -z "$told_to_stop" ]; then
+        # Nodes save together and leave one after the other: the first that leaves must not take the others along.
+        srun --kill-on-bad-exit=0 --wait=60 bash "$DDPZERO_HOME/launch/slurm_node.sh" "$@" &
+        wait_until_gone $! || status=$?
+    fi
 
-    if must_go_on "$run_dir"; then
+    if [ -n "$told_to_stop" ] || was_stopped "$run_dir"; then
         requeue
     fi
     exit "$status"
@@ -76,8 +78,9 @@ wait_until_gone() {
     return "$status"
 }
 
-# must_go_on RUN_DIR: whether training was stopped from outside. Never by the exit status, which is 1 after any SIGTERM.
-must_go_on() {
+# was_stopped RUN_DIR: whether training was stopped from outside, not by a limit of its own or an error. Not judged by
+# the exit status, which is 1 after any SIGTERM.
+was_stopped() {
     ls "$1" >/dev/null 2>&1 # on NFS: look again at what another node wrote, instead of into a cache
     [ -e "$1/resume_me" ] && return
     # Preempted, but gone without a last checkpoint: the one before will do.
