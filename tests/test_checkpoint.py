@@ -483,7 +483,7 @@ def test_a_player_never_plays_with_damaged_weights(
 
 
 def test_a_player_is_told_what_a_folder_lacks(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="neither a checkpoint .* nor a run that has one yet"):
+    with pytest.raises(UserError, match=r"neither a checkpoint .* nor a run that has one yet"):
         load_weights(tmp_path)
 
 

@@ -1,0 +1,264 @@
+"""Shares of time, means, rates; and how a resumed run continues its curves."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from ddpzero import metrics as metrics_module
+from ddpzero.distributed import Ranks, join_ranks
+from ddpzero.metrics import IntervalMetrics, StageClock
+from ddpzero.run_record import RunRecord, read_status
+from tests.torchrun import run_ranks
+
+
+class HandClock:
+    """A clock that is moved by hand."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def hand_clock(monkeypatch: pytest.MonkeyPatch) -> HandClock:
+    clock = HandClock()
+    monkeypatch.setattr(metrics_module.time, "perf_counter", clock)
+    return clock
+
+
+@pytest.fixture
+def alone() -> Iterator[Ranks]:
+    with join_ranks("cpu") as ranks:
+        yield ranks
+
+
+# ---------------------------------------------------------------------- the clock
+
+
+def test_shares_of_stages_sum_to_one(hand_clock: HandClock) -> None:
+    clock = StageClock()
+    hand_clock.seconds += 1
+    with clock("update"):
+        hand_clock.seconds += 6
+    with clock("wait"):
+        hand_clock.seconds += 3
+    assert clock.take_shares() == {"other": 0.1, "update": 0.6, "wait": 0.3}
+
+
+def test_a_moment_counts_for_the_innermost_stage_only(hand_clock: HandClock) -> None:
+    clock = StageClock()
+    with clock("epoch"):
+        hand_clock.seconds += 1
+        with clock("save"):
+            hand_clock.seconds += 2
+        hand_clock.seconds += 1
+    assert clock.take_shares() == {"other": 0.0, "epoch": 0.5, "save": 0.5}
+
+
+def test_a_stage_that_goes_on_is_split_between_intervals(hand_clock: HandClock) -> None:
+    clock = StageClock()
+    with clock("wait"):
+        hand_clock.seconds += 4
+        assert clock.take_shares()["wait"] == 1.0
+        hand_clock.seconds += 1
+    hand_clock.seconds += 3
+    assert clock.take_shares() == {"other": 0.75, "wait": 0.25}
+
+
+def test_a_stage_that_fails_is_closed(hand_clock: HandClock) -> None:
+    clock = StageClock()
+    with pytest.raises(RuntimeError), clock("update"):
+        hand_clock.seconds += 1
+        raise RuntimeError
+    hand_clock.seconds += 1
+    assert clock.take_shares() == {"other": 0.5, "update": 0.5}
+
+
+# ------------------------------------------------------------------------- one row
+
+
+def test_a_row_has_means_rates_shares_and_gauges(alone: Ranks, hand_clock: HandClock) -> None:
+    clock = StageClock()
+    metrics = IntervalMetrics(alone, clock)
+    metrics.num_actors = 4
+    for loss in (2.0, 3.0):
+        metrics.add({"losses/total": torch.tensor(loss, dtype=torch.bfloat16), "rate": 0.5})
+        metrics.count(updates=1, samples_generated=30)
+    metrics.count(seconds=20, seconds_forward=16.0, cpu_seconds_forward=8.0)
+    metrics.count(cache_hits=45, cache_look_ups=100)
+    metrics.gauge("replay/fill", 0.1)
+    metrics.gauge("replay/fill", 0.7)
+    with clock("wait for episodes"):
+        hand_clock.seconds += 10
+    row = metrics.collect()
+    memory = row.pop("memory/cpu_gib")
+    assert 0.05 < memory < 50
+    assert row == {
+        "losses/total": 2.5,
+        "rate": 0.5,
+        "replay/fill": 0.7,
+        "time/other": 0.0,
+        "time/wait_for_episodes": 1.0,
+        "speed/updates_per_second": 0.2,
+        "speed/samples_generated_per_second": 6.0,
+        "time_actors/all": 0.5,
+        "time_actors/forward": 0.4,
+        "time_actors/cpu_forward": 0.2,
+        "self_play/cache_hit_share": 0.45,
+    }
+
+
+def test_an_interval_begins_anew_and_what_pauses_is_a_zero(
+    alone: Ranks, hand_clock: HandClock
+) -> None:
+    metrics = IntervalMetrics(alone, StageClock())
+    metrics.add({"losses/total": 1.0})
+    metrics.count(updates=5)
+    hand_clock.seconds += 1
+    metrics.collect()
+    hand_clock.seconds += 1
+    row = metrics.collect()
+    assert row["speed/updates_per_second"] == 0.0
+    assert "losses/total" not in row
+
+
+def test_the_memory_of_actors_is_counted(alone: Ranks) -> None:
+    row = IntervalMetrics(alone, StageClock()).collect()
+    own = psutil.Process().memory_info().rss / (1 << 30)
+    assert row["memory/cpu_gib"] == pytest.approx(own, rel=0.2)
+
+
+TWO_RANKS = """
+import torch
+from ddpzero.distributed import join_ranks
+from ddpzero.metrics import IntervalMetrics, StageClock
+from ddpzero.run_record import RunRecord
+with join_ranks("cpu", 30.0) as ranks:
+    metrics = IntervalMetrics(ranks, StageClock())
+    metrics.num_actors = 1 + ranks.rank
+    metrics.add({"losses/total": torch.tensor(1.0 + ranks.rank)})
+    if ranks.rank == 1:
+        metrics.add({"self_play/episode_length": 21.0})
+    metrics.count(simulations=1000 * (1 + ranks.rank), seconds_forward=0.01)
+    time.sleep(0.2)
+    row = metrics.collect()
+    with RunRecord(folder / "run", ranks) as record:
+        record.row(1, row)
+        record.status("running", epoch=ranks.rank)
+    say(row=row)
+"""
+
+
+def test_a_row_speaks_for_all_ranks_and_rank_0_writes_it(tmp_path: Path) -> None:
+    first, second = (answer["row"] for answer in run_ranks(tmp_path, TWO_RANKS))
+    assert first == second
+    assert first["losses/total"] == 1.5
+    assert first["self_play/episode_length"] == 21.0
+    assert 3000 / 5 < first["speed/simulations_per_second"] < 3000 / 0.2
+    assert len((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()) == 1
+    assert len(list((tmp_path / "run").glob("events.*"))) == 1
+    status = read_status(tmp_path / "run")
+    assert status is not None and (status["epoch"], status["world_size"]) == (0, 2)
+
+
+# ---------------------------------------------------------------------- the record
+
+
+def events(run_dir: Path) -> EventAccumulator:
+    return EventAccumulator(str(run_dir), size_guidance={"scalars": 0}).Reload()
+
+
+def rows(run_dir: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_rows_are_curves_over_learner_steps(tmp_path: Path, alone: Ranks) -> None:
+    with RunRecord(tmp_path, alone) as record:
+        record.row(10, {"losses/total": 2.0})
+        record.row(20, {"losses/total": 1.0, "value/accuracy": math.nan})
+    curve = events(tmp_path).Scalars("losses/total")
+    assert [(point.step, point.value) for point in curve] == [(10, 2.0), (20, 1.0)]
+    assert [(row["learner_step"], row["losses/total"]) for row in rows(tmp_path)] == [
+        (10, 2.0),
+        (20, 1.0),
+    ]
+    assert rows(tmp_path)[1]["value/accuracy"] is None
+
+
+def test_a_run_resumed_from_an_older_checkpoint_has_no_point_twice(
+    tmp_path: Path, alone: Ranks
+) -> None:
+    with RunRecord(tmp_path, alone) as record:
+        for step in (10, 20, 30, 40):
+            record.row(step, {"loss": 100.0 + step})
+    with open(tmp_path / "metrics.jsonl", "a") as file:
+        file.write('{"learner_step": 50, "lo')  # killed while it wrote
+    time.sleep(1.1)  # TensorBoard orders event files by the second in their names
+    with RunRecord(tmp_path, alone, first_step=20) as record:
+        for step in (20, 25, 35, 45):
+            record.row(step, {"loss": 200.0 + step})
+    expected = [(10, 110.0), (20, 120.0), (25, 225.0), (35, 235.0), (45, 245.0)]
+    assert [(p.step, p.value) for p in events(tmp_path).Scalars("loss")] == expected
+    assert [(row["learner_step"], row["loss"]) for row in rows(tmp_path)] == expected
+
+
+def test_texts_keep_their_shape(tmp_path: Path, alone: Ranks) -> None:
+    with RunRecord(tmp_path, alone) as record:
+        record.config({"learner": {"batch_size": 64}})
+        record.text("sample_game", " X O\n . .", 5)
+    accumulator = events(tmp_path)
+    (game,) = accumulator.Tensors("sample_game/text_summary")
+    assert game.tensor_proto.string_val[0] == b"```\n X O\n . .\n```"
+    (config,) = accumulator.Tensors("config/text_summary")
+    assert b"batch_size: 64" in config.tensor_proto.string_val[0]
+
+
+def test_the_status_is_kept_from_call_to_call_and_counts_starts(
+    tmp_path: Path, alone: Ranks
+) -> None:
+    with RunRecord(tmp_path, alone) as record:
+        assert (read_status(tmp_path) or {})["state"] == "starting"
+        record.status("running", epoch=1, scalars={"losses/total": math.inf})
+        record.status("running", checkpoint="x")
+    status = read_status(tmp_path)
+    assert status is not None
+    assert (status["epoch"], status["checkpoint"], status["num_starts"]) == (1, "x", 1)
+    assert status["scalars"] == {"losses/total": None}
+    with RunRecord(tmp_path, alone):
+        pass
+    assert (read_status(tmp_path) or {})["num_starts"] == 2
+
+
+def test_a_full_disk_costs_figures_and_is_told_once(
+    tmp_path: Path,
+    alone: Ranks,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with RunRecord(tmp_path, alone) as record:
+
+        def full(*_: Any, **__: Any) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(Path, "write_text", full)
+        record.status("running")
+        record.status("running")
+    assert caplog.text.count("No space left on device") == 1
+
+
+def test_a_half_written_status_is_no_status(tmp_path: Path) -> None:
+    assert read_status(tmp_path) is None
+    (tmp_path / "status.json").write_text('{"state": ')
+    assert read_status(tmp_path) is None

@@ -1,0 +1,171 @@
+"""What `ddpzero monitor` says of runs that live, ended, or died."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from rich.console import Console
+
+from ddpzero.checkpoint import Checkpoints
+from ddpzero.distributed import join_ranks
+from ddpzero.monitor import judge_health, look_at, render, run_monitor
+from ddpzero.run_record import RunRecord
+from ddpzero.settings import UserError
+from tests.test_checkpoint import snapshot, truncate
+from tests.torchrun import environment
+
+NOW = 1_000_000.0
+
+
+def status(**changes: Any) -> dict[str, Any]:
+    """What this very process would have written 5 s ago."""
+    return {
+        "state": "running",
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "process_started": psutil.Process().create_time(),
+        "time": NOW - 5,
+        **changes,
+    }
+
+
+def dead_pid() -> int:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+@pytest.mark.parametrize(
+    ("changes", "health", "words"),
+    [
+        ({}, "running", "heard of 0:05 ago"),
+        ({"state": "starting"}, "running", "starting: process"),
+        ({"time": NOW - 90}, "silent", "last heard of 1:30 ago"),
+        ({"pid": dead_pid()}, "died", "is gone, last heard of 0:05 ago"),
+        ({"process_started": 1.0}, "died", "is gone"),  # the number belongs to another process now
+        ({"host": "elsewhere", "pid": 1}, "running", "on elsewhere, heard of 0:05 ago"),
+        ({"host": "elsewhere", "time": NOW - 7200}, "silent", "last heard of 2:00:00 ago"),
+        (
+            {"state": "finished", "stop_reason": "learner.max_minutes=5 is reached"},
+            "finished",
+            "finished 0:05 ago: learner.max_minutes=5 is reached",
+        ),
+        ({"state": "stopped", "stop_reason": "signal SIGTERM"}, "stopped", "signal SIGTERM"),
+        ({"state": "failed", "error": "ActorError: boom"}, "failed", "ActorError: boom"),
+    ],
+)
+def test_health_is_told_in_a_sentence(changes: dict[str, Any], health: str, words: str) -> None:
+    found, sentence = judge_health(status(**changes), NOW)
+    assert found == health
+    assert words in sentence
+
+
+@pytest.fixture
+def run_dir(tmp_path: Path) -> Path:
+    """A run of this process with two checkpoints, the newer one truncated."""
+    run_dir = tmp_path / "runs" / "quick"
+    with join_ranks("cpu") as ranks, RunRecord(run_dir, ranks) as record:
+        checkpoints = Checkpoints(run_dir, ranks, 3)
+        checkpoints.save(snapshot(1))
+        checkpoints.save(snapshot(2))
+        record.status(
+            "running",
+            epoch=3,
+            learner_step=1500,
+            counters={"episodes": 2310, "samples": 81234, "minutes": 3.2},
+            scalars={
+                "losses/total": 2.312,
+                "speed/simulations_per_second": 9832.0,
+                "time/update": 0.625,
+                "value/accuracy": None,
+            },
+            seconds_left=100.0,
+            actor_restarts=1,
+        )
+    truncate(run_dir / "checkpoints" / "run-b1c8-s64-d10" / "trainer.pt")
+    return run_dir
+
+
+def page(run_dir: Path, width: int) -> str:
+    console = Console(width=width, record=True, file=io.StringIO())
+    console.print(render(look_at(run_dir), width))
+    return console.export_text()
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_the_page_shows_what_matters_in_any_terminal(run_dir: Path, width: int) -> None:
+    text = page(run_dir, width)
+    squeezed = " ".join(text.split())
+    for words in (
+        "epoch 3",
+        "step 1,500",
+        "samples 81,234",
+        "actor restarts 1",
+        "trained for 3:12",
+        "time left 1:40",
+        "simulations 9.83k/s",
+        "total 2.312",
+        "update 62.5%",
+    ):
+        assert words in squeezed, words
+    assert max(map(len, text.splitlines())) <= width
+
+
+def test_checkpoints_are_listed_newest_first_with_what_is_wrong(run_dir: Path) -> None:
+    newest, oldest = look_at(run_dir).checkpoints
+    assert (newest.learner_step, oldest.learner_step) == (2, 1)
+    assert "truncated" in newest.problem and oldest.problem == ""
+    assert oldest.size_bytes > 1000
+
+
+def test_a_folder_without_a_run_names_its_neighbours(run_dir: Path) -> None:
+    with pytest.raises(UserError, match=r"quik holds no run .*Runs in .*runs: quick\."):
+        look_at(run_dir.parent / "quik")
+
+
+def test_as_json_one_line_says_it_all(run_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_monitor(run_dir, as_json=True)
+    (line,) = capsys.readouterr().out.splitlines()
+    view = json.loads(line)
+    assert view["health"] == "running"
+    assert view["status"]["learner_step"] == 1500
+    assert [entry["learner_step"] for entry in view["checkpoints"]] == [2, 1]
+
+
+def test_a_run_that_was_killed_is_seen_as_dead(tmp_path: Path) -> None:
+    program = (
+        "import sys, time; from pathlib import Path\n"
+        "from ddpzero.distributed import join_ranks\n"
+        "from ddpzero.run_record import RunRecord\n"
+        "with join_ranks('cpu') as ranks, RunRecord(Path(sys.argv[1]), ranks) as record:\n"
+        "    record.status('running', epoch=1)\n"
+        "    time.sleep(60)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], env=environment())
+    try:
+        deadline = time.monotonic() + 30
+        while not (tmp_path / "status.json").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert look_at(tmp_path).health == "running"
+    finally:
+        process.kill()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    assert look_at(tmp_path).health == "died"  # still a zombie
+    process.wait()
+    assert look_at(tmp_path).health == "died"
+
+
+def test_the_monitor_does_not_load_torch() -> None:
+    program = "import sys, ddpzero.monitor; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -1,0 +1,255 @@
+"""The live line, the plain lines, messages between them, and each rank's log file."""
+
+from __future__ import annotations
+
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ddpzero import progress as progress_module
+from ddpzero.logs import setup_logging
+from ddpzero.progress import (
+    Progress,
+    ProgressFigures,
+    count_text,
+    duration_text,
+    format_line,
+    time_left,
+)
+from ddpzero.settings import LearnerSettings
+
+FIGURES = ProgressFigures(
+    run_name="quick",
+    epoch=3,
+    learner_step=1532,
+    episodes=2310,
+    samples=81_234,
+    samples_per_second=1240.3,
+    updates_per_second=12.3,
+    simulations_per_second=9832.0,
+    loss=2.312,
+    fraction=0.42,
+    seconds_left=252.0,
+)
+
+
+class Terminal(io.StringIO):
+    encoding = "utf-8"  # type: ignore[assignment]
+
+    def isatty(self) -> bool:
+        return True
+
+
+def on_screen(written: str) -> list[str]:
+    """What a terminal shows after carriage returns and erasures."""
+    return [line.split("\r\x1b[K")[-1] for line in written.split("\n")]
+
+
+# ------------------------------------------------------------------------ the line
+
+
+def test_a_terminal_of_80_shows_what_matters_most() -> None:
+    line = format_line(FIGURES, 79, 60.0)
+    assert line == "quick  ━━━━──────  42%  4:12 left  step 1,532  9.83k simulations/s  loss 2.312"
+
+
+def test_a_terminal_of_120_shows_more() -> None:
+    assert format_line(FIGURES, 119, 60.0) == (
+        "quick  ━━━━──────  42%  4:12 left  epoch 3  step 1,532  81.2k samples  1.24k samples/s  "
+        "9.83k simulations/s  loss 2.312"
+    )
+
+
+@pytest.mark.parametrize("columns", range(1, 200, 7))
+def test_the_line_never_wraps(columns: int) -> None:
+    assert len(format_line(FIGURES, columns, 60.0)) <= columns
+
+
+def test_what_the_learner_waits_for_is_worth_its_place() -> None:
+    waiting = replace(FIGURES, stage="waiting for samples", loss=None)
+    assert "waiting for samples" in format_line(waiting, 79, 60.0)
+
+
+def test_without_a_limit_the_time_so_far_is_shown() -> None:
+    endless = replace(FIGURES, fraction=None, seconds_left=None)
+    line = format_line(endless, 79, 3723.0)
+    assert "1:02:03" in line and "%" not in line and "left" not in line
+
+
+def test_a_terminal_without_unicode_gets_a_plain_bar() -> None:
+    assert "####......" in format_line(FIGURES, 79, 60.0, can_draw=False)
+
+
+def test_the_live_line_is_written_over_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress_module, "_REFRESH_SECONDS", 0.0)
+    terminal = Terminal()
+    with Progress(True, terminal) as progress:
+        progress.show(FIGURES)
+        progress.show(replace(FIGURES, learner_step=1533))
+    first, end = on_screen(terminal.getvalue())
+    assert "step 1,533" in first
+    assert end == ""
+
+
+def test_messages_stand_above_the_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress_module, "_REFRESH_SECONDS", 0.0)
+    terminal = Terminal()
+    with Progress(True, terminal) as progress:
+        progress.show(FIGURES)
+        progress.message("an actor died")
+    first, second, _ = on_screen(terminal.getvalue())
+    assert first == "an actor died"
+    assert second.startswith("quick")
+
+
+def test_the_line_is_refreshed_a_few_times_a_second_only() -> None:
+    terminal = Terminal()
+    with Progress(True, terminal) as progress:
+        for _ in range(1000):
+            progress.show(FIGURES)
+    assert terminal.getvalue().count("quick") < 10
+
+
+def test_where_there_is_no_terminal_each_interval_is_a_line_of_its_own() -> None:
+    stream = io.StringIO()
+    with Progress(True, stream) as progress:
+        for _ in range(5):
+            progress.show(FIGURES)
+        progress.report(FIGURES)
+        progress.message("an actor died")
+    line, message, end = stream.getvalue().split("\n")
+    assert "step 1,532" in line and "12 updates/s" in line and "━" not in line
+    assert (message, end) == ("an actor died", "")
+
+
+def test_other_ranks_show_messages_but_no_line() -> None:
+    terminal = Terminal()
+    with Progress(False, terminal) as progress:
+        progress.show(FIGURES)
+        progress.report(FIGURES)
+        progress.message("rank 1 speaks")
+    assert on_screen(terminal.getvalue()) == ["rank 1 speaks", ""]
+
+
+def test_a_terminal_that_is_gone_does_not_stop_the_run() -> None:
+    class Gone(Terminal):
+        def write(self, text: str) -> int:
+            raise OSError(5, "Input/output error")
+
+    with Progress(True, Gone()) as progress:
+        progress.show(FIGURES)
+        progress.message("nobody hears this")
+
+
+# ------------------------------------------------------------------------ the time
+
+
+def test_the_limit_that_comes_first_gives_the_time_left() -> None:
+    learner = LearnerSettings(max_epochs=100, max_minutes=5.0, max_samples=1_000_000)
+    fraction, seconds = time_left(
+        learner, epoch=10, minutes=4, samples=100, epochs_per_second=0.01, samples_per_second=10
+    )
+    assert fraction == 0.8
+    assert seconds == 60.0
+
+
+def test_without_limits_or_rates_the_time_left_is_unknown() -> None:
+    assert time_left(LearnerSettings(), 1, 1, 1, 1, 1) == (None, None)
+    fraction, seconds = time_left(LearnerSettings(max_epochs=4), 1, 1, 1, 0.0, 0.0)
+    assert (fraction, seconds) == (0.25, None)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(4, "0:04"), (252, "4:12"), (3723, "1:02:03"), (3 * 86400 + 4 * 3600 + 300, "3 d 04:05")],
+)
+def test_durations_read_like_a_clock(seconds: float, text: str) -> None:
+    assert duration_text(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "0"),
+        (0.53, "0.5"),
+        (12.3, "12"),
+        (950, "950"),
+        (999.6, "1.00k"),
+        (9832, "9.83k"),
+        (81_234, "81.2k"),
+        (123_456, "123k"),
+        (3_400_000, "3.40M"),
+        (2.5e9, "2.50G"),
+    ],
+)
+def test_counts_have_three_digits(count: float, text: str) -> None:
+    assert count_text(count) == text
+
+
+# ------------------------------------------------------------------------ the logs
+
+
+@pytest.fixture
+def clean_logging() -> Iterator[None]:
+    root, ours = logging.getLogger(), logging.getLogger("ddpzero")
+    before = root.handlers[:], root.level, ours.level
+    root.handlers.clear()
+    yield
+    for handler in root.handlers:
+        handler.close()
+    root.handlers[:] = before[0]
+    root.setLevel(before[1])
+    ours.setLevel(before[2])
+    logging.captureWarnings(False)
+
+
+def speak(run_dir: Path, rank: int, world_size: int) -> str:
+    """Log one message of each kind at a rank; returns what the console got."""
+    console = io.StringIO()
+    setup_logging(run_dir, rank, world_size, "info", Progress(rank == 0, console))
+    logger = logging.getLogger("ddpzero.learner")
+    logger.debug("a detail")
+    logger.info("a checkpoint")
+    logger.warning("an actor died")
+    logging.getLogger("someone.else").info("chatter")
+    return console.getvalue()
+
+
+@pytest.mark.usefixtures("clean_logging")
+def test_rank_0_shows_information_and_warnings(tmp_path: Path) -> None:
+    first, second, end = speak(tmp_path, 0, 2).split("\n")
+    assert first.endswith(" a checkpoint")
+    assert second.endswith(" [rank 0] warning: an actor died")
+    assert end == ""
+
+
+@pytest.mark.usefixtures("clean_logging")
+def test_other_ranks_show_only_warnings_with_their_number(tmp_path: Path) -> None:
+    (line, end) = speak(tmp_path, 3, 8).split("\n")
+    assert line.endswith(" [rank 3] warning: an actor died")
+    assert end == ""
+
+
+@pytest.mark.usefixtures("clean_logging")
+def test_each_rank_has_its_file_and_a_resumed_run_appends(tmp_path: Path) -> None:
+    speak(tmp_path, 1, 2)
+    speak(tmp_path, 1, 2)
+    lines = (tmp_path / "logs" / "rank1.log").read_text().splitlines()
+    assert len(lines) == 4
+    assert "INFO    ddpzero.learner: a checkpoint" in lines[0]
+    assert "WARNING ddpzero.learner: an actor died" in lines[1]
+
+
+@pytest.mark.usefixtures("clean_logging")
+def test_warnings_of_python_go_to_the_log(tmp_path: Path) -> None:
+    setup_logging(tmp_path, 0, 1, "info", Progress(False, io.StringIO()))
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        logging.captureWarnings(True)
+        warnings.warn("this will change", FutureWarning, stacklevel=1)
+    assert "this will change" in (tmp_path / "logs" / "rank0.log").read_text()
