@@ -6,7 +6,9 @@ Called once per rank by the learner. Modules log through `logging.getLogger(__na
 from __future__ import annotations
 
 import logging
+import sys
 from pathlib import Path
+from types import TracebackType
 
 from ddpzero.progress import Progress
 
@@ -19,7 +21,8 @@ def setup_logging(
     """Send this rank's messages to logs/rank<r>.log (appended to over resumes) and the important ones to the console.
 
     level: of the file, "debug", "info" or "warning". The console shows rank 0's information and every rank's warnings,
-    above the progress line if there is one. Python's own warnings go the same ways.
+    above the progress line if there is one. Python's own warnings go the same ways. The traceback that ends the
+    process goes into the file, too: other ranks refer to it.
     """
     path = log_path(run_dir, rank)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -38,11 +41,38 @@ def setup_logging(
     root.setLevel(logging.WARNING)
     logging.getLogger("ddpzero").setLevel(_LEVELS[level])
     logging.captureWarnings(True)
+    sys.excepthook = _ExceptHook(to_file)
 
 
 def log_path(run_dir: Path, rank: int) -> Path:
     """Where a rank logs."""
     return run_dir / "logs" / f"rank{rank}.log"
+
+
+class _ExceptHook:
+    """Writes the exception that ends this process into its log, then prints it as Python does."""
+
+    def __init__(self, to_file: logging.Handler) -> None:
+        self._to_file = to_file
+
+    def __call__(
+        self,
+        error_type: type[BaseException],
+        error: BaseException,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._to_file.handle(
+            logging.LogRecord(
+                name=__name__,
+                level=logging.CRITICAL,
+                pathname=__file__,
+                lineno=0,
+                msg="this rank ends with an error",
+                args=None,
+                exc_info=(error_type, error, traceback),
+            )
+        )
+        sys.__excepthook__(error_type, error, traceback)
 
 
 class _ConsoleFormatter(logging.Formatter):

@@ -64,8 +64,10 @@ def claim_run_folder(run_dir: Path, ranks: Ranks) -> Iterator[None]:
             run_dir.mkdir(parents=True, exist_ok=True)
             lock = _lock(run_dir)
             (run_dir / RESUME_MARK).unlink(missing_ok=True)
-        except (UserError, OSError) as error:
+        except UserError as error:
             problem = str(error)
+        except OSError as error:
+            problem = f"{run_dir} cannot be used ({error.strerror}): set runs_dir to a folder that you may write to."
     problem = ranks.broadcast(problem)
     require(not problem, problem)
     try:

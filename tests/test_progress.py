@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -198,6 +199,7 @@ def test_counts_have_three_digits(count: float, text: str) -> None:
 def clean_logging() -> Iterator[None]:
     root, ours = logging.getLogger(), logging.getLogger("ddpzero")
     before = root.handlers[:], root.level, ours.level
+    hook = sys.excepthook
     root.handlers.clear()
     yield
     for handler in root.handlers:
@@ -206,6 +208,7 @@ def clean_logging() -> Iterator[None]:
     root.setLevel(before[1])
     ours.setLevel(before[2])
     logging.captureWarnings(False)
+    sys.excepthook = hook
 
 
 def speak(run_dir: Path, rank: int, world_size: int) -> str:
@@ -253,3 +256,16 @@ def test_warnings_of_python_go_to_the_log(tmp_path: Path) -> None:
         logging.captureWarnings(True)
         warnings.warn("this will change", FutureWarning, stacklevel=1)
     assert "this will change" in (tmp_path / "logs" / "rank0.log").read_text()
+
+
+@pytest.mark.usefixtures("clean_logging")
+def test_the_error_that_ends_a_rank_is_in_its_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    setup_logging(tmp_path, 1, 2, "warning", Progress(False, io.StringIO()))
+    try:
+        raise RuntimeError("out of cheese")
+    except RuntimeError as error:
+        sys.excepthook(type(error), error, error.__traceback__)
+    for text in ((tmp_path / "logs" / "rank1.log").read_text(), capsys.readouterr().err):
+        assert "Traceback" in text and "RuntimeError: out of cheese" in text

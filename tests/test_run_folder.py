@@ -65,6 +65,13 @@ def test_a_killed_training_leaves_the_folder_free(tmp_path: Path, alone: Ranks) 
         pass
 
 
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path, alone: Ranks) -> None:
+    (tmp_path / "runs").write_text("a file in the way")
+    claim = claim_run_folder(tmp_path / "runs" / "x", alone)
+    with pytest.raises(UserError, match=r"runs/x cannot be used .*: set runs_dir"):
+        claim.__enter__()
+
+
 SEPARATE_FOLDERS = """
 from ddpzero.distributed import join_ranks
 from ddpzero.run_folder import claim_run_folder
