@@ -34,9 +34,9 @@ train() {
     exit "$status"
 }
 
-# Sets PYTHON: of the repository's .venv if there is one, else of the environment in which sbatch was called.
+# Sets PYTHON: of the environment that was active when sbatch was called, else of the repository's .venv, else on PATH.
 find_python() {
-    PYTHON=$DDPZERO_HOME/.venv/bin/python
+    PYTHON=${VIRTUAL_ENV:-$DDPZERO_HOME/.venv}/bin/python
     [ -x "$PYTHON" ] || PYTHON=$(command -v python3) ||
         die "no Python: run launch/setup.sh in $DDPZERO_HOME, or activate an environment before sbatch."
     TORCHRUN_HELP=$("$PYTHON" -c 'import ddpzero' && "$PYTHON" -m torch.distributed.run --help) ||
@@ -70,12 +70,12 @@ set_environment() {
 
 # wait_until_gone PID: waits for a child and returns its status; `wait` alone returns at every trapped signal.
 wait_until_gone() {
-    local status=0
-    while kill -0 "$1" 2>/dev/null; do
-        status=0
-        wait "$1" || status=$?
+    local status
+    while :; do
+        wait "$1"
+        status=$?
+        kill -0 "$1" 2>/dev/null || return "$status"
     done
-    return "$status"
 }
 
 # was_stopped RUN_DIR: whether training was stopped from outside, not by a limit of its own or an error. Not judged by
@@ -84,7 +84,7 @@ was_stopped() {
     ls "$1" >/dev/null 2>&1 # on NFS: look again at what another node wrote, instead of into a cache
     [ -e "$1/resume_me" ] && return
     # Preempted, but gone without a last checkpoint: the one before will do.
-    scontrol show job "$SLURM_JOB_ID" | grep -q 'PreemptTime=[0-9]'
+    [[ $(scontrol show job "$SLURM_JOB_ID") == *PreemptTime=[0-9]* ]]
 }
 
 # A job that leaves by itself, even within the grace time of a preemption, is not requeued by SLURM.

@@ -17,7 +17,9 @@ num_ranks=${NPROC_PER_NODE:-${SLURM_GPUS_ON_NODE:-0}}
 [ "$num_ranks" -gt 0 ] ||
     die "the job has no GPU here. Ask for some (--gpus-per-node=8), or train on CPUs: set NPROC_PER_NODE and device=cpu."
 
-first_node=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+first_node=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | sed -n 1p) # head would break scontrol's pipe
+first_address=$(address_of "$first_node")
+own_address=$(address_of "$SLURMD_NODENAME")
 port=$((20000 + SLURM_JOB_ID % 12000)) # below the ports that Linux gives away
 
 # exec: where SLURM tracks processes by cgroup, a signal to the step reaches nothing but srun's direct child.
@@ -26,8 +28,8 @@ exec "$PYTHON" -m torch.distributed.run ${TORCHRUN_OPTIONS:-} \
     --nnodes="$SLURM_JOB_NUM_NODES" \
     --nproc-per-node="$num_ranks" \
     --rdzv-backend=c10d \
-    --rdzv-endpoint="$(address_of "$first_node"):$port" \
+    --rdzv-endpoint="$first_address:$port" \
     --rdzv-id="$SLURM_JOB_ID.${SLURM_RESTART_COUNT:-0}" \
     --rdzv-conf="is_host=$((SLURM_NODEID == 0))" \
-    --local-addr="$(address_of "$SLURMD_NODENAME")" \
+    --local-addr="$own_address" \
     -m ddpzero.main "$@"
