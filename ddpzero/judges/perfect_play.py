@@ -100,16 +100,18 @@ def judge(
 
 def _print_table(reports: list[JudgeReport], solved: SolvedPositions, console: Console) -> None:
     matters = solved.matters
+    # Narrow enough for 80 columns with the name of a model.
     table = Table(
         title=f"{solved.file.name}: how often the chosen action keeps the outcome",
         title_justify="left",
+        caption="± half the 95 % interval; best: no action wins sooner or loses later",
+        caption_justify="left",
     )
-    table.add_column("player", no_wrap=True)
-    table.add_column("simulations", justify="right")
+    table.add_column("player", overflow="fold")
+    table.add_column("sims", justify="right")
     table.add_column(f"all {len(matters)}", justify="right")
-    table.add_column(f"{matters.sum()} that matter", justify="right")
-    table.add_column("exactly best", justify="right")
-    table.add_column("time", justify="right")
+    table.add_column(f"{matters.sum()} matter", justify="right")
+    table.add_column("best", justify="right")
     for report in reports:
         table.add_row(
             report.player,
@@ -117,7 +119,6 @@ def _print_table(reports: list[JudgeReport], solved: SolvedPositions, console: C
             _share(report.kept),
             _share(report.kept[matters]),
             f"{report.best.mean():.1%}",
-            f"{report.seconds:.1f} s",
         )
     table.add_section()
     random_share = solved.random_share
