@@ -4,6 +4,9 @@ Letters: G games, N nodes a tree can hold, A actions, P position_size.
 
 Node 0 is the root. A node exists once its position does; a child's index is above its parent's. Values of a node or
 an edge are seen by the node's mover, so that a player who moves twice running needs no special case.
+
+What belongs together lies together, in records: with an array for each field, a search of 256 games waited for memory
+a third of its time, and compiled a third longer.
 """
 
 from __future__ import annotations
@@ -23,35 +26,49 @@ EVALUATED = 1
 TERMINAL = 2
 
 
+NODE = np.dtype(
+    [
+        ("value", np.float32),  # the evaluator's (or the rules') verdict
+        ("draw_share", np.float32),  # the evaluator's probability of a draw
+        ("value_total", np.float32),  # sum of the edges' value_sums
+        ("visited_prior", np.float32),  # sum of the visited edges' priors
+        ("visit_sum", np.int32),  # sum of the edges' visits
+        ("parent", np.int32),
+        ("parent_action", np.int32),
+        ("mover", np.int8),  # player to move
+        ("state", np.int8),  # PENDING | EVALUATED | TERMINAL
+    ],
+    align=True,
+)
+EDGE = np.dtype(
+    [
+        ("prior", np.float32),  # exactly 0 for illegal actions, above 0 for legal ones
+        ("value_sum", np.float32),
+        ("visits", np.int32),
+        ("child", np.int32),  # UNVISITED, or the child's index
+    ]
+)
+TREE = np.dtype(
+    [
+        ("num_nodes", np.int32),
+        ("num_started", np.int32),  # simulations of the present move
+        ("num_finished", np.int32),
+        ("num_considered", np.int32),  # Gumbel: actions that sequential halving starts with
+    ]
+)
+LEAF = np.dtype([("game", np.int32), ("node", np.int32)])
+
+
 class Forest(NamedTuple):
     """Arrays of the trees; a NamedTuple because numba takes it apart into plain arguments."""
 
-    # per node
     positions: np.ndarray  # [G, N, P] the game's dtype
-    movers: np.ndarray  # [G, N] int8, player to move
-    states: np.ndarray  # [G, N] int8, PENDING | EVALUATED | TERMINAL
-    parents: np.ndarray  # [G, N] int32
-    parent_actions: np.ndarray  # [G, N] int32
-    values: np.ndarray  # [G, N] float32, the evaluator's (or the rules') verdict
-    draw_shares: np.ndarray  # [G, N] float32, the evaluator's probability of a draw
-    visit_sums: np.ndarray  # [G, N] int32, sum of the edges' visits
-    value_totals: np.ndarray  # [G, N] float32, sum of the edges' value_sums
-    visited_priors: np.ndarray  # [G, N] float32, sum of the visited edges' priors
-    # per edge
-    priors: np.ndarray  # [G, N, A] float32, 0 exactly for illegal actions, above 0 for legal ones
-    visits: np.ndarray  # [G, N, A] int32
-    value_sums: np.ndarray  # [G, N, A] float32
-    children: np.ndarray  # [G, N, A] int32, UNVISITED or the child's index
-    # per game
-    num_nodes: np.ndarray  # [G] int32
-    simulations_started: np.ndarray  # [G] int32, of the present move
-    simulations_finished: np.ndarray  # [G] int32
+    nodes: np.ndarray  # [G, N] NODE
+    edges: np.ndarray  # [G, N, A] EDGE, of evaluated nodes
+    trees: np.ndarray  # [G] TREE
     root_scores: np.ndarray  # [G, A] float64, Gumbel: log prior + noise; -inf for illegal actions
-    num_considered: np.ndarray  # [G] int32, Gumbel: actions that sequential halving starts with
     random_states: np.ndarray  # [G, 2] uint64
-    # leaves that wait for the evaluator, in the order of the batch
-    leaf_games: np.ndarray  # [G * leaves_per_round] int32
-    leaf_nodes: np.ndarray  # [G * leaves_per_round] int32
+    leaves: np.ndarray  # [G * leaves_per_round] LEAF, under evaluation, in the order of the batch
     # scratch of one game at a time
     planes: np.ndarray  # [8 * observation bytes] uint8, what `observe` writes, then zeros
     plane_words: np.ndarray  # the same memory as uint64, eight planes' cells a word
@@ -64,34 +81,18 @@ class Forest(NamedTuple):
 def new_forest(
     game: Game, num_games: int, max_nodes: int, leaves_per_round: int, seed: int
 ) -> Forest:
-    """Allocate a forest; its roots hold nothing until `set_root` or `start_search`."""
+    """Allocate a forest; its roots hold nothing until `set_root` or `start_searches`."""
     planes = np.zeros(8 * game.observation_size_bytes, np.uint8)
     nodes = (num_games, max_nodes)
-    edges = (num_games, max_nodes, game.num_actions)
     # np.empty takes no memory before a node is used; every node and edge is written when the node is made.
     return Forest(
         positions=np.empty((*nodes, game.spec.position_size), game.spec.position_dtype),
-        movers=np.empty(nodes, np.int8),
-        states=np.empty(nodes, np.int8),
-        parents=np.empty(nodes, np.int32),
-        parent_actions=np.empty(nodes, np.int32),
-        values=np.empty(nodes, np.float32),
-        draw_shares=np.empty(nodes, np.float32),
-        visit_sums=np.empty(nodes, np.int32),
-        value_totals=np.empty(nodes, np.float32),
-        visited_priors=np.empty(nodes, np.float32),
-        priors=np.empty(edges, np.float32),
-        visits=np.empty(edges, np.int32),
-        value_sums=np.empty(edges, np.float32),
-        children=np.empty(edges, np.int32),
-        num_nodes=np.zeros(num_games, np.int32),
-        simulations_started=np.zeros(num_games, np.int32),
-        simulations_finished=np.zeros(num_games, np.int32),
+        nodes=np.empty(nodes, NODE),
+        edges=np.empty((*nodes, game.num_actions), EDGE),
+        trees=np.zeros(num_games, TREE),
         root_scores=np.empty((num_games, game.num_actions), np.float64),
-        num_considered=np.zeros(num_games, np.int32),
         random_states=new_random_states(seed, num_games),
-        leaf_games=np.empty(num_games * leaves_per_round, np.int32),
-        leaf_nodes=np.empty(num_games * leaves_per_round, np.int32),
+        leaves=np.empty(num_games * leaves_per_round, LEAF),
         planes=planes,
         plane_words=planes.view(np.uint64),
         observation=np.empty(game.observation_size_bytes, np.uint8),

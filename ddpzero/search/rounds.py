@@ -36,8 +36,8 @@ def propose_leaves(rules, forest, numbers, cache, weights_version, num_games, ob
 @compiled
 def register_leaf(forest, game, node, observations, num_leaves):
     """Put the leaf just found into the batch; returns the batch's new length."""
-    forest.leaf_games[num_leaves] = game
-    forest.leaf_nodes[num_leaves] = node
+    forest.leaves[num_leaves].game = game
+    forest.leaves[num_leaves].node = node
     for index in range(forest.observation.shape[0]):
         observations[num_leaves, index] = forest.observation[index]
     return num_leaves + 1
@@ -55,8 +55,8 @@ def absorb_evaluations(
             numbers,
             cache,
             weights_version,
-            forest.leaf_games[leaf],
-            forest.leaf_nodes[leaf],
+            forest.leaves[leaf].game,
+            forest.leaves[leaf].node,
             observations[leaf],
             logits[leaf],
             outcomes[leaf],

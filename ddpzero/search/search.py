@@ -53,7 +53,7 @@ class Search:
     @property
     def max_batch(self) -> int:
         """Leaves that one round may propose: the evaluator must take as many."""
-        return len(self.forest.leaf_games)
+        return len(self.forest.leaves)
 
     def run(
         self, positions: np.ndarray, evaluator: Evaluator, weights_version: int = 0
@@ -87,8 +87,8 @@ class Search:
         targets = np.empty((num_positions, self.game.num_actions), np.float32)
         values = np.empty(num_positions, np.float32)
         _read_results(rules, forest, numbers, actions, targets, values)
-        visits = forest.visits[:num_positions, ROOT].copy()
-        draws = forest.draw_shares[:num_positions, ROOT].copy()
+        visits = forest.edges["visits"][:num_positions, ROOT].copy()
+        draws = forest.nodes["draw_share"][:num_positions, ROOT].copy()
         return SearchResult(actions, targets, visits, values, draws)
 
 

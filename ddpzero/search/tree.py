@@ -21,7 +21,7 @@ LEAF_FOUND = 0  # forest.observation holds what the evaluator must see
 SEARCH_FINISHED = 1
 SEARCH_WAITS = 2  # all further simulations need a leaf that is under evaluation
 
-_ROOT_IS_NEW = -1  # simulations_started before the root is evaluated
+_NOT_PREPARED = -1  # a tree's num_started before `_prepare_root`
 
 # A legal action keeps some prior: 0 means illegal.
 _MIN_PRIOR = 1e-9
@@ -32,9 +32,9 @@ _GATHER_BITS = np.uint64(0x0102040810204080)
 @compiled
 def set_root(rules, forest, game):
     """Begin a tree at the position that the caller wrote into forest.positions[game, ROOT]."""
-    forest.num_nodes[game] = 1
-    forest.simulations_started[game] = _ROOT_IS_NEW
-    forest.simulations_finished[game] = 0
+    forest.trees[game].num_nodes = 1
+    forest.trees[game].num_started = _NOT_PREPARED
+    forest.trees[game].num_finished = 0
     _set_node(rules, forest, game, ROOT, UNVISITED, UNVISITED)
 
 
@@ -44,33 +44,31 @@ def find_leaf(rules, forest, numbers, cache, weights_version, game):
 
     The caller evaluates the leaf and calls `absorb_leaf`; several leaves of a game may be out at once.
     """
-    while forest.simulations_finished[game] < numbers.num_simulations or (
-        forest.simulations_started[game] == _ROOT_IS_NEW
-    ):
-        if forest.simulations_started[game] == numbers.num_simulations:
-            return SEARCH_WAITS, UNVISITED
-        num_nodes_before = forest.num_nodes[game]
-        node = _descend(rules, forest, numbers, game)
-        if forest.states[game, node] == TERMINAL:
-            forest.simulations_started[game] += 1
-            _finish_simulation(forest, game, node)
+    tree = forest.trees[game]
+    while tree.num_finished < numbers.num_simulations or tree.num_started == _NOT_PREPARED:
+        if tree.num_started == _NOT_PREPARED and forest.nodes[game, ROOT].state == EVALUATED:
+            _prepare_root(forest, numbers, game)
             continue
-        if node != ROOT and forest.num_nodes[game] == num_nodes_before:
+        if tree.num_started == numbers.num_simulations:
             return SEARCH_WAITS, UNVISITED
-        pack_observation(rules, forest, game, node)
-        place = find_entry(cache, forest.observation, weights_version)
-        if place == NO_ENTRY:
-            if node != ROOT:
-                forest.simulations_started[game] += 1
-                if numbers.leaves_per_round > 1:
-                    _add_virtual_loss(forest, game, node, numbers.virtual_loss)
-            return LEAF_FOUND, node
-        _expand(rules, forest, game, node, cache.logits[place], cache.outcomes[place])
-        if node == ROOT:
-            prepare_root(forest, numbers, game)
-        else:
-            forest.simulations_started[game] += 1
-            _finish_simulation(forest, game, node)
+        num_nodes_before = tree.num_nodes
+        node = _descend(rules, forest, numbers, game)
+        if forest.nodes[game, node].state == PENDING:
+            if node != ROOT and tree.num_nodes == num_nodes_before:
+                return SEARCH_WAITS, UNVISITED
+            pack_observation(rules, forest, game, node)
+            place = find_entry(cache, forest.observation, weights_version)
+            if place == NO_ENTRY:
+                if node != ROOT:
+                    tree.num_started += 1
+                    if numbers.leaves_per_round > 1:
+                        _count_virtual_loss(forest, game, node, 1, numbers.virtual_loss)
+                return LEAF_FOUND, node
+            _expand(rules, forest, game, node, cache.logits[place], cache.outcomes[place])
+            if node == ROOT:
+                continue
+        tree.num_started += 1
+        _finish_simulation(forest, game, node)
     return SEARCH_FINISHED, UNVISITED
 
 
@@ -81,19 +79,17 @@ def absorb_leaf(
     """Give a leaf what the evaluator said: logits [A], outcome [3] win/draw/loss of its mover."""
     add_entry(cache, observation, logits, outcome, weights_version)
     _expand(rules, forest, game, node, logits, outcome)
-    if node == ROOT:
-        prepare_root(forest, numbers, game)
-        return
-    if numbers.leaves_per_round > 1:
-        _remove_virtual_loss(forest, game, node, numbers.virtual_loss)
-    _finish_simulation(forest, game, node)
+    if node != ROOT:
+        if numbers.leaves_per_round > 1:
+            _count_virtual_loss(forest, game, node, -1, numbers.virtual_loss)
+        _finish_simulation(forest, game, node)
 
 
 @compiled
-def prepare_root(forest, numbers, game):
+def _prepare_root(forest, numbers, game):
     """Start the budget of a move: the root is evaluated, its noise is drawn here."""
-    forest.simulations_started[game] = 0
-    forest.simulations_finished[game] = 0
+    forest.trees[game].num_started = 0
+    forest.trees[game].num_finished = 0
     if numbers.is_gumbel:
         gumbel.prepare_root(forest, numbers, game)
     else:
@@ -120,17 +116,21 @@ def choose_action(forest, numbers, game, ply):
 @compiled
 def root_value(forest, game):
     """The search's estimate for the root's mover: mean of the evaluation and all simulations."""
-    total = np.float64(forest.values[game, ROOT]) + forest.value_totals[game, ROOT]
-    return total / (1.0 + forest.visit_sums[game, ROOT])
+    total = np.float64(forest.nodes[game, ROOT].value) + forest.nodes[game, ROOT].value_total
+    return total / (1.0 + forest.nodes[game, ROOT].visit_sum)
 
 
 @compiled
 def play_action(rules, forest, numbers, game, action):
     """Make the move: the tree goes on below it when subtrees are reused, else from the new position alone."""
-    child = forest.children[game, ROOT, action]
-    if numbers.reuse_subtree and child != UNVISITED and forest.states[game, child] == EVALUATED:
+    child = forest.edges[game, ROOT, action].child
+    if (
+        numbers.reuse_subtree
+        and child != UNVISITED
+        and forest.nodes[game, child].state == EVALUATED
+    ):
         _keep_subtree(forest, numbers, game, child)
-        prepare_root(forest, numbers, game)
+        forest.trees[game].num_started = _NOT_PREPARED
         return
     contract.apply_action(rules, forest.positions[game, ROOT], action)
     set_root(rules, forest, game)
@@ -140,14 +140,14 @@ def play_action(rules, forest, numbers, game, action):
 def _descend(rules, forest, numbers, game):
     """From the root along selected actions to a node without evaluation, made if it was not there."""
     node = ROOT
-    while forest.states[game, node] == EVALUATED:
+    while forest.nodes[game, node].state == EVALUATED:
         if not numbers.is_gumbel:
             action = puct.select_action(forest, numbers, game, node)
         elif node == ROOT:
             action = gumbel.select_root_action(forest, numbers, game)
         else:
             action = gumbel.select_action(forest, numbers, game, node)
-        child = forest.children[game, node, action]
+        child = forest.edges[game, node, action].child
         if child == UNVISITED:
             return _add_child(rules, forest, game, node, action)
         node = child
@@ -156,9 +156,9 @@ def _descend(rules, forest, numbers, game):
 
 @compiled
 def _add_child(rules, forest, game, parent, action):
-    child = forest.num_nodes[game]
-    forest.num_nodes[game] = child + 1
-    forest.children[game, parent, action] = child
+    child = forest.trees[game].num_nodes
+    forest.trees[game].num_nodes = child + 1
+    forest.edges[game, parent, action].child = child
     copy_row(forest.positions[game, parent], forest.positions[game, child])
     contract.apply_action(rules, forest.positions[game, child], action)
     _set_node(rules, forest, game, child, parent, action)
@@ -166,19 +166,19 @@ def _add_child(rules, forest, game, parent, action):
 
 
 @compiled
-def _set_node(rules, forest, game, node, parent, action):
-    position = forest.positions[game, node]
-    mover = contract.current_player(rules, position)
-    forest.movers[game, node] = mover
-    forest.parents[game, node] = parent
-    forest.parent_actions[game, node] = action
-    forest.visit_sums[game, node] = 0
-    forest.value_totals[game, node] = 0.0
-    forest.visited_priors[game, node] = 0.0
-    forest.states[game, node] = PENDING
+def _set_node(rules, forest, game, index, parent, action):
+    position = forest.positions[game, index]
+    node = forest.nodes[game, index]
+    node.mover = contract.current_player(rules, position)
+    node.parent = parent
+    node.parent_action = action
+    node.visit_sum = 0
+    node.value_total = 0.0
+    node.visited_prior = 0.0
+    node.state = PENDING
     if contract.is_terminal(rules, position):
-        forest.states[game, node] = TERMINAL
-        forest.values[game, node] = contract.player_return(rules, position, mover)
+        node.state = TERMINAL
+        node.value = contract.player_return(rules, position, node.mover)
 
 
 @compiled
@@ -206,66 +206,52 @@ def _expand(rules, forest, game, node, logits, outcome):
         if legal[action]:
             weights[action] = math.exp(logits[action] - largest)
             total += weights[action]
-    priors = forest.priors[game, node]
     for action in range(legal.shape[0]):
-        priors[action] = max(weights[action] / total, _MIN_PRIOR) if legal[action] else 0.0
-        forest.visits[game, node, action] = 0
-        forest.value_sums[game, node, action] = 0.0
-        forest.children[game, node, action] = UNVISITED
-    forest.values[game, node] = outcome[0] - outcome[2]
-    forest.draw_shares[game, node] = outcome[1]
-    forest.states[game, node] = EVALUATED
+        edge = forest.edges[game, node, action]
+        edge.prior = max(weights[action] / total, _MIN_PRIOR) if legal[action] else 0.0
+        edge.value_sum = 0.0
+        edge.visits = 0
+        edge.child = UNVISITED
+    forest.nodes[game, node].value = outcome[0] - outcome[2]
+    forest.nodes[game, node].draw_share = outcome[1]
+    forest.nodes[game, node].state = EVALUATED
 
 
 @compiled
 def _finish_simulation(forest, game, leaf):
     """Add the leaf's value to every edge on the way to the root, each seen by the player who chose there."""
-    forest.simulations_finished[game] += 1
-    value = forest.values[game, leaf]
-    leaf_mover = forest.movers[game, leaf]
+    nodes = forest.nodes[game]
+    value = nodes[leaf].value
+    leaf_mover = nodes[leaf].mover
     node = leaf
     while node != ROOT:
-        parent = forest.parents[game, node]
-        action = forest.parent_actions[game, node]
-        mover_value = value if forest.movers[game, parent] == leaf_mover else -value
-        if forest.visits[game, parent, action] == 0:
-            forest.visited_priors[game, parent] += forest.priors[game, parent, action]
-        forest.visits[game, parent, action] += 1
-        forest.value_sums[game, parent, action] += mover_value
-        forest.visit_sums[game, parent] += 1
-        forest.value_totals[game, parent] += mover_value
-        node = parent
+        is_same_player = nodes[nodes[node].parent].mover == leaf_mover
+        node = _count_visit(forest, game, node, 1, value if is_same_player else -value)
+    forest.trees[game].num_finished += 1
 
 
 @compiled
-def _add_virtual_loss(forest, game, leaf, virtual_loss):
-    """Count a visit that lost, for the mover of each edge, so that the next descent tries something else."""
+def _count_virtual_loss(forest, game, leaf, count, virtual_loss):
+    """Count a visit that every mover on the way lost, so that the next descent tries something else; -1 undoes it."""
     node = leaf
     while node != ROOT:
-        parent = forest.parents[game, node]
-        action = forest.parent_actions[game, node]
-        if forest.visits[game, parent, action] == 0:
-            forest.visited_priors[game, parent] += forest.priors[game, parent, action]
-        forest.visits[game, parent, action] += 1
-        forest.value_sums[game, parent, action] -= virtual_loss
-        forest.visit_sums[game, parent] += 1
-        forest.value_totals[game, parent] -= virtual_loss
-        node = parent
+        node = _count_visit(forest, game, node, count, -count * virtual_loss)
 
 
 @compiled
-def _remove_virtual_loss(forest, game, leaf, virtual_loss):
-    node = leaf
-    while node != ROOT:
-        parent = forest.parents[game, node]
-        action = forest.parent_actions[game, node]
-        forest.visits[game, parent, action] -= 1
-        forest.value_sums[game, parent, action] += virtual_loss
-        forest.visit_sums[game, parent] -= 1
-        forest.value_totals[game, parent] += virtual_loss
-        if forest.visits[game, parent, action] == 0:
-            forest.visited_priors[game, parent] -= forest.priors[game, parent, action]
-        node = parent
+def _count_visit(forest, game, child, count, value):
+    """Add a visit (count 1) or take one back (-1) on the edge to `child`; returns the parent's index."""
+    parent_index = forest.nodes[game, child].parent
+    parent = forest.nodes[game, parent_index]
+    edge = forest.edges[game, parent_index, forest.nodes[game, child].parent_action]
+    was_visited = edge.visits > 0
+    edge.visits += count
+    edge.value_sum += value
+    parent.visit_sum += count
+    parent.value_total += value
+    if was_visited != (edge.visits > 0):
+        parent.visited_prior += count * edge.prior
+    return parent_index
 
 
 @compiled
@@ -279,38 +265,30 @@ def _keep_subtree(forest, numbers, game, new_root):
     node_map = forest.node_map
     max_kept = numbers.num_simulations + 1
     num_kept = 0
-    for node in range(new_root, forest.num_nodes[game]):
-        parent = forest.parents[game, node]
+    for node in range(new_root, forest.trees[game].num_nodes):
+        parent = forest.nodes[game, node].parent
         is_kept = node == new_root or (
             parent >= new_root and node_map[parent] != UNVISITED and num_kept < max_kept
         )
         node_map[node] = num_kept if is_kept else UNVISITED
         if is_kept:
             _move_node(forest, game, node, num_kept)
-            forest.parents[game, num_kept] = UNVISITED if num_kept == ROOT else node_map[parent]
+            forest.nodes[game, num_kept].parent = (
+                UNVISITED if num_kept == ROOT else node_map[parent]
+            )
             num_kept += 1
     for node in range(num_kept):
-        if forest.states[game, node] == EVALUATED:
-            for action in range(forest.children.shape[2]):
-                child = forest.children[game, node, action]
+        if forest.nodes[game, node].state == EVALUATED:
+            for action in range(forest.edges.shape[2]):
+                child = forest.edges[game, node, action].child
                 if child != UNVISITED:
-                    forest.children[game, node, action] = node_map[child]
-    forest.num_nodes[game] = num_kept
+                    forest.edges[game, node, action].child = node_map[child]
+    forest.trees[game].num_nodes = num_kept
 
 
 @compiled
 def _move_node(forest, game, source, target):
-    forest.movers[game, target] = forest.movers[game, source]
-    forest.states[game, target] = forest.states[game, source]
-    forest.parent_actions[game, target] = forest.parent_actions[game, source]
-    forest.values[game, target] = forest.values[game, source]
-    forest.draw_shares[game, target] = forest.draw_shares[game, source]
-    forest.visit_sums[game, target] = forest.visit_sums[game, source]
-    forest.value_totals[game, target] = forest.value_totals[game, source]
-    forest.visited_priors[game, target] = forest.visited_priors[game, source]
+    forest.nodes[game, target] = forest.nodes[game, source]
     copy_row(forest.positions[game, source], forest.positions[game, target])
-    if forest.states[game, source] == EVALUATED:
-        copy_row(forest.priors[game, source], forest.priors[game, target])
-        copy_row(forest.visits[game, source], forest.visits[game, target])
-        copy_row(forest.value_sums[game, source], forest.value_sums[game, target])
-        copy_row(forest.children[game, source], forest.children[game, target])
+    if forest.nodes[game, source].state == EVALUATED:
+        copy_row(forest.edges[game, source], forest.edges[game, target])

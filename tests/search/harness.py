@@ -79,7 +79,7 @@ class Lockstep:
         self.forest = new_forest(game, num_games, max_nodes, settings.leaves_per_round, seed)
         self.numbers = search_numbers(settings, game.num_actions)
         self.cache = new_cache(game, cache_megabytes)
-        self.evaluator = FunctionEvaluator(game, len(self.forest.leaf_games), evaluate)
+        self.evaluator = FunctionEvaluator(game, len(self.forest.leaves), evaluate)
         self.weights_version = 0
         self.actions = np.zeros(num_games, np.int64)  # [n] the moves to play
         self.targets = np.zeros((num_games, game.num_actions), np.float32)
@@ -89,7 +89,12 @@ class Lockstep:
     @property
     def visits(self) -> np.ndarray:
         """`[n, A]` of the roots."""
-        return self.forest.visits[:, ROOT]
+        return self.forest.edges["visits"][:, ROOT]
+
+    @property
+    def priors(self) -> np.ndarray:
+        """`[n, A]` of the roots, with noise once the search has begun."""
+        return self.forest.edges["prior"][:, ROOT]
 
     def propose(self) -> int:
         return propose_leaves(

@@ -10,7 +10,6 @@ import pytest
 
 from ddpzero.games import Game
 from ddpzero.search import Search, SearchSettings
-from ddpzero.search.forest import ROOT
 from tests.search.games.random_tree import new_position
 from tests.search.harness import FunctionEvaluator, Lockstep, evaluate_by_hash
 from tests.search.reference import ReferenceSearch
@@ -104,7 +103,7 @@ def test_same_visits_values_targets_and_moves_as_the_reference(random_tree: Game
 
 def search_with_the_same_noise(reference: ReferenceSearch, lockstep: Lockstep, index: int) -> None:
     """The reference's search of the move that the forest has just searched, with the noise drawn there."""
-    priors = lockstep.forest.priors[index, ROOT].tolist()
+    priors = lockstep.priors[index].tolist()
     if reference.settings.algorithm == "puct":
         has_noise = reference.settings.dirichlet_fraction > 0
         reference.search(noisy_priors=priors if has_noise else None)

@@ -14,34 +14,33 @@ from tests.search.test_against_reference import gumbel_settings, puct_settings, 
 
 
 def check_tree(random_tree: Game, forest: Forest, game: int) -> None:
-    for node in range(forest.num_nodes[game]):
-        position = forest.positions[game, node]
-        assert forest.movers[game, node] == random_tree.current_player(position)
-        assert (forest.states[game, node] == TERMINAL) == random_tree.is_terminal(position)
-        if node != ROOT:
-            parent, action = forest.parents[game, node], forest.parent_actions[game, node]
-            assert 0 <= parent < node
-            assert forest.children[game, parent, action] == node
+    for index in range(forest.trees["num_nodes"][game]):
+        node, position = forest.nodes[game, index], forest.positions[game, index]
+        assert node["mover"] == random_tree.current_player(position)
+        assert (node["state"] == TERMINAL) == random_tree.is_terminal(position)
+        if index != ROOT:
+            parent, action = node["parent"], node["parent_action"]
+            assert 0 <= parent < index
+            assert forest.edges["child"][game, parent, action] == index
             expected = random_tree.apply_action(forest.positions[game, parent], action)
             np.testing.assert_array_equal(position, expected)
-        if forest.states[game, node] == EVALUATED:
-            check_edges(random_tree, forest, game, node)
+        if node["state"] == EVALUATED:
+            check_edges(random_tree, forest, game, index)
 
 
-def check_edges(random_tree: Game, forest: Forest, game: int, node: int) -> None:
-    visits = forest.visits[game, node]
-    value_sums = forest.value_sums[game, node]
-    priors = forest.priors[game, node]
-    legal = random_tree.legal_actions(forest.positions[game, node])
+def check_edges(random_tree: Game, forest: Forest, game: int, index: int) -> None:
+    node, edges = forest.nodes[game, index], forest.edges[game, index]
+    priors, visits, value_sums = edges["prior"], edges["visits"], edges["value_sum"]
+    legal = random_tree.legal_actions(forest.positions[game, index])
     np.testing.assert_array_equal(priors > 0, legal)
     assert priors.sum() == pytest.approx(1.0, abs=1e-5)
     assert (visits[~legal] == 0).all() and (visits >= 0).all()
     assert (np.abs(value_sums) <= visits + 1e-4).all()
-    assert forest.visit_sums[game, node] == visits.sum()
-    assert forest.value_totals[game, node] == pytest.approx(value_sums.sum(), abs=1e-4)
-    assert forest.visited_priors[game, node] == pytest.approx(priors[visits > 0].sum(), abs=1e-4)
-    for child in forest.children[game, node]:
-        assert child == UNVISITED or node < child < forest.num_nodes[game]
+    assert node["visit_sum"] == visits.sum()
+    assert node["value_total"] == pytest.approx(value_sums.sum(), abs=1e-4)
+    assert node["visited_prior"] == pytest.approx(priors[visits > 0].sum(), abs=1e-4)
+    num_nodes = forest.trees["num_nodes"][game]
+    assert all(child == UNVISITED or index < child < num_nodes for child in edges["child"])
 
 
 @pytest.mark.parametrize("draw_settings", [puct_settings, gumbel_settings])
@@ -58,8 +57,8 @@ def test_sums_links_and_positions_agree_at_every_moment(random_tree: Game, draw_
             lockstep.search()
             for game in range(4):
                 check_tree(random_tree, lockstep.forest, game)
-            assert (lockstep.forest.simulations_finished == settings.num_simulations).all()
-            is_over = lockstep.forest.states[:, ROOT] == TERMINAL
+            assert (lockstep.forest.trees["num_finished"] == settings.num_simulations).all()
+            is_over = lockstep.forest.nodes["state"][:, ROOT] == TERMINAL
             lockstep.play(np.where(is_over, -1, lockstep.visits.argmax(axis=1)))
 
 
@@ -71,7 +70,7 @@ def test_policy_targets_sum_to_one_and_are_zero_for_illegal_actions(
     for _ in range(10):
         lockstep = Lockstep(random_tree, draw_settings(rng), random_positions(rng, 50))
         lockstep.search()
-        legal = lockstep.forest.priors[:, ROOT] > 0
+        legal = lockstep.priors > 0
         assert (lockstep.targets[~legal] == 0).all()
         assert (lockstep.targets >= 0).all()
         np.testing.assert_allclose(lockstep.targets.sum(axis=1), 1.0, atol=1e-5)
@@ -85,11 +84,9 @@ def test_an_evaluated_child_has_one_visit_less_than_its_edge(random_tree: Game):
     lockstep.search()
     forest = lockstep.forest
     for game in range(20):
-        for node in range(1, forest.num_nodes[game]):
-            edge_visits = forest.visits[game, forest.parents[game, node]][
-                forest.parent_actions[game, node]
-            ]
-            assert edge_visits == 1 + forest.visit_sums[game, node]
+        for node in forest.nodes[game, 1 : forest.trees["num_nodes"][game]]:
+            edge = forest.edges[game, node["parent"], node["parent_action"]]
+            assert edge["visits"] == 1 + node["visit_sum"]
 
 
 def test_the_number_of_nodes_stays_within_the_forest_when_subtrees_are_reused(random_tree: Game):
@@ -102,13 +99,14 @@ def test_the_number_of_nodes_stays_within_the_forest_when_subtrees_are_reused(ra
         [new_position(key, max_plies=1000, legal_percent=1, end_percent=0) for key in range(30)]
     )
     lockstep = Lockstep(random_tree, settings, positions)
+    num_nodes = lockstep.forest.trees["num_nodes"]
     was_cut_off = False
     for _ in range(10):
         lockstep.search()
-        num_nodes_before = lockstep.forest.num_nodes.copy()
+        num_nodes_before = num_nodes.copy()
         lockstep.play(lockstep.visits.argmax(axis=1))
-        was_cut_off |= bool((num_nodes_before - lockstep.forest.num_nodes > 1).any())
-        assert lockstep.forest.num_nodes.max() <= num_simulations + 1
+        was_cut_off |= bool((num_nodes_before - num_nodes > 1).any())
+        assert num_nodes.max() <= num_simulations + 1
         for game in range(3):
             check_tree(random_tree, lockstep.forest, game)
     assert was_cut_off
@@ -127,7 +125,7 @@ def leaves_of_a_round(random_tree: Game, virtual_loss: float) -> list[int]:
     lockstep = Lockstep(random_tree, settings, positions)
     lockstep.absorb(lockstep.propose())
     num_leaves = lockstep.propose()
-    return np.bincount(lockstep.forest.leaf_games[:num_leaves], minlength=20).tolist()
+    return np.bincount(lockstep.forest.leaves["game"][:num_leaves], minlength=20).tolist()
 
 
 def test_virtual_loss_spreads_the_leaves_of_a_round(random_tree: Game):
@@ -142,10 +140,10 @@ def test_the_leaves_of_a_round_are_different_nodes_that_wait(random_tree: Game):
     positions = np.array([new_position(key, end_percent=0) for key in range(20)])
     lockstep = Lockstep(random_tree, settings, positions)
     while num_leaves := lockstep.propose():
-        games = lockstep.forest.leaf_games[:num_leaves]
-        nodes = lockstep.forest.leaf_nodes[:num_leaves]
-        assert len(set(zip(games, nodes, strict=True))) == num_leaves
-        assert (lockstep.forest.states[games, nodes] == PENDING).all()
+        leaves = lockstep.forest.leaves[:num_leaves]
+        assert len(set(leaves.tolist())) == num_leaves
+        waiting = lockstep.forest.nodes[leaves["game"], leaves["node"]]
+        assert (waiting["state"] == PENDING).all()
         lockstep.absorb(num_leaves)
 
 

@@ -51,7 +51,7 @@ def test_the_first_action_searched_is_drawn_from_the_priors(random_tree: Game):
     positions = np.tile(new_position(key=5, legal_percent=50), (num_games, 1))
     lockstep = Lockstep(random_tree, SearchSettings(num_simulations=1), positions)
     lockstep.search()
-    priors = lockstep.forest.priors[0, ROOT]
+    priors = lockstep.priors[0]
     shares = lockstep.visits.mean(axis=0)
     np.testing.assert_allclose(shares, priors, atol=4 * math.sqrt(0.25 / num_games))
 
@@ -70,7 +70,7 @@ def test_without_noise_the_best_priors_are_considered(random_tree: Game):
     settings = SearchSettings(num_simulations=3, max_considered_actions=3, gumbel_scale=0.0)
     lockstep = Lockstep(random_tree, settings, positions)
     lockstep.search()
-    best = np.argsort(-lockstep.forest.priors[:, ROOT], axis=1)[:, :3]
+    best = np.argsort(-lockstep.priors, axis=1)[:, :3]
     np.testing.assert_array_equal(np.take_along_axis(lockstep.visits, best, axis=1), 1)
 
 
@@ -79,11 +79,11 @@ def test_the_policy_target_follows_the_definition(random_tree: Game):
     settings = SearchSettings(num_simulations=12, max_considered_actions=3, value_scale=0.2)
     lockstep = Lockstep(random_tree, settings, new_position(key=11, legal_percent=100)[None])
     lockstep.search()
-    priors = lockstep.forest.priors[0, ROOT].astype(np.float64)
+    priors = lockstep.priors[0].astype(np.float64)
     visits = lockstep.visits[0]
     visited = visits > 0
-    q_values = lockstep.forest.value_sums[0, ROOT] / np.maximum(visits, 1)
-    own_value = float(lockstep.forest.values[0, ROOT])
+    q_values = lockstep.forest.edges["value_sum"][0, ROOT] / np.maximum(visits, 1)
+    own_value = float(lockstep.forest.nodes["value"][0, ROOT])
     mean_q = (priors * q_values)[visited].sum() / priors[visited].sum()
     mixed_value = (own_value + 12 * mean_q) / 13
     completed = np.where(visited, q_values, mixed_value)
@@ -95,4 +95,4 @@ def test_the_policy_target_without_simulations_is_the_prior(random_tree: Game):
     positions = np.array([new_position(key) for key in range(20)])
     lockstep = Lockstep(random_tree, SearchSettings(num_simulations=0), positions)
     lockstep.search()
-    np.testing.assert_allclose(lockstep.targets, lockstep.forest.priors[:, ROOT], rtol=1e-5)
+    np.testing.assert_allclose(lockstep.targets, lockstep.priors, rtol=1e-5)

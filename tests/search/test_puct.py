@@ -31,7 +31,7 @@ def root_priors_without_noise(random_tree: Game) -> np.ndarray:
     position = new_position(key=3, legal_percent=60)
     lockstep = Lockstep(random_tree, puct(dirichlet_fraction=0.0), position[None])
     lockstep.search()
-    return lockstep.forest.priors[0, ROOT].astype(np.float64)
+    return lockstep.priors[0].astype(np.float64)
 
 
 def test_root_noise_is_dirichlet_mixed_in_with_the_fraction_given(random_tree: Game):
@@ -40,7 +40,7 @@ def test_root_noise_is_dirichlet_mixed_in_with_the_fraction_given(random_tree: G
     lockstep = many_games_from_one_position(random_tree, settings)
     priors = root_priors_without_noise(random_tree)
     num_legal = (priors > 0).sum()
-    noise = (lockstep.forest.priors[:, ROOT] - (1 - fraction) * priors) / fraction
+    noise = (lockstep.priors - (1 - fraction) * priors) / fraction
     assert (noise[:, priors == 0] == 0).all()
     assert noise.min() > -1e-6
     np.testing.assert_allclose(noise.sum(axis=1), 1.0, atol=1e-5)
@@ -58,13 +58,14 @@ def test_every_move_gets_noise_of_its_own_on_the_priors_of_a_reused_root(random_
     lockstep = Lockstep(random_tree, settings, np.tile(position, (2000, 1)))
     lockstep.search()
     action = int(lockstep.visits.sum(axis=0).argmax())
-    children = lockstep.forest.children[:, ROOT, action]
+    children = lockstep.forest.edges["child"][:, ROOT, action]
     reused = children >= 0
     games = np.arange(2000)
-    clean_priors = lockstep.forest.priors[games[reused], children[reused]].copy()
+    clean_priors = lockstep.forest.edges["prior"][games[reused], children[reused]]
     assert (clean_priors == clean_priors[0]).all()
     lockstep.play(np.full(2000, action))
-    noise = (lockstep.forest.priors[reused, ROOT] - 0.7 * clean_priors) / 0.3
+    lockstep.propose()
+    noise = (lockstep.priors[reused] - 0.7 * clean_priors) / 0.3
     np.testing.assert_allclose(noise.sum(axis=1), 1.0, atol=1e-5)
     assert noise.min() > -1e-6
     assert len(np.unique(noise[:, clean_priors[0].argmax()])) > 1000

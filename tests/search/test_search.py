@@ -182,6 +182,6 @@ def test_an_action_with_a_hopeless_logit_stays_legal(random_tree: Game, algorith
     search = Search(random_tree, settings, num_games=1)
     evaluator = FunctionEvaluator(random_tree, search.max_batch, lambda _: (logits, (0.5, 0, 0.5)))
     result = search.run(position[None], evaluator)
-    assert (search.forest.priors[0, 0] > 0).all()
+    assert (search.forest.edges["prior"][0, 0] > 0).all()
     assert result.visits.sum() == 16
     assert np.isfinite(result.policy_target).all()

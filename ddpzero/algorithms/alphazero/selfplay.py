@@ -132,11 +132,11 @@ def _make_move(rules, forest, numbers, record, weights_version, random_action_fr
     if random_action_fraction > 0.0 and next_float(state) < random_action_fraction:
         contract.legal_actions(rules, position, forest.legal)
         action = choose_uniformly(forest.legal, state)
-    record.movers[game, ply] = forest.movers[game, ROOT]
+    record.movers[game, ply] = forest.nodes[game, ROOT].mover
     record.actions[game, ply] = action
     record.is_sample[game, ply] = True
     record.root_values[game, ply] = root_value(forest, game)
-    record.root_draws[game, ply] = forest.draw_shares[game, ROOT]
+    record.root_draws[game, ply] = forest.nodes[game, ROOT].draw_share
     record.weights_versions[game, ply] = weights_version
     record.num_plies[game] = ply + 1
     play_action(rules, forest, numbers, game, action)
