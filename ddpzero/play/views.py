@@ -52,7 +52,7 @@ def analysis_view(game: Game, analysis: Analysis, title: str) -> RenderableType:
     favourites = Table.grid(padding=(0, 1))
     policy = analysis.policy[0]
     for action in np.argsort(-policy, kind="stable")[:_NUM_BEST_ACTIONS]:
-        if policy[action] > 0:
+        if policy[action] >= 0.005:  # shown as 1 % or more
             favourites.add_row(
                 Text(game.action_name(action), style="bold"),
                 Text("━" * max(1, round(policy[action] * (_BAR_WIDTH - 9))), style="cyan"),
