@@ -11,13 +11,15 @@ import shutil
 import sys
 import threading
 import time
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, replace
 from typing import TextIO
 
 from ddpzero.settings import LearnerSettings
 
 _REFRESH_SECONDS = 0.2
 _CLEAR_LINE = "\r\x1b[K"
+_SMOOTHED_REPORTS = 6  # actors and learner take turns: the rates of one interval swing
 _BAR_CELLS = 10
 _GAP = "  "
 
@@ -51,6 +53,7 @@ class Progress:
         self._is_terminal = self._stream.isatty() and os.environ.get("TERM") != "dumb"
         self._enabled = enabled
         self._line = ""
+        self._rates: deque[tuple[float, float, float]] = deque(maxlen=_SMOOTHED_REPORTS)
         self._started = time.monotonic()
         self._shown_at = 0.0
         self._lock = threading.RLock()  # a signal handler or another thread may log while we write
@@ -74,14 +77,28 @@ class Progress:
         with self._lock:
             # One column less than the terminal has: a full line would wrap in some of them.
             columns = shutil.get_terminal_size().columns - 1
-            self._line = format_line(figures, columns, now - self._started, self._can_draw())
+            self._line = format_line(
+                self._smoothed(figures), columns, now - self._started, self._can_draw()
+            )
             self._write(_CLEAR_LINE + self._line)
 
     def report(self, figures: ProgressFigures) -> None:
-        """Show the figures of a logging interval that has ended: a line of its own where there is no terminal."""
+        """Show the figures of a logging interval that has ended: a line of its own where there is no terminal.
+
+        Rates are shown as a mean over the last few intervals.
+        """
+        rates = (
+            figures.samples_per_second,
+            figures.updates_per_second,
+            figures.simulations_per_second,
+        )
+        if any(rates) or self._rates:  # not the zeros before the first game
+            self._rates.append(rates)
         if self._enabled and not self._is_terminal:
             seconds = time.monotonic() - self._started
-            self._write(f"{time.strftime('%H:%M:%S')} {format_line(figures, None, seconds)}\n")
+            self._write(
+                f"{time.strftime('%H:%M:%S')} {format_line(self._smoothed(figures), None, seconds)}\n"
+            )
         self.show(figures)
 
     def message(self, text: str) -> None:
@@ -89,6 +106,20 @@ class Progress:
         with self._lock:
             clear = _CLEAR_LINE if self._is_terminal else ""
             self._write(f"{clear}{text}\n{self._line}")
+
+    def _smoothed(self, figures: ProgressFigures) -> ProgressFigures:
+        """Return the figures with rates as means over the last reports."""
+        if not self._rates:
+            return figures
+        samples, updates, simulations = (
+            sum(column) / len(self._rates) for column in zip(*self._rates, strict=True)
+        )
+        return replace(
+            figures,
+            samples_per_second=samples,
+            updates_per_second=updates,
+            simulations_per_second=simulations,
+        )
 
     def _write(self, text: str) -> None:
         try:

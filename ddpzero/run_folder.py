@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 CONFIG_FILE = "config.yaml"
 RESUME_MARK = "resume_me"
 
-_LOCK_FILE = "lock"
+_LOCK_FILE = ".lock"
 # A network file system may show a new file to other nodes only after its attribute cache has aged.
 _VISIBLE_WITHIN_SECONDS = 10.0
 

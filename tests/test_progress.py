@@ -128,6 +128,24 @@ def test_where_there_is_no_terminal_each_interval_is_a_line_of_its_own() -> None
     assert (message, end) == ("an actor died", "")
 
 
+def test_rates_are_means_over_the_last_intervals() -> None:
+    stream = io.StringIO()
+    with Progress(True, stream) as progress:
+        for rate in (0.0, 0.0, 200.0, 0.0, 100.0):
+            progress.report(
+                replace(
+                    FIGURES,
+                    samples_per_second=rate,
+                    updates_per_second=0.0,
+                    simulations_per_second=0.0,
+                )
+            )
+    lines = stream.getvalue().splitlines()
+    assert "samples/s" not in lines[1]
+    assert ["200 samples/s" in lines[2], "100 samples/s" in lines[3]] == [True, True]
+    assert "100 samples/s" in lines[4]
+
+
 def test_other_ranks_show_messages_but_no_line() -> None:
     terminal = Terminal()
     with Progress(False, terminal) as progress:
