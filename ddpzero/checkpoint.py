@@ -261,8 +261,6 @@ class Checkpoints:
         manifest = self._together(lambda: self._check_share(path))
         restored = self._together(lambda: self._read(path, manifest))
         self._newest = path.name
-        if self._ranks.is_first:
-            logger.info("resuming from %s", path)
         return restored
 
     def _check_share(self, path: Path) -> Manifest:

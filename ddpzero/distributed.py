@@ -197,16 +197,15 @@ class Ranks:
         self, name: str, missing: list[int], waited_seconds: float, error: RuntimeError
     ) -> str:
         """Say what happened at `name`, to whom, and what to do."""
-        cause = str(error).strip().splitlines()[0][:200]
         if not missing:
-            return f"{name}: every rank came, but the connection failed: {cause}"
+            return f"{name}: every rank came, but the connection failed: {error}"
         who = ", ".join(self._title(rank) for rank in missing)
         log = f"logs/rank{missing[0]}.log"
         if waited_seconds < 0.9 * self.timeout_seconds:
-            return f"{name}: {who} is gone: it failed or was killed. See {log}. ({cause})"
+            return f"{name}: {who} is gone: it failed or was killed. See {log}."
         return (
             f"{name}: {who} did not arrive within {self.timeout_seconds:g} s, while {self._title(self.rank)} waited. "
-            f"See {log}; if the work there only takes longer, raise learner.timeout_seconds. ({cause})"
+            f"See {log}; if the work there only takes longer, raise learner.timeout_seconds."
         )
 
 
