@@ -1,0 +1,39 @@
+"""The contract between a search and whatever evaluates its leaves."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+
+class Evaluator(Protocol):
+    """Evaluates batches of observations; a slot is one batch under way.
+
+    With several slots one batch is evaluated while the next is written. Letters: B max_batch, A actions.
+    """
+
+    @property
+    def max_batch(self) -> int: ...
+
+    @property
+    def num_slots(self) -> int: ...
+
+    def observations(self, slot: int) -> np.ndarray:
+        """`[B, game.observation_size_bytes]` uint8, np.packbits(bitorder="little") over C * H * W: write rows 0..n-1.
+
+        Always the same array; not to be written between submit and collect.
+        """
+        ...
+
+    def submit(self, slot: int, num_positions: int) -> None:
+        """Begin to evaluate the first num_positions rows of the slot, 1..B."""
+        ...
+
+    def collect(self, slot: int) -> tuple[np.ndarray, np.ndarray]:
+        """Wait for what was submitted: prior logits `[n, A]` and outcome probabilities `[n, 3]`, both float32.
+
+        Logits of illegal actions are not masked; outcomes are win, draw, loss of the mover. Both are views, valid until
+        the next submit on the slot.
+        """
+        ...

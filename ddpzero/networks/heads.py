@@ -1,0 +1,111 @@
+"""Policy and value heads on top of a tower. Letters: B batch, C channels, H x W board, A actions.
+
+Every head but DensePolicy is free of the board's size: its weights fit any board of the same game.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ddpzero.games.spec import GameSpec
+from ddpzero.networks.layers import Convolution
+
+_POLICY_CHANNELS = 16
+_VALUE_CHANNELS = 32
+_VALUE_HIDDEN = 64
+
+
+def make_policy_head(spec: GameSpec, channels: int) -> nn.Module:
+    """The policy head that fits the meaning of the game's actions; features `[B, C, H, W]` -> logits `[B, A]`."""
+    if actions_are_cells(spec):
+        num_cells = math.prod(spec.board_shape)
+        return CellPolicy(channels, num_other_actions=spec.num_actions - num_cells)
+    if actions_are_columns(spec):
+        return ColumnPolicy(channels, spec.board_shape[0])
+    return DensePolicy(channels, spec.board_shape, spec.num_actions)
+
+
+def actions_are_cells(spec: GameSpec) -> bool:
+    """The first H * W actions move with the cells under the board's symmetries; others (a pass) stay where they are."""
+    num_cells = math.prod(spec.board_shape)
+    cells, others = np.split(spec.action_symmetries, [num_cells], axis=1)
+    return (
+        len(spec.cell_symmetries) > 1
+        and spec.num_actions >= num_cells
+        and np.array_equal(cells, spec.cell_symmetries)
+        and bool((others == np.arange(num_cells, spec.num_actions)).all())
+    )
+
+
+def actions_are_columns(spec: GameSpec) -> bool:
+    """The actions move with the board's columns under its symmetries."""
+    height, width = spec.board_shape
+    columns = spec.cell_symmetries.reshape(-1, height, width) % width
+    return (
+        len(spec.cell_symmetries) > 1
+        and spec.num_actions == width
+        and bool((columns == spec.action_symmetries[:, None, :]).all())
+    )
+
+
+class CellPolicy(nn.Module):
+    """A logit for each cell from the features there, and for the other actions from the features' mean."""
+
+    def __init__(self, channels: int, num_other_actions: int):
+        super().__init__()
+        self.features = Convolution(channels, _POLICY_CHANNELS, 1, "silu")
+        self.cells = Convolution(_POLICY_CHANNELS, 1, 1, "identity")
+        self.others = nn.Linear(_POLICY_CHANNELS, num_other_actions) if num_other_actions else None
+
+    def forward(self, features: Tensor) -> Tensor:
+        features = self.features(features)
+        logits = self.cells(features).flatten(1)
+        if self.others is None:
+            return logits
+        return torch.cat([logits, self.others(features.mean((2, 3)))], dim=1)
+
+
+class ColumnPolicy(nn.Module):
+    """A logit for each column from the features in it, with the same weights for all columns."""
+
+    def __init__(self, channels: int, height: int):
+        super().__init__()
+        self.features = Convolution(channels, _POLICY_CHANNELS, 1, "silu")
+        self.columns = nn.Conv2d(_POLICY_CHANNELS, 1, (height, 1))
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.columns(self.features(features)).flatten(1)
+
+
+class DensePolicy(nn.Module):
+    """Logits for actions of any meaning; the weights are bound to the board's size."""
+
+    def __init__(self, channels: int, board_shape: tuple[int, int], num_actions: int):
+        super().__init__()
+        self.features = Convolution(channels, _POLICY_CHANNELS, 1, "silu")
+        self.actions = nn.Linear(_POLICY_CHANNELS * math.prod(board_shape), num_actions)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.actions(self.features(features).flatten(1))
+
+
+class ValueHead(nn.Module):
+    """Logits `[B, 3]` of win, draw and loss for the mover, from the mean and the maximum of features over the board."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.features = Convolution(channels, _VALUE_CHANNELS, 1, "silu")
+        self.hidden = nn.Linear(2 * _VALUE_CHANNELS, _VALUE_HIDDEN)
+        self.outcome = nn.Linear(_VALUE_HIDDEN, 3)
+
+    def forward(self, features: Tensor) -> Tensor:
+        features = self.features(features)
+        # Not amax: its gradient, shared among equal cells, costs as much as two convolutions.
+        maximum = functional.adaptive_max_pool2d(features, 1).flatten(1)
+        pooled = torch.cat([features.mean((2, 3)), maximum], dim=1)
+        return self.outcome(functional.silu(self.hidden(pooled)))

@@ -1,0 +1,99 @@
+"""Which dtype a network is computed in: decided at start, by measuring on this very processor.
+
+Called by evaluators and updaters when their setting is "auto". Parameters stay float32 wherever they are trained.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+from collections.abc import Callable
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from ddpzero.games import Game
+from ddpzero.networks.timing import best_seconds
+
+log = logging.getLogger(__name__)
+
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
+
+# A narrow dtype must win clearly: otherwise chance would decide, differently from start to start.
+_WORTHWHILE_SPEEDUP = 1.15
+_BUDGET_SECONDS = 0.25
+# Enough positions to fill the processor's registers, few enough for a large network to be measured in a second.
+_MAX_POSITIONS = 32
+
+
+def narrow_dtype(device: torch.device) -> torch.dtype | None:
+    """The 16-bit dtype that `device` might be fast in; None if it has none."""
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    # True with AVX-512 already, where bfloat16 is emulated and slow: hence the measurement.
+    has_onednn = torch.backends.mkldnn.is_available()
+    if has_onednn and torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        return torch.bfloat16
+    return None
+
+
+def faster_dtype(
+    make_step: Callable[[torch.dtype, int], Callable[[], Any]],
+    batch_size: int,
+    device: torch.device,
+    purpose: str,
+) -> torch.dtype:
+    """float32, or the device's narrow dtype if it is measured clearly faster; says so in the log.
+
+    make_step(dtype, num_positions): a function that does the work in question once. purpose: for the log, "trains".
+    """
+    narrow = narrow_dtype(device)
+    if narrow is None:
+        return torch.float32
+    num_positions = min(batch_size, _MAX_POSITIONS)
+    steps = [make_step(dtype, num_positions) for dtype in (torch.float32, narrow)]
+    wide_seconds, narrow_seconds = best_seconds(steps, device, _BUDGET_SECONDS)
+    is_worthwhile = wide_seconds / narrow_seconds >= _WORTHWHILE_SPEEDUP
+    chosen = narrow if is_worthwhile else torch.float32
+    log.info(
+        "The network %s in %s: measured %.0f positions/s in float32, %.0f in %s (batch %d).",
+        purpose,
+        dtype_name(chosen),
+        num_positions / wide_seconds,
+        num_positions / narrow_seconds,
+        dtype_name(narrow),
+        num_positions,
+    )
+    return chosen
+
+
+def training_dtype(
+    network: nn.Module, game: Game, batch_size: int, device: torch.device
+) -> torch.dtype:
+    """The dtype for torch.autocast in which a forward and a backward pass of `network` are fastest on `device`.
+
+    With GPUs their narrow dtype, unmeasured; float16 needs a GradScaler. The network itself is not touched.
+    """
+    if device.type == "cuda":
+        return narrow_dtype(device) or torch.float32
+    network = copy.deepcopy(network).train()
+    network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def make_step(dtype: torch.dtype, num_positions: int) -> Callable[[], None]:
+        shape = (num_positions, game.num_planes, *game.board_shape)
+        planes = torch.ones(shape, device=device).contiguous(memory_format=torch.channels_last)
+
+        def step() -> None:
+            with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+                policy_logits, value_logits = network(planes)
+            (policy_logits.float().sum() + value_logits.float().sum()).backward()
+
+        return step
+
+    return faster_dtype(make_step, batch_size, device, "trains")
+
+
+def dtype_name(dtype: torch.dtype) -> str:
+    """ "bfloat16" for torch.bfloat16."""
+    return str(dtype).removeprefix("torch.")

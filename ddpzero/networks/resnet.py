@@ -1,0 +1,52 @@
+"""A residual tower without normalisation, with a policy head and a win/draw/loss value head.
+
+No batch statistics: ranks, evaluators and batch sizes agree exactly. In their place the initialisation of Fixup (Zhang
+et al., ICLR 2019): every block starts as the identity, and the inner convolutions are scaled by the depth.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ddpzero.games import Game
+from ddpzero.networks.heads import ValueHead, make_policy_head
+from ddpzero.networks.layers import Convolution
+from ddpzero.networks.settings import NetworkSettings
+
+
+def make_network(game: Game, settings: NetworkSettings) -> ResidualNetwork:
+    """A network for `game`, its parameters drawn from torch's global generator."""
+    return ResidualNetwork(game, settings.blocks, settings.channels)
+
+
+class ResidualNetwork(nn.Module):
+    """planes `[B, C, H, W]` -> policy logits `[B, A]`, value logits `[B, 3]` of win, draw, loss for the mover."""
+
+    def __init__(self, game: Game, num_blocks: int, channels: int):
+        super().__init__()
+        self.stem = Convolution(game.num_planes, channels, 3, "relu")
+        self.tower = nn.Sequential(
+            *(ResidualBlock(channels, num_blocks) for _ in range(num_blocks))
+        )
+        self.policy = make_policy_head(game.spec, channels)
+        self.value = ValueHead(channels)
+
+    def forward(self, planes: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.tower(self.stem(planes))
+        return self.policy(features), self.value(features)
+
+
+class ResidualBlock(nn.Module):
+    """features + two convolutions of them; one of a tower of `num_blocks`."""
+
+    def __init__(self, channels: int, num_blocks: int):
+        super().__init__()
+        self.inner = Convolution(channels, channels, 3, "silu")
+        self.outer = Convolution(channels, channels, 3, "relu")
+        with torch.no_grad():
+            self.inner.weight.mul_(num_blocks**-0.5)
+            self.outer.weight.zero_()
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.outer(self.inner(features), residual=features)

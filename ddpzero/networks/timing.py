@@ -1,0 +1,41 @@
+"""Fair comparison of functions that do the same work in different ways."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+
+def best_seconds(
+    functions: Sequence[Callable[[], Any]], device: torch.device, budget_seconds: float
+) -> list[float]:
+    """The shortest duration of each function, called in turn until budget_seconds are over, at least twice each.
+
+    In turn and shortest, since other processes disturb: whatever slows one function down slows the others as well.
+    """
+    best = [float("inf")] * len(functions)
+    for function in functions:
+        function()  # kernels are compiled at the first call
+    started = clock_seconds(device)
+    num_rounds = 0
+    while num_rounds < 2 or clock_seconds(device) - started < budget_seconds:
+        num_rounds += 1
+        for index, function in enumerate(functions):
+            before = clock_seconds(device)
+            function()
+            best[index] = min(best[index], clock_seconds(device) - before)
+    return best
+
+
+def clock_seconds(device: torch.device) -> float:
+    """A clock for work on `device`: with a GPU the time at which all work given to it so far is done.
+
+    On a CPU the time of this thread alone, which stands still while other processes have the core.
+    """
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+        return time.perf_counter()
+    return time.thread_time()
