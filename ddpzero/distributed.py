@@ -22,7 +22,7 @@ import torch.distributed as dist
 from torch.distributed.rendezvous import rendezvous
 
 from ddpzero.differences import differences
-from ddpzero.settings import require
+from ddpzero.settings import UserError, require
 
 if TYPE_CHECKING:
     from torch._C._distributed_c10d import Store
@@ -232,9 +232,14 @@ def join_ranks(device: str = "auto", timeout_seconds: float = 600.0) -> Iterator
     _warn_of_shared_store()
     links = _connect(rank, world_size, node, chosen, timeout_seconds)
     ranks = Ranks(*here, _links=links)
-    yield ranks
-    # After an exception the group stays as it is: the others may wait in it, and tearing it down could wait for them.
-    ranks.barrier("the end of the run")
+    try:
+        yield ranks
+        ranks.barrier("the end of the run")
+    except UserError:  # every rank has come to the same conclusion and leaves in peace
+        dist.destroy_process_group()
+        raise
+    # After any other exception the group stays as it is: others may wait in it, and tearing it down could wait for
+    # them, while torchrun waits for this process to end before it stops them.
     dist.destroy_process_group()
 
 
