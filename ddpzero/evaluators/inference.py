@@ -36,7 +36,7 @@ class InferenceNetwork:
         self.dtype = dtype
         self._module = copy.deepcopy(network).eval().requires_grad_(False)
         if device.type == "cpu" and fused.is_available():
-            fused.fuse_convolutions(self._module, dtype)
+            fused.fuse_convolutions(self._module, dtype, game.board_shape)
         self._module.to(device, dtype)
         self._module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._forward: Callable[[Tensor], tuple[Tensor, Tensor]] = (
