@@ -11,7 +11,7 @@ import logging
 import time
 import zlib
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +109,7 @@ class Learner:
         self.stop = stop
         self.progress = progress
         self.counters = Counters()
-        self.saved_counters: Counters | None = None
+        self.saved_model = ""
         self.scalars: dict[str, float] = {}
         # Share of the run that is done; told by rank 0 where it depends on a clock, so that ranks agree.
         self.fraction = 0.0
@@ -156,7 +156,8 @@ class Learner:
         self.record = stack.enter_context(
             RunRecord(run_dir, ranks, first_step=self.counters.learner_step)
         )
-        self.infos: list[dict[str, Any]] = []
+        self.new_infos: list[dict[str, Any]] = []  # of the episodes since the last report
+        self.last_info: dict[str, Any] | None = None
         self.unshared = {"samples": 0, "episodes": 0}  # of this rank, not in the counters yet
         self.last_report = time.monotonic()
         self.minutes_counted_at: float | None = None  # before the first episode nothing counts
@@ -176,8 +177,7 @@ class Learner:
                 self.play_round()
             else:
                 self.train_epoch()
-        if self.counters != self.saved_counters:
-            self.save()
+        self.save()
         self._report()
         return reason
 
@@ -196,7 +196,7 @@ class Learner:
         learner = self.settings.learner
         with self.clock("sample"):
             batch = self.feeder.take()
-        with self.clock("update"):
+        with self.clock("update"), self.ranks.watch("update"):
             rate = learning_rate(learner, self.counters.learner_step, self._fraction())
             scalars = self.updater.update(batch, rate)
         self.counters.learner_step += 1
@@ -243,8 +243,8 @@ class Learner:
         self.counters.round_is_played = False
         if self.epoch % self.settings.checkpoint.interval_epochs == 0:
             self.save()
-        if self.infos:
-            text = self.algorithm.describe_episode(self.game, self.infos[-1])
+        if self.last_info is not None:
+            text = self.algorithm.describe_episode(self.game, self.last_info)
             self.record.text("sample_game", text, self.counters.learner_step)
 
     def save(self) -> None:
@@ -264,8 +264,8 @@ class Learner:
                     rank_state=random_state(),
                 )
             )
-        self.saved_counters = replace(self.counters)
-        if path is not None:
+        if path is not None and path.name != self.saved_model:
+            self.saved_model = path.name
             self.record.status("running", checkpoint=path.name)
             log.info("checkpoint %s", path.name)
 
@@ -283,10 +283,12 @@ class Learner:
 
     def reason_to_stop(self) -> str:
         """Why the run is over, or ""; equal on all ranks."""
-        reason = self._limit_reached()
-        if self.stop.is_set:
-            reason = f"signal {self.stop.reason}; start the same command again to go on"
-        return next((text for text in self.ranks.gather(reason) if text), "")
+        signals = [signal for signal in self.ranks.gather(self.stop.reason) if signal]
+        if signals:
+            self.stop.set(signals[0])  # the scheduler may have told one node only
+            return f"signal {signals[0]}; start the same command again to go on"
+        limits = [limit for limit in self.ranks.gather(self._limit_reached()) if limit]
+        return limits[0] if limits else ""
 
     def _limit_reached(self) -> str:
         learner = self.settings.learner
@@ -351,7 +353,8 @@ class Learner:
             self.minutes_counted_at = time.monotonic()
         for episode in episodes:
             self.buffer.add(episode.columns)
-            self.infos.append(episode.info)
+            self.new_infos.append(episode.info)
+            self.last_info = episode.info
             self.unshared["samples"] += episode.num_samples
             self.unshared["episodes"] += 1
             self.metrics.count(episodes=1, samples_generated=episode.num_samples)
@@ -370,8 +373,8 @@ class Learner:
     def _report(self) -> None:
         """One row for TensorBoard, the console and the monitor, all ranks together."""
         self._share_counts()
-        self.metrics.add(self.algorithm.summarize_episodes(self.infos))
-        del self.infos[:-1]
+        self.metrics.add(self.algorithm.summarize_episodes(self.new_infos))
+        self.new_infos = []
         self.metrics.count(**self.pool.figures())
         self.metrics.gauge("replay/fill", self.buffer.num_samples / self.buffer.capacity)
         self.metrics.gauge("replay/window", self.buffer.window)
@@ -468,7 +471,7 @@ class Learner:
             self.buffer.restore(restored.replay_arrays, restored.replay_meta)
         if restored.rank_state is not None:
             restore_random_state(restored.rank_state)
-        self.saved_counters = replace(self.counters)
+        self.saved_model = restored.model
         log.info("resumed from %s", restored.path)
 
     def _model_name(self) -> str:

@@ -14,7 +14,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from ddpzero.checkpoint import latest_checkpoint, load_weights
+from ddpzero.checkpoint import load_weights
+from ddpzero.checkpoint_files import latest_checkpoint
 
 TINY = [
     "game=tic_tac_toe",
