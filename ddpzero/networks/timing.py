@@ -31,11 +31,15 @@ def best_seconds(
 
 
 def clock_seconds(device: torch.device) -> float:
-    """A clock for work on `device`: with a GPU the time at which all work given to it so far is done.
+    """A clock for work on `device` that other processes disturb little.
 
-    On a CPU the time of this thread alone, which stands still while other processes have the core.
+    On a CPU the time of this thread alone, which stands still while others have the core.
     """
+    return synchronized_now(device) if device.type == "cuda" else time.thread_time()
+
+
+def synchronized_now(device: torch.device) -> float:
+    """time.perf_counter() when all work given to `device` so far is done."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-        return time.perf_counter()
-    return time.thread_time()
+    return time.perf_counter()
