@@ -11,7 +11,7 @@ import logging
 import time
 import zlib
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +76,7 @@ def train(settings: Settings, config: dict[str, Any], stop: StopSignal) -> None:
         for change in changes:
             log.info("%s", change)
         torch.set_num_threads(settings.learner.num_threads)
+        settings = repeatable(settings, ranks.device)
         learner = Learner(settings, config, ranks, run_dir, stop, progress, stack)
         try:
             reason = learner.run()
@@ -88,6 +89,18 @@ def train(settings: Settings, config: dict[str, Any], stop: StopSignal) -> None:
             raise RuntimeError(learner.checkpoints.last_error)
         if stop.is_set:
             mark_stopped(run_dir, reason)
+
+
+def repeatable(settings: Settings, device: torch.device) -> Settings:
+    """The settings for schedule "rounds", which must repeat: no dtype is chosen by a measurement at start."""
+    if settings.learner.schedule != "rounds" or device.type != "cpu":
+        return settings
+    learner, actors = settings.learner, settings.actors
+    if learner.precision == "auto":
+        learner = replace(learner, precision="float32")
+    if actors.precision == "auto":
+        actors = replace(actors, precision="float32")
+    return replace(settings, learner=learner, actors=actors)
 
 
 class Learner:

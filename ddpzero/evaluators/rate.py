@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 
 import torch
@@ -11,10 +10,10 @@ from ddpzero.evaluators.network import NetworkEvaluator
 
 
 def bare_forward_rate(evaluator: NetworkEvaluator, batch_size: int, seconds: float = 1.0) -> float:
-    """Positions per second of the evaluator's own network, on planes that lie ready; the median over many batches.
+    """Positions per second of the evaluator's own network, on planes that lie ready, over `seconds`.
 
-    The module, dtype and memory layout are the evaluator's, so that a ratio to it is honest. Other processes disturb:
-    for a ratio call it in turn with what it is compared with.
+    The module, dtype and memory layout are the evaluator's, so that a ratio to it is honest; it is a mean, since what a
+    search loses to other processes, this loses too. Call it in turn with what it is compared with.
     """
     inference = evaluator.inference
     packed = torch.randint(
@@ -25,13 +24,13 @@ def bare_forward_rate(evaluator: NetworkEvaluator, batch_size: int, seconds: flo
     )
     planes = inference.planes(packed)
     inference.forward(planes)
-    durations: list[float] = []
-    deadline = time.perf_counter() + seconds
-    while not durations or time.perf_counter() < deadline:
-        started = _finished_now(inference.device)
+    started = now = _finished_now(inference.device)
+    num_batches = 0
+    while num_batches == 0 or now < started + seconds:
         inference.forward(planes)
-        durations.append(_finished_now(inference.device) - started)
-    return batch_size / statistics.median(durations)
+        num_batches += 1
+        now = _finished_now(inference.device)
+    return num_batches * batch_size / (now - started)
 
 
 def _finished_now(device: torch.device) -> float:

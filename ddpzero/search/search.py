@@ -49,6 +49,9 @@ class Search:
         max_nodes = settings.num_simulations + 1
         self.forest = new_forest(game, num_games, max_nodes, settings.leaves_per_round, seed)
         self.cache = new_cache(game, cache_megabytes)
+        self._num_positions = 0
+        self._num_leaves = 0
+        self._weights_version = 0
 
     @property
     def max_batch(self) -> int:
@@ -59,36 +62,57 @@ class Search:
         self, positions: np.ndarray, evaluator: Evaluator, weights_version: int = 0
     ) -> SearchResult:
         """Search all of `positions` [n, P], none of them terminal; n <= num_games."""
-        num_positions = len(positions)
-        assert num_positions <= self.num_games, (num_positions, self.num_games)
-        rules, forest, numbers, cache = self.game.rules, self.forest, self.numbers, self.cache
-        start_searches(rules, forest, positions)
-        observations = evaluator.observations(0)
-        while True:
-            num_leaves = propose_leaves(
-                rules, forest, numbers, cache, weights_version, num_positions, observations
-            )
-            if num_leaves == 0:
-                break
-            evaluator.submit(0, num_leaves)
-            logits, outcomes = evaluator.collect(0)
-            absorb_evaluations(
-                rules,
-                forest,
-                numbers,
-                cache,
-                weights_version,
-                num_leaves,
-                observations,
-                logits,
-                outcomes,
-            )
+        self.start(positions, weights_version)
+        while self.submit_leaves(evaluator):
+            self.absorb_leaves(evaluator)
+        return self.result()
+
+    def start(self, positions: np.ndarray, weights_version: int = 0) -> None:
+        """Begin what `run` does in one go."""
+        assert len(positions) <= self.num_games, (len(positions), self.num_games)
+        self._num_positions = len(positions)
+        self._weights_version = weights_version
+        start_searches(self.game.rules, self.forest, positions)
+
+    def submit_leaves(self, evaluator: Evaluator, slot: int = 0) -> int:
+        """Find the leaves of a round and submit them; returns how many, 0 when all searches are finished."""
+        self._num_leaves = propose_leaves(
+            self.game.rules,
+            self.forest,
+            self.numbers,
+            self.cache,
+            self._weights_version,
+            self._num_positions,
+            evaluator.observations(slot),
+        )
+        if self._num_leaves > 0:
+            evaluator.submit(slot, self._num_leaves)
+        return self._num_leaves
+
+    def absorb_leaves(self, evaluator: Evaluator, slot: int = 0) -> None:
+        """Wait for what was submitted last, and take it in."""
+        logits, outcomes = evaluator.collect(slot)
+        absorb_evaluations(
+            self.game.rules,
+            self.forest,
+            self.numbers,
+            self.cache,
+            self._weights_version,
+            self._num_leaves,
+            evaluator.observations(slot),
+            logits,
+            outcomes,
+        )
+
+    def result(self) -> SearchResult:
+        """What was found, once all searches are finished."""
+        num_positions = self._num_positions
         actions = np.empty(num_positions, np.int64)
         targets = np.empty((num_positions, self.game.num_actions), np.float32)
         values = np.empty(num_positions, np.float32)
-        _read_results(rules, forest, numbers, actions, targets, values)
-        visits = forest.edges["visits"][:num_positions, ROOT].copy()
-        draws = forest.nodes["draw_share"][:num_positions, ROOT].copy()
+        _read_results(self.game.rules, self.forest, self.numbers, actions, targets, values)
+        visits = self.forest.edges["visits"][:num_positions, ROOT].copy()
+        draws = self.forest.nodes["draw_share"][:num_positions, ROOT].copy()
         return SearchResult(actions, targets, visits, values, draws)
 
 

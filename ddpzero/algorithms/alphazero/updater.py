@@ -7,7 +7,6 @@ game's outcome and the search's root value (strength.md calls the mix what helps
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -17,6 +16,7 @@ from torch.nn import functional
 from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings
 from ddpzero.games import Game
 from ddpzero.networks import unpack_observations
+from ddpzero.networks.precision import training_dtype
 from ddpzero.optimizers import make_optimizers
 from ddpzero.settings import LearnerSettings
 
@@ -49,8 +49,12 @@ class AlphaZeroUpdater:
         self._forward = torch.compile(wrapped) if learner.compile else wrapped
         self._ema = {name: value.detach().clone() for name, value in self._parameters().items()}
         self._optimizers = make_optimizers(self._network, learner)
-        self._autocast, needs_scaling = _autocast(learner.precision, device)
-        self._scaler = torch.amp.GradScaler(device.type, enabled=needs_scaling)
+        self._dtype = (
+            training_dtype(self._network, game, learner.batch_size, device)
+            if learner.precision == "auto"
+            else getattr(torch, learner.precision)
+        )
+        self._scaler = torch.amp.GradScaler(device.type, enabled=self._dtype == torch.float16)
         self._num_updates = 0
         self._cell_symmetries = torch.from_numpy(game.spec.cell_symmetries).long().to(device)
         self._action_symmetries = torch.from_numpy(game.spec.action_symmetries).long().to(device)
@@ -66,7 +70,7 @@ class AlphaZeroUpdater:
         for optimizer in self._optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate * group["lr_factor"]
-        with self._autocast():
+        with torch.autocast(self._device.type, self._dtype, enabled=self._dtype != torch.float32):
             policy_logits, value_logits = self._forward(
                 planes.contiguous(memory_format=torch.channels_last)
             )
@@ -171,19 +175,3 @@ def _win_draw_loss(value: Tensor, draw: Tensor) -> Tensor:
     draw = torch.minimum(draw, 1.0 - value.abs()).clamp_min(0.0)
     rest = 1.0 - draw
     return torch.stack([(rest + value) / 2, draw, (rest - value) / 2], dim=1)
-
-
-def _autocast(
-    precision: str, device: torch.device
-) -> tuple[Callable[[], AbstractContextManager[Any]], bool]:
-    """The mixed precision of the forward pass, and whether gradients must be scaled (float16 only)."""
-    if precision == "auto":
-        # bfloat16 training pays on GPUs that have it; on CPUs the small batches of a learner gain nothing.
-        has_bfloat16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
-        precision = (
-            "float32" if device.type == "cpu" else ("bfloat16" if has_bfloat16 else "float16")
-        )
-    if precision == "float32":
-        return nullcontext, False
-    dtype = {"bfloat16": torch.bfloat16, "float16": torch.float16}[precision]
-    return (lambda: torch.autocast(device.type, dtype)), precision == "float16"
