@@ -1,0 +1,223 @@
+"""How fast the search is, with an evaluator that costs nothing or with a network. Called by `ddpzero bench search`.
+
+With a network the figure that counts is the fraction of the bare forward rate: positions that the search has evaluated
+per second, over what the same module does on planes that lie ready. Both are measured in turn, in slices so short
+that whatever else the machine does hits both. No evaluation cache: each position evaluated is a forward pass.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+
+from ddpzero.bench.figures import Figure
+from ddpzero.evaluators import Evaluator, NetworkEvaluator, UniformEvaluator, bare_forward_rate
+from ddpzero.games import Game, load_game
+from ddpzero.games.compiled import compiled, copy_row
+from ddpzero.networks import make_network
+from ddpzero.search import Search, SearchSettings
+from ddpzero.search.forest import ROOT
+from ddpzero.search.tree import set_root
+from ddpzero.settings import ActorSettings, Settings, require
+
+_SLICE_SECONDS = 0.25
+# Searches start after 0 to 8 random plies, so that they differ from each other.
+_MAX_OPENING_PLIES = 8
+
+
+def bench_search(
+    settings: Settings, evaluator: str = "uniform", seconds: float = 10.0, seed: int = 0
+) -> list[Figure]:
+    """Search in actors.num_games games for `seconds`; medians over slices of that time.
+
+    A game that has spent its budget starts anew at once, as in self-play, so that batches stay full.
+    evaluator: "uniform" or "network". On CPUs actors.num_threads serve the network. On a GPU two groups of games take
+    turns, as in an actor: the tree work of one overlaps the forward pass of the other.
+    """
+    require(
+        evaluator in ("uniform", "network"),
+        f"evaluator={evaluator} is not known: choose uniform or network.",
+    )
+    search = settings.sections.get("search")
+    if not isinstance(search, SearchSettings):
+        raise ValueError(f"algorithm={settings.algorithm} has no tree search to measure.")
+    require(
+        search.num_simulations > 0,
+        "search.num_simulations=0 searches nothing: give it a budget, 200 for example.",
+    )
+    game = load_game(settings.game.name, settings.game.source, **settings.game.parameters)
+    conditions: dict[str, Any] = {"evaluator": evaluator}
+    if evaluator == "uniform":
+        games = EndlessSearches(game, search, settings.actors.num_games, 1, seed)
+        samples = measure(games, UniformEvaluator(game, games.max_batch), seconds)
+    else:
+        device = _device(settings.actors)
+        num_groups = 2 if device == "cuda" and settings.actors.num_games > 1 else 1
+        games = EndlessSearches(game, search, settings.actors.num_games, num_groups, seed)
+        torch.set_num_threads(settings.actors.num_threads)
+        torch.manual_seed(seed)
+        network = NetworkEvaluator(
+            make_network(game, settings.sections["network"]),
+            game,
+            max_batch=games.max_batch,
+            num_slots=num_groups,
+            device=device,
+            precision=settings.actors.precision,
+            compile=settings.actors.compile,
+        )
+        samples = measure(games, network, seconds, network)
+        conditions |= {
+            "blocks": settings.sections["network"].blocks,
+            "channels": settings.sections["network"].channels,
+            "precision": str(network.inference.dtype).removeprefix("torch."),
+            "device": device,
+            "num_threads": settings.actors.num_threads,
+        }
+    conditions |= {**asdict(search), "num_games": settings.actors.num_games}
+    conditions |= {**vars(game.parameters), "seconds": seconds, "seed": seed}
+    return [
+        Figure("search", game.name, name, value, unit, conditions)
+        for name, value, unit in _medians(samples)
+    ]
+
+
+class EndlessSearches:
+    """Games in one or more groups, a slot of the evaluator each, where one search follows the other."""
+
+    def __init__(
+        self, game: Game, settings: SearchSettings, num_games: int, num_groups: int, seed: int
+    ):
+        rng = np.random.default_rng(seed)
+        sizes = [len(part) for part in np.array_split(np.arange(num_games), num_groups)]
+        self._groups = [Search(game, settings, size) for size in sizes]
+        self._positions = [random_positions(game, size, rng) for size in sizes]
+        self._num_finished = 0  # simulations of searches that are over
+
+    @property
+    def max_batch(self) -> int:
+        return max(group.max_batch for group in self._groups)
+
+    @property
+    def num_simulations(self) -> int:
+        """Finished since the beginning."""
+        running = sum(int(group.forest.trees["num_finished"].sum()) for group in self._groups)
+        return self._num_finished + running
+
+    def begin(self, evaluator: Evaluator) -> None:
+        """Submit the first leaves of every group."""
+        for slot, group in enumerate(self._groups):
+            group.start(self._positions[slot])
+            group.submit_leaves(evaluator, slot)
+
+    def advance(self, evaluator: Evaluator) -> int:
+        """One round of every group; returns how many positions were submitted."""
+        num_submitted = 0
+        for slot, group in enumerate(self._groups):
+            group.absorb_leaves(evaluator, slot)
+            self._num_finished += restart_finished(
+                group.game.rules, group.forest, group.numbers, self._positions[slot]
+            )
+            num_submitted += group.submit_leaves(evaluator, slot)
+        return num_submitted
+
+
+@compiled(cache=True)
+def restart_finished(rules, forest, numbers, positions):
+    """Begin anew at `positions` [G, P] in games whose budget is spent; returns the simulations that they made."""
+    num_simulations = 0
+    for game in range(positions.shape[0]):
+        if forest.trees[game].num_finished >= numbers.num_simulations:
+            num_simulations += forest.trees[game].num_finished
+            copy_row(positions[game], forest.positions[game, ROOT])
+            set_root(rules, forest, game)
+    return num_simulations
+
+
+def random_positions(game: Game, num_positions: int, rng: np.random.Generator) -> np.ndarray:
+    """`[n, P]` positions after a few uniformly random plies, none of them terminal."""
+    positions: list[np.ndarray] = []
+    while len(positions) < num_positions:
+        position = game.initial_position()
+        for _ in range(rng.integers(_MAX_OPENING_PLIES + 1)):
+            if not game.is_terminal(position):
+                action = rng.choice(np.flatnonzero(game.legal_actions(position)))
+                position = game.apply_action(position, int(action))
+        if not game.is_terminal(position):
+            positions.append(position)
+    return np.stack(positions)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One slice of searching, and of the bare network right after it."""
+
+    seconds: float
+    cpu_seconds: float  # of this thread
+    num_simulations: int
+    num_evaluated: int  # positions
+    forward_per_second: float  # 0 without a network
+
+
+def measure(
+    games: EndlessSearches,
+    evaluator: Evaluator,
+    seconds: float,
+    network: NetworkEvaluator | None = None,
+) -> list[Sample]:
+    """Samples of `seconds` in all; with `network` half of that time goes to its bare forward rate."""
+    games.begin(evaluator)
+    _take_sample(games, evaluator, network)  # compiles, and fills the processor's caches
+    deadline = time.perf_counter() + seconds
+    samples = [_take_sample(games, evaluator, network)]
+    while time.perf_counter() < deadline:
+        samples.append(_take_sample(games, evaluator, network))
+    return samples
+
+
+def _take_sample(
+    games: EndlessSearches, evaluator: Evaluator, network: NetworkEvaluator | None
+) -> Sample:
+    num_simulations, num_evaluated = games.num_simulations, 0
+    started, cpu_started = time.perf_counter(), time.thread_time()
+    while time.perf_counter() < started + _SLICE_SECONDS:
+        num_evaluated += games.advance(evaluator)
+    return Sample(
+        seconds=time.perf_counter() - started,
+        cpu_seconds=time.thread_time() - cpu_started,
+        num_simulations=games.num_simulations - num_simulations,
+        num_evaluated=num_evaluated,
+        forward_per_second=bare_forward_rate(network, games.max_batch, _SLICE_SECONDS)
+        if network
+        else 0.0,
+    )
+
+
+def _medians(samples: list[Sample]) -> list[tuple[str, float, str]]:
+    """The figures of a benchmark: name, value, unit."""
+    figures = [
+        (
+            "simulations_per_second",
+            median(sample.num_simulations / sample.seconds for sample in samples),
+            "1/s",
+        )
+    ]
+    if samples[0].forward_per_second == 0:
+        # Where other programs share the core: what the first figure would be without them.
+        rates = [sample.num_simulations / sample.cpu_seconds for sample in samples]
+        return [*figures, ("simulations_per_cpu_second", median(rates), "1/s")]
+    forward = median(sample.forward_per_second for sample in samples)
+    fraction = median(
+        sample.num_evaluated / sample.seconds / sample.forward_per_second for sample in samples
+    )
+    return [*figures, ("forward_per_second", forward, "1/s"), ("fraction_of_forward", fraction, "")]
+
+
+def _device(actors: ActorSettings) -> str:
+    if actors.device != "auto":
+        return actors.device
+    return "cuda" if torch.cuda.is_available() else "cpu"
