@@ -35,6 +35,7 @@ class InferenceNetwork:
         self.device = device
         self.dtype = dtype
         self._module = copy.deepcopy(network).eval().requires_grad_(False)
+        self._shapes = {name: value.shape for name, value in self._module.state_dict().items()}
         if device.type == "cpu" and fused.is_available():
             fused.fuse_convolutions(self._module, dtype, game.board_shape)
         self._module.to(device, dtype)
@@ -60,7 +61,19 @@ class InferenceNetwork:
 
     @torch.inference_mode()
     def load_weights(self, arrays: Mapping[str, np.ndarray | Tensor]) -> None:
-        """Take the parameters of a network of the same shape, in place, by the names of its state_dict."""
-        self._module.load_state_dict(
-            {name: torch.as_tensor(value) for name, value in arrays.items()}
-        )
+        """Take the parameters of a network of the same shape, in place, by the names of its state_dict.
+
+        Raises ValueError, and changes nothing, if a name is missing or a shape is another.
+        """
+        for name, shape in self._shapes.items():
+            given = tuple(arrays[name].shape) if name in arrays else "missing"
+            if given != tuple(shape):
+                raise ValueError(
+                    f"These weights are of another network: {name} is {given} and must be {tuple(shape)}."
+                )
+        self._module.load_state_dict({name: _as_tensor(arrays[name]) for name in self._shapes})
+
+
+def _as_tensor(array: np.ndarray | Tensor) -> Tensor:
+    # A copy: torch warns of tensors that share read-only memory, which is where published weights lie.
+    return array if isinstance(array, Tensor) else torch.tensor(array)

@@ -54,7 +54,7 @@ class NetworkEvaluator:
     ) -> None:
         """Evaluate whatever is submitted from now on with these parameters (names of the network's state_dict).
 
-        weights_version: of these weights; None counts on from the last.
+        weights_version: of these weights; None counts on from the last. Raises ValueError for another network's.
         """
         for slot in self._slots:
             slot.wait_before_weights_change()

@@ -1,0 +1,79 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from ddpzero.games import load_game
+from ddpzero.networks.heads import (
+    CellPolicy,
+    ColumnPolicy,
+    DensePolicy,
+    ValueHead,
+    actions_are_cells,
+    actions_are_columns,
+    make_policy_head,
+)
+
+
+def with_a_pass(spec):
+    """The same game with one more action that no symmetry moves."""
+    stays = np.full((len(spec.action_symmetries), 1), spec.num_actions, np.int32)
+    return replace(
+        spec,
+        num_actions=spec.num_actions + 1,
+        action_symmetries=np.hstack([spec.action_symmetries, stays]),
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "head"),
+    [("tic_tac_toe", CellPolicy), ("gomoku", CellPolicy), ("connect_four", ColumnPolicy)],
+)
+def test_the_symmetries_tell_what_the_actions_mean(name, head):
+    assert isinstance(make_policy_head(load_game(name).spec, 8), head)
+
+
+def test_a_pass_beside_the_cells_has_a_logit_of_its_own():
+    spec = with_a_pass(load_game("tic_tac_toe").spec)
+    assert actions_are_cells(spec)
+    assert make_policy_head(spec, 8)(torch.rand(2, 8, 3, 3)).shape == (2, 10)
+
+
+def test_actions_that_follow_no_symmetry_of_the_board_get_a_dense_head():
+    spec = load_game("connect_four").spec
+    identity = np.arange(spec.num_actions, dtype=np.int32)
+    shuffled = replace(spec, action_symmetries=np.stack([identity, np.roll(identity, 1)]))
+    assert not actions_are_columns(shuffled)
+    head = make_policy_head(shuffled, 8)
+    assert isinstance(head, DensePolicy)
+    assert head(torch.rand(2, 8, 6, 7)).shape == (2, 7)
+
+
+def test_without_a_symmetry_nothing_is_guessed():
+    spec = load_game("connect_four").spec
+    bare = replace(
+        spec, cell_symmetries=spec.cell_symmetries[:1], action_symmetries=spec.action_symmetries[:1]
+    )
+    assert isinstance(make_policy_head(bare, 8), DensePolicy)
+
+
+def test_a_cells_logit_comes_from_its_own_features():
+    head = CellPolicy(8, num_other_actions=0)
+    features = torch.rand(1, 8, 5, 5)
+    changed = features.clone()
+    changed[0, :, 2, 3] += 1.0
+    differs = (head(features) != head(changed))[0]
+    assert differs.nonzero().flatten().tolist() == [2 * 5 + 3]
+
+
+def test_mirrored_features_mirror_the_columns_logits():
+    head = ColumnPolicy(8, height=6)
+    features = torch.rand(2, 8, 6, 7)
+    torch.testing.assert_close(head(features.flip(3)), head(features).flip(1))
+
+
+@pytest.mark.parametrize("head", [CellPolicy(8, 1), ValueHead(8)])
+def test_heads_for_cells_and_values_fit_any_board(head):
+    assert head(torch.rand(2, 8, 5, 5)).shape[0] == 2
+    assert head(torch.rand(2, 8, 9, 9)).shape[0] == 2
