@@ -58,9 +58,7 @@ class ActorSettings:
                 getattr(self, name) >= 0,
                 f"actors.{name}={getattr(self, name)} must be 0 or more.",
             )
-        require(
-            self.hang_seconds > 0, f"actors.hang_seconds={self.hang_seconds} must be positive."
-        )
+        require(self.hang_seconds > 0, f"actors.hang_seconds={self.hang_seconds} must be positive.")
 
 
 @dataclass(frozen=True)
