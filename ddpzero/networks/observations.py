@@ -25,8 +25,8 @@ def unpack_observations(
     num_planes, (height, width) = game.num_planes, game.board_shape
     # One look-up a byte: two to four times faster than shifts and masks, and already in the dtype wanted.
     bits = functional.embedding(packed.int(), _bits_of_bytes(dtype, packed.device))
-    planes = bits.flatten(1)[:, : num_planes * height * width]
-    return planes.unflatten(1, (num_planes, height, width)).contiguous(memory_format=memory_format)
+    planes = bits.view(len(packed), -1)[:, : num_planes * height * width]
+    return planes.view(-1, num_planes, height, width).contiguous(memory_format=memory_format)
 
 
 @lru_cache(maxsize=16)
