@@ -1,0 +1,95 @@
+"""How fast one learner is, fed with samples that are noise. Called by `ddpzero bench learner`; knows no plugin.
+
+An update is all that the learner's loop does for one: draw a batch, move it to the device, one optimizer step.
+"""
+
+from __future__ import annotations
+
+import time
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+
+from ddpzero.algorithms.loader import load_plugin
+from ddpzero.batches import BatchFeeder
+from ddpzero.bench.figures import Figure
+from ddpzero.distributed import choose_device
+from ddpzero.games import load_game
+from ddpzero.replay import ReplayBuffer, SampleSpec
+from ddpzero.settings import Settings
+
+_SLICE_SECONDS = 0.25
+# Enough that batches come from all over the memory, as in a run; drawn in a moment.
+_MAX_SAMPLES = 50_000
+
+
+def bench_learner(settings: Settings, seconds: float = 10.0, seed: int = 0) -> list[Figure]:
+    """Update for `seconds`; returns the medians of updates and of samples per second over slices of that time."""
+    learner = settings.learner
+    torch.set_num_threads(learner.num_threads)
+    torch.manual_seed(seed)
+    device = choose_device(settings.device, local_rank=0, local_world_size=1)
+    game = load_game(settings.game.name, settings.game.source, **settings.game.parameters)
+    algorithm = load_plugin(settings.algorithm).make_algorithm(settings.sections)
+    updater = algorithm.make_updater(
+        game, algorithm.make_networks(game), lambda module: module, learner, device, seed=seed
+    )
+    num_samples = min(settings.replay.capacity, _MAX_SAMPLES)
+    spec = algorithm.sample_spec(game)
+    buffer = ReplayBuffer(spec, num_samples, seed=seed, window_start_samples=num_samples)
+    buffer.add(noise(spec, num_samples, np.random.default_rng(seed)))
+    feeder = BatchFeeder(buffer, learner.batch_size, device)
+
+    def updates_per_second() -> float:
+        num_updates, started = 0, time.perf_counter()
+        while time.perf_counter() < started + _SLICE_SECONDS:
+            updater.update(feeder.take(), learner.learning_rate)
+            num_updates += 1
+        _wait_for(device)
+        return num_updates / (time.perf_counter() - started)
+
+    updates_per_second()  # compiles, and fills caches
+    deadline = time.perf_counter() + seconds
+    samples = [updates_per_second()]
+    while time.perf_counter() < deadline:
+        samples.append(updates_per_second())
+    conditions: dict[str, Any] = {
+        "model": algorithm.model_tag(),
+        "batch_size": learner.batch_size,
+        "optimizer": learner.optimizer,
+        "precision": learner.precision,
+        "compile": learner.compile,
+        "device": str(device),
+        "num_threads": learner.num_threads,
+        **settings.game.parameters,
+        "seconds": seconds,
+        "seed": seed,
+    }
+    return [
+        Figure("learner", game.name, name, value, "1/s", conditions)
+        for name, value in (
+            ("updates_per_second", median(samples)),
+            ("samples_per_second", median(samples) * learner.batch_size),
+        )
+    ]
+
+
+def noise(spec: SampleSpec, num_samples: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Columns `[n, ...]`: floats from 0 to 1, random bytes, and zeros for other integers, which may be indices."""
+    columns = {}
+    for name, field in spec.items():
+        shape = (num_samples, *field.shape)
+        if field.dtype.kind == "f":
+            columns[name] = rng.random(shape, dtype=np.float32).astype(field.dtype)
+        elif field.dtype == np.uint8:
+            columns[name] = rng.integers(0, 256, shape, dtype=np.uint8)
+        else:
+            columns[name] = np.zeros(shape, dtype=field.dtype)
+    return columns
+
+
+def _wait_for(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
