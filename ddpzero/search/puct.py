@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from ddpzero.games.compiled import compiled
 from ddpzero.search.forest import ROOT
 from ddpzero.search.sampling import choose_weighted, next_gamma
@@ -104,3 +106,10 @@ def choose_action(forest, numbers, game, ply):
         if edges[action].visits > 0:
             weights[action] = (edges[action].visits / max_visits) ** (1.0 / temperature)
     return choose_weighted(weights, forest.random_states[game])
+
+
+@compiled
+def root_value(forest, game):
+    """The mean of the root's evaluation and all simulations."""
+    root = forest.nodes[game, ROOT]
+    return (np.float64(root.value) + root.value_total) / (1.0 + root.visit_sum)

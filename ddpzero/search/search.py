@@ -121,4 +121,4 @@ def _read_results(rules, forest, numbers, actions, targets, values):
     for game in range(actions.shape[0]):
         actions[game] = choose_action(forest, numbers, game, 0)
         policy_target(forest, numbers, game, targets[game])
-        values[game] = root_value(forest, game)
+        values[game] = root_value(forest, numbers, game)

@@ -114,10 +114,11 @@ def choose_action(forest, numbers, game, ply):
 
 
 @compiled
-def root_value(forest, game):
-    """The search's estimate for the root's mover: mean of the evaluation and all simulations."""
-    total = np.float64(forest.nodes[game, ROOT].value) + forest.nodes[game, ROOT].value_total
-    return total / (1.0 + forest.nodes[game, ROOT].visit_sum)
+def root_value(forest, numbers, game):
+    """The search's estimate for the root's mover."""
+    if numbers.is_gumbel:
+        return gumbel.root_value(forest, numbers, game)
+    return puct.root_value(forest, game)
 
 
 @compiled

@@ -144,7 +144,7 @@ def read_results(rules, forest, numbers, ply, actions, targets, values):
     for game in range(actions.shape[0]):
         actions[game] = choose_action(forest, numbers, game, ply)
         policy_target(forest, numbers, game, targets[game])
-        values[game] = root_value(forest, game)
+        values[game] = root_value(forest, numbers, game)
 
 
 @compiled(cache=True)

@@ -239,10 +239,13 @@ class ReferenceSearch:
         mean_q = sum(e.prior * node.q(e) for e in visited) / sum(e.prior for e in visited)
         return (value + node.visits * mean_q) / (1 + node.visits)
 
+    def completed_q(self, node: Node, edge: Edge) -> float:
+        return node.q(edge) if edge.visits > 0 else self.mixed_value(node)
+
     def sigma_of_completed_q(self, node: Node, edge: Edge) -> float:
-        q_value = node.q(edge) if edge.visits > 0 else self.mixed_value(node)
         max_visits = max(other.visits for other in node.edges)
-        return (self.settings.max_visit_offset + max_visits) * self.settings.value_scale * q_value
+        factor = (self.settings.max_visit_offset + max_visits) * self.settings.value_scale
+        return factor * self.completed_q(node, edge)
 
     def gumbel_score(self, edge: Edge) -> float:
         sigma = self.sigma_of_completed_q(self.root, edge)
@@ -273,6 +276,15 @@ class ReferenceSearch:
         if self.settings.algorithm == "gumbel":
             return self.improved_policy(self.root)
         return [visits / self.root.visits for visits in self.visits()]
+
+    def root_value(self) -> float:
+        """PUCT: the mean of all simulations; Gumbel: what the improved policy expects of its completed q values."""
+        if self.settings.algorithm == "puct":
+            return self.root.mean_value()
+        policy = self.improved_policy(self.root)
+        return sum(
+            policy[edge.action] * self.completed_q(self.root, edge) for edge in self.root.edges
+        )
 
     def action(self) -> int:
         """The move without temperature: the most visited; of equals PUCT takes the first, Gumbel the best score."""

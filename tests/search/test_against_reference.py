@@ -90,9 +90,7 @@ def test_same_visits_values_targets_and_moves_as_the_reference(random_tree: Game
                 num_compared += 1
                 np.testing.assert_array_equal(lockstep.visits[index], reference.visits())
                 assert lockstep.actions[index] == action
-                assert lockstep.values[index] == pytest.approx(
-                    reference.root.mean_value(), abs=1e-6
-                )
+                assert lockstep.values[index] == pytest.approx(reference.root_value(), abs=1e-6)
                 np.testing.assert_allclose(
                     lockstep.targets[index], reference.policy_target(), rtol=1e-4, atol=1e-6
                 )
@@ -152,7 +150,7 @@ def test_a_search_of_given_positions_is_the_reference_without_noise(
                 continue
             assert result.actions[index] == action
             np.testing.assert_array_equal(result.visits[index], reference.visits())
-            assert result.root_value[index] == pytest.approx(reference.root.mean_value(), abs=1e-6)
+            assert result.root_value[index] == pytest.approx(reference.root_value(), abs=1e-6)
             np.testing.assert_allclose(
                 result.policy_target[index], reference.policy_target(), rtol=1e-4, atol=1e-6
             )

@@ -135,7 +135,7 @@ def _make_move(rules, forest, numbers, record, weights_version, random_action_fr
     record.movers[game, ply] = forest.nodes[game, ROOT].mover
     record.actions[game, ply] = action
     record.is_sample[game, ply] = True
-    record.root_values[game, ply] = root_value(forest, game)
+    record.root_values[game, ply] = root_value(forest, numbers, game)
     record.root_draws[game, ply] = forest.nodes[game, ROOT].draw_share
     record.weights_versions[game, ply] = weights_version
     record.num_plies[game] = ply + 1
