@@ -124,7 +124,10 @@ class _Buffers:
         )
         self._logits = torch.zeros(max_batch, game.num_actions, pin_memory=pinned)
         self._outcomes = torch.zeros(max_batch, 3, pin_memory=pinned)
+        # Views made once: made anew in every round they cost as much as a hundred simulations.
         self.observations = self._packed.numpy()
+        self._logits_array = self._logits.numpy()
+        self._outcomes_array = self._outcomes.numpy()
 
     def fill_up(self, num_positions: int) -> Tensor:
         """Begin a batch; returns its rows, and some more up to a size that is run."""
@@ -139,4 +142,4 @@ class _Buffers:
 
     def results(self) -> tuple[np.ndarray, np.ndarray]:
         num_positions = self._num_positions
-        return self._logits[:num_positions].numpy(), self._outcomes[:num_positions].numpy()
+        return self._logits_array[:num_positions], self._outcomes_array[:num_positions]
