@@ -11,11 +11,13 @@ cd "$here/.."
 
 run_name=quick
 runs_dir=runs
+longer=(learner.max_minutes=30)
 for setting in "$@"; do
     case "$setting" in
         run_name=*) run_name="${setting#*=}" ;;
         runs_dir=*) runs_dir="${setting#*=}" ;;
     esac
+    [[ "$setting" == learner.max_minutes=* ]] || longer+=("$setting")
 done
 run="$runs_dir/$run_name"
 ranks="$(ddpzero_num_ranks)"
@@ -32,6 +34,6 @@ cat <<END
 In $PWD, after: source "$VIRTUAL_ENV/bin/activate"
   play against it    ddpzero play $run
   see its curves     tensorboard --logdir $runs_dir
-  train it further   bash launch/quickstart.sh $* learner.max_minutes=30
+  train it further   bash launch/quickstart.sh ${longer[*]}
                      (the minutes of the whole run; it goes on where it stopped)
 END
