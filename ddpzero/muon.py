@@ -38,29 +38,40 @@ class Muon(torch.optim.Optimizer):
         """One update from the gradients; a closure is not supported."""
         assert closure is None
         for group in self.param_groups:
-            momentum = group["momentum"]
-            for parameter in group["params"]:
-                if parameter.grad is None:
-                    continue
-                state = self.state[parameter]
-                if "average" not in state:
-                    state["average"] = torch.zeros_like(parameter)
-                average = state["average"]
-                average.lerp_(parameter.grad, 1.0 - momentum)
-                direction = parameter.grad.lerp(average, momentum)  # Nesterov
-                update = orthogonalize(direction.flatten(1))
-                scale = max(1.0, update.shape[0] / update.shape[1]) ** 0.5
-                parameter.mul_(1.0 - group["lr"] * group["weight_decay"])
-                parameter.add_(update.reshape(parameter.shape), alpha=-group["lr"] * scale)
+            with_gradients = [p for p in group["params"] if p.grad is not None]
+            for parameters in _by_shape(with_gradients):
+                self._step_alike(parameters, group)
+
+    def _step_alike(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
+        """Update parameters of one shape: their matrices go through every multiplication together."""
+        gradients = [parameter.grad for parameter in parameters]
+        for parameter in parameters:
+            if "average" not in self.state[parameter]:
+                self.state[parameter]["average"] = torch.zeros_like(parameter)
+        averages = [self.state[parameter]["average"] for parameter in parameters]
+        torch._foreach_lerp_(averages, gradients, 1.0 - group["momentum"])
+        directions = torch._foreach_lerp(gradients, averages, group["momentum"])  # Nesterov
+        updates = orthogonalize(torch.stack([direction.flatten(1) for direction in directions]))
+        scale = max(1.0, updates.shape[1] / updates.shape[2]) ** 0.5
+        torch._foreach_mul_(parameters, 1.0 - group["lr"] * group["weight_decay"])
+        shaped = [update.reshape(parameters[0].shape) for update in updates]
+        torch._foreach_add_(parameters, shaped, alpha=-group["lr"] * scale)
 
 
-def orthogonalize(matrix: Tensor) -> Tensor:
-    """About the nearest matrix with orthonormal rows or columns, whichever are fewer: [R, C] -> [R, C]."""
+def _by_shape(parameters: Iterable[Tensor]) -> list[list[Tensor]]:
+    alike: dict[torch.Size, list[Tensor]] = {}
+    for parameter in parameters:
+        alike.setdefault(parameter.shape, []).append(parameter)
+    return list(alike.values())
+
+
+def orthogonalize(matrices: Tensor) -> Tensor:
+    """About the nearest matrices with orthonormal rows or columns, whichever are fewer: [N, R, C] -> [N, R, C]."""
     a, b, c = _COEFFICIENTS
-    is_tall = matrix.shape[0] > matrix.shape[1]
-    x = matrix.T if is_tall else matrix
-    x = x / (x.norm() + 1e-7)
+    is_tall = matrices.shape[1] > matrices.shape[2]
+    x = matrices.mT if is_tall else matrices
+    x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
     for _ in range(_NUM_ITERATIONS):
-        gram = x @ x.T
+        gram = x @ x.mT
         x = a * x + (b * gram + c * gram @ gram) @ x
-    return x.T if is_tall else x
+    return x.mT if is_tall else x

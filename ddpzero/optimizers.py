@@ -32,7 +32,7 @@ def make_optimizers(network: nn.Module, learner: LearnerSettings) -> list[Optimi
     if learner.optimizer == "sgd":
         return [SGD(groups, lr=learner.learning_rate, momentum=0.9, nesterov=True)]
     optimizers: list[Optimizer] = [
-        AdamW(groups, lr=learner.learning_rate, betas=(0.9, 0.999), foreach=True)
+        AdamW(groups, lr=learner.learning_rate, betas=(0.9, 0.999), fused=True)
     ]
     if kernels:
         optimizers.append(Muon([_group(kernels, learner.weight_decay, _MUON_LR_FACTOR)]))

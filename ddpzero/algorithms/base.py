@@ -4,7 +4,7 @@ logs and matches; everything about learning is behind this contract.
 A plugin is a module (conf/algorithm/<name>.yaml: `plugin: package.module`) with two names:
 
     SECTIONS: dict[str, type]            the config sections that it reads, each with its dataclass;
-                                         "algorithm" is its own yaml without `name` and `plugin`
+                                         "algorithm" is its own yaml without `plugin`
     make_algorithm(sections) -> Algorithm   sections: name -> instance of that dataclass
 
 Importing that module must stay cheap (no torch): the config is checked before anything heavy is loaded.

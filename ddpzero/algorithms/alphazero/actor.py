@@ -24,6 +24,7 @@ from ddpzero.evaluators import NetworkEvaluator
 from ddpzero.games import Game, load_game
 from ddpzero.games.random_bits import new_random_states
 from ddpzero.networks import NetworkSettings, make_network
+from ddpzero.networks.precision import Precision
 from ddpzero.replay import Episode
 from ddpzero.search.cache import EvaluationCache, new_cache
 from ddpzero.search.forest import new_forest
@@ -235,7 +236,7 @@ def make_actor(
     settings: AlphaZeroSettings,
     num_games: int,
     device: str,
-    precision: str,
+    precision: Precision,
     compile: bool,
     cache_megabytes: float,
     rank: int,

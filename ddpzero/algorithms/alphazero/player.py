@@ -9,6 +9,7 @@ from torch import nn
 
 from ddpzero.evaluators import NetworkEvaluator
 from ddpzero.games import Game
+from ddpzero.networks.precision import Precision
 from ddpzero.search import Search, SearchResult, SearchSettings
 
 # Positions searched in lockstep: enough to fill the network's batches.
@@ -37,7 +38,7 @@ class AlphaZeroPlayer:
         settings: SearchSettings,
         name: str,
         device: str,
-        precision: str,
+        precision: Precision,
     ):
         self.name = name
         self._game = game
