@@ -44,7 +44,7 @@ class Muon(torch.optim.Optimizer):
 
     def _step_alike(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
         """Update parameters of one shape: their matrices go through every multiplication together."""
-        gradients = [parameter.grad for parameter in parameters]
+        gradients = [p.grad for p in parameters if p.grad is not None]
         for parameter in parameters:
             if "average" not in self.state[parameter]:
                 self.state[parameter]["average"] = torch.zeros_like(parameter)
