@@ -110,15 +110,16 @@ class Search:
         actions = np.empty(num_positions, np.int64)
         targets = np.empty((num_positions, self.game.num_actions), np.float32)
         values = np.empty(num_positions, np.float32)
-        _read_results(self.game.rules, self.forest, self.numbers, actions, targets, values)
+        read_results(self.game.rules, self.forest, self.numbers, 0, actions, targets, values)
         visits = self.forest.edges["visits"][:num_positions, ROOT].copy()
         draws = self.forest.nodes["draw_share"][:num_positions, ROOT].copy()
         return SearchResult(actions, targets, visits, values, draws)
 
 
 @compiled(cache=True)
-def _read_results(rules, forest, numbers, actions, targets, values):
+def read_results(rules, forest, numbers, ply, actions, targets, values):
+    """Write what the searches of the first n games found: actions [n], policy targets [n, A], root values [n]."""
     for game in range(actions.shape[0]):
-        actions[game] = choose_action(forest, numbers, game, 0)
+        actions[game] = choose_action(forest, numbers, game, ply)
         policy_target(forest, numbers, game, targets[game])
         values[game] = root_value(forest, numbers, game)

@@ -16,7 +16,8 @@ from ddpzero.search.cache import new_cache
 from ddpzero.search.forest import ROOT, new_forest
 from ddpzero.search.numbers import search_numbers
 from ddpzero.search.rounds import absorb_evaluations, propose_leaves, start_searches
-from ddpzero.search.tree import choose_action, play_action, policy_target, root_value
+from ddpzero.search.search import read_results
+from ddpzero.search.tree import play_action
 
 Evaluation = tuple[Sequence[float], Sequence[float]]
 
@@ -137,14 +138,6 @@ class Lockstep:
     def play(self, actions: np.ndarray) -> None:
         """Make a move `[n]` in every game; in those with -1 nothing happens."""
         play_actions(self.game.rules, self.forest, self.numbers, actions)
-
-
-@compiled(cache=True)
-def read_results(rules, forest, numbers, ply, actions, targets, values):
-    for game in range(actions.shape[0]):
-        actions[game] = choose_action(forest, numbers, game, ply)
-        policy_target(forest, numbers, game, targets[game])
-        values[game] = root_value(forest, numbers, game)
 
 
 @compiled(cache=True)
