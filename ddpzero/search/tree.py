@@ -42,7 +42,8 @@ def set_root(rules, forest, game):
 def find_leaf(rules, forest, numbers, cache, weights_version, game):
     """Simulate in one game until a leaf needs the evaluator; returns (what happened, the leaf's node).
 
-    The caller evaluates the leaf and calls `absorb_leaf`; several leaves of a game may be out at once.
+    The caller passes on what the evaluator says of the leaf by `evaluate_leaf` and `back_up_leaf`; several leaves of a
+    game may be out at once.
     """
     tree = forest.trees[game]
     while tree.num_finished < numbers.num_simulations or tree.num_started == _NOT_PREPARED:
@@ -73,12 +74,15 @@ def find_leaf(rules, forest, numbers, cache, weights_version, game):
 
 
 @compiled
-def absorb_leaf(
-    rules, forest, numbers, cache, weights_version, game, node, observation, logits, outcome
-):
+def evaluate_leaf(rules, forest, cache, weights_version, game, node, observation, logits, outcome):
     """Give a leaf what the evaluator said: logits [A], outcome [3] win/draw/loss of its mover."""
     add_entry(cache, observation, logits, outcome, weights_version)
     _expand(rules, forest, game, node, logits, outcome)
+
+
+@compiled
+def back_up_leaf(forest, numbers, game, node):
+    """End the simulation of an evaluated leaf; for the root, which no simulation reached, nothing is to be done."""
     if node != ROOT:
         if numbers.leaves_per_round > 1:
             _count_virtual_loss(forest, game, node, -1, numbers.virtual_loss)
