@@ -59,7 +59,8 @@ class CellPolicy(nn.Module):
     def __init__(self, channels: int, num_other_actions: int):
         super().__init__()
         self.features = Convolution(channels, _POLICY_CHANNELS, 1, "silu")
-        self.cells = Convolution(_POLICY_CHANNELS, 1, 1, "identity")
+        # No bias: one shared by all cells changes no probability, and its gradient would be rounding noise.
+        self.cells = nn.Conv2d(_POLICY_CHANNELS, 1, 1, bias=False)
         self.others = nn.Linear(_POLICY_CHANNELS, num_other_actions) if num_other_actions else None
 
     def forward(self, features: Tensor) -> Tensor:
@@ -76,7 +77,8 @@ class ColumnPolicy(nn.Module):
     def __init__(self, channels: int, height: int):
         super().__init__()
         self.features = Convolution(channels, _POLICY_CHANNELS, 1, "silu")
-        self.columns = nn.Conv2d(_POLICY_CHANNELS, 1, (height, 1))
+        # No bias: one shared by all columns changes no probability, and its gradient would be rounding noise.
+        self.columns = nn.Conv2d(_POLICY_CHANNELS, 1, (height, 1), bias=False)
 
     def forward(self, features: Tensor) -> Tensor:
         return self.columns(self.features(features)).flatten(1)
