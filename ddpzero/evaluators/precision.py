@@ -10,7 +10,7 @@ from torch import nn
 
 from ddpzero.evaluators.inference import InferenceNetwork
 from ddpzero.games import Game
-from ddpzero.networks.precision import Precision, faster_dtype
+from ddpzero.networks.precision import Precision, faster_dtype, positions_to_measure
 
 
 def make_inference_network(
@@ -30,7 +30,8 @@ def make_inference_network(
         return lambda: inference.forward(planes)
 
     if precision == "auto":
-        dtype = faster_dtype(make_step, batch_size, device, "is evaluated")
+        num_positions = positions_to_measure(game, batch_size)
+        dtype = faster_dtype(make_step, num_positions, device, "is evaluated")
     else:
         dtype = getattr(torch, precision)
     return InferenceNetwork(network, game, device, dtype, compile)

@@ -31,7 +31,7 @@ def test_the_choice_is_logged_with_both_rates(monkeypatch, caplog):
         choose(monkeypatch, 0.02, 0.01)
     [message] = caplog.messages
     assert "is evaluated in bfloat16" in message
-    assert "1600 positions/s in float32, 3200 in bfloat16 (batch 32)" in message
+    assert "12800 positions/s in float32, 25600 in bfloat16 (batch 256)" in message
 
 
 def test_without_a_narrow_dtype_nothing_is_measured(monkeypatch):
@@ -46,3 +46,8 @@ def test_measuring_training_leaves_the_network_as_it_was():
     assert training_dtype(network, game, 4, CPU) in (torch.float32, torch.bfloat16)
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
     assert all(parameter.grad is None for parameter in network.parameters())
+
+
+def test_small_boards_are_measured_with_their_real_batch_and_large_ones_with_a_part():
+    assert precision.positions_to_measure(load_game("connect_four"), 256) == 256
+    assert precision.positions_to_measure(load_game("gomoku"), 256) == 47
