@@ -80,7 +80,7 @@ SCRIPTS = [*sorted((REPO / "launch").glob("*.sh")), REPO / ".ci" / "run"]
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
 def test_launch_scripts_are_valid_shell(script):
-    subprocess.run(["bash", "-n", script], check=True)
+    assert subprocess.run(["bash", "-n", script], check=False).returncode == 0
 
 
 def test_a_python_that_is_too_old_is_named(tmp_path):

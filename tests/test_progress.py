@@ -156,13 +156,17 @@ def test_other_ranks_show_messages_but_no_line() -> None:
 
 
 def test_a_terminal_that_is_gone_does_not_stop_the_run() -> None:
+    unheard: list[str] = []
+
     class Gone(Terminal):
         def write(self, text: str) -> int:
+            unheard.append(text)
             raise OSError(5, "Input/output error")
 
     with Progress(True, Gone()) as progress:
         progress.show(FIGURES)
         progress.message("nobody hears this")
+    assert unheard
 
 
 # ------------------------------------------------------------------------ the time

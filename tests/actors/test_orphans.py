@@ -56,7 +56,7 @@ def test_actors_die_with_a_rank_that_is_killed(behaviour):
 def test_actors_die_with_a_rank_that_is_killed_while_they_start():
     with toy_rank("starts") as (rank, pids):
         rank.kill()
-        wait_until(lambda: none_runs(pids), seconds=10)
+        assert wait_until(lambda: none_runs(pids), seconds=10) < 10
 
 
 def test_actors_leave_sigterm_and_the_like_to_their_rank():
@@ -82,7 +82,7 @@ def test_sigterm_to_the_process_group_leaves_no_orphans(behaviour):
     with toy_rank(behaviour) as (rank, pids):
         os.killpg(rank.pid, signal.SIGTERM)
         rank.wait(timeout=10)
-        wait_until(lambda: none_runs(pids), seconds=5)
+        assert wait_until(lambda: none_runs(pids), seconds=5) < 5
 
 
 def test_a_rank_that_forgets_to_close_its_pool_still_ends():
