@@ -22,7 +22,7 @@ from ddpzero.games.compiled import compiled, copy_row
 from ddpzero.networks import make_network
 from ddpzero.search import Search, SearchSettings
 from ddpzero.search.forest import ROOT
-from ddpzero.search.tree import set_root
+from ddpzero.search.tree import is_search_finished, set_root
 from ddpzero.settings import ActorSettings, Settings, require
 
 _SLICE_SECONDS = 0.25
@@ -128,10 +128,10 @@ class EndlessSearches:
 
 @compiled(cache=True)
 def restart_finished(rules, forest, numbers, positions):
-    """Begin anew at `positions` [G, P] in games whose budget is spent; returns the simulations that they made."""
+    """Begin anew at `positions` [G, P] in games whose search is over; returns the simulations that they made."""
     num_simulations = 0
     for game in range(positions.shape[0]):
-        if forest.trees[game].num_finished >= numbers.num_simulations:
+        if is_search_finished(forest, numbers, game):
             num_simulations += forest.trees[game].num_finished
             copy_row(positions[game], forest.positions[game, ROOT])
             set_root(rules, forest, game)

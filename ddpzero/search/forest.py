@@ -24,19 +24,21 @@ UNVISITED = -1
 PENDING = 0  # node states: waits for the evaluator
 EVALUATED = 1
 TERMINAL = 2
+SOLVED = 3  # evaluated, and its value is proven
 
 
 NODE = np.dtype(
     [
-        ("value", np.float32),  # the evaluator's (or the rules') verdict
+        ("value", np.float32),  # what the evaluator says, or the rules, or a proof
         ("draw_share", np.float32),  # the evaluator's probability of a draw
         ("value_total", np.float32),  # sum of the edges' value_sums
         ("visited_prior", np.float32),  # sum of the visited edges' priors
         ("visit_sum", np.int32),  # sum of the edges' visits
         ("parent", np.int32),
         ("parent_action", np.int32),
+        ("num_unknown", np.int16),  # legal actions whose value is not proven
         ("mover", np.int8),  # player to move
-        ("state", np.int8),  # PENDING | EVALUATED | TERMINAL
+        ("state", np.int8),  # PENDING | EVALUATED | TERMINAL | SOLVED
     ],
     align=True,
 )

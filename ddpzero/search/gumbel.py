@@ -2,7 +2,8 @@
 ICLR 2022), for compiled code.
 
 sigma(q) = (max_visit_offset + max visits) * value_scale * q, with q in [-1, 1]. An action without visits has the
-completed value v_mix, which blends the node's own value with the visited q values by their priors.
+completed value v_mix, which blends the node's own value with the visited q values by their priors; proven losses
+stay out of that blend, since they say nothing about other actions.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 from ddpzero.games.compiled import compiled
 from ddpzero.search.forest import ROOT
 from ddpzero.search.sampling import next_gumbel
+from ddpzero.search.solver import is_lost
 
 
 @compiled
@@ -45,8 +47,9 @@ def completion(forest, numbers, game, node):
     for action in range(edges.shape[0]):
         edge = edges[action]
         if edge.visits > 0:
-            visited_prior += edge.prior
-            visited_value += edge.prior * (edge.value_sum / edge.visits)
+            if not is_lost(forest, numbers, game, node, action):
+                visited_prior += edge.prior
+                visited_value += edge.prior * (edge.value_sum / edge.visits)
             max_visits = max(max_visits, edge.visits)
     mixed_value = np.float64(forest.nodes[game, node].value)
     if visited_prior > 0.0:
@@ -61,7 +64,7 @@ def _completed_q(edge, mixed_value):
 
 
 @compiled
-def _best_root_action(forest, numbers, game, num_visits):
+def _best_root_action(forest, numbers, game, num_visits, may_lose):
     """Of the root's actions with exactly num_visits visits the best by log prior + gumbel + sigma(completed q)."""
     edges = forest.edges[game, ROOT]
     scores = forest.root_scores[game]
@@ -70,6 +73,8 @@ def _best_root_action(forest, numbers, game, num_visits):
     best_action = -1
     for action in range(edges.shape[0]):
         if edges[action].visits == num_visits and scores[action] > -math.inf:
+            if not may_lose and is_lost(forest, numbers, game, ROOT, action):
+                continue
             score = scores[action] + factor * _completed_q(edges[action], mixed_value)
             if score > best_score:
                 best_score = score
@@ -83,13 +88,14 @@ def select_root_action(forest, numbers, game):
     tree = forest.trees[game]
     simulation = min(tree.num_started, numbers.halving.shape[1] - 1)
     return _best_root_action(
-        forest, numbers, game, numbers.halving[tree.num_considered, simulation]
+        forest, numbers, game, numbers.halving[tree.num_considered, simulation], True
     )
 
 
 @compiled
 def select_action(forest, numbers, game, node):
-    """Below the root: the action that brings visits closest to the improved policy, argmax pi' - n / (1 + N)."""
+    """Below the root: the action that brings visits closest to the improved policy, argmax pi' - n / (1 + N); never
+    a proven loss."""
     edges = forest.edges[game, node]
     # Relative to v_mix an unvisited action weighs just its prior: exponentials are needed for visited ones alone.
     mixed_value, factor = completion(forest, numbers, game, node)
@@ -115,7 +121,7 @@ def select_action(forest, numbers, game, node):
     best_score = -math.inf
     best_action = -1
     for action in range(edges.shape[0]):
-        if edges[action].prior > 0.0:
+        if edges[action].prior > 0.0 and not is_lost(forest, numbers, game, node, action):
             score = weights[action] * scale - edges[action].visits * visit_scale
             if score > best_score:
                 best_score = score
@@ -148,11 +154,16 @@ def policy_target(forest, numbers, game, target):
 
 @compiled
 def choose_action(forest, numbers, game):
-    """The action to play: of the most visited ones the best by log prior + gumbel + sigma(completed q)."""
+    """The action to play: of the most visited ones the best by log prior + gumbel + sigma(completed q).
+
+    A proven loss is none of them.
+    """
+    edges = forest.edges[game, ROOT]
     max_visits = 0
-    for action in range(forest.edges.shape[2]):
-        max_visits = max(max_visits, forest.edges[game, ROOT, action].visits)
-    return _best_root_action(forest, numbers, game, max_visits)
+    for action in range(edges.shape[0]):
+        if not is_lost(forest, numbers, game, ROOT, action):
+            max_visits = max(max_visits, edges[action].visits)
+    return _best_root_action(forest, numbers, game, max_visits, False)
 
 
 @compiled

@@ -19,6 +19,7 @@ class SearchNumbers(NamedTuple):
 
     is_gumbel: bool
     num_simulations: int
+    solve: bool
     leaves_per_round: int
     virtual_loss: float
     max_considered_actions: int
@@ -50,6 +51,7 @@ def search_numbers(settings: SearchSettings, num_actions: int) -> SearchNumbers:
     return SearchNumbers(
         is_gumbel=is_gumbel,
         num_simulations=settings.num_simulations,
+        solve=settings.solve,
         leaves_per_round=settings.leaves_per_round,
         virtual_loss=float(settings.virtual_loss),
         max_considered_actions=max_considered,

@@ -9,6 +9,7 @@ import numpy as np
 from ddpzero.games.compiled import compiled
 from ddpzero.search.forest import ROOT
 from ddpzero.search.sampling import choose_weighted, next_gamma
+from ddpzero.search.solver import is_lost
 
 
 @compiled
@@ -16,7 +17,7 @@ def select_action(forest, numbers, game, node):
     """The edge with the largest q + c_puct(N) * prior * sqrt(N) / (1 + n); ties go to the lower action.
 
     An unvisited edge counts as the node's mean value, less a reduction that grows with the prior already visited
-    (KataGo's first-play urgency); without reduction at a noisy root.
+    (KataGo's first-play urgency); without reduction at a noisy root. A proven loss is not selected.
     """
     edges = forest.edges[game, node]
     stem = forest.nodes[game, node]
@@ -30,7 +31,7 @@ def select_action(forest, numbers, game, node):
     best_action = -1
     for action in range(edges.shape[0]):
         edge = edges[action]
-        if edge.prior > 0.0:
+        if edge.prior > 0.0 and not is_lost(forest, numbers, game, node, action):
             q_value = edge.value_sum / edge.visits if edge.visits > 0 else unvisited_value
             score = q_value + exploration * edge.prior / (1.0 + edge.visits)
             if score > best_score:
@@ -81,30 +82,33 @@ def policy_target(forest, game, target):
 def choose_action(forest, numbers, game, ply):
     """Draw the move to play from visits ** (1 / temperature); with temperature 0 the most visited action.
 
-    ply: moves made so far; from temperature_plies on final_temperature holds.
+    ply: moves made so far; from temperature_plies on final_temperature holds. A proven loss is not played.
     """
     edges = forest.edges[game, ROOT]
     weights = forest.weights
     temperature = numbers.temperature
     if ply >= numbers.temperature_plies:
         temperature = numbers.final_temperature
-    most_visited = 0
+    max_visits = 0
+    most_visited = -1
+    best_prior = -1
     for action in range(edges.shape[0]):
-        if edges[action].visits > edges[most_visited].visits:
-            most_visited = action
-    max_visits = edges[most_visited].visits
-    if max_visits == 0:
-        # Nothing was searched: the priors decide.
-        for action in range(edges.shape[0]):
-            if edges[action].prior > edges[most_visited].prior:
+        weights[action] = 0.0
+        if edges[action].prior > 0.0 and not is_lost(forest, numbers, game, ROOT, action):
+            weights[action] = edges[action].visits
+            if edges[action].visits > max_visits:
+                max_visits = edges[action].visits
                 most_visited = action
-        return most_visited
+            if best_prior < 0 or edges[action].prior > edges[best_prior].prior:
+                best_prior = action
+    if max_visits == 0:
+        # Nothing was searched that may be played: the priors decide.
+        return best_prior
     if temperature <= 0.0:
         return most_visited
     for action in range(edges.shape[0]):
-        weights[action] = 0.0
-        if edges[action].visits > 0:
-            weights[action] = (edges[action].visits / max_visits) ** (1.0 / temperature)
+        if weights[action] > 0.0:
+            weights[action] = (weights[action] / max_visits) ** (1.0 / temperature)
     return choose_weighted(weights, forest.random_states[game])
 
 

@@ -14,10 +14,12 @@ class SearchSettings:
 
     algorithm: "gumbel" (Danihelka et al., ICLR 2022) or "puct" (AlphaZero, Silver et al. 2018).
     num_simulations: budget per move; 0 = the bare network's best legal prior.
+    solve: back up proven values as such; a search ends when its root's value is proven (ddpzero/search/solver.py).
     """
 
     algorithm: Literal["gumbel", "puct"] = "gumbel"
     num_simulations: int = 32
+    solve: bool = True
     # gumbel
     max_considered_actions: int = 16
     gumbel_scale: float = 1.0

@@ -12,9 +12,9 @@ import numpy as np
 
 from ddpzero.games import contract
 from ddpzero.games.compiled import compiled, copy_row
-from ddpzero.search import gumbel, puct
+from ddpzero.search import gumbel, puct, solver
 from ddpzero.search.cache import NO_ENTRY, add_entry, find_entry
-from ddpzero.search.forest import EVALUATED, PENDING, ROOT, TERMINAL, UNVISITED
+from ddpzero.search.forest import EVALUATED, PENDING, ROOT, SOLVED, TERMINAL, UNVISITED
 
 # What find_leaf says of a game.
 LEAF_FOUND = 0  # forest.observation holds what the evaluator must see
@@ -50,6 +50,10 @@ def find_leaf(rules, forest, numbers, cache, weights_version, game):
         if tree.num_started == _NOT_PREPARED and forest.nodes[game, ROOT].state == EVALUATED:
             _prepare_root(forest, numbers, game)
             continue
+        if solver.is_solved(forest, game):
+            # Leaves may still be out: their verdict must not meet the next tree.
+            is_over = tree.num_started == tree.num_finished
+            return (SEARCH_FINISHED if is_over else SEARCH_WAITS), UNVISITED
         if tree.num_started == numbers.num_simulations:
             return SEARCH_WAITS, UNVISITED
         num_nodes_before = tree.num_nodes
@@ -103,7 +107,9 @@ def _prepare_root(forest, numbers, game):
 @compiled
 def policy_target(forest, numbers, game, target):
     """What the policy head is trained on, into `target` [A] float32: sums to 1, exactly 0 for illegal actions."""
-    if numbers.is_gumbel:
+    if solver.is_solved(forest, game):
+        solver.solved_policy_target(forest, numbers, game, target)
+    elif numbers.is_gumbel:
         gumbel.policy_target(forest, numbers, game, target)
     else:
         puct.policy_target(forest, game, target)
@@ -112,6 +118,8 @@ def policy_target(forest, numbers, game, target):
 @compiled
 def choose_action(forest, numbers, game, ply):
     """The move to play after the search; ply: moves made so far, for the temperature."""
+    if solver.is_solved(forest, game):
+        return solver.solved_action(forest, numbers, game)
     if numbers.is_gumbel:
         return gumbel.choose_action(forest, numbers, game)
     return puct.choose_action(forest, numbers, game, ply)
@@ -120,9 +128,20 @@ def choose_action(forest, numbers, game, ply):
 @compiled
 def root_value(forest, numbers, game):
     """The search's estimate for the root's mover."""
+    if solver.is_solved(forest, game):
+        return np.float64(forest.nodes[game, ROOT].value)
     if numbers.is_gumbel:
         return gumbel.root_value(forest, numbers, game)
     return puct.root_value(forest, game)
+
+
+@compiled
+def is_search_finished(forest, numbers, game):
+    """Whether the budget is spent or the root's value proven, and no leaf is out."""
+    tree = forest.trees[game]
+    if tree.num_started != tree.num_finished:
+        return False
+    return tree.num_finished >= numbers.num_simulations or solver.is_solved(forest, game)
 
 
 @compiled
@@ -154,19 +173,21 @@ def _descend(rules, forest, numbers, game):
             action = gumbel.select_action(forest, numbers, game, node)
         child = forest.edges[game, node, action].child
         if child == UNVISITED:
-            return _add_child(rules, forest, game, node, action)
+            return _add_child(rules, forest, numbers, game, node, action)
         node = child
     return node
 
 
 @compiled
-def _add_child(rules, forest, game, parent, action):
+def _add_child(rules, forest, numbers, game, parent, action):
     child = forest.trees[game].num_nodes
     forest.trees[game].num_nodes = child + 1
     forest.edges[game, parent, action].child = child
     copy_row(forest.positions[game, parent], forest.positions[game, child])
     contract.apply_action(rules, forest.positions[game, child], action)
     _set_node(rules, forest, game, child, parent, action)
+    if numbers.solve and forest.nodes[game, child].state == TERMINAL:
+        solver.pass_on_known_value(forest, game, child)
     return child
 
 
@@ -205,10 +226,12 @@ def _expand(rules, forest, game, node, logits, outcome):
         if legal[action]:
             largest = max(largest, logits[action])
     total = 0.0
+    num_legal = 0
     weights = forest.weights
     for action in range(legal.shape[0]):
         weights[action] = 0.0
         if legal[action]:
+            num_legal += 1
             weights[action] = math.exp(logits[action] - largest)
             total += weights[action]
     for action in range(legal.shape[0]):
@@ -219,6 +242,7 @@ def _expand(rules, forest, game, node, logits, outcome):
         edge.child = UNVISITED
     forest.nodes[game, node].value = outcome[0] - outcome[2]
     forest.nodes[game, node].draw_share = outcome[1]
+    forest.nodes[game, node].num_unknown = num_legal
     forest.nodes[game, node].state = EVALUATED
 
 
@@ -227,10 +251,13 @@ def _finish_simulation(forest, game, leaf):
     """Add the leaf's value to every edge on the way to the root, each seen by the player who chose there."""
     nodes = forest.nodes[game]
     value = nodes[leaf].value
-    leaf_mover = nodes[leaf].mover
+    mover = nodes[leaf].mover
     node = leaf
     while node != ROOT:
-        is_same_player = nodes[nodes[node].parent].mover == leaf_mover
+        if nodes[node].state == SOLVED:
+            value = nodes[node].value
+            mover = nodes[node].mover
+        is_same_player = nodes[nodes[node].parent].mover == mover
         node = _count_visit(forest, game, node, 1, value if is_same_player else -value)
     forest.trees[game].num_finished += 1
 
@@ -240,7 +267,15 @@ def _count_virtual_loss(forest, game, leaf, count, virtual_loss):
     """Count a visit that every mover on the way lost, so that the next descent tries something else; -1 undoes it."""
     node = leaf
     while node != ROOT:
-        node = _count_visit(forest, game, node, count, -count * virtual_loss)
+        loss = virtual_loss
+        if forest.nodes[game, node].state == SOLVED:
+            loss = -solver.known_value(
+                forest,
+                game,
+                forest.nodes[game, node].parent,
+                forest.nodes[game, node].parent_action,
+            )
+        node = _count_visit(forest, game, node, count, -count * loss)
 
 
 @compiled
@@ -282,8 +317,15 @@ def _keep_subtree(forest, numbers, game, new_root):
                 UNVISITED if num_kept == ROOT else node_map[parent]
             )
             num_kept += 1
+        elif (
+            parent >= new_root
+            and node_map[parent] != UNVISITED
+            and forest.nodes[game, node].state >= TERMINAL
+        ):
+            # Its value is forgotten, unless a simulation comes by again.
+            forest.nodes[game, node_map[parent]].num_unknown += 1
     for node in range(num_kept):
-        if forest.nodes[game, node].state == EVALUATED:
+        if forest.nodes[game, node].state in (EVALUATED, SOLVED):
             for action in range(forest.edges.shape[2]):
                 child = forest.edges[game, node, action].child
                 if child != UNVISITED:
@@ -295,5 +337,5 @@ def _keep_subtree(forest, numbers, game, new_root):
 def _move_node(forest, game, source, target):
     forest.nodes[game, target] = forest.nodes[game, source]
     copy_row(forest.positions[game, source], forest.positions[game, target])
-    if forest.nodes[game, source].state == EVALUATED:
+    if forest.nodes[game, source].state in (EVALUATED, SOLVED):
         copy_row(forest.edges[game, source], forest.edges[game, target])

@@ -2,6 +2,7 @@
 
 PUCT: Silver et al., "A general reinforcement learning algorithm ...", Science 2018, with KataGo's first-play urgency.
 Gumbel: Danihelka et al., "Policy improvement by planning with Gumbel", ICLR 2022.
+Proven values: Winands et al., "Monte-Carlo Tree Search Solver", 2008.
 
 All randomness is an input: the root's noise is handed in. Values are kept as player 0 sees them, and turned at the
 moment of use.
@@ -28,8 +29,18 @@ class Edge:
         self.action = action
         self.prior = prior
         self.visits = 0
-        self.value_sum = 0.0  # as player 0 sees it
+        self.value_sum = 0.0  # of what was found at each visit, as player 0 sees it
         self.child: Node | None = None
+
+    @property
+    def known(self) -> float | None:
+        """The proven value, as player 0 sees it."""
+        return self.child.known if self.child is not None else None
+
+    @property
+    def total(self) -> float:
+        """The sum of values over all visits; a proven value counts for every one."""
+        return self.value_sum if self.known is None else self.known * self.visits
 
 
 class Node:
@@ -42,6 +53,7 @@ class Node:
         self.is_terminal = game.is_terminal(position)
         self.is_pending = False  # under evaluation
         self.value = float(game.returns(position)[0]) if self.is_terminal else math.nan
+        self.known: float | None = None  # the proven value, as player 0 sees it
         self.edges: list[Edge] = []
 
     @property
@@ -56,11 +68,14 @@ class Node:
         return value_of_player_0 if self.mover == 0 else -value_of_player_0
 
     def q(self, edge: Edge) -> float:
-        return self.for_mover(edge.value_sum / edge.visits)
+        return self.for_mover(edge.total / edge.visits)
+
+    def is_lost(self, edge: Edge) -> bool:
+        return edge.known is not None and self.for_mover(edge.known) == -1
 
     def mean_value(self) -> float:
         """The mover's mean over the evaluation and all visits."""
-        total = self.value + sum(edge.value_sum for edge in self.edges)
+        total = self.value + sum(edge.total for edge in self.edges)
         return self.for_mover(total / (1 + self.visits))
 
 
@@ -130,7 +145,7 @@ class ReferenceSearch:
         num_considered = min(len(legal_actions), self.settings.max_considered_actions)
         self.halving = SequentialHalving(legal_actions, num_considered, budget)
         self.num_started = 0
-        while self.num_started < budget:
+        while self.num_started < budget and self.root.known is None:
             self.run_round()
 
     def run_round(self) -> None:
@@ -138,14 +153,16 @@ class ReferenceSearch:
         settings = self.settings
         paths: list[tuple[Path, Node]] = []
         while (
-            len(paths) < settings.leaves_per_round and self.num_started < settings.num_simulations
+            len(paths) < settings.leaves_per_round
+            and self.num_started < settings.num_simulations
+            and self.root.known is None
         ):
             path, leaf = self.descend()
             if leaf.is_pending:
                 break
             self.num_started += 1
             self.halving.visit(path[0][1].action)
-            if leaf.is_terminal:
+            if leaf.is_terminal or leaf.known is not None:
                 self.back_up(path, leaf)
                 continue
             leaf.is_pending = True
@@ -162,11 +179,14 @@ class ReferenceSearch:
     def descend(self) -> tuple[Path, Node]:
         path: Path = []
         node = self.root
-        while node.is_evaluated:
+        while node.is_evaluated and node.known is None:
             edge = self.select(node)
             path.append((node, edge))
             if edge.child is None:
                 edge.child = self.new_node(self.game.apply_action(node.position, edge.action))
+                if edge.child.is_terminal and self.settings.solve:
+                    edge.child.known = edge.child.value
+                    self.find_known_values(self.root)
             node = edge.child
         return path, node
 
@@ -182,9 +202,21 @@ class ReferenceSearch:
         node.value = node.for_mover(win - loss)
 
     def back_up(self, path: Path, leaf: Node) -> None:
-        for _, edge in path:
+        """Each edge counts the leaf's value, or that of the highest node below it whose value is proven."""
+        value = leaf.value
+        for _, edge in reversed(path):
+            value = value if edge.known is None else edge.known
             edge.visits += 1
-            edge.value_sum += leaf.value
+            edge.value_sum += value
+
+    def find_known_values(self, node: Node) -> None:
+        """A node's value is known where the best of its actions' values is, whatever the unknown ones are."""
+        for edge in node.edges:
+            if edge.child is not None and edge.known is None:
+                self.find_known_values(edge.child)
+        known = [node.for_mover(edge.known) for edge in node.edges if edge.known is not None]
+        if node.known is None and known and (max(known) == 1 or len(known) == len(node.edges)):
+            node.known = node.for_mover(max(known))
 
     def add_virtual_loss(self, path: Path, count: int) -> None:
         """A visit that the mover of each edge lost; count -1 takes it back."""
@@ -195,15 +227,16 @@ class ReferenceSearch:
     # Selection
 
     def select(self, node: Node) -> Edge:
+        not_lost = [edge for edge in node.edges if not node.is_lost(edge)]
         if self.settings.algorithm == "puct":
-            return self.best(node.edges, lambda edge: self.puct_score(node, edge))
+            return self.best(not_lost, lambda edge: self.puct_score(node, edge))
         if node is self.root:
             candidates = self.halving.candidates()
             edges = [edge for edge in node.edges if edge.action in candidates]
             return self.best(edges, self.gumbel_score)
         improved = self.improved_policy(node)
         return self.best(
-            node.edges, lambda edge: improved[edge.action] - edge.visits / (1 + node.visits)
+            not_lost, lambda edge: improved[edge.action] - edge.visits / (1 + node.visits)
         )
 
     def best(self, edges: list[Edge], score: Callable[[Edge], float]) -> Edge:
@@ -231,9 +264,9 @@ class ReferenceSearch:
     # Gumbel
 
     def mixed_value(self, node: Node) -> float:
-        """v_mix of the paper's appendix D."""
+        """v_mix of the paper's appendix D, without proven losses."""
         value = node.for_mover(node.value)
-        visited = [edge for edge in node.edges if edge.visits > 0]
+        visited = [edge for edge in node.edges if edge.visits > 0 and not node.is_lost(edge)]
         if not visited:
             return value
         mean_q = sum(e.prior * node.q(e) for e in visited) / sum(e.prior for e in visited)
@@ -271,14 +304,26 @@ class ReferenceSearch:
             counts[edge.action] = edge.visits
         return counts
 
+    def proven_best(self) -> list[Edge]:
+        """The root's actions that are known to bring its known value."""
+        return [edge for edge in self.root.edges if edge.known == self.root.known]
+
     def policy_target(self) -> list[float]:
         """[A]"""
+        if self.root.known is not None:
+            is_gumbel = self.settings.algorithm == "gumbel"
+            target = [0.0] * self.game.num_actions
+            for edge in self.proven_best():
+                target[edge.action] = edge.prior if is_gumbel else edge.visits
+            return [weight / sum(target) for weight in target]
         if self.settings.algorithm == "gumbel":
             return self.improved_policy(self.root)
         return [visits / self.root.visits for visits in self.visits()]
 
     def root_value(self) -> float:
         """PUCT: the mean of all simulations; Gumbel: what the improved policy expects of its completed q values."""
+        if self.root.known is not None:
+            return self.root.for_mover(self.root.known)
         if self.settings.algorithm == "puct":
             return self.root.mean_value()
         policy = self.improved_policy(self.root)
@@ -287,17 +332,30 @@ class ReferenceSearch:
         )
 
     def action(self) -> int:
-        """The move without temperature: the most visited; of equals PUCT takes the first, Gumbel the best score."""
-        most = max(edge.visits for edge in self.root.edges)
-        edges = [edge for edge in self.root.edges if edge.visits == most]
+        """The move without temperature: the most visited; of equals PUCT takes the first, Gumbel the best score.
+
+        Of a solved root: of the proven best actions the most visited (PUCT), or that of best prior and noise (Gumbel).
+        """
+        if self.root.known is not None:
+            if self.settings.algorithm == "puct":
+                return max(self.proven_best(), key=lambda edge: edge.visits).action
+            return self.best(
+                self.proven_best(), lambda edge: math.log(edge.prior) + self.gumbels[edge.action]
+            ).action
+        candidates = [edge for edge in self.root.edges if not self.root.is_lost(edge)]
+        most = max(edge.visits for edge in candidates)
+        edges = [edge for edge in candidates if edge.visits == most]
         if self.settings.algorithm == "puct":
+            if most == 0:
+                return max(edges, key=lambda edge: edge.prior).action
             return edges[0].action
         return self.best(edges, self.gumbel_score).action
 
     def play(self, action: int) -> None:
         """Make a move; with reuse_subtree the tree below it stays, at most its num_simulations + 1 oldest nodes."""
         child = next(edge.child for edge in self.root.edges if edge.action == action)
-        if not self.settings.reuse_subtree or child is None or not child.is_evaluated:
+        is_searched = child is not None and child.is_evaluated and child.known is None
+        if not self.settings.reuse_subtree or not is_searched:
             self.root = self.new_node(self.game.apply_action(self.root.position, action))
             return
         self.root = child
@@ -306,6 +364,7 @@ class ReferenceSearch:
         for node in nodes:
             for edge in node.edges:
                 if edge.child is not None and edge.child.birth not in kept:
+                    edge.value_sum = edge.total
                     edge.child = None
 
     def subtree(self, node: Node) -> list[Node]:

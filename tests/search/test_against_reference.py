@@ -39,6 +39,7 @@ def puct_settings(rng: np.random.Generator) -> SearchSettings:
     return SearchSettings(
         algorithm="puct",
         num_simulations=int(rng.integers(1, 65)),
+        solve=bool(rng.integers(2)),
         c_puct=float(rng.uniform(0.3, 4.0)),
         c_puct_base=float(rng.choice([20.0, 19652.0])),
         first_play_reduction=float(rng.choice([0.0, 0.2, 0.5])),
@@ -55,6 +56,7 @@ def gumbel_settings(rng: np.random.Generator) -> SearchSettings:
     return SearchSettings(
         algorithm="gumbel",
         num_simulations=int(rng.integers(1, 65)),
+        solve=bool(rng.integers(2)),
         max_considered_actions=int(rng.choice([1, 2, 3, 4, 7, 8, 16])),
         gumbel_scale=float(rng.choice([0.0, 1.0, 0.4])),
         value_scale=float(rng.choice([0.02, 0.1, 1.0])),

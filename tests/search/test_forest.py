@@ -7,7 +7,15 @@ import pytest
 
 from ddpzero.games import Game
 from ddpzero.search import SearchSettings
-from ddpzero.search.forest import EVALUATED, PENDING, ROOT, TERMINAL, UNVISITED, Forest
+from ddpzero.search.forest import (
+    EVALUATED,
+    PENDING,
+    ROOT,
+    SOLVED,
+    TERMINAL,
+    UNVISITED,
+    Forest,
+)
 from tests.search.games.random_tree import new_position
 from tests.search.harness import Lockstep
 from tests.search.test_against_reference import gumbel_settings, puct_settings, random_positions
@@ -24,7 +32,7 @@ def check_tree(random_tree: Game, forest: Forest, game: int) -> None:
             assert forest.edges["child"][game, parent, action] == index
             expected = random_tree.apply_action(forest.positions[game, parent], action)
             np.testing.assert_array_equal(position, expected)
-        if node["state"] == EVALUATED:
+        if node["state"] in (EVALUATED, SOLVED):
             check_edges(random_tree, forest, game, index)
 
 
@@ -57,8 +65,11 @@ def test_sums_links_and_positions_agree_at_every_moment(random_tree: Game, draw_
             lockstep.search()
             for game in range(4):
                 check_tree(random_tree, lockstep.forest, game)
-            assert (lockstep.forest.trees["num_finished"] == settings.num_simulations).all()
-            is_over = lockstep.forest.nodes["state"][:, ROOT] == TERMINAL
+            root_states = lockstep.forest.nodes["state"][:, ROOT]
+            num_finished = lockstep.forest.trees["num_finished"]
+            is_spent = num_finished == settings.num_simulations
+            assert (is_spent | (root_states == SOLVED)).all()
+            is_over = root_states == TERMINAL
             lockstep.play(np.where(is_over, -1, lockstep.visits.argmax(axis=1)))
 
 
@@ -157,7 +168,7 @@ def test_a_game_whose_only_leaf_is_under_evaluation_waits(random_tree: Game):
 
 
 def test_leaves_that_end_the_game_take_no_place_in_a_batch(random_tree: Game):
-    settings = SearchSettings(num_simulations=16)
+    settings = SearchSettings(num_simulations=16, solve=False)
     positions = np.array([new_position(key, max_plies=1) for key in range(20)])
     lockstep = Lockstep(random_tree, settings, positions)
     lockstep.search()

@@ -67,7 +67,9 @@ def test_considered_actions_are_drawn_without_replacement(random_tree: Game):
 
 def test_without_noise_the_best_priors_are_considered(random_tree: Game):
     positions = np.array([new_position(key, legal_percent=100) for key in range(50)])
-    settings = SearchSettings(num_simulations=3, max_considered_actions=3, gumbel_scale=0.0)
+    settings = SearchSettings(
+        num_simulations=3, max_considered_actions=3, gumbel_scale=0.0, solve=False
+    )
     lockstep = Lockstep(random_tree, settings, positions)
     lockstep.search()
     best = np.argsort(-lockstep.priors, axis=1)[:, :3]
@@ -76,7 +78,9 @@ def test_without_noise_the_best_priors_are_considered(random_tree: Game):
 
 def test_the_policy_target_follows_the_definition(random_tree: Game):
     """softmax(log prior + (max_visit_offset + max visits) * value_scale * completed q), written out for one root."""
-    settings = SearchSettings(num_simulations=12, max_considered_actions=3, value_scale=0.2)
+    settings = SearchSettings(
+        num_simulations=12, max_considered_actions=3, value_scale=0.2, solve=False
+    )
     lockstep = Lockstep(random_tree, settings, new_position(key=11, legal_percent=100)[None])
     lockstep.search()
     priors = lockstep.priors[0].astype(np.float64)

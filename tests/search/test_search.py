@@ -5,17 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ddpzero.games import Game, load_game
+from ddpzero.games import Game
 from ddpzero.search import Search, SearchResult, SearchSettings
 from tests.search.games.random_tree import new_position
 from tests.search.harness import FunctionEvaluator, Lockstep, evaluate_by_hash
 
 ALGORITHMS = pytest.mark.parametrize("algorithm", ["puct", "gumbel"])
-
-
-@pytest.fixture(scope="module")
-def tic_tac_toe() -> Game:
-    return load_game("tic_tac_toe")
 
 
 def position_of(game: Game, board: str) -> np.ndarray:
@@ -178,7 +173,7 @@ def test_noise_is_determined_by_the_seed(random_tree: Game, algorithm: str):
 def test_an_action_with_a_hopeless_logit_stays_legal(random_tree: Game, algorithm: str):
     position = new_position(9, legal_percent=100)
     logits = np.array([200.0] + [-200.0] * 9, np.float32)
-    settings = SearchSettings(algorithm=algorithm, num_simulations=16)
+    settings = SearchSettings(algorithm=algorithm, num_simulations=16, solve=False)
     search = Search(random_tree, settings, num_games=1)
     evaluator = FunctionEvaluator(random_tree, search.max_batch, lambda _: (logits, (0.5, 0, 0.5)))
     result = search.run(position[None], evaluator)

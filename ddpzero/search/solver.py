@@ -1,0 +1,116 @@
+"""Proven values, for compiled code (Winands, Bjornsson and Saito, "Monte-Carlo Tree Search Solver", 2008).
+
+The value of a node is known where the game is over, where one action is known to win, or where the values of all
+actions are known. Such a node is a leaf from then on, and the edge to it counts its value for every visit. A search
+whose root's value is known is over.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ddpzero.games.compiled import compiled
+from ddpzero.search.forest import ROOT, SOLVED, TERMINAL, UNVISITED
+
+UNKNOWN = -2.0  # below every value
+_WIN = 1.0
+_LOSS = -1.0
+
+
+@compiled
+def known_value(forest, game, node, action):
+    """What the action is known to bring the node's mover, in [-1, 1]; UNKNOWN if nobody knows."""
+    child = forest.edges[game, node, action].child
+    if child == UNVISITED or forest.nodes[game, child].state < TERMINAL:
+        return UNKNOWN
+    value = forest.nodes[game, child].value
+    return value if forest.nodes[game, child].mover == forest.nodes[game, node].mover else -value
+
+
+@compiled
+def pass_on_known_value(forest, game, node):
+    """The value of `node` has just become known: tell its ancestors, as far as it decides theirs."""
+    while node != ROOT:
+        parent_index = forest.nodes[game, node].parent
+        parent = forest.nodes[game, parent_index]
+        if parent.state == SOLVED:
+            return
+        parent.num_unknown -= 1
+        value = known_value(forest, game, parent_index, forest.nodes[game, node].parent_action)
+        if value < _WIN and parent.num_unknown > 0:
+            return
+        for action in range(forest.edges.shape[2]):
+            value = max(value, known_value(forest, game, parent_index, action))
+        parent.state = SOLVED
+        parent.value = value
+        parent.draw_share = 1.0 - abs(value)
+        if parent_index != ROOT:
+            _correct_edge(forest, game, parent_index)
+        node = parent_index
+
+
+@compiled
+def _correct_edge(forest, game, child):
+    """Count the child's known value for all visits of the edge to it."""
+    parent_index = forest.nodes[game, child].parent
+    action = forest.nodes[game, child].parent_action
+    edge = forest.edges[game, parent_index, action]
+    value_sum = known_value(forest, game, parent_index, action) * edge.visits
+    forest.nodes[game, parent_index].value_total += value_sum - edge.value_sum
+    edge.value_sum = value_sum
+
+
+@compiled
+def is_solved(forest, game):
+    """Whether the root's value is proven."""
+    return forest.nodes[game, ROOT].state == SOLVED
+
+
+@compiled
+def is_best_known(forest, game, action):
+    """Whether an action of a solved root is proven to bring the root's value."""
+    return known_value(forest, game, ROOT, action) == forest.nodes[game, ROOT].value
+
+
+@compiled
+def is_lost(forest, numbers, game, node, action):
+    """Whether an action is proven to lose. At a node whose value is not known there is always another."""
+    edge = forest.edges[game, node, action]
+    # The first two conditions, which need no look at the child, are rarely met.
+    return (
+        edge.visits > 0
+        and edge.value_sum <= -edge.visits
+        and numbers.solve
+        and known_value(forest, game, node, action) == _LOSS
+    )
+
+
+@compiled
+def solved_policy_target(forest, numbers, game, target):
+    """Into `target` [A] float32: the actions proven best, in proportion to their priors (Gumbel) or visits (PUCT)."""
+    edges = forest.edges[game, ROOT]
+    total = 0.0
+    for action in range(edges.shape[0]):
+        target[action] = 0.0
+        if is_best_known(forest, game, action):
+            target[action] = edges[action].prior if numbers.is_gumbel else edges[action].visits
+            total += target[action]
+    for action in range(edges.shape[0]):
+        target[action] /= total
+
+
+@compiled
+def solved_action(forest, numbers, game):
+    """The move at a solved root: of the proven best the first by log prior + gumbel (Gumbel) or by visits (PUCT)."""
+    edges = forest.edges[game, ROOT]
+    best_action = -1
+    best_score = 0.0
+    for action in range(edges.shape[0]):
+        if is_best_known(forest, game, action):
+            score = np.float64(edges[action].visits)
+            if numbers.is_gumbel:
+                score = forest.root_scores[game, action]
+            if best_action < 0 or score > best_score:
+                best_action = action
+                best_score = score
+    return best_action
