@@ -15,8 +15,6 @@ from collections import deque
 from dataclasses import dataclass, replace
 from typing import TextIO
 
-from ddpzero.settings import LearnerSettings
-
 _REFRESH_SECONDS = 0.2
 _CLEAR_LINE = "\r\x1b[K"
 _SMOOTHED_REPORTS = 6  # actors and learner take turns: the rates of one interval swing
@@ -165,30 +163,6 @@ def format_line(
             kept.add(index)
             length += needed
     return _GAP.join(text for index, (_, text) in enumerate(parts) if index in kept)
-
-
-def time_left(
-    learner: LearnerSettings,
-    epoch: float,
-    minutes: float,
-    samples: float,
-    epochs_per_second: float,
-    samples_per_second: float,
-) -> tuple[float | None, float | None]:
-    """Return (share of the run that is done, seconds to its end) by the limit that will be reached first.
-
-    epoch, minutes, samples: where the run stands. None: there is no limit; no rate yet to tell the seconds by.
-    """
-    limits = (
-        (learner.max_epochs, epoch, epochs_per_second),
-        (learner.max_minutes, minutes, 1 / 60),
-        (learner.max_samples, samples, samples_per_second),
-    )
-    fractions = [min(at / limit, 1.0) for limit, at, _ in limits if limit is not None]
-    seconds = [
-        max(limit - at, 0.0) / rate for limit, at, rate in limits if limit is not None and rate > 0
-    ]
-    return max(fractions, default=None), min(seconds, default=None)
 
 
 def duration_text(seconds: float) -> str:

@@ -128,6 +128,11 @@ class LearnerSettings:
     max_samples: int | None = None
     timeout_seconds: float = 600.0
 
+    @property
+    def epoch_steps(self) -> int:
+        """Updates of an epoch, whatever the schedule."""
+        return self.steps_per_round if self.schedule == "rounds" else self.steps_per_epoch
+
     def __post_init__(self) -> None:
         for name in (
             "batch_size",
