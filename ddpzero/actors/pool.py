@@ -18,6 +18,7 @@ from pathlib import Path
 from ddpzero.actors.body import Birth, Schedule
 from ddpzero.actors.last_words import LastWords
 from ddpzero.actors.link import ActorEnd, Kind, Message
+from ddpzero.actors.preparation import Preparation
 from ddpzero.actors.round import Round, stop_command
 from ddpzero.actors.seeds import derive_seed
 from ddpzero.actors.spec import ActorSpec
@@ -74,6 +75,7 @@ class ActorPool:
         self._hang_seconds = hang_seconds
         self._log_dir = log_dir
         self._actors = [SupervisedActor(index, self._birth) for index in range(num_actors)]
+        self._preparation: Preparation | None = None
         self._selector = selectors.DefaultSelector()
         self._episodes: list[Episode] = []
         self._figures: dict[str, float] = {}
@@ -101,9 +103,12 @@ class ActorPool:
         return [actor.pid for actor in self._actors if actor.pid is not None]
 
     def start(self) -> None:
-        """Start all actors; returns before they are ready."""
+        """Start all actors, after the spec's preparation; returns before they are ready."""
         # The program can end without leaving our context; Python would then wait for the actors for ever.
         atexit.register(self.close)
+        if self._spec.preparation is not None:
+            self._preparation = Preparation(self._spec)
+            self._selector.register(self._preparation.sentinel, selectors.EVENT_READ)
         self._start_due_actors()
 
     def poll(self, timeout_seconds: float = 0.0) -> list[Episode]:
@@ -176,6 +181,8 @@ class ActorPool:
             return
         self._is_closed = True
         atexit.unregister(self.close)
+        if self._preparation is not None:
+            self._preparation.close()
         for actor in self._actors:
             actor.kill()
         for actor in self._actors:
@@ -187,10 +194,12 @@ class ActorPool:
     def _pump(self, timeout_seconds: float) -> None:
         assert not self._is_closed
         self._start_due_actors()
-        starts = [actor.start_at for actor in self._actors if not actor.is_started]
-        seconds_to_start = min(starts, default=float("inf")) - time.monotonic()
-        timeout_seconds = max(0.0, min(timeout_seconds, seconds_to_start))
-        heard = [key.data for key, _ in self._selector.select(timeout_seconds)]
+        if self._preparation is None:
+            starts = [actor.start_at for actor in self._actors if not actor.is_started]
+            seconds_to_start = min(starts, default=float("inf")) - time.monotonic()
+            timeout_seconds = max(0.0, min(timeout_seconds, seconds_to_start))
+        ready = [key.data for key, _ in self._selector.select(timeout_seconds)]
+        heard = [actor for actor in ready if actor is not None]
         for actor in heard:
             self._receive(actor)
         self._watch(heard)
@@ -230,12 +239,27 @@ class ActorPool:
     def _start_due_actors(self) -> None:
         # The kernel ends an actor with the thread that started it.
         assert threading.current_thread() is threading.main_thread(), "poll in the main thread"
+        if not self._is_prepared():
+            return
         for actor in self._actors:
             if actor.is_started or time.monotonic() < actor.start_at:
                 continue
             actor.start()
             self._selector.register(actor.link, selectors.EVENT_READ, actor)
             self._tell_round(actor)
+
+    def _is_prepared(self) -> bool:
+        if self._preparation is None:
+            return True
+        if self._preparation.is_running:
+            return False
+        self._selector.unregister(self._preparation.sentinel)
+        exit_code = self._preparation.close()
+        self._preparation = None
+        if exit_code != 0:
+            # Not our last word: an actor that stumbles over the same says so itself, with its traceback.
+            log.warning("preparing for actors failed with exit code %d, see above", exit_code)
+        return True
 
     def _tell_round(self, actor: SupervisedActor) -> None:
         if actor.is_started and self._round is not None and self._round.owes(actor.actor_index):

@@ -47,19 +47,24 @@ class ActorSpec:
 
     factory: "package.module:function", called as `function(**arguments, rank=, actor_index=, seed=) -> Actor`.
     arguments: plain values and frozen dataclasses; they travel once, at the start of the process.
+    preparation: "package.module:function", called as `function(**arguments)` in a process of its own before a pool's
+        actors start: what it compiles into files, they only load. None: nothing.
     num_threads: for OpenMP, BLAS and numba in the actor; set in its environment, before it imports anything.
     """
 
     factory: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    preparation: str | None = None
     num_threads: int = 1
 
     def __post_init__(self) -> None:
-        module, _, function = self.factory.partition(":")
-        if not (module and function):
-            raise ValueError(
-                f"actor factory {self.factory!r} must be written as package.module:function."
-            )
+        named = {"factory": self.factory, "preparation": self.preparation}
+        for name, text in named.items():
+            module, _, function = (text or "").partition(":")
+            if text is not None and not (module and function):
+                raise ValueError(
+                    f"actor {name} {text!r} must be written as package.module:function."
+                )
         if self.num_threads < 1:
             raise ValueError(f"actors.num_threads={self.num_threads} must be at least 1.")
 

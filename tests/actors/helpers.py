@@ -26,6 +26,7 @@ class ToyPool(ExitStack):
         factory: str = "toy_actors:make_actor",
         pool_options: dict | None = None,
         published: bool = True,
+        preparation: str | None = None,
         **arguments,
     ) -> None:
         super().__init__()
@@ -35,7 +36,7 @@ class ToyPool(ExitStack):
             self.publish(1)
         self.pool = self.enter_context(
             ActorPool(
-                ActorSpec(factory, arguments, num_threads=2),
+                ActorSpec(factory, arguments, preparation, num_threads=2),
                 self.channel,
                 num_actors=num_actors,
                 **options,

@@ -131,3 +131,17 @@ def make_actor(**arguments) -> ToyActor:
 
 def make_nothing(**arguments) -> ToyActor:
     raise FileNotFoundError("no toy to be had")
+
+
+def prepare(count_file: str, seconds: float = 0.5, fails: bool = False, **_: object) -> None:
+    """A preparation: takes its time, then leaves a file, or fails."""
+    time.sleep(seconds)
+    if fails:
+        raise RuntimeError("the preparation's own words")
+    Path(f"{count_file}.prepared").write_text(str(os.getpid()))
+
+
+def make_prepared_actor(count_file: str, seconds: float = 0.5, fails: bool = False, **arguments):
+    """An actor that finds what `prepare` left."""
+    assert fails or Path(f"{count_file}.prepared").exists()
+    return make_actor(**arguments)

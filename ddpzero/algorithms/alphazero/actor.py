@@ -11,14 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ddpzero.algorithms.alphazero.samples import episode_of
-from ddpzero.algorithms.alphazero.selfplay import (
-    FINISHED,
-    IDLE,
-    new_record,
-    propose_moves_and_leaves,
-    start_game,
-)
+from ddpzero.algorithms.alphazero.lockstep import LockstepGames
+from ddpzero.algorithms.alphazero.selfplay import IDLE
 from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings
 from ddpzero.evaluators import NetworkEvaluator
 from ddpzero.games import Game, load_game
@@ -26,80 +20,12 @@ from ddpzero.games.random_bits import new_random_states
 from ddpzero.networks import NetworkSettings, make_network
 from ddpzero.networks.precision import Precision
 from ddpzero.replay import Episode
-from ddpzero.search.cache import EvaluationCache, new_cache
-from ddpzero.search.forest import new_forest
-from ddpzero.search.numbers import search_numbers
-from ddpzero.search.rounds import absorb_evaluations
+from ddpzero.search.cache import new_cache
 from ddpzero.search.settings import SearchSettings
 
 # A slice of play ends after so long, so that the process looks for news from its rank.
 _SLICE_SECONDS = 0.1
 _NO_LIMIT = -1
-
-
-class LockstepGames:
-    """A group of games that share an evaluator's slot; while one group waits for the network another can move."""
-
-    def __init__(
-        self,
-        game: Game,
-        search: SearchSettings,
-        settings: AlphaZeroSettings,
-        cache: EvaluationCache,
-        slot: int,
-        num_games: int,
-    ):
-        max_nodes = search.num_simulations * (2 if search.reuse_subtree else 1) + 2
-        self.game = game
-        self.settings = settings
-        self.slot = slot
-        self.forest = new_forest(game, num_games, max_nodes, search.leaves_per_round, seed=0)
-        self.numbers = search_numbers(search, game.num_actions)
-        self.cache = cache
-        self.record = new_record(game, num_games)
-        self.num_leaves = 0  # under evaluation
-        self.weights_version = 0
-
-    def propose(self, observations: np.ndarray, weights_version: int) -> int:
-        """Play on until the evaluator is needed everywhere; returns the number of moves made."""
-        self.weights_version = weights_version
-        self.num_leaves, num_moves = propose_moves_and_leaves(
-            self.game.rules,
-            self.forest,
-            self.numbers,
-            self.cache,
-            self.record,
-            weights_version,
-            self.settings.random_action_fraction,
-            observations,
-        )
-        return num_moves
-
-    def absorb(self, observations: np.ndarray, logits: np.ndarray, outcomes: np.ndarray) -> None:
-        """Take in the evaluation of the leaves proposed last."""
-        absorb_evaluations(
-            self.game.rules,
-            self.forest,
-            self.numbers,
-            self.cache,
-            self.weights_version,
-            self.num_leaves,
-            observations,
-            logits,
-            outcomes,
-        )
-        self.num_leaves = 0
-
-    def start_game(self, place: int) -> None:
-        start_game(
-            self.game.rules, self.forest, self.record, place, self.settings.opening_random_plies
-        )
-
-    def take_finished(self) -> list[Episode]:
-        """The games that ended, in the order of their places, which are idle from now on."""
-        places = np.flatnonzero(self.record.stages == FINISHED)
-        self.record.stages[places] = IDLE
-        return [episode_of(self.record, int(place)) for place in places]
 
 
 class AlphaZeroActor:
@@ -125,7 +51,6 @@ class AlphaZeroActor:
             if size > 0
         ]
         self._weights_version = 0
-        self._num_simulations_per_move = search.num_simulations
         self._counts: dict[str, float] = {}
         self._num_games_to_start = 0
         self._restart(seed)
@@ -150,10 +75,10 @@ class AlphaZeroActor:
                 if finished:
                     episodes.extend(finished)
                     self._fill_places(group)
-                num_moves = group.propose(
+                num_simulations = group.propose(
                     self._evaluator.observations(group.slot), self._weights_version
                 )
-                self._count("simulations", num_moves * self._num_simulations_per_move)
+                self._count("simulations", num_simulations)
                 self._count("evaluations", group.num_leaves)
                 if group.num_leaves > 0:
                     with _Timer(self, "forward"):

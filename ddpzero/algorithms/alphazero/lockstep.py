@@ -1,0 +1,103 @@
+"""A group of games that play themselves in lockstep, as Python objects around selfplay.py. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ddpzero.algorithms.alphazero.samples import episode_of
+from ddpzero.algorithms.alphazero.selfplay import (
+    FINISHED,
+    IDLE,
+    new_record,
+    propose_moves_and_leaves,
+    start_game,
+)
+from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings
+from ddpzero.games import Game, load_game
+from ddpzero.replay import Episode
+from ddpzero.search.cache import EvaluationCache, new_cache
+from ddpzero.search.forest import new_forest
+from ddpzero.search.numbers import search_numbers
+from ddpzero.search.rounds import absorb_evaluations
+from ddpzero.search.settings import SearchSettings
+
+
+class LockstepGames:
+    """A group of games that share an evaluator's slot; while one group waits for the network another can move."""
+
+    def __init__(
+        self,
+        game: Game,
+        search: SearchSettings,
+        settings: AlphaZeroSettings,
+        cache: EvaluationCache,
+        slot: int,
+        num_games: int,
+    ):
+        max_nodes = search.num_simulations * (2 if search.reuse_subtree else 1) + 2
+        self.game = game
+        self.settings = settings
+        self.slot = slot
+        self.forest = new_forest(game, num_games, max_nodes, search.leaves_per_round, seed=0)
+        self.numbers = search_numbers(search, game.num_actions)
+        self.cache = cache
+        self.record = new_record(game, num_games)
+        self.num_leaves = 0  # under evaluation
+        self.weights_version = 0
+
+    def propose(self, observations: np.ndarray, weights_version: int) -> int:
+        """Play on until the evaluator is needed everywhere; returns the simulations of the moves made."""
+        self.weights_version = weights_version
+        self.num_leaves, num_simulations = propose_moves_and_leaves(
+            self.game.rules,
+            self.forest,
+            self.numbers,
+            self.cache,
+            self.record,
+            weights_version,
+            self.settings.random_action_fraction,
+            observations,
+        )
+        return num_simulations
+
+    def absorb(self, observations: np.ndarray, logits: np.ndarray, outcomes: np.ndarray) -> None:
+        """Take in the evaluation of the leaves proposed last."""
+        absorb_evaluations(
+            self.game.rules,
+            self.forest,
+            self.numbers,
+            self.cache,
+            self.weights_version,
+            self.num_leaves,
+            observations,
+            logits,
+            outcomes,
+        )
+        self.num_leaves = 0
+
+    def start_game(self, place: int) -> None:
+        start_game(
+            self.game.rules, self.forest, self.record, place, self.settings.opening_random_plies
+        )
+
+    def take_finished(self) -> list[Episode]:
+        """The games that ended, in the order of their places, which are idle from now on."""
+        places = np.flatnonzero(self.record.stages == FINISHED)
+        self.record.stages[places] = IDLE
+        return [episode_of(self.record, int(place)) for place in places]
+
+
+def compile_self_play(
+    *, game: Mapping[str, Any], search: SearchSettings, settings: AlphaZeroSettings, **_: Any
+) -> None:
+    """Compile what an actor runs, unless it lies in numba's cache; the arguments of `actor.make_actor`."""
+    loaded = load_game(**game)
+    games = LockstepGames(loaded, search, settings, new_cache(loaded, 0.1), slot=0, num_games=1)
+    games.start_game(0)
+    observations = np.zeros((len(games.forest.leaves), loaded.observation_size_bytes), np.uint8)
+    games.propose(observations, weights_version=0)
+    logits = np.zeros((games.num_leaves, loaded.num_actions), np.float32)
+    games.absorb(observations, logits, np.zeros((games.num_leaves, 3), np.float32))
