@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from ddpzero.networks.observations import unpack_observations
     from ddpzero.networks.precision import training_dtype
     from ddpzero.networks.resnet import make_network
+    from ddpzero.networks.symmetry_average import SymmetryAverage
 
 _MODULES = {
+    "SymmetryAverage": "ddpzero.networks.symmetry_average",
     "make_network": "ddpzero.networks.resnet",
     "training_dtype": "ddpzero.networks.precision",
     "unpack_observations": "ddpzero.networks.observations",
@@ -22,6 +24,7 @@ _MODULES = {
 
 __all__ = [
     "NetworkSettings",
+    "SymmetryAverage",
     "make_network",
     "training_dtype",
     "unpack_observations",

@@ -10,27 +10,29 @@ import torch
 from torch import Tensor, nn
 
 from ddpzero.games import Game
-from ddpzero.networks.heads import ValueHead, make_policy_head
+from ddpzero.networks.heads import make_policy_head, make_value_head
 from ddpzero.networks.layers import Convolution
-from ddpzero.networks.settings import NetworkSettings
+from ddpzero.networks.settings import NetworkSettings, ValueHeadKind
 
 
 def make_network(game: Game, settings: NetworkSettings) -> ResidualNetwork:
     """A network for `game`, its parameters drawn from torch's global generator."""
-    return ResidualNetwork(game, settings.blocks, settings.channels)
+    return ResidualNetwork(game, settings.blocks, settings.channels, settings.value_head)
 
 
 class ResidualNetwork(nn.Module):
     """planes `[B, C, H, W]` -> policy logits `[B, A]`, value logits `[B, 3]` of win, draw, loss for the mover."""
 
-    def __init__(self, game: Game, num_blocks: int, channels: int):
+    def __init__(
+        self, game: Game, num_blocks: int, channels: int, value_head: ValueHeadKind = "pooled"
+    ):
         super().__init__()
         self.stem = Convolution(game.num_planes, channels, 3, "relu")
         self.tower = nn.Sequential(
             *(ResidualBlock(channels, num_blocks) for _ in range(num_blocks))
         )
         self.policy = make_policy_head(game.spec, channels)
-        self.value = ValueHead(channels)
+        self.value = make_value_head(value_head, game.spec, channels)
 
     def forward(self, planes: Tensor) -> tuple[Tensor, Tensor]:
         features = self.tower(self.stem(planes))

@@ -7,6 +7,8 @@ from typing import Literal
 
 from ddpzero.settings import require
 
+ValueHeadKind = Literal["pooled", "dense"]
+
 
 @dataclass(frozen=True)
 class NetworkSettings:
@@ -14,11 +16,14 @@ class NetworkSettings:
 
     blocks: residual blocks of two 3 x 3 convolutions each. channels: of every layer of the tower; on a CPU 32 and 64
     cost the least per multiplication (measured with bfloat16: 48 costs three quarters of 64, 32 a third).
+    value_head: "pooled" sees the mean and the maximum over the board, and fits any size of it; "dense" sees every cell,
+    and fits this size alone.
     """
 
     name: Literal["resnet"] = "resnet"
     blocks: int = 6
     channels: int = 64
+    value_head: ValueHeadKind = "pooled"
 
     def __post_init__(self) -> None:
         require(

@@ -9,10 +9,11 @@ from ddpzero.networks.heads import (
     CellPolicy,
     ColumnPolicy,
     DensePolicy,
-    ValueHead,
+    PooledValue,
     actions_are_cells,
     actions_are_columns,
     make_policy_head,
+    make_value_head,
 )
 
 
@@ -73,7 +74,17 @@ def test_mirrored_features_mirror_the_columns_logits():
     torch.testing.assert_close(head(features.flip(3)), head(features).flip(1))
 
 
-@pytest.mark.parametrize("head", [CellPolicy(8, 1), ValueHead(8)])
+@pytest.mark.parametrize("head", [CellPolicy(8, 1), PooledValue(8)])
 def test_heads_for_cells_and_values_fit_any_board(head):
     assert head(torch.rand(2, 8, 5, 5)).shape[0] == 2
     assert head(torch.rand(2, 8, 9, 9)).shape[0] == 2
+
+
+def test_a_dense_value_knows_cells_apart_and_a_pooled_one_does_not():
+    spec = load_game("connect_four").spec
+    features = torch.rand(2, 8, 6, 7)
+    upside_down = features.flip(2)
+    pooled, dense = (make_value_head(kind, spec, 8) for kind in ("pooled", "dense"))
+    torch.testing.assert_close(pooled(upside_down), pooled(features))
+    assert not torch.allclose(dense(upside_down), dense(features), atol=1e-3)
+    assert dense(features).shape == pooled(features).shape == (2, 3)

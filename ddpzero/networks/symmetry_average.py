@@ -1,0 +1,45 @@
+"""A network averaged over the symmetries of its game: S times the work for a steadier judgement.
+
+For players; the search's cost is the network's, and no one waits for a move of a match as long as for a training.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ddpzero.games import Game
+
+
+class SymmetryAverage(nn.Module):
+    """Asks `network` about every symmetric view of a position, and turns the answers back.
+
+    Policy logits: the mean of the views' log probabilities. Value logits: the log of the mean probabilities.
+    Letters: B batch, C planes, A actions, S symmetries.
+    """
+
+    def __init__(self, network: nn.Module, game: Game):
+        super().__init__()
+        self.network = network
+        self._cells = torch.from_numpy(game.spec.cell_symmetries).long()
+        # Of the views' actions the place of each action: turning back.
+        self._actions = torch.from_numpy(np.argsort(game.spec.action_symmetries, axis=1)).long()
+
+    def forward(self, planes: Tensor) -> tuple[Tensor, Tensor]:
+        """planes [B, C, H, W] -> policy logits [B, A], value logits [B, 3]."""
+        batch_size = len(planes)
+        cells = planes.flatten(2)
+        views = torch.cat([cells[:, :, view] for view in self._cells.to(planes.device)])
+        views = views.view(-1, *planes.shape[1:]).contiguous(memory_format=torch.channels_last)
+        policy_logits, value_logits = self.network(views)
+        log_policy = functional.log_softmax(policy_logits.float(), dim=1)
+        log_policies = log_policy.view(len(self._cells), batch_size, -1)
+        turned_back = [
+            log_policies[view][:, actions]
+            for view, actions in enumerate(self._actions.to(planes.device))
+        ]
+        outcomes = torch.softmax(value_logits.float(), dim=1)
+        mean_outcome = outcomes.view(len(self._cells), batch_size, -1).mean(0)
+        return torch.stack(turned_back).mean(0), mean_outcome.log()

@@ -1,0 +1,59 @@
+"""Facts about a network averaged over the symmetries of its game."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from ddpzero.games import Game, load_game
+from ddpzero.networks import NetworkSettings, SymmetryAverage, make_network
+
+GAMES = pytest.mark.parametrize("name", ["connect_four", "tic_tac_toe"])
+
+
+def random_network(game: Game) -> torch.nn.Module:
+    """A small network whose every weight matters."""
+    torch.manual_seed(3)
+    network = make_network(game, NetworkSettings(blocks=1, channels=8)).eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.2 * torch.randn_like(parameter))
+    return network
+
+
+def random_planes(game: Game, num_positions: int) -> torch.Tensor:
+    shape = (num_positions, game.num_planes, *game.board_shape)
+    return torch.from_numpy(np.random.default_rng(1).integers(0, 2, shape).astype(np.float32))
+
+
+@GAMES
+@torch.no_grad()
+def test_a_turned_position_gets_the_same_answer_turned(name: str):
+    game = load_game(name)
+    plain = random_network(game)
+    network = SymmetryAverage(plain, game)
+    planes = random_planes(game, 5)
+    policy, value = network(planes)
+    for cells, actions in zip(game.spec.cell_symmetries, game.spec.action_symmetries, strict=True):
+        turned = planes.flatten(2)[:, :, torch.from_numpy(cells).long()].view_as(planes)
+        turned_policy, turned_value = network(turned)
+        torch.testing.assert_close(
+            turned_policy, policy[:, torch.from_numpy(actions).long()], atol=1e-5, rtol=1e-5
+        )
+        torch.testing.assert_close(turned_value, value, atol=1e-5, rtol=1e-5)
+    assert not torch.allclose(plain(planes)[1].softmax(1), value.exp(), atol=1e-3)
+
+
+@GAMES
+@torch.no_grad()
+def test_outcomes_are_the_mean_over_the_views(name: str):
+    game = load_game(name)
+    plain = random_network(game)
+    planes = random_planes(game, 4)
+    views = [
+        planes.flatten(2)[:, :, torch.from_numpy(cells).long()].view_as(planes)
+        for cells in game.spec.cell_symmetries
+    ]
+    expected = torch.stack([plain(view)[1].softmax(1) for view in views]).mean(0)
+    torch.testing.assert_close(SymmetryAverage(plain, game)(planes)[1].exp(), expected)
