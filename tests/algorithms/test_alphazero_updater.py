@@ -33,6 +33,7 @@ def random_batch(game: Game, num_rows: int, seed: int) -> dict[str, torch.Tensor
         ),
         "policy_target": policy.astype(np.float16),
         "outcome": generator.integers(-1, 2, num_rows).astype(np.float32),
+        "outcome_draw": generator.uniform(0, 0.5, num_rows).astype(np.float32),
         "root_value": generator.uniform(-1, 1, num_rows).astype(np.float32),
         "root_draw": generator.uniform(0, 0.5, num_rows).astype(np.float32),
         "weights_version": np.zeros(num_rows, np.int32),
@@ -101,6 +102,7 @@ def test_value_target_is_the_outcome_when_the_search_has_no_weight():
     updater._settings = AlphaZeroSettings(root_value_weight=0.0)
     batch = {
         "outcome": torch.tensor([1.0, 0.0, -1.0]),
+        "outcome_draw": torch.tensor([0.0, 1.0, 0.0]),
         "root_value": torch.tensor([0.3, 0.2, 0.1]),
         "root_draw": torch.tensor([0.1, 0.1, 0.1]),
     }
@@ -115,6 +117,7 @@ def test_value_target_of_the_search_keeps_its_expectation():
     values = torch.tensor([0.9, -0.4, 0.0])
     batch = {
         "outcome": torch.zeros(3),
+        "outcome_draw": torch.ones(3),
         "root_value": values,
         "root_draw": torch.tensor([0.5, 0.3, 1.0]),
     }

@@ -15,7 +15,7 @@ from ddpzero.algorithms.alphazero.samples import sample_spec
 from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings
 from ddpzero.algorithms.alphazero.updater import AlphaZeroUpdater
 from ddpzero.games import Game
-from ddpzero.networks import NetworkSettings, make_network
+from ddpzero.networks import NetworkSettings, SymmetryAverage, make_network
 from ddpzero.replay import SampleSpec
 from ddpzero.search import SearchSettings
 from ddpzero.settings import ActorSettings, LearnerSettings
@@ -56,6 +56,7 @@ class AlphaZero:
     ) -> ActorSpec:
         return ActorSpec(
             factory="ddpzero.algorithms.alphazero.actor:make_actor",
+            preparation="ddpzero.algorithms.alphazero.lockstep:compile_self_play",
             arguments={
                 "game": dict(game_arguments),
                 "network": self.network,
@@ -79,9 +80,13 @@ class AlphaZero:
         num_simulations: int | None = None,
         device: str = "cpu",
     ) -> AlphaZeroPlayer:
-        network = make_network(game, self.network)
+        network: torch.nn.Module = make_network(game, self.network)
         network.load_state_dict(weights)
+        if self.settings.play_averages_symmetries:
+            network = SymmetryAverage(network, game)
         search = self.search
+        if self.settings.play_value_scale is not None:
+            search = replace(search, value_scale=self.settings.play_value_scale)
         if num_simulations is not None:
             search = replace(search, num_simulations=num_simulations)
         return AlphaZeroPlayer(game, network, search, name, device, precision="float32")

@@ -16,7 +16,8 @@ def sample_spec(game: Game) -> SampleSpec:
             (game.observation_size_bytes,), np.dtype(np.uint8), "bit-packed planes"
         ),
         "policy_target": Field((game.num_actions,), np.dtype(np.float16), "improved policy"),
-        "outcome": Field((), np.dtype(np.float32), "the game's result in [-1, 1]"),
+        "outcome": Field((), np.dtype(np.float32), "what came of the position, in [-1, 1]"),
+        "outcome_draw": Field((), np.dtype(np.float32), "probability of a draw in it"),
         "root_value": Field((), np.dtype(np.float32), "the search's value in [-1, 1]"),
         "root_draw": Field((), np.dtype(np.float32), "the network's probability of a draw"),
         "weights_version": Field((), np.dtype(np.int32), "weights that the move was searched with"),
@@ -27,11 +28,12 @@ def episode_of(record: Record, game: int) -> Episode:
     """Copy the finished game in place `game` out of the record."""
     num_plies = int(record.num_plies[game])
     rows = np.flatnonzero(record.is_sample[game, :num_plies])
-    movers = record.movers[game, rows]
+    outcomes, outcome_draws = outcomes_of(record, game, rows)
     columns = {
         "observation": record.observations[game, rows],
         "policy_target": record.policy_targets[game, rows].astype(np.float16),
-        "outcome": record.returns[game][movers],
+        "outcome": outcomes,
+        "outcome_draw": outcome_draws,
         "root_value": record.root_values[game, rows],
         "root_draw": record.root_draws[game, rows],
         "weights_version": record.weights_versions[game, rows],
@@ -42,3 +44,22 @@ def episode_of(record: Record, game: int) -> Episode:
         "moves": record.actions[game, :num_plies].tolist(),
     }
     return Episode(columns=columns, info=info)
+
+
+def outcomes_of(record: Record, game: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What came of the positions at plies `rows` [n]: values [n] for their movers, and probabilities of a draw [n].
+
+    The game's result, unless first the search proved a value, or a random move was made in place of the search's:
+    that would make the result no measure of the moves before it. Then the search's value there takes its place.
+    """
+    movers = record.movers[game]
+    values = record.returns[game][movers[rows]]
+    draws = 1.0 - np.abs(values)
+    decided = np.flatnonzero(record.is_decided[game, : record.num_plies[game]])
+    next_decided = np.searchsorted(decided, rows)
+    is_found = next_decided < len(decided)
+    plies = decided[next_decided[is_found]]
+    signs = np.where(movers[rows[is_found]] == movers[plies], 1.0, -1.0)
+    values[is_found] = signs * record.root_values[game, plies]
+    draws[is_found] = record.root_draws[game, plies]
+    return values.astype(np.float32), draws.astype(np.float32)

@@ -15,6 +15,7 @@ from ddpzero.games.compiled import compiled
 from ddpzero.games.random_bits import choose_uniformly, next_below, next_float
 from ddpzero.search.forest import ROOT
 from ddpzero.search.rounds import register_leaf
+from ddpzero.search.solver import is_solved
 from ddpzero.search.tree import (
     LEAF_FOUND,
     SEARCH_FINISHED,
@@ -45,6 +46,9 @@ class Record(NamedTuple):
     policy_targets: np.ndarray  # [G, T, A] float32
     root_values: np.ndarray  # [G, T] float32, the search's value for the mover
     root_draws: np.ndarray  # [G, T] float32, the network's probability of a draw
+    is_decided: (
+        np.ndarray
+    )  # [G, T] bool, the search's value stands for the result: chance moved, or it is proven
     weights_versions: np.ndarray  # [G, T] int32
     returns: np.ndarray  # [G, 2] float32, of a finished game
 
@@ -61,6 +65,7 @@ def new_record(game: Game, num_games: int) -> Record:
         policy_targets=np.empty((*plies, game.num_actions), np.float32),
         root_values=np.empty(plies, np.float32),
         root_draws=np.empty(plies, np.float32),
+        is_decided=np.empty(plies, np.bool_),
         weights_versions=np.empty(plies, np.int32),
         returns=np.empty((num_games, 2), np.float32),
     )
@@ -79,6 +84,7 @@ def start_game(rules, forest, record, game, opening_random_plies):
         record.movers[game, ply] = contract.current_player(rules, position)
         record.actions[game, ply] = action
         record.is_sample[game, ply] = False
+        record.is_decided[game, ply] = False
         contract.apply_action(rules, position, action)
         ply += 1
         if contract.is_terminal(rules, position):
@@ -94,21 +100,23 @@ def start_game(rules, forest, record, game, opening_random_plies):
 def propose_moves_and_leaves(
     rules, forest, numbers, cache, record, weights_version, random_action_fraction, observations
 ):
-    """Play on in every game until it needs the evaluator or is over; returns (leaves proposed, moves made).
+    """Play on in every game until it needs the evaluator or is over.
+
+    Returns (leaves proposed, simulations of the moves made).
 
     observations: `[max_batch, bytes]`, whose first rows receive the leaves' observations.
     """
     num_leaves = 0
-    num_moves = 0
+    num_simulations = 0
     for game in range(record.stages.shape[0]):
         num_leaves_of_game = 0
         while record.stages[game] == PLAYING and num_leaves_of_game < numbers.leaves_per_round:
             outcome, node = find_leaf(rules, forest, numbers, cache, weights_version, game)
             if outcome == SEARCH_FINISHED:
+                num_simulations += forest.trees[game].num_finished
                 _make_move(
                     rules, forest, numbers, record, weights_version, random_action_fraction, game
                 )
-                num_moves += 1
             elif outcome == LEAF_FOUND:
                 num_leaves = register_leaf(forest, game, node, observations, num_leaves)
                 num_leaves_of_game += 1
@@ -116,7 +124,7 @@ def propose_moves_and_leaves(
                     break
             else:
                 break
-    return num_leaves, num_moves
+    return num_leaves, num_simulations
 
 
 @compiled
@@ -128,7 +136,8 @@ def _make_move(rules, forest, numbers, record, weights_version, random_action_fr
     for index in range(forest.observation.shape[0]):
         record.observations[game, ply, index] = forest.observation[index]
     policy_target(forest, numbers, game, record.policy_targets[game, ply])
-    action = choose_action(forest, numbers, game, ply)
+    best_action = choose_action(forest, numbers, game, ply)
+    action = best_action
     if random_action_fraction > 0.0 and next_float(state) < random_action_fraction:
         contract.legal_actions(rules, position, forest.legal)
         action = choose_uniformly(forest.legal, state)
@@ -137,6 +146,7 @@ def _make_move(rules, forest, numbers, record, weights_version, random_action_fr
     record.is_sample[game, ply] = True
     record.root_values[game, ply] = root_value(forest, numbers, game)
     record.root_draws[game, ply] = forest.nodes[game, ROOT].draw_share
+    record.is_decided[game, ply] = action != best_action or is_solved(forest, game)
     record.weights_versions[game, ply] = weights_version
     record.num_plies[game] = ply + 1
     play_action(rules, forest, numbers, game, action)

@@ -15,6 +15,8 @@ class AlphaZeroSettings:
     random_action_fraction: share of self-play moves drawn uniformly, for variety; the sample's target is the search's.
     opening_random_plies: each game starts with a uniform number 0..N of uniformly random plies, not trained on.
     policy_weight, value_weight: of the losses.
+    play_value_scale: search.value_scale of the trained agent in matches, judges and play; None: as in self-play.
+    play_averages_symmetries: there, the network's answer is the mean over all symmetric views of a position.
     """
 
     root_value_weight: float = 0.5
@@ -22,6 +24,8 @@ class AlphaZeroSettings:
     opening_random_plies: int = 0
     policy_weight: float = 1.0
     value_weight: float = 1.0
+    play_value_scale: float | None = None
+    play_averages_symmetries: bool = False
 
     def __post_init__(self) -> None:
         for name in ("root_value_weight", "random_action_fraction"):
@@ -30,3 +34,7 @@ class AlphaZeroSettings:
         for name in ("opening_random_plies", "policy_weight", "value_weight"):
             value = getattr(self, name)
             require(value >= 0, f"algorithm.{name}={value} must be 0 or more.")
+        require(
+            self.play_value_scale is None or self.play_value_scale >= 0,
+            f"algorithm.play_value_scale={self.play_value_scale} must be 0 or more, or null.",
+        )

@@ -153,10 +153,9 @@ class AlphaZeroUpdater:
 
     def _value_target(self, batch: dict[str, Tensor]) -> Tensor:
         """Win/draw/loss probabilities [B, 3] for the mover: a mix of the outcome and the search's root value."""
-        outcome, root_value = batch["outcome"], batch["root_value"]
         weight = self._settings.root_value_weight
-        played = _win_draw_loss(outcome, 1.0 - outcome.abs())
-        searched = _win_draw_loss(root_value, batch["root_draw"])
+        played = _win_draw_loss(batch["outcome"], batch["outcome_draw"])
+        searched = _win_draw_loss(batch["root_value"], batch["root_draw"])
         return (1.0 - weight) * played + weight * searched
 
     @torch.no_grad()

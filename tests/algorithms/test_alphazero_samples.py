@@ -1,0 +1,70 @@
+"""Facts about how a finished game becomes training rows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ddpzero.algorithms.alphazero.samples import episode_of, outcomes_of, sample_spec
+from ddpzero.algorithms.alphazero.selfplay import Record, new_record
+from ddpzero.games import load_game
+
+
+def record_of_game(num_plies: int, first_player_return: float, num_random_plies: int = 0) -> Record:
+    """A Connect Four game in place 0 whose search said 0.1 x ply, with 0.01 x ply for a draw, at every ply."""
+    record = new_record(load_game("connect_four"), num_games=1)
+    record.num_plies[0] = num_plies
+    record.returns[0] = (first_player_return, -first_player_return)
+    plies = np.arange(num_plies)
+    record.movers[0, :num_plies] = plies % 2
+    record.is_sample[0, :num_plies] = plies >= num_random_plies
+    record.is_decided[0, :num_plies] = False
+    record.root_values[0, :num_plies] = 0.1 * plies
+    record.root_draws[0, :num_plies] = 0.01 * plies
+    return record
+
+
+def test_the_result_counts_for_each_mover():
+    values, draws = outcomes_of(record_of_game(4, -1.0), 0, np.arange(4))
+    assert values.tolist() == [-1, 1, -1, 1]
+    assert draws.tolist() == [0, 0, 0, 0]
+
+
+def test_a_draw_is_a_draw():
+    values, draws = outcomes_of(record_of_game(3, 0.0), 0, np.arange(3))
+    assert values.tolist() == [0, 0, 0]
+    assert draws.tolist() == [1, 1, 1]
+
+
+def test_what_was_searched_at_a_decided_ply_stands_for_the_result_of_it_and_the_plies_before():
+    record = record_of_game(8, 1.0)
+    record.is_decided[0, [3, 5]] = True
+    values, draws = outcomes_of(record, 0, np.arange(8))
+    # Plies 0 to 3 get the value at 3, turned for the mover of even plies; 4 and 5 that at 5; 6 and 7 the result.
+    np.testing.assert_allclose(values, [-0.3, 0.3, -0.3, 0.3, -0.5, 0.5, 1, -1], rtol=1e-6)
+    np.testing.assert_allclose(draws, [0.03] * 4 + [0.05] * 2 + [0, 0], rtol=1e-6)
+
+
+def test_a_player_who_moves_again_sees_the_value_with_the_same_sign():
+    record = record_of_game(4, 1.0)
+    record.movers[0, :4] = [1, 0, 0, 1]
+    record.is_decided[0, 2] = True
+    values, _ = outcomes_of(record, 0, np.arange(4))
+    np.testing.assert_allclose(values, [-0.2, 0.2, 0.2, -1.0], rtol=1e-6)
+
+
+def test_an_episode_has_the_rows_of_searched_plies_as_the_spec_says():
+    game = load_game("connect_four")
+    record = record_of_game(9, 1.0, num_random_plies=2)
+    record.observations[0, :9] = np.arange(9)[:, None]
+    record.weights_versions[0, :9] = 7
+    episode = episode_of(record, 0)
+    spec = sample_spec(game)
+    assert set(episode.columns) == set(spec)
+    for name, field in spec.items():
+        assert episode.columns[name].shape == (7, *field.shape), name
+        assert episode.columns[name].dtype == field.dtype, name
+    assert episode.columns["observation"][:, 0].tolist() == list(range(2, 9))
+    assert episode.columns["root_value"] == pytest.approx(0.1 * np.arange(2, 9))
+    assert episode.info["num_plies"] == 9
+    assert len(episode.info["moves"]) == 9
