@@ -21,6 +21,7 @@ def record_of_game(num_plies: int, first_player_return: float, num_random_plies:
     record.is_decided[0, :num_plies] = False
     record.root_values[0, :num_plies] = 0.1 * plies
     record.root_draws[0, :num_plies] = 0.01 * plies
+    record.policy_targets[0, :num_plies] = 1 / 7
     return record
 
 

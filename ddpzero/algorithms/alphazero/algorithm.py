@@ -112,4 +112,6 @@ class AlphaZero:
         last_action = info["moves"][-1] if info["moves"] else None
         result = {1: "first player wins", 0: "draw", -1: "second player wins"}
         outcome = result[int(np.sign(info["first_player_return"]))]
+        if not game.is_terminal(position):
+            outcome += " (proven)"
         return f"{' '.join(names)}\n\n{game.render(position, last_action)}\n\n{outcome}"

@@ -80,7 +80,12 @@ class LockstepGames:
 
     def start_game(self, place: int) -> None:
         start_game(
-            self.game.rules, self.forest, self.record, place, self.settings.opening_random_plies
+            self.game.rules,
+            self.forest,
+            self.record,
+            place,
+            self.settings.opening_random_plies,
+            self.settings.play_out_fraction,
         )
 
     def take_finished(self) -> list[Episode]:

@@ -38,6 +38,7 @@ class Record(NamedTuple):
     """What happened in each running game. Letters: G games, T max_plies, A actions."""
 
     stages: np.ndarray  # [G] int8
+    plays_out: np.ndarray  # [G] bool, goes on when its result is proven
     num_plies: np.ndarray  # [G] int32, moves made, random openings included
     movers: np.ndarray  # [G, T] int8
     actions: np.ndarray  # [G, T] int32
@@ -57,6 +58,7 @@ def new_record(game: Game, num_games: int) -> Record:
     plies = (num_games, game.spec.max_plies)
     return Record(
         stages=np.full(num_games, IDLE, np.int8),
+        plays_out=np.ones(num_games, np.bool_),
         num_plies=np.zeros(num_games, np.int32),
         movers=np.empty(plies, np.int8),
         actions=np.empty(plies, np.int32),
@@ -72,8 +74,11 @@ def new_record(game: Game, num_games: int) -> Record:
 
 
 @compiled(cache=True)
-def start_game(rules, forest, record, game, opening_random_plies):
-    """Begin a game in place `game` with 0 .. opening_random_plies uniformly random moves, all counts equally likely."""
+def start_game(rules, forest, record, game, opening_random_plies, play_out_fraction):
+    """Begin a game in place `game` with 0 .. opening_random_plies uniformly random moves, all counts equally likely.
+
+    play_out_fraction: the probability that it will go on after its result is proven.
+    """
     position = forest.positions[game, ROOT]
     contract.initial_position(rules, position)
     num_random_plies = next_below(forest.random_states[game], opening_random_plies + 1)
@@ -92,6 +97,7 @@ def start_game(rules, forest, record, game, opening_random_plies):
             contract.initial_position(rules, position)
             ply = 0
     record.num_plies[game] = ply
+    record.plays_out[game] = next_float(forest.random_states[game]) < play_out_fraction
     record.stages[game] = PLAYING
     set_root(rules, forest, game)
 
@@ -136,9 +142,11 @@ def _make_move(rules, forest, numbers, record, weights_version, random_action_fr
     for index in range(forest.observation.shape[0]):
         record.observations[game, ply, index] = forest.observation[index]
     policy_target(forest, numbers, game, record.policy_targets[game, ply])
+    is_proven = is_solved(forest, game)
+    ends_here = is_proven and not record.plays_out[game]
     best_action = choose_action(forest, numbers, game, ply)
     action = best_action
-    if random_action_fraction > 0.0 and next_float(state) < random_action_fraction:
+    if not ends_here and next_float(state) < random_action_fraction:
         contract.legal_actions(rules, position, forest.legal)
         action = choose_uniformly(forest.legal, state)
     record.movers[game, ply] = forest.nodes[game, ROOT].mover
@@ -146,9 +154,15 @@ def _make_move(rules, forest, numbers, record, weights_version, random_action_fr
     record.is_sample[game, ply] = True
     record.root_values[game, ply] = root_value(forest, numbers, game)
     record.root_draws[game, ply] = forest.nodes[game, ROOT].draw_share
-    record.is_decided[game, ply] = action != best_action or is_solved(forest, game)
+    record.is_decided[game, ply] = is_proven or action != best_action
     record.weights_versions[game, ply] = weights_version
     record.num_plies[game] = ply + 1
+    if ends_here:
+        mover = record.movers[game, ply]
+        record.returns[game, mover] = record.root_values[game, ply]
+        record.returns[game, 1 - mover] = -record.root_values[game, ply]
+        record.stages[game] = FINISHED
+        return
     play_action(rules, forest, numbers, game, action)
     if contract.is_terminal(rules, position):
         record.stages[game] = FINISHED

@@ -14,6 +14,7 @@ class AlphaZeroSettings:
     root_value_weight: the value target is this share of the search's root value plus the rest of the outcome.
     random_action_fraction: share of self-play moves drawn uniformly, for variety; the sample's target is the search's.
     opening_random_plies: each game starts with a uniform number 0..N of uniformly random plies, not trained on.
+    play_out_fraction: share of games that go on once the search has proved their result; the others end there.
     policy_weight, value_weight: of the losses.
     play_value_scale: search.value_scale of the trained agent in matches, judges and play; None: as in self-play.
     play_averages_symmetries: there, the network's answer is the mean over all symmetric views of a position.
@@ -22,13 +23,14 @@ class AlphaZeroSettings:
     root_value_weight: float = 0.5
     random_action_fraction: float = 0.03
     opening_random_plies: int = 0
+    play_out_fraction: float = 1.0
     policy_weight: float = 1.0
     value_weight: float = 1.0
     play_value_scale: float | None = None
     play_averages_symmetries: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("root_value_weight", "random_action_fraction"):
+        for name in ("root_value_weight", "random_action_fraction", "play_out_fraction"):
             value = getattr(self, name)
             require(0 <= value <= 1, f"algorithm.{name}={value} must be in 0..1.")
         for name in ("opening_random_plies", "policy_weight", "value_weight"):

@@ -1,0 +1,98 @@
+"""Facts about games that play themselves."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ddpzero.algorithms.alphazero.lockstep import LockstepGames
+from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings
+from ddpzero.games import Game, load_game
+from ddpzero.games.random_bits import new_random_states
+from ddpzero.replay import Episode
+from ddpzero.search import SearchSettings
+from ddpzero.search.cache import new_cache
+
+
+def play(num_episodes: int, num_simulations: int = 64, **settings: float) -> list[Episode]:
+    """Tic-tac-toe games with an evaluator that knows nothing."""
+    game = load_game("tic_tac_toe")
+    search = SearchSettings(num_simulations=num_simulations)
+    cache = new_cache(game, 0.0)
+    games = LockstepGames(game, search, AlphaZeroSettings(**settings), cache, 0, num_episodes)
+    games.forest.random_states[:] = new_random_states(5, num_episodes)
+    for place in range(num_episodes):
+        games.start_game(place)
+    observations = np.zeros((num_episodes, game.observation_size_bytes), np.uint8)
+    episodes: list[Episode] = []
+    while len(episodes) < num_episodes:
+        games.propose(observations, weights_version=1)
+        episodes += games.take_finished()
+        logits = np.zeros((games.num_leaves, game.num_actions), np.float32)
+        outcomes = np.tile(np.array([0.3, 0.4, 0.3], np.float32), (games.num_leaves, 1))
+        games.absorb(observations, logits, outcomes)
+    return episodes
+
+
+def last_position(game: Game, episode: Episode) -> np.ndarray:
+    position = game.initial_position()
+    for action in episode.info["moves"]:
+        position = game.apply_action(position, action)
+    return position
+
+
+def minimax(game: Game, position: np.ndarray) -> float:
+    """The first player's value under perfect play."""
+    if game.is_terminal(position):
+        return float(game.returns(position)[0])
+    values = [
+        minimax(game, game.apply_action(position, int(action)))
+        for action in np.flatnonzero(game.legal_actions(position))
+    ]
+    return max(values) if game.current_player(position) == 0 else min(values)
+
+
+def test_games_that_play_out_end_by_the_rules():
+    game = load_game("tic_tac_toe")
+    for episode in play(40):
+        position = last_position(game, episode)
+        assert game.is_terminal(position)
+        assert episode.info["first_player_return"] == game.returns(position)[0]
+
+
+def test_games_that_do_not_play_out_end_with_the_result_that_is_proven():
+    game = load_game("tic_tac_toe")
+    episodes = play(40, play_out_fraction=0.0)
+    positions = [last_position(game, episode) for episode in episodes]
+    for position, episode in zip(positions, episodes, strict=True):
+        assert episode.info["first_player_return"] == minimax(game, position)
+    assert sum(not game.is_terminal(position) for position in positions) > 20
+
+
+def test_the_share_of_games_that_play_out_is_as_asked():
+    game = load_game("tic_tac_toe")
+    episodes = play(400, num_simulations=200, play_out_fraction=0.5)
+    shares = [game.is_terminal(last_position(game, episode)) for episode in episodes]
+    assert 0.4 < np.mean(shares) < 0.75
+
+
+@pytest.mark.parametrize("fraction", [0.0, 1.0])
+def test_outcomes_are_those_of_the_movers(fraction: float):
+    for episode in play(40, play_out_fraction=fraction, random_action_fraction=0.0):
+        # Without random moves nothing contradicts a proof: all rows agree with the end of the game.
+        first = episode.info["first_player_return"]
+        proven = np.abs(episode.columns["outcome"]) == abs(first)
+        assert proven.all()
+
+
+def test_random_moves_are_as_many_as_asked():
+    episodes = play(300, random_action_fraction=1.0, opening_random_plies=0)
+    firsts = np.array([episode.info["moves"][0] for episode in episodes])
+    counts = np.bincount(firsts, minlength=9)
+    assert (counts > 10).all()
+
+
+def test_openings_are_no_samples():
+    episodes = play(60, opening_random_plies=3)
+    skipped = [episode.info["num_plies"] - episode.num_samples for episode in episodes]
+    assert set(skipped) == {0, 1, 2, 3}
