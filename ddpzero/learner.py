@@ -270,7 +270,7 @@ class Learner:
 
     def _must_stop(self) -> bool:
         """Meet the other ranks: does anybody want to stop? Reports on the way when it is time."""
-        self.reports.show_progress()
+        self.reports.show_progress(self.pool)
         must_stop, must_report = self.ranks.any_flags(
             [self.limits.wants_to_stop, self.reports.is_due]
         )

@@ -144,6 +144,7 @@ def format_line(
         (6, bar),
         (1, "" if done is None else f"{100 * done:.0f}%"),
         (1, _time_text(figures.seconds_left, seconds_elapsed)),
+        (3, figures.stage),
         (9, f"epoch {figures.epoch:,}"),
         (4, f"step {figures.learner_step:,}"),
         (11, f"{count_text(figures.episodes)} episodes"),
@@ -152,7 +153,6 @@ def format_line(
         (12, _rate(figures.updates_per_second, "updates/s")),
         (7, _rate(figures.simulations_per_second, "simulations/s")),
         (5, "" if figures.loss is None else f"loss {figures.loss:.3f}"),
-        (3, figures.stage),
     ]
     kept: set[int] = set()
     length = 0

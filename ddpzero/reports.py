@@ -96,12 +96,12 @@ class Reports:
             num_actors=pool.num_actors * self._ranks.world_size,
             actor_restarts=restarts,
         )
-        self._progress.report(self._figures())
+        self._progress.report(self._figures(pool))
         self._reported_at = time.monotonic()
 
-    def show_progress(self) -> None:
+    def show_progress(self, pool: ActorPool) -> None:
         """Refresh the progress line."""
-        self._progress.show(self._figures())
+        self._progress.show(self._figures(pool))
 
     def show_sample_game(self) -> None:
         """The last finished game as text in TensorBoard."""
@@ -112,12 +112,16 @@ class Reports:
     def _speed(self, name: str) -> float:
         return self._scalars.get(f"speed/{name}_per_second", 0.0)
 
-    def _figures(self) -> ProgressFigures:
+    def _figures(self, pool: ActorPool) -> ProgressFigures:
+        num_episodes = self._counters.episodes + self._new_episodes
+        stage = "" if num_episodes else "waiting for the first episode"
+        if pool.is_preparing:
+            stage = "compiling for the actors (long only on a fresh machine)"
         return ProgressFigures(
             run_name=self._run_name,
             epoch=self._limits.epoch,
             learner_step=self._counters.learner_step,
-            episodes=self._counters.episodes + self._new_episodes,
+            episodes=num_episodes,
             samples=self._counters.samples + self._new_samples,
             samples_per_second=self._speed("samples_generated"),
             updates_per_second=self._speed("updates"),
@@ -125,4 +129,5 @@ class Reports:
             loss=self._scalars.get("losses/total"),
             fraction=self._limits.fraction_done() or None,
             seconds_left=self._limits.seconds_left,
+            stage=stage,
         )

@@ -98,6 +98,11 @@ class ActorPool:
         return sum(actor.is_alive for actor in self._actors)
 
     @property
+    def is_preparing(self) -> bool:
+        """Actors have not started yet: the spec's preparation runs."""
+        return self._preparation is not None
+
+    @property
     def pids(self) -> list[int]:
         """Of the processes that are there now, by actor_index."""
         return [actor.pid for actor in self._actors if actor.pid is not None]

@@ -25,9 +25,9 @@ def prepared_pool(tmp_path: Path, **options) -> ToyPool:
 
 def test_actors_start_when_the_preparation_is_over(tmp_path: Path):
     with prepared_pool(tmp_path) as toys:
-        assert toys.pool.pids == []
+        assert toys.pool.pids == [] and toys.pool.is_preparing
         episodes = toys.poll_until(lambda episodes: len(episodes) > 20)
-        assert toys.pool.num_restarts == 0
+        assert toys.pool.num_restarts == 0 and not toys.pool.is_preparing
         pid = int((tmp_path / "toys.prepared").read_text())
         assert not is_running(pid)
         assert pid not in {episode.info["pid"] for episode in episodes}
