@@ -61,7 +61,8 @@ def test_a_search_without_budget_is_refused():
 @pytest.mark.parametrize("num_groups", [1, 2])
 def test_searches_follow_each_other_without_end_and_every_simulation_counts(num_groups: int):
     game = load_game("tic_tac_toe")
-    searches = EndlessSearches(game, SearchSettings(num_simulations=10), 8, num_groups, seed=0)
+    settings = SearchSettings(num_simulations=10, solve=False)
+    searches = EndlessSearches(game, settings, 8, num_groups, seed=0)
     evaluator = UniformEvaluator(game, searches.max_batch, num_slots=num_groups)
     searches.begin(evaluator)
     before = 0
@@ -72,6 +73,16 @@ def test_searches_follow_each_other_without_end_and_every_simulation_counts(num_
         before = searches.num_simulations
     # At least one search of each game in eleven rounds: a round is a root or a simulation, or more.
     assert searches.num_simulations >= 8 * 9 * 10
+
+
+def test_a_search_that_is_solved_early_makes_room_for_the_next():
+    game = load_game("tic_tac_toe")
+    searches = EndlessSearches(game, SearchSettings(num_simulations=10_000), 8, 1, seed=0)
+    evaluator = UniformEvaluator(game, searches.max_batch, num_slots=1)
+    searches.begin(evaluator)
+    for _ in range(3000):
+        searches.advance(evaluator)
+    assert searches._num_finished > 0
 
 
 def test_positions_differ_and_none_is_over():
