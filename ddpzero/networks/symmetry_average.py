@@ -20,26 +20,29 @@ class SymmetryAverage(nn.Module):
     Letters: B batch, C planes, A actions, S symmetries.
     """
 
+    _cells: Tensor  # [S, H * W]
+    _actions: Tensor  # [S, A]
+
     def __init__(self, network: nn.Module, game: Game):
         super().__init__()
         self.network = network
-        self._cells = torch.from_numpy(game.spec.cell_symmetries).long()
+        cells = torch.from_numpy(game.spec.cell_symmetries).long()
         # Of the views' actions the place of each action: turning back.
-        self._actions = torch.from_numpy(np.argsort(game.spec.action_symmetries, axis=1)).long()
+        actions = torch.from_numpy(np.argsort(game.spec.action_symmetries, axis=1)).long()
+        # Buffers: they go to the device with the network; no part of its weights.
+        self.register_buffer("_cells", cells, persistent=False)
+        self.register_buffer("_actions", actions, persistent=False)
 
     def forward(self, planes: Tensor) -> tuple[Tensor, Tensor]:
         """planes [B, C, H, W] -> policy logits [B, A], value logits [B, 3]."""
         batch_size = len(planes)
         cells = planes.flatten(2)
-        views = torch.cat([cells[:, :, view] for view in self._cells.to(planes.device)])
+        views = torch.cat([cells[:, :, view] for view in self._cells])
         views = views.view(-1, *planes.shape[1:]).contiguous(memory_format=torch.channels_last)
         policy_logits, value_logits = self.network(views)
         log_policy = functional.log_softmax(policy_logits.float(), dim=1)
         log_policies = log_policy.view(len(self._cells), batch_size, -1)
-        turned_back = [
-            log_policies[view][:, actions]
-            for view, actions in enumerate(self._actions.to(planes.device))
-        ]
+        turned_back = [log_policies[view][:, actions] for view, actions in enumerate(self._actions)]
         outcomes = torch.softmax(value_logits.float(), dim=1)
         mean_outcome = outcomes.view(len(self._cells), batch_size, -1).mean(0)
         return torch.stack(turned_back).mean(0), mean_outcome.log()
