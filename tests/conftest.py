@@ -1,10 +1,15 @@
-"""What all tests share: the marker `gpu`, and an environment in which no test believes that torchrun started it."""
+"""What all tests share: the marker `gpu`, an environment in which no test believes that torchrun started it, ranks."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from ddpzero.distributed import Ranks
 
 # Left over when the tests themselves run inside a job; any of them would make a test join a process group.
 for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
@@ -20,3 +25,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if not torch.cuda.is_available():
         for item in needs_gpu:
             item.add_marker(pytest.mark.skip(reason="needs an NVIDIA GPU"))
+
+
+@pytest.fixture
+def alone() -> Iterator[Ranks]:
+    """The only rank of a run."""
+    from ddpzero.distributed import join_ranks
+
+    with join_ranks("cpu") as ranks:
+        yield ranks

@@ -21,7 +21,7 @@ from ddpzero.distributed import join_ranks
 from ddpzero.monitor import judge_health, look_at, render, run_monitor
 from ddpzero.run_record import RunRecord
 from ddpzero.settings import UserError
-from tests.test_checkpoint import snapshot, truncate
+from tests.checkpointed_runs import snapshot, truncate
 from tests.torchrun import environment
 
 NOW = 1_000_000.0

@@ -1,0 +1,68 @@
+"""What the tests of checkpoints share: small runs whose checkpoints can be told by their step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ddpzero.checkpoint import Checkpoints, Snapshot, model_name
+from ddpzero.distributed import Ranks
+from ddpzero.replay import Field, ReplayBuffer
+from ddpzero.rng import random_state
+
+SPEC = {
+    "planes": Field((3,), np.dtype("uint8"), "packed planes"),
+    "weights_version": Field((), np.dtype("int32"), "who played it"),
+}
+
+
+def filled_buffer(num_samples: int, first: int = 0, seed: int = 0) -> ReplayBuffer:
+    """A buffer whose samples are numbered from `first` in weights_version."""
+    buffer = ReplayBuffer(SPEC, capacity=1000, seed=seed)
+    numbers = np.arange(first, first + num_samples, dtype=np.int32)
+    planes = np.repeat(numbers.astype(np.uint8)[:, None], 3, axis=1)
+    buffer.add({"planes": planes, "weights_version": numbers})
+    return buffer
+
+
+def snapshot(step: int, buffer: ReplayBuffer | None = None, **changes: Any) -> Snapshot:
+    """A checkpoint's content that can be told by its step."""
+    replay = (buffer or filled_buffer(10)).state()
+    content = {
+        "model": model_name("run", "b1c8", samples_trained=32 * step, samples_generated=10),
+        "counters": {"learner_step": step, "samples": 10},
+        "weights": {"conv.weight": torch.full((2, 3), float(step))},
+        "trainer": {"optimizer": {"state": [torch.full((4,), step / 7)]}, "note": "x"},
+        "config": {"seed": 1, "network": {"blocks": 1}},
+        "replay_arrays": replay.arrays,
+        "replay_meta": replay.meta,
+        "rank_state": random_state(),
+    }
+    return Snapshot(**(content | changes))
+
+
+def saved_run(run_dir: Path, ranks: Ranks, *steps: int, keep_last: int = 10) -> Checkpoints:
+    checkpoints = Checkpoints(run_dir, ranks, keep_last)
+    for step in steps:
+        assert checkpoints.save(snapshot(step)) is not None
+    return checkpoints
+
+
+def restored_step(run_dir: Path, ranks: Ranks) -> int:
+    restored = Checkpoints(run_dir, ranks, 10).restore()
+    assert restored is not None
+    assert restored.weights["conv.weight"].flatten().tolist() == 6 * [
+        restored.counters["learner_step"]
+    ]
+    return restored.counters["learner_step"]
+
+
+def names(run_dir: Path) -> list[str]:
+    return sorted(path.name for path in (run_dir / "checkpoints").iterdir())
+
+
+def truncate(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
