@@ -22,6 +22,7 @@ from ddpzero.games.compiled import compiled, copy_row
 from ddpzero.networks import make_network
 from ddpzero.search import Search, SearchSettings
 from ddpzero.search.forest import ROOT
+from ddpzero.search.rounds import propose_leaves
 from ddpzero.search.tree import is_search_finished, set_root
 from ddpzero.settings import ActorSettings, Settings, require
 
@@ -119,23 +120,35 @@ class EndlessSearches:
         num_submitted = 0
         for slot, group in enumerate(self._groups):
             group.absorb_leaves(evaluator, slot)
-            self._num_finished += restart_finished(
-                group.game.rules, group.forest, group.numbers, self._positions[slot]
+            num_leaves, num_finished = restart_and_propose(
+                group.game.rules,
+                group.forest,
+                group.numbers,
+                group.cache,
+                self._positions[slot],
+                evaluator.observations(slot),
             )
-            num_submitted += group.submit_leaves(evaluator, slot)
+            group.submit(evaluator, num_leaves, slot)
+            self._num_finished += num_finished
+            num_submitted += num_leaves
         return num_submitted
 
 
 @compiled(cache=True)
-def restart_finished(rules, forest, numbers, positions):
-    """Begin anew at `positions` [G, P] in games whose search is over; returns the simulations that they made."""
+def restart_and_propose(rules, forest, numbers, cache, positions, observations):
+    """Begin anew at `positions` [G, P] in games whose search is over, then find leaves as `propose_leaves` does.
+
+    Returns (leaves in the batch, simulations of the searches that were over).
+    """
+    num_games = positions.shape[0]
     num_simulations = 0
-    for game in range(positions.shape[0]):
+    for game in range(num_games):
         if is_search_finished(forest, numbers, game):
             num_simulations += forest.trees[game].num_finished
             copy_row(positions[game], forest.positions[game, ROOT])
             set_root(rules, forest, game)
-    return num_simulations
+    num_leaves = propose_leaves(rules, forest, numbers, cache, 0, num_games, observations)
+    return num_leaves, num_simulations
 
 
 def random_positions(game: Game, num_positions: int, rng: np.random.Generator) -> np.ndarray:

@@ -39,23 +39,37 @@ def prepare_root(forest, numbers, game):
 
 @compiled
 def completion(forest, numbers, game, node):
-    """What the completed q values of a node need: (v_mix, factor of sigma)."""
+    """What the completed q values of a node need: (v_mix, factor of sigma, largest completed q).
+
+    The q values of visited actions are left in forest.weights.
+    """
     edges = forest.edges[game, node]
+    stem = forest.nodes[game, node]
     visited_prior = 0.0
     visited_value = 0.0
     max_visits = 0
+    largest = -math.inf
+    has_unvisited = False
     for action in range(edges.shape[0]):
         edge = edges[action]
         if edge.visits > 0:
+            q_value = edge.value_sum / edge.visits
+            forest.weights[action] = q_value
+            largest = max(largest, q_value)
+            max_visits = max(max_visits, edge.visits)
             if not is_lost(forest, numbers, game, node, action):
                 visited_prior += edge.prior
-                visited_value += edge.prior * (edge.value_sum / edge.visits)
-            max_visits = max(max_visits, edge.visits)
-    mixed_value = np.float64(forest.nodes[game, node].value)
+                visited_value += edge.prior * q_value
+        elif edge.prior > 0.0:
+            has_unvisited = True
+    mixed_value = np.float64(stem.value)
     if visited_prior > 0.0:
-        total = forest.nodes[game, node].visit_sum
+        total = stem.visit_sum
         mixed_value = (mixed_value + total * (visited_value / visited_prior)) / (1.0 + total)
-    return mixed_value, (numbers.max_visit_offset + max_visits) * numbers.value_scale
+    factor = (numbers.max_visit_offset + max_visits) * numbers.value_scale
+    if has_unvisited:
+        largest = max(largest, mixed_value)
+    return mixed_value, factor, largest
 
 
 @compiled
@@ -68,7 +82,7 @@ def _best_root_action(forest, numbers, game, num_visits, may_lose):
     """Of the root's actions with exactly num_visits visits the best by log prior + gumbel + sigma(completed q)."""
     edges = forest.edges[game, ROOT]
     scores = forest.root_scores[game]
-    mixed_value, factor = completion(forest, numbers, game, ROOT)
+    mixed_value, factor, _ = completion(forest, numbers, game, ROOT)
     best_score = -math.inf
     best_action = -1
     for action in range(edges.shape[0]):
@@ -97,35 +111,31 @@ def select_action(forest, numbers, game, node):
     """Below the root: the action that brings visits closest to the improved policy, argmax pi' - n / (1 + N); never
     a proven loss."""
     edges = forest.edges[game, node]
-    # Relative to v_mix an unvisited action weighs just its prior: exponentials are needed for visited ones alone.
-    mixed_value, factor = completion(forest, numbers, game, node)
+    mixed_value, factor, largest = completion(forest, numbers, game, node)
     weights = forest.weights
-    max_exponent = 0.0
-    for action in range(edges.shape[0]):
-        edge = edges[action]
-        if edge.visits > 0:
-            exponent = factor * (edge.value_sum / edge.visits - mixed_value)
-            max_exponent = max(max_exponent, exponent)
-    unvisited_factor = math.exp(-max_exponent)
+    # All unvisited actions share one exponential; where no legal one is unvisited v_mix may be the largest.
+    unvisited_weight = math.exp(min(0.0, factor * (mixed_value - largest)))
     total = 0.0
     for action in range(edges.shape[0]):
         edge = edges[action]
-        weight = edge.prior * unvisited_factor
+        weight = unvisited_weight
         if edge.visits > 0:
-            exponent = factor * (edge.value_sum / edge.visits - mixed_value)
-            weight = edge.prior * math.exp(exponent - max_exponent)
-        weights[action] = weight
-        total += weight
-    scale = 1.0 / total
-    visit_scale = 1.0 / (1.0 + forest.nodes[game, node].visit_sum)
+            weight = math.exp(factor * (weights[action] - largest))
+        weights[action] = edge.prior * weight
+        total += weights[action]
+    # Both terms times 1 + N: one division a node instead of two an action.
+    scale = (1.0 + forest.nodes[game, node].visit_sum) / total
     best_score = -math.inf
     best_action = -1
     for action in range(edges.shape[0]):
-        if edges[action].prior > 0.0 and not is_lost(forest, numbers, game, node, action):
-            score = weights[action] * scale - edges[action].visits * visit_scale
-            if score > best_score:
-                best_score = score
-                best_action = action
+        score = weights[action] * scale - edges[action].visits
+        if (
+            score > best_score
+            and edges[action].prior > 0.0
+            and not is_lost(forest, numbers, game, node, action)
+        ):
+            best_score = score
+            best_action = action
     return best_action
 
 
@@ -133,21 +143,15 @@ def select_action(forest, numbers, game, node):
 def policy_target(forest, numbers, game, target):
     """softmax(log prior + sigma(completed q)) of the root, into `target` [A] float32; illegal actions stay 0."""
     edges = forest.edges[game, ROOT]
-    mixed_value, factor = completion(forest, numbers, game, ROOT)
-    largest = -math.inf
-    for action in range(edges.shape[0]):
-        edge = edges[action]
-        if edge.prior > 0.0:
-            advantage = _completed_q(edge, mixed_value) - mixed_value
-            target[action] = math.log(edge.prior) + factor * advantage
-            largest = max(largest, target[action])
+    mixed_value, factor, largest = completion(forest, numbers, game, ROOT)
     total = 0.0
     for action in range(edges.shape[0]):
-        if edges[action].prior > 0.0:
-            target[action] = math.exp(target[action] - largest)
+        edge = edges[action]
+        target[action] = 0.0
+        if edge.prior > 0.0:
+            advantage = _completed_q(edge, mixed_value) - largest
+            target[action] = edge.prior * math.exp(factor * advantage)
             total += target[action]
-        else:
-            target[action] = 0.0
     for action in range(edges.shape[0]):
         target[action] /= total
 
@@ -174,8 +178,8 @@ def root_value(forest, numbers, game):
     play, and among strong players' positions the sign of that mean was wrong twice as often as right.
     """
     edges = forest.edges[game, ROOT]
+    mixed_value, _, _ = completion(forest, numbers, game, ROOT)
     policy_target(forest, numbers, game, forest.weights)
-    mixed_value, _ = completion(forest, numbers, game, ROOT)
     value = 0.0
     for action in range(edges.shape[0]):
         value += forest.weights[action] * _completed_q(edges[action], mixed_value)

@@ -76,7 +76,7 @@ class Search:
 
     def submit_leaves(self, evaluator: Evaluator, slot: int = 0) -> int:
         """Find the leaves of a round and submit them; returns how many, 0 when all searches are finished."""
-        self._num_leaves = propose_leaves(
+        num_leaves = propose_leaves(
             self.game.rules,
             self.forest,
             self.numbers,
@@ -85,9 +85,14 @@ class Search:
             self._num_positions,
             evaluator.observations(slot),
         )
-        if self._num_leaves > 0:
-            evaluator.submit(slot, self._num_leaves)
-        return self._num_leaves
+        self.submit(evaluator, num_leaves, slot)
+        return num_leaves
+
+    def submit(self, evaluator: Evaluator, num_leaves: int, slot: int = 0) -> None:
+        """Submit leaves that the caller has proposed in this forest."""
+        self._num_leaves = num_leaves
+        if num_leaves > 0:
+            evaluator.submit(slot, num_leaves)
 
     def absorb_leaves(self, evaluator: Evaluator, slot: int = 0) -> None:
         """Wait for what was submitted last, and take it in."""

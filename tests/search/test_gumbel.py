@@ -95,6 +95,18 @@ def test_the_policy_target_follows_the_definition(random_tree: Game):
     np.testing.assert_allclose(lockstep.targets[0], weights / weights.sum(), rtol=1e-4)
 
 
+def test_a_root_hoped_for_in_vain_still_has_a_policy_target(random_tree: Game):
+    """With all actions visited v_mix may lie far above every q; at this scale exp(-sigma) would be 0 for all."""
+    settings = SearchSettings(
+        num_simulations=400, max_considered_actions=3, value_scale=20.0, solve=False
+    )
+    positions = np.array([new_position(key, legal_percent=100) for key in range(50)])
+    lockstep = Lockstep(random_tree, settings, positions)
+    lockstep.search()
+    np.testing.assert_allclose(lockstep.targets.sum(axis=1), 1.0, rtol=1e-5)
+    assert np.abs(lockstep.values).max() <= 1.0
+
+
 def test_the_policy_target_without_simulations_is_the_prior(random_tree: Game):
     positions = np.array([new_position(key) for key in range(20)])
     lockstep = Lockstep(random_tree, SearchSettings(num_simulations=0), positions)
