@@ -1,4 +1,5 @@
-"""The kernel contract that joins every game to every search.
+"""The kernel contract that joins every board game to every search. Games that teams play all at once have another
+one, made of the same parts: team_contract.py.
 
 A game's rules are a *type* for numba: its name carries the parameters and a hash of the sources, its fields
 (`rules.rows`) are compile-time constants, and the generic kernels below resolve to that game's functions. So a
@@ -97,8 +98,13 @@ def _lower_constant(context, builder, rules, value, attribute):
     return context.get_constant(types.int64, dict(rules.constants)[attribute])
 
 
-def _generic(kernel_parameters: dict[str, tuple[str, ...]]) -> Callable[..., Callable[..., Any]]:
-    """Make a call of the decorated function, in compiled code, the call of the game's kernel of that name."""
+def generic_kernels(
+    kernel_parameters: dict[str, tuple[str, ...]],
+) -> Callable[..., Callable[..., Any]]:
+    """Make a call of the decorated function, in compiled code, the call of the game's kernel of that name.
+
+    kernel_parameters: takes in the names of the parameters, by the name of the kernel.
+    """
 
     def decorate(declaration: Callable[..., Any]) -> Callable[..., Any]:
         name, signature = declaration.__name__, inspect.signature(declaration)
@@ -106,7 +112,9 @@ def _generic(kernel_parameters: dict[str, tuple[str, ...]]) -> Callable[..., Cal
 
         @wraps(declaration)
         def generic_kernel(*arguments):
-            raise TypeError(f"{name} is for compiled code: from Python call it in games/single.py.")
+            raise TypeError(
+                f"{name} is for compiled code: Python calls games/single.py or team_lockstep.py."
+            )
 
         def resolve(*arguments):
             rules = arguments[0]
@@ -123,8 +131,8 @@ def _generic(kernel_parameters: dict[str, tuple[str, ...]]) -> Callable[..., Cal
     return decorate
 
 
-_required = _generic(KERNEL_PARAMETERS)
-_optional = _generic(OPTIONAL_KERNEL_PARAMETERS)
+_required = generic_kernels(KERNEL_PARAMETERS)
+_optional = generic_kernels(OPTIONAL_KERNEL_PARAMETERS)
 
 
 @_required

@@ -18,6 +18,8 @@ from typing import Any, get_type_hints
 
 from ddpzero.games.contract import KERNEL_PARAMETERS, OPTIONAL_KERNEL_PARAMETERS, Rules
 from ddpzero.games.game import Game
+from ddpzero.games.team_contract import TEAM_KERNEL_PARAMETERS
+from ddpzero.games.team_game import TeamGame
 
 _PACKAGE_DIR = Path(__file__).resolve().parent.parent
 # Files of this folder that are not games.
@@ -32,8 +34,16 @@ _NOT_GAMES = {
     "loader",
     "random_bits",
     "single",
+    "snake_agents",
+    "snake_bits",
+    "snake_pictures",
+    "snake_rules",
+    "snake_views",
     "spec",
     "stones",
+    "team_contract",
+    "team_game",
+    "team_lockstep",
 }
 _PYTHON_SIDE = {
     "spec": ("parameters",),
@@ -41,6 +51,11 @@ _PYTHON_SIDE = {
     "parse_action": ("parameters", "text"),
     "board": ("parameters", "position"),
     "render": ("parameters", "position", "last_action"),
+}
+_PYTHON_SIDE_OF_TEAM_GAMES = {
+    "spec": ("parameters",),
+    "render": ("parameters", "position", "in_colour"),
+    "picture": ("parameters", "position"),
 }
 
 
@@ -51,13 +66,29 @@ def known_games() -> list[str]:
 
 
 def load_game(name: str, source: str | None = None, **parameters: Any) -> Game:
-    """Load a game with its parameters ("rows=6").
+    """Load a board game with its parameters ("rows=6").
 
     source: None for a game of ddpzero; else the path of a game file, or the name of a module that Python can import.
-    Raises ValueError for an unknown game or parameter, a parameter out of range, or a file that breaks the contract.
+    Raises ValueError for an unknown game or parameter, a parameter out of range, a file that breaks the contract, or a
+    game for teams.
     """
+    game = load_any_game(name, source, **parameters)
+    if not isinstance(game, Game):
+        raise ValueError(
+            f"game={name} is played by teams all at once: this is for games in which two players take turns."
+        )
+    return game
+
+
+def load_any_game(name: str, source: str | None = None, **parameters: Any) -> Game | TeamGame:
+    """Load a board game or a team game; a file with the kernel `step` is one for teams. As load_game otherwise."""
     module = _load_module(name, source)
-    _check_contract(name, module)
+    is_for_teams = hasattr(module, "step")
+    if is_for_teams:
+        _check_functions(name, module, {**TEAM_KERNEL_PARAMETERS, **_PYTHON_SIDE_OF_TEAM_GAMES}, {})
+    else:
+        required = {**KERNEL_PARAMETERS, **_PYTHON_SIDE}
+        _check_functions(name, module, required, OPTIONAL_KERNEL_PARAMETERS)
     _check_parameters(name, module, parameters)
     values = module.Parameters(**parameters)
     spec = module.spec(values)
@@ -67,18 +98,18 @@ def load_game(name: str, source: str | None = None, **parameters: Any) -> Game:
     type_name = (
         f"{module.__name__}({arguments})@{_source_hash(Path(module.__file__ or '').resolve())}"
     )
-    kernels = {
-        kernel: getattr(module, kernel)
-        for kernel in (*KERNEL_PARAMETERS, *OPTIONAL_KERNEL_PARAMETERS)
-        if hasattr(module, kernel)
-    }
-    return Game(
-        name=name,
-        module=module,
-        parameters=values,
-        spec=spec,
-        rules=Rules(type_name, constants, kernels),
+    kernel_names = (
+        TEAM_KERNEL_PARAMETERS
+        if is_for_teams
+        else (*KERNEL_PARAMETERS, *OPTIONAL_KERNEL_PARAMETERS)
     )
+    kernels = {
+        kernel: getattr(module, kernel) for kernel in kernel_names if hasattr(module, kernel)
+    }
+    rules = Rules(type_name, constants, kernels)
+    if is_for_teams:
+        return TeamGame(name, module, values, spec, rules)
+    return Game(name, module, values, spec, rules)
 
 
 def _load_module(name: str, source: str | None) -> ModuleType:
@@ -120,11 +151,16 @@ def _load_module(name: str, source: str | None) -> ModuleType:
     return module
 
 
-def _check_contract(name: str, module: ModuleType) -> None:
+def _check_functions(
+    name: str,
+    module: ModuleType,
+    required: dict[str, tuple[str, ...]],
+    optional: dict[str, tuple[str, ...]],
+) -> None:
+    """Whether the file has the functions, with these parameters, that the contract asks for."""
     if not is_dataclass(getattr(module, "Parameters", None)):
         raise ValueError(f"game {name} ({module.__file__}) lacks the dataclass Parameters.")
-    required = {**KERNEL_PARAMETERS, **_PYTHON_SIDE}
-    for function_name, expected in {**required, **OPTIONAL_KERNEL_PARAMETERS}.items():
+    for function_name, expected in {**required, **optional}.items():
         function = getattr(module, function_name, None)
         if function is None and function_name not in required:
             continue

@@ -1,0 +1,184 @@
+"""Players of snakes by rule, from weak to strong: the yardsticks of a trained agent and its first opponents. Compiled.
+
+    random    any direction
+    nearest   towards the nearest bean, whatever is in the way
+    level3    likewise, a body in the way counts as a long detour
+    level4    likewise, each bean for one snake only, and narrow places count a little
+    evasion   of the moves that begin a free path of two steps the one nearest to a bean
+    greedy    the public competition's rule: each bean for one snake, the nearest first, never into a body
+    bfs       of the moves that keep room, the one with the shortest free way to a bean; wary of others' next steps
+
+NAMES is their order as measured (README has the table). Distances are around the torus; greedy's are not, like its
+model's.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ddpzero.games import snake_bits, snake_rules
+from ddpzero.games.compiled import compiled
+from ddpzero.games.random_bits import next_below
+from ddpzero.games.snake_bits import HORIZON
+
+NAMES = ("random", "nearest", "level3", "level4", "evasion", "greedy", "bfs")
+_RANDOM, _NEAREST, _LEVEL3, _LEVEL4, _EVASION, _GREEDY, _BFS = range(len(NAMES))
+
+_FAR = 1 << 20
+_DETOUR = 10  # what a body in the way costs levels 3 and 4, in steps
+
+
+@compiled
+def act_by_rule(rules, position, team, level, scratch, actions, random_state):
+    size = rules.snakes // rules.teams
+    taken = np.uint64(0)  # beans that snakes of this team have chosen, by their place in the list
+    if level == _BFS:
+        snake_bits.look_ahead(rules, position, scratch)
+    for snake in range(team * size, (team + 1) * size):
+        if level == _RANDOM:
+            actions[snake] = next_below(random_state, snake_rules.NUM_ACTIONS)
+        elif level == _GREEDY:
+            actions[snake], taken = _greedy(rules, position, snake, taken)
+        elif level == _BFS:
+            actions[snake], taken = _bfs(rules, position, snake, scratch, taken)
+        elif level == _EVASION:
+            actions[snake] = _evasion(rules, position, snake)
+        else:
+            actions[snake], taken = _by_distance(rules, position, snake, level, taken)
+
+
+@compiled
+def _is_taken(taken, index):
+    return (taken >> np.uint64(index)) & np.uint64(1) != np.uint64(0)
+
+
+@compiled
+def _take(taken, index):
+    return taken | (np.uint64(1) << np.uint64(index))
+
+
+@compiled
+def _torus_distance(rules, one, other):
+    """Steps between two cells on an empty board."""
+    rows = abs(one // rules.columns - other // rules.columns)
+    columns = abs(one % rules.columns - other % rules.columns)
+    return min(rows, rules.rows - rows) + min(columns, rules.columns - columns)
+
+
+@compiled
+def _nearest_bean(rules, position, cell, taken):
+    """(its place in the list, distance) of the nearest bean that is not taken; (-1, far) without any."""
+    best, best_distance = -1, _FAR
+    for index in range(snake_rules.num_beans(position)):
+        if not _is_taken(taken, index):
+            distance = _torus_distance(rules, cell, snake_rules.bean(position, index))
+            if distance < best_distance:
+                best, best_distance = index, distance
+    return best, best_distance
+
+
+@compiled
+def _by_distance(rules, position, snake, level, taken):
+    """nearest, level 3 and level 4."""
+    head = snake_rules.head(rules, position, snake)
+    reverse = snake_rules.heading(rules, position, snake) ^ 1
+    target, _ = _nearest_bean(rules, position, head, taken)
+    best_action, best_cost = snake_rules.heading(rules, position, snake), _FAR
+    for action in range(snake_rules.NUM_ACTIONS):
+        if action == reverse:
+            continue
+        cell = snake_rules.neighbour(rules, head, action)
+        cost = 0
+        if target >= 0:
+            cost = 4 * _torus_distance(rules, cell, snake_rules.bean(position, target))
+        if level != _NEAREST and snake_rules.covered(rules, position, cell) > 0:
+            cost += 4 * _DETOUR
+        if level == _LEVEL4:
+            for direction in range(snake_rules.NUM_ACTIONS):
+                beyond = snake_rules.neighbour(rules, cell, direction)
+                cost += snake_rules.covered(rules, position, beyond) > 0
+        if cost < best_cost:
+            best_action, best_cost = action, cost
+    if level == _LEVEL4 and target >= 0:
+        taken = _take(taken, target)
+    return best_action, taken
+
+
+@compiled
+def _evasion(rules, position, snake):
+    head = snake_rules.head(rules, position, snake)
+    best_action, best_cost = snake_rules.heading(rules, position, snake), _FAR
+    for action in range(snake_rules.NUM_ACTIONS):
+        cell = snake_rules.neighbour(rules, head, action)
+        if snake_rules.covered(rules, position, cell) > 0:
+            continue
+        goes_on = False
+        for direction in range(snake_rules.NUM_ACTIONS):
+            beyond = snake_rules.neighbour(rules, cell, direction)
+            goes_on = goes_on or snake_rules.covered(rules, position, beyond) == 0
+        if goes_on:
+            _, cost = _nearest_bean(rules, position, cell, np.uint64(0))
+            if cost < best_cost:
+                best_action, best_cost = action, cost
+    return best_action
+
+
+@compiled
+def _greedy(rules, position, snake, taken):
+    """Straight distances, as on a board with edges; ties go to the older bean and the lower direction."""
+    columns = rules.columns
+    head = snake_rules.head(rules, position, snake)
+    target, target_distance = -1, _FAR
+    for index in range(snake_rules.num_beans(position)):
+        if not _is_taken(taken, index):
+            cell = snake_rules.bean(position, index)
+            down, right = cell // columns - head // columns, cell % columns - head % columns
+            if down * down + right * right < target_distance:
+                target, target_distance = index, down * down + right * right
+    best_action, best_distance = 0, _FAR
+    if target < 0:
+        return best_action, taken
+    bean = snake_rules.bean(position, target)
+    for action in range(snake_rules.NUM_ACTIONS):
+        cell = snake_rules.neighbour(rules, head, action)
+        if snake_rules.covered(rules, position, cell) == 0:
+            down, right = bean // columns - cell // columns, bean % columns - cell % columns
+            if down * down + right * right < best_distance:
+                best_action, best_distance = action, down * down + right * right
+    return best_action, _take(taken, target)
+
+
+@compiled
+def _bfs(rules, position, snake, scratch, taken):
+    """Room is what can be reached within HORIZON steps; a move needs as much as the snake is long."""
+    head = snake_rules.head(rules, position, snake)
+    needed = min(snake_rules.length(rules, position, snake) + 3, 40)
+    best_action, best_cost, best_bean = snake_rules.heading(rules, position, snake), _FAR, -1
+    for action in range(snake_rules.NUM_ACTIONS):
+        cell = snake_rules.neighbour(rules, head, action)
+        if not snake_bits.has_cell(rules, scratch, snake_bits.free_at(rules, 1), cell):
+            continue
+        room, new_room = snake_bits.work_at(rules, 0), snake_bits.work_at(rules, 1)
+        snake_bits.start_with(rules, scratch, room, cell)
+        bean, steps = -1, HORIZON + 1
+        for t in range(1, HORIZON + 1):
+            if t > 1:
+                snake_bits.spread(rules, scratch, room, snake_bits.free_at(rules, t), new_room)
+                room, new_room = new_room, room
+            if bean < 0:
+                for index in range(snake_rules.num_beans(position)):
+                    if not _is_taken(taken, index) and snake_bits.has_cell(
+                        rules, scratch, room, snake_rules.bean(position, index)
+                    ):
+                        bean, steps = index, t
+        cost = steps + 40 * max(0, needed - snake_bits.count(rules, scratch, room))
+        for other in range(rules.snakes):
+            if other != snake and snake_bits.has_cell(
+                rules, scratch, snake_bits.reach_at(rules, other, 1), cell
+            ):
+                cost += 200
+        if cost < best_cost:
+            best_action, best_cost, best_bean = action, cost, bean
+    if best_bean >= 0:
+        taken = _take(taken, best_bean)
+    return best_action, taken
