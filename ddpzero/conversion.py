@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from ddpzero.algorithms.loader import load_plugin
-from ddpzero.games import load_game
+from ddpzero.games import load_any_game
 from ddpzero.settings import GameSettings, Settings
 from ddpzero.strict import as_group, convert, make_dataclass, refuse_unknown_keys
 
@@ -66,7 +66,7 @@ def _game_settings(group: dict[str, Any]) -> GameSettings:
     if source is not None and source.endswith(".py"):
         # A run must find its rules from whatever folder it is resumed or played.
         source = str(Path(source).expanduser().resolve())
-    return GameSettings(name, source, asdict(load_game(name, source, **group).parameters))
+    return GameSettings(name, source, asdict(load_any_game(name, source, **group).parameters))
 
 
 def _plain(value: Any) -> Any:

@@ -23,7 +23,7 @@ from ddpzero.batches import BatchFeeder
 from ddpzero.checkpoint import Checkpoints, Restored, Snapshot, model_name
 from ddpzero.counters import Counters
 from ddpzero.distributed import Ranks, join_ranks
-from ddpzero.games import load_game
+from ddpzero.games import load_any_game
 from ddpzero.limits import Limits
 from ddpzero.logs import setup_logging
 from ddpzero.metrics import IntervalMetrics, StageClock
@@ -104,6 +104,9 @@ class Learner:
         self.config = config
         self.ranks = ranks
         self.saved_model = ""
+        self.untallied_infos: list[
+            dict[str, Any]
+        ] = []  # of episodes that the updater has not heard of
 
         # The same parameters on every rank, whatever ranks drew before; everything else differs by rank.
         torch.manual_seed(settings.seed)
@@ -112,7 +115,7 @@ class Learner:
             "source": settings.game.source,
             **settings.game.parameters,
         }
-        self.game = load_game(**self.game_arguments)
+        self.game = load_any_game(**self.game_arguments)
         plugin = load_plugin(settings.algorithm)
         self.algorithm = plugin.make_algorithm(settings.sections)
         networks = self.algorithm.make_networks(self.game)
@@ -211,8 +214,16 @@ class Learner:
     def publish(self) -> None:
         """Hand the newest weights to this rank's actors."""
         with self.clock("publish"):
+            self.share_tallies()
             self.counters.weights_version += 1
             self.channel.publish(self.updater.actor_weights(), self.counters.weights_version)
+
+    def share_tallies(self) -> None:
+        """Tell the updater of the episodes that all ranks took in since the last time, all ranks together."""
+        counts = self.updater.tally(self.untallied_infos)
+        self.untallied_infos = []
+        if counts:
+            self.metrics.add(self.updater.take_tally(self.ranks.sum(counts)))
 
     def play_round(self) -> None:
         """Schedule "rounds": play this epoch's episodes with the newest weights; a stop leaves nothing half done."""
@@ -233,6 +244,7 @@ class Learner:
             with self.clock("wait for episodes"):
                 is_done = self.pool.wait_for_round(_PATIENCE_SECONDS)
         self._insert(self.pool.collect_round())
+        self.share_tallies()
         self.feeder.forget()
         self.counters.weights_version = weights_version
         self.counters.round_is_played = True
@@ -250,12 +262,13 @@ class Learner:
         """A checkpoint of everything, all ranks together."""
         with self.clock("save"):
             self.reports.share_counts()
+            self.share_tallies()
             replay = self.buffer.state()
             path = self.checkpoints.save(
                 Snapshot(
                     model=self._model_name(),
                     counters=asdict(self.counters),
-                    weights=self.updater.actor_weights(),
+                    weights=self.updater.released_weights(),
                     trainer=self.updater.state(),
                     config=self.config,
                     replay_arrays=replay.arrays,
@@ -301,6 +314,7 @@ class Learner:
             self.limits.start_clock()
         for episode in episodes:
             self.buffer.add(episode.columns)
+            self.untallied_infos.append(episode.info)
             self.reports.add_episode(episode)
 
     # ---------------------------------------------------------- start and resume

@@ -36,7 +36,8 @@ class ProgressFigures:
     samples: int
     samples_per_second: float = 0.0
     updates_per_second: float = 0.0
-    simulations_per_second: float = 0.0
+    simulations_per_second: float = 0.0  # of algorithms with a tree search
+    environment_steps_per_second: float = 0.0  # of those without
     loss: float | None = None
     fraction: float | None = None
     seconds_left: float | None = None
@@ -51,7 +52,7 @@ class Progress:
         self._is_terminal = self._stream.isatty() and os.environ.get("TERM") != "dumb"
         self._enabled = enabled
         self._line = ""
-        self._rates: deque[tuple[float, float, float]] = deque(maxlen=_SMOOTHED_REPORTS)
+        self._rates: deque[tuple[float, ...]] = deque(maxlen=_SMOOTHED_REPORTS)
         self._started = time.monotonic()
         self._shown_at = 0.0
         self._lock = threading.RLock()  # a signal handler or another thread may log while we write
@@ -89,6 +90,7 @@ class Progress:
             figures.samples_per_second,
             figures.updates_per_second,
             figures.simulations_per_second,
+            figures.environment_steps_per_second,
         )
         if any(rates) or self._rates:  # not the zeros before the first game
             self._rates.append(rates)
@@ -109,7 +111,7 @@ class Progress:
         """Return the figures with rates as means over the last reports."""
         if not self._rates:
             return figures
-        samples, updates, simulations = (
+        samples, updates, simulations, environment_steps = (
             sum(column) / len(self._rates) for column in zip(*self._rates, strict=True)
         )
         return replace(
@@ -117,6 +119,7 @@ class Progress:
             samples_per_second=samples,
             updates_per_second=updates,
             simulations_per_second=simulations,
+            environment_steps_per_second=environment_steps,
         )
 
     def _write(self, text: str) -> None:
@@ -152,6 +155,7 @@ def format_line(
         (8, _rate(figures.samples_per_second, "samples/s")),
         (12, _rate(figures.updates_per_second, "updates/s")),
         (7, _rate(figures.simulations_per_second, "simulations/s")),
+        (7, _rate(figures.environment_steps_per_second, "steps/s")),
         (5, "" if figures.loss is None else f"loss {figures.loss:.3f}"),
     ]
     kept: set[int] = set()

@@ -10,7 +10,7 @@ from ddpzero.actors import ActorPool
 from ddpzero.algorithms.base import Algorithm
 from ddpzero.counters import Counters
 from ddpzero.distributed import Ranks
-from ddpzero.games import Game
+from ddpzero.games import Game, TeamGame
 from ddpzero.limits import Limits
 from ddpzero.metrics import IntervalMetrics
 from ddpzero.progress import Progress, ProgressFigures
@@ -25,7 +25,7 @@ class Reports:
         self,
         run_name: str,
         interval_seconds: float,
-        game: Game,
+        game: Game | TeamGame,
         algorithm: Algorithm,
         counters: Counters,
         limits: Limits,
@@ -77,7 +77,7 @@ class Reports:
     def write_row(self, pool: ActorPool, buffer: ReplayBuffer) -> None:
         """One row for TensorBoard, the console and the monitor, all ranks together."""
         self.share_counts()
-        self._metrics.add(self._algorithm.summarize_episodes(self._new_infos))
+        self._metrics.add(self._algorithm.summarize_episodes(self._game, self._new_infos))
         self._new_infos = []
         self._metrics.count(**pool.figures())
         self._metrics.gauge("replay/fill", buffer.num_samples / buffer.capacity)
@@ -126,6 +126,7 @@ class Reports:
             samples_per_second=self._speed("samples_generated"),
             updates_per_second=self._speed("updates"),
             simulations_per_second=self._speed("simulations"),
+            environment_steps_per_second=self._speed("environment_steps"),
             loss=self._scalars.get("losses/total"),
             fraction=self._limits.fraction_done() or None,
             seconds_left=self._limits.seconds_left,

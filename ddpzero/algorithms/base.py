@@ -7,12 +7,15 @@ A plugin is a module (conf/algorithm/<name>.yaml: `plugin: package.module`) with
                                          "algorithm" is its own yaml without `plugin`
     make_algorithm(sections) -> Algorithm   sections: name -> instance of that dataclass
 
+It may have a third: check(settings) raises UserError for settings that do not go together, a game that the plugin
+cannot play among them.
+
 Importing that module must stay cheap (no torch): the config is checked before anything heavy is loaded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -20,7 +23,6 @@ if TYPE_CHECKING:
     import torch
 
     from ddpzero.actors import ActorSpec
-    from ddpzero.games import Game
     from ddpzero.replay import SampleSpec
     from ddpzero.settings import ActorSettings, LearnerSettings
 
@@ -35,8 +37,20 @@ class Updater(Protocol):
         """One optimizer step on a batch on the training device; returns scalars on that device, without a sync."""
         ...
 
+    def tally(self, infos: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+        """Count what this updater wants to know of finished episodes, told by their infos; always the same names."""
+        ...
+
+    def take_tally(self, counts: Mapping[str, float]) -> dict[str, float]:
+        """Take in the counts of all ranks, the same on each of them; returns scalars for TensorBoard."""
+        ...
+
     def actor_weights(self) -> Tensors:
-        """What actors play with and what a checkpoint releases (the moving average, where there is one)."""
+        """What actors play with (the moving average, where there is one), and what else they must be told."""
+        ...
+
+    def released_weights(self) -> Tensors:
+        """What a checkpoint releases for players."""
         ...
 
     def state(self) -> dict[str, Any]:
@@ -56,14 +70,29 @@ class Player(Protocol):
         ...
 
 
-class Algorithm(Protocol):
-    """A plugin with its settings."""
+class TeamPlayer(Protocol):
+    """Acts for the agents of a team, for arena and play. Letters: P position_size, K agents of a team."""
 
-    def sample_spec(self, game: Game) -> SampleSpec:
+    name: str
+
+    def choose(
+        self, positions: np.ndarray, teams: np.ndarray, random_states: np.ndarray
+    ) -> np.ndarray:
+        """Integer actions `[n, K]` of the agents of team `teams` `[n]` in `positions` `[n, P]`, which all go on.
+
+        random_states: `[n, 2]` uint64, a stream for each row, changed in place by what the player draws.
+        """
+        ...
+
+
+class Algorithm(Protocol):
+    """A plugin with its settings. `game` is a Game or a TeamGame, of the kind that the plugin's `check` admits."""
+
+    def sample_spec(self, game: Any) -> SampleSpec:
         """Names, shapes and dtypes of one sample; `weights_version` int32 is always among them."""
         ...
 
-    def make_networks(self, game: Game) -> dict[str, torch.nn.Module]:
+    def make_networks(self, game: Any) -> dict[str, torch.nn.Module]:
         """New networks with initial parameters drawn from torch's global generator."""
         ...
 
@@ -73,7 +102,7 @@ class Algorithm(Protocol):
 
     def make_updater(
         self,
-        game: Game,
+        game: Any,
         networks: dict[str, torch.nn.Module],
         wrap: Wrap,
         learner: LearnerSettings,
@@ -92,14 +121,14 @@ class Algorithm(Protocol):
         """How to make this plugin's actor in a new process. game_arguments: of `load_game`."""
         ...
 
-    def make_player(self, game: Game, weights: Tensors, name: str, **overrides: Any) -> Player:
+    def make_player(self, game: Any, weights: Tensors, name: str, **overrides: Any) -> Player:
         """A player with released weights; overrides: settings for play, such as num_simulations=100."""
         ...
 
-    def summarize_episodes(self, infos: list[dict[str, Any]]) -> dict[str, float]:
+    def summarize_episodes(self, game: Any, infos: list[dict[str, Any]]) -> dict[str, float]:
         """Scalars for TensorBoard from the finished episodes' infos (length, outcome shares, ...)."""
         ...
 
-    def describe_episode(self, game: Game, info: dict[str, Any]) -> str:
+    def describe_episode(self, game: Any, info: dict[str, Any]) -> str:
         """A finished episode as text for a person."""
         ...

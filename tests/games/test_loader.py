@@ -6,15 +6,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ddpzero.games import known_games, load_game
+from ddpzero.games import known_games, load_any_game, load_game
 
 PAIRS = Path(__file__).parents[1] / "data" / "games" / "pairs.py"
 
 
 def test_known_games_are_the_game_files():
-    assert {"connect_four", "gomoku", "tic_tac_toe"} <= set(known_games())
+    assert {"connect_four", "gomoku", "snakes", "tic_tac_toe"} <= set(known_games())
     for name in known_games():
-        assert load_game(name).name == name
+        assert load_any_game(name).name == name
+
+
+def test_a_game_for_teams_is_refused_where_players_take_turns():
+    with pytest.raises(ValueError, match="game=snakes is played by teams all at once"):
+        load_game("snakes")
 
 
 def test_parameters_change_the_board():

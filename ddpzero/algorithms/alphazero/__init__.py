@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings
 from ddpzero.networks.settings import NetworkSettings
+from ddpzero.games import load_game
 from ddpzero.search.settings import SearchSettings
+from ddpzero.settings import Settings
 
 if TYPE_CHECKING:
     from ddpzero.algorithms.alphazero.algorithm import AlphaZero
@@ -24,3 +26,8 @@ def make_algorithm(sections: Mapping[str, Any]) -> AlphaZero:
     from ddpzero.algorithms.alphazero.algorithm import AlphaZero  # imports torch
 
     return AlphaZero(sections["algorithm"], sections["network"], sections["search"])
+
+
+def check(settings: Settings) -> None:
+    """ValueError unless the game is one in which two players take turns."""
+    load_game(settings.game.name, settings.game.source, **settings.game.parameters)

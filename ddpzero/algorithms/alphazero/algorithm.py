@@ -91,7 +91,7 @@ class AlphaZero:
             search = replace(search, num_simulations=num_simulations)
         return AlphaZeroPlayer(game, network, search, name, device, precision="float32")
 
-    def summarize_episodes(self, infos: list[dict[str, Any]]) -> dict[str, float]:
+    def summarize_episodes(self, game: Game, infos: list[dict[str, Any]]) -> dict[str, float]:
         if not infos:
             return {}
         lengths = np.array([info["num_plies"] for info in infos])

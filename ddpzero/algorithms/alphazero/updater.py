@@ -6,7 +6,7 @@ game's outcome and the search's root value (strength.md calls the mix what helps
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -110,9 +110,19 @@ class AlphaZeroUpdater:
             "gradients/norm": gradient_norm.detach(),
         }
 
+    def tally(self, infos: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+        """Nothing: AlphaZero learns the same whatever the games' results are."""
+        return {}
+
+    def take_tally(self, counts: Mapping[str, float]) -> dict[str, float]:
+        return {}
+
     def actor_weights(self) -> dict[str, Tensor]:
         """The moving average of the parameters, on the device."""
         return dict(self._ema)
+
+    def released_weights(self) -> dict[str, Tensor]:
+        return self.actor_weights()
 
     def state(self) -> dict[str, Any]:
         return {

@@ -1,0 +1,48 @@
+"""Deep deterministic policy gradient (Lillicrap et al., 2016) for team games with discrete actions, made to work: what
+the core needs to know before it loads torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ddpzero.algorithms.ddpg.settings import (
+    ActorCriticSettings,
+    DDPGSettings,
+    OpponentSettings,
+)
+from ddpzero.games import TeamGame, load_any_game
+from ddpzero.settings import Settings, require
+
+if TYPE_CHECKING:
+    from ddpzero.algorithms.ddpg.algorithm import DDPG
+
+SECTIONS = {
+    "algorithm": DDPGSettings,
+    "network": ActorCriticSettings,
+    "opponent": OpponentSettings,
+}
+
+
+def make_algorithm(sections: Mapping[str, Any]) -> DDPG:
+    """DDPG with its settings, by the names in SECTIONS."""
+    from ddpzero.algorithms.ddpg.algorithm import DDPG  # imports torch
+
+    return DDPG(sections["algorithm"], sections["network"], sections["opponent"])
+
+
+def check(settings: Settings) -> None:
+    """UserError unless the game is one that two teams play."""
+    game = load_any_game(settings.game.name, settings.game.source, **settings.game.parameters)
+    require(
+        isinstance(game, TeamGame) and game.spec.num_teams == 2,
+        f"algorithm=ddpg cannot play game={settings.game.name}: it needs a game of two teams that act at once, as "
+        "game=snakes.",
+    )
+    observation = settings.sections["algorithm"].observation
+    network = settings.sections["network"].name
+    require(
+        (observation == "planes") == (network == "torus_cnn"),
+        f"algorithm.observation={observation} does not go with network.name={network}: features need network=mlp, "
+        "planes need network=torus_cnn.",
+    )

@@ -1,0 +1,275 @@
+"""The body of a DDPG actor: many games in lockstep, one team of each played by the policy, handed out when they end.
+
+Lives in an actor process (ddpzero/actors); never talks to other processes itself.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ddpzero.algorithms.ddpg.guidance import EPSILON
+from ddpzero.algorithms.ddpg.opponents import Opponents, write_team_actions
+from ddpzero.algorithms.ddpg.policy import Policy, View
+from ddpzero.algorithms.ddpg.samples import mixed_rewards, transitions
+from ddpzero.algorithms.ddpg.settings import (
+    ActorCriticSettings,
+    DDPGSettings,
+    OpponentSettings,
+)
+from ddpzero.games import TeamGame, load_any_game
+from ddpzero.games.random_bits import new_random_states
+from ddpzero.games.team_contract import GOING_ON, TERMINATED
+from ddpzero.games.team_lockstep import points_of, reset_games, step_games
+from ddpzero.replay import Episode
+
+# A slice of play ends after so long, so that the process looks for news from its rank.
+_SLICE_SECONDS = 0.1
+_NO_LIMIT = -1
+
+
+class DDPGActor:
+    """Plays; see ddpzero/actors for the contract of an actor's methods.
+
+    Letters: G games, N agents, K agents of a team, T max_steps.
+    """
+
+    def __init__(
+        self,
+        game: TeamGame,
+        settings: DDPGSettings,
+        network: ActorCriticSettings,
+        opponent: OpponentSettings,
+        num_games: int,
+        device: str,
+        seed: int,
+    ):
+        spec = game.spec
+        self._game = game
+        self._settings = settings
+        self._policy = Policy(game, settings, network, device)
+        self._past_selves = [
+            Policy(game, settings, network, device) for _ in range(opponent.num_past_selves)
+        ]
+        self._opponents = Opponents(game, num_games, self._past_selves)
+        self._positions = game.new_positions(num_games)
+        self._random_states = np.zeros((num_games, 2), np.uint64)
+        self._actions = np.zeros((num_games, spec.num_agents), np.int64)
+        self._rewards = np.zeros((num_games, spec.num_agents), np.float32)
+        self._statuses = np.full(num_games, GOING_ON, np.int64)
+        self._is_running = np.zeros(num_games, np.bool_)
+        self._is_evaluation = np.zeros(num_games, np.bool_)
+        self._teams = np.zeros(num_games, np.int64)  # the team that the policy plays
+        self._steps = np.zeros(num_games, np.int64)
+        # How much the games explore: from epsilon itself down to epsilon ** (1 + spread).
+        self._exponents = 1.0 + settings.epsilon_spread * np.linspace(0.0, 1.0, num_games)
+        lead = (num_games, spec.max_steps + 1, spec.agents_per_team)
+        example = self._observe(np.arange(min(1, num_games)))
+        self._observations = np.empty(
+            (*lead, *example.observation.shape[2:]), example.observation.dtype
+        )
+        self._legal = np.empty((*lead, spec.num_actions), np.bool_)
+        self._choices = np.zeros(lead, np.uint8)
+        self._all_rewards = np.zeros((*lead[:2], spec.num_agents), np.float32)
+        self._all_actions = np.zeros((*lead[:2], spec.num_agents), np.uint8)
+        self._weights_versions = np.zeros(lead[:2], np.int32)
+        self._start_states = np.zeros((num_games, 2), np.uint64)
+        self._guidance = np.zeros(1)
+        self._weights_version = 0
+        self._num_games_to_start = 0
+        self._counts: dict[str, float] = {}
+        self._next_evaluation = 0
+        self._seed = seed
+        self._has_started = False
+
+    def receive(self, arrays: Mapping[str, np.ndarray], weights_version: int) -> None:
+        """Play with new weights from now on."""
+        self._policy.load(_part(arrays, "actor."))
+        for index, policy in enumerate(self._past_selves):
+            policy.load(_part(arrays, f"past{index}."))
+        self._guidance = np.array(arrays["guidance"])
+        self._weights_version = weights_version
+
+    def play(self) -> list[Episode]:
+        """Advance all games for about a tenth of a second; returns the games that ended."""
+        if not self._has_started:
+            self._restart(self._seed, _NO_LIMIT)
+        episodes: list[Episode] = []
+        started = time.perf_counter()
+        while time.perf_counter() - started < _SLICE_SECONDS and not self.round_done:
+            episodes += self._step()
+        self._count("seconds", time.perf_counter() - started)
+        return episodes
+
+    def start_round(self, num_episodes: int, round_seed: int) -> None:
+        """Drop all games and play exactly num_episodes new ones, determined by the seed and the weights alone."""
+        self._restart(round_seed, num_episodes)
+
+    @property
+    def round_done(self) -> bool:
+        return self._num_games_to_start == 0 and not self._is_running.any()
+
+    def figures(self) -> dict[str, float]:
+        """Counts and seconds since the last call."""
+        figures, self._counts = self._counts, {}
+        return figures
+
+    # ------------------------------------------------------------------------- the games
+
+    def _step(self) -> list[Episode]:
+        """One step of every running game; returns the games that ended with it."""
+        games = np.flatnonzero(self._is_running)
+        teams, steps = self._teams[games], self._steps[games]
+        view = self._observe(games)
+        choices = self._choose(games, view)
+        self._opponents.act(
+            self._positions, 1 - self._teams, self._actions, self._random_states, self._rng
+        )
+        write_team_actions(self._actions, games, teams, view.actions_of(choices))
+        step_games(
+            self._game.rules,
+            self._positions,
+            self._actions,
+            self._rewards,
+            self._statuses,
+            self._random_states,
+        )
+        self._observations[games, steps] = view.observation
+        self._legal[games, steps] = view.legal
+        self._choices[games, steps] = choices
+        self._all_rewards[games, steps] = self._rewards[games]
+        self._all_actions[games, steps] = self._actions[games]
+        self._weights_versions[games, steps] = self._weights_version
+        self._steps[games] += 1
+        self._count("environment_steps", len(games))
+        ended = games[self._statuses[games] != GOING_ON]
+        if not len(ended):
+            return []
+        last = self._observe(ended)
+        self._observations[ended, self._steps[ended]] = last.observation
+        self._legal[ended, self._steps[ended]] = last.legal
+        episodes = [self._episode(int(game)) for game in ended]
+        self._is_running[ended] = False
+        self._fill_places()
+        return episodes
+
+    def _observe(self, games: np.ndarray) -> View:
+        return self._policy.observe(self._positions[games], self._teams[games])
+
+    def _choose(self, games: np.ndarray, view: View) -> np.ndarray:
+        """`[n, K]`: of the policy, some at random; in evaluation games the policy's best."""
+        drawn = self._policy.choose(view, self._rng)
+        is_evaluation = self._is_evaluation[games]
+        if is_evaluation.any():
+            rows = np.flatnonzero(is_evaluation)
+            evaluated = View(view.observation[rows], view.legal[rows], view.actions[rows])
+            drawn[rows] = self._policy.choose(evaluated, None)
+        epsilons = self._guidance[EPSILON] ** self._exponents[games] * ~is_evaluation
+        at_random = self._rng.random(drawn.shape) < epsilons[:, None]
+        if at_random.any():
+            noise = self._rng.random(view.legal.shape) * view.legal
+            drawn[at_random] = noise.argmax(axis=2)[at_random]
+        return drawn
+
+    def _episode(self, game: int) -> Episode:
+        """The game that has just ended, as samples and facts."""
+        spec, team = self._game.spec, int(self._teams[game])
+        num_steps, size = int(self._steps[game]), spec.agents_per_team
+        own = slice(team * size, (team + 1) * size)
+        other = slice((1 - team) * size, (2 - team) * size)
+        rewards = self._all_rewards[game, :num_steps]
+        columns = transitions(
+            self._observations[game, : num_steps + 1],
+            self._legal[game, : num_steps + 1],
+            self._choices[game, :num_steps],
+            mixed_rewards(rewards[:, own], rewards[:, other], self._settings),
+            self._weights_versions[game, :num_steps],
+            bool(self._statuses[game] == TERMINATED),
+            self._settings,
+        )
+        points = np.zeros((1, spec.num_teams), np.int64)
+        points_of(self._game.rules, self._positions[game : game + 1], points)
+        own_points, other_points = int(points[0, team]), int(points[0, 1 - team])
+        info: dict[str, Any] = {
+            "num_steps": num_steps,
+            "opponent": int(self._opponents.chosen[game]),
+            "is_evaluation": int(self._is_evaluation[game]),
+            "team": team,
+            "points": own_points,
+            "opponent_points": other_points,
+            "has_won": int(own_points > other_points),
+            "is_draw": int(own_points == other_points),
+            "losses_of_points": int((rewards[:, own] < 0).sum()),
+            "reward": float(rewards[:, own].sum()) / size,
+        }
+        if self._is_evaluation[game]:
+            info["random_state"] = [int(word) for word in self._start_states[game]]
+            info["actions"] = self._all_actions[game, :num_steps].reshape(-1).tolist()
+        return Episode({name: np.ascontiguousarray(c) for name, c in columns.items()}, info)
+
+    # ----------------------------------------------------------------------------- starts
+
+    def _restart(self, seed: int, num_episodes: int) -> None:
+        self._has_started = True
+        self._rng = np.random.Generator(np.random.PCG64(seed))
+        self._random_states[:] = new_random_states(seed, len(self._random_states))
+        # Every place holds a whole game, so that idle ones can be stepped along.
+        reset_games(
+            self._game.rules, self._positions, self._random_states, ~np.zeros_like(self._is_running)
+        )
+        self._is_running[:] = False
+        self._next_evaluation = 0
+        self._num_games_to_start = num_episodes
+        self._fill_places()
+
+    def _fill_places(self) -> None:
+        """Start games in free places, as long as there are games to start."""
+        chosen = np.zeros(len(self._is_running), np.bool_)
+        for place in np.flatnonzero(~self._is_running):
+            if self._num_games_to_start == 0:
+                break
+            if self._num_games_to_start > 0:
+                self._num_games_to_start -= 1
+            self._is_running[place] = chosen[place] = True
+            self._teams[place] = self._rng.integers(2)
+            self._is_evaluation[place] = self._rng.random() < self._settings.evaluation_share
+            if self._is_evaluation[place]:
+                self._opponents.chosen[place] = self._next_evaluation
+                self._next_evaluation = (self._next_evaluation + 1) % self._opponents.num_rules
+            else:
+                self._opponents.choose(int(place), self._guidance[1:], self._rng)
+        self._steps[chosen] = 0
+        self._start_states[chosen] = self._random_states[chosen]
+        reset_games(self._game.rules, self._positions, self._random_states, chosen)
+
+    def _count(self, name: str, amount: float) -> None:
+        self._counts[name] = self._counts.get(name, 0.0) + amount
+
+
+def _part(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    return {
+        name.removeprefix(prefix): value
+        for name, value in arrays.items()
+        if name.startswith(prefix)
+    }
+
+
+def make_actor(
+    *,
+    game: Mapping[str, Any],
+    settings: DDPGSettings,
+    network: ActorCriticSettings,
+    opponent: OpponentSettings,
+    num_games: int,
+    device: str,
+    rank: int,
+    actor_index: int,
+    seed: int,
+) -> DDPGActor:
+    """Make an actor in its process. game: arguments of `load_any_game`; rank and actor_index are part of the seed."""
+    loaded = load_any_game(**game)
+    assert isinstance(loaded, TeamGame)
+    return DDPGActor(loaded, settings, network, opponent, num_games, device, seed)

@@ -1,0 +1,147 @@
+"""DDPG behind the plugin contract (algorithms/base.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from ddpzero.actors import ActorSpec
+from ddpzero.algorithms.ddpg.networks import make_networks
+from ddpzero.algorithms.ddpg.player import DDPGPlayer
+from ddpzero.algorithms.ddpg.policy import Policy
+from ddpzero.algorithms.ddpg.samples import sample_spec
+from ddpzero.algorithms.ddpg.settings import (
+    ActorCriticSettings,
+    DDPGSettings,
+    OpponentSettings,
+)
+from ddpzero.algorithms.ddpg.updater import DDPGUpdater
+from ddpzero.games import TeamGame
+from ddpzero.games.team_lockstep import reset_games, step_games
+from ddpzero.replay import SampleSpec
+from ddpzero.settings import ActorSettings, LearnerSettings
+
+
+@dataclass(frozen=True)
+class DDPG:
+    """The plugin with its settings; every method is a line of the contract."""
+
+    settings: DDPGSettings
+    network: ActorCriticSettings
+    opponent: OpponentSettings
+
+    def sample_spec(self, game: TeamGame) -> SampleSpec:
+        return sample_spec(game, self.settings)
+
+    def make_networks(self, game: TeamGame) -> dict[str, torch.nn.Module]:
+        return make_networks(game, self.settings, self.network)
+
+    def model_tag(self) -> str:
+        return self.network.size_tag
+
+    def make_updater(
+        self,
+        game: TeamGame,
+        networks: dict[str, torch.nn.Module],
+        wrap: Callable[[torch.nn.Module], torch.nn.Module],
+        learner: LearnerSettings,
+        device: torch.device,
+        seed: int,
+    ) -> DDPGUpdater:
+        return DDPGUpdater(
+            game, networks, wrap, self.settings, self.opponent, learner, device, seed
+        )
+
+    def actor_spec(
+        self, game_arguments: Mapping[str, Any], actors: ActorSettings, device: str
+    ) -> ActorSpec:
+        return ActorSpec(
+            factory="ddpzero.algorithms.ddpg.actor:make_actor",
+            preparation="ddpzero.algorithms.ddpg.preparation:compile_games",
+            arguments={
+                "game": dict(game_arguments),
+                "settings": self.settings,
+                "network": self.network,
+                "opponent": self.opponent,
+                "num_games": actors.num_games,
+                "device": device,
+            },
+            num_threads=actors.num_threads,
+        )
+
+    def make_player(
+        self,
+        game: TeamGame,
+        weights: Mapping[str, torch.Tensor],
+        name: str,
+        *,
+        device: str = "cpu",
+    ) -> DDPGPlayer:
+        policy = Policy(game, self.settings, self.network, device)
+        prefix = "actor."
+        policy.load(
+            {
+                key.removeprefix(prefix): value
+                for key, value in weights.items()
+                if key.startswith(prefix)
+            }
+        )
+        return DDPGPlayer(policy, name)
+
+    def summarize_episodes(self, game: TeamGame, infos: list[dict[str, Any]]) -> dict[str, float]:
+        """Of games with exploration: rewards, points, deaths; of evaluation games: wins against each rule agent."""
+        scalars: dict[str, float] = {}
+        explored = [info for info in infos if not info["is_evaluation"]]
+        if explored:
+            scalars |= {
+                "self_play/episode_length": _mean(explored, "num_steps"),
+                "self_play/reward_per_agent": _mean(explored, "reward"),
+                "self_play/team_points": _mean(explored, "points"),
+                "self_play/opponent_points": _mean(explored, "opponent_points"),
+                "self_play/deaths_that_cost": _mean(explored, "losses_of_points"),
+                "self_play/wins": _mean(explored, "has_won"),
+            }
+        for level, name in enumerate(game.spec.rule_agents):
+            against = [info for info in infos if info["opponent"] == level]
+            evaluated = [info for info in against if info["is_evaluation"]]
+            if evaluated:
+                scalars[f"evaluation/wins_against_{name}"] = _mean(evaluated, "has_won")
+                scalars[f"evaluation/points_against_{name}"] = _mean(evaluated, "points")
+        return scalars
+
+    def describe_episode(self, game: TeamGame, info: dict[str, Any]) -> str:
+        rules = game.spec.rule_agents
+        opponent = info["opponent"]
+        name = rules[opponent] if opponent < len(rules) else "a past self"
+        text = f"team {info['team']} against {name}: {info['points']} : {info['opponent_points']}"
+        text += f" after {info['num_steps']} steps"
+        if "actions" in info:
+            text += f"\n\n{game.render(replay(game, info)[-1])}"
+        return text
+
+    def picture_episode(self, game: TeamGame, info: dict[str, Any]) -> list[np.ndarray]:
+        return [game.picture(position) for position in replay(game, info)]
+
+
+def replay(game: TeamGame, info: Mapping[str, Any]) -> np.ndarray:
+    """The positions `[T + 1, P]` of an episode whose info has its random state and actions; none without."""
+    if "actions" not in info:
+        return game.new_positions(0)
+    spec = game.spec
+    position = game.new_positions(1)
+    random_state = np.array([info["random_state"]], np.uint64)
+    reset_games(game.rules, position, random_state, np.ones(1, np.bool_))
+    rewards, statuses = np.zeros((1, spec.num_agents), np.float32), np.zeros(1, np.int64)
+    positions = [position[0].copy()]
+    for actions in np.array(info["actions"], np.int64).reshape(-1, 1, spec.num_agents):
+        step_games(game.rules, position, actions, rewards, statuses, random_state)
+        positions.append(position[0].copy())
+    return np.stack(positions)
+
+
+def _mean(infos: list[dict[str, Any]], key: str) -> float:
+    return float(np.mean([info[key] for info in infos]))

@@ -1,0 +1,135 @@
+"""What actors are told besides weights: how much to explore and whom to play against. Pure bookkeeping, no torch.
+
+The learner tallies the finished games of all ranks, so that this state is the same everywhere and in every checkpoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ddpzero.algorithms.ddpg.settings import DDPGSettings, OpponentSettings
+
+EPSILON = 0  # entry of the vector that actors get; behind it the shares of the opponents
+
+
+@dataclass
+class Progress:
+    """Counts over all ranks and resumes. level: "ladder": the rule agent that is to be beaten.
+
+    wins and games: against it, newest last, of a window of about opponent.promotion_games.
+    """
+
+    episodes: int = 0
+    environment_steps: int = 0
+    level: int = 0
+    wins: float = 0.0
+    games: float = 0.0
+
+
+@dataclass
+class Guidance:
+    """The state, and what follows from it. rule_agents: names in order of strength, as the game's spec has them."""
+
+    settings: DDPGSettings
+    opponent: OpponentSettings
+    rule_agents: Sequence[str]
+    progress: Progress = field(default_factory=Progress)
+
+    def __post_init__(self) -> None:
+        self.progress.level = min(self.opponent.first_level, len(self.rule_agents) - 1)
+
+    @property
+    def epsilon(self) -> float:
+        """The chance of a random action in the least explorative game's place, before epsilon_spread."""
+        settings = self.settings
+        units = {
+            "episode": self.progress.episodes,
+            "environment_step": self.progress.environment_steps,
+        }[settings.epsilon_decay_unit]
+        return max(settings.final_epsilon, settings.epsilon * settings.epsilon_decay**units)
+
+    @property
+    def shares(self) -> np.ndarray:
+        """`[rule agents + 1]` float64 that sum to 1: of games against each rule agent, and against past selves."""
+        shares = np.zeros(len(self.rule_agents) + 1)
+        self_share = self.opponent.self_share
+        shares[-1] = self_share
+        level = self._level()
+        num_earlier = level if self.opponent.strategy == "ladder" else 0
+        earlier_share = self.opponent.earlier_share if num_earlier else 0.0
+        shares[level] += (1.0 - self_share) * (1.0 - earlier_share)
+        # The nearer below the present level, the more.
+        weights = 0.5 ** np.arange(num_earlier)[::-1]
+        shares[:num_earlier] += (1.0 - self_share) * earlier_share * weights / max(weights.sum(), 1)
+        return shares / shares.sum()
+
+    @property
+    def vector(self) -> np.ndarray:
+        """What is published: epsilon, then the shares."""
+        return np.concatenate([[self.epsilon], self.shares])
+
+    def tally_names(self) -> list[str]:
+        """Of the counts that `take` wants."""
+        levels = range(len(self.rule_agents))
+        results = [f"{what}_against_{level}" for level in levels for what in ("wins", "games")]
+        return ["episodes", "environment_steps", *results]
+
+    def tally(self, infos: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+        """Count finished games, told by their infos."""
+        counts = dict.fromkeys(self.tally_names(), 0.0)
+        for info in infos:
+            counts["episodes"] += 1
+            counts["environment_steps"] += info["num_steps"]
+            if 0 <= info["opponent"] < len(self.rule_agents) and not info["is_evaluation"]:
+                counts[f"games_against_{info['opponent']}"] += 1
+                counts[f"wins_against_{info['opponent']}"] += info["has_won"]
+        return counts
+
+    def take(self, counts: Mapping[str, float]) -> None:
+        """Take in the counts of all ranks."""
+        progress = self.progress
+        progress.episodes += int(counts["episodes"])
+        progress.environment_steps += int(counts["environment_steps"])
+        if self.opponent.strategy != "ladder":
+            return
+        progress.wins += counts[f"wins_against_{progress.level}"]
+        progress.games += counts[f"games_against_{progress.level}"]
+        window = self.opponent.promotion_games
+        is_better = progress.wins >= self.opponent.promotion_win_share * progress.games
+        if progress.games >= window and is_better and progress.level < len(self.rule_agents) - 1:
+            progress.level += 1
+            progress.wins = progress.games = 0.0
+        elif progress.games >= 2 * window:
+            # Old results count for half, so that the rate is that of the recent games.
+            progress.wins /= 2
+            progress.games /= 2
+
+    def state(self) -> dict[str, float]:
+        return asdict(self.progress)
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        self.progress = Progress(**state)
+
+    def _level(self) -> int:
+        """The place of the present opponent among rule_agents."""
+        strategy = self.opponent.strategy
+        if strategy == "ladder":
+            return self.progress.level
+        if self.progress.episodes >= self.opponent.evasion_from_episode:
+            return self.rule_agents.index("evasion")
+        done = min(1.0, self.progress.episodes / self.opponent.max_episodes)
+        name = self.opponent.schedule_levels[scheduled_level(strategy, done)]
+        return self.rule_agents.index(name)
+
+
+def scheduled_level(strategy: str, done: float) -> int:
+    """Level 0..4 of the public script's strategies at the share `done` of its episodes."""
+    if strategy == "linear":
+        return min(4, int(4 * done))
+    if strategy == "exponential":
+        return min(4, int(4 * done**1.5))
+    return sum(done >= limit for limit in (0.10, 0.30, 0.60, 0.85))

@@ -1,0 +1,153 @@
+"""Actor and critic: what each sees goes through a body; a head tells logits, or a value for each action asked about.
+
+Letters: B batch, O the shape of an observation, A choices, X actions asked about, M mates.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ddpzero.algorithms.ddpg.samples import observation_shape
+from ddpzero.algorithms.ddpg.settings import ActorCriticSettings, DDPGSettings
+from ddpzero.games import TeamGame
+
+
+class TorusBody(nn.Module):
+    """Convolutions around the edges of the board, halved in size once: `[B, C, H, W]` to `[B, size]`.
+
+    The own head is always in the middle, so cells keep their place: nothing is pooled away at the end.
+    """
+
+    def __init__(self, num_planes: int, board_shape: tuple[int, int], channels: int):
+        super().__init__()
+        self.first = nn.Conv2d(num_planes, channels, 3, padding=1, padding_mode="circular")
+        self.second = nn.Conv2d(
+            channels, 2 * channels, 3, stride=2, padding=1, padding_mode="circular"
+        )
+        self.third = nn.Conv2d(2 * channels, channels, 3, padding=1, padding_mode="circular")
+        height, width = (math.ceil(side / 2) for side in board_shape)
+        self.size = channels * height * width
+
+    def forward(self, planes: Tensor) -> Tensor:
+        """planes: 0..1."""
+        planes = functional.relu(self.first(planes))
+        planes = functional.relu(self.second(planes))
+        return functional.relu(self.third(planes)).flatten(1)
+
+
+class FlatBody(nn.Module):
+    """Numbers as they are: `[B, F]`."""
+
+    def __init__(self, num_features: int):
+        super().__init__()
+        self.size = num_features
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features
+
+
+def make_body(shape: Sequence[int], settings: ActorCriticSettings) -> FlatBody | TorusBody:
+    """shape: of an observation, `[F]` or `[C, H, W]`."""
+    if len(shape) == 1:
+        return FlatBody(shape[0])
+    num_planes, height, width = shape
+    return TorusBody(num_planes, (height, width), settings.channels)
+
+
+class Actor(nn.Module):
+    """The policy of every agent of a team: observation `[B, *O]` to logits `[B, A]`."""
+
+    def __init__(self, shape: Sequence[int], num_actions: int, settings: ActorCriticSettings):
+        super().__init__()
+        self.body = make_body(shape, settings)
+        sizes = [self.body.size] + settings.layers * [settings.width]
+        self.hidden = nn.ModuleList(
+            nn.Linear(size, wider) for size, wider in itertools.pairwise(sizes)
+        )
+        self.head = nn.Linear(sizes[-1], num_actions)
+        nn.init.zeros_(self.head.weight)  # at first every action is as likely
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, observation: Tensor) -> Tensor:
+        values = self.body(observation)
+        for layer in self.hidden:
+            values = functional.relu(layer(values))
+        return self.head(values)
+
+
+class Critic(nn.Module):
+    """Q values of actions: one estimate, or two that share nothing but what they see (twins).
+
+    The action joins in the first hidden layer, so that asking about all actions costs little more than about one.
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        num_actions: int,
+        num_context: int,
+        settings: ActorCriticSettings,
+        num_critics: int,
+    ):
+        """num_context: numbers besides the observation, of the mates (a centralized critic)."""
+        super().__init__()
+        bodies = [make_body(shape, settings) for _ in range(num_critics)]
+        self.bodies = nn.ModuleList(bodies)
+        sizes = settings.layers * [settings.width]
+        body_size = bodies[0].size + num_context
+        self.first = nn.ModuleList(nn.Linear(body_size, sizes[0]) for _ in range(num_critics))
+        self.actions = nn.ModuleList(
+            nn.Linear(num_actions, sizes[0], bias=False) for _ in range(num_critics)
+        )
+        self.hidden = nn.ModuleList(
+            nn.ModuleList(nn.Linear(size, size) for size in sizes[1:]) for _ in range(num_critics)
+        )
+        self.heads = nn.ModuleList(nn.Linear(sizes[-1], 1) for _ in range(num_critics))
+
+    def forward(self, observation: Tensor, context: Tensor | None, actions: Tensor) -> Tensor:
+        """observation `[B, *O]`, context `[B, num_context]` or None, actions `[B, X, A]`; `[critics, B, X]`."""
+        estimates = []
+        for index, body in enumerate(self.bodies):
+            seen = body(observation)
+            if context is not None:
+                seen = torch.cat([seen, context], dim=1)
+            values = self.first[index](seen).unsqueeze(1) + self.actions[index](actions)
+            values = functional.relu(values)
+            for layer in self.hidden[index]:  # type: ignore[attr-defined]  # a ModuleList
+                values = functional.relu(layer(values))
+            estimates.append(self.heads[index](values).squeeze(-1))
+        return torch.stack(estimates)
+
+
+def make_networks(
+    game: TeamGame, settings: DDPGSettings, network: ActorCriticSettings
+) -> dict[str, nn.Module]:
+    """Actor and critic with initial parameters from torch's global generator."""
+    shape, num_actions = observation_shape(game, settings), game.spec.num_actions
+    num_context = 0
+    if settings.centralized_critic:
+        num_mates = game.spec.agents_per_team - 1
+        num_context = num_mates * (math.prod(shape) + num_actions)
+    num_critics = 2 if settings.twin_critics else 1
+    return {
+        "actor": Actor(shape, num_actions, network),
+        "critic": Critic(shape, num_actions, num_context, network, num_critics),
+    }
+
+
+def as_input(observation: Tensor) -> Tensor:
+    """Stored observations as the networks take them: features as float32, planes as 0..1."""
+    if observation.dtype == torch.uint8:
+        return observation.float() / 255.0
+    return observation.float()
+
+
+def masked(logits: Tensor, legal: Tensor) -> Tensor:
+    """Logits `[..., A]` with illegal choices impossible."""
+    return logits.masked_fill(~legal, -1e9)

@@ -1,0 +1,60 @@
+"""Who plays the other team in each of an actor's games, and what it does.
+
+An opponent is a number: a rule agent by its place in the game's list, or, from `num_rules` on, a past self.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ddpzero.algorithms.ddpg.policy import Policy
+from ddpzero.games import TeamGame
+from ddpzero.games.team_lockstep import NO_LEVEL, act_by_rules
+
+
+class Opponents:
+    """The other teams of G games. Letters: N agents, P position_size."""
+
+    def __init__(self, game: TeamGame, num_games: int, past_selves: Sequence[Policy]):
+        self.num_rules = len(game.spec.rule_agents)
+        self.chosen = np.zeros(num_games, np.int64)  # [G]
+        self._game = game
+        self._past_selves = past_selves
+        self._scratch = np.empty(game.spec.scratch_shape, np.uint32)
+
+    def choose(self, place: int, shares: np.ndarray, rng: np.random.Generator) -> None:
+        """Draw the opponent of a new game: `shares` of the rule agents, the last one of all past selves together."""
+        opponent = int(rng.choice(len(shares), p=shares))
+        if opponent == self.num_rules:
+            opponent += int(rng.integers(len(self._past_selves)))
+        self.chosen[place] = opponent
+
+    def act(
+        self,
+        positions: np.ndarray,
+        teams: np.ndarray,
+        actions: np.ndarray,
+        random_states: np.ndarray,
+        rng: np.random.Generator,
+    ) -> None:
+        """Write the entries of team `teams` `[G]` in `actions` `[G, N]` for positions `[G, P]`."""
+        levels = np.where(self.chosen < self.num_rules, self.chosen, NO_LEVEL)
+        act_by_rules(
+            self._game.rules, positions, teams, levels, self._scratch, actions, random_states
+        )
+        for index, policy in enumerate(self._past_selves):
+            games = np.flatnonzero(self.chosen == self.num_rules + index)
+            if len(games):
+                view = policy.observe(positions[games], teams[games])
+                choices = policy.choose(view, rng)
+                write_team_actions(actions, games, teams[games], view.actions_of(choices))
+
+
+def write_team_actions(
+    actions: np.ndarray, games: np.ndarray, teams: np.ndarray, team_actions: np.ndarray
+) -> None:
+    """Put the actions `[n, K]` of teams `[n]` into the rows `games` `[n]` of `actions` `[G, N]`."""
+    size = team_actions.shape[1]
+    actions[games[:, None], teams[:, None] * size + np.arange(size)] = team_actions

@@ -1,0 +1,286 @@
+"""One update of actor and critic, each under its own DistributedDataParallel, or alone.
+
+Critic: Q(s, a) of the action that was made, against the rewards of some steps plus the discounted value of what the
+target actor would do then, by the smaller of the target critics (Fujimoto et al., 2018).
+Actor: uphill in the critic's estimate; `algorithm.estimator` says through which gradient.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn import functional
+from torch.optim import Optimizer
+
+from ddpzero.algorithms.ddpg.guidance import Guidance
+from ddpzero.algorithms.ddpg.networks import as_input, masked
+from ddpzero.algorithms.ddpg.settings import DDPGSettings, OpponentSettings
+from ddpzero.games import TeamGame
+from ddpzero.optimizers import make_optimizers
+from ddpzero.settings import LearnerSettings
+
+Tensors = dict[str, Tensor]
+
+
+class DDPGUpdater:
+    """Owns the networks, their targets, the moving average that plays, the optimizers and past selves of one rank.
+
+    Letters: B batch, A choices, M mates of an agent.
+    """
+
+    def __init__(
+        self,
+        game: TeamGame,
+        networks: dict[str, nn.Module],
+        wrap: Callable[[nn.Module], nn.Module],
+        settings: DDPGSettings,
+        opponent: OpponentSettings,
+        learner: LearnerSettings,
+        device: torch.device,
+        seed: int,
+    ):
+        self._settings = settings
+        self._opponent = opponent
+        self._learner = learner
+        self._device = device
+        self._seed = seed
+        self._actor = networks["actor"].to(device)
+        self._critic = networks["critic"].to(device)
+        self._target_actor = copy.deepcopy(self._actor).requires_grad_(False)
+        self._target_critic = copy.deepcopy(self._critic).requires_grad_(False)
+        wrapped_actor, wrapped_critic = wrap(self._actor), wrap(self._critic)
+        compiles = learner.compile
+        self._forward_actor = torch.compile(wrapped_actor) if compiles else wrapped_actor
+        self._forward_critic = torch.compile(wrapped_critic) if compiles else wrapped_critic
+        self._actor_optimizers = make_optimizers(self._actor, learner)
+        self._critic_optimizers = make_optimizers(self._critic, learner)
+        self._ema = {name: value.clone() for name, value in self._actor.state_dict().items()}
+        self._past_selves = [
+            {name: value.clone() for name, value in self._ema.items()}
+            for _ in range(opponent.num_past_selves)
+        ]
+        self._guidance = Guidance(settings, opponent, game.spec.rule_agents)
+        self._one_hots = torch.eye(game.spec.num_actions, device=device)
+        self._draws = torch.Generator(device)
+        self._num_updates = 0
+
+    # ------------------------------------------------------------------------- learning
+
+    def update(self, batch: Tensors, learning_rate: float) -> Tensors:
+        """One step of the critic, and every policy_delay-th time of the actor and the targets; scalars, no sync."""
+        # Drawn anew from the count of updates: a resumed run draws what it would have drawn.
+        self._draws.manual_seed((self._seed * 1_000_003 + self._num_updates) % 2**63)
+        observation = as_input(batch["observation"])
+        context = self._context(batch, "")
+        scalars = self._update_critic(batch, observation, context, learning_rate)
+        if self._num_updates % self._settings.policy_delay == 0:
+            scalars |= self._update_actor(batch, observation, context, learning_rate)
+            self._move_targets()
+        self._num_updates += 1
+        if self._num_updates % self._opponent.past_self_interval_steps == 0:
+            self._keep_self()
+        scalars["losses/total"] = scalars["losses/critic"]
+        return scalars
+
+    def _update_critic(
+        self, batch: Tensors, observation: Tensor, context: Tensor | None, learning_rate: float
+    ) -> Tensors:
+        target = batch["reward"] + batch["discount"] * self._next_value(batch)
+        action = self._one_hots[batch["choice"].long()].unsqueeze(1)
+        estimates = self._forward_critic(observation, context, action).squeeze(-1)  # [critics, B]
+        loss = functional.smooth_l1_loss(estimates, target.expand_as(estimates), reduction="none")
+        loss = loss.mean(dim=1).sum()
+        norm = self._step(self._critic, self._critic_optimizers, loss, learning_rate)
+        return {
+            "losses/critic": loss.detach(),
+            "q_values/mean": estimates.detach().mean(),
+            "q_values/target": target.mean(),
+            "q_values/twins_differ": (estimates[0] - estimates[-1]).detach().abs().mean(),
+            "gradients/critic_norm": norm,
+        }
+
+    @torch.no_grad()
+    def _next_value(self, batch: Tensors) -> Tensor:
+        """`[B]`: what the target networks expect after the steps."""
+        observation = as_input(batch["next_observation"])
+        logits = masked(self._target_actor(observation), batch["next_legal"])
+        actions, weights = self._actions(logits)
+        context = self._context(batch, "next_")
+        values = self._target_critic(observation, context, actions).amin(dim=0)
+        return (weights * values).sum(dim=1)
+
+    def _update_actor(
+        self, batch: Tensors, observation: Tensor, context: Tensor | None, learning_rate: float
+    ) -> Tensors:
+        logits = self._forward_actor(observation)
+        legal_logits = masked(logits, batch["legal"])
+        log_policy = functional.log_softmax(legal_logits, dim=1)
+        policy = log_policy.exp()
+        entropy = -(policy * log_policy.clamp_min(-20.0)).sum(dim=1).mean()
+        actions, weights = self._actions(legal_logits)
+        # Constants for this step: the actor's loss leaves no gradient in the critic, and none to all-reduce.
+        constants = {name: value.detach() for name, value in self._critic.named_parameters()}
+        values = functional_call(self._critic, constants, (observation, context, actions))
+        value = (weights * values.amin(dim=0)).sum(dim=1).mean()
+        squares = (logits.square() * batch["legal"]).sum(1) / batch["legal"].sum(1)
+        settings = self._settings
+        loss = settings.logit_l2 * squares.mean() - value - settings.entropy_weight * entropy
+        rate = learning_rate
+        if settings.actor_learning_rate is not None:
+            rate *= settings.actor_learning_rate / self._learner.learning_rate
+        norm = self._step(self._actor, self._actor_optimizers, loss, rate)
+        return {
+            "losses/actor": loss.detach(),
+            "policy/entropy": entropy.detach(),
+            "gradients/actor_norm": norm,
+        }
+
+    def _actions(self, logits: Tensor) -> tuple[Tensor, Tensor]:
+        """What the critic is asked about, `[B, X, A]`, and how much each counts, `[B, X]`; see algorithm.estimator."""
+        settings = self._settings
+        policy = functional.softmax(logits, dim=1)
+        one = torch.ones_like(policy[:, :1])
+        if settings.estimator == "softmax":
+            return policy.unsqueeze(1), one
+        if settings.estimator == "gumbel":
+            uniform = torch.rand(
+                logits.shape, generator=self._draws, device=self._device, dtype=logits.dtype
+            )
+            noise = -torch.log(-torch.log(uniform.clamp(1e-10, 1.0 - 1e-7)))
+            soft = functional.softmax((logits + noise) / settings.gumbel_temperature, dim=1)
+            hard = self._one_hots[soft.argmax(dim=1)]
+            return (hard + soft - soft.detach()).unsqueeze(1), one
+        return self._one_hots.expand(len(logits), -1, -1), policy
+
+    @torch.no_grad()
+    def _context(self, batch: Tensors, moment: str) -> Tensor | None:
+        """`[B, num_context]`: what the mates saw and did; after the steps (moment "next_") what they would do."""
+        if f"mates_{moment}observation" not in batch:
+            return None
+        seen = as_input(batch[f"mates_{moment}observation"])  # [B, M, *O]
+        if moment:
+            logits = self._target_actor(seen.flatten(0, 1)).view(*seen.shape[:2], -1)
+            choice = masked(logits, batch["mates_next_legal"]).argmax(dim=2)
+        else:
+            choice = batch["mates_choice"].long()
+        return torch.cat([seen.flatten(1), self._one_hots[choice].flatten(1)], dim=1)
+
+    def _step(
+        self, network: nn.Module, optimizers: Sequence[Optimizer], loss: Tensor, rate: float
+    ) -> Tensor:
+        """Minimize `loss` by one step of the network; returns the gradient's norm."""
+        for optimizer in optimizers:
+            optimizer.zero_grad(set_to_none=True)
+            for group in optimizer.param_groups:
+                group["lr"] = rate * group["lr_factor"]
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(network.parameters(), self._learner.gradient_clip)
+        for optimizer in optimizers:
+            optimizer.step()
+        return norm.detach()
+
+    @torch.no_grad()
+    def _move_targets(self) -> None:
+        for target, network in (
+            (self._target_actor, self._actor),
+            (self._target_critic, self._critic),
+        ):
+            torch._foreach_lerp_(
+                list(target.parameters()), list(network.parameters()), self._settings.tau
+            )
+        decay = self._learner.ema_decay
+        # The average of a young run must not be dominated by the random start.
+        decay = min(decay, (1.0 + self._num_updates) / (10.0 + self._num_updates))
+        values = self._actor.state_dict()
+        torch._foreach_lerp_(list(self._ema.values()), list(values.values()), 1.0 - decay)
+
+    def _keep_self(self) -> None:
+        """The actor of now takes the place of the oldest past self."""
+        if self._past_selves:
+            self._past_selves.pop(0)
+            self._past_selves.append({name: value.clone() for name, value in self._ema.items()})
+
+    # ----------------------------------------------------------- actors, release, checkpoint
+
+    def tally(self, infos: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+        return self._guidance.tally(infos)
+
+    def take_tally(self, counts: Mapping[str, float]) -> dict[str, float]:
+        self._guidance.take(counts)
+        progress = self._guidance.progress
+        return {"exploration/epsilon": self._guidance.epsilon, "opponent/level": progress.level}
+
+    def actor_weights(self) -> Tensors:
+        """The policy, past selves (`past<i>.`) and the guidance."""
+        past = {
+            f"past{index}.{name}": value
+            for index, weights in enumerate(self._past_selves)
+            for name, value in weights.items()
+        }
+        policy = {f"actor.{name}": value for name, value in self._ema.items()}
+        return {**policy, **past, "guidance": torch.from_numpy(self._guidance.vector)}
+
+    def released_weights(self) -> Tensors:
+        """The moving average of the actor, the critic, and what they aim at: enough to play or to start from."""
+        return {
+            **{f"actor.{name}": value for name, value in self._ema.items()},
+            **{f"critic.{name}": value for name, value in self._critic.state_dict().items()},
+        }
+
+    def start_from(self, weights: Mapping[str, Tensor]) -> None:
+        """Begin with released weights; targets and past selves are the same then."""
+        for network, prefix in (
+            (self._actor, "actor."),
+            (self._target_actor, "actor."),
+            (self._critic, "critic."),
+            (self._target_critic, "critic."),
+        ):
+            network.load_state_dict(
+                {
+                    name.removeprefix(prefix): value
+                    for name, value in weights.items()
+                    if name.startswith(prefix)
+                }
+            )
+        for copies in (self._ema, *self._past_selves):
+            for name, value in self._actor.state_dict().items():
+                copies[name].copy_(value)
+
+    def state(self) -> dict[str, Any]:
+        return {
+            **{name: network.state_dict() for name, network in self._networks().items()},
+            "ema": self._ema,
+            "past_selves": self._past_selves,
+            "optimizers": [optimizer.state_dict() for optimizer in self._optimizers()],
+            "guidance": self._guidance.state(),
+            "num_updates": self._num_updates,
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        for name, network in self._networks().items():
+            network.load_state_dict(state[name])
+        for name, value in state["ema"].items():
+            self._ema[name].copy_(value)
+        for mine, saved in zip(self._past_selves, state["past_selves"], strict=True):
+            for name, value in saved.items():
+                mine[name].copy_(value)
+        for optimizer, saved in zip(self._optimizers(), state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        self._guidance.load_state(state["guidance"])
+        self._num_updates = state["num_updates"]
+
+    def _networks(self) -> dict[str, nn.Module]:
+        return {
+            "actor": self._actor,
+            "critic": self._critic,
+            "target_actor": self._target_actor,
+            "target_critic": self._target_critic,
+        }
+
+    def _optimizers(self) -> list[Optimizer]:
+        return [*self._actor_optimizers, *self._critic_optimizers]
