@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings
-from ddpzero.networks.settings import NetworkSettings
 from ddpzero.games import load_game
+from ddpzero.networks.settings import NetworkSettings
 from ddpzero.search.settings import SearchSettings
 from ddpzero.settings import Settings
 
