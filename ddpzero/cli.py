@@ -15,7 +15,7 @@ from ddpzero.cli_arguments import parse_arguments
 
 if TYPE_CHECKING:
     from ddpzero.bench.figures import Figure
-    from ddpzero.games import Game
+    from ddpzero.games import Game, TeamGame
     from ddpzero.settings import Settings
 
 EXIT_CODE_OF_USER_ERROR = 2
@@ -48,18 +48,32 @@ def _verify_rules(options: Namespace) -> int:
     return print_report(verify_rules(options.file, _game(options)))
 
 
-def _verify_contract(options: Namespace) -> int:
-    from ddpzero.games.contract_checks import check_contract, print_violations
+def _verify_snakes(options: Namespace) -> int:
+    from ddpzero.judges.rules_report import print_report
+    from ddpzero.judges.snake_traces import verify_snakes
 
-    game = _game(options)
-    violations = check_contract(game, options.games, options.seed)
+    if not options.game and not any(word.startswith("game=") for word in options.overrides):
+        options.game = "snakes"
+    return print_report(verify_snakes(options.file, _any_game(options)))
+
+
+def _verify_contract(options: Namespace) -> int:
+    from ddpzero.games import TeamGame
+    from ddpzero.games.contract_checks import check_contract, print_violations
+    from ddpzero.games.team_contract_checks import check_team_contract
+
+    game = _any_game(options)
+    if isinstance(game, TeamGame):
+        violations = check_team_contract(game, options.games, options.seed)
+    else:
+        violations = check_contract(game, options.games, options.seed)
     return print_violations(game, options.games, violations)
 
 
 def _bench_rules(options: Namespace) -> int:
     from ddpzero.bench.rules import bench_rules
 
-    return _print(bench_rules(_game(options), options.seconds, seed=options.seed), options)
+    return _print(bench_rules(_any_game(options), options.seconds, seed=options.seed), options)
 
 
 def _bench_search(options: Namespace) -> int:
@@ -85,7 +99,7 @@ def _match(options: Namespace) -> int:
     run_match(
         options.player_a,
         options.player_b,
-        game=_game_if_given(options),
+        game=_any_game_if_given(options),
         num_games=options.games,
         num_simulations=options.simulations,
         opening_plies=options.opening_plies,
@@ -114,7 +128,7 @@ def _play(options: Namespace) -> int:
     run_play(
         options.player,
         options.opponent,
-        game=_game_if_given(options),
+        game=_any_game_if_given(options),
         mode=options.mode,
         colour=options.colour,
         num_simulations=options.simulations,
@@ -138,6 +152,7 @@ def _monitor(options: Namespace) -> int:
 
 _COMMANDS = {
     "verify rules": _verify_rules,
+    "verify snakes": _verify_snakes,
     "verify contract": _verify_contract,
     "bench rules": _bench_rules,
     "bench search": _bench_search,
@@ -149,23 +164,38 @@ _COMMANDS = {
 }
 
 
+def _overrides(options: Namespace) -> list[str]:
+    """--game G is short for game=G."""
+    return [*([f"game={options.game}"] if options.game else []), *options.overrides]
+
+
 def _settings(options: Namespace) -> Settings:
-    """The settings that main would train with; --game G is short for game=G."""
+    """The settings that main would train with."""
     from ddpzero.config import compose_settings
 
-    game = [f"game={options.game}"] if options.game else []
-    return compose_settings([*game, *options.overrides], options.config_dir)
+    return compose_settings(_overrides(options), options.config_dir)
 
 
 def _game(options: Namespace) -> Game:
+    """A board game."""
+    from ddpzero.config import compose_game
     from ddpzero.games import load_game
 
-    game = _settings(options).game
+    game = compose_game(_overrides(options), options.config_dir)
     return load_game(game.name, game.source, **game.parameters)
 
 
-def _game_if_given(options: Namespace) -> Game | None:
-    return _game(options) if options.game or options.overrides else None
+def _any_game(options: Namespace) -> Game | TeamGame:
+    """A board game or a game for teams."""
+    from ddpzero.config import compose_game
+    from ddpzero.games import load_any_game
+
+    game = compose_game(_overrides(options), options.config_dir)
+    return load_any_game(game.name, game.source, **game.parameters)
+
+
+def _any_game_if_given(options: Namespace) -> Game | TeamGame | None:
+    return _any_game(options) if options.game or options.overrides else None
 
 
 def _print(figures: Sequence[Figure], options: Namespace) -> int:

@@ -21,6 +21,9 @@ Everything but training, which is: python -m ddpzero.main
 `ddpzero COMMAND --help` has more. Settings are given as for training, key=value, anywhere on the line.
 """
 _PLAYER = "folder of a run or of a checkpoint, random, or rollout:1000 (plain tree search, 1000 simulations)"
+_PLAYER_OR_RULE_AGENT = (
+    f"{_PLAYER}; in games for teams also the name of a rule agent, as greedy in snakes"
+)
 # Hydra's overrides: key=value, +key=value, ++key=value, ~key. No path looks like one: a key holds no slash.
 _OVERRIDE = re.compile(r"\+{0,2}[A-Za-z_][\w.@]*=|~[A-Za-z_]")
 
@@ -75,6 +78,15 @@ def _add_verify(commands: _Commands) -> None:
     )
     rules.add_argument("file", metavar="FILE", help=".npz of recorded games")
     _add_settings(rules)
+    snakes = _add_command(
+        kinds,
+        "verify snakes",
+        "Replay recorded games of snakes with their random outcomes: all that the rules say after each step must "
+        "agree. Exit code 1 if anything does not.",
+        "ddpzero verify snakes snakes3v3.npz",
+    )
+    snakes.add_argument("file", metavar="FILE", help=".npz of recorded games")
+    _add_settings(snakes)
     contract = _add_command(
         kinds,
         "verify contract",
@@ -118,15 +130,17 @@ def _add_match(commands: _Commands) -> None:
     match = _add_command(
         commands,
         "match",
-        "Play a match: both colours, paired random openings; prints the score with its interval.",
+        "Play a match: both colours or sides, paired random starts; prints the score with its interval.",
         "ddpzero match runs/quick rollout:1000 --games 200 --simulations 100",
     )
-    match.add_argument("player_a", metavar="A", help=_PLAYER)
+    match.add_argument("player_a", metavar="A", help=_PLAYER_OR_RULE_AGENT)
     match.add_argument("player_b", metavar="B", help="likewise")
     match.add_argument("--games", type=_positive, default=200, help="an even number (200)")
     _add_simulations(match)
     match.add_argument(
-        "--opening-plies", type=_not_negative, help="random plies at the start (chosen by game)"
+        "--opening-plies",
+        type=_not_negative,
+        help="random plies at the start of a board game (chosen by game)",
     )
     _add_seed(match)
     _add_json(match)
@@ -155,20 +169,26 @@ def _add_play(commands: _Commands) -> None:
     play = _add_command(
         commands,
         "play",
-        "Play against an agent in the terminal, or watch one.",
+        "Play against an agent in the terminal, or watch one. In games for teams you steer the first agent of a team; "
+        "PLAYER plays its mates and the others.",
         "ddpzero play runs/quick --simulations 400",
     )
-    play.add_argument("player", metavar="PLAYER", help=_PLAYER)
+    play.add_argument("player", metavar="PLAYER", help=_PLAYER_OR_RULE_AGENT)
     play.add_argument(
         "--mode", choices=("human", "ai"), default="human", help="a person plays, or agents (human)"
     )
     play.add_argument("--opponent", metavar="PLAYER", help="mode ai: the second player (the first)")
     play.add_argument(
-        "--colour", choices=("ask", "first", "second"), default="ask", help="of the person (ask)"
+        "--colour",
+        choices=("ask", "first", "second"),
+        default="ask",
+        help="of the person, or its team (ask)",
     )
     _add_simulations(play)
     play.add_argument(
-        "--delay", type=_seconds, default=0.5, help="mode ai: seconds between moves (0.5)"
+        "--delay",
+        type=_seconds,
+        help="mode ai: seconds between moves (0.5; in games for teams 0.1)",
     )
     play.add_argument("--seed", type=_not_negative, help="for the same game again (random)")
     _add_settings(play)

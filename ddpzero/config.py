@@ -7,9 +7,10 @@ that imports hydra or omegaconf.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any, TypeVar
 
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -21,9 +22,11 @@ from omegaconf.errors import (
     OmegaConfBaseException,
 )
 
-from ddpzero.conversion import settings_from_dict
-from ddpzero.settings import Settings, UserError
+from ddpzero.conversion import game_settings_from_dict, settings_from_dict
+from ddpzero.settings import GameSettings, Settings, UserError
 from ddpzero.strict import unknown_key_message
+
+_Converted = TypeVar("_Converted")
 
 HYDRA_VERSION = "1.3"
 CONFIG_NAME = "config"
@@ -47,6 +50,19 @@ def compose_settings(overrides: Sequence[str], config_dir: str | None = None) ->
 
     config_dir: a folder that is searched before conf/, as main's --config-dir. Raises UserError.
     """
+    config, overrides = _compose(overrides, config_dir)
+    return settings_from_config(config, overrides)
+
+
+def compose_game(overrides: Sequence[str], config_dir: str | None = None) -> GameSettings:
+    """The game of these settings, for tools that need no more: whether the algorithm can play it does not matter."""
+    config, overrides = _compose(overrides, config_dir)
+    _check_preset_order(overrides)
+    return _converted(config.game, game_settings_from_dict)
+
+
+def _compose(overrides: Sequence[str], config_dir: str | None) -> tuple[DictConfig, list[str]]:
+    """What Hydra makes of the overrides, and the overrides with config_dir among them; raises UserError."""
     overrides = list(overrides)
     if config_dir is not None:
         folder = Path(config_dir).expanduser().resolve()
@@ -55,24 +71,27 @@ def compose_settings(overrides: Sequence[str], config_dir: str | None = None) ->
         overrides.append(f"hydra.searchpath=['file://{folder}']")
     try:
         with initialize_config_dir(str(conf_dir()), version_base=HYDRA_VERSION):
-            config = compose(CONFIG_NAME, overrides=overrides)
+            return compose(CONFIG_NAME, overrides=overrides), overrides
     except Exception as error:
         if (sentence := explain(error)) is None:
             raise
         raise UserError(sentence) from None
-    return settings_from_config(config, overrides)
 
 
 def settings_from_config(config: DictConfig, overrides: Sequence[str]) -> Settings:
     """Resolve and convert what Hydra composed from `overrides`; raises UserError."""
     _check_preset_order(overrides)
+    return _converted(config, settings_from_dict)
+
+
+def _converted(config: DictConfig, convert: Callable[[dict[str, Any]], _Converted]) -> _Converted:
     try:
         values = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         raise UserError(explain(error) or str(error)) from None
     assert isinstance(values, dict)
     try:
-        return settings_from_dict({str(key): value for key, value in values.items()})
+        return convert({str(key): value for key, value in values.items()})
     except UserError:
         raise
     except ValueError as error:  # of a game's rules

@@ -39,7 +39,7 @@ def settings_from_dict(config: Mapping[str, Any]) -> Settings:
             name: make_dataclass(section, groups.get(name), name)
             for name, section in plugin.SECTIONS.items()
         },
-        game=_game_settings(as_group(config.get("game"), "game")),
+        game=game_settings_from_dict(as_group(config.get("game"), "game")),
     )
     if hasattr(plugin, "check"):
         plugin.check(settings)
@@ -60,7 +60,8 @@ def settings_to_dict(settings: Settings) -> dict[str, Any]:
     return config | sections
 
 
-def _game_settings(group: dict[str, Any]) -> GameSettings:
+def game_settings_from_dict(group: dict[str, Any]) -> GameSettings:
+    """Check the group `game`: loads the game, for it knows its parameters. Errors as above."""
     name = convert(group.pop("name", None), str, "game.name")
     source = convert(group.pop("source", None), str | None, "game.source")
     if source is not None and source.endswith(".py"):

@@ -8,34 +8,38 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
-from ddpzero.algorithms.base import Algorithm, Player
+from ddpzero.algorithms.base import Algorithm, Player, TeamPlayer
 from ddpzero.algorithms.loader import load_plugin
 from ddpzero.arena.players import RandomPlayer, RolloutPlayer
+from ddpzero.arena.team_players import RulePlayer
 from ddpzero.conversion import settings_from_dict
-from ddpzero.games import Game, load_game
-from ddpzero.settings import UserError
+from ddpzero.games import Game, TeamGame, load_any_game
+from ddpzero.settings import UserError, require
 
 if TYPE_CHECKING:
     import torch
 
+# In board games; in a team game the names of its rule agents stand for the first two.
 ALLOWED_PLAYERS = "random, rollout:N (plain tree search, N simulations a move), the folder of a run or of a checkpoint"
 
 
 @dataclass(frozen=True)
 class Agent:
-    """A trained agent as a checkpoint released it, ready to play with any number of simulations."""
+    """A trained agent as a checkpoint released it, ready to play."""
 
     model: str
-    game: Game
+    game: Game | TeamGame
     algorithm: Algorithm
     weights: dict[str, torch.Tensor]
 
-    def make_player(self, num_simulations: int | None = None) -> Player:
-        """num_simulations: a move's budget; 0 is the bare network; None as the run was configured."""
+    def make_player(self, num_simulations: int | None = None) -> Player | TeamPlayer:
+        """num_simulations: a move's budget; 0 is the bare network; None as configured, or without search."""
         import torch
 
+        if isinstance(self.game, TeamGame):
+            _refuse_simulations(self.game, num_simulations)
         overrides: dict[str, Any] = {"device": "cuda" if torch.cuda.is_available() else "cpu"}
         if num_simulations is not None:
             overrides["num_simulations"] = num_simulations
@@ -49,63 +53,109 @@ def load_agent(folder: Path) -> Agent:
 
     released = load_weights(folder)
     settings = settings_from_dict(released.config)
-    game = load_game(settings.game.name, settings.game.source, **settings.game.parameters)
+    game = load_any_game(settings.game.name, settings.game.source, **settings.game.parameters)
     algorithm = load_plugin(settings.algorithm).make_algorithm(settings.sections)
     return Agent(released.model, game, algorithm, released.weights)
 
 
-def is_agent(text: str) -> bool:
+def is_agent(text: str, game: Game | TeamGame | None = None) -> bool:
     """Whether `text` names the folder of an agent, not a player that needs no training.
 
-    UserError when it names neither.
+    game: what is to be played; None for some board game. UserError when `text` names neither.
     """
-    if text == "random" or text.startswith("rollout:"):
+    where, allowed = "" if game is None else f" in {game.name}", ALLOWED_PLAYERS
+    if isinstance(game, TeamGame):
+        if text in game.spec.rule_agents:
+            return False
+        allowed = f"{', '.join(game.spec.rule_agents)}, the folder of a run or of a checkpoint"
+    elif _plays_any_board_game(text):
         return False
-    if not Path(text).is_dir():
-        raise UserError(
-            f"player {text!r} is unknown, and no such folder exists. Allowed: {ALLOWED_PLAYERS}."
-        )
+    require(
+        Path(text).is_dir(),
+        f"player {text!r} is unknown{where}, and no such folder exists. Allowed: {allowed}.",
+    )
     return True
 
 
-def parse_player(text: str, game: Game, num_simulations: int | None = None) -> Player:
+@overload
+def parse_player(text: str, game: Game, num_simulations: int | None = None) -> Player: ...
+@overload
+def parse_player(text: str, game: TeamGame, num_simulations: int | None = None) -> TeamPlayer: ...
+
+
+def parse_player(
+    text: str, game: Game | TeamGame, num_simulations: int | None = None
+) -> Player | TeamPlayer:
     """The player that a person named; UserError with what is allowed.
 
-    num_simulations: of an agent, see Agent.make_player; the others have theirs in the name or need none.
+    num_simulations: of an agent, see Agent.make_player; the others have theirs in the name or need none. In a team game
+    nobody searches: UserError unless None.
     """
-    if not is_agent(text):
-        if text == "random":
-            return RandomPlayer(game)
-        return RolloutPlayer(game, _parse_num_simulations(text))
-    agent = load_agent(Path(text))
-    if describe_game(agent.game) != describe_game(game):
+    if is_agent(text, game):
+        agent = load_agent(Path(text))
+        if describe_game(agent.game) != describe_game(game):
+            raise UserError(
+                f"player {text} was trained on {describe_game(agent.game)}, but the game here is "
+                f"{describe_game(game)}."
+            )
+        return agent.make_player(num_simulations)
+    if isinstance(game, TeamGame):
+        _refuse_simulations(game, num_simulations)
+        return RulePlayer(game, text)
+    if text == "random":
+        return RandomPlayer(game)
+    return RolloutPlayer(game, _parse_num_simulations(text))
+
+
+def any_game_of_players(texts: Sequence[str]) -> Game | TeamGame:
+    """The game of the first of the players that is an agent; UserError where none is."""
+    others = [text for text in texts if not _plays_any_board_game(text)]
+    agents = [text for text in others if Path(text).is_dir()]
+    if agents:
+        return load_agent(Path(agents[0])).game
+    if others:
         raise UserError(
-            f"player {text} was trained on {describe_game(agent.game)}, but the game here is "
-            f"{describe_game(game)}."
+            f"player {others[0]!r} is unknown without a game, and no such folder exists: say which game, as in "
+            "--game snakes, or name the folder of a run or of a checkpoint."
         )
-    return agent.make_player(num_simulations)
+    raise UserError(
+        f"{' and '.join(texts)} can play any game: say which one, as in --game connect_four."
+    )
 
 
 def game_of_players(texts: Sequence[str]) -> Game:
-    """The game of the first of the players that is an agent; UserError where none is."""
-    agents = [text for text in texts if is_agent(text)]
-    if not agents:
+    """As any_game_of_players, for tools of board games: UserError where that game is for teams."""
+    game = any_game_of_players(texts)
+    if isinstance(game, TeamGame):
         raise UserError(
-            f"{' and '.join(texts)} can play any game: say which one, as in --game connect_four."
+            f"{' and '.join(texts)}: {game.name} is played by teams all at once, and this is for games in which two "
+            "players take turns."
         )
-    return load_agent(Path(agents[0])).game
+    return game
 
 
-def describe_game(game: Game) -> str:
+def describe_game(game: Game | TeamGame) -> str:
     """ "gomoku with size=15, line=5, exact_five=False"."""
     parameters = asdict(game.parameters)
     listed = ", ".join(f"{name}={value}" for name, value in parameters.items())
     return f"{game.name} with {listed}" if listed else game.name
 
 
-def game_settings(game: Game) -> dict[str, Any]:
+def game_settings(game: Game | TeamGame) -> dict[str, Any]:
     """The parameters of a game as settings of a figure: {"game.size": 15}."""
     return {f"game.{name}": value for name, value in asdict(game.parameters).items()}
+
+
+def _refuse_simulations(game: TeamGame, num_simulations: int | None) -> None:
+    require(
+        num_simulations is None,
+        f"num_simulations={num_simulations} (--simulations): players of {game.name}, where all act at once, choose "
+        "without search: leave it out.",
+    )
+
+
+def _plays_any_board_game(text: str) -> bool:
+    return text == "random" or text.startswith("rollout:")
 
 
 def _parse_num_simulations(text: str) -> int:

@@ -15,17 +15,18 @@ from ddpzero.algorithms.base import Player
 from ddpzero.arena.openings import Openings, random_openings
 from ddpzero.arena.statistics import elo_difference, paired_score_interval
 from ddpzero.games import Game
-from ddpzero.settings import UserError
+from ddpzero.settings import require
 
 
 @dataclass(frozen=True)
 class MatchResult:
-    """What a match gave, from the side of player A.
+    """What a match gave, from the side of player A. A team game has starts for openings, teams for players.
 
     returns: `[m, 2]` float32 in [-1, 1]: A's result in the games of opening m, as player 0 and as player 1.
-    num_plies: `[m, 2]` int32, the length of each game, its opening included.
+    num_plies: `[m, 2]` int32, the length of each game in plies, its opening included, or in steps of all agents.
     num_distinct_games: games that differ in their opening or in a move: where most are repeated, they tell less than
     score_interval believes.
+    points: `[m, 2, 2]` integers, of A and of B at the end of each game; None in games that are only won or lost.
     """
 
     name_a: str
@@ -34,6 +35,7 @@ class MatchResult:
     num_plies: np.ndarray
     num_distinct_games: int
     seconds: float
+    points: np.ndarray | None = None
 
     @property
     def num_games(self) -> int:
@@ -48,6 +50,13 @@ class MatchResult:
         """A's share of the points: a win counts 1, a draw 0.5."""
         wins, draws, losses = self.counts(player)
         return (wins + draws / 2) / (wins + draws + losses)
+
+    def mean_points(self, player: int | None = None) -> tuple[float, float]:
+        """Points per game of A and of B; only where games have points."""
+        assert self.points is not None, "this game has no points"
+        points = self.points if player is None else self.points[:, player]
+        of_a, of_b = points.reshape(-1, 2).mean(axis=0)
+        return float(of_a), float(of_b)
 
     @property
     def score_interval(self) -> tuple[float, float]:
@@ -79,11 +88,7 @@ def play_match(
     opening_plies: see random_openings.
     on_progress: called after every ply with A's returns `[num_games / 2, 2]`, NaN where the game goes on.
     """
-    if num_games < 2 or num_games % 2:
-        raise UserError(
-            f"num_games={num_games} (--games) is not a positive even number: each opening is played twice, with "
-            f"colours changed. Take {max(2, num_games + 1)}."
-        )
+    require_pairs(num_games)
     started = time.perf_counter()
     rng = np.random.default_rng(seed)
     openings = random_openings(game, num_games // 2, rng, opening_plies)
@@ -103,6 +108,15 @@ def play_match(
         num_plies=table.num_plies.reshape(-1, 2),
         num_distinct_games=len(set(table.records)),
         seconds=time.perf_counter() - started,
+    )
+
+
+def require_pairs(num_games: int) -> None:
+    """UserError unless so many games can be shared out to pairs."""
+    require(
+        num_games >= 2 and num_games % 2 == 0,
+        f"num_games={num_games} (--games) is not a positive even number: each start is played twice, with sides "
+        f"swapped. Take {max(2, num_games + 1)}.",
     )
 
 

@@ -19,33 +19,57 @@ from ddpzero.bench.figures import Figure
 @contextmanager
 def match_progress(num_games: int) -> Iterator[Callable[[np.ndarray], None]]:
     """A live line on stderr, only where that is a terminal; yields what play_match calls as on_progress."""
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("games"),
-        TimeRemainingColumn(),
-    )
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as progress:
-        task = progress.add_task("playing", total=num_games)
+    with _progress(num_games, "games") as update:
 
         def show(returns: np.ndarray) -> None:
             finished = returns[~np.isnan(returns)]
             wins, losses = int((finished > 0).sum()), int((finished < 0).sum())
             counts = f"{wins} won, {len(finished) - wins - losses} drawn, {losses} lost"
-            progress.update(task, completed=len(finished), description=counts)
+            update(len(finished), counts)
 
         yield show
 
 
+@contextmanager
+def team_match_progress(max_steps: int) -> Iterator[Callable[[int, np.ndarray], None]]:
+    """The same for play_team_match, whose games all end at once: it counts steps."""
+    with _progress(max_steps, "steps") as update:
+
+        def show(num_steps: int, leads: np.ndarray) -> None:
+            ahead, behind = int((leads > 0).sum()), int((leads < 0).sum())
+            update(
+                num_steps, f"{ahead} ahead, {leads.size - ahead - behind} level, {behind} behind"
+            )
+
+        yield show
+
+
+@contextmanager
+def _progress(total: int, unit: str) -> Iterator[Callable[[int, str], None]]:
+    """Yields what takes the units completed and a description."""
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        TimeRemainingColumn(),
+    )
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as progress:
+        task = progress.add_task("playing", total=total)
+        yield lambda completed, description: progress.update(
+            task, completed=completed, description=description
+        )
+
+
 def print_match(result: MatchResult, console: Console) -> None:
-    """A table by colour, and what it means in a sentence."""
+    """A table by colour or side, and what it means in a sentence."""
     table = Table(title=f"{result.name_a} against {result.name_b}", title_justify="left")
     table.add_column(f"{result.name_a} plays")
-    for heading in ("games", "won", "drawn", "lost", "score"):
+    has_points = result.points is not None
+    for heading in ("games", "won", "drawn", "lost", "score", *(("points",) if has_points else ())):
         table.add_column(heading, justify="right")
     for label, player in (("first", 0), ("second", 1), ("both", None)):
         counts = result.counts(player)
@@ -53,6 +77,7 @@ def print_match(result: MatchResult, console: Console) -> None:
             label,
             *(str(count) for count in (sum(counts), *counts)),
             f"{result.score(player):.1%}",
+            *((_points(result, player),) if has_points else ()),
             style="bold" if player is None else None,
             end_section=player == 1,
         )
@@ -69,9 +94,11 @@ def match_sentence(result: MatchResult) -> str:
         elo = f"{bound} Elo"
     else:
         elo = f"{result.elo:+.0f} Elo ({_elo(elo_low)} to {_elo(elo_high)})"
+    length = f"{result.num_plies.mean():.0f} {'plies' if result.points is None else 'steps'}"
+    points = "" if result.points is None else f"{_points(result)} points a game, "
     sentence = (
         f"{result.name_a} scores {result.score():.1%} (95 %: {low:.1%} to {high:.1%}) against {result.name_b}, {elo}, "
-        f"in {result.num_games} games of {result.num_plies.mean():.0f} plies on average; {result.seconds:.0f} s."
+        f"{points}in {result.num_games} games of {length} on average; {result.seconds:.0f} s."
     )
     if result.num_distinct_games < 0.9 * result.num_games:
         sentence += (
@@ -98,6 +125,8 @@ def match_figures(result: MatchResult, game_name: str, settings: dict[str, Any])
         "num_distinct_games": result.num_distinct_games,
         "seconds": round(result.seconds, 1),
     }
+    if result.points is not None:
+        counted["points_a"], counted["points_b"] = result.mean_points()
     figures = [Figure("match", game_name, "score", result.score(), "", counted | settings)]
     if math.isfinite(result.elo):
         # JSON has no infinity: a match without a single lost (or won) point has no such line.
@@ -105,6 +134,11 @@ def match_figures(result: MatchResult, game_name: str, settings: dict[str, Any])
             Figure("match", game_name, "elo_difference", result.elo, "Elo", counted | settings)
         )
     return figures
+
+
+def _points(result: MatchResult, player: int | None = None) -> str:
+    of_a, of_b = result.mean_points(player)
+    return f"{of_a:.1f} : {of_b:.1f}"
 
 
 def _elo(elo: float) -> str:

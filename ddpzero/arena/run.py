@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rich.console import Console
 
-from ddpzero.arena.agents import game_of_players, game_settings, parse_player
+from ddpzero.arena.agents import any_game_of_players, game_settings, parse_player
 from ddpzero.arena.match import MatchResult, play_match
-from ddpzero.arena.report import match_figures, match_progress, print_match
+from ddpzero.arena.report import match_figures, match_progress, print_match, team_match_progress
+from ddpzero.arena.team_match import play_team_match
 from ddpzero.bench.figures import print_figures
-from ddpzero.games import Game
+from ddpzero.games import Game, TeamGame
+from ddpzero.settings import require
 
 
 def run_match(
     player_a: str,
     player_b: str,
     *,
-    game: Game | None = None,
+    game: Game | TeamGame | None = None,
     num_games: int = 200,
     num_simulations: int | None = None,
     opening_plies: int | None = None,
@@ -24,21 +28,31 @@ def run_match(
 ) -> MatchResult:
     """Play a match and print its result: a table and a sentence, or one JSON line per figure.
 
-    player_a, player_b: see agents.ALLOWED_PLAYERS.
+    player_a, player_b: see agents.ALLOWED_PLAYERS, or the name of a rule agent of a team game.
     game: None for the one that the first agent among the players was trained on.
     num_games: even, see play_match.
-    num_simulations: of agents; None as their runs were configured.
+    num_simulations, opening_plies: of agents, None as their runs were configured, and see play_match; only in board
+    games.
     """
-    game = game or game_of_players((player_a, player_b))
-    a, b = (parse_player(text, game, num_simulations) for text in (player_a, player_b))
-    with match_progress(num_games) as on_progress:
-        result = play_match(a, b, game, num_games, seed, opening_plies, on_progress)
+    game = game or any_game_of_players((player_a, player_b))
+    settings: dict[str, Any] = {"seed": seed}
+    if isinstance(game, TeamGame):
+        require(
+            opening_plies is None,
+            f"opening_plies={opening_plies} (--opening-plies): games of {game.name} start at random by themselves: "
+            "leave it out.",
+        )
+        team_a, team_b = (
+            parse_player(text, game, num_simulations) for text in (player_a, player_b)
+        )
+        with team_match_progress(game.spec.max_steps) as on_step:
+            result = play_team_match(team_a, team_b, game, num_games, seed, on_step)
+    else:
+        a, b = (parse_player(text, game, num_simulations) for text in (player_a, player_b))
+        with match_progress(num_games) as on_ply:
+            result = play_match(a, b, game, num_games, seed, opening_plies, on_ply)
+        settings |= {"num_simulations": num_simulations, "opening_plies": opening_plies}
     if as_json:
-        settings = {
-            "num_simulations": num_simulations,
-            "opening_plies": opening_plies,
-            "seed": seed,
-        }
         print_figures(match_figures(result, game.name, settings | game_settings(game)), as_json)
     else:
         print_match(result, Console())

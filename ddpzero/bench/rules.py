@@ -1,41 +1,101 @@
 """How fast the rules are: random games on one core, all in compiled code. Called by `ddpzero bench rules`.
 
-A step is all that a game asks for at a ply: the legal mask, a uniform choice among the legal actions, the action
-itself, the test for the end, and a new game after it.
+A step is all that a board game asks for at a ply: the legal mask, a uniform choice among the legal actions, the action
+itself, the test for the end, and a new game after it. Of a team game it is a uniform action for each agent and the
+step of all; once more with what one of the teams sees before it.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from statistics import median
 
 import numpy as np
 
 from ddpzero.bench.figures import Figure
-from ddpzero.games import Game, contract
+from ddpzero.games import Game, TeamGame, contract, team_contract
 from ddpzero.games.compiled import compiled
-from ddpzero.games.random_bits import choose_uniformly, new_random_states
+from ddpzero.games.random_bits import choose_uniformly, new_random_states, next_below
+from ddpzero.games.team_lockstep import reset_games
 
 # Short enough that a median over many samples is not moved by whatever else the machine does meanwhile.
 _SAMPLE_SECONDS = 0.05
 
 
 def bench_rules(
-    game: Game, seconds: float = 5.0, num_games: int = 64, seed: int = 0
+    game: Game | TeamGame, seconds: float = 5.0, num_games: int = 64, seed: int = 0
 ) -> list[Figure]:
     """Play `num_games` random games in turn, a step each, for `seconds`, and start each anew at its end.
 
     Returns the medians of steps per second and of steps per second of CPU time; where other programs share the
-    core, the second says what the first would be without them.
+    core, the second says what the first would be without them. Of a team game both, too, with the features of one
+    team at each step; those take another `seconds`.
     """
+    if isinstance(game, TeamGame):
+        players = {
+            "steps": _team_player(game, num_games, seed, with_observations=False),
+            "steps_with_observations": _team_player(game, num_games, seed, with_observations=True),
+        }
+    else:
+        players = {"steps": _player(game, num_games, seed)}
+    settings = vars(game.parameters) | {
+        "num_games": num_games,
+        "seconds": seconds,
+        "seed": seed,
+    }
+    return [
+        Figure("rules", game.name, f"{steps}_per_{kind}", num_games * rate, "1/s", settings)
+        for steps, play in players.items()
+        for kind, rate in zip(("second", "cpu_second"), _rates(play, seconds), strict=True)
+    ]
+
+
+def _player(game: Game, num_games: int, seed: int) -> Callable[[int], int]:
+    """Plays so many rounds."""
     positions = game.new_positions(num_games)
     legal = np.zeros(game.num_actions, dtype=np.bool_)
     random_state = new_random_states(seed, 1)[0]
+    return lambda num_rounds: play_randomly(game.rules, positions, legal, random_state, num_rounds)
+
+
+def _team_player(
+    game: TeamGame, num_games: int, seed: int, with_observations: bool
+) -> Callable[[int], int]:
+    """Plays so many rounds."""
+    spec = game.spec
+    positions = game.new_positions(num_games)
+    random_states = new_random_states(seed, num_games)
+    reset_games(game.rules, positions, random_states, np.ones(num_games, dtype=np.bool_))
+    choices = (spec.agents_per_team, spec.num_actions)
+    actions = np.zeros(spec.num_agents, dtype=np.int64)
+    rewards = np.zeros(spec.num_agents, dtype=np.float32)
+    scratch = np.zeros(spec.scratch_shape, dtype=np.uint32)
+    features = np.zeros((spec.agents_per_team, spec.num_features), dtype=np.float32)
+    legal, choice_actions = np.zeros(choices, dtype=np.bool_), np.zeros(choices, dtype=np.int64)
+    return lambda num_rounds: play_team_game_randomly(
+        game.rules,
+        positions,
+        spec.num_actions,
+        actions,
+        rewards,
+        spec.num_teams if with_observations else 0,
+        scratch,
+        features,
+        legal,
+        choice_actions,
+        random_states,
+        num_rounds,
+    )
+
+
+def _rates(play: Callable[[int], int], seconds: float) -> tuple[float, float]:
+    """Rounds per second and per CPU second, medians over `seconds`."""
 
     def measure(num_rounds: int) -> tuple[float, float]:
-        """Wall and CPU seconds of so many steps in each game."""
+        """Wall and CPU seconds of so many rounds."""
         wall, cpu = time.perf_counter(), time.thread_time()
-        play_randomly(game.rules, positions, legal, random_state, num_rounds)
+        play(num_rounds)
         return time.perf_counter() - wall, time.thread_time() - cpu
 
     measure(1)  # compiles
@@ -44,19 +104,10 @@ def bench_rules(
         num_rounds *= 2
     num_rounds = max(1, round(num_rounds * _SAMPLE_SECONDS / wall_seconds))
     samples = [measure(num_rounds) for _ in range(max(1, round(seconds / _SAMPLE_SECONDS)))]
-    num_steps = num_rounds * num_games
-    settings = vars(game.parameters) | {
-        "num_games": num_games,
-        "seconds": seconds,
-        "seed": seed,
-    }
-    return [
-        Figure("rules", game.name, figure, num_steps / median(durations), "1/s", settings)
-        for figure, durations in (
-            ("steps_per_second", [wall for wall, _ in samples]),
-            ("steps_per_cpu_second", [cpu for _, cpu in samples]),
-        )
-    ]
+    return (
+        num_rounds / median(wall for wall, _ in samples),
+        num_rounds / median(cpu for _, cpu in samples),
+    )
 
 
 @compiled(cache=True)
@@ -73,5 +124,48 @@ def play_randomly(rules, positions, legal, random_state, num_rounds):
             contract.apply_action(rules, position, choose_uniformly(legal, random_state))
             if contract.is_terminal(rules, position):
                 contract.initial_position(rules, position)
+                num_ended += 1
+    return num_ended
+
+
+@compiled(cache=True)
+def play_team_game_randomly(
+    rules,
+    positions,
+    num_actions,
+    actions,
+    rewards,
+    num_observed_teams,
+    scratch,
+    features,
+    legal,
+    choice_actions,
+    random_states,
+    num_rounds,
+):
+    """Play num_rounds steps in each of `positions` `[n, P]`, in place; returns the number of games that ended.
+
+    num_observed_teams: before each step one of the first so many teams, in turn, has its features written; 0: none.
+    random_states: `[n, 2]`. The other arrays are to work in, of one game and one team: see team_contract.py.
+    """
+    num_ended = 0
+    for round_index in range(num_rounds):
+        for index in range(positions.shape[0]):
+            position, random_state = positions[index], random_states[index]
+            if num_observed_teams > 0:
+                team_contract.observe_features(
+                    rules,
+                    position,
+                    round_index % num_observed_teams,
+                    scratch,
+                    features,
+                    legal,
+                    choice_actions,
+                )
+            for agent in range(actions.shape[0]):
+                actions[agent] = next_below(random_state, num_actions)
+            team_contract.step(rules, position, actions, rewards, random_state)
+            if team_contract.status(rules, position) != team_contract.GOING_ON:
+                team_contract.reset(rules, position, random_state)
                 num_ended += 1
     return num_ended

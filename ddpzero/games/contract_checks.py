@@ -1,6 +1,7 @@
 """Plays random games and checks whatever the kernel contract promises: for the tests and `ddpzero verify contract`.
 
-It knows no particular game, so it serves a game from outside the tree just as well.
+It knows no particular game, so it serves a game from outside the tree just as well. team_contract_checks.py does the
+same for team games.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from numba.core.errors import NumbaError
 
 from ddpzero.games import single
 from ddpzero.games.game import Game
+from ddpzero.games.team_game import TeamGame
 
 # Entries around a position or mask that a kernel must leave alone: compiled code does not check its indices.
 _GUARD = 16
@@ -28,9 +30,14 @@ def check_contract(game: Game, num_games: int = 20, seed: int = 0) -> list[str]:
 
     Returns at most ten different sentences; none when the game keeps the contract.
     """
+    return collect(_violations(game, num_games, np.random.default_rng(seed)))
+
+
+def collect(found: Iterable[str]) -> list[str]:
+    """The first ten different sentences; an error raised in between is the last one."""
     violations: list[str] = []
     try:
-        for violation in _violations(game, num_games, np.random.default_rng(seed)):
+        for violation in found:
             if violation not in violations:
                 violations.append(violation)
             if len(violations) == _MAX_VIOLATIONS:
@@ -41,7 +48,7 @@ def check_contract(game: Game, num_games: int = 20, seed: int = 0) -> list[str]:
     return violations
 
 
-def print_violations(game: Game, num_games: int, violations: list[str]) -> int:
+def print_violations(game: Game | TeamGame, num_games: int, violations: list[str]) -> int:
     """Print what check_contract found, for people; returns the program's exit code."""
     print(f"contract of {game.name}: {num_games} random games, {len(violations)} violations")
     for violation in violations:
@@ -81,10 +88,10 @@ def _uncompiled_kernels(game: Game) -> Iterator[str]:
             kernel = getattr(single, name)
             kernel.compile(tuple(map(kernel.typeof_pyval, (game.rules, *arguments))))
         except NumbaError as error:
-            yield f"{name} does not compile: {_reason(error)}"
+            yield f"{name} does not compile: {reason_of(error)}"
 
 
-def _reason(error: NumbaError) -> str:
+def reason_of(error: NumbaError) -> str:
     """The part of numba's message that speaks of the kernel; the rest is how numba got there."""
     if any(sign in str(error) for sign in _SIGNS_OF_ALLOCATION):
         return "it makes a new array, but kernels must work in the arrays that they get."
@@ -96,10 +103,10 @@ def _reason(error: NumbaError) -> str:
 def _check_start(game: Game) -> Iterator[str]:
     starts: list[np.ndarray] = []
     for garbage in (0, 1):
-        guarded, position = _guarded(game.spec.position_size, game.spec.position_dtype)
+        guarded, position = with_guards(game.spec.position_size, game.spec.position_dtype)
         position[:] = garbage
         single.initial_position(game.rules, position)
-        yield from _check_guard(guarded, "initial_position")
+        yield from check_guards(guarded, "initial_position")
         starts.append(position.copy())
     if not np.array_equal(starts[0], starts[1]):
         yield "initial_position does not write every entry of the position."
@@ -154,7 +161,7 @@ def _check_random_game(game: Game, rng: np.random.Generator) -> Iterator[str]:
             return
         last_action = int(rng.choice(legal))
         successor, again = (_apply_guarded(game, position, last_action) for _ in range(2))
-        yield from _check_guard(successor, "apply_action")
+        yield from check_guards(successor, "apply_action")
         if not np.array_equal(successor, again):
             yield "apply_action gives two results for one position and action."
         previous, position = position, successor[_GUARD:-_GUARD].copy()
@@ -170,10 +177,10 @@ def _check_position(game: Game, position: np.ndarray, last_action: int | None) -
     terminal = game.is_terminal(position)
     legal_masks: list[np.ndarray] = []
     for garbage in (False, True):
-        guarded, legal = _guarded(game.num_actions, np.dtype(np.uint8))
+        guarded, legal = with_guards(game.num_actions, np.dtype(np.uint8))
         legal[:] = garbage
         single.legal_actions(game.rules, position, legal.view(np.bool_))
-        yield from _check_guard(guarded, "legal_actions")
+        yield from check_guards(guarded, "legal_actions")
         legal_masks.append(legal)
     if not np.array_equal(legal_masks[0], legal_masks[1]):
         yield "legal_actions does not write every entry of the mask."
@@ -181,10 +188,10 @@ def _check_position(game: Game, position: np.ndarray, last_action: int | None) -
         yield "legal_actions allows an action in a terminal position."
     if game.current_player(position) not in (0, 1):
         yield f"current_player is {game.current_player(position)}: it must be 0 or 1."
-    guarded, planes = _guarded(_observation_size(game), np.dtype(np.uint8))
+    guarded, planes = with_guards(_observation_size(game), np.dtype(np.uint8))
     planes[:] = 0
     single.observe(game.rules, position, planes)
-    yield from _check_guard(guarded, "observe")
+    yield from check_guards(guarded, "observe")
     if planes.max() > 1:
         yield f"observe writes {planes.max()}: planes hold only 0 and 1."
     yield from _check_python_side(game, position, last_action)
@@ -211,9 +218,9 @@ def _check_result(game: Game, position: np.ndarray) -> Iterator[str]:
     if returns.sum() != 0:
         yield f"the returns {returns.tolist()} do not sum to 0."
     if game.has_ownership:
-        guarded, owners = _guarded(game.num_cells, np.dtype(np.int8))
+        guarded, owners = with_guards(game.num_cells, np.dtype(np.int8))
         single.ownership(game.rules, position, owners)
-        yield from _check_guard(guarded, "ownership")
+        yield from check_guards(guarded, "ownership")
         if not np.isin(owners, (-1, 0, 1)).all():
             yield "ownership must write 1 (first player), -1 (second player) or 0 everywhere."
 
@@ -245,20 +252,20 @@ def _observation_size(game: Game) -> int:
     return game.num_planes * height * width
 
 
-def _guarded(size: int, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
+def with_guards(size: int, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
     """An array with guards on both sides, and the view between them that a kernel may write."""
     guarded = np.full(size + 2 * _GUARD, _GUARD_VALUE, dtype=dtype)
     return guarded, guarded[_GUARD:-_GUARD]
 
 
 def _apply_guarded(game: Game, position: np.ndarray, action: int) -> np.ndarray:
-    guarded, successor = _guarded(game.spec.position_size, game.spec.position_dtype)
+    guarded, successor = with_guards(game.spec.position_size, game.spec.position_dtype)
     successor[:] = position
     single.apply_action(game.rules, successor, action)
     return guarded
 
 
-def _check_guard(guarded: np.ndarray, kernel: str) -> Iterable[str]:
+def check_guards(guarded: np.ndarray, kernel: str) -> Iterable[str]:
     if (guarded[:_GUARD] != _GUARD_VALUE).any() or (guarded[-_GUARD:] != _GUARD_VALUE).any():
         return [f"{kernel} writes outside the array it is given."]
     return []

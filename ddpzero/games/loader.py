@@ -42,6 +42,7 @@ _NOT_GAMES = {
     "spec",
     "stones",
     "team_contract",
+    "team_contract_checks",
     "team_game",
     "team_lockstep",
 }

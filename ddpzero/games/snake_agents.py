@@ -3,10 +3,11 @@
     random    any direction
     nearest   towards the nearest bean, whatever is in the way
     level3    likewise, a body in the way counts as a long detour
-    level4    likewise, each bean for one snake only, and narrow places count a little
     evasion   of the moves that begin a free path of two steps the one nearest to a bean
     greedy    the public competition's rule: each bean for one snake, the nearest first, never into a body
-    bfs       of the moves that keep room, the one with the shortest free way to a bean; wary of others' next steps
+    level4    as level3, each bean for one snake only, and narrow places count a little
+    bfs       of the moves that keep room, the one with the shortest free way to a bean that no mate has nearer; enters
+              a cell that another may enter, too, where the other has more to lose
 
 NAMES is their order as measured (README has the table). Distances are around the torus; greedy's are not, like its
 model's.
@@ -21,11 +22,18 @@ from ddpzero.games.compiled import compiled
 from ddpzero.games.random_bits import next_below
 from ddpzero.games.snake_bits import HORIZON
 
-NAMES = ("random", "nearest", "level3", "level4", "evasion", "greedy", "bfs")
-_RANDOM, _NEAREST, _LEVEL3, _LEVEL4, _EVASION, _GREEDY, _BFS = range(len(NAMES))
+NAMES = ("random", "nearest", "level3", "evasion", "greedy", "level4", "bfs")
+_RANDOM, _NEAREST, _LEVEL3, _EVASION, _GREEDY, _LEVEL4, _BFS = range(len(NAMES))
 
-_FAR = 1 << 20
+_FAR = 1 << 40
 _DETOUR = 10  # what a body in the way costs levels 3 and 4, in steps
+
+# Of bfs, tuned against greedy: what a missing cell of room and a point at stake count, in steps; and a step itself, so
+# that the distance from mates decides between equals only.
+_SPARE_ROOM = 16
+_STEPS_PER_CELL = 5
+_STEPS_PER_POINT = 3
+_STEP = 16
 
 
 @compiled
@@ -40,7 +48,7 @@ def act_by_rule(rules, position, team, level, scratch, actions, random_state):
         elif level == _GREEDY:
             actions[snake], taken = _greedy(rules, position, snake, taken)
         elif level == _BFS:
-            actions[snake], taken = _bfs(rules, position, snake, scratch, taken)
+            actions[snake], taken = _bfs(rules, position, snake, scratch, taken, actions)
         elif level == _EVASION:
             actions[snake] = _evasion(rules, position, snake)
         else:
@@ -149,36 +157,94 @@ def _greedy(rules, position, snake, taken):
 
 
 @compiled
-def _bfs(rules, position, snake, scratch, taken):
-    """Room is what can be reached within HORIZON steps; a move needs as much as the snake is long."""
+def _bfs(rules, position, snake, scratch, taken, actions):
+    """Room is what can be reached within HORIZON steps; a move needs as much as the snake is long, and some more.
+
+    actions: of the mates before this snake, which have chosen.
+    """
     head = snake_rules.head(rules, position, snake)
-    needed = min(snake_rules.length(rules, position, snake) + 3, 40)
+    needed = snake_rules.length(rules, position, snake) + _SPARE_ROOM
+    unwanted = taken | _left_to_mates(rules, position, snake, scratch)
     best_action, best_cost, best_bean = snake_rules.heading(rules, position, snake), _FAR, -1
     for action in range(snake_rules.NUM_ACTIONS):
         cell = snake_rules.neighbour(rules, head, action)
-        if not snake_bits.has_cell(rules, scratch, snake_bits.free_at(rules, 1), cell):
+        if not snake_bits.has_cell(rules, scratch, snake_bits.free_at(rules, 1), cell) or (
+            _is_entered_by_mate(rules, position, snake, cell, actions)
+        ):
             continue
         room, new_room = snake_bits.work_at(rules, 0), snake_bits.work_at(rules, 1)
         snake_bits.start_with(rules, scratch, room, cell)
-        bean, steps = -1, HORIZON + 1
+        bean, steps, missing = -1, HORIZON + 1, needed
         for t in range(1, HORIZON + 1):
             if t > 1:
                 snake_bits.spread(rules, scratch, room, snake_bits.free_at(rules, t), new_room)
                 room, new_room = new_room, room
             if bean < 0:
                 for index in range(snake_rules.num_beans(position)):
-                    if not _is_taken(taken, index) and snake_bits.has_cell(
+                    if not _is_taken(unwanted, index) and snake_bits.has_cell(
                         rules, scratch, room, snake_rules.bean(position, index)
                     ):
                         bean, steps = index, t
-        cost = steps + 40 * max(0, needed - snake_bits.count(rules, scratch, room))
-        for other in range(rules.snakes):
-            if other != snake and snake_bits.has_cell(
-                rules, scratch, snake_bits.reach_at(rules, other, 1), cell
-            ):
-                cost += 200
+            if bean >= 0 or t == HORIZON:
+                missing = max(0, needed - snake_bits.count(rules, scratch, room))
+                if missing == 0:
+                    break
+        stake = _points_at_stake(rules, position, snake, cell, scratch)
+        cost = _STEP * (steps + _STEPS_PER_CELL * missing + _STEPS_PER_POINT * stake)
+        cost -= _distance_from_mates(rules, position, snake, cell)
         if cost < best_cost:
             best_action, best_cost, best_bean = action, cost, bean
     if best_bean >= 0:
         taken = _take(taken, best_bean)
     return best_action, taken
+
+
+@compiled
+def _left_to_mates(rules, position, snake, scratch):
+    """The beans that a mate yet to choose reaches sooner."""
+    size = rules.snakes // rules.teams
+    left = np.uint64(0)
+    for index in range(snake_rules.num_beans(position)):
+        steps = snake_bits.steps_to_bean(rules, scratch, snake, index)
+        for mate in range(snake + 1, (snake // size + 1) * size):
+            if snake_bits.steps_to_bean(rules, scratch, mate, index) < steps:
+                left = _take(left, index)
+    return left
+
+
+@compiled
+def _is_entered_by_mate(rules, position, snake, cell, actions):
+    """Whether a mate that has chosen goes to the cell."""
+    size = rules.snakes // rules.teams
+    for mate in range(snake // size * size, snake):
+        head = snake_rules.head(rules, position, mate)
+        if snake_rules.neighbour(rules, head, actions[mate]) == cell:
+            return True
+    return False
+
+
+@compiled
+def _points_at_stake(rules, position, snake, cell, scratch):
+    """What the team would lose, more than the others, if all who can enter the cell with this step did."""
+    size = rules.snakes // rules.teams
+    own_points = snake_rules.length(rules, position, snake) - snake_rules.START_LENGTH
+    stake = 0
+    for other in range(rules.snakes):
+        is_mate = other // size == snake // size
+        if is_mate and other <= snake:
+            continue
+        if snake_bits.has_cell(rules, scratch, snake_bits.reach_at(rules, other, 1), cell):
+            points = snake_rules.length(rules, position, other) - snake_rules.START_LENGTH
+            stake += own_points + points if is_mate else own_points - points
+    return stake
+
+
+@compiled
+def _distance_from_mates(rules, position, snake, cell):
+    size = rules.snakes // rules.teams
+    first = snake // size * size
+    total = 0
+    for mate in range(first, first + size):
+        if mate != snake:
+            total += _torus_distance(rules, cell, snake_rules.head(rules, position, mate))
+    return total

@@ -5,7 +5,7 @@ Letters: G games, A actions, P entries of a position, N plies of all games toget
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,12 +14,17 @@ import numpy as np
 
 from ddpzero.games import Game, contract
 from ddpzero.games.compiled import compiled
-from ddpzero.judges.rules_report import Mismatch, RulesReport, print_report
+from ddpzero.judges.rules_report import (
+    Comparison,
+    Mismatch,
+    RulesReport,
+    first_mismatches,
+    print_report,
+)
 from ddpzero.judges.trace_files import read_traces
 
 __all__ = ["Mismatch", "RulesReport", "print_report", "verify_rules"]
 
-_MAX_SHOWN = 3
 _MAX_NAMED = 8
 
 
@@ -44,7 +49,7 @@ def verify_rules(file: str | Path, game: Game) -> RulesReport:
         num_mismatches={
             comparison.what: int(comparison.differs.sum()) for comparison in comparisons
         },
-        mismatches=_first_mismatches(comparisons, traces["moves"], game),
+        mismatches=first_mismatches(comparisons, partial(_draw, game, traces["moves"])),
         not_checked=_not_checked(traces, game),
     )
 
@@ -123,28 +128,7 @@ def _replay_games(
             num_played[game_index] += 1
 
 
-@dataclass(frozen=True)
-class _Comparison:
-    """One kind of check at n places, in the order of games and plies.
-
-    game_indices, plies: `[n]`. expected, got: `[n, ...]`, what was recorded and what the rules say.
-    describe: one side's entry for people, given the other side's too.
-    """
-
-    what: str
-    game_indices: np.ndarray
-    plies: np.ndarray
-    expected: np.ndarray
-    got: np.ndarray
-    describe: Callable[[np.ndarray, np.ndarray], str]
-
-    @property
-    def differs(self) -> np.ndarray:
-        """`[n]` bool."""
-        return (self.expected != self.got).reshape(len(self.plies), -1).any(axis=1)
-
-
-def _compare_plies(traces: dict[str, np.ndarray], replay: _Replay, game: Game) -> list[_Comparison]:
+def _compare_plies(traces: dict[str, np.ndarray], replay: _Replay, game: Game) -> list[Comparison]:
     """What is compared before each ply that the replay reached."""
     rows = np.flatnonzero(replay.was_reached)
     game_indices = np.searchsorted(traces["legal_offsets"], rows, side="right") - 1
@@ -156,7 +140,7 @@ def _compare_plies(traces: dict[str, np.ndarray], replay: _Replay, game: Game) -
     always = np.ones(len(rows), dtype=np.bool_)
     describe_legal = partial(_describe_legal, game)
     return [
-        _Comparison(what, game_indices, plies, expected, got[rows], describe)
+        Comparison(what, game_indices, plies, expected, got[rows], describe)
         for what, expected, got, describe in (
             ("legal mask", legal_bits, replay.legal_bits, describe_legal),
             ("action", always, replay.is_allowed, _describe_action),
@@ -166,7 +150,7 @@ def _compare_plies(traces: dict[str, np.ndarray], replay: _Replay, game: Game) -
     ]
 
 
-def _compare_ends(traces: dict[str, np.ndarray], replay: _Replay, game: Game) -> list[_Comparison]:
+def _compare_ends(traces: dict[str, np.ndarray], replay: _Replay, game: Game) -> list[Comparison]:
     """What is compared at the end of each game that was replayed as far as it was recorded.
 
     Results are asked only of positions that are terminal by the rules: of others they mean nothing.
@@ -179,7 +163,7 @@ def _compare_ends(traces: dict[str, np.ndarray], replay: _Replay, game: Game) ->
     over = complete[~goes_on]
     never = np.zeros(len(complete), dtype=np.bool_)
     comparisons = [
-        _Comparison("over", complete, lengths[complete], never, goes_on, _describe_goes_on)
+        Comparison("over", complete, lengths[complete], never, goes_on, _describe_goes_on)
     ]
     results: list[tuple[str, str, np.ndarray, Callable[[np.ndarray], np.ndarray | int]]] = [
         ("final board", "final_board", complete, game.board),
@@ -194,7 +178,7 @@ def _compare_ends(traces: dict[str, np.ndarray], replay: _Replay, game: Game) ->
             expected = traces[name][game_indices]
             got = np.array([result_of(p) for p in replay.positions[game_indices]])
             comparisons.append(
-                _Comparison(
+                Comparison(
                     what,
                     game_indices,
                     lengths[game_indices],
@@ -215,34 +199,9 @@ def _not_checked(traces: dict[str, np.ndarray], game: Game) -> list[str]:
     return sentences
 
 
-def _first_mismatches(
-    comparisons: Sequence[_Comparison], moves: np.ndarray, game: Game
-) -> list[Mismatch]:
-    places = sorted(
-        (int(comparison.game_indices[row]), int(comparison.plies[row]), order, int(row))
-        for order, comparison in enumerate(comparisons)
-        for row in np.flatnonzero(comparison.differs)[:_MAX_SHOWN]
-    )
-    mismatches = []
-    for game_index, ply, order, row in places[:_MAX_SHOWN]:
-        comparison = comparisons[order]
-        expected, got = comparison.expected[row], comparison.got[row]
-        mismatches.append(
-            Mismatch(
-                game_index=game_index,
-                ply=ply,
-                what=comparison.what,
-                expected=comparison.describe(expected, got),
-                got=comparison.describe(got, expected),
-                drawing=_draw(game, moves[game_index, :ply]),
-            )
-        )
-    return mismatches
-
-
-def _draw(game: Game, moves: np.ndarray) -> str:
+def _draw(game: Game, moves: np.ndarray, game_index: int, ply: int) -> str:
     position, last_action = game.initial_position(), None
-    for move in moves:
+    for move in moves[game_index, :ply]:
         last_action = int(move)
         position = game.apply_action(position, last_action)
     return game.render(position, last_action)

@@ -1,4 +1,4 @@
-"""Reads games that another program recorded; rules_traces.py replays them.
+"""Reads games that another program recorded; rules_traces.py replays them. Games of snakes: snake_trace_files.py.
 
 A trace file is an .npz of plain arrays (G games, T plies of the longest game, A actions, B board cells):
 
@@ -42,33 +42,59 @@ def read_traces(file: Path, game: Game) -> dict[str, np.ndarray]:
 
     Raises ValueError for a file that is not of this format, is damaged, or is for another board.
     """
-    try:
-        with np.load(file, allow_pickle=False) as archive:
-            traces = {name: archive[name] for name in archive.files}
-    except FileNotFoundError:
-        raise ValueError(f"{file} is not a file: give the path of a trace file (.npz).") from None
-    except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile, zlib.error):
-        raise ValueError(
-            f"{file} cannot be read as a trace file: it must be an .npz of plain arrays."
-        ) from None
-    _check_kinds(file, traces)
+    traces = read_arrays(file)
+    check_kinds(file, traces, _NUM_DIMENSIONS, _NUM_DIMENSIONS_OPTIONAL)
     _check_board(file, traces, game)
     _check_shapes(file, traces)
     _check_values(file, traces)
     return traces
 
 
-def _check_kinds(file: Path, traces: dict[str, np.ndarray]) -> None:
-    for name, num_dimensions in {**_NUM_DIMENSIONS, **_NUM_DIMENSIONS_OPTIONAL}.items():
-        if name not in traces and name in _NUM_DIMENSIONS:
+def read_arrays(file: Path) -> dict[str, np.ndarray]:
+    """All arrays of an .npz; ValueError for whatever is none."""
+    try:
+        with np.load(file, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except FileNotFoundError:
+        raise ValueError(f"{file} is not a file: give the path of a trace file (.npz).") from None
+    except (OSError, ValueError, EOFError, TypeError, RuntimeError, zipfile.BadZipFile, zlib.error):
+        arrays = None
+    # What is in the archive and no array comes as bytes.
+    if arrays is None or not all(isinstance(array, np.ndarray) for array in arrays.values()):
+        raise ValueError(
+            f"{file} cannot be read as a trace file: it must be an .npz of plain arrays."
+        )
+    return arrays
+
+
+def check_kinds(
+    file: Path,
+    traces: dict[str, np.ndarray],
+    num_dimensions: dict[str, int],
+    num_dimensions_optional: dict[str, int],
+) -> None:
+    """Refuse a file that lacks an array, or has one that is not of integers in so many dimensions."""
+    for name, expected in {**num_dimensions, **num_dimensions_optional}.items():
+        if name not in traces and name in num_dimensions:
             raise ValueError(f"{file} lacks the array {name}: it is not a trace file.")
         array = traces.get(name)
         if array is None:
             continue
-        if array.ndim != num_dimensions or not np.issubdtype(array.dtype, np.integer):
+        if array.ndim != expected or not np.issubdtype(array.dtype, np.integer):
             raise ValueError(
                 f"{file}: {name} is {array.dtype} with {array.ndim} dimensions: it must be integers with "
-                f"{num_dimensions}."
+                f"{expected}."
+            )
+
+
+def check_shapes(
+    file: Path, traces: dict[str, np.ndarray], shapes: dict[str, tuple[int, ...]]
+) -> None:
+    """Refuse arrays that do not fit together."""
+    for name, shape in shapes.items():
+        if name in traces and traces[name].shape != shape:
+            raise ValueError(
+                f"{file}: {name} has shape {traces[name].shape}: it must be {shape} to fit the other arrays."
             )
 
 
@@ -86,20 +112,20 @@ def _check_shapes(file: Path, traces: dict[str, np.ndarray]) -> None:
     num_games, max_plies = traces["moves"].shape
     num_plies = int(traces["lengths"].sum())
     num_actions, num_cells = int(traces["num_actions"]), int(traces["num_cells"])
-    for name, shape in (
-        ("players", (num_games, max_plies)),
-        ("lengths", (num_games,)),
-        ("legal_bits", (num_plies, (num_actions + 7) // 8)),
-        ("legal_offsets", (num_games + 1,)),
-        ("returns", (num_games, 2)),
-        ("final_board", (num_games, num_cells)),
-        ("score_first_minus_second", (num_games,)),
-        ("final_ownership", (num_games, num_cells)),
-    ):
-        if name in traces and traces[name].shape != shape:
-            raise ValueError(
-                f"{file}: {name} has shape {traces[name].shape}: it must be {shape} to fit the other arrays."
-            )
+    check_shapes(
+        file,
+        traces,
+        {
+            "players": (num_games, max_plies),
+            "lengths": (num_games,),
+            "legal_bits": (num_plies, (num_actions + 7) // 8),
+            "legal_offsets": (num_games + 1,),
+            "returns": (num_games, 2),
+            "final_board": (num_games, num_cells),
+            "score_first_minus_second": (num_games,),
+            "final_ownership": (num_games, num_cells),
+        },
+    )
 
 
 def _check_values(file: Path, traces: dict[str, np.ndarray]) -> None:

@@ -1,0 +1,70 @@
+"""A match between two players of a team game: every start twice, with sides swapped, all games in lockstep.
+
+Called by run.run_match and by whoever rates players; prints nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from ddpzero.algorithms.base import TeamPlayer
+from ddpzero.arena.match import MatchResult, require_pairs
+from ddpzero.arena.team_table import TeamTable
+from ddpzero.games import TeamGame
+from ddpzero.games.random_bits import new_random_states
+from ddpzero.settings import require
+
+
+def play_team_match(
+    player_a: TeamPlayer,
+    player_b: TeamPlayer,
+    game: TeamGame,
+    num_games: int,
+    seed: int,
+    on_progress: Callable[[int, np.ndarray], None] | None = None,
+) -> MatchResult:
+    """Play num_games games, an even number, from num_games / 2 random starts; more points at the end win.
+
+    on_progress: called after every step with the number of steps and A's lead in points `[num_games / 2, 2]`.
+    """
+    require(
+        game.spec.num_teams == 2,
+        f"game.teams={game.spec.num_teams}: a match is between two players, so {game.name} must have 2 teams here.",
+    )
+    require_pairs(num_games)
+    started = time.perf_counter()
+    # Chance in a game and what each player draws are streams apart, the same in both games of a pair: what happens to
+    # a player does not depend on how often its opponent draws.
+    streams = new_random_states(seed, 3 * num_games // 2).reshape(3, -1, 2).repeat(2, axis=1)
+    table = TeamTable(game, streams[0])
+    team_of_a = np.arange(num_games) % 2
+    num_steps = 0
+    while table.is_going_on.any():
+        table.ask(player_a, team_of_a, streams[1])
+        table.ask(player_b, 1 - team_of_a, streams[2])
+        table.step()
+        num_steps += 1
+        if on_progress is not None:
+            points = _points_of_a_and_b(table, team_of_a)
+            on_progress(num_steps, points[:, :, 0] - points[:, :, 1])
+    points = _points_of_a_and_b(table, team_of_a)
+    return MatchResult(
+        name_a=player_a.name,
+        name_b=player_b.name,
+        returns=np.sign(points[:, :, 0] - points[:, :, 1]).astype(np.float32),
+        num_plies=table.num_steps.reshape(-1, 2),
+        # Different games do not end in the same position: it holds every cell and the age of every bean.
+        num_distinct_games=len(np.unique(table.positions, axis=0)),
+        seconds=time.perf_counter() - started,
+        points=points,
+    )
+
+
+def _points_of_a_and_b(table: TeamTable, team_of_a: np.ndarray) -> np.ndarray:
+    """`[m, 2, 2]`: pair of games, game of the pair, A and B."""
+    points = table.points()
+    teams = np.stack([team_of_a, 1 - team_of_a], axis=1)
+    return np.take_along_axis(points, teams, axis=1).reshape(-1, 2, 2)

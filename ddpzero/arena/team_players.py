@@ -1,0 +1,32 @@
+"""Players of team games by rule: the yardsticks of trained agents. They are algorithms.base.TeamPlayer."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ddpzero.games import TeamGame
+from ddpzero.games.team_lockstep import act_by_rules
+
+
+class RulePlayer:
+    """Plays as the game's rule agent of that name."""
+
+    def __init__(self, game: TeamGame, name: str):
+        """name: one of game.spec.rule_agents."""
+        self.name = name
+        self._game = game
+        self._level = game.spec.rule_agents.index(name)
+        self._scratch = np.zeros(game.spec.scratch_shape, np.uint32)
+
+    def choose(
+        self, positions: np.ndarray, teams: np.ndarray, random_states: np.ndarray
+    ) -> np.ndarray:
+        spec = self._game.spec
+        num_games = len(positions)
+        actions = np.zeros((num_games, spec.num_agents), np.int64)
+        levels = np.full(num_games, self._level)
+        act_by_rules(
+            self._game.rules, positions, teams, levels, self._scratch, actions, random_states
+        )
+        # A team's agents are neighbours: row t of a game's second view is team t.
+        return actions.reshape(num_games, spec.num_teams, -1)[np.arange(num_games), teams]

@@ -1,0 +1,312 @@
+"""Replays recorded games of snakes, with the random outcomes of the record in place of draws, and compares the rules
+with the record after every step: `ddpzero verify snakes`.
+
+Letters: E episodes, T steps of the longest, N steps of all together, S snakes, B beans at most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from ddpzero.games import Game, TeamGame, snake_rules, snakes
+from ddpzero.games.compiled import compiled
+from ddpzero.games.team_contract import GOING_ON
+from ddpzero.judges.rules_report import Comparison, RulesReport, first_mismatches
+from ddpzero.judges.snake_trace_files import NOTHING, read_snake_traces, was_played
+
+_Describe = Callable[[np.ndarray, np.ndarray], str]
+
+_DIRECTIONS = ("up", "down", "left", "right")
+
+
+def verify_snakes(file: str | Path, game: Game | TeamGame) -> RulesReport:
+    """Replay every episode of a file and compare what the rules say after each step with what was recorded.
+
+    The random outcomes themselves are checked, too: that the rules could have drawn them. The replay of an episode
+    stops where the rules end it.
+    Raises ValueError for a file that is not of this format or is for another board, and for another game.
+    """
+    if not isinstance(game, TeamGame) or not isinstance(game.parameters, snakes.Parameters):
+        raise ValueError(
+            f"game={game.name}: this command replays games of snakes; recorded board games are for `verify rules`."
+        )
+    file = Path(file)
+    traces = read_snake_traces(file, game)
+    replay = _replay(traces, game)
+    comparisons = list(_comparisons(traces, replay))
+    return RulesReport(
+        file=file,
+        game_name=game.name,
+        num_games=len(traces["n_steps"]),
+        num_plies=int(replay.was_reached.sum()),
+        num_checks={comparison.what: len(comparison.plies) for comparison in comparisons},
+        num_mismatches={
+            comparison.what: int(comparison.differs.sum()) for comparison in comparisons
+        },
+        mismatches=first_mismatches(comparisons, partial(_draw, game, traces)),
+        plies_name="steps",
+        agent_name="snake",
+    )
+
+
+@dataclass(frozen=True)
+class _Replay:
+    """What the rules say after each step; names and meaning as in the file, steps in the order of episodes.
+
+    was_reached: `[N]` bool, the steps that were replayed.
+    ate, hit, length, heading, last_heading: `[N, S]`; reward: `[N, S]` float32.
+    bodies: `[N, S, W]`, W cells of each, the length of the longest recorded; beans: `[N, B]`; padded with NOTHING.
+    num_new_beans: `[N]`, as many as the rules would add; are_new_beans_free: `[N]` bool, all of them.
+    goes_on: `[N]` bool. positions: `[E, P]` after the last step replayed.
+    """
+
+    was_reached: np.ndarray
+    ate: np.ndarray
+    hit: np.ndarray
+    reward: np.ndarray
+    length: np.ndarray
+    bodies: np.ndarray
+    heading: np.ndarray
+    last_heading: np.ndarray
+    beans: np.ndarray
+    num_new_beans: np.ndarray
+    are_new_beans_free: np.ndarray
+    goes_on: np.ndarray
+    positions: np.ndarray
+
+
+def _replay(traces: dict[str, np.ndarray], game: TeamGame) -> _Replay:
+    played = was_played(traces)
+    num_steps, board = int(played.sum()), game.parameters
+    per_snake = (num_steps, board.snakes)
+    replay = _Replay(
+        was_reached=np.zeros(num_steps, dtype=np.bool_),
+        ate=np.zeros(per_snake, dtype=np.int16),
+        hit=np.zeros(per_snake, dtype=np.int16),
+        reward=np.zeros(per_snake, dtype=np.float32),
+        length=np.zeros(per_snake, dtype=np.int16),
+        bodies=np.full((*per_snake, _longest(traces)), NOTHING, dtype=np.int16),
+        heading=np.zeros(per_snake, dtype=np.int8),
+        last_heading=np.zeros(per_snake, dtype=np.int8),
+        beans=np.full((num_steps, board.beans), NOTHING, dtype=np.int16),
+        num_new_beans=np.zeros(num_steps, dtype=np.int16),
+        are_new_beans_free=np.zeros(num_steps, dtype=np.bool_),
+        goes_on=np.zeros(num_steps, dtype=np.bool_),
+        positions=game.new_positions(len(played)),
+    )
+    _replay_episodes(
+        game.rules,
+        np.concatenate([[0], np.cumsum(traces["n_steps"], dtype=np.int64)]),
+        traces["init_step_cnt"].astype(np.int64),
+        traces["init_len"].astype(np.int64),
+        traces["init_body_cells"].astype(np.int64),
+        traces["init_dir"].astype(np.int64),
+        traces["init_beans"].astype(np.int64),
+        traces["eff_dir"][played].astype(np.int64),
+        traces["n_new_beans"][played].astype(np.int64),
+        traces["new_beans"][played].astype(np.int64),
+        *vars(replay).values(),
+    )
+    return replay
+
+
+@compiled(cache=True)
+def _replay_episodes(
+    rules,
+    offsets,
+    first_steps,
+    start_lengths,
+    start_cells,
+    start_headings,
+    start_beans,
+    directions,
+    num_recorded_beans,
+    recorded_beans,
+    was_reached,
+    ate,
+    hit,
+    reward,
+    length,
+    bodies,
+    heading,
+    last_heading,
+    beans,
+    num_new_beans,
+    are_new_beans_free,
+    goes_on,
+    positions,
+):
+    """Fill the arrays of a _Replay, made by _replay; offsets: `[E + 1]`, the rows of each episode in those `[N]`."""
+    next_cell = 0
+    for episode in range(positions.shape[0]):
+        position = positions[episode]
+        snake_rules.clear(rules, position)
+        for snake in range(rules.snakes):
+            for _ in range(start_lengths[episode, snake]):
+                snake_rules.append_segment(rules, position, snake, start_cells[next_cell])
+                next_cell += 1
+            snake_rules.set_heading(rules, position, snake, start_headings[episode, snake])
+        for index in range(rules.beans):
+            if start_beans[episode, index] != NOTHING:
+                snake_rules.place_bean(rules, position, start_beans[episode, index])
+        snake_rules.set_steps(position, first_steps[episode] - 1)
+        for row in range(offsets[episode], offsets[episode + 1]):
+            if snake_rules.status(position) != GOING_ON:
+                break
+            was_reached[row] = True
+            snake_rules.move_all(rules, position, directions[row])
+            snake_rules.settle(rules, position, reward[row])
+            num_free = 0
+            for cell in range(snake_rules.num_cells(rules)):
+                num_free += snake_rules.is_free(rules, position, cell)
+            num_missing = rules.beans - snake_rules.num_beans(position)
+            num_new_beans[row] = min(num_missing, num_free)
+            are_new_beans_free[row] = True
+            for index in range(num_recorded_beans[row]):
+                cell = recorded_beans[row, index]
+                if not snake_rules.is_free(rules, position, cell):
+                    are_new_beans_free[row] = False
+                # A position has no room for more.
+                if snake_rules.num_beans(position) < rules.beans:
+                    snake_rules.place_bean(rules, position, cell)
+            snake_rules.finish_step(rules, position)
+            goes_on[row] = snake_rules.status(position) == GOING_ON
+            for index in range(snake_rules.num_beans(position)):
+                beans[row, index] = snake_rules.bean(position, index)
+            for snake in range(rules.snakes):
+                ate[row, snake] = snake_rules.ate(rules, position, snake)
+                hit[row, snake] = snake_rules.died(rules, position, snake)
+                length[row, snake] = snake_rules.length(rules, position, snake)
+                heading[row, snake] = snake_rules.heading(rules, position, snake)
+                last_heading[row, snake] = snake_rules.last_heading(rules, position, snake)
+                num_shown = min(snake_rules.length(rules, position, snake), bodies.shape[2])
+                for index in range(num_shown):
+                    bodies[row, snake, index] = snake_rules.segment(rules, position, snake, index)
+
+
+def _comparisons(traces: dict[str, np.ndarray], replay: _Replay) -> Iterator[Comparison]:
+    """What is compared after each step that the replay reached."""
+    played, reached = was_played(traces), replay.was_reached
+    episodes, steps = (indices[reached] for indices in np.nonzero(played))
+    recorded = {
+        name: array[played][reached]
+        for name, array in traces.items()
+        if array.shape[:2] == played.shape
+    }
+    num_snakes = replay.length.shape[1]
+
+    def of_steps(
+        what: str, expected: np.ndarray, got: np.ndarray, describe: _Describe
+    ) -> Comparison:
+        """expected, got: `[n, ...]`."""
+        return Comparison(what, episodes, steps + 1, expected, got, describe)
+
+    def of_snakes(
+        what: str,
+        expected: np.ndarray,
+        got: np.ndarray,
+        describe: _Describe,
+        which: np.ndarray | None = None,
+    ) -> Comparison:
+        """expected, got: `[n, S, ...]`; which: `[n, S]` bool, those that are compared."""
+        if which is None:
+            which = np.ones((len(steps), num_snakes), dtype=np.bool_)
+        rows, snakes_there = np.nonzero(which)
+        return Comparison(
+            what,
+            episodes[rows],
+            steps[rows] + 1,
+            expected[which],
+            got[which],
+            describe,
+            snakes_there,
+        )
+
+    length, bodies = replay.length[reached], replay.bodies[reached]
+    last_heading, hit = replay.last_heading[reached], recorded["hit"] == 1
+    action, direction = recorded["action"], recorded["eff_dir"]
+    is_possible = (action == direction) ^ (action == last_heading ^ 1)
+    yield of_snakes("direction", np.ones_like(is_possible), is_possible, _describe_direction)
+    yield of_snakes("ate", recorded["ate"], replay.ate[reached], _describe_number)
+    yield of_snakes("hit", recorded["hit"], replay.hit[reached], _describe_number)
+    yield of_snakes("reward", recorded["reward"], replay.reward[reached], _describe_number)
+    yield of_snakes("score", recorded["score"], length - snake_rules.START_LENGTH, _describe_number)
+    yield of_snakes("length", recorded["length"], length, _describe_number)
+    yield of_snakes("body", _recorded_bodies(traces)[reached], bodies, _describe_cells)
+    yield of_snakes("heading", recorded["dir"], replay.heading[reached], _describe_heading)
+    yield of_snakes("last heading", recorded["obs_last_direction"], last_heading, _describe_heading)
+    yield of_snakes(
+        "respawn",
+        recorded["respawn_cells"],
+        bodies[..., : snake_rules.START_LENGTH],
+        _describe_cells,
+        which=hit,
+    )
+    yield of_steps(
+        "new beans",
+        recorded["n_new_beans"],
+        replay.num_new_beans[reached],
+        _describe_number,
+    )
+    are_free = replay.are_new_beans_free[reached]
+    yield of_steps("free cells", np.ones_like(are_free), are_free, _describe_free)
+    is_bean = np.arange(recorded["beans"].shape[1]) < recorded["n_beans"][:, None]
+    beans = np.where(is_bean, recorded["beans"], NOTHING)
+    yield of_steps("beans", beans, replay.beans[reached], _describe_cells)
+    yield of_steps("goes on", recorded["done"] == 0, replay.goes_on[reached], _describe_goes_on)
+
+
+def _recorded_bodies(traces: dict[str, np.ndarray]) -> np.ndarray:
+    """`[N, S, W]`, padded with NOTHING; W as in _Replay."""
+    lengths = traces["length"][was_played(traces)]
+    bodies = np.full((*lengths.shape, _longest(traces)), NOTHING, dtype=np.int16)
+    bodies[np.arange(bodies.shape[-1]) < lengths[..., None]] = traces["body_cells"]
+    return bodies
+
+
+def _longest(traces: dict[str, np.ndarray]) -> int:
+    lengths = traces["length"][was_played(traces)]
+    return max(snake_rules.START_LENGTH, int(lengths.max(initial=0)))
+
+
+def _draw(game: TeamGame, traces: dict[str, np.ndarray], episode: int, num_steps: int) -> str:
+    """The board of an episode after so many steps, by the rules."""
+    num_episodes = len(traces["n_steps"])
+    start_cells = np.split(traces["init_body_cells"], traces["init_len"].sum(1).cumsum()[:-1])
+    alone = {
+        name: array[episode : episode + 1]
+        for name, array in traces.items()
+        if len(array) == num_episodes
+    }
+    alone |= {"n_steps": np.array([num_steps]), "init_body_cells": start_cells[episode]}
+    return game.render(_replay(alone, game).positions[0])
+
+
+def _describe_number(number: np.ndarray, _: np.ndarray) -> str:
+    return f"{number:g}"
+
+
+def _describe_heading(direction: np.ndarray, _: np.ndarray) -> str:
+    is_known = 0 <= direction < len(_DIRECTIONS)
+    return _DIRECTIONS[direction] if is_known else str(direction)
+
+
+def _describe_cells(cells: np.ndarray, _: np.ndarray) -> str:
+    return " ".join(str(cell) for cell in cells if cell != NOTHING) or "none"
+
+
+def _describe_direction(is_possible: np.ndarray, _: np.ndarray) -> str:
+    return "it went where it did" if is_possible else "its action cannot lead there"
+
+
+def _describe_free(is_free: np.ndarray, _: np.ndarray) -> str:
+    return "new beans came there" if is_free else "one of these cells is not free"
+
+
+def _describe_goes_on(goes_on: np.ndarray, _: np.ndarray) -> str:
+    return "the game goes on" if goes_on else "the game is over"

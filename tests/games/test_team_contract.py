@@ -1,0 +1,142 @@
+"""One contract test that every team game passes; a new file in ddpzero/games is found by itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ddpzero.games import TeamGame, known_games, load_any_game
+from ddpzero.games.team_contract_checks import check_team_contract
+
+GUESS = Path(__file__).parents[1] / "data" / "games" / "guess.py"
+
+TEAM_GAMES = [name for name in known_games() if isinstance(load_any_game(name), TeamGame)]
+VARIANTS = [
+    ("snakes", {"rows": 6, "columns": 8, "snakes": 2, "steps": 50}),  # the public 1v1
+    ("snakes", {"snakes": 5, "teams": 5}),
+    ("snakes", {"rows": 3, "columns": 32, "snakes": 4, "teams": 4, "beans": 40}),  # full words
+    ("snakes", {"rows": 3, "columns": 4, "snakes": 1, "teams": 1, "beans": 3}),  # no room left
+]
+
+
+@pytest.mark.slow  # each game is compiled anew
+@pytest.mark.parametrize("name", TEAM_GAMES)
+def test_every_team_game_keeps_the_contract(name):
+    assert check_team_contract(load_any_game(name), num_games=10, seed=1) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "parameters"), VARIANTS)
+def test_other_boards_keep_the_contract(name, parameters):
+    assert check_team_contract(load_any_game(name, **parameters), num_games=5, seed=2) == []
+
+
+def test_a_team_game_from_outside_the_tree_keeps_the_contract():
+    game = load_any_game("guess", source=str(GUESS))
+    assert check_team_contract(game, num_games=20, seed=3) == []
+
+
+# What a game's author may get wrong: a line of guess.py, the mistake, a part of the sentence about it.
+MISTAKES = {
+    "start not written": ("        position[2 + agent] = 0\n", "        pass\n", "reset does not"),
+    "start behind the end": (
+        "    position[0] = 0\n",
+        "    position[0] = 0\n    position[2 + rules.agents] = 0\n",
+        "reset writes outside",
+    ),
+    "never over": ("return TERMINATED", "return GOING_ON", "not over after max_steps"),
+    "over before the start": (
+        "position[2 + agent] >= rules.goal",
+        "position[2 + agent] >= 0",
+        "a start position is over",
+    ),
+    "unknown status": ("else GOING_ON", "else GOING_ON + 3 * (position[0] > 2)", "status is 3"),
+    "too many steps": ("max_steps=parameters.steps", "max_steps=5", "not over after max_steps=5"),
+    "reward not written": (
+        "        rewards[agent] = actions[agent] == position[1]\n",
+        "        if actions[agent] == position[1]:\n            rewards[agent] = 1\n",
+        "does not write every reward",
+    ),
+    "reward not a number": (
+        "rewards[agent] = actions[agent] == position[1]",
+        "rewards[agent] = np.nan",
+        "not a finite number",
+    ),
+    "reward behind the end": (
+        "    position[0] += 1\n",
+        "    position[0] += 1\n    rewards[rules.agents] = 0\n",
+        "step writes outside",
+    ),
+    "actions changed": (
+        "    position[0] += 1\n",
+        "    position[0] += 1\n    actions[0] = 0\n",
+        "step changes the actions",
+    ),
+    "points not finite": ("    points = 0\n", "    points = np.inf\n", "team_points gives"),
+    "feature not written": (
+        "            features[agent, number] = position[1] == number\n",
+        "            if position[1] == number:\n                features[agent, number] = 1\n",
+        "observe_features does not write every entry,",
+    ),
+    "feature not finite": (
+        "features[agent, number] = position[1] == number",
+        "features[agent, number] = np.inf",
+        "observe_features writes a number that is not finite",
+    ),
+    "features behind the end": (
+        "features[agent, rules.numbers] =",
+        "features[agent, rules.numbers + 1] =",
+        "observe_features writes outside",
+    ),
+    "scratch as it was": (
+        "features[agent, rules.numbers] =",
+        "features[agent, rules.numbers] = scratch[0, 0] +",
+        "observe_features does not write every entry,",
+    ),
+    "nothing legal": ("legal[agent, number] = True", "legal[agent, number] = False", "without a"),
+    "legal not written": ("            legal[agent, number] = True\n", "", "every entry of legal"),
+    "other actions behind choices": (
+        "actions[agent, number] = number",
+        "actions[agent, number] = 0",
+        "do not allow the same actions",
+    ),
+    "no such action": (
+        "actions[agent, number] = number",
+        "actions[agent, number] = number + 1",
+        "observe_features writes an action outside 0..2",
+    ),
+    "position changed": (
+        "    points = 0\n",
+        "    points = 0\n    position[2] += 1\n",
+        "other than reset and step changes the position",
+    ),
+    "rule agent beyond": (
+        "actions[agent] = position[1] if",
+        "actions[agent] = 3 if",
+        "knowing does not write an action of 0..2",
+    ),
+    "rule agent for others": (
+        "        actions[agent] = position[1] if",
+        "        actions[3 - agent] = position[1] if",
+        "writes actions of another team",
+    ),
+    "always in colour": (" if in_colour else str(position[1])", "", "escape codes"),
+    "grey picture": ("numbers, 3)", "numbers, 1)", "picture is uint8 (1, 3, 1)"),
+    "new array": ("    points = 0\n", "    points = np.zeros(1)[0]\n", "it makes a new array"),
+    "not compilable": (
+        "    points = 0\n",
+        "    points = {}.items\n",
+        "team_points does not compile",
+    ),
+}
+
+
+@pytest.mark.parametrize(("right", "wrong", "sentence"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_in_a_team_game_is_told(tmp_path, right, wrong, sentence):
+    source = GUESS.read_text()
+    assert right in source
+    file = tmp_path / "guess.py"
+    file.write_text(source.replace(right, wrong, 1))
+    violations = check_team_contract(load_any_game("guess", source=str(file)), num_games=5)
+    assert any(sentence in violation for violation in violations), violations
