@@ -69,6 +69,8 @@ def spec(parameters: Parameters) -> TeamGameSpec:
         max_steps=parameters.steps,
         scratch_shape=snake_bits.scratch_shape(rows, parameters.snakes, parameters.beans),
         rule_agents=snake_agents.NAMES,
+        action_names=("up", "down", "left", "right"),
+        action_keys=("w", "s", "a", "d"),
     )
 
 

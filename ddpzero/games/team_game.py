@@ -23,6 +23,7 @@ class TeamGameSpec:
     position_dtype: the integer type of a position's entries. max_steps: no game is longer.
     scratch_shape: of the uint32 array that kernels work in.
     rule_agents: names of the players by rule, from weak to strong; their place is the level of `act_by_rule`.
+    action_names, action_keys: of every action, for a person who steers an agent: "up", and the key "w".
     """
 
     num_agents: int
@@ -36,6 +37,8 @@ class TeamGameSpec:
     max_steps: int
     scratch_shape: tuple[int, int]
     rule_agents: tuple[str, ...]
+    action_names: tuple[str, ...]
+    action_keys: tuple[str, ...]
 
     @property
     def agents_per_team(self) -> int:
@@ -53,6 +56,12 @@ class TeamGameSpec:
                 f"TeamGameSpec.num_agents={self.num_agents} cannot be shared out to "
                 f"{self.num_teams} teams of one size."
             )
+        for name in ("action_names", "action_keys"):
+            if len(set(getattr(self, name))) != self.num_actions:
+                raise ValueError(
+                    f"TeamGameSpec.{name}={getattr(self, name)}: each of the {self.num_actions} actions needs one of "
+                    "its own."
+                )
         if not np.issubdtype(self.position_dtype, np.integer):
             raise ValueError(
                 f"TeamGameSpec.position_dtype={self.position_dtype}: a position is a row of integers."

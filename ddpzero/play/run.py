@@ -5,82 +5,122 @@ from __future__ import annotations
 import numpy as np
 from rich.console import Console
 
-from ddpzero.algorithms.base import Player
-from ddpzero.arena.agents import game_of_players, parse_player
-from ddpzero.games import Game
-from ddpzero.play.session import Leave, Seat, Session
+from ddpzero.algorithms.base import Player, TeamPlayer
+from ddpzero.arena.agents import any_game_of_players, parse_player
+from ddpzero.games import Game, TeamGame
+from ddpzero.play.person import Leave, Person
+from ddpzero.play.session import Seat, Session
+from ddpzero.play.team_session import TeamSession
 from ddpzero.play.views import PLAYER_STYLES
-from ddpzero.settings import UserError
+from ddpzero.settings import UserError, require
 
 _MODES = ("human", "ai")
-_COLOURS = ("ask", "first", "second")
+_COLOURS = ("first", "second", "ask")
+_MOVE_SECONDS = 0.5
+_TEAM_STEP_SECONDS = 0.1
 
 
 def run_play(
     player: str,
     opponent: str | None = None,
     *,
-    game: Game | None = None,
+    game: Game | TeamGame | None = None,
     mode: str = "human",
     colour: str = "ask",
     num_simulations: int | None = None,
-    delay_seconds: float = 0.5,
+    delay_seconds: float | None = None,
     seed: int | None = None,
 ) -> None:
     """Play in the terminal until the person has enough.
 
-    player, opponent: see arena.agents.ALLOWED_PLAYERS; an opponent only in mode "ai", None for the player itself.
+    player, opponent: see arena.agents.ALLOWED_PLAYERS, or rule agents of a team game; an opponent only in mode "ai",
+    None for the player itself.
     game: None for the one that the first agent among them was trained on.
     mode: "human": a person against the player; "ai": the player against its opponent, to watch.
-    colour: whom the person plays, "first", "second" or "ask". num_simulations: of agents; None as they were configured.
-    delay_seconds: a move takes at least so long in mode "ai". seed: None for other games every time.
+    colour: whom the person plays, "first", "second" or "ask"; in a team game the team whose first agent it steers.
+    num_simulations: of agents; None as they were configured.
+    delay_seconds: a move takes at least so long in mode "ai"; None: what is good to watch. seed: None for other games
+    every time.
     """
     _check_choice("mode", mode, _MODES)
     _check_choice("colour", colour, _COLOURS)
-    if mode == "human" and opponent is not None:
-        raise UserError(f"opponent={opponent} is for mode=ai: in mode=human the opponent is you.")
-    game = game or game_of_players([player] if opponent is None else [player, opponent])
-    first = parse_player(player, game, num_simulations)
-    second = first if opponent is None else parse_player(opponent, game, num_simulations)
-    console = Console(highlight=False)
-    delay_seconds = delay_seconds if mode == "ai" else 0.0
-    session = Session(
-        game,
-        console,
-        lambda prompt: console.input(prompt, markup=False),
-        np.random.default_rng(seed),
-        delay_seconds,
+    require(
+        mode == "ai" or opponent is None,
+        f"opponent={opponent} is for mode=ai: in mode=human the opponent is you.",
     )
+    game = game or any_game_of_players([player] if opponent is None else [player, opponent])
+    person = Person(Console(highlight=False))
+    rng = np.random.default_rng(seed)
     try:
-        while True:
-            if mode == "human":
-                seats = _seats_with_person(session, first, colour)
-            else:
-                seats = (
-                    Seat(f"{first.name} (first)", first),
-                    Seat(f"{second.name} (second)", second),
-                )
-            for index, seat in enumerate(seats):
-                console.print(f"● {seat.name}", style=PLAYER_STYLES[index], markup=False)
-            session.play_game(seats)
-            if not session.ask_another_game():
-                break
+        if isinstance(game, TeamGame):
+            teams = [
+                parse_player(text, game, num_simulations) for text in (player, opponent or player)
+            ]
+            seconds = _TEAM_STEP_SECONDS if delay_seconds is None else delay_seconds
+            _play_team_games(game, (teams[0], teams[1]), mode, colour, person, rng, seconds)
+        else:
+            players = [
+                parse_player(text, game, num_simulations) for text in (player, opponent or player)
+            ]
+            seconds = _MOVE_SECONDS if delay_seconds is None else delay_seconds
+            _play_games(game, (players[0], players[1]), mode, colour, person, rng, seconds)
     except (Leave, KeyboardInterrupt):
-        console.print()
-    console.print("good bye.")
+        person.console.print()
+    person.console.print("good bye.")
 
 
-def _seats_with_person(session: Session, player: Player, colour: str) -> tuple[Seat, Seat]:
-    if colour == "ask":
-        answers: dict[str, object] = {
-            "first": "first",
-            "1": "first",
-            "second": "second",
-            "2": "second",
-        }
-        colour = str(session.ask("do you play first or second? [1/2] ", answers))
-    person, other = Seat("you", None), Seat(player.name, player)
-    return (person, other) if colour == "first" else (other, person)
+def _play_games(
+    game: Game,
+    players: tuple[Player, Player],
+    mode: str,
+    colour: str,
+    person: Person,
+    rng: np.random.Generator,
+    delay_seconds: float,
+) -> None:
+    session = Session(game, person, rng, delay_seconds if mode == "ai" else 0.0)
+    while True:
+        if mode == "human":
+            you, other = Seat("you", None), Seat(players[0].name, players[0])
+            seats = (you, other) if _persons_place(person, colour) == 0 else (other, you)
+        else:
+            seats = (
+                Seat(f"{players[0].name} (first)", players[0]),
+                Seat(f"{players[1].name} (second)", players[1]),
+            )
+        for seat, style in zip(seats, PLAYER_STYLES, strict=True):
+            person.say(f"● {seat.name}", style=style)
+        session.play_game(seats)
+        if not person.ask_another_game():
+            return
+
+
+def _play_team_games(
+    game: TeamGame,
+    players: tuple[TeamPlayer, TeamPlayer],
+    mode: str,
+    colour: str,
+    person: Person,
+    rng: np.random.Generator,
+    delay_seconds: float,
+) -> None:
+    require(
+        game.spec.num_teams == 2,
+        f"game.teams={game.spec.num_teams}: {game.name} is played by 2 teams here.",
+    )
+    while True:
+        place = _persons_place(person, colour) if mode == "human" else None
+        TeamSession(game, person, players, place, rng, delay_seconds).play_game()
+        if not person.ask_another_game():
+            return
+
+
+def _persons_place(person: Person, colour: str) -> int:
+    """0: the person plays first, or with team 0."""
+    if colour != "ask":
+        return _COLOURS.index(colour)
+    answers = {"first": 0, "1": 0, "second": 1, "2": 1}
+    return int(str(person.ask("do you play first or second? [1/2] ", answers)))
 
 
 def _check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from rich.console import Console
 
 from ddpzero.algorithms.base import Player
 from ddpzero.arena.players import Analysis
 from ddpzero.games import Game
+from ddpzero.play.person import Leave, Person
 from ddpzero.play.record import Record
 from ddpzero.play.views import PLAYER_STYLES, analysis_view, board_view, side_by_side
 
 # Players without chance would repeat one game for ever: so many plies at the start of a game are drawn from the actions
 # that the player likes at least half as much as its best.
 _NUM_VARIED_PLIES = 4
-
-
-class Leave(Exception):
-    """The person wants to go."""
 
 
 @dataclass(frozen=True)
@@ -38,15 +33,13 @@ class Session:
     def __init__(
         self,
         game: Game,
-        console: Console,
-        read: Callable[[str], str],
+        person: Person,
         rng: np.random.Generator,
         delay_seconds: float = 0.0,
     ):
-        """read: asks with a prompt and returns a line; EOFError at the end of input."""
         self._game = game
-        self._console = console
-        self._read = read
+        self._person = person
+        self._console = person.console
         self._rng = rng
         self._delay_seconds = delay_seconds
 
@@ -66,24 +59,10 @@ class Session:
         self._announce(record, seats)
         return record
 
-    def ask_another_game(self) -> bool:
-        answer = self.ask("another game? [y/n] ", {"y": True, "yes": True, "n": False, "no": False})
-        return bool(answer)
-
-    def ask(self, prompt: str, answers: dict[str, object]) -> object:
-        """Ask until one of the answers is given; Leave at the end of input or on quit."""
-        while True:
-            line = self._read_line(prompt)
-            if line in ("quit", "exit", "q"):
-                raise Leave
-            if line in answers:
-                return answers[line]
-            self._say(f"please answer with one of: {', '.join(answers)}")
-
     def _take_persons_turn(self, record: Record, seats: tuple[Seat, Seat], adviser: Player) -> None:
         """Ask for one command and carry it out."""
         mover = record.current_player
-        line = self._read_line(f"your move ({self._some_moves(record)}; or help): ")
+        line = self._person.read_line(f"your move ({self._some_moves(record)}; or help): ")
         if line in ("quit", "exit", "q"):
             raise Leave
         if line in ("help", "?", ""):
@@ -94,15 +73,15 @@ class Session:
             if record.take_back(mover):
                 self._show(record, seats, None)
             else:
-                self._say("there is nothing to take back yet.")
+                self._person.say("there is nothing to take back yet.")
         else:
             try:
                 action = self._game.parse_action(line)
             except ValueError as error:
-                self._say(f"{error} Type help for everything you can do.")
+                self._person.say(f"{error} Type help for everything you can do.")
                 return
             if action not in record.legal_actions():
-                self._say(
+                self._person.say(
                     f"{self._game.action_name(action)} is not possible here. Legal: {self._moves(record)}"
                 )
                 return
@@ -118,7 +97,7 @@ class Session:
         time.sleep(max(0.0, self._delay_seconds - (time.perf_counter() - started)))
         style = PLAYER_STYLES[record.current_player]
         record.play(action)
-        self._say(f"\n{seat.name} plays {self._game.action_name(action)}", style=style)
+        self._person.say(f"\n{seat.name} plays {self._game.action_name(action)}", style=style)
         self._show(record, seats, analysis, f"{seat.name} expects")
 
     def _think(self, record: Record, player: Player) -> tuple[int, Analysis | None]:
@@ -137,16 +116,16 @@ class Session:
     def _hint(self, record: Record, adviser: Player) -> None:
         analyse = getattr(adviser, "analyse", None)
         if analyse is None:
-            self._say(f"{adviser.name} has no opinion to share.")
+            self._person.say(f"{adviser.name} has no opinion to share.")
             return
         with self._console.status(f"{adviser.name} is thinking"):
             analysis = analyse(record.position[None], self._rng)
         best = self._game.action_name(int(analysis.actions[0]))
-        self._say(f"in your place {adviser.name} would play {best}")
+        self._person.say(f"in your place {adviser.name} would play {best}")
         self._console.print(analysis_view(self._game, analysis, "it would expect"))
 
     def _help(self, record: Record) -> None:
-        self._say(
+        self._person.say(
             f"legal moves: {self._moves(record)}\n"
             "hint   what your opponent would do in your place, and what it would expect\n"
             "undo   take back your last move\n"
@@ -156,11 +135,11 @@ class Session:
     def _announce(self, record: Record, seats: tuple[Seat, Seat]) -> None:
         returns = self._game.returns(record.position)
         if returns[0] == returns[1]:
-            self._say(f"\na draw after {len(record.actions)} moves.", style="bold")
+            self._person.say(f"\na draw after {len(record.actions)} moves.", style="bold")
             return
         winner = int(np.argmax(returns))
         verb = "win" if seats[winner].player is None else "wins"
-        self._say(
+        self._person.say(
             f"\n{seats[winner].name} {verb} after {len(record.actions)} moves.",
             style=PLAYER_STYLES[winner],
         )
@@ -185,12 +164,3 @@ class Session:
 
     def _moves(self, record: Record) -> str:
         return " ".join(map(self._game.action_name, record.legal_actions()))
-
-    def _read_line(self, prompt: str) -> str:
-        try:
-            return self._read(prompt).strip().lower()
-        except (EOFError, KeyboardInterrupt):
-            raise Leave from None
-
-    def _say(self, text: str, style: str | None = None) -> None:
-        self._console.print(text, style=style, markup=False, highlight=False)

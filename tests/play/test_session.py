@@ -12,7 +12,8 @@ from rich.console import Console
 
 from ddpzero.arena.players import RolloutPlayer
 from ddpzero.games import load_game
-from ddpzero.play.session import Leave, Seat, Session
+from ddpzero.play.person import Leave, Person
+from ddpzero.play.session import Seat, Session
 
 
 class Scripted:
@@ -60,7 +61,9 @@ def converse():
             output.write(remaining[0] + "\n")
             return remaining.pop(0)
 
-        session = Session(game, Console(file=output, width=100), read, np.random.default_rng(0))
+        session = Session(
+            game, Person(Console(file=output, width=100), read), np.random.default_rng(0)
+        )
         try:
             record = session.play_game(seats)
         except Leave:
@@ -186,7 +189,7 @@ def test_a_player_without_chance_opens_in_different_ways(game):
     openings = set()
     for seed in range(10):
         output = Console(file=io.StringIO())
-        session = Session(game, output, lambda prompt: "", np.random.default_rng(seed))
+        session = Session(game, Person(output, lambda prompt: ""), np.random.default_rng(seed))
         player = RolloutPlayer(game, 200)
         record = session.play_game((Seat("a", player), Seat("b", player)))
         openings.add(tuple(record.actions[:3]))

@@ -40,6 +40,8 @@ def spec(parameters: Parameters) -> TeamGameSpec:
         max_steps=parameters.steps,
         scratch_shape=(1, 4),
         rule_agents=("random", "knowing"),
+        action_names=tuple(f"number {number}" for number in range(parameters.numbers)),
+        action_keys=tuple(str(number) for number in range(parameters.numbers)),
     )
 
 

@@ -1,0 +1,117 @@
+"""A team game on the terminal: two players to watch as a film, or a person who steers the first agent of a team."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+from rich.live import Live
+from rich.text import Text
+
+from ddpzero.algorithms.base import TeamPlayer
+from ddpzero.arena.team_table import TeamTable
+from ddpzero.games import TeamGame
+from ddpzero.games.random_bits import new_random_states
+from ddpzero.play.person import Leave, Person
+
+_QUIT_KEYS = ("q", "quit", "exit", "\x1b")
+_SAME_AGAIN = ("", " ", "\r", "\n")
+
+
+class TeamSession:
+    """Plays one game after another between the same two players, each of which has a team."""
+
+    def __init__(
+        self,
+        game: TeamGame,
+        person: Person,
+        players: tuple[TeamPlayer, TeamPlayer],
+        persons_team: int | None,
+        rng: np.random.Generator,
+        delay_seconds: float = 0.0,
+    ):
+        """players: of teams 0 and 1. persons_team: whose first agent the person steers; None: it watches.
+
+        delay_seconds: between two steps of a game that is watched.
+        """
+        self._game = game
+        self._person = person
+        self._players = players
+        self._persons_team = persons_team
+        self._rng = rng
+        self._delay_seconds = delay_seconds
+
+    def play_game(self) -> np.ndarray:
+        """Play to the end, or until the person leaves (raises Leave). Returns the points of both teams."""
+        streams = new_random_states(int(self._rng.integers(2**32)), 3)[:, None]
+        table = TeamTable(self._game, streams[0])
+        person, steered = self._person, self._steered_agent()
+        with Live(console=person.console, auto_refresh=False, transient=False) as live:
+
+            def show(note: str = " : ".join(map(self._name, range(2)))) -> None:
+                board = Text.from_ansi(self._game.render(table.positions[0], self._in_colour))
+                live.update(Text("\n").join([board, Text(note, style="dim")]), refresh=True)
+
+            show()
+            last_action: int | None = None
+            while table.is_going_on.any():
+                started = time.perf_counter()
+                for team, player in enumerate(self._players):
+                    table.ask(player, np.array([team]), streams[1 + team])
+                if steered is not None:
+                    last_action = self._read_action(show, last_action)
+                    table.actions[0, steered] = last_action
+                table.step()
+                show()
+                if steered is None:
+                    time.sleep(max(0.0, self._delay_seconds - (time.perf_counter() - started)))
+        points = table.points()[0]
+        self._announce(points, int(table.num_steps[0]))
+        return points
+
+    @property
+    def _in_colour(self) -> bool:
+        return self._person.console.color_system is not None
+
+    def _steered_agent(self) -> int | None:
+        if self._persons_team is None:
+            return None
+        return self._persons_team * self._game.spec.agents_per_team
+
+    def _read_action(self, show: Callable[[str], None], last_action: int | None) -> int:
+        """The action that the person chooses; space or enter is the last one again."""
+        spec = self._game.spec
+        keys = {
+            **{key: action for action, key in enumerate(spec.action_keys)},
+            **{name: action for action, name in enumerate(spec.action_names)},
+        }
+        choices = ", ".join(
+            f"{key} {name}" for key, name in zip(spec.action_keys, spec.action_names, strict=True)
+        )
+        prompt = f"steer agent {self._steered_agent()}: {choices}, space as before, q quit "
+        show(prompt)
+        while True:
+            key = self._person.read_key(prompt)
+            if key in _QUIT_KEYS:
+                raise Leave
+            if key in _SAME_AGAIN and last_action is not None:
+                return last_action
+            if key in keys:
+                return keys[key]
+            show(f"{key!r} is no key here. {prompt}")
+
+    def _announce(self, points: np.ndarray, num_steps: int) -> None:
+        first, second = (self._name(team) for team in range(2))
+        score = f"{points[0]} : {points[1]} after {num_steps} steps"
+        if points[0] == points[1]:
+            self._person.say(f"a draw, {score}.", style="bold")
+            return
+        winner = first if points[0] > points[1] else second
+        verb = "win" if winner == "you and your mates" else "wins"
+        self._person.say(f"{winner} {verb}, {score}.", style="bold")
+
+    def _name(self, team: int) -> str:
+        if team == self._persons_team:
+            return "you and your mates"
+        return f"{self._players[team].name} ({'first' if team == 0 else 'second'})"

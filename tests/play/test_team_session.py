@@ -1,0 +1,89 @@
+"""Facts about watching and steering a team game on the terminal."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from ddpzero.arena.team_players import RulePlayer
+from ddpzero.games import TeamGame, load_any_game
+from ddpzero.play.person import Leave, Person
+from ddpzero.play.run import run_play
+from ddpzero.play.team_session import TeamSession
+
+
+@pytest.fixture(scope="module")
+def game() -> TeamGame:
+    loaded = load_any_game("snakes", rows=6, columns=8, snakes=2, steps=12)
+    assert isinstance(loaded, TeamGame)
+    return loaded
+
+
+def session_of(
+    game: TeamGame, keys: list[str], team: int | None
+) -> tuple[TeamSession, io.StringIO, list[str]]:
+    """A session whose person presses these keys; also what it is shown, and the keys that are left."""
+    output = io.StringIO()
+    left = list(keys)
+
+    def read(prompt: str) -> str:
+        if not left:
+            raise EOFError
+        return left.pop(0)
+
+    player = RulePlayer(game, "greedy")
+    person = Person(Console(file=output, width=100), read)
+    rng = np.random.default_rng(0)
+    return TeamSession(game, person, (player, player), team, rng), output, left
+
+
+def test_a_watched_game_ends_with_its_points(game: TeamGame):
+    session, output, _ = session_of(game, [], None)
+    points = session.play_game()
+    assert f"{points[0]} : {points[1]} after 12 steps" in output.getvalue()
+    assert f"step 12 of 12   {points[0]} : {points[1]}" in output.getvalue()
+
+
+def test_a_person_steers_the_first_agent_of_its_team(game: TeamGame, monkeypatch):
+    steered = []
+
+    def remember(table) -> None:
+        steered.append(table.actions[0].tolist())
+        raise Leave
+
+    monkeypatch.setattr("ddpzero.arena.team_table.TeamTable.step", remember)
+    for team in range(2):
+        for action, key in enumerate("wsad"):
+            with pytest.raises(Leave):
+                session_of(game, [key], team)[0].play_game()
+            assert steered.pop()[team] == action
+
+
+def test_space_is_the_last_action_again_and_other_keys_are_explained(game: TeamGame):
+    session, output, left = session_of(game, ["x", "", "right", *11 * [""], "left over"], 0)
+    session.play_game()
+    assert left == ["left over"]
+    assert "after 12 steps" in output.getvalue()
+
+
+def test_a_person_may_leave_at_any_moment(game: TeamGame):
+    for keys in (["w", "q"], ["w"]):
+        with pytest.raises(Leave):
+            session_of(game, keys, 0)[0].play_game()
+
+
+def test_the_command_plays_team_games(game: TeamGame, monkeypatch, capsys):
+    lines = iter(["2", *12 * ["d"], "n"])
+    monkeypatch.setattr("builtins.input", lambda prompt="": next(lines))
+    run_play("nearest", game=game, seed=1)
+    output = capsys.readouterr().out
+    assert "after 12 steps" in output
+    assert output.endswith("good bye.\n")
+
+
+def test_search_is_refused_where_nobody_searches(game: TeamGame):
+    with pytest.raises(ValueError, match=r"num_simulations=10 .* without search"):
+        run_play("nearest", game=game, mode="ai", num_simulations=10)
