@@ -24,6 +24,7 @@ from ddpzero.checkpoint import Checkpoints, Restored, Snapshot, model_name
 from ddpzero.counters import Counters
 from ddpzero.distributed import Ranks, join_ranks
 from ddpzero.games import load_any_game
+from ddpzero.initial_weights import load_initial_weights
 from ddpzero.limits import Limits
 from ddpzero.logs import setup_logging
 from ddpzero.metrics import IntervalMetrics, StageClock
@@ -144,6 +145,15 @@ class Learner:
         self.counters = Counters(**restored.counters) if restored else Counters()
         if restored is not None:
             self._restore(restored)
+        elif settings.init_from is not None:
+            self.updater.start_from(
+                load_initial_weights(
+                    settings.init_from,
+                    Path(settings.runs_dir),
+                    self.updater.released_weights(),
+                    ranks,
+                )
+            )
 
         self.clock = StageClock()
         self.metrics = IntervalMetrics(ranks, self.clock)
@@ -153,7 +163,7 @@ class Learner:
         self.limits = Limits(settings.learner, self.counters, ranks, stop)
         self.reports = Reports(
             settings.run_name,
-            settings.logging.interval_seconds,
+            settings.logging,
             self.game,
             self.algorithm,
             self.counters,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import time
 from dataclasses import asdict
 from typing import Any
@@ -16,6 +18,12 @@ from ddpzero.metrics import IntervalMetrics
 from ddpzero.progress import Progress, ProgressFigures
 from ddpzero.replay import Episode, ReplayBuffer
 from ddpzero.run_record import RunRecord
+from ddpzero.settings import LoggingSettings
+
+log = logging.getLogger(__name__)
+
+# Drawing a film takes the learner up to a second.
+_FILM_INTERVAL_SECONDS = 60.0
 
 
 class Reports:
@@ -24,7 +32,7 @@ class Reports:
     def __init__(
         self,
         run_name: str,
-        interval_seconds: float,
+        logging_settings: LoggingSettings,
         game: Game | TeamGame,
         algorithm: Algorithm,
         counters: Counters,
@@ -35,7 +43,7 @@ class Reports:
         progress: Progress,
     ):
         self._run_name = run_name
-        self._interval_seconds = interval_seconds
+        self._logging = logging_settings
         self._game = game
         self._algorithm = algorithm
         self._counters = counters
@@ -46,16 +54,19 @@ class Reports:
         self._progress = progress
         self._scalars: dict[str, float] = {}
         self._new_infos: list[dict[str, Any]] = []  # of the episodes since the last row
-        self._last_info: dict[str, Any] | None = None
+        self._last_info: dict[str, Any] | None = None  # of a game that can be shown
+        self._filmed_at = -math.inf
         # Of this rank, not in the counters yet.
         self._new_samples = 0
         self._new_episodes = 0
         self._reported_at = time.monotonic()
+        self._reported_episodes = counters.episodes
 
     def add_episode(self, episode: Episode) -> None:
         """Take in an episode that went into this rank's buffer."""
         self._new_infos.append(episode.info)
-        self._last_info = episode.info
+        if self._algorithm.can_show(episode.info):
+            self._last_info = episode.info
         self._new_samples += episode.num_samples
         self._new_episodes += 1
         self._metrics.count(episodes=1, samples_generated=episode.num_samples)
@@ -70,9 +81,12 @@ class Reports:
 
     @property
     def is_due(self) -> bool:
-        """Whether rank 0 finds that it is time for a row."""
-        seconds = time.monotonic() - self._reported_at
-        return self._ranks.is_first and seconds >= self._interval_seconds
+        """Whether rank 0 finds that it is time for a row: by the clock, or by its share of the episodes."""
+        if not self._ranks.is_first:
+            return False
+        if self._logging.interval_episodes is not None:
+            return len(self._new_infos) * self._ranks.world_size >= self._logging.interval_episodes
+        return time.monotonic() - self._reported_at >= self._logging.interval_seconds
 
     def write_row(self, pool: ActorPool, buffer: ReplayBuffer) -> None:
         """One row for TensorBoard, the console and the monitor, all ranks together."""
@@ -97,6 +111,7 @@ class Reports:
             actor_restarts=restarts,
         )
         self._progress.report(self._figures(pool))
+        self._tell_block()
         self._reported_at = time.monotonic()
 
     def show_progress(self, pool: ActorPool) -> None:
@@ -104,10 +119,24 @@ class Reports:
         self._progress.show(self._figures(pool))
 
     def show_sample_game(self) -> None:
-        """The last finished game as text in TensorBoard."""
-        if self._last_info is not None:
-            text = self._algorithm.describe_episode(self._game, self._last_info)
-            self._record.text("sample_game", text, self._counters.learner_step)
+        """The last finished game in TensorBoard: as text, and as a film if it has pictures and it is time for one."""
+        if self._last_info is None or not self._ranks.is_first:
+            return
+        step = self._counters.learner_step
+        text = self._algorithm.describe_episode(self._game, self._last_info)
+        self._record.text("sample_game", text, step)
+        if time.monotonic() - self._filmed_at >= _FILM_INTERVAL_SECONDS:
+            self._filmed_at = time.monotonic()
+            if frames := self._algorithm.film_episode(self._game, self._last_info):
+                self._record.film("sample_game", frames, step)
+
+    def _tell_block(self) -> None:
+        """With blocks of episodes: what the plugin says of the one that has ended, a line above the progress line."""
+        first, last = self._reported_episodes + 1, self._counters.episodes
+        self._reported_episodes = last
+        headline = self._algorithm.headline(self._game, self._scalars)
+        if self._logging.interval_episodes is not None and headline and last >= first:
+            log.info("episodes %s to %s: %s", f"{first:,}", f"{last:,}", headline)
 
     def _speed(self, name: str) -> float:
         return self._scalars.get(f"speed/{name}_per_second", 0.0)

@@ -37,6 +37,7 @@ _VISIBLE_WITHIN_SECONDS = 10.0
 _FREE_TO_CHANGE = (
     "run_name",
     "runs_dir",
+    "init_from",  # only a new run begins with other weights
     "device",
     "actors",
     "logging",

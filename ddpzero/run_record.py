@@ -5,12 +5,13 @@ Rank 0 writes, called by the learner; `ddpzero monitor` reads. The axis is alway
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import math
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,12 +21,15 @@ import psutil
 from ddpzero.run_folder import config_text
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from ddpzero.distributed import Ranks
 
 logger = logging.getLogger(__name__)
 
 METRICS_FILE = "metrics.jsonl"
 STATUS_FILE = "status.json"
+_FRAME_MILLISECONDS = 100
 
 
 class RunRecord:
@@ -86,6 +90,22 @@ class RunRecord:
             with self._complaining_once():
                 self._events.add_text(tag, f"```\n{text}\n```", step)
 
+    def film(self, tag: str, frames: Sequence[np.ndarray], step: int) -> None:
+        """Show pictures `[height, width, 3]` uint8 as an animated GIF among TensorBoard's images."""
+        if not self._is_writer:
+            return
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        height, width, _ = frames[0].shape
+        gif = Summary.Image(
+            height=height, width=width, colorspace=3, encoded_image_string=_animated_gif(frames)
+        )
+        with self._complaining_once():
+            summary = Summary(value=[Summary.Value(tag=tag, image=gif)])
+            self._events._get_file_writer().add_summary(
+                summary, step
+            )  # reopens it where it was closed
+
     def row(self, step: int, scalars: Mapping[str, float]) -> None:
         """Record the figures of an interval. The step that a run resumed from has its point already."""
         if not self._is_writer or (self._first_step and step <= self._first_step):
@@ -119,6 +139,22 @@ class RunRecord:
             if not self._has_complained:
                 logger.warning("figures of this run are being lost: %s", error)
             self._has_complained = True
+
+
+def _animated_gif(frames: Sequence[np.ndarray]) -> bytes:
+    from PIL import Image
+
+    pictures = [Image.fromarray(frame) for frame in frames]
+    file = io.BytesIO()
+    pictures[0].save(
+        file,
+        "GIF",
+        save_all=True,
+        append_images=pictures[1:],
+        duration=_FRAME_MILLISECONDS,
+        loop=0,
+    )
+    return file.getvalue()
 
 
 def read_status(run_dir: Path) -> dict[str, Any] | None:

@@ -199,9 +199,13 @@ class CheckpointSettings:
 
 @dataclass(frozen=True)
 class LoggingSettings:
-    """interval_seconds: between two rows of the console and of TensorBoard. level: of the log files."""
+    """interval_seconds: between two rows of the console and of TensorBoard. level: of the log files.
+
+    interval_episodes: None, or rows come after so many episodes of all ranks instead, each with a line about them.
+    """
 
     interval_seconds: float = 10.0
+    interval_episodes: int | None = None
     level: Literal["debug", "info", "warning"] = "info"
 
     def __post_init__(self) -> None:
@@ -209,11 +213,18 @@ class LoggingSettings:
             self.interval_seconds > 0,
             f"logging.interval_seconds={self.interval_seconds} must be positive.",
         )
+        require(
+            self.interval_episodes is None or self.interval_episodes >= 1,
+            f"logging.interval_episodes={self.interval_episodes} must be at least 1, or null for rows by the clock.",
+        )
 
 
 @dataclass(frozen=True)
 class Settings:
-    """One run, whole. sections: the plugin's own settings, by the names that it declares ("network", "search", ...)."""
+    """One run, whole. sections: the plugin's own settings, by the names that it declares ("network", "search", ...).
+
+    init_from: begin with the weights of another run or checkpoint, "RUN" or "RUN@EPISODE"; see initial_weights.py.
+    """
 
     run_name: str
     runs_dir: str
@@ -227,6 +238,7 @@ class Settings:
     learner: LearnerSettings
     checkpoint: CheckpointSettings
     logging: LoggingSettings
+    init_from: str | None = None
 
     def __post_init__(self) -> None:
         require(self.seed >= 0, f"seed={self.seed} must be 0 or more.")

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
-import torch
-from safetensors.torch import load_file
 
 from ddpzero.checkpoint import load_weights
-from ddpzero.checkpoint_files import latest_checkpoint
+from tests.whole_runs import (
+    assert_equal,
+    final_state,
+    kill_group,
+    run,
+    start,
+    wait_for_checkpoint,
+)
 
 TINY = [
     "game=tic_tac_toe",
@@ -40,74 +41,14 @@ ROUNDS = [
 ]
 
 
-def start(folder: Path, *overrides: str, num_ranks: int = 1) -> subprocess.Popen[str]:
-    command = [
-        *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
-        *(f"--nproc_per_node={num_ranks}", "-m", "ddpzero.main"),
-        *TINY,
-        f"runs_dir={folder}",
-        "run_name=tiny",
-        *overrides,
-    ]
-    return subprocess.Popen(
-        command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
-    )
-
-
-def run(folder: Path, *overrides: str, num_ranks: int = 1) -> str:
-    process = start(folder, *overrides, num_ranks=num_ranks)
-    output, _ = process.communicate(timeout=240)
-    assert process.returncode == 0, output[-4000:]
-    return output
-
-
-def kill_group(process: subprocess.Popen[str], number: int) -> None:
-    os.killpg(process.pid, number)
-
-
-def wait_for_checkpoint(folder: Path, process: subprocess.Popen[str]) -> Path:
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        path = latest_checkpoint(folder / "tiny")
-        if path is not None:
-            return path
-        assert process.poll() is None, process.communicate()[0][-4000:]
-        time.sleep(0.1)
-    raise AssertionError("no checkpoint in two minutes")
-
-
-def final_state(folder: Path) -> dict[str, object]:
-    """Everything of the newest checkpoint that training depends on."""
-    path = latest_checkpoint(folder / "tiny")
-    assert path is not None
-    trainer = torch.load(path / "trainer.pt", weights_only=True)
-    return {"weights": load_file(path / "weights.safetensors"), "trainer": trainer}
-
-
-def assert_equal(first: object, second: object, where: str = "") -> None:
-    assert type(first) is type(second), where
-    if isinstance(first, dict):
-        assert first.keys() == second.keys(), where
-        for key in first:
-            assert_equal(first[key], second[key], f"{where}.{key}")
-    elif isinstance(first, (list, tuple)):
-        assert len(first) == len(second), where
-        for index, pair in enumerate(zip(first, second, strict=True)):
-            assert_equal(*pair, f"{where}[{index}]")
-    elif isinstance(first, torch.Tensor):
-        assert torch.equal(first, second), where
-    else:
-        assert first == second, where
-
-
 @pytest.mark.slow
 def test_a_run_in_rounds_killed_and_resumed_equals_one_never_stopped(tmp_path):
-    run(tmp_path / "straight", *ROUNDS)
-    process = start(tmp_path / "killed", *ROUNDS)
+    run(tmp_path / "straight", TINY, *ROUNDS)
+    process = start(tmp_path / "killed", TINY, *ROUNDS)
     wait_for_checkpoint(tmp_path / "killed", process)
     kill_group(process, signal.SIGKILL)
     process.communicate()
-    run(tmp_path / "killed", *ROUNDS)
+    run(tmp_path / "killed", TINY, *ROUNDS)
     assert_equal(final_state(tmp_path / "straight"), final_state(tmp_path / "killed"))
 
 
@@ -115,36 +56,36 @@ def test_a_run_in_rounds_killed_and_resumed_equals_one_never_stopped(tmp_path):
 def test_a_run_in_rounds_stopped_by_sigterm_inside_a_round_resumes_bit_by_bit(tmp_path):
     # Long rounds of training, so that the signal finds one half done.
     rounds = [*ROUNDS[:2], "learner.steps_per_round=400", "learner.max_epochs=2"]
-    run(tmp_path / "straight", *rounds)
-    process = start(tmp_path / "stopped", *rounds)
+    run(tmp_path / "straight", TINY, *rounds)
+    process = start(tmp_path / "stopped", TINY, *rounds)
     wait_for_checkpoint(tmp_path / "stopped", process)
     time.sleep(0.7)
     kill_group(process, signal.SIGTERM)
     process.communicate(timeout=60)
-    run(tmp_path / "stopped", *rounds)
+    run(tmp_path / "stopped", TINY, *rounds)
     assert_equal(final_state(tmp_path / "straight"), final_state(tmp_path / "stopped"))
 
 
 @pytest.mark.slow
 def test_sigterm_leaves_a_checkpoint_within_seconds_and_the_same_command_goes_on(tmp_path):
     endless = ["learner.steps_per_epoch=20"]
-    process = start(tmp_path, *endless, num_ranks=2)
+    process = start(tmp_path, TINY, *endless, num_ranks=2)
     wait_for_checkpoint(tmp_path, process)
     started = time.monotonic()
     kill_group(process, signal.SIGTERM)
     process.communicate(timeout=60)
     assert time.monotonic() - started < 30
     first = load_weights(tmp_path / "tiny").counters["learner_step"]
-    output = run(tmp_path, *endless, f"learner.max_epochs={first // 20 + 2}", num_ranks=2)
+    output = run(tmp_path, TINY, *endless, f"learner.max_epochs={first // 20 + 2}", num_ranks=2)
     assert "resumed from" in output
     assert load_weights(tmp_path / "tiny").counters["learner_step"] > first
 
 
 @pytest.mark.slow
 def test_a_run_resumes_with_another_number_of_ranks(tmp_path):
-    run(tmp_path, "learner.steps_per_epoch=20", "learner.max_epochs=1", num_ranks=2)
+    run(tmp_path, TINY, "learner.steps_per_epoch=20", "learner.max_epochs=1", num_ranks=2)
     before = load_weights(tmp_path / "tiny").counters
-    output = run(tmp_path, "learner.steps_per_epoch=20", "learner.max_epochs=2", num_ranks=1)
+    output = run(tmp_path, TINY, "learner.steps_per_epoch=20", "learner.max_epochs=2", num_ranks=1)
     after = load_weights(tmp_path / "tiny").counters
     assert after["learner_step"] > before["learner_step"]
     assert "replay" in output and "2 ranks" in output
@@ -152,8 +93,8 @@ def test_a_run_resumes_with_another_number_of_ranks(tmp_path):
 
 @pytest.mark.slow
 def test_another_config_in_the_same_folder_is_refused_with_the_differing_key(tmp_path):
-    run(tmp_path, "learner.steps_per_epoch=20", "learner.max_epochs=1")
-    process = start(tmp_path, "learner.steps_per_epoch=20", "network.channels=32")
+    run(tmp_path, TINY, "learner.steps_per_epoch=20", "learner.max_epochs=1")
+    process = start(tmp_path, TINY, "learner.steps_per_epoch=20", "network.channels=32")
     output, _ = process.communicate(timeout=60)
     assert process.returncode != 0
     assert "network.channels" in output and "16" in output and "32" in output
@@ -161,14 +102,14 @@ def test_another_config_in_the_same_folder_is_refused_with_the_differing_key(tmp
 
 @pytest.mark.slow
 def test_a_finished_run_says_which_limit_to_raise(tmp_path):
-    run(tmp_path, "learner.steps_per_epoch=20", "learner.max_epochs=1")
-    output = run(tmp_path, "learner.steps_per_epoch=20", "learner.max_epochs=1")
+    run(tmp_path, TINY, "learner.steps_per_epoch=20", "learner.max_epochs=1")
+    output = run(tmp_path, TINY, "learner.steps_per_epoch=20", "learner.max_epochs=1")
     assert "learner.max_epochs=1 is reached" in output
 
 
 @pytest.mark.slow
 def test_an_actor_that_cannot_start_stops_the_run_with_its_own_error(tmp_path):
-    process = start(tmp_path, "actors.device=cuda", "actors.max_restarts=0")
+    process = start(tmp_path, TINY, "actors.device=cuda", "actors.max_restarts=0")
     output, _ = process.communicate(timeout=120)
     assert process.returncode != 0
     assert "actor 0" in output or "actors.device" in output
@@ -176,7 +117,7 @@ def test_an_actor_that_cannot_start_stops_the_run_with_its_own_error(tmp_path):
 
 @pytest.mark.slow
 def test_the_status_file_says_finished_and_why(tmp_path):
-    run(tmp_path, "learner.steps_per_epoch=20", "learner.max_epochs=1")
+    run(tmp_path, TINY, "learner.steps_per_epoch=20", "learner.max_epochs=1")
     status = json.loads((tmp_path / "tiny" / "status.json").read_text())
     assert status["state"] == "finished"
     assert "max_epochs" in status["stop_reason"]

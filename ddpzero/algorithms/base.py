@@ -53,6 +53,10 @@ class Updater(Protocol):
         """What a checkpoint releases for players."""
         ...
 
+    def start_from(self, weights: Tensors) -> None:
+        """Begin a new run with released weights, of the same names and shapes as this updater's own."""
+        ...
+
     def state(self) -> dict[str, Any]:
         """All that a resumed run needs: nested dicts and lists of tensors and numbers (torch.load weights_only)."""
         ...
@@ -129,6 +133,18 @@ class Algorithm(Protocol):
         """Scalars for TensorBoard from the finished episodes' infos (length, outcome shares, ...)."""
         ...
 
+    def headline(self, game: Any, scalars: Mapping[str, float]) -> str:
+        """What a person wants to know first of a row of scalars, in a few words for the console; "" for nothing."""
+        ...
+
+    def can_show(self, info: dict[str, Any]) -> bool:
+        """Whether a finished episode is one to describe and to film."""
+        ...
+
     def describe_episode(self, game: Any, info: dict[str, Any]) -> str:
-        """A finished episode as text for a person."""
+        """A finished episode as text for a person; one of those that can be shown."""
+        ...
+
+    def film_episode(self, game: Any, info: dict[str, Any]) -> list[np.ndarray]:
+        """The same as pictures `[height, width, 3]` uint8, one for each step; none of games that are told as text."""
         ...

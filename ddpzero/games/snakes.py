@@ -85,6 +85,10 @@ def status(rules, position):
     return snake_rules.status(position)
 
 
+def died(rules, position, agent):
+    return snake_rules.died(rules, position, agent) != 0
+
+
 def team_points(rules, position, team):
     """Cells grown: what the team's snakes are longer than at the start."""
     size = rules.snakes // rules.teams

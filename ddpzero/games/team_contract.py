@@ -46,6 +46,11 @@ def team_points(rules, position, team):
 
 
 @_required
+def died(rules, position, agent):
+    """Whether the last step cost the agent its life; False in games without death."""
+
+
+@_required
 def observe_features(rules, position, team, scratch, features, legal, actions):
     """Write what a team's agents know: `features` `[K, F]` float32, all of it.
 

@@ -74,6 +74,14 @@ def act_by_rules(rules, positions, teams, levels, scratch, actions, random_state
 
 
 @compiled(cache=True)
+def count_deaths(rules, positions, deaths):
+    """Add 1 to `deaths` `[G, N]` for every agent that died in the last step."""
+    for game in range(positions.shape[0]):
+        for agent in range(deaths.shape[1]):
+            deaths[game, agent] += team_contract.died(rules, positions[game], agent)
+
+
+@compiled(cache=True)
 def points_of(rules, positions, points):
     """Write the points of every team, `points` `[G, T]`."""
     for game in range(positions.shape[0]):

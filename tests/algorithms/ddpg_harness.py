@@ -53,9 +53,7 @@ def make_updater(
     """networks: for a test that wants to look at them; equal for all updaters by default."""
     settings = settings or DDPGSettings()
     networks = networks or networks_of(game, settings)
-    return DDPGUpdater(
-        game, networks, wrap, settings, opponent, learner, torch.device("cpu"), seed
-    )
+    return DDPGUpdater(game, networks, wrap, settings, opponent, learner, torch.device("cpu"), seed)
 
 
 def random_batch(
@@ -89,12 +87,13 @@ def edit_state(updater: DDPGUpdater, edit: Callable[[dict[str, Any]], None]) -> 
 
 
 def restless(updater: DDPGUpdater, seed: int = 5) -> DDPGUpdater:
-    """The same updater with other targets than online networks, and a policy that is not uniform any more."""
+    """The same updater, in which no two networks are equal any more and no policy is uniform."""
     generator = torch.Generator().manual_seed(seed)
 
     def shake(state: dict[str, Any]) -> None:
-        for name in ("actor", "target_actor", "target_critic"):
-            for value in state[name].values():
+        policies = (state["actor"], state["target_actor"], state["ema"], *state["past_selves"])
+        for weights in (*policies, state["target_critic"]):
+            for value in weights.values():
                 value += 0.2 * torch.randn(value.shape, generator=generator)
 
     edit_state(updater, shake)

@@ -7,10 +7,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softmax
 
-from ddpzero.algorithms.ddpg.networks import Critic, TorusBody, as_input, masked
+from ddpzero.algorithms.ddpg.networks import TorusBody, as_input, masked
 from ddpzero.algorithms.ddpg.settings import DDPGSettings
 from tests.algorithms.ddpg_harness import NETWORKS, NUM_ACTIONS, networks_of, small_snakes
 
+EVERY_ACTION = torch.eye(NUM_ACTIONS)
 LEGAL = torch.tensor([[True, True, False, True], [False, True, False, False]])
 
 
@@ -76,8 +77,7 @@ def test_twins_start_apart_and_share_no_parameter(observation: str):
     game, settings = small_snakes(), DDPGSettings(observation=observation)
     critic = networks_of(game, settings)["critic"]
     shape = (game.spec.num_planes, 6, 8) if observation == "planes" else (game.spec.num_features,)
-    actions = torch.eye(NUM_ACTIONS).expand(3, -1, -1)
-    first, second = critic(torch.rand(3, *shape), None, actions)
+    first, second = critic(torch.rand(3, *shape), None, EVERY_ACTION.expand(3, -1, -1))
     assert (first != second).all()
     of_first, of_second = moved_by(critic, first), moved_by(critic, second)
     assert not of_first & of_second
@@ -96,16 +96,17 @@ def test_without_twins_there_is_one_estimate():
     game = small_snakes()
     critic = networks_of(game, DDPGSettings(twin_critics=False))["critic"]
     seen = torch.rand(3, game.spec.num_features)
-    assert critic(seen, None, torch.eye(NUM_ACTIONS).expand(3, -1, -1)).shape == (1, 3, NUM_ACTIONS)
+    assert critic(seen, None, EVERY_ACTION.expand(3, -1, -1)).shape == (1, 3, NUM_ACTIONS)
 
 
 def test_asking_about_all_actions_is_asking_about_each():
     game = small_snakes()
     critic = networks_of(game, DDPGSettings())["critic"]
-    seen, actions = torch.rand(3, game.spec.num_features), torch.eye(NUM_ACTIONS)
-    together = critic(seen, None, actions.expand(3, -1, -1))
+    seen = torch.rand(3, game.spec.num_features)
+    together = critic(seen, None, EVERY_ACTION.expand(3, -1, -1))
     assert together.shape == (2, 3, NUM_ACTIONS)
-    for choice, action in enumerate(actions):
+    torch.testing.assert_close(critic(seen, None, None), together)
+    for choice, action in enumerate(EVERY_ACTION):
         alone = critic(seen, None, action.expand(3, 1, -1))
         torch.testing.assert_close(alone[..., 0], together[..., choice])
     assert (together.std(dim=2) > 0).all(), "the action counts"
@@ -117,14 +118,14 @@ def test_a_centralized_critic_sees_and_hears_of_every_mate(snakes: int):
     game, settings = small_snakes(snakes=snakes), DDPGSettings(centralized_critic=True)
     critic = networks_of(game, settings)["critic"]
     size = game.spec.num_features
-    num_context = (snakes // 2 - 1) * (size + NUM_ACTIONS)
-    assert isinstance(critic, Critic)
-    assert [layer.in_features for layer in critic.first] == 2 * [size + num_context]
-    if not num_context:
-        return
-    context = torch.rand(3, num_context, requires_grad=True)
-    critic(torch.rand(3, size), context, torch.eye(NUM_ACTIONS).expand(3, -1, -1)).sum().backward()
-    assert context.grad is not None and (context.grad != 0).all()
+    num_mates = snakes // 2 - 1
+    seen, context = torch.rand(3, size), torch.rand(3, num_mates * (size + NUM_ACTIONS))
+    context.requires_grad_()
+    estimates = critic(seen, context if num_mates else None, EVERY_ACTION.expand(3, -1, -1))
+    assert estimates.shape == (2, 3, NUM_ACTIONS)
+    if num_mates:
+        estimates.sum().backward()
+        assert context.grad is not None and (context.grad != 0).all()
 
 
 def test_the_name_of_a_model_tells_its_size():

@@ -15,7 +15,6 @@ from ddpzero.algorithms.ddpg.networks import as_input
 from ddpzero.algorithms.ddpg.settings import DDPGSettings, OpponentSettings
 from ddpzero.settings import LearnerSettings
 from tests.algorithms.ddpg_harness import (
-    LEARNER,
     NUM_ACTIONS,
     edit_state,
     make_updater,
@@ -70,14 +69,14 @@ def two_armed_batch(settings: DDPGSettings, seed: int) -> dict[str, Tensor]:
 
 @pytest.mark.parametrize("estimator", ["exact", "gumbel", "softmax"])
 def test_every_estimator_finds_the_choice_that_is_paid(estimator: str):
-    settings = DDPGSettings(estimator=estimator)
+    settings = DDPGSettings(estimator=estimator, policy_delay=1)
     networks = networks_of(GAME, settings)
     updater = make_updater(GAME, settings, networks)
-    for seed in range(200):
-        updater.update(two_armed_batch(settings, seed), 3e-3)
+    for seed in range(150):
+        updater.update(two_armed_batch(settings, seed), 1e-2)
     logits = networks["actor"](as_input(two_armed_batch(settings, 0)["observation"][:2]))
     first, second = functional.softmax(logits, dim=1)
-    assert first[0] > 0.7 and second[2] > 0.7
+    assert first[0] > 0.9 and second[2] > 0.9
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -122,10 +121,7 @@ def next_values(updater: Any, settings: DDPGSettings, batch: dict[str, Tensor]) 
     seen = as_input(batch["next_observation"])
     policy = next_policy(updater, settings, batch)
     asked = torch.cat([ONE_HOTS.expand(len(seen), -1, -1), policy.unsqueeze(1)], dim=1)
-    estimates = critic(seen, next_context(actor, batch), asked)
-    if settings.twin_critics:
-        assert (estimates[0] < estimates[1]).any() and (estimates[0] > estimates[1]).any()
-    return estimates.min(dim=0).values
+    return critic(seen, next_context(actor, batch), asked).min(dim=0).values
 
 
 @torch.no_grad()
@@ -139,7 +135,8 @@ def test_the_critic_aims_at_what_the_target_policy_can_expect_of_the_smaller_twi
     settings = KINDS[kind]
     updater = restless(make_updater(GAME, settings))
     batch = random_batch(GAME, settings, 16, seed=2)
-    values = (next_policy(updater, settings, batch) * next_values(updater, settings, batch)[:, :4]).sum(1)
+    values = next_values(updater, settings, batch)[:, :NUM_ACTIONS]
+    values = (next_policy(updater, settings, batch) * values).sum(dim=1)
     expected = (batch["reward"] + batch["discount"] * values).mean()
     torch.testing.assert_close(updater.update(batch, 1e-3)["q_values/target"], expected)
 
@@ -148,7 +145,7 @@ def test_plain_softmax_asks_the_target_critic_about_the_policy_itself():
     settings = DDPGSettings(estimator="softmax")
     updater = restless(make_updater(GAME, settings))
     batch = random_batch(GAME, settings, 16, seed=2)
-    values = next_values(updater, settings, batch)[:, 4]
+    values = next_values(updater, settings, batch)[:, NUM_ACTIONS]
     expected = (batch["reward"] + batch["discount"] * values).mean()
     torch.testing.assert_close(updater.update(batch, 1e-3)["q_values/target"], expected)
 
@@ -162,7 +159,7 @@ def test_gumbel_asks_the_target_critic_about_actions_as_often_as_the_policy_make
     batch["reward"].zero_()
     batch["discount"].fill_(1.0)
     policy = next_policy(updater, settings, row)[0]
-    values = next_values(updater, settings, row)[0, :4]
+    values = next_values(updater, settings, row)[0, :NUM_ACTIONS]
     variance = (policy * values**2).sum() - (policy * values).sum() ** 2
     found = updater.update(batch, 1e-3)["q_values/target"]
     assert abs(found - (policy * values).sum()) < 4 * (variance / 4000).sqrt()
@@ -325,7 +322,9 @@ def test_targets_go_the_share_tau_of_the_way():
     after = target_networks(updater, settings)
     online = networks["actor"], networks["critic"]
     for old, new, aim in zip(before, after, online, strict=True):
-        for start, end, goal in zip(old.parameters(), new.parameters(), aim.parameters(), strict=True):
+        for start, end, goal in zip(
+            old.parameters(), new.parameters(), aim.parameters(), strict=True
+        ):
             torch.testing.assert_close(end, 0.75 * start + 0.25 * goal, rtol=1e-6, atol=1e-7)
 
 
@@ -402,7 +401,9 @@ def test_a_restored_updater_continues_bit_by_bit(estimator: str):
     go_on(straight, 0, 8)
     first_half = make_updater(GAME, settings, opponent=opponent)
     go_on(first_half, 0, 5)  # the actor's turn is not the next
-    second_half = make_updater(GAME, settings, opponent=opponent, networks=networks_of(GAME, settings, 8))
+    second_half = make_updater(
+        GAME, settings, opponent=opponent, networks=networks_of(GAME, settings, 8)
+    )
     second_half.load_state(copy.deepcopy(first_half.state()))
     go_on(second_half, 5, 8)
     assert_equal(second_half.state(), straight.state())
@@ -423,7 +424,7 @@ def test_a_state_is_what_torch_loads_without_pickled_code(tmp_path: Path):
 def test_gumbel_draws_anew_in_every_update_and_on_every_rank():
     """The same networks and batch: only the draws differ."""
     settings = DDPGSettings(estimator="gumbel")
-    batch = random_batch(GAME, settings, 4, seed=0)
+    batch = random_batch(GAME, settings, 64, seed=0)
     targets = []
     for seed, num_updates in ((0, 0), (0, 1), (1, 0), (0, 0)):
         updater = restless(make_updater(GAME, settings, seed=seed))
@@ -444,7 +445,10 @@ def test_an_updater_that_starts_from_released_weights_has_them_everywhere():
     state = new.state()
     actors = [state["actor"], state["target_actor"], state["ema"], *state["past_selves"]]
     for weights in actors:
-        assert_equal({f"actor.{name}": value for name, value in weights.items()}, new_part(released, "actor."))
+        assert_equal(
+            {f"actor.{name}": value for name, value in weights.items()},
+            new_part(released, "actor."),
+        )
     assert_equal(state["target_critic"], state["critic"])
 
 
@@ -498,7 +502,9 @@ def two_ranks(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict
 
 
 @pytest.mark.parametrize("kind", RANKED)
-def test_two_ranks_with_half_batches_make_the_update_of_one_rank_with_the_whole(two_ranks, kind: str):
+def test_two_ranks_with_half_batches_make_the_update_of_one_rank_with_the_whole(
+    two_ranks, kind: str
+):
     settings = KINDS[kind]
     updater = make_updater(GAME, settings)
     for seed in range(3):

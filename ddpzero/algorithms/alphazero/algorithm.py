@@ -103,6 +103,12 @@ class AlphaZero:
             "self_play/second_player_wins": float((results < 0).mean()),
         }
 
+    def headline(self, game: Game, scalars: Mapping[str, float]) -> str:
+        return ""
+
+    def can_show(self, info: dict[str, Any]) -> bool:
+        return True
+
     def describe_episode(self, game: Game, info: dict[str, Any]) -> str:
         position = game.initial_position()
         names = []
@@ -115,3 +121,6 @@ class AlphaZero:
         if not game.is_terminal(position):
             outcome += " (proven)"
         return f"{' '.join(names)}\n\n{game.render(position, last_action)}\n\n{outcome}"
+
+    def film_episode(self, game: Game, info: dict[str, Any]) -> list[np.ndarray]:
+        return []

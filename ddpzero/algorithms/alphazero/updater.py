@@ -124,6 +124,12 @@ class AlphaZeroUpdater:
     def released_weights(self) -> dict[str, Tensor]:
         return self.actor_weights()
 
+    def start_from(self, weights: Mapping[str, Tensor]) -> None:
+        """The moving average of another run is both the network and its average here."""
+        self._network.load_state_dict(weights)
+        for name, value in weights.items():
+            self._ema[name].copy_(value)
+
     def state(self) -> dict[str, Any]:
         return {
             "network": self._network.state_dict(),

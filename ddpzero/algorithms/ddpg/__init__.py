@@ -32,13 +32,23 @@ def make_algorithm(sections: Mapping[str, Any]) -> DDPG:
 
 
 def check(settings: Settings) -> None:
-    """UserError unless the game is one that two teams play."""
+    """UserError unless the game is one that two teams play, against opponents that it has, seen as the network sees."""
     game = load_any_game(settings.game.name, settings.game.source, **settings.game.parameters)
     require(
         isinstance(game, TeamGame) and game.spec.num_teams == 2,
         f"algorithm=ddpg cannot play game={settings.game.name}: it needs a game of two teams that act at once, as "
         "game=snakes.",
     )
+    assert isinstance(game, TeamGame)
+    opponent = settings.sections["opponent"]
+    if opponent.strategy != "ladder":
+        agents = game.spec.rule_agents
+        for name in (*opponent.schedule_levels, "evasion"):
+            require(
+                name in agents,
+                f"opponent.strategy={opponent.strategy} plays against {name!r} (opponent.schedule_levels, then evasion), "
+                f"which is no rule agent of game={settings.game.name}: it has {', '.join(agents)}.",
+            )
     observation = settings.sections["algorithm"].observation
     network = settings.sections["network"].name
     require(

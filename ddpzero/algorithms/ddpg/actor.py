@@ -23,7 +23,7 @@ from ddpzero.algorithms.ddpg.settings import (
 from ddpzero.games import TeamGame, load_any_game
 from ddpzero.games.random_bits import new_random_states
 from ddpzero.games.team_contract import GOING_ON, TERMINATED
-from ddpzero.games.team_lockstep import points_of, reset_games, step_games
+from ddpzero.games.team_lockstep import count_deaths, points_of, reset_games, step_games
 from ddpzero.replay import Episode
 
 # A slice of play ends after so long, so that the process looks for news from its rank.
@@ -56,10 +56,13 @@ class DDPGActor:
         ]
         self._opponents = Opponents(game, num_games, self._past_selves)
         self._positions = game.new_positions(num_games)
+        # What rule agents draw is apart from what the games draw: those can be replayed without the agents.
         self._random_states = np.zeros((num_games, 2), np.uint64)
+        self._opponent_states = np.zeros((num_games, 2), np.uint64)
         self._actions = np.zeros((num_games, spec.num_agents), np.int64)
         self._rewards = np.zeros((num_games, spec.num_agents), np.float32)
         self._statuses = np.full(num_games, GOING_ON, np.int64)
+        self._deaths = np.zeros((num_games, spec.num_agents), np.int64)  # of the game under way
         self._is_running = np.zeros(num_games, np.bool_)
         self._is_evaluation = np.zeros(num_games, np.bool_)
         self._teams = np.zeros(num_games, np.int64)  # the team that the policy plays
@@ -126,7 +129,7 @@ class DDPGActor:
         view = self._observe(games)
         choices = self._choose(games, view)
         self._opponents.act(
-            self._positions, 1 - self._teams, self._actions, self._random_states, self._rng
+            self._positions, 1 - self._teams, self._actions, self._opponent_states, self._rng
         )
         write_team_actions(self._actions, games, teams, view.actions_of(choices))
         step_games(
@@ -137,6 +140,7 @@ class DDPGActor:
             self._statuses,
             self._random_states,
         )
+        count_deaths(self._game.rules, self._positions, self._deaths)
         self._observations[games, steps] = view.observation
         self._legal[games, steps] = view.legal
         self._choices[games, steps] = choices
@@ -202,8 +206,8 @@ class DDPGActor:
             "opponent_points": other_points,
             "has_won": int(own_points > other_points),
             "is_draw": int(own_points == other_points),
-            "losses_of_points": int((rewards[:, own] < 0).sum()),
-            "reward": float(rewards[:, own].sum()) / size,
+            "rewards": rewards[:, own].sum(axis=0).tolist(),
+            "deaths": self._deaths[game, own].tolist(),
         }
         if self._is_evaluation[game]:
             info["random_state"] = [int(word) for word in self._start_states[game]]
@@ -215,13 +219,17 @@ class DDPGActor:
     def _restart(self, seed: int, num_episodes: int) -> None:
         self._has_started = True
         self._rng = np.random.Generator(np.random.PCG64(seed))
-        self._random_states[:] = new_random_states(seed, len(self._random_states))
+        states = new_random_states(seed, 2 * len(self._random_states))
+        self._random_states[:], self._opponent_states[:] = np.split(states, 2)
         # Every place holds a whole game, so that idle ones can be stepped along.
         reset_games(
             self._game.rules, self._positions, self._random_states, ~np.zeros_like(self._is_running)
         )
         self._is_running[:] = False
-        self._next_evaluation = 0
+        # In places that stay idle no past self of an earlier round may draw.
+        self._opponents.chosen[:] = 0
+        # A round may have fewer evaluation games than there are rule agents.
+        self._next_evaluation = int(self._rng.integers(self._opponents.num_rules))
         self._num_games_to_start = num_episodes
         self._fill_places()
 
@@ -242,6 +250,7 @@ class DDPGActor:
             else:
                 self._opponents.choose(int(place), self._guidance[1:], self._rng)
         self._steps[chosen] = 0
+        self._deaths[chosen] = 0
         self._start_states[chosen] = self._random_states[chosen]
         reset_games(self._game.rules, self._positions, self._random_states, chosen)
 

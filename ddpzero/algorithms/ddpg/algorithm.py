@@ -25,6 +25,8 @@ from ddpzero.games.team_lockstep import reset_games, step_games
 from ddpzero.replay import SampleSpec
 from ddpzero.settings import ActorSettings, LearnerSettings
 
+_NUM_STRONGEST = 3  # rule agents in the console's headline
+
 
 @dataclass(frozen=True)
 class DDPG:
@@ -93,44 +95,66 @@ class DDPG:
         return DDPGPlayer(policy, name)
 
     def summarize_episodes(self, game: TeamGame, infos: list[dict[str, Any]]) -> dict[str, float]:
-        """Of games with exploration: rewards, points, deaths; of evaluation games: wins against each rule agent."""
+        """Of games with exploration: rewards, points, deaths; of evaluation games: points against each rule agent."""
         scalars: dict[str, float] = {}
         explored = [info for info in infos if not info["is_evaluation"]]
         if explored:
             scalars |= {
                 "self_play/episode_length": _mean(explored, "num_steps"),
-                "self_play/reward_per_agent": _mean(explored, "reward"),
                 "self_play/team_points": _mean(explored, "points"),
                 "self_play/opponent_points": _mean(explored, "opponent_points"),
-                "self_play/deaths_that_cost": _mean(explored, "losses_of_points"),
                 "self_play/wins": _mean(explored, "has_won"),
+                "reward/team": float(np.sum([info["rewards"] for info in explored], 1).mean()),
+                "deaths/team": float(np.sum([info["deaths"] for info in explored], 1).mean()),
             }
+            for agent in range(game.spec.agents_per_team):
+                for what in ("rewards", "deaths"):
+                    values = [info[what][agent] for info in explored]
+                    scalars[f"{what.removesuffix('s')}/agent_{agent}"] = float(np.mean(values))
         for level, name in enumerate(game.spec.rule_agents):
             against = [info for info in infos if info["opponent"] == level]
             evaluated = [info for info in against if info["is_evaluation"]]
             if evaluated:
-                scalars[f"evaluation/wins_against_{name}"] = _mean(evaluated, "has_won")
                 scalars[f"evaluation/points_against_{name}"] = _mean(evaluated, "points")
         return scalars
+
+    def headline(self, game: TeamGame, scalars: Mapping[str, float]) -> str:
+        """ "won 71 %, 34.0 : 22.7 points, 5.1 deaths a game, epsilon 0.01; beats greedy 93 %, bfs 57 %"."""
+        if "self_play/wins" not in scalars:
+            return ""
+        words = [
+            f"won {scalars['self_play/wins']:.0%}",
+            f"{scalars['self_play/team_points']:.1f} : {scalars['self_play/opponent_points']:.1f} points",
+            f"{scalars['deaths/team']:.1f} deaths a game",
+        ]
+        if "exploration/epsilon" in scalars:
+            words.append(f"epsilon {scalars['exploration/epsilon']:.2g}")
+        beats = [
+            f"{name} {scalars[tag]:.0%}"
+            for name in game.spec.rule_agents[-_NUM_STRONGEST:]
+            if (tag := f"evaluation/wins_against_{name}") in scalars
+        ]
+        text = ", ".join(words)
+        return f"{text}; beats {', '.join(beats)}" if beats else text
+
+    def can_show(self, info: dict[str, Any]) -> bool:
+        return "actions" in info
 
     def describe_episode(self, game: TeamGame, info: dict[str, Any]) -> str:
         rules = game.spec.rule_agents
         opponent = info["opponent"]
         name = rules[opponent] if opponent < len(rules) else "a past self"
-        text = f"team {info['team']} against {name}: {info['points']} : {info['opponent_points']}"
-        text += f" after {info['num_steps']} steps"
-        if "actions" in info:
-            text += f"\n\n{game.render(replay(game, info)[-1])}"
-        return text
+        return (
+            f"team {info['team']} against {name}: {info['points']} : {info['opponent_points']} after "
+            f"{info['num_steps']} steps\n\n{game.render(replay(game, info)[-1])}"
+        )
 
-    def picture_episode(self, game: TeamGame, info: dict[str, Any]) -> list[np.ndarray]:
+    def film_episode(self, game: TeamGame, info: dict[str, Any]) -> list[np.ndarray]:
         return [game.picture(position) for position in replay(game, info)]
 
 
 def replay(game: TeamGame, info: Mapping[str, Any]) -> np.ndarray:
-    """The positions `[T + 1, P]` of an episode whose info has its random state and actions; none without."""
-    if "actions" not in info:
-        return game.new_positions(0)
+    """The positions `[T + 1, P]` of an episode whose info has its random state and actions."""
     spec = game.spec
     position = game.new_positions(1)
     random_state = np.array([info["random_state"]], np.uint64)

@@ -13,6 +13,7 @@ import numpy as np
 
 from ddpzero.algorithms.ddpg.settings import DDPGSettings, OpponentSettings
 
+_EVALUATION_GAMES = 100
 EPSILON = 0  # entry of the vector that actors get; behind it the shares of the opponents
 
 
@@ -20,7 +21,8 @@ EPSILON = 0  # entry of the vector that actors get; behind it the shares of the 
 class Progress:
     """Counts over all ranks and resumes. level: "ladder": the rule agent that is to be beaten.
 
-    wins and games: against it, newest last, of a window of about opponent.promotion_games.
+    wins and games: against it, of a window of about opponent.promotion_games.
+    evaluation_wins, evaluation_games: without exploration, against every rule agent, of a window of some 100 games.
     """
 
     episodes: int = 0
@@ -28,6 +30,8 @@ class Progress:
     level: int = 0
     wins: float = 0.0
     games: float = 0.0
+    evaluation_wins: list[float] = field(default_factory=list)
+    evaluation_games: list[float] = field(default_factory=list)
 
 
 @dataclass
@@ -40,7 +44,10 @@ class Guidance:
     progress: Progress = field(default_factory=Progress)
 
     def __post_init__(self) -> None:
-        self.progress.level = min(self.opponent.first_level, len(self.rule_agents) - 1)
+        num_agents = len(self.rule_agents)
+        self.progress.level = min(self.opponent.first_level, num_agents - 1)
+        self.progress.evaluation_wins = num_agents * [0.0]
+        self.progress.evaluation_games = num_agents * [0.0]
 
     @property
     def epsilon(self) -> float:
@@ -75,7 +82,8 @@ class Guidance:
     def tally_names(self) -> list[str]:
         """Of the counts that `take` wants."""
         levels = range(len(self.rule_agents))
-        results = [f"{what}_against_{level}" for level in levels for what in ("wins", "games")]
+        kinds = ("wins", "games", "evaluation_wins", "evaluation_games")
+        results = [f"{kind}_against_{level}" for level in levels for kind in kinds]
         return ["episodes", "environment_steps", *results]
 
     def tally(self, infos: Sequence[Mapping[str, Any]]) -> dict[str, float]:
@@ -84,9 +92,10 @@ class Guidance:
         for info in infos:
             counts["episodes"] += 1
             counts["environment_steps"] += info["num_steps"]
-            if 0 <= info["opponent"] < len(self.rule_agents) and not info["is_evaluation"]:
-                counts[f"games_against_{info['opponent']}"] += 1
-                counts[f"wins_against_{info['opponent']}"] += info["has_won"]
+            if info["opponent"] < len(self.rule_agents):
+                kind = "evaluation_" if info["is_evaluation"] else ""
+                counts[f"{kind}games_against_{info['opponent']}"] += 1
+                counts[f"{kind}wins_against_{info['opponent']}"] += info["has_won"]
         return counts
 
     def take(self, counts: Mapping[str, float]) -> None:
@@ -94,6 +103,13 @@ class Guidance:
         progress = self.progress
         progress.episodes += int(counts["episodes"])
         progress.environment_steps += int(counts["environment_steps"])
+        for level in range(len(self.rule_agents)):
+            wins, games = progress.evaluation_wins, progress.evaluation_games
+            wins[level] += counts[f"evaluation_wins_against_{level}"]
+            games[level] += counts[f"evaluation_games_against_{level}"]
+            if games[level] >= 2 * _EVALUATION_GAMES:
+                wins[level] /= 2
+                games[level] /= 2
         if self.opponent.strategy != "ladder":
             return
         progress.wins += counts[f"wins_against_{progress.level}"]
@@ -108,7 +124,15 @@ class Guidance:
             progress.wins /= 2
             progress.games /= 2
 
-    def state(self) -> dict[str, float]:
+    def evaluation_win_shares(self) -> dict[str, float]:
+        """Of recent games without exploration against every rule agent that was met."""
+        progress = self.progress
+        shares = zip(
+            self.rule_agents, progress.evaluation_wins, progress.evaluation_games, strict=True
+        )
+        return {name: wins / games for name, wins, games in shares if games}
+
+    def state(self) -> dict[str, Any]:
         return asdict(self.progress)
 
     def load_state(self, state: Mapping[str, Any]) -> None:

@@ -84,7 +84,8 @@ class Actor(nn.Module):
 class Critic(nn.Module):
     """Q values of actions: one estimate, or two that share nothing but what they see (twins).
 
-    The action joins in the first hidden layer, so that asking about all actions costs little more than about one.
+    The action joins in the last hidden layer (in the second of two, as in Lillicrap et al., 2015), so that asking about
+    all actions costs little more than about one.
     """
 
     def __init__(
@@ -99,28 +100,36 @@ class Critic(nn.Module):
         super().__init__()
         bodies = [make_body(shape, settings) for _ in range(num_critics)]
         self.bodies = nn.ModuleList(bodies)
-        sizes = settings.layers * [settings.width]
-        body_size = bodies[0].size + num_context
-        self.first = nn.ModuleList(nn.Linear(body_size, sizes[0]) for _ in range(num_critics))
-        self.actions = nn.ModuleList(
-            nn.Linear(num_actions, sizes[0], bias=False) for _ in range(num_critics)
-        )
+        sizes = [bodies[0].size + num_context] + settings.layers * [settings.width]
+        *hidden, last = itertools.pairwise(sizes)
         self.hidden = nn.ModuleList(
-            nn.ModuleList(nn.Linear(size, size) for size in sizes[1:]) for _ in range(num_critics)
+            nn.ModuleList(nn.Linear(size, wider) for size, wider in hidden)
+            for _ in range(num_critics)
         )
-        self.heads = nn.ModuleList(nn.Linear(sizes[-1], 1) for _ in range(num_critics))
+        self.last = nn.ModuleList(nn.Linear(*last) for _ in range(num_critics))
+        self.actions = nn.ModuleList(
+            nn.Linear(num_actions, settings.width, bias=False) for _ in range(num_critics)
+        )
+        self.heads = nn.ModuleList(nn.Linear(settings.width, 1) for _ in range(num_critics))
 
-    def forward(self, observation: Tensor, context: Tensor | None, actions: Tensor) -> Tensor:
-        """observation `[B, *O]`, context `[B, num_context]` or None, actions `[B, X, A]`; `[critics, B, X]`."""
+    def forward(
+        self, observation: Tensor, context: Tensor | None, actions: Tensor | None
+    ) -> Tensor:
+        """observation `[B, *O]`, context `[B, num_context]` or None, actions `[B, X, A]`; returns `[critics, B, X]`.
+
+        actions: one-hot, or weights of all; None: every action in turn, X = A.
+        """
         estimates = []
         for index, body in enumerate(self.bodies):
-            seen = body(observation)
+            values = body(observation)
             if context is not None:
-                seen = torch.cat([seen, context], dim=1)
-            values = self.first[index](seen).unsqueeze(1) + self.actions[index](actions)
-            values = functional.relu(values)
+                values = torch.cat([values, context], dim=1)
             for layer in self.hidden[index]:  # type: ignore[attr-defined]  # a ModuleList
                 values = functional.relu(layer(values))
+            action = self.actions[index]
+            # All actions one-hot: the layer's own columns.
+            joined = action.weight.t() if actions is None else action(actions)  # type: ignore[operator]
+            values = functional.relu(self.last[index](values).unsqueeze(1) + joined)
             estimates.append(self.heads[index](values).squeeze(-1))
         return torch.stack(estimates)
 

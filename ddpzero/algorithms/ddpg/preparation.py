@@ -12,6 +12,7 @@ from ddpzero.games import TeamGame, load_any_game
 from ddpzero.games.random_bits import new_random_states
 from ddpzero.games.team_lockstep import (
     act_by_rules,
+    count_deaths,
     observe_features_of,
     observe_planes_of,
     points_of,
@@ -41,4 +42,5 @@ def compile_games(*, game: Mapping[str, Any], settings: DDPGSettings, **_: Any) 
         observe_planes_of(rules, positions, team, planes, legal, choices)
     act_by_rules(rules, positions, team, team, scratch, actions, random_states)
     step_games(rules, positions, actions, rewards, statuses, random_states)
+    count_deaths(rules, positions, np.zeros((1, spec.num_agents), np.int64))
     points_of(rules, positions, np.zeros((1, spec.num_teams), np.int64))

@@ -67,7 +67,7 @@ def transitions(
     is_terminated: bool,
     settings: DDPGSettings,
 ) -> dict[str, np.ndarray]:
-    """The columns of an episode: a row per step and agent.
+    """The columns of an episode: a row per step and agent, none of them a view of what is given.
 
     observations `[T + 1, K, *O]` and legal `[T + 1, K, A]`: the last ones after the last step; choices and (mixed)
     rewards `[T, K]`; weights_versions `[T]`. is_terminated: by the rules; else time was up, and the value of the last
@@ -82,8 +82,8 @@ def transitions(
     if is_terminated:
         discounts[reach == num_steps] = 0.0
     columns = {
-        "observation": observations[:-1],
-        "legal": legal[:-1],
+        "observation": observations[:-1].copy(),
+        "legal": legal[:-1].copy(),
         "choice": choices.astype(np.uint8),
         "reward": sums,
         "discount": np.repeat(discounts[:, None], num_agents, axis=1),

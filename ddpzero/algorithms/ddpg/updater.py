@@ -106,13 +106,16 @@ class DDPGUpdater:
 
     @torch.no_grad()
     def _next_value(self, batch: Tensors) -> Tensor:
-        """`[B]`: what the target networks expect after the steps."""
+        """`[B]`: what the target critics, the smaller one, expect of the target actor's action after the steps."""
         observation = as_input(batch["next_observation"])
         logits = masked(self._target_actor(observation), batch["next_legal"])
-        actions, weights = self._actions(logits)
+        if self._settings.estimator == "softmax":
+            action = functional.softmax(logits, dim=1)
+        else:
+            action = self._one_hots[logits.argmax(dim=1)]
         context = self._context(batch, "next_")
-        values = self._target_critic(observation, context, actions).amin(dim=0)
-        return (weights * values).sum(dim=1)
+        values = self._target_critic(observation, context, action.unsqueeze(1))
+        return values.amin(dim=0).squeeze(1)
 
     def _update_actor(
         self, batch: Tensors, observation: Tensor, context: Tensor | None, learning_rate: float
@@ -140,8 +143,11 @@ class DDPGUpdater:
             "gradients/actor_norm": norm,
         }
 
-    def _actions(self, logits: Tensor) -> tuple[Tensor, Tensor]:
-        """What the critic is asked about, `[B, X, A]`, and how much each counts, `[B, X]`; see algorithm.estimator."""
+    def _actions(self, logits: Tensor) -> tuple[Tensor | None, Tensor]:
+        """What the critic is asked about, `[B, X, A]`, and how much each counts, `[B, X]`; see algorithm.estimator.
+
+        None: about every action.
+        """
         settings = self._settings
         policy = functional.softmax(logits, dim=1)
         one = torch.ones_like(policy[:, :1])
@@ -155,7 +161,7 @@ class DDPGUpdater:
             soft = functional.softmax((logits + noise) / settings.gumbel_temperature, dim=1)
             hard = self._one_hots[soft.argmax(dim=1)]
             return (hard + soft - soft.detach()).unsqueeze(1), one
-        return self._one_hots.expand(len(logits), -1, -1), policy
+        return None, policy
 
     @torch.no_grad()
     def _context(self, batch: Tensors, moment: str) -> Tensor | None:
@@ -213,7 +219,15 @@ class DDPGUpdater:
     def take_tally(self, counts: Mapping[str, float]) -> dict[str, float]:
         self._guidance.take(counts)
         progress = self._guidance.progress
-        return {"exploration/epsilon": self._guidance.epsilon, "opponent/level": progress.level}
+        wins = {
+            f"evaluation/wins_against_{name}": share
+            for name, share in self._guidance.evaluation_win_shares().items()
+        }
+        return {
+            "exploration/epsilon": self._guidance.epsilon,
+            "opponent/level": progress.level,
+            **wins,
+        }
 
     def actor_weights(self) -> Tensors:
         """The policy, past selves (`past<i>.`) and the guidance."""

@@ -75,6 +75,10 @@ def team_points(rules, position, team):
     return points
 
 
+def died(rules, position, agent):
+    return False
+
+
 def observe_features(rules, position, team, scratch, features, legal, actions):
     for agent in range(rules.agents // 2):
         features[agent, rules.numbers] = position[2 + team * (rules.agents // 2) + agent]
