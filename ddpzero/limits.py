@@ -65,15 +65,19 @@ class Limits:
         self._count_minutes()
         self._counters.minutes = self._ranks.broadcast(self._counters.minutes)
 
-    def tell_time_left(self, updates_per_second: float, samples_per_second: float) -> None:
+    def tell_time_left(
+        self, updates_per_second: float, samples_per_second: float, episodes_per_second: float
+    ) -> None:
         """Rank 0 tells all ranks `fraction` and `seconds_left`."""
         fraction, seconds_left = time_left(
             self._learner,
             epoch=self._counters.learner_step / self._learner.epoch_steps,
             minutes=self._counters.minutes,
             samples=self._counters.samples,
+            episodes=self._counters.episodes,
             epochs_per_second=updates_per_second / self._learner.epoch_steps,
             samples_per_second=samples_per_second,
+            episodes_per_second=episodes_per_second,
         )
         self.fraction, self.seconds_left = self._ranks.broadcast((fraction or 0.0, seconds_left))
 
@@ -83,6 +87,8 @@ class Limits:
             return f"learner.max_epochs={learner.max_epochs} is reached; raise it to go on"
         if learner.max_samples is not None and counters.samples >= learner.max_samples:
             return f"learner.max_samples={learner.max_samples} is reached; raise it to go on"
+        if learner.max_episodes is not None and counters.episodes >= learner.max_episodes:
+            return f"learner.max_episodes={learner.max_episodes} is reached; raise it to go on"
         # One clock decides for all.
         if learner.max_minutes is not None and self._ranks.is_first:
             self._count_minutes()
@@ -103,17 +109,20 @@ def time_left(
     epoch: float,
     minutes: float,
     samples: float,
+    episodes: float,
     epochs_per_second: float,
     samples_per_second: float,
+    episodes_per_second: float,
 ) -> tuple[float | None, float | None]:
     """Return (share of the run that is done, seconds to its end) by the limit that will be reached first.
 
-    epoch, minutes, samples: where the run stands. None: there is no limit; no rate yet to tell the seconds by.
+    epoch, minutes, samples, episodes: where the run stands. None: there is no limit; no rate yet to tell seconds by.
     """
     limits = (
         (learner.max_epochs, epoch, epochs_per_second),
         (learner.max_minutes, minutes, 1 / 60),
         (learner.max_samples, samples, samples_per_second),
+        (learner.max_episodes, episodes, episodes_per_second),
     )
     fractions = [min(at / limit, 1.0) for limit, at, _ in limits if limit is not None]
     seconds = [

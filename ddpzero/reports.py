@@ -97,7 +97,9 @@ class Reports:
         self._metrics.gauge("replay/fill", buffer.num_samples / buffer.capacity)
         self._metrics.gauge("replay/window", buffer.window)
         self._scalars = self._metrics.collect()
-        self._limits.tell_time_left(self._speed("updates"), self._speed("samples_generated"))
+        self._limits.tell_time_left(
+            self._speed("updates"), self._speed("samples_generated"), self._speed("episodes")
+        )
         self._record.row(self._counters.learner_step, self._scalars)
         restarts = int(self._ranks.sum({"restarts": pool.num_restarts})["restarts"])
         self._record.status(

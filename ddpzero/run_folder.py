@@ -46,6 +46,7 @@ _FREE_TO_CHANGE = (
     "learner.max_epochs",
     "learner.max_minutes",
     "learner.max_samples",
+    "learner.max_episodes",
     "learner.num_threads",
     "learner.precision",
     "learner.compile",

@@ -187,8 +187,8 @@ def test_what_does_not_go_together_is_one_sentence_and_exit_code_2(arguments, se
         ("network=torus_cnn", "algorithm.observation=features does not go with network.name=torus"),
         ("game.teams=3", "algorithm=ddpg cannot play game=snakes: it needs a game of two teams"),
         (
-            "opponent.schedule_levels=[random,greedy,greedy,greedy,clever]",
-            "opponent.schedule_level",
+            "opponent.schedule_levels=[random,clever,bfs,bfs,bfs]",
+            "opponent.strategy=linear plays against 'clever'",
         ),
         ("opponent.num_past_selves=0", "opponent.self_share=0.2 needs past selves"),
         ("algorithm.final_epsilon=0.5", "algorithm.final_epsilon=0.5 is above algorithm.epsilon"),
@@ -197,4 +197,4 @@ def test_what_does_not_go_together_is_one_sentence_and_exit_code_2(arguments, se
 )
 def test_what_cannot_be_played_is_refused_before_anything_starts(argument, sentence):
     with pytest.raises(UserError, match=f"^{re.escape(sentence)}"):
-        compose_settings(["algorithm=ddpg", "game=snakes", argument])
+        compose_settings(["algorithm=ddpg", "game=snakes", "opponent.strategy=linear", argument])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import time
@@ -9,9 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
 import torch
+from PIL import Image, ImageSequence
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from ddpzero import metrics as metrics_module
@@ -223,6 +226,18 @@ def test_texts_keep_their_shape(tmp_path: Path, alone: Ranks) -> None:
     assert game.tensor_proto.string_val[0] == b"```\n X O\n . .\n```"
     (config,) = accumulator.Tensors("config/text_summary")
     assert b"batch_size: 64" in config.tensor_proto.string_val[0]
+
+
+def test_a_film_is_an_animated_gif_with_every_frame(tmp_path: Path, alone: Ranks) -> None:
+    frames = [np.full((6, 8, 3), 20 * index, np.uint8) for index in range(5)]
+    frames[3][2, 5] = (250, 10, 10)
+    with RunRecord(tmp_path, alone) as record:
+        record.film("sample_game", frames, step=7)
+    (film,) = events(tmp_path).Images("sample_game")
+    assert (film.step, film.width, film.height) == (7, 8, 6)
+    gif = Image.open(io.BytesIO(film.encoded_image_string))
+    shown = [np.array(frame.convert("RGB")) for frame in ImageSequence.Iterator(gif)]
+    np.testing.assert_array_equal(shown, frames)
 
 
 def test_the_status_is_kept_from_call_to_call_and_counts_starts(

@@ -80,6 +80,7 @@ def _uncompiled_kernels(game: TeamGame) -> Iterator[str]:
         "reset": (team_lockstep.reset_games, (positions, random_states, legal[0, 0])),
         "step": (team_lockstep.step_games, (positions, numbers, rewards, teams, random_states)),
         "team_points": (team_lockstep.points_of, (positions, numbers)),
+        "died": (team_lockstep.count_deaths, (positions, numbers)),
         "observe_features": (
             team_lockstep.observe_features_of,
             (positions, teams, scratch, features, legal, actions),
@@ -207,6 +208,7 @@ def _check_position(game: TeamGame, position: np.ndarray, random_state: np.ndarr
                 game, position, team, level, random_state
             )
     yield from _check_points(game, position)
+    yield from _check_deaths(game, position)
     if not np.array_equal(before, position):
         yield "a kernel other than reset and step changes the position."
     return by_rule
@@ -313,6 +315,13 @@ def _check_points(game: TeamGame, position: np.ndarray) -> Iterator[str]:
         yield "team_points gives a number that is not finite."
     if not np.array_equal(found[0], found[1], equal_nan=True):
         yield "team_points gives two numbers for one position."
+
+
+def _check_deaths(game: TeamGame, position: np.ndarray) -> Iterator[str]:
+    deaths = np.zeros((1, game.spec.num_agents), dtype=np.int64)
+    team_lockstep.count_deaths(game.rules, position[None], deaths)
+    if not np.isin(deaths, (0, 1)).all():
+        yield f"died gives {deaths.max()}: it must be True or False."
 
 
 def _check_python_side(game: TeamGame, position: np.ndarray) -> Iterator[str]:

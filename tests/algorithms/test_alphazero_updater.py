@@ -83,6 +83,18 @@ def test_a_restored_updater_continues_bit_by_bit():
         assert torch.equal(value, second_half.actor_weights()[name]), name
 
 
+def test_a_new_run_starts_from_released_weights_in_network_and_average():
+    game = load_game("connect_four")
+    other = make_updater(game)
+    for seed in range(3):
+        other.update(random_batch(game, 64, seed), 1e-3)
+    updater = make_updater(game)
+    updater.start_from(other.released_weights())
+    for weights in (updater.released_weights(), updater.state()["network"]):
+        for name, value in other.released_weights().items():
+            assert torch.equal(weights[name], value), name
+
+
 def test_symmetries_turn_observation_and_policy_alike():
     """A policy that copies a plane of the observation still does so after any turn."""
     game = load_game("gomoku", size=7)

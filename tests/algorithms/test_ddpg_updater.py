@@ -131,14 +131,25 @@ def next_policy(updater: Any, settings: DDPGSettings, batch: dict[str, Tensor]) 
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_critic_aims_at_what_the_target_policy_can_expect_of_the_smaller_twin(kind: str):
+def test_the_critic_aims_at_the_smaller_twins_value_of_what_the_target_actor_does(kind: str):
     settings = KINDS[kind]
     updater = restless(make_updater(GAME, settings))
     batch = random_batch(GAME, settings, 16, seed=2)
     values = next_values(updater, settings, batch)[:, :NUM_ACTIONS]
-    values = (next_policy(updater, settings, batch) * values).sum(dim=1)
-    expected = (batch["reward"] + batch["discount"] * values).mean()
-    torch.testing.assert_close(updater.update(batch, 1e-3)["q_values/target"], expected)
+    action = next_policy(updater, settings, batch).argmax(dim=1, keepdim=True)
+    expected = batch["reward"] + batch["discount"] * values.gather(1, action).squeeze(1)
+    scalars = updater.update(batch, 1e-3)
+    torch.testing.assert_close(scalars["q_values/target"], expected.mean())
+
+
+def test_gumbel_has_no_noise_in_the_critics_aim():
+    settings = {name: DDPGSettings(estimator=name) for name in ("exact", "gumbel")}
+    batch = random_batch(GAME, settings["exact"], 16, seed=2)
+    exact, gumbel = (
+        restless(make_updater(GAME, settings[name])).update(batch, 1e-3)["q_values/target"]
+        for name in ("exact", "gumbel")
+    )
+    assert exact == gumbel
 
 
 def test_plain_softmax_asks_the_target_critic_about_the_policy_itself():
@@ -148,21 +159,6 @@ def test_plain_softmax_asks_the_target_critic_about_the_policy_itself():
     values = next_values(updater, settings, batch)[:, NUM_ACTIONS]
     expected = (batch["reward"] + batch["discount"] * values).mean()
     torch.testing.assert_close(updater.update(batch, 1e-3)["q_values/target"], expected)
-
-
-def test_gumbel_asks_the_target_critic_about_actions_as_often_as_the_policy_makes_them():
-    settings = DDPGSettings(estimator="gumbel", gumbel_temperature=0.3)
-    updater = restless(make_updater(GAME, settings))
-    row = random_batch(GAME, settings, 1, seed=2)
-    row["next_legal"][:] = torch.tensor([True, True, True, False])
-    batch = {name: column.repeat_interleave(4000, 0) for name, column in row.items()}
-    batch["reward"].zero_()
-    batch["discount"].fill_(1.0)
-    policy = next_policy(updater, settings, row)[0]
-    values = next_values(updater, settings, row)[0, :NUM_ACTIONS]
-    variance = (policy * values**2).sum() - (policy * values).sum() ** 2
-    found = updater.update(batch, 1e-3)["q_values/target"]
-    assert abs(found - (policy * values).sum()) < 4 * (variance / 4000).sqrt()
 
 
 @pytest.mark.parametrize("estimator", ["exact", "gumbel", "softmax"])
@@ -243,6 +239,35 @@ def test_the_exact_gradient_is_that_of_the_expectation(entropy_weight: float, lo
     of_squares = 2 * logits * legal / legal.sum(dim=1, keepdim=True)
     expected = -uphill - entropy_weight * of_entropy + logit_l2 * of_squares
     torch.testing.assert_close(head.bias.grad, expected.mean(dim=0), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("estimator", ["exact", "gumbel", "softmax"])
+def test_the_actor_is_judged_by_what_the_estimator_asks_the_critic(estimator: str):
+    """The expectation over actions, actions drawn as often as the policy makes them, or the policy as an action."""
+    settings = DDPGSettings(
+        estimator=estimator, entropy_weight=0.0, logit_l2=0.0, gumbel_temperature=0.3
+    )
+    networks = networks_of(GAME, settings)
+    logits = torch.tensor([0.5, -0.5, 0.3, 2.0])
+    networks["actor"].get_submodule("head").bias.data.copy_(logits)
+    updater = make_updater(GAME, settings, networks)
+    row = random_batch(GAME, settings, 1, seed=2)
+    row["legal"][:] = torch.tensor([True, True, True, False])
+    batch = {name: column.repeat_interleave(4000, 0) for name, column in row.items()}
+    loss = updater.update(batch, 0.1)["losses/actor"]
+    policy = functional.softmax(logits[:3], dim=0)
+    with torch.no_grad():
+        asked = torch.cat([ONE_HOTS, functional.pad(policy, (0, 1)).unsqueeze(0)])
+        values = networks["critic"](as_input(row["observation"]), None, asked.unsqueeze(0))
+    *of_actions, _, of_policy = values.amin(dim=0).squeeze(0)
+    of_actions = torch.stack(of_actions)
+    mean = (policy * of_actions).sum()
+    if estimator == "gumbel":
+        error = ((policy * (of_actions - mean) ** 2).sum() / 4000).sqrt()
+        assert 0 < abs(-loss - mean) < 4 * error
+    else:
+        torch.testing.assert_close(-loss, of_policy if estimator == "softmax" else mean)
+    assert abs(of_policy - mean) > 1e-3
 
 
 @pytest.mark.parametrize("estimator", ["exact", "gumbel", "softmax"])
@@ -423,14 +448,14 @@ def test_a_state_is_what_torch_loads_without_pickled_code(tmp_path: Path):
 
 def test_gumbel_draws_anew_in_every_update_and_on_every_rank():
     """The same networks and batch: only the draws differ."""
-    settings = DDPGSettings(estimator="gumbel")
+    settings = DDPGSettings(estimator="gumbel", policy_delay=1)
     batch = random_batch(GAME, settings, 64, seed=0)
-    targets = []
+    losses = []
     for seed, num_updates in ((0, 0), (0, 1), (1, 0), (0, 0)):
         updater = restless(make_updater(GAME, settings, seed=seed))
         edit_state(updater, lambda state, n=num_updates: state.update(num_updates=n))
-        targets.append(float(updater.update(batch, 1e-2)["q_values/target"]))
-    assert targets[0] == targets[3] and len(set(targets)) == 3
+        losses.append(float(updater.update(batch, 1e-2)["losses/actor"]))
+    assert losses[0] == losses[3] and len(set(losses)) == 3
 
 
 def test_an_updater_that_starts_from_released_weights_has_them_everywhere():

@@ -70,9 +70,9 @@ def _heading(game: TeamGame, head: int, neck: int) -> int:
 
 def placed(
     game: TeamGame,
-    bodies: Sequence[Sequence[int]],
-    headings: Sequence[int],
-    beans: Sequence[int],
+    bodies: Sequence[Sequence[int] | np.ndarray],
+    headings: Sequence[int] | np.ndarray,
+    beans: Sequence[int] | np.ndarray,
     num_steps: int = 0,
 ) -> np.ndarray:
     """A position with these cells, each body from the head on, beans the oldest first."""
@@ -180,7 +180,7 @@ def _read(rules, position, fields, per_cell):
 def played(
     game: TeamGame,
     position: np.ndarray,
-    directions: Sequence[int],
+    directions: Sequence[int] | np.ndarray,
     new_beans: Sequence[int] = (),
 ) -> Seen:
     """A step, given where each snake really goes and where new beans come."""

@@ -218,7 +218,8 @@ class Read(NamedTuple):
 def read(game: TeamGame, positions: np.ndarray) -> Read:
     board, num_positions = game.parameters, len(positions)
     found = Read(
-        *(np.zeros((num_positions, board.snakes), np.int64) for _ in range(2)),
+        headings=np.zeros((num_positions, board.snakes), np.int64),
+        starts=np.zeros((num_positions, board.snakes), np.int64),
         num_beans=np.zeros(num_positions, np.int64),
         beans=np.full((num_positions, board.beans), -1),
         covered=np.zeros((num_positions, board.rows * board.columns), np.int64),

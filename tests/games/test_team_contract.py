@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from ddpzero import cli
 from ddpzero.games import TeamGame, known_games, load_any_game
 from ddpzero.games.team_contract_checks import check_team_contract
+from ddpzero.games.team_game import TeamGameSpec
 
 GUESS = Path(__file__).parents[1] / "data" / "games" / "guess.py"
+
+
+def load(name: str, source: Path | None = None, **parameters: int) -> TeamGame:
+    game = load_any_game(name, source and str(source), **parameters)
+    assert isinstance(game, TeamGame)
+    return game
+
 
 TEAM_GAMES = [name for name in known_games() if isinstance(load_any_game(name), TeamGame)]
 VARIANTS = [
@@ -23,18 +33,26 @@ VARIANTS = [
 @pytest.mark.slow  # each game is compiled anew
 @pytest.mark.parametrize("name", TEAM_GAMES)
 def test_every_team_game_keeps_the_contract(name):
-    assert check_team_contract(load_any_game(name), num_games=10, seed=1) == []
+    assert check_team_contract(load(name), num_games=10, seed=1) == []
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "parameters"), VARIANTS)
 def test_other_boards_keep_the_contract(name, parameters):
-    assert check_team_contract(load_any_game(name, **parameters), num_games=5, seed=2) == []
+    assert check_team_contract(load(name, **parameters), num_games=5, seed=2) == []
 
 
 def test_a_team_game_from_outside_the_tree_keeps_the_contract():
-    game = load_any_game("guess", source=str(GUESS))
-    assert check_team_contract(game, num_games=20, seed=3) == []
+    assert check_team_contract(load("guess", GUESS), num_games=20, seed=3) == []
+
+
+def test_the_command_that_checks_a_contract_takes_team_games(tmp_path, capsys):
+    words = ["verify", "contract", "game=custom", "game.name=guess", "--games", "3"]
+    assert cli.main([*words, f"game.source={GUESS}"]) == 0
+    assert "contract of guess: 3 random games, 0 violations\n" in capsys.readouterr().out
+    file = mistaken(tmp_path, "return TERMINATED", "return GOING_ON")
+    assert cli.main([*words, f"game.source={file}"]) == 1
+    assert "not over after max_steps" in capsys.readouterr().out
 
 
 # What a game's author may get wrong: a line of guess.py, the mistake, a part of the sentence about it.
@@ -68,6 +86,17 @@ MISTAKES = {
         "    position[0] += 1\n    rewards[rules.agents] = 0\n",
         "step writes outside",
     ),
+    "two results": (
+        "    position[0] += 1\n",
+        "    position[0] += 1\n    position[2] += rewards[0] > 0\n",
+        "step gives two results",
+    ),
+    "position as it was": ("    position[0] += 1\n", "", "step leaves the position as it was"),
+    "position behind the end": (
+        "    position[0] += 1\n",
+        "    position[0] += 1\n    position[2 + rules.agents] = 0\n",
+        "step writes outside",
+    ),
     "actions changed": (
         "    position[0] += 1\n",
         "    position[0] += 1\n    actions[0] = 0\n",
@@ -83,6 +112,21 @@ MISTAKES = {
         "features[agent, number] = position[1] == number",
         "features[agent, number] = np.inf",
         "observe_features writes a number that is not finite",
+    ),
+    "plane not written": (
+        "            planes[agent, 0, 0, number] = 255 * (position[1] == number)\n",
+        "            if number > 0:\n                planes[agent, 0, 0, number] = 0\n",
+        "observe_planes does not write every entry,",
+    ),
+    "planes behind the end": (
+        "planes[agent, 0, 0, number] =",
+        "planes[agent, 0, 0, number + 1] =",
+        "observe_planes writes outside",
+    ),
+    "action not written": (
+        "            actions[agent, number] = number\n",
+        "",
+        "observe_features does not write every entry of actions",
     ),
     "features behind the end": (
         "features[agent, rules.numbers] =",
@@ -121,6 +165,23 @@ MISTAKES = {
         "        actions[3 - agent] = position[1] if",
         "writes actions of another team",
     ),
+    "rule agent by scratch": (
+        "actions[agent] = position[1] if",
+        "actions[agent] = scratch[0, 0] % 2 if",
+        "knowing does not act the same",
+    ),
+    "death counted": ("    return False\n", "    return 2\n", "died gives 2"),
+    "death not compilable": (
+        "    return False\n",
+        "    return {}.items\n",
+        "died does not compile",
+    ),
+    "empty drawing": ('    return f"step', '    return "" and f"step', "must draw something"),
+    "other drawing in colour": (
+        "\\x1b[1m{position[1]}",
+        "\\x1b[1m{position[1] + 1}",
+        "render draws something else in colour",
+    ),
     "always in colour": (" if in_colour else str(position[1])", "", "escape codes"),
     "grey picture": ("numbers, 3)", "numbers, 1)", "picture is uint8 (1, 3, 1)"),
     "new array": ("    points = 0\n", "    points = np.zeros(1)[0]\n", "it makes a new array"),
@@ -134,9 +195,31 @@ MISTAKES = {
 
 @pytest.mark.parametrize(("right", "wrong", "sentence"), MISTAKES.values(), ids=MISTAKES)
 def test_a_mistake_in_a_team_game_is_told(tmp_path, right, wrong, sentence):
+    game = load("guess", mistaken(tmp_path, right, wrong))
+    violations = check_team_contract(game, num_games=5)
+    assert any(sentence in violation for violation in violations), violations
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"num_actions": 0}, "TeamGameSpec.num_actions=0: it must be positive"),
+        ({"num_planes": -1}, "TeamGameSpec.num_planes=-1: it must be positive"),
+        ({"num_teams": 3}, "num_agents=4 cannot be shared out to 3 teams of one size"),
+        ({"position_dtype": np.dtype(np.float32)}, "a position is a row of integers"),
+        ({"action_names": ("one", "two")}, "each of the 3 actions needs one of its own"),
+        ({"action_keys": ("a", "b", "b")}, "TeamGameSpec.action_keys=.* needs one of its own"),
+    ],
+)
+def test_sizes_that_make_no_game_are_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        TeamGameSpec(**(vars(load("guess", GUESS).spec) | change))
+
+
+def mistaken(folder: Path, right: str, wrong: str) -> Path:
+    """A file with the mistake."""
     source = GUESS.read_text()
     assert right in source
-    file = tmp_path / "guess.py"
+    file = folder / "guess.py"
     file.write_text(source.replace(right, wrong, 1))
-    violations = check_team_contract(load_any_game("guess", source=str(file)), num_games=5)
-    assert any(sentence in violation for violation in violations), violations
+    return file

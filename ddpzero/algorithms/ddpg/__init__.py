@@ -32,7 +32,7 @@ def make_algorithm(sections: Mapping[str, Any]) -> DDPG:
 
 
 def check(settings: Settings) -> None:
-    """UserError unless the game is one that two teams play, against opponents that it has, seen as the network sees."""
+    """UserError unless two teams play the game, it has the opponents asked for, and observation and network fit."""
     game = load_any_game(settings.game.name, settings.game.source, **settings.game.parameters)
     require(
         isinstance(game, TeamGame) and game.spec.num_teams == 2,
@@ -46,8 +46,8 @@ def check(settings: Settings) -> None:
         for name in (*opponent.schedule_levels, "evasion"):
             require(
                 name in agents,
-                f"opponent.strategy={opponent.strategy} plays against {name!r} (opponent.schedule_levels, then evasion), "
-                f"which is no rule agent of game={settings.game.name}: it has {', '.join(agents)}.",
+                f"opponent.strategy={opponent.strategy} plays against {name!r} (opponent.schedule_levels, then "
+                f"evasion), which is no rule agent of game={settings.game.name}: it has {', '.join(agents)}.",
             )
     observation = settings.sections["algorithm"].observation
     network = settings.sections["network"].name
@@ -55,4 +55,17 @@ def check(settings: Settings) -> None:
         (observation == "planes") == (network == "torus_cnn"),
         f"algorithm.observation={observation} does not go with network.name={network}: features need network=mlp, "
         "planes need network=torus_cnn.",
+    )
+    for path, precision in (
+        ("learner.precision", settings.learner.precision),
+        ("actors.precision", settings.actors.precision),
+    ):
+        require(
+            precision in ("auto", "float32"),
+            f"{path}={precision}: algorithm=ddpg computes in float32, its networks are too small for less to pay: use "
+            "auto or float32.",
+        )
+    require(
+        not settings.actors.compile,
+        "actors.compile=true: algorithm=ddpg compiles the learner's networks only (learner.compile): leave it out.",
     )
