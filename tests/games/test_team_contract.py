@@ -16,7 +16,7 @@ GUESS = Path(__file__).parents[1] / "data" / "games" / "guess.py"
 
 
 def load(name: str, source: Path | None = None, **parameters: int) -> TeamGame:
-    game = load_any_game(name, source and str(source), **parameters)
+    game = load_any_game(name, str(source) if source else None, **parameters)
     assert isinstance(game, TeamGame)
     return game
 
@@ -47,12 +47,15 @@ def test_a_team_game_from_outside_the_tree_keeps_the_contract():
 
 
 def test_the_command_that_checks_a_contract_takes_team_games(tmp_path, capsys):
-    words = ["verify", "contract", "game=custom", "game.name=guess", "--games", "3"]
-    assert cli.main([*words, f"game.source={GUESS}"]) == 0
+    (tmp_path / "game").mkdir()
+    words = ["verify", "contract", "game=guess", "--config-dir", str(tmp_path), "--games", "3"]
+    config = tmp_path / "game" / "guess.yaml"
+    config.write_text(f"name: guess\nsource: {GUESS}\n")
+    assert cli.main(words) == 0
     assert "contract of guess: 3 random games, 0 violations\n" in capsys.readouterr().out
-    file = mistaken(tmp_path, "return TERMINATED", "return GOING_ON")
-    assert cli.main([*words, f"game.source={file}"]) == 1
-    assert "not over after max_steps" in capsys.readouterr().out
+    config.write_text(f"name: guess\nsource: {mistaken(tmp_path, *MISTAKES['never over'][:2])}\n")
+    assert cli.main(words) == 1
+    assert "  a game is not over after max_steps=20 steps." in capsys.readouterr().out
 
 
 # What a game's author may get wrong: a line of guess.py, the mistake, a part of the sentence about it.
@@ -91,7 +94,11 @@ MISTAKES = {
         "    position[0] += 1\n    position[2] += rewards[0] > 0\n",
         "step gives two results",
     ),
-    "position as it was": ("    position[0] += 1\n", "", "step leaves the position as it was"),
+    "position as it was": (
+        "    position[0] += 1\n",
+        "    if rules.goal > 0:\n        return\n",
+        "step leaves the position as it was",
+    ),
     "position behind the end": (
         "    position[0] += 1\n",
         "    position[0] += 1\n    position[2 + rules.agents] = 0\n",

@@ -30,15 +30,13 @@ class TorusBody(nn.Module):
         self.second = nn.Conv2d(
             channels, 2 * channels, 3, stride=2, padding=1, padding_mode="circular"
         )
-        self.third = nn.Conv2d(2 * channels, channels, 3, padding=1, padding_mode="circular")
         height, width = (math.ceil(side / 2) for side in board_shape)
-        self.size = channels * height * width
+        self.size = 2 * channels * height * width
 
     def forward(self, planes: Tensor) -> Tensor:
         """planes: 0..1."""
         planes = functional.relu(self.first(planes))
-        planes = functional.relu(self.second(planes))
-        return functional.relu(self.third(planes)).flatten(1)
+        return functional.relu(self.second(planes)).flatten(1)
 
 
 class FlatBody(nn.Module):
@@ -82,7 +80,7 @@ class Actor(nn.Module):
 
 
 class Critic(nn.Module):
-    """Q values of actions: one estimate, or two that share nothing but what they see (twins).
+    """Q values of actions: one estimate, or two that share nothing but the body (twins).
 
     The action joins in the last hidden layer (in the second of two, as in Lillicrap et al., 2015), so that asking about
     all actions costs little more than about one.
@@ -98,9 +96,8 @@ class Critic(nn.Module):
     ):
         """num_context: numbers besides the observation, of the mates (a centralized critic)."""
         super().__init__()
-        bodies = [make_body(shape, settings) for _ in range(num_critics)]
-        self.bodies = nn.ModuleList(bodies)
-        sizes = [bodies[0].size + num_context] + settings.layers * [settings.width]
+        self.body = make_body(shape, settings)
+        sizes = [self.body.size + num_context] + settings.layers * [settings.width]
         *hidden, last = itertools.pairwise(sizes)
         self.hidden = nn.ModuleList(
             nn.ModuleList(nn.Linear(size, wider) for size, wider in hidden)
@@ -119,11 +116,12 @@ class Critic(nn.Module):
 
         actions: one-hot, or weights of all; None: every action in turn, X = A.
         """
+        seen = self.body(observation)
+        if context is not None:
+            seen = torch.cat([seen, context], dim=1)
         estimates = []
-        for index, body in enumerate(self.bodies):
-            values = body(observation)
-            if context is not None:
-                values = torch.cat([values, context], dim=1)
+        for index in range(len(self.heads)):
+            values = seen
             for layer in self.hidden[index]:  # type: ignore[attr-defined]  # a ModuleList
                 values = functional.relu(layer(values))
             action = self.actions[index]

@@ -96,7 +96,7 @@ class ActorCriticSettings:
     name: Literal["mlp", "torus_cnn"] = "mlp"
     width: int = 128
     layers: int = 2
-    channels: int = 32
+    channels: int = 16
 
     def __post_init__(self) -> None:
         for name in ("width", "layers", "channels"):
