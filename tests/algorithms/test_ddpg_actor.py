@@ -173,9 +173,9 @@ def test_a_round_does_not_depend_on_how_it_is_cut_into_slices(clock: Clock):
 @pytest.mark.parametrize("num_episodes", [2, 6])
 def test_a_round_does_not_depend_on_what_was_played_before(num_episodes: int):
     """Nor on how many places of it are idle."""
-    settings = DDPGSettings(evaluation_share=0.3)
+    settings = DDPGSettings(evaluation_share=0.0)
     weights = some_weights(FULL_GAME, settings)
-    weights["guidance"][1:] = shares(random=0.1, selves=0.9)
+    weights["guidance"][1:] = shares(selves=1.0)
     expected = play_round(new_actor(FULL_GAME, settings, weights), num_episodes)
     experienced = new_actor(FULL_GAME, settings, weights)
     for seed in (10, 11):
@@ -227,6 +227,19 @@ def explored_shares(settings: DDPGSettings, num_games: int = 2) -> list[float]:
         found[number % num_games] += (choice != wanted).sum()
         chances[number % num_games] += (1 - 1 / legal.sum(axis=1)).sum()
     return (found / chances).tolist()
+
+
+def test_choices_that_are_not_random_are_drawn_from_the_policy():
+    settings = DDPGSettings(epsilon=0.0, final_epsilon=0.0, evaluation_share=0.0)
+    weights = some_weights(GAME, settings)
+    set_in_mind(weights, "actor.", [1.0, 0.0, -1.0, 0.5])
+    found, expected = np.zeros(4), np.zeros(4)
+    for episode in play_round(new_actor(GAME, settings, weights), 40):
+        policy = np.exp([1.0, 0.0, -1.0, 0.5]) * episode.columns["legal"]
+        expected += (policy / policy.sum(axis=1, keepdims=True)).sum(axis=0)
+        found += np.bincount(episode.columns["choice"], minlength=4)
+    assert found.tolist() == pytest.approx(expected.tolist(), abs=80)
+    assert expected.sum() == 40 * 40
 
 
 @pytest.mark.parametrize("epsilon", [0.0, 0.3, 1.0])
@@ -344,7 +357,8 @@ def test_what_is_stored_is_what_was_seen_and_played(observation: Any, steps: lis
         view = observed(GAME, settings, np.stack([step.positions[place] for step in steps]), team)
         actions = np.stack([step.actions[place] for step in steps])
         choices = by_step(GAME, episode.columns["choice"]).astype(np.int64)
-        np.testing.assert_array_equal(view.actions_of(choices), actions[:, 2 * team : 2 * team + 2])
+        behind = np.take_along_axis(view.actions, choices[..., None], axis=2)[..., 0]
+        np.testing.assert_array_equal(behind, actions[:, 2 * team : 2 * team + 2])
         for name, seen in (("observation", view.observation), ("legal", view.legal)):
             np.testing.assert_array_equal(by_step(GAME, episode.columns[name]), seen)
             following = by_step(GAME, episode.columns[f"next_{name}"])

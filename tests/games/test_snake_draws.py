@@ -17,7 +17,6 @@ from tests.games.snake_harness import (
     RIGHT,
     UP,
     board_1v1,
-    board_2v2,
     drawn,
     drawn_evenly,
     look_at,
@@ -39,27 +38,32 @@ def test_the_first_snake_starts_anywhere_in_any_direction():
     assert seems_uniform(read(snakes_game(), positions).starts[:, 0], 4 * ROWS * COLUMNS)
 
 
-def test_later_snakes_start_anywhere_among_the_free_cells():
-    """Direction, row and column are drawn again together: every start that fits is as likely."""
-    # A narrow board, where many starts do not fit: redrawing the column alone, say, would show.
-    game = board_2v2()
-    starts = read(game, started(game, num_games=8_000, seed=2)[0]).starts
-    cells = cells_of_starts(6, 8)
-    rng = np.random.default_rng(0)
-    for snake in range(1, 4):
-        ranks, crowded_ranks, num_allowed = [], [], []
-        for row in starts:
-            taken = np.zeros(48, np.bool_)
-            taken[cells[row[:snake]]] = True
-            fits = ~taken[cells].any(axis=1)
-            num_allowed.append(fits.sum())
-            ranks.append(fits[: row[snake]].sum())
-            # In the order of how many starts fit in that direction and row.
-            order = np.argsort(fits.reshape(-1, 8).sum(1).repeat(8)[fits], kind="stable")
-            crowded_ranks.append(np.flatnonzero(order == ranks[-1])[0])
-            assert fits[row[snake]]
-        assert drawn_evenly(np.array(ranks), np.array(num_allowed), rng)
-        assert drawn_evenly(np.array(crowded_ranks), np.array(num_allowed), rng)
+@pytest.mark.parametrize("part", ["all", "direction", "row", "column"])
+def test_later_snakes_start_anywhere_among_the_free_cells(part):
+    """Direction, row and column are drawn again together: every start that fits is as likely as the others."""
+    # Three rows: a snake along them takes three columns from those across, so that redrawing a part alone would show
+    # where starts are put in the order of how many others fit with the same part.
+    game = snakes_game(rows=3, columns=32, snakes=4, teams=4, beans=40)
+    starts = read(game, started(game, num_games=4_000, seed=2)[0]).starts
+    cells, num_cells = cells_of_starts(3, 32), 3 * 32
+    directions, first_cells = np.divmod(np.arange(4 * num_cells), num_cells)
+    groups = {
+        "all": np.zeros_like(directions),
+        "direction": directions,
+        "row": 3 * directions + first_cells // 32,
+        "column": 32 * directions + first_cells % 32,
+    }[part]
+    is_of_group = groups[:, None] == np.arange(groups.max() + 1)
+    games, rng = np.arange(len(starts)), np.random.default_rng(0)
+    is_taken = np.zeros((len(starts), num_cells), np.bool_)
+    for of_snake in starts.T:
+        fits = ~is_taken[:, cells].any(axis=2)
+        assert fits[games, of_snake].all()
+        num_like_it = (fits @ is_of_group.astype(np.int64))[:, groups]
+        order = np.where(fits, num_like_it, 2**20).argsort(axis=1, kind="stable")
+        ranks = order.argsort(axis=1)[games, of_snake]
+        assert drawn_evenly(ranks, fits.sum(axis=1), rng)
+        is_taken[games[:, None], cells[of_snake]] = True
 
 
 def test_the_beans_of_a_start_are_anywhere_else():

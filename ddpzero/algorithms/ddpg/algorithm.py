@@ -104,13 +104,13 @@ class DDPG:
                 "self_play/team_points": _mean(explored, "points"),
                 "self_play/opponent_points": _mean(explored, "opponent_points"),
                 "self_play/wins": _mean(explored, "has_won"),
-                "reward/team": float(np.sum([info["rewards"] for info in explored], 1).mean()),
+                "rewards/team": float(np.sum([info["rewards"] for info in explored], 1).mean()),
                 "deaths/team": float(np.sum([info["deaths"] for info in explored], 1).mean()),
             }
             for agent in range(game.spec.agents_per_team):
                 for what in ("rewards", "deaths"):
                     values = [info[what][agent] for info in explored]
-                    scalars[f"{what.removesuffix('s')}/agent_{agent}"] = float(np.mean(values))
+                    scalars[f"{what}/agent_{agent}"] = float(np.mean(values))
         for level, name in enumerate(game.spec.rule_agents):
             against = [info for info in infos if info["opponent"] == level]
             evaluated = [info for info in against if info["is_evaluation"]]
