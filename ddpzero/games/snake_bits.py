@@ -1,18 +1,24 @@
 """Sets of cells of the snakes' torus as rows of bits: which cells are free when, and who can be where after t steps.
 
-Letters: R rows, L columns (bit c of word r is the cell of row r, column c), S snakes, T = HORIZON steps ahead.
+Letters: R rows, L columns (bit c of word r is the cell of row r, column c), S snakes, K snakes of a team,
+T = HORIZON steps ahead, B beans.
 
-A breadth-first step over the whole board is a dozen operations on each row, and the processor does several rows at a
-time. Compiled; used by snake_views.py and snake_agents.py.
+Sets lie side by side in *bundles*, a multiple of 16 of them (the lanes): first the words of row 0 of all, then those of
+row 1, and so on. So a breadth-first step of 16 sets is a dozen operations on each row, and the processor does 8 or 16
+words at a time. The place of a set is that of its first word.
 
-`scratch` is an array of sets, a row of words each: the board's last row once more, all rows, the first row once more,
-so that no row needs a look around the edge.
+`scratch` `[1, words]` holds bundles of R rows, and one row more for use as said:
 
-    free [T + 1]: entry t, the cells that a head can enter with its t-th step from now, bodies moving on meanwhile
-    reach [S, T + 1]: entry t, where snake s can be within t steps
-    once, twice [T + 1]: where one snake at least, two at least can be
-    beans; and three sets to work in
-    steps [S], each with a word for every bean: in how many steps the snake can be there; T + 1 for more
+    ahead [T + 1]: entry t has a set for each snake, where it can be within t steps (`reach`), and for each move of each
+        snake of one team, where anybody but that snake can be (`others`, the same for its three moves)
+    room [T + 1]: entry t has a set for each move of each snake of the team, where it leads within t steps
+    own_room [T + 1]: the same, for as long as it grows, without the cells where others can be as soon. The row more of
+        entry t is not 0 where the set grew with step t
+    single sets: free [T + 1], entry t the cells that a head can enter with its t-th step from now, bodies moving on
+        meanwhile; and two to work in
+    steps [B, lanes]: in how many steps a snake can be on a bean; T + 1 for more
+
+Compiled; used by snake_views.py and snake_agents.py.
 """
 
 from __future__ import annotations
@@ -23,110 +29,148 @@ from ddpzero.games import snake_rules
 from ddpzero.games.compiled import compiled
 
 HORIZON = 10
+MOVES = 3  # of a snake: not back
+
+# A search by halves adds each of these, or not: together HORIZON, and every number below it is some of them.
+_JUMPS = (5, 3, 1, 1)
+
+# The first of the bundles of each kind.
+_AHEAD = 0
+_ROOM = _AHEAD + HORIZON + 1
+_OWN_ROOM = _ROOM + HORIZON + 1
+_SINGLE_SETS = _OWN_ROOM + HORIZON + 1
+_NUM_BUNDLES = _SINGLE_SETS + 1
 
 _ONE = np.uint32(1)
 _ZERO = np.uint32(0)
 
 
+# ------------------------------------------------------------------------ where things are
+
+
 def scratch_shape(rows: int, snakes: int, beans: int) -> tuple[int, int]:
-    """Sets, and words of each."""
-    return (HORIZON + 1) * (snakes + 3) + 4 + snakes, max(rows + 2, beans)
+    """Enough for any number of teams."""
+    lanes = ((1 + MOVES) * snakes + 15) // 16 * 16
+    return 1, (_NUM_BUNDLES * (rows + 1) + beans) * lanes
 
 
 @compiled
-def free_at(rules, t):
-    """The place of the set free[t] in scratch."""
-    return t
+def _team_size(rules):
+    return rules.snakes // rules.teams
+
+
+@compiled
+def _lanes(rules):
+    """Sets of a bundle; also the way from a word of a set to that of the next row."""
+    return (MOVES * _team_size(rules) + rules.snakes + 15) // 16 * 16
+
+
+@compiled
+def _bundle_at(rules, index):
+    return index * (rules.rows + 1) * _lanes(rules)
+
+
+@compiled
+def _lane_of_move(rules, snake, move):
+    return snake % _team_size(rules) * MOVES + move
+
+
+@compiled
+def others_at(rules, snake, move, t):
+    return _bundle_at(rules, _AHEAD + t) + _lane_of_move(rules, snake, move)
 
 
 @compiled
 def reach_at(rules, snake, t):
-    return (HORIZON + 1) * (1 + snake) + t
+    return _bundle_at(rules, _AHEAD + t) + MOVES * _team_size(rules) + snake
 
 
 @compiled
-def once_at(rules, t):
-    return (HORIZON + 1) * (1 + rules.snakes) + t
+def room_at(rules, snake, move, t):
+    return _bundle_at(rules, _ROOM + t) + _lane_of_move(rules, snake, move)
 
 
 @compiled
-def twice_at(rules, t):
-    return (HORIZON + 1) * (2 + rules.snakes) + t
+def own_room_at(rules, snake, move, t):
+    return _bundle_at(rules, _OWN_ROOM + t) + _lane_of_move(rules, snake, move)
 
 
 @compiled
-def beans_at(rules):
-    return (HORIZON + 1) * (3 + rules.snakes)
+def free_at(rules, t):
+    return _bundle_at(rules, _SINGLE_SETS) + t
 
 
 @compiled
 def work_at(rules, index):
-    """The sets to work in, 0 to 2."""
-    return beans_at(rules) + 1 + index
+    """The sets to work in, 0 and 1."""
+    return free_at(rules, HORIZON + 1 + index)
+
+
+@compiled
+def _steps_at(rules, snake, index):
+    return _bundle_at(rules, _NUM_BUNDLES) + index * _lanes(rules) + snake
 
 
 @compiled
 def steps_to_bean(rules, scratch, snake, index):
     """Steps in which a snake can be on a bean; HORIZON + 1: more."""
-    return np.int64(scratch[work_at(rules, 3) + snake, index])
+    return np.int64(scratch[0, _steps_at(rules, snake, index)])
+
+
+# --------------------------------------------------------------------------------- one set
 
 
 @compiled
-def clear(rules, scratch, at):
-    for row in range(rules.rows + 2):
-        scratch[at, row] = _ZERO
+def row_and_column(rules, cell):
+    # Without a sign: a shorter division.
+    row = np.uint32(cell) // np.uint32(rules.columns)
+    return np.int64(row), np.int64(np.uint32(cell) - row * np.uint32(rules.columns))
 
 
 @compiled
-def _close(rules, cells):
-    """Copy the rows at the edges around the torus."""
-    cells[0] = cells[rules.rows]
-    cells[rules.rows + 1] = cells[1]
-
-
-@compiled
-def add_cell(rules, scratch, at, cell):
-    """Add a cell, without the copies at the edges."""
-    scratch[at, 1 + cell // rules.columns] |= _ONE << np.uint32(cell % rules.columns)
+def _word_and_bit(rules, at, cell):
+    """The place of a cell's word, and its bit there."""
+    row, column = row_and_column(rules, cell)
+    return at + row * _lanes(rules), np.uint32(column)
 
 
 @compiled
 def start_with(rules, scratch, at, cell):
     """Make the set hold one cell."""
-    clear(rules, scratch, at)
+    for row in range(rules.rows):
+        scratch[0, at + row * _lanes(rules)] = _ZERO
     add_cell(rules, scratch, at, cell)
-    _close(rules, scratch[at])
+
+
+@compiled
+def add_cell(rules, scratch, at, cell):
+    place, bit = _word_and_bit(rules, at, cell)
+    scratch[0, place] |= _ONE << bit
 
 
 @compiled
 def has_cell(rules, scratch, at, cell):
-    word = scratch[at, 1 + cell // rules.columns]
-    return (word >> np.uint32(cell % rules.columns)) & _ONE != 0
+    place, bit = _word_and_bit(rules, at, cell)
+    return (scratch[0, place] >> bit) & _ONE != 0
 
 
 @compiled
-def _full_row(rules):
-    """All bits of a row."""
-    return np.uint32((1 << rules.columns) - 1)
+def first_step_to(rules, scratch, at, cell):
+    """The first t > 0 whose entry has a cell; HORIZON + 1: none. at: the set in entry 0, of ahead, room or own_room."""
+    place, bit = _word_and_bit(rules, at, cell)
+    last_without = 0
+    for jump in _JUMPS:
+        word = scratch[0, place + _bundle_at(rules, last_without + jump)]
+        last_without += jump * np.int64(~(word >> bit) & _ONE)
+    return last_without + 1
 
 
 @compiled
 def count(rules, scratch, at):
     """Cells in a set."""
-    cells = scratch[at]
     total = 0
-    for row in range(1, rules.rows + 1):
-        total += _count_bits(cells[row])
-    return total
-
-
-@compiled
-def count_common(rules, scratch, at, other):
-    """Cells that are in both sets."""
-    cells, other_cells = scratch[at], scratch[other]
-    total = 0
-    for row in range(1, rules.rows + 1):
-        total += _count_bits(cells[row] & other_cells[row])
+    for row in range(rules.rows):
+        total += _count_bits(scratch[0, at + row * _lanes(rules)])
     return total
 
 
@@ -142,121 +186,155 @@ def _count_bits(word):
 
 
 @compiled
-def meets(rules, scratch, at, other):
-    """Whether two sets have a cell in common."""
-    cells, other_cells = scratch[at], scratch[other]
-    common = _ZERO
-    for row in range(1, rules.rows + 1):
-        common |= cells[row] & other_cells[row]
-    return common != 0
+def _spread_row(rules, words, source, row, above, below, allowed):
+    """A row of a set, and those of the neighbours of its cells that are in `allowed`.
 
-
-@compiled
-def _near(rules, cells, row):
-    """The cells beside, above and below those of one row; bits beyond the columns may be set."""
-    word = cells[row]
+    above, below: the rows there, around the torus.
+    """
+    word = words[source + row * _lanes(rules)]
     wrap = np.uint32(rules.columns - 1)
-    sides = (word << _ONE) | (word >> wrap) | (word >> _ONE) | (word << wrap)
-    return sides | cells[row - 1] | cells[row + 1]
+    near = (word << _ONE) | (word >> wrap) | (word >> _ONE) | (word << wrap)
+    near |= words[source + above * _lanes(rules)] | words[source + below * _lanes(rules)]
+    return np.uint32(word | (near & allowed))  # else 64 bits: half as many at a time
 
 
 @compiled
 def spread(rules, scratch, source, allowed, target):
     """target = source and those of its neighbours that are in `allowed`; target is another set than source."""
-    # Rows of their own: with sums as indices the processor would do one row at a time.
-    from_cells, allowed_cells, to_cells = scratch[source], scratch[allowed], scratch[target]
-    for row in range(1, rules.rows + 1):
-        near = _near(rules, from_cells, row)
-        to_cells[row] = from_cells[row] | (near & allowed_cells[row])
-    _close(rules, to_cells)
+    words = scratch[0]
+    for row in range(rules.rows):
+        above = row - 1 if row > 0 else rules.rows - 1
+        below = row + 1 if row < rules.rows - 1 else 0
+        place = row * _lanes(rules)
+        allowed_row = words[allowed + place]
+        words[target + place] = _spread_row(rules, words, source, row, above, below, allowed_row)
 
 
-@compiled
-def spread_uncontested(rules, scratch, source, snake, t, target):
-    """As `spread`, with the t-th step of a snake into free cells where no other can be within t steps.
-
-    Returns whether target is larger than source.
-    """
-    from_cells, to_cells = scratch[source], scratch[target]
-    allowed_cells, reach = scratch[free_at(rules, t)], scratch[reach_at(rules, snake, t)]
-    once, twice = scratch[once_at(rules, t)], scratch[twice_at(rules, t)]
-    added = _ZERO
-    for row in range(1, rules.rows + 1):
-        near = _near(rules, from_cells, row)
-        # Others can be where two can, and where one can that is not this snake.
-        others = twice[row] | (once[row] & ~reach[row])
-        to_cells[row] = from_cells[row] | (near & allowed_cells[row] & ~others)
-        added |= to_cells[row] ^ from_cells[row]
-    _close(rules, to_cells)
-    return added != 0
-
-
-@compiled
-def is_contested(rules, scratch, snake, t, cell):
-    """Whether another snake can be on a cell within t steps."""
-    if has_cell(rules, scratch, reach_at(rules, snake, t), cell):
-        return has_cell(rules, scratch, twice_at(rules, t), cell)
-    return has_cell(rules, scratch, once_at(rules, t), cell)
+# --------------------------------------------------------------------------------- look ahead
 
 
 @compiled
 def look_ahead(rules, position, scratch):
-    """Fill free, reach, once, twice and beans of a position."""
-    _look_at_bodies(rules, position, scratch)
-    beans = beans_at(rules)
-    clear(rules, scratch, beans)
-    for index in range(snake_rules.num_beans(position)):
-        add_cell(rules, scratch, beans, snake_rules.bean(position, index))
-    for snake in range(rules.snakes):
-        head = snake_rules.head(rules, position, snake)
-        start_with(rules, scratch, reach_at(rules, snake, 0), head)
-        for t in range(1, HORIZON + 1):
-            source = reach_at(rules, snake, t - 1)
-            spread(rules, scratch, source, free_at(rules, t), reach_at(rules, snake, t))
-    _look_at_beans(rules, position, scratch)
-    for t in range(HORIZON + 1):
-        once, twice = scratch[once_at(rules, t)], scratch[twice_at(rules, t)]
-        for row in range(1, rules.rows + 1):
-            once[row] = twice[row] = _ZERO
-        for snake in range(rules.snakes):
-            reach = scratch[reach_at(rules, snake, t)]
-            for row in range(1, rules.rows + 1):
-                twice[row] |= once[row] & reach[row]
-                once[row] |= reach[row]
+    """Fill free, reach and steps of a position."""
+    _clear_bundle(rules, scratch, _AHEAD)
+    _look_ahead(rules, position, scratch)
 
 
 @compiled
-def _look_at_beans(rules, position, scratch):
+def start_moves(rules, scratch):
+    """Before look_ahead_for: empty entry 0 of room. To be added: of each move the cell that it leads to."""
+    _clear_bundle(rules, scratch, _ROOM)
+
+
+@compiled
+def look_ahead_for(rules, position, team, scratch):
+    """As look_ahead, and fill others, room and own_room of a team whose moves are in entry 0 of room."""
+    _clear_bundle(rules, scratch, _AHEAD)
+    for snake in range(team * _team_size(rules), (team + 1) * _team_size(rules)):
+        for other in range(rules.snakes):
+            if other != snake:
+                head = snake_rules.head(rules, position, other)
+                for move in range(MOVES):
+                    add_cell(rules, scratch, others_at(rules, snake, move, 0), head)
+    _look_ahead(rules, position, scratch)
+
+
+@compiled
+def _clear_bundle(rules, scratch, index):
+    words = scratch[0]
+    for place in range(_bundle_at(rules, index), _bundle_at(rules, index + 1)):
+        words[place] = _ZERO
+
+
+@compiled
+def _look_ahead(rules, position, scratch):
+    _look_at_bodies(rules, position, scratch)
     for snake in range(rules.snakes):
-        for index in range(snake_rules.num_beans(position)):
-            cell = snake_rules.bean(position, index)
-            t = 1
-            while t <= HORIZON and not has_cell(rules, scratch, reach_at(rules, snake, t), cell):
-                t += 1
-            scratch[work_at(rules, 3) + snake, index] = t
+        head = snake_rules.head(rules, position, snake)
+        add_cell(rules, scratch, reach_at(rules, snake, 0), head)
+    _flood(rules, scratch)
+    for index in range(snake_rules.num_beans(position)):
+        bean = snake_rules.bean(position, index)
+        for snake in range(rules.snakes):
+            steps = first_step_to(rules, scratch, reach_at(rules, snake, 0), bean)
+            scratch[0, _steps_at(rules, snake, index)] = steps
 
 
 @compiled
 def _look_at_bodies(rules, position, scratch):
-    """A segment with n others behind it leaves its cell with step n + 1, unless its snake eats on the way."""
-    # First entry t holds the cells that are left with step t; entry 0 those that are left after the horizon.
-    for t in range(HORIZON + 1):
-        clear(rules, scratch, free_at(rules, t))
+    """A segment with n others behind it is on its cell up to step n, unless its snake eats on the way."""
+    words = scratch[0]
+    # First entry t lacks the cells that are left after step t, the last one those that are left later, too.
+    full = np.uint32((1 << rules.columns) - 1)
+    for index in range(_bundle_at(rules, 1)):
+        words[free_at(rules, 0) + index] = full
     for snake in range(rules.snakes):
         length = snake_rules.length(rules, position, snake)
-        for index in range(length):
-            t = length - index
-            cell = snake_rules.segment(rules, position, snake, index)
-            add_cell(rules, scratch, free_at(rules, t if t <= HORIZON else 0), cell)
-    # Then, from the last step back: what is still blocked there, and of that the rest of the board.
-    blocked = scratch[work_at(rules, 0)]
-    after_horizon = scratch[free_at(rules, 0)]
-    for row in range(1, rules.rows + 1):
-        blocked[row] = after_horizon[row]
-    full = _full_row(rules)
-    for t in range(HORIZON, -1, -1):
-        cells = scratch[free_at(rules, t)]
-        for row in range(1, rules.rows + 1):
-            left = cells[row]
-            cells[row] = ~blocked[row] & full
-            blocked[row] |= left
+        for num_behind in range(length):
+            cell = snake_rules.segment(rules, position, snake, length - 1 - num_behind)
+            free = free_at(rules, min(num_behind, HORIZON))
+            place, bit = _word_and_bit(rules, free, cell)
+            words[place] &= ~(_ONE << bit)
+    # Then, from the last step back, those that are left later.
+    for row in range(rules.rows):
+        free = words[free_at(rules, HORIZON) + row * _lanes(rules)]
+        for t in range(HORIZON - 1, -1, -1):
+            place = free_at(rules, t) + row * _lanes(rules)
+            free &= words[place]
+            words[place] = free
+
+
+@compiled
+def _flood(rules, scratch):
+    """Fill ahead, room and own_room from entries 0."""
+    words = scratch[0]
+    last = rules.rows - 1
+    for t in range(1, HORIZON + 1):
+        for lane in range(_lanes(rules)):
+            words[_growth_at(rules, t) + lane] = _ZERO
+        _flood_row(rules, words, t, 0, last, 1)
+        for row in range(1, last):
+            _flood_row(rules, words, t, row, row - 1, row + 1)
+        _flood_row(rules, words, t, last, last - 1, 0)
+        if t == 1:
+            _start_rooms(rules, words)
+
+
+@compiled
+def _growth_at(rules, t):
+    """The place of what says which sets of own_room grew with step t."""
+    return _bundle_at(rules, _OWN_ROOM + t) + rules.rows * _lanes(rules)
+
+
+@compiled
+def _start_rooms(rules, words):
+    """Entries 1 of room and own_room: with the first step a snake is where its move leads, and nowhere else."""
+    moves, others = _bundle_at(rules, _ROOM), _bundle_at(rules, _AHEAD + 1)
+    room, own_room = _bundle_at(rules, _ROOM + 1), _bundle_at(rules, _OWN_ROOM + 1)
+    for index in range(rules.rows * _lanes(rules)):
+        words[room + index] = words[moves + index]
+        words[own_room + index] = words[moves + index] & ~words[others + index]
+    for lane in range(_lanes(rules)):
+        words[_growth_at(rules, 1) + lane] = _ONE
+
+
+@compiled
+def _flood_row(rules, words, t, row, above, below):
+    """A row of entry t of ahead, room and own_room."""
+    ahead, last_ahead = _bundle_at(rules, _AHEAD + t), _bundle_at(rules, _AHEAD + t - 1)
+    room, last_room = _bundle_at(rules, _ROOM + t), _bundle_at(rules, _ROOM + t - 1)
+    own, last_own = _bundle_at(rules, _OWN_ROOM + t), _bundle_at(rules, _OWN_ROOM + t - 1)
+    growth, last_growth = _growth_at(rules, t), _growth_at(rules, t - 1)
+    begin = row * _lanes(rules)
+    free = words[free_at(rules, t) + begin]
+    # One loop for all three: from shorter ones LLVM makes no vector operations, as it unrolls them first.
+    for lane in range(_lanes(rules)):
+        others = _spread_row(rules, words, last_ahead + lane, row, above, below, free)
+        words[ahead + begin + lane] = others
+        words[room + begin + lane] = _spread_row(
+            rules, words, last_room + lane, row, above, below, free
+        )
+        allowed = free & ~others if words[last_growth + lane] != _ZERO else _ZERO
+        grown = _spread_row(rules, words, last_own + lane, row, above, below, allowed)
+        words[own + begin + lane] = grown
+        words[growth + lane] |= grown ^ words[last_own + begin + lane]

@@ -21,54 +21,72 @@ from ddpzero.games.snake_bits import HORIZON
 # choices: straight on, right, back, left of headings up, down, left, right
 _STRAIGHT, _RIGHT, _BACK, _LEFT = 0, 1, 2, 3
 _TURNS = np.array([[0, 3, 1, 2], [1, 2, 0, 3], [2, 0, 3, 1], [3, 1, 2, 0]], dtype=np.int64)
+_CHOICES = np.argsort(_TURNS, axis=1)  # by a heading and a direction: the choice between them
+# Rows down and columns to the right of a step up, down, left, right.
+_DOWN = np.array([-1, 1, 0, 0], dtype=np.int64)
+_RIGHTWARD = np.array([0, 0, -1, 1], dtype=np.int64)
 
-_MOVES = (_STRAIGHT, _RIGHT, _LEFT)  # those that features tell of
-_MOVE_FEATURES = 14
-_BEANS_SEEN = 5  # the nearest
+# What features tell of, in this order: the snake itself, its moves, the nearest beans, every other snake.
+_MOVES = (_STRAIGHT, _RIGHT, _LEFT)
+_BEANS_SEEN = 5
+_OWN_FEATURES = 5
+_MOVE_FEATURES = 16
 _BEAN_FEATURES = 6
 _SNAKE_FEATURES = 9
-_OWN_FEATURES = 5
+_FIRST_OF_MOVES = _OWN_FEATURES
+_FIRST_OF_BEANS = _FIRST_OF_MOVES + len(_MOVES) * _MOVE_FEATURES
+_FIRST_OF_SNAKES = _FIRST_OF_BEANS + _BEANS_SEEN * _BEAN_FEATURES
+
+# Whole numbers are multiplied by these and the like: a division takes longer, and the nearest float32 is the same.
+_PER_SEGMENT = 1 / 20
+_PER_CELL = 1 / 8  # of a distance
+_PER_STEP = 1 / HORIZON
+_NEARNESS = np.array([0.0, *(1 / t for t in range(1, HORIZON + 1)), 0.0])  # of what is t steps away
 
 NUM_PLANES = 12
 
 
 def num_features(snakes: int, teams: int) -> int:
-    """Entries of an agent's features: of itself, of its moves, of the nearest beans, of every other snake."""
-    return (
-        _OWN_FEATURES
-        + len(_MOVES) * _MOVE_FEATURES
-        + _BEANS_SEEN * _BEAN_FEATURES
-        + (snakes - 1) * _SNAKE_FEATURES
-    )
+    """Entries of an agent's features."""
+    return _FIRST_OF_SNAKES + (snakes - 1) * _SNAKE_FEATURES
 
 
 @compiled
 def observe_features(rules, position, team, scratch, features, legal, actions):
-    snake_bits.look_ahead(rules, position, scratch)
     size = rules.snakes // rules.teams
+    snake_bits.start_moves(rules, scratch)
     for agent in range(size):
         snake = team * size + agent
         for choice in range(snake_rules.NUM_ACTIONS):
             actions[agent, choice] = _TURNS[snake_rules.heading(rules, position, snake), choice]
+        for move, choice in enumerate(_MOVES):
+            cell = _cell_ahead(rules, position, snake, actions[agent, choice])
+            snake_bits.add_cell(rules, scratch, snake_bits.room_at(rules, snake, move, 0), cell)
+    snake_bits.look_ahead_for(rules, position, team, scratch)
+    for agent in range(size):
+        snake = team * size + agent
         _mark_legal(rules, position, snake, scratch, legal[agent], actions[agent])
         row = features[agent]
-        place = _observe_itself(rules, position, team, snake, row)
-        for choice in _MOVES:
-            place = _observe_move(
-                rules, position, snake, actions[agent, choice], scratch, row, place
-            )
-        place = _observe_beans(rules, position, snake, scratch, row, place)
-        _observe_snakes(rules, position, snake, row, place)
+        _observe_itself(rules, position, snake, row)
+        for move, choice in enumerate(_MOVES):
+            cell = _cell_ahead(rules, position, snake, actions[agent, choice])
+            _observe_move(rules, position, snake, move, cell, scratch, row)
+        _observe_beans(rules, position, snake, scratch, row)
+        _observe_snakes(rules, position, snake, row)
+
+
+@compiled
+def _cell_ahead(rules, position, snake, direction):
+    return snake_rules.neighbour(rules, snake_rules.head(rules, position, snake), direction)
 
 
 @compiled
 def _mark_legal(rules, position, snake, scratch, legal, actions):
-    head = snake_rules.head(rules, position, snake)
     reverse = snake_rules.heading(rules, position, snake) ^ 1
     enterable = snake_bits.free_at(rules, 1)
     has_way = False
     for choice in range(snake_rules.NUM_ACTIONS):
-        cell = snake_rules.neighbour(rules, head, actions[choice])
+        cell = _cell_ahead(rules, position, snake, actions[choice])
         legal[choice] = actions[choice] != reverse and snake_bits.has_cell(
             rules, scratch, enterable, cell
         )
@@ -79,29 +97,27 @@ def _mark_legal(rules, position, snake, scratch, legal, actions):
 
 
 @compiled
-def _observe_itself(rules, position, team, snake, row):
+def _observe_itself(rules, position, snake, row):
     size = rules.snakes // rules.teams
     own_points = 0
     other_points = 0
     for other in range(rules.snakes):
         points = snake_rules.length(rules, position, other) - snake_rules.START_LENGTH
-        if other // size == team:
+        if other // size == snake // size:
             own_points += points
         else:
             other_points += points
-    row[0] = snake_rules.length(rules, position, snake) / 20.0
+    row[0] = snake_rules.length(rules, position, snake) * _PER_SEGMENT
     row[1] = 1.0 - snake_rules.steps(position) / rules.steps
-    row[2] = min(1.0, (rules.steps - snake_rules.steps(position)) / 20.0)
-    row[3] = max(-2.0, min(2.0, (own_points - other_points) / 20.0))
-    row[4] = (own_points + other_points) / 60.0
-    return _OWN_FEATURES
+    row[2] = min(1.0, (rules.steps - snake_rules.steps(position)) * (1 / 20))
+    row[3] = max(-2.0, min(2.0, (own_points - other_points) * (1 / 20)))
+    row[4] = (own_points + other_points) * (1 / 60)
 
 
 @compiled
-def _observe_move(rules, position, snake, action, scratch, row, place):
+def _observe_move(rules, position, snake, move, cell, scratch, row):
     """What lies behind a step: whether it can be made, who else may come, room, and beans."""
-    size = rules.snakes // rules.teams
-    cell = snake_rules.neighbour(rules, snake_rules.head(rules, position, snake), action)
+    place = _FIRST_OF_MOVES + move * _MOVE_FEATURES
     for index in range(_MOVE_FEATURES):
         row[place + index] = 0.0
     release = 0
@@ -110,82 +126,116 @@ def _observe_move(rules, position, snake, action, scratch, row, place):
     ):
         release += 1
     if release > 0:
-        row[place + 1] = release / HORIZON
-        return place + _MOVE_FEATURES
+        row[place + 1] = release * _PER_STEP
+        return
     row[place] = 1.0
     row[place + 2] = snake_rules.has_bean(rules, position, cell)
-    for other in range(rules.snakes):
-        # Whoever can be there with its next step may collide with us head-on.
-        if other != snake and snake_bits.has_cell(
-            rules, scratch, snake_bits.reach_at(rules, other, 1), cell
-        ):
-            if other // size == snake // size:
-                row[place + 3] += 0.5
-            else:
-                row[place + 4] += 0.5
-                excess = snake_rules.length(rules, position, other) - snake_rules.START_LENGTH
-                row[place + 5] = max(row[place + 5], excess / 10.0)
-    room, new_room = snake_bits.work_at(rules, 0), snake_bits.work_at(rules, 1)
-    snake_bits.start_with(rules, scratch, room, cell)
-    beans = snake_bits.beans_at(rules)
-    bean_steps = HORIZON + 1
-    for t in range(1, HORIZON + 1):
-        if t > 1:
-            snake_bits.spread(rules, scratch, room, snake_bits.free_at(rules, t), new_room)
-            room, new_room = new_room, room
-        if bean_steps > HORIZON and snake_bits.meets(rules, scratch, room, beans):
-            bean_steps = t
-        if t == 4:
-            row[place + 6] = snake_bits.count(rules, scratch, room) / 25.0
-        elif t == 8:
-            row[place + 7] = snake_bits.count(rules, scratch, room) / 80.0
-    row[place + 8] = snake_bits.count(rules, scratch, room) / snake_rules.num_cells(rules)
-    if bean_steps <= HORIZON:
-        row[place + 9] = 1.0 / bean_steps
-    # The same once more in the cells where nobody else can be as soon.
-    if snake_bits.is_contested(rules, scratch, snake, 1, cell):
-        return place + _MOVE_FEATURES
-    snake_bits.start_with(rules, scratch, room, cell)
-    if snake_bits.meets(rules, scratch, room, beans):
-        row[place + 12] = 1.0
-    for t in range(2, HORIZON + 1):
-        if not snake_bits.spread_uncontested(rules, scratch, room, snake, t, new_room):
-            break
-        room, new_room = new_room, room
-        if row[place + 12] == 0.0 and snake_bits.meets(rules, scratch, room, beans):
-            row[place + 12] = 1.0 / t
-        if t == 4:
-            row[place + 10] = snake_bits.count(rules, scratch, room) / 25.0
-    num_uncontested = snake_bits.count(rules, scratch, room)
-    if row[place + 10] == 0.0:
-        row[place + 10] = num_uncontested / 25.0
-    row[place + 11] = num_uncontested / 60.0
-    row[place + 13] = snake_bits.count_common(rules, scratch, room, beans) / _BEANS_SEEN
-    return place + _MOVE_FEATURES
+    _observe_rivals(rules, position, snake, cell, scratch, row, place + 3)
+    _observe_room(rules, snake, move, scratch, row, place + 6)
+    _observe_beans_behind(rules, position, snake, move, scratch, row, place + 6)
+    _observe_tails(rules, position, snake, cell, row, place + 14)
 
 
 @compiled
-def _forward_and_right(rules, direction, origin, cell):
-    """The short way around the torus from one cell to another, as steps forward and to the right."""
-    rows, columns = rules.rows, rules.columns
-    down = (cell // columns - origin // columns + rows + rows // 2) % rows - rows // 2
-    right = (cell % columns - origin % columns + columns + columns // 2) % columns - columns // 2
-    if direction == 0:
-        return -down, right
-    if direction == 1:
-        return down, -right
-    if direction == 2:
-        return -right, -down
-    return right, down
+def _observe_room(rules, snake, move, scratch, row, place):
+    """Cells that can be reached in so many steps; and the same where nobody else can be as soon."""
+    room = snake_bits.count(rules, scratch, snake_bits.room_at(rules, snake, move, HORIZON))
+    room_4 = snake_bits.count(rules, scratch, snake_bits.room_at(rules, snake, move, 4))
+    room_8 = snake_bits.count(rules, scratch, snake_bits.room_at(rules, snake, move, 8))
+    own = snake_bits.count(rules, scratch, snake_bits.own_room_at(rules, snake, move, HORIZON))
+    own_4 = snake_bits.count(rules, scratch, snake_bits.own_room_at(rules, snake, move, 4))
+    row[place] = room_4 * (1 / 25)
+    row[place + 1] = room_8 * (1 / 80)
+    row[place + 2] = room * (1 / snake_rules.num_cells(rules))
+    row[place + 4] = own_4 * (1 / 25)
+    row[place + 5] = own * (1 / 60)
 
 
 @compiled
-def _observe_beans(rules, position, snake, scratch, row, place):
-    """The nearest beans, nearest first: where, and who is how far away."""
+def _observe_beans_behind(rules, position, snake, move, scratch, row, place):
+    """How near the nearest bean is; the same where nobody else can be as soon, and the number there."""
+    room = snake_bits.room_at(rules, snake, move, 0)
+    own_room = snake_bits.own_room_at(rules, snake, move, 0)
+    for index in range(snake_rules.num_beans(position)):
+        bean = snake_rules.bean(position, index)
+        steps = snake_bits.first_step_to(rules, scratch, room, bean)
+        own_steps = snake_bits.first_step_to(rules, scratch, own_room, bean)
+        row[place + 3] = max(row[place + 3], _NEARNESS[steps])
+        row[place + 6] = max(row[place + 6], _NEARNESS[own_steps])
+        row[place + 7] += own_steps <= HORIZON
+    row[place + 7] *= 1 / _BEANS_SEEN
+
+
+@compiled
+def _observe_rivals(rules, position, snake, cell, scratch, row, place):
+    """Whoever can be on a cell with its next step may collide with us head-on."""
     size = rules.snakes // rules.teams
-    head = snake_rules.head(rules, position, snake)
-    direction = snake_rules.heading(rules, position, snake)
+    num_mates = 0
+    num_others = 0
+    most_points = 0
+    for other in range(rules.snakes):
+        reach = snake_bits.reach_at(rules, other, 1)
+        can_come = other != snake and snake_bits.has_cell(rules, scratch, reach, cell)
+        if other // size == snake // size:
+            num_mates += can_come
+        else:
+            num_others += can_come
+            points = snake_rules.length(rules, position, other) - snake_rules.START_LENGTH
+            most_points = max(most_points, can_come * points)
+    row[place] = num_mates * 0.5
+    row[place + 1] = num_others * 0.5
+    row[place + 2] = most_points * (1 / 10)
+
+
+@compiled
+def _observe_tails(rules, position, snake, cell, row, place):
+    """Whether the tail of a mate, or of another, is about to leave the cell, unless its owner eats: then it stays."""
+    size = rules.snakes // rules.teams
+    if snake_rules.covered(rules, position, cell) == 0:
+        return
+    for other in range(rules.snakes):
+        is_tail = other != snake and snake_rules.tail(rules, position, other) == cell
+        if is_tail and _may_eat(rules, position, other):
+            row[place + (other // size != snake // size)] = 1.0
+
+
+@compiled
+def _may_eat(rules, position, snake):
+    """Whether there is a bean beside the snake's head."""
+    for direction in range(snake_rules.NUM_ACTIONS):
+        cell = _cell_ahead(rules, position, snake, direction)
+        if snake_rules.has_bean(rules, position, cell):
+            return True
+    return False
+
+
+@compiled
+def _short_way(difference, size):
+    """A difference of rows or columns the short way around the torus, which has `size` of them."""
+    if difference < -(size // 2):
+        return difference + size
+    if difference >= size - size // 2:
+        return difference - size
+    return difference
+
+
+@compiled
+def _forward_and_right(rules, heading, origin, cell):
+    """The short way around the torus from origin (row, column) to a cell, as steps forward and to the right."""
+    row, column = snake_bits.row_and_column(rules, cell)
+    down = _short_way(row - origin[0], rules.rows)
+    right = _short_way(column - origin[1], rules.columns)
+    forward = down * _DOWN[heading] + right * _RIGHTWARD[heading]
+    return forward, down * _RIGHTWARD[heading] - right * _DOWN[heading]
+
+
+@compiled
+def _observe_beans(rules, position, snake, scratch, row):
+    """The nearest beans, nearest first: where, and who is how far away."""
+    heading = snake_rules.heading(rules, position, snake)
+    origin = snake_bits.row_and_column(rules, snake_rules.head(rules, position, snake))
     last_key = -1
+    place = _FIRST_OF_BEANS
     for _ in range(_BEANS_SEEN):
         for index in range(_BEAN_FEATURES):
             row[place + index] = 0.0
@@ -193,57 +243,63 @@ def _observe_beans(rules, position, snake, scratch, row, place):
         best_key = 1 << 30
         for index in range(snake_rules.num_beans(position)):
             key = snake_bits.steps_to_bean(rules, scratch, snake, index) * 128 + index
-            if last_key < key < best_key:
-                best_key = key
+            if key > last_key:
+                best_key = min(best_key, key)
         if best_key < 1 << 30:
             last_key = best_key
-            cell = snake_rules.bean(position, best_key % 128)
-            forward, right = _forward_and_right(rules, direction, head, cell)
-            mates = HORIZON + 1
-            others = HORIZON + 1
-            for other in range(rules.snakes):
-                if other != snake:
-                    steps = snake_bits.steps_to_bean(rules, scratch, other, best_key % 128)
-                    if other // size == snake // size:
-                        mates = min(mates, steps)
-                    else:
-                        others = min(others, steps)
-            own = best_key // 128
+            own, index = best_key // 128, best_key % 128
+            cell = snake_rules.bean(position, index)
+            forward, right = _forward_and_right(rules, heading, origin, cell)
+            mates, others = _steps_of_others(rules, scratch, snake, index)
             row[place] = 1.0
-            row[place + 1] = forward / 8.0
-            row[place + 2] = right / 8.0
-            row[place + 3] = own / HORIZON
-            row[place + 4] = (mates - own) / HORIZON
-            row[place + 5] = (others - own) / HORIZON
+            row[place + 1] = forward * _PER_CELL
+            row[place + 2] = right * _PER_CELL
+            row[place + 3] = own * _PER_STEP
+            row[place + 4] = (mates - own) * _PER_STEP
+            row[place + 5] = (others - own) * _PER_STEP
         place += _BEAN_FEATURES
-    return place
 
 
 @compiled
-def _observe_snakes(rules, position, snake, row, place):
-    """Mates in index order, then the others, beginning with the team after the own one."""
-    head = snake_rules.head(rules, position, snake)
-    direction = snake_rules.heading(rules, position, snake)
+def _steps_of_others(rules, scratch, snake, index):
+    """In how many steps the nearest mate, and the nearest of the others, can be on a bean."""
     size = rules.snakes // rules.teams
+    mates = HORIZON + 1
+    others = HORIZON + 1
+    for other in range(rules.snakes):
+        if other != snake:
+            steps = snake_bits.steps_to_bean(rules, scratch, other, index)
+            if other // size == snake // size:
+                mates = min(mates, steps)
+            else:
+                others = min(others, steps)
+    return mates, others
+
+
+@compiled
+def _observe_snakes(rules, position, snake, row):
+    """Mates in index order, then the others, beginning with the team after the own one."""
+    heading = snake_rules.heading(rules, position, snake)
+    origin = snake_bits.row_and_column(rules, snake_rules.head(rules, position, snake))
+    size = rules.snakes // rules.teams
+    place = _FIRST_OF_SNAKES
     for index in range(1, rules.snakes):
         if index < size:
             other = snake // size * size + (snake + index) % size
         else:
             other = (snake // size * size + index) % rules.snakes
-        forward, right = _forward_and_right(
-            rules, direction, head, snake_rules.head(rules, position, other)
-        )
-        back, back_right = _forward_and_right(
-            rules, direction, head, snake_rules.tail(rules, position, other)
-        )
-        row[place] = forward / 8.0
-        row[place + 1] = right / 8.0
-        row[place + 2] = back / 8.0
-        row[place + 3] = back_right / 8.0
-        row[place + 4] = snake_rules.length(rules, position, other) / 20.0
+        head = snake_rules.head(rules, position, other)
+        tail = snake_rules.tail(rules, position, other)
+        forward, right = _forward_and_right(rules, heading, origin, head)
+        tail_forward, tail_right = _forward_and_right(rules, heading, origin, tail)
+        row[place] = forward * _PER_CELL
+        row[place + 1] = right * _PER_CELL
+        row[place + 2] = tail_forward * _PER_CELL
+        row[place + 3] = tail_right * _PER_CELL
+        row[place + 4] = snake_rules.length(rules, position, other) * _PER_SEGMENT
         for choice in range(snake_rules.NUM_ACTIONS):
-            is_heading = _TURNS[direction, choice] == snake_rules.heading(rules, position, other)
-            row[place + 5 + choice] = is_heading
+            row[place + 5 + choice] = 0.0
+        row[place + 5 + _CHOICES[heading, snake_rules.heading(rules, position, other)]] = 1.0
         place += _SNAKE_FEATURES
 
 
@@ -296,11 +352,13 @@ def _draw_planes(rules, position, snake, planes):
             own_points += length
         else:
             other_points += length
+        # Who eats with the next step keeps its tail: half a step more.
+        perhaps = 8 * _may_eat(rules, position, other)
         for index in range(length):
             cell = snake_rules.segment(rules, position, other, index)
             row = (cell // columns + down) % rows
             column = (cell % columns + right) % columns
-            blocked = min(255, 16 * (length - index))
+            blocked = min(255, 16 * (length - index) + perhaps)
             planes[kind, row, column] = max(planes[kind, row, column], blocked)
             if index == 0 and kind > 0:
                 planes[2 + kind, row, column] = min(255, 16 * length)

@@ -233,13 +233,13 @@ def test_choices_that_are_not_random_are_drawn_from_the_policy():
     settings = DDPGSettings(epsilon=0.0, final_epsilon=0.0, evaluation_share=0.0)
     weights = some_weights(GAME, settings)
     set_in_mind(weights, "actor.", [1.0, 0.0, -1.0, 0.5])
-    found, expected = np.zeros(4), np.zeros(4)
+    found, expected = np.zeros(4, np.int64), np.zeros(4)
     for episode in play_round(new_actor(GAME, settings, weights), 40):
         policy = np.exp([1.0, 0.0, -1.0, 0.5]) * episode.columns["legal"]
         expected += (policy / policy.sum(axis=1, keepdims=True)).sum(axis=0)
         found += np.bincount(episode.columns["choice"], minlength=4)
     assert found.tolist() == pytest.approx(expected.tolist(), abs=80)
-    assert expected.sum() == 40 * 40
+    assert found.sum() == 40 * 2 * GAME.spec.max_steps
 
 
 @pytest.mark.parametrize("epsilon", [0.0, 0.3, 1.0])

@@ -53,13 +53,13 @@ def test_later_snakes_start_anywhere_among_the_free_cells(part):
         "row": 3 * directions + first_cells // 32,
         "column": 32 * directions + first_cells % 32,
     }[part]
-    is_of_group = groups[:, None] == np.arange(groups.max() + 1)
+    is_of_group = np.eye(groups.max() + 1, dtype=np.int64)[groups]
     games, rng = np.arange(len(starts)), np.random.default_rng(0)
     is_taken = np.zeros((len(starts), num_cells), np.bool_)
     for of_snake in starts.T:
         fits = ~is_taken[:, cells].any(axis=2)
         assert fits[games, of_snake].all()
-        num_like_it = (fits @ is_of_group.astype(np.int64))[:, groups]
+        num_like_it = (fits @ is_of_group)[:, groups]
         order = np.where(fits, num_like_it, 2**20).argsort(axis=1, kind="stable")
         ranks = order.argsort(axis=1)[games, of_snake]
         assert drawn_evenly(ranks, fits.sum(axis=1), rng)
