@@ -158,7 +158,7 @@ def has_cell(rules, scratch, at, cell):
 def first_step_to(rules, scratch, at, cell):
     """The first t > 0 whose entry has a cell; HORIZON + 1: none. at: the set in entry 0, of ahead, room or own_room."""
     place, bit = _word_and_bit(rules, at, cell)
-    last_without = 0
+    last_without = np.int64(0)
     for jump in _JUMPS:
         word = scratch[0, place + _bundle_at(rules, last_without + jump)]
         last_without += jump * np.int64(~(word >> bit) & _ONE)

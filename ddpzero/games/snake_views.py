@@ -305,7 +305,9 @@ def _observe_snakes(rules, position, snake, row):
 
 @compiled
 def observe_planes(rules, position, team, planes, legal, actions):
-    """Bodies as the steps for which they still block a cell, heads, the cells before them, beans, and three numbers."""
+    """Bodies as the steps for which they still block a cell (16 each; 8 more for who may eat and keep its tail), heads,
+    the cells before them, beans, and three numbers.
+    """
     size = rules.snakes // rules.teams
     for agent in range(size):
         snake = team * size + agent

@@ -29,7 +29,7 @@ from tests.games.snake_harness import (
 )
 
 # Features of an agent: of itself, of each of three moves, of each of five beans, of each other snake.
-OWN, MOVE, BEAN, SNAKE = 5, 14, 6, 9
+OWN, MOVE, BEAN, SNAKE = 5, 16, 6, 9
 STRAIGHT, RIGHTWARDS, LEFTWARDS = range(3)
 
 
@@ -212,7 +212,7 @@ def test_features_tell_for_how_long_a_body_is_in_the_way():
     _, of_moves, _, _ = split(features_of(game, position, 0)[0])
     assert of_moves[STRAIGHT, 0] == 1
     # Segment 2 of 4 leaves its cell with the second step from now.
-    assert np.allclose(of_moves[RIGHTWARDS], [0, 0.1, *[0] * 12])
+    assert np.allclose(of_moves[RIGHTWARDS], [0, 0.1, *[0] * 14])
     assert of_moves[LEFTWARDS, 0] == 1
 
 
@@ -234,6 +234,28 @@ def test_features_tell_who_else_may_come():
     assert np.allclose(of_moves[STRAIGHT, 3:6], [0, 1, 0.3])
     _, of_moves, _, _ = split(features_of(game, moved(game, position, order=(0, 2, 1, 3)), 0)[0])
     assert np.allclose(of_moves[STRAIGHT, 3:6], [0.5, 0.5, 0])
+
+
+def test_features_tell_of_tails_that_may_stay():
+    game = board_2v2()
+    board = """
+        ...C....
+        ...B....
+        ...A*...
+        ........
+        ..cba321
+        .pon...0
+        """
+    # Ahead lies an enemy's tail, and nothing that it might eat.
+    position = drawn(game, board)
+    _, of_moves, _, _ = split(features_of(game, position, 0)[0])
+    assert of_moves[:, 14:].tolist() == [[0, 0], [0, 0], [0, 0]]
+    position = drawn(game, board.replace("...0", "..*0"))
+    _, of_moves, _, _ = split(features_of(game, position, 0)[0])
+    assert of_moves[STRAIGHT, 14:].tolist() == [0, 1]
+    swapped = moved(game, position, order=(0, 2, 1, 3))
+    _, of_moves, _, _ = split(features_of(game, swapped, 0)[0])
+    assert of_moves[STRAIGHT, 14:].tolist() == [1, 0]
 
 
 def test_features_tell_of_the_nearest_beans_first():
@@ -341,13 +363,16 @@ class LookAhead:
         """Where another snake can be within t steps."""
         return {cell for s, sets in enumerate(self.reach) if s != snake for cell in sets[t]}
 
+    def may_eat(self, snake: int) -> bool:
+        return bool(self.around({self.seen.bodies[snake][0]}) & set(self.seen.beans))
+
     def moves(self, snake: int) -> np.ndarray:
         turns = {UP: (UP, RIGHT, LEFT), DOWN: (DOWN, LEFT, RIGHT)}
         turns |= {LEFT: (LEFT, UP, DOWN), RIGHT: (RIGHT, DOWN, UP)}
         return np.array([self.move(snake, d) for d in turns[self.seen.headings[snake]]])
 
     def move(self, snake: int, direction: int) -> np.ndarray:
-        found = np.zeros(14)
+        found = np.zeros(MOVE)
         cell = neighbour(self.game, self.seen.bodies[snake][0], direction)
         release = next((t for t in range(HORIZON) if cell in self.free[t + 1]), HORIZON)
         if release > 0:
@@ -360,6 +385,9 @@ class LookAhead:
                 found[3 if self.is_mate(snake, other) else 4] += 0.5
                 if not self.is_mate(snake, other):
                     found[5] = max(found[5], (len(self.seen.bodies[other]) - 3) / 10)
+        for other, body in enumerate(self.seen.bodies):
+            if other != snake and body[-1] == cell and self.may_eat(other):
+                found[14 if self.is_mate(snake, other) else 15] = 1
         room, beans = [set(), {cell}], set(self.seen.beans)
         for t in range(2, HORIZON + 1):
             room.append(room[-1] | self.around(room[-1]) & self.free[t])
@@ -450,11 +478,17 @@ def test_planes_are_seen_from_each_agents_own_head():
     for team in (0, 1):
         entries = seen_by(game, positions, team, "planes").entries
         for position, of_agents in zip(positions, entries, strict=True):
-            bodies = look_at(game, position).bodies[3 * team : 3 * team + 3]
+            seen = look_at(game, position)
+            bodies, beans = seen.bodies[3 * team : 3 * team + 3], seen.beans
             for body, planes in zip(bodies, of_agents, strict=True):
                 board = np.zeros(9 * 19, np.int64)
-                board[body] = [min(255, 16 * (len(body) - index)) for index in range(len(body))]
                 row, column = divmod(body[0], 19)
+                perhaps = 8 * any(
+                    neighbour(game, body[0], direction) in beans for direction in range(4)
+                )
+                board[body] = [
+                    min(255, 16 * (len(body) - index) + perhaps) for index in range(len(body))
+                ]
                 rolled = np.roll(board.reshape(9, 19), (4 - row, 9 - column), axis=(0, 1))
                 assert np.array_equal(planes[0], rolled)
 
