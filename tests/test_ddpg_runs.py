@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from ddpzero.arena.agents import load_agent
 from ddpzero.arena.team_match import play_team_match
@@ -142,7 +143,14 @@ def test_two_ranks_whose_games_end_at_different_times_stay_equal_to_the_end(tmp_
     ids=["torus", "centralized"],
 )
 def test_every_kind_of_network_trains_and_its_checkpoint_plays(tmp_path, kind):
-    run(tmp_path, [*kind, *TINY, *SMALL_BOARD, *ROUNDS], "learner.max_epochs=1")
+    settings = [*kind, *TINY, *SMALL_BOARD, *ROUNDS, "logging.interval_episodes=5"]
+    output = run(tmp_path, settings, "learner.max_epochs=1", "algorithm.evaluation_share=0.5")
+    assert re.search(r"episodes 1 to \d+: won \d+%, .* deaths a game, epsilon 0\.\d+", output)
+    tags = EventAccumulator(str(tmp_path / "tiny")).Reload().Tags()
+    scalars = set(tags["scalars"])
+    assert {"rewards/agent_0", "deaths/team"} <= scalars
+    assert any(tag.startswith("evaluation/wins_against_") for tag in scalars)
+    assert tags["images"] == ["sample_game"]
     weights = load_weights(tmp_path / "tiny").weights
     assert weights["actor.head.weight"].any(), "it begins with zeros"
     play_against_random(tmp_path)

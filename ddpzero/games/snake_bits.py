@@ -3,20 +3,20 @@
 Letters: R rows, L columns (bit c of word r is the cell of row r, column c), S snakes, K snakes of a team,
 T = HORIZON steps ahead, B beans.
 
-Sets lie side by side in *bundles*, a multiple of 16 of them (the lanes): first the words of row 0 of all, then those of
-row 1, and so on. So a breadth-first step of 16 sets is a dozen operations on each row, and the processor does 8 or 16
-words at a time. The place of a set is that of its first word.
+Sets lie side by side in *bundles*, a multiple of 16 of them (the lanes): first the words of row 0 of all of them, then
+those of row 1, and so on. A breadth-first step of a bundle is a dozen operations on each row, and the processor does 8
+or 16 words at a time. The place of a set is that of its first word.
 
-`scratch` `[1, words]` holds bundles of R rows, and one row more for use as said:
+`scratch` `[1, words]` holds bundles of R rows, each with one row more:
 
-    ahead [T + 1]: entry t has a set for each snake, where it can be within t steps (`reach`), and for each move of each
-        snake of one team, where anybody but that snake can be (`others`, the same for its three moves)
-    room [T + 1]: entry t has a set for each move of each snake of the team, where it leads within t steps
-    own_room [T + 1]: the same, for as long as it grows, without the cells where others can be as soon. The row more of
-        entry t is not 0 where the set grew with step t
-    single sets: free [T + 1], entry t the cells that a head can enter with its t-th step from now, bodies moving on
-        meanwhile; and two to work in
-    steps [B, lanes]: in how many steps a snake can be on a bean; T + 1 for more
+    ahead [T + 1]: entry t has a set for each snake, where it can be within t steps (`reach`), and one for each move of
+        each snake of one team, where anybody but that snake can be (`others`, the same for its three moves)
+    room [T + 1]: entry t has a set for each move of each snake of that team, where it leads within t steps
+    own_room [T + 1]: likewise into cells where nobody else can be as soon, until a step finds none. In the row more of
+        entry t are the lanes that grew with step t, as words other than 0
+    one bundle of single sets: free [T + 1], entry t the cells that a head can enter with its t-th step from now, bodies
+        moving on meanwhile; and two to work in
+    and behind the bundles steps [B, lanes]: in how many steps a snake can be on a bean; T + 1 for more
 
 Compiled; used by snake_views.py and snake_agents.py.
 """
@@ -29,12 +29,11 @@ from ddpzero.games import snake_rules
 from ddpzero.games.compiled import compiled
 
 HORIZON = 10
-MOVES = 3  # of a snake: not back
+_JUMPS = (5, 3, 1, 1)  # of a search among 0 .. HORIZON: each half of what is left, rounded up
 
-# A search by halves adds each of these, or not: together HORIZON, and every number below it is some of them.
-_JUMPS = (5, 3, 1, 1)
+MOVES = 3  # of a snake: all but back
 
-# The first of the bundles of each kind.
+# Which bundle is the first of each kind.
 _AHEAD = 0
 _ROOM = _AHEAD + HORIZON + 1
 _OWN_ROOM = _ROOM + HORIZON + 1
@@ -122,7 +121,7 @@ def steps_to_bean(rules, scratch, snake, index):
 
 @compiled
 def row_and_column(rules, cell):
-    # Without a sign: a shorter division.
+    # Without a sign a division is shorter.
     row = np.uint32(cell) // np.uint32(rules.columns)
     return np.int64(row), np.int64(np.uint32(cell) - row * np.uint32(rules.columns))
 
@@ -156,7 +155,7 @@ def has_cell(rules, scratch, at, cell):
 
 @compiled
 def first_step_to(rules, scratch, at, cell):
-    """The first t > 0 whose entry has a cell; HORIZON + 1: none. at: the set in entry 0, of ahead, room or own_room."""
+    """The first t > 0 with a cell in entry t, given the place of a set in entry 0; HORIZON + 1: none has it."""
     place, bit = _word_and_bit(rules, at, cell)
     last_without = np.int64(0)
     for jump in _JUMPS:
@@ -195,7 +194,7 @@ def _spread_row(rules, words, source, row, above, below, allowed):
     wrap = np.uint32(rules.columns - 1)
     near = (word << _ONE) | (word >> wrap) | (word >> _ONE) | (word << wrap)
     near |= words[source + above * _lanes(rules)] | words[source + below * _lanes(rules)]
-    return np.uint32(word | (near & allowed))  # else 64 bits: half as many at a time
+    return np.uint32(word | (near & allowed))  # numba makes 64 bits of it: half as many at a time
 
 
 @compiled
@@ -215,20 +214,20 @@ def spread(rules, scratch, source, allowed, target):
 
 @compiled
 def look_ahead(rules, position, scratch):
-    """Fill free, reach and steps of a position."""
+    """Fill free, reach and steps of a position; the other sets mean nothing then."""
     _clear_bundle(rules, scratch, _AHEAD)
     _look_ahead(rules, position, scratch)
 
 
 @compiled
 def start_moves(rules, scratch):
-    """Before look_ahead_for: empty entry 0 of room. To be added: of each move the cell that it leads to."""
+    """Empty entry 0 of room; to be added before look_ahead_for: the cell that each move leads to."""
     _clear_bundle(rules, scratch, _ROOM)
 
 
 @compiled
 def look_ahead_for(rules, position, team, scratch):
-    """As look_ahead, and fill others, room and own_room of a team whose moves are in entry 0 of room."""
+    """As look_ahead, and fill others, room and own_room of a team, given entry 0 of room."""
     _clear_bundle(rules, scratch, _AHEAD)
     for snake in range(team * _team_size(rules), (team + 1) * _team_size(rules)):
         for other in range(rules.snakes):

@@ -37,7 +37,7 @@ _FIRST_OF_MOVES = _OWN_FEATURES
 _FIRST_OF_BEANS = _FIRST_OF_MOVES + len(_MOVES) * _MOVE_FEATURES
 _FIRST_OF_SNAKES = _FIRST_OF_BEANS + _BEANS_SEEN * _BEAN_FEATURES
 
-# Whole numbers are multiplied by these and the like: a division takes longer, and the nearest float32 is the same.
+# Whole numbers are multiplied by these and the like, as a division takes longer; the nearest float32 is the same.
 _PER_SEGMENT = 1 / 20
 _PER_CELL = 1 / 8  # of a distance
 _PER_STEP = 1 / HORIZON
@@ -130,40 +130,40 @@ def _observe_move(rules, position, snake, move, cell, scratch, row):
         return
     row[place] = 1.0
     row[place + 2] = snake_rules.has_bean(rules, position, cell)
-    _observe_rivals(rules, position, snake, cell, scratch, row, place + 3)
-    _observe_room(rules, snake, move, scratch, row, place + 6)
-    _observe_beans_behind(rules, position, snake, move, scratch, row, place + 6)
-    _observe_tails(rules, position, snake, cell, row, place + 14)
+    _observe_rivals(rules, position, snake, cell, scratch, row, place)
+    _observe_room(rules, snake, move, scratch, row, place)
+    _observe_beans_behind(rules, position, snake, move, scratch, row, place)
+    _observe_tails(rules, position, snake, cell, row, place)
 
 
 @compiled
 def _observe_room(rules, snake, move, scratch, row, place):
-    """Cells that can be reached in so many steps; and the same where nobody else can be as soon."""
+    """How many cells are within reach, and of those where nobody else can be as soon."""
     room = snake_bits.count(rules, scratch, snake_bits.room_at(rules, snake, move, HORIZON))
     room_4 = snake_bits.count(rules, scratch, snake_bits.room_at(rules, snake, move, 4))
     room_8 = snake_bits.count(rules, scratch, snake_bits.room_at(rules, snake, move, 8))
     own = snake_bits.count(rules, scratch, snake_bits.own_room_at(rules, snake, move, HORIZON))
     own_4 = snake_bits.count(rules, scratch, snake_bits.own_room_at(rules, snake, move, 4))
-    row[place] = room_4 * (1 / 25)
-    row[place + 1] = room_8 * (1 / 80)
-    row[place + 2] = room * (1 / snake_rules.num_cells(rules))
-    row[place + 4] = own_4 * (1 / 25)
-    row[place + 5] = own * (1 / 60)
+    row[place + 6] = room_4 * (1 / 25)
+    row[place + 7] = room_8 * (1 / 80)
+    row[place + 8] = room * (1 / snake_rules.num_cells(rules))
+    row[place + 10] = own_4 * (1 / 25)
+    row[place + 11] = own * (1 / 60)
 
 
 @compiled
 def _observe_beans_behind(rules, position, snake, move, scratch, row, place):
-    """How near the nearest bean is; the same where nobody else can be as soon, and the number there."""
+    """How near the nearest bean is; where nobody else can be as soon, the nearest and how many there are."""
     room = snake_bits.room_at(rules, snake, move, 0)
     own_room = snake_bits.own_room_at(rules, snake, move, 0)
     for index in range(snake_rules.num_beans(position)):
         bean = snake_rules.bean(position, index)
         steps = snake_bits.first_step_to(rules, scratch, room, bean)
         own_steps = snake_bits.first_step_to(rules, scratch, own_room, bean)
-        row[place + 3] = max(row[place + 3], _NEARNESS[steps])
-        row[place + 6] = max(row[place + 6], _NEARNESS[own_steps])
-        row[place + 7] += own_steps <= HORIZON
-    row[place + 7] *= 1 / _BEANS_SEEN
+        row[place + 9] = max(row[place + 9], _NEARNESS[steps])
+        row[place + 12] = max(row[place + 12], _NEARNESS[own_steps])
+        row[place + 13] += own_steps <= HORIZON
+    row[place + 13] *= 1 / _BEANS_SEEN
 
 
 @compiled
@@ -182,9 +182,9 @@ def _observe_rivals(rules, position, snake, cell, scratch, row, place):
             num_others += can_come
             points = snake_rules.length(rules, position, other) - snake_rules.START_LENGTH
             most_points = max(most_points, can_come * points)
-    row[place] = num_mates * 0.5
-    row[place + 1] = num_others * 0.5
-    row[place + 2] = most_points * (1 / 10)
+    row[place + 3] = num_mates * 0.5
+    row[place + 4] = num_others * 0.5
+    row[place + 5] = most_points * (1 / 10)
 
 
 @compiled
@@ -196,7 +196,7 @@ def _observe_tails(rules, position, snake, cell, row, place):
     for other in range(rules.snakes):
         is_tail = other != snake and snake_rules.tail(rules, position, other) == cell
         if is_tail and _may_eat(rules, position, other):
-            row[place + (other // size != snake // size)] = 1.0
+            row[place + 14 + (other // size != snake // size)] = 1.0
 
 
 @compiled

@@ -53,7 +53,7 @@ class TeamSession:
                 board = Text.from_ansi(self._game.render(table.positions[0], self._in_colour))
                 live.update(Text("\n").join([board, Text(note, style="dim")]), refresh=True)
 
-            show()
+            show("getting ready (on a fresh machine that takes a while)")
             last_action: int | None = None
             while table.is_going_on.any():
                 started = time.perf_counter()
