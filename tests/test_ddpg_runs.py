@@ -42,12 +42,14 @@ TINY = [
     "replay.capacity=5000",
     "replay.min_samples=200",
     "learner.batch_size=32",
+    "learner.learning_rate=0.01",
+    "learner.warmup_steps=0",
     "logging.interval_seconds=1",
     # Past selves, exploration and the ladder all move within a few rounds.
     "algorithm.epsilon_decay=0.95",
     "algorithm.evaluation_share=0.2",
     "opponent.self_share=0.3",
-    "opponent.past_self_interval_steps=10",
+    "opponent.past_self_interval_steps=20",
     "opponent.promotion_games=3",
     "opponent.promotion_win_share=0.2",
 ]

@@ -16,7 +16,7 @@ from ddpzero.algorithms.loader import load_plugin
 from ddpzero.batches import BatchFeeder
 from ddpzero.bench.figures import Figure
 from ddpzero.distributed import choose_device
-from ddpzero.games import load_game
+from ddpzero.games import load_any_game
 from ddpzero.replay import ReplayBuffer, SampleSpec
 from ddpzero.settings import Settings
 
@@ -31,7 +31,7 @@ def bench_learner(settings: Settings, seconds: float = 10.0, seed: int = 0) -> l
     torch.set_num_threads(learner.num_threads)
     torch.manual_seed(seed)
     device = choose_device(settings.device, local_rank=0, local_world_size=1)
-    game = load_game(settings.game.name, settings.game.source, **settings.game.parameters)
+    game = load_any_game(settings.game.name, settings.game.source, **settings.game.parameters)
     algorithm = load_plugin(settings.algorithm).make_algorithm(settings.sections)
     updater = algorithm.make_updater(
         game, algorithm.make_networks(game), lambda module: module, learner, device, seed=seed
@@ -77,14 +77,16 @@ def bench_learner(settings: Settings, seconds: float = 10.0, seed: int = 0) -> l
 
 
 def noise(spec: SampleSpec, num_samples: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Columns `[n, ...]`: floats from 0 to 1, random bytes, and zeros for other integers, which may be indices."""
+    """Columns `[n, ...]`: floats from 0 to 1, bytes 0 or 1, True, and zeros for other integers: they may be indices."""
     columns = {}
     for name, field in spec.items():
         shape = (num_samples, *field.shape)
         if field.dtype.kind == "f":
             columns[name] = rng.random(shape, dtype=np.float32).astype(field.dtype)
         elif field.dtype == np.uint8:
-            columns[name] = rng.integers(0, 256, shape, dtype=np.uint8)
+            columns[name] = rng.integers(0, 2, shape, dtype=np.uint8)
+        elif field.dtype == np.bool_:
+            columns[name] = np.ones(shape, dtype=np.bool_)
         else:
             columns[name] = np.zeros(shape, dtype=field.dtype)
     return columns
