@@ -48,7 +48,7 @@ def test_later_snakes_start_anywhere_among_the_free_cells():
     games, rng = np.arange(len(starts)), np.random.default_rng(0)
     is_taken = np.zeros((len(starts), num_cells), np.bool_)
     for of_snake in starts.T:
-        fits = ~is_taken[:, cells].any(axis=2)
+        fits = np.logical_not(is_taken[:, cells].any(axis=2))
         assert fits[games, of_snake].all()
         num_fitting = fits.sum(axis=1)
         ranks = np.where(np.arange(4 * num_cells) < of_snake[:, None], fits, False).sum(axis=1)
