@@ -16,4 +16,5 @@ fi
 ruff format --check .
 ruff check .
 mypy
-exec python -m pytest
+# Two processes, each a file at a time: fixtures of a file are made once.
+exec python -m pytest -n 2 --dist loadfile

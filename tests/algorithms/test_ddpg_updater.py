@@ -250,11 +250,14 @@ def test_the_actor_is_judged_by_what_the_estimator_asks_the_critic(estimator: st
     networks = networks_of(GAME, settings)
     logits = torch.tensor([2.0, -2.0, 0.0, 2.0])
     networks["actor"].get_submodule("head").bias.data.copy_(logits)
+    for parameter in networks["critic"].parameters():  # the action alone decides which units are on
+        parameter.data = torch.randn(parameter.shape) * (parameter.ndim > 1)
     updater = make_updater(GAME, settings, networks)
     row = random_batch(GAME, settings, 1, seed=2)
     row["legal"][:] = torch.tensor([True, True, True, False])
+    row["observation"].zero_()
     batch = {name: column.repeat_interleave(4000, 0) for name, column in row.items()}
-    loss = updater.update(batch, 0.1)["losses/actor"]
+    loss = updater.update(batch, 1e-3)["losses/actor"]
     policy = functional.softmax(logits[:3], dim=0)
     with torch.no_grad():
         asked = torch.cat([ONE_HOTS, functional.pad(policy, (0, 1)).unsqueeze(0)])
@@ -267,7 +270,7 @@ def test_the_actor_is_judged_by_what_the_estimator_asks_the_critic(estimator: st
         assert 0 < abs(-loss - mean) < 4 * error
     else:
         torch.testing.assert_close(-loss, of_policy if estimator == "softmax" else mean)
-    assert abs(of_policy - mean) > 1e-4
+    assert abs(of_policy - mean) > 1e-2 * of_actions.std()
 
 
 @pytest.mark.parametrize("estimator", ["exact", "gumbel", "softmax"])
