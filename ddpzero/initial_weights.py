@@ -21,6 +21,7 @@ from ddpzero.checkpoint_files import (
 )
 from ddpzero.distributed import Ranks
 from ddpzero.settings import UserError, require
+from ddpzero.weights_fit import misfit
 
 log = logging.getLogger(__name__)
 
@@ -96,15 +97,8 @@ def _folder(source: str, name: str, runs_dir: Path) -> Path:
 def _check_fit(
     source: str, released: ReleasedWeights, expected: Mapping[str, torch.Tensor]
 ) -> None:
-    ours = {name: list(value.shape) for name, value in expected.items()}
-    theirs = {name: list(value.shape) for name, value in released.weights.items()}
-    differing = sorted(
-        name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name)
-    )
-    if differing:
-        name = differing[0]
+    if problem := misfit(released.weights, expected):
         raise UserError(
-            f"init_from={source}: the networks of {released.model} are others than this run's ({len(differing)} "
-            f"parameters differ; {name} is {theirs.get(name, 'missing')} there and {ours.get(name, 'missing')} here). "
-            "Give this run the same game, algorithm and network."
+            f"init_from={source}: the networks of {released.model} are others than this run's ({problem}). Give this "
+            "run the same game, algorithm and network."
         )

@@ -7,6 +7,7 @@ Called by main.py once the config is checked. Knows neither games nor algorithms
 
 from __future__ import annotations
 
+import gc
 import logging
 import zlib
 from contextlib import ExitStack
@@ -35,8 +36,9 @@ from ddpzero.rng import random_state, restore_random_state
 from ddpzero.run_folder import check_run_config, claim_run_folder, mark_stopped
 from ddpzero.run_record import RunRecord
 from ddpzero.schedule import learning_rate
-from ddpzero.settings import Settings
+from ddpzero.settings import Settings, UserError
 from ddpzero.signals import StopSignal
+from ddpzero.weights_fit import misfit
 
 log = logging.getLogger(__name__)
 
@@ -180,6 +182,8 @@ class Learner:
     def run(self) -> str:
         """Train to the end; returns why it ended."""
         plays_rounds = self.settings.learner.schedule == "rounds"
+        # All that was imported stays: looking through it for garbage takes an eighth of a second each time.
+        gc.freeze()
         self.record.config(self.config)
         self.reports.write_row(self.pool, self.buffer)
         if not plays_rounds:
@@ -365,6 +369,11 @@ class Learner:
         )
 
     def _restore(self, restored: Restored) -> None:
+        if problem := misfit(restored.weights, self.updater.released_weights()):
+            raise UserError(
+                f"{restored.path} was saved by another version of ddpzero or of the game's file: its networks are not "
+                f"this one's ({problem}). Go on with the version that saved it, or choose another run_name."
+            )
         self.updater.load_state(restored.trainer)
         if restored.replay_arrays is not None and restored.replay_meta is not None:
             self.buffer.restore(restored.replay_arrays, restored.replay_meta)

@@ -200,6 +200,10 @@ def test_what_does_not_go_together_is_one_sentence_and_exit_code_2(arguments, se
             "opponent.schedule_levels=[random,clever,bfs,bfs,bfs]",
             "opponent.strategy=linear plays against 'clever'",
         ),
+        (
+            "opponent.first_level=7",
+            "opponent.first_level=7 must be below 7: game=snakes has the rule",
+        ),
         ("opponent.num_past_selves=0", "opponent.self_share=0.2 needs past selves"),
         ("algorithm.final_epsilon=0.5", "algorithm.final_epsilon=0.5 is above algorithm.epsilon"),
         ("algorithm.tau=0", "algorithm.tau=0.0 must be above 0"),

@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from ddpzero.algorithms.loader import load_plugin
 from ddpzero.checkpoint import load_weights
+from ddpzero.config import compose_settings
 from ddpzero.distributed import Ranks, join_ranks
+from ddpzero.games import load_any_game
 from ddpzero.initial_weights import find_checkpoint, load_initial_weights
 from ddpzero.settings import UserError
 from tests.checkpointed_runs import saved_run, snapshot
@@ -101,3 +104,33 @@ def test_a_run_begins_with_another_runs_weights_and_its_own_counters(tmp_path: P
     assert after.counters["learner_step"] == 2
     for name, value in before.weights.items():
         torch.testing.assert_close(after.weights[name], value, msg=name)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ["+experiment=snakes", "game.snakes=2", "network.width=8"],
+        ["game=connect_four", "network.blocks=1", "network.channels=4"],
+    ],
+    ids=["ddpg", "alphazero"],
+)
+def test_weights_of_another_version_are_refused_in_a_sentence(settings: list[str]):
+    composed = compose_settings(settings)
+    game = load_any_game(composed.game.name, **composed.game.parameters)
+    algorithm = load_plugin(composed.algorithm).make_algorithm(composed.sections)
+    updater = algorithm.make_updater(
+        game,
+        algorithm.make_networks(game),
+        lambda network: network,
+        composed.learner,
+        torch.device("cpu"),
+        seed=0,
+    )
+    weights = dict(updater.released_weights())
+    algorithm.make_player(game, weights, "model")
+    name = next(name for name, value in weights.items() if value.ndim > 1)
+    weights[name] = weights[name][:-1]
+    with pytest.raises(
+        UserError, match=r"model was trained by another version of ddpzero.*1 param"
+    ):
+        algorithm.make_player(game, weights, "model")

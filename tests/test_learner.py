@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
 from ddpzero.checkpoint import load_weights
+from ddpzero.games import load_game
 from tests.whole_runs import (
     assert_equal,
     final_state,
@@ -98,6 +100,23 @@ def test_another_config_in_the_same_folder_is_refused_with_the_differing_key(tmp
     output, _ = process.communicate(timeout=60)
     assert process.returncode != 0
     assert "network.channels" in output and "16" in output and "32" in output
+
+
+@pytest.mark.slow
+def test_a_run_whose_game_has_changed_is_not_resumed(tmp_path):
+    """The config is the same, the networks are not: a sentence, not torch's error."""
+    source = tmp_path / "my_game.py"
+    text = Path(load_game("tic_tac_toe").module.__file__).read_text()
+    source.write_text(text)
+    own = ["game=tic_tac_toe", "game.name=my_game", f"game.source={source}"]
+    own = [*(entry for entry in TINY if not entry.startswith("game")), *own]
+    run(tmp_path, own, "learner.steps_per_epoch=20", "learner.max_epochs=1")
+    source.write_text(text.replace("num_planes=3", "num_planes=4"))
+    process = start(tmp_path, own, "learner.steps_per_epoch=20", "learner.max_epochs=2")
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert "was saved by another version of ddpzero or of the game's file" in output
+    assert "Traceback" not in output.split("was saved by")[0]
 
 
 @pytest.mark.slow

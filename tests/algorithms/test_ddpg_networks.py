@@ -108,6 +108,7 @@ def test_asking_about_all_actions_is_asking_about_each():
     together = critic(seen, None, EVERY_ACTION.expand(3, -1, -1))
     assert together.shape == (2, 3, NUM_ACTIONS)
     torch.testing.assert_close(critic(seen, None, None), together)
+    torch.testing.assert_close(critic(seen, None, None, first_only=True), together[:1])
     for choice, action in enumerate(EVERY_ACTION):
         alone = critic(seen, None, action.expand(3, 1, -1))
         torch.testing.assert_close(alone[..., 0], together[..., choice])

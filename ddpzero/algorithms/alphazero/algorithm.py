@@ -19,6 +19,7 @@ from ddpzero.networks import NetworkSettings, SymmetryAverage, make_network
 from ddpzero.replay import SampleSpec
 from ddpzero.search import SearchSettings
 from ddpzero.settings import ActorSettings, LearnerSettings
+from ddpzero.weights_fit import require_fit
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ class AlphaZero:
         device: str = "cpu",
     ) -> AlphaZeroPlayer:
         network: torch.nn.Module = make_network(game, self.network)
+        require_fit(weights, network, name)
         network.load_state_dict(weights)
         if self.settings.play_averages_symmetries:
             network = SymmetryAverage(network, game)

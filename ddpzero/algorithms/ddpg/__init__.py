@@ -41,8 +41,13 @@ def check(settings: Settings) -> None:
     )
     assert isinstance(game, TeamGame)
     opponent = settings.sections["opponent"]
+    agents = game.spec.rule_agents
+    require(
+        opponent.first_level < len(agents),
+        f"opponent.first_level={opponent.first_level} must be below {len(agents)}: game={settings.game.name} has the "
+        f"rule agents {', '.join(agents)}, counted from 0.",
+    )
     if opponent.strategy != "ladder":
-        agents = game.spec.rule_agents
         for name in (*opponent.schedule_levels, "evasion"):
             require(
                 name in agents,

@@ -24,6 +24,7 @@ from ddpzero.games import TeamGame
 from ddpzero.games.team_lockstep import reset_games, step_games
 from ddpzero.replay import SampleSpec
 from ddpzero.settings import ActorSettings, LearnerSettings
+from ddpzero.weights_fit import require_fit
 
 _NUM_STRONGEST = 3  # rule agents in the console's headline
 
@@ -83,15 +84,15 @@ class DDPG:
         *,
         device: str = "cpu",
     ) -> DDPGPlayer:
-        policy = Policy(game, self.settings, self.network, device)
         prefix = "actor."
-        policy.load(
-            {
-                key.removeprefix(prefix): value
-                for key, value in weights.items()
-                if key.startswith(prefix)
-            }
-        )
+        actor_weights = {
+            key.removeprefix(prefix): value
+            for key, value in weights.items()
+            if key.startswith(prefix)
+        }
+        require_fit(actor_weights, self.make_networks(game)["actor"], name)
+        policy = Policy(game, self.settings, self.network, device)
+        policy.load(actor_weights)
         return DDPGPlayer(policy, name)
 
     def summarize_episodes(self, game: TeamGame, infos: list[dict[str, Any]]) -> dict[str, float]:

@@ -45,7 +45,7 @@ class Guidance:
 
     def __post_init__(self) -> None:
         num_agents = len(self.rule_agents)
-        self.progress.level = min(self.opponent.first_level, num_agents - 1)
+        self.progress.level = self.opponent.first_level
         self.progress.evaluation_wins = num_agents * [0.0]
         self.progress.evaluation_games = num_agents * [0.0]
 

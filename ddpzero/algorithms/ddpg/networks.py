@@ -104,30 +104,36 @@ class Critic(nn.Module):
             for _ in range(num_critics)
         )
         self.last = nn.ModuleList(nn.Linear(*last) for _ in range(num_critics))
-        self.actions = nn.ModuleList(
-            nn.Linear(num_actions, settings.width, bias=False) for _ in range(num_critics)
+        bound = 1.0 / math.sqrt(num_actions)
+        self.actions = nn.ParameterList(
+            torch.empty(num_actions, settings.width).uniform_(-bound, bound)
+            for _ in range(num_critics)
         )
         self.heads = nn.ModuleList(nn.Linear(settings.width, 1) for _ in range(num_critics))
 
     def forward(
-        self, observation: Tensor, context: Tensor | None, actions: Tensor | None
+        self,
+        observation: Tensor,
+        context: Tensor | None,
+        actions: Tensor | None,
+        first_only: bool = False,
     ) -> Tensor:
         """observation `[B, *O]`, context `[B, num_context]` or None, actions `[B, X, A]`; returns `[critics, B, X]`.
 
-        actions: one-hot, or weights of all; None: every action in turn, X = A.
+        actions: one-hot, or weights of all; None: every action in turn, X = A. first_only: of the first critic alone.
         """
         seen = self.body(observation)
         if context is not None:
             seen = torch.cat([seen, context], dim=1)
         estimates = []
-        for index in range(len(self.heads)):
+        for index in range(1 if first_only else len(self.heads)):
             values = seen
             for layer in self.hidden[index]:  # type: ignore[attr-defined]  # a ModuleList
                 values = functional.relu(layer(values))
-            action = self.actions[index]
-            # All actions one-hot: the layer's own columns.
-            joined = action.weight.t() if actions is None else action(actions)  # type: ignore[operator]
-            values = functional.relu(self.last[index](values).unsqueeze(1) + joined)
+            every_action = self.actions[index]  # [A, width]
+            joined = every_action if actions is None else actions @ every_action
+            # In place: a second array of this size would cost more than the sum itself.
+            values = (self.last[index](values).unsqueeze(1) + joined).relu_()
             estimates.append(self.heads[index](values).squeeze(-1))
         return torch.stack(estimates)
 

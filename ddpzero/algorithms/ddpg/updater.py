@@ -2,7 +2,7 @@
 
 Critic: Q(s, a) of the action that was made, against the rewards of some steps plus the discounted value of what the
 target actor would do then, by the smaller of the target critics (Fujimoto et al., 2018).
-Actor: uphill in the critic's estimate; `algorithm.estimator` says through which gradient.
+Actor: uphill in the first critic's estimate; `algorithm.estimator` says through which gradient.
 """
 
 from __future__ import annotations
@@ -57,6 +57,10 @@ class DDPGUpdater:
         compiles = learner.compile
         self._forward_actor = torch.compile(wrapped_actor) if compiles else wrapped_actor
         self._forward_critic = torch.compile(wrapped_critic) if compiles else wrapped_critic
+        # The critic's parameters as constants: they share its memory, and no gradient reaches it through them.
+        self._critic_constants = {
+            name: value.detach() for name, value in self._critic.named_parameters()
+        }
         self._actor_optimizers = make_optimizers(self._actor, learner)
         self._critic_optimizers = make_optimizers(self._critic, learner)
         self._ema = {name: value.clone() for name, value in self._actor.state_dict().items()}
@@ -95,7 +99,7 @@ class DDPGUpdater:
         estimates = self._forward_critic(observation, context, action).squeeze(-1)  # [critics, B]
         loss = functional.smooth_l1_loss(estimates, target.expand_as(estimates), reduction="none")
         loss = loss.mean(dim=1).sum()
-        norm = self._step(self._critic, self._critic_optimizers, loss, learning_rate)
+        norm = self._step(self._critic_optimizers, loss, learning_rate)
         return {
             "losses/critic": loss.detach(),
             "q_values/mean": estimates.detach().mean(),
@@ -126,17 +130,17 @@ class DDPGUpdater:
         policy = log_policy.exp()
         entropy = -(policy * log_policy.clamp_min(-20.0)).sum(dim=1).mean()
         actions, weights = self._actions(legal_logits)
-        # Constants for this step: the actor's loss leaves no gradient in the critic, and none to all-reduce.
-        constants = {name: value.detach() for name, value in self._critic.named_parameters()}
-        values = functional_call(self._critic, constants, (observation, context, actions))
-        value = (weights * values.amin(dim=0)).sum(dim=1).mean()
+        # As constants: the actor's loss leaves no gradient in the critic, and none to all-reduce.
+        judged = (observation, context, actions, True)
+        values = functional_call(self._critic, self._critic_constants, judged)[0]  # [B, X]
+        value = (weights * values).sum(dim=1).mean()
         squares = (logits.square() * batch["legal"]).sum(1) / batch["legal"].sum(1)
         settings = self._settings
         loss = settings.logit_l2 * squares.mean() - value - settings.entropy_weight * entropy
         rate = learning_rate
         if settings.actor_learning_rate is not None:
             rate *= settings.actor_learning_rate / self._learner.learning_rate
-        norm = self._step(self._actor, self._actor_optimizers, loss, rate)
+        norm = self._step(self._actor_optimizers, loss, rate)
         return {
             "losses/actor": loss.detach(),
             "policy/entropy": entropy.detach(),
@@ -176,16 +180,16 @@ class DDPGUpdater:
             choice = batch["mates_choice"].long()
         return torch.cat([seen.flatten(1), self._one_hots[choice].flatten(1)], dim=1)
 
-    def _step(
-        self, network: nn.Module, optimizers: Sequence[Optimizer], loss: Tensor, rate: float
-    ) -> Tensor:
-        """Minimize `loss` by one step of the network; returns the gradient's norm."""
+    def _step(self, optimizers: Sequence[Optimizer], loss: Tensor, rate: float) -> Tensor:
+        """Minimize `loss` by one step of a network's optimizers; returns the gradient's norm."""
+        parameters = []
         for optimizer in optimizers:
             optimizer.zero_grad(set_to_none=True)
             for group in optimizer.param_groups:
                 group["lr"] = rate * group["lr_factor"]
+                parameters += group["params"]
         loss.backward()
-        norm = nn.utils.clip_grad_norm_(network.parameters(), self._learner.gradient_clip)
+        norm = nn.utils.clip_grad_norm_(parameters, self._learner.gradient_clip)
         for optimizer in optimizers:
             optimizer.step()
         return norm.detach()
