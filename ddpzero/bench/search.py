@@ -17,8 +17,8 @@ import torch
 
 from ddpzero.bench.figures import Figure
 from ddpzero.evaluators import Evaluator, NetworkEvaluator, UniformEvaluator, bare_forward_rate
-from ddpzero.games import Game, load_game
-from ddpzero.games.compiled import compiled, copy_row
+from ddpzero.games import Game, contract, load_game
+from ddpzero.games.compiled import compiled
 from ddpzero.networks import make_network
 from ddpzero.search import Search, SearchSettings
 from ddpzero.search.forest import ROOT
@@ -145,7 +145,7 @@ def restart_and_propose(rules, forest, numbers, cache, positions, observations):
     for game in range(num_games):
         if is_search_finished(forest, numbers, game):
             num_simulations += forest.trees[game].num_finished
-            copy_row(positions[game], forest.positions[game, ROOT])
+            contract.copy_position(rules, positions[game], forest.positions[game, ROOT])
             set_root(rules, forest, game)
     num_leaves = propose_leaves(rules, forest, numbers, cache, 0, num_games, observations)
     return num_leaves, num_simulations

@@ -7,7 +7,7 @@ search is written once, compiled to inlined code per game, cached on disk across
 
 Called by the search, the self-play loop and the tools; it never knows a particular game.
 
-Letters: P position_size, A num_actions, C num_planes, H x W board_shape, B board cells.
+Letters: P position_size, A num_actions, C num_planes, F num_globals, H x W board_shape, B board cells.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from numba.extending import (
     unbox,
 )
 
-from ddpzero.games.compiled import INLINE_OPTIONS
+from ddpzero.games.compiled import INLINE_OPTIONS, copy_row
 
 # The parameters' names of every kernel, filled by the decorators below.
 KERNEL_PARAMETERS: dict[str, tuple[str, ...]] = {}
@@ -68,7 +68,8 @@ class Rules:
         self, type_name: str, constants: dict[str, int], kernels: dict[str, Callable[..., Any]]
     ):
         _kernels_by_type_name[type_name] = {
-            name: getattr(kernel, "py_func", kernel) for name, kernel in kernels.items()
+            name: getattr(kernel, "py_func", kernel)
+            for name, kernel in {**_DEFAULT_KERNELS, **kernels}.items()
         }
         self._numba_type_ = RulesType(
             type_name, tuple((name, int(value)) for name, value in constants.items())
@@ -135,6 +136,18 @@ _required = generic_kernels(KERNEL_PARAMETERS)
 _optional = generic_kernels(OPTIONAL_KERNEL_PARAMETERS)
 
 
+def _no_globals(rules, position, globals):
+    pass
+
+
+def _copy_all(rules, source, target):
+    copy_row(source, target)
+
+
+# What a game does that leaves an optional kernel out.
+_DEFAULT_KERNELS = {"observe_globals": _no_globals, "copy_position": _copy_all}
+
+
 @_required
 def initial_position(rules, position):
     """Write the start position into `position` `[P]`, every entry of it."""
@@ -168,6 +181,16 @@ def player_return(rules, position, player):
 @_required
 def observe(rules, position, planes):
     """Write `planes` `[C * H * W]` uint8 0 or 1 from the mover's side; they come zeroed."""
+
+
+@_optional
+def observe_globals(rules, position, globals):
+    """Write `globals` `[F]` int8, every entry, from the mover's side: what concerns the whole board, such as komi."""
+
+
+@_optional
+def copy_position(rules, source, target):
+    """Copy a position; for games that use only the front of a long row, with the moves made so far at its end."""
 
 
 @_optional

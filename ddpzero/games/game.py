@@ -40,7 +40,11 @@ class Game:
 
     @property
     def observation_size_bytes(self) -> int:
-        """Bytes of one bit-packed observation: ceil(C * H * W / 8)."""
+        """Bytes of one observation: the bit-packed planes, ceil(C * H * W / 8), then the globals, one each."""
+        return self.planes_size_bytes + self.spec.num_globals
+
+    @property
+    def planes_size_bytes(self) -> int:
         height, width = self.spec.board_shape
         return (self.spec.num_planes * height * width + 7) // 8
 
@@ -113,6 +117,12 @@ class Game:
         planes = np.zeros((self.num_planes, *self.board_shape), dtype=np.uint8)
         single.observe(self.rules, position, planes.reshape(-1))
         return planes
+
+    def observed_globals(self, position: np.ndarray) -> np.ndarray:
+        """`[F]` int8, from the mover's side."""
+        numbers = np.zeros(self.spec.num_globals, dtype=np.int8)
+        single.observe_globals(self.rules, position, numbers)
+        return numbers
 
     def board(self, position: np.ndarray) -> np.ndarray:
         """`[cells]` uint8: 0 empty, 1 first player, 2 second player."""

@@ -50,6 +50,7 @@ def spec(parameters: Parameters) -> GameSpec:
         max_plies=num_cells,
         cell_symmetries=symmetries,
         action_symmetries=symmetries,
+        action_cells=np.arange(num_cells, dtype=np.int32),
     )
 
 

@@ -58,6 +58,7 @@ _PYTHON_SIDE_OF_TEAM_GAMES = {
     "render": ("parameters", "position", "in_colour"),
     "picture": ("parameters", "position"),
 }
+_KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}
 
 
 def known_games() -> list[str]:
@@ -93,7 +94,7 @@ def load_any_game(name: str, source: str | None = None, **parameters: Any) -> Ga
     _check_parameters(name, module, parameters)
     values = module.Parameters(**parameters)
     spec = module.spec(values)
-    constants = asdict(values)
+    constants = values.constants() if hasattr(values, "constants") else asdict(values)
     arguments = ",".join(f"{key}={int(value)}" for key, value in constants.items())
     # The module's name is part of it: cached machine code looks its module up by name.
     type_name = (
@@ -180,11 +181,13 @@ def _check_functions(
 def _check_parameters(name: str, module: ModuleType, parameters: dict[str, Any]) -> None:
     known = {field.name: field for field in fields(module.Parameters)}
     types = get_type_hints(module.Parameters)
+    has_constants = hasattr(module.Parameters, "constants")
     for key, field in known.items():
-        if types[key] not in (int, bool):
+        if types[key] not in (int, bool, *((float, str) if has_constants else ())):
             raise ValueError(
                 f"game {name} ({module.__file__}): Parameters.{key} must be an int or a bool: kernels read "
-                "parameters as integer constants."
+                "parameters as integer constants. For a float or a str give Parameters a method constants(), which "
+                "returns the integers by name."
             )
         if key not in parameters and field.default is MISSING:
             raise ValueError(f"game.{key} of {name} has no default: give it a value.")
@@ -193,9 +196,11 @@ def _check_parameters(name: str, module: ModuleType, parameters: dict[str, Any])
             raise ValueError(
                 f"game.{key} is not a parameter of {name}: it has {', '.join(known) or 'none'}."
             )
-        if type(value) is not types[key]:
-            kind = "true or false" if types[key] is bool else "a whole number"
-            raise ValueError(f"game.{key}={value!r} is not {kind}, as {name} needs it.")
+        is_number = types[key] is float and type(value) is int
+        if type(value) is not types[key] and not is_number:
+            raise ValueError(
+                f"game.{key}={value!r} is not {_KINDS[types[key]]}, as {name} needs it."
+            )
 
 
 @cache

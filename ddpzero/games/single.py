@@ -42,6 +42,16 @@ def observe(rules, position, planes):
 
 
 @compiled(cache=True)
+def observe_globals(rules, position, globals):
+    contract.observe_globals(rules, position, globals)
+
+
+@compiled(cache=True)
+def copy_position(rules, source, target):
+    contract.copy_position(rules, source, target)
+
+
+@compiled(cache=True)
 def score(rules, position):
     return contract.score(rules, position)
 

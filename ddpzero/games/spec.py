@@ -11,12 +11,16 @@ import numpy as np
 class GameSpec:
     """The sizes of one game with fixed parameters, and the symmetries of its board.
 
-    Letters: A num_actions, P position_size, C num_planes, H x W board_shape, S symmetries.
+    Letters: A num_actions, P position_size, C num_planes, F num_globals, H x W board_shape, S symmetries.
 
     position_dtype: the integer type of a position's entries.
     max_plies: no game is longer.
     cell_symmetries: `[S, H * W]` int32; `moved = plane[cell_symmetries[s]]`; the identity first.
     action_symmetries: `[S, A]` int32; `moved_policy = policy[action_symmetries[s]]`, in the same order.
+    action_cells: `[A]` int32, the cell that each action belongs to, -1 for one that belongs to none (a pass); None
+    where actions are no cells. A network with it plays boards of all sizes.
+    num_globals: numbers that the network sees besides the planes, what `observe_globals` writes.
+    global_scales: `[F]`, what the network multiplies them by, so that they come near -1..1; () for 1.
 
     Raises ValueError when the fields do not fit together.
     """
@@ -29,6 +33,9 @@ class GameSpec:
     max_plies: int
     cell_symmetries: np.ndarray
     action_symmetries: np.ndarray
+    action_cells: np.ndarray | None = None
+    num_globals: int = 0
+    global_scales: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         height, width = self.board_shape
@@ -52,6 +59,36 @@ class GameSpec:
                 f"GameSpec has {len(self.cell_symmetries)} cell_symmetries but "
                 f"{len(self.action_symmetries)} action_symmetries: row s of both is the same symmetry."
             )
+        if self.action_cells is not None:
+            self._check_action_cells(height * width)
+        if self.num_globals < 0 or len(self.global_scales) not in (0, self.num_globals):
+            raise ValueError(
+                f"GameSpec has num_globals={self.num_globals} but {len(self.global_scales)} global_scales: give one "
+                "for each, or none."
+            )
+
+    def _check_action_cells(self, num_cells: int) -> None:
+        cells = self.action_cells
+        assert cells is not None
+        if cells.shape != (self.num_actions,) or cells.dtype != np.int32:
+            raise ValueError(
+                f"GameSpec.action_cells is {cells.dtype} of shape {cells.shape}: it must be int32 "
+                f"({self.num_actions},)."
+            )
+        own = cells[cells >= 0]
+        if cells.min() < -1 or (own >= num_cells).any() or len(set(own.tolist())) != len(own):
+            raise ValueError(
+                f"GameSpec.action_cells must be -1 or different cells from 0 to {num_cells - 1}."
+            )
+        for index, (cell_symmetry, action_symmetry) in enumerate(
+            zip(self.cell_symmetries, self.action_symmetries, strict=True)
+        ):
+            moved = cells[action_symmetry]
+            expected = np.where(cells >= 0, cell_symmetry[cells], -1)
+            if not np.array_equal(moved, expected):
+                raise ValueError(
+                    f"GameSpec.action_symmetries[{index}] does not move the actions with their cells."
+                )
 
 
 def _check_symmetries(name: str, symmetries: np.ndarray, num_entries: int) -> None:

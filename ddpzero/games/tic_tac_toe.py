@@ -38,6 +38,7 @@ def spec(parameters: Parameters) -> GameSpec:
         max_plies=9,
         cell_symmetries=symmetries,
         action_symmetries=symmetries,
+        action_cells=np.arange(NUM_CELLS, dtype=np.int32),
     )
 
 

@@ -66,7 +66,7 @@ def _count_sequences(rules, positions, legal, next_action, counts):
         next_action[ply] += 1
         if not legal[ply, action]:
             continue
-        copy_row(positions[ply], positions[ply + 1])
+        contract.copy_position(rules, positions[ply], positions[ply + 1])
         contract.apply_action(rules, positions[ply + 1], action)
         ply += 1
         counts[ply] += 1

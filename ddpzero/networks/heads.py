@@ -24,24 +24,11 @@ _DENSE_VALUE_HIDDEN = 128
 
 def make_policy_head(spec: GameSpec, channels: int) -> nn.Module:
     """The policy head that fits the meaning of the game's actions; features `[B, C, H, W]` -> logits `[B, A]`."""
-    if actions_are_cells(spec):
-        num_cells = math.prod(spec.board_shape)
-        return CellPolicy(channels, num_other_actions=spec.num_actions - num_cells)
+    if spec.action_cells is not None:
+        return CellPolicy(channels, spec.action_cells, math.prod(spec.board_shape))
     if actions_are_columns(spec):
         return ColumnPolicy(channels, spec.board_shape[0])
     return DensePolicy(channels, spec.board_shape, spec.num_actions)
-
-
-def actions_are_cells(spec: GameSpec) -> bool:
-    """The first H * W actions move with the cells under the board's symmetries; others (a pass) stay where they are."""
-    num_cells = math.prod(spec.board_shape)
-    cells, others = np.split(spec.action_symmetries, [num_cells], axis=1)
-    return (
-        len(spec.cell_symmetries) > 1
-        and spec.num_actions >= num_cells
-        and np.array_equal(cells, spec.cell_symmetries)
-        and bool((others == np.arange(num_cells, spec.num_actions)).all())
-    )
 
 
 def actions_are_columns(spec: GameSpec) -> bool:
@@ -56,21 +43,30 @@ def actions_are_columns(spec: GameSpec) -> bool:
 
 
 class CellPolicy(nn.Module):
-    """A logit for each cell from the features there, and for the other actions from the features' mean."""
+    """A logit for each action that belongs to a cell from the features there, and for the others (a pass) from the
+    features' mean."""
 
-    def __init__(self, channels: int, num_other_actions: int):
+    def __init__(self, channels: int, action_cells: np.ndarray, num_cells: int):
+        """action_cells: `[A]`, see GameSpec."""
         super().__init__()
         self.features = Convolution(channels, _POLICY_CHANNELS, 1, "silu")
         # No bias: one shared by all cells changes no probability, and its gradient would be rounding noise.
         self.cells = nn.Conv2d(_POLICY_CHANNELS, 1, 1, bias=False)
-        self.others = nn.Linear(_POLICY_CHANNELS, num_other_actions) if num_other_actions else None
+        is_other = action_cells < 0
+        num_others = int(is_other.sum())
+        self.others = nn.Linear(_POLICY_CHANNELS, num_others) if num_others else None
+        # Where each action's logit lies among those of all cells, then the others. None: where it is already.
+        places = np.where(is_other, num_cells + np.cumsum(is_other) - 1, action_cells)
+        is_in_place = np.array_equal(places, np.arange(num_cells + num_others))
+        indices = None if is_in_place else torch.from_numpy(places).long()
+        self.register_buffer("_places", indices, persistent=False)
 
     def forward(self, features: Tensor) -> Tensor:
         features = self.features(features)
         logits = self.cells(features).flatten(1)
-        if self.others is None:
-            return logits
-        return torch.cat([logits, self.others(features.mean((2, 3)))], dim=1)
+        if self.others is not None:
+            logits = torch.cat([logits, self.others(features.mean((2, 3)))], dim=1)
+        return logits if self._places is None else logits[:, self._places]
 
 
 class ColumnPolicy(nn.Module):

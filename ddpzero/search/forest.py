@@ -72,9 +72,10 @@ class Forest(NamedTuple):
     random_states: np.ndarray  # [G, 2] uint64
     leaves: np.ndarray  # [G * leaves_per_round] LEAF, under evaluation, in the order of the batch
     # scratch of one game at a time
-    planes: np.ndarray  # [8 * observation bytes] uint8, what `observe` writes, then zeros
+    planes: np.ndarray  # [8 * bytes of the planes] uint8, what `observe` writes, then zeros
     plane_words: np.ndarray  # the same memory as uint64, eight planes' cells a word
-    observation: np.ndarray  # [observation bytes] uint8, bit-packed
+    observation: np.ndarray  # [observation bytes] uint8, bit-packed planes, then globals
+    globals: np.ndarray  # [F] int8, the end of the observation
     legal: np.ndarray  # [A] bool
     weights: np.ndarray  # [A] float64
     node_map: np.ndarray  # [N] int32
@@ -84,7 +85,8 @@ def new_forest(
     game: Game, num_games: int, max_nodes: int, leaves_per_round: int, seed: int
 ) -> Forest:
     """Allocate a forest; its roots hold nothing until `set_root` or `start_searches`."""
-    planes = np.zeros(8 * game.observation_size_bytes, np.uint8)
+    planes = np.zeros(8 * game.planes_size_bytes, np.uint8)
+    observation = np.empty(game.observation_size_bytes, np.uint8)
     nodes = (num_games, max_nodes)
     # np.empty takes no memory before a node is used; every node and edge is written when the node is made.
     return Forest(
@@ -97,7 +99,8 @@ def new_forest(
         leaves=np.empty(num_games * leaves_per_round, LEAF),
         planes=planes,
         plane_words=planes.view(np.uint64),
-        observation=np.empty(game.observation_size_bytes, np.uint8),
+        observation=observation,
+        globals=observation[game.planes_size_bytes :].view(np.int8),
         legal=np.empty(game.num_actions, np.bool_),
         weights=np.empty(game.num_actions, np.float64),
         node_map=np.empty(max_nodes, np.int32),

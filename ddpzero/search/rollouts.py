@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ddpzero.games import Game, contract
-from ddpzero.games.compiled import compiled, copy_row
+from ddpzero.games.compiled import compiled
 from ddpzero.games.random_bits import choose_uniformly, new_random_states
 
 # Weight of sqrt(log(visits of the parent) / visits), for values in [-1, 1]. On 600 hard Connect Four positions it keeps
@@ -151,7 +151,7 @@ def _search_all(
         root_player = contract.current_player(rules, positions[row])
         _make_node(tree, ROOT, NO_NODE, -1, root_player)
         for simulation in range(num_simulations):
-            copy_row(positions[row], scratch.position)
+            contract.copy_position(rules, positions[row], scratch.position)
             depth = _simulate(rules, tree, scratch, simulation + 1, random_states[row], exploration)
             first_return = contract.player_return(rules, scratch.position, 0)
             _back_up(tree, scratch.path, depth, first_return)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ddpzero.games.compiled import compiled, copy_row
+from ddpzero.games import contract
+from ddpzero.games.compiled import compiled
 from ddpzero.search.forest import ROOT
 from ddpzero.search.tree import LEAF_FOUND, back_up_leaf, evaluate_leaf, find_leaf, set_root
 
@@ -11,7 +12,7 @@ from ddpzero.search.tree import LEAF_FOUND, back_up_leaf, evaluate_leaf, find_le
 def start_searches(rules, forest, positions):
     """Begin a search at each of `positions` [n, P], in the first n games."""
     for game in range(positions.shape[0]):
-        copy_row(positions[game], forest.positions[game, ROOT])
+        contract.copy_position(rules, positions[game], forest.positions[game, ROOT])
         set_root(rules, forest, game)
 
 

@@ -153,7 +153,7 @@ def play_action(rules, forest, numbers, game, action):
         and child != UNVISITED
         and forest.nodes[game, child].state == EVALUATED
     ):
-        _keep_subtree(forest, numbers, game, child)
+        _keep_subtree(rules, forest, numbers, game, child)
         forest.trees[game].num_started = _NOT_PREPARED
         return
     contract.apply_action(rules, forest.positions[game, ROOT], action)
@@ -183,7 +183,7 @@ def _add_child(rules, forest, numbers, game, parent, action):
     child = forest.trees[game].num_nodes
     forest.trees[game].num_nodes = child + 1
     forest.edges[game, parent, action].child = child
-    copy_row(forest.positions[game, parent], forest.positions[game, child])
+    contract.copy_position(rules, forest.positions[game, parent], forest.positions[game, child])
     contract.apply_action(rules, forest.positions[game, child], action)
     _set_node(rules, forest, game, child, parent, action)
     if numbers.solve and forest.nodes[game, child].state == TERMINAL:
@@ -209,10 +209,12 @@ def _set_node(rules, forest, game, index, parent, action):
 
 @compiled
 def pack_observation(rules, forest, game, node):
-    """Write the node's observation, bit-packed as np.packbits(bitorder="little") does, into forest.observation."""
+    """Write the node's observation, planes bit-packed as np.packbits(bitorder="little") does, into
+    forest.observation."""
     forest.planes[:] = 0
     contract.observe(rules, forest.positions[game, node], forest.planes)
-    for index in range(forest.observation.shape[0]):
+    contract.observe_globals(rules, forest.positions[game, node], forest.globals)
+    for index in range(forest.plane_words.shape[0]):
         forest.observation[index] = (forest.plane_words[index] * _GATHER_BITS) >> np.uint64(56)
 
 
@@ -295,7 +297,7 @@ def _count_visit(forest, game, child, count, value):
 
 
 @compiled
-def _keep_subtree(forest, numbers, game, new_root):
+def _keep_subtree(rules, forest, numbers, game, new_root):
     """Move the subtree below `new_root` to the front of the tree's arrays.
 
     A child's index is above its parent's, so one pass upwards suffices and never overwrites what it still needs. At
@@ -312,7 +314,7 @@ def _keep_subtree(forest, numbers, game, new_root):
         )
         node_map[node] = num_kept if is_kept else UNVISITED
         if is_kept:
-            _move_node(forest, game, node, num_kept)
+            _move_node(rules, forest, game, node, num_kept)
             forest.nodes[game, num_kept].parent = (
                 UNVISITED if num_kept == ROOT else node_map[parent]
             )
@@ -334,8 +336,8 @@ def _keep_subtree(forest, numbers, game, new_root):
 
 
 @compiled
-def _move_node(forest, game, source, target):
+def _move_node(rules, forest, game, source, target):
     forest.nodes[game, target] = forest.nodes[game, source]
-    copy_row(forest.positions[game, source], forest.positions[game, target])
+    contract.copy_position(rules, forest.positions[game, source], forest.positions[game, target])
     if forest.nodes[game, source].state in (EVALUATED, SOLVED):
         copy_row(forest.edges[game, source], forest.edges[game, target])

@@ -10,7 +10,6 @@ from ddpzero.networks.heads import (
     ColumnPolicy,
     DensePolicy,
     PooledValue,
-    actions_are_cells,
     actions_are_columns,
     make_policy_head,
     make_value_head,
@@ -24,20 +23,24 @@ def with_a_pass(spec):
         spec,
         num_actions=spec.num_actions + 1,
         action_symmetries=np.hstack([spec.action_symmetries, stays]),
+        action_cells=np.append(spec.action_cells, np.int32(-1)),
     )
+
+
+def cells_of(size):
+    return np.arange(size**2, dtype=np.int32)
 
 
 @pytest.mark.parametrize(
     ("name", "head"),
     [("tic_tac_toe", CellPolicy), ("gomoku", CellPolicy), ("connect_four", ColumnPolicy)],
 )
-def test_the_symmetries_tell_what_the_actions_mean(name, head):
+def test_the_spec_tells_what_the_actions_mean(name, head):
     assert isinstance(make_policy_head(load_game(name).spec, 8), head)
 
 
 def test_a_pass_beside_the_cells_has_a_logit_of_its_own():
     spec = with_a_pass(load_game("tic_tac_toe").spec)
-    assert actions_are_cells(spec)
     assert make_policy_head(spec, 8)(torch.rand(2, 8, 3, 3)).shape == (2, 10)
 
 
@@ -60,12 +63,22 @@ def test_without_a_symmetry_nothing_is_guessed():
 
 
 def test_a_cells_logit_comes_from_its_own_features():
-    head = CellPolicy(8, num_other_actions=0)
+    head = CellPolicy(8, cells_of(5), 25)
     features = torch.rand(1, 8, 5, 5)
     changed = features.clone()
     changed[0, :, 2, 3] += 1.0
     differs = (head(features) != head(changed))[0]
     assert differs.nonzero().flatten().tolist() == [2 * 5 + 3]
+
+
+def test_actions_in_any_order_have_the_logits_of_their_cells_and_the_others_their_own():
+    """As in Dots and Boxes, where the edges are some of the cells, and Go, where a pass comes last."""
+    head = CellPolicy(8, np.array([7, -1, 3, -1, 0], np.int32), 9)
+    features = torch.rand(2, 8, 3, 3)
+    inner = head.features(features)
+    cells, others = head.cells(inner).flatten(1), head.others(inner.mean((2, 3)))
+    expected = torch.stack([cells[:, 7], others[:, 0], cells[:, 3], others[:, 1], cells[:, 0]], 1)
+    torch.testing.assert_close(head(features), expected)
 
 
 def test_mirrored_features_mirror_the_columns_logits():
@@ -74,10 +87,13 @@ def test_mirrored_features_mirror_the_columns_logits():
     torch.testing.assert_close(head(features.flip(3)), head(features).flip(1))
 
 
-@pytest.mark.parametrize("head", [CellPolicy(8, 1), PooledValue(8)])
-def test_heads_for_cells_and_values_fit_any_board(head):
-    assert head(torch.rand(2, 8, 5, 5)).shape[0] == 2
-    assert head(torch.rand(2, 8, 9, 9)).shape[0] == 2
+@pytest.mark.parametrize(
+    "make", [lambda size: CellPolicy(8, cells_of(size), size**2), lambda _: PooledValue(8)]
+)
+def test_the_weights_of_heads_for_cells_and_values_fit_any_board(make):
+    small, large = make(5), make(9)
+    large.load_state_dict(small.state_dict())
+    assert small(torch.rand(2, 8, 5, 5)).shape[0] == large(torch.rand(2, 8, 9, 9)).shape[0] == 2
 
 
 def test_a_dense_value_knows_cells_apart_and_a_pooled_one_does_not():
