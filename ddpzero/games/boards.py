@@ -45,16 +45,17 @@ def draw_board(
     num_columns: int,
     symbols: Sequence[str],
     last_cell: int | None,
+    letters: str = COLUMN_LETTERS,
 ) -> str:
     """Draw a board as text, nearly square in a terminal; the last move stands in brackets.
 
-    cells: integers that index `symbols`; the first H * W are the board, row-major.
+    cells: integers that index `symbols`; the first H * W are the board, row-major. letters: of the columns.
     Large boards have their letters and numbers on every side.
     """
     label_width = len(str(num_rows))
-    letters = " " * (label_width + 2) + " ".join(COLUMN_LETTERS[:num_columns])
+    header = " " * (label_width + 2) + " ".join(letters[:num_columns])
     is_large = num_rows > _LARGE_BOARD_ROWS
-    lines = [letters]
+    lines = [header]
     for row in range(num_rows):
         label = f"{num_rows - row:>{label_width}}"
         line = f"{label} "
@@ -66,5 +67,5 @@ def draw_board(
         line += "]" if last_cell == (row + 1) * num_columns - 1 else " "
         lines.append(f"{line} {label.strip()}" if is_large else line.rstrip())
     if is_large:
-        lines.append(letters)
+        lines.append(header)
     return "\n".join(lines)

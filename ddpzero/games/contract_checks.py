@@ -137,12 +137,12 @@ def _check_action_names(game: Game) -> Iterator[str]:
 
 
 def _check_random_game(game: Game, rng: np.random.Generator) -> Iterator[str]:
-    """Play one game to its end, and beside it its image under every symmetry."""
+    """Play one game to its end, and beside it its image under every symmetry that has the same start."""
     spec = game.spec
     position = game.initial_position()
-    images = game.new_positions(len(spec.action_symmetries))
+    images = game.new_positions(len(spec.action_symmetries[: spec.num_start_symmetries]))
     # image_actions[s, a]: what action a is on the board moved by symmetry s.
-    image_actions = np.argsort(spec.action_symmetries, axis=1)
+    image_actions = np.argsort(spec.action_symmetries[: len(images)], axis=1)
     last_action = None
     for ply in range(spec.max_plies + 1):
         yield from _check_position(game, position, last_action)

@@ -30,6 +30,8 @@ _NOT_GAMES = {
     "contract",
     "contract_checks",
     "game",
+    "go_board",
+    "go_history",
     "lines",
     "loader",
     "random_bits",

@@ -17,6 +17,7 @@ class GameSpec:
     max_plies: no game is longer.
     cell_symmetries: `[S, H * W]` int32; `moved = plane[cell_symmetries[s]]`; the identity first.
     action_symmetries: `[S, A]` int32; `moved_policy = policy[action_symmetries[s]]`, in the same order.
+    num_start_symmetries: the first so many symmetries leave the start position as it is; None: all of them.
     action_cells: `[A]` int32, the cell that each action belongs to, -1 for one that belongs to none (a pass); None
     where actions are no cells. A network with it plays boards of all sizes.
     num_globals: numbers that the network sees besides the planes, what `observe_globals` writes.
@@ -33,6 +34,7 @@ class GameSpec:
     max_plies: int
     cell_symmetries: np.ndarray
     action_symmetries: np.ndarray
+    num_start_symmetries: int | None = None
     action_cells: np.ndarray | None = None
     num_globals: int = 0
     global_scales: tuple[float, ...] = ()
@@ -58,6 +60,11 @@ class GameSpec:
             raise ValueError(
                 f"GameSpec has {len(self.cell_symmetries)} cell_symmetries but "
                 f"{len(self.action_symmetries)} action_symmetries: row s of both is the same symmetry."
+            )
+        num_starts = self.num_start_symmetries
+        if num_starts is not None and not 1 <= num_starts <= len(self.cell_symmetries):
+            raise ValueError(
+                f"GameSpec.num_start_symmetries={num_starts} must be from 1 to {len(self.cell_symmetries)}."
             )
         if self.action_cells is not None:
             self._check_action_cells(height * width)

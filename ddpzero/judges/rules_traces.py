@@ -6,13 +6,13 @@ Letters: G games, A actions, P entries of a position, N plies of all games toget
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from ddpzero.games import Game, contract
+from ddpzero.games import Game, contract, load_game
 from ddpzero.games.compiled import compiled
 from ddpzero.judges.rules_report import (
     Comparison,
@@ -39,7 +39,11 @@ def verify_rules(file: str | Path, game: Game) -> RulesReport:
     file = Path(file)
     traces = read_traces(file, game)
     replay = _replay(traces, game)
-    comparisons = [*_compare_plies(traces, replay, game), *_compare_ends(traces, replay, game)]
+    masks = replay if _knows_bans(traces, game) else _replay(traces, _with_simple_ko(game))
+    comparisons = [
+        *_compare_plies(traces, replay, masks.legal_bits, game),
+        *_compare_ends(traces, replay, game),
+    ]
     return RulesReport(
         file=file,
         game_name=game.name,
@@ -128,26 +132,53 @@ def _replay_games(
             num_played[game_index] += 1
 
 
-def _compare_plies(traces: dict[str, np.ndarray], replay: _Replay, game: Game) -> list[Comparison]:
-    """What is compared before each ply that the replay reached."""
+def _knows_bans(traces: dict[str, np.ndarray], game: Game) -> bool:
+    """Whether the file tells what this game's superko forbids; where there is no superko it need not."""
+    return "psk_bans" in traces or getattr(game.parameters, "ko", "simple") == "simple"
+
+
+def _with_simple_ko(game: Game) -> Game:
+    is_from_elsewhere = game.module.__package__ != "ddpzero.games"
+    parameters = asdict(game.parameters) | {"ko": "simple"}
+    return load_game(game.name, game.module.__file__ if is_from_elsewhere else None, **parameters)
+
+
+def _compare_plies(
+    traces: dict[str, np.ndarray], replay: _Replay, own_legal_bits: np.ndarray, game: Game
+) -> list[Comparison]:
+    """What is compared before each ply that the replay reached; own_legal_bits: what the file's are compared with."""
     rows = np.flatnonzero(replay.was_reached)
     game_indices = np.searchsorted(traces["legal_offsets"], rows, side="right") - 1
     plies = rows - traces["legal_offsets"][game_indices]
     # Bits behind the last action mean nothing, so a recorder may leave anything there.
     meant_bits = np.packbits(np.ones(game.num_actions, dtype=np.bool_), bitorder="little")
-    legal_bits = traces["legal_bits"][rows] & meant_bits
+    legal_bits = (traces["legal_bits"] & ~_banned_bits(traces, game))[rows] & meant_bits
     players = traces["players"][game_indices, plies]
     always = np.ones(len(rows), dtype=np.bool_)
     describe_legal = partial(_describe_legal, game)
     return [
         Comparison(what, game_indices, plies, expected, got[rows], describe)
         for what, expected, got, describe in (
-            ("legal mask", legal_bits, replay.legal_bits, describe_legal),
+            ("legal mask", legal_bits, own_legal_bits, describe_legal),
             ("action", always, replay.is_allowed, _describe_action),
             ("mover", players, replay.movers, _describe_numbers),
             ("goes on", always, replay.goes_on, _describe_goes_on),
         )
     ]
+
+
+def _banned_bits(traces: dict[str, np.ndarray], game: Game) -> np.ndarray:
+    """`[N, ceil(A / 8)]`: what the game's superko forbids of the recorded legal actions."""
+    banned = np.zeros_like(traces["legal_bits"])
+    ko = getattr(game.parameters, "ko", None)
+    if "psk_bans" in traces and ko in ("positional", "situational"):
+        bans = traces["psk_bans"].astype(np.int64)
+        if ko == "situational" and "psk_bans_ssk_allowed" in traces:
+            bans = bans[traces["psk_bans_ssk_allowed"] == 0]
+        games, plies, actions = bans.T
+        rows = traces["legal_offsets"][games] + plies
+        np.bitwise_or.at(banned, (rows, actions >> 3), (1 << (actions & 7)).astype(np.uint8))
+    return banned
 
 
 def _compare_ends(traces: dict[str, np.ndarray], replay: _Replay, game: Game) -> list[Comparison]:
@@ -196,6 +227,10 @@ def _not_checked(traces: dict[str, np.ndarray], game: Game) -> list[str]:
         sentences.append(f"the recorded scores, for {game.name} has no kernel score")
     if "final_ownership" in traces and not game.has_ownership:
         sentences.append(f"the recorded ownership, for {game.name} has no kernel ownership")
+    if not _knows_bans(traces, game):
+        sentences.append(
+            "superko, which the file does not record: legal masks are those of ko=simple"
+        )
     return sentences
 
 

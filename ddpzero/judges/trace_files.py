@@ -11,6 +11,9 @@ A trace file is an .npz of plain arrays (G games, T plies of the longest game, A
     final_board    uint8 [G, B]        0 empty, 1 first player, 2 second player
     num_actions, num_cells             A and B
     score_first_minus_second int [G], final_ownership int8 [G, B]      optional
+    komi               float           optional; of a game that has this parameter
+    psk_bans           int [K, 3]      optional: game, ply, action that legal_bits allow but positional superko forbids
+    psk_bans_ssk_allowed  int [K]      optional, with psk_bans: 1 = situational superko allows it
 """
 
 from __future__ import annotations
@@ -34,7 +37,12 @@ _NUM_DIMENSIONS = {
     "num_actions": 0,
     "num_cells": 0,
 }
-_NUM_DIMENSIONS_OPTIONAL = {"score_first_minus_second": 1, "final_ownership": 2}
+_NUM_DIMENSIONS_OPTIONAL = {
+    "score_first_minus_second": 1,
+    "final_ownership": 2,
+    "psk_bans": 2,
+    "psk_bans_ssk_allowed": 1,
+}
 
 
 def read_traces(file: Path, game: Game) -> dict[str, np.ndarray]:
@@ -45,6 +53,7 @@ def read_traces(file: Path, game: Game) -> dict[str, np.ndarray]:
     traces = read_arrays(file)
     check_kinds(file, traces, _NUM_DIMENSIONS, _NUM_DIMENSIONS_OPTIONAL)
     _check_board(file, traces, game)
+    _check_komi(file, traces, game)
     _check_shapes(file, traces)
     _check_values(file, traces)
     return traces
@@ -108,10 +117,19 @@ def _check_board(file: Path, traces: dict[str, np.ndarray], game: Game) -> None:
             )
 
 
+def _check_komi(file: Path, traces: dict[str, np.ndarray], game: Game) -> None:
+    recorded, own = traces.get("komi"), getattr(game.parameters, "komi", None)
+    if recorded is not None and own is not None and (recorded.ndim or float(recorded) != own):
+        raise ValueError(
+            f"{file} was recorded with komi {recorded}, but {game.name} has {own}: give game.komi={recorded}."
+        )
+
+
 def _check_shapes(file: Path, traces: dict[str, np.ndarray]) -> None:
     num_games, max_plies = traces["moves"].shape
     num_plies = int(traces["lengths"].sum())
     num_actions, num_cells = int(traces["num_actions"]), int(traces["num_cells"])
+    num_bans = len(traces.get("psk_bans", ()))
     check_shapes(
         file,
         traces,
@@ -124,6 +142,8 @@ def _check_shapes(file: Path, traces: dict[str, np.ndarray]) -> None:
             "final_board": (num_games, num_cells),
             "score_first_minus_second": (num_games,),
             "final_ownership": (num_games, num_cells),
+            "psk_bans": (num_bans, 3),
+            "psk_bans_ssk_allowed": (num_bans,),
         },
     )
 
@@ -139,3 +159,9 @@ def _check_values(file: Path, traces: dict[str, np.ndarray]) -> None:
     played = moves[np.arange(max_plies) < lengths[:, None]]
     if ((played < 0) | (played >= num_actions)).any():
         raise ValueError(f"{file}: moves must be from 0 to {num_actions - 1} up to each length.")
+    if "psk_bans" in traces:
+        games, plies, actions = traces["psk_bans"].T.astype(np.int64)
+        is_game = (games >= 0) & (games < len(lengths))
+        is_ply = is_game & (plies >= 0) & (plies < lengths[np.where(is_game, games, 0)])
+        if not (is_ply & (actions >= 0) & (actions < num_actions)).all():
+            raise ValueError(f"{file}: psk_bans must be rows of a game, a ply of it and an action.")
