@@ -9,6 +9,8 @@
 
 What follows for the writer: no new arrays, lists or strings inside; `a[:] = b` for arrays is a loop (`copy_row`).
 `@compiled(cache=True)` for functions that Python calls: they keep their machine code on disk, and are not inlined.
+`@compiled_apart` for long functions that are called in several places: compiled once for all games, not inlined. They
+must not take `rules`.
 """
 
 from __future__ import annotations
@@ -33,6 +35,11 @@ def compiled(function=None, /, **options):
     if function is not None:
         return njit(**INLINE_OPTIONS)(function)
     return njit(**COMPILE_OPTIONS, **options)
+
+
+def compiled_apart(function: Callable[..., Any], /) -> Callable[..., Any]:
+    """See above."""
+    return njit(**COMPILE_OPTIONS)(function)
 
 
 @compiled

@@ -24,7 +24,6 @@ from ddpzero.games.boards import draw_board, rectangle_symmetries
 from ddpzero.games.compiled import compiled
 from ddpzero.games.go_board import (
     BLACK,
-    BORDER,
     MAX_SIZE,
     WHITE,
     add_stone,
@@ -35,6 +34,7 @@ from ddpzero.games.go_board import (
     mark_areas,
     neighbour,
     num_points,
+    observe_liberties,
     point_of_cell,
     points_of,
     remove_group,
@@ -44,9 +44,9 @@ from ddpzero.games.go_history import (
     BOARD_ENTRIES,
     add_board,
     board_after,
-    group_hash,
+    forget_group,
+    group_size,
     is_known,
-    mark_taken,
     num_taken_entries,
     read_hash,
     side_hash,
@@ -311,7 +311,7 @@ def observe(rules, position, planes):
             planes[cell] = stone * colour > 0
             planes[num_cells + cell] = stone * colour < 0
             planes[2 * num_cells + cell] = 1
-    _observe_liberties(rules, position, planes)
+    observe_liberties(position, size, planes, _LIBERTIES)
     if position[_entries_start(rules) + _IS_OVER] == 0:
         _observe_bans(rules, position, planes)
     for index in range(rules.history):
@@ -395,21 +395,10 @@ def _take(rules, position, root, colour):
     """Take a group off the board; returns its number of stones."""
     size = rules.size
     entries = _entries_start(rules)
-    following = points_of(size)
-    count = 0
-    stone = root
-    while True:
-        count += 1
-        if rules.ko != _SIMPLE:
-            mark_taken(position, _taken_start(rules), size, stone, colour)
-        stone = position[following + stone]
-        if stone == root:
-            break
+    count = group_size(position, size, root)
     position[entries + _NUM_STONES] -= count
     if rules.ko != _SIMPLE:
-        board_hash = read_hash(position, entries + _HASH)
-        board_hash ^= group_hash(position, size, root, colour)
-        write_hash(position, entries + _HASH, board_hash)
+        forget_group(position, size, root, colour, _taken_start(rules), entries + _HASH)
     remove_group(position, size, root)
     return count
 
@@ -464,33 +453,6 @@ def _forbid_repetitions(rules, position, legal):
                     cell = cell_of_point(size, point)
                     if legal[cell] and _repeats(rules, position, point):
                         legal[cell] = False
-
-
-@compiled
-def _observe_liberties(rules, position, planes):
-    """Write the planes of one, two, three liberties; the plane behind them is to work in, and zero again."""
-    size, num_cells = rules.size, rules.size * rules.size
-    counts = _BANS * num_cells
-    for cell in range(num_cells):
-        point = point_of_cell(size, cell)
-        if position[point] == 0:
-            for direction in range(4):
-                group = position[neighbour(size, point, direction)]
-                if group != 0 and group != BORDER:
-                    is_first = True
-                    for earlier in range(direction):
-                        is_first &= position[neighbour(size, point, earlier)] != group
-                    place = counts + cell_of_point(size, abs(group))
-                    if is_first and planes[place] < 4:
-                        planes[place] += 1
-    for cell in range(num_cells):
-        group = position[point_of_cell(size, cell)]
-        if group != 0:
-            num_liberties = planes[counts + cell_of_point(size, abs(group))]
-            if num_liberties < 4:
-                planes[(_LIBERTIES + num_liberties - 1) * num_cells + cell] = 1
-    for cell in range(num_cells):
-        planes[counts + cell] = 0
 
 
 @compiled

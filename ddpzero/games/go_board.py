@@ -14,7 +14,7 @@ Pseudo-liberties as in the libEGO and Gopher programs.
 
 from __future__ import annotations
 
-from ddpzero.games.compiled import compiled
+from ddpzero.games.compiled import compiled, compiled_apart
 
 MAX_SIZE = 19
 BORDER = 32767
@@ -73,7 +73,7 @@ def is_of(stone, colour):
     return stone != BORDER and stone * colour > 0
 
 
-@compiled
+@compiled_apart
 def add_stone(position, size, point, colour):
     """Put a stone on an empty point; groups of its colour around it become one. Takes nothing off the board."""
     following, libs = points_of(size), 2 * points_of(size)
@@ -114,7 +114,7 @@ def _merge(position, size, first, second, colour):
     position[libs + root] += position[libs + renamed]
 
 
-@compiled
+@compiled_apart
 def remove_group(position, size, root):
     """Take a group off the board; its stones stay linked in NEXT until something is played there."""
     following, libs = points_of(size), 2 * points_of(size)
@@ -143,7 +143,7 @@ def touching(position, size, point, group):
     return count
 
 
-@compiled
+@compiled_apart
 def has_room(position, size, point, colour):
     """Whether a stone of that colour on an empty point without empty neighbours would have a liberty, after taking
     what it takes."""
@@ -165,7 +165,7 @@ def is_beside_own(position, size, point, colour):
     return False
 
 
-@compiled
+@compiled_apart
 def mark_areas(position, size):
     """At the end: write the owners of the empty points into LIBS; returns black's area minus white's.
 
@@ -223,3 +223,31 @@ def _mark_region(position, size, start):
             break
         point = position[following + point]
     return owner * count
+
+
+@compiled_apart
+def observe_liberties(position, size, planes, first):
+    """Write planes first, first + 1, first + 2: stones of groups with one, two, three liberties. The plane behind them
+    is to work in, and zero again."""
+    num_cells = size * size
+    counts = (first + 3) * num_cells
+    for cell in range(num_cells):
+        point = point_of_cell(size, cell)
+        if position[point] == 0:
+            for direction in range(4):
+                group = position[neighbour(size, point, direction)]
+                if group != 0 and group != BORDER:
+                    is_first = True
+                    for earlier in range(direction):
+                        is_first &= position[neighbour(size, point, earlier)] != group
+                    place = counts + cell_of_point(size, abs(group))
+                    if is_first and planes[place] < 4:
+                        planes[place] += 1
+    for cell in range(num_cells):
+        group = position[point_of_cell(size, cell)]
+        if group != 0:
+            num_liberties = planes[counts + cell_of_point(size, abs(group))]
+            if num_liberties < 4:
+                planes[(first + num_liberties - 1) * num_cells + cell] = 1
+    for cell in range(num_cells):
+        planes[counts + cell] = 0

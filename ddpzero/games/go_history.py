@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ddpzero.games.compiled import compiled
+from ddpzero.games.compiled import compiled, compiled_apart
 from ddpzero.games.go_board import (
     BORDER,
     MAX_SIZE,
@@ -75,6 +75,20 @@ def group_hash(position, size, root, colour):
             return value
 
 
+@compiled_apart
+def forget_group(position, size, root, colour, taken, hash_start):
+    """A group goes off the board: its points into TAKEN, its stones out of the hash."""
+    following = points_of(size)
+    stone = root
+    while True:
+        mark_taken(position, taken, size, stone, colour)
+        stone = position[following + stone]
+        if stone == root:
+            break
+    board_hash = read_hash(position, hash_start) ^ group_hash(position, size, root, colour)
+    write_hash(position, hash_start, board_hash)
+
+
 @compiled
 def num_taken_entries(size):
     """Entries of TAKEN for one colour."""
@@ -94,7 +108,7 @@ def was_taken(position, taken, size, point, colour):
     return (position[word] >> (point & 15)) & 1 != 0
 
 
-@compiled
+@compiled_apart
 def is_known(position, heads, boards, num_stones, board_hash):
     """Whether there was a board with that hash and so many stones. heads, boards: where HEADS and BOARDS begin."""
     index = position[heads + num_stones]
@@ -106,7 +120,7 @@ def is_known(position, heads, boards, num_stones, board_hash):
     return False
 
 
-@compiled
+@compiled_apart
 def add_board(position, heads, boards, num_boards, num_stones, board_hash):
     """Remember a board as number num_boards."""
     start = boards + num_boards * BOARD_ENTRIES
@@ -115,7 +129,7 @@ def add_board(position, heads, boards, num_boards, num_stones, board_hash):
     position[heads + num_stones] = num_boards + 1
 
 
-@compiled
+@compiled_apart
 def board_after(position, size, point, colour, num_stones, board_hash):
     """(number of stones, hash) of the board after a stone of that colour on an empty point; nothing is changed.
 
@@ -137,7 +151,7 @@ def board_after(position, size, point, colour, num_stones, board_hash):
                 lives = True
                 if not _came_before(position, size, point, direction):
                     board_hash ^= group_hash(position, size, abs(group), -colour)
-                    num_stones -= _group_size(position, size, abs(group))
+                    num_stones -= group_size(position, size, abs(group))
     if lives:
         return num_stones, board_hash
     # Suicide: the stone and its neighbours go.
@@ -147,7 +161,7 @@ def board_after(position, size, point, colour, num_stones, board_hash):
         group = position[neighbour(size, point, direction)]
         if is_of(group, colour) and not _came_before(position, size, point, direction):
             board_hash ^= group_hash(position, size, abs(group), colour)
-            num_stones -= _group_size(position, size, abs(group))
+            num_stones -= group_size(position, size, abs(group))
     return num_stones, board_hash
 
 
@@ -162,7 +176,7 @@ def _came_before(position, size, point, direction):
 
 
 @compiled
-def _group_size(position, size, root):
+def group_size(position, size, root):
     following = points_of(size)
     count = 1
     stone = position[following + root]

@@ -1,6 +1,6 @@
 """Judges players by positions whose perfect play is known: `ddpzero judge FILE RUN --simulations 0,64`.
 
-The format of the file: solved_positions.py.
+The files and the games that they are of: solved_positions.py.
 """
 
 from __future__ import annotations
@@ -18,11 +18,7 @@ from ddpzero.algorithms.base import Player
 from ddpzero.arena.agents import game_of_players, game_settings, is_agent, parse_player
 from ddpzero.arena.statistics import share_interval
 from ddpzero.bench.figures import Figure, print_figures
-from ddpzero.games import Game, load_game
 from ddpzero.judges.solved_positions import ILLEGAL, SolvedPositions, read_solved_positions
-
-# Of players that need no training and can play any game: all files of this format so far are of this one.
-_DEFAULT_GAME = "connect_four"
 
 
 @dataclass(frozen=True)
@@ -56,21 +52,21 @@ def run_judge(
 ) -> list[JudgeReport]:
     """Judge players and print one row each, or one JSON line per figure.
 
-    players: see arena.agents.ALLOWED_PLAYERS.
+    players: see arena.agents.ALLOWED_PLAYERS. An agent must have been trained on the game and board of the file.
     simulations: an agent is judged once with each of them, 0 being its bare network; None: once, as it was configured.
     """
-    game = game_of_players(players) if any(map(is_agent, players)) else load_game(_DEFAULT_GAME)
+    game = game_of_players(players) if any(map(is_agent, players)) else None
     solved = read_solved_positions(Path(file), game)
     reports = []
     for text in players:
         for num_simulations in simulations if simulations and is_agent(text) else (None,):
-            player = parse_player(text, game, num_simulations)
+            player = parse_player(text, solved.game, num_simulations)
             with Console(stderr=True).status(
                 f"{player.name} chooses in {len(solved.scores)} positions"
             ):
                 reports.append(judge(solved, player, num_simulations, seed))
     if as_json:
-        figures = [figure for report in reports for figure in _figures(report, solved, game, seed)]
+        figures = [figure for report in reports for figure in _figures(report, solved, seed)]
         print_figures(figures, as_json)
     else:
         _print_table(reports, solved, Console())
@@ -85,14 +81,13 @@ def judge(
     actions = player.choose(solved.positions, np.random.default_rng(seed)).astype(np.int64)
     seconds = time.perf_counter() - started
     rows = np.arange(len(actions))
-    chosen = solved.scores[rows, actions]
-    if (chosen == ILLEGAL).any():
+    if (solved.scores[rows, actions] == ILLEGAL).any():
         raise RuntimeError(f"player {player.name} broke the rules: it chose an illegal action.")
     return JudgeReport(
         player=player.name,
         num_simulations=num_simulations,
         kept=solved.keeps[rows, actions],
-        best=chosen == solved.scores.max(axis=1),
+        best=solved.is_best[rows, actions],
         matters=solved.matters,
         seconds=seconds,
     )
@@ -104,7 +99,9 @@ def _print_table(reports: list[JudgeReport], solved: SolvedPositions, console: C
     table = Table(
         title=f"{solved.file.name}: how often the chosen action keeps the outcome",
         title_justify="left",
-        caption="± half the 95 % interval; best: no action wins sooner or loses later",
+        caption="all: of all positions; matter: of those in which not every legal action keeps the outcome\n"
+        f"best: {solved.best_means}\n"
+        "±: half the 95 % interval",
         caption_justify="left",
     )
     table.add_column("player", overflow="fold")
@@ -127,6 +124,7 @@ def _print_table(reports: list[JudgeReport], solved: SolvedPositions, console: C
         "",
         f"{random_share.mean():.1%}",
         f"{random_share[matters].mean():.1%}" if matters.any() else "",
+        f"{solved.random_best_share.mean():.1%}",
         style="dim",
     )
     if solved.uct200_share is not None:
@@ -146,14 +144,14 @@ def _share(hits: np.ndarray) -> str:
     return f"{hits.mean():.1%} ±{(high - low) / 2:.1%}" if len(hits) else ""
 
 
-def _figures(report: JudgeReport, solved: SolvedPositions, game: Game, seed: int) -> list[Figure]:
+def _figures(report: JudgeReport, solved: SolvedPositions, seed: int) -> list[Figure]:
     settings = {
         "file": solved.file.name,
         "player": report.player,
         "num_simulations": report.num_simulations,
         "seed": seed,
         "seconds": round(report.seconds, 2),
-    } | game_settings(game)
+    } | game_settings(solved.game)
     figures = []
     for name, hits in (
         ("keeps_outcome", report.kept),
@@ -164,5 +162,7 @@ def _figures(report: JudgeReport, solved: SolvedPositions, game: Game, seed: int
             continue
         low, high = share_interval(int(hits.sum()), len(hits))
         interval = {"low": low, "high": high, "num_positions": len(hits)}
-        figures.append(Figure("judge", game.name, name, hits.mean(), "", interval | settings))
+        figures.append(
+            Figure("judge", solved.game.name, name, hits.mean(), "", interval | settings)
+        )
     return figures

@@ -1,44 +1,80 @@
 """Reads positions whose perfect play is known; perfect_play.py judges players by them.
 
-A file is an .npz of plain arrays (N positions, T plies at most, A actions, B board cells):
+A file is an .npz of plain integer arrays (N positions, T plies at most, A actions, B board cells). All files have
 
-    moves    int [N, T]     the actions that lead to the position, -1 behind its end
-    lengths  int [N]        plies
-    board    uint8 [N, B]   the position: 0 empty, 1 first player, 2 second player
-    scores   int [N, A]     of each action for the side to move, by perfect play: its sign is the outcome, and among
-                            equal outcomes the higher one is the quicker win or the slower loss; -1000 = illegal
-    value    int [N]        the highest score
+    moves    [N, T]   the actions that lead to the position, -1 behind its end
+    lengths  [N]      plies
+
+and an array of numbers for the actions, for the side to move by perfect play. Files of each game have their own:
+
+    connect_four     board, scores, value
+    dots_and_boxes   edge_mask, to_move, boxes_so_far, move_values, value
+    hex              move_values
+    othello          board, to_move, scores_raw
+
+    scores        [N, A]   the sign is the outcome, and among equal outcomes the higher one is the quicker win or the
+                           slower loss; -1000 = illegal
+    move_values   [N, A]   of dots_and_boxes: boxes still to come for the mover minus those for the opponent, -100 =
+                           illegal; of hex: 1 wins, -1 loses, 0 = illegal
+    scores_raw    [N, B]   the mover's discs minus the opponent's at the end, -100 = illegal; none for the pass, the
+                           last action
+    value         [N]      the highest of these numbers
+    board         [N, B]   the position: 0 empty, 1 first player, 2 second player
+    to_move       [N]      0 or 1
+    edge_mask     [N]      bit a is set when action a is played
+    boxes_so_far  [N, 2]   of each player
     uct200_keeps_outcome  float [N]   optional: how often plain tree search with 200 simulations keeps the outcome
 """
 
 from __future__ import annotations
 
+import math
 import zipfile
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from ddpzero.games import Game
+from ddpzero.arena.agents import describe_game
+from ddpzero.games import Game, load_game
 from ddpzero.settings import UserError
 
 ILLEGAL = -1000
-_NUM_DIMENSIONS = {"moves": 2, "lengths": 1, "board": 2, "scores": 2, "value": 1}
+_NUM_DIMENSIONS = {
+    "moves": 2,
+    "lengths": 1,
+    "scores": 2,
+    "move_values": 2,
+    "scores_raw": 2,
+    "value": 1,
+    "board": 2,
+    "to_move": 1,
+    "edge_mask": 1,
+    "boxes_so_far": 2,
+}
 
 
 @dataclass(frozen=True)
 class SolvedPositions:
     """Positions with the exact scores of all actions. Letters: N positions, P position_size, A num_actions.
 
+    scores: `[N, A]` for the side to move by perfect play; the sign is the outcome; ILLEGAL for illegal actions.
+    is_best: `[N, A]` bool, actions that have the highest score.
+    best_means: what such an action achieves, "no action ..." or the like.
     keeps: `[N, A]` bool, legal actions that keep the outcome that perfect play from here has.
     matters: `[N]` bool, positions in which not every legal action does.
     uct200_share: `[N]` how often plain tree search with 200 simulations keeps the outcome; None if the file lacks it.
     """
 
     file: Path
+    game: Game
     positions: np.ndarray  # [N, P]
-    scores: np.ndarray  # [N, A]
+    scores: np.ndarray
+    is_best: np.ndarray
+    best_means: str
     keeps: np.ndarray
     matters: np.ndarray
     uct200_share: np.ndarray | None
@@ -48,13 +84,141 @@ class SolvedPositions:
         """`[N]`, the share of the legal actions that keep the outcome."""
         return self.keeps.sum(axis=1) / (self.scores != ILLEGAL).sum(axis=1)
 
+    @property
+    def random_best_share(self) -> np.ndarray:
+        """`[N]`, the share of the legal actions that are best."""
+        return self.is_best.sum(axis=1) / (self.scores != ILLEGAL).sum(axis=1)
 
-def read_solved_positions(file: Path, game: Game) -> SolvedPositions:
-    """Read and check a file by replaying all its moves; UserError with the first thing that does not fit."""
+
+@dataclass(frozen=True)
+class _Layout:
+    """What the files of one game hold besides moves and lengths.
+
+    scores: the array with a number for each action; illegal: what it says of illegal ones.
+    others: the other arrays.
+    num_unscored: so many actions, the last ones, are never legal in a file and have no number.
+    boards: the parameters of all boards that have so many numbers.
+    """
+
+    game: str
+    scores: str
+    illegal: int
+    others: tuple[str, ...]
+    best_means: str
+    num_unscored: int = 0
+    boards: Callable[[int], list[dict[str, Any]]] = lambda num_scores: [{}]
+
+    @property
+    def arrays(self) -> tuple[str, ...]:
+        return ("moves", "lengths", *self.others, self.scores)
+
+
+def _boards_of_hex(num_cells: int) -> list[dict[str, Any]]:
+    size = math.isqrt(num_cells)
+    return [{"size": size}] if size**2 == num_cells else []
+
+
+def _boards_of_dots_and_boxes(num_edges: int) -> list[dict[str, Any]]:
+    return [
+        {"rows": rows, "columns": columns}
+        for rows in range(1, 10)
+        for columns in range(1, 10)
+        if (rows + 1) * columns + rows * (columns + 1) == num_edges
+    ]
+
+
+_LAYOUTS = (
+    _Layout(
+        game="connect_four",
+        scores="scores",
+        illegal=ILLEGAL,
+        others=("board", "value"),
+        best_means="no action wins sooner or loses later",
+    ),
+    _Layout(
+        game="dots_and_boxes",
+        scores="move_values",
+        illegal=-100,
+        others=("edge_mask", "to_move", "boxes_so_far", "value"),
+        best_means="no action gains more boxes against perfect play",
+        boards=_boards_of_dots_and_boxes,
+    ),
+    _Layout(
+        game="hex",
+        scores="move_values",
+        illegal=0,
+        others=(),
+        best_means="the same here, where no win is better than another",
+        boards=_boards_of_hex,
+    ),
+    _Layout(
+        game="othello",
+        scores="scores_raw",
+        illegal=-100,
+        others=("board", "to_move"),
+        best_means="no action gains more discs against perfect play",
+        num_unscored=1,
+    ),
+)
+
+
+def read_solved_positions(file: Path, game: Game | None = None) -> SolvedPositions:
+    """Read and check a file by replaying all its moves; UserError with the first thing that does not fit.
+
+    game: None for the game whose files look like this one, on a board of the file's size. Of sizes that have as many
+    actions, 2 x 3 and 3 x 2 boxes, it is the one whose rules the file fits.
+    """
     arrays = _read_arrays(file)
-    num_positions = len(arrays["lengths"])
-    for name, num_dimensions in _NUM_DIMENSIONS.items():
-        array = arrays[name]
+    layout = _layout_of(file, arrays)
+    if game is not None:
+        return _solved_positions(file, layout, arrays, game)
+    num_scores = arrays[layout.scores].shape[1]
+    games = [load_game(layout.game, **board) for board in layout.boards(num_scores)]
+    errors = []
+    for candidate in games:
+        try:
+            return _solved_positions(file, layout, arrays, candidate)
+        except UserError as error:
+            errors.append(error)
+    if not errors:
+        raise UserError(
+            f"{file}: {layout.scores} has {num_scores} entries a position, as no board of {layout.game} has actions."
+        )
+    if len(errors) == 1:
+        raise errors[0]
+    raise UserError(
+        f"{errors[0]} That is as {describe_game(games[0])}; no other board of as many actions fits."
+    )
+
+
+def _read_arrays(file: Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(file, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except OSError as error:
+        raise UserError(f"{file} cannot be read: {error.strerror or error}.") from None
+    except (TypeError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
+        # TypeError: a single array (.npy).
+        raise UserError(
+            f"{file} cannot be read: solved positions are an .npz of plain arrays, undamaged."
+        ) from None
+
+
+def _layout_of(file: Path, arrays: dict[str, np.ndarray]) -> _Layout:
+    """The layout that the file has most of; UserError unless its arrays are all there and of the right kind."""
+    layout = max(
+        _LAYOUTS,
+        key=lambda layout: sum(1 if name in arrays else -1 for name in layout.arrays),
+    )
+    missing = [name for name in layout.arrays if name not in arrays]
+    if missing:
+        raise UserError(
+            f"{file} has no {', no '.join(missing)}: it is not a file of solved positions, such as those of "
+            f"{layout.game} with {', '.join(layout.arrays)}."
+        )
+    num_positions = arrays["lengths"].size
+    for name in layout.arrays:
+        array, num_dimensions = arrays[name], _NUM_DIMENSIONS[name]
         if (
             array.ndim != num_dimensions
             or len(array) != num_positions
@@ -66,48 +230,65 @@ def read_solved_positions(file: Path, game: Game) -> SolvedPositions:
             )
     if not num_positions:
         raise UserError(f"{file} holds no positions.")
-    for name, size in (("scores", game.num_actions), ("board", game.num_cells)):
-        if arrays[name].shape[1] != size:
+    return layout
+
+
+def _solved_positions(
+    file: Path, layout: _Layout, arrays: dict[str, np.ndarray], game: Game
+) -> SolvedPositions:
+    sizes = {
+        layout.scores: game.num_actions - layout.num_unscored,
+        "board": game.num_cells,
+        "boxes_so_far": 2,
+    }
+    for name, size in sizes.items():
+        if name in layout.arrays and arrays[name].shape[1] != size:
             raise UserError(
                 f"{file}: {name} has {arrays[name].shape[1]} entries a position, but {game.name} here has {size}: "
                 "it is a file of another game or board size."
             )
-    positions = np.stack([_replay(file, index, arrays, game) for index in range(num_positions)])
-    scores = arrays["scores"].astype(np.int64)
+    scores = np.full((len(arrays["lengths"]), game.num_actions), ILLEGAL, dtype=np.int64)
+    num_scored = sizes[layout.scores]
+    scores[:, :num_scored] = arrays[layout.scores]
+    scores[:, :num_scored][arrays[layout.scores] == layout.illegal] = ILLEGAL
     is_legal = scores != ILLEGAL
-    keeps = is_legal & (np.sign(scores) == np.sign(scores.max(axis=1, keepdims=True)))
+    positions = np.stack(
+        [
+            _replay(file, index, layout, arrays, game, is_legal[index])
+            for index in range(len(scores))
+        ]
+    )
+    if "boxes_so_far" in layout.arrays:
+        margins = np.diff(arrays["boxes_so_far"].astype(np.int64))[:, 0]
+        margins[arrays["to_move"] == 0] *= -1
+        scores[is_legal] += np.repeat(margins, is_legal.sum(axis=1))
+    best = scores.max(axis=1, keepdims=True)
+    keeps = is_legal & (np.sign(scores) == np.sign(best))
     return SolvedPositions(
         file=file,
+        game=game,
         positions=positions,
         scores=scores,
+        is_best=scores == best,
+        best_means=layout.best_means,
         keeps=keeps,
         matters=(keeps != is_legal).any(axis=1),
         uct200_share=arrays.get("uct200_keeps_outcome"),
     )
 
 
-def _read_arrays(file: Path) -> dict[str, np.ndarray]:
-    try:
-        with np.load(file, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except OSError as error:
-        raise UserError(f"{file} cannot be read: {error.strerror or error}.") from None
-    except (TypeError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
-        # TypeError: a single array (.npy).
-        raise UserError(
-            f"{file} cannot be read: solved positions are an .npz of plain arrays, undamaged."
-        ) from None
-    missing = [name for name in _NUM_DIMENSIONS if name not in arrays]
-    if missing:
-        raise UserError(
-            f"{file} has no {', no '.join(missing)}: it is not a file of solved positions, which has "
-            f"{', '.join(_NUM_DIMENSIONS)}."
-        )
-    return arrays
+def _replay(
+    file: Path,
+    index: int,
+    layout: _Layout,
+    arrays: dict[str, np.ndarray],
+    game: Game,
+    is_scored: np.ndarray,
+) -> np.ndarray:
+    """The position that moves lead to, compared with what else the file says of it.
 
-
-def _replay(file: Path, index: int, arrays: dict[str, np.ndarray], game: Game) -> np.ndarray:
-    """The position that moves lead to, compared with what else the file says of it."""
+    is_scored: `[A]` bool, the actions that are legal by the file's scores.
+    """
     where = f"{file}: position {index}"
     position = game.initial_position()
     length = int(arrays["lengths"][index])
@@ -122,11 +303,33 @@ def _replay(file: Path, index: int, arrays: dict[str, np.ndarray], game: Game) -
             raise UserError(f"{where}, ply {ply}: {error}") from None
     if game.is_terminal(position):
         raise UserError(f"{where}: the game is over there.")
-    if not np.array_equal(game.board(position), arrays["board"][index]):
+    given = {name: arrays[name][index] for name in layout.arrays}
+    legal, board = game.legal_actions(position), game.board(position)
+    if "board" in given and not np.array_equal(board, given["board"]):
         raise UserError(f"{where}: its moves lead to another board than the file's.")
-    scores = arrays["scores"][index]
-    if not np.array_equal(game.legal_actions(position), scores != ILLEGAL):
-        raise UserError(f"{where}: its scores mark other actions as illegal than the rules.")
-    if scores.max() != arrays["value"][index]:
-        raise UserError(f"{where}: its value is not the highest of its scores.")
+    if "to_move" in given and game.current_player(position) != given["to_move"]:
+        raise UserError(
+            f"{where}: player {game.current_player(position)} is to move after its moves, but its to_move is "
+            f"{given['to_move']}."
+        )
+    if "edge_mask" in given and _bits(given["edge_mask"], game.num_actions) != (~legal).tolist():
+        raise UserError(f"{where}: its moves draw other edges than its edge_mask has.")
+    if "boxes_so_far" in given:
+        boxes = [np.count_nonzero(board == owner) for owner in (1, 2)]
+        if given["boxes_so_far"].tolist() != boxes:
+            raise UserError(
+                f"{where}: its moves give the players {boxes[0]} and {boxes[1]} boxes, but its boxes_so_far are "
+                f"{' and '.join(map(str, given['boxes_so_far']))}."
+            )
+    if not np.array_equal(legal, is_scored):
+        raise UserError(
+            f"{where}: its {layout.scores} mark other actions as illegal than the rules."
+        )
+    if "value" in given and given[layout.scores].max() != given["value"]:
+        raise UserError(f"{where}: its value is not the highest of its {layout.scores}.")
     return position
+
+
+def _bits(number: int, num_bits: int) -> list[bool]:
+    """The lowest bits, the lowest first."""
+    return [bool(int(number) >> bit & 1) for bit in range(num_bits)]

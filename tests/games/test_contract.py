@@ -19,6 +19,11 @@ VARIANTS = [
     ("gomoku", {"size": 5, "exact_five": True}),
     ("gomoku", {"size": 7, "line": 3}),
     ("gomoku", {"size": 17}),  # plies need more than a byte
+    ("dots_and_boxes", {"rows": 1, "columns": 3}),
+    ("go", {"size": 5, "komi": 0.5, "ko": "situational", "suicide": True, "history": 0}),
+    ("go", {"size": 9, "ko": "simple", "handicap": 3}),  # a start without symmetries
+    ("hex", {"size": 4, "swap": True}),
+    ("othello", {"size": 6}),
 ]
 
 

@@ -15,6 +15,7 @@ from ddpzero.judges.solved_positions import ILLEGAL, read_solved_positions
 
 DATA = Path(__file__).parents[1] / "data" / "exact"
 HARD = DATA / "connect_four_hard.npz"
+DOTS = DATA / "dots_and_boxes_3x3.npz"
 
 
 class Scripted:
@@ -51,10 +52,10 @@ def solved(game):
 
 @pytest.fixture
 def damaged(tmp_path):
-    """Writes a copy of the hard file with some arrays replaced (None: left out); returns its path."""
+    """Writes a copy of a file with some arrays replaced (None: left out); returns its path."""
 
-    def write(**replaced):
-        arrays = dict(np.load(HARD, allow_pickle=False)) | replaced
+    def write(file=HARD, **replaced):
+        arrays = dict(np.load(file, allow_pickle=False)) | replaced
         path = tmp_path / "damaged.npz"
         np.savez(path, **{name: array for name, array in arrays.items() if array is not None})
         return path
@@ -62,8 +63,12 @@ def damaged(tmp_path):
     return write
 
 
+def array_of(file, name):
+    return np.load(file, allow_pickle=False)[name].copy()
+
+
 def hard(name):
-    return np.load(HARD, allow_pickle=False)[name].copy()
+    return array_of(HARD, name)
 
 
 @pytest.mark.parametrize(
@@ -74,6 +79,78 @@ def test_reads_the_connect_four_files(game, name, num_positions, num_that_matter
     solved = read_solved_positions(DATA / name, game)
     assert solved.positions.shape == (num_positions, game.spec.position_size)
     assert solved.matters.sum() == num_that_matter
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "num_positions", "num_that_matter"),
+    [(2, 2, 250, 159), (2, 3, 250, 135), (3, 3, 500, 240)],
+)
+def test_reads_files_of_dots_and_boxes_and_finds_their_size(
+    rows, columns, num_positions, num_that_matter
+):
+    solved = read_solved_positions(DATA / f"dots_and_boxes_{rows}x{columns}.npz")
+    assert solved.game.name == "dots_and_boxes"
+    assert vars(solved.game.parameters) == {"rows": rows, "columns": columns}
+    assert len(solved.positions) == num_positions
+    assert solved.matters.sum() == num_that_matter
+
+
+def test_of_boards_with_as_many_edges_the_one_whose_rules_fit_is_found(damaged):
+    file = DATA / "dots_and_boxes_2x3.npz"
+    cells = np.full((5, 7), -1)
+    cells.reshape(-1)[load_game("dots_and_boxes", rows=2, columns=3).spec.action_cells] = range(17)
+    # old_edges[edge]: the edge of 2 x 3 boxes that becomes this edge of 3 x 2 boxes, rows and columns swapped.
+    old_edges = cells.T.reshape(-1)[
+        load_game("dots_and_boxes", rows=3, columns=2).spec.action_cells
+    ]
+    moves, bits = array_of(file, "moves"), np.arange(17)
+    drawn = array_of(file, "edge_mask")[:, None] >> old_edges & 1
+    swapped = damaged(
+        file,
+        moves=np.where(moves < 0, -1, np.argsort(old_edges)[moves]),
+        move_values=array_of(file, "move_values")[:, old_edges],
+        edge_mask=(drawn << bits).sum(axis=1),
+    )
+    solved = read_solved_positions(swapped)
+    assert vars(solved.game.parameters) == {"rows": 3, "columns": 2}
+    assert solved.matters.sum() == 135
+
+
+def test_scores_of_dots_and_boxes_are_the_margins_at_the_end():
+    solved = read_solved_positions(DOTS)
+    game = solved.game
+    num_checked = 0
+    for position, scores in zip(solved.positions, solved.scores, strict=True):
+        actions = np.flatnonzero(scores != ILLEGAL)
+        if len(actions) == 1:
+            margin = game.score(game.apply_action(position, int(actions[0])))
+            assert scores[actions[0]] == (margin if game.current_player(position) == 0 else -margin)
+            num_checked += 1
+    assert num_checked == 14
+
+
+def test_an_edge_may_keep_the_outcome_and_give_boxes_away():
+    solved = read_solved_positions(DOTS)
+    assert not (solved.is_best & ~solved.keeps).any()
+    assert solved.is_best.any(axis=1).all()
+    assert solved.random_best_share.mean() == pytest.approx(0.447, abs=0.001)
+    assert solved.random_share.mean() == pytest.approx(0.738, abs=0.001)
+
+
+def test_in_hex_every_action_that_keeps_the_outcome_is_best():
+    solved = read_solved_positions(DATA / "hex3.npz")
+    assert solved.game.num_actions == 9
+    assert solved.matters.sum() == 59
+    assert np.array_equal(solved.is_best, solved.keeps)
+    assert set(np.unique(solved.scores)) == {ILLEGAL, -1, 1}
+
+
+def test_in_othello_no_number_is_needed_for_the_pass():
+    solved = read_solved_positions(DATA / "othello_endgame.npz")
+    assert solved.scores.shape == (400, 65)
+    assert (solved.scores[:, 64] == ILLEGAL).all()
+    assert solved.matters.sum() == 156
+    assert solved.random_best_share.mean() == pytest.approx(0.267, abs=0.001)
 
 
 def test_a_perfect_player_keeps_everything(solved):
@@ -112,6 +189,25 @@ def test_prints_a_row_for_each_player(capsys):
     assert [report.player for report in reports] == ["random", "rollout:50"]
     for word in ("random", "rollout:50", "all 600", "600 matter", "any legal action", "49.6%"):
         assert word in output
+    assert "best: no action wins sooner or loses later" in output
+
+
+def test_players_without_training_play_the_game_of_the_file(capsys):
+    reports = run_judge(DOTS, ["random", "rollout:200"])
+    assert reports[0].best.mean() < reports[1].best.mean()
+    assert reports[0].keeps_outcome < reports[1].keeps_outcome
+    output = capsys.readouterr().out
+    lines = [line.split() for line in output.splitlines()]
+    (any_action,) = (line for line in lines if "any" in line and "action" in line)
+    assert [word for word in any_action if "%" in word] == ["73.8%", "45.5%", "44.7%"]
+    assert "best: no action gains more boxes against perfect play" in output
+
+
+def test_json_says_which_board(capsys):
+    run_judge(DOTS, ["random"], as_json=True)
+    for line in capsys.readouterr().out.splitlines():
+        figure = json.loads(line)
+        assert (figure["game"], figure["game.rows"]) == ("dots_and_boxes", 3)
 
 
 def test_json_prints_figures_and_nothing_else(capsys):
@@ -164,6 +260,31 @@ def test_a_file_of_another_board_is_told():
         read_solved_positions(HARD, load_game("tic_tac_toe"))
 
 
+def test_a_file_of_another_kind_is_no_file_of_solved_positions():
+    recorded = DATA.parent / "games" / "tic_tac_toe.npz"
+    with pytest.raises(ValueError, match="has no move_values: it is not a file of solved"):
+        run_judge(recorded, ["random"])
+
+
+def test_a_file_of_no_board_is_told(damaged):
+    path = damaged(DOTS, move_values=array_of(DOTS, "move_values")[:, :5])
+    with pytest.raises(
+        ValueError,
+        match="move_values has 5 entries a position, as no board of dots_and_boxes has actions",
+    ):
+        run_judge(path, ["random"])
+
+
+def test_a_file_that_fits_none_of_several_boards_is_told(damaged):
+    file = DATA / "dots_and_boxes_2x3.npz"
+    path = damaged(file, to_move=1 - array_of(file, "to_move"))
+    with pytest.raises(
+        ValueError,
+        match=r"position 0: player . is to move .* That is as dots_and_boxes with rows=2, columns=3; no other board",
+    ):
+        run_judge(path, ["random"])
+
+
 def test_wrong_kinds_of_arrays_are_told(damaged):
     with pytest.raises(
         ValueError, match=r"scores is float64 \[600, 7\], not 2-dimensional integers"
@@ -201,3 +322,27 @@ def test_lengths_out_of_range_are_told(damaged):
     lengths[2] = 43
     with pytest.raises(ValueError, match="position 2 has length 43, but there are 42 moves"):
         run_judge(damaged(lengths=lengths), ["random"])
+
+
+@pytest.mark.parametrize(
+    ("name", "index", "entry", "message"),
+    [
+        ("to_move", 4, lambda old: 1 - old, "player . is to move after its moves, but its to_move"),
+        ("edge_mask", 5, lambda old: old ^ 8, "its moves draw other edges than its edge_mask has"),
+        ("boxes_so_far", (6, 1), lambda old: old + 1, "its moves give the players . and . boxes"),
+        ("move_values", 7, lambda old: -100, "its move_values mark other actions as illegal"),
+        ("value", 8, lambda old: old + 2, "its value is not the highest of its move_values"),
+    ],
+)
+def test_what_disagrees_with_dots_and_boxes_is_told(damaged, name, index, entry, message):
+    array = array_of(DOTS, name)
+    array[index] = entry(array[index])
+    position = index if isinstance(index, int) else index[0]
+    with pytest.raises(ValueError, match=f"position {position}: {message}"):
+        run_judge(damaged(DOTS, **{name: array}), ["random"])
+
+
+def test_boxes_of_more_than_two_players_are_told(damaged):
+    boxes = np.zeros((500, 3), dtype=np.int8)
+    with pytest.raises(ValueError, match=r"boxes_so_far has 3 entries a position, .* has 2"):
+        run_judge(damaged(DOTS, boxes_so_far=boxes), ["random"])

@@ -1,0 +1,216 @@
+"""Hex: the first player joins the top edge with the bottom edge, the second the left edge with the right one.
+
+On a full board exactly one of them has done so: there are no draws. The game ends with the first connection.
+Actions are cells, size * row + column, row 0 on top. The neighbours of (r, c) are (r, c - 1), (r, c + 1), (r - 1, c),
+(r + 1, c), (r - 1, c + 1) and (r + 1, c - 1). Cells are named from the top left corner, "a1".
+With `swap`, the pie rule: the second player may answer the first stone by playing on its cell. That stone (r, c) is
+then replaced by one of the second player on (c, r), which is to this player's edges what the other was to its own.
+
+    position [size^2 + 2] int16: cells, plies, status. A cell is 0 empty, 1 first player or 2 second player; plus 4 if
+        stones join it with its player's first edge (top, left), plus 8 if with the last one (bottom, right)
+    planes [6, size, size], with `swap` [7, size, size]: own stones, the opponent's stones, ones (they mark the board
+        for zero-padded convolutions), ones where the mover is the first player, own stones joined with one of the own
+        edges, the opponent's with one of theirs, and with `swap` ones where the mover may swap
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ddpzero.games.boards import COLUMN_LETTERS, parse_square, rectangle_symmetries, square_name
+from ddpzero.games.compiled import compiled
+from ddpzero.games.spec import GameSpec
+from ddpzero.games.stones import GOING_ON, return_of_status
+
+# The parts of a cell's entry.
+_STONE = 3
+_FIRST_EDGE = 4
+_LAST_EDGE = 8
+_EDGES = _FIRST_EDGE | _LAST_EDGE
+# Above these, while edges spread: the next cell to spread from, plus one; 0 at the end of that list.
+_LINK_SHIFT = 4
+_UNLINKED = _STONE | _EDGES
+_NEIGHBOURS = ((0, -1), (0, 1), (-1, 0), (1, 0), (-1, 1), (1, -1))
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """size: cells along an edge, 2..19. swap: the second player may take over the first stone."""
+
+    size: int = 11
+    swap: bool = False
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.size <= 19:
+            raise ValueError(f"game.size={self.size} is outside 2..19: choose a size between them.")
+
+
+def spec(parameters: Parameters) -> GameSpec:
+    size, num_cells = parameters.size, parameters.size**2
+    # The identity and the half turn: no other symmetry of a square keeps neighbours and edges.
+    symmetries = rectangle_symmetries(size, size)[[0, 3]]
+    return GameSpec(
+        num_actions=num_cells,
+        position_size=num_cells + 2,
+        position_dtype=np.dtype(np.int16),
+        num_planes=7 if parameters.swap else 6,
+        board_shape=(size, size),
+        # A swap adds no stone.
+        max_plies=num_cells + parameters.swap,
+        cell_symmetries=symmetries,
+        action_symmetries=symmetries,
+        action_cells=np.arange(num_cells, dtype=np.int32),
+    )
+
+
+def initial_position(rules, position):
+    position[:] = 0
+
+
+def legal_actions(rules, position, legal):
+    num_cells = rules.size * rules.size
+    if position[num_cells + 1] != GOING_ON:
+        legal[:] = False
+    elif _may_swap(rules, position):
+        legal[:] = True
+    else:
+        for cell in range(num_cells):
+            legal[cell] = position[cell] == 0
+
+
+def apply_action(rules, position, action):
+    size, num_cells = rules.size, rules.size * rules.size
+    stone = (position[num_cells] & 1) + 1
+    row, column = action // size, action % size
+    if position[action] != 0:  # a swap
+        position[action] = 0
+        row, column = column, row
+    position[num_cells] += 1
+    edges = _edges_of(size, position, stone, row, column)
+    position[size * row + column] = stone | edges
+    if edges != 0:
+        _spread(size, position, row, column)
+    if edges == _EDGES:
+        position[num_cells + 1] = stone
+
+
+def current_player(rules, position):
+    return position[rules.size * rules.size] & 1
+
+
+def is_terminal(rules, position):
+    return position[rules.size * rules.size + 1] != GOING_ON
+
+
+def player_return(rules, position, player):
+    return return_of_status(position[rules.size * rules.size + 1], player)
+
+
+def observe(rules, position, planes):
+    num_cells = rules.size * rules.size
+    own = (position[num_cells] & 1) + 1
+    other = 3 - own
+    # One loop a plane: each is vectorised; together they are not.
+    for cell in range(num_cells):
+        planes[cell] = position[cell] & _STONE == own
+    for cell in range(num_cells):
+        planes[num_cells + cell] = position[cell] & _STONE == other
+    for cell in range(num_cells):
+        planes[2 * num_cells + cell] = 1
+    for cell in range(num_cells):
+        planes[3 * num_cells + cell] = own == 1
+    for cell in range(num_cells):
+        entry = position[cell]
+        planes[4 * num_cells + cell] = (entry & _STONE == own) & (entry > _STONE)
+    for cell in range(num_cells):
+        entry = position[cell]
+        planes[5 * num_cells + cell] = (entry & _STONE == other) & (entry > _STONE)
+    if rules.swap != 0:
+        may_swap = _may_swap(rules, position)
+        for cell in range(num_cells):
+            planes[6 * num_cells + cell] = may_swap
+
+
+@compiled
+def _may_swap(rules, position):
+    return rules.swap != 0 and position[rules.size * rules.size] == 1
+
+
+@compiled
+def _edges_of(size, position, stone, row, column):
+    """The edges that a stone on an empty cell is joined with, at once or by its neighbours."""
+    along = row if stone == 1 else column
+    edges = (_FIRST_EDGE if along == 0 else 0) | (_LAST_EDGE if along == size - 1 else 0)
+    for down, right in _NEIGHBOURS:
+        if 0 <= row + down < size and 0 <= column + right < size:
+            entry = position[size * (row + down) + column + right]
+            if entry & _STONE == stone:
+                edges |= entry & _EDGES
+    return edges
+
+
+@compiled
+def _spread(size, position, row, column):
+    """Give the edges of a stone to all that are joined with it.
+
+    All stones of a group have the same edges, so that each takes part in at most two spreads of a game. The cells
+    to go on from are a list through their own entries: it needs no room.
+    """
+    cell = size * row + column
+    joined = position[cell]
+    next_link = cell + 1
+    while next_link > 0:
+        cell = next_link - 1
+        next_link = position[cell] >> _LINK_SHIFT
+        position[cell] = joined
+        for down, right in _NEIGHBOURS:
+            other_row, other_column = cell // size + down, cell % size + right
+            if 0 <= other_row < size and 0 <= other_column < size:
+                other = size * other_row + other_column
+                entry = position[other]
+                if entry & _STONE == joined & _STONE and entry & _UNLINKED != joined:
+                    position[other] = joined | (next_link << _LINK_SHIFT)
+                    next_link = other + 1
+
+
+def action_name(parameters: Parameters, action: int) -> str:
+    size = parameters.size
+    row, column = divmod(_upside_down(size, action), size)
+    return square_name(row, column, size)
+
+
+def parse_action(parameters: Parameters, text: str) -> int:
+    size = parameters.size
+    return _upside_down(size, parse_square(text, size, size))
+
+
+def board(parameters: Parameters, position: np.ndarray) -> np.ndarray:
+    return position[: parameters.size**2] & _STONE
+
+
+def render(parameters: Parameters, position: np.ndarray, last_action: int | None) -> str:
+    """The board as a slanted rhombus; each player's mark stands along the player's edges."""
+    size = parameters.size
+    symbols = np.array(list(".XO"))[board(parameters, position)].reshape(size, size)
+    last_row, last_column = (-1, -1) if last_action is None else divmod(last_action, size)
+    if last_action is not None and symbols[last_row, last_column] == ".":
+        last_row, last_column = last_column, last_row  # the last action was a swap
+    width = len(str(size))
+    letters = " ".join(COLUMN_LETTERS[:size])
+    edge = "-".join("X" * size)
+    lines = [f"{'':{width + 2}}{letters}", f"{'':{width + 3}}{edge}"]
+    for row in range(size):
+        cells = list(f" {' '.join(symbols[row])} ")
+        if row == last_row:
+            cells[2 * last_column], cells[2 * last_column + 2] = "[]"
+        lines.append(f"{'':{row}}{row + 1:>{width}} O\\{''.join(cells)}\\O")
+    lines += [f"{'':{width + 4 + size}}{edge}", f"{'':{width + 5 + size}}{letters}"]
+    return "\n".join(lines)
+
+
+def _upside_down(size: int, cell: int) -> int:
+    """Where a cell is with the board upside down: boards.py counts rows from the bottom, Hex from the top."""
+    row, column = divmod(cell, size)
+    return size * (size - 1 - row) + column

@@ -1,0 +1,268 @@
+"""Othello: a disc must outflank lines of the opponent's discs and turns them over; most discs win.
+
+The game ends as soon as neither player can place a disc; the rest follows the rules of the World Othello Federation.
+Other boards start with the same four discs in their middle.
+Actions are cells, size * row + column, row 0 on top, and behind them the pass, which is legal only where no disc can
+be placed. Cells are named from the top left corner, "a1": the first moves are d3, c4, f5 and e6.
+
+    position [3 * size + 2] uint16; bit c of a row's entry is its cell in column c:
+        the rows of the first player's discs, the rows of the second player's, the rows of cells where the mover can
+        place a disc, mover, status
+    planes [4, size, size]: own discs, the opponent's discs, ones (they mark the board for zero-padded convolutions),
+        cells where the mover can place a disc
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ddpzero.games.boards import draw_board, parse_square, rectangle_symmetries, square_name
+from ddpzero.games.compiled import compiled
+from ddpzero.games.spec import GameSpec
+from ddpzero.games.stones import DRAW, GOING_ON, return_of_status
+
+_PASS = "pass"
+# Of rectangle_symmetries those first that keep the start: the identity, the half turn, reflections at the diagonals.
+# The others turn it into the start with the colours swapped.
+_SYMMETRIES = [0, 3, 4, 7, 1, 2, 5, 6]
+_NUM_START_SYMMETRIES = 4
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """size: cells along an edge, even, 4..16."""
+
+    size: int = 8
+
+    def __post_init__(self) -> None:
+        if not 4 <= self.size <= 16 or self.size % 2:
+            raise ValueError(
+                f"game.size={self.size} is not an even number in 4..16: choose one, for a middle of four cells."
+            )
+
+
+def spec(parameters: Parameters) -> GameSpec:
+    size, num_cells = parameters.size, parameters.size**2
+    symmetries = rectangle_symmetries(size, size)[_SYMMETRIES]
+    passes = np.full((len(symmetries), 1), num_cells, dtype=np.int32)
+    return GameSpec(
+        num_actions=num_cells + 1,
+        position_size=3 * size + 2,
+        position_dtype=np.dtype(np.uint16),
+        num_planes=4,
+        board_shape=(size, size),
+        # The first ply places a disc, and so does the one after each pass.
+        max_plies=2 * (num_cells - 4) - 1,
+        cell_symmetries=symmetries,
+        action_symmetries=np.concatenate([symmetries, passes], axis=1),
+        num_start_symmetries=_NUM_START_SYMMETRIES,
+        action_cells=np.append(np.arange(num_cells), -1).astype(np.int32),
+    )
+
+
+def initial_position(rules, position):
+    size = rules.size
+    upper = size // 2 - 1
+    position[:] = 0
+    position[upper] = 2 << upper
+    position[upper + 1] = 1 << upper
+    position[size + upper] = 1 << upper
+    position[size + upper + 1] = 2 << upper
+    _find_moves(size, position, 0)
+
+
+def legal_actions(rules, position, legal):
+    size = rules.size
+    can_place = 0
+    for row in range(size):
+        moves = _entry(position, 2 * size + row)
+        can_place |= moves
+        for column in range(size):
+            legal[size * row + column] = (moves >> column) & 1
+    legal[size * size] = can_place == 0 and position[3 * size + 1] == GOING_ON
+
+
+def apply_action(rules, position, action):
+    size = rules.size
+    player = _entry(position, 3 * size)
+    if action < size * size:
+        _place_disc(size, position, player, action // size, action % size)
+    position[3 * size] = 1 - player
+    if _find_moves(size, position, 1 - player) == 0:
+        if _find_moves(size, position, player) == 0:
+            difference = score(rules, position)
+            position[3 * size + 1] = DRAW if difference == 0 else 1 if difference > 0 else 2
+        for row in range(size):
+            position[2 * size + row] = 0
+
+
+def current_player(rules, position):
+    return position[3 * rules.size]
+
+
+def is_terminal(rules, position):
+    return position[3 * rules.size + 1] != GOING_ON
+
+
+def player_return(rules, position, player):
+    return return_of_status(position[3 * rules.size + 1], player)
+
+
+def observe(rules, position, planes):
+    size = rules.size
+    num_cells = size * size
+    player = _entry(position, 3 * size)
+    _draw_rows(size, position, player * size, planes, 0)
+    _draw_rows(size, position, (1 - player) * size, planes, num_cells)
+    for cell in range(num_cells):
+        planes[2 * num_cells + cell] = 1
+    _draw_rows(size, position, 2 * size, planes, 3 * num_cells)
+
+
+@compiled
+def score(rules, position):
+    size = rules.size
+    difference = 0
+    for row in range(size):
+        for column in range(size):
+            difference += _owner(size, position, row, column)
+    return difference
+
+
+def ownership(rules, position, owners):
+    size = rules.size
+    for row in range(size):
+        for column in range(size):
+            owners[size * row + column] = _owner(size, position, row, column)
+
+
+@compiled
+def _entry(position, index):
+    """An entry as int64: unsigned numbers together with signed ones would become floats."""
+    return np.int64(position[index])
+
+
+@compiled
+def _owner(size, position, row, column):
+    """Whose disc lies on a cell: 1 the first player's, -1 the second's, 0 nobody's."""
+    first, second = _entry(position, row), _entry(position, size + row)
+    return ((first >> column) & 1) - ((second >> column) & 1)
+
+
+@compiled
+def _draw_rows(size, position, rows_at, planes, plane_at):
+    """Write the rows from entry rows_at of the position on as the plane that begins at planes[plane_at]."""
+    for row in range(size):
+        bits = _entry(position, rows_at + row)
+        for column in range(size):
+            planes[plane_at + size * row + column] = (bits >> column) & 1
+
+
+@compiled
+def _place_disc(size, position, player, row, column):
+    """Place a disc of `player` and turn over the opponent's discs that it outflanks."""
+    own_at, other_at = player * size, (1 - player) * size
+    position[own_at + row] |= 1 << column
+    for down in (-1, 0, 1):
+        # To the same column, the next, the one before. Beyond an edge the bit is in no row.
+        for right, left in ((0, 0), (1, 0), (0, 1)):
+            end, bit, length = row + down, (1 << column) << right >> left, 0
+            while 0 <= end < size and position[other_at + end] & bit != 0:
+                end, bit, length = end + down, bit << right >> left, length + 1
+            if 0 <= end < size and position[own_at + end] & bit != 0:
+                for _ in range(length):
+                    end, bit = end - down, bit << left >> right
+                    position[own_at + end] |= bit
+                    position[other_at + end] ^= bit
+
+
+@compiled
+def _find_moves(size, position, player):
+    """Write where `player` can place a disc; returns 0 if nowhere."""
+    own_at, other_at, moves_at = player * size, (1 - player) * size, 2 * size
+    all_columns = (1 << size) - 1
+    for row in range(size):
+        own, other = _entry(position, own_at + row), _entry(position, other_at + row)
+        # Rightwards: an addition carries through each line of discs that begins behind an own one.
+        found = ((own << 1) & other) + other
+        # Leftwards: lines of up to 2, 4, 8 and 16 discs.
+        line = (own >> 1) & other
+        line |= other & (line >> 1)
+        both = other & (other >> 1)
+        line |= both & (line >> 2)
+        both &= both >> 2
+        line |= both & (line >> 4)
+        both &= both >> 4
+        line |= both & (line >> 8)
+        found |= line >> 1
+        position[moves_at + row] = found & ~(own | other) & all_columns
+    _sweep(size, position, own_at, other_at, 0, 1)
+    return _sweep(size, position, own_at, other_at, size - 1, -1)
+
+
+@compiled
+def _sweep(size, position, own_at, other_at, first_row, step):
+    """Add the moves that outflank discs straight and diagonally above (step 1) or below (-1) to those known.
+
+    Returns all moves' columns.
+    """
+    moves_at, all_columns = 2 * size, (1 << size) - 1
+    # Of the row before: own discs, and the other discs with a line of such to an own one, in three directions.
+    own_before = straight = right = left = 0
+    columns = 0
+    for index in range(size):
+        row = first_row + step * index
+        own, other = _entry(position, own_at + row), _entry(position, other_at + row)
+        found = (straight | (right << 1) | (left >> 1)) & ~(own | other) & all_columns
+        moves = _entry(position, moves_at + row) | found
+        position[moves_at + row] = moves
+        columns |= moves
+        straight = (straight | own_before) & other
+        right = ((right | own_before) << 1) & other
+        left = ((left | own_before) >> 1) & other
+        own_before = own
+    return columns
+
+
+def action_name(parameters: Parameters, action: int) -> str:
+    size = parameters.size
+    if action == size**2:
+        return _PASS
+    row, column = divmod(_upside_down(size, action), size)
+    return square_name(row, column, size)
+
+
+def parse_action(parameters: Parameters, text: str) -> int:
+    """A cell, or "pass"."""
+    size = parameters.size
+    if text.strip().lower() == _PASS:
+        return size**2
+    try:
+        return _upside_down(size, parse_square(text, size, size))
+    except ValueError as error:
+        raise ValueError(f"{error} Where no disc can be placed: {_PASS}.") from None
+
+
+def board(parameters: Parameters, position: np.ndarray) -> np.ndarray:
+    size = parameters.size
+    discs = (position[: 2 * size, None] >> np.arange(size)) & 1
+    return (discs[:size] + 2 * discs[size:]).reshape(-1)
+
+
+def render(parameters: Parameters, position: np.ndarray, last_action: int | None) -> str:
+    size = parameters.size
+    cells = board(parameters, position).reshape(size, size)[::-1].reshape(-1)
+    last_cell = None
+    if last_action is not None and last_action < size**2:
+        last_cell = _upside_down(size, last_action)
+    lines = draw_board(cells, size, size, ".XO", last_cell).splitlines()
+    lines[1 : size + 1] = lines[size:0:-1]
+    return "\n".join(lines)
+
+
+def _upside_down(size: int, cell: int) -> int:
+    """Where a cell is with the board upside down: boards.py counts rows from the bottom, Othello from the top."""
+    row, column = divmod(cell, size)
+    return size * (size - 1 - row) + column
