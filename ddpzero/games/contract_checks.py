@@ -78,6 +78,8 @@ def _uncompiled_kernels(game: Game) -> Iterator[str]:
         "is_terminal": (position,),
         "player_return": (position, 0),
         "observe": (position, np.zeros(_observation_size(game), dtype=np.uint8)),
+        "observe_globals": (position, np.zeros(game.spec.num_globals, dtype=np.int8)),
+        "copy_position": (position, position.copy()),
     }
     if game.has_score:
         calls["score"] = (position,)
@@ -194,11 +196,38 @@ def _check_position(game: Game, position: np.ndarray, last_action: int | None) -
     yield from check_guards(guarded, "observe")
     if planes.max() > 1:
         yield f"observe writes {planes.max()}: planes hold only 0 and 1."
+    yield from _check_globals(game, position)
+    yield from _check_copy(game, position)
     yield from _check_python_side(game, position, last_action)
     if terminal:
         yield from _check_result(game, position)
     if not np.array_equal(before, position):
         yield "a kernel other than apply_action changes the position."
+
+
+def _check_globals(game: Game, position: np.ndarray) -> Iterator[str]:
+    written = []
+    for garbage in (0, 1):
+        guarded, numbers = with_guards(game.spec.num_globals, np.dtype(np.int8))
+        numbers[:] = garbage
+        single.observe_globals(game.rules, position, numbers)
+        yield from check_guards(guarded, "observe_globals")
+        written.append(numbers)
+    if not np.array_equal(written[0], written[1]):
+        yield "observe_globals does not write every entry."
+
+
+def _check_copy(game: Game, position: np.ndarray) -> Iterator[str]:
+    """A copy over a row that was used before must be as good as the original."""
+    guarded, copied = with_guards(game.spec.position_size, game.spec.position_dtype)
+    copied[:] = 1
+    single.copy_position(game.rules, position, copied)
+    yield from check_guards(guarded, "copy_position")
+    is_same = np.array_equal(game.legal_actions(copied), game.legal_actions(position))
+    if not is_same or not np.array_equal(
+        game.packed_observation(copied), game.packed_observation(position)
+    ):
+        yield "copy_position leaves something out that the rules look at."
 
 
 def _check_python_side(game: Game, position: np.ndarray, last_action: int | None) -> Iterator[str]:
@@ -237,6 +266,8 @@ def _check_images(game: Game, position: np.ndarray, images: np.ndarray) -> Itera
         moved_planes = flat_planes[:, spec.cell_symmetries[index]].reshape(planes.shape)
         if not np.array_equal(game.observation(image), moved_planes):
             yield f"observe does not write the moved planes {symmetry}."
+        if not np.array_equal(game.observed_globals(image), game.observed_globals(position)):
+            yield f"observe_globals differs {symmetry}."
         if game.current_player(image) != game.current_player(position):
             yield f"current_player differs {symmetry}."
         if game.is_terminal(image) != game.is_terminal(position):

@@ -35,6 +35,11 @@ class Game:
         return self.spec.num_planes
 
     @property
+    def num_inputs(self) -> int:
+        """Planes that a network is given: those of the observation, and one for each global."""
+        return self.spec.num_planes + self.spec.num_globals
+
+    @property
     def board_shape(self) -> tuple[int, int]:
         return self.spec.board_shape
 
@@ -123,6 +128,11 @@ class Game:
         numbers = np.zeros(self.spec.num_globals, dtype=np.int8)
         single.observe_globals(self.rules, position, numbers)
         return numbers
+
+    def packed_observation(self, position: np.ndarray) -> np.ndarray:
+        """`[observation_size_bytes]` uint8, as evaluators and samples have it: bit-packed planes, then globals."""
+        planes = np.packbits(self.observation(position), bitorder="little")
+        return np.concatenate([planes, self.observed_globals(position).view(np.uint8)])
 
     def board(self, position: np.ndarray) -> np.ndarray:
         """`[cells]` uint8: 0 empty, 1 first player, 2 second player."""

@@ -88,7 +88,7 @@ def training_dtype(
     network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def make_step(dtype: torch.dtype, num_positions: int) -> Callable[[], None]:
-        shape = (num_positions, game.num_planes, *game.board_shape)
+        shape = (num_positions, game.num_inputs, *game.board_shape)
         planes = torch.ones(shape, device=device).contiguous(memory_format=torch.channels_last)
 
         def step() -> None:

@@ -21,13 +21,13 @@ def make_network(game: Game, settings: NetworkSettings) -> ResidualNetwork:
 
 
 class ResidualNetwork(nn.Module):
-    """planes `[B, C, H, W]` -> policy logits `[B, A]`, value logits `[B, 3]` of win, draw, loss for the mover."""
+    """planes `[B, game.num_inputs, H, W]` -> policy logits `[B, A]`, value logits `[B, 3]`: the mover's win, draw, loss."""
 
     def __init__(
         self, game: Game, num_blocks: int, channels: int, value_head: ValueHeadKind = "pooled"
     ):
         super().__init__()
-        self.stem = Convolution(game.num_planes, channels, 3, "relu")
+        self.stem = Convolution(game.num_inputs, channels, 3, "relu")
         self.tower = nn.Sequential(
             *(ResidualBlock(channels, num_blocks) for _ in range(num_blocks))
         )

@@ -95,6 +95,21 @@ MISTAKES = {
         "planes[3 * num_cells +",
         "observe writes outside",
     ),
+    "numbers not written": (
+        "    globals[0] = difference if",
+        "    if difference > 0:\n        globals[0] = difference if",
+        "observe_globals does not write every entry",
+    ),
+    "lopsided numbers": (
+        "globals[0] = difference if position[3 * rules.pairs + 1] == 0 else -difference",
+        "globals[0] = position[0]",
+        "observe_globals differs under symmetry 1",
+    ),
+    "copied too little": (
+        "    copy_row(source, target)",
+        "    target[0] = source[0]",
+        "copy_position leaves something out",
+    ),
     "both win": ("== (player == 0) else -1.0", "else 1.0", "do not sum to 0"),
     "too many points": ("return 1.0 if", "return 2.0 if", "outside [-1, 1]"),
     "too few plies": (

@@ -25,6 +25,20 @@ def test_unpacking_undoes_packbits(name, parameters, dtype):
     assert torch.equal(unpacked, planes.to(dtype))
 
 
+def test_numbers_of_the_whole_board_become_planes_that_are_the_same_everywhere():
+    game = load_game("go", size=5, komi=6.5)
+    position = game.initial_position()
+    for action in (12, 25):
+        position = game.apply_action(position, action)
+    assert game.observed_globals(position).tolist() == [-13, 1, 1]
+    planes, packed = game.observation(position), game.packed_observation(position)
+    assert len(packed) == game.observation_size_bytes
+    unpacked = unpack_observations(torch.from_numpy(packed[None]), game)[0]
+    assert torch.equal(unpacked[:-3], torch.from_numpy(planes).float())
+    for plane, expected in zip(unpacked[-3:], (-13 / 30, 1.0, 1.0), strict=True):
+        torch.testing.assert_close(plane, torch.full((5, 5), expected))
+
+
 def test_planes_come_in_the_memory_format_asked_for():
     game = load_game("connect_four")
     packed, planes = packed_and_planes(game, 4)

@@ -9,7 +9,7 @@ SMALL = NetworkSettings(blocks=2, channels=8)
 
 
 def random_planes(game, num_positions):
-    return torch.randint(0, 2, (num_positions, game.num_planes, *game.board_shape)).float()
+    return torch.randint(0, 2, (num_positions, game.num_inputs, *game.board_shape)).float()
 
 
 @pytest.mark.parametrize("name", ["tic_tac_toe", "connect_four", "gomoku"])

@@ -23,7 +23,7 @@ def random_network(game: Game) -> torch.nn.Module:
 
 
 def random_planes(game: Game, num_positions: int) -> torch.Tensor:
-    shape = (num_positions, game.num_planes, *game.board_shape)
+    shape = (num_positions, game.num_inputs, *game.board_shape)
     return torch.from_numpy(np.random.default_rng(1).integers(0, 2, shape).astype(np.float32))
 
 

@@ -191,7 +191,7 @@ class ReferenceSearch:
         return path, node
 
     def expand(self, node: Node) -> None:
-        observation = np.packbits(self.game.observation(node.position), bitorder="little")
+        observation = self.game.packed_observation(node.position)
         logits, (win, _, loss) = self.evaluate(observation.tobytes())
         legal_actions = [int(a) for a in np.flatnonzero(self.game.legal_actions(node.position))]
         largest = max(logits[action] for action in legal_actions)

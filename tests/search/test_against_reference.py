@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ddpzero.games import Game
+from ddpzero.games import Game, load_game
 from ddpzero.search import Search, SearchSettings
 from tests.search.games.random_tree import new_position
 from tests.search.harness import FunctionEvaluator, Lockstep, evaluate_by_hash
@@ -99,6 +99,44 @@ def test_same_visits_values_targets_and_moves_as_the_reference(random_tree: Game
             play_the_same(rng, references, lockstep)
     assert num_compared > 1500
     assert num_too_close < 0.02 * num_compared
+
+
+@pytest.mark.parametrize("draw_settings", [puct_settings, gumbel_settings])
+def test_go_is_searched_as_by_the_reference(draw_settings):
+    """A game whose positions are copied in part, with numbers in its observations and a pass."""
+    game, rng = load_game("go", size=3, komi=0.5), np.random.default_rng(9)
+    num_compared = 0
+    for _ in range(6):
+        settings = draw_settings(rng)
+        positions = np.stack([middle_game(game, rng) for _ in range(4)])
+        lockstep = Lockstep(game, settings, positions, seed=int(rng.integers(1 << 30)))
+        references: list[ReferenceSearch | None] = [
+            ReferenceSearch(game, evaluate_by_hash, settings, position) for position in positions
+        ]
+        for _ in range(3):
+            lockstep.search()
+            for index, reference in enumerate(references):
+                if reference is None:
+                    continue
+                search_with_the_same_noise(reference, lockstep, index)
+                if reference.action() is None or reference.narrowest_choice < TOO_CLOSE_TO_CALL:
+                    references[index] = None
+                    continue
+                num_compared += 1
+                np.testing.assert_array_equal(lockstep.visits[index], reference.visits())
+                assert lockstep.values[index] == pytest.approx(reference.root_value(), abs=1e-6)
+            play_the_same(rng, references, lockstep)
+    assert num_compared > 40
+
+
+def middle_game(game: Game, rng: np.random.Generator) -> np.ndarray:
+    """A position after some random moves, without a pass."""
+    position = game.initial_position()
+    for _ in range(int(rng.integers(4, 20))):
+        legal = np.flatnonzero(game.legal_actions(position)[:-1])
+        if len(legal):
+            position = game.apply_action(position, int(rng.choice(legal)))
+    return position
 
 
 def search_with_the_same_noise(reference: ReferenceSearch, lockstep: Lockstep, index: int) -> None:

@@ -4,6 +4,7 @@ The game with most pairs won ends when every cell is marked. Cells 2 i and 2 i +
 
     position [3 * pairs + 2] uint8: marked cells, owners of the pairs (0 nobody, else player + 1), plies, mover
     planes [3, 1, 2 * pairs]: marked cells, own pairs, the opponent's pairs (both cells of a pair)
+    globals [1]: own pairs minus the opponent's
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ddpzero.games.boards import COLUMN_LETTERS
-from ddpzero.games.compiled import compiled
+from ddpzero.games.compiled import compiled, copy_row
 from ddpzero.games.spec import GameSpec
 
 
@@ -40,6 +41,9 @@ def spec(parameters: Parameters) -> GameSpec:
         max_plies=len(cells),
         cell_symmetries=symmetries,
         action_symmetries=symmetries,
+        action_cells=cells,
+        num_globals=1,
+        global_scales=(1 / parameters.pairs,),
     )
 
 
@@ -85,6 +89,15 @@ def observe(rules, position, planes):
         planes[cell] = position[cell]
         planes[num_cells + cell] = owner == own
         planes[2 * num_cells + cell] = owner == 3 - own
+
+
+def observe_globals(rules, position, globals):
+    difference = score(rules, position)
+    globals[0] = difference if position[3 * rules.pairs + 1] == 0 else -difference
+
+
+def copy_position(rules, source, target):
+    copy_row(source, target)
 
 
 @compiled
