@@ -21,8 +21,10 @@ def make_network(game: Game, settings: NetworkSettings) -> ResidualNetwork:
 
 
 class ResidualNetwork(nn.Module):
-    """planes `[B, C, H, W]`, C = game.num_inputs -> policy logits `[B, A]`, value logits `[B, 3]` of win, draw, loss for
-    the mover."""
+    """planes `[B, game.num_inputs, H, W]` -> policy logits `[B, A]`, value logits `[B, 3]`.
+
+    The value is win, draw and loss for the mover.
+    """
 
     def __init__(
         self, game: Game, num_blocks: int, channels: int, value_head: ValueHeadKind = "pooled"
