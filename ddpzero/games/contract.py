@@ -144,8 +144,21 @@ def _copy_all(rules, source, target):
     copy_row(source, target)
 
 
+def _no_score(rules, position):
+    return 0
+
+
+def _no_owners(rules, position, owners):
+    pass
+
+
 # What a game does that leaves an optional kernel out.
-_DEFAULT_KERNELS = {"observe_globals": _no_globals, "copy_position": _copy_all}
+_DEFAULT_KERNELS: dict[str, Callable[..., Any]] = {
+    "observe_globals": _no_globals,
+    "copy_position": _copy_all,
+    "score": _no_score,
+    "ownership": _no_owners,
+}
 
 
 @_required
@@ -195,7 +208,7 @@ def copy_position(rules, source, target):
 
 @_optional
 def score(rules, position):
-    """The first player's points minus the second's in a terminal position, without komi."""
+    """The first player's points minus the second's in a terminal position, without komi; needs spec's max_score."""
 
 
 @_optional

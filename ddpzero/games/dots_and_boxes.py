@@ -75,6 +75,8 @@ def spec(parameters: Parameters) -> GameSpec:
         action_cells=cells,
         num_globals=2,
         global_scales=(1 / num_boxes, 1 / num_boxes),
+        max_score=num_boxes,
+        owner_cells=_box_cells(parameters),
     )
 
 
@@ -87,6 +89,13 @@ def _edge_cells(parameters: Parameters) -> np.ndarray:
     height, width = _lattice_shape(parameters)
     lattice = np.arange(height * width, dtype=np.int32).reshape(height, width)
     return np.concatenate([lattice[::2, 1::2].reshape(-1), lattice[1::2, ::2].reshape(-1)])
+
+
+def _box_cells(parameters: Parameters) -> np.ndarray:
+    """`[B]` int32, the cell of each box on the lattice."""
+    height, width = _lattice_shape(parameters)
+    lattice = np.arange(height * width, dtype=np.int32).reshape(height, width)
+    return lattice[1::2, 1::2].reshape(-1)
 
 
 @compiled

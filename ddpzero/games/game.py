@@ -68,6 +68,16 @@ class Game:
         """Whether the rules say who owns each cell at the end."""
         return hasattr(self.module, "ownership")
 
+    @property
+    def owner_cells(self) -> np.ndarray | None:
+        """`[B]`, the cells on which a network can say who will own them; None of a game without such."""
+        if not self.has_ownership:
+            return None
+        num_cells = self.spec.cell_symmetries.shape[1]
+        if self.spec.owner_cells is None and self.num_cells == num_cells:
+            return np.arange(num_cells, dtype=np.int32)
+        return self.spec.owner_cells
+
     def new_positions(self, num_positions: int) -> np.ndarray:
         """`[n, P]` start positions."""
         positions = np.empty(

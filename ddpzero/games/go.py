@@ -157,6 +157,7 @@ def spec(parameters: Parameters) -> GameSpec:
         action_cells=np.append(np.arange(num_cells), -1).astype(np.int32),
         num_globals=3,
         global_scales=(1 / 30, 1.0, 1.0),
+        max_score=num_cells,
     )
 
 

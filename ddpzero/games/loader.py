@@ -110,6 +110,11 @@ def load_any_game(name: str, source: str | None = None, **parameters: Any) -> Ga
     kernels = {
         kernel: getattr(module, kernel) for kernel in kernel_names if hasattr(module, kernel)
     }
+    if "score" in kernels and spec.max_score < 1:
+        raise ValueError(
+            f"game {name} ({module.__file__}) has the kernel score: its spec must say max_score, the most points that "
+            "one side can be ahead."
+        )
     rules = Rules(type_name, constants, kernels)
     if is_for_teams:
         return TeamGame(name, module, values, spec, rules)

@@ -58,6 +58,7 @@ def spec(parameters: Parameters) -> GameSpec:
         cell_symmetries=symmetries,
         action_symmetries=np.concatenate([symmetries, passes], axis=1),
         num_start_symmetries=_NUM_START_SYMMETRIES,
+        max_score=num_cells,
         action_cells=np.append(np.arange(num_cells), -1).astype(np.int32),
     )
 

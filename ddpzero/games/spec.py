@@ -21,6 +21,9 @@ class GameSpec:
     action_cells: `[A]` int32, the cell that each action belongs to, -1 for one that belongs to none (a pass); None
     where actions are no cells. A network with it plays boards of all sizes.
     num_globals: numbers that the network sees besides the planes, what `observe_globals` writes.
+    max_score: no score is larger, either way; of a game that counts points (kernel `score`).
+    owner_cells: `[B]` int32, the cell where each entry of `ownership` lies; None where they are the cells themselves,
+    or where no cell is an entry's own.
     global_scales: `[F]`, what the network multiplies them by, so that they come near -1..1; () for 1.
 
     Raises ValueError when the fields do not fit together.
@@ -38,6 +41,8 @@ class GameSpec:
     action_cells: np.ndarray | None = None
     num_globals: int = 0
     global_scales: tuple[float, ...] = ()
+    max_score: int = 0
+    owner_cells: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         height, width = self.board_shape
@@ -68,11 +73,24 @@ class GameSpec:
             )
         if self.action_cells is not None:
             self._check_action_cells(height * width)
+        if self.owner_cells is not None and (self.owner_symmetries < 0).any():
+            raise ValueError(
+                "GameSpec.owner_cells must be cells that every symmetry moves onto each other."
+            )
         if self.num_globals < 0 or len(self.global_scales) not in (0, self.num_globals):
             raise ValueError(
                 f"GameSpec has num_globals={self.num_globals} but {len(self.global_scales)} global_scales: give one "
                 "for each, or none."
             )
+
+    @property
+    def owner_symmetries(self) -> np.ndarray:
+        """`[S, B]`: `moved_owners = owners[owner_symmetries[s]]`."""
+        if self.owner_cells is None:
+            return self.cell_symmetries
+        entry_of_cell = np.full(self.cell_symmetries.shape[1], -1, np.int32)
+        entry_of_cell[self.owner_cells] = np.arange(len(self.owner_cells), dtype=np.int32)
+        return entry_of_cell[self.cell_symmetries[:, self.owner_cells]]
 
     def _check_action_cells(self, num_cells: int) -> None:
         cells = self.action_cells

@@ -1,4 +1,4 @@
-"""Policy and value heads on top of a tower. Letters: B batch, C channels, H x W board, A actions.
+"""Heads on top of a tower. Letters: B batch, C channels, H x W board, A actions, N cells that can be owned.
 
 Every head but DensePolicy and DenseValue is free of the board's size: its weights fit any board of the same game.
 """
@@ -6,12 +6,14 @@ Every head but DensePolicy and DenseValue is free of the board's size: its weigh
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ddpzero.games import Game
 from ddpzero.games.spec import GameSpec
 from ddpzero.networks.layers import Convolution
 from ddpzero.networks.settings import ValueHeadKind
@@ -20,6 +22,8 @@ _POLICY_CHANNELS = 16
 _VALUE_CHANNELS = 32
 _VALUE_HIDDEN = 64
 _DENSE_VALUE_HIDDEN = 128
+_OWNER_CHANNELS = 16
+_SCORE_HIDDEN = 64
 
 
 def make_policy_head(spec: GameSpec, channels: int) -> nn.Module:
@@ -101,6 +105,21 @@ def make_value_head(kind: ValueHeadKind, spec: GameSpec, channels: int) -> nn.Mo
     return PooledValue(channels)
 
 
+def make_auxiliary_heads(game: Game, channels: int, names: Collection[str]) -> nn.ModuleDict:
+    """Heads that help the tower to learn, by their names: logits of the score, of owners, of the next move."""
+    heads = nn.ModuleDict()
+    for name in names:
+        if name == "score":
+            heads[name] = Score(channels, game.spec.max_score)
+        elif name == "ownership":
+            assert game.owner_cells is not None
+            heads[name] = Ownership(channels, game.owner_cells)
+        else:
+            assert name == "next_policy", name
+            heads[name] = make_policy_head(game.spec, channels)
+    return heads
+
+
 class DenseValue(nn.Module):
     """Logits of the outcome from the features of every cell, with weights of its own for each.
 
@@ -134,3 +153,46 @@ class PooledValue(nn.Module):
         maximum = functional.adaptive_max_pool2d(features, 1).flatten(1)
         pooled = torch.cat([features.mean((2, 3)), maximum], dim=1)
         return self.outcome(functional.silu(self.hidden(pooled)))
+
+
+class Ownership(nn.Module):
+    """A logit for each cell that can be owned: of the mover owning it at the end, from the features there."""
+
+    def __init__(self, channels: int, owner_cells: np.ndarray):
+        """owner_cells: `[N]`, see Game."""
+        super().__init__()
+        self.features = Convolution(channels, _OWNER_CHANNELS, 1, "silu")
+        self.owners = nn.Conv2d(_OWNER_CHANNELS, 1, 1)
+        self.register_buffer("_cells", torch.from_numpy(owner_cells).long(), persistent=False)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.owners(self.features(features)).flatten(1)[:, self._cells]
+
+
+class Score(nn.Module):
+    """Logits `[B, 2 * max_score + 1]` of the points that the mover is ahead at the end, from -max_score on.
+
+    Each number of points has a direction of its own, made from the number: the weights fit boards of any size.
+    """
+
+    def __init__(self, channels: int, max_score: int):
+        super().__init__()
+        self.features = Convolution(channels, _VALUE_CHANNELS, 1, "silu")
+        self.hidden = nn.Linear(2 * _VALUE_CHANNELS, _SCORE_HIDDEN)
+        points = torch.arange(-max_score, max_score + 1)
+        # Near zero each point counts; far off the tens do. Areas of one colour tend to be odd or even.
+        numbers = [torch.tanh(points / scale) for scale in (1.0, 3.0, 10.0, 30.0, 100.0)]
+        numbers.append((points % 2).float())
+        self.register_buffer("_numbers", torch.stack(numbers, dim=1), persistent=False)
+        self.points = nn.Sequential(
+            nn.Linear(len(numbers), _SCORE_HIDDEN),
+            nn.SiLU(),
+            nn.Linear(_SCORE_HIDDEN, _SCORE_HIDDEN),
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        features = self.features(features)
+        maximum = functional.adaptive_max_pool2d(features, 1).flatten(1)
+        pooled = torch.cat([features.mean((2, 3)), maximum], dim=1)
+        hidden = functional.silu(self.hidden(pooled))
+        return hidden @ self.points(self._numbers).t() / math.sqrt(_SCORE_HIDDEN)

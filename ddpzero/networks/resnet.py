@@ -6,18 +6,25 @@ et al., ICLR 2019): every block starts as the identity, and the inner convolutio
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import torch
 from torch import Tensor, nn
 
 from ddpzero.games import Game
-from ddpzero.networks.heads import make_policy_head, make_value_head
+from ddpzero.networks.heads import make_auxiliary_heads, make_policy_head, make_value_head
 from ddpzero.networks.layers import Convolution
 from ddpzero.networks.settings import NetworkSettings, ValueHeadKind
 
 
-def make_network(game: Game, settings: NetworkSettings) -> ResidualNetwork:
-    """A network for `game`, its parameters drawn from torch's global generator."""
-    return ResidualNetwork(game, settings.blocks, settings.channels, settings.value_head)
+def make_network(
+    game: Game, settings: NetworkSettings, auxiliary: Collection[str] = ()
+) -> ResidualNetwork:
+    """A network for `game`, its parameters drawn from torch's global generator.
+
+    auxiliary: heads besides policy and value, of "score", "ownership" and "next_policy".
+    """
+    return ResidualNetwork(game, settings.blocks, settings.channels, settings.value_head, auxiliary)
 
 
 class ResidualNetwork(nn.Module):
@@ -27,7 +34,12 @@ class ResidualNetwork(nn.Module):
     """
 
     def __init__(
-        self, game: Game, num_blocks: int, channels: int, value_head: ValueHeadKind = "pooled"
+        self,
+        game: Game,
+        num_blocks: int,
+        channels: int,
+        value_head: ValueHeadKind = "pooled",
+        auxiliary: Collection[str] = (),
     ):
         super().__init__()
         self.stem = Convolution(game.num_inputs, channels, 3, "relu")
@@ -36,10 +48,18 @@ class ResidualNetwork(nn.Module):
         )
         self.policy = make_policy_head(game.spec, channels)
         self.value = make_value_head(value_head, game.spec, channels)
+        self.auxiliary = make_auxiliary_heads(game, channels, auxiliary)
 
-    def forward(self, planes: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, planes: Tensor, with_auxiliary: bool = False
+    ) -> tuple[Tensor, Tensor] | tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """with_auxiliary: a third result, what each of the other heads says, by its name."""
         features = self.tower(self.stem(planes))
-        return self.policy(features), self.value(features)
+        policy_logits, value_logits = self.policy(features), self.value(features)
+        if not with_auxiliary:
+            return policy_logits, value_logits
+        others = {name: head(features) for name, head in self.auxiliary.items()}
+        return policy_logits, value_logits, others
 
 
 class ResidualBlock(nn.Module):

@@ -77,9 +77,10 @@ def test_alphazero_s_preparation_leaves_nothing_for_its_actors_to_compile(tmp_pa
     program = """
 import sys
 from ddpzero.algorithms.alphazero import lockstep
-from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings
+from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings, LossSettings
 from ddpzero.search.settings import SearchSettings
-arguments = dict(game={"name": "tic_tac_toe"}, search=SearchSettings(), settings=AlphaZeroSettings())
+arguments = dict(game={"name": "tic_tac_toe"}, search=SearchSettings(), settings=AlphaZeroSettings(),
+    loss=LossSettings())
 if sys.argv[1] == "prepare":
     lockstep.compile_self_play(**arguments)
     assert "torch" not in sys.modules

@@ -69,3 +69,30 @@ def test_an_episode_has_the_rows_of_searched_plies_as_the_spec_says():
     assert episode.columns["root_value"] == pytest.approx(0.1 * np.arange(2, 9))
     assert episode.info["num_plies"] == 9
     assert len(episode.info["moves"]) == 9
+
+
+def test_score_and_owners_are_seen_by_each_mover():
+    game = load_game("dots_and_boxes", rows=1, columns=2)
+    record = new_record(game, num_games=1)
+    record.num_plies[0] = 3
+    record.movers[0, :3] = [0, 1, 1]
+    record.is_sample[0, :3] = True
+    record.is_decided[0, :3] = False
+    record.policy_targets[0, :3] = np.eye(3, 7)
+    record.is_played_out[0], record.scores[0], record.owners[0] = True, 2, [1, -1]
+    auxiliary = ("score", "ownership", "next_policy")
+    columns = episode_of(record, 0, auxiliary).columns
+    for name, field in sample_spec(game, auxiliary).items():
+        assert columns[name].shape == (3, *field.shape), name
+        assert columns[name].dtype == field.dtype, name
+    assert columns["score"].tolist() == [2, -2, -2]
+    assert columns["ownership"].tolist() == [[1, -1], [-1, 1], [-1, 1]]
+    assert columns["is_played_out"].all()
+    assert columns["next_policy_target"].argmax(1).tolist()[:2] == [1, 2]
+    assert not columns["next_policy_target"][2].any(), "there is no next move"
+
+
+def test_a_game_that_was_cut_short_by_a_proof_has_no_score():
+    record = record_of_game(4, 1.0)
+    record.is_played_out[0] = False
+    assert episode_of(record, 0).info["score"] is None

@@ -19,7 +19,7 @@ def play(num_episodes: int, num_simulations: int = 64, **settings: float) -> lis
     game = load_game("tic_tac_toe")
     search = SearchSettings(num_simulations=num_simulations)
     cache = new_cache(game, 0.0)
-    games = LockstepGames(game, search, AlphaZeroSettings(**settings), cache, 0, num_episodes)
+    games = LockstepGames(game, search, AlphaZeroSettings(**settings), (), cache, 0, num_episodes)
     games.forest.random_states[:] = new_random_states(5, num_episodes)
     for place in range(num_episodes):
         games.start_game(place)

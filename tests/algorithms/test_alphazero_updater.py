@@ -13,17 +13,20 @@ import torch
 from safetensors.torch import load_file
 
 from ddpzero.algorithms.alphazero.samples import sample_spec
-from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings
+from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings, LossSettings
 from ddpzero.algorithms.alphazero.updater import AlphaZeroUpdater
 from ddpzero.games import Game, load_game
 from ddpzero.networks import NetworkSettings, make_network
 from ddpzero.settings import LearnerSettings
 
 NETWORK = NetworkSettings(blocks=2, channels=16)
+ALL_LOSSES = LossSettings()
 LEARNER = LearnerSettings(batch_size=64, precision="float32")
 
 
-def random_batch(game: Game, num_rows: int, seed: int) -> dict[str, torch.Tensor]:
+def random_batch(
+    game: Game, num_rows: int, seed: int, auxiliary: tuple[str, ...] = ()
+) -> dict[str, torch.Tensor]:
     """Samples that look like self-play's: any packed planes, policies that sum to 1, outcomes -1, 0, 1."""
     generator = np.random.default_rng(seed)
     policy = generator.dirichlet(np.ones(game.num_actions), num_rows)
@@ -38,17 +41,33 @@ def random_batch(game: Game, num_rows: int, seed: int) -> dict[str, torch.Tensor
         "root_draw": generator.uniform(0, 0.5, num_rows).astype(np.float32),
         "weights_version": np.zeros(num_rows, np.int32),
     }
-    assert set(columns) == set(sample_spec(game))
+    if "score" in auxiliary:
+        most = game.spec.max_score
+        columns["score"] = generator.integers(-most, most + 1, num_rows).astype(np.int16)
+    if "ownership" in auxiliary:
+        owners = generator.integers(-1, 2, (num_rows, game.num_cells))
+        columns["ownership"] = owners.astype(np.int8)
+    if "score" in auxiliary or "ownership" in auxiliary:
+        columns["is_played_out"] = np.ones(num_rows, np.bool_)
+    if "next_policy" in auxiliary:
+        columns["next_policy_target"] = columns["policy_target"][::-1].copy()
+    assert set(columns) == set(sample_spec(game, auxiliary))
     return {name: torch.from_numpy(column) for name, column in columns.items()}
 
 
-def make_updater(game: Game, wrap=lambda module: module, augment: bool = False) -> AlphaZeroUpdater:
+def make_updater(
+    game: Game,
+    wrap=lambda module: module,
+    augment: bool = False,
+    loss: LossSettings = ALL_LOSSES,
+) -> AlphaZeroUpdater:
     torch.manual_seed(7)
     return AlphaZeroUpdater(
         game,
-        make_network(game, NETWORK),
+        make_network(game, NETWORK, loss.auxiliary(game)),
         wrap,
         AlphaZeroSettings(),
+        loss,
         LEARNER,
         torch.device("cpu"),
         seed=0,
@@ -101,11 +120,86 @@ def test_symmetries_turn_observation_and_policy_alike():
     updater = make_updater(game, augment=True)
     generator = np.random.default_rng(3)
     planes = generator.integers(0, 2, (32, 3, 7, 7)).astype(np.float32)
-    turned, policy = updater._turn(
-        torch.from_numpy(planes), torch.from_numpy(planes[:, 0].reshape(32, 49))
-    )
-    assert torch.equal(turned[:, 0].reshape(32, 49), policy)
+    policy = torch.from_numpy(planes[:, 0].reshape(32, 49))
+    turned, targets = updater._turn(torch.from_numpy(planes), {"policy": policy})
+    assert torch.equal(turned[:, 0].reshape(32, 49), targets["policy"])
     assert not torch.equal(turned, torch.from_numpy(planes))
+
+
+ALL_HEADS = LossSettings(next_policy=0.3)
+
+
+@pytest.mark.parametrize(
+    ("name", "heads"),
+    [
+        ("connect_four", ("next_policy",)),
+        ("dots_and_boxes", ("score", "ownership", "next_policy")),
+        ("go", ("score", "ownership", "next_policy")),
+        ("hex", ("next_policy",)),
+        ("othello", ("score", "ownership", "next_policy")),
+    ],
+)
+def test_a_game_learns_what_it_has(name, heads):
+    game = load_game(name)
+    assert ALL_HEADS.auxiliary(game) == heads
+    assert LossSettings(score=0, ownership=0).auxiliary(game) == ()
+    updater = make_updater(game, augment=True, loss=ALL_HEADS)
+    scalars = updater.update(random_batch(game, 64, seed=1, auxiliary=heads), 1e-3)
+    for head in ("score", "ownership", "next_policy"):
+        assert (f"losses/{head}" in scalars) == (head in heads)
+    assert all(torch.isfinite(value) for value in scalars.values())
+
+
+@pytest.mark.parametrize("head", ["score", "ownership", "next_policy"])
+def test_each_head_fits_its_own_target(head):
+    game = load_game("dots_and_boxes", rows=2, columns=2)
+    updater = make_updater(game, loss=ALL_HEADS)
+    batch = random_batch(game, 16, seed=2, auxiliary=ALL_HEADS.auxiliary(game))
+    first = updater.update(batch, 3e-3)[f"losses/{head}"]
+    for _ in range(150):
+        last = updater.update(batch, 3e-3)[f"losses/{head}"]
+    assert last < 0.75 * first
+
+
+def test_games_whose_end_is_not_known_teach_no_score_and_no_owners():
+    game = load_game("othello", size=4)
+    batch = random_batch(game, 8, seed=3, auxiliary=("score", "ownership"))
+    batch["is_played_out"][::2] = False
+    others = {name: column.clone() for name, column in batch.items()}
+    others["score"][::2] = 0
+    others["ownership"][::2] = 1
+    for name in ("losses/score", "losses/ownership", "score/mean_error"):
+        expected, got = (make_updater(game).update(b, 1e-3)[name] for b in (batch, others))
+        assert expected == got, name
+    batch["is_played_out"][:] = False
+    assert make_updater(game).update(batch, 1e-3)["losses/score"] == 0
+
+
+def test_the_mean_of_the_score_is_that_of_its_distribution():
+    game = load_game("dots_and_boxes", rows=1, columns=2)
+    updater = make_updater(game)
+    logits = torch.log(torch.tensor([[0.5, 0.0, 0.0, 0.25, 0.25], [0.0, 0.0, 1.0, 0.0, 0.0]]))
+    targets = {"score": torch.tensor([-2, 1]), "is_played_out": torch.ones(2)}
+    _, scalars = updater._auxiliary_losses({"score": logits}, targets)
+    assert scalars["score/mean"] == pytest.approx((-0.25 + 0.0) / 2)
+    assert scalars["score/mean_error"] == pytest.approx((1.75 + 1.0) / 2)
+
+
+@pytest.mark.parametrize("name", ["dots_and_boxes", "go", "othello"])
+def test_symmetries_turn_owners_with_the_board(name):
+    """Owners that copy a plane of the observation still do so after any turn."""
+    game = load_game(name)
+    updater = make_updater(game, augment=True)
+    height, width = game.board_shape
+    planes = torch.randint(0, 2, (32, 1, height, width)).float()
+    cells = torch.from_numpy(game.owner_cells).long()
+    targets = {
+        "policy": torch.zeros(32, game.num_actions),
+        "ownership": planes.flatten(1)[:, cells],
+    }
+    turned, moved = updater._turn(planes, targets)
+    assert torch.equal(turned.flatten(1)[:, cells], moved["ownership"])
+    assert not torch.equal(turned, planes)
 
 
 def test_value_target_is_the_outcome_when_the_search_has_no_weight():
@@ -227,6 +321,7 @@ def test_mixed_precision_learns_on_a_gpu():
         make_network(game, NETWORK),
         lambda module: module,
         AlphaZeroSettings(),
+        LossSettings(),
         LearnerSettings(batch_size=64),
         torch.device("cuda"),
         seed=0,

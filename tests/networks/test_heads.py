@@ -9,7 +9,9 @@ from ddpzero.networks.heads import (
     CellPolicy,
     ColumnPolicy,
     DensePolicy,
+    Ownership,
     PooledValue,
+    Score,
     actions_are_columns,
     make_policy_head,
     make_value_head,
@@ -87,8 +89,28 @@ def test_mirrored_features_mirror_the_columns_logits():
     torch.testing.assert_close(head(features.flip(3)), head(features).flip(1))
 
 
+def test_a_cells_owner_comes_from_its_own_features():
+    head = Ownership(8, np.array([7, 12], np.int32))
+    features = torch.rand(1, 8, 5, 5)
+    changed = features.clone()
+    changed[0, :, 2, 2] += 1.0
+    assert (head(features) != head(changed))[0].tolist() == [False, True]
+
+
+def test_the_score_has_a_logit_for_each_number_of_points():
+    logits = Score(8, max_score=9)(torch.rand(2, 8, 3, 3))
+    assert logits.shape == (2, 19)
+    assert logits.std(dim=1).min() > 0
+
+
 @pytest.mark.parametrize(
-    "make", [lambda size: CellPolicy(8, cells_of(size), size**2), lambda _: PooledValue(8)]
+    "make",
+    [
+        lambda size: CellPolicy(8, cells_of(size), size**2),
+        lambda _: PooledValue(8),
+        lambda size: Score(8, size**2),
+        lambda size: Ownership(8, cells_of(size)),
+    ],
 )
 def test_the_weights_of_heads_for_cells_and_values_fit_any_board(make):
     small, large = make(5), make(9)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings
+from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings, LossSettings
 from ddpzero.games import load_game
 from ddpzero.networks.settings import NetworkSettings
 from ddpzero.search.settings import SearchSettings
@@ -18,6 +18,7 @@ SECTIONS = {
     "algorithm": AlphaZeroSettings,
     "network": NetworkSettings,
     "search": SearchSettings,
+    "loss": LossSettings,
 }
 
 
@@ -25,7 +26,9 @@ def make_algorithm(sections: Mapping[str, Any]) -> AlphaZero:
     """AlphaZero with its settings, by the names in SECTIONS."""
     from ddpzero.algorithms.alphazero.algorithm import AlphaZero  # imports torch
 
-    return AlphaZero(sections["algorithm"], sections["network"], sections["search"])
+    return AlphaZero(
+        sections["algorithm"], sections["network"], sections["search"], sections["loss"]
+    )
 
 
 def check(settings: Settings) -> None:

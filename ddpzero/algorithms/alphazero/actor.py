@@ -6,14 +6,14 @@ Lives in an actor process (ddpzero/actors); never talks to other processes itsel
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
 
 from ddpzero.algorithms.alphazero.lockstep import LockstepGames
 from ddpzero.algorithms.alphazero.selfplay import IDLE
-from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings
+from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings, LossSettings
 from ddpzero.evaluators import NetworkEvaluator
 from ddpzero.games import Game, load_game
 from ddpzero.games.random_bits import new_random_states
@@ -36,6 +36,7 @@ class AlphaZeroActor:
         game: Game,
         search: SearchSettings,
         settings: AlphaZeroSettings,
+        auxiliary: Collection[str],
         evaluator: NetworkEvaluator,
         num_games: int,
         num_groups: int,
@@ -46,7 +47,7 @@ class AlphaZeroActor:
         self._cache = new_cache(game, cache_megabytes)
         sizes = [len(part) for part in np.array_split(np.arange(num_games), num_groups)]
         self._groups = [
-            LockstepGames(game, search, settings, self._cache, slot, size)
+            LockstepGames(game, search, settings, auxiliary, self._cache, slot, size)
             for slot, size in enumerate(sizes)
             if size > 0
         ]
@@ -159,6 +160,7 @@ def make_actor(
     network: NetworkSettings,
     search: SearchSettings,
     settings: AlphaZeroSettings,
+    loss: LossSettings,
     num_games: int,
     device: str,
     precision: Precision,
@@ -170,11 +172,12 @@ def make_actor(
 ) -> AlphaZeroActor:
     """Make an actor in its process. game: arguments of `load_game`; rank and actor_index are part of the seed."""
     loaded = load_game(**game)
+    auxiliary = loss.auxiliary(loaded)
     # Two groups overlap tree work with the network where the network runs elsewhere.
     num_groups = 2 if device.startswith("cuda") and num_games > 1 else 1
     max_batch = -(-num_games // num_groups) * search.leaves_per_round
     evaluator = NetworkEvaluator(
-        make_network(loaded, network),
+        make_network(loaded, network, auxiliary),
         loaded,
         max_batch=max_batch,
         num_slots=num_groups,
@@ -183,5 +186,13 @@ def make_actor(
         compile=compile,
     )
     return AlphaZeroActor(
-        loaded, search, settings, evaluator, num_games, num_groups, cache_megabytes, seed
+        loaded,
+        search,
+        settings,
+        auxiliary,
+        evaluator,
+        num_games,
+        num_groups,
+        cache_megabytes,
+        seed,
     )

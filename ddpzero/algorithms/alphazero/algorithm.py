@@ -12,7 +12,7 @@ import torch
 from ddpzero.actors import ActorSpec
 from ddpzero.algorithms.alphazero.player import AlphaZeroPlayer
 from ddpzero.algorithms.alphazero.samples import sample_spec
-from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings
+from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings, LossSettings
 from ddpzero.algorithms.alphazero.updater import AlphaZeroUpdater
 from ddpzero.games import Game
 from ddpzero.networks import NetworkSettings, SymmetryAverage, make_network
@@ -29,12 +29,13 @@ class AlphaZero:
     settings: AlphaZeroSettings
     network: NetworkSettings
     search: SearchSettings
+    loss: LossSettings
 
     def sample_spec(self, game: Game) -> SampleSpec:
-        return sample_spec(game)
+        return sample_spec(game, self.loss.auxiliary(game))
 
     def make_networks(self, game: Game) -> dict[str, torch.nn.Module]:
-        return {"network": make_network(game, self.network)}
+        return {"network": make_network(game, self.network, self.loss.auxiliary(game))}
 
     def model_tag(self) -> str:
         return self.network.size_tag
@@ -49,7 +50,7 @@ class AlphaZero:
         seed: int,
     ) -> AlphaZeroUpdater:
         return AlphaZeroUpdater(
-            game, networks["network"], wrap, self.settings, learner, device, seed
+            game, networks["network"], wrap, self.settings, self.loss, learner, device, seed
         )
 
     def actor_spec(
@@ -63,6 +64,7 @@ class AlphaZero:
                 "network": self.network,
                 "search": self.search,
                 "settings": self.settings,
+                "loss": self.loss,
                 "num_games": actors.num_games,
                 "device": device,
                 "precision": actors.precision,
@@ -81,7 +83,7 @@ class AlphaZero:
         num_simulations: int | None = None,
         device: str = "cpu",
     ) -> AlphaZeroPlayer:
-        network: torch.nn.Module = make_network(game, self.network)
+        network: torch.nn.Module = self.make_networks(game)["network"]
         require_fit(weights, network, name)
         network.load_state_dict(weights)
         if self.settings.play_averages_symmetries:
@@ -103,6 +105,7 @@ class AlphaZero:
             "self_play/first_player_wins": float((results > 0).mean()),
             "self_play/draws": float((results == 0).mean()),
             "self_play/second_player_wins": float((results < 0).mean()),
+            **_score_scalars(game, infos),
         }
 
     def headline(self, game: Game, scalars: Mapping[str, float]) -> str:
@@ -126,3 +129,11 @@ class AlphaZero:
 
     def film_episode(self, game: Game, info: dict[str, Any]) -> list[np.ndarray]:
         return []
+
+
+def _score_scalars(game: Game, infos: list[dict[str, Any]]) -> dict[str, float]:
+    """How many points the first player is ahead in games that were played to their end."""
+    scores = [info["score"] for info in infos if info["score"] is not None]
+    if not (game.has_score and scores):
+        return {}
+    return {"self_play/first_player_score": float(np.mean(scores))}

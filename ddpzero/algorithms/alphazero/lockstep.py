@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,7 @@ class LockstepGames:
         game: Game,
         search: SearchSettings,
         settings: AlphaZeroSettings,
+        auxiliary: Collection[str],
         cache: EvaluationCache,
         slot: int,
         num_games: int,
@@ -40,6 +41,7 @@ class LockstepGames:
         max_nodes = search.num_simulations * (2 if search.reuse_subtree else 1) + 2
         self.game = game
         self.settings = settings
+        self.auxiliary = auxiliary
         self.slot = slot
         self.forest = new_forest(game, num_games, max_nodes, search.leaves_per_round, seed=0)
         self.numbers = search_numbers(search, game.num_actions)
@@ -92,7 +94,7 @@ class LockstepGames:
         """The games that ended, in the order of their places, which are idle from now on."""
         places = np.flatnonzero(self.record.stages == FINISHED)
         self.record.stages[places] = IDLE
-        return [episode_of(self.record, int(place)) for place in places]
+        return [episode_of(self.record, int(place), self.auxiliary) for place in places]
 
 
 def compile_self_play(
@@ -100,7 +102,7 @@ def compile_self_play(
 ) -> None:
     """Compile what an actor runs, unless it lies in numba's cache; the arguments of `actor.make_actor`."""
     loaded = load_game(**game)
-    games = LockstepGames(loaded, search, settings, new_cache(loaded, 0.1), slot=0, num_games=1)
+    games = LockstepGames(loaded, search, settings, (), new_cache(loaded, 0.1), slot=0, num_games=1)
     games.start_game(0)
     observations = np.zeros((len(games.forest.leaves), loaded.observation_size_bytes), np.uint8)
     games.propose(observations, weights_version=0)

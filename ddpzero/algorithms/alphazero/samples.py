@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 
 from ddpzero.algorithms.alphazero.selfplay import Record
@@ -9,9 +11,12 @@ from ddpzero.games import Game
 from ddpzero.replay import Episode, Field, SampleSpec
 
 
-def sample_spec(game: Game) -> SampleSpec:
-    """Every value is seen by the player to move in the sample's position."""
-    return {
+def sample_spec(game: Game, auxiliary: Collection[str] = ()) -> SampleSpec:
+    """Every value is seen by the player to move in the sample's position.
+
+    auxiliary: what else is learnt: "score", "ownership", "next_policy".
+    """
+    spec: SampleSpec = {
         "observation": Field(
             (game.observation_size_bytes,), np.dtype(np.uint8), "bit-packed planes"
         ),
@@ -22,10 +27,21 @@ def sample_spec(game: Game) -> SampleSpec:
         "root_draw": Field((), np.dtype(np.float32), "the network's probability of a draw"),
         "weights_version": Field((), np.dtype(np.int32), "weights that the move was searched with"),
     }
+    if "score" in auxiliary:
+        spec["score"] = Field((), np.dtype(np.int16), "points ahead at the end")
+    if "ownership" in auxiliary:
+        owners = Field((game.num_cells,), np.dtype(np.int8), "1 own at the end, -1 the opponent's")
+        spec["ownership"] = owners
+    if "score" in auxiliary or "ownership" in auxiliary:
+        spec["is_played_out"] = Field((), np.dtype(np.bool_), "the end is known")
+    if "next_policy" in auxiliary:
+        policy = Field((game.num_actions,), np.dtype(np.float16), "of the next move; 0 if none")
+        spec["next_policy_target"] = policy
+    return spec
 
 
-def episode_of(record: Record, game: int) -> Episode:
-    """Copy the finished game in place `game` out of the record."""
+def episode_of(record: Record, game: int, auxiliary: Collection[str] = ()) -> Episode:
+    """Copy the finished game in place `game` out of the record; auxiliary: see sample_spec."""
     num_plies = int(record.num_plies[game])
     rows = np.flatnonzero(record.is_sample[game, :num_plies])
     outcomes, outcome_draws = outcomes_of(record, game, rows)
@@ -38,9 +54,21 @@ def episode_of(record: Record, game: int) -> Episode:
         "root_draw": record.root_draws[game, rows],
         "weights_version": record.weights_versions[game, rows],
     }
+    signs = np.where(record.movers[game, rows] == 0, 1, -1)
+    if "score" in auxiliary:
+        columns["score"] = (signs * record.scores[game]).astype(np.int16)
+    if "ownership" in auxiliary:
+        columns["ownership"] = (signs[:, None] * record.owners[game]).astype(np.int8)
+    if "score" in auxiliary or "ownership" in auxiliary:
+        columns["is_played_out"] = np.full(len(rows), record.is_played_out[game])
+    if "next_policy" in auxiliary:
+        following = np.zeros_like(columns["policy_target"])
+        following[:-1] = columns["policy_target"][1:]
+        columns["next_policy_target"] = following
     info = {
         "num_plies": num_plies,
         "first_player_return": float(record.returns[game, 0]),
+        "score": int(record.scores[game]) if record.is_played_out[game] else None,
         "moves": record.actions[game, :num_plies].tolist(),
     }
     return Episode(columns=columns, info=info)

@@ -52,6 +52,9 @@ class Record(NamedTuple):
     )  # [G, T] bool, the search's value stands for the result: chance moved, or it is proven
     weights_versions: np.ndarray  # [G, T] int32
     returns: np.ndarray  # [G, 2] float32, of a finished game
+    is_played_out: np.ndarray  # [G] bool, the rules ended it: what follows is known
+    scores: np.ndarray  # [G] int32, the first player's points minus the second's
+    owners: np.ndarray  # [G, B] int8, see contract.ownership
 
 
 def new_record(game: Game, num_games: int) -> Record:
@@ -70,6 +73,9 @@ def new_record(game: Game, num_games: int) -> Record:
         is_decided=np.empty(plies, np.bool_),
         weights_versions=np.empty(plies, np.int32),
         returns=np.empty((num_games, 2), np.float32),
+        is_played_out=np.zeros(num_games, np.bool_),
+        scores=np.zeros(num_games, np.int32),
+        owners=np.zeros((num_games, game.num_cells), np.int8),
     )
 
 
@@ -161,6 +167,7 @@ def _make_move(rules, forest, numbers, record, weights_version, random_action_fr
         mover = record.movers[game, ply]
         record.returns[game, mover] = record.root_values[game, ply]
         record.returns[game, 1 - mover] = -record.root_values[game, ply]
+        record.is_played_out[game] = False
         record.stages[game] = FINISHED
         return
     play_action(rules, forest, numbers, game, action)
@@ -168,3 +175,6 @@ def _make_move(rules, forest, numbers, record, weights_version, random_action_fr
         record.stages[game] = FINISHED
         for player in range(2):
             record.returns[game, player] = contract.player_return(rules, position, player)
+        record.is_played_out[game] = True
+        record.scores[game] = contract.score(rules, position)
+        contract.ownership(rules, position, record.owners[game])

@@ -1,10 +1,39 @@
-"""AlphaZero's own settings: conf/algorithm/alphazero.yaml."""
+"""AlphaZero's own settings: conf/algorithm/alphazero.yaml and conf/loss."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ddpzero.games import Game
 from ddpzero.settings import require
+
+
+@dataclass(frozen=True)
+class LossSettings:
+    """Weights of the losses: conf/loss/*.yaml. Of 0, the network has no head for it.
+
+    score: cross-entropy of the points at the end. ownership: of who owns each cell then. Both in games that have them;
+    others learn without. next_policy: cross-entropy of the search's policy for the move after this.
+    """
+
+    policy: float = 1.0
+    value: float = 1.0
+    score: float = 0.5
+    ownership: float = 0.5
+    next_policy: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, weight in vars(self).items():
+            require(weight >= 0, f"loss.{name}={weight} must be 0 or more.")
+
+    def auxiliary(self, game: Game) -> tuple[str, ...]:
+        """What is learnt of `game` besides policy and value."""
+        names = (
+            "score" if self.score > 0 and game.has_score else "",
+            "ownership" if self.ownership > 0 and game.owner_cells is not None else "",
+            "next_policy" if self.next_policy > 0 else "",
+        )
+        return tuple(filter(None, names))
 
 
 @dataclass(frozen=True)
@@ -15,7 +44,6 @@ class AlphaZeroSettings:
     random_action_fraction: share of self-play moves drawn uniformly, for variety; the sample's target is the search's.
     opening_random_plies: each game starts with a uniform number 0..N of uniformly random plies, not trained on.
     play_out_fraction: share of games that go on once the search has proved their result; the others end there.
-    policy_weight, value_weight: of the losses.
     play_value_scale: search.value_scale of the trained agent in matches, judges and play; None: as in self-play.
     play_averages_symmetries: there, the network's answer is the mean over all symmetric views of a position.
     """
@@ -24,8 +52,6 @@ class AlphaZeroSettings:
     random_action_fraction: float = 0.03
     opening_random_plies: int = 0
     play_out_fraction: float = 1.0
-    policy_weight: float = 1.0
-    value_weight: float = 1.0
     play_value_scale: float | None = None
     play_averages_symmetries: bool = False
 
@@ -33,9 +59,8 @@ class AlphaZeroSettings:
         for name in ("root_value_weight", "random_action_fraction", "play_out_fraction"):
             value = getattr(self, name)
             require(0 <= value <= 1, f"algorithm.{name}={value} must be in 0..1.")
-        for name in ("opening_random_plies", "policy_weight", "value_weight"):
-            value = getattr(self, name)
-            require(value >= 0, f"algorithm.{name}={value} must be 0 or more.")
+        plies = self.opening_random_plies
+        require(plies >= 0, f"algorithm.opening_random_plies={plies} must be 0 or more.")
         require(
             self.play_value_scale is None or self.play_value_scale >= 0,
             f"algorithm.play_value_scale={self.play_value_scale} must be 0 or more, or null.",

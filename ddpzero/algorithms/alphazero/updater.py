@@ -1,7 +1,8 @@
 """One optimizer step of AlphaZero, under DistributedDataParallel or alone.
 
 Losses: policy cross-entropy against the search's improved policy; win/draw/loss cross-entropy against a mix of the
-game's outcome and the search's root value (strength.md calls the mix what helps most early).
+game's outcome and the search's root value. In games that have them also the points at the end, who owns each cell then,
+and the next move's policy (Wu, "Accelerating self-play learning in Go", 2019).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings
+from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings, LossSettings
 from ddpzero.games import Game
 from ddpzero.networks import unpack_observations
 from ddpzero.networks.precision import training_dtype
@@ -33,6 +34,7 @@ class AlphaZeroUpdater:
         network: nn.Module,
         wrap: Callable[[nn.Module], nn.Module],
         settings: AlphaZeroSettings,
+        loss: LossSettings,
         learner: LearnerSettings,
         device: torch.device,
         seed: int,
@@ -40,6 +42,8 @@ class AlphaZeroUpdater:
     ):
         self._game = game
         self._settings = settings
+        self._loss = loss
+        self._auxiliary = loss.auxiliary(game)
         self._learner = learner
         self._device = device
         self._seed = seed
@@ -58,28 +62,32 @@ class AlphaZeroUpdater:
         self._num_updates = 0
         self._cell_symmetries = torch.from_numpy(game.spec.cell_symmetries).long().to(device)
         self._action_symmetries = torch.from_numpy(game.spec.action_symmetries).long().to(device)
+        self._owner_symmetries = torch.from_numpy(game.spec.owner_symmetries).long().to(device)
         self._symmetry_draws = torch.Generator(device)
 
     def update(self, batch: dict[str, Tensor], learning_rate: float) -> dict[str, Tensor]:
         """One step; returns scalars on the device. batch: columns of the sample spec, `[B, ...]`."""
         planes = unpack_observations(batch["observation"], self._game)
-        policy_target = batch["policy_target"].float()
+        targets = self._targets(batch)
         if self._augment:
-            planes, policy_target = self._turn(planes, policy_target)
-        value_target = self._value_target(batch)
+            planes, targets = self._turn(planes, targets)
         for optimizer in self._optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate * group["lr_factor"]
         with torch.autocast(self._device.type, self._dtype, enabled=self._dtype != torch.float32):
-            policy_logits, value_logits = self._forward(
-                planes.contiguous(memory_format=torch.channels_last)
+            policy_logits, value_logits, others = self._forward(
+                planes.contiguous(memory_format=torch.channels_last), with_auxiliary=True
             )
+        policy_target, value_target = targets["policy"], self._value_target(batch)
         log_policy = functional.log_softmax(policy_logits.float(), dim=1)
         log_value = functional.log_softmax(value_logits.float(), dim=1)
         policy_loss = -(policy_target * log_policy).sum(1).mean()
         value_loss = -(value_target * log_value).sum(1).mean()
-        settings = self._settings
-        loss = settings.policy_weight * policy_loss + settings.value_weight * value_loss
+        loss = self._loss.policy * policy_loss + self._loss.value * value_loss
+        auxiliary_losses, scalars = self._auxiliary_losses(others, targets)
+        for name, auxiliary_loss in auxiliary_losses.items():
+            loss = loss + getattr(self._loss, name) * auxiliary_loss
+            scalars[f"losses/{name}"] = auxiliary_loss.detach()
         for optimizer in self._optimizers:
             optimizer.zero_grad(set_to_none=True)
         self._scaler.scale(loss).backward()
@@ -108,7 +116,51 @@ class AlphaZeroUpdater:
             "policy/target_entropy": target_entropy,
             "value/accuracy": (signs_agree & decided).sum() / decided.sum().clamp_min(1),
             "gradients/norm": gradient_norm.detach(),
+            **scalars,
         }
+
+    def _targets(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """What turns with the board, and what else the auxiliary heads learn, by their names."""
+        targets = {"policy": batch["policy_target"].float()}
+        if "next_policy" in self._auxiliary:
+            targets["next_policy"] = batch["next_policy_target"].float()
+        if "ownership" in self._auxiliary:
+            targets["ownership"] = batch["ownership"].float()
+        if "score" in self._auxiliary:
+            targets["score"] = batch["score"].long()
+        if "is_played_out" in batch:
+            targets["is_played_out"] = batch["is_played_out"].float()
+        return targets
+
+    def _auxiliary_losses(
+        self, outputs: Mapping[str, Tensor], targets: Mapping[str, Tensor]
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Losses by the heads' names, and scalars that tell how good the heads are. Games whose end is not known do
+        not count for score and ownership."""
+        losses: dict[str, Tensor] = {}
+        scalars: dict[str, Tensor] = {}
+        if "next_policy" in outputs:
+            log_policy = functional.log_softmax(outputs["next_policy"].float(), dim=1)
+            losses["next_policy"] = -(targets["next_policy"] * log_policy).sum(1).mean()
+        if "score" in outputs or "ownership" in outputs:
+            is_known = targets["is_played_out"]
+            num_known = is_known.sum().clamp_min(1.0)
+        if "score" in outputs:
+            max_score = self._game.spec.max_score
+            logits, points = outputs["score"].float(), targets["score"]
+            errors = functional.cross_entropy(logits, points + max_score, reduction="none")
+            losses["score"] = (errors * is_known).sum() / num_known
+            with torch.no_grad():
+                steps = torch.arange(-max_score, max_score + 1, device=logits.device)
+                mean = (logits.softmax(1) * steps).sum(1)
+                off = ((mean - points).abs() * is_known).sum() / num_known
+            scalars |= {"score/mean": mean.mean(), "score/mean_error": off}
+        if "ownership" in outputs:
+            logits = outputs["ownership"].float()
+            shares = (targets["ownership"] + 1.0) / 2.0  # an owner is sure, nobody is half and half
+            errors = functional.binary_cross_entropy_with_logits(logits, shares, reduction="none")
+            losses["ownership"] = (errors.mean(1) * is_known).sum() / num_known
+        return losses, scalars
 
     def tally(self, infos: Sequence[Mapping[str, Any]]) -> dict[str, float]:
         """Nothing: AlphaZero learns the same whatever the games' results are."""
@@ -151,8 +203,8 @@ class AlphaZeroUpdater:
     def _parameters(self) -> dict[str, Tensor]:
         return self._network.state_dict(keep_vars=True)
 
-    def _turn(self, planes: Tensor, policy_target: Tensor) -> tuple[Tensor, Tensor]:
-        """Turn each sample by its own random symmetry: planes [B, C, H, W] and policy_target [B, A]."""
+    def _turn(self, planes: Tensor, targets: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Turn each sample by its own random symmetry: planes [B, C, H, W], policies [B, A], owners [B, cells]."""
         batch_size, num_planes, height, width = planes.shape
         # Drawn anew from the count of updates: a resumed run draws what it would have drawn.
         self._symmetry_draws.manual_seed((self._seed * 1_000_003 + self._num_updates) % 2**63)
@@ -164,8 +216,15 @@ class AlphaZeroUpdater:
         )
         cells = self._cell_symmetries[symmetries][:, None, :].expand(-1, num_planes, -1)
         turned = planes.reshape(batch_size, num_planes, height * width).gather(2, cells)
-        policy_target = policy_target.gather(1, self._action_symmetries[symmetries])
-        return turned.view(batch_size, num_planes, height, width), policy_target
+        actions = self._action_symmetries[symmetries]
+        moved = dict(targets)
+        for name in ("policy", "next_policy"):
+            if name in targets:
+                moved[name] = targets[name].gather(1, actions)
+        if "ownership" in targets:
+            owners = self._owner_symmetries[symmetries]
+            moved["ownership"] = targets["ownership"].gather(1, owners)
+        return turned.view(batch_size, num_planes, height, width), moved
 
     def _value_target(self, batch: dict[str, Tensor]) -> Tensor:
         """Win/draw/loss probabilities [B, 3] for the mover: a mix of the outcome and the search's root value."""

@@ -44,6 +44,7 @@ def spec(parameters: Parameters) -> GameSpec:
         action_cells=cells,
         num_globals=1,
         global_scales=(1 / parameters.pairs,),
+        max_score=parameters.pairs,
     )
 
 
