@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from ddpzero.games import Game
 from ddpzero.settings import require
+
+if TYPE_CHECKING:
+    from ddpzero.games import Game
 
 
 @dataclass(frozen=True)
