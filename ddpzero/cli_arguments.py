@@ -154,7 +154,11 @@ def _add_judge(commands: _Commands) -> None:
         "How often a player's move keeps the outcome of perfect play, in solved positions.",
         "ddpzero judge connect_four_hard.npz runs/quick --simulations 0,64",
     )
-    judge.add_argument("file", metavar="FILE", help=".npz of solved positions")
+    judge.add_argument(
+        "file",
+        metavar="FILE",
+        help=".npz of solved positions: of connect_four, dots_and_boxes, hex or othello",
+    )
     judge.add_argument("players", metavar="PLAYER", nargs="+", help=_PLAYER)
     judge.add_argument(
         "--simulations",
