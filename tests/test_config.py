@@ -208,6 +208,19 @@ MISTAKES = {
         ["search=gumbel", "+search.reuse_subtree=true"],
         ["search.reuse_subtree=true", "search=puct"],
     ),
+    "points in a game without": (
+        ["game=gomoku", "search.score_weight=0.2"],
+        ["search.score_weight=0.2", "game=gomoku", "counts no points"],
+    ),
+    "points that nobody learns": (
+        ["game=othello", "search.score_weight=0.2", "loss.score=0"],
+        ["search.score_weight=0.2", "loss.score above 0"],
+    ),
+    "points alone": (
+        ["game=othello", "search.score_weight=1"],
+        ["search.score_weight=1", "below 1", "winning comes first"],
+    ),
+    "a loss below zero": (["loss.policy=-1"], ["loss.policy=-1", "0 or more"]),
     "half precision without a GPU": (
         ["+hardware=cpu", "learner.precision=float16"],
         ["learner.precision=float16", "device=cpu", "bfloat16"],

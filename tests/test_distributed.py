@@ -192,6 +192,7 @@ def restored_handlers() -> Iterator[None]:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1])
 @pytest.mark.usefixtures("restored_handlers")
 def test_a_signal_asks_for_a_stop_once(number: signal.Signals) -> None:
+    signal.signal(number, signal.SIG_DFL)  # under nohup SIGHUP is ignored, and stays so
     stop = install_stop_signal()
     assert not stop.is_set
     signal.raise_signal(number)

@@ -50,7 +50,7 @@ def test_checking_a_config_does_not_import_torch():
     ("argument", "sentence"),
     [
         ("learner.bach_size=64", "learner.bach_size=64 is not a setting. Did you mean learner.batch_size?"),
-        ("game=go", "game=go is not there."),
+        ("game=chess", "game=chess is not there."),
         ("learner.batch_size=0", "learner.batch_size=0 must be at least 1."),
     ],
     ids=["unknown to hydra", "no such option", "refused by us"],

@@ -62,14 +62,16 @@ def bench_search(
         games = EndlessSearches(game, search, settings.actors.num_games, num_groups, seed)
         torch.set_num_threads(settings.actors.num_threads)
         torch.manual_seed(seed)
+        points = search.points_scale(game)
         network = NetworkEvaluator(
-            make_network(game, settings.sections["network"]),
+            make_network(game, settings.sections["network"], ("score",) if points else ()),
             game,
             max_batch=games.max_batch,
             num_slots=num_groups,
             device=device,
             precision=settings.actors.precision,
             compile=settings.actors.compile,
+            points_scale=points,
         )
         samples = measure(games, network, seconds, network)
         conditions |= {

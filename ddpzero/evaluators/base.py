@@ -20,7 +20,7 @@ class Evaluator(Protocol):
     def num_slots(self) -> int: ...
 
     def observations(self, slot: int) -> np.ndarray:
-        """`[B, game.observation_size_bytes]` uint8, np.packbits(bitorder="little") over C * H * W: write rows 0..n-1.
+        """`[B, game.observation_size_bytes]` uint8, as Game.packed_observation: write rows 0..n-1.
 
         Always the same array; not to be written between submit and collect.
         """
@@ -31,9 +31,10 @@ class Evaluator(Protocol):
         ...
 
     def collect(self, slot: int) -> tuple[np.ndarray, np.ndarray]:
-        """Wait for what was submitted: prior logits `[n, A]` and outcome probabilities `[n, 3]`, both float32.
+        """Wait for what was submitted: prior logits `[n, A]` and outcomes `[n, 4]`, both float32.
 
-        Logits of illegal actions are not masked; outcomes are win, draw, loss of the mover. Both are views, valid until
-        the next submit on the slot.
+        Logits of illegal actions are not masked; outcomes are probabilities of the mover's win, draw and loss, then
+        its expected points (search/points.py), 0 where nobody asks. Both are views, valid until the next submit on
+        the slot.
         """
         ...

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,7 +31,9 @@ class InferenceNetwork:
         device: torch.device,
         dtype: torch.dtype,
         compile: bool = False,
+        points_scale: float | None = None,
     ):
+        """points_scale: the network's head "score" is asked for expected points; see search/points.py."""
         self.game = game
         self.device = device
         self.dtype = dtype
@@ -40,9 +43,14 @@ class InferenceNetwork:
             fused.fuse_convolutions(self._module, dtype, game.board_shape)
         self._module.to(device, dtype)
         self._module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._forward: Callable[[Tensor], tuple[Tensor, Tensor]] = (
+        self._forward: Callable[..., Any] = (
             torch.compile(self._module, dynamic=False) if compile else self._module
         )
+        self._points: Tensor | None = None  # [2 * max_score + 1], what each score is worth
+        if points_scale is not None:
+            most = game.spec.max_score
+            scores = torch.arange(-most, most + 1, device=device)
+            self._points = torch.tanh(scores / points_scale)
 
     def planes(self, packed: Tensor) -> Tensor:
         """Bit-packed observations `[B, bytes]` on the device -> planes as `forward` wants them."""
@@ -55,9 +63,16 @@ class InferenceNetwork:
 
     @torch.inference_mode()
     def evaluate(self, packed: Tensor) -> tuple[Tensor, Tensor]:
-        """packed `[B, bytes]` uint8 -> policy logits `[B, A]` in `dtype`, outcome probabilities `[B, 3]` float32."""
-        policy_logits, value_logits = self._forward(self.planes(packed))
-        return policy_logits, torch.softmax(value_logits, dim=1, dtype=torch.float32)
+        """packed `[B, bytes]` uint8 -> policy logits `[B, A]` in `dtype`, outcomes float32: probabilities `[B, 3]`, or
+        with points `[B, 4]`."""
+        planes = self.planes(packed)
+        if self._points is None:
+            policy_logits, value_logits = self._forward(planes)
+            return policy_logits, torch.softmax(value_logits, dim=1, dtype=torch.float32)
+        policy_logits, value_logits, others = self._forward(planes, ("score",))
+        outcomes = torch.softmax(value_logits, dim=1, dtype=torch.float32)
+        scores = torch.softmax(others["score"], dim=1, dtype=torch.float32)
+        return policy_logits, torch.cat([outcomes, (scores @ self._points)[:, None]], dim=1)
 
     @torch.inference_mode()
     def load_weights(self, arrays: Mapping[str, np.ndarray | Tensor]) -> None:

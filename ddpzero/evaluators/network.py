@@ -19,6 +19,7 @@ class NetworkEvaluator:
 
     precision "auto": the faster one on this processor, measured here in half a second.
     compile: torch.compile, for GPUs.
+    points_scale: SearchSettings.points_scale of the searches that it serves.
     Uses as many CPU threads as the process has set (torch.set_num_threads) and sets none itself.
     """
 
@@ -31,12 +32,13 @@ class NetworkEvaluator:
         device: str | torch.device = "cpu",
         precision: Precision = "auto",
         compile: bool = False,
+        points_scale: float | None = None,
     ):
         self.max_batch = max_batch
         self.num_slots = num_slots
         self.weights_version = 0
         self.inference = make_inference_network(
-            network, game, max_batch, torch.device(device), precision, compile
+            network, game, max_batch, torch.device(device), precision, compile, points_scale
         )
         self._slots = [make_slot(self.inference, max_batch) for _ in range(num_slots)]
 

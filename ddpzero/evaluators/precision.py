@@ -20,6 +20,7 @@ def make_inference_network(
     device: torch.device,
     precision: Precision = "auto",
     compile: bool = False,
+    points_scale: float | None = None,
 ) -> InferenceNetwork:
     """precision "auto": float32, or the device's narrow dtype if that is measured clearly faster (half a second)."""
 
@@ -34,4 +35,4 @@ def make_inference_network(
         dtype = faster_dtype(make_step, num_positions, device, "is evaluated")
     else:
         dtype = getattr(torch, precision)
-    return InferenceNetwork(network, game, device, dtype, compile)
+    return InferenceNetwork(network, game, device, dtype, compile, points_scale)

@@ -123,7 +123,7 @@ class _Buffers:
             max_batch, game.observation_size_bytes, dtype=torch.uint8, pin_memory=pinned
         )
         self._logits = torch.zeros(max_batch, game.num_actions, pin_memory=pinned)
-        self._outcomes = torch.zeros(max_batch, 3, pin_memory=pinned)
+        self._outcomes = torch.zeros(max_batch, 4, pin_memory=pinned)
         # Views made once: made anew in every round they cost as much as a hundred simulations.
         self.observations = self._packed.numpy()
         self._logits_array = self._logits.numpy()
@@ -138,7 +138,8 @@ class _Buffers:
         """Copy the batch's results in; from a GPU without waiting for them."""
         num_positions = self._num_positions
         self._logits[:num_positions].copy_(logits[:num_positions], non_blocking=True)
-        self._outcomes[:num_positions].copy_(outcomes[:num_positions], non_blocking=True)
+        width = outcomes.shape[1]  # without points 3: theirs stay 0
+        self._outcomes[:num_positions, :width].copy_(outcomes[:num_positions], non_blocking=True)
 
     def results(self) -> tuple[np.ndarray, np.ndarray]:
         num_positions = self._num_positions

@@ -15,7 +15,8 @@ class UniformEvaluator:
         self.num_slots = num_slots
         self._observations = np.zeros((num_slots, max_batch, game.observation_size_bytes), np.uint8)
         self._logits = np.zeros((max_batch, game.num_actions), np.float32)
-        self._outcomes = np.full((max_batch, 3), 1.0 / 3.0, np.float32)
+        self._outcomes = np.full((max_batch, 4), 1.0 / 3.0, np.float32)
+        self._outcomes[:, 3] = 0.0
         self._num_positions = [0] * num_slots
 
     def observations(self, slot: int) -> np.ndarray:

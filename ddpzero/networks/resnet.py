@@ -51,14 +51,14 @@ class ResidualNetwork(nn.Module):
         self.auxiliary = make_auxiliary_heads(game, channels, auxiliary)
 
     def forward(
-        self, planes: Tensor, with_auxiliary: bool = False
+        self, planes: Tensor, auxiliary: Collection[str] = ()
     ) -> tuple[Tensor, Tensor] | tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """with_auxiliary: a third result, what each of the other heads says, by its name."""
+        """auxiliary: other heads, whose logits are a third result, by their names."""
         features = self.tower(self.stem(planes))
         policy_logits, value_logits = self.policy(features), self.value(features)
-        if not with_auxiliary:
+        if not auxiliary:
             return policy_logits, value_logits
-        others = {name: head(features) for name, head in self.auxiliary.items()}
+        others = {name: self.auxiliary[name](features) for name in auxiliary}
         return policy_logits, value_logits, others
 
 

@@ -5,6 +5,8 @@ For players; the search's cost is the network's, and no one waits for a move of 
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -16,7 +18,7 @@ from ddpzero.games import Game
 class SymmetryAverage(nn.Module):
     """Asks `network` about every symmetric view of a position, and turns the answers back.
 
-    Policy logits: the mean of the views' log probabilities. Value logits: the log of the mean probabilities.
+    Policy logits: the mean of the views' log probabilities. Value and score logits: the log of the mean probabilities.
     Letters: B batch, C planes, A actions, S symmetries.
     """
 
@@ -33,16 +35,25 @@ class SymmetryAverage(nn.Module):
         self.register_buffer("_cells", cells, persistent=False)
         self.register_buffer("_actions", actions, persistent=False)
 
-    def forward(self, planes: Tensor) -> tuple[Tensor, Tensor]:
-        """planes [B, C, H, W] -> policy logits [B, A], value logits [B, 3]."""
+    def forward(
+        self, planes: Tensor, auxiliary: Collection[str] = ()
+    ) -> tuple[Tensor, Tensor] | tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """planes [B, C, H, W] -> policy logits [B, A], value logits [B, 3]; auxiliary: none, or the score's."""
+        assert set(auxiliary) <= {"score"}, "other heads turn with the board"
         batch_size = len(planes)
         cells = planes.flatten(2)
         views = torch.cat([cells[:, :, view] for view in self._cells])
         views = views.view(-1, *planes.shape[1:]).contiguous(memory_format=torch.channels_last)
-        policy_logits, value_logits = self.network(views)
+        policy_logits, value_logits, *rest = self.network(views, auxiliary)
         log_policy = functional.log_softmax(policy_logits.float(), dim=1)
         log_policies = log_policy.view(len(self._cells), batch_size, -1)
         turned_back = [log_policies[view][:, actions] for view, actions in enumerate(self._actions)]
-        outcomes = torch.softmax(value_logits.float(), dim=1)
-        mean_outcome = outcomes.view(len(self._cells), batch_size, -1).mean(0)
-        return torch.stack(turned_back).mean(0), mean_outcome.log()
+        policy, value = torch.stack(turned_back).mean(0), self._mean(value_logits, batch_size)
+        if not rest:
+            return policy, value
+        return policy, value, {name: self._mean(rest[0][name], batch_size) for name in auxiliary}
+
+    def _mean(self, logits: Tensor, batch_size: int) -> Tensor:
+        """The log of the views' mean probabilities."""
+        probabilities = torch.softmax(logits.float(), dim=1)
+        return probabilities.view(len(self._cells), batch_size, -1).mean(0).log()

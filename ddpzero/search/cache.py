@@ -22,20 +22,20 @@ class EvaluationCache(NamedTuple):
     versions: np.ndarray  # [E] int32, weights_version of the entry; -1 = empty
     observations: np.ndarray  # [E, bytes] uint8
     logits: np.ndarray  # [E, A] float32
-    outcomes: np.ndarray  # [E, 3] float32, win/draw/loss of the mover
+    outcomes: np.ndarray  # [E, 4] float32, win/draw/loss of the mover, points
     counts: np.ndarray  # [2] int64: look-ups, hits
 
 
 def new_cache(game: Game, size_megabytes: float) -> EvaluationCache:
     """The largest cache that fits; 0 megabytes switches it off."""
-    entry_size = 4 + game.observation_size_bytes + 4 * game.num_actions + 12
+    entry_size = 4 + game.observation_size_bytes + 4 * game.num_actions + 16
     max_entries = int(size_megabytes * 1e6 / entry_size)
     num_entries = 1 << (max_entries.bit_length() - 1) if max_entries >= 2 else 0
     return EvaluationCache(
         versions=np.full(num_entries, -1, np.int32),
         observations=np.empty((num_entries, game.observation_size_bytes), np.uint8),
         logits=np.empty((num_entries, game.num_actions), np.float32),
-        outcomes=np.empty((num_entries, 3), np.float32),
+        outcomes=np.empty((num_entries, 4), np.float32),
         counts=np.zeros(2, np.int64),
     )
 
@@ -91,5 +91,5 @@ def add_entry(cache, observation, logits, outcome, weights_version):
         cache.observations[place, index] = observation[index]
     for action in range(logits.shape[0]):
         cache.logits[place, action] = logits[action]
-    for index in range(3):
+    for index in range(outcome.shape[0]):
         cache.outcomes[place, index] = outcome[index]

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ddpzero.games import Game
 from ddpzero.search.settings import SearchSettings
 
 
@@ -20,6 +21,8 @@ class SearchNumbers(NamedTuple):
     is_gumbel: bool
     num_simulations: int
     solve: bool
+    score_weight: float
+    score_scale: float
     leaves_per_round: int
     virtual_loss: float
     max_considered_actions: int
@@ -37,8 +40,8 @@ class SearchNumbers(NamedTuple):
     halving: np.ndarray  # [M + 1, num_simulations] int32
 
 
-def search_numbers(settings: SearchSettings, num_actions: int) -> SearchNumbers:
-    max_considered = min(settings.max_considered_actions, num_actions)
+def search_numbers(settings: SearchSettings, game: Game) -> SearchNumbers:
+    max_considered = min(settings.max_considered_actions, game.num_actions)
     is_gumbel = settings.algorithm == "gumbel"
     halving = np.zeros((max_considered + 1, max(1, settings.num_simulations)), np.int32)
     if is_gumbel:
@@ -52,6 +55,8 @@ def search_numbers(settings: SearchSettings, num_actions: int) -> SearchNumbers:
         is_gumbel=is_gumbel,
         num_simulations=settings.num_simulations,
         solve=settings.solve,
+        score_weight=float(settings.score_weight),
+        score_scale=float(settings.points_scale(game) or 1.0),
         leaves_per_round=settings.leaves_per_round,
         virtual_loss=float(settings.virtual_loss),
         max_considered_actions=max_considered,

@@ -48,11 +48,12 @@ def register_leaf(forest, game, node, observations, num_leaves):
 def absorb_evaluations(
     rules, forest, numbers, cache, weights_version, num_leaves, observations, logits, outcomes
 ):
-    """Take in the evaluations of the batch that was proposed last: logits [n, A], outcomes [n, 3]."""
+    """Take in the evaluations of the batch that was proposed last: logits [n, A], outcomes [n, 4]."""
     for leaf in range(num_leaves):
         evaluate_leaf(
             rules,
             forest,
+            numbers,
             cache,
             weights_version,
             forest.leaves[leaf].game,

@@ -14,7 +14,7 @@ from ddpzero.search.forest import ROOT, new_forest
 from ddpzero.search.numbers import search_numbers
 from ddpzero.search.rounds import absorb_evaluations, propose_leaves, start_searches
 from ddpzero.search.settings import SearchSettings
-from ddpzero.search.tree import choose_action, policy_target, root_value
+from ddpzero.search.tree import choose_action, policy_target, root_result
 
 if TYPE_CHECKING:
     from ddpzero.evaluators import Evaluator
@@ -27,7 +27,7 @@ class SearchResult:
     actions: np.ndarray  # [n] int64, the move to play
     policy_target: np.ndarray  # [n, A] float32
     visits: np.ndarray  # [n, A] int32
-    root_value: np.ndarray  # [n] float32 in [-1, 1]
+    root_value: np.ndarray  # [n] float32 in [-1, 1], the expected result
     root_draw: np.ndarray  # [n] float32, the evaluator's probability of a draw
 
 
@@ -45,7 +45,7 @@ class Search:
         self.game = game
         self.num_games = num_games
         quiet = replace(settings, gumbel_scale=0.0, dirichlet_fraction=0.0, temperature=0.0)
-        self.numbers = search_numbers(replace(quiet, final_temperature=0.0), game.num_actions)
+        self.numbers = search_numbers(replace(quiet, final_temperature=0.0), game)
         max_nodes = settings.num_simulations + 1
         self.forest = new_forest(game, num_games, max_nodes, settings.leaves_per_round, seed)
         self.cache = new_cache(game, cache_megabytes)
@@ -127,4 +127,4 @@ def read_results(rules, forest, numbers, ply, actions, targets, values):
     for game in range(actions.shape[0]):
         actions[game] = choose_action(forest, numbers, game, ply)
         policy_target(forest, numbers, game, targets[game])
-        values[game] = root_value(forest, numbers, game)
+        values[game] = root_result(forest, numbers, game)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ddpzero.settings import require
+
+if TYPE_CHECKING:
+    from ddpzero.games import Game
 
 
 @dataclass(frozen=True)
@@ -15,11 +18,15 @@ class SearchSettings:
     algorithm: "gumbel" (Danihelka et al., ICLR 2022) or "puct" (AlphaZero, Silver et al. 2018).
     num_simulations: budget per move; 0 = the bare network's best legal prior.
     solve: back up proven values as such; a search ends when its root's value is proven (ddpzero/search/solver.py).
+    score_weight: share of a value that says by how many points, in games that count them; the rest is win, draw, loss.
+    score_scale: points ahead that are worth three quarters of that share (tanh); None: a quarter of the most possible.
     """
 
     algorithm: Literal["gumbel", "puct"] = "gumbel"
     num_simulations: int = 32
     solve: bool = True
+    score_weight: float = 0.0
+    score_scale: float | None = None
     # gumbel
     max_considered_actions: int = 16
     gumbel_scale: float = 1.0
@@ -57,6 +64,14 @@ class SearchSettings:
         ):
             value = getattr(self, name)
             require(value >= 0, f"search.{name}={value} must be 0 or more.")
+        require(
+            0 <= self.score_weight < 1,
+            f"search.score_weight={self.score_weight} must be 0 or more and below 1: winning comes first.",
+        )
+        require(
+            self.score_scale is None or self.score_scale > 0,
+            f"search.score_scale={self.score_scale} must be positive, or null.",
+        )
         for name in ("c_puct_base", "dirichlet_alpha"):
             value = getattr(self, name)
             require(value > 0, f"search.{name}={value} must be positive.")
@@ -69,3 +84,9 @@ class SearchSettings:
             "search.reuse_subtree=true has no meaning for search.algorithm=gumbel, whose sequential halving starts "
             "from an unvisited root: set it to false, or use search=puct.",
         )
+
+    def points_scale(self, game: Game) -> float | None:
+        """The scale of points for searches of `game`; None where points are not looked at."""
+        if self.score_weight == 0:
+            return None
+        return self.score_scale or max(1.0, game.spec.max_score / 4)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from ddpzero.games.compiled import compiled
+from ddpzero.search import points
 from ddpzero.search.forest import ROOT, SOLVED, TERMINAL, UNVISITED
 
 UNKNOWN = -2.0  # below every value
@@ -28,7 +29,7 @@ def known_value(forest, game, node, action):
 
 
 @compiled
-def pass_on_known_value(forest, game, node):
+def pass_on_known_value(forest, numbers, game, node):
     """The value of `node` has just become known: tell its ancestors, as far as it decides theirs."""
     while node != ROOT:
         parent_index = forest.nodes[game, node].parent
@@ -39,10 +40,18 @@ def pass_on_known_value(forest, game, node):
         value = known_value(forest, game, parent_index, forest.nodes[game, node].parent_action)
         if value < _WIN and parent.num_unknown > 0:
             return
+        best_child = node
         for action in range(forest.edges.shape[2]):
-            value = max(value, known_value(forest, game, parent_index, action))
+            other_value = known_value(forest, game, parent_index, action)
+            if other_value > value:
+                value = other_value
+                best_child = forest.edges[game, parent_index, action].child
         parent.state = SOLVED
         parent.value = value
+        if numbers.score_weight > 0.0:
+            best = forest.nodes[game, best_child]
+            parent.points = best.points if best.mover == parent.mover else -best.points
+            value = points.result_of(numbers, value, parent.points)
         parent.draw_share = 1.0 - abs(value)
         if parent_index != ROOT:
             _correct_edge(forest, game, parent_index)

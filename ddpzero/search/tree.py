@@ -12,7 +12,7 @@ import numpy as np
 
 from ddpzero.games import contract
 from ddpzero.games.compiled import compiled, copy_row
-from ddpzero.search import gumbel, puct, solver
+from ddpzero.search import gumbel, points, puct, solver
 from ddpzero.search.cache import NO_ENTRY, add_entry, find_entry
 from ddpzero.search.forest import EVALUATED, PENDING, ROOT, SOLVED, TERMINAL, UNVISITED
 
@@ -69,19 +69,21 @@ def find_leaf(rules, forest, numbers, cache, weights_version, game):
                     if numbers.leaves_per_round > 1:
                         _count_virtual_loss(forest, game, node, 1, numbers.virtual_loss)
                 return LEAF_FOUND, node
-            _expand(rules, forest, game, node, cache.logits[place], cache.outcomes[place])
+            _expand(rules, forest, numbers, game, node, cache.logits[place], cache.outcomes[place])
             if node == ROOT:
                 continue
         tree.num_started += 1
-        _finish_simulation(forest, game, node)
+        _finish_simulation(forest, numbers, game, node)
     return SEARCH_FINISHED, UNVISITED
 
 
 @compiled
-def evaluate_leaf(rules, forest, cache, weights_version, game, node, observation, logits, outcome):
-    """Give a leaf what the evaluator said: logits [A], outcome [3] win/draw/loss of its mover."""
+def evaluate_leaf(
+    rules, forest, numbers, cache, weights_version, game, node, observation, logits, outcome
+):
+    """Give a leaf what the evaluator said: logits [A], outcome [4] win/draw/loss of its mover and points."""
     add_entry(cache, observation, logits, outcome, weights_version)
-    _expand(rules, forest, game, node, logits, outcome)
+    _expand(rules, forest, numbers, game, node, logits, outcome)
 
 
 @compiled
@@ -90,7 +92,7 @@ def back_up_leaf(forest, numbers, game, node):
     if node != ROOT:
         if numbers.leaves_per_round > 1:
             _count_virtual_loss(forest, game, node, -1, numbers.virtual_loss)
-        _finish_simulation(forest, game, node)
+        _finish_simulation(forest, numbers, game, node)
 
 
 @compiled
@@ -133,6 +135,19 @@ def root_value(forest, numbers, game):
     if numbers.is_gumbel:
         return gumbel.root_value(forest, numbers, game)
     return puct.root_value(forest, game)
+
+
+@compiled
+def root_result(forest, numbers, game):
+    """root_value without the share of points: the expected result of the game, in [-1, 1]."""
+    value = root_value(forest, numbers, game)
+    if numbers.score_weight > 0.0:
+        root = forest.nodes[game, ROOT]
+        share = np.float64(root.points)
+        if not solver.is_solved(forest, game):
+            share = root.points_total / (1.0 + root.visit_sum)
+        value = points.result_of(numbers, value, share)
+    return value
 
 
 @compiled
@@ -186,8 +201,13 @@ def _add_child(rules, forest, numbers, game, parent, action):
     contract.copy_position(rules, forest.positions[game, parent], forest.positions[game, child])
     contract.apply_action(rules, forest.positions[game, child], action)
     _set_node(rules, forest, game, child, parent, action)
+    if numbers.score_weight > 0.0 and forest.nodes[game, child].state == TERMINAL:
+        node = forest.nodes[game, child]
+        score = np.float64(contract.score(rules, forest.positions[game, child]))
+        node.points = points.points_of(numbers, score if node.mover == 0 else -score)
+        node.value = points.with_points(numbers, node.value, node.points)
     if numbers.solve and forest.nodes[game, child].state == TERMINAL:
-        solver.pass_on_known_value(forest, game, child)
+        solver.pass_on_known_value(forest, numbers, game, child)
     return child
 
 
@@ -201,6 +221,8 @@ def _set_node(rules, forest, game, index, parent, action):
     node.visit_sum = 0
     node.value_total = 0.0
     node.visited_prior = 0.0
+    node.points = 0.0
+    node.points_total = 0.0
     node.state = PENDING
     if contract.is_terminal(rules, position):
         node.state = TERMINAL
@@ -219,7 +241,7 @@ def pack_observation(rules, forest, game, node):
 
 
 @compiled
-def _expand(rules, forest, game, node, logits, outcome):
+def _expand(rules, forest, numbers, game, node, logits, outcome):
     """Make an evaluated node of a pending one: priors over the legal actions, edges without visits."""
     legal = forest.legal
     contract.legal_actions(rules, forest.positions[game, node], legal)
@@ -243,24 +265,34 @@ def _expand(rules, forest, game, node, logits, outcome):
         edge.visits = 0
         edge.child = UNVISITED
     forest.nodes[game, node].value = outcome[0] - outcome[2]
+    if numbers.score_weight > 0.0:
+        forest.nodes[game, node].points = outcome[3]
+        forest.nodes[game, node].points_total = outcome[3]
+        forest.nodes[game, node].value = points.with_points(
+            numbers, outcome[0] - outcome[2], outcome[3]
+        )
     forest.nodes[game, node].draw_share = outcome[1]
     forest.nodes[game, node].num_unknown = num_legal
     forest.nodes[game, node].state = EVALUATED
 
 
 @compiled
-def _finish_simulation(forest, game, leaf):
+def _finish_simulation(forest, numbers, game, leaf):
     """Add the leaf's value to every edge on the way to the root, each seen by the player who chose there."""
     nodes = forest.nodes[game]
     value = nodes[leaf].value
+    found_points = nodes[leaf].points
     mover = nodes[leaf].mover
     node = leaf
     while node != ROOT:
         if nodes[node].state == SOLVED:
             value = nodes[node].value
+            found_points = nodes[node].points
             mover = nodes[node].mover
         is_same_player = nodes[nodes[node].parent].mover == mover
         node = _count_visit(forest, game, node, 1, value if is_same_player else -value)
+        if numbers.score_weight > 0.0:
+            nodes[node].points_total += found_points if is_same_player else -found_points
     forest.trees[game].num_finished += 1
 
 

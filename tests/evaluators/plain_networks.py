@@ -27,9 +27,10 @@ def random_observations(game: Game, num_positions: int, seed: int = 0) -> np.nda
 
 @torch.no_grad()
 def expected(network: nn.Module, game: Game, observations: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Logits and outcome probabilities, straight from the network."""
+    """Logits, and outcome probabilities with no points behind them, straight from the network."""
     logits, value_logits = network(unpack_observations(torch.from_numpy(observations), game))
-    return logits.numpy(), value_logits.softmax(1).numpy()
+    outcomes = torch.cat([value_logits.softmax(1), torch.zeros(len(logits), 1)], dim=1)
+    return logits.numpy(), outcomes.numpy()
 
 
 def evaluate(evaluator, observations: np.ndarray, slot: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -5,6 +5,7 @@ from plain_networks import evaluate, expected, random_observations, trained_look
 
 from ddpzero.evaluators import NetworkEvaluator, bare_forward_rate
 from ddpzero.games import load_game
+from ddpzero.networks import NetworkSettings, make_network, unpack_observations
 
 GAMES = ["tic_tac_toe", "connect_four", "gomoku"]
 
@@ -35,11 +36,30 @@ def test_results_are_contiguous_float32_and_outcomes_are_probabilities():
     game = load_game("gomoku")
     evaluator = NetworkEvaluator(trained_looking_network(game), game, 4, precision="bfloat16")
     logits, outcomes = evaluate(evaluator, random_observations(game, 4))
-    assert logits.shape == (4, 225) and outcomes.shape == (4, 3)
+    assert logits.shape == (4, 225) and outcomes.shape == (4, 4)
     for result in (logits, outcomes):
         assert result.dtype == np.float32
         assert result.flags.c_contiguous
-    np.testing.assert_allclose(outcomes.sum(axis=1), 1.0, atol=1e-6)
+    np.testing.assert_allclose(outcomes[:, :3].sum(axis=1), 1.0, atol=1e-6)
+    assert (outcomes[:, 3] == 0).all(), "points that nobody asked for"
+
+
+def test_points_are_expected_from_the_scores_distribution():
+    game = load_game("dots_and_boxes", rows=2, columns=2)
+    torch.manual_seed(1)
+    network = make_network(game, NetworkSettings(blocks=1, channels=8), ("score", "ownership"))
+    observations = random_observations(game, 5)
+    evaluator = NetworkEvaluator(network, game, 5, precision="float32", points_scale=2.0)
+    logits, outcomes = evaluate(evaluator, observations)
+    planes = unpack_observations(torch.from_numpy(observations), game)
+    with torch.no_grad():
+        policy_logits, value_logits, others = network(planes, ("score",))
+    worth = torch.tanh(torch.arange(-4, 5) / 2.0)
+    points = (others["score"].softmax(1) * worth).sum(1)
+    assert points.std() > 1e-3
+    np.testing.assert_allclose(outcomes[:, 3], points, atol=1e-4)
+    np.testing.assert_allclose(outcomes[:, :3], value_logits.softmax(1), atol=1e-4)
+    np.testing.assert_allclose(logits, policy_logits, rtol=1e-4, atol=1e-4)
 
 
 def test_a_batch_that_is_not_full_gives_its_rows_only():

@@ -8,10 +8,11 @@ def test_all_actions_and_all_outcomes_are_equally_likely():
     evaluator = UniformEvaluator(load_game("connect_four"), max_batch=4)
     evaluator.submit(0, 3)
     logits, outcomes = evaluator.collect(0)
-    assert logits.shape == (3, 7) and outcomes.shape == (3, 3)
+    assert logits.shape == (3, 7) and outcomes.shape == (3, 4)
     assert logits.dtype == outcomes.dtype == np.float32
     assert (logits == 0).all()
-    np.testing.assert_allclose(outcomes, 1 / 3)
+    np.testing.assert_allclose(outcomes[:, :3], 1 / 3)
+    assert (outcomes[:, 3] == 0).all(), "no points"
 
 
 def test_slots_have_their_own_observations_and_batches():

@@ -57,3 +57,19 @@ def test_outcomes_are_the_mean_over_the_views(name: str):
     ]
     expected = torch.stack([plain(view)[1].softmax(1) for view in views]).mean(0)
     torch.testing.assert_close(SymmetryAverage(plain, game)(planes)[1].exp(), expected)
+
+
+def test_scores_are_the_mean_over_the_views():
+    game = load_game("dots_and_boxes", rows=2, columns=2)
+    torch.manual_seed(2)
+    network = make_network(game, NetworkSettings(blocks=1, channels=8), ("score",)).eval()
+    planes = torch.rand(3, game.num_inputs, *game.board_shape)
+    with torch.no_grad():
+        policy, value, others = SymmetryAverage(network, game)(planes, ("score",))
+        views = [
+            planes.flatten(2)[:, :, view].view_as(planes) for view in game.spec.cell_symmetries
+        ]
+        scores = [network(view, ("score",))[2]["score"].softmax(1) for view in views]
+        alone_policy, alone_value = SymmetryAverage(network, game)(planes)
+    torch.testing.assert_close(others["score"].exp(), torch.stack(scores).mean(0))
+    assert torch.equal(policy, alone_policy) and torch.equal(value, alone_value)

@@ -18,7 +18,8 @@ import numpy as np
 from ddpzero.games import Game
 from ddpzero.search import SearchSettings
 
-# Of the bytes of an observation: logits of all actions, and the mover's chances of a win, a draw, a loss.
+# Of the bytes of an observation: logits of all actions, and the mover's chances of a win, a draw, a loss; then, where
+# settings.score_weight is above 0, its expected points.
 Evaluate = Callable[[bytes], tuple[Sequence[float], Sequence[float]]]
 
 
@@ -53,6 +54,8 @@ class Node:
         self.is_terminal = game.is_terminal(position)
         self.is_pending = False  # under evaluation
         self.value = float(game.returns(position)[0]) if self.is_terminal else math.nan
+        self.points = 0.0  # the share of the score in it, as player 0 sees it
+        self.points_seen: list[float] = []  # at every visit, the evaluation first
         self.known: float | None = None  # the proven value, as player 0 sees it
         self.edges: list[Edge] = []
 
@@ -125,7 +128,16 @@ class ReferenceSearch:
 
     def new_node(self, position: np.ndarray) -> Node:
         self.num_nodes += 1
-        return Node(self.game, position, birth=self.num_nodes)
+        node = Node(self.game, position, birth=self.num_nodes)
+        if node.is_terminal and self.settings.score_weight > 0:
+            scale = self.settings.points_scale(self.game)
+            node.points = math.tanh(self.game.score(position) / scale)
+            node.value = self.mix(node.value, node.points)
+        return node
+
+    def mix(self, result: float, points: float) -> float:
+        weight = self.settings.score_weight
+        return (1 - weight) * result + weight * points
 
     # The search of one move
 
@@ -192,7 +204,7 @@ class ReferenceSearch:
 
     def expand(self, node: Node) -> None:
         observation = self.game.packed_observation(node.position)
-        logits, (win, _, loss) = self.evaluate(observation.tobytes())
+        logits, (win, _, loss, *points) = self.evaluate(observation.tobytes())
         legal_actions = [int(a) for a in np.flatnonzero(self.game.legal_actions(node.position))]
         largest = max(logits[action] for action in legal_actions)
         weights = {action: math.exp(logits[action] - largest) for action in legal_actions}
@@ -200,14 +212,20 @@ class ReferenceSearch:
             prior = np.float32(weight / sum(weights.values()))
             node.edges.append(Edge(action, float(prior)))
         node.value = node.for_mover(win - loss)
+        if self.settings.score_weight > 0:
+            node.points = node.for_mover(points[0])
+            node.value = self.mix(node.value, node.points)
+        node.points_seen = [node.points]
 
     def back_up(self, path: Path, leaf: Node) -> None:
         """Each edge counts the leaf's value, or that of the highest node below it whose value is proven."""
-        value = leaf.value
-        for _, edge in reversed(path):
-            value = value if edge.known is None else edge.known
+        value, points = leaf.value, leaf.points
+        for node, edge in reversed(path):
+            if edge.known is not None:
+                value, points = edge.known, edge.child.points
             edge.visits += 1
             edge.value_sum += value
+            node.points_seen.append(points)
 
     def find_known_values(self, node: Node) -> None:
         """A node's value is known where the best of its actions' values is, whatever the unknown ones are."""
@@ -217,6 +235,8 @@ class ReferenceSearch:
         known = [node.for_mover(edge.known) for edge in node.edges if edge.known is not None]
         if node.known is None and known and (max(known) == 1 or len(known) == len(node.edges)):
             node.known = node.for_mover(max(known))
+            best = [edge.child for edge in node.edges if edge.known == node.known]
+            node.points = best[0].points
 
     def add_virtual_loss(self, path: Path, count: int) -> None:
         """A visit that the mover of each edge lost; count -1 takes it back."""
@@ -330,6 +350,14 @@ class ReferenceSearch:
         return sum(
             policy[edge.action] * self.completed_q(self.root, edge) for edge in self.root.edges
         )
+
+    def root_result(self) -> float:
+        """The root's value without the share of points, of which the mean is taken."""
+        root, weight = self.root, self.settings.score_weight
+        seen = root.points_seen if root.known is None else [root.points]
+        points = root.for_mover(sum(seen) / len(seen))
+        result = (self.root_value() - weight * points) / (1 - weight)
+        return min(max(result, -1.0), 1.0)
 
     def action(self) -> int:
         """The move without temperature: the most visited; of equals PUCT takes the first, Gumbel the best score.

@@ -11,7 +11,12 @@ import pytest
 from ddpzero.games import Game, load_game
 from ddpzero.search import Search, SearchSettings
 from tests.search.games.random_tree import new_position
-from tests.search.harness import FunctionEvaluator, Lockstep, evaluate_by_hash
+from tests.search.harness import (
+    FunctionEvaluator,
+    Lockstep,
+    evaluate_by_hash,
+    evaluate_with_points,
+)
 from tests.search.reference import ReferenceSearch
 
 # Rounding differs between the two programs; where less than this decides, they may choose differently.
@@ -127,6 +132,56 @@ def test_go_is_searched_as_by_the_reference(draw_settings):
                 assert lockstep.values[index] == pytest.approx(reference.root_value(), abs=1e-6)
             play_the_same(rng, references, lockstep)
     assert num_compared > 40
+
+
+@pytest.mark.parametrize("draw_settings", [puct_settings, gumbel_settings])
+def test_points_count_as_in_the_reference(draw_settings):
+    game, rng = load_game("dots_and_boxes", rows=2, columns=2), np.random.default_rng(10)
+    num_compared = num_solved = 0
+    for _ in range(25):
+        settings = replace(
+            draw_settings(rng),
+            score_weight=float(rng.choice([0.05, 0.3, 0.9])),
+            score_scale=rng.choice([None, 0.7, 5.0]),
+        )
+        positions = np.stack([random_edges(game, rng) for _ in range(6)])
+        lockstep = Lockstep(
+            game, settings, positions, evaluate_with_points, seed=int(rng.integers(1 << 30))
+        )
+        references: list[ReferenceSearch | None] = [
+            ReferenceSearch(game, evaluate_with_points, settings, position)
+            for position in positions
+        ]
+        for _ in range(3):
+            lockstep.search()
+            for index, reference in enumerate(references):
+                if reference is None:
+                    continue
+                search_with_the_same_noise(reference, lockstep, index)
+                action = reference.action()
+                if reference.narrowest_choice < TOO_CLOSE_TO_CALL:
+                    references[index] = None
+                    continue
+                num_compared += 1
+                num_solved += reference.root.known is not None
+                np.testing.assert_array_equal(lockstep.visits[index], reference.visits())
+                assert lockstep.actions[index] == action
+                assert lockstep.values[index] == pytest.approx(reference.root_result(), abs=2e-5)
+                np.testing.assert_allclose(
+                    lockstep.targets[index], reference.policy_target(), rtol=1e-4, atol=1e-6
+                )
+            play_the_same(rng, references, lockstep)
+    assert num_compared > 100
+    assert num_solved > 10
+
+
+def random_edges(game: Game, rng: np.random.Generator) -> np.ndarray:
+    """A position in which some edges are drawn."""
+    position = game.initial_position()
+    for _ in range(int(rng.integers(5, 11))):
+        legal = np.flatnonzero(game.legal_actions(position))
+        position = game.apply_action(position, int(rng.choice(legal)))
+    return position
 
 
 def middle_game(game: Game, rng: np.random.Generator) -> np.ndarray:

@@ -9,7 +9,7 @@ from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings, LossSetting
 from ddpzero.games import load_game
 from ddpzero.networks.settings import NetworkSettings
 from ddpzero.search.settings import SearchSettings
-from ddpzero.settings import Settings
+from ddpzero.settings import Settings, require
 
 if TYPE_CHECKING:
     from ddpzero.algorithms.alphazero.algorithm import AlphaZero
@@ -32,5 +32,14 @@ def make_algorithm(sections: Mapping[str, Any]) -> AlphaZero:
 
 
 def check(settings: Settings) -> None:
-    """ValueError unless the game is one in which two players take turns."""
-    load_game(settings.game.name, settings.game.source, **settings.game.parameters)
+    """ValueError unless two players take turns in the game, and it counts points where the search looks at them."""
+    game = load_game(settings.game.name, settings.game.source, **settings.game.parameters)
+    weight = settings.sections["search"].score_weight
+    require(
+        weight == 0 or game.has_score,
+        f"search.score_weight={weight}: game={settings.game.name} counts no points: set it to 0.",
+    )
+    require(
+        weight == 0 or settings.sections["loss"].score > 0,
+        f"search.score_weight={weight} needs a network that learns points: set loss.score above 0.",
+    )

@@ -184,6 +184,7 @@ def make_actor(
         device=device,
         precision=precision,
         compile=compile,
+        points_scale=search.points_scale(loaded),
     )
     return AlphaZeroActor(
         loaded,

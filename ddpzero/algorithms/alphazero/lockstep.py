@@ -44,7 +44,7 @@ class LockstepGames:
         self.auxiliary = auxiliary
         self.slot = slot
         self.forest = new_forest(game, num_games, max_nodes, search.leaves_per_round, seed=0)
-        self.numbers = search_numbers(search, game.num_actions)
+        self.numbers = search_numbers(search, game)
         self.cache = cache
         self.record = new_record(game, num_games)
         self.num_leaves = 0  # under evaluation
@@ -107,4 +107,4 @@ def compile_self_play(
     observations = np.zeros((len(games.forest.leaves), loaded.observation_size_bytes), np.uint8)
     games.propose(observations, weights_version=0)
     logits = np.zeros((games.num_leaves, loaded.num_actions), np.float32)
-    games.absorb(observations, logits, np.zeros((games.num_leaves, 3), np.float32))
+    games.absorb(observations, logits, np.zeros((games.num_leaves, 4), np.float32))

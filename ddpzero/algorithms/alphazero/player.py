@@ -88,6 +88,7 @@ class AlphaZeroPlayer:
                 num_slots=1,
                 device=self._device,
                 precision=self._precision,
+                points_scale=settings.points_scale(self._game),
             )
             self._searches[num_places] = (search, evaluator)
         search, evaluator = self._searches[num_places]

@@ -24,7 +24,7 @@ from ddpzero.search.tree import (
     pack_observation,
     play_action,
     policy_target,
-    root_value,
+    root_result,
     set_root,
 )
 
@@ -158,7 +158,7 @@ def _make_move(rules, forest, numbers, record, weights_version, random_action_fr
     record.movers[game, ply] = forest.nodes[game, ROOT].mover
     record.actions[game, ply] = action
     record.is_sample[game, ply] = True
-    record.root_values[game, ply] = root_value(forest, numbers, game)
+    record.root_values[game, ply] = root_result(forest, numbers, game)
     record.root_draws[game, ply] = forest.nodes[game, ROOT].draw_share
     record.is_decided[game, ply] = is_proven or action != best_action
     record.weights_versions[game, ply] = weights_version

@@ -75,8 +75,8 @@ class AlphaZeroUpdater:
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate * group["lr_factor"]
         with torch.autocast(self._device.type, self._dtype, enabled=self._dtype != torch.float32):
-            policy_logits, value_logits, others = self._forward(
-                planes.contiguous(memory_format=torch.channels_last), with_auxiliary=True
+            policy_logits, value_logits, *rest = self._forward(
+                planes.contiguous(memory_format=torch.channels_last), self._auxiliary
             )
         policy_target, value_target = targets["policy"], self._value_target(batch)
         log_policy = functional.log_softmax(policy_logits.float(), dim=1)
@@ -84,7 +84,7 @@ class AlphaZeroUpdater:
         policy_loss = -(policy_target * log_policy).sum(1).mean()
         value_loss = -(value_target * log_value).sum(1).mean()
         loss = self._loss.policy * policy_loss + self._loss.value * value_loss
-        auxiliary_losses, scalars = self._auxiliary_losses(others, targets)
+        auxiliary_losses, scalars = self._auxiliary_losses(rest[0] if rest else {}, targets)
         for name, auxiliary_loss in auxiliary_losses.items():
             loss = loss + getattr(self._loss, name) * auxiliary_loss
             scalars[f"losses/{name}"] = auxiliary_loss.detach()

@@ -1,0 +1,31 @@
+"""Winning by more, as a small share of a search's values; for compiled code. As KataGo's score utility (Wu, 2019).
+
+    value = (1 - score_weight) * result + score_weight * points,    points = tanh(score / score_scale)
+
+Of a position that goes on the evaluator says the expected points; what is proven is proven with its points. All are
+seen by the mover, in [-1, 1].
+"""
+
+from __future__ import annotations
+
+import math
+
+from ddpzero.games.compiled import compiled
+
+
+@compiled
+def points_of(numbers, score):
+    """What a score is worth."""
+    return math.tanh(score / numbers.score_scale)
+
+
+@compiled
+def with_points(numbers, result, points):
+    return (1.0 - numbers.score_weight) * result + numbers.score_weight * points
+
+
+@compiled
+def result_of(numbers, value, points):
+    """The result in a value that has these points in it."""
+    result = (value - numbers.score_weight * points) / (1.0 - numbers.score_weight)
+    return min(max(result, -1.0), 1.0)
