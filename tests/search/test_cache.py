@@ -14,7 +14,7 @@ from ddpzero.search.cache import NO_ENTRY, add_entry, find_entry, new_cache
 from tests.search.games.random_tree import new_position
 from tests.search.harness import Lockstep, evaluate_by_hash
 
-BYTES_PER_ENTRY = 4 + 8 + 4 * 10 + 12  # of the random tree game
+BYTES_PER_ENTRY = 4 + 8 + 4 * 10 + 16  # of the random tree game
 
 
 def play_three_moves(lockstep: Lockstep) -> list[np.ndarray]:
@@ -92,7 +92,7 @@ def test_a_tiny_cache_never_gives_another_observation_s_evaluation(
         if place != NO_ENTRY:
             num_found += 1
             assert cache.logits[place, 0] == last_added[index, version]
-            assert cache.outcomes[place, 2] == last_added[index, version]
+            assert cache.outcomes[place, 3] == last_added[index, version]
         elif rng.random() < 0.5:
             add(cache, observations[index], number, version)
             last_added[index, version] = number
@@ -115,7 +115,7 @@ def test_the_cache_stays_within_its_megabytes(random_tree: Game):
 
 def add(cache, observation: np.ndarray, number: int, version: int) -> None:
     logits = np.full(10, number, np.float32)
-    add_compiled(cache, observation, logits, np.full(3, number, np.float32), version)
+    add_compiled(cache, observation, logits, np.full(4, number, np.float32), version)
 
 
 @compiled
