@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from ddpzero.games import Game, load_game
 from ddpzero.search import Search, SearchSettings
 from tests.search.games.random_tree import new_position
 from tests.search.harness import (
+    Evaluation,
     FunctionEvaluator,
     Lockstep,
     evaluate_by_hash,
@@ -71,73 +73,83 @@ def gumbel_settings(rng: np.random.Generator) -> SearchSettings:
     )
 
 
+@dataclass
+class Comparison:
+    """How many moves were searched alike by both programs, how many could not be called, how many roots were proven."""
+
+    compared: int = 0
+    too_close: int = 0
+    solved: int = 0
+
+
+def search_side_by_side(
+    game: Game,
+    settings: SearchSettings,
+    positions: np.ndarray,
+    num_moves: int,
+    rng: np.random.Generator,
+    counts: Comparison,
+    evaluate: Callable[[bytes], Evaluation] = evaluate_by_hash,
+) -> None:
+    """Play on from all positions with the compiled search, and with the reference beside it: visits, moves, values and
+    targets must be the same. Counts are added to."""
+    lockstep = Lockstep(game, settings, positions, evaluate, seed=int(rng.integers(1 << 30)))
+    references: list[ReferenceSearch | None] = [
+        ReferenceSearch(game, evaluate, settings, position) for position in positions
+    ]
+    for _ in range(num_moves):
+        lockstep.search()
+        for index, reference in enumerate(references):
+            if reference is None:
+                continue
+            search_with_the_same_noise(reference, lockstep, index)
+            action = reference.action()
+            if reference.narrowest_choice < TOO_CLOSE_TO_CALL:
+                references[index] = None
+                counts.too_close += 1
+                continue
+            counts.compared += 1
+            counts.solved += reference.root.known is not None
+            np.testing.assert_array_equal(lockstep.visits[index], reference.visits())
+            assert lockstep.actions[index] == action
+            # Points are rounded as well, and taking them out of a value magnifies both roundings.
+            weight = settings.score_weight
+            tolerance = 1e-6 if weight == 0 else 2e-6 / (1 - weight)
+            result = pytest.approx(reference.root_result(), abs=tolerance)
+            assert lockstep.values[index] == result
+            np.testing.assert_allclose(
+                lockstep.targets[index], reference.policy_target(), rtol=1e-4, atol=1e-6
+            )
+        play_the_same(rng, references, lockstep)
+
+
 @pytest.mark.parametrize("draw_settings", [puct_settings, gumbel_settings])
 def test_same_visits_values_targets_and_moves_as_the_reference(random_tree: Game, draw_settings):
-    rng = np.random.default_rng(7)
-    num_compared = num_too_close = 0
+    rng, counts = np.random.default_rng(7), Comparison()
     for _ in range(40):
         settings = draw_settings(rng)
         positions = random_positions(rng, 20)
-        lockstep = Lockstep(random_tree, settings, positions, seed=int(rng.integers(1 << 30)))
-        references: list[ReferenceSearch | None] = [
-            ReferenceSearch(random_tree, evaluate_by_hash, settings, position)
-            for position in positions
-        ]
-        for _ in range(4):
-            lockstep.search()
-            for index, reference in enumerate(references):
-                if reference is None:
-                    continue
-                search_with_the_same_noise(reference, lockstep, index)
-                action = reference.action()
-                if reference.narrowest_choice < TOO_CLOSE_TO_CALL:
-                    references[index] = None
-                    num_too_close += 1
-                    continue
-                num_compared += 1
-                np.testing.assert_array_equal(lockstep.visits[index], reference.visits())
-                assert lockstep.actions[index] == action
-                assert lockstep.values[index] == pytest.approx(reference.root_value(), abs=1e-6)
-                np.testing.assert_allclose(
-                    lockstep.targets[index], reference.policy_target(), rtol=1e-4, atol=1e-6
-                )
-            play_the_same(rng, references, lockstep)
-    assert num_compared > 1500
-    assert num_too_close < 0.02 * num_compared
+        search_side_by_side(random_tree, settings, positions, 4, rng, counts)
+    assert counts.compared > 1500
+    assert counts.too_close < 0.02 * counts.compared
 
 
 @pytest.mark.parametrize("draw_settings", [puct_settings, gumbel_settings])
 def test_go_is_searched_as_by_the_reference(draw_settings):
     """A game whose positions are copied in part, with numbers in its observations and a pass."""
-    game, rng = load_game("go", size=3, komi=0.5), np.random.default_rng(9)
-    num_compared = 0
+    game = load_game("go", size=3, komi=0.5)
+    rng, counts = np.random.default_rng(9), Comparison()
     for _ in range(6):
         settings = draw_settings(rng)
         positions = np.stack([middle_game(game, rng) for _ in range(4)])
-        lockstep = Lockstep(game, settings, positions, seed=int(rng.integers(1 << 30)))
-        references: list[ReferenceSearch | None] = [
-            ReferenceSearch(game, evaluate_by_hash, settings, position) for position in positions
-        ]
-        for _ in range(3):
-            lockstep.search()
-            for index, reference in enumerate(references):
-                if reference is None:
-                    continue
-                search_with_the_same_noise(reference, lockstep, index)
-                if reference.action() is None or reference.narrowest_choice < TOO_CLOSE_TO_CALL:
-                    references[index] = None
-                    continue
-                num_compared += 1
-                np.testing.assert_array_equal(lockstep.visits[index], reference.visits())
-                assert lockstep.values[index] == pytest.approx(reference.root_value(), abs=1e-6)
-            play_the_same(rng, references, lockstep)
-    assert num_compared > 40
+        search_side_by_side(game, settings, positions, 3, rng, counts)
+    assert counts.compared > 40
 
 
 @pytest.mark.parametrize("draw_settings", [puct_settings, gumbel_settings])
 def test_points_count_as_in_the_reference(draw_settings):
-    game, rng = load_game("dots_and_boxes", rows=2, columns=2), np.random.default_rng(10)
-    num_compared = num_solved = 0
+    game = load_game("dots_and_boxes", rows=2, columns=2)
+    rng, counts = np.random.default_rng(10), Comparison()
     for _ in range(25):
         settings = replace(
             draw_settings(rng),
@@ -145,34 +157,9 @@ def test_points_count_as_in_the_reference(draw_settings):
             score_scale=rng.choice([None, 0.7, 5.0]),
         )
         positions = np.stack([random_edges(game, rng) for _ in range(6)])
-        lockstep = Lockstep(
-            game, settings, positions, evaluate_with_points, seed=int(rng.integers(1 << 30))
-        )
-        references: list[ReferenceSearch | None] = [
-            ReferenceSearch(game, evaluate_with_points, settings, position)
-            for position in positions
-        ]
-        for _ in range(3):
-            lockstep.search()
-            for index, reference in enumerate(references):
-                if reference is None:
-                    continue
-                search_with_the_same_noise(reference, lockstep, index)
-                action = reference.action()
-                if reference.narrowest_choice < TOO_CLOSE_TO_CALL:
-                    references[index] = None
-                    continue
-                num_compared += 1
-                num_solved += reference.root.known is not None
-                np.testing.assert_array_equal(lockstep.visits[index], reference.visits())
-                assert lockstep.actions[index] == action
-                assert lockstep.values[index] == pytest.approx(reference.root_result(), abs=2e-5)
-                np.testing.assert_allclose(
-                    lockstep.targets[index], reference.policy_target(), rtol=1e-4, atol=1e-6
-                )
-            play_the_same(rng, references, lockstep)
-    assert num_compared > 100
-    assert num_solved > 10
+        search_side_by_side(game, settings, positions, 3, rng, counts, evaluate_with_points)
+    assert counts.compared > 100
+    assert counts.solved > 10
 
 
 def random_edges(game: Game, rng: np.random.Generator) -> np.ndarray:
