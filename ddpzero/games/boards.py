@@ -27,6 +27,12 @@ def parse_square(text: str, num_rows: int, num_columns: int) -> int:
     return row * num_columns + column
 
 
+def upside_down(size: int, cell: int) -> int:
+    """Where a cell of a square board is with row 0 at the bottom: for games whose rows are counted from the top."""
+    row, column = divmod(cell, size)
+    return size * (size - 1 - row) + column
+
+
 def rectangle_symmetries(num_rows: int, num_columns: int) -> np.ndarray:
     """All rotations and reflections of a board: `[S, H * W]` int32, S = 8 on squares, else 4; the identity first.
 

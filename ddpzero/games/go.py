@@ -77,6 +77,8 @@ _NUM_ENTRIES = _RECENT + MAX_HISTORY
 _NUM_PLANES = 7  # without history
 _LIBERTIES = 3  # the first of three planes
 _BANS = 6
+# Rows and columns of handicap stones: 0 near A1, 1 in the middle, 2 on the far side.
+_HANDICAP_PLACES = ((0, 0), (2, 2), (2, 0), (0, 2), (1, 0), (1, 2), (0, 1), (2, 1), (1, 1))
 _LETTERS = "ABCDEFGHJKLMNOPQRST"  # without I
 
 
@@ -344,25 +346,11 @@ def copy_position(rules, source, target):
 def _handicap_cell(size, handicap, index):
     """The cell of the index-th handicap stone, in the order of GTP's fixed_handicap."""
     near = 2 if size < 13 else 3
-    far, middle = size - 1 - near, size // 2
-    row, column = near, near
+    lines = (near, size // 2, size - 1 - near)
+    row, column = _HANDICAP_PLACES[index]
     if index == handicap - 1 and handicap > 4 and handicap % 2 == 1:
-        row, column = middle, middle
-    elif index == 1:
-        row, column = far, far
-    elif index == 2:
-        row, column = far, near
-    elif index == 3:
-        row, column = near, far
-    elif index == 4:
-        row, column = middle, near
-    elif index == 5:
-        row, column = middle, far
-    elif index == 6:
-        row, column = near, middle
-    elif index == 7:
-        row, column = far, middle
-    return size * row + column
+        row, column = 1, 1
+    return size * lines[row] + lines[column]
 
 
 @compiled

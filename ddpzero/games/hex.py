@@ -19,7 +19,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ddpzero.games.boards import COLUMN_LETTERS, parse_square, rectangle_symmetries, square_name
+from ddpzero.games.boards import (
+    COLUMN_LETTERS,
+    parse_square,
+    rectangle_symmetries,
+    square_name,
+    upside_down,
+)
 from ddpzero.games.compiled import compiled
 from ddpzero.games.spec import GameSpec
 from ddpzero.games.stones import GOING_ON, return_of_status
@@ -177,13 +183,13 @@ def _spread(size, position, row, column):
 
 def action_name(parameters: Parameters, action: int) -> str:
     size = parameters.size
-    row, column = divmod(_upside_down(size, action), size)
+    row, column = divmod(upside_down(size, action), size)
     return square_name(row, column, size)
 
 
 def parse_action(parameters: Parameters, text: str) -> int:
     size = parameters.size
-    return _upside_down(size, parse_square(text, size, size))
+    return upside_down(size, parse_square(text, size, size))
 
 
 def board(parameters: Parameters, position: np.ndarray) -> np.ndarray:
@@ -208,9 +214,3 @@ def render(parameters: Parameters, position: np.ndarray, last_action: int | None
         lines.append(f"{'':{row}}{row + 1:>{width}} O\\{''.join(cells)}\\O")
     lines += [f"{'':{width + 4 + size}}{edge}", f"{'':{width + 5 + size}}{letters}"]
     return "\n".join(lines)
-
-
-def _upside_down(size: int, cell: int) -> int:
-    """Where a cell is with the board upside down: boards.py counts rows from the bottom, Hex from the top."""
-    row, column = divmod(cell, size)
-    return size * (size - 1 - row) + column

@@ -18,7 +18,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ddpzero.games.boards import draw_board, parse_square, rectangle_symmetries, square_name
+from ddpzero.games.boards import (
+    draw_board,
+    parse_square,
+    rectangle_symmetries,
+    square_name,
+    upside_down,
+)
 from ddpzero.games.compiled import compiled
 from ddpzero.games.spec import GameSpec
 from ddpzero.games.stones import DRAW, GOING_ON, return_of_status
@@ -231,7 +237,7 @@ def action_name(parameters: Parameters, action: int) -> str:
     size = parameters.size
     if action == size**2:
         return _PASS
-    row, column = divmod(_upside_down(size, action), size)
+    row, column = divmod(upside_down(size, action), size)
     return square_name(row, column, size)
 
 
@@ -241,7 +247,7 @@ def parse_action(parameters: Parameters, text: str) -> int:
     if text.strip().lower() == _PASS:
         return size**2
     try:
-        return _upside_down(size, parse_square(text, size, size))
+        return upside_down(size, parse_square(text, size, size))
     except ValueError as error:
         raise ValueError(f"{error} Where no disc can be placed: {_PASS}.") from None
 
@@ -257,13 +263,7 @@ def render(parameters: Parameters, position: np.ndarray, last_action: int | None
     cells = board(parameters, position).reshape(size, size)[::-1].reshape(-1)
     last_cell = None
     if last_action is not None and last_action < size**2:
-        last_cell = _upside_down(size, last_action)
+        last_cell = upside_down(size, last_action)
     lines = draw_board(cells, size, size, ".XO", last_cell).splitlines()
     lines[1 : size + 1] = lines[size:0:-1]
     return "\n".join(lines)
-
-
-def _upside_down(size: int, cell: int) -> int:
-    """Where a cell is with the board upside down: boards.py counts rows from the bottom, Othello from the top."""
-    row, column = divmod(cell, size)
-    return size * (size - 1 - row) + column

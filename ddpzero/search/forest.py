@@ -31,10 +31,7 @@ NODE = np.dtype(
     [
         ("value", np.float32),  # what the evaluator says, or the rules, or a proof
         ("draw_share", np.float32),  # the evaluator's probability of a draw
-        (
-            "points",
-            np.float32,
-        ),  # what winning or losing by more is worth, in [-1, 1]; part of value
+        ("points", np.float32),  # winning or losing by more, in [-1, 1]; part of value
         ("points_total", np.float32),  # sum over the node's own evaluation and all simulations
         ("value_total", np.float32),  # sum of the edges' value_sums
         ("visited_prior", np.float32),  # sum of the visited edges' priors
