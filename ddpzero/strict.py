@@ -2,7 +2,7 @@
 
 Called by conversion.py; knows no particular setting. Every mistake is one UserError: dotted path, value, what is
 allowed, what to do. A field may be a bool, int, float, str, Literal, a list or tuple of those, any of them `| None`,
-or a dataclass of such fields.
+a dataclass of such fields, or a dict, which is taken as it is.
 """
 
 from __future__ import annotations
@@ -81,6 +81,8 @@ def convert(value: Any, hint: Any, path: str, default: Any = MISSING) -> Any:
         return None if value is None else convert(value, wanted, path, default)
     if is_dataclass(hint):
         return make_dataclass(hint, value, path)  # type: ignore[arg-type]  # a class, not an instance
+    if origin is dict:
+        return as_group(value, path)
     if value is None:
         raise UserError(f"{path}=null is not allowed: {_remedy(value, hint, path, default)}")
     if origin is Literal:

@@ -140,3 +140,26 @@ def test_the_status_file_says_finished_and_why(tmp_path):
     status = json.loads((tmp_path / "tiny" / "status.json").read_text())
     assert status["state"] == "finished"
     assert "max_epochs" in status["stop_reason"]
+
+
+@pytest.mark.slow
+def test_a_curriculum_resumes_at_its_stage_bit_by_bit(tmp_path):
+    """Small boards for 50 updates, then both sizes; killed after the first checkpoint, which is of the first stage."""
+    stages = (
+        "[{until_step:50,boards:[{game:{rows:1}}]},{boards:[{game:{rows:1}},{num_simulations:6}]}]"
+    )
+    settings = [
+        *(entry for entry in TINY if not entry.startswith("game")),
+        *("game=dots_and_boxes", "game.rows=2", "game.columns=2"),
+        f"curriculum.stages={stages}",
+    ]
+    output = run(tmp_path / "straight", settings, *ROUNDS)
+    assert "curriculum: stage 1 of 2: 100 % 3x5 with 8 simulations" in output
+    assert "curriculum: stage 2 of 2: 50 % 3x5 with 8 simulations, 50 % 5x5 with 6" in output
+    process = start(tmp_path / "killed", settings, *ROUNDS)
+    wait_for_checkpoint(tmp_path / "killed", process)
+    kill_group(process, signal.SIGKILL)
+    process.communicate()
+    resumed = run(tmp_path / "killed", settings, *ROUNDS)
+    assert "curriculum: stage 2 of 2" in resumed
+    assert_equal(final_state(tmp_path / "straight"), final_state(tmp_path / "killed"))

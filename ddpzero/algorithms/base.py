@@ -100,6 +100,10 @@ class Algorithm(Protocol):
         """New networks with initial parameters drawn from torch's global generator."""
         ...
 
+    def fits(self, trained: Any, game: Any) -> bool:
+        """Whether networks trained on one game also play another: the same one with a board of another size."""
+        ...
+
     def model_tag(self) -> str:
         """The size of the networks for a model's name: "b3c48"."""
         ...

@@ -6,7 +6,7 @@ Called by match, judge and play. Knows no plugin: the run's own one makes the pl
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -94,10 +94,12 @@ def parse_player(
     if is_agent(text, game):
         agent = load_agent(Path(text))
         if describe_game(agent.game) != describe_game(game):
-            raise UserError(
+            require(
+                agent.algorithm.fits(agent.game, game),
                 f"player {text} was trained on {describe_game(agent.game)}, but the game here is "
-                f"{describe_game(game)}."
+                f"{describe_game(game)}, which its networks do not fit.",
             )
+            agent = replace(agent, game=game)
         return agent.make_player(num_simulations)
     if isinstance(game, TeamGame):
         _refuse_simulations(game, num_simulations)

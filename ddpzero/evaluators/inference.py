@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ddpzero.evaluators import fused
 from ddpzero.games import Game
-from ddpzero.networks import unpack_observations
+from ddpzero.networks import RandomViews, unpack_observations
 
 
 class InferenceNetwork:
@@ -32,8 +32,11 @@ class InferenceNetwork:
         dtype: torch.dtype,
         compile: bool = False,
         points_scale: float | None = None,
+        random_symmetry: bool = False,
     ):
-        """points_scale: the network's head "score" is asked for expected points; see search/points.py."""
+        """points_scale: the network's head "score" is asked for expected points; see search/points.py.
+        random_symmetry: `evaluate` shows it a random symmetric view of each position.
+        """
         self.game = game
         self.device = device
         self.dtype = dtype
@@ -51,6 +54,7 @@ class InferenceNetwork:
             most = game.spec.max_score
             scores = torch.arange(-most, most + 1, device=device)
             self._points = torch.tanh(scores / points_scale)
+        self._views = RandomViews(game, device) if random_symmetry else None
 
     def planes(self, packed: Tensor) -> Tensor:
         """Bit-packed observations `[B, bytes]` on the device -> planes as `forward` wants them."""
@@ -66,11 +70,18 @@ class InferenceNetwork:
         """packed `[B, bytes]` uint8 -> policy logits `[B, A]` in `dtype`, outcomes float32: probabilities `[B, 3]`, or
         with points `[B, 4]`."""
         planes = self.planes(packed)
+        if self._views is not None:
+            symmetries = self._views.choose(planes)
+            planes = self._views.turn(planes, symmetries)
         if self._points is None:
-            policy_logits, value_logits = self._forward(planes)
-            return policy_logits, torch.softmax(value_logits, dim=1, dtype=torch.float32)
-        policy_logits, value_logits, others = self._forward(planes, ("score",))
+            (policy_logits, value_logits), others = self._forward(planes), {}
+        else:
+            policy_logits, value_logits, others = self._forward(planes, ("score",))
+        if self._views is not None:
+            policy_logits = self._views.turn_back(policy_logits, symmetries)
         outcomes = torch.softmax(value_logits, dim=1, dtype=torch.float32)
+        if self._points is None:
+            return policy_logits, outcomes
         scores = torch.softmax(others["score"], dim=1, dtype=torch.float32)
         return policy_logits, torch.cat([outcomes, (scores @ self._points)[:, None]], dim=1)
 

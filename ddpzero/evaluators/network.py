@@ -20,6 +20,7 @@ class NetworkEvaluator:
     precision "auto": the faster one on this processor, measured here in half a second.
     compile: torch.compile, for GPUs.
     points_scale: SearchSettings.points_scale of the searches that it serves.
+    random_symmetry: each position is shown to the network in a random symmetric view (networks/random_views.py).
     Uses as many CPU threads as the process has set (torch.set_num_threads) and sets none itself.
     """
 
@@ -33,12 +34,20 @@ class NetworkEvaluator:
         precision: Precision = "auto",
         compile: bool = False,
         points_scale: float | None = None,
+        random_symmetry: bool = False,
     ):
         self.max_batch = max_batch
         self.num_slots = num_slots
         self.weights_version = 0
         self.inference = make_inference_network(
-            network, game, max_batch, torch.device(device), precision, compile, points_scale
+            network,
+            game,
+            max_batch,
+            torch.device(device),
+            precision,
+            compile,
+            points_scale,
+            random_symmetry,
         )
         self._slots = [make_slot(self.inference, max_batch) for _ in range(num_slots)]
 

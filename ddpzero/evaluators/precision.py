@@ -21,6 +21,7 @@ def make_inference_network(
     precision: Precision = "auto",
     compile: bool = False,
     points_scale: float | None = None,
+    random_symmetry: bool = False,
 ) -> InferenceNetwork:
     """precision "auto": float32, or the device's narrow dtype if that is measured clearly faster (half a second)."""
 
@@ -35,4 +36,4 @@ def make_inference_network(
         dtype = faster_dtype(make_step, num_positions, device, "is evaluated")
     else:
         dtype = getattr(torch, precision)
-    return InferenceNetwork(network, game, device, dtype, compile, points_scale)
+    return InferenceNetwork(network, game, device, dtype, compile, points_scale, random_symmetry)

@@ -2,7 +2,7 @@
 games that teams play all at once."""
 
 from ddpzero.games.game import Game
-from ddpzero.games.loader import known_games, load_any_game, load_game
+from ddpzero.games.loader import known_games, load_any_game, load_game, variation
 from ddpzero.games.team_game import TeamGame
 
-__all__ = ["Game", "TeamGame", "known_games", "load_any_game", "load_game"]
+__all__ = ["Game", "TeamGame", "known_games", "load_any_game", "load_game", "variation"]

@@ -29,6 +29,7 @@ _NOT_GAMES = {
     "compiled",
     "contract",
     "contract_checks",
+    "frame",
     "game",
     "go_board",
     "go_history",
@@ -86,7 +87,17 @@ def load_game(name: str, source: str | None = None, **parameters: Any) -> Game:
 
 def load_any_game(name: str, source: str | None = None, **parameters: Any) -> Game | TeamGame:
     """Load a board game or a team game; a file with the kernel `step` is one for teams. As load_game otherwise."""
-    module = _load_module(name, source)
+    return _make_game(name, _load_module(name, source), parameters)
+
+
+def variation(game: Game, **parameters: Any) -> Game:
+    """The same board game with other values of these parameters ("size=9"). Raises ValueError as load_game does."""
+    varied = _make_game(game.name, game.module, {**asdict(game.parameters), **parameters})
+    assert isinstance(varied, Game)
+    return varied
+
+
+def _make_game(name: str, module: ModuleType, parameters: dict[str, Any]) -> Game | TeamGame:
     is_for_teams = hasattr(module, "step")
     if is_for_teams:
         _check_functions(name, module, {**TEAM_KERNEL_PARAMETERS, **_PYTHON_SIDE_OF_TEAM_GAMES}, {})

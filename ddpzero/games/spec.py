@@ -92,6 +92,17 @@ class GameSpec:
         entry_of_cell[self.owner_cells] = np.arange(len(self.owner_cells), dtype=np.int32)
         return entry_of_cell[self.cell_symmetries[:, self.owner_cells]]
 
+    @property
+    def actions_are_columns(self) -> bool:
+        """The actions move with the board's columns under its symmetries."""
+        height, width = self.board_shape
+        columns = self.cell_symmetries.reshape(-1, height, width) % width
+        return (
+            len(self.cell_symmetries) > 1
+            and self.num_actions == width
+            and bool((columns == self.action_symmetries[:, None, :]).all())
+        )
+
     def _check_action_cells(self, num_cells: int) -> None:
         cells = self.action_cells
         assert cells is not None

@@ -10,20 +10,23 @@ from typing import TYPE_CHECKING, Any
 from ddpzero.networks.settings import NetworkSettings
 
 if TYPE_CHECKING:
+    from ddpzero.networks.network import make_network
     from ddpzero.networks.observations import unpack_observations
     from ddpzero.networks.precision import training_dtype
-    from ddpzero.networks.resnet import make_network
+    from ddpzero.networks.random_views import RandomViews
     from ddpzero.networks.symmetry_average import SymmetryAverage
 
 _MODULES = {
+    "RandomViews": "ddpzero.networks.random_views",
     "SymmetryAverage": "ddpzero.networks.symmetry_average",
-    "make_network": "ddpzero.networks.resnet",
+    "make_network": "ddpzero.networks.network",
     "training_dtype": "ddpzero.networks.precision",
     "unpack_observations": "ddpzero.networks.observations",
 }
 
 __all__ = [
     "NetworkSettings",
+    "RandomViews",
     "SymmetryAverage",
     "make_network",
     "training_dtype",

@@ -1,6 +1,7 @@
 """Heads on top of a tower. Letters: B batch, C channels, H x W board, A actions, N cells that can be owned.
 
-Every head but DensePolicy and DenseValue is free of the board's size: its weights fit any board of the same game.
+Every head but the dense ones is free of the board's size: its weights fit any board of the same game, and on_board (see
+layers.py) says which cells of a frame are on the board. Logits of actions beside the board are too low to matter.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from torch.nn import functional
 
 from ddpzero.games import Game
 from ddpzero.games.spec import GameSpec
-from ddpzero.networks.layers import Convolution
-from ddpzero.networks.settings import ValueHeadKind
+from ddpzero.networks.layers import NEVER, Convolution, cut, pool
+from ddpzero.networks.settings import HeadKind
 
 _POLICY_CHANNELS = 16
 _VALUE_CHANNELS = 32
@@ -26,24 +27,13 @@ _OWNER_CHANNELS = 16
 _SCORE_HIDDEN = 64
 
 
-def make_policy_head(spec: GameSpec, channels: int) -> nn.Module:
+def make_policy_head(spec: GameSpec, channels: int, kind: HeadKind = "pooled") -> nn.Module:
     """The policy head that fits the meaning of the game's actions; features `[B, C, H, W]` -> logits `[B, A]`."""
     if spec.action_cells is not None:
         return CellPolicy(channels, spec.action_cells, math.prod(spec.board_shape))
-    if actions_are_columns(spec):
-        return ColumnPolicy(channels, spec.board_shape[0])
+    if spec.actions_are_columns:
+        return ColumnPolicy(channels, spec.board_shape[0] if kind == "dense" else 1)
     return DensePolicy(channels, spec.board_shape, spec.num_actions)
-
-
-def actions_are_columns(spec: GameSpec) -> bool:
-    """The actions move with the board's columns under its symmetries."""
-    height, width = spec.board_shape
-    columns = spec.cell_symmetries.reshape(-1, height, width) % width
-    return (
-        len(spec.cell_symmetries) > 1
-        and spec.num_actions == width
-        and bool((columns == spec.action_symmetries[:, None, :]).all())
-    )
 
 
 class CellPolicy(nn.Module):
@@ -58,23 +48,29 @@ class CellPolicy(nn.Module):
         self.cells = nn.Conv2d(_POLICY_CHANNELS, 1, 1, bias=False)
         is_other = action_cells < 0
         num_others = int(is_other.sum())
-        self.others = nn.Linear(_POLICY_CHANNELS, num_others) if num_others else None
+        self.others = nn.Linear(3 * _POLICY_CHANNELS, num_others) if num_others else None
         # Where each action's logit lies among those of all cells, then the others. None: where it is already.
         places = np.where(is_other, num_cells + np.cumsum(is_other) - 1, action_cells)
         is_in_place = np.array_equal(places, np.arange(num_cells + num_others))
         indices = None if is_in_place else torch.from_numpy(places).long()
         self.register_buffer("_places", indices, persistent=False)
 
-    def forward(self, features: Tensor) -> Tensor:
+    def forward(self, features: Tensor, on_board: Tensor | None = None) -> Tensor:
         features = self.features(features)
         logits = self.cells(features).flatten(1)
+        if on_board is not None:
+            logits = logits.masked_fill(on_board.flatten(1) == 0, NEVER)
         if self.others is not None:
-            logits = torch.cat([logits, self.others(features.mean((2, 3)))], dim=1)
+            others = self.others(pool(features, on_board))
+            logits = torch.cat([logits, others.to(logits.dtype)], dim=1)
         return logits if self._places is None else logits[:, self._places]
 
 
 class ColumnPolicy(nn.Module):
-    """A logit for each column from the features in it, with the same weights for all columns."""
+    """A logit for each column from the features in it, with the same weights for all columns.
+
+    height: of the part of a column that has weights of its own: the board's, or 1 for boards of any height.
+    """
 
     def __init__(self, channels: int, height: int):
         super().__init__()
@@ -82,8 +78,11 @@ class ColumnPolicy(nn.Module):
         # No bias: one shared by all columns changes no probability, and its gradient would be rounding noise.
         self.columns = nn.Conv2d(_POLICY_CHANNELS, 1, (height, 1), bias=False)
 
-    def forward(self, features: Tensor) -> Tensor:
-        return self.columns(self.features(features)).flatten(1)
+    def forward(self, features: Tensor, on_board: Tensor | None = None) -> Tensor:
+        logits = cut(self.columns(self.features(features)), on_board).sum(2).flatten(1)
+        if on_board is not None:
+            logits = logits.masked_fill(on_board.amax(2).flatten(1) == 0, NEVER)
+        return logits
 
 
 class DensePolicy(nn.Module):
@@ -94,18 +93,21 @@ class DensePolicy(nn.Module):
         self.features = Convolution(channels, _POLICY_CHANNELS, 1, "silu")
         self.actions = nn.Linear(_POLICY_CHANNELS * math.prod(board_shape), num_actions)
 
-    def forward(self, features: Tensor) -> Tensor:
+    def forward(self, features: Tensor, on_board: Tensor | None = None) -> Tensor:
+        assert on_board is None, "a dense head knows one board"
         return self.actions(self.features(features).flatten(1))
 
 
-def make_value_head(kind: ValueHeadKind, spec: GameSpec, channels: int) -> nn.Module:
+def make_value_head(spec: GameSpec, channels: int, kind: HeadKind) -> nn.Module:
     """The value head of that kind; features `[B, C, H, W]` -> logits `[B, 3]` of win, draw and loss for the mover."""
     if kind == "dense":
         return DenseValue(channels, spec.board_shape)
     return PooledValue(channels)
 
 
-def make_auxiliary_heads(game: Game, channels: int, names: Collection[str]) -> nn.ModuleDict:
+def make_auxiliary_heads(
+    game: Game, channels: int, kind: HeadKind, names: Collection[str]
+) -> nn.ModuleDict:
     """Heads that help the tower to learn, by their names: logits of the score, of owners, of the next move."""
     heads = nn.ModuleDict()
     for name in names:
@@ -116,7 +118,7 @@ def make_auxiliary_heads(game: Game, channels: int, names: Collection[str]) -> n
             heads[name] = Ownership(channels, game.owner_cells)
         else:
             assert name == "next_policy", name
-            heads[name] = make_policy_head(game.spec, channels)
+            heads[name] = make_policy_head(game.spec, channels, kind)
     return heads
 
 
@@ -133,25 +135,23 @@ class DenseValue(nn.Module):
         self.hidden = nn.Linear(_VALUE_CHANNELS * math.prod(board_shape), _DENSE_VALUE_HIDDEN)
         self.outcome = nn.Linear(_DENSE_VALUE_HIDDEN, 3)
 
-    def forward(self, features: Tensor) -> Tensor:
+    def forward(self, features: Tensor, on_board: Tensor | None = None) -> Tensor:
+        assert on_board is None, "a dense head knows one board"
         cells = self.features(features).flatten(1)
         return self.outcome(functional.silu(self.hidden(cells)))
 
 
 class PooledValue(nn.Module):
-    """Logits of the outcome from the mean and the maximum of the features over the board."""
+    """Logits of the outcome from the features of the whole board, see `pool`."""
 
     def __init__(self, channels: int):
         super().__init__()
         self.features = Convolution(channels, _VALUE_CHANNELS, 1, "silu")
-        self.hidden = nn.Linear(2 * _VALUE_CHANNELS, _VALUE_HIDDEN)
+        self.hidden = nn.Linear(3 * _VALUE_CHANNELS, _VALUE_HIDDEN)
         self.outcome = nn.Linear(_VALUE_HIDDEN, 3)
 
-    def forward(self, features: Tensor) -> Tensor:
-        features = self.features(features)
-        # Not amax: its gradient, shared among equal cells, costs as much as two convolutions.
-        maximum = functional.adaptive_max_pool2d(features, 1).flatten(1)
-        pooled = torch.cat([features.mean((2, 3)), maximum], dim=1)
+    def forward(self, features: Tensor, on_board: Tensor | None = None) -> Tensor:
+        pooled = pool(self.features(features), on_board)
         return self.outcome(functional.silu(self.hidden(pooled)))
 
 
@@ -165,7 +165,7 @@ class Ownership(nn.Module):
         self.owners = nn.Conv2d(_OWNER_CHANNELS, 1, 1)
         self.register_buffer("_cells", torch.from_numpy(owner_cells).long(), persistent=False)
 
-    def forward(self, features: Tensor) -> Tensor:
+    def forward(self, features: Tensor, on_board: Tensor | None = None) -> Tensor:
         return self.owners(self.features(features)).flatten(1)[:, self._cells]
 
 
@@ -178,7 +178,7 @@ class Score(nn.Module):
     def __init__(self, channels: int, max_score: int):
         super().__init__()
         self.features = Convolution(channels, _VALUE_CHANNELS, 1, "silu")
-        self.hidden = nn.Linear(2 * _VALUE_CHANNELS, _SCORE_HIDDEN)
+        self.hidden = nn.Linear(3 * _VALUE_CHANNELS, _SCORE_HIDDEN)
         points = torch.arange(-max_score, max_score + 1)
         # Near zero each point counts; far off the tens do. Areas of one colour tend to be odd or even.
         numbers = [torch.tanh(points / scale) for scale in (1.0, 3.0, 10.0, 30.0, 100.0)]
@@ -190,9 +190,6 @@ class Score(nn.Module):
             nn.Linear(_SCORE_HIDDEN, _SCORE_HIDDEN),
         )
 
-    def forward(self, features: Tensor) -> Tensor:
-        features = self.features(features)
-        maximum = functional.adaptive_max_pool2d(features, 1).flatten(1)
-        pooled = torch.cat([features.mean((2, 3)), maximum], dim=1)
-        hidden = functional.silu(self.hidden(pooled))
+    def forward(self, features: Tensor, on_board: Tensor | None = None) -> Tensor:
+        hidden = functional.silu(self.hidden(pool(self.features(features), on_board)))
         return hidden @ self.points(self._numbers).t() / math.sqrt(_SCORE_HIDDEN)

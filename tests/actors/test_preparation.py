@@ -77,19 +77,24 @@ def test_alphazero_s_preparation_leaves_nothing_for_its_actors_to_compile(tmp_pa
     program = """
 import sys
 from ddpzero.algorithms.alphazero import lockstep
+from ddpzero.algorithms.alphazero.curriculum import STAGE, CurriculumSettings
 from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings, LossSettings
 from ddpzero.search.settings import SearchSettings
 arguments = dict(game={"name": "tic_tac_toe"}, search=SearchSettings(), settings=AlphaZeroSettings(),
-    loss=LossSettings())
+    loss=LossSettings(), curriculum=CurriculumSettings())
 if sys.argv[1] == "prepare":
     lockstep.compile_self_play(**arguments)
     assert "torch" not in sys.modules
 else:
     import numpy as np
     from ddpzero.algorithms.alphazero.actor import make_actor
-    from ddpzero.networks import NetworkSettings
-    actor = make_actor(**arguments, network=NetworkSettings(blocks=1, channels=8), num_games=8, device="cpu",
+    from ddpzero.games import load_game
+    from ddpzero.networks import NetworkSettings, make_network
+    small = NetworkSettings(blocks=1, channels=8)
+    actor = make_actor(**arguments, network=small, num_games=8, device="cpu",
         precision="float32", compile=False, cache_megabytes=1.0, rank=0, actor_index=0, seed=1)
+    weights = make_network(load_game("tic_tac_toe"), small).state_dict()
+    actor.receive({**weights, STAGE: np.array(0)}, 0)
     while not actor.play():
         pass
 functions = (lockstep.start_game, lockstep.propose_moves_and_leaves, lockstep.absorb_evaluations)

@@ -45,6 +45,9 @@ PLUGIN = """
 
 
     class Toy:
+        def fits(self, trained, game):
+            return game.parameters.columns == trained.parameters.columns == 7 and game.parameters.line == 4
+
         def make_player(self, game, weights, name, *, device, num_simulations=None):
             return Player(game, int(weights["column"]), name, num_simulations)
 
@@ -109,13 +112,18 @@ def test_a_match_takes_its_game_from_the_agent(run_dir, capsys):
 
 
 def test_an_agent_of_another_game_is_refused(run_dir):
-    game = load_game("connect_four", rows=5)
+    game = load_game("connect_four", columns=8)
     with pytest.raises(
         ValueError,
         match="was trained on connect_four with rows=6, columns=7, line=4, but the game here is "
-        "connect_four with rows=5",
+        "connect_four with rows=6, columns=8, line=4, which its networks do not fit",
     ):
         run_match(str(run_dir), "random", game=game)
+
+
+def test_an_agent_plays_on_a_board_of_another_size_that_its_networks_fit(run_dir):
+    game = load_game("connect_four", rows=5)
+    assert parse_player(str(run_dir), game).game == game
 
 
 def test_an_agent_is_judged_once_for_each_number_of_simulations(run_dir):

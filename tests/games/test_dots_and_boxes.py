@@ -351,9 +351,10 @@ def test_the_observation_tells_boxes_by_owner_and_by_drawn_sides():
     assert game.observed_globals(position).tolist() == [-1, 2]
 
 
-def test_globals_come_near_one():
+def test_globals_come_near_one_with_the_same_scales_on_all_boards():
     game = load(3, 4)
-    assert np.array(game.spec.global_scales) * 12 == pytest.approx([1, 1])
+    assert np.array(game.spec.global_scales) * 12 == pytest.approx([1.2, 1.2])
+    assert game.spec.global_scales == load(5, 5).spec.global_scales
     assert game.observed_globals(game.initial_position()).tolist() == [0, 12]
 
 

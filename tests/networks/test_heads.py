@@ -12,10 +12,10 @@ from ddpzero.networks.heads import (
     Ownership,
     PooledValue,
     Score,
-    actions_are_columns,
     make_policy_head,
     make_value_head,
 )
+from ddpzero.networks.layers import pool
 
 
 def with_a_pass(spec):
@@ -50,7 +50,7 @@ def test_actions_that_follow_no_symmetry_of_the_board_get_a_dense_head():
     spec = load_game("connect_four").spec
     identity = np.arange(spec.num_actions, dtype=np.int32)
     shuffled = replace(spec, action_symmetries=np.stack([identity, np.roll(identity, 1)]))
-    assert not actions_are_columns(shuffled)
+    assert not shuffled.actions_are_columns
     head = make_policy_head(shuffled, 8)
     assert isinstance(head, DensePolicy)
     assert head(torch.rand(2, 8, 6, 7)).shape == (2, 7)
@@ -78,7 +78,7 @@ def test_actions_in_any_order_have_the_logits_of_their_cells_and_the_others_thei
     head = CellPolicy(8, np.array([7, -1, 3, -1, 0], np.int32), 9)
     features = torch.rand(2, 8, 3, 3)
     inner = head.features(features)
-    cells, others = head.cells(inner).flatten(1), head.others(inner.mean((2, 3)))
+    cells, others = head.cells(inner).flatten(1), head.others(pool(inner, None))
     expected = torch.stack([cells[:, 7], others[:, 0], cells[:, 3], others[:, 1], cells[:, 0]], 1)
     torch.testing.assert_close(head(features), expected)
 
@@ -122,7 +122,7 @@ def test_a_dense_value_knows_cells_apart_and_a_pooled_one_does_not():
     spec = load_game("connect_four").spec
     features = torch.rand(2, 8, 6, 7)
     upside_down = features.flip(2)
-    pooled, dense = (make_value_head(kind, spec, 8) for kind in ("pooled", "dense"))
+    pooled, dense = (make_value_head(spec, 8, kind) for kind in ("pooled", "dense"))
     torch.testing.assert_close(pooled(upside_down), pooled(features))
     assert not torch.allclose(dense(upside_down), dense(features), atol=1e-3)
     assert dense(features).shape == pooled(features).shape == (2, 3)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ddpzero.algorithms.alphazero.curriculum import Curriculum, CurriculumSettings
 from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings, LossSettings
 from ddpzero.games import load_game
 from ddpzero.networks.settings import NetworkSettings
@@ -19,6 +20,7 @@ SECTIONS = {
     "network": NetworkSettings,
     "search": SearchSettings,
     "loss": LossSettings,
+    "curriculum": CurriculumSettings,
 }
 
 
@@ -27,12 +29,17 @@ def make_algorithm(sections: Mapping[str, Any]) -> AlphaZero:
     from ddpzero.algorithms.alphazero.algorithm import AlphaZero  # imports torch
 
     return AlphaZero(
-        sections["algorithm"], sections["network"], sections["search"], sections["loss"]
+        sections["algorithm"],
+        sections["network"],
+        sections["search"],
+        sections["loss"],
+        sections["curriculum"],
     )
 
 
 def check(settings: Settings) -> None:
-    """ValueError unless two players take turns in the game, and it counts points where the search looks at them."""
+    """ValueError unless two players take turns in the game, it counts points where the search looks at them, and the
+    network is one for all boards of the curriculum."""
     game = load_game(settings.game.name, settings.game.source, **settings.game.parameters)
     weight = settings.sections["search"].score_weight
     require(
@@ -42,4 +49,11 @@ def check(settings: Settings) -> None:
     require(
         weight == 0 or settings.sections["loss"].score > 0,
         f"search.score_weight={weight} needs a network that learns points: set loss.score above 0.",
+    )
+    curriculum = Curriculum(
+        settings.sections["curriculum"], game, settings.sections["search"].num_simulations
+    )
+    require(
+        not curriculum.is_framed or settings.sections["network"].value_head == "pooled",
+        "network.value_head=dense fits boards of one size: with a curriculum of several use pooled.",
     )

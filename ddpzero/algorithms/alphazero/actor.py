@@ -6,17 +6,19 @@ Lives in an actor process (ddpzero/actors); never talks to other processes itsel
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from ddpzero.actors.seeds import derive_seed
+from ddpzero.algorithms.alphazero.board_games import BoardGames
+from ddpzero.algorithms.alphazero.curriculum import STAGE, Curriculum, CurriculumSettings, Part
 from ddpzero.algorithms.alphazero.lockstep import LockstepGames
-from ddpzero.algorithms.alphazero.selfplay import IDLE
 from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings, LossSettings
 from ddpzero.evaluators import NetworkEvaluator
-from ddpzero.games import Game, load_game
-from ddpzero.games.random_bits import new_random_states
+from ddpzero.games import load_game
 from ddpzero.networks import NetworkSettings, make_network
 from ddpzero.networks.precision import Precision
 from ddpzero.replay import Episode
@@ -29,110 +31,109 @@ _NO_LIMIT = -1
 
 
 class AlphaZeroActor:
-    """Plays; see ddpzero/actors for the contract of an actor's methods."""
+    """Plays; see ddpzero/actors for the contract of an actor's methods.
+
+    A new stage's games begin when those of the old one end, so that all places stay in use.
+    """
 
     def __init__(
         self,
-        game: Game,
-        search: SearchSettings,
-        settings: AlphaZeroSettings,
-        auxiliary: Collection[str],
-        evaluator: NetworkEvaluator,
+        curriculum: Curriculum,
+        make_games: Callable[[Part], BoardGames],
         num_games: int,
-        num_groups: int,
-        cache_megabytes: float,
         seed: int,
     ):
-        self._evaluator = evaluator
-        self._cache = new_cache(game, cache_megabytes)
-        sizes = [len(part) for part in np.array_split(np.arange(num_games), num_groups)]
-        self._groups = [
-            LockstepGames(game, search, settings, auxiliary, self._cache, slot, size)
-            for slot, size in enumerate(sizes)
-            if size > 0
-        ]
-        self._weights_version = 0
+        self._curriculum = curriculum
+        self._make_games = make_games
+        self._num_games = num_games
+        self._seed = seed
+        self._stage = -1
+        self._shares: list[tuple[BoardGames, float]] = []  # what new games are of
+        self._ending: list[BoardGames] = []  # of an earlier stage, with games that still run
+        self._num_games_to_start = _NO_LIMIT
         self._counts: dict[str, float] = {}
-        self._num_games_to_start = 0
-        self._restart(seed)
 
     def receive(self, arrays: Mapping[str, np.ndarray], weights_version: int) -> None:
-        """Play with new weights from now on."""
-        for group in self._groups:
-            self._collect(group)
-        self._evaluator.load_weights(arrays)
-        self._weights_version = weights_version
+        """Play with new weights from now on, and what they say that is to be played."""
+        stage = int(arrays[STAGE])
+        if stage != self._stage:
+            self._enter(stage)
+        for games in self._all_games():
+            games.receive(arrays, weights_version)
 
     def play(self) -> list[Episode]:
         """Advance all games for about a tenth of a second; returns the games that ended."""
-        if self._num_games_to_start == 0 and self.round_done:
+        if self.round_done:
             return []
+        self._start_games()
         episodes: list[Episode] = []
         started = time.perf_counter()
         while time.perf_counter() - started < _SLICE_SECONDS and not self.round_done:
-            for group in self._groups:
-                self._collect(group)
-                finished = group.take_finished()
-                if finished:
-                    episodes.extend(finished)
-                    self._fill_places(group)
-                num_simulations = group.propose(
-                    self._evaluator.observations(group.slot), self._weights_version
-                )
-                self._count("simulations", num_simulations)
-                self._count("evaluations", group.num_leaves)
-                if group.num_leaves > 0:
-                    with _Timer(self, "forward"):
-                        self._evaluator.submit(group.slot, group.num_leaves)
+            for games in self._all_games():
+                for group in games.groups:
+                    episodes += self._advance(games, group)
         self._count("seconds", time.perf_counter() - started)
         return episodes
 
     def start_round(self, num_episodes: int, round_seed: int) -> None:
         """Drop all games and play exactly num_episodes new ones, determined by the seed and the weights alone."""
-        for group in self._groups:
-            self._collect(group)
-            group.record.stages[:] = IDLE
-        self._cache.versions[:] = -1
-        self._restart(round_seed, num_episodes)
+        self._ending = []
+        for index, (games, _) in enumerate(self._shares):
+            games.drop_games(derive_seed(round_seed, index))
+        self._num_games_to_start = num_episodes
+        self._start_games()
 
     @property
     def round_done(self) -> bool:
         """No game is running and none is to start: only at the end of a round."""
         return self._num_games_to_start == 0 and all(
-            (group.record.stages == IDLE).all() for group in self._groups
+            games.num_running == 0 for games in self._all_games()
         )
 
     def figures(self) -> dict[str, float]:
         """Counts and seconds since the last call."""
-        look_ups, hits = self._cache.counts
-        self._cache.counts[:] = 0
+        look_ups, hits = sum((g.take_cache_counts() for g in self._all_games()), np.zeros(2, int))
         figures = {**self._counts, "cache_look_ups": float(look_ups), "cache_hits": float(hits)}
         self._counts = {}
         return figures
 
-    def _restart(self, seed: int, num_episodes: int = _NO_LIMIT) -> None:
-        states = new_random_states(seed, sum(len(g.record.stages) for g in self._groups))
-        self._num_games_to_start = num_episodes
-        for group in self._groups:
-            num_places = len(group.record.stages)
-            group.forest.random_states[:] = states[:num_places]
-            states = states[num_places:]
-            self._fill_places(group)
+    def _enter(self, stage: int) -> None:
+        """Let games of this stage follow those that run."""
+        self._ending = [games for games in self._all_games() if games.num_running > 0]
+        self._stage = stage
+        self._shares = []
+        for index, part in enumerate(self._curriculum.stages[stage]):
+            games = self._make_games(part)
+            games.drop_games(derive_seed(self._seed, stage, index))
+            self._shares.append((games, part.share))
 
-    def _fill_places(self, group: LockstepGames) -> None:
-        for place in np.flatnonzero(group.record.stages == IDLE):
-            if self._num_games_to_start == 0:
-                break
-            if self._num_games_to_start > 0:
-                self._num_games_to_start -= 1
-            group.start_game(int(place))
+    def _all_games(self) -> list[BoardGames]:
+        return [games for games, _ in self._shares] + self._ending
 
-    def _collect(self, group: LockstepGames) -> None:
-        if group.num_leaves == 0:
-            return
+    def _advance(self, games: BoardGames, group: LockstepGames) -> list[Episode]:
         with _Timer(self, "forward"):
-            logits, outcomes = self._evaluator.collect(group.slot)
-        group.absorb(self._evaluator.observations(group.slot), logits, outcomes)
+            games.collect(group)
+        episodes = games.take_finished(group)
+        if episodes:
+            self._start_games()
+            self._ending = [games for games in self._ending if games.num_running > 0]
+        self._count("simulations", games.propose(group))
+        self._count("evaluations", group.num_leaves)
+        if group.num_leaves > 0:
+            with _Timer(self, "forward"):
+                games.submit(group)
+        return episodes
+
+    def _start_games(self) -> None:
+        """Fill free places with games of the present stage, always of the board that is most behind its share."""
+        num_free = self._num_games - sum(games.num_running for games in self._all_games())
+        if self._num_games_to_start >= 0:
+            num_free = min(num_free, self._num_games_to_start)
+            self._num_games_to_start -= num_free
+        for _ in range(num_free):
+            num_started = 1 + sum(games.num_started for games, _ in self._shares)
+            behind = [share * num_started - games.num_started for games, share in self._shares]
+            self._shares[int(np.argmax(behind))][0].start_game()
 
     def _count(self, name: str, amount: float) -> None:
         self._counts[name] = self._counts.get(name, 0.0) + amount
@@ -161,6 +162,7 @@ def make_actor(
     search: SearchSettings,
     settings: AlphaZeroSettings,
     loss: LossSettings,
+    curriculum: CurriculumSettings,
     num_games: int,
     device: str,
     precision: Precision,
@@ -171,29 +173,34 @@ def make_actor(
     seed: int,
 ) -> AlphaZeroActor:
     """Make an actor in its process. game: arguments of `load_game`; rank and actor_index are part of the seed."""
-    loaded = load_game(**game)
-    auxiliary = loss.auxiliary(loaded)
+    course = Curriculum(curriculum, load_game(**game), search.num_simulations)
     # Two groups overlap tree work with the network where the network runs elsewhere.
     num_groups = 2 if device.startswith("cuda") and num_games > 1 else 1
-    max_batch = -(-num_games // num_groups) * search.leaves_per_round
-    evaluator = NetworkEvaluator(
-        make_network(loaded, network, auxiliary),
-        loaded,
-        max_batch=max_batch,
-        num_slots=num_groups,
-        device=device,
-        precision=precision,
-        compile=compile,
-        points_scale=search.points_scale(loaded),
-    )
-    return AlphaZeroActor(
-        loaded,
-        search,
-        settings,
-        auxiliary,
-        evaluator,
-        num_games,
-        num_groups,
-        cache_megabytes,
-        seed,
-    )
+    sizes = [len(part) for part in np.array_split(np.arange(num_games), num_groups)]
+
+    def make_games(part: Part) -> BoardGames:
+        placement = course.placements[part.board]
+        board = placement.board
+        auxiliary = loss.auxiliary(board)
+        part_search = replace(search, num_simulations=part.num_simulations)
+        cache = new_cache(board, cache_megabytes / len(course.stages[0]))
+        evaluator = NetworkEvaluator(
+            make_network(board, network, auxiliary),
+            board,
+            max_batch=max(sizes) * search.leaves_per_round,
+            num_slots=num_groups,
+            device=device,
+            precision=precision,
+            compile=compile,
+            points_scale=search.points_scale(board),
+            random_symmetry=settings.random_symmetry,
+        )
+        groups = [
+            LockstepGames(board, part_search, settings, auxiliary, cache, slot, size)
+            for slot, size in enumerate(sizes)
+        ]
+        return BoardGames(
+            groups, evaluator, cache, placement, part.board if course.is_framed else None
+        )
+
+    return AlphaZeroActor(course, make_games, num_games, seed)

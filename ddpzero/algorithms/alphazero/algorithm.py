@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from ddpzero.actors import ActorSpec
+from ddpzero.algorithms.alphazero.curriculum import Curriculum, CurriculumSettings
 from ddpzero.algorithms.alphazero.player import AlphaZeroPlayer
 from ddpzero.algorithms.alphazero.samples import sample_spec
 from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings, LossSettings
@@ -30,12 +31,23 @@ class AlphaZero:
     network: NetworkSettings
     search: SearchSettings
     loss: LossSettings
+    curriculum: CurriculumSettings
 
     def sample_spec(self, game: Game) -> SampleSpec:
-        return sample_spec(game, self.loss.auxiliary(game))
+        is_framed = self._curriculum(game).is_framed
+        return sample_spec(game, self.loss.auxiliary(game), is_framed)
 
     def make_networks(self, game: Game) -> dict[str, torch.nn.Module]:
         return {"network": make_network(game, self.network, self.loss.auxiliary(game))}
+
+    def fits(self, trained: Game, game: Game) -> bool:
+        if self.network.value_head == "dense" or trained.module is not game.module:
+            return False
+        knows_cells = game.spec.action_cells is not None or game.spec.actions_are_columns
+        return knows_cells and (trained.num_inputs, trained.spec.global_scales) == (
+            game.num_inputs,
+            game.spec.global_scales,
+        )
 
     def model_tag(self) -> str:
         return self.network.size_tag
@@ -50,7 +62,14 @@ class AlphaZero:
         seed: int,
     ) -> AlphaZeroUpdater:
         return AlphaZeroUpdater(
-            game, networks["network"], wrap, self.settings, self.loss, learner, device, seed
+            self._curriculum(game),
+            networks["network"],
+            wrap,
+            self.settings,
+            self.loss,
+            learner,
+            device,
+            seed,
         )
 
     def actor_spec(
@@ -65,6 +84,7 @@ class AlphaZero:
                 "search": self.search,
                 "settings": self.settings,
                 "loss": self.loss,
+                "curriculum": self.curriculum,
                 "num_games": actors.num_games,
                 "device": device,
                 "precision": actors.precision,
@@ -106,6 +126,7 @@ class AlphaZero:
             "self_play/draws": float((results == 0).mean()),
             "self_play/second_player_wins": float((results < 0).mean()),
             **_score_scalars(game, infos),
+            **self._curriculum_scalars(game, infos),
         }
 
     def headline(self, game: Game, scalars: Mapping[str, float]) -> str:
@@ -115,6 +136,8 @@ class AlphaZero:
         return True
 
     def describe_episode(self, game: Game, info: dict[str, Any]) -> str:
+        if "board" in info:
+            game = self._curriculum(game).placements[info["board"]].board
         position = game.initial_position()
         names = []
         for action in info["moves"]:
@@ -129,6 +152,23 @@ class AlphaZero:
 
     def film_episode(self, game: Game, info: dict[str, Any]) -> list[np.ndarray]:
         return []
+
+    def _curriculum(self, game: Game) -> Curriculum:
+        return Curriculum(self.curriculum, game, self.search.num_simulations)
+
+    def _curriculum_scalars(
+        self, game: Game, infos: Sequence[Mapping[str, Any]]
+    ) -> dict[str, float]:
+        """The share of the games that were played on each board."""
+        curriculum = self._curriculum(game)
+        if not curriculum.is_framed:
+            return {}
+        labels = [curriculum.label(info["board"]) for info in infos]
+        everything = dict.fromkeys(map(curriculum.label, range(len(curriculum.placements))))
+        return {
+            f"curriculum/share_of_{label}": labels.count(label) / len(labels)
+            for label in everything
+        }
 
 
 def _score_scalars(game: Game, infos: list[dict[str, Any]]) -> dict[str, float]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ddpzero.algorithms.alphazero.curriculum import Curriculum, CurriculumSettings
 from ddpzero.algorithms.alphazero.samples import episode_of
 from ddpzero.algorithms.alphazero.selfplay import (
     FINISHED,
@@ -98,13 +99,20 @@ class LockstepGames:
 
 
 def compile_self_play(
-    *, game: Mapping[str, Any], search: SearchSettings, settings: AlphaZeroSettings, **_: Any
+    *,
+    game: Mapping[str, Any],
+    search: SearchSettings,
+    settings: AlphaZeroSettings,
+    curriculum: CurriculumSettings,
+    **_: Any,
 ) -> None:
     """Compile what an actor runs, unless it lies in numba's cache; the arguments of `actor.make_actor`."""
-    loaded = load_game(**game)
-    games = LockstepGames(loaded, search, settings, (), new_cache(loaded, 0.1), slot=0, num_games=1)
-    games.start_game(0)
-    observations = np.zeros((len(games.forest.leaves), loaded.observation_size_bytes), np.uint8)
-    games.propose(observations, weights_version=0)
-    logits = np.zeros((games.num_leaves, loaded.num_actions), np.float32)
-    games.absorb(observations, logits, np.zeros((games.num_leaves, 4), np.float32))
+    course = Curriculum(curriculum, load_game(**game), search.num_simulations)
+    for board in (placement.board for placement in course.placements):
+        cache = new_cache(board, 0.1)
+        games = LockstepGames(board, search, settings, (), cache, slot=0, num_games=1)
+        games.start_game(0)
+        observations = np.zeros((len(games.forest.leaves), board.observation_size_bytes), np.uint8)
+        games.propose(observations, weights_version=0)
+        logits = np.zeros((games.num_leaves, board.num_actions), np.float32)
+        games.absorb(observations, logits, np.zeros((games.num_leaves, 4), np.float32))

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
 import numpy as np
 
 from ddpzero.algorithms.alphazero.selfplay import Record
 from ddpzero.games import Game
+from ddpzero.games.frame import Placement
 from ddpzero.replay import Episode, Field, SampleSpec
 
 
-def sample_spec(game: Game, auxiliary: Collection[str] = ()) -> SampleSpec:
+def sample_spec(game: Game, auxiliary: Collection[str] = (), is_framed: bool = False) -> SampleSpec:
     """Every value is seen by the player to move in the sample's position.
 
-    auxiliary: what else is learnt: "score", "ownership", "next_policy".
+    auxiliary: what else is learnt: "score", "ownership", "next_policy". is_framed: boards of several sizes lie in
+    `game`'s; see curriculum.py.
     """
     spec: SampleSpec = {
         "observation": Field(
@@ -34,6 +37,8 @@ def sample_spec(game: Game, auxiliary: Collection[str] = ()) -> SampleSpec:
         spec["ownership"] = owners
     if "score" in auxiliary or "ownership" in auxiliary:
         spec["is_played_out"] = Field((), np.dtype(np.bool_), "the end is known")
+    if is_framed:
+        spec["board"] = Field((), np.dtype(np.int16), "index in Curriculum.placements")
     if "next_policy" in auxiliary:
         policy = Field((game.num_actions,), np.dtype(np.float16), "of the next move; 0 if none")
         spec["next_policy_target"] = policy
@@ -65,13 +70,26 @@ def episode_of(record: Record, game: int, auxiliary: Collection[str] = ()) -> Ep
         following = np.zeros_like(columns["policy_target"])
         following[:-1] = columns["policy_target"][1:]
         columns["next_policy_target"] = following
-    info = {
+    info: dict[str, Any] = {
         "num_plies": num_plies,
         "first_player_return": float(record.returns[game, 0]),
         "score": int(record.scores[game]) if record.is_played_out[game] else None,
         "moves": record.actions[game, :num_plies].tolist(),
     }
     return Episode(columns=columns, info=info)
+
+
+def framed(episode: Episode, placement: Placement, board: int) -> Episode:
+    """The episode of a board as one of its frame. board: its index in Curriculum.placements."""
+    columns = dict(episode.columns)
+    columns["observation"] = placement.observations(columns["observation"])
+    for name in ("policy_target", "next_policy_target"):
+        if name in columns:
+            columns[name] = placement.policies(columns[name])
+    if "ownership" in columns:
+        columns["ownership"] = placement.ownership(columns["ownership"])
+    columns["board"] = np.full(episode.num_samples, board, np.int16)
+    return Episode(columns=columns, info={**episode.info, "board": board})
 
 
 def outcomes_of(record: Record, game: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -46,6 +46,7 @@ class AlphaZeroSettings:
     root_value_weight: the value target is this share of the search's root value plus the rest of the outcome.
     random_action_fraction: share of self-play moves drawn uniformly, for variety; the sample's target is the search's.
     opening_random_plies: each game starts with a uniform number 0..N of uniformly random plies, not trained on.
+    random_symmetry: in self-play the network sees each position in one of its symmetric views, drawn at random.
     play_out_fraction: share of games that go on once the search has proved their result; the others end there.
     play_value_scale: search.value_scale of the trained agent in matches, judges and play; None: as in self-play.
     play_averages_symmetries: there, the network's answer is the mean over all symmetric views of a position.
@@ -54,6 +55,7 @@ class AlphaZeroSettings:
     root_value_weight: float = 0.5
     random_action_fraction: float = 0.03
     opening_random_plies: int = 0
+    random_symmetry: bool = False
     play_out_fraction: float = 1.0
     play_value_scale: float | None = None
     play_averages_symmetries: bool = False

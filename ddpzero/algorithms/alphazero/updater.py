@@ -7,6 +7,7 @@ and the next move's policy (Wu, "Accelerating self-play learning in Go", 2019).
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -14,23 +15,24 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ddpzero.algorithms.alphazero.boards import Boards
+from ddpzero.algorithms.alphazero.curriculum import STAGE, Curriculum
 from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings, LossSettings
-from ddpzero.games import Game
 from ddpzero.networks import unpack_observations
+from ddpzero.networks.layers import NEVER
 from ddpzero.networks.precision import training_dtype
 from ddpzero.optimizers import make_optimizers
 from ddpzero.settings import LearnerSettings
 
+log = logging.getLogger(__name__)
+
 
 class AlphaZeroUpdater:
-    """Owns the network, its moving average and the optimizer of one rank.
-
-    Letters: B batch, A actions, C planes, HW cells, S symmetries.
-    """
+    """Owns the network, its moving average and the optimizer of one rank. Letters: B batch, A actions."""
 
     def __init__(
         self,
-        game: Game,
+        curriculum: Curriculum,
         network: nn.Module,
         wrap: Callable[[nn.Module], nn.Module],
         settings: AlphaZeroSettings,
@@ -40,7 +42,10 @@ class AlphaZeroUpdater:
         seed: int,
         augment: bool = True,
     ):
+        game = curriculum.frame
         self._game = game
+        self._curriculum = curriculum
+        self._boards = Boards(curriculum, device)
         self._settings = settings
         self._loss = loss
         self._auxiliary = loss.auxiliary(game)
@@ -60,23 +65,25 @@ class AlphaZeroUpdater:
         )
         self._scaler = torch.amp.GradScaler(device.type, enabled=self._dtype == torch.float16)
         self._num_updates = 0
-        self._cell_symmetries = torch.from_numpy(game.spec.cell_symmetries).long().to(device)
-        self._action_symmetries = torch.from_numpy(game.spec.action_symmetries).long().to(device)
-        self._owner_symmetries = torch.from_numpy(game.spec.owner_symmetries).long().to(device)
+        self._stage = -1
         self._symmetry_draws = torch.Generator(device)
 
     def update(self, batch: dict[str, Tensor], learning_rate: float) -> dict[str, Tensor]:
         """One step; returns scalars on the device. batch: columns of the sample spec, `[B, ...]`."""
         planes = unpack_observations(batch["observation"], self._game)
-        targets = self._targets(batch)
+        targets, boards = self._targets(batch), self._boards.of_batch(batch)
         if self._augment:
-            planes, targets = self._turn(planes, targets)
+            # Drawn anew from the count of updates: a resumed run draws what it would have drawn.
+            self._symmetry_draws.manual_seed((self._seed * 1_000_003 + self._num_updates) % 2**63)
+            planes, targets = self._boards.turn(planes, targets, boards, self._symmetry_draws)
         for optimizer in self._optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate * group["lr_factor"]
         with torch.autocast(self._device.type, self._dtype, enabled=self._dtype != torch.float32):
             policy_logits, value_logits, *rest = self._forward(
-                planes.contiguous(memory_format=torch.channels_last), self._auxiliary
+                planes.contiguous(memory_format=torch.channels_last),
+                self._auxiliary,
+                self._boards.on_board(boards),
             )
         policy_target, value_target = targets["policy"], self._value_target(batch)
         log_policy = functional.log_softmax(policy_logits.float(), dim=1)
@@ -84,7 +91,7 @@ class AlphaZeroUpdater:
         policy_loss = -(policy_target * log_policy).sum(1).mean()
         value_loss = -(value_target * log_value).sum(1).mean()
         loss = self._loss.policy * policy_loss + self._loss.value * value_loss
-        auxiliary_losses, scalars = self._auxiliary_losses(rest[0] if rest else {}, targets)
+        auxiliary_losses, scalars = self._auxiliary_losses(rest[0] if rest else {}, targets, boards)
         for name, auxiliary_loss in auxiliary_losses.items():
             loss = loss + getattr(self._loss, name) * auxiliary_loss
             scalars[f"losses/{name}"] = auxiliary_loss.detach()
@@ -116,8 +123,19 @@ class AlphaZeroUpdater:
             "policy/target_entropy": target_entropy,
             "value/accuracy": (signs_agree & decided).sum() / decided.sum().clamp_min(1),
             "gradients/norm": gradient_norm.detach(),
+            **self._stage_scalars(),
             **scalars,
         }
+
+    def _stage_scalars(self) -> dict[str, Tensor]:
+        """Which stage of the curriculum this update was of, from 1; nothing where there is but one."""
+        if len(self._curriculum.stages) == 1:
+            return {}
+        stage = self._curriculum.stage_at(self._num_updates - 1)
+        if stage != self._stage:
+            self._stage = stage
+            log.info("curriculum: %s", self._curriculum.describe(stage))
+        return {"curriculum/stage": torch.full((), stage + 1.0, device=self._device)}
 
     def _targets(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """What turns with the board, and what else the auxiliary heads learn, by their names."""
@@ -133,7 +151,7 @@ class AlphaZeroUpdater:
         return targets
 
     def _auxiliary_losses(
-        self, outputs: Mapping[str, Tensor], targets: Mapping[str, Tensor]
+        self, outputs: Mapping[str, Tensor], targets: Mapping[str, Tensor], boards: Tensor
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Losses by the heads' names, and scalars that tell how good the heads are. Games whose end is not known do
         not count for score and ownership."""
@@ -148,6 +166,9 @@ class AlphaZeroUpdater:
         if "score" in outputs:
             max_score = self._game.spec.max_score
             logits, points = outputs["score"].float(), targets["score"]
+            if self._boards.is_framed:
+                is_possible = self._boards.possible_scores(boards, max_score)
+                logits = logits.masked_fill(~is_possible, NEVER)
             errors = functional.cross_entropy(logits, points + max_score, reduction="none")
             losses["score"] = (errors * is_known).sum() / num_known
             with torch.no_grad():
@@ -159,7 +180,9 @@ class AlphaZeroUpdater:
             logits = outputs["ownership"].float()
             shares = (targets["ownership"] + 1.0) / 2.0  # an owner is sure, nobody is half and half
             errors = functional.binary_cross_entropy_with_logits(logits, shares, reduction="none")
-            losses["ownership"] = (errors.mean(1) * is_known).sum() / num_known
+            owned = self._boards.owned(boards)
+            errors = (errors * owned).sum(1) / owned.sum(1)
+            losses["ownership"] = (errors * is_known).sum() / num_known
         return losses, scalars
 
     def tally(self, infos: Sequence[Mapping[str, Any]]) -> dict[str, float]:
@@ -170,11 +193,11 @@ class AlphaZeroUpdater:
         return {}
 
     def actor_weights(self) -> dict[str, Tensor]:
-        """The moving average of the parameters, on the device."""
-        return dict(self._ema)
+        """The moving average of the parameters, on the device, and the stage of the curriculum that is to be played."""
+        return {**self._ema, STAGE: torch.tensor(self._curriculum.stage_at(self._num_updates))}
 
     def released_weights(self) -> dict[str, Tensor]:
-        return self.actor_weights()
+        return dict(self._ema)
 
     def start_from(self, weights: Mapping[str, Tensor]) -> None:
         """The moving average of another run is both the network and its average here."""
@@ -202,29 +225,6 @@ class AlphaZeroUpdater:
 
     def _parameters(self) -> dict[str, Tensor]:
         return self._network.state_dict(keep_vars=True)
-
-    def _turn(self, planes: Tensor, targets: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Turn each sample by its own random symmetry: planes [B, C, H, W], policies [B, A], owners [B, cells]."""
-        batch_size, num_planes, height, width = planes.shape
-        # Drawn anew from the count of updates: a resumed run draws what it would have drawn.
-        self._symmetry_draws.manual_seed((self._seed * 1_000_003 + self._num_updates) % 2**63)
-        symmetries = torch.randint(
-            len(self._cell_symmetries),
-            (batch_size,),
-            generator=self._symmetry_draws,
-            device=self._device,
-        )
-        cells = self._cell_symmetries[symmetries][:, None, :].expand(-1, num_planes, -1)
-        turned = planes.reshape(batch_size, num_planes, height * width).gather(2, cells)
-        actions = self._action_symmetries[symmetries]
-        moved = dict(targets)
-        for name in ("policy", "next_policy"):
-            if name in targets:
-                moved[name] = targets[name].gather(1, actions)
-        if "ownership" in targets:
-            owners = self._owner_symmetries[symmetries]
-            moved["ownership"] = targets["ownership"].gather(1, owners)
-        return turned.view(batch_size, num_planes, height, width), moved
 
     def _value_target(self, batch: dict[str, Tensor]) -> Tensor:
         """Win/draw/loss probabilities [B, 3] for the mover: a mix of the outcome and the search's root value."""

@@ -43,6 +43,9 @@ class DDPG:
     def make_networks(self, game: TeamGame) -> dict[str, torch.nn.Module]:
         return make_networks(game, self.settings, self.network)
 
+    def fits(self, trained: TeamGame, game: TeamGame) -> bool:
+        return False
+
     def model_tag(self) -> str:
         return self.network.size_tag
 

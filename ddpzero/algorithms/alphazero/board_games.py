@@ -1,0 +1,98 @@
+"""Self-play on one board with one budget of simulations: its network, its cache, and its groups of games.
+
+An actor has one of these, or under a curriculum one for each part of the present stage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from ddpzero.algorithms.alphazero.lockstep import LockstepGames
+from ddpzero.algorithms.alphazero.samples import framed
+from ddpzero.algorithms.alphazero.selfplay import IDLE
+from ddpzero.evaluators import NetworkEvaluator
+from ddpzero.games.frame import Placement
+from ddpzero.games.random_bits import new_random_states
+from ddpzero.replay import Episode
+from ddpzero.search.cache import EvaluationCache
+
+
+class BoardGames:
+    """Places for games; who plays how many is the actor's business. Letters: G places."""
+
+    def __init__(
+        self,
+        groups: list[LockstepGames],
+        evaluator: NetworkEvaluator,
+        cache: EvaluationCache,
+        placement: Placement,
+        board: int | None,
+    ):
+        """groups: one for each of the evaluator's slots. board: of Curriculum.placements, None without a frame."""
+        self.groups = groups
+        self._evaluator = evaluator
+        self._cache = cache
+        self._placement = placement
+        self._board = board
+        self.num_started = 0
+        self.weights_version = 0
+
+    @property
+    def num_running(self) -> int:
+        return sum(int((group.record.stages != IDLE).sum()) for group in self.groups)
+
+    def receive(self, arrays: Mapping[str, np.ndarray], weights_version: int) -> None:
+        """Evaluate with these weights from now on."""
+        for group in self.groups:
+            self.collect(group)
+        self._evaluator.load_weights(arrays)
+        self.weights_version = weights_version
+
+    def start_game(self) -> None:
+        """Begin a game in the emptiest group."""
+        free = [np.flatnonzero(group.record.stages == IDLE) for group in self.groups]
+        emptiest = max(range(len(free)), key=lambda index: len(free[index]))
+        self.groups[emptiest].start_game(int(free[emptiest][0]))
+        self.num_started += 1
+
+    def drop_games(self, seed: int) -> None:
+        """Forget all games; those that follow are determined by the seed and the weights."""
+        for group in self.groups:
+            self.collect(group)
+            group.record.stages[:] = IDLE
+        self._cache.versions[:] = -1
+        self.num_started = 0
+        states = new_random_states(seed, sum(len(g.record.stages) for g in self.groups))
+        for group in self.groups:
+            num_places = len(group.record.stages)
+            group.forest.random_states[:] = states[:num_places]
+            states = states[num_places:]
+
+    def take_finished(self, group: LockstepGames) -> list[Episode]:
+        """The group's games that ended, as samples of the frame; needs `collect` before."""
+        episodes = group.take_finished()
+        if self._board is None:
+            return episodes
+        return [framed(episode, self._placement, self._board) for episode in episodes]
+
+    def collect(self, group: LockstepGames) -> None:
+        """Wait for what was submitted for the group, and take it in."""
+        if group.num_leaves > 0:
+            logits, outcomes = self._evaluator.collect(group.slot)
+            group.absorb(self._evaluator.observations(group.slot), logits, outcomes)
+
+    def propose(self, group: LockstepGames) -> int:
+        """Play on until the network is needed; returns the simulations of the moves made."""
+        return group.propose(self._evaluator.observations(group.slot), self.weights_version)
+
+    def submit(self, group: LockstepGames) -> None:
+        """Begin to evaluate the leaves of the group."""
+        self._evaluator.submit(group.slot, group.num_leaves)
+
+    def take_cache_counts(self) -> np.ndarray:
+        """Look-ups and hits since the last call."""
+        counts = self._cache.counts.copy()
+        self._cache.counts[:] = 0
+        return counts

@@ -1,0 +1,150 @@
+"""A curriculum: which boards are played, with how many simulations, from which update to which.
+
+    stages:   until_step 100000   9 x 9, 200 simulations
+              until_step 500000   13 x 13, 400 simulations, four games of five; 9 x 9 the rest
+              to the end          19 x 19, 800 simulations
+
+The config's `game` is the frame: it holds the largest board, and samples and network are of its size. Imports no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from ddpzero.games import Game, variation
+from ddpzero.games.frame import Placement, place
+from ddpzero.settings import UserError, require
+
+# The name under which actors are told the stage, among the weights.
+STAGE = "curriculum.stage"
+
+
+@dataclass(frozen=True)
+class BoardSettings:
+    """Some of a stage's games. game: parameters in which it differs from the config's (size: 9).
+
+    num_simulations: per move; None: search.num_simulations. share: of the stage's games, in proportion to the others'.
+    """
+
+    game: dict[str, Any] = field(default_factory=dict)
+    num_simulations: int | None = None
+    share: float = 1.0
+
+
+@dataclass(frozen=True)
+class StageSettings:
+    """What is played up to update until_step; None: to the end."""
+
+    boards: list[BoardSettings]
+    until_step: int | None = None
+
+
+@dataclass(frozen=True)
+class CurriculumSettings:
+    """conf/curriculum/*.yaml. No stages: the config's game from the first update to the last."""
+
+    stages: list[StageSettings] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        last_step = 0
+        for index, stage in enumerate(self.stages):
+            path = f"curriculum.stages[{index}]"
+            is_last = index == len(self.stages) - 1
+            require(
+                is_last == (stage.until_step is None),
+                f"{path}.until_step={'null' if stage.until_step is None else stage.until_step}: all stages but the "
+                "last need one, and the last goes on to the end: it has none.",
+            )
+            require(
+                stage.until_step is None or stage.until_step > last_step,
+                f"{path}.until_step={stage.until_step} must be above {last_step}, where the stage begins.",
+            )
+            last_step = stage.until_step or last_step
+            require(len(stage.boards) > 0, f"{path}.boards=[] plays nothing: name at least one.")
+            for number, board in enumerate(stage.boards):
+                where = f"{path}.boards[{number}]"
+                require(board.share > 0, f"{where}.share={board.share} must be positive.")
+                require(
+                    board.num_simulations is None or board.num_simulations >= 0,
+                    f"{where}.num_simulations={board.num_simulations} must be 0 or more, or null.",
+                )
+
+
+@dataclass(frozen=True)
+class Part:
+    """Games of one kind in a stage. board: index in Curriculum.placements; share: of the stage's games, of 1."""
+
+    board: int
+    num_simulations: int
+    share: float
+
+
+class Curriculum:
+    """The settings with their games. frame: the config's game."""
+
+    def __init__(self, settings: CurriculumSettings, frame: Game, num_simulations: int):
+        """num_simulations: of boards that name none. Raises UserError for a board that does not fit."""
+        self.frame = frame
+        self._ends = [stage.until_step for stage in settings.stages[:-1]]
+        placements: list[Placement] = []
+        self.stages: list[list[Part]] = []
+        stages = settings.stages or [StageSettings([BoardSettings()])]
+        for stage_number, stage in enumerate(stages):
+            total = sum(board.share for board in stage.boards)
+            parts = []
+            for number, board in enumerate(stage.boards):
+                path = f"curriculum.stages[{stage_number}].boards[{number}]"
+                game = _variation(frame, board.game, path)
+                known = [placement.board.parameters for placement in placements]
+                if game.parameters not in known:
+                    known.append(game.parameters)
+                    placements.append(_placement(game, frame, path))
+                simulations = board.num_simulations
+                parts.append(
+                    Part(
+                        known.index(game.parameters),
+                        num_simulations if simulations is None else simulations,
+                        board.share / total,
+                    )
+                )
+            self.stages.append(parts)
+        self.placements = tuple(placements)
+
+    @cached_property
+    def is_framed(self) -> bool:
+        """Boards are of several sizes, or not of the frame's: a sample must say which it is of."""
+        return len(self.placements) > 1 or not self.placements[0].fills_frame
+
+    def stage_at(self, learner_step: int) -> int:
+        """The index of the stage in which the update of that number is made."""
+        return sum(end is not None and learner_step >= end for end in self._ends)
+
+    def describe(self, stage: int) -> str:
+        """ "stage 2 of 3: 80 % 13x13 with 400 simulations, 20 % 9x9 with 200 simulations"."""
+        parts = ", ".join(
+            f"{100 * part.share:.0f} % {self.label(part.board)} with {part.num_simulations} simulations"
+            for part in self.stages[stage]
+        )
+        return f"stage {stage + 1} of {len(self.stages)}: {parts}"
+
+    def label(self, board: int) -> str:
+        """A name for a board from its shape: "9x9"."""
+        height, width = self.placements[board].board.board_shape
+        return f"{height}x{width}"
+
+
+def _variation(frame: Game, changes: Mapping[str, Any], path: str) -> Game:
+    try:
+        return variation(frame, **changes)
+    except ValueError as error:
+        raise UserError(f"{path}.game: {error}") from None
+
+
+def _placement(board: Game, frame: Game, path: str) -> Placement:
+    try:
+        return place(board, frame)
+    except ValueError as error:
+        raise UserError(f"{path}.game: {error}") from None

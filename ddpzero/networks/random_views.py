@@ -1,0 +1,45 @@
+"""One random symmetric view of each position for the network, and its answer turned back.
+
+What the network says wrongly of one view it says of others otherwise: over a search the errors cancel.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ddpzero.games import Game
+
+_LARGEST_WEIGHT = 1000  # sums over the largest boards stay exact in float32
+
+
+class RandomViews:
+    """Draws and turns. The view depends on the position alone, so that games repeat with their seed.
+
+    Letters: B batch, C planes, A actions, S symmetries.
+    """
+
+    def __init__(self, game: Game, device: torch.device):
+        height, width = game.board_shape
+        self._cells = torch.from_numpy(game.spec.cell_symmetries).long().to(device)  # [S, H * W]
+        back = np.argsort(game.spec.action_symmetries, axis=1)
+        self._actions = torch.from_numpy(back).long().to(device)  # [S, A]
+        weights = np.random.default_rng(0).integers(
+            1, _LARGEST_WEIGHT, game.num_inputs * height * width
+        )
+        self._weights = torch.from_numpy(weights).float().to(device)
+
+    def choose(self, planes: Tensor) -> Tensor:
+        """planes `[B, C, H, W]` -> the symmetry `[B]` in which each position is shown."""
+        return (planes.flatten(1).float() @ self._weights).long() % len(self._cells)
+
+    def turn(self, planes: Tensor, symmetries: Tensor) -> Tensor:
+        """planes `[B, C, H, W]` in their views."""
+        cells = self._cells[symmetries][:, None, :].expand(-1, planes.shape[1], -1)
+        turned = planes.flatten(2).gather(2, cells).view(planes.shape)
+        return turned.contiguous(memory_format=torch.channels_last)
+
+    def turn_back(self, policy_logits: Tensor, symmetries: Tensor) -> Tensor:
+        """The policy logits `[B, A]` of views as those of the positions."""
+        return policy_logits.gather(1, self._actions[symmetries])

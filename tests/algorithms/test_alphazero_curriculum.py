@@ -1,0 +1,219 @@
+"""Facts about curricula: what may be asked for, which stage comes when, and how an actor goes from one to the next."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from ddpzero.algorithms.alphazero.actor import AlphaZeroActor, make_actor
+from ddpzero.algorithms.alphazero.curriculum import STAGE, Curriculum, CurriculumSettings
+from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings, LossSettings
+from ddpzero.games import load_game
+from ddpzero.games.frame import place
+from ddpzero.networks import NetworkSettings, make_network
+from ddpzero.replay import Episode
+from ddpzero.search.settings import SearchSettings
+from ddpzero.settings import UserError
+from ddpzero.strict import make_dataclass
+
+FRAME = {"name": "dots_and_boxes", "rows": 2, "columns": 2}
+TWO_STAGES = [
+    {"until_step": 100, "boards": [{"game": {"rows": 1}, "num_simulations": 4}]},
+    {
+        "boards": [
+            {"game": {"rows": 1}, "num_simulations": 4, "share": 1.0},
+            {"share": 3.0},
+        ]
+    },
+]
+NETWORK = NetworkSettings(blocks=1, channels=8)
+
+
+def settings_of(stages: list[dict[str, Any]]) -> CurriculumSettings:
+    return make_dataclass(CurriculumSettings, {"stages": stages}, "curriculum")
+
+
+def course(stages: list[dict[str, Any]]) -> Curriculum:
+    return Curriculum(settings_of(stages), load_game(**FRAME), num_simulations=8)
+
+
+# ------------------------------------------------------------------ what may be asked for
+
+
+def test_without_stages_the_configs_game_is_played_to_the_end():
+    curriculum = course([])
+    assert not curriculum.is_framed
+    assert [part.num_simulations for part in curriculum.stages[0]] == [8]
+    assert curriculum.stage_at(10**9) == 0
+
+
+def test_a_stage_ends_with_the_update_that_it_names():
+    curriculum = course(TWO_STAGES)
+    assert [curriculum.stage_at(step) for step in (0, 99, 100, 101, 10**9)] == [0, 0, 1, 1, 1]
+
+
+def test_a_board_of_several_stages_is_one_board_and_shares_are_of_one():
+    curriculum = course(TWO_STAGES)
+    assert [p.board.board_shape for p in curriculum.placements] == [(3, 5), (5, 5)]
+    assert [(p.board, p.num_simulations, p.share) for p in curriculum.stages[1]] == [
+        (0, 4, 0.25),
+        (1, 8, 0.75),
+    ]
+
+
+def test_a_stage_is_described_with_boards_simulations_and_shares():
+    described = course(TWO_STAGES).describe(1)
+    assert described == "stage 2 of 2: 25 % 3x5 with 4 simulations, 75 % 5x5 with 8 simulations"
+
+
+@pytest.mark.parametrize(
+    ("stages", "sentence"),
+    [
+        ([{"boards": [{}]}, {"boards": [{}]}], r"stages\[0\].until_step=null: all stages but"),
+        ([{"boards": [{}], "until_step": 5}], r"stages\[0\].until_step=5: .* the last goes on"),
+        ([{"boards": []}], r"stages\[0\].boards=\[\] plays nothing"),
+        ([{"boards": [{"share": 0.0}]}], r"stages\[0\].boards\[0\].share=0.0 must be positive"),
+        ([{"boards": [{"num_simulations": -1}]}], r"boards\[0\].num_simulations=-1 must be 0 or"),
+        (
+            [
+                {"boards": [{}], "until_step": 9},
+                {"boards": [{}], "until_step": 9},
+                {"boards": [{}]},
+            ],
+            r"stages\[1\].until_step=9 must be above 9",
+        ),
+        ([{"boards": [{"size": 9}]}], r"stages\[0\].boards\[0\].size=9 is not a setting"),
+        ([{"boards": [{"game": {"size": 9}}]}], r"boards\[0\].game: game.size is not a parameter"),
+        (
+            [{"boards": [{"game": {"rows": 3}}]}],
+            r"boards\[0\].game: a board of \(7, 5\) in a frame",
+        ),
+        ([{"boards": [{"game": 3}]}], r"boards\[0\].game=3 is not a group"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_its_path(stages, sentence):
+    with pytest.raises(UserError, match=sentence):
+        course(stages)
+
+
+def test_a_board_of_another_game_is_no_board_of_a_frame():
+    with pytest.raises(ValueError, match="they must be the same game"):
+        place(load_game("hex", size=5), load_game("othello"))
+
+
+def test_a_game_whose_actions_are_nowhere_has_boards_of_one_size():
+    # Tic-tac-toe's kind of file without action_cells: the frame cannot know where actions lie.
+    game = load_game("connect_four")
+    from dataclasses import replace
+
+    shuffled = replace(
+        game.spec,
+        action_symmetries=np.stack([np.arange(7), np.roll(np.arange(7), 1)]).astype(np.int32),
+    )
+    with pytest.raises(ValueError, match="does not say on which cells its actions are"):
+        place(replace(game, spec=shuffled), replace(game, spec=shuffled))
+
+
+# ------------------------------------------------------------------------------ the actor
+
+
+def actor_of(stages: list[dict[str, Any]], num_games: int = 12, seed: int = 1) -> AlphaZeroActor:
+    return make_actor(
+        game=FRAME,
+        network=NETWORK,
+        search=SearchSettings(num_simulations=8),
+        settings=AlphaZeroSettings(),
+        loss=LossSettings(),
+        curriculum=settings_of(stages),
+        num_games=num_games,
+        device="cpu",
+        precision="float32",
+        compile=False,
+        cache_megabytes=1.0,
+        rank=0,
+        actor_index=0,
+        seed=seed,
+    )
+
+
+def weights_at(stage: int) -> dict[str, np.ndarray]:
+    torch.manual_seed(0)
+    network = make_network(load_game(**FRAME), NETWORK, ("score", "ownership"))
+    weights = {name: value.numpy() for name, value in network.state_dict().items()}
+    return {**weights, STAGE: np.array(stage)}
+
+
+def play(actor: AlphaZeroActor, num_episodes: int) -> list[Episode]:
+    episodes: list[Episode] = []
+    while len(episodes) < num_episodes:
+        episodes += actor.play()
+    return episodes
+
+
+def boards_of(episodes: list[Episode]) -> list[int]:
+    return [episode.info["board"] for episode in episodes]
+
+
+def test_games_that_run_end_on_their_board_and_those_that_follow_are_of_the_new_stage():
+    actor = actor_of(TWO_STAGES)
+    actor.receive(weights_at(0), 0)
+    assert set(boards_of(play(actor, 50))) == {0}
+    actor.receive(weights_at(1), 1)
+    after = boards_of(play(actor, 600))
+    assert set(after[:6]) == {0}, "the games that were running"
+    assert 0.6 < np.mean(after[100:]) < 0.9, "three games of four on the large board"
+    for episode in play(actor, 20):
+        small, large = load_game(**{**FRAME, "rows": 1}), load_game(**FRAME)
+        game = (small, large)[episode.info["board"]]
+        position = game.initial_position()
+        for action in episode.info["moves"]:
+            position = game.apply_action(position, action)
+        assert game.is_terminal(position)
+
+
+def test_samples_say_their_board_and_lie_in_the_frame():
+    actor = actor_of(TWO_STAGES)
+    actor.receive(weights_at(1), 0)
+    for episode in play(actor, 60):
+        board = episode.info["board"]
+        assert (episode.columns["board"] == board).all()
+        assert episode.columns["policy_target"].shape[1] == 12
+        beside = np.setdiff1d(
+            np.arange(12), place(load_game(**{**FRAME, "rows": 1}), load_game(**FRAME)).actions
+        )
+        if board == 0:
+            assert not episode.columns["policy_target"][:, beside].any()
+            np.testing.assert_allclose(episode.columns["policy_target"].sum(1), 1.0, atol=5e-3)
+
+
+def test_a_round_under_a_curriculum_repeats_whatever_was_played_before():
+    def round_of(actor: AlphaZeroActor) -> list[list[int]]:
+        actor.start_round(30, round_seed=7)
+        episodes: list[Episode] = []
+        while not actor.round_done:
+            episodes += actor.play()
+        return [episode.info["moves"] for episode in episodes]
+
+    fresh, used = actor_of(TWO_STAGES, seed=1), actor_of(TWO_STAGES, seed=2)
+    used.receive(weights_at(0), 0)
+    play(used, 30)
+    for actor in (fresh, used):
+        actor.receive(weights_at(1), 1)
+    first = round_of(fresh)
+    assert len(first) == 30
+    assert first == round_of(used)
+
+
+def test_places_stay_in_use_while_the_stage_changes():
+    actor = actor_of(TWO_STAGES, num_games=6)
+    actor.receive(weights_at(0), 0)
+    play(actor, 20)
+    actor.receive(weights_at(1), 1)
+    for _ in range(20):
+        actor.play()
+        running = sum(games.num_running for games in actor._all_games())
+        assert running == 6
+    assert len(actor._all_games()) == 2, "the old stage's games are gone"
