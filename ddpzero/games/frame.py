@@ -27,7 +27,7 @@ class Placement:
 
     @cached_property
     def owners(self) -> np.ndarray:
-        """`[B]`, empty in games without ownership. Asks the rules, which are compiled for it: not for a config's check."""
+        """`[B]`, empty in games without ownership. Asks the rules, and compiles them: not for a config's check."""
         here, there = self.board.owner_cells, self.frame.owner_cells
         if here is None or there is None:
             return np.empty(0, np.int64)

@@ -15,8 +15,9 @@ from ddpzero.networks.settings import NetworkSettings
 
 # Of the channels that a block with global pooling looks at as a whole, as KataGo's of a similar width.
 _POOLED_SHARE = 4
-# The slowest of the rotations that tell an attention where cells lie: a quarter turn over a large board.
-_LONGEST_WAVE = 4 * 32.0
+# Cells in which the rotations that tell an attention where cells lie go round once: the slowest, a quarter over a large
+# board, and the fastest.
+_LONGEST_WAVE, _SHORTEST_WAVE = 4 * 32.0, 4.0
 
 
 def make_tower(settings: NetworkSettings, board_shape: tuple[int, int]) -> nn.ModuleList:
@@ -131,8 +132,8 @@ class AttentionBlock(nn.Module):
 def _angles(head_channels: int, board_shape: tuple[int, int]) -> Tensor:
     """`[H * W, head_channels]`: how far each entry of a cell's vector is turned; equal for both of a pair."""
     height, width = board_shape
-    num_waves = head_channels // 4
-    waves = 2 * torch.pi * _LONGEST_WAVE ** -(torch.arange(num_waves) / max(1, num_waves - 1))
-    rows = torch.arange(height).repeat_interleave(width)[:, None] * waves
-    columns = torch.arange(width).repeat(height)[:, None] * waves
+    shares = torch.linspace(0.0, 1.0, head_channels // 4)
+    steps = 2 * torch.pi / (_LONGEST_WAVE * (_SHORTEST_WAVE / _LONGEST_WAVE) ** shares)
+    rows = torch.arange(height).repeat_interleave(width)[:, None] * steps
+    columns = torch.arange(width).repeat(height)[:, None] * steps
     return torch.cat([rows, columns] * 2, dim=1)
