@@ -3,8 +3,10 @@
 Freestyle rules by default: longer rows win too; with `exact_five` they do not count, for either player.
 Actions are cells, size * row + column, row 0 on top.
 
-    position [size^2 + 2] uint8, or int16 from size 16 on: cells (0 empty, 1 first player, 2 second), plies, status
-    planes [3, size, size]: see stones.observe_stones
+    position [size^2 + 2 + history] uint8, or int16 from size 16 on: cells (0 empty, 1 first player, 2 second), plies,
+        status, the last moves, newest first, each as its action + 1, 0 for none
+    planes [3 + history, size, size]: three of stones.observe_stones, then one for each of the last moves, newest first:
+        the cell where it was made
 """
 
 from __future__ import annotations
@@ -18,14 +20,21 @@ from ddpzero.games.lines import makes_line
 from ddpzero.games.spec import GameSpec
 from ddpzero.games.stones import DRAW, GOING_ON, observe_stones, return_of_status
 
+_NUM_PLANES = 3  # without history
+_MAX_HISTORY = 8
+
 
 @dataclass(frozen=True)
 class Parameters:
-    """size: cells along an edge, 3..25. line: stones in a row that win. exact_five: longer rows do not win."""
+    """size: cells along an edge, 3..25. line: stones in a row that win. exact_five: longer rows do not win.
+
+    history: last moves that the network sees, 0..8; they draw its eye to where the fight is.
+    """
 
     size: int = 15
     line: int = 5
     exact_five: bool = False
+    history: int = 2
 
     def __post_init__(self) -> None:
         if not 3 <= self.size <= 25:
@@ -35,6 +44,8 @@ class Parameters:
                 f"game.line={self.line} is outside 3..{self.size}: a row must fit on the board of "
                 f"game.size={self.size}."
             )
+        if not 0 <= self.history <= _MAX_HISTORY:
+            raise ValueError(f"game.history={self.history} is outside 0..{_MAX_HISTORY}.")
 
 
 def spec(parameters: Parameters) -> GameSpec:
@@ -42,10 +53,10 @@ def spec(parameters: Parameters) -> GameSpec:
     symmetries = rectangle_symmetries(parameters.size, parameters.size)
     return GameSpec(
         num_actions=num_cells,
-        position_size=num_cells + 2,
-        # Plies must fit; small positions are copied faster.
+        position_size=num_cells + 2 + parameters.history,
+        # Plies and actions must fit; small positions are copied faster.
         position_dtype=np.dtype(np.uint8 if num_cells <= 255 else np.int16),
-        num_planes=3,
+        num_planes=_NUM_PLANES + parameters.history,
         board_shape=(parameters.size, parameters.size),
         max_plies=num_cells,
         cell_symmetries=symmetries,
@@ -74,6 +85,11 @@ def apply_action(rules, position, action):
     player = position[plies] & 1
     position[action] = player + 1
     position[plies] += 1
+    recent = num_cells + 2
+    for age in range(rules.history - 1, 0, -1):
+        position[recent + age] = position[recent + age - 1]
+    if rules.history > 0:
+        position[recent] = action + 1
     if makes_line(position, size, size, row, column, rules.line, rules.exact_five != 0):
         position[status] = player + 1
     elif position[plies] == num_cells:
@@ -95,6 +111,11 @@ def player_return(rules, position, player):
 def observe(rules, position, planes):
     num_cells = rules.size * rules.size
     observe_stones(position, num_cells, position[num_cells] & 1, planes)
+    planes[_NUM_PLANES * num_cells :] = 0
+    for age in range(rules.history):
+        action = int(position[num_cells + 2 + age]) - 1
+        if action >= 0:
+            planes[(_NUM_PLANES + age) * num_cells + action] = 1
 
 
 def action_name(parameters: Parameters, action: int) -> str:

@@ -53,7 +53,7 @@ def test_observation_is_own_stones_then_the_opponents_from_the_movers_side(name)
     for _ in range(4):
         action = rng.choice(np.flatnonzero(game.legal_actions(position)))
         position = game.apply_action(position, int(action))
-        own, other, ones = game.observation(position).reshape(3, -1)
+        own, other, ones = game.observation(position)[:3].reshape(3, -1)
         player, board = game.current_player(position), game.board(position)
         assert np.array_equal(own, board == player + 1)
         assert np.array_equal(other, board == 2 - player)

@@ -128,5 +128,5 @@ def test_a_source_that_is_not_there_is_told(source):
 def test_positions_are_rows_of_the_declared_type():
     game = load_game("gomoku", size=20)
     positions = game.new_positions(3)
-    assert positions.shape == (3, 402)
+    assert positions.shape == (3, 404)
     assert positions.dtype == np.int16

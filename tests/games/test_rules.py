@@ -145,3 +145,34 @@ def test_the_line_test_equals_a_slow_one(data):
     expected = any(n == line or (n > line and not exact) for n in lengths)
     got = compiled_makes_line(board.reshape(-1), rows, columns, row, column, line, exact)
     assert got == expected
+
+
+def test_gomoku_shows_the_last_moves_newest_first():
+    game = load_game("gomoku", size=7, history=3)
+    position = play(game, "d4", "a1", "e5", "b2")
+    planes = game.observation(position)
+    assert planes.shape == (6, 7, 7)
+    for plane, name in zip(planes[3:], ("b2", "e5", "a1"), strict=True):
+        assert np.flatnonzero(plane).tolist() == [game.parse_action(name)]
+
+
+def test_gomoku_shows_no_move_that_was_not_made():
+    game = load_game("gomoku", size=7, history=3)
+    assert not game.observation(game.initial_position())[3:].any()
+    after_one = game.observation(play(game, "d4"))
+    assert [int(plane.sum()) for plane in after_one[3:]] == [1, 0, 0]
+
+
+def test_gomoku_without_history_has_three_planes_and_the_same_rules():
+    bare, seeing = (load_game("gomoku", size=7, history=history) for history in (0, 8))
+    moves = alternate("a1 b2 c3 d4 e5", "a2 b3 c4 d5")
+    assert bare.observation(play(bare, *moves)).shape == (3, 7, 7)
+    for game in (bare, seeing):
+        assert game.is_terminal(play(game, *moves))
+        assert not game.is_terminal(play(game, *moves[:-1]))
+
+
+@pytest.mark.parametrize("history", [-1, 9])
+def test_gomoku_refuses_a_history_that_it_cannot_keep(history):
+    with pytest.raises(ValueError, match=rf"game.history={history} is outside 0..8"):
+        load_game("gomoku", history=history)
