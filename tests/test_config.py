@@ -68,6 +68,55 @@ def test_gomoku_parallel_is_the_small_parallel_recipe():
     assert (learner.steps_per_round, learner.max_epochs) == (500, 10)
 
 
+@pytest.mark.parametrize(
+    (
+        "size",
+        "iterations",
+        "games",
+        "simulations",
+        "actors",
+        "channels",
+        "blocks",
+        "heads",
+        "batch",
+    ),
+    [
+        ("8gb", 50, 40, 50, 4, 64, 4, 4, 128),
+        ("high", 600, 100, 100, 10, 128, 8, 4, 512),
+        ("24gb", 600, 768, 100, 12, 512, 20, 8, 4096),
+    ],
+)
+def test_dots_and_boxes_presets_are_the_sizes_that_they_are_named_for(
+    size, iterations, games, simulations, actors, channels, blocks, heads, batch
+):
+    settings = compose_settings([f"+experiment=dots_and_boxes_{size}"])
+    learner, network = settings.learner, settings.sections["network"]
+    assert settings.game.parameters == {"rows": 5, "columns": 5}
+    assert (learner.schedule, learner.max_epochs) == ("rounds", iterations)
+    assert learner.episodes_per_round == games
+    assert settings.sections["search"].num_simulations == simulations
+    assert settings.actors.num_actors == actors
+    assert (network.name, network.channels) == ("attention", channels)
+    assert (network.blocks, network.num_heads) == (blocks, heads)
+    assert learner.batch_size == batch
+    # Five passes over what an iteration brings: 60 edges less the random opening of 0 to 12.
+    passes = learner.steps_per_round * batch / (games * (60 - 6))
+    assert passes == pytest.approx(5, abs=0.25)
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_the_networks_of_every_experiment_can_be_built(experiment):
+    import torch
+
+    settings = compose_settings([f"+experiment={experiment}"])
+    game = load_any_game(settings.game.name, settings.game.source, **settings.game.parameters)
+    algorithm = load_plugin(settings.algorithm).make_algorithm(settings.sections)
+    with torch.device("meta"):  # shapes without memory: the largest have 100 million parameters
+        networks = algorithm.make_networks(game)
+    assert all(len(list(network.parameters())) > 0 for network in networks.values())
+    assert algorithm.sample_spec(game)
+
+
 def test_hardware_decides_nothing_about_the_task():
     about_machines = {
         "device",

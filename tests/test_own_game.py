@@ -1,4 +1,4 @@
-"""A game from outside the tree, as README says it: one file, one yaml, --config-dir. It trains, is verified, and plays."""
+"""A game from outside the tree, as README says it: one file, one yaml, --config-dir. It trains, is verified, plays."""
 
 from __future__ import annotations
 

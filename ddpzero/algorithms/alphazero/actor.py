@@ -178,12 +178,14 @@ def make_actor(
     num_groups = 2 if device.startswith("cuda") and num_games > 1 else 1
     sizes = [len(part) for part in np.array_split(np.arange(num_games), num_groups)]
 
+    most_parts = max(len(stage) for stage in course.stages)
+
     def make_games(part: Part) -> BoardGames:
         placement = course.placements[part.board]
         board = placement.board
         auxiliary = loss.auxiliary(board)
         part_search = replace(search, num_simulations=part.num_simulations)
-        cache = new_cache(board, cache_megabytes / len(course.stages[0]))
+        cache = new_cache(board, cache_megabytes / most_parts)
         evaluator = NetworkEvaluator(
             make_network(board, network, auxiliary),
             board,
