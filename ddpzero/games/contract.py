@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from functools import wraps
+from functools import cache
 from typing import Any
 
 from numba.core import types
@@ -24,12 +24,11 @@ from numba.extending import (
     infer_getattr,
     lower_getattr_generic,
     models,
-    overload,
     register_model,
     unbox,
 )
 
-from ddpzero.games.compiled import INLINE_OPTIONS, copy_row
+from ddpzero.games.compiled import Choice, InnerFunction, compiled, compiled_apart, copy_row
 
 # The parameters' names of every kernel, filled by the decorators below.
 KERNEL_PARAMETERS: dict[str, tuple[str, ...]] = {}
@@ -37,7 +36,14 @@ OPTIONAL_KERNEL_PARAMETERS: dict[str, tuple[str, ...]] = {}
 
 # Kernels of the games loaded in this process, by type name. Numba asks only when it compiles: code that comes
 # from the disk cache needs no entry here.
-_kernels_by_type_name: dict[str, dict[str, Callable[..., Any]]] = {}
+_kernels_by_type_name: dict[str, dict[str, InnerFunction]] = {}
+
+# A game that is loaded again brings the same functions: they need no compiling again.
+_compiled_once = cache(compiled)
+_compiled_apart_once = cache(compiled_apart)
+
+# The long kernels are called, not inlined: a tenth less to compile, and a search is as fast.
+_APART = {"initial_position", "legal_actions", "apply_action", "observe", "ownership"}
 
 
 class RulesType(types.Type):
@@ -68,12 +74,18 @@ class Rules:
         self, type_name: str, constants: dict[str, int], kernels: dict[str, Callable[..., Any]]
     ):
         _kernels_by_type_name[type_name] = {
-            name: getattr(kernel, "py_func", kernel)
+            name: _inner_function(name, kernel)
             for name, kernel in {**_DEFAULT_KERNELS, **kernels}.items()
         }
         self._numba_type_ = RulesType(
             type_name, tuple((name, int(value)) for name, value in constants.items())
         )
+
+
+def _inner_function(name: str, kernel: Callable[..., Any]) -> InnerFunction:
+    if isinstance(kernel, InnerFunction):
+        return kernel
+    return _compiled_apart_once(kernel) if name in _APART else _compiled_once(kernel)
 
 
 @register_model(RulesType)
@@ -101,33 +113,21 @@ def _lower_constant(context, builder, rules, value, attribute):
 
 def generic_kernels(
     kernel_parameters: dict[str, tuple[str, ...]],
-) -> Callable[..., Callable[..., Any]]:
+) -> Callable[[Callable[..., Any]], Choice]:
     """Make a call of the decorated function, in compiled code, the call of the game's kernel of that name.
 
     kernel_parameters: takes in the names of the parameters, by the name of the kernel.
     """
 
-    def decorate(declaration: Callable[..., Any]) -> Callable[..., Any]:
-        name, signature = declaration.__name__, inspect.signature(declaration)
-        kernel_parameters[name] = tuple(signature.parameters)
+    def decorate(declaration: Callable[..., Any]) -> Choice:
+        name = declaration.__name__
+        kernel_parameters[name] = tuple(inspect.signature(declaration).parameters)
 
-        @wraps(declaration)
-        def generic_kernel(*arguments):
-            raise TypeError(
-                f"{name} is for compiled code: Python calls games/single.py or team_lockstep.py."
-            )
+        def kernel_of(rules, *_):
+            is_known = isinstance(rules, RulesType)
+            return _kernels_by_type_name[rules.name].get(name) if is_known else None
 
-        def resolve(*arguments):
-            rules = arguments[0]
-            if not isinstance(rules, RulesType):
-                return None
-            return _kernels_by_type_name[rules.name].get(name)
-
-        # Numba compares the names of the parameters with those of the kernel: the loader has checked them.
-        resolve.__signature__ = signature  # type: ignore[attr-defined]
-        # Inlined by LLVM: with numba's own `inline="always"` a search compiles six times as long.
-        overload(generic_kernel, jit_options=INLINE_OPTIONS)(resolve)
-        return generic_kernel
+        return Choice(name, kernel_of)
 
     return decorate
 

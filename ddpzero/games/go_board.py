@@ -73,7 +73,7 @@ def is_of(stone, colour):
     return stone != BORDER and stone * colour > 0
 
 
-@compiled_apart
+@compiled
 def add_stone(position, size, point, colour):
     """Put a stone on an empty point; groups of its colour around it become one. Takes nothing off the board."""
     following, libs = points_of(size), 2 * points_of(size)
@@ -143,7 +143,7 @@ def touching(position, size, point, group):
     return count
 
 
-@compiled_apart
+@compiled
 def has_room(position, size, point, colour):
     """Whether a stone of that colour on an empty point without empty neighbours would have a liberty, after taking
     what it takes."""
@@ -225,7 +225,7 @@ def _mark_region(position, size, start):
     return owner * count
 
 
-@compiled_apart
+@compiled
 def observe_liberties(position, size, planes, first):
     """Write planes first, first + 1, first + 2: stones of groups with one, two, three liberties. The plane behind them
     is to work in, and zero again."""

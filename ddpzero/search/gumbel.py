@@ -13,7 +13,7 @@ import math
 import numpy as np
 
 from ddpzero.games.compiled import compiled
-from ddpzero.search.forest import ROOT
+from ddpzero.search.forest import EVALUATED, ROOT
 from ddpzero.search.sampling import next_gumbel
 from ddpzero.search.solver import is_lost
 
@@ -97,7 +97,7 @@ def _best_root_action(forest, numbers, game, num_visits, may_lose):
 
 
 @compiled
-def select_root_action(forest, numbers, game):
+def _select_root_action(forest, numbers, game):
     """The best of the actions that have as many visits as sequential halving asks for in this simulation."""
     tree = forest.trees[game]
     simulation = min(tree.num_started, numbers.halving.shape[1] - 1)
@@ -108,6 +108,14 @@ def select_root_action(forest, numbers, game):
 
 @compiled
 def select_action(forest, numbers, game, node):
+    """The action to go on with: at the root as sequential halving asks for, else by the improved policy."""
+    if node == ROOT:
+        return _select_root_action(forest, numbers, game)
+    return _select_inner_action(forest, numbers, game, node)
+
+
+@compiled
+def _select_inner_action(forest, numbers, game, node):
     """Below the root: the action that brings visits closest to the improved policy, argmax pi' - n / (1 + N); never
     a proven loss."""
     edges = forest.edges[game, node]
@@ -157,10 +165,10 @@ def policy_target(forest, numbers, game, target):
 
 
 @compiled
-def choose_action(forest, numbers, game):
+def choose_action(forest, numbers, game, ply):
     """The action to play: of the most visited ones the best by log prior + gumbel + sigma(completed q).
 
-    A proven loss is none of them.
+    A proven loss is none of them. No temperature: the ply does not matter.
     """
     edges = forest.edges[game, ROOT]
     max_visits = 0
@@ -184,3 +192,24 @@ def root_value(forest, numbers, game):
     for action in range(edges.shape[0]):
         value += forest.weights[action] * _completed_q(edges[action], mixed_value)
     return value
+
+
+@compiled
+def root_points(forest, numbers, game):
+    """The points in root_value: each action's mean, weighted by the policy target; without visits, the root's mean."""
+    edges, nodes = forest.edges[game, ROOT], forest.nodes[game]
+    root = nodes[ROOT]
+    mean = root.points_total / (1.0 + root.visit_sum)
+    policy_target(forest, numbers, game, forest.weights)
+    total = 0.0
+    for action in range(edges.shape[0]):
+        expected = mean
+        if edges[action].visits > 0:
+            child = nodes[edges[action].child]
+            expected = np.float64(child.points)
+            if child.state == EVALUATED:
+                expected = child.points_total / (1.0 + child.visit_sum)
+            if child.mover != root.mover:
+                expected = -expected
+        total += forest.weights[action] * expected
+    return total

@@ -12,11 +12,19 @@ import math
 
 from ddpzero.games.compiled import compiled
 
+_MOST = math.tanh(4.0)
+
 
 @compiled
 def points_of(numbers, score):
     """What a score is worth."""
     return math.tanh(score / numbers.score_scale)
+
+
+@compiled
+def score_of(numbers, points):
+    """The score that is worth so many points; four times the scale at most, where one more is worth nothing."""
+    return numbers.score_scale * math.atanh(min(max(points, -_MOST), _MOST))
 
 
 @compiled

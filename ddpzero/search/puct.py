@@ -41,7 +41,7 @@ def select_action(forest, numbers, game, node):
 
 
 @compiled
-def add_root_noise(forest, numbers, game):
+def prepare_root(forest, numbers, game):
     """Mix Dirichlet noise over the legal actions into the root's priors."""
     if numbers.dirichlet_fraction <= 0.0:
         return
@@ -67,7 +67,7 @@ def add_root_noise(forest, numbers, game):
 
 
 @compiled
-def policy_target(forest, game, target):
+def policy_target(forest, numbers, game, target):
     """The root's visits as proportions, into `target` [A] float32; the priors when nothing was visited."""
     edges = forest.edges[game, ROOT]
     num_visits = forest.nodes[game, ROOT].visit_sum
@@ -113,7 +113,14 @@ def choose_action(forest, numbers, game, ply):
 
 
 @compiled
-def root_value(forest, game):
+def root_value(forest, numbers, game):
     """The mean of the root's evaluation and all simulations."""
     root = forest.nodes[game, ROOT]
     return (np.float64(root.value) + root.value_total) / (1.0 + root.visit_sum)
+
+
+@compiled
+def root_points(forest, numbers, game):
+    """The points in root_value: of the evaluation and all simulations the mean."""
+    root = forest.nodes[game, ROOT]
+    return root.points_total / (1.0 + root.visit_sum)

@@ -11,10 +11,11 @@ import math
 import numpy as np
 
 from ddpzero.games import contract
-from ddpzero.games.compiled import compiled, copy_row
+from ddpzero.games.compiled import Choice, compiled, copy_row
 from ddpzero.search import gumbel, points, puct, solver
 from ddpzero.search.cache import NO_ENTRY, add_entry, find_entry
 from ddpzero.search.forest import EVALUATED, PENDING, ROOT, SOLVED, TERMINAL, UNVISITED
+from ddpzero.search.numbers import GumbelNumbers
 
 # What find_leaf says of a game.
 LEAF_FOUND = 0  # forest.observation holds what the evaluator must see
@@ -27,6 +28,23 @@ _NOT_PREPARED = -1  # a tree's num_started before `_prepare_root`
 _MIN_PRIOR = 1e-9
 # Eight bytes that are 0 or 1, taken as one word and multiplied by this, have their eight bits in the top byte.
 _GATHER_BITS = np.uint64(0x0102040810204080)
+
+
+def _of_algorithm(name: str) -> Choice:
+    """The function of that name of gumbel.py or of puct.py, as the type of `numbers` asks for."""
+
+    def choose(forest, numbers, *_):
+        return getattr(gumbel if numbers.instance_class is GumbelNumbers else puct, name)
+
+    return Choice(name, choose)
+
+
+_algorithm_prepare_root = _of_algorithm("prepare_root")
+_algorithm_select_action = _of_algorithm("select_action")
+_algorithm_policy_target = _of_algorithm("policy_target")
+_algorithm_choose_action = _of_algorithm("choose_action")
+_algorithm_root_value = _of_algorithm("root_value")
+_algorithm_root_points = _of_algorithm("root_points")
 
 
 @compiled
@@ -100,10 +118,7 @@ def _prepare_root(forest, numbers, game):
     """Start the budget of a move: the root is evaluated, its noise is drawn here."""
     forest.trees[game].num_started = 0
     forest.trees[game].num_finished = 0
-    if numbers.is_gumbel:
-        gumbel.prepare_root(forest, numbers, game)
-    else:
-        puct.add_root_noise(forest, numbers, game)
+    _algorithm_prepare_root(forest, numbers, game)
 
 
 @compiled
@@ -111,10 +126,8 @@ def policy_target(forest, numbers, game, target):
     """What the policy head is trained on, into `target` [A] float32: sums to 1, exactly 0 for illegal actions."""
     if solver.is_solved(forest, game):
         solver.solved_policy_target(forest, numbers, game, target)
-    elif numbers.is_gumbel:
-        gumbel.policy_target(forest, numbers, game, target)
     else:
-        puct.policy_target(forest, game, target)
+        _algorithm_policy_target(forest, numbers, game, target)
 
 
 @compiled
@@ -122,9 +135,7 @@ def choose_action(forest, numbers, game, ply):
     """The move to play after the search; ply: moves made so far, for the temperature."""
     if solver.is_solved(forest, game):
         return solver.solved_action(forest, numbers, game)
-    if numbers.is_gumbel:
-        return gumbel.choose_action(forest, numbers, game)
-    return puct.choose_action(forest, numbers, game, ply)
+    return _algorithm_choose_action(forest, numbers, game, ply)
 
 
 @compiled
@@ -132,9 +143,7 @@ def root_value(forest, numbers, game):
     """The search's estimate for the root's mover."""
     if solver.is_solved(forest, game):
         return np.float64(forest.nodes[game, ROOT].value)
-    if numbers.is_gumbel:
-        return gumbel.root_value(forest, numbers, game)
-    return puct.root_value(forest, game)
+    return _algorithm_root_value(forest, numbers, game)
 
 
 @compiled
@@ -142,12 +151,23 @@ def root_result(forest, numbers, game):
     """root_value without the share of points: the expected result of the game, in [-1, 1]."""
     value = root_value(forest, numbers, game)
     if numbers.score_weight > 0.0:
-        root = forest.nodes[game, ROOT]
-        share = np.float64(root.points)
-        if not solver.is_solved(forest, game):
-            share = root.points_total / (1.0 + root.visit_sum)
-        value = points.result_of(numbers, value, share)
+        value = points.result_of(numbers, value, _root_points(forest, numbers, game))
     return value
+
+
+@compiled
+def root_score(forest, numbers, game):
+    """How many points the root's mover is expected to be ahead at the end; 0 where the search looks at none."""
+    if numbers.score_weight == 0.0:
+        return 0.0
+    return points.score_of(numbers, _root_points(forest, numbers, game))
+
+
+@compiled
+def _root_points(forest, numbers, game):
+    if solver.is_solved(forest, game):
+        return np.float64(forest.nodes[game, ROOT].points)
+    return _algorithm_root_points(forest, numbers, game)
 
 
 @compiled
@@ -180,12 +200,7 @@ def _descend(rules, forest, numbers, game):
     """From the root along selected actions to a node without evaluation, made if it was not there."""
     node = ROOT
     while forest.nodes[game, node].state == EVALUATED:
-        if not numbers.is_gumbel:
-            action = puct.select_action(forest, numbers, game, node)
-        elif node == ROOT:
-            action = gumbel.select_root_action(forest, numbers, game)
-        else:
-            action = gumbel.select_action(forest, numbers, game, node)
+        action = _algorithm_select_action(forest, numbers, game, node)
         child = forest.edges[game, node, action].child
         if child == UNVISITED:
             return _add_child(rules, forest, numbers, game, node, action)

@@ -119,7 +119,7 @@ def random_rows(game: Game, num_rows: int) -> Episode:
     }
     if "score" in heads:
         most = game.spec.max_score
-        columns["score"] = rng.integers(-most, most + 1, num_rows).astype(np.int16)
+        columns["score"] = rng.integers(-most, most + 1, num_rows).astype(np.float32)
         columns["ownership"] = rng.integers(-1, 2, (num_rows, game.num_cells)).astype(np.int8)
         columns["is_played_out"] = rng.random(num_rows) < 0.7
     assert set(columns) == set(sample_spec(game, heads))

@@ -92,6 +92,23 @@ def test_score_and_owners_are_seen_by_each_mover():
     assert not columns["next_policy_target"][2].any(), "there is no next move"
 
 
+def test_what_was_searched_at_a_decided_ply_stands_for_the_score_of_it_and_the_plies_before():
+    game = load_game("dots_and_boxes", rows=1, columns=2)
+    record = new_record(game, num_games=1)
+    record.num_plies[0] = 4
+    record.movers[0, :4] = [0, 1, 1, 0]
+    record.is_sample[0, :4] = True
+    record.is_decided[0, :4] = [False, True, False, False]
+    record.policy_targets[0, :4] = np.eye(4, 7)
+    record.root_scores[0, :4] = [0.5, 1.5, -0.5, 2.0]
+    record.is_played_out[0], record.scores[0] = True, -2
+    columns = episode_of(record, 0, ("score",), searches_score=True).columns
+    assert set(columns) == set(sample_spec(game, ("score",), searches_score=True))
+    # Ply 1 is decided, with 1.5 points for the second player; after it the game's end counts.
+    assert columns["score"].tolist() == [-1.5, 1.5, 2.0, -2.0]
+    assert columns["root_score"].tolist() == [0.5, 1.5, -0.5, 2.0]
+
+
 def test_a_game_that_was_cut_short_by_a_proof_has_no_score():
     record = record_of_game(4, 1.0)
     record.is_played_out[0] = False

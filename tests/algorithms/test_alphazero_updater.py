@@ -44,7 +44,7 @@ def random_batch(
     }
     if "score" in auxiliary:
         most = game.spec.max_score
-        columns["score"] = generator.integers(-most, most + 1, num_rows).astype(np.int16)
+        columns["score"] = generator.integers(-most, most + 1, num_rows).astype(np.float32)
     if "ownership" in auxiliary:
         owners = generator.integers(-1, 2, (num_rows, game.num_cells))
         columns["ownership"] = owners.astype(np.int8)
@@ -172,11 +172,32 @@ def test_the_mean_of_the_score_is_that_of_its_distribution():
     game = load_game("dots_and_boxes", rows=1, columns=2)
     updater = make_updater(game)
     logits = torch.log(torch.tensor([[0.5, 0.0, 0.0, 0.25, 0.25], [0.0, 0.0, 1.0, 0.0, 0.0]]))
-    targets = {"score": torch.tensor([-2, 1]), "is_played_out": torch.ones(2)}
+    targets = {"score": torch.tensor([-2.0, 1.0]), "is_played_out": torch.ones(2)}
     boards = torch.zeros(2, dtype=torch.long)
     _, scalars = updater._auxiliary_losses({"score": logits}, targets, boards)
     assert scalars["score/mean"] == pytest.approx((-0.25 + 0.0) / 2)
     assert scalars["score/mean_error"] == pytest.approx((1.75 + 1.0) / 2)
+
+
+def test_the_score_that_the_search_expects_is_learnt_beside_what_came_of_it():
+    """Half and half; between two numbers of points both are learnt, and a game without an end teaches as well."""
+    game = load_game("dots_and_boxes", rows=1, columns=2)
+    updater = make_updater(game)
+    logits = torch.zeros(2, 5, requires_grad=True)
+    targets = {
+        "score": torch.tensor([2.0, -1.0]),
+        "root_score": torch.tensor(
+            [0.25, -3.0]
+        ),  # fewer than there are boxes: as many as there are
+        "is_played_out": torch.tensor([1.0, 0.0]),
+    }
+    boards = torch.zeros(2, dtype=torch.long)
+    losses, _ = updater._auxiliary_losses({"score": logits}, targets, boards)
+    losses["score"].backward()
+    # The gradient of a cross-entropy is what is said less what is right.
+    right = torch.full((2, 5), 0.2) - 2 * logits.grad
+    expected = torch.tensor([[0, 0, 0.375, 0.125, 0.5], [0.5, 0.5, 0, 0, 0]])
+    torch.testing.assert_close(right, expected)
 
 
 def test_value_target_is_the_outcome_when_the_search_has_no_weight():

@@ -13,25 +13,25 @@ from ddpzero.games.random_bits import (
 )
 
 
-@compiled
+@compiled(cache=False)
 def fill_bits(state, drawn):
     for index in range(drawn.shape[0]):
         drawn[index] = next_uint64(state)
 
 
-@compiled
+@compiled(cache=False)
 def fill_floats(state, drawn):
     for index in range(drawn.shape[0]):
         drawn[index] = next_float(state)
 
 
-@compiled
+@compiled(cache=False)
 def fill_below(state, bound, drawn):
     for index in range(drawn.shape[0]):
         drawn[index] = next_below(state, bound)
 
 
-@compiled
+@compiled(cache=False)
 def fill_choices(state, mask, drawn):
     for index in range(drawn.shape[0]):
         drawn[index] = choose_uniformly(mask, state)

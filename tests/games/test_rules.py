@@ -115,7 +115,7 @@ def test_a_line_of_three_wins_when_asked_for():
     assert game.returns(play(game, "a1", "a5", "b2", "b5", "c3")).tolist() == [1, -1]
 
 
-@compiled
+@compiled(cache=False)
 def compiled_makes_line(cells, rows, columns, row, column, line, exact):
     return makes_line(cells, rows, columns, row, column, line, exact)
 

@@ -17,7 +17,7 @@ from ddpzero.search.forest import ROOT, new_forest
 from ddpzero.search.numbers import search_numbers
 from ddpzero.search.rounds import absorb_evaluations, propose_leaves, start_searches
 from ddpzero.search.search import read_results
-from ddpzero.search.tree import play_action
+from ddpzero.search.tree import play_action, root_score
 
 Evaluation = tuple[Sequence[float], Sequence[float]]
 
@@ -95,6 +95,7 @@ class Lockstep:
         self.actions = np.zeros(num_games, np.int64)  # [n] the moves to play
         self.targets = np.zeros((num_games, game.num_actions), np.float32)
         self.values = np.zeros(num_games, np.float32)
+        self.scores = np.zeros(num_games, np.float32)
         start_searches(game.rules, self.forest, positions)
 
     @property
@@ -144,10 +145,17 @@ class Lockstep:
             self.targets,
             self.values,
         )
+        read_scores(self.game.rules, self.forest, self.numbers, self.scores)
 
     def play(self, actions: np.ndarray) -> None:
         """Make a move `[n]` in every game; in those with -1 nothing happens."""
         play_actions(self.game.rules, self.forest, self.numbers, actions)
+
+
+@compiled(cache=True)
+def read_scores(rules, forest, numbers, scores):
+    for game in range(scores.shape[0]):
+        scores[game] = root_score(forest, numbers, game)
 
 
 @compiled(cache=True)

@@ -352,12 +352,34 @@ class ReferenceSearch:
         )
 
     def root_result(self) -> float:
-        """The root's value without the share of points, of which the mean is taken."""
-        root, weight = self.root, self.settings.score_weight
-        seen = root.points_seen if root.known is None else [root.points]
-        points = root.for_mover(sum(seen) / len(seen))
-        result = (self.root_value() - weight * points) / (1 - weight)
+        """The root's value without the share of points."""
+        weight = self.settings.score_weight
+        result = (self.root_value() - weight * self.root_points()) / (1 - weight)
         return min(max(result, -1.0), 1.0)
+
+    def root_points(self) -> float:
+        """The points in the root's value: PUCT's mean, or of Gumbel's improved policy; of no visit the root's mean."""
+        root = self.root
+        if root.known is not None:
+            return root.for_mover(root.points)
+        mean = sum(root.points_seen) / len(root.points_seen)
+        if self.settings.algorithm == "puct":
+            return root.for_mover(mean)
+        policy = self.improved_policy(root)
+        expected = 0.0
+        for edge in root.edges:
+            points = mean
+            if edge.visits > 0:
+                seen = edge.child.points_seen
+                is_certain = edge.child.is_terminal or edge.child.known is not None
+                points = edge.child.points if is_certain else sum(seen) / len(seen)
+            expected += policy[edge.action] * points
+        return root.for_mover(expected)
+
+    def root_score(self) -> float:
+        """The score that is worth these points."""
+        points = min(max(self.root_points(), -math.tanh(4.0)), math.tanh(4.0))
+        return self.settings.points_scale(self.game) * math.atanh(points)
 
     def action(self) -> int:
         """The move without temperature: the most visited; of equals PUCT takes the first, Gumbel the best score.

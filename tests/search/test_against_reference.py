@@ -117,6 +117,9 @@ def search_side_by_side(
             tolerance = 1e-6 if weight == 0 else 2e-6 / (1 - weight)
             result = pytest.approx(reference.root_result(), abs=tolerance)
             assert lockstep.values[index] == result
+            if weight > 0:
+                score = pytest.approx(reference.root_score(), rel=1e-3, abs=1e-4)
+                assert lockstep.scores[index] == score
             np.testing.assert_allclose(
                 lockstep.targets[index], reference.policy_target(), rtol=1e-4, atol=1e-6
             )

@@ -12,19 +12,19 @@ from ddpzero.search.sampling import choose_weighted, next_gamma, next_gumbel
 NUM_DRAWS = 200_000
 
 
-@compiled
+@compiled(cache=False)
 def fill_gumbel(state, draws):
     for index in range(draws.shape[0]):
         draws[index] = next_gumbel(state)
 
 
-@compiled
+@compiled(cache=False)
 def fill_gamma(state, shape, draws):
     for index in range(draws.shape[0]):
         draws[index] = next_gamma(state, shape)
 
 
-@compiled
+@compiled(cache=False)
 def fill_choices(state, weights, draws):
     for index in range(draws.shape[0]):
         draws[index] = choose_weighted(weights, state)

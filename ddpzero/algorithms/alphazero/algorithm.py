@@ -35,7 +35,8 @@ class AlphaZero:
 
     def sample_spec(self, game: Game) -> SampleSpec:
         is_framed = self._curriculum(game).is_framed
-        return sample_spec(game, self.loss.auxiliary(game), is_framed)
+        searches_score = self.search.score_weight > 0
+        return sample_spec(game, self.loss.auxiliary(game), is_framed, searches_score)
 
     def make_networks(self, game: Game) -> dict[str, torch.nn.Module]:
         return {"network": make_network(game, self.network, self.loss.auxiliary(game))}

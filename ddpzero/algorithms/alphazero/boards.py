@@ -59,6 +59,17 @@ class Boards:
         scores = torch.arange(-max_score, max_score + 1, device=boards.device)
         return scores.abs() <= self._max_scores[boards][:, None]
 
+    def score_target(self, scores: Tensor, boards: Tensor, max_score: int) -> Tensor:
+        """`[B, 2 * max_score + 1]`: shares of the two numbers of points next to `scores` [B], which are their mean."""
+        most = self._max_scores[boards].to(scores.dtype)
+        places = torch.minimum(torch.maximum(scores, -most), most) + max_score
+        below = places.floor()
+        share_above = (places - below)[:, None]
+        below = below.long()[:, None]
+        target = torch.zeros(len(scores), 2 * max_score + 1, device=scores.device)
+        target.scatter_(1, below, 1.0 - share_above)
+        return target.scatter_add_(1, (below + 1).clamp_max(2 * max_score), share_above)
+
     def turn(
         self, planes: Tensor, targets: Mapping[str, Tensor], boards: Tensor, draws: torch.Generator
     ) -> tuple[Tensor, dict[str, Tensor]]:

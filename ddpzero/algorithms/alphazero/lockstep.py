@@ -95,7 +95,10 @@ class LockstepGames:
         """The games that ended, in the order of their places, which are idle from now on."""
         places = np.flatnonzero(self.record.stages == FINISHED)
         self.record.stages[places] = IDLE
-        return [episode_of(self.record, int(place), self.auxiliary) for place in places]
+        searches_score = "score" in self.auxiliary and self.numbers.score_weight > 0
+        return [
+            episode_of(self.record, int(place), self.auxiliary, searches_score) for place in places
+        ]
 
 
 def compile_self_play(

@@ -13,11 +13,16 @@ from ddpzero.games.frame import Placement
 from ddpzero.replay import Episode, Field, SampleSpec
 
 
-def sample_spec(game: Game, auxiliary: Collection[str] = (), is_framed: bool = False) -> SampleSpec:
+def sample_spec(
+    game: Game,
+    auxiliary: Collection[str] = (),
+    is_framed: bool = False,
+    searches_score: bool = False,
+) -> SampleSpec:
     """Every value is seen by the player to move in the sample's position.
 
     auxiliary: what else is learnt: "score", "ownership", "next_policy". is_framed: boards of several sizes lie in
-    `game`'s; see curriculum.py.
+    `game`'s; see curriculum.py. searches_score: the search says how many points it expects.
     """
     spec: SampleSpec = {
         "observation": Field(
@@ -31,7 +36,9 @@ def sample_spec(game: Game, auxiliary: Collection[str] = (), is_framed: bool = F
         "weights_version": Field((), np.dtype(np.int32), "weights that the move was searched with"),
     }
     if "score" in auxiliary:
-        spec["score"] = Field((), np.dtype(np.int16), "points ahead at the end")
+        spec["score"] = Field((), np.dtype(np.float32), "points ahead at the end, what came of it")
+        if searches_score:
+            spec["root_score"] = Field((), np.dtype(np.float32), "the same as the search expects")
     if "ownership" in auxiliary:
         owners = Field((game.num_cells,), np.dtype(np.int8), "1 own at the end, -1 the opponent's")
         spec["ownership"] = owners
@@ -45,8 +52,10 @@ def sample_spec(game: Game, auxiliary: Collection[str] = (), is_framed: bool = F
     return spec
 
 
-def episode_of(record: Record, game: int, auxiliary: Collection[str] = ()) -> Episode:
-    """Copy the finished game in place `game` out of the record; auxiliary: see sample_spec."""
+def episode_of(
+    record: Record, game: int, auxiliary: Collection[str] = (), searches_score: bool = False
+) -> Episode:
+    """Copy the finished game in place `game` out of the record; auxiliary, searches_score: see sample_spec."""
     num_plies = int(record.num_plies[game])
     rows = np.flatnonzero(record.is_sample[game, :num_plies])
     outcomes, outcome_draws = outcomes_of(record, game, rows)
@@ -61,7 +70,10 @@ def episode_of(record: Record, game: int, auxiliary: Collection[str] = ()) -> Ep
     }
     signs = np.where(record.movers[game, rows] == 0, 1, -1)
     if "score" in auxiliary:
-        columns["score"] = (signs * record.scores[game]).astype(np.int16)
+        columns["score"] = (signs * record.scores[game]).astype(np.float32)
+        if searches_score:
+            columns["score"] = scores_of(record, game, rows)
+            columns["root_score"] = record.root_scores[game, rows]
     if "ownership" in auxiliary:
         columns["ownership"] = (signs[:, None] * record.owners[game]).astype(np.int8)
     if "score" in auxiliary or "ownership" in auxiliary:
@@ -98,14 +110,29 @@ def outcomes_of(record: Record, game: int, rows: np.ndarray) -> tuple[np.ndarray
     The game's result, unless first the search proved a value, or a random move was made in place of the search's:
     that would make the result no measure of the moves before it. Then the search's value there takes its place.
     """
-    movers = record.movers[game]
-    values = record.returns[game][movers[rows]]
+    values = record.returns[game][record.movers[game, rows]]
     draws = 1.0 - np.abs(values)
+    is_found, plies, signs = _next_decided(record, game, rows)
+    values[is_found] = signs * record.root_values[game, plies]
+    draws[is_found] = record.root_draws[game, plies]
+    return values.astype(np.float32), draws.astype(np.float32)
+
+
+def scores_of(record: Record, game: int, rows: np.ndarray) -> np.ndarray:
+    """The same for points: how many the movers at plies `rows` [n] are ahead in what came of it, `[n]` float32."""
+    scores = np.where(record.movers[game, rows] == 0, 1, -1) * np.float32(record.scores[game])
+    is_found, plies, signs = _next_decided(record, game, rows)
+    scores[is_found] = signs * record.root_scores[game, plies]
+    return scores.astype(np.float32)
+
+
+def _next_decided(
+    record: Record, game: int, rows: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Which of `rows` [n] have a decided ply at or after them, that ply, and 1 where both have one mover, else -1."""
+    movers = record.movers[game]
     decided = np.flatnonzero(record.is_decided[game, : record.num_plies[game]])
     next_decided = np.searchsorted(decided, rows)
     is_found = next_decided < len(decided)
     plies = decided[next_decided[is_found]]
-    signs = np.where(movers[rows[is_found]] == movers[plies], 1.0, -1.0)
-    values[is_found] = signs * record.root_values[game, plies]
-    draws[is_found] = record.root_draws[game, plies]
-    return values.astype(np.float32), draws.astype(np.float32)
+    return is_found, plies, np.where(movers[rows[is_found]] == movers[plies], 1.0, -1.0)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ddpzero.games import Game, contract
-from ddpzero.games.compiled import compiled
+from ddpzero.games.compiled import compiled, compiled_apart
 from ddpzero.games.random_bits import choose_uniformly, next_below, next_float
 from ddpzero.search.forest import ROOT
 from ddpzero.search.rounds import register_leaf
@@ -25,6 +25,7 @@ from ddpzero.search.tree import (
     play_action,
     policy_target,
     root_result,
+    root_score,
     set_root,
 )
 
@@ -47,6 +48,9 @@ class Record(NamedTuple):
     policy_targets: np.ndarray  # [G, T, A] float32
     root_values: np.ndarray  # [G, T] float32, the search's value for the mover
     root_draws: np.ndarray  # [G, T] float32, the network's probability of a draw
+    root_scores: (
+        np.ndarray
+    )  # [G, T] float32, the points that the mover is ahead at the end, says the search
     is_decided: (
         np.ndarray
     )  # [G, T] bool, the search's value stands for the result: chance moved, or it is proven
@@ -70,6 +74,7 @@ def new_record(game: Game, num_games: int) -> Record:
         policy_targets=np.empty((*plies, game.num_actions), np.float32),
         root_values=np.empty(plies, np.float32),
         root_draws=np.empty(plies, np.float32),
+        root_scores=np.empty(plies, np.float32),
         is_decided=np.empty(plies, np.bool_),
         weights_versions=np.empty(plies, np.int32),
         returns=np.empty((num_games, 2), np.float32),
@@ -139,7 +144,7 @@ def propose_moves_and_leaves(
     return num_leaves, num_simulations
 
 
-@compiled
+@compiled_apart
 def _make_move(rules, forest, numbers, record, weights_version, random_action_fraction, game):
     ply = record.num_plies[game]
     state = forest.random_states[game]
@@ -160,6 +165,7 @@ def _make_move(rules, forest, numbers, record, weights_version, random_action_fr
     record.is_sample[game, ply] = True
     record.root_values[game, ply] = root_result(forest, numbers, game)
     record.root_draws[game, ply] = forest.nodes[game, ROOT].draw_share
+    record.root_scores[game, ply] = root_score(forest, numbers, game)
     record.is_decided[game, ply] = is_proven or action != best_action
     record.weights_versions[game, ply] = weights_version
     record.num_plies[game] = ply + 1

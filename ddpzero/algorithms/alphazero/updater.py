@@ -145,7 +145,9 @@ class AlphaZeroUpdater:
         if "ownership" in self._auxiliary:
             targets["ownership"] = batch["ownership"].float()
         if "score" in self._auxiliary:
-            targets["score"] = batch["score"].long()
+            targets["score"] = batch["score"].float()
+        if "root_score" in batch:
+            targets["root_score"] = batch["root_score"].float()
         if "is_played_out" in batch:
             targets["is_played_out"] = batch["is_played_out"].float()
         return targets
@@ -169,12 +171,20 @@ class AlphaZeroUpdater:
             if self._boards.is_framed:
                 is_possible = self._boards.possible_scores(boards, max_score)
                 logits = logits.masked_fill(~is_possible, NEVER)
-            errors = functional.cross_entropy(logits, points + max_score, reduction="none")
-            losses["score"] = (errors * is_known).sum() / num_known
+            target = self._boards.score_target(points, boards, max_score)
+            is_told = is_known
+            if "root_score" in targets:
+                # What came of a position is known even where the rules did not end the game: the search says it.
+                weight, is_told = self._settings.root_value_weight, torch.ones_like(is_known)
+                searched = self._boards.score_target(targets["root_score"], boards, max_score)
+                target = (1.0 - weight) * target + weight * searched
+            errors = -(target * functional.log_softmax(logits, dim=1)).sum(1)
+            num_told = is_told.sum().clamp_min(1.0)
+            losses["score"] = (errors * is_told).sum() / num_told
             with torch.no_grad():
                 steps = torch.arange(-max_score, max_score + 1, device=logits.device)
                 mean = (logits.softmax(1) * steps).sum(1)
-                off = ((mean - points).abs() * is_known).sum() / num_known
+                off = ((mean - points).abs() * is_told).sum() / num_told
             scalars |= {"score/mean": mean.mean(), "score/mean_error": off}
         if "ownership" in outputs:
             logits = outputs["ownership"].float()
