@@ -53,7 +53,7 @@ class Record(NamedTuple):
     )  # [G, T] float32, the points that the mover is ahead at the end, says the search
     is_decided: (
         np.ndarray
-    )  # [G, T] bool, the search's value stands for the result: chance moved, or it is proven
+    )  # [G, T] bool, by a random move or a proof: the search's value is the result
     weights_versions: np.ndarray  # [G, T] int32
     returns: np.ndarray  # [G, 2] float32, of a finished game
     is_played_out: np.ndarray  # [G] bool, the rules ended it: what follows is known

@@ -164,7 +164,6 @@ class AlphaZeroUpdater:
             losses["next_policy"] = -(targets["next_policy"] * log_policy).sum(1).mean()
         if "score" in outputs or "ownership" in outputs:
             is_known = targets["is_played_out"]
-            num_known = is_known.sum().clamp_min(1.0)
         if "score" in outputs:
             max_score = self._game.spec.max_score
             logits, points = outputs["score"].float(), targets["score"]
@@ -192,7 +191,7 @@ class AlphaZeroUpdater:
             errors = functional.binary_cross_entropy_with_logits(logits, shares, reduction="none")
             owned = self._boards.owned(boards)
             errors = (errors * owned).sum(1) / owned.sum(1)
-            losses["ownership"] = (errors * is_known).sum() / num_known
+            losses["ownership"] = (errors * is_known).sum() / is_known.sum().clamp_min(1.0)
         return losses, scalars
 
     def tally(self, infos: Sequence[Mapping[str, Any]]) -> dict[str, float]:
