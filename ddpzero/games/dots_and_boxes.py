@@ -23,7 +23,9 @@ E edges, B boxes:
         4     ones: marks the board for zero-padded convolutions
         5..8  boxes with 0, 1, 2, 3 drawn sides
       Where edges and boxes are needs no planes of its own: they would be sums of these.
-    globals [2]: own boxes minus the opponent's; boxes that nobody owns
+    globals [3]: own boxes minus the opponent's; boxes that nobody owns; 1 if an odd number of edges is left, else -1
+      Odd or even decides who has to open the long chains (Berlekamp, "The Dots and Boxes Game", 2000), and is what a
+      network is slowest to find out by itself.
 """
 
 from __future__ import annotations
@@ -73,8 +75,8 @@ def spec(parameters: Parameters) -> GameSpec:
         cell_symmetries=cell_symmetries,
         action_symmetries=edge_of_cell[cell_symmetries[:, cells]],
         action_cells=cells,
-        num_globals=2,
-        global_scales=(0.1, 0.1),  # the same for all sizes: a network may play several
+        num_globals=3,
+        global_scales=(0.1, 0.1, 1.0),  # the same for all sizes: a network may play several
         max_score=num_boxes,
         owner_cells=_box_cells(parameters),
     )
@@ -226,6 +228,7 @@ def observe_globals(rules, position, globals):
     difference = score(rules, position)
     globals[0] = difference if position[mover] == 0 else -difference
     globals[1] = rules.rows * rules.columns - position[mover + 1] - position[mover + 2]
+    globals[2] = 1 if (_num_edges(rules) - position[_plies(rules)]) % 2 == 1 else -1
 
 
 def action_name(parameters: Parameters, action: int) -> str:

@@ -20,9 +20,9 @@ from ddpzero.networks.layers import NEVER, Convolution, cut, pool
 from ddpzero.networks.settings import HeadKind
 
 _POLICY_CHANNELS = 16
-_VALUE_CHANNELS = 32
-_VALUE_HIDDEN = 64
-_DENSE_VALUE_HIDDEN = 128
+_SUMMARY_CHANNELS = 32
+_POOLED_SIZE = 64
+_DENSE_SIZE = 128
 _OWNER_CHANNELS = 16
 _SCORE_HIDDEN = 64
 
@@ -98,11 +98,9 @@ class DensePolicy(nn.Module):
         return self.actions(self.features(features).flatten(1))
 
 
-def make_value_head(spec: GameSpec, channels: int, kind: HeadKind) -> nn.Module:
+def make_value_head(spec: GameSpec, channels: int, kind: HeadKind = "pooled") -> nn.Module:
     """The value head of that kind; features `[B, C, H, W]` -> logits `[B, 3]` of win, draw and loss for the mover."""
-    if kind == "dense":
-        return DenseValue(channels, spec.board_shape)
-    return PooledValue(channels)
+    return Outcome(make_summary(channels, spec.board_shape, kind))
 
 
 def make_auxiliary_heads(
@@ -112,7 +110,8 @@ def make_auxiliary_heads(
     heads = nn.ModuleDict()
     for name in names:
         if name == "score":
-            heads[name] = Score(channels, game.spec.max_score)
+            summary = make_summary(channels, game.spec.board_shape, kind)
+            heads[name] = Score(summary, game.spec.max_score)
         elif name == "ownership":
             assert game.owner_cells is not None
             heads[name] = Ownership(channels, game.owner_cells)
@@ -120,39 +119,6 @@ def make_auxiliary_heads(
             assert name == "next_policy", name
             heads[name] = make_policy_head(game.spec, channels, kind)
     return heads
-
-
-class DenseValue(nn.Module):
-    """Logits of the outcome from the features of every cell, with weights of its own for each.
-
-    Where it matters on which row or column a stone lies, as for the parity of threats in Connect Four, it learns much
-    more from the same games than PooledValue, and leaves the tower to the policy, which gains as well.
-    """
-
-    def __init__(self, channels: int, board_shape: tuple[int, int]):
-        super().__init__()
-        self.features = Convolution(channels, _VALUE_CHANNELS, 1, "silu")
-        self.hidden = nn.Linear(_VALUE_CHANNELS * math.prod(board_shape), _DENSE_VALUE_HIDDEN)
-        self.outcome = nn.Linear(_DENSE_VALUE_HIDDEN, 3)
-
-    def forward(self, features: Tensor, on_board: Tensor | None = None) -> Tensor:
-        assert on_board is None, "a dense head knows one board"
-        cells = self.features(features).flatten(1)
-        return self.outcome(functional.silu(self.hidden(cells)))
-
-
-class PooledValue(nn.Module):
-    """Logits of the outcome from the features of the whole board, see `pool`."""
-
-    def __init__(self, channels: int):
-        super().__init__()
-        self.features = Convolution(channels, _VALUE_CHANNELS, 1, "silu")
-        self.hidden = nn.Linear(3 * _VALUE_CHANNELS, _VALUE_HIDDEN)
-        self.outcome = nn.Linear(_VALUE_HIDDEN, 3)
-
-    def forward(self, features: Tensor, on_board: Tensor | None = None) -> Tensor:
-        pooled = pool(self.features(features), on_board)
-        return self.outcome(functional.silu(self.hidden(pooled)))
 
 
 class Ownership(nn.Module):
@@ -169,16 +135,27 @@ class Ownership(nn.Module):
         return self.owners(self.features(features)).flatten(1)[:, self._cells]
 
 
+class Outcome(nn.Module):
+    """Logits `[B, 3]` of win, draw and loss for the mover, from a summary of the board."""
+
+    def __init__(self, summary: PooledSummary | DenseSummary):
+        super().__init__()
+        self.summary = summary
+        self.outcome = nn.Linear(summary.size, 3)
+
+    def forward(self, features: Tensor, on_board: Tensor | None = None) -> Tensor:
+        return self.outcome(self.summary(features, on_board))
+
+
 class Score(nn.Module):
     """Logits `[B, 2 * max_score + 1]` of the points that the mover is ahead at the end, from -max_score on.
 
-    Each number of points has a direction of its own, made from the number: the weights fit boards of any size.
+    Each number of points has a direction of its own, made from the number: boards of any size share the weights.
     """
 
-    def __init__(self, channels: int, max_score: int):
+    def __init__(self, summary: PooledSummary | DenseSummary, max_score: int):
         super().__init__()
-        self.features = Convolution(channels, _VALUE_CHANNELS, 1, "silu")
-        self.hidden = nn.Linear(3 * _VALUE_CHANNELS, _SCORE_HIDDEN)
+        self.summary = summary
         points = torch.arange(-max_score, max_score + 1)
         # Near zero each point counts; far off the tens do. Areas of one colour tend to be odd or even.
         numbers = [torch.tanh(points / scale) for scale in (1.0, 3.0, 10.0, 30.0, 100.0)]
@@ -187,9 +164,48 @@ class Score(nn.Module):
         self.points = nn.Sequential(
             nn.Linear(len(numbers), _SCORE_HIDDEN),
             nn.SiLU(),
-            nn.Linear(_SCORE_HIDDEN, _SCORE_HIDDEN),
+            nn.Linear(_SCORE_HIDDEN, summary.size),
         )
+        self._scale = summary.size**-0.5
 
     def forward(self, features: Tensor, on_board: Tensor | None = None) -> Tensor:
-        hidden = functional.silu(self.hidden(pool(self.features(features), on_board)))
-        return hidden @ self.points(self._numbers).t() / math.sqrt(_SCORE_HIDDEN)
+        summary = self.summary(features, on_board)
+        return summary @ self.points(self._numbers).t() * self._scale
+
+
+def make_summary(
+    channels: int, board_shape: tuple[int, int], kind: HeadKind
+) -> PooledSummary | DenseSummary:
+    """What a head that judges the whole board begins with."""
+    return DenseSummary(channels, board_shape) if kind == "dense" else PooledSummary(channels)
+
+
+class PooledSummary(nn.Module):
+    """`[B, C, H, W]` -> `[B, size]`, from the features of the whole board, see `pool`."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.size = _POOLED_SIZE
+        self.features = Convolution(channels, _SUMMARY_CHANNELS, 1, "silu")
+        self.hidden = nn.Linear(3 * _SUMMARY_CHANNELS, self.size)
+
+    def forward(self, features: Tensor, on_board: Tensor | None = None) -> Tensor:
+        return functional.silu(self.hidden(pool(self.features(features), on_board)))
+
+
+class DenseSummary(nn.Module):
+    """`[B, C, H, W]` -> `[B, size]`, from the features of every cell, with weights of its own for each.
+
+    Where it matters on which row or column a stone lies, as for the parity of threats in Connect Four, it learns much
+    more from the same games than PooledSummary, and leaves the tower to the policy, which gains as well.
+    """
+
+    def __init__(self, channels: int, board_shape: tuple[int, int]):
+        super().__init__()
+        self.size = _DENSE_SIZE
+        self.features = Convolution(channels, _SUMMARY_CHANNELS, 1, "silu")
+        self.hidden = nn.Linear(_SUMMARY_CHANNELS * math.prod(board_shape), self.size)
+
+    def forward(self, features: Tensor, on_board: Tensor | None = None) -> Tensor:
+        assert on_board is None, "a dense head knows one board"
+        return functional.silu(self.hidden(self.features(features).flatten(1)))

@@ -21,8 +21,8 @@ class NetworkSettings:
     (measured with bfloat16: 48 costs three quarters of 64, 32 a third).
     pooling_interval: one in so many residual blocks looks at the whole board; 0: none.
     num_heads: of each attention.
-    value_head: "pooled" sees the mean and the maximum over the board, and fits any size of it; "dense" sees every cell,
-    and fits this size alone, as does then the policy of a game whose actions are columns.
+    value_head: of the value and the score. "pooled" sees the mean and the maximum over the board, and fits any size of
+    it; "dense" sees every cell, and fits this size alone, as does then the policy of a game whose actions are columns.
     """
 
     name: TowerKind = "resnet"

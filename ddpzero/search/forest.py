@@ -17,13 +17,14 @@ import numpy as np
 
 from ddpzero.games import Game
 from ddpzero.games.random_bits import new_random_states
+from ddpzero.search.endgame import EndgameStack, new_endgame_stack
 
 ROOT = 0
 UNVISITED = -1
 
 PENDING = 0  # node states: waits for the evaluator
 EVALUATED = 1
-TERMINAL = 2
+TERMINAL = 2  # over, or so near its end that all lines were tried: its value is known
 SOLVED = 3  # evaluated, and its value is proven
 
 
@@ -81,10 +82,16 @@ class Forest(NamedTuple):
     legal: np.ndarray  # [A] bool
     weights: np.ndarray  # [A] float64
     node_map: np.ndarray  # [N] int32
+    endgame: EndgameStack | None
 
 
 def new_forest(
-    game: Game, num_games: int, max_nodes: int, leaves_per_round: int, seed: int
+    game: Game,
+    num_games: int,
+    max_nodes: int,
+    leaves_per_round: int,
+    endgame_plies: int,
+    seed: int,
 ) -> Forest:
     """Allocate a forest; its roots hold nothing until `set_root` or `start_searches`."""
     planes = np.zeros(8 * game.planes_size_bytes, np.uint8)
@@ -106,4 +113,5 @@ def new_forest(
         legal=np.empty(game.num_actions, np.bool_),
         weights=np.empty(game.num_actions, np.float64),
         node_map=np.empty(max_nodes, np.int32),
+        endgame=new_endgame_stack(game, endgame_plies),
     )

@@ -10,6 +10,9 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
+from ddpzero.games import contract
 from ddpzero.games.compiled import compiled
 
 _MOST = math.tanh(4.0)
@@ -30,6 +33,15 @@ def score_of(numbers, points):
 @compiled
 def with_points(numbers, result, points):
     return (1.0 - numbers.score_weight) * result + numbers.score_weight * points
+
+
+@compiled
+def add_points(rules, numbers, position, node):
+    """Points of a position where the game is over, and their share of the result in node.value; `node` has a mover."""
+    if numbers.score_weight > 0.0:
+        score = np.float64(contract.score(rules, position))
+        node.points = points_of(numbers, score if node.mover == 0 else -score)
+        node.value = with_points(numbers, node.value, node.points)
 
 
 @compiled

@@ -47,7 +47,9 @@ class Search:
         quiet = replace(settings, gumbel_scale=0.0, dirichlet_fraction=0.0, temperature=0.0)
         self.numbers = search_numbers(replace(quiet, final_temperature=0.0), game)
         max_nodes = settings.num_simulations + 1
-        self.forest = new_forest(game, num_games, max_nodes, settings.leaves_per_round, seed)
+        self.forest = new_forest(
+            game, num_games, max_nodes, settings.leaves_per_round, settings.endgame_plies, seed
+        )
         self.cache = new_cache(game, cache_megabytes)
         self._num_positions = 0
         self._num_leaves = 0

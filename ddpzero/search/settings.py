@@ -18,6 +18,8 @@ class SearchSettings:
     algorithm: "gumbel" (Danihelka et al., ICLR 2022) or "puct" (AlphaZero, Silver et al. 2018).
     num_simulations: budget per move; 0 = the bare network's best legal prior.
     solve: back up proven values as such; a search ends when its root's value is proven (ddpzero/search/solver.py).
+    endgame_plies: positions so few plies before the end of their game are proven by exhaustive search and need no
+    evaluation (ddpzero/search/endgame.py); 0: none. Needs solve.
     score_weight: share of a value that says by how many points, in games that count them; the rest is win, draw, loss.
     score_scale: points ahead that are worth three quarters of that share (tanh); None: a quarter of the most possible.
     """
@@ -25,6 +27,7 @@ class SearchSettings:
     algorithm: Literal["gumbel", "puct"] = "gumbel"
     num_simulations: int = 32
     solve: bool = True
+    endgame_plies: int = 0
     score_weight: float = 0.0
     score_scale: float | None = None
     # gumbel
@@ -52,6 +55,7 @@ class SearchSettings:
             require(value >= 1, f"search.{name}={value} must be at least 1.")
         for name in (
             "num_simulations",
+            "endgame_plies",
             "gumbel_scale",
             "value_scale",
             "max_visit_offset",
@@ -71,6 +75,11 @@ class SearchSettings:
         require(
             self.score_scale is None or self.score_scale > 0,
             f"search.score_scale={self.score_scale} must be positive, or null.",
+        )
+        require(
+            self.solve or self.endgame_plies == 0,
+            f"search.endgame_plies={self.endgame_plies} proves values, which search.solve=false ignores: set "
+            "search.solve=true or search.endgame_plies=0.",
         )
         for name in ("c_puct_base", "dirichlet_alpha"):
             value = getattr(self, name)

@@ -12,7 +12,7 @@ import numpy as np
 
 from ddpzero.games import contract
 from ddpzero.games.compiled import Choice, compiled, copy_row
-from ddpzero.search import gumbel, points, puct, solver
+from ddpzero.search import endgame, gumbel, points, puct, solver
 from ddpzero.search.cache import NO_ENTRY, add_entry, find_entry
 from ddpzero.search.forest import EVALUATED, PENDING, ROOT, SOLVED, TERMINAL, UNVISITED
 from ddpzero.search.numbers import GumbelNumbers
@@ -216,11 +216,11 @@ def _add_child(rules, forest, numbers, game, parent, action):
     contract.copy_position(rules, forest.positions[game, parent], forest.positions[game, child])
     contract.apply_action(rules, forest.positions[game, child], action)
     _set_node(rules, forest, game, child, parent, action)
-    if numbers.score_weight > 0.0 and forest.nodes[game, child].state == TERMINAL:
-        node = forest.nodes[game, child]
-        score = np.float64(contract.score(rules, forest.positions[game, child]))
-        node.points = points.points_of(numbers, score if node.mover == 0 else -score)
-        node.value = points.with_points(numbers, node.value, node.points)
+    if forest.nodes[game, child].state == PENDING:
+        if endgame.prove_endgame(rules, forest, numbers, game, child):
+            forest.nodes[game, child].state = TERMINAL
+    else:
+        points.add_points(rules, numbers, forest.positions[game, child], forest.nodes[game, child])
     if numbers.solve and forest.nodes[game, child].state == TERMINAL:
         solver.pass_on_known_value(forest, numbers, game, child)
     return child

@@ -211,6 +211,7 @@ def assert_same(game: Game, position: np.ndarray, slow: SlowRules) -> None:
     assert game.observed_globals(position).tolist() == [
         slow.num_owned(slow.mover) - slow.num_owned(1 - slow.mover),
         len(slow.boxes) - len(slow.owners),
+        1 if len(slow.edges) % 2 != len(slow.drawn) % 2 else -1,
     ]
 
 
@@ -248,7 +249,7 @@ def test_an_edge_that_completes_two_boxes_counts_both_and_gives_one_more_turn():
 def test_the_last_edge_ends_the_game_and_no_majority_before_it():
     game = load(1, 3)
     before = play(game, "b3 b1 d3 d1 a2 e2 c2 f3 f1")
-    assert game.observed_globals(before).tolist() == [2, 1]
+    assert game.observed_globals(before).tolist() == [2, 1, 1]
     assert not game.is_terminal(before)
     position = game.apply_action(before, game.parse_action("g2"))
     assert game.is_terminal(position)
@@ -348,14 +349,14 @@ def test_the_observation_tells_boxes_by_owner_and_by_drawn_sides():
         "f2",
         "d2",
     ]
-    assert game.observed_globals(position).tolist() == [-1, 2]
+    assert game.observed_globals(position).tolist() == [-1, 2, 1]
 
 
 def test_globals_come_near_one_with_the_same_scales_on_all_boards():
     game = load(3, 4)
-    assert np.array(game.spec.global_scales) * 12 == pytest.approx([1.2, 1.2])
+    assert np.array(game.spec.global_scales) * [12, 12, 1] == pytest.approx([1.2, 1.2, 1.0])
     assert game.spec.global_scales == load(5, 5).spec.global_scales
-    assert game.observed_globals(game.initial_position()).tolist() == [0, 12]
+    assert game.observed_globals(game.initial_position()).tolist() == [0, 12, 1]
 
 
 def test_a_square_board_has_8_symmetries_and_an_oblong_one_4():
@@ -440,5 +441,5 @@ def test_the_other_side_sees_own_and_opponents_boxes_swapped(opening):
     planes = game.observation(position)
     swapped = planes[[DRAWN, NOT_DRAWN, OPPONENTS, OWN, *range(ONES, len(planes))]]
     assert np.array_equal(game.observation(other), swapped)
-    difference, num_free = game.observed_globals(position).tolist()
-    assert game.observed_globals(other).tolist() == [-difference, num_free]
+    difference, *others = game.observed_globals(position).tolist()
+    assert game.observed_globals(other).tolist() == [-difference, *others]

@@ -10,9 +10,10 @@ from ddpzero.networks.heads import (
     ColumnPolicy,
     DensePolicy,
     Ownership,
-    PooledValue,
+    PooledSummary,
     Score,
     make_policy_head,
+    make_summary,
     make_value_head,
 )
 from ddpzero.networks.layers import pool
@@ -31,6 +32,10 @@ def with_a_pass(spec):
 
 def cells_of(size):
     return np.arange(size**2, dtype=np.int32)
+
+
+def board(size):
+    return load_game("gomoku", size=size, line=5).spec
 
 
 @pytest.mark.parametrize(
@@ -98,7 +103,7 @@ def test_a_cells_owner_comes_from_its_own_features():
 
 
 def test_the_score_has_a_logit_for_each_number_of_points():
-    logits = Score(8, max_score=9)(torch.rand(2, 8, 3, 3))
+    logits = Score(PooledSummary(8), max_score=9)(torch.rand(2, 8, 3, 3))
     assert logits.shape == (2, 19)
     assert logits.std(dim=1).min() > 0
 
@@ -107,8 +112,8 @@ def test_the_score_has_a_logit_for_each_number_of_points():
     "make",
     [
         lambda size: CellPolicy(8, cells_of(size), size**2),
-        lambda _: PooledValue(8),
-        lambda size: Score(8, size**2),
+        lambda size: make_value_head(board(size), 8),
+        lambda size: Score(PooledSummary(8), size**2),
         lambda size: Ownership(8, cells_of(size)),
     ],
 )
@@ -118,11 +123,17 @@ def test_the_weights_of_heads_for_cells_and_values_fit_any_board(make):
     assert small(torch.rand(2, 8, 5, 5)).shape[0] == large(torch.rand(2, 8, 9, 9)).shape[0] == 2
 
 
-def test_a_dense_value_knows_cells_apart_and_a_pooled_one_does_not():
-    spec = load_game("connect_four").spec
+@pytest.mark.parametrize(
+    ("make", "num_logits"),
+    [
+        (lambda kind: make_value_head(load_game("connect_four").spec, 8, kind), 3),
+        (lambda kind: Score(make_summary(8, (6, 7), kind), max_score=9), 19),
+    ],
+)
+def test_a_dense_head_knows_cells_apart_and_a_pooled_one_does_not(make, num_logits):
     features = torch.rand(2, 8, 6, 7)
     upside_down = features.flip(2)
-    pooled, dense = (make_value_head(spec, 8, kind) for kind in ("pooled", "dense"))
+    pooled, dense = make("pooled"), make("dense")
     torch.testing.assert_close(pooled(upside_down), pooled(features))
     assert not torch.allclose(dense(upside_down), dense(features), atol=1e-3)
-    assert dense(features).shape == pooled(features).shape == (2, 3)
+    assert dense(features).shape == pooled(features).shape == (2, num_logits)

@@ -87,7 +87,9 @@ class Lockstep:
         self.game = game
         num_games = len(positions)
         max_nodes = settings.num_simulations * (2 if settings.reuse_subtree else 1) + 2
-        self.forest = new_forest(game, num_games, max_nodes, settings.leaves_per_round, seed)
+        self.forest = new_forest(
+            game, num_games, max_nodes, settings.leaves_per_round, settings.endgame_plies, seed
+        )
         self.numbers = search_numbers(settings, game)
         self.cache = new_cache(game, cache_megabytes)
         self.evaluator = FunctionEvaluator(game, len(self.forest.leaves), evaluate)

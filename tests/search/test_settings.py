@@ -12,10 +12,16 @@ def test_subtrees_cannot_be_reused_with_gumbel():
         SearchSettings(algorithm="gumbel", reuse_subtree=True)
 
 
+def test_ends_cannot_be_proven_where_proofs_are_ignored():
+    with pytest.raises(ValueError, match=r"search\.endgame_plies=6 .* search\.solve=true or"):
+        SearchSettings(solve=False, endgame_plies=6)
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
         ("num_simulations", -1),
+        ("endgame_plies", -1),
         ("leaves_per_round", 0),
         ("max_considered_actions", 0),
         ("c_puct_base", 0.0),

@@ -44,7 +44,9 @@ class LockstepGames:
         self.settings = settings
         self.auxiliary = auxiliary
         self.slot = slot
-        self.forest = new_forest(game, num_games, max_nodes, search.leaves_per_round, seed=0)
+        self.forest = new_forest(
+            game, num_games, max_nodes, search.leaves_per_round, search.endgame_plies, seed=0
+        )
         self.numbers = search_numbers(search, game)
         self.cache = cache
         self.record = new_record(game, num_games)

@@ -1,0 +1,165 @@
+"""Positions near the end of their game, proven by exhaustive search instead of judged by the evaluator.
+
+Alpha-beta (Knuth and Moore, "An Analysis of Alpha-Beta Pruning", 1975) by the rules alone, depth first, trying first
+what last refuted a line of the same length. It gives up where a line is longer than search.endgame_plies: in games
+that fill the board the first line tells, after a microsecond.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba.core import types
+
+from ddpzero.games import Game, contract
+from ddpzero.games.compiled import Choice, compiled, compiled_apart
+from ddpzero.search import points
+
+_NO_ACTION = -1
+# A position that takes more is left to the evaluator: a few milliseconds.
+_MAX_POSITIONS = 50_000
+
+_FRAME = np.dtype(
+    [
+        ("value", np.float32),  # the best found for the mover, who has alpha already
+        ("points", np.float32),  # part of value
+        ("alpha", np.float32),
+        ("beta", np.float32),  # the opponent will not allow more than this
+        ("action", np.int32),  # under way
+        ("next_action", np.int32),  # those below were tried, in their order
+        ("killer", np.int32),  # what last brought beta at this depth
+        ("mover", np.int8),
+    ],
+    align=True,
+)
+
+
+class EndgameStack(NamedTuple):
+    """The line under way, for one position at a time. Letters: L longest line + 1, P position_size, A actions."""
+
+    frames: np.ndarray  # [L] _FRAME
+    positions: np.ndarray  # [L, P]
+    legal: np.ndarray  # [L, A] bool, actions not tried yet
+
+
+def new_endgame_stack(game: Game, endgame_plies: int) -> EndgameStack | None:
+    """None: no position is searched exhaustively, and the code for it is not even compiled."""
+    if endgame_plies == 0:
+        return None
+    length = endgame_plies + 1
+    return EndgameStack(
+        frames=np.zeros(length, _FRAME),
+        positions=np.zeros((length, game.spec.position_size), game.spec.position_dtype),
+        legal=np.zeros((length, game.num_actions), np.bool_),
+    )
+
+
+@compiled
+def _prove(rules, forest, numbers, game, node):
+    is_proven = _solve(rules, numbers, forest.endgame, forest.positions[game, node])
+    if is_proven:
+        forest.nodes[game, node].value = forest.endgame.frames[0].value
+        forest.nodes[game, node].points = forest.endgame.frames[0].points
+    return is_proven
+
+
+@compiled
+def _leave(rules, forest, numbers, game, node):
+    return False
+
+
+def _by_stack(rules, forest, *_):
+    stack = forest.types[forest.fields.index("endgame")]
+    return _leave if stack == types.none else _prove
+
+
+# prove_endgame(rules, forest, numbers, game, node): whether the node is near enough to the end of its game; then its
+# value and points are exact.
+prove_endgame = Choice("prove_endgame", _by_stack)
+
+
+@compiled_apart
+def _solve(rules, numbers, stack, position):
+    """Whether `position` is near enough to its end; then the first frame has its exact value and points."""
+    frames = stack.frames
+    for depth in range(frames.shape[0]):
+        frames[depth].killer = _NO_ACTION
+    contract.copy_position(rules, position, stack.positions[0])
+    _open_frame(rules, numbers, stack, 0, -1.0, 1.0)
+    depth = 0
+    num_positions = 1
+    while True:
+        action = _next_action(stack, depth)
+        if action != _NO_ACTION:
+            if depth + 1 == frames.shape[0] or num_positions == _MAX_POSITIONS:
+                return False
+            num_positions += 1
+            _play(rules, numbers, stack, depth, action)
+            depth += 1
+        elif depth > 0:
+            depth -= 1
+            _take_value(stack, depth)
+        else:
+            return True
+
+
+@compiled
+def _open_frame(rules, numbers, stack, depth, alpha, beta):
+    """Begin with stack.positions[depth], of which only values between alpha and beta matter."""
+    frame = stack.frames[depth]
+    position = stack.positions[depth]
+    frame.mover = contract.current_player(rules, position)
+    frame.alpha = alpha
+    frame.beta = beta
+    frame.next_action = 0
+    if contract.is_terminal(rules, position):
+        frame.value = contract.player_return(rules, position, frame.mover)
+        points.add_points(rules, numbers, position, frame)
+        frame.next_action = stack.legal.shape[1]
+        frame.beta = -np.inf
+    else:
+        frame.value = -np.inf
+        contract.legal_actions(rules, position, stack.legal[depth])
+
+
+@compiled
+def _next_action(stack, depth):
+    """What is to be tried next; _NO_ACTION when the frame's value is found, or too good for the opponent."""
+    frame = stack.frames[depth]
+    if frame.value >= frame.beta:
+        return _NO_ACTION
+    legal = stack.legal[depth]
+    if frame.killer != _NO_ACTION and legal[frame.killer]:
+        return frame.killer
+    for action in range(frame.next_action, legal.shape[0]):
+        if legal[action]:
+            frame.next_action = action + 1
+            return action
+    return _NO_ACTION
+
+
+@compiled
+def _play(rules, numbers, stack, depth, action):
+    """Open the frame of the position that an action leads to."""
+    frame = stack.frames[depth]
+    frame.action = action
+    stack.legal[depth, action] = False
+    contract.copy_position(rules, stack.positions[depth], stack.positions[depth + 1])
+    contract.apply_action(rules, stack.positions[depth + 1], action)
+    alpha, beta = max(frame.alpha, frame.value), frame.beta
+    if contract.current_player(rules, stack.positions[depth + 1]) != frame.mover:
+        alpha, beta = -beta, -alpha
+    _open_frame(rules, numbers, stack, depth + 1, alpha, beta)
+
+
+@compiled
+def _take_value(stack, depth):
+    """The action under way is worth what the next frame found."""
+    frame, found = stack.frames[depth], stack.frames[depth + 1]
+    sign = 1.0 if found.mover == frame.mover else -1.0
+    if sign * found.value > frame.value:
+        frame.value = sign * found.value
+        frame.points = sign * found.points
+        if frame.value >= frame.beta:
+            frame.killer = frame.action

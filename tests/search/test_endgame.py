@@ -1,0 +1,238 @@
+"""Exhaustive search near the end of a game, against plain minimax."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from ddpzero.games import Game, load_game
+from ddpzero.games.compiled import compiled
+from ddpzero.search import Search, SearchSettings
+from ddpzero.search.endgame import prove_endgame
+from ddpzero.search.forest import PENDING, ROOT, SOLVED, Forest, new_forest
+from ddpzero.search.numbers import SearchNumbers, search_numbers
+from ddpzero.search.rounds import start_searches
+from tests.search.harness import (
+    Evaluation,
+    FunctionEvaluator,
+    Lockstep,
+    evaluate_by_hash,
+    evaluate_with_points,
+)
+
+GAMES = {
+    "dots_and_boxes": {"rows": 2, "columns": 2},
+    "othello": {"size": 4},
+    "hex": {"size": 3},
+    "tic_tac_toe": {},
+}
+GAME_NAMES = pytest.mark.parametrize("name", GAMES)
+
+
+def test_values_and_points_are_those_of_perfect_play_however_long_the_lines_may_be():
+    rng = np.random.default_rng(1)
+    for name, parameters in GAMES.items():
+        game = load_game(name, **parameters)
+        positions, lines = late_positions(game, rng, 30, max_left=6)
+        for weight in (0.0, 0.3) if game.has_score else (0.0,):
+            for endgame_plies in (2, 4, 6):
+                settings = SearchSettings(score_weight=weight, endgame_plies=endgame_plies)
+                forest, numbers, is_proven = prove_all(game, settings, positions)
+                is_short = lines <= endgame_plies
+                assert is_proven[is_short].all()
+                assert is_short.any()
+                if name == "dots_and_boxes":
+                    assert np.array_equal(is_proven, is_short)  # all lines fill the board
+                perfect = PerfectPlay(game, numbers)
+                for index in np.flatnonzero(is_proven):
+                    node, known = forest.nodes[index, ROOT], perfect.known(positions[index])
+                    assert node["value"] == known.value
+                    assert weight == 0 or node["points"] == known.points
+
+
+@GAME_NAMES
+def test_a_position_with_longer_lines_is_left_as_it_was(name: str):
+    game = load_game(name, **GAMES[name])
+    forest, _, is_proven = prove_all(
+        game, SearchSettings(endgame_plies=2), game.initial_position()[None]
+    )
+    assert not is_proven[0]
+    assert forest.nodes["state"][0, ROOT] == PENDING
+
+
+def test_a_position_that_would_take_too_long_is_given_up():
+    game = load_game("dots_and_boxes", rows=3, columns=3)
+    _, _, is_proven = prove_all(
+        game, SearchSettings(endgame_plies=24), game.initial_position()[None]
+    )
+    assert not is_proven[0]
+
+
+@pytest.mark.parametrize("algorithm", ["gumbel", "puct"])
+def test_a_root_is_proven_once_all_its_actions_that_lead_near_the_end_were_tried(algorithm: str):
+    game = load_game("dots_and_boxes", rows=2, columns=2)
+    rng = np.random.default_rng(2)
+    positions, lines = late_positions(game, rng, 60, max_left=9)
+    settings = SearchSettings(
+        algorithm=algorithm, num_simulations=40, score_weight=0.5, endgame_plies=5
+    )
+    search = Search(game, settings, len(positions))
+    evaluator = FunctionEvaluator(game, search.max_batch, evaluate_with_points)
+    result = search.run(positions, evaluator)
+    is_solved = search.forest.nodes["state"][:, ROOT] == SOLVED
+    assert 10 < is_solved.sum() < 60
+    if algorithm == "gumbel":  # tries every action first; PUCT those that its priors like
+        assert is_solved[lines <= 6].all()
+        assert result.visits[lines <= 6].sum(axis=1).max() <= 6
+    perfect = PerfectPlay(game, search_numbers(settings, game))
+    for index in np.flatnonzero(is_solved):
+        value = perfect.known(positions[index]).value
+        assert search.forest.nodes["value"][index, ROOT] == value
+        for action in (result.actions[index], *np.flatnonzero(result.policy_target[index])):
+            assert perfect.after(positions[index], int(action)).value == value
+
+
+@pytest.mark.parametrize("leaves_per_round", [1, 4])
+def test_games_go_on_below_proven_positions(leaves_per_round: int):
+    """With subtrees kept, a proven position becomes the root of the next search, which has no edges there."""
+    game = load_game("tic_tac_toe")
+    settings = SearchSettings(
+        algorithm="puct",
+        num_simulations=60,
+        endgame_plies=6,
+        reuse_subtree=True,
+        leaves_per_round=leaves_per_round,
+    )
+    positions = np.repeat(game.initial_position()[None], 8, axis=0)
+    lockstep = Lockstep(game, settings, positions, nine_logits, seed=3)
+    for ply in range(9):
+        lockstep.search(ply)
+        for index, position in enumerate(lockstep.forest.positions[:, ROOT]):
+            if lockstep.actions[index] >= 0:
+                assert game.legal_actions(position)[lockstep.actions[index]]
+        played = [
+            game.apply_action(position, int(action)) if action >= 0 else position
+            for position, action in zip(
+                lockstep.forest.positions[:, ROOT].copy(), lockstep.actions, strict=True
+            )
+        ]
+        if any(game.is_terminal(position) for position in played):
+            break
+        lockstep.play(lockstep.actions)
+        assert np.array_equal(lockstep.forest.positions[:, ROOT], played)
+
+
+def test_the_search_is_the_same_where_no_game_is_near_its_end(tic_tac_toe: Game):
+    position = tic_tac_toe.initial_position()[None]
+    settings = SearchSettings(num_simulations=8, max_considered_actions=4)
+    results = []
+    for endgame_plies in (0, 2):
+        search = Search(tic_tac_toe, replace(settings, endgame_plies=endgame_plies), 1)
+        evaluator = FunctionEvaluator(tic_tac_toe, search.max_batch, nine_logits)
+        results.append(search.run(position, evaluator))
+    assert np.array_equal(results[0].visits, results[1].visits)
+    assert np.array_equal(results[0].policy_target, results[1].policy_target)
+
+
+def nine_logits(observation: bytes) -> Evaluation:
+    logits, chances = evaluate_by_hash(observation)
+    return logits[:9], chances
+
+
+def late_positions(
+    game: Game, rng: np.random.Generator, num_positions: int, max_left: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Positions of random games, and how many plies the longest line from each has: 1 to max_left."""
+    perfect = PerfectPlay(game, search_numbers(SearchSettings(), game))
+    positions, lines = [], []
+    while len(positions) < num_positions:
+        line = [game.initial_position()]
+        while not game.is_terminal(line[-1]):
+            legal = np.flatnonzero(game.legal_actions(line[-1]))
+            line.append(game.apply_action(line[-1], int(rng.choice(legal))))
+        left = int(rng.integers(1, max_left + 1))
+        if left < len(line) and perfect.known(line[-1 - left]).longest <= max_left:
+            positions.append(line[-1 - left])
+            lines.append(perfect.known(line[-1 - left]).longest)
+    return np.array(positions), np.array(lines)
+
+
+class Known(NamedTuple):
+    """What perfect play brings the mover, as a node has it, and the plies of the longest line."""
+
+    value: float
+    points: float
+    longest: int
+
+
+class PerfectPlay:
+    """Plain minimax that remembers what it has met."""
+
+    def __init__(self, game: Game, numbers: SearchNumbers):
+        self.game = game
+        self.numbers = numbers
+        self.memory: dict[bytes, Known] = {}
+
+    def known(self, position: np.ndarray) -> Known:
+        key = position.tobytes()
+        if key not in self.memory:
+            self.memory[key] = self.find(position)
+        return self.memory[key]
+
+    def find(self, position: np.ndarray) -> Known:
+        if self.game.is_terminal(position):
+            return self.result(position)
+        best, longest = Known(-2.0, 0.0, 0), 0
+        for action in np.flatnonzero(self.game.legal_actions(position)):
+            brought = self.after(position, int(action))
+            longest = max(longest, 1 + brought.longest)
+            if brought.value > best.value:
+                best = brought
+        return best._replace(longest=longest)
+
+    def after(self, position: np.ndarray, action: int) -> Known:
+        """What an action brings the mover of `position`."""
+        child = self.game.apply_action(position, action)
+        known = self.known(child)
+        if self.game.current_player(child) == self.game.current_player(position):
+            return known
+        return Known(-known.value, -known.points, known.longest)
+
+    def result(self, position: np.ndarray) -> Known:
+        mover = self.game.current_player(position)
+        value, points = float(self.game.returns(position)[mover]), 0.0
+        weight = self.numbers.score_weight
+        if weight > 0:
+            score = self.game.score(position) * (1 if mover == 0 else -1)
+            points = float(np.float32(math.tanh(score / self.numbers.score_scale)))
+            value = float(np.float32((1 - weight) * value + weight * points))
+        return Known(value, points, 0)
+
+
+def prove_all(
+    game: Game, settings: SearchSettings, positions: np.ndarray
+) -> tuple[Forest, SearchNumbers, np.ndarray]:
+    """A forest with `positions` as roots, each proven where it can be: `[n]` bool says which."""
+    forest = new_forest(
+        game,
+        len(positions),
+        max_nodes=1,
+        leaves_per_round=1,
+        endgame_plies=settings.endgame_plies,
+        seed=0,
+    )
+    numbers = search_numbers(settings, game)
+    start_searches(game.rules, forest, positions)
+    is_proven = np.zeros(len(positions), np.bool_)
+    prove_roots(game.rules, forest, numbers, is_proven)
+    return forest, numbers, is_proven
+
+
+@compiled(cache=True)
+def prove_roots(rules, forest, numbers, is_proven):
+    for game in range(is_proven.shape[0]):
+        is_proven[game] = prove_endgame(rules, forest, numbers, game, ROOT)
