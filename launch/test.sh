@@ -16,5 +16,5 @@ fi
 ruff format --check .
 ruff check .
 mypy
-# Two processes, each a file at a time: fixtures of a file are made once.
-exec python -m pytest -n 2 --dist loadfile
+# Three processes for two cores, for many tests wait; each takes a file at a time, whose fixtures are made once.
+exec python -m pytest -n 3 --dist loadfile

@@ -41,31 +41,46 @@ ROUNDS = [
     "learner.steps_per_round=25",
     "learner.max_epochs=4",
 ]
+# Long rounds of training, so that a signal finds one half done.
+LONG_ROUNDS = [*ROUNDS[:2], "learner.steps_per_round=200", "learner.max_epochs=2"]
+ONE_EPOCH = ["learner.steps_per_epoch=20", "learner.max_epochs=1"]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run that has reached its limit, for tests that leave it as it is."""
+    folder = tmp_path_factory.mktemp("finished")
+    run(folder, TINY, *ONE_EPOCH)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
+    """What a run of LONG_ROUNDS that nobody stops comes to."""
+    folder = tmp_path_factory.mktemp("straight")
+    run(folder, TINY, *LONG_ROUNDS)
+    return final_state(folder)
 
 
 @pytest.mark.slow
-def test_a_run_in_rounds_killed_and_resumed_equals_one_never_stopped(tmp_path):
-    run(tmp_path / "straight", TINY, *ROUNDS)
-    process = start(tmp_path / "killed", TINY, *ROUNDS)
-    wait_for_checkpoint(tmp_path / "killed", process)
+def test_a_run_in_rounds_killed_and_resumed_equals_one_never_stopped(tmp_path, straight):
+    process = start(tmp_path, TINY, *LONG_ROUNDS)
+    wait_for_checkpoint(tmp_path, process)
     kill_group(process, signal.SIGKILL)
     process.communicate()
-    run(tmp_path / "killed", TINY, *ROUNDS)
-    assert_equal(final_state(tmp_path / "straight"), final_state(tmp_path / "killed"))
+    run(tmp_path, TINY, *LONG_ROUNDS)
+    assert_equal(straight, final_state(tmp_path))
 
 
 @pytest.mark.slow
-def test_a_run_in_rounds_stopped_by_sigterm_inside_a_round_resumes_bit_by_bit(tmp_path):
-    # Long rounds of training, so that the signal finds one half done.
-    rounds = [*ROUNDS[:2], "learner.steps_per_round=400", "learner.max_epochs=2"]
-    run(tmp_path / "straight", TINY, *rounds)
-    process = start(tmp_path / "stopped", TINY, *rounds)
-    wait_for_checkpoint(tmp_path / "stopped", process)
+def test_a_run_in_rounds_stopped_by_sigterm_inside_a_round_resumes_bit_by_bit(tmp_path, straight):
+    process = start(tmp_path, TINY, *LONG_ROUNDS)
+    wait_for_checkpoint(tmp_path, process)
     time.sleep(0.7)
     kill_group(process, signal.SIGTERM)
     process.communicate(timeout=60)
-    run(tmp_path / "stopped", TINY, *rounds)
-    assert_equal(final_state(tmp_path / "straight"), final_state(tmp_path / "stopped"))
+    run(tmp_path, TINY, *LONG_ROUNDS)
+    assert_equal(straight, final_state(tmp_path))
 
 
 @pytest.mark.slow
@@ -94,9 +109,8 @@ def test_a_run_resumes_with_another_number_of_ranks(tmp_path):
 
 
 @pytest.mark.slow
-def test_another_config_in_the_same_folder_is_refused_with_the_differing_key(tmp_path):
-    run(tmp_path, TINY, "learner.steps_per_epoch=20", "learner.max_epochs=1")
-    process = start(tmp_path, TINY, "learner.steps_per_epoch=20", "network.channels=32")
+def test_another_config_in_the_same_folder_is_refused_with_the_differing_key(finished):
+    process = start(finished, TINY, *ONE_EPOCH, "network.channels=32")
     output, _ = process.communicate(timeout=60)
     assert process.returncode != 0
     assert "network.channels" in output and "16" in output and "32" in output
@@ -110,7 +124,7 @@ def test_a_run_whose_game_has_changed_is_not_resumed(tmp_path):
     source.write_text(text)
     own = ["game=tic_tac_toe", "game.name=my_game", f"game.source={source}"]
     own = [*(entry for entry in TINY if not entry.startswith("game")), *own]
-    run(tmp_path, own, "learner.steps_per_epoch=20", "learner.max_epochs=1")
+    run(tmp_path, own, *ONE_EPOCH)
     source.write_text(text.replace("num_planes=3", "num_planes=4"))
     process = start(tmp_path, own, "learner.steps_per_epoch=20", "learner.max_epochs=2")
     output, _ = process.communicate(timeout=60)
@@ -120,10 +134,8 @@ def test_a_run_whose_game_has_changed_is_not_resumed(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_finished_run_says_which_limit_to_raise(tmp_path):
-    run(tmp_path, TINY, "learner.steps_per_epoch=20", "learner.max_epochs=1")
-    output = run(tmp_path, TINY, "learner.steps_per_epoch=20", "learner.max_epochs=1")
-    assert "learner.max_epochs=1 is reached" in output
+def test_a_finished_run_says_which_limit_to_raise(finished):
+    assert "learner.max_epochs=1 is reached" in run(finished, TINY, *ONE_EPOCH)
 
 
 @pytest.mark.slow
@@ -135,9 +147,8 @@ def test_an_actor_that_cannot_start_stops_the_run_with_its_own_error(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_status_file_says_finished_and_why(tmp_path):
-    run(tmp_path, TINY, "learner.steps_per_epoch=20", "learner.max_epochs=1")
-    status = json.loads((tmp_path / "tiny" / "status.json").read_text())
+def test_the_status_file_says_finished_and_why(finished):
+    status = json.loads((finished / "tiny" / "status.json").read_text())
     assert status["state"] == "finished"
     assert "max_epochs" in status["stop_reason"]
 

@@ -69,4 +69,5 @@ def test_an_own_game_trains_and_its_agent_plays_matches_and_people(folder, capsy
     answers = iter(["1", *"abcdabcd", "n"])  # whatever the agent takes, one of the cells is free
     monkeypatch.setattr("builtins.input", lambda prompt="": next(answers))
     assert ddpzero(["play", "runs/mine"]) == 0
-    assert any(end in capsys.readouterr().out for end in ("you win", "wins", "a draw"))
+    said = capsys.readouterr().out
+    assert any(end in said for end in ("you win after", " wins after", "a draw after")), said

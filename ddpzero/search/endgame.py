@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba.core import types
 
 from ddpzero.games import Game, contract
 from ddpzero.games.compiled import Choice, compiled, compiled_apart
@@ -71,7 +70,7 @@ def _leave(rules, forest, numbers, game, node):
 
 def _by_stack(rules, forest, *_):
     stack = forest.types[forest.fields.index("endgame")]
-    return _leave if stack == types.none else _prove
+    return _prove if getattr(stack, "instance_class", None) is EndgameStack else _leave
 
 
 # prove_endgame(rules, forest, numbers, game, node): whether the node is near enough to the end of its game; then its

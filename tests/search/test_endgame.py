@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -17,10 +16,8 @@ from ddpzero.search.forest import PENDING, ROOT, SOLVED, Forest, new_forest
 from ddpzero.search.numbers import SearchNumbers, search_numbers
 from ddpzero.search.rounds import start_searches
 from tests.search.harness import (
-    Evaluation,
     FunctionEvaluator,
     Lockstep,
-    evaluate_by_hash,
     evaluate_with_points,
 )
 
@@ -99,7 +96,7 @@ def test_a_root_is_proven_once_all_its_actions_that_lead_near_the_end_were_tried
 @pytest.mark.parametrize("leaves_per_round", [1, 4])
 def test_games_go_on_below_proven_positions(leaves_per_round: int):
     """With subtrees kept, a proven position becomes the root of the next search, which has no edges there."""
-    game = load_game("tic_tac_toe")
+    game = load_game("dots_and_boxes", rows=2, columns=2)
     settings = SearchSettings(
         algorithm="puct",
         num_simulations=60,
@@ -108,8 +105,8 @@ def test_games_go_on_below_proven_positions(leaves_per_round: int):
         leaves_per_round=leaves_per_round,
     )
     positions = np.repeat(game.initial_position()[None], 8, axis=0)
-    lockstep = Lockstep(game, settings, positions, nine_logits, seed=3)
-    for ply in range(9):
+    lockstep = Lockstep(game, settings, positions, evaluate_with_points, seed=3)
+    for ply in range(game.spec.max_plies):
         lockstep.search(ply)
         for index, position in enumerate(lockstep.forest.positions[:, ROOT]):
             if lockstep.actions[index] >= 0:
@@ -124,23 +121,6 @@ def test_games_go_on_below_proven_positions(leaves_per_round: int):
             break
         lockstep.play(lockstep.actions)
         assert np.array_equal(lockstep.forest.positions[:, ROOT], played)
-
-
-def test_the_search_is_the_same_where_no_game_is_near_its_end(tic_tac_toe: Game):
-    position = tic_tac_toe.initial_position()[None]
-    settings = SearchSettings(num_simulations=8, max_considered_actions=4)
-    results = []
-    for endgame_plies in (0, 2):
-        search = Search(tic_tac_toe, replace(settings, endgame_plies=endgame_plies), 1)
-        evaluator = FunctionEvaluator(tic_tac_toe, search.max_batch, nine_logits)
-        results.append(search.run(position, evaluator))
-    assert np.array_equal(results[0].visits, results[1].visits)
-    assert np.array_equal(results[0].policy_target, results[1].policy_target)
-
-
-def nine_logits(observation: bytes) -> Evaluation:
-    logits, chances = evaluate_by_hash(observation)
-    return logits[:9], chances
 
 
 def late_positions(
