@@ -17,4 +17,4 @@ ruff format --check .
 ruff check .
 mypy
 # Three processes for two cores, for many tests wait; each takes a file at a time, whose fixtures are made once.
-exec python -m pytest -n 3 --dist loadfile
+exec python -m pytest -n 3 --dist loadfile --no-loadscope-reorder

@@ -85,17 +85,23 @@ def _solve(rules, numbers, stack, position):
     for depth in range(frames.shape[0]):
         frames[depth].killer = _NO_ACTION
     contract.copy_position(rules, position, stack.positions[0])
-    _open_frame(rules, numbers, stack, 0, -1.0, 1.0)
+    frames[0].alpha = -1.0
+    frames[0].beta = 1.0
     depth = 0
     num_positions = 1
+    is_open = False
     while True:
+        if not is_open:  # in this place alone, for the rules that it compiles
+            _open_frame(rules, numbers, stack, depth)
+            is_open = True
         action = _next_action(stack, depth)
         if action != _NO_ACTION:
             if depth + 1 == frames.shape[0] or num_positions == _MAX_POSITIONS:
                 return False
+            _play(rules, stack, depth, action)
             num_positions += 1
-            _play(rules, numbers, stack, depth, action)
             depth += 1
+            is_open = False
         elif depth > 0:
             depth -= 1
             _take_value(stack, depth)
@@ -104,13 +110,11 @@ def _solve(rules, numbers, stack, position):
 
 
 @compiled
-def _open_frame(rules, numbers, stack, depth, alpha, beta):
-    """Begin with stack.positions[depth], of which only values between alpha and beta matter."""
+def _open_frame(rules, numbers, stack, depth):
+    """Begin with stack.positions[depth]: nothing is tried yet, unless the game is over."""
     frame = stack.frames[depth]
     position = stack.positions[depth]
     frame.mover = contract.current_player(rules, position)
-    frame.alpha = alpha
-    frame.beta = beta
     frame.next_action = 0
     if contract.is_terminal(rules, position):
         frame.value = contract.player_return(rules, position, frame.mover)
@@ -139,8 +143,8 @@ def _next_action(stack, depth):
 
 
 @compiled
-def _play(rules, numbers, stack, depth, action):
-    """Open the frame of the position that an action leads to."""
+def _play(rules, stack, depth, action):
+    """Write the position that an action leads to, and between which values its own matters, behind the line."""
     frame = stack.frames[depth]
     frame.action = action
     stack.legal[depth, action] = False
@@ -149,7 +153,8 @@ def _play(rules, numbers, stack, depth, action):
     alpha, beta = max(frame.alpha, frame.value), frame.beta
     if contract.current_player(rules, stack.positions[depth + 1]) != frame.mover:
         alpha, beta = -beta, -alpha
-    _open_frame(rules, numbers, stack, depth + 1, alpha, beta)
+    stack.frames[depth + 1].alpha = alpha
+    stack.frames[depth + 1].beta = beta
 
 
 @compiled

@@ -23,8 +23,7 @@ def load(name: str, source: Path | None = None, **parameters: int) -> TeamGame:
 
 TEAM_GAMES = [name for name in known_games() if isinstance(load_any_game(name), TeamGame)]
 VARIANTS = [
-    ("snakes", {"snakes": 5, "teams": 5}),
-    ("snakes", {"rows": 3, "columns": 32, "snakes": 4, "teams": 4, "beans": 40}),  # full words
+    ("snakes", {"rows": 3, "columns": 32, "snakes": 5, "teams": 5, "beans": 40}),  # full words
     ("snakes", {"rows": 3, "columns": 4, "snakes": 1, "teams": 1, "beans": 3}),  # no room left
 ]
 
