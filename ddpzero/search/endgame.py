@@ -91,7 +91,7 @@ def _solve(rules, numbers, stack, position):
     num_positions = 1
     is_open = False
     while True:
-        if not is_open:  # in this place alone, for the rules that it compiles
+        if not is_open:  # called here alone, so that the rules are compiled once
             _open_frame(rules, numbers, stack, depth)
             is_open = True
         action = _next_action(stack, depth)
