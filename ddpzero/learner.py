@@ -29,6 +29,7 @@ from ddpzero.initial_weights import load_initial_weights
 from ddpzero.limits import Limits
 from ddpzero.logs import setup_logging
 from ddpzero.metrics import IntervalMetrics, StageClock
+from ddpzero.preflight import check_machine, choose_actor_device
 from ddpzero.progress import Progress
 from ddpzero.replay import Episode, ReplayBuffer, SampleBalance
 from ddpzero.reports import Reports
@@ -56,12 +57,15 @@ def train(settings: Settings, config: dict[str, Any], stop: StopSignal) -> None:
     with ExitStack() as stack:
         ranks = stack.enter_context(join_ranks(settings.device, settings.learner.timeout_seconds))
         ranks.check_same_config(config)
+        warnings = check_machine(settings, run_dir, ranks)
         stack.enter_context(claim_run_folder(run_dir, ranks))
         changes = check_run_config(run_dir, config, settings.checkpoint.allow_config_change, ranks)
         progress = stack.enter_context(Progress(enabled=ranks.is_first))
         setup_logging(run_dir, ranks.rank, ranks.world_size, settings.logging.level, progress)
         for change in changes:
             log.info("%s", change)
+        for warning in warnings:
+            log.warning("%s", warning)
         torch.set_num_threads(settings.learner.num_threads)
         settings = repeatable(settings, ranks.device)
         learner = Learner(settings, config, ranks, run_dir, stop, progress, stack)
@@ -335,9 +339,7 @@ class Learner:
 
     def _start_actors(self, run_dir: Path, stack: ExitStack) -> None:
         actors = self.settings.actors
-        device = self.ranks.device if actors.device == "auto" else torch.device(actors.device)
-        if device.type == "cuda" and device.index is None:
-            device = torch.device("cuda", self.ranks.local_rank)
+        device = choose_actor_device(actors, self.ranks.device, self.ranks.local_rank)
         self.channel = stack.enter_context(WeightsChannel(self.updater.actor_weights()))
         self.pool = stack.enter_context(
             ActorPool(

@@ -6,6 +6,8 @@ import math
 import os
 from pathlib import Path
 
+from ddpzero.machine import own_groups
+
 
 def default_num_actors(local_world_size: int) -> int:
     """One actor per core of this rank, less one core for its learner; at least 1.
@@ -18,20 +20,10 @@ def default_num_actors(local_world_size: int) -> int:
 def usable_cores(cgroup_root: Path = Path("/sys/fs/cgroup")) -> int:
     """Cores that this process may use: its affinity mask, and the quota of its control groups (containers, SLURM)."""
     cores = len(os.sched_getaffinity(0))
-    quotas = [quota for group in _own_groups(cgroup_root) if (quota := _quota(group)) is not None]
+    quotas = [
+        quota for group in own_groups("cpu", cgroup_root) if (quota := _quota(group)) is not None
+    ]
     return max(1, min([cores, *(math.floor(quota) for quota in quotas)]))
-
-
-def _own_groups(cgroup_root: Path) -> list[Path]:
-    """The folders of this process's control groups and of all above them, cgroup v2 and v1."""
-    groups = {cgroup_root, cgroup_root / "cpu"}
-    for line in Path("/proc/self/cgroup").read_text().splitlines():
-        _, controllers, path = line.split(":", 2)
-        if controllers in ("", "cpu", "cpu,cpuacct"):
-            root = cgroup_root / controllers
-            group = root / path.lstrip("/")
-            groups |= {group, *(parent for parent in group.parents if parent.is_relative_to(root))}
-    return sorted(groups)
 
 
 def _quota(group: Path) -> float | None:

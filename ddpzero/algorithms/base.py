@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import torch
 
     from ddpzero.actors import ActorSpec
+    from ddpzero.memory import Need
     from ddpzero.replay import SampleSpec
     from ddpzero.settings import ActorSettings, LearnerSettings
 
@@ -106,6 +107,21 @@ class Algorithm(Protocol):
 
     def model_tag(self) -> str:
         """The size of the networks for a model's name: "b3c48"."""
+        ...
+
+    def memory_needs(
+        self,
+        game: Any,
+        actors: ActorSettings,
+        num_actors: int,
+        learner: LearnerSettings,
+        on_gpu: bool,
+        actors_on_gpu: bool,
+    ) -> list[Need]:
+        """What one rank needs for its networks, and num_actors actors for all they hold; allocates nothing of it.
+
+        on_gpu: the learner trains on a GPU; actors_on_gpu: actors evaluate on one. A plugin may do without this method.
+        """
         ...
 
     def make_updater(

@@ -10,6 +10,9 @@ from ddpzero.settings import require
 TowerKind = Literal["resnet", "nested_bottleneck", "attention"]
 HeadKind = Literal["pooled", "dense"]
 
+# Far beyond any that was ever trained on a board; building many more would take hours.
+_MAX_BLOCKS = 1000
+
 
 @dataclass(frozen=True)
 class NetworkSettings:
@@ -42,6 +45,10 @@ class NetworkSettings:
             value = getattr(self, name)
             require(value >= 1, f"network.{name}={value} must be at least 1.")
         require(
+            self.blocks <= _MAX_BLOCKS,
+            f"network.blocks={self.blocks} must be at most {_MAX_BLOCKS}.",
+        )
+        require(
             self.pooling_interval >= 0,
             f"network.pooling_interval={self.pooling_interval} must be 0 or more.",
         )
@@ -58,6 +65,11 @@ class NetworkSettings:
     def pools(self, block: int) -> bool:
         """Whether the block of that index looks at the whole board: the last of every pooling_interval."""
         return self.pooling_interval > 0 and (block + 1) % self.pooling_interval == 0
+
+    @property
+    def min_parameters(self) -> int:
+        """There are at least so many, at whatever size."""
+        return 4 * self.blocks * self.channels**2
 
     @property
     def size_tag(self) -> str:

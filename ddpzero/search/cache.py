@@ -12,6 +12,7 @@ import numpy as np
 
 from ddpzero.games import Game
 from ddpzero.games.compiled import compiled
+from ddpzero.memory import Layout, empty_arrays, layout_size_bytes
 
 NO_ENTRY = -1
 
@@ -28,16 +29,20 @@ class EvaluationCache(NamedTuple):
 
 def new_cache(game: Game, size_megabytes: float) -> EvaluationCache:
     """The largest cache that fits; 0 megabytes switches it off."""
-    entry_size = 4 + game.observation_size_bytes + 4 * game.num_actions + 16
-    max_entries = int(size_megabytes * 1e6 / entry_size)
+    max_entries = int(size_megabytes * 1e6 / layout_size_bytes(_layout(game, 1)))
     num_entries = 1 << (max_entries.bit_length() - 1) if max_entries >= 2 else 0
-    return EvaluationCache(
-        versions=np.full(num_entries, -1, np.int32),
-        observations=np.empty((num_entries, game.observation_size_bytes), np.uint8),
-        logits=np.empty((num_entries, game.num_actions), np.float32),
-        outcomes=np.empty((num_entries, 4), np.float32),
-        counts=np.zeros(2, np.int64),
-    )
+    arrays = empty_arrays(_layout(game, num_entries))
+    arrays["versions"].fill(-1)
+    return EvaluationCache(**arrays, counts=np.zeros(2, np.int64))
+
+
+def _layout(game: Game, num_entries: int) -> Layout:
+    return {
+        "versions": ((num_entries,), np.int32),
+        "observations": ((num_entries, game.observation_size_bytes), np.uint8),
+        "logits": ((num_entries, game.num_actions), np.float32),
+        "outcomes": ((num_entries, 4), np.float32),
+    }
 
 
 @compiled

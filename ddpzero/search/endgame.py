@@ -13,6 +13,7 @@ import numpy as np
 
 from ddpzero.games import Game, contract
 from ddpzero.games.compiled import Choice, compiled, compiled_apart
+from ddpzero.memory import Layout, empty_arrays, layout_size_bytes
 from ddpzero.search import points
 
 _NO_ACTION = -1
@@ -46,12 +47,25 @@ def new_endgame_stack(game: Game, endgame_plies: int) -> EndgameStack | None:
     """None: no position is searched exhaustively, and the code for it is not even compiled."""
     if endgame_plies == 0:
         return None
-    length = endgame_plies + 1
-    return EndgameStack(
-        frames=np.zeros(length, _FRAME),
-        positions=np.zeros((length, game.spec.position_size), game.spec.position_dtype),
-        legal=np.zeros((length, game.num_actions), np.bool_),
-    )
+    arrays = empty_arrays(_layout(game, endgame_plies))
+    for array in arrays.values():
+        array.fill(0)
+    return EndgameStack(**arrays)
+
+
+def endgame_size_bytes(game: Game, endgame_plies: int) -> int:
+    """Memory of that stack."""
+    return layout_size_bytes(_layout(game, endgame_plies)) if endgame_plies > 0 else 0
+
+
+def _layout(game: Game, endgame_plies: int) -> Layout:
+    # No line is longer than the game.
+    length = min(endgame_plies, game.spec.max_plies) + 1
+    return {
+        "frames": ((length,), _FRAME),
+        "positions": ((length, game.spec.position_size), game.spec.position_dtype),
+        "legal": ((length, game.num_actions), np.bool_),
+    }
 
 
 @compiled

@@ -17,7 +17,8 @@ import numpy as np
 
 from ddpzero.games import Game
 from ddpzero.games.random_bits import new_random_states
-from ddpzero.search.endgame import EndgameStack, new_endgame_stack
+from ddpzero.memory import Layout, empty_arrays, layout_size_bytes
+from ddpzero.search.endgame import EndgameStack, endgame_size_bytes, new_endgame_stack
 
 ROOT = 0
 UNVISITED = -1
@@ -94,24 +95,41 @@ def new_forest(
     seed: int,
 ) -> Forest:
     """Allocate a forest; its roots hold nothing until `set_root` or `start_searches`."""
-    planes = np.zeros(8 * game.planes_size_bytes, np.uint8)
-    observation = np.empty(game.observation_size_bytes, np.uint8)
-    nodes = (num_games, max_nodes)
-    # np.empty takes no memory before a node is used; every node and edge is written when the node is made.
+    # Empty arrays take no memory before a node is used; every node and edge is written when the node is made.
+    arrays = empty_arrays(_layout(game, num_games, max_nodes, leaves_per_round))
+    for name in ("trees", "planes"):
+        arrays[name].fill(0)
     return Forest(
-        positions=np.empty((*nodes, game.spec.position_size), game.spec.position_dtype),
-        nodes=np.empty(nodes, NODE),
-        edges=np.empty((*nodes, game.num_actions), EDGE),
-        trees=np.zeros(num_games, TREE),
-        root_scores=np.empty((num_games, game.num_actions), np.float64),
+        **arrays,
         random_states=new_random_states(seed, num_games),
-        leaves=np.empty(num_games * leaves_per_round, LEAF),
-        planes=planes,
-        plane_words=planes.view(np.uint64),
-        observation=observation,
-        globals=observation[game.planes_size_bytes :].view(np.int8),
-        legal=np.empty(game.num_actions, np.bool_),
-        weights=np.empty(game.num_actions, np.float64),
-        node_map=np.empty(max_nodes, np.int32),
+        plane_words=arrays["planes"].view(np.uint64),
+        globals=arrays["observation"][game.planes_size_bytes :].view(np.int8),
         endgame=new_endgame_stack(game, endgame_plies),
     )
+
+
+def forest_size_bytes(
+    game: Game, num_games: int, max_nodes: int, leaves_per_round: int, endgame_plies: int
+) -> int:
+    """Memory of a forest whose trees are full; see new_forest."""
+    layout = _layout(game, num_games, max_nodes, leaves_per_round)
+    layout["random_states"] = ((num_games, 2), np.uint64)
+    return layout_size_bytes(layout) + endgame_size_bytes(game, endgame_plies)
+
+
+def _layout(game: Game, num_games: int, max_nodes: int, leaves_per_round: int) -> Layout:
+    """The arrays of a forest that are made empty, by their fields' names."""
+    nodes, num_actions = (num_games, max_nodes), game.num_actions
+    return {
+        "positions": ((*nodes, game.spec.position_size), game.spec.position_dtype),
+        "nodes": (nodes, NODE),
+        "edges": ((*nodes, num_actions), EDGE),
+        "trees": ((num_games,), TREE),
+        "root_scores": ((num_games, num_actions), np.float64),
+        "leaves": ((num_games * leaves_per_round,), LEAF),
+        "planes": ((8 * game.planes_size_bytes,), np.uint8),
+        "observation": ((game.observation_size_bytes,), np.uint8),
+        "legal": ((num_actions,), np.bool_),
+        "weights": ((num_actions,), np.float64),
+        "node_map": ((max_nodes,), np.int32),
+    }

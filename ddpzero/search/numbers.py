@@ -7,7 +7,12 @@ from typing import NamedTuple
 import numpy as np
 
 from ddpzero.games import Game
+from ddpzero.memory import Layout, layout_size_bytes
 from ddpzero.search.settings import SearchSettings
+from ddpzero.settings import require
+
+# Nodes, with some that a reused tree keeps, are counted in 32 bits.
+_MAX_SIMULATIONS = 2**30 - 2
 
 
 class SearchNumbers(NamedTuple):
@@ -52,14 +57,19 @@ class PuctNumbers(SearchNumbers):
 
 
 def search_numbers(settings: SearchSettings, game: Game) -> SearchNumbers:
-    max_considered = min(settings.max_considered_actions, game.num_actions)
+    """The numbers of a search; UserError for more simulations than a tree's 32 bits can count."""
+    require(
+        settings.num_simulations <= _MAX_SIMULATIONS,
+        f"search.num_simulations={settings.num_simulations} must be at most {_MAX_SIMULATIONS}.",
+    )
     is_gumbel = settings.algorithm == "gumbel"
-    halving = np.zeros((max_considered + 1, max(1, settings.num_simulations)), np.int32)
+    layout = _layout(settings, game)
+    halving = np.zeros(*layout["halving"])
+    max_considered = len(halving) - 1
     if is_gumbel:
         for num_considered in range(1, max_considered + 1):
             halving[num_considered] = halving_schedule(num_considered, halving.shape[1])
-    # A reused root can have gathered visits over the whole game; beyond the table its last entry serves.
-    node_visits = np.arange(4 * settings.num_simulations + 1024, dtype=np.float64)
+    node_visits = np.arange(*layout["exploration"][0], dtype=np.float64)
     c_puct = settings.c_puct + np.log((node_visits + settings.c_puct_base) / settings.c_puct_base)
     exploration = c_puct * np.sqrt(node_visits)
     return (GumbelNumbers if is_gumbel else PuctNumbers)(
@@ -86,6 +96,20 @@ def search_numbers(settings: SearchSettings, game: Game) -> SearchNumbers:
     )
 
 
+def numbers_size_bytes(settings: SearchSettings, game: Game) -> int:
+    """Memory of the tables among the numbers, while they are made."""
+    return 3 * layout_size_bytes(_layout(settings, game))
+
+
+def _layout(settings: SearchSettings, game: Game) -> Layout:
+    max_considered = min(settings.max_considered_actions, game.num_actions)
+    return {
+        "halving": ((max_considered + 1, max(1, settings.num_simulations)), np.int32),
+        # A reused root can have gathered visits over the whole game; beyond the table its last entry serves.
+        "exploration": ((4 * settings.num_simulations + 1024,), np.float64),
+    }
+
+
 def halving_schedule(num_considered: int, num_simulations: int) -> np.ndarray:
     """Sequential halving as visit counts to look for (Danihelka et al. 2022, as in mctx).
 
@@ -96,14 +120,14 @@ def halving_schedule(num_considered: int, num_simulations: int) -> np.ndarray:
     if num_considered <= 1:
         return np.arange(num_simulations, dtype=np.int32)
     num_phases = int(np.ceil(np.log2(num_considered)))
-    visits = [0] * num_considered
-    schedule: list[int] = []
-    num_left = num_considered
-    while len(schedule) < num_simulations:
+    schedule = np.empty(num_simulations, np.int32)
+    # The actions that are left have equal visits at the beginning of each phase.
+    filled, visits, num_left = 0, 0, num_considered
+    while filled < num_simulations:
         visits_in_phase = max(1, num_simulations // (num_phases * num_left))
-        for _ in range(visits_in_phase):
-            schedule.extend(visits[:num_left])
-            for index in range(num_left):
-                visits[index] += 1
+        phase = np.arange(visits, visits + visits_in_phase, dtype=np.int32).repeat(num_left)
+        schedule[filled : filled + len(phase)] = phase[: num_simulations - filled]
+        filled += len(phase)
+        visits += visits_in_phase
         num_left = max(2, num_left // 2)
-    return np.array(schedule[:num_simulations], dtype=np.int32)
+    return schedule

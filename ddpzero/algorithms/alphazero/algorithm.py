@@ -11,11 +11,13 @@ import torch
 
 from ddpzero.actors import ActorSpec
 from ddpzero.algorithms.alphazero.curriculum import Curriculum, CurriculumSettings
+from ddpzero.algorithms.alphazero.memory import memory_needs
 from ddpzero.algorithms.alphazero.player import AlphaZeroPlayer
 from ddpzero.algorithms.alphazero.samples import sample_spec
 from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings, LossSettings
 from ddpzero.algorithms.alphazero.updater import AlphaZeroUpdater
 from ddpzero.games import Game
+from ddpzero.memory import Need
 from ddpzero.networks import NetworkSettings, SymmetryAverage, make_network
 from ddpzero.replay import SampleSpec
 from ddpzero.search import SearchSettings
@@ -71,6 +73,27 @@ class AlphaZero:
             learner,
             device,
             seed,
+        )
+
+    def memory_needs(
+        self,
+        game: Game,
+        actors: ActorSettings,
+        num_actors: int,
+        learner: LearnerSettings,
+        on_gpu: bool,
+        actors_on_gpu: bool,
+    ) -> list[Need]:
+        return memory_needs(
+            self._curriculum(game),
+            self.network,
+            self.search,
+            self.loss.auxiliary(game),
+            actors,
+            num_actors,
+            learner,
+            on_gpu,
+            actors_on_gpu,
         )
 
     def actor_spec(

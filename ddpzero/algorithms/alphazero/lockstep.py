@@ -39,13 +39,17 @@ class LockstepGames:
         slot: int,
         num_games: int,
     ):
-        max_nodes = search.num_simulations * (2 if search.reuse_subtree else 1) + 2
         self.game = game
         self.settings = settings
         self.auxiliary = auxiliary
         self.slot = slot
         self.forest = new_forest(
-            game, num_games, max_nodes, search.leaves_per_round, search.endgame_plies, seed=0
+            game,
+            num_games,
+            tree_size(search),
+            search.leaves_per_round,
+            search.endgame_plies,
+            seed=0,
         )
         self.numbers = search_numbers(search, game)
         self.cache = cache
@@ -101,6 +105,11 @@ class LockstepGames:
         return [
             episode_of(self.record, int(place), self.auxiliary, searches_score) for place in places
         ]
+
+
+def tree_size(search: SearchSettings) -> int:
+    """Nodes that a tree of self-play must have room for."""
+    return search.num_simulations * (2 if search.reuse_subtree else 1) + 2
 
 
 def compile_self_play(

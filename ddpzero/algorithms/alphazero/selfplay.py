@@ -13,6 +13,7 @@ import numpy as np
 from ddpzero.games import Game, contract
 from ddpzero.games.compiled import compiled, compiled_apart
 from ddpzero.games.random_bits import choose_uniformly, next_below, next_float
+from ddpzero.memory import Layout, empty_arrays, layout_size_bytes
 from ddpzero.search.forest import ROOT
 from ddpzero.search.rounds import register_leaf
 from ddpzero.search.solver import is_solved
@@ -62,26 +63,41 @@ class Record(NamedTuple):
 
 
 def new_record(game: Game, num_games: int) -> Record:
+    """Allocate a record in which no game is running."""
+    arrays = empty_arrays(_layout(game, num_games))
+    arrays["stages"].fill(IDLE)
+    arrays["plays_out"].fill(True)
+    for name in ("num_plies", "is_played_out", "scores", "owners"):
+        arrays[name].fill(0)
+    return Record(**arrays)
+
+
+def record_size_bytes(game: Game, num_games: int) -> int:
+    """Memory of a record once games of the greatest length were played."""
+    return layout_size_bytes(_layout(game, num_games))
+
+
+def _layout(game: Game, num_games: int) -> Layout:
     plies = (num_games, game.spec.max_plies)
-    return Record(
-        stages=np.full(num_games, IDLE, np.int8),
-        plays_out=np.ones(num_games, np.bool_),
-        num_plies=np.zeros(num_games, np.int32),
-        movers=np.empty(plies, np.int8),
-        actions=np.empty(plies, np.int32),
-        is_sample=np.empty(plies, np.bool_),
-        observations=np.empty((*plies, game.observation_size_bytes), np.uint8),
-        policy_targets=np.empty((*plies, game.num_actions), np.float32),
-        root_values=np.empty(plies, np.float32),
-        root_draws=np.empty(plies, np.float32),
-        root_scores=np.empty(plies, np.float32),
-        is_decided=np.empty(plies, np.bool_),
-        weights_versions=np.empty(plies, np.int32),
-        returns=np.empty((num_games, 2), np.float32),
-        is_played_out=np.zeros(num_games, np.bool_),
-        scores=np.zeros(num_games, np.int32),
-        owners=np.zeros((num_games, game.num_cells), np.int8),
-    )
+    return {
+        "stages": ((num_games,), np.int8),
+        "plays_out": ((num_games,), np.bool_),
+        "num_plies": ((num_games,), np.int32),
+        "movers": (plies, np.int8),
+        "actions": (plies, np.int32),
+        "is_sample": (plies, np.bool_),
+        "observations": ((*plies, game.observation_size_bytes), np.uint8),
+        "policy_targets": ((*plies, game.num_actions), np.float32),
+        "root_values": (plies, np.float32),
+        "root_draws": (plies, np.float32),
+        "root_scores": (plies, np.float32),
+        "is_decided": (plies, np.bool_),
+        "weights_versions": (plies, np.int32),
+        "returns": ((num_games, 2), np.float32),
+        "is_played_out": ((num_games,), np.bool_),
+        "scores": ((num_games,), np.int32),
+        "owners": ((num_games, game.num_cells), np.int8),
+    }
 
 
 @compiled(cache=True)

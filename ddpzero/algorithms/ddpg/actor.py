@@ -14,7 +14,7 @@ import numpy as np
 from ddpzero.algorithms.ddpg.guidance import EPSILON
 from ddpzero.algorithms.ddpg.opponents import Opponents, write_team_actions
 from ddpzero.algorithms.ddpg.policy import Policy, View
-from ddpzero.algorithms.ddpg.samples import mixed_rewards, transitions
+from ddpzero.algorithms.ddpg.samples import episodes_layout, mixed_rewards, transitions
 from ddpzero.algorithms.ddpg.settings import (
     ActorCriticSettings,
     DDPGSettings,
@@ -24,6 +24,7 @@ from ddpzero.games import TeamGame, load_any_game
 from ddpzero.games.random_bits import new_random_states
 from ddpzero.games.team_contract import GOING_ON, TERMINATED
 from ddpzero.games.team_lockstep import count_deaths, points_of, reset_games, step_games
+from ddpzero.memory import empty_arrays
 from ddpzero.replay import Episode
 
 # A slice of play ends after so long, so that the process looks for news from its rank.
@@ -69,16 +70,10 @@ class DDPGActor:
         self._steps = np.zeros(num_games, np.int64)
         # How much the games explore: from epsilon itself down to epsilon ** (1 + spread).
         self._exponents = 1.0 + settings.epsilon_spread * np.linspace(0.0, 1.0, num_games)
-        lead = (num_games, spec.max_steps + 1, spec.agents_per_team)
-        example = self._observe(np.arange(min(1, num_games)))
-        self._observations = np.empty(
-            (*lead, *example.observation.shape[2:]), example.observation.dtype
-        )
-        self._legal = np.empty((*lead, spec.num_actions), np.bool_)
-        self._choices = np.zeros(lead, np.uint8)
-        self._all_rewards = np.zeros((*lead[:2], spec.num_agents), np.float32)
-        self._all_actions = np.zeros((*lead[:2], spec.num_agents), np.uint8)
-        self._weights_versions = np.zeros(lead[:2], np.int32)
+        steps = empty_arrays(episodes_layout(game, settings, num_games))
+        self._observations, self._legal = steps["observations"], steps["legal"]
+        self._choices, self._weights_versions = steps["choices"], steps["weights_versions"]
+        self._all_rewards, self._all_actions = steps["all_rewards"], steps["all_actions"]
         self._start_states = np.zeros((num_games, 2), np.uint64)
         self._guidance = np.zeros(1)
         self._weights_version = 0

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from ddpzero.actors import ActorSpec
+from ddpzero.algorithms.ddpg.memory import memory_needs
 from ddpzero.algorithms.ddpg.networks import make_networks
 from ddpzero.algorithms.ddpg.player import DDPGPlayer
 from ddpzero.algorithms.ddpg.policy import Policy
@@ -22,6 +23,7 @@ from ddpzero.algorithms.ddpg.settings import (
 from ddpzero.algorithms.ddpg.updater import DDPGUpdater
 from ddpzero.games import TeamGame
 from ddpzero.games.team_lockstep import reset_games, step_games
+from ddpzero.memory import Need
 from ddpzero.replay import SampleSpec
 from ddpzero.settings import ActorSettings, LearnerSettings
 from ddpzero.weights_fit import require_fit
@@ -60,6 +62,27 @@ class DDPG:
     ) -> DDPGUpdater:
         return DDPGUpdater(
             game, networks, wrap, self.settings, self.opponent, learner, device, seed
+        )
+
+    def memory_needs(
+        self,
+        game: TeamGame,
+        actors: ActorSettings,
+        num_actors: int,
+        learner: LearnerSettings,
+        on_gpu: bool,
+        actors_on_gpu: bool,
+    ) -> list[Need]:
+        return memory_needs(
+            game,
+            self.settings,
+            self.network,
+            self.opponent,
+            actors,
+            num_actors,
+            learner,
+            on_gpu,
+            actors_on_gpu,
         )
 
     def actor_spec(

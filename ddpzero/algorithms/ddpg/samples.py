@@ -9,6 +9,7 @@ import numpy as np
 
 from ddpzero.algorithms.ddpg.settings import DDPGSettings
 from ddpzero.games import TeamGame
+from ddpzero.memory import Layout
 from ddpzero.replay.sample import Field, SampleSpec
 
 
@@ -46,6 +47,24 @@ def sample_spec(game: TeamGame, settings: DDPGSettings) -> SampleSpec:
             "mates_next_legal": Field((num_mates, num_actions), np.dtype(np.bool_), "theirs"),
         }
     return spec
+
+
+def episodes_layout(game: TeamGame, settings: DDPGSettings, num_games: int) -> Layout:
+    """What is kept of games under way `[G, T + 1, ...]`, T the most steps; samples are made of it at the end."""
+    spec = game.spec
+    steps = (num_games, spec.max_steps + 1)
+    agents = (*steps, spec.agents_per_team)
+    return {
+        "observations": (
+            (*agents, *observation_shape(game, settings)),
+            observation_dtype(settings),
+        ),
+        "legal": ((*agents, spec.num_actions), np.bool_),
+        "choices": (agents, np.uint8),
+        "all_rewards": ((*steps, spec.num_agents), np.float32),
+        "all_actions": ((*steps, spec.num_agents), np.uint8),
+        "weights_versions": (steps, np.int32),
+    }
 
 
 def mixed_rewards(

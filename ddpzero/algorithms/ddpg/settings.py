@@ -10,6 +10,9 @@ from ddpzero.settings import require
 Estimator = Literal["exact", "gumbel", "softmax"]
 Strategy = Literal["linear", "exponential", "curriculum", "ladder"]
 
+# Building many more would take hours.
+_MAX_LAYERS = 1000
+
 
 @dataclass(frozen=True)
 class DDPGSettings:
@@ -102,6 +105,16 @@ class ActorCriticSettings:
         for name in ("width", "layers", "channels"):
             value = getattr(self, name)
             require(value >= 1, f"network.{name}={value} must be at least 1.")
+        require(
+            self.layers <= _MAX_LAYERS,
+            f"network.layers={self.layers} must be at most {_MAX_LAYERS}.",
+        )
+
+    @property
+    def min_parameters(self) -> int:
+        """There are at least so many, at whatever size."""
+        convolutions = 18 * self.channels**2 if self.name == "torus_cnn" else 0
+        return (self.layers - 1) * self.width**2 + self.width + convolutions
 
     @property
     def size_tag(self) -> str:

@@ -1,0 +1,123 @@
+"""The memory that a rank and its actors need for AlphaZero, from the code that allocates it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+
+from ddpzero.algorithms.alphazero.curriculum import Curriculum, Part
+from ddpzero.algorithms.alphazero.lockstep import tree_size
+from ddpzero.algorithms.alphazero.selfplay import record_size_bytes
+from ddpzero.games import Game
+from ddpzero.memory import Factor, Need
+from ddpzero.network_memory import network_needs, parameters_size_bytes
+from ddpzero.networks import NetworkSettings, make_network
+from ddpzero.search import SearchSettings
+from ddpzero.search.forest import forest_size_bytes
+from ddpzero.search.numbers import numbers_size_bytes
+from ddpzero.settings import ActorSettings, LearnerSettings
+
+# Features of a tower that are in memory at the same time: in a forward pass alone, and for each block in training.
+_LIVE_TENSORS = 3
+_SAVED_TENSORS = 3
+_HALF_BYTES = 2
+
+
+def memory_needs(
+    curriculum: Curriculum,
+    network: NetworkSettings,
+    search: SearchSettings,
+    auxiliary: Collection[str],
+    actors: ActorSettings,
+    num_actors: int,
+    learner: LearnerSettings,
+    on_gpu: bool,
+    actors_on_gpu: bool,
+) -> list[Need]:
+    """See Algorithm.memory_needs. auxiliary: heads of the network besides policy and value."""
+    frame = curriculum.frame
+    parameters = parameters_size_bytes(
+        lambda: {"network": make_network(frame, network, auxiliary)}, network.min_parameters
+    )
+    of_network = (
+        Factor("network.channels", network.channels, 64),
+        Factor("network.blocks", network.blocks, 6),
+    )
+    of_actors = (
+        Factor("actors.num_games", actors.num_games, 128),
+        Factor("actors.num_actors", num_actors, 8),
+    )
+    leaves = Factor("search.leaves_per_round", search.leaves_per_round, 1)
+    features = _features_bytes(frame, network)
+    batch = actors.num_games * search.leaves_per_round
+    # While the games of one stage end, those of the next one begin.
+    stages = [
+        sum(_games_size_bytes(curriculum, part, search, actors.num_games) for part in stage)
+        for stage in curriculum.stages
+    ]
+    games = max(first + second for first, second in zip(stages, [*stages[1:], 0], strict=True))
+    simulations = max(part.num_simulations for stage in curriculum.stages for part in stage)
+    megabytes = actors.evaluation_cache_megabytes
+    return [
+        *network_needs(
+            parameters, of_network, learner.optimizer, num_actors, on_gpu, actors_on_gpu
+        ),
+        Need(
+            "for a batch in training",
+            learner.batch_size * features * (_SAVED_TENSORS * network.blocks + 1),
+            (Factor("learner.batch_size", learner.batch_size, 256), *of_network),
+            on_gpu=on_gpu,
+        ),
+        Need(
+            "for search trees",
+            num_actors * games,
+            (Factor("search.num_simulations", simulations, 100), leaves, *of_actors),
+        ),
+        Need(
+            "for the actors' batches",
+            num_actors * batch * features * _LIVE_TENSORS,
+            (leaves, *of_actors, *of_network),
+            on_gpu=actors_on_gpu,
+        ),
+        Need(
+            "for evaluations met before",
+            int(num_actors * megabytes * 1e6),
+            (Factor("actors.evaluation_cache_megabytes", megabytes, 32), of_actors[1]),
+        ),
+    ]
+
+
+def searches_size_bytes(game: Game, search: SearchSettings, num_games: int) -> int:
+    """Memory of so many searches at once, of a Search and its evaluator without the network."""
+    max_nodes = search.num_simulations + 1
+    return (
+        forest_size_bytes(game, num_games, max_nodes, search.leaves_per_round, search.endgame_plies)
+        + numbers_size_bytes(search, game)
+        + num_games * search.leaves_per_round * _evaluation_bytes(game)
+    )
+
+
+def _games_size_bytes(
+    curriculum: Curriculum, part: Part, search: SearchSettings, num_games: int
+) -> int:
+    board = curriculum.placements[part.board].board
+    search = replace(search, num_simulations=part.num_simulations)
+    return (
+        forest_size_bytes(
+            board, num_games, tree_size(search), search.leaves_per_round, search.endgame_plies
+        )
+        + numbers_size_bytes(search, board)
+        + record_size_bytes(board, num_games)
+        + num_games * search.leaves_per_round * _evaluation_bytes(board)
+    )
+
+
+def _evaluation_bytes(game: Game) -> int:
+    """Of one position in an evaluator's slot: observation, logits, outcome."""
+    return game.observation_size_bytes + 4 * game.num_actions + 16
+
+
+def _features_bytes(game: Game, network: NetworkSettings) -> int:
+    """The features of one position, at least: they may be of half precision."""
+    height, width = game.board_shape
+    return height * width * network.channels * _HALF_BYTES

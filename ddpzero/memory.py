@@ -1,0 +1,128 @@
+"""How much memory a run, a match or a benchmark will touch, compared with what there is, before it is allocated.
+
+np.empty succeeds for any size that the kernel can promise; the process is killed later, when it fills the array. So
+whoever allocates says beforehand what it needs: arrays as a Layout, everything else as a number of bytes. Sizes are
+Python integers: they never overflow.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ddpzero.machine import Memory, usable_memory
+from ddpzero.settings import UserError
+
+# Names of arrays with their shapes and dtypes.
+Layout = dict[str, tuple[tuple[int, ...], Any]]
+
+_GIB = 2**30
+
+
+class Factor(NamedTuple):
+    """A setting that a need grows with. usual: its default; what is the furthest above its own gets the blame."""
+
+    key: str
+    value: float
+    usual: float
+
+
+@dataclass(frozen=True)
+class Need:
+    """Memory that one rank and its actors will touch.
+
+    factors: what it grows with, in proportion. is_slow: it fills over hours; until then less will do.
+    on_gpu: the GPU's memory, not the machine's.
+    """
+
+    what: str
+    size_bytes: int
+    factors: tuple[Factor, ...]
+    is_slow: bool = False
+    on_gpu: bool = False
+
+    @property
+    def main_factor(self) -> Factor:
+        return max(self.factors, key=lambda factor: factor.value / factor.usual)
+
+    def grows_with(self, key: str) -> bool:
+        return any(factor.key == key for factor in self.factors)
+
+
+def layout_size_bytes(layout: Layout) -> int:
+    """Bytes of all arrays of a layout."""
+    return sum(math.prod(shape) * np.dtype(dtype).itemsize for shape, dtype in layout.values())
+
+
+def empty_arrays(layout: Layout) -> dict[str, np.ndarray]:
+    """The arrays of a layout, by their names; their content is arbitrary."""
+    return {name: np.empty(shape, dtype) for name, (shape, dtype) in layout.items()}
+
+
+def check_memory(
+    needs: Sequence[Need], memory: Memory, num_ranks: int = 1, where: str = "this machine"
+) -> str:
+    """Compare what `num_ranks` ranks on one machine need with its memory; returns a warning, or "".
+
+    Raises UserError when the needs cannot be met: more than there could ever be, or at once more than is free now.
+    """
+    total = num_ranks * sum(need.size_bytes for need in needs)
+    at_once = num_ranks * sum(need.size_bytes for need in needs if not need.is_slow)
+    if total <= memory.free_bytes:
+        return ""
+    is_impossible = total > memory.limit_bytes or at_once > memory.free_bytes
+    room = memory.free_bytes if at_once > memory.free_bytes else memory.limit_bytes
+    largest = max(needs, key=lambda need: need.size_bytes)
+    factor = largest.main_factor
+    size_bytes = num_ranks * largest.size_bytes
+    others = total - size_bytes
+    wants = (
+        f"{factor.key}={_number(factor.value)} wants {_gib(size_bytes)} GiB {largest.what}"
+        + (f" of {num_ranks} ranks" if num_ranks > 1 else "")
+        + (f", besides {_gib(others)} GiB for the rest of the run," if others > room / 100 else "")
+        + f" on {where}, which has {_gib(memory.free_bytes)} GiB free for ddpzero"
+    )
+    if not is_impossible:
+        return (
+            f"{wants}: if other programs keep the memory that they use now, the run will be killed when that fills "
+            f"up. Lower {factor.key}."
+        )
+    growing = num_ranks * sum(need.size_bytes for need in needs if need.grows_with(factor.key))
+    fitting = math.floor(factor.value * max(0, room - (total - growing)) / growing)
+    remedy = f"lower it to {fitting} at most" if fitting >= 1 else "lower it"
+    raise UserError(f"{wants}: {remedy}, or use a machine with more memory.")
+
+
+def require_memory(
+    what: str, size_bytes: int, factors: Iterable[Factor], share: float = 0.9
+) -> None:
+    """Raise UserError unless `size_bytes` fit into that share of the memory that is free now.
+
+    what, factors: see Need.
+    """
+    memory = usable_memory()
+    usable = Memory(memory.limit_bytes, int(share * memory.free_bytes))
+    check_memory([Need(what, size_bytes, tuple(factors))], usable)
+
+
+def largest_fitting(size_bytes_of: Callable[[int], int], at_most: int, budget_bytes: float) -> int:
+    """The largest power of two, or `at_most` itself, whose size is within the budget; 1 if none is."""
+    if size_bytes_of(at_most) <= budget_bytes:
+        return at_most
+    count = 1
+    while 2 * count < at_most and size_bytes_of(2 * count) <= budget_bytes:
+        count *= 2
+    return count
+
+
+def _gib(size_bytes: float) -> str:
+    gib = size_bytes / _GIB
+    return f"{gib:,.1f}" if gib < 1e9 else f"{gib:.1e}"
+
+
+def _number(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:g}"

@@ -1,0 +1,160 @@
+"""What a run needs of its machine, checked on all ranks before anything is created: devices, memory, open files, and
+the run that init_from names.
+
+Called by the learner once ranks have met. Settings that no machine could run are refused earlier, by settings.py.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ddpzero.actors import default_num_actors
+from ddpzero.algorithms.base import Algorithm
+from ddpzero.algorithms.loader import load_plugin
+from ddpzero.checkpoint_files import CHECKPOINTS_FOLDER, newest_first
+from ddpzero.distributed import Ranks
+from ddpzero.games import load_any_game
+from ddpzero.initial_weights import find_checkpoint
+from ddpzero.machine import Memory, allow_open_files, usable_memory
+from ddpzero.memory import Factor, Need, check_memory
+from ddpzero.replay import samples_size_bytes
+from ddpzero.settings import ActorSettings, Settings, UserError, require
+
+# Private memory of a process with its libraries: a rank, an actor.
+_RANK_BYTES = 400 * 2**20
+_ACTOR_BYTES = 150 * 2**20
+_EPISODE_BYTES = 1_000
+# Sockets, logs and shared memory; libraries open some more while they load.
+_FILES_OF_A_RANK = 60
+_FILES_OF_AN_ACTOR = 4
+
+
+def check_machine(settings: Settings, run_dir: Path, ranks: Ranks) -> list[str]:
+    """Check all of it, all ranks together; returns warnings, for one rank of each node.
+
+    Raises the same UserError at every rank if some rank cannot do its part.
+    """
+    problem = ""
+    warnings: list[str] = []
+    try:
+        actor_device = choose_actor_device(settings.actors, ranks.device, ranks.local_rank)
+        num_actors = settings.actors.num_actors or default_num_actors(ranks.local_world_size)
+        check_open_files(num_actors)
+        warnings = check_run_memory(
+            settings, num_actors, ranks.device, actor_device, ranks.local_world_size
+        )
+        if ranks.is_first and settings.init_from is not None and not _has_checkpoint(run_dir):
+            find_checkpoint(settings.init_from, Path(settings.runs_dir))
+    except UserError as error:
+        problem = str(error)
+    problems = [text for text in ranks.gather(problem) if text]
+    require(not problems, "".join(problems[:1]))
+    return warnings if ranks.local_rank == 0 else []
+
+
+def choose_actor_device(
+    actors: ActorSettings, learner_device: torch.device, local_rank: int
+) -> torch.device:
+    """Where this rank's actors evaluate. Raises UserError for a GPU that is not there."""
+    if actors.device == "auto":
+        return learner_device
+    if actors.device == "cpu":
+        return torch.device("cpu")
+    require(
+        torch.cuda.is_available(),
+        f"actors.device={actors.device}: PyTorch sees no GPU here. Use actors.device=cpu or auto, or see that the "
+        "driver and a CUDA build of PyTorch are installed and CUDA_VISIBLE_DEVICES is not empty.",
+    )
+    return torch.device("cuda", local_rank % torch.cuda.device_count())
+
+
+def check_open_files(num_actors: int) -> None:
+    """Raise this process's limit of open files as far as its actors need it; UserError if it may not be so high."""
+    needed = _FILES_OF_A_RANK + _FILES_OF_AN_ACTOR * num_actors
+    allowed = allow_open_files(needed)
+    fitting = (allowed - _FILES_OF_A_RANK) // _FILES_OF_AN_ACTOR
+    remedy = f"lower actors.num_actors to {fitting}, or raise" if fitting >= 1 else "raise"
+    require(
+        allowed >= needed,
+        f"actors.num_actors={num_actors} needs {needed} open files at each rank, but no more than {allowed} are "
+        f"allowed here: {remedy} the limit, as with ulimit -n {needed}.",
+    )
+
+
+def check_run_memory(
+    settings: Settings,
+    num_actors: int,
+    device: torch.device,
+    actor_device: torch.device,
+    local_world_size: int,
+    memory: Memory | None = None,
+) -> list[str]:
+    """Raise UserError for a run that this machine, or this rank's GPU, has no memory for; returns warnings.
+
+    memory: of the machine; None: what there is.
+    """
+    game = load_any_game(settings.game.name, settings.game.source, **settings.game.parameters)
+    algorithm = load_plugin(settings.algorithm).make_algorithm(settings.sections)
+    on_gpu, actors_on_gpu = device.type == "cuda", actor_device.type == "cuda"
+    needs = run_needs(settings, game, algorithm, num_actors, on_gpu, actors_on_gpu)
+    on_machine = [need for need in needs if not need.on_gpu]
+    warnings = [check_memory(on_machine, memory or usable_memory(), local_world_size)]
+    if on_gpu:
+        free_bytes, total_bytes = torch.cuda.mem_get_info(device)
+        on_device = [need for need in needs if need.on_gpu]
+        warnings.append(
+            check_memory(on_device, Memory(total_bytes, free_bytes), where=f"GPU {device.index}")
+        )
+    return [warning for warning in warnings if warning]
+
+
+def run_needs(
+    settings: Settings,
+    game: Any,
+    algorithm: Algorithm,
+    num_actors: int,
+    on_gpu: bool,
+    actors_on_gpu: bool,
+) -> list[Need]:
+    """All that one rank and its actors need."""
+    replay, learner, actors = settings.replay, settings.learner, settings.actors
+    spec = algorithm.sample_spec(game)
+    sample_bytes = samples_size_bytes(spec, 1)
+    needs = [
+        Need(
+            "for processes",
+            _RANK_BYTES + num_actors * _ACTOR_BYTES,
+            (Factor("actors.num_actors", num_actors, 8),),
+        ),
+        Need(
+            "for the replay buffer and its copy while a checkpoint is written",
+            2 * replay.capacity * sample_bytes,
+            (Factor("replay.capacity", replay.capacity, 500_000),),
+            is_slow=True,
+        ),
+        Need(
+            "for batches",
+            3 * learner.batch_size * sample_bytes,
+            (Factor("learner.batch_size", learner.batch_size, 256),),
+        ),
+    ]
+    if learner.schedule == "rounds":
+        episodes = learner.episodes_per_round
+        needs.append(
+            Need(
+                "for the episodes of a round, at least,",
+                episodes * (sample_bytes + _EPISODE_BYTES),
+                (Factor("learner.episodes_per_round", episodes, 100),),
+                is_slow=True,
+            )
+        )
+    if hasattr(algorithm, "memory_needs"):  # a plugin may do without
+        needs += algorithm.memory_needs(game, actors, num_actors, learner, on_gpu, actors_on_gpu)
+    return needs
+
+
+def _has_checkpoint(run_dir: Path) -> bool:
+    return bool(newest_first(run_dir / CHECKPOINTS_FOLDER))
