@@ -27,6 +27,10 @@ _PLAYER_OR_RULE_AGENT = (
 # Hydra's overrides: key=value, +key=value, ++key=value, ~key. No path looks like one: a key holds no slash.
 _OVERRIDE = re.compile(r"\+{0,2}[A-Za-z_][\w.@]*=|~[A-Za-z_]")
 
+# Whole numbers of compiled code have 64 bits; ten days are more than anybody waits for a bench or between moves.
+_MOST = 2**63 - 1
+_MOST_SECONDS = 10 * 24 * 3600
+
 _Commands = (
     argparse._SubParsersAction
 )  # argparse has no public name for what add_subparsers returns
@@ -268,8 +272,11 @@ def _numbers(text: str) -> list[int]:
 
 
 def _whole_number(text: str, at_least: int) -> int:
-    if not (text.isascii() and text.isdecimal() and int(text) >= at_least):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {at_least} on")
+    is_number = text.isascii() and text.isdecimal() and len(text) <= len(str(_MOST))
+    if not (is_number and at_least <= int(text) <= _MOST):
+        raise argparse.ArgumentTypeError(
+            f"{text[:80]!r} is not a whole number from {at_least} to {_MOST}"
+        )
     return int(text)
 
 
@@ -278,6 +285,8 @@ def _seconds(text: str) -> float:
         seconds = float(text)
     except ValueError:
         seconds = -1.0
-    if not 0 <= seconds < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
+    if not 0 <= seconds <= _MOST_SECONDS:
+        raise argparse.ArgumentTypeError(
+            f"{text[:80]!r} is not a number of seconds from 0 to {_MOST_SECONDS}"
+        )
     return seconds

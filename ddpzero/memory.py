@@ -24,11 +24,20 @@ _GIB = 2**30
 
 
 class Factor(NamedTuple):
-    """A setting that a need grows with. usual: its default; what is the furthest above its own gets the blame."""
+    """A setting that a need grows with. usual: its default; what is the furthest above its own gets the blame.
+
+    key: dotted path of a setting, an option ("--games ") or a name ("rollout:") with what stands before the value.
+    """
 
     key: str
     value: float
     usual: float
+
+    def __str__(self) -> str:
+        """As one would type it."""
+        separator = "" if self.key.endswith((" ", ":")) else "="
+        value = str(self.value) if isinstance(self.value, int) else f"{self.value:g}"
+        return f"{self.key}{separator}{value}"
 
 
 @dataclass(frozen=True)
@@ -81,7 +90,7 @@ def check_memory(
     size_bytes = num_ranks * largest.size_bytes
     others = total - size_bytes
     wants = (
-        f"{factor.key}={_number(factor.value)} wants {_gib(size_bytes)} GiB {largest.what}"
+        f"{factor} wants {_gib(size_bytes)} GiB {largest.what}"
         + (f" of {num_ranks} ranks" if num_ranks > 1 else "")
         + (f", besides {_gib(others)} GiB for the rest of the run," if others > room / 100 else "")
         + f" on {where}, which has {_gib(memory.free_bytes)} GiB free for ddpzero"
@@ -89,7 +98,7 @@ def check_memory(
     if not is_impossible:
         return (
             f"{wants}: if other programs keep the memory that they use now, the run will be killed when that fills "
-            f"up. Lower {factor.key}."
+            f"up. Lower {factor.key.strip()}."
         )
     growing = num_ranks * sum(need.size_bytes for need in needs if need.grows_with(factor.key))
     fitting = math.floor(factor.value * max(0, room - (total - growing)) / growing)
@@ -122,7 +131,3 @@ def largest_fitting(size_bytes_of: Callable[[int], int], at_most: int, budget_by
 def _gib(size_bytes: float) -> str:
     gib = size_bytes / _GIB
     return f"{gib:,.1f}" if gib < 1e9 else f"{gib:.1e}"
-
-
-def _number(value: float) -> str:
-    return str(value) if isinstance(value, int) else f"{value:g}"

@@ -60,8 +60,14 @@ def test_a_path_with_an_equals_sign_is_a_path():
     ("words", "fragment"),
     [
         (["judge", "a.npz", "runs/a", "game=gomoku"], "game=gomoku: judge takes no settings"),
-        (["match", "a", "b", "--games", "many"], "'many' is not a whole number from 1 on"),
-        (["match", "a", "b", "--games", "0"], "'0' is not a whole number from 1 on"),
+        (
+            ["match", "a", "b", "--games", "many"],
+            "'many' is not a whole number from 1 to 9223372036854775807",
+        ),
+        (
+            ["match", "a", "b", "--games", "0"],
+            "'0' is not a whole number from 1 to 9223372036854775807",
+        ),
         (["judge", "a.npz", "runs/a", "--simulations", "0,-1"], "'-1' is not a whole number"),
         (["monitor", "runs/a", "--interval", "soon"], "'soon' is not a number of seconds"),
         (["mach", "a", "b"], "invalid choice: 'mach'"),

@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 import torch
 
+from ddpzero.algorithms.alphazero.memory import searches_size_bytes
+from ddpzero.algorithms.alphazero.player import _SHARE_OF_MEMORY, AlphaZeroPlayer
 from ddpzero.algorithms.alphazero.selfplay import new_record, record_size_bytes
 from ddpzero.algorithms.ddpg.samples import episodes_layout
 from ddpzero.algorithms.loader import load_plugin
+from ddpzero.cli import main
 from ddpzero.config import compose_settings
 from ddpzero.games import load_any_game, load_game
 from ddpzero.machine import Memory
@@ -28,6 +31,7 @@ from ddpzero.preflight import check_run_memory, run_needs
 from ddpzero.search import SearchSettings
 from ddpzero.search.forest import forest_size_bytes, new_forest
 from ddpzero.search.numbers import numbers_size_bytes, search_numbers
+from ddpzero.search.search import SearchResult
 from ddpzero.settings import Settings, UserError
 
 GIB = 2**30
@@ -202,3 +206,58 @@ def test_games_at_once_are_as_many_as_fit():
     assert largest_fitting(lambda n: 10 * n, 256, 1000) == 64
     assert largest_fitting(lambda n: 10 * n, 256, 2560) == 256
     assert largest_fitting(lambda n: 10 * n, 256, 5) == 1
+
+
+# ------------------------------------------------------------------------------------------- the tools
+
+
+@pytest.mark.parametrize(
+    ("arguments", "place"),
+    [
+        (["match", "random", "rollout:5000000000", "--game", "tic_tac_toe"], "rollout:5000000000"),
+        (["match", "random", "random", "--game", "tic_tac_toe", "--games", str(10**12)], "--games 1000000000000"),
+        (["match", "greedy", "bfs", "--game", "snakes", "--games", str(10**12)], "--games 1000000000000"),
+        (["bench", "search", "search.num_simulations=1000000000"], "search.num_simulations=1000000000"),
+        (["bench", "search", "evaluator=network", "actors.num_games=1000000000"], "actors.num_games=1000000000"),
+        (["bench", "learner", "network.channels=1000000000"], "network.channels=1000000000"),
+    ],
+)  # fmt: skip
+def test_the_tools_refuse_impossible_sizes_too(arguments, place, capsys):
+    assert main(arguments) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith(f"ddpzero: {place} wants ")
+    assert printed.err.count("\n") == 1
+    assert "GiB free for ddpzero" in printed.err
+
+
+def test_a_player_searches_as_many_positions_at_once_as_memory_allows(monkeypatch):
+    game = load_game("gomoku")
+    search = SearchSettings(num_simulations=1000)
+    of_eight = searches_size_bytes(game, search, 8)
+    monkeypatch.setattr(
+        "ddpzero.algorithms.alphazero.player.usable_memory",
+        lambda: Memory(8 * GIB, int(1.01 * of_eight / _SHARE_OF_MEMORY)),
+    )
+    network = make_network(game, NetworkSettings(blocks=1, channels=4))
+    player = AlphaZeroPlayer(game, network, search, "player", "cpu", precision="float32")
+    searched: list[int] = []
+
+    def count(positions: np.ndarray) -> SearchResult:
+        searched.append(len(positions))
+        nothing = np.zeros(len(positions))
+        return SearchResult(nothing, nothing, nothing, nothing, nothing)
+
+    monkeypatch.setattr(player, "_search_some", count)
+    player.choose(game.new_positions(20), np.random.default_rng(0))
+    assert searched == [8, 8, 4]
+
+
+def test_a_player_says_how_many_simulations_fit():
+    game = load_game("gomoku")
+    network = make_network(game, NetworkSettings(blocks=1, channels=4))
+    search = SearchSettings(num_simulations=10**12)
+    with pytest.raises(UserError, match=r"^--simulations 1000000000000 wants .* GiB"):
+        AlphaZeroPlayer(
+            game, network, search, "player", "cpu", "float32", simulations_key="--simulations "
+        )

@@ -21,6 +21,8 @@ from ddpzero.settings import UserError, require
 if TYPE_CHECKING:
     import torch
 
+_MAX_DIGITS = 18
+
 # In board games; in a team game the names of its rule agents stand for the first two.
 ALLOWED_PLAYERS = "random, rollout:N (plain tree search, N simulations a move), the folder of a run or of a checkpoint"
 
@@ -162,9 +164,10 @@ def _plays_any_board_game(text: str) -> bool:
 
 def _parse_num_simulations(text: str) -> int:
     digits = text.removeprefix("rollout:")
-    if not (digits.isascii() and digits.isdecimal() and int(digits) >= 1):
-        raise UserError(
-            f"player {text!r}: {digits!r} is not a number of simulations: give a whole number from 1 on, as in "
-            "rollout:1000."
-        )
+    is_number = digits.isascii() and digits.isdecimal() and len(digits) <= _MAX_DIGITS
+    require(
+        is_number and int(digits) >= 1,
+        f"player {text[:80]!r}: {digits[:80]!r} is not a number of simulations: give a whole number from 1 on, as in "
+        "rollout:1000.",
+    )
     return int(digits)

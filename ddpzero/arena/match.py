@@ -15,6 +15,7 @@ from ddpzero.algorithms.base import Player
 from ddpzero.arena.openings import Openings, random_openings
 from ddpzero.arena.statistics import elo_difference, paired_score_interval
 from ddpzero.games import Game
+from ddpzero.memory import Factor, require_memory
 from ddpzero.settings import require
 
 
@@ -89,6 +90,8 @@ def play_match(
     on_progress: called after every ply with A's returns `[num_games / 2, 2]`, NaN where the game goes on.
     """
     require_pairs(num_games)
+    factors = [Factor("--games ", num_games, 200)]
+    require_memory("for the games", num_games * _game_bytes(game), factors)
     started = time.perf_counter()
     rng = np.random.default_rng(seed)
     openings = random_openings(game, num_games // 2, rng, opening_plies)
@@ -118,6 +121,13 @@ def require_pairs(num_games: int) -> None:
         f"num_games={num_games} (--games) is not a positive even number: each start is played twice, with sides "
         f"swapped. Take {max(2, num_games + 1)}.",
     )
+
+
+def _game_bytes(game: Game) -> int:
+    """Memory of one game of a match, of what its opening was chosen from, and of what a player says about it."""
+    spec = game.spec
+    position_bytes = spec.position_size * spec.position_dtype.itemsize
+    return 500 + 10 * position_bytes + 12 * spec.num_actions + 8 * spec.max_plies
 
 
 class _Table:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ddpzero.arena.players import RandomPlayer
 from ddpzero.games import Game
-from ddpzero.settings import UserError
+from ddpzero.settings import UserError, require
 
 # An opening takes at most this part of the longest game: random moves must not decide it. One ply of tic-tac-toe leaves
 # every game drawn with perfect play; two would not.
@@ -38,6 +38,10 @@ def random_openings(
         most = int(np.clip(game.spec.max_plies * _MAX_SHARE_OF_GAME, 1, _MAX_PLIES))
         choices = range(min(2, most), most + 1)
     else:
+        require(
+            num_plies < game.spec.max_plies,
+            f"opening_plies={num_plies}: random games of {game.name} are over before that: choose fewer.",
+        )
         choices = range(num_plies, num_plies + 1)
     for plies in choices:
         positions = _distinct_positions(game, num_openings, plies, rng)

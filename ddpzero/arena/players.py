@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ddpzero.games import Game
-from ddpzero.search.rollouts import RolloutResult, search_by_rollouts
+from ddpzero.machine import usable_memory
+from ddpzero.memory import Factor, require_memory
+from ddpzero.search.rollouts import RolloutResult, rollouts_size_bytes, search_by_rollouts
 
 
 @dataclass(frozen=True)
@@ -48,11 +50,20 @@ class RolloutPlayer:
     """Plays the most visited action of a plain rollout search (search/rollouts.py)."""
 
     def __init__(self, game: Game, num_simulations: int, num_threads: int | None = None):
-        """num_threads: None for one per core that this process may use; the moves do not depend on it."""
+        """num_threads: None for one per core that this process may use; the moves do not depend on it.
+
+        UserError if memory is too small for a tree of so many simulations.
+        """
         self.name = f"rollout:{num_simulations}"
         self._game = game
         self._num_simulations = num_simulations
-        self._num_threads = num_threads or len(os.sched_getaffinity(0))
+        size_bytes = rollouts_size_bytes(game, num_simulations)
+        factor = Factor("rollout:", num_simulations, 1000)
+        require_memory("for the search of one position", size_bytes, [factor])
+        # Two players may search in the same program.
+        num_fitting = int(usable_memory().free_bytes / 2 / size_bytes)
+        num_threads = num_threads or len(os.sched_getaffinity(0))
+        self._num_threads = max(1, min(num_threads, num_fitting))
 
     def choose(self, positions: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         return self._search(positions, rng).actions

@@ -15,6 +15,7 @@ from ddpzero.arena.match import MatchResult, require_pairs
 from ddpzero.arena.team_table import TeamTable
 from ddpzero.games import TeamGame
 from ddpzero.games.random_bits import new_random_states
+from ddpzero.memory import Factor, require_memory
 from ddpzero.settings import require
 
 
@@ -35,6 +36,8 @@ def play_team_match(
         f"game.teams={game.spec.num_teams}: a match is between two players, so {game.name} must have 2 teams here.",
     )
     require_pairs(num_games)
+    factors = [Factor("--games ", num_games, 200)]
+    require_memory("for the games", num_games * _game_bytes(game), factors)
     started = time.perf_counter()
     # Chance in a game and what each player draws are streams apart, the same in both games of a pair: what happens to
     # a player does not depend on how often its opponent draws.
@@ -61,6 +64,12 @@ def play_team_match(
         seconds=time.perf_counter() - started,
         points=points,
     )
+
+
+def _game_bytes(game: TeamGame) -> int:
+    """Memory of one game of a match, with copies that are made at each step."""
+    spec = game.spec
+    return 200 + 3 * spec.position_size * spec.position_dtype.itemsize + 60 * spec.num_agents
 
 
 def _points_of_a_and_b(table: TeamTable, team_of_a: np.ndarray) -> np.ndarray:

@@ -17,6 +17,9 @@ from ddpzero.batches import BatchFeeder
 from ddpzero.bench.figures import Figure
 from ddpzero.distributed import choose_device
 from ddpzero.games import load_any_game
+from ddpzero.machine import usable_memory
+from ddpzero.memory import check_memory
+from ddpzero.preflight import run_needs
 from ddpzero.replay import ReplayBuffer, SampleSpec
 from ddpzero.settings import Settings
 
@@ -33,6 +36,10 @@ def bench_learner(settings: Settings, seconds: float = 10.0, seed: int = 0) -> l
     device = choose_device(settings.device, local_rank=0, local_world_size=1)
     game = load_any_game(settings.game.name, settings.game.source, **settings.game.parameters)
     algorithm = load_plugin(settings.algorithm).make_algorithm(settings.sections)
+    on_gpu = device.type == "cuda"
+    needs = run_needs(settings, game, algorithm, 0, on_gpu, actors_on_gpu=False)
+    # The buffer here is small, and a GPU says by itself what it cannot hold.
+    check_memory([need for need in needs if not (need.is_slow or need.on_gpu)], usable_memory())
     updater = algorithm.make_updater(
         game, algorithm.make_networks(game), lambda module: module, learner, device, seed=seed
     )

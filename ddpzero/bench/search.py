@@ -15,10 +15,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from ddpzero.algorithms.alphazero.memory import bench_needs
 from ddpzero.bench.figures import Figure
 from ddpzero.evaluators import Evaluator, NetworkEvaluator, UniformEvaluator, bare_forward_rate
 from ddpzero.games import Game, contract, load_game
 from ddpzero.games.compiled import compiled
+from ddpzero.machine import usable_memory
+from ddpzero.memory import check_memory
 from ddpzero.networks import make_network
 from ddpzero.search import Search, SearchSettings
 from ddpzero.search.forest import ROOT
@@ -52,6 +55,9 @@ def bench_search(
         "search.num_simulations=0 searches nothing: give it a budget, 200 for example.",
     )
     game = load_game(settings.game.name, settings.game.source, **settings.game.parameters)
+    network_settings = settings.sections["network"] if evaluator == "network" else None
+    num_games = settings.actors.num_games
+    check_memory(bench_needs(game, search, network_settings, num_games), usable_memory())
     conditions: dict[str, Any] = {"evaluator": evaluator}
     if evaluator == "uniform":
         games = EndlessSearches(game, search, settings.actors.num_games, 1, seed)

@@ -135,9 +135,19 @@ class AlphaZero:
         search = self.search
         if self.settings.play_value_scale is not None:
             search = replace(search, value_scale=self.settings.play_value_scale)
+        simulations_key = "search.num_simulations"
         if num_simulations is not None:
             search = replace(search, num_simulations=num_simulations)
-        return AlphaZeroPlayer(game, network, search, name, device, precision="float32")
+            simulations_key = "--simulations "
+        return AlphaZeroPlayer(
+            game,
+            network,
+            search,
+            name,
+            device,
+            precision="float32",
+            simulations_key=simulations_key,
+        )
 
     def summarize_episodes(self, game: Game, infos: list[dict[str, Any]]) -> dict[str, float]:
         if not infos:

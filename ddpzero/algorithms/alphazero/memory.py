@@ -39,10 +39,7 @@ def memory_needs(
     parameters = parameters_size_bytes(
         lambda: {"network": make_network(frame, network, auxiliary)}, network.min_parameters
     )
-    of_network = (
-        Factor("network.channels", network.channels, 64),
-        Factor("network.blocks", network.blocks, 6),
-    )
+    of_network = _network_factors(network)
     of_actors = (
         Factor("actors.num_games", actors.num_games, 128),
         Factor("actors.num_actors", num_actors, 8),
@@ -87,8 +84,42 @@ def memory_needs(
     ]
 
 
+def bench_needs(
+    game: Game, search: SearchSettings, network: NetworkSettings | None, num_games: int
+) -> list[Need]:
+    """What searching in so many games takes, with such a network or without one."""
+    games = Factor("actors.num_games", num_games, 128)
+    leaves = Factor("search.leaves_per_round", search.leaves_per_round, 1)
+    simulations = Factor("search.num_simulations", search.num_simulations, 100)
+    size_bytes = searches_size_bytes(game, search, num_games)
+    needs = [Need("for search trees", size_bytes, (simulations, leaves, games))]
+    if network is None:
+        return needs
+    parameters = parameters_size_bytes(
+        lambda: {"network": make_network(game, network)}, network.min_parameters
+    )
+    features = _LIVE_TENSORS * _features_bytes(game, network)
+    of_network = _network_factors(network)
+    return [
+        *needs,
+        Need("for the network and its fastest form", 2 * parameters, of_network),
+        Need(
+            "for batches",
+            num_games * search.leaves_per_round * features,
+            (leaves, games, *of_network),
+        ),
+    ]
+
+
+def _network_factors(network: NetworkSettings) -> tuple[Factor, ...]:
+    return (
+        Factor("network.channels", network.channels, 64),
+        Factor("network.blocks", network.blocks, 6),
+    )
+
+
 def searches_size_bytes(game: Game, search: SearchSettings, num_games: int) -> int:
-    """Memory of so many searches at once, of a Search and its evaluator without the network."""
+    """Memory of a Search of so many games, and of its evaluator's buffers."""
     max_nodes = search.num_simulations + 1
     return (
         forest_size_bytes(game, num_games, max_nodes, search.leaves_per_round, search.endgame_plies)

@@ -7,13 +7,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 from torch import nn
 
+from ddpzero.algorithms.alphazero.memory import searches_size_bytes
 from ddpzero.evaluators import NetworkEvaluator
 from ddpzero.games import Game
+from ddpzero.machine import usable_memory
+from ddpzero.memory import Factor, largest_fitting, require_memory
 from ddpzero.networks.precision import Precision
 from ddpzero.search import Search, SearchResult, SearchSettings
 
 # Positions searched in lockstep: enough to fill the network's batches.
 _MAX_GAMES = 256
+# Of the free memory, for the largest search: two players have searches of several sizes.
+_SHARE_OF_MEMORY = 0.2
 # With few positions a round takes several leaves of each, so that batches do not run empty.
 _MIN_BATCH = 8
 
@@ -39,7 +44,9 @@ class AlphaZeroPlayer:
         name: str,
         device: str,
         precision: Precision,
+        simulations_key: str = "search.num_simulations",
     ):
+        """simulations_key: where the number of simulations was set, for the UserError if memory is too small for it."""
         self.name = name
         self._game = game
         self._network = network
@@ -47,6 +54,15 @@ class AlphaZeroPlayer:
         self._device = device
         self._precision = precision
         self._searches: dict[int, tuple[Search, NetworkEvaluator]] = {}
+        simulations = Factor(simulations_key, settings.num_simulations, 100)
+        leaves = Factor("search.leaves_per_round", settings.leaves_per_round, 1)
+        size_bytes = searches_size_bytes(game, settings, 1)
+        require_memory("for the search of one position", size_bytes, (simulations, leaves))
+        self._max_games = largest_fitting(
+            lambda num_games: searches_size_bytes(game, settings, num_games),
+            _MAX_GAMES,
+            _SHARE_OF_MEMORY * usable_memory().free_bytes,
+        )
 
     def choose(self, positions: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """The action `[n]` for each of `positions` [n, P]; no chance is involved."""
@@ -55,8 +71,8 @@ class AlphaZeroPlayer:
     def search(self, positions: np.ndarray) -> SearchResult:
         """All that the searches of `positions` [n, P] found."""
         parts = [
-            self._search_some(positions[start : start + _MAX_GAMES])
-            for start in range(0, len(positions), _MAX_GAMES)
+            self._search_some(positions[start : start + self._max_games])
+            for start in range(0, len(positions), self._max_games)
         ]
         return SearchResult(
             *(

@@ -6,6 +6,9 @@ import numpy as np
 
 from ddpzero.algorithms.ddpg.policy import Policy
 
+# Positions looked at together: what agents see of more would fill the memory.
+_MAX_GAMES = 4096
+
 
 class DDPGPlayer:
     """See TeamPlayer in algorithms/base.py. No chance is involved."""
@@ -18,5 +21,9 @@ class DDPGPlayer:
         self, positions: np.ndarray, teams: np.ndarray, random_states: np.ndarray
     ) -> np.ndarray:
         """The actions `[n, K]` of team `teams` `[n]` in positions `[n, P]`."""
+        parts = [slice(row, row + _MAX_GAMES) for row in range(0, len(positions), _MAX_GAMES)]
+        return np.concatenate([self._choose_some(positions[part], teams[part]) for part in parts])
+
+    def _choose_some(self, positions: np.ndarray, teams: np.ndarray) -> np.ndarray:
         view = self._policy.observe(positions, teams)
         return view.actions_of(self._policy.choose(view, None))
