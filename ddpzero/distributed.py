@@ -164,7 +164,24 @@ class Ranks:
                 raise
             waited_seconds = time.monotonic() - start
             missing = self._roll_call(self._links, name)
-            raise RankError(self._sentence(name, missing, waited_seconds, error)) from error
+            reported = self._reported_failures(self._links, missing)
+            sentence = self._sentence(name, missing, waited_seconds, error)
+            raise RankError(f"{name}: {reported[0]}" if reported else sentence) from error
+
+    def is_first_to_report(self, failure: str) -> bool:
+        """Return whether this rank is the first one that reports a failure, and should print it; never waits.
+
+        Unlike all other methods, for a rank that fails alone. failure: the sentence, kept for ranks that miss this one.
+        """
+        if self._links is None:
+            return True
+        try:
+            self._links.store.set(f"failure/{self.rank}", failure)
+            return self._links.store.add("failure/reports", 1) == 1
+        except RuntimeError:
+            # The store is gone, and its host, rank 0, with it: the next rank on each node speaks.
+            hosts_rank_0 = self._links.nodes[0] == self.node
+            return self.local_rank == (1 if hosts_rank_0 else 0)
 
     def _columns(self, figures: Mapping[str, float]) -> dict[str, list[float]]:
         columns: dict[str, list[float]] = {}
@@ -178,7 +195,10 @@ class Ranks:
         return f"rank {rank} (node {nodes[rank]})" if rank < len(nodes) else f"rank {rank}"
 
     def _roll_call(self, links: _Links, name: str) -> list[int]:
-        """Return the missing ranks: each rank that failed here says so in the store and looks who else did."""
+        """Return the missing ranks: each rank that failed here says so in the store and looks who else did.
+
+        Does not wait for ranks that have reported a failure of another kind.
+        """
         others = [rank for rank in range(self.world_size) if rank != self.rank]
         missing = others
         try:
@@ -186,12 +206,24 @@ class Ranks:
             deadline = time.monotonic() + min(_ROLL_CALL_SECONDS, self.timeout_seconds)
             while missing and time.monotonic() < deadline:
                 missing = [rank for rank in others if not links.store.check([f"failed/{rank}"])]
+                if missing and all(links.store.check([f"failure/{rank}"]) for rank in missing):
+                    break
                 time.sleep(0.1)
-        except (
-            RuntimeError
-        ):  # the store lives in torchrun's agent or in rank 0: without it, that one is gone
+        except RuntimeError:
+            # The store lives in torchrun's agent or in rank 0: without it, that one is gone.
             return [0] if self.rank else others
         return missing
+
+    def _reported_failures(self, links: _Links, ranks: Sequence[int]) -> list[str]:
+        """Return what these ranks reported of their own failures, as far as they and the store are there."""
+        try:
+            return [
+                f"{self._title(rank)} failed: {links.store.get(f'failure/{rank}').decode()}"
+                for rank in ranks
+                if links.store.check([f"failure/{rank}"])
+            ]
+        except RuntimeError:
+            return []
 
     def _sentence(
         self, name: str, missing: list[int], waited_seconds: float, error: RuntimeError

@@ -24,6 +24,7 @@ from ddpzero.batches import BatchFeeder
 from ddpzero.checkpoint import Checkpoints, Restored, Snapshot, model_name
 from ddpzero.counters import Counters
 from ddpzero.distributed import Ranks, join_ranks
+from ddpzero.failures import FailureReport, failure_sentence
 from ddpzero.games import load_any_game
 from ddpzero.initial_weights import load_initial_weights
 from ddpzero.limits import Limits
@@ -55,7 +56,9 @@ def train(settings: Settings, config: dict[str, Any], stop: StopSignal) -> None:
     """
     run_dir = Path(settings.runs_dir) / settings.run_name
     with ExitStack() as stack:
+        report = stack.enter_context(FailureReport(run_dir))
         ranks = stack.enter_context(join_ranks(settings.device, settings.learner.timeout_seconds))
+        report.ranks = ranks
         ranks.check_same_config(config)
         warnings = check_machine(settings, run_dir, ranks)
         stack.enter_context(claim_run_folder(run_dir, ranks))
@@ -72,7 +75,7 @@ def train(settings: Settings, config: dict[str, Any], stop: StopSignal) -> None:
         try:
             reason = learner.run()
         except BaseException as error:
-            learner.record.status("failed", error=f"{type(error).__name__}: {error}")
+            learner.record.status("failed", error=failure_sentence(error))
             raise
         learner.record.status("stopped" if stop.is_set else "finished", stop_reason=reason)
         log.info("stopped: %s", reason)

@@ -5,10 +5,13 @@ Called once per rank by the learner. Modules log through `logging.getLogger(__na
 
 from __future__ import annotations
 
+import faulthandler
 import logging
+import os
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 
 from ddpzero.progress import Progress
 
@@ -21,17 +24,17 @@ def setup_logging(
     """Send this rank's messages to logs/rank<r>.log (appended to over resumes) and the important ones to the console.
 
     level: of the file, "debug", "info" or "warning". The console shows rank 0's information and every rank's warnings,
-    above the progress line if there is one. Python's own warnings go the same ways. The traceback that ends the
-    process goes into the file, too: other ranks refer to it.
+    above the progress line if there is one; of a warning only the first line, the file has the rest. Python's own
+    warnings go the same ways. Tracebacks of threads and the stacks of a crash go into the file alone.
     """
     path = log_path(run_dir, rank)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    to_file = logging.FileHandler(path, encoding="utf-8")
-    to_file.setLevel(_LEVELS[level])
-    to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
     to_console = _ConsoleHandler(progress or Progress(enabled=False))
     to_console.setLevel(logging.INFO if rank == 0 else logging.WARNING)
-    to_console.setFormatter(_ConsoleFormatter(f"[rank {rank}] " if world_size > 1 else ""))
+    prefix = f"[rank {rank}] " if world_size > 1 else ""
+    to_console.setFormatter(_ConsoleFormatter(prefix, f"logs/{path.name}"))
+    # All ranks' files are on one disk: rank 0 speaks for them.
+    to_file = LogFileHandler(path, to_console.say if rank == 0 else None)
+    to_file.setLevel(_LEVELS[level])
     root = logging.getLogger()
     for handler in root.handlers[:]:
         root.removeHandler(handler)
@@ -41,7 +44,7 @@ def setup_logging(
     root.setLevel(logging.WARNING)
     logging.getLogger("ddpzero").setLevel(_LEVELS[level])
     logging.captureWarnings(True)
-    sys.excepthook = _ExceptHook(to_file)
+    _send_loose_tracebacks_to(to_file)
 
 
 def log_path(run_dir: Path, rank: int) -> Path:
@@ -49,43 +52,103 @@ def log_path(run_dir: Path, rank: int) -> Path:
     return run_dir / "logs" / f"rank{rank}.log"
 
 
-class _ExceptHook:
-    """Writes the exception that ends this process into its log, then prints it as Python does."""
+class LogFileHandler(logging.Handler):
+    """Appends messages to a file. A disk that is full costs messages, nothing else.
 
-    def __init__(self, to_file: logging.Handler) -> None:
-        self._to_file = to_file
+    tell: called with a level and a sentence when messages begin to be lost, and again when the file can be written.
+    """
 
-    def __call__(
-        self,
-        error_type: type[BaseException],
-        error: BaseException,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._to_file.handle(
-            logging.LogRecord(
-                name=__name__,
-                level=logging.CRITICAL,
-                pathname=__file__,
-                lineno=0,
-                msg="this rank ends with an error",
-                args=None,
-                exc_info=(error_type, error, traceback),
+    def __init__(self, path: Path, tell: Callable[[int, str], None] | None = None) -> None:
+        super().__init__()
+        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
+        self._path = path
+        self._tell = tell
+        self._fd: int | None = None
+        self._num_lost = 0
+        self._is_torn = False  # the last write stopped in the middle of a line
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            text = self.format(record)
+        except Exception:  # as logging's own handlers do: a message must not end the run
+            self.handleError(record)
+            return
+        try:
+            self._append(f"{text}\n".encode(errors="backslashreplace"))
+        except OSError as error:
+            self._num_lost += 1
+            if self._tell is not None and self._num_lost == 1:
+                reason = error.strerror or str(error)
+                self._tell(
+                    logging.WARNING,
+                    f"{self._path} cannot be written ({reason}); the run goes on without it.",
+                )
+            return
+        if self._tell is not None and self._num_lost:
+            self._tell(
+                logging.INFO,
+                f"{self._path} can be written again; {self._num_lost} messages are missing in it.",
             )
+        self._num_lost = 0
+
+    def fileno(self) -> int:
+        """Return the open file's descriptor. Raises OSError if it cannot be opened."""
+        if self._fd is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._fd = os.open(
+                self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666
+            )
+        return self._fd
+
+    def close(self) -> None:
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+        super().close()
+
+    def _append(self, data: bytes) -> None:
+        # Without a buffer: what could not be written must not fail again at the next message, or at exit.
+        rest = memoryview(b"\n" + data if self._is_torn else data)
+        while rest:
+            num_written = os.write(self.fileno(), rest)
+            rest = rest[num_written:]
+            self._is_torn = len(rest) > 0
+
+
+def _send_loose_tracebacks_to(handler: LogFileHandler) -> None:
+    """Log what Python would print to the console: errors of threads and of destructors, the stacks of a crash."""
+
+    def log(message: str, error: BaseException | None) -> None:
+        exc_info = None if error is None else (type(error), error, error.__traceback__)
+        handler.handle(
+            logging.LogRecord(__name__, logging.ERROR, __file__, 0, message, None, exc_info)
         )
-        sys.__excepthook__(error_type, error, traceback)
+
+    threading.excepthook = lambda args: log("a thread ends with an error", args.exc_value)
+    sys.unraisablehook = lambda args: log("an error was ignored", args.exc_value)
+    try:
+        faulthandler.enable(handler.fileno())
+    except OSError:
+        faulthandler.enable()
 
 
 class _ConsoleFormatter(logging.Formatter):
-    """Writes "12:34:56 message"; warnings and errors say so, and of which rank they are."""
+    """Writes "12:34:56 message"; warnings and errors in one line, with their level and rank.
 
-    def __init__(self, prefix: str) -> None:
+    log_name: the file that has the other lines.
+    """
+
+    def __init__(self, prefix: str, log_name: str) -> None:
         super().__init__(datefmt="%H:%M:%S")
         self._prefix = prefix
+        self._log_name = log_name
 
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)
         if record.levelno >= logging.WARNING:
-            text = f"{self._prefix}{record.levelname.lower()}: {text}"
+            first_line, _, rest = text.strip().partition("\n")
+            more = f" (more in {self._log_name})" if rest else ""
+            text = f"{self._prefix}{record.levelname.lower()}: {first_line}{more}"
         return f"{self.formatTime(record, self.datefmt)} {text}"
 
 
@@ -101,3 +164,7 @@ class _ConsoleHandler(logging.Handler):
             self._progress.message(self.format(record))
         except Exception:  # as logging's own handlers do: a message must not end the run
             self.handleError(record)
+
+    def say(self, level: int, text: str) -> None:
+        """Print a message that no log file can take."""
+        self.handle(logging.LogRecord(__name__, level, __file__, 0, text, None, None))

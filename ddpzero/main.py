@@ -17,51 +17,63 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
-from ddpzero.signals import die_with_parent, install_stop_signal
+from ddpzero.signals import StopSignal, die_with_parent, install_stop_signal
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+EXIT_CODE_OF_FAILURE = 1
 EXIT_CODE_OF_USER_ERROR = 2
 
 
 def main() -> None:
-    """Compose the config from the command line, check it, and train."""
+    """Train by the command line; every failure ends in one sentence and an exit code."""
     die_with_parent()
-    stop = (
-        install_stop_signal()
-    )  # before torch: a signal that comes while it loads must find the handler
+    # Before torch: a signal that comes while it loads must find the handler.
+    stop = install_stop_signal()
+    try:
+        _compose_and_train(stop)
+    except KeyboardInterrupt:
+        _leave("interrupted twice before the run began.", EXIT_CODE_OF_FAILURE)
+
+
+def _compose_and_train(stop: StopSignal) -> None:
+    """Compose the config from the command line, check it, and train."""
     # Hydra's own report of an error differs from ours and comes from every rank: let us have the exception.
     os.environ["HYDRA_FULL_ERROR"] = "1"
+    # What torch's C++ code warns of (lost connections, ...) ends in an exception, too, which is reported once.
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
 
     import hydra
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
-    from torch.distributed.elastic.multiprocessing.errors import record
 
     from ddpzero.config import CONFIG_NAME, HYDRA_VERSION, conf_dir, explain, settings_from_config
     from ddpzero.conversion import settings_to_dict
     from ddpzero.settings import UserError
 
     @hydra.main(version_base=HYDRA_VERSION, config_path=str(conf_dir()), config_name=CONFIG_NAME)
-    @record  # under hydra.main, or torchrun's summary of a failure has no traceback
     def run(config: DictConfig) -> None:
         try:
             if HydraConfig.get().mode == RunMode.MULTIRUN:
                 _check_multirun(sys.argv[1:], int(os.environ.get("WORLD_SIZE", "1")))
             settings = settings_from_config(config, HydraConfig.get().overrides.task)
+            from ddpzero.failures import RunFailed
             from ddpzero.learner import train
 
-            train(settings, settings_to_dict(settings), stop)
+            try:
+                train(settings, settings_to_dict(settings), stop)
+            except RunFailed:
+                raise SystemExit(EXIT_CODE_OF_FAILURE) from None
         except UserError as error:
-            _leave(str(error))
+            _leave(str(error), EXIT_CODE_OF_USER_ERROR)
 
     try:
         run()
     except Exception as error:
         if (sentence := explain(error)) is None:
             raise
-        _leave(sentence)
+        _leave(sentence, EXIT_CODE_OF_USER_ERROR)
 
 
 def _check_multirun(arguments: Sequence[str], world_size: int) -> None:
@@ -81,11 +93,11 @@ def _check_multirun(arguments: Sequence[str], world_size: int) -> None:
     )
 
 
-def _leave(sentence: str) -> NoReturn:
-    """Tell the user's mistake once per node, where all ranks have made it, and exit."""
+def _leave(sentence: str, exit_code: int) -> NoReturn:
+    """Say once per node what all of its ranks have met, and exit."""
     if os.environ.get("LOCAL_RANK", "0") == "0":
         print(f"ddpzero: {sentence}", file=sys.stderr, flush=True)
-    raise SystemExit(EXIT_CODE_OF_USER_ERROR)
+    raise SystemExit(exit_code)
 
 
 if __name__ == "__main__":

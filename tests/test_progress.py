@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import faulthandler
 import io
 import logging
+import os
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from ddpzero import logs as logs_module
 from ddpzero import progress as progress_module
 from ddpzero.logs import setup_logging
 from ddpzero.progress import (
@@ -204,7 +209,7 @@ def test_counts_have_three_digits(count: float, text: str) -> None:
 def clean_logging() -> Iterator[None]:
     root, ours = logging.getLogger(), logging.getLogger("ddpzero")
     before = root.handlers[:], root.level, ours.level
-    hook = sys.excepthook
+    hooks = threading.excepthook, sys.unraisablehook
     root.handlers.clear()
     yield
     for handler in root.handlers:
@@ -213,7 +218,8 @@ def clean_logging() -> Iterator[None]:
     root.setLevel(before[1])
     ours.setLevel(before[2])
     logging.captureWarnings(False)
-    sys.excepthook = hook
+    threading.excepthook, sys.unraisablehook = hooks
+    faulthandler.enable()
 
 
 def speak(run_dir: Path, rank: int, world_size: int) -> str:
@@ -264,13 +270,62 @@ def test_warnings_of_python_go_to_the_log(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("clean_logging")
-def test_the_error_that_ends_a_rank_is_in_its_file(
+def test_the_console_shows_one_line_of_a_warning_and_the_file_all(tmp_path: Path) -> None:
+    console = io.StringIO()
+    setup_logging(tmp_path, 0, 1, "info", Progress(False, console))
+    logging.getLogger("ddpzero.actors").warning("actor 0 failed: boom\nTraceback\n  of the actor")
+    (line, end) = console.getvalue().split("\n")
+    assert line.endswith(" warning: actor 0 failed: boom (more in logs/rank0.log)")
+    assert end == ""
+    assert "boom\nTraceback\n  of the actor\n" in (tmp_path / "logs" / "rank0.log").read_text()
+
+
+@pytest.mark.usefixtures("clean_logging")
+def test_the_traceback_of_a_thread_is_in_the_file_alone(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    setup_logging(tmp_path, 1, 2, "warning", Progress(False, io.StringIO()))
-    try:
-        raise RuntimeError("out of cheese")
-    except RuntimeError as error:
-        sys.excepthook(type(error), error, error.__traceback__)
-    for text in ((tmp_path / "logs" / "rank1.log").read_text(), capsys.readouterr().err):
-        assert "Traceback" in text and "RuntimeError: out of cheese" in text
+    console = io.StringIO()
+    setup_logging(tmp_path, 0, 1, "info", Progress(False, console))
+    thread = threading.Thread(target=lambda: 1 / 0)
+    thread.start()
+    thread.join()
+    assert "ZeroDivisionError" in (tmp_path / "logs" / "rank0.log").read_text()
+    assert (console.getvalue(), capsys.readouterr().err) == ("", "")
+
+
+class Disk:
+    """Stands for os.write on a disk that can be filled and emptied."""
+
+    def __init__(self) -> None:
+        self.free_bytes = 1 << 20
+        self._write = os.write
+
+    def write(self, fd: int, data: bytes) -> int:
+        if self.free_bytes == 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        part = bytes(data[: self.free_bytes])
+        self.free_bytes -= len(part)
+        return self._write(fd, part)
+
+
+@pytest.mark.usefixtures("clean_logging")
+def test_a_full_disk_costs_messages_and_is_told_once_and_so_is_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    console, disk = io.StringIO(), Disk()
+    setup_logging(tmp_path, 0, 1, "info", Progress(False, console))
+    logger = logging.getLogger("ddpzero.learner")
+    monkeypatch.setattr(logs_module.os, "write", disk.write)
+    logger.info("before")
+    disk.free_bytes = 10
+    for number in range(100):
+        logger.info("lost %d", number)
+    disk.free_bytes = 1 << 20
+    logger.info("after")
+    shown = [line for line in console.getvalue().splitlines() if "rank0.log" in line]
+    assert len(shown) == 2
+    assert "warning: " in shown[0] and "rank0.log cannot be written (No space left" in shown[0]
+    assert shown[1].endswith("rank0.log can be written again; 100 messages are missing in it.")
+    lines = (tmp_path / "logs" / "rank0.log").read_text().splitlines()
+    assert [line.rpartition(": ")[2] for line in (lines[0], lines[2])] == ["before", "after"]
+    assert capsys.readouterr().err == "", "logging itself complains"

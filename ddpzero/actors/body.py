@@ -23,6 +23,7 @@ from ddpzero.actors.link import ActorEnd, Kind, Message, RankGone
 from ddpzero.actors.seeds import derive_seed
 from ddpzero.actors.spec import Actor, ActorSpec
 from ddpzero.actors.weights import NOTHING_PUBLISHED, WeightsChannel
+from ddpzero.logs import LogFileHandler
 from ddpzero.replay import Episode, SampleSpec, encode_episode
 
 log = logging.getLogger(__name__)
@@ -67,8 +68,9 @@ def actor_main(birth: Birth) -> None:
         _Body(birth).run()
     except RankGone:
         pass
-    except BaseException:
-        birth.last_words.write(traceback.format_exc())
+    except BaseException as error:
+        gist = f"{type(error).__name__}: {error}".splitlines()[0]
+        birth.last_words.write(f"{gist}\n{traceback.format_exc()}")
         log.exception("actor %d of rank %d ends", birth.actor_index, birth.rank)
         sys.exit(1)
 
@@ -185,10 +187,6 @@ class _Body:
 def _set_up_log(file: Path | None) -> None:
     if file is None:
         return
-    file.parent.mkdir(parents=True, exist_ok=True)
-    logging.basicConfig(
-        filename=file,
-        level=logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
+    # A full disk costs messages, and nobody is told: rank 0's own log has met it, too.
+    logging.basicConfig(handlers=[LogFileHandler(file)], level=logging.INFO)
     logging.captureWarnings(True)

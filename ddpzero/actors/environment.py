@@ -1,10 +1,11 @@
-"""The environment variables that an actor is born with."""
+"""The environment variables and the standard error that an actor is born with."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 # Read by libraries when they are imported: setting them later in the actor would be too late.
 _THREAD_VARIABLES = (
@@ -43,3 +44,37 @@ def actor_environment(num_threads: int) -> Iterator[None]:
         for name in os.environ.keys() - original.keys():
             del os.environ[name]
         os.environ.update(original)
+
+
+@contextmanager
+def standard_error_in(file: Path | None) -> Iterator[None]:
+    """Within this block, new processes inherit `file`, opened for appending, as their standard error.
+
+    What libraries and the interpreter write there would otherwise tear the console of the rank. None, or a file that
+    cannot be opened: they inherit this process's standard error.
+    """
+    try:
+        saved, target = _open_beside_stderr(file) if file is not None else (None, None)
+    except OSError:
+        saved = target = None
+    if saved is None or target is None:
+        yield
+        return
+    os.dup2(target, 2)
+    os.close(target)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+
+
+def _open_beside_stderr(file: Path) -> tuple[int, int]:
+    """Return a copy of the standard error's descriptor and one of the opened file."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    target = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        return os.dup(2), target
+    except OSError:
+        os.close(target)
+        raise

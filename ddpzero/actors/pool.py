@@ -44,7 +44,8 @@ class ActorPool:
     schedule: "concurrent": actors play as soon as weights are published. "rounds": they play when told.
     max_restarts: of one actor, before `poll` raises ActorError; an actor that lived for ten minutes starts afresh.
     hang_seconds: an actor from which nothing was heard for so long, though it should play, counts as dead.
-    log_dir: for `rank<r>.actor<i>.log`; None for no such files.
+    log_dir: for `rank<r>.actor<i>.log`, with all that an actor says on standard error; None for no such files.
+        A preparation writes to `rank<r>.log`.
     """
 
     def __init__(
@@ -112,7 +113,8 @@ class ActorPool:
         # The program can end without leaving our context; Python would then wait for the actors for ever.
         atexit.register(self.close)
         if self._spec.preparation is not None:
-            self._preparation = Preparation(self._spec)
+            log_file = self._log_dir and self._log_dir / f"rank{self._rank}.log"
+            self._preparation = Preparation(self._spec, log_file)
             self._selector.register(self._preparation.sentinel, selectors.EVENT_READ)
         self._start_due_actors()
 
@@ -263,7 +265,10 @@ class ActorPool:
         self._preparation = None
         if exit_code != 0:
             # Not our last word: an actor that stumbles over the same says so itself, with its traceback.
-            log.warning("preparing for actors failed with exit code %d, see above", exit_code)
+            log.warning(
+                "preparing for actors failed with exit code %d: its traceback is in this rank's log file",
+                exit_code,
+            )
         return True
 
     def _tell_round(self, actor: SupervisedActor) -> None:

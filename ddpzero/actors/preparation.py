@@ -13,7 +13,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from ddpzero.actors.environment import actor_environment
+from ddpzero.actors.environment import actor_environment, standard_error_in
 from ddpzero.actors.lifeline import follow_parent, ignore_group_signals, signals_held_back
 from ddpzero.actors.spec import ActorSpec
 
@@ -21,13 +21,20 @@ _SPAWN = multiprocessing.get_context("spawn")
 
 
 class Preparation:
-    """Runs `spec.preparation` in a process of its own. Start it from the rank's main thread."""
+    """Runs `spec.preparation` in a process of its own. Start it from the rank's main thread.
 
-    def __init__(self, spec: ActorSpec) -> None:
+    log_file: gets its standard error, with the traceback of a failure; None: the console.
+    """
+
+    def __init__(self, spec: ActorSpec, log_file: Path | None = None) -> None:
         self._process = _SPAWN.Process(
             target=_prepare, args=(os.getpid(), spec), name="preparation"
         )
-        with actor_environment(spec.num_threads), signals_held_back():
+        with (
+            actor_environment(spec.num_threads),
+            signals_held_back(),
+            standard_error_in(log_file),
+        ):
             self._process.start()
 
     @property

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from ddpzero.actors.body import Birth, actor_main
-from ddpzero.actors.environment import actor_environment
+from ddpzero.actors.environment import actor_environment, standard_error_in
 from ddpzero.actors.last_words import LastWords
 from ddpzero.actors.lifeline import signals_held_back
 from ddpzero.actors.link import ActorEnd, open_link
@@ -65,7 +65,11 @@ class SupervisedActor:
         process = _SPAWN.Process(
             target=actor_main, args=(birth,), name=f"rank{birth.rank}.actor{self.actor_index}"
         )
-        with actor_environment(birth.spec.num_threads), signals_held_back():
+        with (
+            actor_environment(birth.spec.num_threads),
+            signals_held_back(),
+            standard_error_in(birth.log_file),
+        ):
             process.start()
         actor_end.close()
         self._process = process
@@ -77,15 +81,19 @@ class SupervisedActor:
     def bury(self, reason: str | None = None) -> str:
         """End the process if it still runs; returns why it died (`reason`, or how it exited) with its last words.
 
-        Schedules the next start.
+        The first line of the text is a sentence that stands alone. Schedules the next start.
         """
         assert self._process is not None
         self._process.join(0 if reason else _EXIT_PATIENCE_SECONDS)
+        is_known = reason is not None
         reason = reason or _how_it_exited(self._process.exitcode)
         self.kill()
         words = self._last_words.read()
-        if not words and not self.has_spoken:
-            words = "(it left no traceback; if it wrote any message, it is on the standard error of its rank)"
+        if words and not is_known:
+            # What it wrote begins with its exception, or with the name of its crash.
+            reason += f": {words.splitlines()[0]}"
+        elif not words and not self.has_spoken:
+            words = "(It left no traceback. If it wrote any message, it is in its own log file.)"
         self._close()
         if time.monotonic() - self._started_at > _FORGIVEN_AFTER_SECONDS:
             self.num_failures = 0

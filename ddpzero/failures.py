@@ -1,0 +1,138 @@
+"""How a failed rank ends: the traceback goes into its log file, one sentence to the console, once for all ranks.
+
+`learner.train` wraps all of a rank's work in `FailureReport`. A UserError passes through: main.py shows it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+import traceback
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+
+from ddpzero.distributed import Ranks
+from ddpzero.logs import log_path
+from ddpzero.progress import Progress
+from ddpzero.settings import UserError
+
+# Rank 0 may host the store in which the ranks agree who speaks: it stays until the others have noticed the failure.
+_LINGER_SECONDS = 2.0
+_PACKAGE = __package__
+
+
+class RunFailed(Exception):
+    """The run has failed and the console has the reason: only exit code 1 is left to do. The message is the reason."""
+
+
+class FailureReport:
+    """Context manager around everything that one rank does; turns a failure into RunFailed after reporting it.
+
+    run_dir: the log file is looked for here, and made if it is missing. ranks: set it as soon as the ranks have joined;
+    without them every rank reports for itself.
+    """
+
+    def __init__(self, run_dir: Path) -> None:
+        self.ranks: Ranks | None = None
+        self._run_dir = run_dir
+
+    def __enter__(self) -> FailureReport:
+        return self
+
+    def __exit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        stack: TracebackType | None,
+    ) -> None:
+        if error is None or isinstance(error, (UserError, SystemExit)):
+            return
+        sentence = failure_sentence(error)
+        self._report(error, sentence)
+        raise RunFailed(sentence) from error
+
+    def _report(self, error: BaseException, sentence: str) -> None:
+        """Write the traceback, then let one rank print the sentence."""
+        _ignore_interrupts()
+        rank = int(os.environ.get("RANK", 0)) if self.ranks is None else self.ranks.rank
+        path = log_path(self._run_dir, rank)
+        if _append_traceback(path, error):
+            where = f"(traceback: {path})"
+        else:
+            where = f"(traceback above: {path} cannot be written)"
+            traceback.print_exception(error)
+        leave_torchrun_a_note(f"see {path}")
+        if self.ranks is None or self.ranks.is_first_to_report(sentence):
+            print_failure(f"{sentence} {where}")
+        if self.ranks is not None and self.ranks.is_first and self.ranks.world_size > 1:
+            time.sleep(_LINGER_SECONDS)
+
+
+def failure_sentence(error: BaseException) -> str:
+    """Return one line that says what happened, for a failure of ours, of the machine, or a bug."""
+    text = _first_line(str(error))
+    if isinstance(error, KeyboardInterrupt):
+        return (
+            "interrupted twice: stopped at once, without a last checkpoint. The same command goes on from the newest "
+            "one."
+        )
+    if _is_sentence_of_ours(error):
+        return text
+    if isinstance(error, MemoryError):
+        return f"memory ran out{f': {text}' if text else ''}."
+    if isinstance(error, OSError) and error.strerror:
+        return f"{f'{error.filename}: ' if error.filename else ''}{error.strerror}."
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def print_failure(text: str) -> None:
+    """Print a line for a person without tearing a progress line, ours or that of rank 0 on the same terminal."""
+    Progress(enabled=False).message(f"ddpzero: {text}")
+
+
+def leave_torchrun_a_note(text: str) -> None:
+    """Have torchrun's summary show a line for this rank instead of a traceback."""
+    path = os.environ.get("TORCHELASTIC_ERROR_FILE")
+    if not path:
+        return
+    details = {"py_callstack": text, "timestamp": str(int(time.time()))}
+    with suppress(OSError):
+        Path(path).write_text(json.dumps({"message": {"message": text, "extraInfo": details}}))
+
+
+def _ignore_interrupts() -> None:
+    """A Ctrl-C more must not tear the report."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _append_traceback(path: Path, error: BaseException) -> bool:
+    """Append the traceback to a log file; returns whether it is there."""
+    stamp = time.strftime("%Y-%m-%d %H:%M:%S")
+    text = "".join(traceback.format_exception(error))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "a", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(f"{stamp} CRITICAL {__name__}: this rank ends with an error\n{text}")
+    except OSError:
+        return False
+    return True
+
+
+def _is_sentence_of_ours(error: BaseException) -> bool:
+    """Whether the message was written for people: an error class of this package, or a RuntimeError that it raised."""
+    if type(error).__module__.partition(".")[0] == _PACKAGE:
+        return True
+    if type(error) is not RuntimeError:
+        return False
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return bool(frames) and frames[-1].f_globals.get("__name__", "").startswith(f"{_PACKAGE}.")
+
+
+def _first_line(text: str) -> str:
+    lines = text.strip().splitlines()
+    return lines[0].strip() if lines else ""

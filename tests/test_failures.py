@@ -1,0 +1,148 @@
+"""What the console shows of a run that fails: one sentence, from one rank; tracebacks are in the log files."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ddpzero.actors import ActorError
+from ddpzero.checkpoint_files import CheckpointError
+from ddpzero.failures import FailureReport, RunFailed, failure_sentence
+from ddpzero.settings import UserError
+from tests.torchrun import environment, torchrun_command, write_program
+
+
+@pytest.fixture(autouse=True)
+def restored_interrupts() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def raised_here(error: BaseException) -> BaseException:
+    """The error as it looks after it was raised in a module of ddpzero."""
+    try:
+        exec("raise error", {"__name__": "ddpzero.any_module", "error": error})
+    except BaseException as caught:
+        return caught
+    raise AssertionError
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (CheckpointError("x was not saved: disk full."), "x was not saved: disk full."),
+        (ActorError("actor 0 failed: boom\nTraceback\n  ..."), "actor 0 failed: boom"),
+        (raised_here(RuntimeError("too little memory.")), "too little memory."),
+        (RuntimeError("shapes differ\nat once"), "RuntimeError: shapes differ"),
+        (KeyError("board"), "KeyError: 'board'"),
+        (ZeroDivisionError(), "ZeroDivisionError"),
+        (OSError(28, "No space left on device", "runs/x/y"), "runs/x/y: No space left on device."),
+        (MemoryError("Unable to allocate 7 TiB"), "memory ran out: Unable to allocate 7 TiB."),
+    ],
+)
+def test_every_failure_is_one_line(error: BaseException, sentence: str) -> None:
+    assert failure_sentence(error) == sentence
+
+
+def test_a_second_interrupt_says_how_to_go_on() -> None:
+    assert "The same command goes on" in failure_sentence(KeyboardInterrupt())
+
+
+def test_the_console_has_the_sentence_and_the_log_file_the_traceback(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note = tmp_path / "error.json"
+    monkeypatch.setenv("TORCHELASTIC_ERROR_FILE", str(note))
+    with pytest.raises(RunFailed, match="KeyError: 'board'"), FailureReport(tmp_path / "x"):
+        raise KeyError("board")
+    log = tmp_path / "x" / "logs" / "rank0.log"
+    assert capsys.readouterr().err == f"ddpzero: KeyError: 'board' (traceback: {log})\n"
+    assert "Traceback (most recent call last)" in log.read_text()
+    assert json.loads(note.read_text())["message"]["message"] == f"see {log}"
+
+
+def test_a_traceback_that_no_log_file_can_take_is_on_the_console(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "x").write_text("a file where the folder should be")
+    with pytest.raises(RunFailed), FailureReport(tmp_path / "x"):
+        raise KeyError("board")
+    *before, last = capsys.readouterr().err.splitlines()
+    assert before[0] == "Traceback (most recent call last):"
+    assert last.startswith("ddpzero: KeyError: 'board' (traceback above: ")
+
+
+def test_mistakes_of_the_user_are_left_to_main(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(UserError), FailureReport(tmp_path):
+        raise UserError("learner.batch_size=0")
+    assert capsys.readouterr().err == ""
+
+
+RANKS = """
+import signal, torch
+from ddpzero import distributed
+from ddpzero.distributed import join_ranks
+from ddpzero.failures import FailureReport, RunFailed
+distributed._ROLL_CALL_SECONDS = 1.0
+signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun's answer to the first death
+try:
+    with FailureReport(folder) as report, join_ranks("cpu", 20.0) as ranks:
+        report.ranks = ranks
+        module = ranks.wrap(torch.nn.Linear(2, 1))
+        ranks.barrier("the start")
+        if ranks.rank == VICTIM:
+            if CASE == "is killed":
+                os.kill(os.getpid(), signal.SIGKILL)
+            if CASE == "fails":
+                raise KeyError("board")
+        if PLACE == "update":
+            with ranks.watch("update"):
+                module(torch.ones(1, 2)).sum().backward()
+        ranks.barrier("epoch 3")
+except RunFailed as failure:
+    say(sentence=str(failure))
+    sys.exit(1)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("case", "victim", "place", "sentence"),
+    [
+        ("is killed", 1, "update", "update: rank 1 (node {node}) is gone: it failed or was killed."),
+        ("is killed", 0, "barrier", "epoch 3: rank 0 (node {node}) is gone: it failed or was killed."),
+        ("fails", 1, "barrier", "KeyError: 'board' (traceback: {folder}/logs/rank1.log)"),
+    ],
+)  # fmt: skip
+def test_the_ranks_of_a_failed_run_say_one_sentence(
+    tmp_path: Path, case: str, victim: int, place: str, sentence: str
+) -> None:
+    program = write_program(
+        tmp_path, f"CASE, VICTIM, PLACE = {case!r}, {victim}, {place!r}\n{RANKS}"
+    )
+    done = subprocess.run(
+        torchrun_command(program, tmp_path, num_ranks=3),
+        env=environment() | {"TORCH_CPP_LOG_LEVEL": "ERROR"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    ours = [line for line in done.stderr.splitlines() if line.startswith("ddpzero: ")]
+    node = subprocess.run(["uname", "-n"], capture_output=True, text=True, check=True).stdout
+    assert len(ours) == 1
+    assert sentence.format(node=node.strip(), folder=tmp_path) in ours[0]
+    # Of the tracebacks, one is torchrun's own.
+    assert done.stderr.count("Traceback (most recent call last)") == 1
+    survivor = json.loads((tmp_path / "answer-rank2.json").read_text())["sentence"]
+    assert f"rank {victim}" in survivor
+    if case == "fails":
+        assert survivor.endswith("failed: KeyError: 'board'")
