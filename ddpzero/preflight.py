@@ -41,6 +41,7 @@ def check_machine(settings: Settings, run_dir: Path, ranks: Ranks) -> list[str]:
     warnings: list[str] = []
     try:
         actor_device = choose_actor_device(settings.actors, ranks.device, ranks.local_rank)
+        check_half_precision(settings, ranks.device, actor_device)
         num_actors = settings.actors.num_actors or default_num_actors(ranks.local_world_size)
         check_open_files(num_actors)
         warnings = check_run_memory(
@@ -69,6 +70,20 @@ def choose_actor_device(
         "driver and a CUDA build of PyTorch are installed and CUDA_VISIBLE_DEVICES is not empty.",
     )
     return torch.device("cuda", local_rank % torch.cuda.device_count())
+
+
+def check_half_precision(
+    settings: Settings, device: torch.device, actor_device: torch.device
+) -> None:
+    """UserError for float16 on a CPU that was chosen for want of a GPU."""
+    for path, precision, used in (
+        ("learner.precision", settings.learner.precision, device),
+        ("actors.precision", settings.actors.precision, actor_device),
+    ):
+        require(
+            not (precision == "float16" and used.type == "cpu"),
+            f"{path}=float16 does not pay on a CPU, and PyTorch sees no GPU here: use auto, float32 or bfloat16.",
+        )
 
 
 def check_open_files(num_actors: int) -> None:

@@ -6,8 +6,17 @@ are declared by the plugin, not here.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+# More threads than any processor has, and thirty years.
+MAX_THREADS = 1024
+MAX_SECONDS = 1_000_000_000
+
+# Of 255 that a file's name may have: a model's name has the size of its networks and two counters besides, and
+# checkpoint_files.py puts up to 20 in front of it.
+_MAX_RUN_NAME_BYTES = 150
 
 
 class UserError(ValueError):
@@ -18,6 +27,22 @@ def require(condition: bool, message: str) -> None:
     """Raise UserError with `message` (path, value, what is allowed, what to do) unless the condition holds."""
     if not condition:
         raise UserError(message)
+
+
+def require_at_most(path: str, settings: object, limits: Mapping[str, float]) -> None:
+    """Raise UserError for the first of the fields named in `limits` whose value is above its limit; None is none."""
+    for name, most in limits.items():
+        value = getattr(settings, name)
+        require(value is None or value <= most, f"{path}.{name}={value} must be at most {most:,}.")
+
+
+def require_at_least(path: str, settings: object, limits: Mapping[str, float]) -> None:
+    """The same for values below their limits."""
+    for name, least in limits.items():
+        value = getattr(settings, name)
+        require(
+            value is None or value >= least, f"{path}.{name}={value} must be at least {least:g}."
+        )
 
 
 @dataclass(frozen=True)
@@ -58,7 +83,9 @@ class ActorSettings:
                 getattr(self, name) >= 0,
                 f"actors.{name}={getattr(self, name)} must be 0 or more.",
             )
-        require(self.hang_seconds > 0, f"actors.hang_seconds={self.hang_seconds} must be positive.")
+        # A living actor is heard of every second, or a little later on a busy machine.
+        require_at_least("actors", self, {"hang_seconds": 10})
+        require_at_most("actors", self, {"num_threads": MAX_THREADS, "hang_seconds": MAX_SECONDS})
 
 
 @dataclass(frozen=True)
@@ -89,6 +116,8 @@ class ReplaySettings:
             self.samples_per_insert > 0,
             f"replay.samples_per_insert={self.samples_per_insert} must be positive.",
         )
+        require_at_least("replay", self, {"samples_per_insert": 1e-6})
+        require_at_most("replay", self, {"samples_per_insert": 1_000_000})
         require(
             0 < self.window_exponent <= 1,
             f"replay.window_exponent={self.window_exponent} must be above 0 and at most 1.",
@@ -147,7 +176,10 @@ class LearnerSettings:
                 getattr(self, name) >= 1,
                 f"learner.{name}={getattr(self, name)} must be at least 1.",
             )
-        for name in ("learning_rate", "gradient_clip", "timeout_seconds"):
+        require_at_least("learner", self, {"timeout_seconds": 1})
+        limits = {"num_threads": MAX_THREADS, "timeout_seconds": MAX_SECONDS}
+        require_at_most("learner", self, {**limits, "max_minutes": MAX_SECONDS})
+        for name in ("learning_rate", "gradient_clip"):
             require(
                 getattr(self, name) > 0,
                 f"learner.{name}={getattr(self, name)} must be positive.",
@@ -171,8 +203,7 @@ class LearnerSettings:
             0 <= self.final_learning_rate_fraction <= 1,
             f"learner.final_learning_rate_fraction={self.final_learning_rate_fraction} must be in 0..1.",
         )
-        limits = (self.max_epochs, self.max_minutes, self.max_samples, self.max_episodes)
-        has_limit = any(limits)
+        has_limit = any((self.max_epochs, self.max_minutes, self.max_samples, self.max_episodes))
         require(
             self.learning_rate_schedule == "constant" or has_limit,
             f"learner.learning_rate_schedule={self.learning_rate_schedule} needs an end to aim at: set "
@@ -211,10 +242,8 @@ class LoggingSettings:
     level: Literal["debug", "info", "warning"] = "info"
 
     def __post_init__(self) -> None:
-        require(
-            self.interval_seconds > 0,
-            f"logging.interval_seconds={self.interval_seconds} must be positive.",
-        )
+        require_at_least("logging", self, {"interval_seconds": 0.1})
+        require_at_most("logging", self, {"interval_seconds": MAX_SECONDS})
         require(
             self.interval_episodes is None or self.interval_episodes >= 1,
             f"logging.interval_episodes={self.interval_episodes} must be at least 1, or null for rows by the clock.",
@@ -244,6 +273,18 @@ class Settings:
 
     def __post_init__(self) -> None:
         require(self.seed >= 0, f"seed={self.seed} must be 0 or more.")
+        require(
+            bool(self.runs_dir), "runs_dir='' names no folder: write runs_dir=runs, for instance."
+        )
+        require(
+            self.init_from != "",
+            "init_from='' names no run: write init_from=RUN, or null to begin from nothing.",
+        )
+        require(
+            len(self.run_name.encode()) <= _MAX_RUN_NAME_BYTES,
+            f"run_name={self.run_name[:20]}... has {len(self.run_name)} letters: models are named after the run, and a "
+            f"file's name has room for {_MAX_RUN_NAME_BYTES} of them.",
+        )
         allowed = "letters, digits, '.', '_' and '-'"
         require(
             bool(self.run_name)

@@ -16,6 +16,9 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from ddpzero.settings import UserError
 
+_LARGEST_INT = 2**63 - 1
+_LARGEST_FLOAT = 1e30
+
 _KINDS = {
     bool: "true or false",
     int: "a whole number",
@@ -93,6 +96,8 @@ def convert(value: Any, hint: Any, path: str, default: Any = MISSING) -> Any:
                 f"{path}={show(value)} is not a list: write {path}=[1,2], for instance."
             )
         return origin(convert(entry, arguments[0], f"{path}[{i}]") for i, entry in enumerate(value))
+    if hint in (int, float) and type(value) in (int, float) and math.isfinite(value):
+        _refuse_too_large(value, path)
     if hint is float and type(value) is int:
         return float(value)
     if type(value) is not hint or (hint is float and not math.isfinite(value)):
@@ -113,6 +118,13 @@ def show(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return "[" + ",".join(show(entry) for entry in value) + "]"
     return str(value)
+
+
+def _refuse_too_large(value: float, path: str) -> None:
+    """Compiled code counts in 64 bits, networks compute in 32."""
+    most = _LARGEST_INT if isinstance(value, int) else _LARGEST_FLOAT
+    if abs(value) > most:
+        raise UserError(f"{path}={show(value)} is too large: no number may be above {most:g}.")
 
 
 def _convert_choice(value: Any, choices: tuple[Any, ...], path: str) -> Any:

@@ -5,10 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from ddpzero.settings import require
+from ddpzero.settings import require, require_at_least, require_at_most
 
 if TYPE_CHECKING:
     from ddpzero.games import Game
+
+
+# Beyond these, sums and quotients in 32 and 64 bits are no numbers any more; none of them is of any use.
+_LEAST = {"score_scale": 0.001, "c_puct_base": 1, "dirichlet_alpha": 0.001}
+_MOST = dict.fromkeys(
+    (
+        *("score_scale", "gumbel_scale", "value_scale", "max_visit_offset", "c_puct"),
+        *("first_play_reduction", "dirichlet_alpha", "temperature", "final_temperature"),
+        "virtual_loss",
+    ),
+    1_000_000,
+) | {"c_puct_base": 1e15}
 
 
 @dataclass(frozen=True)
@@ -73,17 +85,12 @@ class SearchSettings:
             f"search.score_weight={self.score_weight} must be 0 or more and below 1: winning comes first.",
         )
         require(
-            self.score_scale is None or self.score_scale > 0,
-            f"search.score_scale={self.score_scale} must be positive, or null.",
-        )
-        require(
             self.solve or self.endgame_plies == 0,
             f"search.endgame_plies={self.endgame_plies} proves values, which search.solve=false ignores: set "
             "search.solve=true or search.endgame_plies=0.",
         )
-        for name in ("c_puct_base", "dirichlet_alpha"):
-            value = getattr(self, name)
-            require(value > 0, f"search.{name}={value} must be positive.")
+        require_at_least("search", self, _LEAST)
+        require_at_most("search", self, _MOST)
         require(
             0 <= self.dirichlet_fraction <= 1,
             f"search.dirichlet_fraction={self.dirichlet_fraction} must be in 0..1.",

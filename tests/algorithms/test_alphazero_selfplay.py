@@ -12,18 +12,24 @@ from ddpzero.games.random_bits import new_random_states
 from ddpzero.replay import Episode
 from ddpzero.search import SearchSettings
 from ddpzero.search.cache import new_cache
+from ddpzero.search.settings import _LEAST, _MOST
 
 
-def play(num_episodes: int, num_simulations: int = 64, **settings: float) -> list[Episode]:
+def play(
+    num_episodes: int,
+    num_simulations: int = 64,
+    search: SearchSettings | None = None,
+    **settings: float,
+) -> list[Episode]:
     """Tic-tac-toe games with an evaluator that knows nothing."""
     game = load_game("tic_tac_toe")
-    search = SearchSettings(num_simulations=num_simulations)
+    search = search or SearchSettings(num_simulations=num_simulations)
     cache = new_cache(game, 0.0)
     games = LockstepGames(game, search, AlphaZeroSettings(**settings), (), cache, 0, num_episodes)
     games.forest.random_states[:] = new_random_states(5, num_episodes)
     for place in range(num_episodes):
         games.start_game(place)
-    observations = np.zeros((num_episodes, game.observation_size_bytes), np.uint8)
+    observations = np.zeros((len(games.forest.leaves), game.observation_size_bytes), np.uint8)
     episodes: list[Episode] = []
     while len(episodes) < num_episodes:
         games.propose(observations, weights_version=1)
@@ -96,3 +102,25 @@ def test_openings_are_no_samples():
     episodes = play(60, opening_random_plies=3)
     skipped = [episode.info["num_plies"] - episode.num_samples for episode in episodes]
     assert set(skipped) == {0, 1, 2, 3}
+
+
+def test_openings_that_no_game_is_long_enough_for_become_shorter():
+    """Within a second, not in an endless loop of compiled code."""
+    episodes = play(20, opening_random_plies=1000)
+    assert all(episode.info["num_plies"] <= 9 for episode in episodes)
+    assert any(episode.num_samples < episode.info["num_plies"] for episode in episodes)
+
+
+@pytest.mark.parametrize("algorithm", ["gumbel", "puct"])
+def test_a_search_with_any_allowed_number_has_finite_policies_and_legal_actions(algorithm):
+    game = load_game("tic_tac_toe")
+    tiny = dict.fromkeys((*_MOST, "dirichlet_fraction", "score_weight"), 5e-324)
+    for limits in ({}, _LEAST, _MOST, tiny | _LEAST, dict.fromkeys(_MOST, 0.0) | _LEAST):
+        for name, value in limits.items():
+            search = SearchSettings(
+                algorithm=algorithm, num_simulations=20, leaves_per_round=4, **{name: value}
+            )
+            for episode in play(4, search=search):
+                last_position(game, episode)  # ValueError for an illegal action
+                assert np.isfinite(episode.columns["policy_target"]).all(), name
+                assert np.isfinite(episode.columns["root_value"]).all(), name

@@ -16,7 +16,7 @@ from typing import Any
 
 from ddpzero.games import Game, variation
 from ddpzero.games.frame import Placement, place
-from ddpzero.settings import UserError, require
+from ddpzero.settings import UserError, require, require_at_least, require_at_most
 
 # The name under which actors are told the stage, among the weights.
 STAGE = "curriculum.stage"
@@ -67,6 +67,8 @@ class CurriculumSettings:
             for number, board in enumerate(stage.boards):
                 where = f"{path}.boards[{number}]"
                 require(board.share > 0, f"{where}.share={board.share} must be positive.")
+                require_at_least(where, board, {"share": 1e-6})
+                require_at_most(where, board, {"share": 1_000_000})
                 require(
                     board.num_simulations is None or board.num_simulations >= 0,
                     f"{where}.num_simulations={board.num_simulations} must be 0 or more, or null.",

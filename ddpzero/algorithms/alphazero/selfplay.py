@@ -35,6 +35,9 @@ IDLE = 0
 PLAYING = 1
 FINISHED = 2
 
+# Random openings of one length that are drawn before a shorter one is drawn.
+_MAX_TRIES = 100
+
 
 class Record(NamedTuple):
     """What happened in each running game. Letters: G games, T max_plies, A actions."""
@@ -110,6 +113,7 @@ def start_game(rules, forest, record, game, opening_random_plies, play_out_fract
     contract.initial_position(rules, position)
     num_random_plies = next_below(forest.random_states[game], opening_random_plies + 1)
     ply = 0
+    num_tries = 0
     while ply < num_random_plies:
         contract.legal_actions(rules, position, forest.legal)
         action = choose_uniformly(forest.legal, forest.random_states[game])
@@ -120,9 +124,13 @@ def start_game(rules, forest, record, game, opening_random_plies, play_out_fract
         contract.apply_action(rules, position, action)
         ply += 1
         if contract.is_terminal(rules, position):
-            # An opening that ends the game teaches nothing: draw another one.
+            # An opening that ends the game teaches nothing: draw another one. Where hardly any is so long, be content
+            # with half.
             contract.initial_position(rules, position)
             ply = 0
+            num_tries += 1
+            if num_tries % _MAX_TRIES == 0:
+                num_random_plies //= 2
     record.num_plies[game] = ply
     record.plays_out[game] = next_float(forest.random_states[game]) < play_out_fraction
     record.stages[game] = PLAYING

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ddpzero.settings import require
+from ddpzero.settings import require, require_at_most
 
 if TYPE_CHECKING:
     from ddpzero.games import Game
@@ -28,6 +28,7 @@ class LossSettings:
     def __post_init__(self) -> None:
         for name, weight in vars(self).items():
             require(weight >= 0, f"loss.{name}={weight} must be 0 or more.")
+            require_at_most("loss", self, {name: 1_000_000})
 
     def auxiliary(self, game: Game) -> tuple[str, ...]:
         """What is learnt of `game` besides policy and value."""
@@ -70,3 +71,4 @@ class AlphaZeroSettings:
             self.play_value_scale is None or self.play_value_scale >= 0,
             f"algorithm.play_value_scale={self.play_value_scale} must be 0 or more, or null.",
         )
+        require_at_most("algorithm", self, {"play_value_scale": 1_000_000})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from ddpzero.settings import require
+from ddpzero.settings import require, require_at_least, require_at_most
 
 Estimator = Literal["exact", "gumbel", "softmax"]
 Strategy = Literal["linear", "exponential", "curriculum", "ladder"]
@@ -68,12 +68,18 @@ class DDPGSettings:
             value = getattr(self, name)
             require(0 <= value <= 1, f"algorithm.{name}={value} must be in 0..1.")
         require(self.tau > 0, f"algorithm.tau={self.tau} must be above 0.")
+        require_at_least("algorithm", self, {"gumbel_temperature": 0.001, "reward_scale": 1e-6})
+        names = (
+            "gumbel_temperature",
+            "reward_scale",
+            "entropy_weight",
+            "logit_l2",
+            "epsilon_spread",
+        )
+        require_at_most("algorithm", self, dict.fromkeys(names, 1_000_000) | {"num_steps": 10_000})
         for name in ("num_steps", "policy_delay"):
             value = getattr(self, name)
             require(value >= 1, f"algorithm.{name}={value} must be at least 1.")
-        for name in ("gumbel_temperature", "reward_scale"):
-            value = getattr(self, name)
-            require(value > 0, f"algorithm.{name}={value} must be positive.")
         for name in ("entropy_weight", "logit_l2", "epsilon_spread"):
             value = getattr(self, name)
             require(value >= 0, f"algorithm.{name}={value} must be 0 or more.")
