@@ -29,6 +29,12 @@ def require(condition: bool, message: str) -> None:
         raise UserError(message)
 
 
+def in_one_line(error: BaseException) -> str:
+    """ "KeyError: 'size'": an error of somebody else's code, as a part of our sentence."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
 def require_at_most(path: str, settings: object, limits: Mapping[str, float]) -> None:
     """Raise UserError for the first of the fields named in `limits` whose value is above its limit; None is none."""
     for name, most in limits.items():

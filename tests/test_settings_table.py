@@ -92,5 +92,5 @@ def test_a_bad_value_is_told_in_one_sentence_with_its_place(base, path):
         except (UserError, ValueError) as error:
             sentence = str(error)
             assert "\n" not in sentence, (value, sentence)
-            assert len(sentence) < 700, (value, sentence)
+            assert len(sentence) < 1000, (value, sentence)
             assert str(path[-1]) in sentence or dotted(path) in sentence, (value, sentence)

@@ -9,11 +9,15 @@ import importlib
 from dataclasses import is_dataclass
 from types import ModuleType
 
-from ddpzero.settings import UserError
+from ddpzero.settings import UserError, in_one_line, require
 
 
 def load_plugin(module_name: str) -> ModuleType:
     """The plugin's module, with SECTIONS and make_algorithm; UserError when it cannot be imported or lacks them."""
+    require(
+        all(part.isidentifier() for part in module_name.split(".")),
+        f"algorithm.plugin={module_name!r} is not the name of a module: write algorithm.plugin=package.module.",
+    )
     try:
         plugin = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
@@ -21,6 +25,10 @@ def load_plugin(module_name: str) -> ModuleType:
             f"algorithm.plugin={module_name} cannot be imported ({error}): name a module, and put its folder on "
             "PYTHONPATH if it is not installed."
         ) from None
+    except (Exception, SystemExit) as error:  # a module of the user's may do anything
+        raise UserError(
+            f"algorithm.plugin={module_name} cannot be imported ({in_one_line(error)}): mend that module."
+        ) from error
     sections = getattr(plugin, "SECTIONS", None)
     if (
         not isinstance(sections, dict)

@@ -18,8 +18,10 @@ from typing import Any, get_type_hints
 
 from ddpzero.games.contract import KERNEL_PARAMETERS, OPTIONAL_KERNEL_PARAMETERS, Rules
 from ddpzero.games.game import Game
+from ddpzero.games.spec import GameSpec
 from ddpzero.games.team_contract import TEAM_KERNEL_PARAMETERS
-from ddpzero.games.team_game import TeamGame
+from ddpzero.games.team_game import TeamGame, TeamGameSpec
+from ddpzero.settings import in_one_line
 
 _PACKAGE_DIR = Path(__file__).resolve().parent.parent
 # Files of this folder that are not games.
@@ -105,9 +107,7 @@ def _make_game(name: str, module: ModuleType, parameters: dict[str, Any]) -> Gam
         required = {**KERNEL_PARAMETERS, **_PYTHON_SIDE}
         _check_functions(name, module, required, OPTIONAL_KERNEL_PARAMETERS)
     _check_parameters(name, module, parameters)
-    values = module.Parameters(**parameters)
-    spec = module.spec(values)
-    constants = values.constants() if hasattr(values, "constants") else asdict(values)
+    values, spec, constants = _ask_python_side(name, module, parameters, is_for_teams)
     arguments = ",".join(f"{key}={int(value)}" for key, value in constants.items())
     # The module's name is part of it: cached machine code looks its module up by name.
     type_name = (
@@ -132,6 +132,33 @@ def _make_game(name: str, module: ModuleType, parameters: dict[str, Any]) -> Gam
     return Game(name, module, values, spec, rules)
 
 
+def _ask_python_side(
+    name: str, module: ModuleType, parameters: dict[str, Any], is_for_teams: bool
+) -> tuple[Any, Any, dict[str, Any]]:
+    """The Parameters of a game, its spec and the constants of its kernels. A ValueError is the game's own sentence."""
+    wanted = TeamGameSpec if is_for_teams else GameSpec
+    what = "Parameters"
+    try:
+        values = module.Parameters(**parameters)
+        what = "spec"
+        spec = module.spec(values)
+        what = "Parameters.constants"
+        constants = values.constants() if hasattr(values, "constants") else asdict(values)
+        constants = {key: int(value) for key, value in constants.items()}
+    except ValueError:
+        raise
+    except Exception as error:
+        raise ValueError(
+            f"game {name} ({module.__file__}): {what}() raises {in_one_line(error)}: mend that file."
+        ) from error
+    if not isinstance(spec, wanted):
+        raise ValueError(
+            f"game {name} ({module.__file__}): spec(parameters) returns a {type(spec).__name__}; it must return a "
+            f"{wanted.__name__}."
+        )
+    return values, spec, constants
+
+
 def _load_module(name: str, source: str | None) -> ModuleType:
     if source is None:
         if name not in known_games():
@@ -141,6 +168,10 @@ def _load_module(name: str, source: str | None) -> ModuleType:
             )
         return importlib.import_module(f"ddpzero.games.{name}")
     if not source.endswith(".py"):
+        if not all(part.isidentifier() for part in source.split(".")):
+            raise ValueError(
+                f"game.source={source!r} is neither the path of a .py file nor the name of a module."
+            )
         try:
             return importlib.import_module(source)
         except ModuleNotFoundError as error:
@@ -148,6 +179,10 @@ def _load_module(name: str, source: str | None) -> ModuleType:
                 f"game.source={source} cannot be imported ({error}): give a module on Python's path, "
                 "or the path of a .py file."
             ) from None
+        except (Exception, SystemExit) as error:
+            raise ValueError(
+                f"game.source={source} cannot be imported ({in_one_line(error)}): mend that module."
+            ) from error
     file = Path(source).expanduser().resolve()
     if not file.is_file():
         raise ValueError(
@@ -163,10 +198,10 @@ def _load_module(name: str, source: str | None) -> ModuleType:
     sys.modules[module_name] = module  # dataclasses look their module up there
     try:
         module_spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[module_name]
         raise ValueError(
-            f"game.source={source} cannot be loaded ({type(error).__name__}: {error}): mend that file."
+            f"game.source={source} cannot be loaded ({in_one_line(error)}): mend that file."
         ) from error
     return module
 
