@@ -14,11 +14,14 @@ import traceback
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
-from ddpzero.distributed import Ranks
 from ddpzero.logs import log_path
 from ddpzero.progress import Progress
 from ddpzero.settings import UserError
+
+if TYPE_CHECKING:
+    from ddpzero.distributed import Ranks
 
 # Rank 0 may host the store in which the ranks agree who speaks: it stays until the others have noticed the failure.
 _LINGER_SECONDS = 2.0

@@ -22,9 +22,10 @@ from ddpzero.actors import ActorPool, WeightsChannel, default_num_actors
 from ddpzero.algorithms.loader import load_plugin
 from ddpzero.batches import BatchFeeder
 from ddpzero.checkpoint import Checkpoints, Restored, Snapshot, model_name
+from ddpzero.checkpoint_files import CheckpointError
 from ddpzero.counters import Counters
 from ddpzero.distributed import Ranks, join_ranks
-from ddpzero.failures import FailureReport, failure_sentence
+from ddpzero.failures import FailureReport
 from ddpzero.games import load_any_game
 from ddpzero.initial_weights import load_initial_weights
 from ddpzero.limits import Limits
@@ -52,7 +53,8 @@ def train(settings: Settings, config: dict[str, Any], stop: StopSignal) -> None:
     """Train until a limit of the config or a stop signal; resume if the run folder holds a checkpoint.
 
     config: `settings` as a nested JSON-able dict, for the run folder and for comparing ranks.
-    Raises UserError for what a user can mend (folder in use, other config), RuntimeError for the machine's failures.
+    Raises UserError for what a user can mend (folder in use, other config); for all else RunFailed, once the console
+    and the log file have the reason.
     """
     run_dir = Path(settings.runs_dir) / settings.run_name
     with ExitStack() as stack:
@@ -71,16 +73,13 @@ def train(settings: Settings, config: dict[str, Any], stop: StopSignal) -> None:
             log.warning("%s", warning)
         torch.set_num_threads(settings.learner.num_threads)
         settings = repeatable(settings, ranks.device)
-        learner = Learner(settings, config, ranks, run_dir, stop, progress, stack)
-        try:
-            reason = learner.run()
-        except BaseException as error:
-            learner.record.status("failed", error=failure_sentence(error))
-            raise
-        learner.record.status("stopped" if stop.is_set else "finished", stop_reason=reason)
+        record = stack.enter_context(RunRecord(run_dir, ranks))
+        learner = Learner(settings, config, ranks, run_dir, stop, progress, record, stack)
+        reason = learner.run()
         log.info("stopped: %s", reason)
         if learner.checkpoints.last_error:
-            raise RuntimeError(learner.checkpoints.last_error)
+            raise CheckpointError(learner.checkpoints.last_error)
+        record.status("stopped" if stop.is_set else "finished", stop_reason=reason)
         if stop.is_set:
             mark_stopped(run_dir, reason)
 
@@ -108,6 +107,7 @@ class Learner:
         run_dir: Path,
         stop: StopSignal,
         progress: Progress,
+        record: RunRecord,
         stack: ExitStack,
     ):
         self.settings = settings
@@ -166,9 +166,8 @@ class Learner:
 
         self.clock = StageClock()
         self.metrics = IntervalMetrics(ranks, self.clock)
-        self.record = stack.enter_context(
-            RunRecord(run_dir, ranks, first_step=self.counters.learner_step)
-        )
+        self.record = record
+        record.go_on_from(self.counters.learner_step)
         self.limits = Limits(settings.learner, self.counters, ranks, stop)
         self.reports = Reports(
             settings.run_name,

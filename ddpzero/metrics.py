@@ -175,7 +175,7 @@ def _memory_of_process_tree(process: psutil.Process) -> int:
     for child in process.children(recursive=True):
         try:
             memory = child.memory_info()
-        except psutil.NoSuchProcess:
+        except psutil.Error:  # it has just ended, or is hidden from us
             continue
         total += memory.rss - memory.shared
     return total

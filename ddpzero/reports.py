@@ -15,6 +15,7 @@ from ddpzero.distributed import Ranks
 from ddpzero.games import Game, TeamGame
 from ddpzero.limits import Limits
 from ddpzero.metrics import IntervalMetrics
+from ddpzero.outage import Outage
 from ddpzero.progress import Progress, ProgressFigures
 from ddpzero.replay import Episode, ReplayBuffer
 from ddpzero.run_record import RunRecord
@@ -56,6 +57,7 @@ class Reports:
         self._new_infos: list[dict[str, Any]] = []  # of the episodes since the last row
         self._last_info: dict[str, Any] | None = None  # of a game that can be shown
         self._filmed_at = -math.inf
+        self._sample_outage = Outage("TensorBoard's sample game")
         # Of this rank, not in the counters yet.
         self._new_samples = 0
         self._new_episodes = 0
@@ -125,12 +127,13 @@ class Reports:
         if self._last_info is None or not self._ranks.is_first:
             return
         step = self._counters.learner_step
-        text = self._algorithm.describe_episode(self._game, self._last_info)
-        self._record.text("sample_game", text, step)
-        if time.monotonic() - self._filmed_at >= _FILM_INTERVAL_SECONDS:
-            self._filmed_at = time.monotonic()
-            if frames := self._algorithm.film_episode(self._game, self._last_info):
-                self._record.film("sample_game", frames, step)
+        with self._sample_outage.watch():
+            text = self._algorithm.describe_episode(self._game, self._last_info)
+            self._record.text("sample_game", text, step)
+            if time.monotonic() - self._filmed_at >= _FILM_INTERVAL_SECONDS:
+                self._filmed_at = time.monotonic()
+                if frames := self._algorithm.film_episode(self._game, self._last_info):
+                    self._record.film("sample_game", frames, step)
 
     def _tell_block(self) -> None:
         """With blocks of episodes: what the plugin says of the one that has ended, a line above the progress line."""

@@ -5,59 +5,58 @@ Rank 0 writes, called by the learner; `ddpzero monitor` reads. The axis is alway
 
 from __future__ import annotations
 
-import io
 import json
-import logging
 import math
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from ddpzero.failures import failure_sentence
+from ddpzero.outage import Outage, append_whole
 from ddpzero.run_folder import config_text
+from ddpzero.settings import UserError
+from ddpzero.tensorboard_events import TensorBoardEvents
 
 if TYPE_CHECKING:
     import numpy as np
 
     from ddpzero.distributed import Ranks
 
-logger = logging.getLogger(__name__)
-
 METRICS_FILE = "metrics.jsonl"
 STATUS_FILE = "status.json"
-_FRAME_MILLISECONDS = 100
+# status.json is padded: where the disk has become full, a longer status still fits into the blocks that it has.
+_STATUS_SLACK_BYTES = 8192
+# A status that is being overwritten in place is whole again after some microseconds.
+_READ_ATTEMPTS = 3
+_READ_AGAIN_AFTER_SECONDS = 0.02
 
 
 class RunRecord:
-    """Where a run's figures are kept, in its folder. Rank 0 writes; at other ranks every method does nothing.
+    """Context manager for a run's figures in its folder. Rank 0 writes; at other ranks every method does nothing.
 
     first_step: the learner_step that this process goes on from; 0 for a new run. What an earlier process recorded
     after it belongs to steps that are done again now: it is dropped, so that curves continue without doubles.
+    An exception that leaves the block becomes the status "failed", with its sentence.
 
-    A full disk costs figures, not the training: it is reported once.
+    Each of the three places fails and recovers without the others, and never ends the training; see outage.py.
     """
 
     def __init__(self, run_dir: Path, ranks: Ranks, first_step: int = 0) -> None:
         self._is_writer = ranks.is_first
+        self._run_dir = run_dir
         self._first_step = first_step
-        self._has_complained = False
+        self._status_outage = Outage(str(run_dir / STATUS_FILE))
+        self._metrics_outage = Outage(str(run_dir / METRICS_FILE))
+        self._events: TensorBoardEvents | None = None
         if not self._is_writer:
             return
-        from torch.utils.tensorboard import (
-            SummaryWriter,
-        )  # takes a second, and only a writer needs it
-
         run_dir.mkdir(parents=True, exist_ok=True)
-        self._metrics_path = run_dir / METRICS_FILE
-        self._status_path = run_dir / STATUS_FILE
-        _drop_rows_after(self._metrics_path, first_step)
-        self._events = SummaryWriter(
-            str(run_dir), purge_step=first_step + 1 if first_step else None
-        )
         before = read_status(run_dir) or {}
         self._status: dict[str, Any] = {
             "run_name": run_dir.name,
@@ -75,10 +74,20 @@ class RunRecord:
         self.status("starting")
         return self
 
-    def __exit__(self, *_: object) -> None:
-        if self._is_writer:
-            with self._complaining_once():
-                self._events.close()
+    def __exit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            sentence = str(error) if isinstance(error, UserError) else failure_sentence(error)
+            self.status("failed", error=sentence)
+
+    def go_on_from(self, first_step: int) -> None:
+        """Say where the run goes on, once its checkpoint is restored; before anything but the status is recorded."""
+        assert self._events is None, "the curves have begun"
+        self._first_step = first_step
 
     def config(self, config: Mapping[str, Any]) -> None:
         """Show the resolved config among TensorBoard's texts."""
@@ -87,36 +96,21 @@ class RunRecord:
     def text(self, tag: str, text: str, step: int) -> None:
         """Show a text as it is, in a fixed-width font."""
         if self._is_writer:
-            with self._complaining_once():
-                self._events.add_text(tag, f"```\n{text}\n```", step)
+            self._curves().text(tag, text, step)
 
     def film(self, tag: str, frames: Sequence[np.ndarray], step: int) -> None:
         """Show pictures `[height, width, 3]` uint8 as an animated GIF among TensorBoard's images."""
-        if not self._is_writer:
-            return
-        from tensorboard.compat.proto.summary_pb2 import Summary
-
-        height, width, _ = frames[0].shape
-        gif = Summary.Image(
-            height=height, width=width, colorspace=3, encoded_image_string=_animated_gif(frames)
-        )
-        with self._complaining_once():
-            summary = Summary(value=[Summary.Value(tag=tag, image=gif)])
-            self._events._get_file_writer().add_summary(
-                summary, step
-            )  # reopens it where it was closed
+        if self._is_writer:
+            self._curves().film(tag, frames, step)
 
     def row(self, step: int, scalars: Mapping[str, float]) -> None:
         """Record the figures of an interval. The step that a run resumed from has its point already."""
         if not self._is_writer or (self._first_step and step <= self._first_step):
             return
-        with self._complaining_once():
-            for tag, value in scalars.items():
-                self._events.add_scalar(tag, value, step)
-            self._events.flush()
-            row = {"learner_step": step, "time": round(time.time(), 3), **_finite(scalars)}
-            with open(self._metrics_path, "a", encoding="utf-8") as file:
-                file.write(json.dumps(row) + "\n")
+        self._curves().scalars(scalars, step)
+        row = {"learner_step": step, "time": round(time.time(), 3), **_finite(scalars)}
+        with self._metrics_outage.watch():
+            append_whole(self._run_dir / METRICS_FILE, f"{json.dumps(row)}\n".encode())
 
     def status(self, state: str, **fields: Any) -> None:
         """Tell `ddpzero monitor` how the run is: state and fields; fields stay until they are given again.
@@ -126,44 +120,57 @@ class RunRecord:
         if not self._is_writer:
             return
         self._status |= {**fields, "state": state, "time": time.time()}
-        aside = self._status_path.with_name(f".{STATUS_FILE}.aside")
-        with self._complaining_once():
-            aside.write_text(json.dumps(_finite(self._status), indent=1), encoding="utf-8")
-            aside.replace(self._status_path)
+        with self._status_outage.watch():
+            _write_status(self._run_dir / STATUS_FILE, json.dumps(_finite(self._status), indent=1))
 
-    @contextmanager
-    def _complaining_once(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            if not self._has_complained:
-                logger.warning("figures of this run are being lost: %s", error)
-            self._has_complained = True
+    def _curves(self) -> TensorBoardEvents:
+        """Return TensorBoard's events; the first call drops what is recorded after first_step."""
+        if self._events is None:
+            purge_step = self._first_step + 1 if self._first_step else None
+            self._events = TensorBoardEvents(self._run_dir, purge_step)
+            with self._metrics_outage.watch():
+                _drop_rows_after(self._run_dir / METRICS_FILE, self._first_step)
+        return self._events
 
 
-def _animated_gif(frames: Sequence[np.ndarray]) -> bytes:
-    from PIL import Image
+def _write_status(path: Path, text: str) -> None:
+    """Replace the file; where no new one can be written (disk full), overwrite the old one in its own blocks."""
+    data = text.encode()
+    aside = path.with_name(f".{path.name}.aside")
+    try:
+        aside.write_bytes(data + b" " * (_STATUS_SLACK_BYTES - len(data) % _STATUS_SLACK_BYTES))
+        aside.replace(path)
+    except OSError:
+        with suppress(OSError):
+            aside.unlink()
+        if not _overwrite(path, data):
+            raise
 
-    pictures = [Image.fromarray(frame) for frame in frames]
-    file = io.BytesIO()
-    pictures[0].save(
-        file,
-        "GIF",
-        save_all=True,
-        append_images=pictures[1:],
-        duration=_FRAME_MILLISECONDS,
-        loop=0,
-    )
-    return file.getvalue()
+
+def _overwrite(path: Path, data: bytes) -> bool:
+    """Write over the content of a file that is at least as long; returns whether that was possible."""
+    try:
+        with open(path, "r+b", buffering=0) as file:
+            size_bytes = file.seek(0, os.SEEK_END)
+            return len(data) <= size_bytes and (
+                os.pwrite(file.fileno(), data.ljust(size_bytes), 0) == size_bytes
+            )
+    except OSError:
+        return False
 
 
 def read_status(run_dir: Path) -> dict[str, Any] | None:
     """Return what RunRecord.status wrote last, or None if there is nothing readable."""
-    try:
-        status = json.loads((run_dir / STATUS_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return status if isinstance(status, dict) else None
+    for _ in range(_READ_ATTEMPTS):
+        try:
+            status = json.loads((run_dir / STATUS_FILE).read_text(encoding="utf-8"))
+        except OSError:
+            return None
+        except ValueError:
+            time.sleep(_READ_AGAIN_AFTER_SECONDS)
+            continue
+        return status if isinstance(status, dict) else None
+    return None
 
 
 def _drop_rows_after(path: Path, step: int) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import faulthandler
+import logging
 import os
+import sys
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -38,3 +42,21 @@ def alone() -> Iterator[Ranks]:
 
     with join_ranks("cpu") as ranks:
         yield ranks
+
+
+@pytest.fixture
+def clean_logging() -> Iterator[None]:
+    """A test may call setup_logging."""
+    root, ours = logging.getLogger(), logging.getLogger("ddpzero")
+    before = root.handlers[:], root.level, ours.level
+    hooks = threading.excepthook, sys.unraisablehook
+    root.handlers.clear()
+    yield
+    for handler in root.handlers:
+        handler.close()
+    root.handlers[:] = before[0]
+    root.setLevel(before[1])
+    ours.setLevel(before[2])
+    logging.captureWarnings(False)
+    threading.excepthook, sys.unraisablehook = hooks
+    faulthandler.enable()

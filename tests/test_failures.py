@@ -7,13 +7,20 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from ddpzero import learner as learner_module
 from ddpzero.actors import ActorError
 from ddpzero.checkpoint_files import CheckpointError
+from ddpzero.config import compose_settings
+from ddpzero.conversion import settings_to_dict
 from ddpzero.failures import FailureReport, RunFailed, failure_sentence
+from ddpzero.learner import train
+from ddpzero.run_record import read_status
 from ddpzero.settings import UserError
+from ddpzero.signals import StopSignal
 from tests.torchrun import environment, torchrun_command, write_program
 
 
@@ -84,6 +91,37 @@ def test_mistakes_of_the_user_are_left_to_main(
     with pytest.raises(UserError), FailureReport(tmp_path):
         raise UserError("learner.batch_size=0")
     assert capsys.readouterr().err == ""
+
+
+class NoPool:
+    """Stands for a pool that cannot start."""
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        raise RuntimeError("no process can be started")
+
+
+@pytest.mark.usefixtures("clean_logging")
+def test_a_failure_while_the_parts_are_built_is_the_status_of_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = compose_settings(
+        ["game=tic_tac_toe", "device=cpu", "network.blocks=1", "network.channels=16",
+         "learner.precision=float32", "replay.capacity=5000", f"runs_dir={tmp_path}", "run_name=x"]
+    )  # fmt: skip
+    monkeypatch.setattr(learner_module, "ActorPool", NoPool)
+    with pytest.raises(RunFailed):
+        train(settings, settings_to_dict(settings), StopSignal())
+    status = read_status(tmp_path / "x")
+    assert status is not None
+    assert (status["state"], status["error"]) == (
+        "failed",
+        "RuntimeError: no process can be started",
+    )
+    assert (
+        capsys.readouterr()
+        .err.splitlines()[-1]
+        .startswith("ddpzero: RuntimeError: no process can be started (traceback: ")
+    )
 
 
 RANKS = """

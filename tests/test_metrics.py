@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import json
 import math
+import resource
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -256,21 +258,87 @@ def test_the_status_is_kept_from_call_to_call_and_counts_starts(
     assert (read_status(tmp_path) or {})["num_starts"] == 2
 
 
-def test_a_full_disk_costs_figures_and_is_told_once(
-    tmp_path: Path,
-    alone: Ranks,
-    caplog: pytest.LogCaptureFixture,
-    monkeypatch: pytest.MonkeyPatch,
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """No file of this process can grow in here."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_full_disk_costs_figures_and_each_place_recovers_and_says_so(
+    tmp_path: Path, alone: Ranks, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    with RunRecord(tmp_path, alone) as record:
+        record.row(1, {"loss": 1.0})
+        with full_disk():
+            for step in (2, 3, 4):
+                record.row(step, {"loss": 2.0})
+                record.text("sample_game", "X O", step)
+                record.status("running", epoch=step)
+        record.row(5, {"loss": 5.0})
+        record.status("running", epoch=5)
+    names = ("TensorBoard's ", "metrics.jsonl", "status.json")
+    for name in names:
+        told = [entry for entry in caplog.messages if name in entry]
+        assert len(told) == 2
+        assert "cannot be written: File too large. Training goes on without it." in told[0]
+        assert "can be written again" in told[1]
+    assert len(caplog.messages) == 2 * len(names)
+    assert [row["learner_step"] for row in rows(tmp_path)] == [1, 5]
+    assert [point.step for point in events(tmp_path).Scalars("loss")] == [1, 5]
+    assert (read_status(tmp_path) or {})["epoch"] == 5
+    assert all(file.stat().st_size for file in tmp_path.glob("events.*"))
+
+
+def test_curves_go_on_where_metrics_cannot_be_written(tmp_path: Path, alone: Ranks) -> None:
+    (tmp_path / "metrics.jsonl").mkdir()
+    with RunRecord(tmp_path, alone) as record:
+        record.row(1, {"loss": 1.0})
+        record.status("running", epoch=1)
+    assert [point.step for point in events(tmp_path).Scalars("loss")] == [1]
+    assert (read_status(tmp_path) or {})["epoch"] == 1
+
+
+def test_a_row_that_does_not_fit_leaves_no_half_line(tmp_path: Path, alone: Ranks) -> None:
+    with RunRecord(tmp_path, alone) as record:
+        record.row(1, {"loss": 1.0})
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        size_bytes = (tmp_path / "metrics.jsonl").stat().st_size
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes + 10, hard))
+        try:
+            record.row(2, {"loss": 2.0})
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert (tmp_path / "metrics.jsonl").stat().st_size == size_bytes
+        record.row(3, {"loss": 3.0})
+    assert [row["learner_step"] for row in rows(tmp_path)] == [1, 3]
+
+
+def test_the_status_stays_fresh_where_no_new_file_can_be_written(
+    tmp_path: Path, alone: Ranks, caplog: pytest.LogCaptureFixture
 ) -> None:
     with RunRecord(tmp_path, alone) as record:
+        (tmp_path / ".status.json.aside").mkdir()  # as on a full disk: no file there
+        record.status("running", epoch=3, sentence="longer than before" * 50)
+        status = read_status(tmp_path)
+        assert status is not None and status["epoch"] == 3
+        assert time.time() - status["time"] < 60
+        record.status("running", epoch=4, sentence="")
+        assert (read_status(tmp_path) or {})["epoch"] == 4
+    assert caplog.messages == []
 
-        def full(*_: Any, **__: Any) -> None:
-            raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr(Path, "write_text", full)
-        record.status("running")
-        record.status("running")
-    assert caplog.text.count("No space left on device") == 1
+def test_an_error_inside_a_run_is_its_status(tmp_path: Path, alone: Ranks) -> None:
+    with pytest.raises(OSError), RunRecord(tmp_path, alone):
+        raise OSError(28, "No space left on device", "x")
+    status = read_status(tmp_path)
+    assert status is not None
+    assert (status["state"], status["error"]) == ("failed", "x: No space left on device.")
 
 
 def test_a_half_written_status_is_no_status(tmp_path: Path) -> None:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import errno
-import faulthandler
 import io
 import logging
 import os
-import sys
 import threading
 import warnings
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -203,23 +200,6 @@ def test_counts_have_three_digits(count: float, text: str) -> None:
 
 
 # ------------------------------------------------------------------------ the logs
-
-
-@pytest.fixture
-def clean_logging() -> Iterator[None]:
-    root, ours = logging.getLogger(), logging.getLogger("ddpzero")
-    before = root.handlers[:], root.level, ours.level
-    hooks = threading.excepthook, sys.unraisablehook
-    root.handlers.clear()
-    yield
-    for handler in root.handlers:
-        handler.close()
-    root.handlers[:] = before[0]
-    root.setLevel(before[1])
-    ours.setLevel(before[2])
-    logging.captureWarnings(False)
-    threading.excepthook, sys.unraisablehook = hooks
-    faulthandler.enable()
 
 
 def speak(run_dir: Path, rank: int, world_size: int) -> str:

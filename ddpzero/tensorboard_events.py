@@ -1,0 +1,101 @@
+"""TensorBoard's event file of a run: curves, texts, films. Used by run_record.py; importing it is light.
+
+torch's SummaryWriter writes in a thread, which the first full disk ends. Here each call appends whole records or none.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ddpzero.outage import Outage, append_whole
+
+if TYPE_CHECKING:
+    import numpy as np
+    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.compat.proto.summary_pb2 import Summary
+
+_FRAME_MILLISECONDS = 100
+
+
+class TensorBoardEvents:
+    """One event file, made at the first call. What cannot be written is lost, and does not end the run.
+
+    purge_step: TensorBoard forgets the points that earlier processes wrote from this step on; None: none.
+    """
+
+    def __init__(self, run_dir: Path, purge_step: int | None) -> None:
+        name = f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}.0"
+        self._path = run_dir / name
+        self._purge_step = purge_step
+        self._has_head = False
+        self._outage = Outage(f"TensorBoard's {self._path}")
+
+    def scalars(self, scalars: Mapping[str, float], step: int) -> None:
+        """Add one point to each curve."""
+        from torch.utils.tensorboard.summary import scalar
+
+        with self._outage.watch():
+            self._append([scalar(tag, value) for tag, value in scalars.items()], step)
+
+    def text(self, tag: str, text: str, step: int) -> None:
+        """Show a text in a fixed-width font."""
+        from torch.utils.tensorboard.summary import text as text_summary
+
+        with self._outage.watch():
+            self._append([text_summary(tag, f"```\n{text}\n```")], step)
+
+    def film(self, tag: str, frames: Sequence[np.ndarray], step: int) -> None:
+        """Show pictures `[height, width, 3]` uint8 as an animated GIF."""
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        with self._outage.watch():
+            height, width, _ = frames[0].shape
+            gif = _animated_gif(frames)
+            image = Summary.Image(
+                height=height, width=width, colorspace=3, encoded_image_string=gif
+            )
+            self._append([Summary(value=[Summary.Value(tag=tag, image=image)])], step)
+
+    def _append(self, summaries: Sequence[Summary], step: int) -> None:
+        from tensorboard.compat.proto.event_pb2 import Event
+        from tensorboard.summary.writer.record_writer import RecordWriter
+
+        events = [Event(wall_time=time.time(), step=step, summary=summary) for summary in summaries]
+        records = io.BytesIO()
+        writer = RecordWriter(records)
+        for event in [*([] if self._has_head else self._head()), *events]:
+            writer.write(event.SerializeToString())
+        append_whole(self._path, records.getvalue())
+        self._has_head = True
+
+    def _head(self) -> list[Event]:
+        """Return the events that every file begins with."""
+        from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+
+        head = [Event(wall_time=time.time(), file_version="brain.Event:2")]
+        if self._purge_step is not None:
+            start = SessionLog(status=SessionLog.START)
+            head.append(Event(wall_time=time.time(), step=self._purge_step, session_log=start))
+        return head
+
+
+def _animated_gif(frames: Sequence[np.ndarray]) -> bytes:
+    from PIL import Image
+
+    pictures = [Image.fromarray(frame) for frame in frames]
+    file = io.BytesIO()
+    pictures[0].save(
+        file,
+        "GIF",
+        save_all=True,
+        append_images=pictures[1:],
+        duration=_FRAME_MILLISECONDS,
+        loop=0,
+    )
+    return file.getvalue()
