@@ -5,13 +5,13 @@ Spawned processes import this file again: each command imports what it needs whe
 
 from __future__ import annotations
 
-import os
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ddpzero.cli_arguments import parse_arguments
+from ddpzero.terminal import prepare_output, until_reader_leaves
 
 if TYPE_CHECKING:
     from ddpzero.bench.figures import Figure
@@ -23,12 +23,17 @@ EXIT_CODE_OF_USER_ERROR = 2
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code: 0, 1 for a check that failed, 2 for a mistake of the user's."""
-    options = parse_arguments(sys.argv[1:] if arguments is None else arguments)
+    prepare_output()
+    words = sys.argv[1:] if arguments is None else arguments
+    return until_reader_leaves(lambda: _run(words), 0)
+
+
+def _run(words: Sequence[str]) -> int:
+    options = parse_arguments(words)
     try:
         return _COMMANDS[options.command](options)
-    except BrokenPipeError:  # the reader, `head` perhaps, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except BrokenPipeError:
+        raise
     except KeyboardInterrupt:
         return 130
     except ValueError as error:

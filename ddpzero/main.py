@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from ddpzero.signals import StopSignal, die_with_parent, install_stop_signal
+from ddpzero.terminal import prepare_output, until_reader_leaves
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -31,8 +32,9 @@ def main() -> None:
     die_with_parent()
     # Before torch: a signal that comes while it loads must find the handler.
     stop = install_stop_signal()
+    prepare_output()
     try:
-        _compose_and_train(stop)
+        until_reader_leaves(lambda: _compose_and_train(stop), None)
     except KeyboardInterrupt:
         _leave("interrupted twice before the run began.", EXIT_CODE_OF_FAILURE)
 

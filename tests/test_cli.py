@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from argparse import Namespace
 from pathlib import Path
 
 import pytest
@@ -128,11 +127,3 @@ def test_match_plays_the_game_that_is_named(capsys):
     assert cli.main(words) == 0
     figures = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert "score" in {figure["figure"] for figure in figures}
-
-
-def test_a_reader_that_leaves_early_is_no_error(monkeypatch, capfd):
-    def print_much(options: Namespace) -> int:
-        raise BrokenPipeError
-
-    monkeypatch.setitem(cli._COMMANDS, "verify contract", print_much)
-    assert cli.main(["verify", "contract"]) == 0

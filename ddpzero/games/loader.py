@@ -28,6 +28,7 @@ _PACKAGE_DIR = Path(__file__).resolve().parent.parent
 _NOT_GAMES = {
     "__init__",
     "boards",
+    "cache_folder",
     "compiled",
     "contract",
     "contract_checks",
