@@ -38,7 +38,7 @@ def test_a_terminal_without_unicode_gets_ascii_drawings(variables):
     done = run_cli(*PLAY, text="b2\n\xff\xe9\nquit\n", **variables)
     assert done.returncode == 0, done.stderr.decode()
     printed = done.stdout.decode("latin-1")
-    assert "2  . X ." in printed
+    assert "random plays" in printed and "X ." in printed
     assert printed.partition("your move")[0].isascii()
     assert done.stderr == b""
 
