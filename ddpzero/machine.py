@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
 _CGROUP_ROOT = Path("/sys/fs/cgroup")
 
 
@@ -25,6 +23,9 @@ class Memory:
 
 def usable_memory(cgroup_root: Path = _CGROUP_ROOT) -> Memory:
     """The machine's memory, or less where a control group (container, SLURM job) allows less. Swap does not count."""
+    # Here, so that actors and launch/gpu_check.sh do without it.
+    import psutil
+
     machine = psutil.virtual_memory()
     limit, free = machine.total, machine.available
     for group in own_groups("memory", cgroup_root):

@@ -15,12 +15,13 @@ import torch
 from ddpzero.algorithms.loader import load_plugin
 from ddpzero.batches import BatchFeeder
 from ddpzero.bench.figures import Figure
+from ddpzero.bench.noise import noise
 from ddpzero.distributed import choose_device
 from ddpzero.games import load_any_game
 from ddpzero.machine import usable_memory
 from ddpzero.memory import check_memory
 from ddpzero.preflight import run_needs
-from ddpzero.replay import ReplayBuffer, SampleSpec
+from ddpzero.replay import ReplayBuffer
 from ddpzero.settings import Settings
 
 _SLICE_SECONDS = 0.25
@@ -81,22 +82,6 @@ def bench_learner(settings: Settings, seconds: float = 10.0, seed: int = 0) -> l
             ("samples_per_second", median(samples) * learner.batch_size),
         )
     ]
-
-
-def noise(spec: SampleSpec, num_samples: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Columns `[n, ...]`: floats from 0 to 1, bytes 0 or 1, True, and zeros for other integers: they may be indices."""
-    columns = {}
-    for name, field in spec.items():
-        shape = (num_samples, *field.shape)
-        if field.dtype.kind == "f":
-            columns[name] = rng.random(shape, dtype=np.float32).astype(field.dtype)
-        elif field.dtype == np.uint8:
-            columns[name] = rng.integers(0, 2, shape, dtype=np.uint8)
-        elif field.dtype == np.bool_:
-            columns[name] = np.ones(shape, dtype=np.bool_)
-        else:
-            columns[name] = np.zeros(shape, dtype=field.dtype)
-    return columns
 
 
 def _wait_for(device: torch.device) -> None:

@@ -1,0 +1,234 @@
+"""All that there is to measure on a GPU, in under nine minutes: one table, one JSON file.
+
+    bash launch/gpu_check.sh
+    python -m ddpzero.bench.gpu_check --device cpu --quick        its logic, without a GPU
+
+Each step (gpu_steps.py) runs in a process of its own with a time limit: one that fails, hangs or lacks a package costs
+its own figures only. The steps that need nothing but torch and numba come first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import platform
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+_TIME_LIMIT_SECONDS = 525.0
+# Packages of the learner's loop that a machine with torch and numba alone may lack.
+_TRAINING_PACKAGES = ("psutil", "safetensors", "tensorboard", "yaml")
+
+
+@dataclass(frozen=True)
+class Step:
+    """packages: imported besides torch, numpy and numba. seconds: that it plans with; quick_seconds: with --quick."""
+
+    name: str
+    seconds: float
+    quick_seconds: float
+    packages: tuple[str, ...] = ()
+
+
+STEPS = (
+    Step("agreement", 40, 60),
+    Step("tests", 60, 60, ("pytest", *_TRAINING_PACKAGES)),
+    Step("forward", 50, 8),
+    Step("learner", 30, 8),
+    Step("self_play", 100, 10),
+    Step("two_ranks", 60, 13, _TRAINING_PACKAGES),
+    Step("training", 240, 13, _TRAINING_PACKAGES),
+)
+# A step may run longer than the time that it plans with: it starts processes and, once, compiles.
+_GRACE_SECONDS = 90.0
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table. problem: why there is no value."""
+
+    step: str
+    figure: str
+    value: float | None = None
+    unit: str = ""
+    note: str = ""
+    problem: str = ""
+
+
+def main() -> int:
+    """Run the steps and print what they found; returns 0, or 1 if a step failed."""
+    options = _options()
+    started = time.monotonic()
+    machine = describe_machine()
+    print(", ".join(f"{name} {value}" for name, value in machine.items()), flush=True)
+    rows: list[Row] = []
+    for step in STEPS:
+        if options.steps and step.name not in options.steps:
+            continue
+        left = _TIME_LIMIT_SECONDS - (time.monotonic() - started)
+        found = run_step(step, options.device, options.quick, left)
+        rows += found
+        for row in found:
+            print(format_row(row), flush=True)
+    seconds = time.monotonic() - started
+    document = {"machine": machine, "device": options.device, "quick": options.quick}
+    document |= {"seconds": round(seconds, 1), "rows": [asdict(row) for row in rows]}
+    Path(options.out).write_text(json.dumps(document, indent=1) + "\n")
+    print(f"{seconds:.0f} s in all; the same as JSON: {options.out}")
+    return 1 if any(row.problem for row in rows) else 0
+
+
+def run_step(step: Step, device: str, is_quick: bool, seconds_left: float) -> list[Row]:
+    """One step in a process of its own; what it printed before it failed counts."""
+    if missing := [name for name in step.packages if not _is_installed(name)]:
+        return [Row(step.name, "not run", note=f"needs {', '.join(missing)}, not installed here")]
+    seconds = min(step.quick_seconds if is_quick else step.seconds, seconds_left)
+    if seconds < 0.5 * (step.quick_seconds if is_quick else step.seconds):
+        return [Row(step.name, "not run", problem="no time left: earlier steps took too long")]
+    if step.name == "tests":
+        command = [sys.executable, "-m", "pytest", "-q", "-m", "gpu", "-p", "no:cacheprovider"]
+        command += ["tests/evaluators", "tests/algorithms", "tests/networks"]
+    else:
+        command = [sys.executable, "-m", "ddpzero.bench.gpu_steps", step.name]
+        command += ["--device", device, "--seconds", f"{seconds:.0f}"]
+        command += ["--quick"] if is_quick else []
+    limit_seconds = min(seconds + _GRACE_SECONDS, max(seconds_left, 1.0))
+    output, exit_code = _run(command, limit_seconds)
+    if step.name == "tests":
+        return [pytest_row(output, exit_code)]
+    rows = []
+    for line in output.splitlines():
+        if line.startswith('{"step"'):
+            rows.append(Row(**json.loads(line)))
+    if exit_code is None:
+        rows.append(Row(step.name, "failed", problem=f"not done after {limit_seconds:.0f} s"))
+    elif exit_code != 0:
+        rows.append(Row(step.name, "failed", problem=_last_line(output)))
+    return rows
+
+
+def pytest_row(output: str, exit_code: int | None) -> Row:
+    """The closing line of pytest as a row."""
+    closing = _last_line(output)
+    passed = re.search(r"(\d+) passed", closing)
+    is_good = exit_code == 0 and passed is not None
+    if exit_code == 0 and passed is None:
+        return Row("tests", "not run", note=closing)
+    return Row(
+        "tests",
+        "passed",
+        float(passed[1]) if passed else None,
+        note=closing if is_good else "",
+        problem="" if is_good else closing,
+    )
+
+
+def describe_machine() -> dict[str, str]:
+    """Names and versions, for whoever compares two tables."""
+    import numba
+    import torch
+
+    machine = {
+        "ddpzero": _commit(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numba": numba.__version__,
+        "CUDA": str(torch.version.cuda),
+        "cores": str(len(os.sched_getaffinity(0))),
+    }
+    for index in range(torch.cuda.device_count()):
+        properties = torch.cuda.get_device_properties(index)
+        size = f"{properties.total_memory / 2**30:.0f} GiB"
+        machine[f"GPU {index}"] = f"{properties.name} ({size})"
+    if shutil.which("nvidia-smi"):
+        query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+        found = subprocess.run(query, capture_output=True, text=True)
+        machine["driver"] = (found.stdout.splitlines() or ["unknown"])[0]
+    return machine
+
+
+def format_row(row: Row) -> str:
+    """One line of the table."""
+    if row.problem:
+        return f"{row.step:10}  {row.figure:45}  FAILED: {row.problem}"
+    value = "" if row.value is None or row.figure == "not run" else _readable(row.value)
+    return f"{row.step:10}  {row.figure:45}  {value:>10} {row.unit:14} {row.note}".rstrip()
+
+
+def _run(command: list[str], limit_seconds: float) -> tuple[str, int | None]:
+    """Return what a command printed and its exit code; None where it had to be stopped, with all that it started."""
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    )
+    try:
+        output, _ = process.communicate(timeout=limit_seconds)
+        return output, process.returncode
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            output, _ = process.communicate(timeout=5.0)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            output, _ = process.communicate()
+        return output, None
+
+
+def _commit() -> str:
+    """The commit of the clone that is measured, as far as it is known."""
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True
+        )
+    except OSError:
+        return "unknown"
+    return found.stdout.strip() or "unknown"
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        return importlib.util.find_spec(package) is not None
+    except ImportError:
+        return False
+
+
+def _last_line(output: str) -> str:
+    lines = [
+        line for line in output.splitlines() if line.strip() and not line.startswith('{"step"')
+    ]
+    return lines[-1].strip() if lines else "it said nothing"
+
+
+def _readable(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="launch/gpu_check.sh", description="Measure this GPU.")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes: the logic, no figures")
+    parser.add_argument("--steps", nargs="+", choices=[step.name for step in STEPS])
+    parser.add_argument("--out", default="gpu_check.json", help="JSON file (gpu_check.json)")
+    options = parser.parse_args()
+    if options.device == "cuda":
+        import torch
+
+        if not torch.cuda.is_available():
+            parser.error("PyTorch sees no GPU here; --device cpu --quick tries the logic alone")
+    return options
+
+
+if __name__ == "__main__":
+    sys.exit(main())

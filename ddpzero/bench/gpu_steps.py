@@ -1,0 +1,466 @@
+"""The measurements of launch/gpu_check.sh, each in a process of its own:
+
+    python -m ddpzero.bench.gpu_steps forward --device cuda --seconds 50
+
+Prints one JSON object per figure: step, figure, value, unit, note. Imports no hydra, rich or pytest, and each step only
+what it measures: the machine may have little more than torch and numba.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import fmean, median
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+if TYPE_CHECKING:
+    from ddpzero.algorithms.alphazero.algorithm import AlphaZero
+    from ddpzero.games import Game
+    from ddpzero.settings import Settings
+
+_DTYPES = ("float32", "bfloat16", "float16")
+# Game, parameters, network: what `quick`, `connect_four` and a large Go network run.
+_NETWORKS: tuple[tuple[str, str, dict[str, Any], dict[str, Any]], ...] = (
+    ("quick", "connect_four", {}, {"blocks": 3, "channels": 32, "value_head": "dense"}),
+    ("connect_four", "connect_four", {}, {"blocks": 8, "channels": 128, "value_head": "dense"}),
+    ("go19", "go", {"size": 19}, {"name": "nested_bottleneck", "blocks": 18, "channels": 384}),
+)
+_BATCH_SIZES = (64, 256, 1024, 4096)
+_ACTOR_COUNTS = (1, 2, 4, 8)
+_MAX_WAIT_SECONDS = 120.0  # for actors to start; on a fresh machine they compile
+
+
+class Emitter:
+    """Prints the figures of one step as they come, so that a step that dies leaves what it had."""
+
+    def __init__(self, step: str) -> None:
+        self._step = step
+
+    def __call__(self, figure: str, value: float, unit: str = "", note: str = "") -> None:
+        row = {"step": self._step, "figure": figure, "value": value, "unit": unit, "note": note}
+        print(json.dumps(row), flush=True)
+
+
+def run_config(device: str, is_quick: bool) -> dict[str, Any]:
+    """The training that is measured: Connect Four as +experiment=connect_four +hardware=gpu24gb, or a tiny one."""
+    if is_quick:
+        network: dict[str, Any] = {"blocks": 1, "channels": 16}
+        actors: dict[str, Any] = {"num_actors": 1, "num_games": 16, "device": device}
+        replay = {"capacity": 20_000, "min_samples": 500}
+        learner = {"batch_size": 64, "steps_per_epoch": 50}
+        simulations = 8
+    else:
+        network = {"blocks": 8, "channels": 128, "value_head": "dense"}
+        actors = {"num_actors": _usual_num_actors(), "num_games": 512, "device": device}
+        replay = {"capacity": 2_000_000, "min_samples": 50_000}
+        learner = {"batch_size": 1024, "steps_per_epoch": 1000, "warmup_steps": 500}
+        simulations = 64
+    return {
+        "run_name": "gpu_check",
+        "runs_dir": "runs",
+        "seed": 0,
+        "device": device,
+        "init_from": None,
+        "algorithm": {"plugin": "ddpzero.algorithms.alphazero", "opening_random_plies": 4},
+        "game": {"name": "connect_four"},
+        "network": network,
+        "search": {"num_simulations": simulations, "value_scale": 0.3},
+        "loss": {},
+        "curriculum": {},
+        "actors": actors,
+        "replay": replay,
+        "learner": learner,
+        "checkpoint": {},
+        "logging": {"interval_seconds": 0.5 if is_quick else 5.0},
+    }
+
+
+def make_settings(config: dict[str, Any]) -> Settings:
+    """Settings from a config with defaults left out, without hydra."""
+    from ddpzero.conversion import settings_from_dict
+
+    return settings_from_dict(config)
+
+
+# ------------------------------------------------------------------------- steps
+
+
+def measure_agreement(options: argparse.Namespace, emit: Emitter) -> None:
+    """How far the device's answers are from those of this machine's CPU in float32, per dtype."""
+    from ddpzero.evaluators import NetworkEvaluator
+    from ddpzero.games import load_game
+    from ddpzero.networks import NetworkSettings, make_network
+
+    game = load_game("connect_four")
+    torch.manual_seed(0)
+    network = make_network(game, NetworkSettings(blocks=3, channels=32))
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)  # heads begin at zero: their answers would agree
+    packed = torch.randint(256, (64, game.observation_size_bytes), dtype=torch.uint8).numpy()
+
+    def answers(device: str, precision: Any) -> torch.Tensor:
+        evaluator = NetworkEvaluator(network, game, 64, 2, device, precision)
+        rows = []
+        for slot in (0, 1):  # both under way at once
+            evaluator.observations(slot)[:] = packed
+            evaluator.submit(slot, 64)
+        for slot in (0, 1):
+            logits, outcomes = evaluator.collect(slot)
+            policy = torch.softmax(torch.from_numpy(logits.copy()), dim=1)
+            rows.append(torch.cat([policy, torch.from_numpy(outcomes[:, :3].copy())], dim=1))
+        assert torch.equal(rows[0], rows[1]), "two slots gave different answers to the same batch"
+        return rows[0]
+
+    expected = answers("cpu", "float32")
+    for precision in _dtypes(options.device):
+        difference = float((answers(options.device, precision) - expected).abs().max())
+        emit(f"largest difference of a probability, {precision}", difference)
+
+
+def measure_forward(options: argparse.Namespace, emit: Emitter) -> None:
+    """Bare forward rates by network, dtype and batch size."""
+    networks = _NETWORKS[:1] if options.quick else _NETWORKS
+    batch_sizes = (8, 64) if options.quick else _BATCH_SIZES
+    dtypes = _dtypes(options.device)
+    seconds = options.seconds / (1.5 * len(networks) * len(batch_sizes) * len(dtypes))
+    for name, game_name, parameters, network in networks:
+        best = 0.0
+        for precision in dtypes:
+            for batch_size in batch_sizes:
+                label = f"{name} {precision} batch {batch_size}"
+                rate = _forward_rate(
+                    options.device, game_name, parameters, network, precision, batch_size, seconds
+                )
+                best = max(best, rate)
+                emit(label, rate, "positions/s")
+        emit(f"{name}, best", best, "positions/s")
+
+
+def measure_self_play(options: argparse.Namespace, emit: Emitter) -> None:
+    """Evaluations of 1 to 8 actors together, as a fraction of the bare forward rate of one process."""
+    settings = make_settings(run_config(options.device, options.quick))
+    algorithm, game = _algorithm(settings), _game(settings)
+    cores = len(os.sched_getaffinity(0))
+    counts = [1, 2] if options.quick else [1, *(n for n in _ACTOR_COUNTS[1:] if n <= cores)]
+    bare_seconds = 0.05 * options.seconds
+    network = vars(settings.sections["network"])
+    precision = "float32" if options.device == "cpu" else "bfloat16"
+    batch_size = settings.actors.num_games
+    bare = _forward_rate(
+        options.device, "connect_four", {}, network, precision, batch_size, bare_seconds
+    )
+    emit(f"bare forward, {precision} batch {batch_size}", bare, "positions/s")
+    seconds = 0.6 * options.seconds / len(counts)
+    for count in counts:
+        with _Sampler() as sampler:
+            evaluations, simulations = _self_play_rates(
+                settings, algorithm, game, count, options.device, precision, seconds
+            )
+        actors = "1 actor" if count == 1 else f"{count} actors"
+        emit(actors, simulations, "simulations/s", sampler.summary())
+        emit(f"{actors}, fraction of the bare forward", evaluations / bare)
+
+
+def measure_learner(options: argparse.Namespace, emit: Emitter) -> None:
+    """Updates per second of the learner's loop, and of its bare loop: the same batch again and again."""
+    import numpy as np
+
+    from ddpzero.batches import BatchFeeder
+    from ddpzero.bench.noise import noise
+    from ddpzero.replay import ReplayBuffer
+
+    settings = make_settings(run_config(options.device, options.quick))
+    algorithm, game = _algorithm(settings), _game(settings)
+    device = torch.device(options.device)
+    updater = algorithm.make_updater(
+        game, algorithm.make_networks(game), lambda module: module, settings.learner, device, seed=0
+    )
+    spec = algorithm.sample_spec(game)
+    buffer = ReplayBuffer(spec, 20_000, seed=0, window_start_samples=20_000)
+    buffer.add(noise(spec, 20_000, np.random.default_rng(0)))
+    feeder = BatchFeeder(buffer, settings.learner.batch_size, device)
+    batch = feeder.take()
+    slices: dict[str, list[float]] = {"bare": [], "loop": []}
+    deadline = time.perf_counter() + 0.8 * options.seconds
+    while time.perf_counter() < deadline or len(slices["bare"]) < 3:
+        for name, updates_per_second in slices.items():
+            updates, started = 0, time.perf_counter()
+            while updates == 0 or time.perf_counter() < started + 0.25:
+                taken = batch if name == "bare" else feeder.take()
+                updater.update(taken, settings.learner.learning_rate)
+                updates += 1
+            _wait_for(device)
+            updates_per_second.append(updates / (time.perf_counter() - started))
+    bare, loop = (median(values[1:]) for values in slices.values())  # the first one warms up
+    size = f"batch {settings.learner.batch_size}, {algorithm.model_tag()}"
+    emit("bare loop", bare, "updates/s", size)
+    emit("learner", loop, "updates/s", size)
+    emit("learner, fraction of the bare loop", loop / bare)
+
+
+def measure_training(options: argparse.Namespace, emit: Emitter) -> None:
+    """One rank trains Connect Four for the time of this step, with nvidia-smi sampled."""
+    with tempfile.TemporaryDirectory(prefix="gpu-check-") as folder:
+        _train(1, options, emit, Path(folder))
+
+
+def measure_two_ranks(options: argparse.Namespace, emit: Emitter) -> None:
+    """Two ranks train together, over NCCL where there are two GPUs."""
+    if options.device == "cuda" and torch.cuda.device_count() < 2:
+        emit("not run", 0.0, note="one GPU: two ranks need two")
+        return
+    with tempfile.TemporaryDirectory(prefix="gpu-check-") as folder:
+        _train(2, options, emit, Path(folder))
+
+
+def run_rank(config_file: str) -> None:
+    """One rank of `_train`, as ddpzero.main without hydra."""
+    from ddpzero.signals import die_with_parent, install_stop_signal
+
+    die_with_parent()
+    stop = install_stop_signal()
+    from ddpzero.conversion import settings_to_dict
+    from ddpzero.learner import train
+
+    settings = make_settings(json.loads(Path(config_file).read_text()))
+    train(settings, settings_to_dict(settings), stop)
+
+
+STEPS = {
+    "agreement": measure_agreement,
+    "forward": measure_forward,
+    "self_play": measure_self_play,
+    "learner": measure_learner,
+    "two_ranks": measure_two_ranks,
+    "training": measure_training,
+}
+
+
+# ----------------------------------------------------------------------- their parts
+
+
+def _train(num_ranks: int, options: argparse.Namespace, emit: Emitter, folder: Path) -> None:
+    config = run_config(options.device, options.quick)
+    config["runs_dir"] = str(folder)
+    # The clock starts with the first episode: leave time for start and end.
+    minutes = max(0.05, (options.seconds - (10 if options.quick else 40)) / 60)
+    config["learner"] |= {"max_minutes": minutes, "timeout_seconds": 60.0}
+    if num_ranks > 1:
+        config["replay"]["min_samples"] = min(config["replay"]["min_samples"], 10_000)
+    (folder / "config.json").write_text(json.dumps(config))
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += [f"--nproc_per_node={num_ranks}", "-m", "ddpzero.bench.gpu_steps", "rank"]
+    with _Sampler() as sampler:
+        result = subprocess.run(
+            [*command, "--config", str(folder / "config.json")],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+    if result.returncode != 0:
+        raise RuntimeError(_last_sentence(result.stdout))
+    rows = list(_metrics(folder / "gpu_check" / "metrics.jsonl"))
+    if not rows:
+        raise RuntimeError(f"the training wrote no row of metrics: {_last_sentence(result.stdout)}")
+    second_half = rows[len(rows) // 2 :]
+    for tag, unit in (
+        ("speed/simulations_per_second", "simulations/s"),
+        ("speed/samples_generated_per_second", "samples/s"),
+        ("speed/updates_per_second", "updates/s"),
+        ("time/update", ""),
+        ("time/wait_for_episodes", ""),
+        ("time_actors/forward", ""),
+        ("memory/gpu_gib", "GiB"),
+        ("memory/cpu_gib", "GiB"),
+        ("losses/total", ""),
+    ):
+        values = [row[tag] for row in second_half if row.get(tag) is not None]
+        if values:
+            emit(tag, fmean(values), unit)
+    emit("rows of metrics", len(rows), note=sampler.summary())
+
+
+def _self_play_rates(
+    settings: Settings,
+    algorithm: AlphaZero,
+    game: Game,
+    num_actors: int,
+    device: str,
+    precision: Any,
+    seconds: float,
+) -> tuple[float, float]:
+    """Evaluations and simulations per second of so many actors together."""
+    from dataclasses import replace
+
+    from ddpzero.actors import ActorPool, WeightsChannel
+
+    actors = replace(settings.actors, num_actors=num_actors, precision=precision)
+    network = algorithm.make_networks(game)["network"]
+    updater = algorithm.make_updater(
+        game, {"network": network}, lambda module: module, settings.learner, torch.device("cpu"), 0
+    )
+    weights = updater.actor_weights()
+    spec = algorithm.actor_spec({"name": game.name, "source": None}, actors, device)
+    with (
+        WeightsChannel(weights) as channel,
+        ActorPool(
+            spec,
+            channel,
+            num_actors=num_actors,
+            rank=0,
+            seed=0,
+            sample_spec=algorithm.sample_spec(game),
+        ) as pool,
+    ):
+        channel.publish(weights, 0)
+        deadline = time.monotonic() + _MAX_WAIT_SECONDS
+        heard: set[int] = set()
+        while len(heard) < num_actors:  # every actor has finished an episode: all are at work
+            heard |= {episode.info["actor_index"] for episode in pool.poll(0.1)}
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{len(heard)} of {num_actors} actors were at work in time.")
+        pool.figures()
+        sums = {"evaluations": 0.0, "simulations": 0.0}
+        started = time.monotonic()
+        while time.monotonic() < started + max(seconds, 2.0):
+            pool.poll(0.1)
+            figures = pool.figures()
+            for name in sums:
+                sums[name] += figures.get(name, 0.0)
+        elapsed = time.monotonic() - started
+    return sums["evaluations"] / elapsed, sums["simulations"] / elapsed
+
+
+def _forward_rate(
+    device: str,
+    game_name: str,
+    parameters: dict[str, Any],
+    network: dict[str, Any],
+    precision: Any,
+    batch_size: int,
+    seconds: float,
+) -> float:
+    from ddpzero.evaluators import NetworkEvaluator, bare_forward_rate
+    from ddpzero.games import load_game
+    from ddpzero.networks import NetworkSettings, make_network
+
+    game = load_game(game_name, **parameters)
+    evaluator = NetworkEvaluator(
+        make_network(game, NetworkSettings(**network)), game, batch_size, 1, device, precision
+    )
+    bare_forward_rate(evaluator, batch_size, 0.25 * seconds)  # picks algorithms, raises clocks
+    return bare_forward_rate(evaluator, batch_size, seconds)
+
+
+class _Sampler:
+    """Samples nvidia-smi while its block runs; says nothing where there is no such program."""
+
+    def __enter__(self) -> _Sampler:
+        self._text = ""
+        query = "--query-gpu=utilization.gpu,memory.used,power.draw"
+        command = ["nvidia-smi", query, "--format=csv,noheader,nounits", "-lms", "500"]
+        try:
+            self._process: subprocess.Popen[str] | None = subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            )
+        except OSError:
+            self._process = None
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._text = self._process.communicate()[0]
+
+    def summary(self) -> str:
+        """ "GPU 81 % busy, 23.4 GB, 412 W", means over the second half of the time, memory at its most; or ""."""
+        return summarize_samples(self._text)
+
+
+def summarize_samples(text: str) -> str:
+    """text: lines "utilization, MiB, watts" of nvidia-smi, one per GPU and moment; fields may be "[N/A]"."""
+    rows = [[_number(field) for field in line.split(",")] for line in text.splitlines()]
+    rows = [row for row in rows if len(row) == 3]
+    rows = rows[len(rows) // 2 :]
+    busy, memory, power = (
+        [value for row in rows if (value := row[column]) is not None] for column in range(3)
+    )
+    parts = [
+        f"GPU {fmean(busy):.0f} % busy" if busy else "",
+        f"{max(memory) / 1024:.1f} GiB" if memory else "",
+        f"{fmean(power):.0f} W" if power else "",
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _metrics(path: Path) -> Iterator[dict[str, Any]]:
+    if path.exists():
+        yield from (json.loads(line) for line in path.read_text().splitlines())
+
+
+def _last_sentence(output: str) -> str:
+    """What the training said last of its failure."""
+    lines = [line for line in output.splitlines() if line.startswith("ddpzero: ")]
+    return (lines or output.strip().splitlines() or ["it said nothing"])[-1]
+
+
+def _algorithm(settings: Settings) -> AlphaZero:
+    from ddpzero.algorithms import alphazero
+
+    return alphazero.make_algorithm(settings.sections)
+
+
+def _game(settings: Settings) -> Game:
+    from ddpzero.games import load_game
+
+    return load_game(settings.game.name, settings.game.source, **settings.game.parameters)
+
+
+def _dtypes(device: str) -> tuple[str, ...]:
+    """Few CPUs compute in float16."""
+    return _DTYPES[:2] if device == "cpu" else _DTYPES
+
+
+def _usual_num_actors() -> int:
+    return max(1, min(8, len(os.sched_getaffinity(0)) - 1))
+
+
+def _wait_for(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("step", choices=(*STEPS, "rank"))
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda")
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--config")
+    options = parser.parse_args()
+    if options.step == "rank":
+        run_rank(options.config)
+        return
+    torch.set_num_threads(1)
+    STEPS[options.step](options, Emitter(options.step))
+
+
+if __name__ == "__main__":
+    main()

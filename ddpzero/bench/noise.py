@@ -1,0 +1,23 @@
+"""Random samples of any layout, to measure a learner without self-play."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ddpzero.replay import SampleSpec
+
+
+def noise(spec: SampleSpec, num_samples: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Columns `[n, ...]`: floats from 0 to 1, bytes 0 or 1, True, and zeros for other integers: they may be indices."""
+    columns = {}
+    for name, field in spec.items():
+        shape = (num_samples, *field.shape)
+        if field.dtype.kind == "f":
+            columns[name] = rng.random(shape, dtype=np.float32).astype(field.dtype)
+        elif field.dtype == np.uint8:
+            columns[name] = rng.integers(0, 2, shape, dtype=np.uint8)
+        elif field.dtype == np.bool_:
+            columns[name] = np.ones(shape, dtype=np.bool_)
+        else:
+            columns[name] = np.zeros(shape, dtype=field.dtype)
+    return columns
