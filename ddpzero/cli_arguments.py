@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 from collections.abc import Sequence
 
@@ -80,7 +81,7 @@ def _add_verify(commands: _Commands) -> None:
         "Replay recorded games: legal actions, movers, results and boards must agree. Exit code 1 if any does not.",
         "ddpzero verify rules gomoku9.npz --game gomoku game.size=9",
     )
-    rules.add_argument("file", metavar="FILE", help=".npz of recorded games")
+    rules.add_argument("file", metavar="FILE", type=_path, help=".npz of recorded games")
     _add_settings(rules)
     snakes = _add_command(
         kinds,
@@ -89,7 +90,7 @@ def _add_verify(commands: _Commands) -> None:
         "agree. Exit code 1 if anything does not.",
         "ddpzero verify snakes snakes3v3.npz",
     )
-    snakes.add_argument("file", metavar="FILE", help=".npz of recorded games")
+    snakes.add_argument("file", metavar="FILE", type=_path, help=".npz of recorded games")
     _add_settings(snakes)
     contract = _add_command(
         kinds,
@@ -137,8 +138,8 @@ def _add_match(commands: _Commands) -> None:
         "Play a match: both colours or sides, paired random starts; prints the score with its interval.",
         "ddpzero match runs/quick rollout:1000 --games 200 --simulations 100",
     )
-    match.add_argument("player_a", metavar="A", help=_PLAYER_OR_RULE_AGENT)
-    match.add_argument("player_b", metavar="B", help="likewise")
+    match.add_argument("player_a", metavar="A", type=_path, help=_PLAYER_OR_RULE_AGENT)
+    match.add_argument("player_b", metavar="B", type=_path, help="likewise")
     match.add_argument("--games", type=_positive, default=200, help="an even number (200)")
     _add_simulations(match)
     match.add_argument(
@@ -161,9 +162,10 @@ def _add_judge(commands: _Commands) -> None:
     judge.add_argument(
         "file",
         metavar="FILE",
+        type=_path,
         help=".npz of solved positions: of connect_four, dots_and_boxes, hex or othello",
     )
-    judge.add_argument("players", metavar="PLAYER", nargs="+", help=_PLAYER)
+    judge.add_argument("players", metavar="PLAYER", type=_path, nargs="+", help=_PLAYER)
     judge.add_argument(
         "--simulations",
         type=_numbers,
@@ -181,11 +183,13 @@ def _add_play(commands: _Commands) -> None:
         "PLAYER plays its mates and the others.",
         "ddpzero play runs/quick --simulations 400",
     )
-    play.add_argument("player", metavar="PLAYER", help=_PLAYER_OR_RULE_AGENT)
+    play.add_argument("player", metavar="PLAYER", type=_path, help=_PLAYER_OR_RULE_AGENT)
     play.add_argument(
         "--mode", choices=("human", "ai"), default="human", help="a person plays, or agents (human)"
     )
-    play.add_argument("--opponent", metavar="PLAYER", help="mode ai: the second player (the first)")
+    play.add_argument(
+        "--opponent", metavar="PLAYER", type=_path, help="mode ai: the second player (the first)"
+    )
     play.add_argument(
         "--colour",
         choices=("ask", "first", "second"),
@@ -209,7 +213,7 @@ def _add_monitor(commands: _Commands) -> None:
         "Watch a run from another terminal: alive or not, rates, epochs, restarts, losses.",
         "ddpzero monitor runs/quick",
     )
-    monitor.add_argument("run_dir", metavar="RUN", help="folder of a run")
+    monitor.add_argument("run_dir", metavar="RUN", type=_path, help="folder of a run")
     monitor.add_argument("--interval", type=_seconds, default=2.0, help="seconds between looks (2)")
     monitor.add_argument("--once", action="store_true", help="look once and leave")
     monitor.add_argument("--json", action="store_true", help="look once, one line of JSON")
@@ -257,6 +261,11 @@ def _add_seed(parser: argparse.ArgumentParser) -> None:
 
 def _add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="one line of JSON for each figure")
+
+
+def _path(text: str) -> str:
+    """A ~ is the home also where a shell has not replaced it; names of players are no paths and stay what they are."""
+    return os.path.expanduser(text)
 
 
 def _positive(text: str) -> int:

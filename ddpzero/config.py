@@ -6,25 +6,30 @@ that imports hydra or omegaconf.
 
 from __future__ import annotations
 
+import io
 import re
+import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
+import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import (
     InterpolationResolutionError,
     MissingMandatoryValue,
     OmegaConfBaseException,
 )
 
+from ddpzero.algorithms.loader import load_plugin
 from ddpzero.conversion import game_settings_from_dict, settings_from_dict
 from ddpzero.settings import GameSettings, Settings, UserError
-from ddpzero.strict import unknown_key_message
+from ddpzero.strict import as_group, unknown_key_message
 
 _Converted = TypeVar("_Converted")
 
@@ -64,6 +69,7 @@ def compose_game(overrides: Sequence[str], config_dir: str | None = None) -> Gam
 def _compose(overrides: Sequence[str], config_dir: str | None) -> tuple[DictConfig, list[str]]:
     """What Hydra makes of the overrides, and the overrides with config_dir among them; raises UserError."""
     overrides = list(overrides)
+    check_words(overrides)
     if config_dir is not None:
         folder = Path(config_dir).expanduser().resolve()
         if not folder.is_dir():
@@ -81,6 +87,7 @@ def _compose(overrides: Sequence[str], config_dir: str | None) -> tuple[DictConf
 def settings_from_config(config: DictConfig, overrides: Sequence[str]) -> Settings:
     """Resolve and convert what Hydra composed from `overrides`; raises UserError."""
     _check_preset_order(overrides)
+    _check_options(config, overrides)
     return _converted(config, settings_from_dict)
 
 
@@ -89,9 +96,8 @@ def _converted(config: DictConfig, convert: Callable[[dict[str, Any]], _Converte
         values = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         raise UserError(explain(error) or str(error)) from None
-    assert isinstance(values, dict)
     try:
-        return convert({str(key): value for key, value in values.items()})
+        return convert(as_group(values, "game"))
     except UserError:
         raise
     except ValueError as error:  # of a game's rules
@@ -102,14 +108,14 @@ def explain(error: Exception) -> str | None:
     """One sentence for an error of Hydra or OmegaConf that a user causes: what, where, what to do; else None."""
     text = str(error)
     cause = error.__cause__
+    if isinstance(error, (yaml.YAMLError, UnicodeDecodeError)):
+        return _explain_unreadable_yaml(error)
     if isinstance(error, MissingConfigException) and error.missing_cfg_file is not None:
         return _explain_missing_option(str(error.missing_cfg_file), sorted(error.options or []))
     if isinstance(cause, OmegaConfBaseException) and "is not in struct" in str(cause):
         return _explain_unknown_key(text, cause)
     if match := re.search(r"No match in the defaults list\.\s+.*use \+(\S+)", text):
-        return (
-            f"{match[1]}: there is none yet to replace; a preset is added with a plus, +{match[1]}."
-        )
+        return _explain_missing_group(match[1])
     if match := re.match(r"Multiple values for (\S+)\..*override \S+: (\S+)'", text):
         return f"+{match[1]}={match[2]}: there is one already; replace it without the plus, {match[1]}={match[2]}."
     if match := re.search(r"Either remove \+ prefix: '(.*)'", text):
@@ -118,6 +124,10 @@ def explain(error: Exception) -> str | None:
         return f"{match[1]} is several values: give one, put a list in [brackets], or sweep with --multirun."
     if "Config group override must be" in text:
         return "A group (game, search, ...) was set to null: give it one of its options, as in game=connect_four."
+    if isinstance(error, OverrideParseException) and "=~" in error.override:
+        key, _, path = error.override.partition("=~")
+        quoted = f"""{key}='"~{path}"'"""
+        return f"{error.override}: a ~ must stand in quotes, in a shell {quoted}; or write {key}=$HOME{path}."
     if isinstance(error, OverrideParseException):
         reason = " ".join(text.split()).split(" See https")[0]
         return f"{error.override}: {reason}. Write key=value, in quotes where the value has special characters."
@@ -132,9 +142,51 @@ def explain(error: Exception) -> str | None:
     )
 
 
+def _explain_unreadable_yaml(error: yaml.YAMLError | UnicodeDecodeError) -> str:
+    """One sentence with the file; what yaml says of where it stands takes several lines."""
+    mark = getattr(error, "problem_mark", None)
+    if mark is not None:
+        problem = " ".join(str(getattr(error, "problem", "")).split())
+        return f"{mark.name}, line {mark.line + 1}: this is no YAML ({problem}): mend that file."
+    file = getattr(error, "name", None) or _file_being_read(error) or "a file of the config"
+    return f"{file}: this is no text in UTF-8, as YAML is ({' '.join(str(error).split())}): mend that file."
+
+
+def _file_being_read(error: BaseException) -> str:
+    """The file that was open where the error was raised, or "": an error of decoding does not say it."""
+    names = [
+        str(value.name)
+        for frame, _ in traceback.walk_tb(error.__traceback__)
+        for value in frame.f_locals.values()
+        if isinstance(value, io.TextIOWrapper)
+    ]
+    return names[-1] if names else ""
+
+
+def _explain_missing_group(override: str) -> str:
+    """override: "group=option" that replaces nothing, for nothing of the config has that group."""
+    group = override.partition("=")[0]
+    if group in PRESETS:
+        return (
+            f"{override}: there is none yet to replace; a preset is added with a plus, +{override}."
+        )
+    if (conf_dir() / group).is_dir():
+        return (
+            f"{override}: the algorithm of this config reads no group {group}: leave it out, or choose another "
+            f"algorithm ({', '.join(_options_of('algorithm'))})."
+        )
+    return f"{override}: there is no such key or group to set: mend its name."
+
+
+def _options_of(group: str) -> list[str]:
+    return sorted(file.stem for file in (conf_dir() / group).glob("*.yaml"))
+
+
 def _explain_missing_option(file: str, options: list[str]) -> str:
     """file: group/option as Hydra looked for it; options: that the group has."""
     group, _, option = file.rpartition("/")
+    if group in PRESETS:
+        group = f"+{group}"
     if not options:
         return (
             f"{file} is neither in {conf_dir()} nor in the folder of --config-dir: mend its name."
@@ -153,6 +205,42 @@ def _explain_unknown_key(text: str, cause: OmegaConfBaseException) -> str:
     known = [str(key) for key in parent if key != "hydra"]
     # With a typo in the middle ("learer.batch_size"), that is what must be named.
     return unknown_key_message(str(cause.full_key), value if cause.full_key == path else {}, known)
+
+
+def check_words(words: Sequence[str]) -> None:
+    """Raise UserError for a word of the command line whose key is empty: Hydra takes it for a group."""
+    for word in words:
+        if word.lstrip("+~").startswith("="):
+            raise UserError(f"{word}: no key stands before the =. Write key=value.")
+
+
+def _check_options(config: DictConfig, overrides: Sequence[str]) -> None:
+    """Raise UserError for the option of a group that is for another algorithm: its keys are none that are read here."""
+    game = config.get("game")
+    if isinstance(game, ListConfig):  # told here: run_name is made of the game's name
+        as_group(list(game), "game")
+    is_group = isinstance(config.get("algorithm"), DictConfig)
+    plugin = OmegaConf.select(config, "algorithm.plugin") if is_group else None
+    if not isinstance(plugin, str):
+        return  # told where the config is converted
+    sections = load_plugin(plugin).SECTIONS
+    for override in OverridesParser.create().parse_overrides(list(overrides)):
+        group, option = override.key_or_group, override.value()
+        if group not in sections or group == "algorithm" or not isinstance(option, str):
+            continue
+        known = {field.name for field in fields(sections[group])}
+        options = {name: _keys_of(group, name) for name in _options_of(group)}
+        fitting = [name for name, keys in options.items() if keys <= known]
+        if option in options and option not in fitting:
+            raise UserError(
+                f"{group}={option} is for another algorithm: the one of this config ({plugin}) goes with "
+                f"{' or '.join(f'{group}={name}' for name in fitting)}."
+            )
+
+
+def _keys_of(group: str, option: str) -> set[str]:
+    keys = yaml.safe_load((conf_dir() / group / f"{option}.yaml").read_text(encoding="utf-8"))
+    return set(keys) - {"defaults"}
 
 
 def _check_preset_order(overrides: Sequence[str]) -> None:

@@ -5,6 +5,7 @@ Called by config.py with what Hydra composed and by whoever reads the config.yam
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
@@ -32,6 +33,7 @@ def settings_from_dict(config: Mapping[str, Any]) -> Settings:
     if "algorithm" not in plugin.SECTIONS:
         refuse_unknown_keys("algorithm", algorithm, ["plugin"])
     groups = {**config, "algorithm": algorithm}
+    config = {**config, **{name: _at_home(config.get(name)) for name in ("runs_dir", "init_from")}}
     settings = Settings(
         **{name: convert(config.get(name), hint, name) for name, hint in hints.items()},
         algorithm=plugin_name,
@@ -68,6 +70,11 @@ def game_settings_from_dict(group: dict[str, Any]) -> GameSettings:
         # A run must find its rules from whatever folder it is resumed or played.
         source = str(Path(source).expanduser().resolve())
     return GameSettings(name, source, asdict(load_any_game(name, source, **group).parameters))
+
+
+def _at_home(path: Any) -> Any:
+    """A path that begins with ~ in the home that is meant; anything else as it is."""
+    return os.path.expanduser(path) if isinstance(path, str) else path
 
 
 def _plain(value: Any) -> Any:

@@ -50,7 +50,14 @@ def _compose_and_train(stop: StopSignal) -> None:
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
-    from ddpzero.config import CONFIG_NAME, HYDRA_VERSION, conf_dir, explain, settings_from_config
+    from ddpzero.config import (
+        CONFIG_NAME,
+        HYDRA_VERSION,
+        check_words,
+        conf_dir,
+        explain,
+        settings_from_config,
+    )
     from ddpzero.conversion import settings_to_dict
     from ddpzero.settings import UserError
 
@@ -71,11 +78,22 @@ def _compose_and_train(stop: StopSignal) -> None:
             _leave(str(error), EXIT_CODE_OF_USER_ERROR)
 
     try:
+        check_words(sys.argv[1:])
+        sys.argv[1:] = [_at_home(word) for word in sys.argv[1:]]
         run()
+    except UserError as error:
+        _leave(str(error), EXIT_CODE_OF_USER_ERROR)
     except Exception as error:
         if (sentence := explain(error)) is None:
             raise
         _leave(sentence, EXIT_CODE_OF_USER_ERROR)
+
+
+def _at_home(word: str) -> str:
+    """A folder as --config-dir takes it, with the home that its ~ means; every other word as it is."""
+    option, equals, path = word.rpartition("=")
+    is_folder = path.startswith("~/") and option in ("", "--config-dir")
+    return f"{option}{equals}{os.path.expanduser(path)}" if is_folder else word
 
 
 def _check_multirun(arguments: Sequence[str], world_size: int) -> None:

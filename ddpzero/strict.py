@@ -103,6 +103,8 @@ def convert(value: Any, hint: Any, path: str, default: Any = MISSING) -> Any:
     if type(value) is not hint or (hint is float and not math.isfinite(value)):
         shown = repr(value) if _is_quoted_number(value) else show(value)
         remedy = _remedy(value, hint, path, default)
+        if hint is str and isinstance(value, (bool, int, float)):
+            remedy = f"""put it in quotes twice in a shell, {path}='"{show(value)}"'."""
         raise UserError(f"{path}={shown} is not {_KINDS[hint]}: {remedy}")
     return value
 

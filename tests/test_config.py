@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from ddpzero.algorithms.loader import load_plugin
-from ddpzero.config import compose_settings, conf_dir
+from ddpzero.config import compose_game, compose_settings, conf_dir
 from ddpzero.conversion import settings_from_dict, settings_to_dict
 from ddpzero.games import known_games, load_any_game, load_game
 from ddpzero.settings import UserError
@@ -221,6 +221,39 @@ MISTAKES = {
     "a new key by plus": (["+actors.number=4"], ["actors.number=4", "num_actors, num_games"]),
     "an unknown game": (["game=conect_four"], ["game=conect_four", "Did you mean game=connect_four?"]),
     "an unknown experiment": (["+experiment=quik"], ["experiment=quik", "experiment=quick"]),
+    "a typo in a preset": (["+experiment=quik"], ["+experiment=quik is not there", "mean +experiment=quick?"]),
+    "no key": (["=.x"], ["=.x: no key stands before the =", "key=value"]),
+    "no key but a plus": (["+=5"], ["+=5: no key stands before the ="]),
+    "a network of another algorithm": (
+        ["network=mlp"],
+        ["network=mlp is for another algorithm", "ddpzero.algorithms.alphazero", "network=resnet"],
+    ),
+    "a network of AlphaZero": (
+        ["algorithm=ddpg", "game=snakes", "network=attention"],
+        ["network=attention is for another algorithm", "network=mlp or network=torus_cnn"],
+    ),
+    "a group of another algorithm": (
+        ["algorithm=ddpg", "game=snakes", "search=puct"],
+        ["search=puct: the algorithm of this config reads no group search", "alphazero"],
+    ),
+    "a number as a name": (["run_name=42"], ["run_name=42 is not text", """run_name='"42"'"""]),
+    "a truth as a name": (["run_name=true"], ["run_name=true is not text", """run_name='"true"'"""]),
+    "a home without quotes": (["runs_dir=~/x"], ["runs_dir=~/x", """runs_dir='"~/x"'""", "runs_dir=$HOME/x"]),
+    "a folder without a name": (['runs_dir=""'], ["runs_dir=''", "runs_dir=runs"]),
+    "a run without a name": (['init_from=""'], ["init_from=''", "null"]),
+    "a plugin without a name": (["algorithm.plugin=''"], ["algorithm.plugin=''", "package.module"]),
+    "a relative plugin": (["algorithm.plugin=.x"], ["algorithm.plugin='.x'", "package.module"]),
+    "a game's file without a name": (["game.source=''"], ["game.source=''", ".py file"]),
+    "a relative game": (["game.source=.x"], ["game.source='.x'", ".py file"]),
+    "a name that is too long": ([f"run_name={'a' * 235}"], ["run_name=aaaaa", "has 235 letters", "150"]),
+    "an opening that no game survives": (
+        ["game=tic_tac_toe", "algorithm.opening_random_plies=1000"],
+        ["algorithm.opening_random_plies=1000 must be below 9", "tic_tac_toe on 3x3"],
+    ),
+    "more threads than processors have": (["learner.num_threads=10000000000"], ["learner.num_threads", "1,024"]),
+    "a seed beyond 64 bits": (["seed=100000000000000000000000000"], ["seed=1000", "is too large"]),
+    "an actor that is dead at once": (["actors.hang_seconds=1e-300"], ["actors.hang_seconds=1e-300", "at least 10"]),
+    "a time beyond all clocks": (["learner.timeout_seconds=1e20"], ["learner.timeout_seconds=1e+20", "at most"]),
     "a preset without plus": (["experiment=quick"], ["experiment=quick", "+experiment=quick"]),
     "a group with plus": (["+game=gomoku"], ["+game=gomoku", "without the plus, game=gomoku"]),
     "a group as a value": (["learner=3"], ["learner=3", "learner.key=value"]),
@@ -375,3 +408,64 @@ def test_an_algorithm_from_outside_the_tree_is_one_module_and_one_yaml(tmp_path,
 def test_a_config_dir_that_is_not_there_is_refused():
     with pytest.raises(UserError, match="--config-dir /nowhere is not a folder"):
         compose_settings([], config_dir="/nowhere")
+
+
+def test_a_tilde_in_quotes_is_the_home(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    settings = compose_settings(['runs_dir="~/runs"', 'init_from="~/runs/a@5"'])
+    assert settings.runs_dir == str(tmp_path / "runs")
+    assert settings.init_from == str(tmp_path / "runs" / "a@5")
+
+
+UNREADABLE = {
+    "no yaml": (b"name: [a\n  b: {", "bad.yaml, line 2: this is no YAML"),
+    "a key twice": (
+        b"name: x\nname: y\n",
+        "bad.yaml, line 2: this is no YAML (found duplicate key name)",
+    ),
+    "binary": (b"\x00\x01", "bad.yaml: this is no text in UTF-8"),
+    "latin-1": (b"# \xe4\n", "bad.yaml: this is no text in UTF-8"),
+    "a list": (b"- a\n- b\n", "game=[a,b] is not a group of keys"),
+}
+
+
+@pytest.mark.parametrize("kind", UNREADABLE)
+def test_a_file_of_a_game_that_is_no_yaml_is_named(kind, tmp_path):
+    content, sentence = UNREADABLE[kind]
+    (tmp_path / "game").mkdir()
+    (tmp_path / "game" / "bad.yaml").write_bytes(content)
+    for compose in (compose_settings, compose_game):
+        with pytest.raises(UserError) as caught:
+            compose(["game=bad"], str(tmp_path))
+        assert sentence in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("spec", "sentence"),
+    [
+        ("raise KeyError('boom')", "spec() raises KeyError: 'boom'"),
+        ("return None", "spec(parameters) returns a NoneType; it must return a GameSpec"),
+    ],
+)
+def test_a_game_whose_spec_fails_is_named_with_its_file(spec, sentence, tmp_path):
+    file = tmp_path / "odd.py"
+    file.write_text(f"from ddpzero.games.tic_tac_toe import *\ndef spec(parameters):\n    {spec}\n")
+    with pytest.raises(UserError) as caught:
+        compose_settings(["game=tic_tac_toe", "game.name=odd", f"game.source={file}"])
+    assert f"game odd ({file}): {sentence}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "code", ["def f(:", "raise SystemExit(3)", "raise RuntimeError('two\\nlines')"]
+)
+def test_a_plugin_or_a_game_that_cannot_be_imported_is_named(code, tmp_path, monkeypatch):
+    name = f"module_{abs(hash(code))}"
+    (tmp_path / f"{name}.py").write_text(code + "\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    file = tmp_path / f"{name}.py"
+    for key, value in (("algorithm.plugin", name), ("game.source", name), ("game.source", file)):
+        with pytest.raises(UserError) as caught:
+            compose_settings([f"{key}={value}"])
+        assert str(caught.value).startswith(f"{key}={value} cannot be ")
+        assert "\n" not in str(caught.value)
