@@ -7,6 +7,7 @@ that imports hydra or omegaconf.
 from __future__ import annotations
 
 import io
+import os
 import re
 import traceback
 from collections.abc import Callable, Sequence
@@ -37,6 +38,9 @@ HYDRA_VERSION = "1.3"
 CONFIG_NAME = "config"
 # Command-line names of preset groups in the order in which they must be given: the later one wins.
 PRESETS = ("experiment", "hardware")
+
+# For the folder of a --multirun, which Hydra makes by itself: its ~ is the home.
+OmegaConf.register_new_resolver("home", os.path.expanduser, replace=True)
 
 
 def conf_dir() -> Path:

@@ -6,6 +6,8 @@ Called by the learner once ranks have met. Settings that no machine could run ar
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +44,7 @@ def check_machine(settings: Settings, run_dir: Path, ranks: Ranks) -> list[str]:
     try:
         actor_device = choose_actor_device(settings.actors, ranks.device, ranks.local_rank)
         check_half_precision(settings, ranks.device, actor_device)
+        check_compiler(settings, ranks.device, actor_device)
         num_actors = settings.actors.num_actors or default_num_actors(ranks.local_world_size)
         check_open_files(num_actors)
         warnings = check_run_memory(
@@ -83,6 +86,20 @@ def check_half_precision(
         require(
             not (precision == "float16" and used.type == "cpu"),
             f"{path}=float16 does not pay on a CPU, and PyTorch sees no GPU here: use auto, float32 or bfloat16.",
+        )
+
+
+def check_compiler(settings: Settings, device: torch.device, actor_device: torch.device) -> None:
+    """UserError for torch.compile on a CPU without the C++ compiler that it calls."""
+    for path, compiles, used in (
+        ("learner.compile", settings.learner.compile, device),
+        ("actors.compile", settings.actors.compile, actor_device),
+    ):
+        compiler = os.environ.get("CXX", "g++")
+        require(
+            not (compiles and used.type == "cpu") or shutil.which(compiler) is not None,
+            f"{path}=true needs a C++ compiler on a CPU, and there is no {compiler}: install one, name it in CXX, or "
+            f"leave {path} out.",
         )
 
 

@@ -3,7 +3,7 @@
 #
 #   bash launch/setup.sh [dev]          dev: with what the tests need
 #
-# Environment: VIRTUAL_ENV  an active environment is used instead of .venv
+# Environment: VIRTUAL_ENV, CONDA_PREFIX  an active environment is used instead of .venv, but never conda's base
 #              PYTHON       the Python that .venv is made with (3.11 to 3.13; otherwise the newest one found)
 #              PIP_*        as always: indexes, wheels, proxies
 
@@ -28,6 +28,9 @@ ddpzero_python() {
 
 ddpzero_setup() {
     local extra="${1:-}" python stamp
+    if [[ -z "${VIRTUAL_ENV:-}" && "${CONDA_DEFAULT_ENV:-base}" != base && -x "${CONDA_PREFIX:-}/bin/python" ]]; then
+        export VIRTUAL_ENV="$CONDA_PREFIX"
+    fi
     if [[ -z "${VIRTUAL_ENV:-}" ]]; then
         if [[ ! -x "$ddpzero_root/.venv/bin/python" ]]; then
             python="$(ddpzero_python)"

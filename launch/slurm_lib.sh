@@ -34,9 +34,18 @@ train() {
     exit "$status"
 }
 
-# Sets PYTHON: of the environment that was active when sbatch was called, else of the repository's .venv, else on PATH.
+# Sets PYTHON: of the environment that was active when sbatch was called (venv or conda), else of the repository's
+# .venv, else on PATH.
 find_python() {
     PYTHON=${VIRTUAL_ENV:-$DDPZERO_HOME/.venv}/bin/python
+    if [ -z "${VIRTUAL_ENV:-}" ] && [ -n "${CONDA_PREFIX:-}" ]; then
+        # conda's base is active for many who never asked for it: it counts if it has ddpzero.
+        if "$CONDA_PREFIX/bin/python" -c 'import ddpzero' 2>/dev/null; then
+            PYTHON=$CONDA_PREFIX/bin/python
+        else
+            say "the active conda environment $CONDA_PREFIX lacks ddpzero: looks for .venv instead"
+        fi
+    fi
     [ -x "$PYTHON" ] || PYTHON=$(command -v python3) ||
         die "no Python: run launch/setup.sh in $DDPZERO_HOME, or activate an environment before sbatch."
     TORCHRUN_HELP=$("$PYTHON" -c 'import ddpzero' && "$PYTHON" -m torch.distributed.run --help) ||
@@ -48,9 +57,9 @@ find_python() {
 # run_folder OVERRIDES...: prints where this config trains. A mistake in the overrides ends the job here, told once.
 run_folder() {
     "$PYTHON" -m ddpzero.main "$@" --cfg job --resolve | "$PYTHON" -c '
-import sys, yaml
+import os, sys, yaml
 if config := yaml.safe_load(sys.stdin):
-    print(config["runs_dir"], config["run_name"], sep="/")'
+    print(os.path.expanduser(config["runs_dir"]), config["run_name"], sep="/")'
 }
 
 set_environment() {

@@ -63,6 +63,34 @@ def test_a_mistake_is_one_sentence_without_traceback_and_exit_code_2(argument, s
     assert list(tmp_path.iterdir()) == [], "nothing has been started or written"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["init_from=nope"], "init_from=nope: neither nope nor runs/nope is the folder of a run"),
+        (["replay.capacity=1000000000000"], "replay.capacity=1000000000000 wants "),
+        (["actors.num_actors=1000000000"], "actors.num_actors=1000000000 "),
+        pytest.param(
+            ["actors.device=cuda"],
+            "actors.device=cuda: PyTorch sees no GPU here",
+            marks=pytest.mark.skipif(os.path.exists("/dev/nvidia0"), reason="there is a GPU"),
+        ),
+        pytest.param(
+            ["learner.precision=float16"],
+            "learner.precision=float16 does not pay on a CPU",
+            marks=pytest.mark.skipif(os.path.exists("/dev/nvidia0"), reason="there is a GPU"),
+        ),
+    ],
+)
+def test_what_this_machine_cannot_do_is_refused_before_anything_is_created(
+    arguments, sentence, tmp_path
+):
+    done = run_main("+experiment=tic_tac_toe", *arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"ddpzero: {sentence}")
+    assert done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.slow
 def test_several_ranks_tell_a_mistake_once(tmp_path):
     done = run_main("learner.batch_size=0", num_ranks=2, cwd=tmp_path)

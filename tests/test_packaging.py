@@ -91,7 +91,8 @@ def test_a_python_that_is_too_old_is_named(tmp_path):
     clone = tmp_path / "a clone"
     (clone / "launch").mkdir(parents=True)
     (clone / "launch" / "setup.sh").write_text((REPO / "launch" / "setup.sh").read_text())
-    environment = {key: value for key, value in os.environ.items() if key != "VIRTUAL_ENV"}
+    active = ("VIRTUAL_ENV", "CONDA_PREFIX", "CONDA_DEFAULT_ENV")
+    environment = {key: value for key, value in os.environ.items() if key not in active}
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", f"source '{clone}/launch/setup.sh' dev"],
         env=environment | {"PYTHON": str(old)},
@@ -101,6 +102,34 @@ def test_a_python_that_is_too_old_is_named(tmp_path):
     )
     assert done.returncode != 0
     assert f"PYTHON={old} is not a Python from 3.11 to 3.13." in done.stderr
+    assert not (clone / ".venv").exists()
+
+
+@pytest.mark.parametrize(("name", "is_used"), [("mine", True), ("base", False)])
+def test_an_active_conda_environment_is_installed_into_unless_it_is_the_base(
+    name, is_used, tmp_path
+):
+    conda, clone = tmp_path / "conda", tmp_path / "clone"
+    (conda / "bin").mkdir(parents=True)
+    (conda / "bin" / "python").write_text('#!/bin/sh\necho "conda: $*" >&2\n')
+    (conda / "bin" / "python").chmod(0o755)
+    (clone / "launch").mkdir(parents=True)
+    for file in ("launch/setup.sh", "launch/constraints.txt", "pyproject.toml"):
+        (clone / file).write_text((REPO / file).read_text())
+    done = subprocess.run(
+        ["bash", "-c", f"source '{clone}/launch/setup.sh'"],
+        env={
+            "PATH": os.environ["PATH"],
+            "PYTHON": "/no/python",
+            "CONDA_PREFIX": str(conda),
+            "CONDA_DEFAULT_ENV": name,
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ("conda: -m pip install" in done.stderr) == is_used
+    assert ("PYTHON=/no/python is not a Python" in done.stderr) != is_used
     assert not (clone / ".venv").exists()
 
 

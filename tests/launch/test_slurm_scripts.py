@@ -376,6 +376,31 @@ def test_an_active_environment_comes_before_the_repository_s(cluster: Cluster) -
     assert str(active / "bin/python") in output
 
 
+def test_an_active_conda_environment_comes_before_the_repository_s(cluster: Cluster) -> None:
+    conda = cluster.folder / "conda"
+    (conda / "bin").mkdir(parents=True)
+    (conda / "bin" / "python").write_text((cluster.folder / ".venv/bin/python").read_text())
+    (conda / "bin" / "python").chmod(0o755)
+    job = cluster.submit(CONDA_PREFIX=str(conda))
+    job.finish()
+    code, output = job.end()
+    assert code == 0, output
+    assert str(conda / "bin/python") in output
+
+
+def test_a_conda_base_without_ddpzero_leaves_the_repository_s_environment(cluster: Cluster) -> None:
+    conda = cluster.folder / "conda"
+    (conda / "bin").mkdir(parents=True)
+    (conda / "bin" / "python").write_text("#!/bin/sh\nexit 1\n")
+    (conda / "bin" / "python").chmod(0o755)
+    job = cluster.submit(CONDA_PREFIX=str(conda))
+    job.finish()
+    code, output = job.end()
+    assert code == 0, output
+    assert f"the active conda environment {conda} lacks ddpzero" in output
+    assert str(cluster.folder / ".venv/bin/python") in output
+
+
 def test_a_python_without_ddpzero_says_what_to_do(cluster: Cluster) -> None:
     (cluster.folder / ".venv/bin/python").write_text("#!/bin/sh\nexit 1\n")
     code, output = cluster.submit().end()
