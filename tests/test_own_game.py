@@ -10,7 +10,8 @@ import pytest
 
 from ddpzero.cli import main as ddpzero
 
-PAIRS = Path(__file__).parent / "data" / "games" / "pairs.py"
+OWN_GAMES = Path(__file__).parent / "data" / "games"
+PAIRS = OWN_GAMES / "pairs.py"
 TINY = [
     "device=cpu",
     "network.blocks=1",
@@ -71,3 +72,18 @@ def test_an_own_game_trains_and_its_agent_plays_matches_and_people(folder, capsy
     assert ddpzero(["play", "runs/mine"]) == 0
     said = capsys.readouterr().out
     assert any(end in said for end in ("you win after", " wins after", "a draw after")), said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["take", "pawns"])
+def test_a_game_whose_actions_are_no_cells_trains_and_plays_a_match(folder, capsys, name):
+    yaml = folder / "my_conf" / "game" / f"{name}.yaml"
+    yaml.write_text(f"name: {name}\nsource: {OWN_GAMES / name}.py\n")
+    command = [sys.executable, "-m", "ddpzero.main", "--config-dir", "my_conf", f"game={name}"]
+    trained = subprocess.run(
+        [*command, "run_name=mine", *TINY], capture_output=True, text=True, timeout=240, check=False
+    )
+    assert trained.returncode == 0, trained.stderr
+    assert "learner.max_epochs=1 is reached" in trained.stdout + trained.stderr
+    assert ddpzero(["match", "runs/mine", "rollout:10", "--games", "4"]) == 0
+    assert "against rollout:10" in capsys.readouterr().out

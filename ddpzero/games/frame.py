@@ -63,7 +63,10 @@ class Placement:
 
 
 def place(board: Game, frame: Game) -> Placement:
-    """Where `board` lies in `frame`; ValueError unless both are one game, and the board fits in."""
+    """Return where `board` lies in `frame`. ValueError unless both are one game and the board fits into the frame.
+
+    A board lies in a frame of the same parameters whatever its actions are; in others they must be cells or columns.
+    """
     there, here = frame.spec, board.spec
     where = f"a board of {board.board_shape} in a frame of {frame.board_shape}"
     if board.module is not frame.module or (there.num_planes, there.num_globals) != (
@@ -87,13 +90,17 @@ def place(board: Game, frame: Game) -> Placement:
 
 
 def _placed_actions(board: Game, frame: Game, cells: np.ndarray) -> np.ndarray:
+    if board.parameters == frame.parameters:
+        # The board is its own frame: whatever its actions mean, they stay where they are.
+        return np.arange(board.num_actions)
     there, here = frame.spec.action_cells, board.spec.action_cells
     if here is None or there is None:
         if board.spec.actions_are_columns and frame.spec.actions_are_columns:
             return np.arange(board.num_actions)
         raise ValueError(
-            f"{board.name} does not say on which cells its actions are (GameSpec.action_cells): boards of several "
-            "sizes need that."
+            f"the actions of {board.name} are neither cells (GameSpec.action_cells) nor columns of its board, so one "
+            "network cannot learn several boards of it: use curriculum=none, or name in every stage only the board of "
+            "game."
         )
     if (here < 0).sum() != (there < 0).sum():
         raise ValueError(

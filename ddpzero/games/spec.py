@@ -94,13 +94,16 @@ class GameSpec:
 
     @property
     def actions_are_columns(self) -> bool:
-        """The actions move with the board's columns under its symmetries."""
+        """The actions move with the board's columns under its symmetries, and some symmetry moves the columns.
+
+        Without such a symmetry the number of actions may equal the number of columns by chance.
+        """
         height, width = self.board_shape
         columns = self.cell_symmetries.reshape(-1, height, width) % width
         return (
-            len(self.cell_symmetries) > 1
-            and self.num_actions == width
+            self.num_actions == width
             and bool((columns == self.action_symmetries[:, None, :]).all())
+            and bool((self.action_symmetries != np.arange(width)).any())
         )
 
     def _check_action_cells(self, num_cells: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from ddpzero.search.settings import SearchSettings
 from ddpzero.settings import UserError
 from ddpzero.strict import make_dataclass
 
+OWN_GAMES = Path(__file__).parents[1] / "data" / "games"
 FRAME = {"name": "dots_and_boxes", "rows": 2, "columns": 2}
 TWO_STAGES = [
     {"until_step": 100, "boards": [{"game": {"rows": 1}, "num_simulations": 4}]},
@@ -104,17 +106,29 @@ def test_a_board_of_another_game_is_no_board_of_a_frame():
         place(load_game("hex", size=5), load_game("othello"))
 
 
-def test_a_game_whose_actions_are_nowhere_has_boards_of_one_size():
-    # Tic-tac-toe's kind of file without action_cells: the frame cannot know where actions lie.
-    game = load_game("connect_four")
-    from dataclasses import replace
-
-    shuffled = replace(
-        game.spec,
-        action_symmetries=np.stack([np.arange(7), np.roll(np.arange(7), 1)]).astype(np.int32),
+def test_boards_of_several_sizes_need_actions_that_are_cells_or_columns():
+    frame = load_game("take", source=str(OWN_GAMES / "take.py"), pile=6)
+    stages = settings_of([{"boards": [{"game": {"pile": 5}}, {}]}])
+    with pytest.raises(UserError) as error:
+        Curriculum(stages, frame, num_simulations=8)
+    assert str(error.value) == (
+        "curriculum.stages[0].boards[0].game: the actions of take are neither cells (GameSpec.action_cells) nor "
+        "columns of its board, so one network cannot learn several boards of it: use curriculum=none, or name in "
+        "every stage only the board of game."
     )
-    with pytest.raises(ValueError, match="does not say on which cells its actions are"):
-        place(replace(game, spec=shuffled), replace(game, spec=shuffled))
+
+
+@pytest.mark.parametrize("name", ["take", "pawns"])
+def test_stages_of_the_games_own_board_need_no_actions_that_are_cells(name):
+    game = load_game(name, source=str(OWN_GAMES / f"{name}.py"))
+    for stages in (
+        [],
+        [{"until_step": 9, "boards": [{"num_simulations": 4}]}, {"boards": [{}]}],
+    ):
+        curriculum = Curriculum(settings_of(stages), game, num_simulations=8)
+        assert not curriculum.is_framed
+        (placement,) = curriculum.placements
+        assert np.array_equal(placement.actions, np.arange(game.num_actions))
 
 
 # ------------------------------------------------------------------------------ the actor

@@ -10,7 +10,8 @@ import pytest
 from ddpzero.games import Game, known_games, load_any_game, load_game
 from ddpzero.games.contract_checks import check_contract, print_violations
 
-PAIRS = Path(__file__).parents[1] / "data" / "games" / "pairs.py"
+OWN_GAMES = Path(__file__).parents[1] / "data" / "games"
+PAIRS = OWN_GAMES / "pairs.py"
 
 VARIANTS = [
     ("connect_four", {"rows": 4, "columns": 5, "line": 3}),
@@ -40,8 +41,9 @@ def test_other_boards_keep_the_contract(name, parameters):
     assert check_contract(load_game(name, **parameters), num_games=5, seed=2) == []
 
 
-def test_a_game_from_outside_the_tree_keeps_the_contract():
-    game = load_game("pairs", source=str(PAIRS))
+@pytest.mark.parametrize("name", ["pairs", "take", "pawns"])
+def test_a_game_from_outside_the_tree_keeps_the_contract(name):
+    game = load_game(name, source=str(OWN_GAMES / f"{name}.py"))
     assert check_contract(game, num_games=20, seed=3) == []
 
 

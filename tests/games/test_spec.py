@@ -42,3 +42,17 @@ SPEC = GameSpec(
 def test_fields_that_do_not_fit_together_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         replace(SPEC, **changes)
+
+
+def test_as_many_actions_as_columns_are_columns_only_if_a_symmetry_moves_both():
+    mirrored = np.array([[0, 1, 2, 3], [1, 0, 3, 2]], np.int32)
+    upside_down = np.array([[0, 1, 2, 3], [2, 3, 0, 1]], np.int32)
+    stay, swap = np.array([[0, 1], [0, 1]], np.int32), np.array([[0, 1], [1, 0]], np.int32)
+    for cells, actions, are_columns in (
+        (mirrored, swap, True),
+        (mirrored, stay, False),
+        (upside_down, stay, False),
+        (IDENTITY, stay[:1], False),
+    ):
+        spec = replace(SPEC, num_actions=2, cell_symmetries=cells, action_symmetries=actions)
+        assert spec.actions_are_columns == are_columns
