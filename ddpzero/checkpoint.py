@@ -13,26 +13,26 @@ at whatever moment, the previous one stays. Called by the learner; `load_weights
 from __future__ import annotations
 
 import errno
-import json
 import logging
+import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file as load_tensors
 from safetensors.torch import save as tensors_to_bytes
 
 from ddpzero.checkpoint_files import (
     CHECKPOINTS_FOLDER,
+    CONFIG_FILE,
     MANIFEST_FILE,
     PARTIAL_PREFIX,
+    TRAINER_FILE,
+    WEIGHTS_FILE,
     CheckpointError,
     FileRecord,
     Manifest,
@@ -40,8 +40,10 @@ from ddpzero.checkpoint_files import (
     check_size,
     new_manifest,
     newest_first,
-    read_arrays,
+    rank_file,
     read_manifest,
+    remove,
+    replay_file,
     sync_folder,
     write_arrays,
     write_bytes,
@@ -50,14 +52,20 @@ from ddpzero.checkpoint_files import (
     write_manifest,
 )
 from ddpzero.distributed import Ranks
+from ddpzero.guarded_files import (
+    UnreadableFileError,
+    is_count,
+    map_arrays,
+    read_json,
+    read_tensors,
+    read_torch,
+    read_yaml,
+)
 from ddpzero.replay import ReplayState, redistribute
-from ddpzero.run_folder import CONFIG_FILE, config_text, read_config
+from ddpzero.run_folder import config_text
 from ddpzero.settings import UserError, require
 
 logger = logging.getLogger(__name__)
-
-WEIGHTS_FILE = "weights.safetensors"
-TRAINER_FILE = "trainer.pt"
 
 T = TypeVar("T")
 
@@ -157,27 +165,31 @@ class Checkpoints:
             self._remove_oldest(path)
         return path
 
-    def restore(self) -> Restored | None:
-        """Return the newest checkpoint that is whole, or None if the run has none yet.
+    def restore(self, take: Callable[[Restored], None] | None = None) -> Restored | None:
+        """Return the newest checkpoint that is whole and that `take` accepts, or None if the run has none yet.
 
+        take: loads it into the parts of this rank; ValueError, KeyError or TypeError for content that is of no use.
         Broken ones are reported and passed over; what an interrupted save left is removed. Raises UserError if there
         are checkpoints and none is usable.
         """
         if self._ranks.is_first:
             for leftover in self._folder.glob(f"{PARTIAL_PREFIX}*"):
                 logger.info("removing %s, which an interrupted save left", leftover)
-                shutil.rmtree(leftover, ignore_errors=True)
+                with suppress(OSError):
+                    remove(leftover)
         names = self._ranks.broadcast([path.name for path in newest_first(self._folder)])
+        problem = ""
         for name in names:
             try:
-                return self._restore(self._folder / name)
+                return self._restore(self._folder / name, take)
             except CheckpointError as error:
+                problem = str(error)
                 if self._ranks.is_first:
                     logger.warning("checkpoint %s is passed over: %s", name, error)
         require(
             not names,
-            f"{self._folder} holds checkpoints, but none that is usable: see the warnings. Move that folder away to "
-            "start anew, or choose another run_name.",
+            f"{self._folder} holds checkpoints, but none that is usable (of the last one that was tried, {problem}) "
+            "Move that folder away to start anew, or choose another run_name.",
         )
         return None
 
@@ -186,8 +198,7 @@ class Checkpoints:
     def _begin(self, partial: Path) -> None:
         """Rank 0: make an empty folder aside."""
         if self._ranks.is_first:
-            if partial.exists():
-                shutil.rmtree(partial)
+            remove(partial)
             partial.mkdir(parents=True)
 
     def _write_files(self, partial: Path, snapshot: Snapshot) -> dict[str, list[int]]:
@@ -195,8 +206,8 @@ class Checkpoints:
         rank = self._ranks.rank
         rank_state = {"rank_state": snapshot.rank_state, "replay_meta": snapshot.replay_meta}
         files = {
-            _replay_file(rank): write_arrays(partial / _replay_file(rank), snapshot.replay_arrays),
-            _rank_file(rank): write_json(partial / _rank_file(rank), rank_state),
+            replay_file(rank): write_arrays(partial / replay_file(rank), snapshot.replay_arrays),
+            rank_file(rank): write_json(partial / rank_file(rank), rank_state),
         }
         if self._ranks.is_first:
             weights = {
@@ -209,8 +220,7 @@ class Checkpoints:
             files[TRAINER_FILE] = write_file(
                 partial / TRAINER_FILE, lambda file: torch.save(snapshot.trainer, file)
             )
-            # What weights_only refuses must show now, not when the run is resumed. Mapped: reads no tensor.
-            torch.load(partial / TRAINER_FILE, weights_only=True, mmap=True)
+            _check_trainer_state(snapshot.trainer)
         return {name: [record.size_bytes, record.crc32] for name, record in files.items()}
 
     def _publish(
@@ -219,23 +229,20 @@ class Checkpoints:
         """Rank 0: seal the folder and give it its name."""
         if not self._ranks.is_first:
             return
-        for (
-            name,
-            record,
-        ) in files.items():  # other nodes' files, too: are they really in this folder?
+        # Other nodes' files, too: are they really in this folder?
+        for name, record in files.items():
             check_size(partial, name, record)
         world_size = self._ranks.world_size
         write_manifest(partial, new_manifest(snapshot.model, snapshot.counters, world_size, files))
         sync_folder(partial)
-        if (
-            path.exists()
-        ):  # broken, or of a line that was given up: the run resumed from an older one
-            replaced = partial.with_name(f"{PARTIAL_PREFIX}replaced-{path.name}")
+        # There may be a broken one, or one of a line that was given up: the run resumed from an older one.
+        replaced = partial.with_name(f"{PARTIAL_PREFIX}replaced-{path.name}")
+        remove(replaced)
+        if os.path.lexists(path):
             path.rename(replaced)
-            partial.rename(path)
-            shutil.rmtree(replaced)
-        else:
-            partial.rename(path)
+        partial.rename(path)
+        with suppress(OSError):  # the next start removes it
+            remove(replaced)
         sync_folder(self._folder)
 
     def _remove_oldest(self, newest: Path) -> None:
@@ -256,10 +263,12 @@ class Checkpoints:
 
     # --------------------------------------------------------------- restoring
 
-    def _restore(self, path: Path) -> Restored:
+    def _restore(self, path: Path, take: Callable[[Restored], None] | None) -> Restored:
         """Read one checkpoint at every rank. Raises CheckpointError at every rank if anything in it is broken."""
         manifest = self._together(lambda: self._check_share(path))
         restored = self._together(lambda: self._read(path, manifest))
+        if take is not None:
+            self._together(lambda: _take(take, restored))
         self._newest = path.name
         return restored
 
@@ -276,6 +285,8 @@ class Checkpoints:
         with _broken_content(path):
             states = [_read_rank(path, rank) for rank in range(manifest.world_size)]
             same_world = manifest.world_size == self._ranks.world_size
+            if not same_world:
+                _check_alike([replay for replay, _ in states])
             replay = redistribute(
                 [replay for replay, _ in states], self._ranks.world_size, self._ranks.rank
             )
@@ -283,9 +294,9 @@ class Checkpoints:
                 path=path,
                 model=manifest.model,
                 counters=manifest.counters,
-                config=read_config(path / CONFIG_FILE),
-                weights=load_tensors(path / WEIGHTS_FILE),
-                trainer=torch.load(path / TRAINER_FILE, map_location="cpu", weights_only=True),
+                config=read_yaml(path / CONFIG_FILE),
+                weights=read_tensors(path / WEIGHTS_FILE),
+                trainer=read_torch(path / TRAINER_FILE),
                 world_size=manifest.world_size,
                 replay_arrays=replay.arrays,
                 replay_meta=replay.meta,
@@ -347,26 +358,65 @@ def _load_weights(path: Path) -> ReleasedWeights:
     with _broken_content(path):
         for name in (WEIGHTS_FILE, CONFIG_FILE):
             check_file(path, name, manifest.files[name])
-        weights = load_tensors(path / WEIGHTS_FILE)
-        config = read_config(path / CONFIG_FILE)
+        weights = read_tensors(path / WEIGHTS_FILE)
+        config = read_yaml(path / CONFIG_FILE)
     return ReleasedWeights(weights, config, manifest.counters, manifest.model, path)
 
 
 def _read_rank(path: Path, rank: int) -> tuple[ReplayState, dict[str, Any]]:
-    """Return a rank's buffer, mapped, and its own state."""
-    document = json.loads((path / _rank_file(rank)).read_bytes())
-    arrays = read_arrays(path / _replay_file(rank))
+    """Return a rank's buffer, mapped, and its own state. Raises ValueError unless both are of their types."""
+    document = read_json(path / rank_file(rank))
+    groups = ("replay_meta", "rank_state")
+    if not (isinstance(document, dict) and all(isinstance(document.get(g), dict) for g in groups)):
+        raise ValueError(f"{rank_file(rank)} lacks replay_meta or rank_state")
+    arrays = map_arrays(path / replay_file(rank))
     return ReplayState(arrays, document["replay_meta"]), document["rank_state"]
+
+
+def _check_alike(states: list[ReplayState]) -> None:
+    """Raise ValueError unless buffers can be dealt out anew: the same fields, each with one number of rows."""
+    layouts = []
+    for rank, state in enumerate(states):
+        layouts.append({name: (a.dtype, a.shape[1:]) for name, a in state.arrays.items()})
+        num_rows = {len(array) if array.ndim else -1 for array in state.arrays.values()}
+        counts = (state.meta.get("num_inserted"), state.meta.get("num_sampled"))
+        if not (len(num_rows) == 1 and min(num_rows) >= 0 and all(map(is_count, counts))):
+            raise ValueError(f"the replay buffer of rank {rank} has no sound number of samples")
+    if any(layout != layouts[0] for layout in layouts):
+        raise ValueError("the replay buffers of its ranks hold different fields")
+
+
+def _check_trainer_state(state: Any) -> None:
+    """Raise RuntimeError for what `read_torch` would refuse: it must show now, not when the run is resumed."""
+    if isinstance(state, Mapping):
+        state = list(state.values())
+    if isinstance(state, (list, tuple)):
+        for entry in state:
+            _check_trainer_state(entry)
+    elif not isinstance(state, (torch.Tensor, bool, int, float, str, type(None))):
+        raise RuntimeError(
+            f"the algorithm's state() holds a {type(state).__name__}: a checkpoint takes nested dicts and lists of "
+            "tensors, numbers and text."
+        )
+
+
+def _take(take: Callable[[Restored], None], restored: Restored) -> None:
+    with _broken_content(restored.path):
+        take(restored)
 
 
 @contextmanager
 def _broken_content(path: Path) -> Iterator[None]:
-    """Turn whatever a file's content makes its reader raise into a CheckpointError; nothing in it is executed."""
+    """Turn what a file's content makes its reader raise into a CheckpointError; other UserErrors pass."""
     try:
         yield
-    except (UnpicklingError, SafetensorError, ValueError, KeyError, EOFError) as error:
-        first_line = str(error).strip().splitlines()[0] if str(error) else type(error).__name__
-        raise CheckpointError(f"{path} has content that cannot be read: {first_line}") from error
+    except UnreadableFileError as error:
+        raise CheckpointError(str(error)) from None
+    except UserError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError) as error:
+        text = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+        raise CheckpointError(f"{path} has content that cannot be used: {text[:400]}.") from None
 
 
 def _tell_of_redistribution(manifest: Manifest, states: list[ReplayState], ranks: Ranks) -> None:
@@ -384,11 +434,3 @@ def _tell_of_redistribution(manifest: Manifest, states: list[ReplayState], ranks
 
 def _merge_records(rows: list[dict[str, list[int]]]) -> dict[str, FileRecord]:
     return {name: FileRecord(*record) for row in rows for name, record in row.items()}
-
-
-def _replay_file(rank: int) -> str:
-    return f"replay-rank{rank}.safetensors"
-
-
-def _rank_file(rank: int) -> str:
-    return f"rank{rank}.json"

@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
+import stat
 import zlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -20,29 +22,23 @@ from typing import Any
 import numpy as np
 
 from ddpzero import __version__
+from ddpzero.guarded_files import (
+    SAFETENSORS_NAMES,
+    UnreadableFileError,
+    is_count,
+    is_finite_number,
+    read_json,
+)
 
 CHECKPOINTS_FOLDER = "checkpoints"
 PARTIAL_PREFIX = ".partial-"  # of folders that are being written or removed
 MANIFEST_FILE = "manifest.json"
+WEIGHTS_FILE = "weights.safetensors"
+TRAINER_FILE = "trainer.pt"
+CONFIG_FILE = "config.yaml"
 FORMAT = 1
 
 _CHUNK_BYTES = 16 << 20
-# safetensors' names of the types that samples may have.
-_SAFETENSORS_NAMES = {
-    "bool": "BOOL",
-    "uint8": "U8",
-    "int8": "I8",
-    "uint16": "U16",
-    "int16": "I16",
-    "uint32": "U32",
-    "int32": "I32",
-    "uint64": "U64",
-    "int64": "I64",
-    "float16": "F16",
-    "float32": "F32",
-    "float64": "F64",
-}
-_NUMPY_NAMES = {name: dtype for dtype, name in _SAFETENSORS_NAMES.items()}
 
 
 class CheckpointError(RuntimeError):
@@ -124,7 +120,7 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> FileRecord:
     offset = 0
     for name, array in arrays.items():
         header[name] = {
-            "dtype": _SAFETENSORS_NAMES[array.dtype.name],
+            "dtype": SAFETENSORS_NAMES[array.dtype.name],
             "shape": list(array.shape),
             "data_offsets": [offset, offset + array.nbytes],
         }
@@ -142,21 +138,6 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> FileRecord:
     return write_file(path, write)
 
 
-def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Map a file of `write_arrays` into memory, read-only: rows are read when they are used."""
-    with open(path, "rb") as file:
-        header_bytes = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(header_bytes))
-    start = 8 + header_bytes
-    content = np.memmap(path, dtype=np.uint8, mode="r")
-    return {
-        name: content[start + entry["data_offsets"][0] : start + entry["data_offsets"][1]]
-        .view(_NUMPY_NAMES[entry["dtype"]])
-        .reshape(entry["shape"])
-        for name, entry in header.items()
-    }
-
-
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Seal a folder, with a checksum over the manifest itself."""
     content = {"format": FORMAT, **asdict(manifest)}
@@ -167,23 +148,85 @@ def read_manifest(folder: Path) -> Manifest:
     """Return a folder's manifest. Raises CheckpointError if there is none or it is not as it was written."""
     path = folder / MANIFEST_FILE
     try:
-        document = json.loads(path.read_bytes())
+        document = read_json(path)
         content = document["content"]
         is_whole = document["crc32"] == _crc32_of_json(content)
-        file_format = content.pop("format")
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be read ({error.strerror}).") from None
-    except (ValueError, KeyError, TypeError, AttributeError):
+        file_format = content["format"]
+    except UnreadableFileError as error:
+        raise CheckpointError(str(error)) from None
+    except (KeyError, TypeError, IndexError, RecursionError):
         raise CheckpointError(f"{path} is truncated or corrupted.") from None
     if not is_whole:
         raise CheckpointError(f"{path} does not match its own checksum: it is corrupted.")
     if file_format != FORMAT:
         raise CheckpointError(
-            f"{path} has format {file_format}, this ddpzero {__version__} reads format {FORMAT}: use the ddpzero "
-            f"that wrote it ({content.get('versions', {}).get('ddpzero', 'unknown')})."
+            f"{path} has format {str(file_format)[:20]}, this ddpzero {__version__} reads format {FORMAT}: use the "
+            f"ddpzero that wrote it ({_known_versions(content).get('ddpzero', 'unknown')})."
         )
-    content["files"] = {name: FileRecord(**record) for name, record in content["files"].items()}
-    return Manifest(**content)
+    if problem := _problem_of_manifest(content):
+        raise CheckpointError(f"{path} is no manifest: {problem}.")
+    return Manifest(
+        model=content["model"],
+        counters=content["counters"],
+        world_size=content["world_size"],
+        files={name: FileRecord(**record) for name, record in content["files"].items()},
+        versions=_known_versions(content),
+        saved_at=content["saved_at"],
+    )
+
+
+def _problem_of_manifest(content: Mapping[str, Any]) -> str:
+    """Return what is wrong with a manifest's values, which may be anything; "" if nothing is."""
+    model, counters = content.get("model"), content.get("counters")
+    if (
+        not (isinstance(model, str) and model.isprintable() and 0 < len(model) <= 255)
+        or "/" in model
+    ):
+        return "its model has no name that a folder could have"
+    if not (isinstance(counters, dict) and is_count(counters.get("learner_step"))):
+        return "its counters have no learner_step"
+    for name, value in counters.items():
+        if not (isinstance(value, bool) or (is_finite_number(value) and value >= 0)):
+            return f"its counter {name[:80]} is {str(value)[:80]}"
+    if not isinstance(content.get("saved_at"), str):
+        return "it does not say when it was saved"
+    world_size, files = content.get("world_size"), content.get("files")
+    if not (is_count(world_size) and world_size >= 1 and isinstance(files, dict)):
+        return "its world_size or its files are missing"
+    # The number first: a forged world_size must not cost memory.
+    if len(files) != num_files(world_size) or files.keys() != set(file_names(world_size)):
+        return f"its files are not those of {world_size} ranks"
+    for name, record in files.items():
+        is_record = isinstance(record, dict) and record.keys() == {"size_bytes", "crc32"}
+        if not (is_record and all(is_count(value) for value in record.values())):
+            return f"it has no size and checksum of {name}"
+    return ""
+
+
+def _known_versions(content: Mapping[str, Any]) -> dict[str, str]:
+    versions = content.get("versions")
+    if not isinstance(versions, dict):
+        return {}
+    return {name: version[:80] for name, version in versions.items() if isinstance(version, str)}
+
+
+def replay_file(rank: int) -> str:
+    return f"replay-rank{rank}.safetensors"
+
+
+def rank_file(rank: int) -> str:
+    return f"rank{rank}.json"
+
+
+def num_files(world_size: int) -> int:
+    """Count the files that a manifest of so many ranks lists."""
+    return 3 + 2 * world_size
+
+
+def file_names(world_size: int) -> list[str]:
+    """Name the files of a checkpoint of so many ranks, without the manifest."""
+    own = [name(rank) for rank in range(world_size) for name in (replay_file, rank_file)]
+    return [WEIGHTS_FILE, TRAINER_FILE, CONFIG_FILE, *own]
 
 
 def check_file(folder: Path, name: str, record: FileRecord) -> None:
@@ -205,9 +248,12 @@ def check_size(folder: Path, name: str, record: FileRecord) -> None:
     """Raise CheckpointError unless the file is there in its full length."""
     path = folder / name
     try:
-        size_bytes = path.stat().st_size
+        status = path.stat()
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read ({error.strerror}).") from None
+    if not stat.S_ISREG(status.st_mode):
+        raise CheckpointError(f"{path} is not a regular file.")
+    size_bytes = status.st_size
     if size_bytes != record.size_bytes:
         raise CheckpointError(
             f"{path} has {size_bytes} bytes instead of {record.size_bytes}: it is truncated or was changed."
@@ -233,6 +279,14 @@ def latest_checkpoint(run_dir: Path) -> Path | None:
                 check_size(path, name, record)
             return path
     return None
+
+
+def remove(path: Path) -> None:
+    """Remove a folder or whatever else has its name; nothing may be there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, fields, is_dataclass
+from contextlib import suppress
+from dataclasses import MISSING, asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
 from ddpzero.algorithms.loader import load_plugin
 from ddpzero.games import load_any_game
 from ddpzero.settings import GameSettings, Settings
-from ddpzero.strict import as_group, convert, make_dataclass, refuse_unknown_keys
+from ddpzero.strict import as_group, convert, default_of, make_dataclass, refuse_unknown_keys
 
 # Fields of Settings that are not the group or the value of the same name.
 _SPECIAL = ("algorithm", "game", "sections")
@@ -46,6 +47,41 @@ def settings_from_dict(config: Mapping[str, Any]) -> Settings:
     if hasattr(plugin, "check"):
         plugin.check(settings)
     return settings
+
+
+def with_defaults(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Fill in what a config of an older version lacks: a key or group that came later has its default.
+
+    All else stays as it is, right or wrong.
+    """
+    filled = dict(config)
+    for name, defaults in _defaults(config).items():
+        group = filled.get(name, {})
+        if isinstance(defaults, dict) and isinstance(group, Mapping):
+            filled[name] = dict(group) | {k: v for k, v in defaults.items() if k not in group}
+        elif name not in filled:
+            filled[name] = defaults
+    return filled
+
+
+def _defaults(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the defaults of the core, and of the config's plugin and game as far as these can be loaded."""
+    core: dict[str, Any] = {"init_from": None}
+    core |= {n: _field_defaults(h) for n, h in get_type_hints(Settings).items() if is_dataclass(h)}
+    del core["game"]
+    with suppress(Exception):  # of a plugin that is not there any more, or of any kind
+        plugin = load_plugin(config["algorithm"]["plugin"])
+        core |= {name: _field_defaults(section) for name, section in plugin.SECTIONS.items()}
+    with suppress(Exception):
+        parameters = {k: v for k, v in config["game"].items() if k not in ("name", "source")}
+        game = load_any_game(config["game"]["name"], config["game"].get("source"), **parameters)
+        core["game"] = {"source": None, **asdict(game.parameters)}
+    return core
+
+
+def _field_defaults(cls: Any) -> dict[str, Any]:
+    defaults = {field.name: default_of(field) for field in fields(cls)}
+    return {name: _plain(value) for name, value in defaults.items() if value is not MISSING}
 
 
 def settings_to_dict(settings: Settings) -> dict[str, Any]:

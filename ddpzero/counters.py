@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from ddpzero.guarded_files import is_count, is_finite_number
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -21,3 +28,20 @@ class Counters:
     samples: int = 0
     minutes: float = 0.0
     round_is_played: bool = False
+
+
+def counters_from_checkpoint(saved: Mapping[str, Any]) -> Counters:
+    """Convert the counters of a checkpoint. One that an older version did not count is 0; unknown ones are ignored.
+
+    Raises ValueError for a value of another type.
+    """
+    known = {field.name: type(field.default) for field in fields(Counters)}
+    for name in saved.keys() & known.keys():
+        value, wanted = saved[name], known[name]
+        is_float = wanted is float and is_finite_number(value) and value >= 0
+        if not (is_float or (type(value) is wanted and (wanted is bool or is_count(value)))):
+            raise ValueError(f"counter {name} is {value!r}")
+    if unknown := sorted(saved.keys() - known.keys()):
+        names = ", ".join(unknown)[:200]
+        logger.warning("counters of another version of ddpzero are ignored: %s", names)
+    return Counters(**{name: saved[name] for name in known if name in saved})

@@ -48,7 +48,7 @@ def load_initial_weights(
     log.info(
         "begins with the weights of %s (%d episodes, %d updates)",
         released.path,
-        released.counters["episodes"],
+        released.counters.get("episodes", 0),
         released.counters["learner_step"],
     )
     return released.weights
@@ -71,7 +71,7 @@ def find_checkpoint(source: str, runs_dir: Path) -> Path:
     found = []
     for path in newest_first(folder / CHECKPOINTS_FOLDER):
         try:
-            episodes = int(read_manifest(path).counters["episodes"])
+            episodes = int(read_manifest(path).counters.get("episodes", 0))
         except CheckpointError as error:
             log.warning("checkpoint %s is passed over: %s", path.name, error)
             continue

@@ -23,7 +23,7 @@ from ddpzero.algorithms.loader import load_plugin
 from ddpzero.batches import BatchFeeder
 from ddpzero.checkpoint import Checkpoints, Restored, Snapshot, model_name
 from ddpzero.checkpoint_files import CheckpointError
-from ddpzero.counters import Counters
+from ddpzero.counters import Counters, counters_from_checkpoint
 from ddpzero.distributed import Ranks, join_ranks
 from ddpzero.failures import FailureReport
 from ddpzero.games import load_any_game
@@ -36,10 +36,16 @@ from ddpzero.progress import Progress
 from ddpzero.replay import Episode, ReplayBuffer, SampleBalance
 from ddpzero.reports import Reports
 from ddpzero.rng import random_state, restore_random_state
-from ddpzero.run_folder import check_run_config, claim_run_folder, mark_stopped
+from ddpzero.run_folder import (
+    check_run_config,
+    claim_run_folder,
+    config_changes,
+    keep_config,
+    mark_stopped,
+)
 from ddpzero.run_record import RunRecord
 from ddpzero.schedule import learning_rate
-from ddpzero.settings import Settings, UserError
+from ddpzero.settings import Settings, require
 from ddpzero.signals import StopSignal
 from ddpzero.weights_fit import misfit
 
@@ -150,10 +156,10 @@ class Learner:
         )
         self.feeder = BatchFeeder(self.buffer, settings.learner.batch_size, ranks.device)
         self.checkpoints = Checkpoints(run_dir, ranks, settings.checkpoint.keep_last)
-        restored = self.checkpoints.restore()
-        self.counters = Counters(**restored.counters) if restored else Counters()
+        self.counters = Counters()
+        restored = self.checkpoints.restore(self._take)
         if restored is not None:
-            self._restore(restored)
+            self._resume_from(restored)
         elif settings.init_from is not None:
             self.updater.start_from(
                 load_initial_weights(
@@ -163,6 +169,8 @@ class Learner:
                     ranks,
                 )
             )
+
+        keep_config(run_dir, config, ranks)
 
         self.clock = StageClock()
         self.metrics = IntervalMetrics(ranks, self.clock)
@@ -372,17 +380,42 @@ class Learner:
             self.buffer.size_bytes / 2**30,
         )
 
-    def _restore(self, restored: Restored) -> None:
+    def _take(self, restored: Restored) -> None:
+        """Load a checkpoint into this rank's parts. What a changed config makes useless begins anew, with a warning.
+
+        Raises UserError if its config has other networks; ValueError, KeyError or TypeError if it is of no use.
+        """
+        _, changes = config_changes(restored.config, self.config)
+        counters = counters_from_checkpoint(restored.counters)
         if problem := misfit(restored.weights, self.updater.released_weights()):
-            raise UserError(
-                f"{restored.path} was saved by another version of ddpzero or of the game's file: its networks are not "
-                f"this one's ({problem}). Go on with the version that saved it, or choose another run_name."
+            problem = f"its networks are not those of this config ({problem})"
+            require(
+                not changes,
+                f"{restored.path} cannot go on with this config, {problem}. Start it with the config it had, or choose "
+                "another run_name:\n  " + "\n  ".join(changes),
             )
-        self.updater.load_state(restored.trainer)
-        if restored.replay_arrays is not None and restored.replay_meta is not None:
+            raise ValueError(
+                f"{problem}; another version of ddpzero or of the game's file saved it"
+            )
+        warnings = self.updater.load_state(restored.trainer) or []
+        try:
             self.buffer.restore(restored.replay_arrays, restored.replay_meta)
+        except ValueError as error:
+            if not changes:
+                raise
+            self.buffer.clear()
+            warnings.append(f"the replay buffer begins empty, for its samples do not fit: {error}")
         if restored.rank_state is not None:
             restore_random_state(restored.rank_state)
+        self.counters = counters
+        if self.ranks.is_first:
+            for warning in warnings:
+                log.warning("%s", warning)
+
+    def _resume_from(self, restored: Restored) -> None:
+        # A round is played again if its samples were of no use.
+        if self.ranks.any_rank(self.buffer.num_samples == 0):
+            self.counters.round_is_played = False
         self.saved_model = restored.model
         log.info("resumed from %s", restored.path)
 

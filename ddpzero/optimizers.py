@@ -1,18 +1,28 @@
-"""The optimizers of a network, from the learner's settings. Called by updaters."""
+"""The optimizers of a network, from the learner's settings, and their states from a checkpoint. Called by updaters."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
+from ddpzero.guarded_files import is_finite_number
 from ddpzero.muon import Muon
 from ddpzero.settings import LearnerSettings
 
 # Muon's updates have a fixed size: with this factor both kinds of parameters like the same learner.learning_rate.
 _MUON_LR_FACTOR = 10.0
+# Of learner.optimizer, for a person.
+BEGINS_ANEW = "begins anew: the checkpoint has the state of another optimizer; all else goes on."
+# What each kind keeps of a parameter.
+_STATE_NAMES: dict[type[Optimizer], Set[str]] = {
+    SGD: {"momentum_buffer"},
+    AdamW: {"step", "exp_avg", "exp_avg_sq"},
+    Muon: {"average"},
+}
 
 
 def make_optimizers(network: nn.Module, learner: LearnerSettings) -> list[Optimizer]:
@@ -37,6 +47,60 @@ def make_optimizers(network: nn.Module, learner: LearnerSettings) -> list[Optimi
     if kernels:
         optimizers.append(Muon([_group(kernels, learner.weight_decay, _MUON_LR_FACTOR)]))
     return optimizers
+
+
+def load_optimizer_states(optimizers: Sequence[Optimizer], saved: Any) -> bool:
+    """Go on from the states of `state_dict()`, which may be anything; the hyperparameters stay those of now.
+
+    Returns False, and takes nothing, unless they are of the same kinds of optimizers over the same parameters.
+    """
+    if not (isinstance(saved, (list, tuple)) and len(saved) == len(optimizers)):
+        return False
+    pairs = list(zip(optimizers, saved, strict=True))
+    if not all(_is_state_of(optimizer, state) for optimizer, state in pairs):
+        return False
+    for optimizer, state in pairs:
+        groups = optimizer.state_dict()["param_groups"]
+        optimizer.load_state_dict({"state": state["state"], "param_groups": groups})
+    return True
+
+
+def check_scaler_state(saved: Any) -> None:
+    """Raise ValueError unless a GradScaler for float16 can go on from this, which may be anything."""
+    names = {"scale", "growth_factor", "backoff_factor", "growth_interval", "_growth_tracker"}
+    is_state = isinstance(saved, Mapping) and saved.keys() == names
+    if not (is_state and all(is_finite_number(value) and value >= 0 for value in saved.values())):
+        raise ValueError("its gradient scaler's state is of no use")
+
+
+def _is_state_of(optimizer: Optimizer, saved: Any) -> bool:
+    try:
+        sizes = [len(group["params"]) for group in saved["param_groups"]]
+        entries = dict(saved["state"])
+    except (KeyError, TypeError, ValueError):
+        return False
+    if sizes != [len(group["params"]) for group in optimizer.param_groups]:
+        return False
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    return all(
+        isinstance(index, int)
+        and 0 <= index < len(parameters)
+        and _is_entry(_STATE_NAMES[type(optimizer)], entry, parameters[index])
+        for index, entry in entries.items()
+    )
+
+
+def _is_entry(names: Set[str], entry: Any, parameter: Tensor) -> bool:
+    """Whether `entry` is what an optimizer keeps of a parameter."""
+    if not (isinstance(entry, Mapping) and entry.keys() == names):
+        return False
+    return all(
+        isinstance(value, Tensor)
+        and value.layout is torch.strided
+        and value.is_floating_point()
+        and value.shape == (() if name == "step" else parameter.shape)
+        for name, value in entry.items()
+    )
 
 
 def _group(

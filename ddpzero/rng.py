@@ -20,12 +20,18 @@ def random_state(**generators: np.random.Generator) -> dict[str, Any]:
 
 
 def restore_random_state(state: Mapping[str, Any], **generators: np.random.Generator) -> None:
-    """Go on from a state of `random_state` with the same generators (PCG64, numpy's default)."""
-    torch.set_rng_state(_from_text(state["torch_cpu"]))
-    if torch.cuda.is_initialized() and "torch_cuda" in state:
-        torch.cuda.set_rng_state(_from_text(state["torch_cuda"]))
-    for name, generator in generators.items():
-        generator.bit_generator.state = state["numpy"][name]
+    """Go on from a state of `random_state` with the same generators (PCG64, numpy's default).
+
+    Raises ValueError for what is no such state.
+    """
+    try:
+        torch.set_rng_state(_from_text(state["torch_cpu"]))
+        if torch.cuda.is_initialized() and "torch_cuda" in state:
+            torch.cuda.set_rng_state(_from_text(state["torch_cuda"]))
+        for name, generator in generators.items():
+            generator.bit_generator.state = state["numpy"][name]
+    except (RuntimeError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"the state of its random generators is of no use: {error}") from None
 
 
 def _to_text(state: torch.Tensor) -> str:

@@ -1,6 +1,7 @@
 """The folder of one run, `runs/<run_name>/`: claimed by one training at a time, seen by all ranks, of one config.
 
-Called by the learner before anything is loaded. What lies inside belongs to checkpoint.py, metrics.py and logs.py.
+Called by the learner before anything is loaded, and once it is. What lies inside belongs to checkpoint.py,
+run_record.py and logs.py.
 """
 
 from __future__ import annotations
@@ -18,7 +19,16 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from ddpzero.differences import differences
+from ddpzero.checkpoint_files import (
+    CHECKPOINTS_FOLDER,
+    CONFIG_FILE,
+    CheckpointError,
+    check_file,
+    newest_first,
+    read_manifest,
+)
+from ddpzero.differences import ABSENT, differences
+from ddpzero.guarded_files import UnreadableFileError, read_yaml
 from ddpzero.settings import UserError, require
 
 if TYPE_CHECKING:
@@ -26,8 +36,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-CONFIG_FILE = "config.yaml"
 RESUME_MARK = "resume_me"
+LOGS_FOLDER = "logs"
 
 _LOCK_FILE = ".lock"
 # A network file system may show a new file to other nodes only after its attribute cache has aged.
@@ -63,7 +73,8 @@ def claim_run_folder(run_dir: Path, ranks: Ranks) -> Iterator[None]:
     problem, lock = "", None
     if ranks.is_first:
         try:
-            run_dir.mkdir(parents=True, exist_ok=True)
+            for folder in (run_dir, run_dir / CHECKPOINTS_FOLDER, run_dir / LOGS_FOLDER):
+                _make_folder(folder)
             lock = _lock(run_dir)
             (run_dir / RESUME_MARK).unlink(missing_ok=True)
         except UserError as error:
@@ -83,28 +94,69 @@ def claim_run_folder(run_dir: Path, ranks: Ranks) -> Iterator[None]:
 def check_run_config(
     run_dir: Path, config: Mapping[str, Any], allow_change: bool, ranks: Ranks
 ) -> list[str]:
-    """Compare with the config that this folder was made with, then keep the new one there; all ranks together.
+    """Compare with the config of the newest checkpoint that says one; all ranks together. Writes nothing.
 
     Returns one sentence for each key that changed. Raises UserError at every rank if a key differs that decides what
-    is learned, unless allow_change.
+    is learned, unless allow_change. Without a checkpoint there is nothing to protect, whatever config.yaml says.
     """
-    path = run_dir / CONFIG_FILE
     refused: list[str] = []
     changed: list[str] = []
-    if ranks.is_first and path.exists():
-        for key, before, now in differences(read_config(path), _plain(config)):
-            changed.append(f"{key}: was {before!r} in {run_dir}, is {now!r} now")
-            if not _is_free_to_change(key):
-                refused.append(changed[-1])
-    refused, changed = ranks.broadcast([refused, changed])
+    problem = ""
+    if ranks.is_first and (before := _config_of_newest_checkpoint(run_dir)) is not None:
+        try:
+            changed, refused = config_changes(before, config)
+        except UserError as error:
+            problem = str(error)
+    problem, refused, changed = ranks.broadcast([problem, refused, changed])
+    require(not problem, problem)
     require(
         allow_change or not refused,
         f"{run_dir} holds a run with another config:\n  " + "\n  ".join(refused) + "\n"
         "Choose another run_name, start it with the config it had, or set checkpoint.allow_config_change=true.",
     )
-    if ranks.is_first:
-        write_config(path, config)
     return changed
+
+
+def config_changes(
+    before: Mapping[str, Any], config: Mapping[str, Any]
+) -> tuple[list[str], list[str]]:
+    """Return "KEY: was A, is B" for each key that changed, then only those that decide what is learned.
+
+    A key that the earlier config lacks, because its version of ddpzero did not have it, had its default.
+    """
+    # Here: it loads the game, and the monitor imports this file.
+    from ddpzero.conversion import with_defaults
+
+    changed, refused = [], []
+    for key, old, new in differences(with_defaults(before), _plain(config)):
+        old_text, new_text = ("absent" if v is ABSENT else repr(v)[:200] for v in (old, new))
+        changed.append(f"{key}: was {old_text}, is {new_text}")
+        if not _is_free_to_change(key):
+            refused.append(changed[-1])
+    return changed, refused
+
+
+def keep_config(run_dir: Path, config: Mapping[str, Any], ranks: Ranks) -> None:
+    """Write config.yaml, once the run can go on with this config; all ranks together. Raises UserError everywhere."""
+    problem = ""
+    if ranks.is_first:
+        try:
+            write_config(run_dir / CONFIG_FILE, config)
+        except OSError as error:
+            problem = f"{run_dir / CONFIG_FILE} cannot be written ({error.strerror}): free the disk, or move it away."
+    problem = ranks.broadcast(problem)
+    require(not problem, problem)
+
+
+def _config_of_newest_checkpoint(run_dir: Path) -> dict[str, Any] | None:
+    """Return the config that the run learned with; None without a checkpoint from which it could go on."""
+    for path in newest_first(run_dir / CHECKPOINTS_FOLDER):
+        try:
+            check_file(path, CONFIG_FILE, read_manifest(path).files[CONFIG_FILE])
+            return read_yaml(path / CONFIG_FILE)
+        except (CheckpointError, UnreadableFileError):
+            continue  # the learner says why, when it passes it over
+    return None
 
 
 def mark_stopped(run_dir: Path, reason: str) -> None:
@@ -113,18 +165,6 @@ def mark_stopped(run_dir: Path, reason: str) -> None:
     Rank 0, after the last checkpoint. torchrun's exit code cannot say it: that is 1 after any SIGTERM.
     """
     (run_dir / RESUME_MARK).write_text(reason + "\n")
-
-
-def read_config(path: Path) -> dict[str, Any]:
-    """Return a resolved config. Raises UserError if the file is missing or is not one."""
-    try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
-    require(isinstance(config, dict), f"{path} holds no config: {str(config)[:80]!r}.")
-    return config
 
 
 def write_config(path: Path, config: Mapping[str, Any]) -> None:
@@ -146,6 +186,17 @@ def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _is_free_to_change(key: str) -> bool:
     return any(key == free or key.startswith(f"{free}.") for free in _FREE_TO_CHANGE)
+
+
+def _make_folder(path: Path) -> None:
+    """Make a folder that can be written to, or raise OSError or UserError: now, not when the first file is due."""
+    require(
+        path.is_dir() or not os.path.lexists(path),
+        f"{path} is not a folder, but a run needs one there: move it away, or choose another run_name.",
+    )
+    path.mkdir(parents=True, exist_ok=True)
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
 
 def _lock(run_dir: Path) -> int | None:

@@ -9,7 +9,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +18,13 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from ddpzero.failures import failure_sentence
+from ddpzero.guarded_files import (
+    UnreadableFileError,
+    is_count,
+    is_finite_number,
+    parse_json_line,
+    read_json,
+)
 from ddpzero.outage import Outage, append_whole
 from ddpzero.run_folder import config_text
 from ddpzero.settings import UserError
@@ -160,36 +167,73 @@ def _overwrite(path: Path, data: bytes) -> bool:
 
 
 def read_status(run_dir: Path) -> dict[str, Any] | None:
-    """Return what RunRecord.status wrote last, or None if there is nothing readable."""
+    """Return what RunRecord.status wrote last, or None if there is nothing readable.
+
+    A field of another type than `status` writes counts as not there; so does one that this version does not know.
+    """
     for _ in range(_READ_ATTEMPTS):
-        try:
-            status = json.loads((run_dir / STATUS_FILE).read_text(encoding="utf-8"))
-        except OSError:
+        if not (run_dir / STATUS_FILE).is_file():
             return None
-        except ValueError:
+        try:
+            status = read_json(run_dir / STATUS_FILE)
+        except UnreadableFileError:
             time.sleep(_READ_AGAIN_AFTER_SECONDS)
             continue
-        return status if isinstance(status, dict) else None
+        return _known_fields(status) if isinstance(status, dict) else None
     return None
 
 
+def _known_fields(status: Mapping[str, Any]) -> dict[str, Any]:
+    known = {
+        name: value for name, value in status.items() if name in _FIELDS and _FIELDS[name](value)
+    }
+    for name in ("counters", "scalars"):
+        if name in known:
+            known[name] = {key: v for key, v in known[name].items() if is_finite_number(v)}
+    return known
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_text_or_none(value: Any) -> bool:
+    return value is None or isinstance(value, str)
+
+
+def _is_number_or_none(value: Any) -> bool:
+    return value is None or is_finite_number(value)
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+_FIELDS: dict[str, Callable[[Any], bool]] = {
+    **dict.fromkeys(("run_name", "host", "device", "state", "stop_reason"), _is_text),
+    **dict.fromkeys(("error", "checkpoint"), _is_text_or_none),
+    **dict.fromkeys(("time", "started", "first_started", "process_started"), is_finite_number),
+    **dict.fromkeys(("pid", "num_starts", "world_size"), is_count),
+    **dict.fromkeys(("epoch", "learner_step", "num_actors", "actor_restarts"), is_count),
+    "seconds_left": _is_number_or_none,
+    **dict.fromkeys(("counters", "scalars"), _is_object),
+}
+
+
 def _drop_rows_after(path: Path, step: int) -> None:
-    """Keep the rows up to a step, and no half-written one."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    except OSError:
+    """Keep the rows up to a step, and no half-written or garbled one. Raises OSError."""
+    if not path.is_file():
         return
-    kept = [line for line in lines if (row := _parsed(line)) and row["learner_step"] <= step]
+    kept = []
+    with open(path, "rb") as file:
+        for line in file:
+            row = parse_json_line(line)
+            learner_step = (row or {}).get("learner_step")
+            if is_count(learner_step) and learner_step <= step:
+                kept.append(line if line.endswith(b"\n") else line + b"\n")
     aside = path.with_name(f".{path.name}.aside")
-    aside.write_text("".join(kept), encoding="utf-8")
+    aside.write_bytes(b"".join(kept))
     aside.replace(path)
-
-
-def _parsed(line: str) -> dict[str, Any] | None:
-    try:
-        return json.loads(line)
-    except ValueError:
-        return None
 
 
 def _finite(value: Any) -> Any:

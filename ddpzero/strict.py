@@ -35,9 +35,9 @@ def make_dataclass(cls: type, group: Any, path: str) -> Any:
     refuse_unknown_keys(path, values, known)
     return cls(
         **{
-            name: convert(values.get(name), hints[name], f"{path}.{name}", _default(field))
+            name: convert(values.get(name), hints[name], f"{path}.{name}", default_of(field))
             for name, field in known.items()
-            if name in values or _default(field) is MISSING
+            if name in values or default_of(field) is MISSING
         }
     )
 
@@ -159,7 +159,8 @@ def _is_quoted_number(value: Any) -> bool:
     return True
 
 
-def _default(field: Field[Any]) -> Any:
+def default_of(field: Field[Any]) -> Any:
+    """Return a new default of a dataclass's field; MISSING if it has none."""
     if field.default is MISSING and field.default_factory is not MISSING:
         return field.default_factory()
     return field.default

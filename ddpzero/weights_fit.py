@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 
+from ddpzero.guarded_files import is_count
 from ddpzero.settings import UserError
 
 
-def misfit(theirs: Mapping[str, torch.Tensor], ours: Mapping[str, torch.Tensor]) -> str:
-    """Which parameters differ in name or shape, as the middle of a sentence; "" where none does."""
+def misfit(theirs: Mapping[str, Any], ours: Mapping[str, torch.Tensor]) -> str:
+    """Which parameters differ in name, shape or dtype, as the middle of a sentence; "" where none does."""
     there, here = (
-        {name: list(value.shape) for name, value in weights.items()} for weights in (theirs, ours)
+        {name: _kind(value) for name, value in weights.items()} for weights in (theirs, ours)
     )
     differing = sorted(
-        name for name in there.keys() | here.keys() if there.get(name) != here.get(name)
+        str(name) for name in there.keys() | here.keys() if there.get(name) != here.get(name)
     )
     if not differing:
         return ""
@@ -24,6 +26,31 @@ def misfit(theirs: Mapping[str, torch.Tensor], ours: Mapping[str, torch.Tensor])
         f"{len(differing)} parameters differ; {name} is {there.get(name, 'missing')} there and "
         f"{here.get(name, 'missing')} here"
     )
+
+
+def check_state(saved: Any, own: Mapping[str, torch.Tensor], what: str) -> None:
+    """Raise ValueError unless `saved`, which may be anything, can be loaded in place of `own`."""
+    if not isinstance(saved, Mapping):
+        raise ValueError(f"its {what} is no mapping of names to tensors")
+    if problem := misfit(saved, own):
+        raise ValueError(f"its {what} is another one ({problem})")
+
+
+def checked_count(value: Any, what: str) -> int:
+    """Return `value` if it is a whole number of 0 or more. Raises ValueError."""
+    if not is_count(value):
+        raise ValueError(f"its {what} is {str(value)[:80]}")
+    return value
+
+
+def _kind(value: Any) -> str:
+    """ "[64, 3]" of float32, which all parameters are; else with its type."""
+    if not isinstance(value, torch.Tensor):
+        return type(value).__name__
+    if value.layout is not torch.strided:
+        return "sparse"
+    dtype = "" if value.dtype == torch.float32 else f"{value.dtype}".removeprefix("torch.")
+    return f"{dtype}{list(value.shape)}"
 
 
 def require_fit(weights: Mapping[str, torch.Tensor], network: torch.nn.Module, model: str) -> None:

@@ -62,7 +62,13 @@ class Updater(Protocol):
         """All that a resumed run needs: nested dicts and lists of tensors and numbers (torch.load weights_only)."""
         ...
 
-    def load_state(self, state: Mapping[str, Any]) -> None: ...
+    def load_state(self, state: Mapping[str, Any]) -> list[str] | None:
+        """Go on from a checkpoint's state. Returns a sentence for each part that begins anew as it does not fit.
+
+        `state` may be of another config, another version, or forged: ValueError, KeyError or TypeError for one that is
+        of no use, and then the run goes on from an older checkpoint.
+        """
+        ...
 
 
 class Player(Protocol):

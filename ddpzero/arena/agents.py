@@ -14,7 +14,7 @@ from ddpzero.algorithms.base import Algorithm, Player, TeamPlayer
 from ddpzero.algorithms.loader import load_plugin
 from ddpzero.arena.players import RandomPlayer, RolloutPlayer
 from ddpzero.arena.team_players import RulePlayer
-from ddpzero.conversion import settings_from_dict
+from ddpzero.conversion import settings_from_dict, with_defaults
 from ddpzero.games import Game, TeamGame, load_any_game
 from ddpzero.settings import UserError, require
 
@@ -54,7 +54,10 @@ def load_agent(folder: Path) -> Agent:
     from ddpzero.checkpoint import load_weights
 
     released = load_weights(folder)
-    settings = settings_from_dict(released.config)
+    try:
+        settings = settings_from_dict(with_defaults(released.config))
+    except ValueError as error:
+        raise UserError(f"The config of {released.path} cannot be used here: {error}") from None
     game = load_any_game(settings.game.name, settings.game.source, **settings.game.parameters)
     algorithm = load_plugin(settings.algorithm).make_algorithm(settings.sections)
     return Agent(released.model, game, algorithm, released.weights)

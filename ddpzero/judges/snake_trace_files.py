@@ -28,7 +28,8 @@ from pathlib import Path
 import numpy as np
 
 from ddpzero.games import TeamGame, snake_rules, snakes
-from ddpzero.judges.trace_files import check_kinds, check_shapes, read_arrays
+from ddpzero.guarded_files import read_npz
+from ddpzero.judges.trace_files import check_kinds, check_shapes
 
 NOTHING = 255  # in place of a cell
 
@@ -47,7 +48,7 @@ def read_snake_traces(file: Path, game: TeamGame) -> dict[str, np.ndarray]:
 
     Raises ValueError for a file that is not of this format, is damaged, or is for another board.
     """
-    arrays = read_arrays(file)
+    arrays = read_npz(file)
     check_kinds(file, arrays, _NUM_DIMENSIONS, {})
     traces = {name: arrays[name] for name in _NUM_DIMENSIONS}
     _check_board(file, traces, game.parameters)

@@ -29,8 +29,6 @@ and an array of numbers for the actions, for the side to move by perfect play. F
 from __future__ import annotations
 
 import math
-import zipfile
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +38,7 @@ import numpy as np
 
 from ddpzero.arena.agents import describe_game
 from ddpzero.games import Game, load_game
+from ddpzero.guarded_files import read_npz
 from ddpzero.settings import UserError
 
 ILLEGAL = -1000
@@ -168,7 +167,7 @@ def read_solved_positions(file: Path, game: Game | None = None) -> SolvedPositio
     game: None for the game whose files look like this one, on a board of the file's size. Of sizes that have as many
     actions, 2 x 3 and 3 x 2 boxes, it is the one whose rules the file fits.
     """
-    arrays = _read_arrays(file)
+    arrays = read_npz(file)
     layout = _layout_of(file, arrays)
     if game is not None:
         return _solved_positions(file, layout, arrays, game)
@@ -189,19 +188,6 @@ def read_solved_positions(file: Path, game: Game | None = None) -> SolvedPositio
     raise UserError(
         f"{errors[0]} That is as {describe_game(games[0])}; no other board of as many actions fits."
     )
-
-
-def _read_arrays(file: Path) -> dict[str, np.ndarray]:
-    try:
-        with np.load(file, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except OSError as error:
-        raise UserError(f"{file} cannot be read: {error.strerror or error}.") from None
-    except (TypeError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
-        # TypeError: a single array (.npy).
-        raise UserError(
-            f"{file} cannot be read: solved positions are an .npz of plain arrays, undamaged."
-        ) from None
 
 
 def _layout_of(file: Path, arrays: dict[str, np.ndarray]) -> _Layout:

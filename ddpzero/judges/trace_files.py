@@ -18,13 +18,12 @@ A trace file is an .npz of plain arrays (G games, T plies of the longest game, A
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 
 from ddpzero.games import Game
+from ddpzero.guarded_files import read_npz
 
 _NUM_DIMENSIONS = {
     "moves": 2,
@@ -50,30 +49,13 @@ def read_traces(file: Path, game: Game) -> dict[str, np.ndarray]:
 
     Raises ValueError for a file that is not of this format, is damaged, or is for another board.
     """
-    traces = read_arrays(file)
+    traces = read_npz(file)
     check_kinds(file, traces, _NUM_DIMENSIONS, _NUM_DIMENSIONS_OPTIONAL)
     _check_board(file, traces, game)
     _check_komi(file, traces, game)
     _check_shapes(file, traces)
     _check_values(file, traces)
     return traces
-
-
-def read_arrays(file: Path) -> dict[str, np.ndarray]:
-    """All arrays of an .npz; ValueError for whatever is none."""
-    try:
-        with np.load(file, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except FileNotFoundError:
-        raise ValueError(f"{file} is not a file: give the path of a trace file (.npz).") from None
-    except (OSError, ValueError, EOFError, TypeError, RuntimeError, zipfile.BadZipFile, zlib.error):
-        arrays = None
-    # What is in the archive and no array comes as bytes.
-    if arrays is None or not all(isinstance(array, np.ndarray) for array in arrays.values()):
-        raise ValueError(
-            f"{file} cannot be read as a trace file: it must be an .npz of plain arrays."
-        )
-    return arrays
 
 
 def check_kinds(

@@ -94,6 +94,10 @@ class ReplayBuffer:
         }
         return ReplayState(arrays, meta)
 
+    def clear(self) -> None:
+        """Forget all samples and counters, as if newly made; draws go on."""
+        self.num_inserted = self.num_sampled = self.num_samples = self._next_row = 0
+
     def restore(self, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> None:
         """Continue from a state: draws go on bit by bit. A smaller capacity keeps the newest samples.
 
@@ -102,13 +106,16 @@ class ReplayBuffer:
         num_samples = check_columns(self.spec, arrays)
         generator = np.random.PCG64()
         try:
-            num_inserted, num_sampled = int(meta["num_inserted"]), int(meta["num_sampled"])
+            num_inserted, num_sampled = meta["num_inserted"], meta["num_sampled"]
             generator.state = meta["generator"]
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ValueError(
                 f"the replay buffer's saved counters are not usable: {error!r}."
             ) from None
-        if not (0 <= num_samples <= num_inserted and num_sampled >= 0):
+        are_counts = type(num_inserted) is int and type(num_sampled) is int
+        if not (
+            are_counts and 0 <= num_samples <= num_inserted < 2**63 and 0 <= num_sampled < 2**63
+        ):
             raise ValueError(
                 f"the replay buffer's saved counters contradict its {num_samples} samples: "
                 f"num_inserted={num_inserted}, num_sampled={num_sampled}."

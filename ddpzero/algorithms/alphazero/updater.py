@@ -21,8 +21,14 @@ from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings, LossSetting
 from ddpzero.networks import unpack_observations
 from ddpzero.networks.layers import NEVER
 from ddpzero.networks.precision import training_dtype
-from ddpzero.optimizers import make_optimizers
+from ddpzero.optimizers import (
+    BEGINS_ANEW,
+    check_scaler_state,
+    load_optimizer_states,
+    make_optimizers,
+)
 from ddpzero.settings import LearnerSettings
+from ddpzero.weights_fit import check_state, checked_count
 
 log = logging.getLogger(__name__)
 
@@ -223,14 +229,24 @@ class AlphaZeroUpdater:
             "num_updates": self._num_updates,
         }
 
-    def load_state(self, state: Mapping[str, Any]) -> None:
-        self._network.load_state_dict(state["network"])
-        for name, value in state["ema"].items():
+    def load_state(self, state: Mapping[str, Any]) -> list[str]:
+        network, ema = state["network"], state["ema"]
+        check_state(network, self._network.state_dict(), "network")
+        check_state(ema, self._ema, "moving average")
+        num_updates = checked_count(state["num_updates"], "number of updates")
+        self._network.load_state_dict(network)
+        for name, value in ema.items():
             self._ema[name].copy_(value)
-        for optimizer, saved in zip(self._optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
-        self._scaler.load_state_dict(state["scaler"])
-        self._num_updates = state["num_updates"]
+        self._num_updates = num_updates
+        scaler = state["scaler"]
+        # Saved without float16 it is empty: the present one then keeps its first scale.
+        if scaler and self._scaler.is_enabled():
+            check_scaler_state(scaler)
+            self._scaler.load_state_dict(scaler)
+        if load_optimizer_states(self._optimizers, state["optimizers"]):
+            return []
+        self._optimizers = make_optimizers(self._network, self._learner)
+        return [f"learner.optimizer={self._learner.optimizer} {BEGINS_ANEW}"]
 
     def _parameters(self) -> dict[str, Tensor]:
         return self._network.state_dict(keep_vars=True)

@@ -136,7 +136,26 @@ class Guidance:
         return asdict(self.progress)
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        self.progress = Progress(**state)
+        """Go on from `state()`, with what it lacks at its beginning. Raises ValueError for values of other kinds.
+
+        A game with other rule agents than then begins its ladder anew.
+        """
+        if not isinstance(state, Mapping):
+            raise ValueError("its guidance is no mapping")
+        own = asdict(self.progress)
+        known = {name: value for name, value in state.items() if name in own}
+        for name, value in known.items():
+            values = value if isinstance(value, list) else [value]
+            is_right = isinstance(value, list) == isinstance(own[name], list) and all(
+                type(entry) in (int, float) and 0 <= entry < 2**63 for entry in values
+            )
+            if not (is_right and (type(own[name]) is not int or type(value) is int)):
+                raise ValueError(f"its guidance has {name}={str(value)[:80]}")
+        progress = Progress(**{**own, **known})
+        num_agents = len(self.rule_agents)
+        lists = (progress.evaluation_wins, progress.evaluation_games)
+        if progress.level < num_agents and all(len(entry) == num_agents for entry in lists):
+            self.progress = progress
 
     def _level(self) -> int:
         """The place of the present opponent among rule_agents."""

@@ -21,8 +21,9 @@ from ddpzero.algorithms.ddpg.guidance import Guidance
 from ddpzero.algorithms.ddpg.networks import as_input, masked
 from ddpzero.algorithms.ddpg.settings import DDPGSettings, OpponentSettings
 from ddpzero.games import TeamGame
-from ddpzero.optimizers import make_optimizers
+from ddpzero.optimizers import BEGINS_ANEW, load_optimizer_states, make_optimizers
 from ddpzero.settings import LearnerSettings
+from ddpzero.weights_fit import check_state, checked_count
 
 Tensors = dict[str, Tensor]
 
@@ -279,18 +280,29 @@ class DDPGUpdater:
             "num_updates": self._num_updates,
         }
 
-    def load_state(self, state: Mapping[str, Any]) -> None:
+    def load_state(self, state: Mapping[str, Any]) -> list[str]:
+        own = self._ema
+        for name, network in self._networks().items():
+            check_state(state[name], network.state_dict(), name.replace("_", " "))
+        past_selves = list(state["past_selves"])
+        for index, weights in enumerate([state["ema"], *past_selves]):
+            check_state(weights, own, f"past self {index}" if index else "moving average")
+        num_updates = checked_count(state["num_updates"], "number of updates")
+        self._guidance.load_state(state["guidance"])
         for name, network in self._networks().items():
             network.load_state_dict(state[name])
-        for name, value in state["ema"].items():
-            self._ema[name].copy_(value)
-        for mine, saved in zip(self._past_selves, state["past_selves"], strict=True):
+        # With more past selves than before, the agent of now stands for those that are missing.
+        fillers = [state["ema"]] * len(self._past_selves)
+        kept = (fillers + past_selves)[len(past_selves) :]
+        for mine, saved in zip([own, *self._past_selves], [state["ema"], *kept], strict=True):
             for name, value in saved.items():
                 mine[name].copy_(value)
-        for optimizer, saved in zip(self._optimizers(), state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
-        self._guidance.load_state(state["guidance"])
-        self._num_updates = state["num_updates"]
+        self._num_updates = num_updates
+        if load_optimizer_states(self._optimizers(), state["optimizers"]):
+            return []
+        self._actor_optimizers = make_optimizers(self._actor, self._learner)
+        self._critic_optimizers = make_optimizers(self._critic, self._learner)
+        return [f"learner.optimizer={self._learner.optimizer} {BEGINS_ANEW}"]
 
     def _networks(self) -> dict[str, nn.Module]:
         return {
