@@ -69,6 +69,9 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+# Exactly: numpy has a subclass of float.
+_PLAIN = (bool, int, float, str, type(None))
+
 
 @dataclass(frozen=True)
 class Snapshot:
@@ -393,7 +396,7 @@ def _check_trainer_state(state: Any) -> None:
     if isinstance(state, (list, tuple)):
         for entry in state:
             _check_trainer_state(entry)
-    elif not isinstance(state, (torch.Tensor, bool, int, float, str, type(None))):
+    elif not isinstance(state, torch.Tensor) and type(state) not in _PLAIN:
         raise RuntimeError(
             f"the algorithm's state() holds a {type(state).__name__}: a checkpoint takes nested dicts and lists of "
             "tensors, numbers and text."

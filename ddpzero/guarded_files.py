@@ -79,7 +79,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:
-    """Return all arrays of an .npz, of numbers in the machine's byte order."""
+    """Return all arrays of an .npz, of numbers or text in the machine's byte order."""
     with _open(path) as file, _guard(path, "an .npz of plain arrays"):
         archive = zipfile.ZipFile(file)
         members = archive.infolist()
@@ -190,7 +190,7 @@ def _open(path: Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def _guard(path: Path, kind: str, say_why: bool = True) -> Iterator[None]:
-    """Turn whatever a reader raises into an UnreadableFileError: "PATH is not KIND: WHY."
+    """Turn whatever a reader raises into an UnreadableFileError: "PATH cannot be read: it is not KIND (WHY)."
 
     say_why: off for readers whose texts give advice of their own.
     """
@@ -199,22 +199,22 @@ def _guard(path: Path, kind: str, say_why: bool = True) -> Iterator[None]:
     except UnreadableFileError:
         raise
     except FileNotFoundError:
-        raise UnreadableFileError(f"{path} is missing.") from None
+        raise UnreadableFileError(f"{path} cannot be read: No such file.") from None
     except OSError as error:
         reason = error.strerror or _first_line(error)
         raise UnreadableFileError(f"{path} cannot be read: {reason}.") from None
     except RecursionError:
-        raise UnreadableFileError(f"{path} is not {kind}: it is nested too deeply.") from None
+        raise UnreadableFileError(f"{path} cannot be read: it is nested too deeply.") from None
     except (
         Exception
     ) as error:  # readers raise nearly everything: KeyError, MemoryError, SyntaxError
-        why = f": {_first_line(error)}" if say_why else ""
-        raise UnreadableFileError(f"{path} is not {kind}{why}.") from None
+        why = f" ({_first_line(error)})" if say_why else ""
+        raise UnreadableFileError(f"{path} cannot be read: it is not {kind}{why}.") from None
 
 
 def _require(condition: bool, path: Path, problem: str) -> None:
     if not condition:
-        raise UnreadableFileError(f"{path} {problem}.")
+        raise UnreadableFileError(f"{path} cannot be read: it {problem}.")
 
 
 def _first_line(error: Exception) -> str:
@@ -244,8 +244,8 @@ def _read_member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) 
                 (2, 0): np.lib.format.read_array_header_2_0,
             }[np.lib.format.read_magic(file)]
             shape, _, dtype = read_header(file)
-            is_plain = dtype.kind in "biuf" and not dtype.hasobject
-            _require(is_plain, path, f"holds {name} of {dtype}, not of plain numbers")
+            is_plain = dtype.kind in "biufcSUmM"
+            _require(is_plain, path, f"holds {name} of {dtype}, not of numbers or text")
             num_bytes = math.prod(shape) * dtype.itemsize
             _require(
                 file.tell() + num_bytes == member.file_size,

@@ -128,7 +128,7 @@ def config_changes(
     from ddpzero.conversion import with_defaults
 
     changed, refused = [], []
-    for key, old, new in differences(with_defaults(before), _plain(config)):
+    for key, old, new in differences(with_defaults(before), with_defaults(_plain(config))):
         old_text, new_text = ("absent" if v is ABSENT else repr(v)[:200] for v in (old, new))
         changed.append(f"{key}: was {old_text}, is {new_text}")
         if not _is_free_to_change(key):

@@ -21,12 +21,12 @@ from ddpzero.checkpoint import Checkpoints, load_weights
 from ddpzero.checkpoint_files import (
     FileRecord,
     latest_checkpoint,
-    read_arrays,
     read_manifest,
     write_arrays,
     write_manifest,
 )
 from ddpzero.distributed import Ranks
+from ddpzero.guarded_files import map_arrays
 from ddpzero.rng import random_state, restore_random_state
 from ddpzero.settings import UserError
 from tests.checkpointed_runs import (
@@ -113,7 +113,7 @@ def test_arrays_of_every_type_and_of_no_length_come_back(tmp_path: Path) -> None
     }
     arrays |= {"empty": np.zeros((0, 7), np.float32), "strided": np.arange(10, dtype=np.int8)[::3]}
     write_arrays(tmp_path / "a.safetensors", arrays)
-    mapped = read_arrays(tmp_path / "a.safetensors")
+    mapped = map_arrays(tmp_path / "a.safetensors")
     assert list(mapped) == list(arrays)
     for name, array in arrays.items():
         assert mapped[name].dtype == array.dtype
@@ -240,7 +240,7 @@ def test_a_pickle_in_place_of_a_file_is_refused_and_not_run(
     else:
         forge(newest, name, pickle.dumps(Bomb(tmp_path / "boom")))
     assert restored_step(tmp_path, alone) == 1
-    assert "content that cannot be read" in caplog.text
+    assert f"{name} cannot be read: it " in caplog.text
     assert not (tmp_path / "boom").exists()
 
 
@@ -248,8 +248,9 @@ def test_a_trainer_state_that_could_not_be_read_again_fails_at_the_first_save(
     tmp_path: Path, alone: Ranks
 ) -> None:
     checkpoints = Checkpoints(tmp_path, alone, 3)
-    with pytest.raises(pickle.UnpicklingError):
-        checkpoints.save(snapshot(1, trainer={"path": Path("x")}))
+    for value in (Path("x"), np.float64(1.0), {1}):
+        with pytest.raises(RuntimeError, match=r"the algorithm's state\(\) holds a"):
+            checkpoints.save(snapshot(1, trainer={"key": [value]}))
     assert latest_checkpoint(tmp_path) is None
 
 

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ddpzero.checkpoint import Checkpoints
 from ddpzero.distributed import Ranks, join_ranks
+from ddpzero.guarded_files import read_yaml
 from ddpzero.run_folder import (
     RESUME_MARK,
     check_run_config,
     claim_run_folder,
+    keep_config,
     mark_stopped,
-    read_config,
     write_config,
 )
 from ddpzero.settings import UserError
+from tests.checkpointed_runs import snapshot
 from tests.torchrun import environment, run_ranks
 
 CONFIG: dict[str, Any] = {
@@ -95,29 +99,52 @@ def test_a_folder_that_is_not_shared_by_all_ranks_is_refused_by_all(tmp_path: Pa
         assert "set runs_dir to a file system that all nodes share" in answer["sentence"]
 
 
-def test_the_config_is_kept_and_read_back(tmp_path: Path, alone: Ranks) -> None:
-    assert check_run_config(tmp_path, CONFIG, allow_change=False, ranks=alone) == []
-    assert read_config(tmp_path / "config.yaml") == CONFIG | {"shape": [6, 7]}
-    assert check_run_config(tmp_path, CONFIG, allow_change=False, ranks=alone) == []
+def learned(run_dir: Path, alone: Ranks, config: dict[str, Any] = CONFIG, step: int = 1) -> Path:
+    """Save a checkpoint of a run with this config."""
+    path = Checkpoints(run_dir, alone, 3).save(snapshot(step, config=config))
+    assert path is not None
+    return path
+
+
+def test_the_same_config_goes_on_whatever_config_yaml_says(tmp_path: Path, alone: Ranks) -> None:
+    keep_config(tmp_path, CONFIG, alone)
+    assert read_yaml(tmp_path / "config.yaml") == CONFIG | {"shape": [6, 7]}
+    learned(tmp_path, alone)
+    for content in (None, "", "[" * 3000, "a: [1", "\0", "seed: 2"):
+        (tmp_path / "config.yaml").unlink(missing_ok=True)
+        if content is not None:
+            (tmp_path / "config.yaml").write_text(content)
+        assert check_run_config(tmp_path, CONFIG, allow_change=False, ranks=alone) == []
+
+
+def test_without_a_checkpoint_there_is_nothing_to_protect(tmp_path: Path, alone: Ranks) -> None:
+    keep_config(tmp_path, CONFIG, alone)
+    assert check_run_config(tmp_path, CONFIG | {"seed": 2}, allow_change=False, ranks=alone) == []
 
 
 def test_another_config_is_refused_with_the_differing_keys(tmp_path: Path, alone: Ranks) -> None:
-    check_run_config(tmp_path, CONFIG, allow_change=False, ranks=alone)
+    learned(tmp_path, alone)
     other = changed("learner", batch_size=128) | {"new": True}
     with pytest.raises(UserError) as error:
         check_run_config(tmp_path, other, allow_change=False, ranks=alone)
-    assert "learner.batch_size: was 64" in str(error.value)
-    assert "new: was (absent)" in str(error.value)
+    assert "learner.batch_size: was 64, is 128" in str(error.value)
+    assert "new: was absent, is True" in str(error.value)
     assert "seed" not in str(error.value)
-    assert read_config(tmp_path / "config.yaml")["learner"]["batch_size"] == 64
 
 
-def test_a_change_that_is_allowed_is_told_and_kept(tmp_path: Path, alone: Ranks) -> None:
-    check_run_config(tmp_path, CONFIG, allow_change=False, ranks=alone)
+def test_a_change_that_is_allowed_is_told(tmp_path: Path, alone: Ranks) -> None:
+    learned(tmp_path, alone)
     other = changed("learner", batch_size=128)
-    (sentence,) = check_run_config(tmp_path, other, allow_change=True, ranks=alone)
-    assert sentence.startswith("learner.batch_size: was 64") and sentence.endswith("is 128 now")
-    assert read_config(tmp_path / "config.yaml")["learner"]["batch_size"] == 128
+    sentences = check_run_config(tmp_path, other, allow_change=True, ranks=alone)
+    assert sentences == ["learner.batch_size: was 64, is 128"]
+
+
+def test_the_newest_checkpoint_that_says_a_config_is_compared(tmp_path: Path, alone: Ranks) -> None:
+    learned(tmp_path, alone)
+    newest = learned(tmp_path, alone, CONFIG | {"seed": 2}, step=2)
+    assert check_run_config(tmp_path, CONFIG | {"seed": 2}, False, alone) == []
+    (newest / "config.yaml").write_text("")
+    assert check_run_config(tmp_path, CONFIG, False, alone) == []
 
 
 @pytest.mark.parametrize(
@@ -126,19 +153,20 @@ def test_a_change_that_is_allowed_is_told_and_kept(tmp_path: Path, alone: Ranks)
 def test_limits_and_actors_may_change_between_starts(
     tmp_path: Path, alone: Ranks, other: dict[str, Any]
 ) -> None:
-    check_run_config(tmp_path, CONFIG, allow_change=False, ranks=alone)
+    learned(tmp_path, alone)
     assert len(check_run_config(tmp_path, other, allow_change=False, ranks=alone)) == 1
 
 
-@pytest.mark.parametrize(
-    ("content", "complaint"), [("a: [1", "is not YAML"), ("just words", "holds no config")]
-)
-def test_a_damaged_config_is_named(tmp_path: Path, content: str, complaint: str) -> None:
-    (tmp_path / "config.yaml").write_text(content)
-    with pytest.raises(UserError, match=complaint):
-        read_config(tmp_path / "config.yaml")
-    with pytest.raises(UserError, match="cannot be read"):
-        read_config(tmp_path / "absent.yaml")
+@pytest.mark.parametrize("name", ["checkpoints", "logs", ""])
+@pytest.mark.parametrize("make", [Path.touch, lambda path: path.symlink_to(path), os.mkfifo])
+def test_what_stands_where_a_folder_must_be_is_named_before_anything_starts(
+    tmp_path: Path, alone: Ranks, name: str, make: Callable[[Path], None]
+) -> None:
+    path = tmp_path / "x" / name
+    path.parent.mkdir(exist_ok=True)
+    make(path)
+    with pytest.raises(UserError, match=f"{path} is not a folder"):
+        claim_run_folder(tmp_path / "x", alone).__enter__()
 
 
 def test_a_failed_write_of_the_config_leaves_the_old_one(
@@ -148,7 +176,7 @@ def test_a_failed_write_of_the_config_leaves_the_old_one(
     monkeypatch.setattr(Path, "replace", lambda *_: pytest.fail("stopped before the exchange"))
     with pytest.raises(pytest.fail.Exception):
         write_config(tmp_path / "config.yaml", {"seed": 2})
-    assert read_config(tmp_path / "config.yaml")["seed"] == 1
+    assert read_yaml(tmp_path / "config.yaml")["seed"] == 1
 
 
 def test_the_mark_of_a_stopped_run_is_gone_once_it_goes_on(tmp_path: Path, alone: Ranks) -> None:

@@ -265,11 +265,10 @@ def test_what_is_not_a_file_of_arrays_is_refused(tmp_path, capsys):
     (tmp_path / "cut.npz").write_bytes(whole[: len(whole) // 2])
     for name in ("text.npz", "empty.npz", "array.npy", "objects.npz", "cut.npz"):
         assert cli.main(["verify", "snakes", str(tmp_path / name)]) == 2
-        assert capsys.readouterr().err == (
-            f"ddpzero: {tmp_path / name} cannot be read as a trace file: it must be an .npz of plain arrays.\n"
-        )
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith(f"ddpzero: {tmp_path / name} cannot be read: it ")
     assert cli.main(["verify", "snakes", str(tmp_path / "nothing.npz")]) == 2
-    assert "nothing.npz is not a file: give the path" in capsys.readouterr().err
+    assert "nothing.npz cannot be read: No such file" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
