@@ -188,7 +188,7 @@ def test_a_damaged_file_is_refused_in_one_sentence(tmp_path, damage, message):
 
 def test_what_is_not_a_trace_file_is_refused(tmp_path):
     game = load_game("tic_tac_toe")
-    with pytest.raises(ValueError, match="nothing.npz cannot be read: No such file"):
+    with pytest.raises(ValueError, match=r"nothing\.npz cannot be read: No such file"):
         verify_rules(tmp_path / "nothing.npz", game)
     (tmp_path / "text.npz").write_text("no arrays")
     np.save(tmp_path / "array.npy", np.zeros(3))
