@@ -42,7 +42,7 @@ def _run(words: Sequence[str]) -> int:
         if error.filename is None:
             raise
         sentence = f"{error.filename}: {error.strerror}."
-    print(f"ddpzero: {sentence}", file=sys.stderr)
+    print(f"ddpzero: {' '.join(sentence.split())}", file=sys.stderr)
     return EXIT_CODE_OF_USER_ERROR
 
 

@@ -39,6 +39,9 @@ CONFIG_NAME = "config"
 # Command-line names of preset groups in the order in which they must be given: the later one wins.
 PRESETS = ("experiment", "hardware")
 
+# Python reads no number of more than 4300.
+_MAX_DIGITS = 1000
+
 # For the folder of a --multirun, which Hydra makes by itself: its ~ is the home.
 OmegaConf.register_new_resolver("home", os.path.expanduser, replace=True)
 
@@ -133,8 +136,11 @@ def explain(error: Exception) -> str | None:
         quoted = f"""{key}='"~{path}"'"""
         return f"{error.override}: a ~ must stand in quotes, in a shell {quoted}; or write {key}=$HOME{path}."
     if isinstance(error, OverrideParseException):
+        override = " ".join(error.override.split())
         reason = " ".join(text.split()).split(" See https")[0]
-        return f"{error.override}: {reason}. Write key=value, in quotes where the value has special characters."
+        if reason.startswith("LexerNoViableAlt"):
+            reason = "a character in it has a meaning of its own"
+        return f"{override}: {reason}. Write key=value, in quotes where the value has special characters."
     if isinstance(error, MissingMandatoryValue):
         return f"{error.full_key} has no value (???): set it, as in {error.full_key}=..."
     if isinstance(error, InterpolationResolutionError):
@@ -212,10 +218,12 @@ def _explain_unknown_key(text: str, cause: OmegaConfBaseException) -> str:
 
 
 def check_words(words: Sequence[str]) -> None:
-    """Raise UserError for a word of the command line whose key is empty: Hydra takes it for a group."""
+    """Raise UserError for words that Hydra misunderstands: one whose key is empty, a number that Python cannot read."""
     for word in words:
         if word.lstrip("+~").startswith("="):
             raise UserError(f"{word}: no key stands before the =. Write key=value.")
+        if re.search(rf"\d{{{_MAX_DIGITS}}}", word):
+            raise UserError(f"{word[:60]}...: no number has so many digits: write a smaller one.")
 
 
 def _check_options(config: DictConfig, overrides: Sequence[str]) -> None:

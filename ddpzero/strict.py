@@ -119,7 +119,8 @@ def show(value: Any) -> str:
         return "{" + ",".join(f"{key}:{show(entry)}" for key, entry in value.items()) + "}"
     if isinstance(value, (list, tuple)):
         return "[" + ",".join(show(entry) for entry in value) + "]"
-    return str(value)
+    text = str(value)
+    return text if text.isprintable() else repr(text)
 
 
 def _refuse_too_large(value: float, path: str) -> None:
