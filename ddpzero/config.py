@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import (
@@ -130,7 +131,10 @@ def explain(error: Exception) -> str | None:
     if match := re.match(r"Ambiguous value for argument '(.*)'", text):
         return f"{match[1]} is several values: give one, put a list in [brackets], or sweep with --multirun."
     if "Config group override must be" in text:
-        return "A group (game, search, ...) was set to null: give it one of its options, as in game=connect_four."
+        given = _override_being_read(error)
+        return (
+            f"{given} gives a value to a group: name one of its options, as in game=connect_four."
+        )
     if isinstance(error, OverrideParseException) and "=~" in error.override:
         key, _, path = error.override.partition("=~")
         quoted = f"""{key}='"~{path}"'"""
@@ -171,6 +175,16 @@ def _file_being_read(error: BaseException) -> str:
         if isinstance(value, io.TextIOWrapper)
     ]
     return names[-1] if names else ""
+
+
+def _override_being_read(error: BaseException) -> str:
+    """ "game=3", of Hydra's loop over the overrides: the error does not say it."""
+    for raised in filter(None, (error, error.__cause__)):
+        for frame, _ in traceback.walk_tb(raised.__traceback__):
+            override = frame.f_locals.get("override")
+            if isinstance(override, Override):
+                return str(override.input_line)
+    return "One of the settings"
 
 
 def _explain_missing_group(override: str) -> str:

@@ -90,8 +90,9 @@ def check_memory(
     size_bytes = num_ranks * largest.size_bytes
     others = total - size_bytes
     wants = (
-        f"{factor} wants {_gib(size_bytes)} GiB {largest.what}"
-        + (f" of {num_ranks} ranks" if num_ranks > 1 else "")
+        f"{factor} wants {_gib(size_bytes)} GiB "
+        + (f"({num_ranks} ranks) " if num_ranks > 1 else "")
+        + largest.what
         + (f", besides {_gib(others)} GiB for the rest of the run," if others > room / 100 else "")
         + f" on {where}, which has {_gib(memory.free_bytes)} GiB free for ddpzero"
     )

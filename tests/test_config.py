@@ -257,6 +257,8 @@ MISTAKES = {
     "letters that Hydra cannot read": (["game=é"], ["game=é", "a meaning of its own", "in quotes"]),
     "a line break": (["seed=\n"], ["seed=", "key=value"]),
     "more digits than Python reads": ([f"seed={'9' * 5000}"], ["seed=9999", "no number has so many digits"]),
+    "a number for a group": (["network=-.5"], ["network=-.5 gives a value to a group", "game=connect_four"]),
+    "null for a group": (["game=null"], ["game=null gives a value to a group"]),
     "a preset without plus": (["experiment=quick"], ["experiment=quick", "+experiment=quick"]),
     "a group with plus": (["+game=gomoku"], ["+game=gomoku", "without the plus, game=gomoku"]),
     "a group as a value": (["learner=3"], ["learner=3", "learner.key=value"]),

@@ -182,7 +182,7 @@ def test_trees_that_do_not_fit_now_are_refused_although_others_could_make_room()
 def test_all_ranks_of_a_machine_count():
     needs = [Need("for trees", 4 * GIB, (Factor("actors.num_games", 128, 128),))]
     assert check_memory(needs, SMALL_MACHINE, num_ranks=1) == ""
-    with pytest.raises(UserError, match=r"wants 8.0 GiB for trees of 2 ranks on this machine"):
+    with pytest.raises(UserError, match=r"wants 8.0 GiB \(2 ranks\) for trees on this machine"):
         check_memory(needs, SMALL_MACHINE, num_ranks=2)
 
 
