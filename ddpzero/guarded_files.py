@@ -162,6 +162,11 @@ def is_finite_number(value: Any) -> bool:
     return type(value) in (int, float) and abs(value) < 2.0**63
 
 
+def printable(text: str) -> str:
+    """Return text from outside so that a terminal only shows it: no control codes, no broken Unicode."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
 class _PlainLoader(yaml.SafeLoader):
     """Refuses what shares or repeats nodes: its size in the file says nothing about its size in memory."""
 
@@ -219,8 +224,7 @@ def _require(condition: bool, path: Path, problem: str) -> None:
 
 def _first_line(error: Exception) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
-    printable = "".join(c if c.isprintable() else "?" for c in text[:_MAX_REASON_CHARACTERS])
-    return printable.rstrip(".")
+    return printable(text[:_MAX_REASON_CHARACTERS]).rstrip(".")
 
 
 def _is_plain(value: Any, keys: tuple[type, ...], leaves: tuple[type, ...]) -> bool:

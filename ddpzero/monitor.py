@@ -6,6 +6,7 @@ Reads status.json and the checkpoints' manifests; never writes into the run fold
 from __future__ import annotations
 
 import json
+import os
 import socket
 import time
 from collections.abc import Callable, Mapping
@@ -23,21 +24,25 @@ from rich.table import Table
 
 from ddpzero.checkpoint_files import (
     CHECKPOINTS_FOLDER,
+    CONFIG_FILE,
     CheckpointError,
     check_size,
     newest_first,
     read_manifest,
 )
+from ddpzero.guarded_files import printable
 from ddpzero.progress import count_text, duration_text
-from ddpzero.run_record import read_status
+from ddpzero.run_record import STATUS_FILE, read_status
 from ddpzero.settings import UserError
 
 # A run that says nothing for so long is silent: it reports every logging.interval_seconds, but may be saving.
 _SILENT_AFTER_SECONDS = 60.0
 _INTERVAL_SECONDS = 2.0
+# Of a folder that a run was started in, even if it says nothing of itself.
+_SIGNS_OF_A_RUN = (STATUS_FILE, CONFIG_FILE)
 _PANEL_COLUMNS = 39  # two of them in a terminal of 80
 
-Health = Literal["running", "silent", "finished", "stopped", "failed", "died"]
+Health = Literal["running", "silent", "finished", "stopped", "failed", "died", "unknown"]
 
 _STYLES: dict[Health, str] = {
     "running": "bold green",
@@ -46,6 +51,7 @@ _STYLES: dict[Health, str] = {
     "stopped": "bold cyan",
     "failed": "bold red",
     "died": "bold red",
+    "unknown": "bold yellow",
 }
 
 
@@ -121,6 +127,8 @@ def run_monitor(
 def look_at(run_dir: Path) -> RunView:
     """Read a run's folder. Raises UserError if there is no run in it."""
     status = read_status(run_dir)
+    if status is None and any(os.path.lexists(run_dir / name) for name in _SIGNS_OF_A_RUN):
+        status = {}
     if status is None:
         siblings = sorted(path.parent.name for path in run_dir.parent.glob("*/status.json"))
         others = f" Runs in {run_dir.parent}: {', '.join(siblings)}." if siblings else ""
@@ -135,6 +143,8 @@ def judge_health(status: Mapping[str, Any], now: float) -> tuple[Health, str]:
     On its own host by rank 0's process (its start time tells it from another one with that number), from elsewhere by
     the age of what it last said.
     """
+    if not all(name in status for name in ("state", "pid", "host", "time")):
+        return "unknown", f"{STATUS_FILE} cannot be read: whether the run goes on is not known"
     state = status["state"]
     where = f"process {status['pid']} on {status['host']}"
     silent_seconds = max(now - status["time"], 0.0)
@@ -253,17 +263,17 @@ def _checkpoints(run_dir: Path) -> list[CheckpointLine]:
         try:
             manifest = read_manifest(path)
         except CheckpointError as error:
-            lines.append(CheckpointLine(path.name, None, 0, str(error)))
+            lines.append(CheckpointLine(printable(path.name), None, 0, printable(str(error))))
             continue
         problem = ""
         try:
             for name, record in manifest.files.items():
                 check_size(path, name, record)
         except CheckpointError as error:
-            problem = str(error)
+            problem = printable(str(error))
         size_bytes = sum(record.size_bytes for record in manifest.files.values())
         step = manifest.counters["learner_step"]
-        lines.append(CheckpointLine(path.name, step, size_bytes, problem))
+        lines.append(CheckpointLine(printable(path.name), step, size_bytes, problem))
     return lines
 
 
@@ -271,11 +281,11 @@ def _is_process(status: Mapping[str, Any]) -> bool:
     """Whether the very process that wrote the status still runs on this host."""
     try:
         process = psutil.Process(status["pid"])
+        started = status.get("process_started", process.create_time())
         return (
-            abs(process.create_time() - status["process_started"]) < 1.0
-            and process.status() != psutil.STATUS_ZOMBIE
+            abs(process.create_time() - started) < 1.0 and process.status() != psutil.STATUS_ZOMBIE
         )
-    except psutil.NoSuchProcess:
+    except (psutil.Error, ValueError, OverflowError):  # numbers that no process can have, too
         return False
 
 

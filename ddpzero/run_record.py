@@ -23,6 +23,7 @@ from ddpzero.guarded_files import (
     is_count,
     is_finite_number,
     parse_json_line,
+    printable,
     read_json,
 )
 from ddpzero.outage import Outage, append_whole
@@ -187,9 +188,11 @@ def _known_fields(status: Mapping[str, Any]) -> dict[str, Any]:
     known = {
         name: value for name, value in status.items() if name in _FIELDS and _FIELDS[name](value)
     }
-    for name in ("counters", "scalars"):
-        if name in known:
-            known[name] = {key: v for key, v in known[name].items() if is_finite_number(v)}
+    for name, value in known.items():
+        if isinstance(value, str):
+            known[name] = "\n".join(map(printable, value.splitlines()))
+        elif isinstance(value, dict):
+            known[name] = {printable(k): v for k, v in value.items() if is_finite_number(v)}
     return known
 
 

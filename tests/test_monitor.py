@@ -169,3 +169,62 @@ def test_a_run_that_was_killed_is_seen_as_dead(tmp_path: Path) -> None:
 def test_the_monitor_does_not_load_torch() -> None:
     program = "import sys, ddpzero.monitor; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+ANYTHING = (
+    None,
+    True,
+    -1,
+    10**9,
+    10**30,
+    1e300,
+    "2",
+    "",
+    [],
+    {},
+    [1],
+    {"a": [1]},
+    "\x1b[31m\ud800",
+)
+
+
+def test_a_status_in_which_anything_stands_is_shown_as_far_as_it_can_be_read(run_dir: Path) -> None:
+    path = run_dir / "status.json"
+    whole = json.loads(path.read_text())
+    for name in (*whole, "counters.episodes", "scalars.losses/total"):
+        for value in ANYTHING:
+            status = json.loads(json.dumps(whole))
+            group, _, key = name.rpartition(".")
+            (status[group] if group else status)[key] = value
+            path.write_text(json.dumps(status))
+            text = page(run_dir, 80)
+            assert "\x1b" not in text
+            if name != "learner_step":
+                assert "1,500" in text
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{", b"\xff", b"[" * 100_000, b'{"pid": 1}'])
+def test_a_status_that_cannot_be_read_leaves_the_checkpoints_to_be_seen(
+    run_dir: Path, content: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run_dir / "status.json").write_bytes(content)
+    view = look_at(run_dir)
+    assert view.health == "unknown"
+    assert len(view.checkpoints) == 2
+    run_monitor(run_dir, as_json=True)
+    assert json.loads(capsys.readouterr().out)["health"] == "unknown"
+
+
+def test_garbage_in_the_metrics_loses_those_lines_alone(tmp_path: Path) -> None:
+    rows = [json.dumps({"learner_step": step}).encode() for step in (1, 2, 3)]
+    garbage = [b"\xff\xfe", b"[]", b"{", b'{"learner_step": "1"}', b'{"learner_step": 1e999}', b"["]
+    lines = [*garbage, rows[0], *garbage, rows[1], b"[" * 50_000, rows[2], b'{"learner_st']
+    (tmp_path / "metrics.jsonl").write_bytes(b"\n".join(lines))
+    (tmp_path / "status.json").write_bytes(b"[" * 3000)
+    with join_ranks("cpu") as ranks, RunRecord(tmp_path, ranks) as record:
+        record.go_on_from(2)
+        record.row(3, {"losses/total": 1.0})
+    lines = (tmp_path / "metrics.jsonl").read_bytes().splitlines()
+    steps = [json.loads(line)["learner_step"] for line in lines]
+    assert steps == [1, 2, 3]
+    assert look_at(tmp_path).health == "running"
