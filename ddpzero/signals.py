@@ -6,10 +6,13 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import signal
 from types import FrameType
 
 _PR_SET_PDEATHSIG = 1
+# The agent's store is on this machine, where a refusal comes at once.
+_STORE_SECONDS = 2.0
 
 
 class StopSignal:
@@ -52,15 +55,94 @@ def install_stop_signal() -> StopSignal:
 def die_with_parent() -> None:
     """Under torchrun, let the kernel kill this rank when its agent dies: a `kill -9` of the agent leaves none behind.
 
-    Without torchrun nothing happens: there the parent is a shell, which may leave its job running on purpose.
-    Linux only. Call it from the main thread, early: an agent that died before the call goes unnoticed.
+    A rank whose agent died before this call leaves at once, without a word. Without torchrun nothing happens: there
+    the parent is a shell, which may leave its job running on purpose. Linux only. Call it from the main thread, early.
     """
     if "TORCHELASTIC_RUN_ID" not in os.environ:
         return
-    parent = os.getppid()
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
         code = ctypes.get_errno()
         raise OSError(code, f"prctl(PR_SET_PDEATHSIG): {os.strerror(code)}")
-    if os.getppid() != parent:  # it died while we asked
-        os.kill(os.getpid(), signal.SIGKILL)
+    # From here on the kernel watches the agent. Whether it was there to be watched must be looked at after that.
+    if _has_lost_its_agent() or _agent_store_is_gone():
+        os._exit(1)
+
+
+def _has_lost_its_agent() -> bool:
+    """Whether init, or whoever adopts orphans, has taken the agent's place as the parent of this rank.
+
+    torchrun does not pass on its process id. But it has loaded torch, which adopters (init, systemd, tini, slurmstepd,
+    a shell) have not. Wrappers may stand between the agent and this rank.
+    """
+    # torchrun makes the process that it starts the leader of a session. Any other one was started by a wrapper, maybe
+    # in a container that does not see the agent.
+    if os.getsid(0) != os.getpid():
+        return False
+    pid = os.getppid()
+    if pid == 0 or not os.path.exists("/proc/self/maps"):  # the parent cannot be looked at
+        return False
+    while pid > 0:
+        if _has_loaded_torch(pid):
+            return False
+        pid = _parent_of(pid)
+    return True
+
+
+def _has_loaded_torch(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/maps", "rb") as file:
+            return re.search(rb"/libtorch|/torch/_C\b", file.read()) is not None
+    except PermissionError:
+        # Another user's process, as init mostly is; or one of ours with capabilities that this rank lacks.
+        return _is_ours_and_named_torch(pid)
+    except OSError:  # it has ended
+        return False
+
+
+def _is_ours_and_named_torch(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            is_named_torch = b"torch" in file.read()
+    except OSError:
+        return False
+    return is_named_torch and int(_status_of(pid).get("Uid", "-1").split()[0]) == os.getuid()
+
+
+def _parent_of(pid: int) -> int:
+    """The parent's process id; 0 where there is none to be seen."""
+    return int(_status_of(pid).get("PPid", "0"))
+
+
+def _status_of(pid: int) -> dict[str, str]:
+    """The fields of /proc/PID/status; empty if the process has ended."""
+    try:
+        with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
+            return {
+                name: value.strip() for name, _, value in (line.partition(":") for line in file)
+            }
+    except OSError:
+        return {}
+
+
+def _agent_store_is_gone() -> bool:
+    """Whether the agent, alone and with a store that its ranks meet through, refuses connections: it has ended.
+
+    This also tells a dead agent where the adopter has loaded torch itself, as a Python program that starts torchrun.
+    """
+    environment = os.environ
+    if (
+        environment.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
+        or environment.get("GROUP_WORLD_SIZE") != "1"
+    ):
+        return False
+    import socket
+
+    address = (environment.get("MASTER_ADDR", ""), int(environment.get("MASTER_PORT", "0")))
+    try:
+        socket.create_connection(address, timeout=_STORE_SECONDS).close()
+    except ConnectionRefusedError:
+        return True
+    except OSError:  # no answer says nothing: joining the ranks will tell
+        return False
+    return False
