@@ -52,6 +52,7 @@ from ddpzero.checkpoint_files import (
     write_manifest,
 )
 from ddpzero.distributed import Ranks
+from ddpzero.divergence import state_tensors, weights_problem
 from ddpzero.guarded_files import (
     UnreadableFileError,
     is_count,
@@ -305,6 +306,7 @@ class Checkpoints:
                 replay_meta=replay.meta,
                 rank_state=states[self._ranks.rank][1] if same_world else None,
             )
+        _check_sane(path, restored.weights, restored.trainer)
         if self._ranks.is_first and not same_world:
             _tell_of_redistribution(manifest, [replay for replay, _ in states], self._ranks)
         return restored
@@ -362,6 +364,7 @@ def _load_weights(path: Path) -> ReleasedWeights:
         for name in (WEIGHTS_FILE, CONFIG_FILE):
             check_file(path, name, manifest.files[name])
         weights = read_tensors(path / WEIGHTS_FILE)
+        _check_sane(path, weights)
         config = read_yaml(path / CONFIG_FILE)
     return ReleasedWeights(weights, config, manifest.counters, manifest.model, path)
 
@@ -401,6 +404,14 @@ def _check_trainer_state(state: Any) -> None:
             f"the algorithm's state() holds a {type(state).__name__}: a checkpoint takes nested dicts and lists of "
             "tensors, numbers and text."
         )
+
+
+def _check_sane(
+    path: Path, weights: Mapping[str, torch.Tensor], trainer: Mapping[str, Any] | None = None
+) -> None:
+    """Raise CheckpointError for what a training that had diverged left behind."""
+    if problem := weights_problem({**weights, **state_tensors(trainer or {})}):
+        raise CheckpointError(f"{path} was saved after the training had diverged: {problem}.")
 
 
 def _take(take: Callable[[Restored], None], restored: Restored) -> None:

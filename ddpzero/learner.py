@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import logging
 import zlib
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -25,6 +26,13 @@ from ddpzero.checkpoint import Checkpoints, Restored, Snapshot, model_name
 from ddpzero.checkpoint_files import CheckpointError
 from ddpzero.counters import Counters, counters_from_checkpoint
 from ddpzero.distributed import Ranks, join_ranks
+from ddpzero.divergence import (
+    DivergenceError,
+    is_in_doubt,
+    skipping_problem,
+    state_tensors,
+    weights_problem,
+)
 from ddpzero.failures import FailureReport
 from ddpzero.games import load_any_game
 from ddpzero.initial_weights import load_initial_weights
@@ -243,8 +251,24 @@ class Learner:
         """Hand the newest weights to this rank's actors."""
         with self.clock("publish"):
             self.share_tallies()
-            self.counters.weights_version += 1
-            self.channel.publish(self.updater.actor_weights(), self.counters.weights_version)
+            weights = self.updater.actor_weights()
+            if self.is_sound(weights):
+                self.counters.weights_version += 1
+                self.channel.publish(weights, self.counters.weights_version)
+
+    def is_sound(self, weights: Mapping[str, torch.Tensor]) -> bool:
+        """Return whether to hand out weights now; equal on all ranks, as the weights are.
+
+        Raises DivergenceError if the training is lost. Call it before anything is published or saved.
+        """
+        skipped = self.updater.skipped_in_a_row()
+        if problem := skipping_problem(skipped) or weights_problem(weights):
+            raise DivergenceError(
+                f"The training has diverged at learner_step={self.counters.learner_step}: {problem}. The newest "
+                f"checkpoint, {self.saved_model or 'none yet'}, is from before: lower learner.learning_rate="
+                f"{self.settings.learner.learning_rate:g} and go on from it."
+            )
+        return not is_in_doubt(skipped)
 
     def share_tallies(self) -> None:
         """Tell the updater of the episodes that all ranks took in since the last time, all ranks together."""
@@ -256,7 +280,9 @@ class Learner:
     def play_round(self) -> None:
         """Schedule "rounds": play this epoch's episodes with the newest weights; a stop leaves nothing half done."""
         weights_version = self.counters.weights_version + 1
-        self.channel.publish(self.updater.actor_weights(), weights_version)
+        weights = self.updater.actor_weights()
+        self.is_sound(weights)
+        self.channel.publish(weights, weights_version)
         self.pool.start_round(
             round_seed=_seed(self.settings.seed, weights_version, "round"),
             episodes_per_actor=_shares(
@@ -291,13 +317,17 @@ class Learner:
         with self.clock("save"):
             self.reports.share_counts()
             self.share_tallies()
+            weights, trainer = self.updater.released_weights(), self.updater.state()
+            if not self.is_sound({**weights, **state_tensors(trainer)}):
+                log.warning("no checkpoint now: the newest updates were skipped, see gradients/")
+                return
             replay = self.buffer.state()
             path = self.checkpoints.save(
                 Snapshot(
                     model=self._model_name(),
                     counters=asdict(self.counters),
-                    weights=self.updater.released_weights(),
-                    trainer=self.updater.state(),
+                    weights=weights,
+                    trainer=trainer,
                     config=self.config,
                     replay_arrays=replay.arrays,
                     replay_meta=replay.meta,

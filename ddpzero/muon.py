@@ -35,7 +35,11 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
-        """One update from the gradients; a closure is not supported."""
+        """One update from the gradients; a closure is not supported.
+
+        The attribute `found_inf`, where there is one, is a scalar on the device: 1 leaves everything as it is, as in
+        PyTorch's fused optimizers.
+        """
         assert closure is None
         for group in self.param_groups:
             with_gradients = [p for p in group["params"] if p.grad is not None]
@@ -49,12 +53,23 @@ class Muon(torch.optim.Optimizer):
             if "average" not in self.state[parameter]:
                 self.state[parameter]["average"] = torch.zeros_like(parameter)
         averages = [self.state[parameter]["average"] for parameter in parameters]
-        torch._foreach_lerp_(averages, gradients, 1.0 - group["momentum"])
+        found_inf: Tensor | None = getattr(self, "found_inf", None)
+        if found_inf is None:
+            torch._foreach_lerp_(averages, gradients, 1.0 - group["momentum"])
+        else:
+            changes = torch._foreach_sub(gradients, averages)
+            torch._foreach_mul_(changes, (1.0 - group["momentum"]) * (1.0 - found_inf))
+            torch._foreach_add_(averages, changes)
         directions = torch._foreach_lerp(gradients, averages, group["momentum"])  # Nesterov
         updates = orthogonalize(torch.stack([direction.flatten(1) for direction in directions]))
         scale = max(1.0, updates.shape[1] / updates.shape[2]) ** 0.5
-        torch._foreach_mul_(parameters, 1.0 - group["lr"] * group["weight_decay"])
         shaped = [update.reshape(parameters[0].shape) for update in updates]
+        decay = group["lr"] * group["weight_decay"]
+        if found_inf is None:
+            torch._foreach_mul_(parameters, 1.0 - decay)
+        else:
+            torch._foreach_mul_(parameters, 1.0 - decay * (1.0 - found_inf))
+            torch._foreach_mul_(shaped, 1.0 - found_inf)
         torch._foreach_add_(parameters, shaped, alpha=-group["lr"] * scale)
 
 

@@ -30,6 +30,7 @@ def make_optimizers(network: nn.Module, learner: LearnerSettings) -> list[Optimi
 
     A group's learning rate is learner.learning_rate times its `lr_factor`. Weight decay is for matrices and kernels:
     biases and scales have no reason to shrink. "muon" trains the tower's kernels with Muon and the rest with AdamW.
+    All of them can skip a step by `found_inf` (see gradient_step.py).
     """
     parameters = [p for p in network.parameters() if p.requires_grad]
     kernels = [p for p in parameters if learner.optimizer == "muon" and _is_tower_kernel(p)]
@@ -40,7 +41,7 @@ def make_optimizers(network: nn.Module, learner: LearnerSettings) -> list[Optimi
         _group([p for p in rest if p.ndim <= 1], 0.0),
     ]
     if learner.optimizer == "sgd":
-        return [SGD(groups, lr=learner.learning_rate, momentum=0.9, nesterov=True)]
+        return [_sgd(groups, learner)]
     optimizers: list[Optimizer] = [
         AdamW(groups, lr=learner.learning_rate, betas=(0.9, 0.999), fused=True)
     ]
@@ -101,6 +102,16 @@ def _is_entry(names: Set[str], entry: Any, parameter: Tensor) -> bool:
         and value.shape == (() if name == "step" else parameter.shape)
         for name, value in entry.items()
     )
+
+
+def _sgd(groups: list[dict[str, Any]], learner: LearnerSettings) -> SGD:
+    on_gpu = any(parameter.is_cuda for group in groups for parameter in group["params"])
+    sgd = SGD(groups, lr=learner.learning_rate, momentum=0.9, nesterov=True, fused=on_gpu)
+    for group in groups:
+        for parameter in group["params"]:
+            # As PyTorch begins it, but before the first step: skipping that one must leave no arbitrary content.
+            sgd.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+    return sgd
 
 
 def _group(

@@ -38,6 +38,11 @@ class Updater(Protocol):
         """One optimizer step on a batch on the training device; returns scalars on that device, without a sync."""
         ...
 
+    def skipped_in_a_row(self) -> int:
+        """How many of the newest updates changed nothing, since their loss or gradient was not finite; waits for the
+        device. The same at every rank."""
+        ...
+
     def tally(self, infos: Sequence[Mapping[str, Any]]) -> dict[str, float]:
         """Count what this updater wants to know of finished episodes, told by their infos; always the same names."""
         ...

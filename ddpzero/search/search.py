@@ -9,6 +9,7 @@ import numpy as np
 
 from ddpzero.games import Game
 from ddpzero.games.compiled import compiled
+from ddpzero.search.answers import check_answers
 from ddpzero.search.cache import new_cache
 from ddpzero.search.forest import ROOT, new_forest
 from ddpzero.search.numbers import search_numbers
@@ -99,6 +100,7 @@ class Search:
     def absorb_leaves(self, evaluator: Evaluator, slot: int = 0) -> None:
         """Wait for what was submitted last, and take it in."""
         logits, outcomes = evaluator.collect(slot)
+        check_answers(logits, outcomes)
         absorb_evaluations(
             self.game.rules,
             self.forest,

@@ -16,6 +16,7 @@ from ddpzero.evaluators import NetworkEvaluator
 from ddpzero.games.frame import Placement
 from ddpzero.games.random_bits import new_random_states
 from ddpzero.replay import Episode
+from ddpzero.search.answers import check_answers
 from ddpzero.search.cache import EvaluationCache
 
 
@@ -81,6 +82,9 @@ class BoardGames:
         """Wait for what was submitted for the group, and take it in."""
         if group.num_leaves > 0:
             logits, outcomes = self._evaluator.collect(group.slot)
+            check_answers(
+                logits, outcomes, f"the network of weights_version {self.weights_version}"
+            )
             group.absorb(self._evaluator.observations(group.slot), logits, outcomes)
 
     def propose(self, group: LockstepGames) -> int:

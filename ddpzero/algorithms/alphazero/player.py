@@ -14,6 +14,7 @@ from ddpzero.machine import usable_memory
 from ddpzero.memory import Factor, largest_fitting, require_memory
 from ddpzero.networks.precision import Precision
 from ddpzero.search import Search, SearchResult, SearchSettings
+from ddpzero.search.answers import EvaluationError
 
 # Positions searched in lockstep: enough to fill the network's batches.
 _MAX_GAMES = 256
@@ -108,4 +109,9 @@ class AlphaZeroPlayer:
             )
             self._searches[num_places] = (search, evaluator)
         search, evaluator = self._searches[num_places]
-        return search.run(positions, evaluator)
+        try:
+            return search.run(positions, evaluator)
+        except EvaluationError:
+            raise EvaluationError(
+                f"the network of {self.name} answered with numbers that are not finite: its weights are of no use."
+            ) from None

@@ -18,6 +18,7 @@ from torch.nn import functional
 from ddpzero.algorithms.alphazero.boards import Boards
 from ddpzero.algorithms.alphazero.curriculum import STAGE, Curriculum
 from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings, LossSettings
+from ddpzero.gradient_step import GradientStep
 from ddpzero.networks import unpack_observations
 from ddpzero.networks.layers import NEVER
 from ddpzero.networks.precision import training_dtype
@@ -63,13 +64,17 @@ class AlphaZeroUpdater:
         wrapped = wrap(self._network)
         self._forward = torch.compile(wrapped) if learner.compile else wrapped
         self._ema = {name: value.detach().clone() for name, value in self._parameters().items()}
-        self._optimizers = make_optimizers(self._network, learner)
         self._dtype = (
             training_dtype(self._network, game, learner.batch_size, device)
             if learner.precision == "auto"
             else getattr(torch, learner.precision)
         )
-        self._scaler = torch.amp.GradScaler(device.type, enabled=self._dtype == torch.float16)
+        self._step = GradientStep(
+            make_optimizers(self._network, learner),
+            learner.gradient_clip,
+            device,
+            scales_loss=self._dtype == torch.float16,
+        )
         self._num_updates = 0
         self._stage = -1
         self._symmetry_draws = torch.Generator(device)
@@ -82,9 +87,6 @@ class AlphaZeroUpdater:
             # Drawn anew from the count of updates: a resumed run draws what it would have drawn.
             self._symmetry_draws.manual_seed((self._seed * 1_000_003 + self._num_updates) % 2**63)
             planes, targets = self._boards.turn(planes, targets, boards, self._symmetry_draws)
-        for optimizer in self._optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate * group["lr_factor"]
         with torch.autocast(self._device.type, self._dtype, enabled=self._dtype != torch.float32):
             policy_logits, value_logits, *rest = self._forward(
                 planes.contiguous(memory_format=torch.channels_last),
@@ -101,17 +103,7 @@ class AlphaZeroUpdater:
         for name, auxiliary_loss in auxiliary_losses.items():
             loss = loss + getattr(self._loss, name) * auxiliary_loss
             scalars[f"losses/{name}"] = auxiliary_loss.detach()
-        for optimizer in self._optimizers:
-            optimizer.zero_grad(set_to_none=True)
-        self._scaler.scale(loss).backward()
-        for optimizer in self._optimizers:
-            self._scaler.unscale_(optimizer)
-        gradient_norm = nn.utils.clip_grad_norm_(
-            self._network.parameters(), self._learner.gradient_clip
-        )
-        for optimizer in self._optimizers:
-            self._scaler.step(optimizer)
-        self._scaler.update()
+        step = self._step(loss, learning_rate)
         self._num_updates += 1
         self._average_weights()
         with torch.no_grad():
@@ -128,10 +120,14 @@ class AlphaZeroUpdater:
             "policy/entropy": -(policy * log_policy).sum(1).mean().detach(),
             "policy/target_entropy": target_entropy,
             "value/accuracy": (signs_agree & decided).sum() / decided.sum().clamp_min(1),
-            "gradients/norm": gradient_norm.detach(),
+            "gradients/norm": step.norm,
+            "gradients/skipped_share": step.is_skipped,
             **self._stage_scalars(),
             **scalars,
         }
+
+    def skipped_in_a_row(self) -> int:
+        return int(self._step.skipped_in_a_row)
 
     def _stage_scalars(self) -> dict[str, Tensor]:
         """Which stage of the curriculum this update was of, from 1; nothing where there is but one."""
@@ -224,8 +220,8 @@ class AlphaZeroUpdater:
         return {
             "network": self._network.state_dict(),
             "ema": self._ema,
-            "optimizers": [optimizer.state_dict() for optimizer in self._optimizers],
-            "scaler": self._scaler.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self._step.optimizers],
+            "scaler": self._step.scaler.state_dict(),
             "num_updates": self._num_updates,
         }
 
@@ -240,12 +236,12 @@ class AlphaZeroUpdater:
         self._num_updates = num_updates
         scaler = state["scaler"]
         # Saved without float16 it is empty: the present one then keeps its first scale.
-        if scaler and self._scaler.is_enabled():
+        if scaler and self._step.scaler.is_enabled():
             check_scaler_state(scaler)
-            self._scaler.load_state_dict(scaler)
-        if load_optimizer_states(self._optimizers, state["optimizers"]):
+            self._step.scaler.load_state_dict(scaler)
+        if load_optimizer_states(self._step.optimizers, state["optimizers"]):
             return []
-        self._optimizers = make_optimizers(self._network, self._learner)
+        self._step.optimizers = make_optimizers(self._network, self._learner)
         return [f"learner.optimizer={self._learner.optimizer} {BEGINS_ANEW}"]
 
     def _parameters(self) -> dict[str, Tensor]:

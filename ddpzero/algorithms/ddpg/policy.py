@@ -13,6 +13,7 @@ from ddpzero.algorithms.ddpg.samples import observation_dtype, observation_shape
 from ddpzero.algorithms.ddpg.settings import ActorCriticSettings, DDPGSettings
 from ddpzero.games import TeamGame
 from ddpzero.games.team_lockstep import observe_features_of, observe_planes_of
+from ddpzero.search.answers import EvaluationError
 
 
 @dataclass(frozen=True)
@@ -69,10 +70,19 @@ class Policy:
 
     @torch.inference_mode()
     def choose(self, view: View, rng: np.random.Generator | None) -> np.ndarray:
-        """Choices `[n, K]`: drawn from the policy, or without `rng` the most probable ones."""
+        """Choices `[n, K]`: sampled from the policy, or without `rng` the most probable ones.
+
+        Raises EvaluationError if the network's answers are not finite, or too large to tell legal choices by.
+        """
         observation = torch.from_numpy(view.observation).flatten(0, 1).to(self._device)
         legal = torch.from_numpy(view.legal).flatten(0, 1).to(self._device)
         logits = masked(self._actor(as_input(observation)), legal).cpu().numpy()
         if rng is not None:
             logits = logits + rng.gumbel(size=logits.shape)
-        return logits.argmax(axis=1).reshape(view.legal.shape[:2])
+        choices = logits.argmax(axis=1)
+        is_legal = np.take_along_axis(view.legal.reshape(logits.shape), choices[:, None], axis=1)
+        if not (np.isfinite(logits).all() and is_legal.all()):
+            raise EvaluationError(
+                "the policy answered with numbers that are not finite, or far too large: its weights are of no use."
+            )
+        return choices.reshape(view.legal.shape[:2])

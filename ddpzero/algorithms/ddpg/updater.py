@@ -21,6 +21,7 @@ from ddpzero.algorithms.ddpg.guidance import Guidance
 from ddpzero.algorithms.ddpg.networks import as_input, masked
 from ddpzero.algorithms.ddpg.settings import DDPGSettings, OpponentSettings
 from ddpzero.games import TeamGame
+from ddpzero.gradient_step import GradientStep
 from ddpzero.optimizers import BEGINS_ANEW, load_optimizer_states, make_optimizers
 from ddpzero.settings import LearnerSettings
 from ddpzero.weights_fit import check_state, checked_count
@@ -62,8 +63,10 @@ class DDPGUpdater:
         self._critic_constants = {
             name: value.detach() for name, value in self._critic.named_parameters()
         }
-        self._actor_optimizers = make_optimizers(self._actor, learner)
-        self._critic_optimizers = make_optimizers(self._critic, learner)
+        self._step_actor, self._step_critic = (
+            GradientStep(make_optimizers(network, learner), learner.gradient_clip, device)
+            for network in (self._actor, self._critic)
+        )
         self._ema = {name: value.clone() for name, value in self._actor.state_dict().items()}
         self._past_selves = [
             {name: value.clone() for name, value in self._ema.items()}
@@ -100,13 +103,14 @@ class DDPGUpdater:
         estimates = self._forward_critic(observation, context, action).squeeze(-1)  # [critics, B]
         loss = functional.smooth_l1_loss(estimates, target.expand_as(estimates), reduction="none")
         loss = loss.mean(dim=1).sum()
-        norm = self._step(self._critic_optimizers, loss, learning_rate)
+        step = self._step_critic(loss, learning_rate)
         return {
             "losses/critic": loss.detach(),
             "q_values/mean": estimates.detach().mean(),
             "q_values/target": target.mean(),
             "q_values/twins_differ": (estimates[0] - estimates[-1]).detach().abs().mean(),
-            "gradients/critic_norm": norm,
+            "gradients/critic_norm": step.norm,
+            "gradients/critic_skipped_share": step.is_skipped,
         }
 
     @torch.no_grad()
@@ -141,11 +145,12 @@ class DDPGUpdater:
         rate = learning_rate
         if settings.actor_learning_rate is not None:
             rate *= settings.actor_learning_rate / self._learner.learning_rate
-        norm = self._step(self._actor_optimizers, loss, rate)
+        step = self._step_actor(loss, rate)
         return {
             "losses/actor": loss.detach(),
             "policy/entropy": entropy.detach(),
-            "gradients/actor_norm": norm,
+            "gradients/actor_norm": step.norm,
+            "gradients/actor_skipped_share": step.is_skipped,
         }
 
     def _actions(self, logits: Tensor) -> tuple[Tensor | None, Tensor]:
@@ -181,19 +186,9 @@ class DDPGUpdater:
             choice = batch["mates_choice"].long()
         return torch.cat([seen.flatten(1), self._one_hots[choice].flatten(1)], dim=1)
 
-    def _step(self, optimizers: Sequence[Optimizer], loss: Tensor, rate: float) -> Tensor:
-        """Minimize `loss` by one step of a network's optimizers; returns the gradient's norm."""
-        parameters = []
-        for optimizer in optimizers:
-            optimizer.zero_grad(set_to_none=True)
-            for group in optimizer.param_groups:
-                group["lr"] = rate * group["lr_factor"]
-                parameters += group["params"]
-        loss.backward()
-        norm = nn.utils.clip_grad_norm_(parameters, self._learner.gradient_clip)
-        for optimizer in optimizers:
-            optimizer.step()
-        return norm.detach()
+    def skipped_in_a_row(self) -> int:
+        steps = (self._step_actor, self._step_critic)
+        return int(torch.stack([step.skipped_in_a_row for step in steps]).max())
 
     @torch.no_grad()
     def _move_targets(self) -> None:
@@ -300,8 +295,8 @@ class DDPGUpdater:
         self._num_updates = num_updates
         if load_optimizer_states(self._optimizers(), state["optimizers"]):
             return []
-        self._actor_optimizers = make_optimizers(self._actor, self._learner)
-        self._critic_optimizers = make_optimizers(self._critic, self._learner)
+        self._step_actor.optimizers = make_optimizers(self._actor, self._learner)
+        self._step_critic.optimizers = make_optimizers(self._critic, self._learner)
         return [f"learner.optimizer={self._learner.optimizer} {BEGINS_ANEW}"]
 
     def _networks(self) -> dict[str, nn.Module]:
@@ -313,4 +308,4 @@ class DDPGUpdater:
         }
 
     def _optimizers(self) -> list[Optimizer]:
-        return [*self._actor_optimizers, *self._critic_optimizers]
+        return [*self._step_actor.optimizers, *self._step_critic.optimizers]

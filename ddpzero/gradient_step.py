@@ -1,0 +1,80 @@
+"""One step of a network's optimizers, left out where the gradient is not finite. Called by updaters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+
+class Step(NamedTuple):
+    """What one step did; scalars on the device. norm: of the gradient. is_skipped: 1 where nothing was changed."""
+
+    norm: Tensor
+    is_skipped: Tensor
+
+
+class GradientStep:
+    """Minimizes losses with the optimizers that together hold a network's parameters.
+
+    A step whose gradient is not finite changes nothing: no parameter, no momentum, no count of steps. All ranks skip
+    the same steps, since the gradient of a rank whose loss is not finite becomes NaN before the ranks are averaged.
+    On a GPU the decision stays there: nothing waits for it.
+
+    optimizers: may be replaced by new ones of the same parameters. gradient_clip: the largest norm of a gradient.
+    scales_loss: for float16, in which small gradients would become 0.
+    skipped_in_a_row: int64 scalar on the device, up to the newest step. With scales_loss a few are normal: that is how
+    the scale finds its size.
+    """
+
+    def __init__(
+        self,
+        optimizers: Sequence[Optimizer],
+        gradient_clip: float,
+        device: torch.device,
+        scales_loss: bool = False,
+    ) -> None:
+        self.scaler = torch.amp.GradScaler(device.type, enabled=scales_loss)
+        self.skipped_in_a_row = torch.zeros((), dtype=torch.int64, device=device)
+        self.optimizers = list(optimizers)
+        self._gradient_clip = gradient_clip
+        self._decides_on_device = device.type != "cpu"
+
+    def __call__(self, loss: Tensor, learning_rate: float) -> Step:
+        """One step down from `loss`, a scalar; an optimizer group's rate is learning_rate times its lr_factor."""
+        parameters: list[nn.Parameter] = []
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate * group["lr_factor"]
+                parameters += group["params"]
+        # As the loss's own gradient: 1, or NaN for every parameter at every rank.
+        seed = torch.where(loss.detach().isfinite(), 1.0, torch.nan).to(loss.dtype)
+        self.scaler.scale(loss).backward(gradient=seed)
+        for optimizer in self.optimizers:
+            self.scaler.unscale_(optimizer)
+        norm = nn.utils.clip_grad_norm_(parameters, self._gradient_clip).detach()
+        is_skipped = ~norm.isfinite()
+        if self._decides_on_device:
+            self._step_on_device(parameters, is_skipped)
+        elif not is_skipped:
+            for optimizer in self.optimizers:
+                optimizer.step()
+        if self.scaler.is_enabled():
+            self.scaler.update()
+        self.skipped_in_a_row = (self.skipped_in_a_row + 1) * is_skipped
+        return Step(norm, is_skipped.to(norm.dtype))
+
+    def _step_on_device(self, parameters: Sequence[nn.Parameter], is_skipped: Tensor) -> None:
+        """Step with optimizers that read `found_inf`, 1 for a step that must change nothing (see optimizers.py)."""
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        for gradient in gradients:
+            # Zeros: what is not finite would stay so, whatever it is multiplied by.
+            gradient.masked_fill_(is_skipped, 0.0)
+        for optimizer in self.optimizers:
+            optimizer.found_inf = is_skipped.float()  # type: ignore[attr-defined]
+            optimizer.step()
+            del optimizer.found_inf  # type: ignore[attr-defined]

@@ -1,0 +1,111 @@
+"""A step whose gradient is not finite changes nothing, on whatever side the decision is made."""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from ddpzero.gradient_step import GradientStep
+from ddpzero.optimizers import make_optimizers
+from ddpzero.settings import LearnerSettings
+
+CPU = torch.device("cpu")
+DECIDES = {"at once": False, "on the device": True}
+
+
+def make(optimizer: str, on_device: bool) -> tuple[nn.Module, GradientStep]:
+    torch.manual_seed(0)
+    network = nn.Sequential(
+        nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3, padding=1), nn.Flatten(), nn.Linear(72, 2)
+    )
+    optimizers = make_optimizers(network, LearnerSettings(optimizer=optimizer, weight_decay=0.1))
+    if on_device and optimizer == "sgd":
+        for sgd in optimizers:  # as on a GPU
+            sgd.param_groups[0]["fused"] = sgd.param_groups[1]["fused"] = True
+    step = GradientStep(optimizers, gradient_clip=1.0, device=CPU)
+    step._decides_on_device = on_device
+    return network, step
+
+
+def loss_of(network: nn.Module, seed: int) -> torch.Tensor:
+    torch.manual_seed(seed)
+    return (network(torch.randn(4, 3, 5, 5)) ** 2).mean()
+
+
+def everything(network: nn.Module, step: GradientStep) -> list[torch.Tensor]:
+    """Parameters and all that the optimizers remember."""
+    remembered = [
+        value
+        for optimizer in step.optimizers
+        for state in optimizer.state.values()
+        for value in state.values()
+    ]
+    return [tensor.detach().clone() for tensor in (*network.parameters(), *remembered)]
+
+
+def bad_loss(network: nn.Module, kind: str) -> torch.Tensor:
+    if kind == "loss":
+        return loss_of(network, 1) * math.nan
+    # A finite loss with a gradient that is not: the derivative of a root at zero.
+    return (network(torch.zeros(1, 3, 5, 5)) * 0.0).abs().sqrt().sum()
+
+
+@pytest.mark.parametrize("decides", DECIDES)
+@pytest.mark.parametrize("optimizer", ["adamw", "muon", "sgd"])
+@pytest.mark.parametrize("kind", ["loss", "gradient"])
+@pytest.mark.parametrize("steps_before", [0, 3])
+def test_a_step_that_is_not_finite_changes_nothing(optimizer, decides, kind, steps_before):
+    network, step = make(optimizer, DECIDES[decides])
+    for seed in range(steps_before):
+        step(loss_of(network, seed), 1e-2)
+    before = everything(network, step)
+    result = step(bad_loss(network, kind), 1e-2)
+    assert result.is_skipped == 1
+    assert int(step.skipped_in_a_row) == 1
+    after = everything(network, step)
+    # A first step that is skipped may leave new entries, all of them zero.
+    for old, new in zip(before, after, strict=False):
+        assert torch.equal(old, new)
+    assert all(not new.any() for new in after[len(before) :])
+
+
+@pytest.mark.parametrize("decides", DECIDES)
+@pytest.mark.parametrize("optimizer", ["adamw", "muon", "sgd"])
+def test_a_training_goes_on_after_a_skip_as_if_it_had_not_been(optimizer, decides):
+    (one, one_step), (other, other_step) = (make(optimizer, DECIDES[decides]) for _ in range(2))
+    for seed in range(6):
+        assert one_step(loss_of(one, seed), 1e-2).is_skipped == 0
+        if seed in (0, 3):
+            other_step(bad_loss(other, "loss"), 1e-2)
+            assert int(other_step.skipped_in_a_row) == 1
+        other_step(loss_of(other, seed), 1e-2)
+        assert int(other_step.skipped_in_a_row) == 0
+    for mine, theirs in zip(one.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(mine, theirs)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon", "sgd"])
+def test_both_sides_make_the_same_step(optimizer):
+    (one, one_step), (other, other_step) = (make(optimizer, flag) for flag in (False, True))
+    for seed in range(5):
+        norms = [
+            step(loss_of(network, seed), 1e-2).norm
+            for network, step in ((one, one_step), (other, other_step))
+        ]
+        torch.testing.assert_close(*norms)
+    for mine, theirs in zip(one.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(mine, theirs)
+
+
+def test_gradients_are_clipped_to_the_norm():
+    network, step = make("sgd", False)
+    before = copy.deepcopy(network)
+    norm = step(1000.0 * loss_of(network, 0), 1e-2).norm
+    assert norm > 1.0
+    squares = sum(float(p.grad.square().sum()) for p in network.parameters() if p.grad is not None)
+    assert math.isclose(math.sqrt(squares), 1.0, rel_tol=1e-4)
+    assert not torch.equal(before[0].weight, network[0].weight)
