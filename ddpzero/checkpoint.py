@@ -56,6 +56,7 @@ from ddpzero.divergence import state_tensors, weights_problem
 from ddpzero.guarded_files import (
     UnreadableFileError,
     is_count,
+    is_dense,
     map_arrays,
     read_json,
     read_tensors,
@@ -399,10 +400,10 @@ def _check_trainer_state(state: Any) -> None:
     if isinstance(state, (list, tuple)):
         for entry in state:
             _check_trainer_state(entry)
-    elif not isinstance(state, torch.Tensor) and type(state) not in _PLAIN:
+    elif not (is_dense(state) if isinstance(state, torch.Tensor) else type(state) in _PLAIN):
         raise RuntimeError(
             f"the algorithm's state() holds a {type(state).__name__}: a checkpoint takes nested dicts and lists of "
-            "tensors, numbers and text."
+            "dense tensors, numbers and text."
         )
 
 

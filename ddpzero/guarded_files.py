@@ -139,7 +139,8 @@ def read_torch(path: Path) -> Any:
         _require(is_honest, path, "claims to be larger than it is")
         state = torch.load(path, map_location="cpu", weights_only=True)
         is_plain = _is_plain(state, (str, int), (*_SCALARS, torch.Tensor))
-    _require(is_plain, path, "holds something else than tensors, numbers and text")
+        is_plain = is_plain and all(map(is_dense, _tensors_in(state)))
+    _require(is_plain, path, "holds something else than dense tensors, numbers and text")
     return state
 
 
@@ -160,6 +161,15 @@ def is_count(value: Any) -> TypeGuard[int]:
 def is_finite_number(value: Any) -> bool:
     """Whether a value from a file is a whole or a finite number, and no bool."""
     return type(value) in (int, float) and abs(value) < 2.0**63
+
+
+def is_dense(tensor: torch.Tensor) -> bool:
+    """Whether a tensor has memory for each of its numbers: a few bytes in a file can be expanded to any shape."""
+    import torch
+
+    if tensor.layout is not torch.strided or tensor.device.type == "meta":
+        return False
+    return tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes()
 
 
 def printable(text: str) -> str:
@@ -235,6 +245,16 @@ def _is_plain(value: Any, keys: tuple[type, ...], leaves: tuple[type, ...]) -> b
     if isinstance(value, (list, tuple)):
         return all(_is_plain(entry, keys, leaves) for entry in value)
     return isinstance(value, leaves)
+
+
+def _tensors_in(value: Any) -> Iterator[torch.Tensor]:
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        for entry in value:
+            yield from _tensors_in(entry)
+    elif not isinstance(value, _SCALARS):
+        yield value
 
 
 def _read_member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:

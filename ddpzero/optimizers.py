@@ -75,12 +75,16 @@ def check_scaler_state(saved: Any) -> None:
 
 
 def _is_state_of(optimizer: Optimizer, saved: Any) -> bool:
-    try:
-        sizes = [len(group["params"]) for group in saved["param_groups"]]
-        entries = dict(saved["state"])
-    except (KeyError, TypeError, ValueError):
+    if not (isinstance(saved, Mapping) and saved.keys() == {"state", "param_groups"}):
         return False
-    if sizes != [len(group["params"]) for group in optimizer.param_groups]:
+    entries, groups = saved["state"], saved["param_groups"]
+    if not (isinstance(entries, Mapping) and isinstance(groups, list)):
+        return False
+    if not all(isinstance(g, Mapping) and isinstance(g.get("params"), list) for g in groups):
+        return False
+    if [len(group["params"]) for group in groups] != [
+        len(group["params"]) for group in optimizer.param_groups
+    ]:
         return False
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     return all(

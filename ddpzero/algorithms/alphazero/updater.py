@@ -236,7 +236,7 @@ class AlphaZeroUpdater:
         self._num_updates = num_updates
         scaler = state["scaler"]
         # Saved without float16 it is empty: the present one then keeps its first scale.
-        if scaler and self._step.scaler.is_enabled():
+        if self._step.scaler.is_enabled() and scaler != {}:
             check_scaler_state(scaler)
             self._step.scaler.load_state_dict(scaler)
         if load_optimizer_states(self._step.optimizers, state["optimizers"]):

@@ -279,7 +279,9 @@ class DDPGUpdater:
         own = self._ema
         for name, network in self._networks().items():
             check_state(state[name], network.state_dict(), name.replace("_", " "))
-        past_selves = list(state["past_selves"])
+        past_selves = state["past_selves"]
+        if not isinstance(past_selves, list):
+            raise ValueError("its past selves are no list")
         for index, weights in enumerate([state["ema"], *past_selves]):
             check_state(weights, own, f"past self {index}" if index else "moving average")
         num_updates = checked_count(state["num_updates"], "number of updates")

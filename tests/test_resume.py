@@ -1,0 +1,436 @@
+"""What a run goes on from: forged checkpoints are passed over, other settings work, begin a part anew, or are named."""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+import logging
+import random
+import shutil
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from ddpzero.arena.agents import load_agent
+from ddpzero.checkpoint import load_weights
+from ddpzero.checkpoint_files import FileRecord, newest_first, read_manifest, write_manifest
+from ddpzero.config import compose_settings
+from ddpzero.conversion import settings_to_dict
+from ddpzero.distributed import join_ranks
+from ddpzero.guarded_files import read_torch, read_yaml
+from ddpzero.learner import Learner
+from ddpzero.progress import Progress
+from ddpzero.replay import SampleSpec
+from ddpzero.run_folder import check_run_config
+from ddpzero.run_record import RunRecord
+from ddpzero.settings import UserError
+from ddpzero.signals import StopSignal
+
+BOARD = (
+    *("game=dots_and_boxes", "game.rows=2", "game.columns=2"),
+    *("network.blocks=1", "network.channels=8", "loss.next_policy=0"),
+)
+SNAKES = ("+experiment=snakes", "game.rows=8", "game.columns=10", "network.width=8")
+SMALL = (
+    *("device=cpu", "learner.precision=float32", "actors.precision=float32", "runs_dir=unused"),
+    *("replay.capacity=50", "replay.min_samples=20", "learner.batch_size=8"),
+    *("learner.learning_rate_schedule=constant", "run_name=x"),
+)
+STEPS = (2, 4)
+
+
+@pytest.fixture(autouse=True)
+def without_actors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Learner, "_start_actors", lambda *_: None)
+
+
+composed = cache(compose_settings)
+
+
+def start(run_dir: Path, game: tuple[str, ...], *overrides: str) -> Learner:
+    """Begin or resume a run as train() does, up to its first episode."""
+    settings = composed((*game, *SMALL, *overrides))
+    config = settings_to_dict(settings)
+    with ExitStack() as stack:
+        ranks = stack.enter_context(join_ranks("cpu"))
+        check_run_config(run_dir, config, settings.checkpoint.allow_config_change, ranks)
+        return Learner(
+            *(settings, config, ranks, run_dir, StopSignal(), Progress(enabled=False)),
+            *(RunRecord(run_dir, ranks), stack),
+        )
+
+
+def samples(spec: SampleSpec, num_samples: int) -> dict[str, Any]:
+    numbers = torch.Generator().manual_seed(0)
+    return {
+        name: torch.rand((num_samples, *field.shape), generator=numbers).numpy().astype(field.dtype)
+        for name, field in spec.items()
+    }
+
+
+def make_run(run_dir: Path, game: tuple[str, ...]) -> Path:
+    """A run with a checkpoint after each of STEPS."""
+    learner = start(run_dir, game)
+    learner.buffer.add(samples(learner.buffer.spec, 30))
+    for step in STEPS:
+        learner.updater.update(learner.feeder.take(), 1e-3)
+        learner.counters.learner_step = learner.counters.samples_trained = step
+        learner.save()
+    return run_dir
+
+
+@pytest.fixture(scope="module")
+def whole_runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]:
+    folder = tmp_path_factory.mktemp("runs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Learner, "_start_actors", lambda *_: None)
+        yield {
+            "board": make_run(folder / "board", BOARD),
+            "snakes": make_run(folder / "snakes", SNAKES),
+        }
+
+
+@pytest.fixture
+def board(whole_runs: dict[str, Path], tmp_path: Path) -> Path:
+    return shutil.copytree(whole_runs["board"], tmp_path / "board")
+
+
+@pytest.fixture
+def snakes(whole_runs: dict[str, Path], tmp_path: Path) -> Path:
+    return shutil.copytree(whole_runs["snakes"], tmp_path / "snakes")
+
+
+def newest(run_dir: Path) -> Path:
+    return newest_first(run_dir / "checkpoints")[0]
+
+
+def forge(folder: Path, name: str, content: bytes) -> None:
+    """Replace a file and seal the checkpoint again, as an attacker would."""
+    (folder / name).write_bytes(content)
+    manifest = read_manifest(folder)
+    manifest.files[name] = FileRecord(len(content), zlib.crc32(content))
+    write_manifest(folder, manifest)
+
+
+def saved(state: Any) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    return buffer.getvalue()
+
+
+# -------------------------------------------------------------------------- forged
+
+ANYTHING: tuple[Any, ...] = (None, True, -1, 10**30, 1.5, "x", "../..", [], {}, [1], {"a": 1})
+TENSORS = (torch.zeros(3), torch.zeros(2, 2, dtype=torch.int64), torch.zeros(1).expand(10**9))
+
+
+def variants(document: Any, values: tuple[Any, ...], num_variants: int, seed: int) -> Iterator[Any]:
+    """Copies in which something is replaced, removed or added, at any depth."""
+    numbers = random.Random(seed)
+
+    def paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+        yield path
+        entries = value.items() if isinstance(value, Mapping) else enumerate(value)
+        for key, entry in entries if isinstance(value, (Mapping, list)) else ():
+            if isinstance(entry, (Mapping, list)):
+                yield from paths(entry, (*path, key))
+            else:
+                yield (*path, key)
+
+    everywhere = list(paths(document))
+    for path in numbers.sample(everywhere, min(num_variants, len(everywhere))):
+        variant = copy.deepcopy(document)
+        value = numbers.choice(values)
+        if not path:
+            yield value
+            continue
+        parent = variant
+        for key in path[:-1]:
+            parent = parent[key]
+        change = numbers.choice(("replace", "replace", "remove", "add"))
+        if change == "remove":
+            del parent[path[-1]]
+        elif change == "add" and isinstance(parent, Mapping):
+            parent["extra"] = value  # type: ignore[index]  # they are dicts
+        else:
+            parent[path[-1]] = value
+        yield variant
+
+
+def goes_on(run_dir: Path, game: tuple[str, ...], caplog: pytest.LogCaptureFixture) -> int:
+    """Resume; what is passed over is told in one line. Returns the step."""
+    caplog.clear()
+    learner = start(run_dir, game)
+    warnings = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
+    assert all("\n" not in warning for warning in warnings)
+    assert all("weights_only" not in warning for warning in warnings)
+    assert learner.counters.learner_step in STEPS
+    assert learner.counters.learner_step == STEPS[-1] or "is passed over" in warnings[0]
+    return learner.counters.learner_step
+
+
+@pytest.mark.parametrize("name", ["trainer.pt", "rank0.json", "config.yaml"])
+@pytest.mark.parametrize(("run", "game"), [("board", BOARD), ("snakes", SNAKES)])
+def test_a_forged_checkpoint_is_passed_over_or_does_no_harm(
+    run: str,
+    game: tuple[str, ...],
+    name: str,
+    request: pytest.FixtureRequest,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    run_dir = request.getfixturevalue(run)
+    folder = newest(run_dir)
+    content = (folder / name).read_bytes()
+    document, write = {
+        "trainer.pt": lambda: (read_torch(folder / name), saved),
+        "rank0.json": lambda: (json.loads(content), lambda value: json.dumps(value).encode()),
+        "config.yaml": lambda: (
+            yaml.safe_load(content),
+            lambda value: yaml.safe_dump(value).encode(),
+        ),
+    }[name]()
+    values = ANYTHING + (TENSORS if name == "trainer.pt" else ())
+    for number, variant in enumerate(variants(document, values, 8, seed=len(run))):
+        forge(folder, name, write(variant))
+        try:
+            goes_on(run_dir, game, caplog)
+        except UserError as error:
+            # A config with other values is refused as such.
+            assert name == "config.yaml", (number, error)
+
+
+def set_shape(header: dict[str, Any], field: str) -> None:
+    header[field]["shape"][0] //= 2
+
+
+def set_offsets(header: dict[str, Any], field: str) -> None:
+    header[field]["data_offsets"] = [0, 8]
+
+
+def set_dtype(header: dict[str, Any], field: str) -> None:
+    others = {"U8": "I8", "I32": "F32", "F16": "I16", "F32": "I32"}
+    header[field]["dtype"] = others[header[field]["dtype"]]
+
+
+def rename(header: dict[str, Any], field: str) -> None:
+    header["another"] = header.pop(field)
+
+
+@pytest.mark.parametrize("change", [set_shape, set_offsets, set_dtype, rename])
+@pytest.mark.parametrize("name", ["replay-rank0.safetensors", "weights.safetensors"])
+def test_arrays_that_are_not_this_runs_are_passed_over(
+    board: Path,
+    caplog: pytest.LogCaptureFixture,
+    name: str,
+    change: Callable[[dict[str, Any], str], None],
+) -> None:
+    content = (newest(board) / name).read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    change(header, next(iter(header)))
+    text = json.dumps(header).encode()
+    forge(newest(board), name, len(text).to_bytes(8, "little") + text + content[8 + size :])
+    assert goes_on(board, BOARD, caplog) == STEPS[0]
+
+
+def seal(folder: Path, **changes: Any) -> None:
+    manifest = read_manifest(folder)
+    write_manifest(folder, manifest.__class__(**vars(manifest) | changes))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"files": {}},
+        {"files": {"../../x": FileRecord(1, 1)}},
+        {"world_size": 10**9},
+        {"world_size": "2"},
+        {"world_size": 0},
+        {"model": "../x"},
+        {"model": ["x"]},
+        {"counters": {}},
+        {"counters": {"learner_step": "4"}},
+        {"counters": {"learner_step": 4, "episodes": 0.5}},
+        {"counters": {"learner_step": 4, "minutes": -1.0}},
+        {"counters": {"learner_step": 10**30}},
+        {"saved_at": 5},
+    ],
+)
+def test_a_manifest_with_other_values_is_passed_over(
+    board: Path, caplog: pytest.LogCaptureFixture, changes: dict[str, Any]
+) -> None:
+    seal(newest_first(board / "checkpoints")[0], **changes)
+    assert goes_on(board, BOARD, caplog) == STEPS[0]
+
+
+def test_counters_of_other_versions_are_ignored_or_begin_at_zero(
+    board: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    seal(newest(board), counters={"learner_step": STEPS[1], "of_the_future": 7})
+    assert goes_on(board, BOARD, caplog) == STEPS[1]
+    assert "of another version of ddpzero are ignored: of_the_future" in caplog.text
+
+
+def test_where_none_is_usable_the_last_reason_is_told(board: Path) -> None:
+    for path in (board / "checkpoints").iterdir():
+        (path / "trainer.pt").write_bytes(b"")
+    with pytest.raises(UserError, match=r"none that is usable .*trainer\.pt has 0 bytes"):
+        start(board, BOARD)
+
+
+# ------------------------------------------------------------------- other settings
+
+ALLOW = "checkpoint.allow_config_change=true"
+
+
+def warnings_of(
+    run_dir: Path, game: tuple[str, ...], caplog: pytest.LogCaptureFixture, *overrides: str
+) -> list[str]:
+    caplog.clear()
+    learner = start(run_dir, game, ALLOW, *overrides)
+    assert learner.counters.learner_step == STEPS[-1]
+    if learner.buffer.num_samples:
+        learner.updater.update(learner.feeder.take(), 1e-3)
+    return [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+@pytest.mark.parametrize(("run", "game"), [("board", BOARD), ("snakes", SNAKES)])
+def test_another_optimizer_begins_anew_with_one_warning(
+    run: str,
+    game: tuple[str, ...],
+    optimizer: str,
+    request: pytest.FixtureRequest,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    run_dir = request.getfixturevalue(run)
+    before = read_yaml(newest(run_dir) / "config.yaml")["learner"]["optimizer"]
+    if before == optimizer:
+        optimizer = "muon" if run == "board" else "sgd"
+    change = f"learner.optimizer={optimizer}"
+    (warning,) = warnings_of(run_dir, game, caplog, change)
+    assert warning.startswith(f"{change} begins anew")
+
+
+@pytest.mark.parametrize(
+    ("run", "change"),
+    [
+        ("board", "learner.batch_size=16"),
+        ("board", "learner.ema_decay=0"),
+        ("board", "learner.weight_decay=0.1"),
+        ("board", "learner.schedule=rounds"),
+        ("board", "search=puct"),
+        ("board", "loss.score=0.1"),
+        ("board", "seed=5"),
+        ("board", "algorithm.root_value_weight=0.2"),
+        ("snakes", "opponent.num_past_selves=1"),
+        ("snakes", "opponent.num_past_selves=9"),
+        ("snakes", "opponent=linear"),
+        ("snakes", "opponent.first_level=3"),
+        ("snakes", "algorithm.gamma=0.5"),
+        ("snakes", "learner.batch_size=16"),
+    ],
+)
+def test_other_settings_go_on_without_a_word(
+    run: str, change: str, request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture
+) -> None:
+    game = BOARD if run == "board" else SNAKES
+    assert warnings_of(request.getfixturevalue(run), game, caplog, change) == []
+
+
+def test_the_weight_decay_of_now_counts_not_the_saved_one(board: Path) -> None:
+    learner = start(board, BOARD, ALLOW, "learner.weight_decay=0.125")
+    decays = {
+        group["weight_decay"]
+        for optimizer in learner.updater._optimizers  # type: ignore[attr-defined]
+        for group in optimizer.param_groups
+    }
+    assert decays == {0.125, 0.0}
+
+
+@pytest.mark.parametrize("change", ["search.score_weight=0.2", "game.rows=3"])
+def test_samples_that_do_not_fit_begin_anew_with_one_warning(
+    board: Path, caplog: pytest.LogCaptureFixture, change: str
+) -> None:
+    (warning,) = warnings_of(board, BOARD, caplog, change)
+    assert warning.startswith("the replay buffer begins empty, for its samples do not fit: ")
+
+
+@pytest.mark.parametrize(
+    ("run", "change", "difference"),
+    [
+        ("board", "network.blocks=2", "network.blocks: was 1, is 2"),
+        ("board", "loss.next_policy=0.5", "loss.next_policy: was 0.0, is 0.5"),
+        ("snakes", "network.width=16", "network.width: was 8, is 16"),
+        ("snakes", "algorithm.twin_critics=false", "algorithm.twin_critics: was True, is False"),
+    ],
+)
+def test_other_networks_are_refused_with_the_keys_and_the_run_stays_as_it_was(
+    run: str, change: str, difference: str, request: pytest.FixtureRequest
+) -> None:
+    run_dir = request.getfixturevalue(run)
+    game = BOARD if run == "board" else SNAKES
+    before = (run_dir / "config.yaml").read_text()
+    with pytest.raises(UserError) as raised:
+        start(run_dir, game, ALLOW, change)
+    assert difference in str(raised.value)
+    assert "another version" not in str(raised.value)
+    assert (run_dir / "config.yaml").read_text() == before
+    assert start(run_dir, game).counters.learner_step == STEPS[-1]
+
+
+# ------------------------------------------------------------------- older versions
+
+
+def forget(config: dict[str, Any], *paths: str) -> bytes:
+    for path in paths:
+        group, _, key = path.rpartition(".")
+        del (config[group] if group else config)[key]
+    return yaml.safe_dump(config).encode()
+
+
+def test_keys_and_groups_that_an_old_config_lacks_have_their_defaults(board: Path) -> None:
+    for path in newest_first(board / "checkpoints"):
+        old = forget(
+            read_yaml(path / "config.yaml"),
+            *(
+                "curriculum",
+                "logging",
+                "init_from",
+                "search.score_weight",
+                "replay.window_exponent",
+            ),
+            *("algorithm.random_symmetry", "game.source"),
+        )
+        forge(path, "config.yaml", old)
+    assert start(board, BOARD).counters.learner_step == STEPS[-1]
+    assert load_agent(board).game.name == "dots_and_boxes"
+    with pytest.raises(UserError, match=r"search\.score_weight: was 0\.0, is 0\.3"):
+        start(board, BOARD, "search.score_weight=0.3")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "sentence"),
+    [
+        ("of_the_future", 1, "algorithm.of_the_future=1 is not a setting"),
+        ("plugin", "ddpzero.nothing", "cannot be imported"),
+        ("root_value_weight", "x", "algorithm.root_value_weight=x is not a finite number"),
+    ],
+)
+def test_a_player_says_whose_config_cannot_be_used(
+    board: Path, key: str, value: Any, sentence: str
+) -> None:
+    config = read_yaml(newest(board) / "config.yaml")
+    config["algorithm"][key] = value
+    forge(newest(board), "config.yaml", yaml.safe_dump(config).encode())
+    with pytest.raises(UserError, match=f"config of .*{newest(board).name} .*{sentence}"):
+        load_agent(board)
+    assert load_weights(board).counters["learner_step"] == STEPS[-1]
