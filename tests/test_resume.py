@@ -350,7 +350,7 @@ def test_the_weight_decay_of_now_counts_not_the_saved_one(board: Path) -> None:
     learner = start(board, BOARD, ALLOW, "learner.weight_decay=0.125")
     decays = {
         group["weight_decay"]
-        for optimizer in learner.updater._optimizers  # type: ignore[attr-defined]
+        for optimizer in learner.updater._step.optimizers  # type: ignore[attr-defined]
         for group in optimizer.param_groups
     }
     assert decays == {0.125, 0.0}
