@@ -159,11 +159,21 @@ class Checkpoints:
             files = _merge_records(self._ranks.gather(own_files))
             self._together(lambda: self._publish(partial, path, snapshot, files))
         except CheckpointError as error:
+            is_news = self.last_error is None
             self.last_error = f"checkpoint {snapshot.model} was not saved: {error}"
             if self._ranks.is_first:
                 shutil.rmtree(partial, ignore_errors=True)
-                logger.error("%s (newest checkpoint: %s)", self.last_error, self._newest or "none")
+                # Once: a full disk makes every later save fail, too.
+                level = logging.ERROR if is_news else logging.DEBUG
+                logger.log(
+                    level,
+                    "%s (newest checkpoint: %s) Saving is tried again from time to time.",
+                    self.last_error,
+                    self._newest or "none",
+                )
             return None
+        if self.last_error is not None and self._ranks.is_first:
+            logger.info("checkpoints can be saved again")
         self.last_error = None
         self._newest = snapshot.model
         if self._ranks.is_first:

@@ -85,12 +85,17 @@ class Ranks:
 
     def any_flags(self, flags: Sequence[bool]) -> list[bool]:
         """Return for each of several flags whether it is set at any rank: one message for all of them."""
+        return self.vote(flags, [])[0]
+
+    def vote(self, flags: Sequence[bool], counts: Sequence[int]) -> tuple[list[bool], list[int]]:
+        """Return for each flag whether it is set at any rank, and each count summed over ranks: one message for all."""
         if self._links is None:
-            return [bool(flag) for flag in flags]
-        votes = torch.tensor(flags, dtype=torch.uint8)
+            return [bool(flag) for flag in flags], list(counts)
+        numbers = torch.tensor([*(int(flag) for flag in flags), *counts], dtype=torch.int64)
         with self.watch("the vote before a step"):
-            dist.all_reduce(votes, dist.ReduceOp.MAX, group=self._links.control)
-        return [bool(vote) for vote in votes.tolist()]
+            dist.all_reduce(numbers, dist.ReduceOp.SUM, group=self._links.control)
+        sums = numbers.tolist()
+        return [number > 0 for number in sums[: len(flags)]], sums[len(flags) :]
 
     def broadcast(self, value: Any) -> Any:
         """Return rank 0's JSON-able value at every rank; what other ranks pass is ignored."""

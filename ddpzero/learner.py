@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import time
 import zlib
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -24,6 +25,7 @@ from ddpzero.algorithms.loader import load_plugin
 from ddpzero.batches import BatchFeeder
 from ddpzero.checkpoint import Checkpoints, Restored, Snapshot, model_name
 from ddpzero.checkpoint_files import CheckpointError
+from ddpzero.checkpoint_schedule import CheckpointSchedule
 from ddpzero.counters import Counters, counters_from_checkpoint
 from ddpzero.distributed import Ranks, join_ranks
 from ddpzero.divergence import (
@@ -40,7 +42,7 @@ from ddpzero.limits import Limits
 from ddpzero.logs import setup_logging
 from ddpzero.metrics import IntervalMetrics, StageClock
 from ddpzero.preflight import check_machine, choose_actor_device
-from ddpzero.progress import Progress
+from ddpzero.progress import Progress, size_text
 from ddpzero.replay import Episode, ReplayBuffer, SampleBalance
 from ddpzero.reports import Reports
 from ddpzero.rng import random_state, restore_random_state
@@ -90,7 +92,6 @@ def train(settings: Settings, config: dict[str, Any], stop: StopSignal) -> None:
         record = stack.enter_context(RunRecord(run_dir, ranks))
         learner = Learner(settings, config, ranks, run_dir, stop, progress, record, stack)
         reason = learner.run()
-        log.info("stopped: %s", reason)
         if learner.checkpoints.last_error:
             raise CheckpointError(learner.checkpoints.last_error)
         record.status("stopped" if stop.is_set else "finished", stop_reason=reason)
@@ -164,6 +165,7 @@ class Learner:
         )
         self.feeder = BatchFeeder(self.buffer, settings.learner.batch_size, ranks.device)
         self.checkpoints = Checkpoints(run_dir, ranks, settings.checkpoint.keep_last)
+        self.checkpoint_schedule = CheckpointSchedule(settings.checkpoint)
         self.counters = Counters()
         restored = self.checkpoints.restore(self._take)
         if restored is not None:
@@ -207,7 +209,7 @@ class Learner:
         # All that was imported stays: looking through it for garbage takes an eighth of a second each time.
         gc.freeze()
         self.record.config(self.config)
-        self.reports.write_row(self.pool, self.buffer)
+        self.reports.write_start(self.pool)
         if not plays_rounds:
             self.publish()
         while not (reason := self.limits.reason_to_stop()):
@@ -216,7 +218,10 @@ class Learner:
             else:
                 self.train_epoch()
         self.save()
-        self.reports.write_row(self.pool, self.buffer)
+        # Before the last line: on a terminal, that one stays below.
+        log.info("stopped: %s", reason)
+        stage = "stopped" if self.limits.is_stopped_by_signal else "finished"
+        self.reports.write_end(self.pool, self.buffer, stage)
         return reason
 
     def train_epoch(self) -> None:
@@ -308,12 +313,14 @@ class Learner:
         epoch = self.limits.epoch
         self.ranks.barrier(f"epoch {epoch}")
         self.counters.round_is_played = False
-        if epoch % self.settings.checkpoint.interval_epochs == 0:
+        # One clock decides for all ranks.
+        if self.ranks.broadcast(self.checkpoint_schedule.is_due_after_epoch(epoch)):
             self.save()
         self.reports.show_sample_game()
 
     def save(self) -> None:
         """A checkpoint of everything, all ranks together."""
+        started = time.monotonic()
         with self.clock("save"):
             self.reports.share_counts()
             self.share_tallies()
@@ -334,19 +341,25 @@ class Learner:
                     rank_state=random_state(),
                 )
             )
+        self.checkpoint_schedule.note_save(time.monotonic() - started, path is not None)
         if path is not None and path.name != self.saved_model:
             self.saved_model = path.name
             self.record.status("running", checkpoint=path.name)
             log.info("checkpoint %s", path.name)
 
     def _must_stop(self) -> bool:
-        """Meet the other ranks: does anybody want to stop? Reports on the way when it is time."""
+        """Meet the other ranks: does anybody want to stop? Reports and saves on the way when it is time."""
         self.reports.show_progress(self.pool)
-        must_stop, must_report = self.ranks.any_flags(
-            [self.limits.wants_to_stop, self.reports.is_due]
+        must_stop, must_report, must_save = self.reports.vote(
+            self.limits.wants_to_stop,
+            self.reports.is_due,
+            self.ranks.is_first and self.checkpoint_schedule.is_overdue,
         )
+        must_stop = must_stop or self.limits.has_generated_enough
         if must_report:
             self.reports.write_row(self.pool, self.buffer)
+        if must_save and not must_stop:
+            self.save()
         return must_stop
 
     # -------------------------------------------------------------------- data
@@ -400,14 +413,14 @@ class Learner:
         )
         self.metrics.num_actors = self.pool.num_actors
         log.info(
-            "rank %d on %s (%s): %d actors of %d games; replay buffer of %d samples takes %.2f GiB",
+            "rank %d on %s (%s): %d actors of %d games; replay buffer of %d samples takes %s",
             self.ranks.rank,
             self.ranks.node,
             self.ranks.device,
             self.pool.num_actors,
             actors.num_games,
             self.buffer.capacity,
-            self.buffer.size_bytes / 2**30,
+            size_text(self.buffer.size_bytes),
         )
 
     def _take(self, restored: Restored) -> None:

@@ -47,6 +47,16 @@ class Limits:
         """Whether this rank knows a reason."""
         return self._stop.is_set or bool(self._reached())
 
+    @property
+    def is_stopped_by_signal(self) -> bool:
+        """Whether a signal ends the run, before a limit of its own."""
+        return self._stop.is_set
+
+    @property
+    def has_generated_enough(self) -> bool:
+        """Whether a limit of samples or episodes is reached; equal on all ranks, as the counters are."""
+        return bool(self._reached_count())
+
     def fraction_done(self) -> float:
         """Share of the run that is done now, 0..1, equal on all ranks."""
         max_epochs = self._learner.max_epochs
@@ -85,15 +95,23 @@ class Limits:
         learner, counters = self._learner, self._counters
         if learner.max_epochs is not None and self.epoch >= learner.max_epochs:
             return f"learner.max_epochs={learner.max_epochs} is reached; raise it to go on"
-        if learner.max_samples is not None and counters.samples >= learner.max_samples:
-            return f"learner.max_samples={learner.max_samples} is reached; raise it to go on"
-        if learner.max_episodes is not None and counters.episodes >= learner.max_episodes:
-            return f"learner.max_episodes={learner.max_episodes} is reached; raise it to go on"
+        if reason := self._reached_count():
+            return reason
         # One clock decides for all.
         if learner.max_minutes is not None and self._ranks.is_first:
             self._count_minutes()
             if counters.minutes >= learner.max_minutes:
                 return f"learner.max_minutes={learner.max_minutes:g} is reached; raise it to go on"
+        return ""
+
+    def _reached_count(self) -> str:
+        learner, counters = self._learner, self._counters
+        if learner.schedule == "rounds" and counters.round_is_played:
+            return ""  # what was played is trained on first
+        for name, count in (("max_samples", counters.samples), ("max_episodes", counters.episodes)):
+            limit = getattr(learner, name)
+            if limit is not None and count >= limit:
+                return f"learner.{name}={limit} is reached; raise it to go on"
         return ""
 
     def _count_minutes(self) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import psutil
 import torch
@@ -60,6 +61,40 @@ class StageClock:
         self._since = now
 
 
+@dataclass(frozen=True)
+class _Interval:
+    """What one rank measured between two rows. sums, num_added: of `add`. shares: of the stages, of `seconds`."""
+
+    seconds: float
+    sums: dict[str, float]
+    num_added: dict[str, int]
+    counts: dict[str, float]
+    shares: dict[str, float]
+
+    @property
+    def means(self) -> dict[str, float]:
+        return {tag: total / self.num_added[tag] for tag, total in self.sums.items()}
+
+    def followed_by(self, later: _Interval) -> _Interval:
+        """Return both as one interval."""
+        seconds = self.seconds + later.seconds
+        shares = {
+            stage: (
+                self.shares.get(stage, 0.0) * self.seconds
+                + later.shares.get(stage, 0.0) * later.seconds
+            )
+            / max(seconds, 1e-9)
+            for stage in {**self.shares, **later.shares}
+        }
+        return _Interval(
+            seconds,
+            _added(self.sums, later.sums),
+            {tag: int(number) for tag, number in _added(self.num_added, later.num_added).items()},
+            _added(self.counts, later.counts),
+            shares,
+        )
+
+
 class IntervalMetrics:
     """One rank's figures since the last row, and how the ranks' figures become that row.
 
@@ -72,6 +107,7 @@ class IntervalMetrics:
         self._clock = clock
         self._process = psutil.Process()
         self._start = time.perf_counter()
+        self._previous: _Interval | None = None
         self._sums: dict[str, torch.Tensor | float] = {}
         self._num_added: dict[str, int] = {}
         self._counts: dict[str, float] = {}
@@ -94,32 +130,46 @@ class IntervalMetrics:
         """Note how things stand now; a row has the last value, as a mean over ranks."""
         self._gauges[tag] = float(value)
 
-    def collect(self) -> dict[str, float]:
+    @property
+    def seconds(self) -> float:
+        """How long the present interval lasts so far."""
+        return time.perf_counter() - self._start
+
+    @property
+    def previous_seconds(self) -> float:
+        """How long the one before lasted; 0 if there was none."""
+        return 0.0 if self._previous is None else self._previous.seconds
+
+    def collect(
+        self, summary: Mapping[str, float] | None = None, with_previous: bool = False
+    ) -> dict[str, float]:
         """Return one row, tag -> value, equal at every rank, and begin the next interval; all ranks together.
+
+        summary: this rank's own figures of the interval, which become means over ranks. with_previous: the row covers
+        the interval before, too.
 
         From `count`: speed/<name>_per_second; time_actors/<x> from seconds_<x>, and time_actors/cpu_<x> from
         cpu_seconds_<x>, as shares of all actors' time (plain `seconds`: time_actors/all); self_play/<x>_hit_share from
         <x>_hits and <x>_look_ups. From the clock: time/<stage>, a mean over ranks. memory/cpu_gib: ranks and their
         actors, summed. memory/gpu_gib: in use on the fullest GPU.
         """
-        now = time.perf_counter()
-        shares = self._clock.take_shares()
+        interval = self._end_interval()
+        if with_previous and self._previous is not None:
+            interval = self._previous.followed_by(interval)
+        self._previous = interval
+        shares = {
+            f"time/{stage.replace(' ', '_')}": share for stage, share in interval.shares.items()
+        }
         rows = self._ranks.gather(
             {
-                "means": {
-                    **self._take_means(),
-                    **self._gauges,
-                    **{f"time/{stage.replace(' ', '_')}": share for stage, share in shares.items()},
-                },
-                "sums": self._counts,
-                "seconds": now - self._start,
+                "means": {**interval.means, **(summary or {}), **self._gauges, **shares},
+                "sums": interval.counts,
+                "seconds": interval.seconds,
                 "num_actors": self.num_actors,
                 "cpu_gib": _memory_of_process_tree(self._process) / _GIB,
                 "gpu_gib": _memory_in_use(self._ranks.device) / _GIB,
             }
         )
-        self._start = now
-        self._counts = dict.fromkeys(self._counts, 0.0)
         means = _columns([row["means"] for row in rows])
         sums = {name: sum(column) for name, column in _columns([r["sums"] for r in rows]).items()}
         seconds = max(sum(row["seconds"] for row in rows) / len(rows), 1e-9)
@@ -131,16 +181,25 @@ class IntervalMetrics:
             scalars["memory/gpu_gib"] = max(row["gpu_gib"] for row in rows)
         return scalars
 
-    def _take_means(self) -> dict[str, float]:
-        """Return the mean of each tag, with one wait for the device."""
+    def _end_interval(self) -> _Interval:
+        """Return what was measured since the last row, with one wait for the device, and begin anew."""
+        now = time.perf_counter()
         on_device = {tag: v for tag, v in self._sums.items() if isinstance(v, torch.Tensor)}
-        sums = {tag: v for tag, v in self._sums.items() if not isinstance(v, torch.Tensor)}
+        sums = {tag: float(v) for tag, v in self._sums.items() if tag not in on_device}
         if on_device:
             values = torch.stack([value.to(self._ranks.device) for value in on_device.values()])
             sums |= zip(on_device, values.tolist(), strict=True)
-        means = {tag: float(value) / self._num_added[tag] for tag, value in sums.items()}
+        interval = _Interval(
+            now - self._start, sums, self._num_added, self._counts, self._clock.take_shares()
+        )
+        self._start = now
         self._sums, self._num_added = {}, {}
-        return means
+        self._counts = dict.fromkeys(self._counts, 0.0)
+        return interval
+
+
+def _added(first: Mapping[str, float], second: Mapping[str, float]) -> dict[str, float]:
+    return {key: first.get(key, 0) + second.get(key, 0) for key in {**first, **second}}
 
 
 def _rates(sums: Mapping[str, float], seconds: float, num_actors: int) -> dict[str, float]:

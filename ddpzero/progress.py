@@ -101,6 +101,11 @@ class Progress:
             )
         self.show(figures)
 
+    def report_last(self, figures: ProgressFigures) -> None:
+        """The same for the end of a run: the line that stays."""
+        self._shown_at = 0.0
+        self.report(figures)
+
     def message(self, text: str) -> None:
         """Print a message above the line."""
         with self._lock:
@@ -186,6 +191,14 @@ def count_text(count: float) -> str:
             digits = 0 if count >= 99.95 * size else 1 if count >= 9.995 * size else 2
             return f"{count / size:.{digits}f}{unit}"
     return f"{count:.0f}" if count >= 10 or count == round(count) else f"{count:.1f}"
+
+
+def size_text(size_bytes: float) -> str:
+    """Return "512 B", "1.4 MiB" or "12 GiB"."""
+    for unit, size in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if size_bytes >= 0.995 * size:
+            return f"{size_bytes / size:.{1 if size_bytes < 9.95 * size else 0}f} {unit}"
+    return f"{size_bytes:.0f} B"
 
 
 def _time_text(seconds_left: float | None, seconds_elapsed: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from ddpzero.actors import ActorPool
@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 # Drawing a film takes the learner up to a second.
 _FILM_INTERVAL_SECONDS = 60.0
+# A shorter interval has no row of its own at the end of a run.
+_SHORTEST_INTERVAL_SECONDS = 1.0
 
 
 class Reports:
@@ -54,7 +56,9 @@ class Reports:
         self._record = record
         self._progress = progress
         self._scalars: dict[str, float] = {}
-        self._new_infos: list[dict[str, Any]] = []  # of the episodes since the last row
+        # Of the episodes since the last row, and of those in the last row.
+        self._new_infos: list[dict[str, Any]] = []
+        self._previous_infos: list[dict[str, Any]] = []
         self._last_info: dict[str, Any] | None = None  # of a game that can be shown
         self._filmed_at = -math.inf
         self._sample_outage = Outage("TensorBoard's sample game")
@@ -62,7 +66,8 @@ class Reports:
         self._new_samples = 0
         self._new_episodes = 0
         self._reported_at = time.monotonic()
-        self._reported_episodes = counters.episodes
+        # Episodes up to the last row, and up to the row before.
+        self._reported_episodes = self._reported_before = counters.episodes
 
     def add_episode(self, episode: Episode) -> None:
         """Take in an episode that went into this rank's buffer."""
@@ -73,12 +78,22 @@ class Reports:
         self._new_episodes += 1
         self._metrics.count(episodes=1, samples_generated=episode.num_samples)
 
-    def share_counts(self) -> None:
-        """Add what every rank took in since the last time to the counters, all ranks together."""
-        total = self._ranks.sum({"samples": self._new_samples, "episodes": self._new_episodes})
-        self._counters.samples += int(total["samples"])
-        self._counters.episodes += int(total["episodes"])
+    def vote(self, *flags: bool) -> list[bool]:
+        """Return for each flag whether it is set at any rank, all ranks together.
+
+        The same message adds what every rank took in since the last time to the counters.
+        """
+        votes, (samples, episodes) = self._ranks.vote(
+            flags, [self._new_samples, self._new_episodes]
+        )
+        self._counters.samples += samples
+        self._counters.episodes += episodes
         self._new_samples = self._new_episodes = 0
+        return votes
+
+    def share_counts(self) -> None:
+        """Bring the counters up to date, all ranks together."""
+        self.vote()
         self._limits.share_minutes()
 
     @property
@@ -92,31 +107,64 @@ class Reports:
 
     def write_row(self, pool: ActorPool, buffer: ReplayBuffer) -> None:
         """One row for TensorBoard, the console and the monitor, all ranks together."""
+        self._write_row(pool, buffer, with_previous=False)
+        self._progress.report(self._figures(pool))
+
+    def write_start(self, pool: ActorPool) -> None:
+        """Say that the run is there; all ranks together."""
         self.share_counts()
-        self._metrics.add(self._algorithm.summarize_episodes(self._game, self._new_infos))
-        self._new_infos = []
+        self._tell_status(pool)
+        self._progress.report(self._figures(pool))
+
+    def write_end(self, pool: ActorPool, buffer: ReplayBuffer, stage: str) -> None:
+        """Leave the last row and the last progress line, all ranks together. stage: how the run has ended.
+
+        A row over a fraction of a second would say nothing: a short last interval becomes part of the one before. A
+        run that ends as soon as it has started has no row.
+        """
+        seconds, previous_seconds = self._ranks.broadcast(
+            [self._metrics.seconds, self._metrics.previous_seconds]
+        )
+        if max(seconds, previous_seconds) >= _SHORTEST_INTERVAL_SECONDS:
+            self._write_row(pool, buffer, with_previous=seconds < previous_seconds / 2)
+        else:
+            self.share_counts()
+            self._tell_status(pool)
+        figures = replace(self._figures(pool), stage=stage, seconds_left=None)
+        self._progress.report_last(figures)
+
+    def _write_row(self, pool: ActorPool, buffer: ReplayBuffer, with_previous: bool) -> None:
+        self.share_counts()
+        if with_previous:
+            self._new_infos = self._previous_infos + self._new_infos
+            self._reported_episodes = self._reported_before
         self._metrics.count(**pool.figures())
         self._metrics.gauge("replay/fill", buffer.num_samples / buffer.capacity)
         self._metrics.gauge("replay/window", buffer.window)
-        self._scalars = self._metrics.collect()
+        summary = self._algorithm.summarize_episodes(self._game, self._new_infos)
+        self._scalars = self._metrics.collect(summary, with_previous)
+        self._previous_infos, self._new_infos = self._new_infos, []
+        self._record.row(self._counters.learner_step, self._scalars)
+        self._tell_status(pool, scalars=self._scalars)
+        self._tell_block()
+        self._reported_at = time.monotonic()
+
+    def _tell_status(self, pool: ActorPool, **fields: Any) -> None:
+        """Tell the monitor, and all ranks the time that is left; all ranks together."""
         self._limits.tell_time_left(
             self._speed("updates"), self._speed("samples_generated"), self._speed("episodes")
         )
-        self._record.row(self._counters.learner_step, self._scalars)
         restarts = int(self._ranks.sum({"restarts": pool.num_restarts})["restarts"])
         self._record.status(
             "running",
             epoch=self._limits.epoch,
             learner_step=self._counters.learner_step,
             counters=asdict(self._counters),
-            scalars=self._scalars,
             seconds_left=self._limits.seconds_left,
             num_actors=pool.num_actors * self._ranks.world_size,
             actor_restarts=restarts,
+            **fields,
         )
-        self._progress.report(self._figures(pool))
-        self._tell_block()
-        self._reported_at = time.monotonic()
 
     def show_progress(self, pool: ActorPool) -> None:
         """Refresh the progress line."""
@@ -138,7 +186,7 @@ class Reports:
     def _tell_block(self) -> None:
         """With blocks of episodes: what the plugin says of the one that has ended, a line above the progress line."""
         first, last = self._reported_episodes + 1, self._counters.episodes
-        self._reported_episodes = last
+        self._reported_before, self._reported_episodes = self._reported_episodes, last
         headline = self._algorithm.headline(self._game, self._scalars)
         if self._logging.interval_episodes is not None and headline and last >= first:
             log.info("episodes %s to %s: %s", f"{first:,}", f"{last:,}", headline)
@@ -149,7 +197,7 @@ class Reports:
     def _figures(self, pool: ActorPool) -> ProgressFigures:
         num_episodes = self._counters.episodes + self._new_episodes
         stage = "" if num_episodes else "waiting for the first episode"
-        if pool.is_preparing:
+        if pool.is_compiling:
             stage = "compiling for the actors (long only on a fresh machine)"
         return ProgressFigures(
             run_name=self._run_name,

@@ -221,11 +221,14 @@ class LearnerSettings:
 class CheckpointSettings:
     """keep_last: whole checkpoints that stay on disk. interval_epochs: one in so many epochs (and always the last).
 
+    interval_minutes: the least time between two of them; None: 50 times as long as the last save took. An epoch that
+    lasts longer than that, and than five minutes, is interrupted by a checkpoint.
     allow_config_change: go on in a run folder whose config differs; otherwise that is refused with the differing keys.
     """
 
     keep_last: int = 3
     interval_epochs: int = 1
+    interval_minutes: float | None = None
     allow_config_change: bool = False
 
     def __post_init__(self) -> None:
@@ -234,6 +237,11 @@ class CheckpointSettings:
                 getattr(self, name) >= 1,
                 f"checkpoint.{name}={getattr(self, name)} must be at least 1.",
             )
+        require(
+            self.interval_minutes is None or self.interval_minutes >= 0,
+            f"checkpoint.interval_minutes={self.interval_minutes} must be 0 or more, or null for as often as takes "
+            "2 % of the time.",
+        )
 
 
 @dataclass(frozen=True)

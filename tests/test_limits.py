@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from ddpzero.limits import time_left
+from typing import Any
+
+from ddpzero.counters import Counters
+from ddpzero.distributed import Ranks
+from ddpzero.limits import Limits, time_left
 from ddpzero.settings import LearnerSettings
+from ddpzero.signals import StopSignal
 
 
 def rates(**per_second: float) -> dict[str, float]:
@@ -40,3 +45,26 @@ def test_episodes_are_a_limit_like_the_others() -> None:
     learner = LearnerSettings(max_episodes=200)
     fraction, seconds = time_left(learner, 1, 1, 1, episodes=50, **rates(episodes=3.0))
     assert (fraction, seconds) == (0.25, 50.0)
+
+
+def limits_of(ranks: Ranks, counters: Counters, **learner: Any) -> Limits:
+    return Limits(LearnerSettings(**learner), counters, ranks, StopSignal())
+
+
+def test_a_limit_of_episodes_or_samples_is_known_as_soon_as_they_are_counted(alone: Ranks) -> None:
+    counters = Counters()
+    limits = limits_of(alone, counters, max_episodes=100, max_samples=5000)
+    assert not limits.has_generated_enough
+    counters.episodes = 100
+    assert limits.has_generated_enough
+    counters.episodes, counters.samples = 0, 5000
+    assert limits.has_generated_enough
+    assert limits.reason_to_stop() == "learner.max_samples=5000 is reached; raise it to go on"
+
+
+def test_a_round_that_is_played_is_trained_on_before_the_run_ends(alone: Ranks) -> None:
+    counters = Counters(episodes=100, round_is_played=True)
+    limits = limits_of(alone, counters, max_episodes=100, schedule="rounds")
+    assert not limits.has_generated_enough and limits.reason_to_stop() == ""
+    counters.round_is_played = False
+    assert limits.has_generated_enough

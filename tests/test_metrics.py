@@ -139,6 +139,28 @@ def test_an_interval_begins_anew_and_what_pauses_is_a_zero(
     assert "losses/total" not in row
 
 
+def test_a_short_interval_can_become_part_of_the_one_before(
+    alone: Ranks, hand_clock: HandClock
+) -> None:
+    clock = StageClock()
+    metrics = IntervalMetrics(alone, clock)
+    metrics.add({"losses/total": 1.0})
+    metrics.add({"losses/total": 2.0})
+    metrics.count(updates=50)
+    with clock("update"):
+        hand_clock.seconds += 8
+    metrics.collect({"self_play/draws": 0.25})
+    metrics.add({"losses/total": 6.0})
+    with clock("save"):
+        hand_clock.seconds += 2
+    assert (metrics.previous_seconds, metrics.seconds) == (8.0, 2.0)
+    row = metrics.collect({"self_play/draws": 0.5}, with_previous=True)
+    assert row["losses/total"] == 3.0
+    assert row["speed/updates_per_second"] == 5.0
+    assert (row["time/update"], row["time/save"]) == (0.8, 0.2)
+    assert row["self_play/draws"] == 0.5
+
+
 def test_the_memory_of_actors_is_counted(alone: Ranks) -> None:
     row = IntervalMetrics(alone, StageClock()).collect()
     own = psutil.Process().memory_info().rss / (1 << 30)

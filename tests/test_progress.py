@@ -22,6 +22,7 @@ from ddpzero.progress import (
     count_text,
     duration_text,
     format_line,
+    size_text,
 )
 
 FIGURES = ProgressFigures(
@@ -95,6 +96,15 @@ def test_the_live_line_is_written_over_itself(monkeypatch: pytest.MonkeyPatch) -
     first, end = on_screen(terminal.getvalue())
     assert "step 1,533" in first
     assert end == ""
+
+
+def test_the_line_that_stays_is_the_one_of_the_end() -> None:
+    terminal = Terminal()
+    with Progress(True, terminal) as progress:
+        progress.show(FIGURES)
+        progress.report_last(replace(FIGURES, fraction=1.0, stage="finished", seconds_left=None))
+    line, _ = on_screen(terminal.getvalue())
+    assert "100%" in line and "finished" in line and "left" not in line
 
 
 def test_messages_stand_above_the_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,6 +207,21 @@ def test_durations_read_like_a_clock(seconds: float, text: str) -> None:
 )
 def test_counts_have_three_digits(count: float, text: str) -> None:
     assert count_text(count) == text
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "text"),
+    [
+        (0, "0 B"),
+        (1023, "1.0 KiB"),
+        (5000, "4.9 KiB"),
+        (1_000_000, "977 KiB"),
+        (1_500_000, "1.4 MiB"),
+        (12 << 30, "12 GiB"),
+    ],
+)
+def test_sizes_are_told_in_units_that_fit(size_bytes: float, text: str) -> None:
+    assert size_text(size_bytes) == text
 
 
 # ------------------------------------------------------------------------ the logs

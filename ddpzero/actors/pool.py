@@ -104,6 +104,11 @@ class ActorPool:
         return self._preparation is not None
 
     @property
+    def is_compiling(self) -> bool:
+        """The preparation has found something to compile, and is at it."""
+        return self._preparation is not None and self._preparation.is_compiling
+
+    @property
     def pids(self) -> list[int]:
         """Of the processes that are there now, by actor_index."""
         return [actor.pid for actor in self._actors if actor.pid is not None]
@@ -313,8 +318,9 @@ class ActorPool:
             self._round.begin_again(actor.actor_index)
         name = f"actor {actor.actor_index} of rank {self._rank}"
         if actor.num_failures > self._max_restarts:
+            times = "once" if actor.num_failures == 1 else f"{actor.num_failures} times"
             raise ActorError(
-                f"{name} failed {actor.num_failures} times (actors.max_restarts={self._max_restarts}); at last "
+                f"{name} failed {times} (actors.max_restarts={self._max_restarts}); at last "
                 f"{obituary}"
             )
         self.num_restarts += 1

@@ -88,12 +88,7 @@ def print_match(result: MatchResult, console: Console) -> None:
 def match_sentence(result: MatchResult) -> str:
     """The score with its interval, what it means in Elo, and what to beware of."""
     low, high = result.score_interval
-    elo_low, elo_high = result.elo_interval
-    if math.isinf(result.elo):
-        bound = f"more than {elo_low:.0f}" if result.elo > 0 else f"less than {elo_high:.0f}"
-        elo = f"{bound} Elo"
-    else:
-        elo = f"{result.elo:+.0f} Elo ({_elo(elo_low)} to {_elo(elo_high)})"
+    elo = elo_text(result.elo, *result.elo_interval)
     length = f"{result.num_plies.mean():.0f} {'plies' if result.points is None else 'steps'}"
     points = "" if result.points is None else f"{_points(result)} points a game, "
     sentence = (
@@ -141,5 +136,19 @@ def _points(result: MatchResult, player: int | None = None) -> str:
     return f"{of_a:.1f} : {of_b:.1f}"
 
 
-def _elo(elo: float) -> str:
-    return "no limit" if math.isinf(elo) else f"{elo:+.0f}"
+def elo_text(elo: float, low: float, high: float) -> str:
+    """Say how much stronger a player is, from its difference in Elo and the 95 % interval of that; any may be infinite.
+
+    A player who won (or lost) all games has only one bound, which says nothing while it is on the wrong side of 0.
+    """
+    if math.isinf(elo):
+        bound = low if elo > 0 else high
+        if bound * elo <= 0 or math.isinf(bound):
+            return "too few games for a difference in Elo"
+        return f"{'more' if elo > 0 else 'less'} than {bound:+.0f} Elo"
+    if math.isinf(low) and math.isinf(high):
+        return f"{elo:+.0f} Elo (too few games for an interval)"
+    if math.isinf(low) or math.isinf(high):
+        known = f"less than {high:+.0f}" if math.isinf(low) else f"more than {low:+.0f}"
+        return f"{elo:+.0f} Elo (95 %: {known})"
+    return f"{elo:+.0f} Elo ({low:+.0f} to {high:+.0f})"

@@ -228,6 +228,27 @@ def test_actors_write_logs_of_their_own(tmp_path):
     assert "actor 0 of rank 3: pid" in text and "ZeroDivisionError" in text
 
 
+def test_what_an_actor_writes_to_standard_error_is_in_its_log(tmp_path, capfd):
+    options = {"log_dir": tmp_path / "logs", "max_restarts": 0}
+    with (
+        ToyPool(pool_options=options, trouble="complain") as toys,
+        pytest.raises(ActorError),
+    ):
+        toys.poll_until(lambda _: False)
+    assert "a library complains" in (tmp_path / "logs" / "rank3.actor0.log").read_text()
+    assert "a library complains" not in capfd.readouterr().err
+
+
+def test_the_first_line_of_an_error_says_what_happened():
+    first_line, _, rest = fail_for_good(trouble="raise", max_restarts=0).partition("\n")
+    assert first_line.endswith(
+        "at last it ended with exit code 1: ZeroDivisionError: the toy broke on purpose"
+    )
+    assert "Traceback" in rest
+    first_line, _, _ = fail_for_good(trouble="crash", max_restarts=0).partition("\n")
+    assert "killed by SIGSEGV" in first_line and "Segmentation fault" in first_line
+
+
 def test_numbers_differ_between_actors():
     with ToyPool(num_actors=2) as toys:
         episodes = toys.poll_until(lambda episodes: made_by(episodes) == {0, 1})

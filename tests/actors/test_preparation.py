@@ -33,6 +33,24 @@ def test_actors_start_when_the_preparation_is_over(tmp_path: Path):
         assert pid not in {episode.info["pid"] for episode in episodes}
 
 
+@pytest.mark.parametrize("compiles", [True, False])
+def test_a_preparation_that_compiles_says_so(tmp_path: Path, compiles: bool):
+    with prepared_pool(tmp_path, seconds=0.5, compiles=compiles) as toys:
+        seen = set()
+        while toys.pool.is_preparing:
+            toys.pool.poll(timeout_seconds=0.05)
+            seen.add(toys.pool.is_compiling)
+    assert (True in seen) == compiles
+
+
+def test_the_traceback_of_a_failed_preparation_is_in_the_log_of_its_rank(tmp_path: Path, capfd):
+    options = {"log_dir": tmp_path / "logs"}
+    with prepared_pool(tmp_path, fails=True, pool_options=options) as toys:
+        toys.poll_until(lambda episodes: len(episodes) > 2)
+    assert "the preparation's own words" in (tmp_path / "logs" / "rank3.log").read_text()
+    assert "Traceback" not in capfd.readouterr().err
+
+
 def test_waiting_for_the_preparation_takes_no_processor_time(tmp_path: Path):
     with prepared_pool(tmp_path, seconds=1.5) as toys:
         started = time.process_time()

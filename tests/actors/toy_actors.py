@@ -109,6 +109,9 @@ class ToyActor:
             Path(self.trouble_once_file).touch()
         if self.trouble == "raise":
             a_toy_that_breaks()
+        elif self.trouble == "complain":
+            os.write(2, b"a library complains\n")
+            a_toy_that_breaks()
         elif self.trouble == "hang":
             a_toy_that_hangs()
         elif self.trouble == "crash":
@@ -133,15 +136,27 @@ def make_nothing(**arguments) -> ToyActor:
     raise FileNotFoundError("no toy to be had")
 
 
-def prepare(count_file: str, seconds: float = 0.5, fails: bool = False, **_: object) -> None:
+def prepare(
+    count_file: str,
+    seconds: float = 0.5,
+    fails: bool = False,
+    compiles: bool = False,
+    **_: object,
+) -> None:
     """A preparation: takes its time, then leaves a file, or fails."""
+    if compiles:
+        import numba
+
+        numba.njit(lambda number: number + 1)(1)
     time.sleep(seconds)
     if fails:
         raise RuntimeError("the preparation's own words")
     Path(f"{count_file}.prepared").write_text(str(os.getpid()))
 
 
-def make_prepared_actor(count_file: str, seconds: float = 0.5, fails: bool = False, **arguments):
+def make_prepared_actor(
+    count_file: str, seconds: float = 0.5, fails: bool = False, compiles: bool = False, **arguments
+):
     """An actor that finds what `prepare` left."""
     assert fails or Path(f"{count_file}.prepared").exists()
     return make_actor(**arguments)

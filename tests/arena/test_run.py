@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 
 import numpy as np
 import pytest
 
 from ddpzero.arena.match import MatchResult
-from ddpzero.arena.report import match_figures, match_sentence
+from ddpzero.arena.report import elo_text, match_figures, match_sentence
 from ddpzero.arena.run import run_match
 from ddpzero.games import load_game
 
@@ -54,6 +55,22 @@ def test_json_prints_figures_and_nothing_else(capsys):
 def test_a_match_without_a_lost_point_has_no_elo_figure():
     figures = match_figures(result_of(np.ones((20, 2))), "connect_four", {})
     assert [figure.figure for figure in figures] == ["score"]
+
+
+@pytest.mark.parametrize(
+    ("elo", "low", "high", "text"),
+    [
+        (math.inf, -748.0, math.inf, "too few games for a difference in Elo"),
+        (-math.inf, -math.inf, 748.0, "too few games for a difference in Elo"),
+        (math.inf, 310.0, math.inf, "more than +310 Elo"),
+        (-math.inf, -math.inf, -310.0, "less than -310 Elo"),
+        (20.0, -math.inf, math.inf, "+20 Elo (too few games for an interval)"),
+        (20.0, -math.inf, 90.0, "+20 Elo (95 %: less than +90)"),
+        (20.0, -50.0, 90.0, "+20 Elo (-50 to +90)"),
+    ],
+)
+def test_elo_is_told_as_far_as_the_games_know_it(elo, low, high, text):
+    assert elo_text(elo, low, high) == text
 
 
 def test_a_match_without_a_lost_point_tells_the_least_elo():

@@ -1,0 +1,51 @@
+"""When a checkpoint is due, so that saving takes a small share of the time and a killed run loses little."""
+
+from __future__ import annotations
+
+import time
+
+from ddpzero.settings import CheckpointSettings
+
+# With checkpoint.interval_minutes=null a save that took a second is followed by so many seconds without one.
+_SECONDS_BETWEEN_PER_SECOND_OF_SAVING = 50.0
+# A failed save is not tried again sooner, however quickly it failed.
+_RETRY_SECONDS = 10.0
+# An epoch that lasts longer is interrupted by a checkpoint.
+_LONGEST_GAP_SECONDS = 300.0
+
+
+class CheckpointSchedule:
+    """Decides by this process's clock; the ranks of a run must follow rank 0's decision.
+
+    Whether and when a checkpoint is saved does not change what is learned.
+    """
+
+    def __init__(self, settings: CheckpointSettings) -> None:
+        self._settings = settings
+        self._last_end: float | None = None  # time.monotonic of the last save
+        self._started = time.monotonic()
+        self._gap_seconds = 0.0
+
+    def is_due_after_epoch(self, epoch: int) -> bool:
+        """Return whether to save at the end of this epoch (counted from 1)."""
+        if epoch % self._settings.interval_epochs != 0:
+            return False
+        return self._last_end is None or time.monotonic() - self._last_end >= self._gap_seconds
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether to save in the middle of an epoch."""
+        settings = self._settings
+        if settings.interval_minutes is None and settings.interval_epochs > 1:
+            return False  # the user counts epochs
+        since = self._started if self._last_end is None else self._last_end
+        return time.monotonic() - since >= max(self._gap_seconds, _LONGEST_GAP_SECONDS)
+
+    def note_save(self, seconds: float, succeeded: bool) -> None:
+        """Take notice of a save that has just ended. seconds: how long it held up the learner."""
+        minutes = self._settings.interval_minutes
+        adaptive_seconds = _SECONDS_BETWEEN_PER_SECOND_OF_SAVING * seconds
+        self._gap_seconds = adaptive_seconds if minutes is None else 60 * minutes
+        if not succeeded:
+            self._gap_seconds = max(adaptive_seconds, _RETRY_SECONDS)
+        self._last_end = time.monotonic()
