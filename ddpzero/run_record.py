@@ -76,6 +76,8 @@ class RunRecord:
             "num_starts": before.get("num_starts", 0) + 1,
             "world_size": ranks.world_size,
             "device": str(ranks.device),
+            # A run that has reached its limit and is started again has no row: its last figures stay.
+            "scalars": before.get("scalars", {}),
         }
 
     def __enter__(self) -> RunRecord:
