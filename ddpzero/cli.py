@@ -63,16 +63,14 @@ def _verify_snakes(options: Namespace) -> int:
 
 
 def _verify_contract(options: Namespace) -> int:
-    from ddpzero.games import TeamGame
-    from ddpzero.games.contract_checks import check_contract, print_violations
-    from ddpzero.games.team_contract_checks import check_team_contract
+    from ddpzero.config import compose_game
+    from ddpzero.games.contract_process import check_apart
 
-    game = _any_game(options)
-    if isinstance(game, TeamGame):
-        violations = check_team_contract(game, options.games, options.seed)
-    else:
-        violations = check_contract(game, options.games, options.seed)
-    return print_violations(game, options.games, violations)
+    game = compose_game(_overrides(options), options.config_dir)
+    arguments = {"name": game.name, "source": game.source, **game.parameters}
+    report = check_apart(arguments, options.games, options.seed)
+    print("\n".join(report.lines()))
+    return 1 if report.violations else 0
 
 
 def _bench_rules(options: Namespace) -> int:

@@ -1,5 +1,5 @@
-"""What a run needs of its machine, checked on all ranks before anything is created: devices, memory, open files, and
-the run that init_from names.
+"""What a run needs of its machine, checked on all ranks before anything is created: devices, memory, open files,
+the run that init_from names, and the contract of a game from outside the tree.
 
 Called by the learner once ranks have met. Settings that no machine could run are refused earlier, by settings.py.
 """
@@ -19,6 +19,7 @@ from ddpzero.algorithms.loader import load_plugin
 from ddpzero.checkpoint_files import CHECKPOINTS_FOLDER, newest_first
 from ddpzero.distributed import Ranks
 from ddpzero.games import load_any_game
+from ddpzero.games.contract_process import require_contract
 from ddpzero.initial_weights import find_checkpoint
 from ddpzero.machine import Memory, allow_open_files, usable_memory
 from ddpzero.memory import Factor, Need, check_memory
@@ -50,6 +51,14 @@ def check_machine(settings: Settings, run_dir: Path, ranks: Ranks) -> list[str]:
         warnings = check_run_memory(
             settings, num_actors, ranks.device, actor_device, ranks.local_world_size
         )
+        if ranks.is_first and settings.game.source is not None:
+            require_contract(
+                {
+                    "name": settings.game.name,
+                    "source": settings.game.source,
+                    **settings.game.parameters,
+                }
+            )
         if ranks.is_first and settings.init_from is not None and not _has_checkpoint(run_dir):
             find_checkpoint(settings.init_from, Path(settings.runs_dir))
     except UserError as error:

@@ -8,12 +8,9 @@ import ctypes
 import os
 import re
 import signal
-import time
 from types import FrameType
 
 _PR_SET_PDEATHSIG = 1
-# torchrun passes a Ctrl-C on within milliseconds; nobody presses it twice so quickly.
-_ECHO_SECONDS = 0.2
 # The agent's store is on this machine, where a refusal comes at once.
 _STORE_SECONDS = 2.0
 
@@ -39,21 +36,13 @@ class StopSignal:
 def install_stop_signal() -> StopSignal:
     """Turn SIGTERM, SIGHUP, SIGUSR1 and the first SIGINT into a wish to stop; a second SIGINT is KeyboardInterrupt.
 
-    Under torchrun one Ctrl-C comes twice, from the terminal and from torchrun: an echo is not a second one.
     SIGUSR1 is what SLURM sends ahead of a time limit. SIGHUP stays ignored where nohup ignores it.
     """
     stop = StopSignal()
-    echo_seconds = _ECHO_SECONDS if "TORCHELASTIC_RUN_ID" in os.environ else 0.0
-    interrupted_at = 0.0
 
     def ask(number: int, frame: FrameType | None) -> None:
-        nonlocal interrupted_at
-        now = time.monotonic()
         if number == signal.SIGINT and stop.reason == "SIGINT":
-            if now - interrupted_at >= echo_seconds:
-                raise KeyboardInterrupt
-            return
-        interrupted_at = now
+            raise KeyboardInterrupt
         stop.set(signal.Signals(number).name)
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):

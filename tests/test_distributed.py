@@ -14,7 +14,6 @@ import psutil
 import pytest
 import torch
 
-from ddpzero import signals as signals_module
 from ddpzero.distributed import choose_device, join_ranks
 from ddpzero.settings import UserError
 from ddpzero.signals import install_stop_signal
@@ -214,18 +213,6 @@ def test_a_second_interrupt_leaves_at_once() -> None:
     assert stop.reason == "SIGINT"
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)
-
-
-@pytest.mark.usefixtures("restored_handlers")
-def test_an_interrupt_that_torchrun_passes_on_is_no_second_one(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
-    monkeypatch.setattr(signals_module, "_ECHO_SECONDS", 60.0)
-    stop = install_stop_signal()
-    signal.raise_signal(signal.SIGINT)
-    signal.raise_signal(signal.SIGINT)
-    assert stop.reason == "SIGINT"
 
 
 ORPHANS = """

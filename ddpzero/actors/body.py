@@ -25,10 +25,13 @@ from ddpzero.actors.spec import Actor, ActorSpec
 from ddpzero.actors.weights import NOTHING_PUBLISHED, WeightsChannel
 from ddpzero.logs import LogFileHandler
 from ddpzero.replay import Episode, SampleSpec, encode_episode
+from ddpzero.settings import UserError
 
 log = logging.getLogger(__name__)
 
 Schedule = Literal["concurrent", "rounds"]
+
+EXIT_CODE_OF_USER_ERROR = 2
 
 _FIGURES_INTERVAL_SECONDS = 1.0
 # How often to look for weights that are not there yet.
@@ -58,7 +61,10 @@ class Birth:
 
 
 def actor_main(birth: Birth) -> None:
-    """Play until the rank goes. An exception becomes the last words and exit code 1."""
+    """Play until the rank goes. An exception becomes the last words and exit code 1.
+
+    A UserError, which no restart could help, becomes its sentence and EXIT_CODE_OF_USER_ERROR.
+    """
     follow_parent(birth.parent_pid)
     birth.last_words.listen()
     ignore_group_signals()
@@ -68,6 +74,10 @@ def actor_main(birth: Birth) -> None:
         _Body(birth).run()
     except RankGone:
         pass
+    except UserError as error:
+        birth.last_words.write(str(error))
+        log.exception("actor %d of rank %d ends", birth.actor_index, birth.rank)
+        sys.exit(EXIT_CODE_OF_USER_ERROR)
     except BaseException as error:
         gist = f"{type(error).__name__}: {error}".splitlines()[0]
         birth.last_words.write(f"{gist}\n{traceback.format_exc()}")

@@ -316,6 +316,12 @@ class ActorPool:
         obituary = actor.bury(reason)
         if self._round is not None:
             self._round.begin_again(actor.actor_index)
+        if actor.is_beyond_help:
+            raise ActorError(obituary)
+        # A crash or a hang, unlike an exception, says nothing of what was running.
+        if self._spec.suspect and (reason is not None or actor.has_crashed):
+            first_line, _, rest = obituary.partition("\n")
+            obituary = f"{first_line} {self._spec.suspect}\n{rest}"
         name = f"actor {actor.actor_index} of rank {self._rank}"
         if actor.num_failures > self._max_restarts:
             times = "once" if actor.num_failures == 1 else f"{actor.num_failures} times"

@@ -49,12 +49,14 @@ class ActorSpec:
     arguments: plain values and frozen dataclasses; they travel once, at the start of the process.
     preparation: "package.module:function", called as `function(**arguments)` in a process of its own before a pool's
         actors start: what it compiles into files, they only load. None: nothing.
+    suspect: a sentence about foreign code in the actor, for a person whose actor crashes or hangs; "" for none.
     num_threads: for OpenMP, BLAS and numba in the actor; set in its environment, before it imports anything.
     """
 
     factory: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
     preparation: str | None = None
+    suspect: str = ""
     num_threads: int = 1
 
     def __post_init__(self) -> None:

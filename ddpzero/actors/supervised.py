@@ -7,7 +7,7 @@ import signal
 import time
 from collections.abc import Callable
 
-from ddpzero.actors.body import Birth, actor_main
+from ddpzero.actors.body import EXIT_CODE_OF_USER_ERROR, Birth, actor_main
 from ddpzero.actors.environment import actor_environment, standard_error_in
 from ddpzero.actors.last_words import LastWords
 from ddpzero.actors.lifeline import signals_held_back
@@ -22,6 +22,8 @@ _BACKOFF_SECONDS = 0.5
 _MAX_BACKOFF_SECONDS = 30.0
 # An actor that lived this long begins with a clean record: a long run survives rare failures without end.
 _FORGIVEN_AFTER_SECONDS = 600.0
+# What bad compiled code dies of.
+_CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
 
 MakeBirth = Callable[[int, int, ActorEnd, LastWords], Birth]
 
@@ -39,6 +41,8 @@ class SupervisedActor:
         self.start_at = 0.0  # time.monotonic
         self.silent_seconds = 0.0
         self.has_spoken = False
+        self.is_beyond_help = False
+        self.has_crashed = False
         self._birth = birth
         self._process: multiprocessing.context.SpawnProcess | None = None
         self._started_at = 0.0
@@ -81,14 +85,21 @@ class SupervisedActor:
     def bury(self, reason: str | None = None) -> str:
         """End the process if it still runs; returns why it died (`reason`, or how it exited) with its last words.
 
-        The first line of the text is a sentence that stands alone. Schedules the next start.
+        The first line of the text is a sentence that stands alone. Schedules the next start, unless `is_beyond_help`:
+        then the actor met a UserError, and the text is its sentence.
         """
         assert self._process is not None
         self._process.join(0 if reason else _EXIT_PATIENCE_SECONDS)
         is_known = reason is not None
-        reason = reason or _how_it_exited(self._process.exitcode)
+        exit_code = self._process.exitcode
+        reason = reason or _how_it_exited(exit_code)
         self.kill()
         words = self._last_words.read()
+        self.has_crashed = exit_code is not None and -exit_code in _CRASHES
+        self.is_beyond_help = bool(words) and exit_code == EXIT_CODE_OF_USER_ERROR
+        if self.is_beyond_help:
+            self._close()
+            return words
         if words and not is_known:
             # What it wrote begins with its exception, or with the name of its crash.
             reason += f": {words.splitlines()[0]}"

@@ -15,6 +15,7 @@ from ddpzero.algorithms.base import Player
 from ddpzero.arena.openings import Openings, random_openings
 from ddpzero.arena.statistics import elo_difference, paired_score_interval
 from ddpzero.games import Game
+from ddpzero.games.promises import TOO_LONG, require_no_fault, require_result
 from ddpzero.memory import Factor, require_memory
 from ddpzero.settings import require
 
@@ -159,4 +160,7 @@ class _Table:
             if self._game.is_terminal(self.positions[row]):
                 self.is_going_on[row] = False
                 returns = self._game.returns(self.positions[row])
+                require_result(self._game, returns)
                 self.returns[row] = returns[self._player_of_a[row]]
+            elif self.num_plies[row] >= self._game.spec.max_plies:
+                require_no_fault(self._game, TOO_LONG)

@@ -41,7 +41,7 @@ class RandomPlayer:
 
     def choose(self, positions: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         return np.array(
-            [rng.choice(np.flatnonzero(self._game.legal_actions(row))) for row in positions],
+            [rng.choice(self._game.possible_actions(row)) for row in positions],
             dtype=np.int32,
         )
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from ddpzero.algorithms.base import TeamPlayer
 from ddpzero.games import TeamGame
+from ddpzero.games.promises import require_end
 from ddpzero.games.team_contract import GOING_ON
 from ddpzero.games.team_lockstep import points_of, reset_games, step_games
 
@@ -61,6 +62,7 @@ class TeamTable:
             self._random_states,
         )
         self.is_going_on = self._statuses == GOING_ON
+        require_end(self._game, self._statuses, self.num_steps)
 
     def points(self) -> np.ndarray:
         """Of every team so far: `[G, T]` int64."""

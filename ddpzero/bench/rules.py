@@ -16,6 +16,7 @@ import numpy as np
 from ddpzero.bench.figures import Figure
 from ddpzero.games import Game, TeamGame, contract, team_contract
 from ddpzero.games.compiled import compiled
+from ddpzero.games.promises import NO_FAULT, NO_LEGAL_ACTION, require_no_fault
 from ddpzero.games.random_bits import choose_uniformly, new_random_states, next_below
 from ddpzero.games.team_lockstep import reset_games
 
@@ -56,7 +57,13 @@ def _player(game: Game, num_games: int, seed: int) -> Callable[[int], int]:
     positions = game.new_positions(num_games)
     legal = np.zeros(game.num_actions, dtype=np.bool_)
     random_state = new_random_states(seed, 1)[0]
-    return lambda num_rounds: play_randomly(game.rules, positions, legal, random_state, num_rounds)
+
+    def play(num_rounds: int) -> int:
+        num_ended = play_randomly(game.rules, positions, legal, random_state, num_rounds)
+        require_no_fault(game, NO_LEGAL_ACTION if num_ended < 0 else NO_FAULT)
+        return num_ended
+
+    return play
 
 
 def _team_player(
@@ -112,7 +119,8 @@ def _rates(play: Callable[[int], int], seconds: float) -> tuple[float, float]:
 
 @compiled(cache=True)
 def play_randomly(rules, positions, legal, random_state, num_rounds):
-    """Play num_rounds steps in each of `positions` `[n, P]`, in place; returns the number of games that ended.
+    """Play num_rounds steps in each of `positions` `[n, P]`, in place; returns the number of games that ended, -1 if a
+    position that is not terminal has no legal action.
 
     legal: `[A]` bool to work in.
     """
@@ -121,7 +129,10 @@ def play_randomly(rules, positions, legal, random_state, num_rounds):
         for index in range(positions.shape[0]):
             position = positions[index]
             contract.legal_actions(rules, position, legal)
-            contract.apply_action(rules, position, choose_uniformly(legal, random_state))
+            action = choose_uniformly(legal, random_state)
+            if action < 0:
+                return -1
+            contract.apply_action(rules, position, action)
             if contract.is_terminal(rules, position):
                 contract.initial_position(rules, position)
                 num_ended += 1

@@ -166,7 +166,7 @@ def random_positions(game: Game, num_positions: int, rng: np.random.Generator) -
         position = game.initial_position()
         for _ in range(rng.integers(_MAX_OPENING_PLIES + 1)):
             if not game.is_terminal(position):
-                action = rng.choice(np.flatnonzero(game.legal_actions(position)))
+                action = rng.choice(game.possible_actions(position))
                 position = game.apply_action(position, int(action))
         if not game.is_terminal(position):
             positions.append(position)

@@ -13,6 +13,7 @@ import numpy as np
 
 from ddpzero.games import single
 from ddpzero.games.contract import Rules
+from ddpzero.games.promises import NO_LEGAL_ACTION, require_no_fault
 from ddpzero.games.spec import GameSpec
 
 
@@ -95,6 +96,13 @@ class Game:
         legal = np.empty(self.num_actions, dtype=np.bool_)
         single.legal_actions(self.rules, position, legal)
         return legal
+
+    def possible_actions(self, position: np.ndarray) -> np.ndarray:
+        """Indices of the legal actions of a position that is not terminal; GamePromiseError if there are none."""
+        actions = np.flatnonzero(self.legal_actions(position))
+        if not len(actions):
+            require_no_fault(self, NO_LEGAL_ACTION)
+        return actions
 
     def apply_action(self, position: np.ndarray, action: int) -> np.ndarray:
         """The position after a legal action, as a new array; ValueError when it is not legal."""

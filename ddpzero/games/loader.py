@@ -18,6 +18,7 @@ from typing import Any, get_type_hints
 
 from ddpzero.games.contract import KERNEL_PARAMETERS, OPTIONAL_KERNEL_PARAMETERS, Rules
 from ddpzero.games.game import Game
+from ddpzero.games.promises import suspicion
 from ddpzero.games.spec import GameSpec
 from ddpzero.games.team_contract import TEAM_KERNEL_PARAMETERS
 from ddpzero.games.team_game import TeamGame, TeamGameSpec
@@ -32,12 +33,15 @@ _NOT_GAMES = {
     "compiled",
     "contract",
     "contract_checks",
+    "contract_process",
+    "contract_report",
     "frame",
     "game",
     "go_board",
     "go_history",
     "lines",
     "loader",
+    "promises",
     "random_bits",
     "single",
     "snake_agents",
@@ -45,6 +49,7 @@ _NOT_GAMES = {
     "snake_pictures",
     "snake_rules",
     "snake_views",
+    "sought_games",
     "spec",
     "stones",
     "team_contract",
@@ -91,6 +96,11 @@ def load_game(name: str, source: str | None = None, **parameters: Any) -> Game:
 def load_any_game(name: str, source: str | None = None, **parameters: Any) -> Game | TeamGame:
     """Load a board game or a team game; a file with the kernel `step` is one for teams. As load_game otherwise."""
     return _make_game(name, _load_module(name, source), parameters)
+
+
+def suspicion_of_own_game(name: str, source: str | None = None, **parameters: Any) -> str:
+    """Return what to tell a person whose process crashed or hung with this game; "" for a game of ddpzero."""
+    return "" if source is None else suspicion(load_any_game(name, source, **parameters))
 
 
 def variation(game: Game, **parameters: Any) -> Game:

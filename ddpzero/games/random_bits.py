@@ -62,7 +62,7 @@ def next_below(state, bound):
 
 @compiled
 def choose_uniformly(mask, state):
-    """Draw an index at which `mask` (bool, at least one True) is True, all equally likely."""
+    """Draw an index at which `mask` (bool) is True, all equally likely; -1 if there is none."""
     num_entries = mask.shape[0]
     # A guess that hits is uniform, whichever guess it is; where most actions are legal this is much faster than
     # counting them.
@@ -73,6 +73,8 @@ def choose_uniformly(mask, state):
     num_true = 0
     for index in range(num_entries):
         num_true += mask[index]
+    if num_true == 0:
+        return -1
     num_left = next_below(state, num_true)
     index = -1
     while num_left >= 0:

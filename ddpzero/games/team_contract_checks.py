@@ -7,6 +7,7 @@ Letters as in team_contract.py.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -16,12 +17,34 @@ from numba.core.errors import NumbaError
 
 from ddpzero.games import team_contract, team_lockstep
 from ddpzero.games.compiled import compiled
-from ddpzero.games.contract_checks import check_guards, collect, reason_of, with_guards
+from ddpzero.games.contract_checks import Checked, check_guards, with_guards
+from ddpzero.games.contract_report import (
+    CALL_SECONDS,
+    COMPILE_SECONDS,
+    Alive,
+    ContractReport,
+    ignore,
+)
+from ddpzero.games.promises import reason_of
 from ddpzero.games.random_bits import new_random_states
 from ddpzero.games.team_contract import GOING_ON, TERMINATED, TRUNCATED
 from ddpzero.games.team_game import TeamGame
 from ddpzero.games.team_lockstep import NO_LEVEL
 
+_PROMISES_OF_A_GAME = (
+    "reset writes every entry, the same from one random state, of a game that goes on",
+    "games end within max_steps, as TERMINATED or TRUNCATED",
+    "render draws something, the same with and without colors, and picture is an image",
+)
+_PROMISES_OF_A_POSITION = (
+    "step changes the position, always in the same way, and writes finite rewards",
+    "observations are written whole, the same each time, and finite",
+    "each agent has a legal choice, and every choice an action that exists",
+    "rule agents write actions that exist, of their own team alone",
+    "points are finite, and died is True or False",
+    "no kernel writes outside the array it is given",
+    "only reset and step change the position",
+)
 # What arrays hold before a kernel writes them: what it leaves differs between the two calls.
 _GARBAGE = (0, 1)
 
@@ -31,7 +54,24 @@ def check_team_contract(game: TeamGame, num_games: int = 20, seed: int = 0) -> l
 
     Returns at most ten different sentences; none when the game keeps the contract.
     """
-    return collect(_violations(game, num_games, seed))
+    return team_contract_report(game, num_games, seed).violations
+
+
+def team_contract_report(
+    game: TeamGame,
+    num_games: int = 20,
+    seed: int = 0,
+    max_seconds: float = float("inf"),
+    alive: Alive = ignore,
+) -> ContractReport:
+    """Play num_games games, or as many as begin within max_seconds, at least two; tell what was checked and found.
+
+    alive: called before each step with the seconds that it may take at most.
+    """
+    limit = f"max_steps={game.spec.max_steps}"
+    report = ContractReport(game.name, game.module.__file__ or "", limit)
+    report.collect(_violations(game, report, num_games, seed, max_seconds, alive))
+    return report
 
 
 @compiled(cache=True)
@@ -48,21 +88,28 @@ class _Seen:
     actions: np.ndarray
 
 
-# Tells what is wrong, and returns the actions or the position.
-_Checked = Generator[str, None, np.ndarray]
-
-
-def _violations(game: TeamGame, num_games: int, seed: int) -> Iterator[str]:
-    uncompiled = list(_uncompiled_kernels(game))
+def _violations(
+    game: TeamGame,
+    report: ContractReport,
+    num_games: int,
+    seed: int,
+    max_seconds: float,
+    alive: Alive,
+) -> Iterator[str]:
+    uncompiled = list(_uncompiled_kernels(game, report, alive))
     yield from uncompiled
     if uncompiled:
         return
     rng = np.random.default_rng(seed)
-    for random_state in new_random_states(seed, num_games):
-        yield from _check_game(game, random_state, rng)
+    deadline = time.monotonic() + max_seconds
+    for index, random_state in enumerate(new_random_states(seed, num_games)):
+        if index >= 2 and time.monotonic() > deadline:
+            break
+        report.num_games += 1
+        yield from _check_game(game, report, random_state, rng, alive)
 
 
-def _uncompiled_kernels(game: TeamGame) -> Iterator[str]:
+def _uncompiled_kernels(game: TeamGame, report: ContractReport, alive: Alive) -> Iterator[str]:
     """Compile each kernel in the loop that actors call it in."""
     spec = game.spec
     size, row = spec.agents_per_team, (1, spec.num_agents)
@@ -95,6 +142,8 @@ def _uncompiled_kernels(game: TeamGame) -> Iterator[str]:
         ),
     }
     for name, (loop, arguments) in calls.items():
+        alive(COMPILE_SECONDS)
+        report.checked["kernels compile, and make no new arrays"] += 1
         try:
             loop.compile(tuple(map(loop.typeof_pyval, (game.rules, *arguments))))
         except NumbaError as error:
@@ -104,11 +153,18 @@ def _uncompiled_kernels(game: TeamGame) -> Iterator[str]:
 
 
 def _check_game(
-    game: TeamGame, random_state: np.ndarray, rng: np.random.Generator
+    game: TeamGame,
+    report: ContractReport,
+    random_state: np.ndarray,
+    rng: np.random.Generator,
+    alive: Alive,
 ) -> Iterator[str]:
-    """One game; each team plays random actions or by one of the rule agents."""
+    """One game; each team plays random actions, or by one of the rule agents."""
     spec = game.spec
+    alive(CALL_SECONDS)
     position = yield from _reset(game, random_state)
+    for promise in _PROMISES_OF_A_GAME:
+        report.checked[promise] += 1
     if _status(game.rules, position) != GOING_ON:
         yield "a start position is over."
         return
@@ -119,6 +175,10 @@ def _check_game(
         if num_steps == spec.max_steps:
             yield f"a game is not over after max_steps={spec.max_steps} steps."
             return
+        alive(CALL_SECONDS)
+        report.num_positions += 1
+        for promise in _PROMISES_OF_A_POSITION:
+            report.checked[promise] += 1
         by_rule = yield from _check_position(game, position, random_state)
         actions = rng.integers(spec.num_actions, size=spec.num_agents)
         of_teams = actions.reshape(spec.num_teams, -1)
@@ -127,6 +187,7 @@ def _check_game(
                 of_teams[team] = by_rule[level, team]
         position = yield from _step(game, position, actions, random_state)
         num_steps += 1
+        report.longest_game = max(report.longest_game, num_steps)
     if status not in (TERMINATED, TRUNCATED):
         yield f"status is {status}: it must be {GOING_ON}, {TERMINATED} or {TRUNCATED}."
     # The last position is observed, too: when time ran out its value is part of the returns before it.
@@ -134,7 +195,7 @@ def _check_game(
     yield from _check_python_side(game, position)
 
 
-def _reset(game: TeamGame, random_state: np.ndarray) -> _Checked:
+def _reset(game: TeamGame, random_state: np.ndarray) -> Checked:
     """Draw a start; returns it and has random_state moved on."""
     starts, states = [], []
     for garbage in _GARBAGE:
@@ -155,7 +216,7 @@ def _reset(game: TeamGame, random_state: np.ndarray) -> _Checked:
 
 def _step(
     game: TeamGame, position: np.ndarray, actions: np.ndarray, random_state: np.ndarray
-) -> _Checked:
+) -> Checked:
     """Play a step; returns the position after it and has random_state moved on."""
     results = []
     given = actions.copy()
@@ -193,7 +254,7 @@ def _step(
     return successor.copy()
 
 
-def _check_position(game: TeamGame, position: np.ndarray, random_state: np.ndarray) -> _Checked:
+def _check_position(game: TeamGame, position: np.ndarray, random_state: np.ndarray) -> Checked:
     """Check what is promised of a single position; returns `[L, T, K]`, what each rule agent does for each team."""
     spec = game.spec
     before = position.copy()
@@ -272,7 +333,7 @@ def _observe(
 
 def _check_rule_agent(
     game: TeamGame, position: np.ndarray, team: int, level: int, random_state: np.ndarray
-) -> _Checked:
+) -> Checked:
     """Returns `[K]`, its actions; 0 for those that are none."""
     spec = game.spec
     name = spec.rule_agents[level]

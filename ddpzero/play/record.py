@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ddpzero.games import Game
+from ddpzero.games.promises import TOO_LONG, require_no_fault
 
 
 class Record:
@@ -32,12 +33,14 @@ class Record:
         return self.game.is_terminal(self.position)
 
     def legal_actions(self) -> list[int]:
-        return np.flatnonzero(self.game.legal_actions(self.position)).tolist()
+        return self.game.possible_actions(self.position).tolist()
 
     def play(self, action: int) -> None:
-        """ValueError when the action is not legal."""
+        """ValueError when the action is not legal; GamePromiseError when the game should be over by now."""
         self._positions.append(self.game.apply_action(self.position, action))
         self.actions.append(action)
+        if not self.is_over and len(self.actions) >= self.game.spec.max_plies:
+            require_no_fault(self.game, TOO_LONG)
 
     def take_back(self, player: int) -> bool:
         """Go back to the last earlier position in which it was the turn of `player`; False if there is none."""

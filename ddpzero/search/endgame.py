@@ -71,6 +71,8 @@ def _layout(game: Game, endgame_plies: int) -> Layout:
 @compiled
 def _prove(rules, forest, numbers, game, node):
     is_proven = _solve(rules, numbers, forest.endgame, forest.positions[game, node])
+    # A broken promise of the game, such as no legal action, gives other values: the search itself reports it.
+    is_proven = is_proven and abs(forest.endgame.frames[0].value) <= 1.0
     if is_proven:
         forest.nodes[game, node].value = forest.endgame.frames[0].value
         forest.nodes[game, node].points = forest.endgame.frames[0].points

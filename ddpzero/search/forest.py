@@ -60,6 +60,7 @@ TREE = np.dtype(
         ("num_started", np.int32),  # simulations of the present move
         ("num_finished", np.int32),
         ("num_considered", np.int32),  # Gumbel: actions that sequential halving starts with
+        ("fault", np.int32),  # a promise that the game broke in this tree, see games/promises.py
     ]
 )
 LEAF = np.dtype([("game", np.int32), ("node", np.int32)])

@@ -17,6 +17,13 @@ import numpy as np
 
 from ddpzero.games import Game, contract
 from ddpzero.games.compiled import compiled
+from ddpzero.games.promises import (
+    NO_FAULT,
+    NO_LEGAL_ACTION,
+    TOO_LONG,
+    WRONG_RETURN,
+    require_no_fault,
+)
 from ddpzero.games.random_bits import choose_uniformly, new_random_states
 from ddpzero.memory import Layout, empty_arrays, layout_size_bytes
 
@@ -49,7 +56,8 @@ def search_by_rollouts(
 ) -> RolloutResult:
     """Search each of `positions` `[n, P]`, none of them terminal, with a tree of its own; num_simulations >= 1.
 
-    Row i of the result depends on the seed, on i and on the position alone, not on num_threads.
+    Row i of the result depends on the seed, on i and on the position alone, not on num_threads. Raises GamePromiseError
+    if the game breaks its contract on the way.
     """
     num_positions = len(positions)
     result = RolloutResult(
@@ -62,7 +70,7 @@ def search_by_rollouts(
 
     def search_slice(rows: slice) -> None:
         num_nodes = num_simulations + 1
-        _search_all(
+        fault = _search_all(
             game.rules,
             _new_tree(num_nodes),
             _new_scratch(game, num_nodes),
@@ -70,10 +78,12 @@ def search_by_rollouts(
             random_states[rows],
             num_simulations,
             EXPLORATION,
+            game.spec.max_plies,
             result.actions[rows],
             result.visits[rows],
             result.outcomes[rows],
         )
+        require_no_fault(game, fault)
 
     num_slices = min(num_threads, num_positions)
     if num_slices <= 1:
@@ -159,29 +169,38 @@ def _search_all(
     random_states,
     num_simulations,
     exploration,
+    max_plies,
     actions,
     visits,
     outcomes,
 ):
-    """Fill actions `[n]`, visits `[n, A]` and outcomes `[n, 3]`; the last two come zeroed."""
+    """Fill actions `[n]`, visits `[n, A]` and outcomes `[n, 3]`; the last two come zeroed. Returns the game's fault."""
     for row in range(positions.shape[0]):
         root_player = contract.current_player(rules, positions[row])
         _make_node(tree, ROOT, NO_NODE, -1, root_player)
         for simulation in range(num_simulations):
             contract.copy_position(rules, positions[row], scratch.position)
-            depth = _simulate(rules, tree, scratch, simulation + 1, random_states[row], exploration)
+            depth, fault = _simulate(
+                rules, tree, scratch, simulation + 1, random_states[row], exploration, max_plies
+            )
+            if fault != NO_FAULT:
+                return fault
             first_return = contract.player_return(rules, scratch.position, 0)
+            if not -1.0 <= first_return <= 1.0:
+                return WRONG_RETURN
             _back_up(tree, scratch.path, depth, first_return)
             mover_return = first_return if root_player == 0 else -first_return
             outcomes[row, 0 if mover_return > 0 else (1 if mover_return == 0 else 2)] += 1
         actions[row] = _choose(tree, visits[row])
+    return NO_FAULT
 
 
 @compiled
-def _simulate(rules, tree, scratch, new_node, random_state, exploration):
+def _simulate(rules, tree, scratch, new_node, random_state, exploration, max_plies):
     """Select, expand by `new_node`, roll out: plays scratch.position to the end of the game.
 
-    Fills scratch.path with the nodes from the root to the last one inside the tree and returns that one's depth.
+    Fills scratch.path with the nodes from the root to the last one inside the tree and returns that one's depth, and
+    the game's fault if it breaks a promise.
     """
     position, legal, path = scratch
     # One loop for the tree and for the rollout: the game's kernels are inlined wherever they are called, so a second
@@ -189,6 +208,8 @@ def _simulate(rules, tree, scratch, new_node, random_state, exploration):
     node, depth, num_plies, in_tree = ROOT, 0, 0, True
     path[0] = ROOT
     while not contract.is_terminal(rules, position):
+        if num_plies >= max_plies:
+            return depth, TOO_LONG
         if in_tree and tree.num_untried[node] == 0:
             node = _most_promising(tree, node, exploration)
             action = tree.actions[node]
@@ -199,6 +220,8 @@ def _simulate(rules, tree, scratch, new_node, random_state, exploration):
             if in_tree:
                 _keep_untried(tree, node, legal)
             action = choose_uniformly(legal, random_state)
+            if action < 0:
+                return depth, NO_LEGAL_ACTION
             if in_tree:
                 _make_node(tree, new_node, node, action, contract.current_player(rules, position))
                 depth += 1
@@ -208,7 +231,7 @@ def _simulate(rules, tree, scratch, new_node, random_state, exploration):
         num_plies += 1
     if num_plies == depth:
         tree.num_untried[path[depth]] = 0
-    return depth
+    return depth, NO_FAULT
 
 
 @compiled

@@ -9,6 +9,7 @@ import numpy as np
 
 from ddpzero.games import Game
 from ddpzero.games.compiled import compiled
+from ddpzero.games.promises import require_no_fault
 from ddpzero.search.answers import check_answers
 from ddpzero.search.cache import new_cache
 from ddpzero.search.forest import ROOT, new_forest
@@ -78,7 +79,10 @@ class Search:
         start_searches(self.game.rules, self.forest, positions)
 
     def submit_leaves(self, evaluator: Evaluator, slot: int = 0) -> int:
-        """Find the leaves of a round and submit them; returns how many, 0 when all searches are finished."""
+        """Find the leaves of a round and submit them; returns how many, 0 when all searches are finished.
+
+        Raises GamePromiseError if the game has broken its contract in one of the searches.
+        """
         num_leaves = propose_leaves(
             self.game.rules,
             self.forest,
@@ -88,6 +92,7 @@ class Search:
             self._num_positions,
             evaluator.observations(slot),
         )
+        require_no_fault(self.game, self.forest.trees["fault"].max())
         self.submit(evaluator, num_leaves, slot)
         return num_leaves
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from ddpzero.games import contract
 from ddpzero.games.compiled import Choice, compiled, copy_row
+from ddpzero.games.promises import NO_FAULT, NO_LEGAL_ACTION, WRONG_MOVER, WRONG_RETURN
 from ddpzero.search import endgame, gumbel, points, puct, solver
 from ddpzero.search.cache import NO_ENTRY, add_entry, find_entry
 from ddpzero.search.forest import EVALUATED, PENDING, ROOT, SOLVED, TERMINAL, UNVISITED
@@ -53,6 +54,7 @@ def set_root(rules, forest, game):
     forest.trees[game].num_nodes = 1
     forest.trees[game].num_started = _NOT_PREPARED
     forest.trees[game].num_finished = 0
+    forest.trees[game].fault = NO_FAULT
     _set_node(rules, forest, game, ROOT, UNVISITED, UNVISITED)
 
 
@@ -230,7 +232,11 @@ def _add_child(rules, forest, numbers, game, parent, action):
 def _set_node(rules, forest, game, index, parent, action):
     position = forest.positions[game, index]
     node = forest.nodes[game, index]
-    node.mover = contract.current_player(rules, position)
+    mover = contract.current_player(rules, position)
+    if mover != 0 and mover != 1:
+        forest.trees[game].fault = WRONG_MOVER
+        mover = 0
+    node.mover = mover
     node.parent = parent
     node.parent_action = action
     node.visit_sum = 0
@@ -241,7 +247,11 @@ def _set_node(rules, forest, game, index, parent, action):
     node.state = PENDING
     if contract.is_terminal(rules, position):
         node.state = TERMINAL
-        node.value = contract.player_return(rules, position, node.mover)
+        value = contract.player_return(rules, position, node.mover)
+        if not -1.0 <= value <= 1.0:
+            forest.trees[game].fault = WRONG_RETURN
+            value = 0.0
+        node.value = value
 
 
 @compiled
@@ -273,6 +283,12 @@ def _expand(rules, forest, numbers, game, node, logits, outcome):
             num_legal += 1
             weights[action] = math.exp(logits[action] - largest)
             total += weights[action]
+    if num_legal == 0:
+        # As a leaf it is harmless until the caller hears of the fault.
+        forest.trees[game].fault = NO_LEGAL_ACTION
+        forest.nodes[game, node].state = TERMINAL
+        forest.nodes[game, node].value = 0.0
+        return
     for action in range(legal.shape[0]):
         edge = forest.edges[game, node, action]
         edge.prior = max(weights[action] / total, _MIN_PRIOR) if legal[action] else 0.0

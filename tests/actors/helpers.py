@@ -27,6 +27,7 @@ class ToyPool(ExitStack):
         pool_options: dict | None = None,
         published: bool = True,
         preparation: str | None = None,
+        suspect: str = "",
         **arguments,
     ) -> None:
         super().__init__()
@@ -36,7 +37,7 @@ class ToyPool(ExitStack):
             self.publish(1)
         self.pool = self.enter_context(
             ActorPool(
-                ActorSpec(factory, arguments, preparation, num_threads=2),
+                ActorSpec(factory, arguments, preparation, suspect, num_threads=2),
                 self.channel,
                 num_actors=num_actors,
                 **options,

@@ -125,6 +125,20 @@ def test_an_actor_that_hangs_is_reported_with_the_place_where_it_hangs():
     assert "actors.hang_seconds=2.5" in text and "in a_toy_that_hangs" in text
 
 
+def test_what_no_restart_could_help_ends_the_run_at_once_with_its_sentence_alone():
+    with ToyPool(trouble="user error") as toys, pytest.raises(ActorError) as caught:
+        toys.poll_until(lambda _: False)
+    assert str(caught.value) == "the toy was given by hand what cannot work."
+    assert toys.pool.num_restarts == 0
+
+
+@pytest.mark.parametrize(("trouble", "is_suspect"), [("crash", 1), ("hang", 1), ("raise", 0)])
+def test_foreign_compiled_code_is_named_after_a_crash_or_a_hang(trouble, is_suspect):
+    suspect = "Compiled code ran somebody's game."
+    text = fail_for_good(trouble=trouble, max_restarts=0, hang_seconds=2.5, suspect=suspect)
+    assert text.splitlines()[0].count(suspect) == is_suspect
+
+
 def test_a_stopped_actor_counts_as_hanging():
     """It can say nothing, not even its stack."""
     with ToyPool(pool_options={"hang_seconds": 2.0}) as toys:

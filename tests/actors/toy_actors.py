@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ddpzero.replay import Episode, Field, SampleSpec
+from ddpzero.settings import UserError
 
 SPEC: SampleSpec = {
     "number": Field((), np.dtype(np.int64), "random, from the actor's seed"),
@@ -21,7 +22,8 @@ class ToyActor:
     """Plays `episodes_per_slice` episodes of num_samples samples in each slice of slice_seconds.
 
     count_file: to which it adds a byte for every episode played.
-    trouble: what happens once trouble_after episodes are played: "raise", "hang", "crash", "wrong columns".
+    trouble: what happens once trouble_after episodes are played: "raise", "user error", "hang", "crash",
+        "wrong columns".
     trouble_once_file: with it, trouble comes only if this file does not exist yet (and it is made then).
     """
 
@@ -112,6 +114,8 @@ class ToyActor:
         elif self.trouble == "complain":
             os.write(2, b"a library complains\n")
             a_toy_that_breaks()
+        elif self.trouble == "user error":
+            raise UserError("the toy was given by hand what cannot work.")
         elif self.trouble == "hang":
             a_toy_that_hangs()
         elif self.trouble == "crash":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,12 @@ from ddpzero.algorithms.ddpg.samples import sample_spec
 from ddpzero.algorithms.ddpg.settings import DDPGSettings
 from ddpzero.arena.team_players import RulePlayer
 from ddpzero.games import TeamGame
+from ddpzero.games.promises import (
+    GamePromiseError,
+    require_actions,
+    require_end,
+    require_rewards,
+)
 from ddpzero.games.team_lockstep import count_deaths, points_of
 from ddpzero.replay import Episode
 from ddpzero.replay.sample import check_columns
@@ -533,3 +539,28 @@ def test_past_selves_play_the_other_team_each_with_its_own_weights(steps: list[S
         np.testing.assert_array_equal(actions, view.actions_of(wanted))
         seen.add(index)
     assert seen == {0, 1}
+
+
+# ------------------------------------------------------------------ what a game promises
+
+
+def test_a_game_that_goes_on_after_its_last_step_is_a_broken_promise():
+    settings = DDPGSettings()
+    hurried = replace(GAME, spec=replace(GAME.spec, max_steps=3))
+    actor = new_actor(hurried, settings, some_weights(GAME, settings))
+    with pytest.raises(GamePromiseError, match="a game is not over after max_steps=3 steps"):
+        play_round(actor, 4)
+
+
+def test_actions_statuses_and_rewards_that_do_not_exist_are_broken_promises():
+    going_on, num_steps = np.zeros(2, np.int64), np.array([1, 2])
+    require_end(GAME, going_on, num_steps)
+    with pytest.raises(GamePromiseError, match="status is 3: it must be from 0 to 2"):
+        require_end(GAME, going_on + 3, num_steps)
+    require_actions(GAME, np.array([[0, 3]]))
+    for actions in ([[0, 4]], [[-1, 0]]):
+        with pytest.raises(GamePromiseError, match="there are 0 to 3"):
+            require_actions(GAME, np.array(actions))
+    require_rewards(GAME, np.zeros((2, 4), np.float32))
+    with pytest.raises(GamePromiseError, match="not a finite number"):
+        require_rewards(GAME, np.full((2, 4), np.nan, np.float32))

@@ -50,7 +50,10 @@ def test_the_command_that_checks_a_contract_takes_team_games(tmp_path, capsys):
     config = tmp_path / "game" / "guess.yaml"
     config.write_text(f"name: guess\nsource: {GUESS}\n")
     assert cli.main(words) == 0
-    assert "contract of guess: 3 random games, 0 violations\n" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert printed.startswith(f"contract of guess ({GUESS}): 3 games, ")
+    assert "of max_steps=20\n" in printed and printed.endswith("\n0 violations\n")
+    assert "      3 x  games end within max_steps, as TERMINATED or TRUNCATED\n" in printed
     config.write_text(f"name: guess\nsource: {mistaken(tmp_path, *MISTAKES['never over'][:2])}\n")
     assert cli.main(words) == 1
     assert "  a game is not over after max_steps=20 steps." in capsys.readouterr().out

@@ -17,6 +17,7 @@ from ddpzero.algorithms.alphazero.samples import sample_spec
 from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings, LossSettings
 from ddpzero.algorithms.alphazero.updater import AlphaZeroUpdater
 from ddpzero.games import Game
+from ddpzero.games.loader import suspicion_of_own_game
 from ddpzero.memory import Need
 from ddpzero.networks import NetworkSettings, SymmetryAverage, make_network
 from ddpzero.replay import SampleSpec
@@ -115,6 +116,7 @@ class AlphaZero:
                 "compile": actors.compile,
                 "cache_megabytes": actors.evaluation_cache_megabytes,
             },
+            suspect=suspicion_of_own_game(**game_arguments),
             num_threads=actors.num_threads,
         )
 

@@ -18,6 +18,7 @@ from ddpzero.algorithms.alphazero.selfplay import (
 )
 from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings
 from ddpzero.games import Game, load_game
+from ddpzero.games.promises import broken_promise, no_exceptions, require_no_fault, require_result
 from ddpzero.replay import Episode
 from ddpzero.search.cache import EvaluationCache, new_cache
 from ddpzero.search.forest import new_forest
@@ -58,53 +59,73 @@ class LockstepGames:
         self.weights_version = 0
 
     def propose(self, observations: np.ndarray, weights_version: int) -> int:
-        """Play on until the evaluator is needed everywhere; returns the simulations of the moves made."""
+        """Play on until the evaluator is needed everywhere; returns the simulations of the moves made.
+
+        Raises GamePromiseError if the game has broken its contract.
+        """
         self.weights_version = weights_version
-        self.num_leaves, num_simulations = propose_moves_and_leaves(
-            self.game.rules,
-            self.forest,
-            self.numbers,
-            self.cache,
-            self.record,
-            weights_version,
-            self.settings.random_action_fraction,
-            observations,
-        )
+        with no_exceptions(self.game):
+            self.num_leaves, num_simulations = propose_moves_and_leaves(
+                self.game.rules,
+                self.forest,
+                self.numbers,
+                self.cache,
+                self.record,
+                weights_version,
+                self.settings.random_action_fraction,
+                observations,
+            )
+        require_no_fault(self.game, self.forest.trees["fault"].max())
         return num_simulations
 
     def absorb(self, observations: np.ndarray, logits: np.ndarray, outcomes: np.ndarray) -> None:
         """Take in the evaluation of the leaves proposed last."""
-        absorb_evaluations(
-            self.game.rules,
-            self.forest,
-            self.numbers,
-            self.cache,
-            self.weights_version,
-            self.num_leaves,
-            observations,
-            logits,
-            outcomes,
-        )
+        with no_exceptions(self.game):
+            absorb_evaluations(
+                self.game.rules,
+                self.forest,
+                self.numbers,
+                self.cache,
+                self.weights_version,
+                self.num_leaves,
+                observations,
+                logits,
+                outcomes,
+            )
         self.num_leaves = 0
 
     def start_game(self, place: int) -> None:
-        start_game(
-            self.game.rules,
-            self.forest,
-            self.record,
-            place,
-            self.settings.opening_random_plies,
-            self.settings.play_out_fraction,
-        )
+        with no_exceptions(self.game):
+            start_game(
+                self.game.rules,
+                self.forest,
+                self.record,
+                place,
+                self.settings.opening_random_plies,
+                self.settings.play_out_fraction,
+            )
 
     def take_finished(self) -> list[Episode]:
-        """The games that ended, in the order of their places, which are idle from now on."""
+        """The games that ended, in the order of their places, which are idle from now on.
+
+        Raises GamePromiseError for a result that the game's contract rules out.
+        """
         places = np.flatnonzero(self.record.stages == FINISHED)
+        for place in places:
+            self._check_result(int(place))
         self.record.stages[places] = IDLE
         searches_score = "score" in self.auxiliary and self.numbers.score_weight > 0
         return [
             episode_of(self.record, int(place), self.auxiliary, searches_score) for place in places
         ]
+
+    def _check_result(self, place: int) -> None:
+        require_result(self.game, self.record.returns[place])
+        score, most = int(self.record.scores[place]), self.game.spec.max_score
+        if self.game.has_score and self.record.is_played_out[place] and abs(score) > most:
+            raise broken_promise(
+                self.game, f"a game ends with the score {score}, above max_score={most}."
+            )
 
 
 def tree_size(search: SearchSettings) -> int:

@@ -12,6 +12,7 @@ import numpy as np
 
 from ddpzero.games import Game, contract
 from ddpzero.games.compiled import compiled, compiled_apart
+from ddpzero.games.promises import NO_FAULT, NO_LEGAL_ACTION, TOO_LONG
 from ddpzero.games.random_bits import choose_uniformly, next_below, next_float
 from ddpzero.memory import Layout, empty_arrays, layout_size_bytes
 from ddpzero.search.forest import ROOT
@@ -117,6 +118,9 @@ def start_game(rules, forest, record, game, opening_random_plies, play_out_fract
     while ply < num_random_plies:
         contract.legal_actions(rules, position, forest.legal)
         action = choose_uniformly(forest.legal, forest.random_states[game])
+        if action < 0:
+            # A broken promise of the game: the first search finds it, too.
+            break
         record.movers[game, ply] = contract.current_player(rules, position)
         record.actions[game, ply] = action
         record.is_sample[game, ply] = False
@@ -143,7 +147,8 @@ def propose_moves_and_leaves(
 ):
     """Play on in every game until it needs the evaluator or is over.
 
-    Returns (leaves proposed, simulations of the moves made).
+    Returns (leaves proposed, simulations of the moves made). A game that breaks a promise is left idle, with its fault
+    in forest.trees.
 
     observations: `[max_batch, bytes]`, whose first rows receive the leaves' observations.
     """
@@ -171,6 +176,11 @@ def propose_moves_and_leaves(
 @compiled_apart
 def _make_move(rules, forest, numbers, record, weights_version, random_action_fraction, game):
     ply = record.num_plies[game]
+    if ply >= record.actions.shape[1]:
+        forest.trees[game].fault = TOO_LONG
+    if forest.trees[game].fault != NO_FAULT:
+        record.stages[game] = IDLE
+        return
     state = forest.random_states[game]
     position = forest.positions[game, ROOT]
     pack_observation(rules, forest, game, ROOT)
@@ -184,6 +194,10 @@ def _make_move(rules, forest, numbers, record, weights_version, random_action_fr
     if not ends_here and next_float(state) < random_action_fraction:
         contract.legal_actions(rules, position, forest.legal)
         action = choose_uniformly(forest.legal, state)
+    if action < 0:
+        forest.trees[game].fault = NO_LEGAL_ACTION
+        record.stages[game] = IDLE
+        return
     record.movers[game, ply] = forest.nodes[game, ROOT].mover
     record.actions[game, ply] = action
     record.is_sample[game, ply] = True

@@ -21,6 +21,12 @@ from ddpzero.algorithms.ddpg.settings import (
     OpponentSettings,
 )
 from ddpzero.games import TeamGame, load_any_game
+from ddpzero.games.promises import (
+    no_exceptions,
+    require_actions,
+    require_end,
+    require_rewards,
+)
 from ddpzero.games.random_bits import new_random_states
 from ddpzero.games.team_contract import GOING_ON, TERMINATED
 from ddpzero.games.team_lockstep import count_deaths, points_of, reset_games, step_games
@@ -127,15 +133,18 @@ class DDPGActor:
             self._positions, 1 - self._teams, self._actions, self._opponent_states, self._rng
         )
         write_team_actions(self._actions, games, teams, view.actions_of(choices))
-        step_games(
-            self._game.rules,
-            self._positions,
-            self._actions,
-            self._rewards,
-            self._statuses,
-            self._random_states,
-        )
-        count_deaths(self._game.rules, self._positions, self._deaths)
+        require_actions(self._game, self._actions)
+        with no_exceptions(self._game):
+            step_games(
+                self._game.rules,
+                self._positions,
+                self._actions,
+                self._rewards,
+                self._statuses,
+                self._random_states,
+            )
+            count_deaths(self._game.rules, self._positions, self._deaths)
+        require_rewards(self._game, self._rewards)
         self._observations[games, steps] = view.observation
         self._legal[games, steps] = view.legal
         self._choices[games, steps] = choices
@@ -143,6 +152,7 @@ class DDPGActor:
         self._all_actions[games, steps] = self._actions[games]
         self._weights_versions[games, steps] = self._weights_version
         self._steps[games] += 1
+        require_end(self._game, self._statuses[games], self._steps[games])
         self._count("environment_steps", len(games))
         ended = games[self._statuses[games] != GOING_ON]
         if not len(ended):

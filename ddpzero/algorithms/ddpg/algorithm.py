@@ -22,6 +22,7 @@ from ddpzero.algorithms.ddpg.settings import (
 )
 from ddpzero.algorithms.ddpg.updater import DDPGUpdater
 from ddpzero.games import TeamGame
+from ddpzero.games.loader import suspicion_of_own_game
 from ddpzero.games.team_lockstep import reset_games, step_games
 from ddpzero.memory import Need
 from ddpzero.replay import SampleSpec
@@ -99,6 +100,7 @@ class DDPG:
                 "num_games": actors.num_games,
                 "device": device,
             },
+            suspect=suspicion_of_own_game(**game_arguments),
             num_threads=actors.num_threads,
         )
 

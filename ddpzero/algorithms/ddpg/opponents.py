@@ -11,6 +11,7 @@ import numpy as np
 
 from ddpzero.algorithms.ddpg.policy import Policy
 from ddpzero.games import TeamGame
+from ddpzero.games.promises import no_exceptions
 from ddpzero.games.team_lockstep import NO_LEVEL, act_by_rules
 
 
@@ -41,9 +42,10 @@ class Opponents:
     ) -> None:
         """Write the entries of team `teams` `[G]` in `actions` `[G, N]` for positions `[G, P]`."""
         levels = np.where(self.chosen < self.num_rules, self.chosen, NO_LEVEL)
-        act_by_rules(
-            self._game.rules, positions, teams, levels, self._scratch, actions, random_states
-        )
+        with no_exceptions(self._game):
+            act_by_rules(
+                self._game.rules, positions, teams, levels, self._scratch, actions, random_states
+            )
         for index, policy in enumerate(self._past_selves):
             games = np.flatnonzero(self.chosen == self.num_rules + index)
             if len(games):

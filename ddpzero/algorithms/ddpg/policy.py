@@ -12,6 +12,7 @@ from ddpzero.algorithms.ddpg.networks import Actor, as_input, masked
 from ddpzero.algorithms.ddpg.samples import observation_dtype, observation_shape
 from ddpzero.algorithms.ddpg.settings import ActorCriticSettings, DDPGSettings
 from ddpzero.games import TeamGame
+from ddpzero.games.promises import no_exceptions
 from ddpzero.games.team_lockstep import observe_features_of, observe_planes_of
 from ddpzero.search.answers import EvaluationError
 
@@ -60,12 +61,14 @@ class Policy:
         actions = np.empty((*lead, spec.num_actions), np.int64)
         if self._sees_features:
             features = np.empty((*lead, *self._shape), np.float32)
-            observe_features_of(
-                self._game.rules, positions, teams, self._scratch, features, legal, actions
-            )
+            with no_exceptions(self._game):
+                observe_features_of(
+                    self._game.rules, positions, teams, self._scratch, features, legal, actions
+                )
             return View(features.astype(self._dtype), legal, actions)
         planes = np.empty((*lead, *self._shape), np.uint8)
-        observe_planes_of(self._game.rules, positions, teams, planes, legal, actions)
+        with no_exceptions(self._game):
+            observe_planes_of(self._game.rules, positions, teams, planes, legal, actions)
         return View(planes, legal, actions)
 
     @torch.inference_mode()
