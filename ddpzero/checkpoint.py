@@ -437,9 +437,12 @@ def _broken_content(path: Path) -> Iterator[None]:
         yield
     except UnreadableFileError as error:
         raise CheckpointError(str(error)) from None
-    except UserError:
+    except (UserError, CheckpointError, torch.OutOfMemoryError):
         raise
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError) as error:
+    except (
+        *(ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError),
+        RuntimeError,  # of torch, where a plugin leaves the checks to it
+    ) as error:
         text = " ".join(str(error).split()).rstrip(".") or type(error).__name__
         raise CheckpointError(f"{path} has content that cannot be used: {text[:400]}.") from None
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from ddpzero.guarded_files import is_count
-from ddpzero.settings import UserError
+from ddpzero.settings import UserError, require
 
 
 def misfit(theirs: Mapping[str, Any], ours: Mapping[str, torch.Tensor]) -> str:
@@ -25,6 +25,16 @@ def misfit(theirs: Mapping[str, Any], ours: Mapping[str, torch.Tensor]) -> str:
     return (
         f"{len(differing)} parameters differ; {name} is {there.get(name, 'missing')} there and "
         f"{here.get(name, 'missing')} here"
+    )
+
+
+def require_size(weights: Mapping[str, torch.Tensor], min_parameters: int, model: str) -> None:
+    """UserError where a network of at least so many numbers cannot have these weights; before it takes its memory."""
+    num_parameters = sum(value.numel() for value in weights.values())
+    require(
+        num_parameters >= min_parameters,
+        f"{model} has {num_parameters} parameters, but the network of its config at least {min_parameters}: they do "
+        "not belong together. Use another checkpoint.",
     )
 
 

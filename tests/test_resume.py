@@ -129,7 +129,7 @@ def saved(state: Any) -> bytes:
 # -------------------------------------------------------------------------- forged
 
 ANYTHING: tuple[Any, ...] = (None, True, -1, 10**30, 1.5, "x", "../..", [], {}, [1], {"a": 1})
-TENSORS = (torch.zeros(3), torch.zeros(2, 2, dtype=torch.int64), torch.zeros(1).expand(10**9))
+TENSORS = (torch.zeros(3), torch.zeros(2, 2, dtype=torch.int64), torch.zeros(1).expand(10**7))
 
 
 def variants(document: Any, values: tuple[Any, ...], num_variants: int, seed: int) -> Iterator[Any]:
@@ -434,3 +434,24 @@ def test_a_player_says_whose_config_cannot_be_used(
     with pytest.raises(UserError, match=f"config of .*{newest(board).name} .*{sentence}"):
         load_agent(board)
     assert load_weights(board).counters["learner_step"] == STEPS[-1]
+
+
+@pytest.mark.parametrize(
+    ("run", "key", "value"),
+    [
+        ("board", "blocks", 900),
+        ("board", "channels", 10**6),
+        ("snakes", "width", 10**6),
+        ("snakes", "layers", 900),
+    ],
+)
+def test_a_player_takes_no_memory_for_a_network_that_only_a_config_claims(
+    run: str, key: str, value: int, request: pytest.FixtureRequest
+) -> None:
+    run_dir = request.getfixturevalue(run)
+    config = read_yaml(newest(run_dir) / "config.yaml")
+    config["network"][key] = value
+    forge(newest(run_dir), "config.yaml", yaml.safe_dump(config).encode())
+    agent = load_agent(run_dir)
+    with pytest.raises(UserError, match="do not belong together"):
+        agent.make_player()

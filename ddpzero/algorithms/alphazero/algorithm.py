@@ -23,7 +23,7 @@ from ddpzero.networks import NetworkSettings, SymmetryAverage, make_network
 from ddpzero.replay import SampleSpec
 from ddpzero.search import SearchSettings
 from ddpzero.settings import ActorSettings, LearnerSettings
-from ddpzero.weights_fit import require_fit
+from ddpzero.weights_fit import require_fit, require_size
 
 
 @dataclass(frozen=True)
@@ -129,6 +129,7 @@ class AlphaZero:
         num_simulations: int | None = None,
         device: str = "cpu",
     ) -> AlphaZeroPlayer:
+        require_size(weights, self.network.min_parameters, name)
         network: torch.nn.Module = self.make_networks(game)["network"]
         require_fit(weights, network, name)
         network.load_state_dict(weights)

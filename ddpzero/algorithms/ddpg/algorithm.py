@@ -27,7 +27,7 @@ from ddpzero.games.team_lockstep import reset_games, step_games
 from ddpzero.memory import Need
 from ddpzero.replay import SampleSpec
 from ddpzero.settings import ActorSettings, LearnerSettings
-from ddpzero.weights_fit import require_fit
+from ddpzero.weights_fit import require_fit, require_size
 
 _NUM_STRONGEST = 3  # rule agents in the console's headline
 
@@ -112,6 +112,7 @@ class DDPG:
         *,
         device: str = "cpu",
     ) -> DDPGPlayer:
+        require_size(weights, self.network.min_parameters, name)
         prefix = "actor."
         actor_weights = {
             key.removeprefix(prefix): value
