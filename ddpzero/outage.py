@@ -47,7 +47,9 @@ class Outage:
 
 def append_whole(path: Path, data: bytes) -> None:
     """Append to a file without a buffer. Raises OSError if not all of it fits, and leaves the file as it was."""
-    with open(path, "ab", buffering=0) as file:
+    # Without waiting: a pipe that nobody reads is an OSError then.
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
+    with open(os.open(path, flags, 0o666), "ab", buffering=0) as file:
         size_bytes = file.seek(0, os.SEEK_END)
         rest = memoryview(data)
         try:

@@ -26,6 +26,7 @@ from ddpzero.checkpoint_files import (
     check_file,
     newest_first,
     read_manifest,
+    remove,
 )
 from ddpzero.differences import ABSENT, differences
 from ddpzero.guarded_files import UnreadableFileError, read_yaml
@@ -170,6 +171,7 @@ def mark_stopped(run_dir: Path, reason: str) -> None:
 def write_config(path: Path, config: Mapping[str, Any]) -> None:
     """Write a resolved config, whole or not at all."""
     aside = path.with_name(f".{path.name}.aside")
+    remove(aside)
     aside.write_text(config_text(config), encoding="utf-8")
     aside.replace(path)
 

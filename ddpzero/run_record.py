@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from ddpzero.checkpoint_files import remove
 from ddpzero.failures import failure_sentence
 from ddpzero.guarded_files import (
     UnreadableFileError,
@@ -148,6 +149,7 @@ def _write_status(path: Path, text: str) -> None:
     data = text.encode()
     aside = path.with_name(f".{path.name}.aside")
     try:
+        remove(aside)
         aside.write_bytes(data + b" " * (_STATUS_SLACK_BYTES - len(data) % _STATUS_SLACK_BYTES))
         aside.replace(path)
     except OSError:
@@ -237,6 +239,7 @@ def _drop_rows_after(path: Path, step: int) -> None:
             if is_count(learner_step) and learner_step <= step:
                 kept.append(line if line.endswith(b"\n") else line + b"\n")
     aside = path.with_name(f".{path.name}.aside")
+    remove(aside)
     aside.write_bytes(b"".join(kept))
     aside.replace(path)
 

@@ -6,6 +6,7 @@ import copy
 import io
 import json
 import logging
+import os
 import random
 import shutil
 import zlib
@@ -284,6 +285,21 @@ def test_where_none_is_usable_the_last_reason_is_told(board: Path) -> None:
         (path / "trainer.pt").write_bytes(b"")
     with pytest.raises(UserError, match=r"none that is usable .*trainer\.pt has 0 bytes"):
         start(board, BOARD)
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to(path)])
+@pytest.mark.parametrize("name", [".config.yaml.aside", ".status.json.aside", "metrics.jsonl"])
+def test_what_stands_in_the_way_of_a_file_of_the_run_ends_nothing(
+    board: Path, name: str, make: Callable[[Path], None]
+) -> None:
+    (board / name).unlink(missing_ok=True)
+    make(board / name)
+    learner = start(board, BOARD)
+    assert learner.counters.learner_step == STEPS[-1]
+    learner.record.row(STEPS[-1] + 1, {"losses/total": 1.0})
+    learner.record.status("running")
+    assert read_yaml(board / "config.yaml")["game"]["rows"] == 2
+    assert json.loads((board / "status.json").read_text())["state"] == "running"
 
 
 # ------------------------------------------------------------------- other settings
