@@ -73,6 +73,19 @@ def _verify_contract(options: Namespace) -> int:
     return 1 if report.violations else 0
 
 
+def _cache_clear(options: Namespace) -> int:
+    from pathlib import Path
+
+    from ddpzero.games.cache_folder import clear_cache
+
+    own_files: list[Path] = []
+    if options.game or options.overrides:
+        own_files = [Path(_any_game(options).module.__file__ or "")]
+    num_files, size_bytes = clear_cache(*own_files)
+    print(f"{num_files} files of machine code deleted, {size_bytes / 1e6:.1f} MB")
+    return 0
+
+
 def _bench_rules(options: Namespace) -> int:
     from ddpzero.bench.rules import bench_rules
 
@@ -157,6 +170,7 @@ _COMMANDS = {
     "verify rules": _verify_rules,
     "verify snakes": _verify_snakes,
     "verify contract": _verify_contract,
+    "cache clear": _cache_clear,
     "bench rules": _bench_rules,
     "bench search": _bench_search,
     "bench learner": _bench_learner,

@@ -65,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_verify(commands)
     _add_bench(commands)
+    _add_cache(commands)
     _add_match(commands)
     _add_judge(commands)
     _add_play(commands)
@@ -204,6 +205,19 @@ def _add_play(commands: _Commands) -> None:
     )
     play.add_argument("--seed", type=_not_negative, help="for the same game again (random)")
     _add_settings(play)
+
+
+def _add_cache(commands: _Commands) -> None:
+    parser = commands.add_parser("cache", help="Machine code that is kept on disk.")
+    kinds = parser.add_subparsers(title="what", metavar="WHAT", required=True)
+    clear = _add_command(
+        kinds,
+        "cache clear",
+        "Delete the machine code of all games: it is compiled anew when it is needed. With --game also what an own "
+        "game's folder holds.",
+        "ddpzero cache clear",
+    )
+    _add_settings(clear)
 
 
 def _add_monitor(commands: _Commands) -> None:

@@ -111,7 +111,9 @@ def test_verify_rules_counts_checks_and_succeeds(capsys):
 
 def test_verify_contract_plays_the_game_of_the_settings(capsys):
     assert cli.main(["verify", "contract", "game=gomoku", "game.size=5", "--games", "2"]) == 0
-    assert "contract of gomoku: 2 random games, 0 violations" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert printed.startswith("contract of gomoku (") and "): 2 games, " in printed
+    assert "of max_plies=25\n" in printed and printed.endswith("\n0 violations\n")
 
 
 def test_bench_prints_one_line_of_json_per_figure(capsys):

@@ -1,6 +1,7 @@
 """Where numba keeps machine code when it cannot keep it where it likes to: beside the sources, or in the user's cache.
+And how to delete it.
 
-Called by compiled.py, before anything is compiled, in every process.
+Called by compiled.py, before anything is compiled, in every process, and by `ddpzero cache clear`.
 """
 
 from __future__ import annotations
@@ -8,10 +9,11 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from numba.core import config
+from numba.core.caching import _CacheLocator
 from numba.misc.appdirs import AppDirs
 
 _PACKAGE_DIR = Path(__file__).resolve().parent.parent
@@ -28,6 +30,31 @@ def ensure_cache_folder() -> None:
     if config.CACHE_DIR or any(map(_can_write, usual)):
         return
     config.CACHE_DIR = os.environ[_VARIABLE] = str(_own_folder())
+
+
+def clear_cache(*other_sources: Path) -> tuple[int, int]:
+    """Delete the machine code that numba keeps of ddpzero's files; returns how many files, and their bytes.
+
+    The code of all games, one's own included, is kept with the files of ddpzero that call them. other_sources: files
+    whose folders may hold compiled functions of their own.
+    """
+    sources = [*_PACKAGE_DIR.rglob("*.py"), *(file.resolve() for file in other_sources)]
+    num_files = size_bytes = 0
+    for folder in sorted({folder for source in sources for folder in _folders_of(source)}):
+        for file in [*folder.glob("*.nbi"), *folder.glob("*.nbc")]:
+            size_bytes += file.stat().st_size
+            file.unlink()
+            num_files += 1
+    return num_files, size_bytes
+
+
+def _folders_of(source: Path) -> Iterator[Path]:
+    """Where numba may have kept what it compiled of a file, today or with another NUMBA_CACHE_DIR of ours."""
+    yield source.parent / "__pycache__"
+    name = _CacheLocator.get_suitable_cache_subpath(str(source))
+    for folder in (config.CACHE_DIR, AppDirs("numba", False).user_cache_dir):
+        if folder:
+            yield Path(folder) / name
 
 
 def _own_folder() -> Path:

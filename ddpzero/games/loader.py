@@ -5,18 +5,18 @@ Called once per process that needs a game; actors receive the same arguments and
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import importlib.util
 import inspect
 import sys
+import zlib
 from dataclasses import MISSING, asdict, fields, is_dataclass
-from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, get_type_hints
 
 from ddpzero.games.contract import KERNEL_PARAMETERS, OPTIONAL_KERNEL_PARAMETERS, Rules
+from ddpzero.games.fingerprint import file_fingerprint, fingerprint
 from ddpzero.games.game import Game
 from ddpzero.games.promises import suspicion
 from ddpzero.games.spec import GameSpec
@@ -35,6 +35,7 @@ _NOT_GAMES = {
     "contract_checks",
     "contract_process",
     "contract_report",
+    "fingerprint",
     "frame",
     "game",
     "go_board",
@@ -120,10 +121,6 @@ def _make_game(name: str, module: ModuleType, parameters: dict[str, Any]) -> Gam
     _check_parameters(name, module, parameters)
     values, spec, constants = _ask_python_side(name, module, parameters, is_for_teams)
     arguments = ",".join(f"{key}={int(value)}" for key, value in constants.items())
-    # The module's name is part of it: cached machine code looks its module up by name.
-    type_name = (
-        f"{module.__name__}({arguments})@{_source_hash(Path(module.__file__ or '').resolve())}"
-    )
     kernel_names = (
         TEAM_KERNEL_PARAMETERS
         if is_for_teams
@@ -137,6 +134,8 @@ def _make_game(name: str, module: ModuleType, parameters: dict[str, Any]) -> Gam
             f"game {name} ({module.__file__}) has the kernel score: its spec must say max_score, the most points that "
             "one side can be ahead."
         )
+    # The module's name is part of it: cached machine code looks its module up by name.
+    type_name = f"{module.__name__}({arguments})@{fingerprint(module, tuple(kernels))}"
     rules = Rules(type_name, constants, kernels)
     if is_for_teams:
         return TeamGame(name, module, values, spec, rules)
@@ -200,7 +199,10 @@ def _load_module(name: str, source: str | None) -> ModuleType:
             f"game.source={source} is not a file: give the path of the game's .py file."
         )
     # Named by content, not by path: the cached machine code of a file serves its copies elsewhere too.
-    module_name = f"ddpzero_game_{file.stem}_{_source_hash(file)}"
+    module_name = f"ddpzero_game_{file.stem}_{file_fingerprint(file)}"
+    if (loaded := sys.modules.get(module_name)) is not None and loaded.__file__ != str(file):
+        # A copy in another folder may read other data there.
+        module_name += f"_{zlib.crc32(str(file).encode()):08x}"
     if module_name in sys.modules:
         return sys.modules[module_name]
     module_spec = importlib.util.spec_from_file_location(module_name, file)
@@ -265,19 +267,3 @@ def _check_parameters(name: str, module: ModuleType, parameters: dict[str, Any])
             raise ValueError(
                 f"game.{key}={value!r} is not {_KINDS[types[key]]}, as {name} needs it."
             )
-
-
-@cache
-def _source_hash(game_file: Path) -> str:
-    """Hash all sources that end up in code compiled for a game.
-
-    Numba's disk cache looks only at the file of the function that it caches; this hash in the type's name makes
-    the cached search of a game stale when the rules, a helper beside them or the search's own helpers change.
-    """
-    folders = dict.fromkeys([_PACKAGE_DIR / "games", _PACKAGE_DIR / "search", game_file.parent])
-    digest = hashlib.sha256()
-    for folder in folders:
-        for file in sorted(folder.glob("*.py")):
-            digest.update(file.name.encode())
-            digest.update(file.read_bytes())
-    return digest.hexdigest()[:12]
