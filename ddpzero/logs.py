@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from ddpzero.progress import Progress
@@ -131,7 +132,8 @@ def _send_loose_tracebacks_to(handler: LogFileHandler) -> None:
     try:
         faulthandler.enable(handler.fileno())
     except OSError:
-        faulthandler.enable()
+        with suppress(OSError, ValueError):  # stderr may be no real file
+            faulthandler.enable()
 
 
 class _ConsoleFormatter(logging.Formatter):
