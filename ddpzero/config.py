@@ -1,7 +1,7 @@
 """Hydra's side of the configuration: where conf/ is, how it is composed, what Hydra's errors mean.
 
-Called by main.py and cli.py only; below them everything gets plain dataclasses. Besides those two, the only file
-that imports hydra or omegaconf.
+Called by main.py and cli.py only; below them everything gets plain dataclasses. Besides those two and sweep.py, the
+only file that imports hydra or omegaconf.
 """
 
 from __future__ import annotations

@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 import threading
 import time
 import traceback
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from ddpzero.logs import log_path
 from ddpzero.progress import Progress
@@ -95,6 +96,13 @@ def failure_sentence(error: BaseException) -> str:
 def print_failure(text: str) -> None:
     """Print a line for a person without tearing a progress line, ours or that of rank 0 on the same terminal."""
     Progress(enabled=False).message(f"ddpzero: {text}")
+
+
+def leave(sentence: str, exit_code: int) -> NoReturn:
+    """Say once per node what all of its ranks have met, and exit."""
+    if os.environ.get("LOCAL_RANK", "0") == "0":
+        print(f"ddpzero: {sentence}", file=sys.stderr, flush=True)
+    raise SystemExit(exit_code)
 
 
 def leave_torchrun_a_note(text: str) -> None:

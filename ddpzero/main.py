@@ -15,13 +15,16 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
+from ddpzero.failures import RunFailed, leave
 from ddpzero.signals import StopSignal, die_with_parent, install_stop_signal
 from ddpzero.terminal import prepare_output, until_reader_leaves
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
+
+    from ddpzero.settings import Settings
 
 EXIT_CODE_OF_FAILURE = 1
 EXIT_CODE_OF_USER_ERROR = 2
@@ -36,7 +39,7 @@ def main() -> None:
     try:
         until_reader_leaves(lambda: _compose_and_train(stop), None)
     except KeyboardInterrupt:
-        _leave("interrupted twice before the run began.", EXIT_CODE_OF_FAILURE)
+        leave("interrupted twice before the run began.", EXIT_CODE_OF_FAILURE)
 
 
 def _compose_and_train(stop: StopSignal) -> None:
@@ -50,43 +53,59 @@ def _compose_and_train(stop: StopSignal) -> None:
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
-    from ddpzero.config import (
-        CONFIG_NAME,
-        HYDRA_VERSION,
-        check_words,
-        conf_dir,
-        explain,
-        settings_from_config,
-    )
-    from ddpzero.conversion import settings_to_dict
+    from ddpzero.config import CONFIG_NAME, HYDRA_VERSION, check_words, conf_dir, explain
     from ddpzero.settings import UserError
+    from ddpzero.sweep import JobFailed, explain_launcher_error, run_job
+
+    launcher_pid = os.getpid()
 
     @hydra.main(version_base=HYDRA_VERSION, config_path=str(conf_dir()), config_name=CONFIG_NAME)
-    def run(config: DictConfig) -> None:
+    def run(config: DictConfig) -> float | None:
+        overrides = HydraConfig.get().overrides.task
+        if HydraConfig.get().mode == RunMode.MULTIRUN:
+            return run_job(
+                config,
+                lambda own_stop, jobs_at_once: _train(config, overrides, own_stop, jobs_at_once),
+                stop,
+                launcher_pid,
+            )
         try:
-            if HydraConfig.get().mode == RunMode.MULTIRUN:
-                _check_multirun(sys.argv[1:], int(os.environ.get("WORLD_SIZE", "1")))
-            settings = settings_from_config(config, HydraConfig.get().overrides.task)
-            from ddpzero.failures import RunFailed
-            from ddpzero.learner import train
-
-            try:
-                train(settings, settings_to_dict(settings), stop)
-            except RunFailed:
-                raise SystemExit(EXIT_CODE_OF_FAILURE) from None
+            _train(config, overrides, stop)
+        except RunFailed:
+            raise SystemExit(EXIT_CODE_OF_FAILURE) from None
         except UserError as error:
-            _leave(str(error), EXIT_CODE_OF_USER_ERROR)
+            leave(str(error), EXIT_CODE_OF_USER_ERROR)
+        return None
 
     try:
         check_words(sys.argv[1:])
         sys.argv[1:] = [_at_home(word) for word in sys.argv[1:]]
         run()
     except UserError as error:
-        _leave(str(error), EXIT_CODE_OF_USER_ERROR)
+        leave(str(error), EXIT_CODE_OF_USER_ERROR)
+    except JobFailed as error:
+        leave(error.sentence, error.exit_code)
     except Exception as error:
+        if (lost := explain_launcher_error(error)) is not None:
+            leave(lost, EXIT_CODE_OF_FAILURE)
         if (sentence := explain(error)) is None:
             raise
-        _leave(sentence, EXIT_CODE_OF_USER_ERROR)
+        leave(sentence, EXIT_CODE_OF_USER_ERROR)
+
+
+def _train(
+    config: DictConfig, overrides: Sequence[str], stop: StopSignal, jobs_at_once: int = 1
+) -> Settings:
+    """Check what Hydra composed and train; returns the settings. Raises UserError or RunFailed."""
+    from ddpzero.config import settings_from_config
+    from ddpzero.conversion import settings_to_dict
+    from ddpzero.sweep import share_cores
+
+    settings = share_cores(settings_from_config(config, overrides), jobs_at_once)
+    from ddpzero.learner import train
+
+    train(settings, settings_to_dict(settings), stop)
+    return settings
 
 
 def _at_home(word: str) -> str:
@@ -94,30 +113,6 @@ def _at_home(word: str) -> str:
     option, equals, path = word.rpartition("=")
     is_folder = path.startswith("~/") and option in ("", "--config-dir")
     return f"{option}{equals}{os.path.expanduser(path)}" if is_folder else word
-
-
-def _check_multirun(arguments: Sequence[str], world_size: int) -> None:
-    """Raise UserError for a --multirun that would fail at its second job, or train all jobs in one folder."""
-    from ddpzero.settings import require
-
-    require(
-        world_size == 1,
-        f"--multirun trains one job after another in one process, but torchrun has started {world_size}: start "
-        "torchrun once for each job, as in: for seed in 1 2; do torchrun ... seed=$seed run_name=seed_$seed; done",
-    )
-    names = [argument for argument in arguments if argument.lstrip("+").startswith("run_name=")]
-    require(
-        any("," in name or "${" in name for name in names),
-        "--multirun needs another run_name for each job, or all would continue the same run: add, for instance, "
-        "'run_name=job_${hydra:job.num}'.",
-    )
-
-
-def _leave(sentence: str, exit_code: int) -> NoReturn:
-    """Say once per node what all of its ranks have met, and exit."""
-    if os.environ.get("LOCAL_RANK", "0") == "0":
-        print(f"ddpzero: {sentence}", file=sys.stderr, flush=True)
-    raise SystemExit(exit_code)
 
 
 if __name__ == "__main__":

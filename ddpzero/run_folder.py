@@ -53,6 +53,7 @@ _FREE_TO_CHANGE = (
     "actors",
     "logging",
     "checkpoint",
+    "sweep",
     "replay.capacity",
     "learner.max_epochs",
     "learner.max_minutes",

@@ -265,6 +265,13 @@ class LoggingSettings:
 
 
 @dataclass(frozen=True)
+class SweepSettings:
+    """objective: what a job of a --multirun returns to its sweeper, a metric or a counter of the run; see sweep.py."""
+
+    objective: str | None = None
+
+
+@dataclass(frozen=True)
 class Settings:
     """One run, whole. sections: the plugin's own settings, by the names that it declares ("network", "search", ...).
 
@@ -283,6 +290,7 @@ class Settings:
     learner: LearnerSettings
     checkpoint: CheckpointSettings
     logging: LoggingSettings
+    sweep: SweepSettings = field(default_factory=SweepSettings)
     init_from: str | None = None
 
     def __post_init__(self) -> None:

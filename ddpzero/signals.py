@@ -33,12 +33,14 @@ class StopSignal:
         self.reason = self.reason or reason
 
 
-def install_stop_signal() -> StopSignal:
+def install_stop_signal(stop: StopSignal | None = None) -> StopSignal:
     """Turn SIGTERM, SIGHUP, SIGUSR1 and the first SIGINT into a wish to stop; a second SIGINT is KeyboardInterrupt.
+
+    stop: hears them (again); None makes a new one.
 
     SIGUSR1 is what SLURM sends ahead of a time limit. SIGHUP stays ignored where nohup ignores it.
     """
-    stop = StopSignal()
+    stop = stop or StopSignal()
 
     def ask(number: int, frame: FrameType | None) -> None:
         if number == signal.SIGINT and stop.reason == "SIGINT":

@@ -9,9 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from ddpzero.main import _check_multirun
-from ddpzero.settings import UserError
-
 
 def run_main(*arguments: str, num_ranks: int = 0, cwd: Path) -> subprocess.CompletedProcess[str]:
     """num_ranks 0: without torchrun."""
@@ -104,17 +101,3 @@ def test_the_config_can_be_printed_without_training(tmp_path):
     assert done.returncode == 0
     assert "run_name: quick" in done.stdout
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_multirun_on_several_ranks_is_refused_with_what_to_do():
-    with pytest.raises(
-        UserError, match=r"torchrun has started 8: start torchrun once for each job"
-    ):
-        _check_multirun(["--multirun", "seed=1,2", "run_name=s${seed}"], world_size=8)
-
-
-def test_a_multirun_needs_a_run_name_for_each_job():
-    with pytest.raises(UserError, match=r"another run_name for each job"):
-        _check_multirun(["--multirun", "seed=1,2", "run_name=same"], world_size=1)
-    _check_multirun(["--multirun", "seed=1,2", "run_name=s${seed}"], world_size=1)
-    _check_multirun(["--multirun", "run_name=a,b"], world_size=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +32,24 @@ _RANK_VARIABLES = (
 
 
 @contextmanager
+def _spawn_as_start_method() -> Iterator[None]:
+    """Within this block, Python's default start method is spawn.
+
+    A new process is told to take over the default of this one. In a process of joblib, where the jobs of a sweep may
+    run, that is "loky", which the new process does not know: it would die of it.
+    """
+    previous = multiprocessing.get_start_method(allow_none=True)
+    if previous in (None, "spawn"):
+        yield
+        return
+    multiprocessing.set_start_method("spawn", force=True)
+    try:
+        yield
+    finally:
+        multiprocessing.set_start_method(previous, force=True)
+
+
+@contextmanager
 def actor_environment(num_threads: int) -> Iterator[None]:
     """Within this block, this process's environment is what an actor should inherit."""
     original = dict(os.environ)
@@ -39,7 +58,8 @@ def actor_environment(num_threads: int) -> Iterator[None]:
             del os.environ[name]
     os.environ.update({name: str(num_threads) for name in _THREAD_VARIABLES})
     try:
-        yield
+        with _spawn_as_start_method():
+            yield
     finally:
         for name in os.environ.keys() - original.keys():
             del os.environ[name]

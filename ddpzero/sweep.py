@@ -1,0 +1,322 @@
+"""Sweeps: several trainings by Hydra's --multirun, in this process or, with other launchers, in processes of theirs.
+
+conf/config.yaml names `SweepChecks`, which Hydra calls before the first job; main.py runs each job through `run_job`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.experimental.callback import Callback
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from ddpzero.actors import default_num_actors
+from ddpzero.actors.cores import usable_cores
+from ddpzero.actors.lifeline import follow_parent
+from ddpzero.counters import Counters
+from ddpzero.failures import RunFailed, leave, print_failure
+from ddpzero.guarded_files import is_finite_number, parse_json_line
+from ddpzero.run_record import METRICS_FILE, read_status
+from ddpzero.settings import UserError, require
+from ddpzero.signals import StopSignal, install_stop_signal
+from ddpzero.terminal import prepare_output
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from ddpzero.settings import Settings
+
+EXIT_CODE_OF_FAILURE = 1
+EXIT_CODE_OF_USER_ERROR = 2
+# Of the Optuna sweeper.
+_RESULTS_FILE = "optimization_results.yaml"
+# The objective is a mean over this last share of a run's updates.
+_LAST_SHARE = 0.1
+_COUNTERS = tuple(field.name for field in fields(Counters) if field.name != "round_is_played")
+
+
+class JobFailed(Exception):
+    """A job of a sweep has failed or was stopped. sentence, exit_code: what the sweep then ends with."""
+
+    def __init__(self, sentence: str, exit_code: int) -> None:
+        super().__init__(sentence, exit_code)  # both, or no other process could unpickle it
+        self.sentence = sentence
+        self.exit_code = exit_code
+
+
+def explain_launcher_error(error: Exception) -> str | None:
+    """One sentence for a job's process that a launcher has lost; None for any other error."""
+    package = type(error).__module__.partition(".")[0]
+    if package not in ("joblib", "submitit"):
+        return None
+    reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    return (
+        f"a process of the launcher {package} was lost, and with it the jobs that had not ended: {reason.strip()} The "
+        "same command goes on from their checkpoints."
+    )
+
+
+# ------------------------------------------------------------------ before the first job
+
+
+class SweepChecks(Callback):
+    """Hydra calls it in the process that was started, before a --multirun begins and never otherwise."""
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Leave with one sentence if the sweep cannot work."""
+        try:
+            check_ranks(int(os.environ.get("WORLD_SIZE", "1")))
+            # As they were typed: ${...} has no value yet.
+            words: Any = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
+            check_run_names(words)
+            objective = config.sweep.objective
+            check_objective(None if objective is None else str(objective))
+            _check_sweeper(config.hydra.sweeper._target_, objective)
+        except UserError as error:  # Hydra would make a warning of it
+            leave(str(error), EXIT_CODE_OF_USER_ERROR)
+        if not config.hydra.launcher._target_.endswith(".BasicLauncher"):
+            _pass_stop_signals_on()
+        if (folder := config.hydra.launcher.get("submitit_folder")) is not None:
+            _say(f"what the jobs say is in {folder}")
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        """Say what an optimizing sweeper has found, which Hydra's loggers would."""
+        path = Path(config.hydra.sweep.dir) / _RESULTS_FILE
+        if config.hydra.sweeper._target_.endswith(".OptunaSweeper") and path.is_file():
+            best: Any = OmegaConf.to_container(OmegaConf.load(path))
+            parameters = " ".join(f"{k}={v}" for k, v in best["best_params"].items())
+            _say(
+                f"best {config.sweep.objective} = {best['best_value']:.6g} with {parameters} ({path})"
+            )
+
+
+def check_ranks(world_size: int) -> None:
+    """Raise UserError under torchrun with several ranks: Hydra would sweep in each of them."""
+    require(
+        world_size == 1,
+        f"--multirun trains one job after another in one process, but torchrun has started {world_size}: start "
+        "torchrun once for each job, as in: for seed in 1 2; do torchrun ... seed=$seed run_name=seed_$seed; done",
+    )
+
+
+def check_run_names(overrides: Sequence[str]) -> None:
+    """Raise UserError for a sweep that would train all jobs in one folder."""
+    names = [override for override in overrides if override.lstrip("+").startswith("run_name=")]
+    require(
+        any("," in name or "${" in name for name in names),
+        "--multirun needs another run_name for each job, or all would continue the same run: add, for instance, "
+        "'run_name=job_${hydra:job.num}'.",
+    )
+
+
+def check_objective(name: str | None) -> None:
+    """Raise UserError for an objective that no run can have. Metrics of a plugin show only at the end of a job."""
+    require(
+        name is None or "/" in name or name in _COUNTERS,
+        f"sweep.objective={name} is no counter of a run; there are {', '.join(_COUNTERS)}. A metric is named as in "
+        "TensorBoard, with its group, as in losses/total.",
+    )
+
+
+def _check_sweeper(target: str, objective: object) -> None:
+    is_basic = target.endswith(".BasicSweeper")
+    require(
+        is_basic or objective is not None,
+        f"sweep.objective=null: {target.rpartition('.')[2]} chooses the next jobs by what the last ones came to. Set "
+        "it to a metric or a counter of the run, as in sweep.objective=losses/total.",
+    )
+
+
+def _pass_stop_signals_on() -> None:
+    """Let what asks this process to stop reach the processes of a launcher, which stop and save.
+
+    They get SIGTERM: Ctrl-C in a terminal reaches them, too, and a second SIGINT would stop them without saving.
+    """
+    import psutil
+
+    own_handlers = {
+        number: signal.getsignal(number)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
+    }
+
+    def pass_on(number: int, frame: FrameType | None) -> None:
+        for child in psutil.Process().children(recursive=True):
+            try:
+                child.send_signal(signal.SIGTERM)
+            except psutil.Error:  # it has ended
+                continue
+        handler = own_handlers[signal.Signals(number)]
+        if callable(handler):
+            handler(number, frame)
+
+    for number, handler in own_handlers.items():
+        if callable(handler):
+            signal.signal(number, pass_on)
+
+
+# ------------------------------------------------------------------ one job
+
+
+def run_job(
+    config: DictConfig,
+    train: Callable[[StopSignal, int], Settings],
+    stop: StopSignal,
+    launcher_pid: int,
+) -> float | None:
+    """Train one job of a sweep; returns its objective, None without one.
+
+    config: the job's, as Hydra composed it. train: `(stop, jobs_at_once)` -> the settings that it trained with; raises
+    UserError or RunFailed. stop: of the process that was started, launcher_pid; with other launchers than Hydra's own
+    the job is in another process, where `stop` is a mere copy.
+    Raises JobFailed, so that the other jobs go on; SystemExit in the launcher's process where they should not.
+    """
+    is_launchers_process = os.getpid() == launcher_pid
+    if is_launchers_process:
+        # After a failure Ctrl-C is ignored, so that it cannot tear the report.
+        install_stop_signal(stop)
+    else:
+        stop = _stop_signal_of_job_process()
+        _become_job_process(launcher_pid)
+    name = _name_of(config)
+    try:
+        settings = None if stop.is_set else train(stop, _jobs_at_once())
+    except RunFailed as error:  # it has told why
+        raise JobFailed(
+            f"a job of the sweep failed: {name}: {error}", EXIT_CODE_OF_FAILURE
+        ) from None
+    except UserError as error:
+        print_failure(f"{name}: {error}")
+        raise JobFailed(
+            f"a job of the sweep failed: {name}: {error}", EXIT_CODE_OF_USER_ERROR
+        ) from None
+    if settings is None or stop.is_set:
+        sentence = f"the sweep was stopped at {name} ({stop.reason}); the same command goes on."
+        if is_launchers_process:
+            leave(sentence, EXIT_CODE_OF_FAILURE)
+        raise JobFailed(sentence, EXIT_CODE_OF_FAILURE)
+    try:
+        return _tell_objective(settings)
+    except UserError as error:
+        # The next jobs would train in vain, too.
+        if is_launchers_process:
+            leave(str(error), EXIT_CODE_OF_USER_ERROR)
+        raise JobFailed(str(error), EXIT_CODE_OF_USER_ERROR) from None
+
+
+def _name_of(config: DictConfig) -> str:
+    try:
+        return str(config.run_name)
+    except OmegaConfBaseException:  # it is what is wrong with this job
+        return f"job {HydraConfig.get().job.num}"
+
+
+def _jobs_at_once() -> int:
+    """How many jobs share this machine's cores, as far as the launcher says (joblib: n_jobs, -1 for all cores)."""
+    n_jobs = HydraConfig.get().launcher.get("n_jobs", 1)
+    return n_jobs if n_jobs > 0 else usable_cores()
+
+
+def share_cores(settings: Settings, jobs_at_once: int) -> Settings:
+    """The settings with a job's share of the actors that this machine has cores for, unless they say how many."""
+    if settings.actors.num_actors is not None or jobs_at_once == 1:
+        return settings
+    actors = replace(settings.actors, num_actors=default_num_actors(jobs_at_once))
+    return replace(settings, actors=actors)
+
+
+@cache
+def _stop_signal_of_job_process() -> StopSignal:
+    """The same for all jobs that this process is given, so that none begins after a stop."""
+    return StopSignal()
+
+
+def _become_job_process(launcher_pid: int) -> None:
+    """Hear stop signals, end with the launcher, and leave the live line of the console to nobody."""
+    install_stop_signal(_stop_signal_of_job_process())
+    prepare_output()
+    # Several jobs share the terminal.
+    os.environ["TERM"] = "dumb"
+    # Jobs of a cluster have another parent and go on without their launcher on purpose.
+    if os.getppid() == launcher_pid:
+        follow_parent(launcher_pid)
+
+
+# ------------------------------------------------------------------ what a job came to
+
+
+def _tell_objective(settings: Settings) -> float | None:
+    name = settings.sweep.objective
+    if name is None:
+        return None
+    value = read_objective(Path(settings.runs_dir) / settings.run_name, name)
+    _say(f"{settings.run_name}: {name} = {value:.6g}")
+    return value
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def read_objective(run_dir: Path, name: str) -> float:
+    """Return a counter of a run, or the mean of a metric over the last tenth of its updates.
+
+    NaN if the metric was not finite there. Raises UserError if the run has no such metric.
+    """
+    check_objective(name)
+    if name in _COUNTERS:
+        return float(((read_status(run_dir) or {}).get("counters") or {}).get(name, 0))
+    rows = _read_rows(run_dir / METRICS_FILE)
+    if not any(name in row for row in rows):
+        raise UserError(_unknown_metric(run_dir, name, {key for row in rows for key in row}))
+    return _mean_at_the_end(rows, name)
+
+
+def _mean_at_the_end(rows: list[dict[str, Any]], name: str) -> float:
+    """Mean of the rows that lie in the last tenth of the updates, each with the weight of its updates.
+
+    So a last row that covers a moment counts little. There is always at least one row: the last with this metric.
+    """
+    first_step = (1 - _LAST_SHARE) * rows[-1]["learner_step"]
+    before = [0, *(row["learner_step"] for row in rows)]
+    entries = [
+        (row[name], row["learner_step"] - step, row["learner_step"])
+        for step, row in zip(before, rows, strict=False)
+        if name in row
+    ]
+    last = [entry for entry in entries if entry[2] > first_step] or entries[-1:]
+    if not all(is_finite_number(value) for value, _, _ in last):
+        return float("nan")
+    weights = [weight for _, weight, _ in last]
+    if sum(weights) <= 0:
+        weights = [1] * len(last)
+    return sum(w * entry[0] for w, entry in zip(weights, last, strict=True)) / sum(weights)
+
+
+def _read_rows(path: Path) -> list[dict[str, Any]]:
+    """The rows of metrics.jsonl that can be read; none without the file."""
+    if not path.is_file():
+        return []
+    with open(path, "rb") as file:
+        rows = [parse_json_line(line) for line in file]
+    return [row for row in rows if row and is_finite_number(row.get("learner_step"))]
+
+
+def _unknown_metric(run_dir: Path, name: str, keys: set[str]) -> str:
+    metrics = sorted(key for key in keys if "/" in key)
+    nearest = get_close_matches(name, metrics, n=1)
+    hint = f" Did you mean {nearest[0]}?" if nearest else ""
+    return (
+        f"sweep.objective={name} is no metric of {run_dir}.{hint} There are {', '.join(metrics)}, and the counters "
+        f"{', '.join(_COUNTERS)}."
+    )
