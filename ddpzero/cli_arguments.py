@@ -21,7 +21,10 @@ Everything but training, which is: python -m ddpzero.main
 
 `ddpzero COMMAND --help` has more. Settings are given as for training, key=value, anywhere on the line.
 """
-_PLAYER = "folder of a run or of a checkpoint, random, or rollout:1000 (plain tree search, 1000 simulations)"
+_PLAYER = (
+    "a run (its folder, its name in runs/, or RUN@EPISODE), the folder of a checkpoint, random, or rollout:1000 "
+    "(plain tree search, 1000 simulations)"
+)
 _PLAYER_OR_RULE_AGENT = (
     f"{_PLAYER}; in games for teams also the name of a rule agent, as greedy in snakes"
 )
@@ -31,6 +34,25 @@ _OVERRIDE = re.compile(r"\+{0,2}[A-Za-z_][\w.@]*=|~[A-Za-z_]")
 # Whole numbers of compiled code have 64 bits; ten days are more than anybody waits for a bench or between moves.
 _MOST = 2**63 - 1
 _MOST_SECONDS = 10 * 24 * 3600
+
+# Settings that each command reads. A name stands for all below it, "..." for all groups of the algorithm.
+_READS_GAME = ("game", "experiment")
+_READS_SEARCH = ("game", "search", "evaluator", "actors.num_games", "experiment", "hardware")
+_READ_WITH_NETWORK = (
+    *("network", "device", "actors.device", "actors.precision"),
+    *("actors.compile", "actors.num_threads"),
+)
+_READS_LEARNER = (
+    *("game", "...", "experiment", "hardware", "device", "replay.capacity"),
+    *("learner.batch_size", "learner.optimizer", "learner.learning_rate", "learner.weight_decay"),
+    *("learner.gradient_clip", "learner.ema_decay", "learner.precision", "learner.compile"),
+    "learner.num_threads",
+)
+# All others belong to algorithms.
+_CORE_KEYS = (
+    *("run_name", "runs_dir", "init_from", "seed", "device", "game", "actors", "replay", "learner"),
+    *("checkpoint", "logging", "hydra", "sweep", *_READS_GAME, "hardware"),
+)
 
 _Commands = (
     argparse._SubParsersAction
@@ -46,13 +68,70 @@ def parse_arguments(words: Sequence[str]) -> argparse.Namespace:
     if not words:
         parser.print_help()
         parser.exit(2)
-    options = parser.parse_args([word for word in words if not _OVERRIDE.match(word)])
+    options, unknown = parser.parse_known_args(
+        [word for word in words if not _OVERRIDE.match(word)]
+    )
+    surplus = [*getattr(options, "overrides", []), *unknown]
+    if surplus:
+        options.command_parser.error(_surplus_message(options.command, surplus))
     options.overrides = [word for word in words if _OVERRIDE.match(word)]
-    if options.overrides and not options.takes_settings:
-        parser.error(
-            f"{options.overrides[0]}: {options.command} takes no settings; a run has its own"
-        )
+    if problem := _problem_of_options(options):
+        options.command_parser.error(problem)
     return options
+
+
+def _surplus_message(command: str, surplus: Sequence[str]) -> str:
+    """What to say of words that no argument of the command has taken."""
+    option = next((word for word in surplus if word.startswith("-")), None)
+    if option is not None:
+        return f"{option[:80]}: {command} has no such option; see ddpzero {command} --help"
+    words = " ".join(word[:80] for word in surplus)
+    also = ": the second player of --mode ai is --opponent PLAYER" if command == "play" else ""
+    return f"surplus words at the end: {words}{also}"
+
+
+def _problem_of_options(options: argparse.Namespace) -> str | None:
+    """What is wrong with options that would have no effect; None if nothing is."""
+    command, overrides = options.command, options.overrides
+    if overrides and not options.reads:
+        return f"{overrides[0]}: {command} takes no settings; a run has its own"
+    for override in overrides:
+        if problem := _problem_of_override(override, options):
+            return f"{override} has no effect on {command}{problem}"
+    if command in ("match", "play") and options.config_dir and not (options.game or overrides):
+        return f"--config-dir {options.config_dir} has no effect on {command} without --game"
+    if command == "monitor" and options.interval is not None and (options.once or options.json):
+        return (
+            f"--interval {options.interval:g} has no effect with --once or --json, which look once"
+        )
+    return None
+
+
+def _problem_of_override(override: str, options: argparse.Namespace) -> str | None:
+    """The end of the sentence that refuses a setting without effect; None for one that has an effect."""
+    key = _key_of(override)
+    if _has_effect(key, options.reads):
+        return None
+    if options.command == "bench search" and _has_effect(key, _READ_WITH_NETWORK):
+        if "evaluator=network" in options.overrides:
+            return None
+        return " without a network: add evaluator=network, or leave it out"
+    if key == "seed":
+        return ", whose seed is --seed"
+    reads = ["groups of the algorithm" if name == "..." else name for name in options.reads]
+    return f", which reads {', '.join(reads)}: leave it out"
+
+
+def _key_of(override: str) -> str:
+    """ "game.size" of "++game.size=9"; "search" of "search@_global_.search=puct"."""
+    return override.lstrip("+~").partition("=")[0].partition("@")[0]
+
+
+def _has_effect(key: str, reads: Sequence[str]) -> bool:
+    """reads: keys and groups; "..." stands for all groups of plugins."""
+    if "..." in reads and key.partition(".")[0] not in _CORE_KEYS:
+        return True
+    return any(key == known or key.startswith(f"{known}.") for known in reads)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -107,20 +186,23 @@ def _add_verify(commands: _Commands) -> None:
 def _add_bench(commands: _Commands) -> None:
     parser = commands.add_parser("bench", help="Measure speed on this machine.")
     kinds = parser.add_subparsers(title="what", metavar="WHAT", required=True)
-    for name, help_text, example in (
+    for name, reads, help_text, example in (
         (
             "rules",
+            _READS_GAME,
             "Steps per second of random play, on one core.",
             "ddpzero bench rules game=gomoku game.size=9",
         ),
         (
             "search",
+            _READS_SEARCH,
             "Simulations per second of the search, with uniform answers (evaluator=uniform, the default) or with an "
             "untrained network (evaluator=network), there also as a fraction of the network's own speed.",
             "ddpzero bench search game=gomoku evaluator=network search.num_simulations=200 network.blocks=4",
         ),
         (
             "learner",
+            _READS_LEARNER,
             "Updates per second of one learner, on random samples.",
             "ddpzero bench learner +experiment=gomoku +hardware=gpu24gb",
         ),
@@ -129,7 +211,7 @@ def _add_bench(commands: _Commands) -> None:
         kind.add_argument("--seconds", type=_seconds, default=5.0, help="of measuring (5)")
         _add_seed(kind)
         _add_json(kind)
-        _add_settings(kind)
+        _add_settings(kind, reads)
 
 
 def _add_match(commands: _Commands) -> None:
@@ -194,8 +276,7 @@ def _add_play(commands: _Commands) -> None:
     play.add_argument(
         "--colour",
         choices=("ask", "first", "second"),
-        default="ask",
-        help="of the person, or its team (ask)",
+        help="mode human: of the person, or its team (ask)",
     )
     _add_simulations(play)
     play.add_argument(
@@ -227,8 +308,10 @@ def _add_monitor(commands: _Commands) -> None:
         "Watch a run from another terminal: alive or not, rates, epochs, restarts, losses.",
         "ddpzero monitor runs/quick",
     )
-    monitor.add_argument("run_dir", metavar="RUN", type=_path, help="folder of a run")
-    monitor.add_argument("--interval", type=_seconds, default=2.0, help="seconds between looks (2)")
+    monitor.add_argument(
+        "run_dir", metavar="RUN", type=_path, help="folder of a run, or its name in runs/"
+    )
+    monitor.add_argument("--interval", type=_seconds, help="seconds between looks (2)")
     monitor.add_argument("--once", action="store_true", help="look once and leave")
     monitor.add_argument("--json", action="store_true", help="look once, one line of JSON")
 
@@ -243,15 +326,16 @@ def _add_command(
         description=help_text,
         epilog=f"example: {example}",
     )
-    parser.set_defaults(command=name, takes_settings=False)
+    parser.set_defaults(command=name, command_parser=parser, reads=(), config_dir=None)
     return parser
 
 
-def _add_settings(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(takes_settings=True)
+def _add_settings(parser: argparse.ArgumentParser, reads: Sequence[str] = _READS_GAME) -> None:
+    """reads: the settings that have an effect on the command; see _READS_GAME."""
+    parser.set_defaults(reads=reads)
     parser.add_argument("--game", help="a yaml of conf/game; short for game=GAME")
     parser.add_argument("--config-dir", metavar="DIR", help="a folder like conf/, searched first")
-    # Only for the help: parse_arguments has taken them out.
+    # Only for the help: parse_arguments has taken them out, and refuses whatever is left over here.
     parser.add_argument(
         "overrides",
         metavar="key=value",

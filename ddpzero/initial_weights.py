@@ -12,14 +12,9 @@ from pathlib import Path
 import torch
 
 from ddpzero.checkpoint import ReleasedWeights, load_weights
-from ddpzero.checkpoint_files import (
-    CHECKPOINTS_FOLDER,
-    MANIFEST_FILE,
-    CheckpointError,
-    newest_first,
-    read_manifest,
-)
+from ddpzero.checkpoint_files import CHECKPOINTS_FOLDER, MANIFEST_FILE
 from ddpzero.distributed import Ranks
+from ddpzero.run_finder import find_run
 from ddpzero.settings import UserError, require
 from ddpzero.weights_fit import misfit
 
@@ -56,41 +51,14 @@ def load_initial_weights(
 
 def find_checkpoint(source: str, runs_dir: Path) -> Path:
     """The folder of the checkpoint that `source` names; see load_initial_weights."""
-    name, at, digits = source.rpartition("@")
-    if not at:
-        return load_weights(_folder(source, source, runs_dir)).path
-    require(
-        digits.isascii() and digits.isdecimal(),
-        f"init_from={source}: {digits!r} after @ is not a number of episodes.",
-    )
-    folder = _folder(source, name, runs_dir)
-    require(
-        not (folder / MANIFEST_FILE).exists(),
-        f"init_from={source}: {name} is one checkpoint, not a run: leave out @{digits}.",
-    )
-    found = []
-    for path in newest_first(folder / CHECKPOINTS_FOLDER):
-        try:
-            episodes = int(read_manifest(path).counters.get("episodes", 0))
-        except CheckpointError as error:
-            log.warning("checkpoint %s is passed over: %s", path.name, error)
-            continue
-        if episodes <= int(digits):
-            return path
-        found.append(episodes)
+    folder = find_run(source, runs_dir, "init_from=")
+    if folder is not None and any(
+        (folder / mark).exists() for mark in (MANIFEST_FILE, CHECKPOINTS_FOLDER)
+    ):
+        return load_weights(folder).path
     raise UserError(
-        f"init_from={source}: {folder} has no checkpoint of at most {digits} episodes; it has "
-        f"{', '.join(map(str, sorted(found))) or 'none at all'}. checkpoint.keep_last says how many a run keeps."
-    )
-
-
-def _folder(source: str, name: str, runs_dir: Path) -> Path:
-    for folder in (Path(name), runs_dir / name):
-        if (folder / MANIFEST_FILE).exists() or (folder / CHECKPOINTS_FOLDER).is_dir():
-            return folder
-    raise UserError(
-        f"init_from={source}: neither {name} nor {runs_dir / name} is the folder of a run with checkpoints, or of a "
-        "checkpoint."
+        f"init_from={source}: neither {source} nor {runs_dir / source} is the folder of a run with checkpoints, or of "
+        "a checkpoint."
     )
 
 

@@ -32,6 +32,7 @@ from ddpzero.checkpoint_files import (
 )
 from ddpzero.guarded_files import printable
 from ddpzero.progress import count_text, duration_text
+from ddpzero.run_finder import RUNS_DIR, find_run
 from ddpzero.run_record import STATUS_FILE, read_status
 from ddpzero.settings import UserError
 
@@ -103,10 +104,14 @@ def run_monitor(
     *,
     once: bool = False,
     as_json: bool = False,
-    interval_seconds: float = _INTERVAL_SECONDS,
+    interval_seconds: float | None = None,
 ) -> None:
-    """Show a run until Ctrl-C, or once; as_json: once, as one line. Raises UserError if the folder is no run."""
-    run_dir = Path(run_dir)
+    """Show a run until Ctrl-C, or once; as_json: once, as one line. Raises UserError if there is no such run.
+
+    run_dir: its folder, or its name in the folder of all runs.
+    """
+    text = str(run_dir)
+    run_dir = find_run(text) or (Path(text) if "/" in text else RUNS_DIR / text)
     console = Console()
 
     def page() -> RenderableType:
@@ -119,7 +124,7 @@ def run_monitor(
     else:
         with suppress(KeyboardInterrupt), Live(page(), console=console, screen=True) as live:
             while True:
-                time.sleep(interval_seconds)
+                time.sleep(_INTERVAL_SECONDS if interval_seconds is None else interval_seconds)
                 live.update(page(), refresh=True)
         console.print(page())
 

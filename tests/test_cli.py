@@ -42,7 +42,7 @@ def test_without_a_command_the_help_is_printed(capsys):
 
 
 def test_settings_may_stand_anywhere_on_the_line():
-    expected = ["game=gomoku", "game.size=9", "+hardware=cpu", "~seed"]
+    expected = ["+experiment=gomoku", "game=gomoku", "game.size=9", "~game.line"]
     for words in (
         ["verify", "rules", *expected, "a.npz", "--game", "x"],
         ["verify", "rules", "a.npz", *expected[:2], "--game", "x", *expected[2:]],
@@ -70,6 +70,24 @@ def test_a_path_with_an_equals_sign_is_a_path():
         (["judge", "a.npz", "runs/a", "--simulations", "0,-1"], "'-1' is not a whole number"),
         (["monitor", "runs/a", "--interval", "soon"], "'soon' is not a number of seconds"),
         (["mach", "a", "b"], "invalid choice: 'mach'"),
+        (["match", "a", "b", "--foo"], "--foo: match has no such option"),
+        (
+            ["match", "a", "b", "search.num_simulations=9"],
+            "search.num_simulations=9 has no effect on match, which reads game, experiment",
+        ),
+        (["verify", "contract", "+hardware=cpu"], "+hardware=cpu has no effect on verify contract"),
+        (["bench", "rules", "++search=puct"], "++search=puct has no effect on bench rules"),
+        (
+            ["bench", "search", "network.blocks=4"],
+            "network.blocks=4 has no effect on bench search without a network",
+        ),
+        (
+            ["bench", "search", "seed=3"],
+            "seed=3 has no effect on bench search, whose seed is --seed",
+        ),
+        (["bench", "learner", "actors.num_games=3"], "actors.num_games=3 has no effect on"),
+        (["match", "a", "b", "--config-dir", "c"], "--config-dir c has no effect on match without"),
+        (["monitor", "a", "--once", "--interval", "3"], "--interval 3 has no effect with --once"),
     ],
 )
 def test_a_wrong_command_line_exits_with_2_and_says_why(words, fragment, capsys):
@@ -77,6 +95,25 @@ def test_a_wrong_command_line_exits_with_2_and_says_why(words, fragment, capsys)
         cli.main(words)
     assert caught.value.code == 2
     assert fragment in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "judge"])
+def test_surplus_words_are_refused(name, capsys):
+    with pytest.raises(SystemExit) as caught:
+        cli.main([*COMMANDS[name], "b", "c"])
+    assert caught.value.code == 2
+    assert f"ddpzero {name}: error: surplus words at the end: b c" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["evaluator=network", "network.blocks=4", "actors.precision=float32", "device=cpu"],
+        ["search=puct", "search.c_puct=2", "actors.num_games=4", "+hardware=cpu"],
+    ],
+)
+def test_settings_that_a_benchmark_reads_are_taken(words):
+    assert parse_arguments(["bench", "search", *words]).overrides == words
 
 
 @pytest.mark.parametrize(
@@ -91,6 +128,20 @@ def test_a_wrong_command_line_exits_with_2_and_says_why(words, fragment, capsys)
         (["play", "runs/nowhere", "--mode", "ai"], "runs/nowhere"),
         (["monitor", "runs/nowhere"], "runs/nowhere"),
         (["bench", "search", "evaluator=oracle", "game=tic_tac_toe"], "evaluator=oracle"),
+        (
+            ["match", "random", "rollout:9", "--game", "tic_tac_toe", "--simulations", "3"],
+            "num_simulations=3 (--simulations) is for trained agents, and here is none (random, rollout:9)",
+        ),
+        (
+            ["judge", str(TRACES.parent / "exact" / "hex3.npz"), "random", "--simulations", "0,4"],
+            "num_simulations=0,4 (--simulations) is for trained agents, and here is none (random)",
+        ),
+        (["play", "greedy", "--game", "snakes", "--simulations", "3"], "without search"),
+        (["play", "random", "--game", "tic_tac_toe", "--delay", "1"], "delay=1.0 is for mode=ai"),
+        (
+            ["play", "random", "--game", "hex", "--mode", "ai", "--colour", "first"],
+            "colour=first is for mode=human",
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else " ".join(value[:2]),
 )

@@ -5,7 +5,8 @@ Called by match, judge and play. Knows no plugin: the run's own one makes the pl
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -16,6 +17,7 @@ from ddpzero.arena.players import RandomPlayer, RolloutPlayer
 from ddpzero.arena.team_players import RulePlayer
 from ddpzero.conversion import settings_from_dict, with_defaults
 from ddpzero.games import Game, TeamGame, load_any_game
+from ddpzero.run_finder import RUNS_DIR, find_run
 from ddpzero.settings import UserError, require
 
 if TYPE_CHECKING:
@@ -24,7 +26,8 @@ if TYPE_CHECKING:
 _MAX_DIGITS = 18
 
 # In board games; in a team game the names of its rule agents stand for the first two.
-ALLOWED_PLAYERS = "random, rollout:N (plain tree search, N simulations a move), the folder of a run or of a checkpoint"
+_RUN = f"a run (its folder, its name in {RUNS_DIR}/, or RUN@EPISODE), the folder of a checkpoint"
+ALLOWED_PLAYERS = f"random, rollout:N (plain tree search, N simulations a move), {_RUN}"
 
 
 @dataclass(frozen=True)
@@ -37,23 +40,34 @@ class Agent:
     weights: dict[str, torch.Tensor]
 
     def make_player(self, num_simulations: int | None = None) -> Player | TeamPlayer:
-        """num_simulations: a move's budget; 0 is the bare network; None as configured, or without search."""
+        """num_simulations: a move's budget; 0 is the bare network; None as configured, or without search.
+
+        UserError for a number where the plugin's player does not search.
+        """
         import torch
 
         if isinstance(self.game, TeamGame):
             _refuse_simulations(self.game, num_simulations)
-        overrides: dict[str, Any] = {"device": "cuda" if torch.cuda.is_available() else "cpu"}
+        make_player = self.algorithm.make_player
+        overrides: dict[str, Any] = {}
+        if _takes(make_player, "device"):
+            overrides["device"] = "cuda" if torch.cuda.is_available() else "cpu"
         if num_simulations is not None:
+            require(
+                _takes(make_player, "num_simulations"),
+                f"num_simulations={num_simulations} (--simulations): the player of {self.model} does not search, its "
+                "algorithm has no such setting: leave it out.",
+            )
             overrides["num_simulations"] = num_simulations
-        return self.algorithm.make_player(self.game, self.weights, self.model, **overrides)
+        return make_player(self.game, self.weights, self.model, **overrides)
 
 
-def load_agent(folder: Path) -> Agent:
-    """The newest agent of a run, or the one of a checkpoint; UserError when there is none."""
+def load_agent(text: str | Path) -> Agent:
+    """The newest agent of a run, or the one of a checkpoint, by folder or name; UserError when there is none."""
     # Not at the top of the file: torch takes a second to import, and players that need no training do without.
     from ddpzero.checkpoint import load_weights
 
-    released = load_weights(folder)
+    released = load_weights(find_run(str(text)) or Path(text))
     try:
         settings = settings_from_dict(with_defaults(released.config))
     except ValueError as error:
@@ -61,6 +75,21 @@ def load_agent(folder: Path) -> Agent:
     game = load_any_game(settings.game.name, settings.game.source, **settings.game.parameters)
     algorithm = load_plugin(settings.algorithm).make_algorithm(settings.sections)
     return Agent(released.model, game, algorithm, released.weights)
+
+
+def require_agent_that_searches(
+    texts: Sequence[str], game: Game | TeamGame | None, simulations: int | Sequence[int] | None
+) -> None:
+    """UserError for --simulations where no player is a trained agent. In a team game parse_player says why not."""
+    if simulations is None or isinstance(game, TeamGame):
+        return
+    given = ",".join(map(str, [simulations] if isinstance(simulations, int) else simulations))
+    require(
+        any(is_agent(text, game) for text in texts),
+        f"num_simulations={given} (--simulations) is for trained agents, and here is none "
+        f"({', '.join(dict.fromkeys(texts))}): leave it out, or give plain tree search its own number, as in "
+        "rollout:1000.",
+    )
 
 
 def is_agent(text: str, game: Game | TeamGame | None = None) -> bool:
@@ -72,12 +101,12 @@ def is_agent(text: str, game: Game | TeamGame | None = None) -> bool:
     if isinstance(game, TeamGame):
         if text in game.spec.rule_agents:
             return False
-        allowed = f"{', '.join(game.spec.rule_agents)}, the folder of a run or of a checkpoint"
+        allowed = f"{', '.join(game.spec.rule_agents)}, {_RUN}"
     elif _plays_any_board_game(text):
         return False
     require(
-        Path(text).is_dir(),
-        f"player {text!r} is unknown{where}, and no such folder exists. Allowed: {allowed}.",
+        find_run(text) is not None,
+        f"player {text!r} is unknown{where}, and no such folder exists, here or in {RUNS_DIR}/. Allowed: {allowed}.",
     )
     return True
 
@@ -97,7 +126,7 @@ def parse_player(
     nobody searches: UserError unless None.
     """
     if is_agent(text, game):
-        agent = load_agent(Path(text))
+        agent = load_agent(text)
         if describe_game(agent.game) != describe_game(game):
             require(
                 agent.algorithm.fits(agent.game, game),
@@ -117,13 +146,13 @@ def parse_player(
 def any_game_of_players(texts: Sequence[str]) -> Game | TeamGame:
     """The game of the first of the players that is an agent; UserError where none is."""
     others = [text for text in texts if not _plays_any_board_game(text)]
-    agents = [text for text in others if Path(text).is_dir()]
+    agents = [text for text in others if find_run(text) is not None]
     if agents:
-        return load_agent(Path(agents[0])).game
+        return load_agent(agents[0]).game
     if others:
         raise UserError(
-            f"player {others[0]!r} is unknown without a game, and no such folder exists: say which game, as in "
-            "--game snakes, or name the folder of a run or of a checkpoint."
+            f"player {others[0]!r} is unknown without a game, and no such folder exists, here or in {RUNS_DIR}/: say "
+            "which game, as in --game snakes, or name a run or the folder of a checkpoint."
         )
     raise UserError(
         f"{' and '.join(texts)} can play any game: say which one, as in --game connect_four."
@@ -151,6 +180,14 @@ def describe_game(game: Game | TeamGame) -> str:
 def game_settings(game: Game | TeamGame) -> dict[str, Any]:
     """The parameters of a game as settings of a figure: {"game.size": 15}."""
     return {f"game.{name}": value for name, value in asdict(game.parameters).items()}
+
+
+def _takes(function: Callable[..., Any], name: str) -> bool:
+    parameters = inspect.signature(function).parameters.values()
+    return any(
+        parameter.name == name or parameter.kind is inspect.Parameter.VAR_KEYWORD
+        for parameter in parameters
+    )
 
 
 def _refuse_simulations(game: TeamGame, num_simulations: int | None) -> None:

@@ -6,7 +6,12 @@ from typing import Any
 
 from rich.console import Console
 
-from ddpzero.arena.agents import any_game_of_players, game_settings, parse_player
+from ddpzero.arena.agents import (
+    any_game_of_players,
+    game_settings,
+    parse_player,
+    require_agent_that_searches,
+)
 from ddpzero.arena.match import MatchResult, play_match
 from ddpzero.arena.report import match_figures, match_progress, print_match, team_match_progress
 from ddpzero.arena.team_match import play_team_match
@@ -35,6 +40,7 @@ def run_match(
     games.
     """
     game = game or any_game_of_players((player_a, player_b))
+    require_agent_that_searches((player_a, player_b), game, num_simulations)
     settings: dict[str, Any] = {"seed": seed}
     if isinstance(game, TeamGame):
         require(

@@ -27,7 +27,7 @@ from ddpzero.search import Search, SearchSettings
 from ddpzero.search.forest import ROOT
 from ddpzero.search.rounds import propose_leaves
 from ddpzero.search.tree import is_search_finished, set_root
-from ddpzero.settings import ActorSettings, Settings, require
+from ddpzero.settings import Settings, require
 
 _SLICE_SECONDS = 0.25
 # Searches start after 0 to 8 random plies, so that they differ from each other.
@@ -63,7 +63,7 @@ def bench_search(
         games = EndlessSearches(game, search, settings.actors.num_games, 1, seed)
         samples = measure(games, UniformEvaluator(game, games.max_batch), seconds)
     else:
-        device = _device(settings.actors)
+        device = _device(settings)
         num_groups = 2 if device == "cuda" and settings.actors.num_games > 1 else 1
         games = EndlessSearches(game, search, settings.actors.num_games, num_groups, seed)
         torch.set_num_threads(settings.actors.num_threads)
@@ -238,7 +238,9 @@ def _medians(samples: list[Sample]) -> list[tuple[str, float, str]]:
     return [*figures, ("forward_per_second", forward, "1/s"), ("fraction_of_forward", fraction, "")]
 
 
-def _device(actors: ActorSettings) -> str:
-    if actors.device != "auto":
-        return actors.device
+def _device(settings: Settings) -> str:
+    """As an actor's in training: its own, or the learner's."""
+    for device in (settings.actors.device, settings.device):
+        if device != "auto":
+            return device
     return "cuda" if torch.cuda.is_available() else "cpu"

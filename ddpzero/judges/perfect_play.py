@@ -15,7 +15,13 @@ from rich.console import Console
 from rich.table import Table
 
 from ddpzero.algorithms.base import Player
-from ddpzero.arena.agents import game_of_players, game_settings, is_agent, parse_player
+from ddpzero.arena.agents import (
+    game_of_players,
+    game_settings,
+    is_agent,
+    parse_player,
+    require_agent_that_searches,
+)
 from ddpzero.arena.statistics import share_interval
 from ddpzero.bench.figures import Figure, print_figures
 from ddpzero.judges.solved_positions import ILLEGAL, SolvedPositions, read_solved_positions
@@ -55,6 +61,7 @@ def run_judge(
     players: see arena.agents.ALLOWED_PLAYERS. An agent must have been trained on the game and board of the file.
     simulations: an agent is judged once with each of them, 0 being its bare network; None: once, as it was configured.
     """
+    require_agent_that_searches(players, None, simulations)
     game = game_of_players(players) if any(map(is_agent, players)) else None
     solved = read_solved_positions(Path(file), game)
     reports = []

@@ -6,7 +6,7 @@ import numpy as np
 from rich.console import Console
 
 from ddpzero.algorithms.base import Player, TeamPlayer
-from ddpzero.arena.agents import any_game_of_players, parse_player
+from ddpzero.arena.agents import any_game_of_players, parse_player, require_agent_that_searches
 from ddpzero.games import Game, TeamGame
 from ddpzero.play.person import Leave, Person
 from ddpzero.play.session import Seat, Session
@@ -26,7 +26,7 @@ def run_play(
     *,
     game: Game | TeamGame | None = None,
     mode: str = "human",
-    colour: str = "ask",
+    colour: str | None = None,
     num_simulations: int | None = None,
     delay_seconds: float | None = None,
     seed: int | None = None,
@@ -37,18 +37,31 @@ def run_play(
     None for the player itself.
     game: None for the one that the first agent among them was trained on.
     mode: "human": a person against the player; "ai": the player against its opponent, to watch.
-    colour: whom the person plays, "first", "second" or "ask"; in a team game the team whose first agent it steers.
+    colour: whom the person plays, "first", "second" or "ask", None for "ask"; in a team game the team whose first agent
+    it steers; only in mode "human".
     num_simulations: of agents; None as they were configured.
-    delay_seconds: a move takes at least so long in mode "ai"; None: what is good to watch. seed: None for other games
-    every time.
+    delay_seconds: a move takes at least so long; only in mode "ai", None: what is good to watch. seed: None for other
+    games every time.
     """
     _check_choice("mode", mode, _MODES)
-    _check_choice("colour", colour, _COLOURS)
+    if colour is not None:
+        _check_choice("colour", colour, _COLOURS)
     require(
         mode == "ai" or opponent is None,
         f"opponent={opponent} is for mode=ai: in mode=human the opponent is you.",
     )
-    game = game or any_game_of_players([player] if opponent is None else [player, opponent])
+    require(
+        mode == "human" or colour is None,
+        f"colour={colour} is for mode=human: in mode=ai {player} plays first, its opponent second.",
+    )
+    require(
+        mode == "ai" or delay_seconds is None,
+        f"delay={delay_seconds} is for mode=ai: in mode=human the game waits for you.",
+    )
+    texts = [player] if opponent is None else [player, opponent]
+    game = game or any_game_of_players(texts)
+    require_agent_that_searches(texts, game, num_simulations)
+    colour = colour or "ask"
     person = Person(Console(highlight=False))
     rng = np.random.default_rng(seed)
     try:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from ddpzero.arena.agents import load_agent, parse_player
+from ddpzero.arena.agents import Agent, is_agent, load_agent, parse_player
 from ddpzero.arena.run import run_match
 from ddpzero.checkpoint import ReleasedWeights
 from ddpzero.conversion import settings_to_dict
@@ -143,3 +143,27 @@ def test_an_agent_is_judged_as_configured_without_simulations(run_dir):
 def test_a_folder_without_an_agent_is_told(tmp_path):
     with pytest.raises(ValueError, match="is neither a checkpoint"):
         run_match(str(tmp_path), "random")
+
+
+class WithoutSearch:
+    """A board game's algorithm whose player knows no settings at all."""
+
+    def make_player(self, game, weights, name):
+        return name
+
+
+def test_simulations_are_refused_where_the_plugins_player_does_not_search():
+    agent = Agent("plain-s1-d1", load_game("tic_tac_toe"), WithoutSearch(), {})
+    assert agent.make_player() == "plain-s1-d1"
+    with pytest.raises(ValueError, match=r"num_simulations=9 .*plain-s1-d1 does not search"):
+        agent.make_player(9)
+
+
+def test_a_run_is_found_by_its_name_in_runs(run_dir, monkeypatch):
+    monkeypatch.chdir(run_dir.parent.parent)
+    assert is_agent("toy")
+    assert is_agent("runs/toy")
+    with pytest.raises(
+        ValueError, match="player 'tay' is unknown, and no such folder exists, here"
+    ):
+        is_agent("tay")

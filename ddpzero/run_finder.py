@@ -1,0 +1,93 @@
+"""Where a run is that a person names: the folder of a run or of a checkpoint, or a name in the folder of all runs, and
+with @N its last checkpoint of at most N episodes.
+
+Called by init_from and by every tool that takes a run; never imports torch.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from ddpzero.checkpoint_files import (
+    CHECKPOINTS_FOLDER,
+    MANIFEST_FILE,
+    CheckpointError,
+    newest_first,
+    read_manifest,
+)
+from ddpzero.settings import UserError, require
+
+log = logging.getLogger(__name__)
+
+RUNS_DIR = Path("runs")  # where tools look: the default of runs_dir
+
+# What a folder of this project holds: a checkpoint, a run with checkpoints, a run that has none yet.
+_MARKS = (MANIFEST_FILE, CHECKPOINTS_FOLDER, "status.json", "config.yaml")
+
+
+def find_run(source: str, runs_dir: Path = RUNS_DIR, key: str = "") -> Path | None:
+    """The folder of the run or of the checkpoint that `source` names; None where there is no such folder.
+
+    source: a folder, or the name of a run in runs_dir; with @N the newest checkpoint of that run with at most N
+    episodes, UserError if it has none. key: what stands before `source` in a sentence, such as "init_from=".
+    """
+    name, digits = _split(source)
+    folder = _find_folder(name, runs_dir)
+    if folder is None or digits is None:
+        return folder
+    return _checkpoint_of_at_most(digits, folder, f"{key}{source}", name)
+
+
+def _split(source: str) -> tuple[str, str | None]:
+    """The name and what stands after the @, None without one; an @ in a folder's name means nothing."""
+    name, at, digits = source.rpartition("@")
+    if not at or "/" in digits or Path(source).is_dir():
+        return source, None
+    return name, digits
+
+
+def _find_folder(name: str, runs_dir: Path) -> Path | None:
+    """The one of both folders that looks most like a run or a checkpoint; None if neither is there."""
+    if not name:
+        return None
+    folders = [folder for folder in (Path(name), runs_dir / name) if _is_folder(folder)]
+    return min(folders, key=_unlikeness, default=None)
+
+
+def _unlikeness(folder: Path) -> int:
+    """0 for a checkpoint, more for what looks less like one; the first folder wins where both are equal."""
+    marks = [(folder / mark).exists() for mark in _MARKS]
+    return marks.index(True) if any(marks) else len(marks)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
+
+
+def _checkpoint_of_at_most(digits: str, folder: Path, what: str, name: str) -> Path:
+    require(
+        digits.isascii() and digits.isdecimal() and len(digits) <= 18,
+        f"{what}: {digits[:80]!r} after @ is not a number of episodes.",
+    )
+    require(
+        not (folder / MANIFEST_FILE).exists(),
+        f"{what}: {name} is one checkpoint, not a run: leave out @{digits}.",
+    )
+    found = []
+    for path in newest_first(folder / CHECKPOINTS_FOLDER):
+        try:
+            episodes = int(read_manifest(path).counters.get("episodes", 0))
+        except CheckpointError as error:
+            log.warning("checkpoint %s is passed over: %s", path.name, error)
+            continue
+        if episodes <= int(digits):
+            return path
+        found.append(episodes)
+    raise UserError(
+        f"{what}: {folder} has no checkpoint of at most {digits} episodes; it has "
+        f"{', '.join(map(str, sorted(found))) or 'none at all'}. checkpoint.keep_last says how many a run keeps."
+    )
