@@ -8,9 +8,10 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ddpzero.cli_arguments import parse_arguments
+from ddpzero.cli_arguments import make_parser, parse_arguments
 from ddpzero.terminal import prepare_output, until_reader_leaves
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(words: Sequence[str]) -> int:
+    if words and words[0] == "train":
+        return _train(words[1:])
     options = parse_arguments(words)
     try:
         return _COMMANDS[options.command](options)
@@ -46,20 +49,47 @@ def _run(words: Sequence[str]) -> int:
     return EXIT_CODE_OF_USER_ERROR
 
 
+def _train(words: Sequence[str]) -> int:
+    """As python -m ddpzero.main does, in this process; the exit code of a failure comes as SystemExit."""
+    from ddpzero.main import main as train
+
+    sys.argv[1:] = words
+    train()
+    return 0
+
+
+def _completion(options: Namespace) -> int:
+    from ddpzero.completion import SCRIPTS, candidates
+
+    def conf() -> Path:
+        from ddpzero.config import conf_dir
+
+        return conf_dir()
+
+    if options.line is None:
+        print(SCRIPTS[options.shell], end="")
+    else:
+        print(*candidates(make_parser(), conf, options.shell, options.line), sep="\n")
+    return 0
+
+
 def _verify_rules(options: Namespace) -> int:
+    from ddpzero.judges.packaged import find_recorded_games
     from ddpzero.judges.rules_report import print_report
     from ddpzero.judges.rules_traces import verify_rules
 
-    return print_report(verify_rules(options.file, _game(options)))
+    file, settings = find_recorded_games(options.file)
+    return print_report(verify_rules(file, _game(_with_game(options, settings))))
 
 
 def _verify_snakes(options: Namespace) -> int:
+    from ddpzero.judges.packaged import find_recorded_games
     from ddpzero.judges.rules_report import print_report
     from ddpzero.judges.snake_traces import verify_snakes
 
-    if not options.game and not any(word.startswith("game=") for word in options.overrides):
-        options.game = "snakes"
-    return print_report(verify_snakes(options.file, _any_game(options)))
+    file, settings = find_recorded_games(options.file, of_snakes=True)
+    options = _with_game(options, settings or ("game=snakes",))
+    return print_report(verify_snakes(file, _any_game(options)))
 
 
 def _verify_contract(options: Namespace) -> int:
@@ -167,6 +197,7 @@ def _monitor(options: Namespace) -> int:
 
 
 _COMMANDS = {
+    "completion": _completion,
     "verify rules": _verify_rules,
     "verify snakes": _verify_snakes,
     "verify contract": _verify_contract,
@@ -179,6 +210,13 @@ _COMMANDS = {
     "play": _play,
     "monitor": _monitor,
 }
+
+
+def _with_game(options: Namespace, settings: Sequence[str]) -> Namespace:
+    """The options with these settings of a game before the others, unless they name a game."""
+    if not options.game and not any(word.startswith("game=") for word in options.overrides):
+        options.overrides = [*settings, *options.overrides]
+    return options
 
 
 def _overrides(options: Namespace) -> list[str]:

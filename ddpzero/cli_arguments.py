@@ -6,20 +6,23 @@ import argparse
 import os
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from ddpzero import __version__
 
 _DESCRIPTION = """\
-Everything but training, which is: python -m ddpzero.main
+Trains agents, plays, watches and measures.
 
-    ddpzero verify rules games.npz --game connect_four
+    ddpzero train +experiment=quick
+    ddpzero verify rules connect_four
     ddpzero bench search game=gomoku evaluator=uniform search.num_simulations=200
     ddpzero match runs/quick rollout:1000 --games 200 --simulations 100
-    ddpzero judge connect_four_hard.npz runs/quick --simulations 0,64
+    ddpzero judge connect_four_hard runs/quick --simulations 0,64
     ddpzero play runs/quick
     ddpzero monitor runs/quick
 
-`ddpzero COMMAND --help` has more. Settings are given as for training, key=value, anywhere on the line.
+A run is its folder, or its name in runs/: `ddpzero play quick`. `ddpzero COMMAND --help` has more.
+Settings are given as for training, key=value, anywhere on the line.
 """
 _PLAYER = (
     "a run (its folder, its name in runs/, or RUN@EPISODE), the folder of a checkpoint, random, or rollout:1000 "
@@ -28,6 +31,11 @@ _PLAYER = (
 _PLAYER_OR_RULE_AGENT = (
     f"{_PLAYER}; in games for teams also the name of a rule agent, as greedy in snakes"
 )
+_JSON_HELP = (
+    "one line of JSON for each figure: bench, game, figure, value, unit, low and high where it has a 95 %% interval, "
+    "then the conditions, named alike by all commands (game.rows, num_simulations, seed, seconds)"
+)
+_RECORDED = "recorded games: a name of --list, or an .npz"
 # Hydra's overrides: key=value, +key=value, ++key=value, ~key. No path looks like one: a key holds no slash.
 _OVERRIDE = re.compile(r"\+{0,2}[A-Za-z_][\w.@]*=|~[A-Za-z_]")
 
@@ -59,12 +67,27 @@ _Commands = (
 )  # argparse has no public name for what add_subparsers returns
 
 
+class _List(argparse.Action):
+    """Prints what the package brings and exits, as --help does."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, lines: str, help: str):
+        """lines: the function of judges.packaged that yields what to print."""
+        super().__init__(option_strings, dest=argparse.SUPPRESS, nargs=0, help=help)
+        self._lines = lines
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from ddpzero.judges import packaged
+
+        print(*getattr(packaged, self._lines)(), sep="\n")
+        parser.exit()
+
+
 def parse_arguments(words: Sequence[str]) -> argparse.Namespace:
     """The options of one command: `command` is its name ("bench search"), `overrides` the settings among the words.
 
     Prints help or what is wrong and exits when argparse does; so does no word at all.
     """
-    parser = _parser()
+    parser = make_parser()
     if not words:
         parser.print_help()
         parser.exit(2)
@@ -134,7 +157,7 @@ def _has_effect(key: str, reads: Sequence[str]) -> bool:
     return any(key == known or key.startswith(f"{known}.") for known in reads)
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="ddpzero",
         description=_DESCRIPTION,
@@ -142,6 +165,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"ddpzero {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_train(commands)
     _add_verify(commands)
     _add_bench(commands)
     _add_cache(commands)
@@ -149,7 +173,15 @@ def _parser() -> argparse.ArgumentParser:
     _add_judge(commands)
     _add_play(commands)
     _add_monitor(commands)
+    _add_completion(commands)
     return parser
+
+
+def _add_train(commands: _Commands) -> None:
+    """Only for the help and for completion: cli.py hands the words after `train` to training's entry point."""
+    commands.add_parser(
+        "train", help="Train, as python -m ddpzero.main does.", add_help=False
+    ).set_defaults(command="train", reads=())
 
 
 def _add_verify(commands: _Commands) -> None:
@@ -158,19 +190,22 @@ def _add_verify(commands: _Commands) -> None:
     rules = _add_command(
         kinds,
         "verify rules",
-        "Replay recorded games: legal actions, movers, results and boards must agree. Exit code 1 if any does not.",
-        "ddpzero verify rules gomoku9.npz --game gomoku game.size=9",
+        "Replay recorded games: legal actions, movers, results and boards must agree. Exit code 1 if any does not. "
+        "A file of your own needs --game and the game's settings.",
+        "ddpzero verify rules gomoku15",
     )
-    rules.add_argument("file", metavar="FILE", type=_path, help=".npz of recorded games")
+    rules.add_argument("file", metavar="FILE", type=_path, help=_RECORDED)
+    rules.add_argument("--list", action=_List, lines="recorded_lines", help="list them and exit")
     _add_settings(rules)
     snakes = _add_command(
         kinds,
         "verify snakes",
         "Replay recorded games of snakes with their random outcomes: all that the rules say after each step must "
         "agree. Exit code 1 if anything does not.",
-        "ddpzero verify snakes snakes3v3.npz",
+        "ddpzero verify snakes snakes3v3_ends",
     )
-    snakes.add_argument("file", metavar="FILE", type=_path, help=".npz of recorded games")
+    snakes.add_argument("file", metavar="FILE", type=_path, help=_RECORDED)
+    snakes.add_argument("--list", action=_List, lines="snakes_lines", help="list them and exit")
     _add_settings(snakes)
     contract = _add_command(
         kinds,
@@ -240,14 +275,15 @@ def _add_judge(commands: _Commands) -> None:
         commands,
         "judge",
         "How often a player's move keeps the outcome of perfect play, in solved positions.",
-        "ddpzero judge connect_four_hard.npz runs/quick --simulations 0,64",
+        "ddpzero judge connect_four_hard runs/quick --simulations 0,64",
     )
     judge.add_argument(
         "file",
         metavar="FILE",
         type=_path,
-        help=".npz of solved positions: of connect_four, dots_and_boxes, hex or othello",
+        help="solved positions: a name of --list, or an .npz of connect_four, dots_and_boxes, hex or othello",
     )
+    judge.add_argument("--list", action=_List, lines="positions_lines", help="list them and exit")
     judge.add_argument("players", metavar="PLAYER", type=_path, nargs="+", help=_PLAYER)
     judge.add_argument(
         "--simulations",
@@ -316,6 +352,17 @@ def _add_monitor(commands: _Commands) -> None:
     monitor.add_argument("--json", action="store_true", help="look once, one line of JSON")
 
 
+def _add_completion(commands: _Commands) -> None:
+    completion = _add_command(
+        commands,
+        "completion",
+        "Print a script that lets the shell complete commands, options, runs and settings.",
+        "source <(ddpzero completion bash)",
+    )
+    completion.add_argument("shell", choices=("bash", "zsh"))
+    completion.add_argument("--line", help=argparse.SUPPRESS)  # what the script asks
+
+
 def _add_command(
     commands: _Commands, name: str, help_text: str, example: str
 ) -> argparse.ArgumentParser:
@@ -358,7 +405,7 @@ def _add_seed(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_json(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="one line of JSON for each figure")
+    parser.add_argument("--json", action="store_true", help=_JSON_HELP)
 
 
 def _path(text: str) -> str:

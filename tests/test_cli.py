@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 
 from ddpzero import cli
 from ddpzero.cli_arguments import parse_arguments
-
-TRACES = Path(__file__).parent / "data" / "games"
+from tests.recorded import recorded_games
 
 COMMANDS = {
     "verify rules": ["verify", "rules", "a.npz"],
@@ -120,7 +118,7 @@ def test_settings_that_a_benchmark_reads_are_taken(words):
     ("words", "fragment"),
     [
         (["verify", "rules", "nowhere.npz"], "nowhere.npz"),
-        (["verify", "rules", "a.npz", "--game", "conect_four"], "Did you mean game=connect_four?"),
+        (["verify", "rules", "go5", "--game", "conect_four"], "Did you mean game=connect_four?"),
         (["bench", "rules", "game.rows=99"], "game.rows=99"),
         (["match", "runs/nowhere", "random", "--game", "tic_tac_toe"], "runs/nowhere"),
         (["match", "random", "rollout:2"], "--game"),
@@ -133,7 +131,7 @@ def test_settings_that_a_benchmark_reads_are_taken(words):
             "num_simulations=3 (--simulations) is for trained agents, and here is none (random, rollout:9)",
         ),
         (
-            ["judge", str(TRACES.parent / "exact" / "hex3.npz"), "random", "--simulations", "0,4"],
+            ["judge", "hex3", "random", "--simulations", "0,4"],
             "num_simulations=0,4 (--simulations) is for trained agents, and here is none (random)",
         ),
         (["play", "greedy", "--game", "snakes", "--simulations", "3"], "without search"),
@@ -155,7 +153,8 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(words, fragment, capsys):
 
 def test_verify_rules_counts_checks_and_succeeds(capsys):
     assert (
-        cli.main(["verify", "rules", str(TRACES / "tic_tac_toe.npz"), "--game", "tic_tac_toe"]) == 0
+        cli.main(["verify", "rules", str(recorded_games("tic_tac_toe")), "--game", "tic_tac_toe"])
+        == 0
     )
     assert " 0 mismatches" in capsys.readouterr().out
 

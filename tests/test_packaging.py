@@ -57,6 +57,11 @@ def test_the_wheel_composes_every_experiment_outside_the_repository(installed, t
 def test_the_wheel_holds_the_package_conf_and_the_program_and_nothing_else(installed):
     files = {str(file.relative_to(installed)) for file in installed.rglob("*") if file.is_file()}
     expected = {str(file.relative_to(REPO)) for file in (REPO / "ddpzero").rglob("*.py")}
+    expected |= {
+        str(file.relative_to(REPO))
+        for folder in ("positions", "recorded")
+        for file in (REPO / "ddpzero" / "judges" / folder).iterdir()
+    }
     expected |= {f"ddpzero/{file.relative_to(REPO)}" for file in (REPO / "conf").rglob("*.yaml")}
     assert {file for file in files if ".dist-info" not in file} == expected
     (entry_points,) = installed.glob("*.dist-info/entry_points.txt")

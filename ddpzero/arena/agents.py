@@ -177,11 +177,6 @@ def describe_game(game: Game | TeamGame) -> str:
     return f"{game.name} with {listed}" if listed else game.name
 
 
-def game_settings(game: Game | TeamGame) -> dict[str, Any]:
-    """The parameters of a game as settings of a figure: {"game.size": 15}."""
-    return {f"game.{name}": value for name, value in asdict(game.parameters).items()}
-
-
 def _takes(function: Callable[..., Any], name: str) -> bool:
     parameters = inspect.signature(function).parameters.values()
     return any(

@@ -83,12 +83,13 @@ def play_match(
     num_games: int,
     seed: int,
     opening_plies: int | None = None,
-    on_progress: Callable[[np.ndarray], None] | None = None,
+    on_progress: Callable[[np.ndarray, np.ndarray], None] | None = None,
 ) -> MatchResult:
     """Play num_games games, an even number, from num_games / 2 random openings.
 
     opening_plies: see random_openings.
-    on_progress: called after every ply with A's returns `[num_games / 2, 2]`, NaN where the game goes on.
+    on_progress: called after the moves of either player with A's returns `[num_games / 2, 2]`, NaN where the game goes
+    on, and the plies of each game so far.
     """
     require_pairs(num_games)
     factors = [Factor("--games ", num_games, 200)]
@@ -103,8 +104,8 @@ def play_match(
             if len(rows):
                 actions = player.choose(table.positions[rows], rng)
                 table.play(rows, actions, player)
-        if on_progress is not None:
-            on_progress(table.returns.reshape(-1, 2))
+                if on_progress is not None:
+                    on_progress(table.returns.reshape(-1, 2), table.num_plies.reshape(-1, 2))
     return MatchResult(
         name_a=player_a.name,
         name_b=player_b.name,

@@ -9,7 +9,14 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 from ddpzero.arena.match import MatchResult
@@ -17,15 +24,24 @@ from ddpzero.bench.figures import Figure
 
 
 @contextmanager
-def match_progress(num_games: int) -> Iterator[Callable[[np.ndarray], None]]:
-    """A live line on stderr, only where that is a terminal; yields what play_match calls as on_progress."""
-    with _progress(num_games, "games") as update:
+def match_progress(
+    num_games: int, max_plies: int
+) -> Iterator[Callable[[np.ndarray, np.ndarray], None]]:
+    """A live line on stderr, only where that is a terminal; yields what play_match calls as on_progress.
 
-        def show(returns: np.ndarray) -> None:
-            finished = returns[~np.isnan(returns)]
-            wins, losses = int((finished > 0).sum()), int((finished < 0).sum())
-            counts = f"{wins} won, {len(finished) - wins - losses} drawn, {losses} lost"
-            update(len(finished), counts)
+    The bar counts plies, of which a game that is over has had all of max_plies.
+    """
+    with _progress(num_games * max_plies, "") as update:
+
+        def show(returns: np.ndarray, num_plies: np.ndarray) -> None:
+            is_over = ~np.isnan(returns)
+            wins, losses = int((returns[is_over] > 0).sum()), int((returns[is_over] < 0).sum())
+            num_over = int(is_over.sum())
+            description = (
+                f"ply {num_plies.max()}, {num_over} of {num_games} games over: {wins} won, "
+                f"{num_over - wins - losses} drawn, {losses} lost"
+            )
+            update(int(np.where(is_over, max_plies, num_plies).sum()), description)
 
         yield show
 
@@ -46,15 +62,10 @@ def team_match_progress(max_steps: int) -> Iterator[Callable[[int, np.ndarray], 
 
 @contextmanager
 def _progress(total: int, unit: str) -> Iterator[Callable[[int, str], None]]:
-    """Yields what takes the units completed and a description."""
+    """Yields what takes the units completed and a description. unit: "" for numbers that say nothing to a person."""
     console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn(unit),
-        TimeRemainingColumn(),
-    )
+    counts = (MofNCompleteColumn(), TextColumn(unit)) if unit else (TaskProgressColumn(),)
+    columns = (TextColumn("{task.description}"), BarColumn(), *counts, TimeRemainingColumn())
     with Progress(
         *columns, console=console, transient=True, disable=not console.is_terminal
     ) as progress:
@@ -115,19 +126,23 @@ def match_figures(result: MatchResult, game_name: str, settings: dict[str, Any])
         "losses": losses,
         "score_as_first": result.score(0),
         "score_as_second": result.score(1),
-        "score_low": low,
-        "score_high": high,
         "num_distinct_games": result.num_distinct_games,
         "seconds": round(result.seconds, 1),
     }
     if result.points is not None:
         counted["points_a"], counted["points_b"] = result.mean_points()
-    figures = [Figure("match", game_name, "score", result.score(), "", counted | settings)]
+    score_interval = {"low": low, "high": high}
+    figures = [
+        Figure("match", game_name, "score", result.score(), "", score_interval | counted | settings)
+    ]
     if math.isfinite(result.elo):
         # JSON has no infinity: a match without a single lost (or won) point has no such line.
-        figures.append(
-            Figure("match", game_name, "elo_difference", result.elo, "Elo", counted | settings)
-        )
+        elo_interval = {
+            name: elo if math.isfinite(elo) else None
+            for name, elo in zip(("low", "high"), result.elo_interval, strict=True)
+        }
+        conditions = elo_interval | counted | settings
+        figures.append(Figure("match", game_name, "elo_difference", result.elo, "Elo", conditions))
     return figures
 
 

@@ -8,14 +8,13 @@ from rich.console import Console
 
 from ddpzero.arena.agents import (
     any_game_of_players,
-    game_settings,
     parse_player,
     require_agent_that_searches,
 )
 from ddpzero.arena.match import MatchResult, play_match
 from ddpzero.arena.report import match_figures, match_progress, print_match, team_match_progress
 from ddpzero.arena.team_match import play_team_match
-from ddpzero.bench.figures import print_figures
+from ddpzero.bench.figures import game_settings, print_figures
 from ddpzero.games import Game, TeamGame
 from ddpzero.settings import require
 
@@ -55,11 +54,13 @@ def run_match(
             result = play_team_match(team_a, team_b, game, num_games, seed, on_step)
     else:
         a, b = (parse_player(text, game, num_simulations) for text in (player_a, player_b))
-        with match_progress(num_games) as on_ply:
+        with match_progress(num_games, game.spec.max_plies) as on_ply:
             result = play_match(a, b, game, num_games, seed, opening_plies, on_ply)
         settings |= {"num_simulations": num_simulations, "opening_plies": opening_plies}
     if as_json:
-        print_figures(match_figures(result, game.name, settings | game_settings(game)), as_json)
+        print_figures(
+            match_figures(result, game.name, settings | game_settings(game.parameters)), as_json
+        )
     else:
         print_match(result, Console())
     return result

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from rich.console import Console
@@ -13,10 +13,12 @@ from rich.table import Table
 
 @dataclass(frozen=True)
 class Figure:
-    """What a benchmark measured, and under which settings.
+    """What a benchmark, a match or a judge measured, and under which settings.
 
     figure: what is counted, e.g. "steps_per_second"; unit: e.g. "1/s", empty for a plain ratio.
-    settings: whatever one needs to measure it again; JSON-able, and none is named as a field of this class.
+    settings: whatever one needs to measure it again; JSON-able, and none is named as a field of this class. One thing
+    has one name everywhere: `game.rows` and the like (game_settings), `num_simulations`, `seed`, `seconds` for how long
+    it took, `low` and `high` for the 95 % interval of `value`.
     """
 
     bench: str
@@ -31,6 +33,12 @@ class Figure:
         record: dict[str, Any] = vars(self) | {"value": float(self.value)}
         del record["settings"]
         return json.dumps(record | self.settings)
+
+
+def game_settings(parameters: Any) -> dict[str, Any]:
+    """The parameters of a game, a dataclass or a dict, as settings of a figure: {"game.size": 15}."""
+    named = parameters if isinstance(parameters, dict) else asdict(parameters)
+    return {f"game.{name}": value for name, value in named.items()}
 
 
 def print_figures(figures: Sequence[Figure], as_json: bool) -> None:

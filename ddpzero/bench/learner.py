@@ -14,7 +14,7 @@ import torch
 
 from ddpzero.algorithms.loader import load_plugin
 from ddpzero.batches import BatchFeeder
-from ddpzero.bench.figures import Figure
+from ddpzero.bench.figures import Figure, game_settings
 from ddpzero.bench.noise import noise
 from ddpzero.distributed import choose_device
 from ddpzero.games import load_any_game
@@ -71,7 +71,7 @@ def bench_learner(settings: Settings, seconds: float = 10.0, seed: int = 0) -> l
         "compile": learner.compile,
         "device": str(device),
         "num_threads": learner.num_threads,
-        **settings.game.parameters,
+        **game_settings(settings.game.parameters),
         "seconds": seconds,
         "seed": seed,
     }

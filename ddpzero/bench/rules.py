@@ -13,7 +13,7 @@ from statistics import median
 
 import numpy as np
 
-from ddpzero.bench.figures import Figure
+from ddpzero.bench.figures import Figure, game_settings
 from ddpzero.games import Game, TeamGame, contract, team_contract
 from ddpzero.games.compiled import compiled
 from ddpzero.games.promises import NO_FAULT, NO_LEGAL_ACTION, require_no_fault
@@ -40,7 +40,7 @@ def bench_rules(
         }
     else:
         players = {"steps": _player(game, num_games, seed)}
-    settings = vars(game.parameters) | {
+    settings = game_settings(game.parameters) | {
         "num_games": num_games,
         "seconds": seconds,
         "seed": seed,

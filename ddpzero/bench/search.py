@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from ddpzero.algorithms.alphazero.memory import bench_needs
-from ddpzero.bench.figures import Figure
+from ddpzero.bench.figures import Figure, game_settings
 from ddpzero.evaluators import Evaluator, NetworkEvaluator, UniformEvaluator, bare_forward_rate
 from ddpzero.games import Game, contract, load_game
 from ddpzero.games.compiled import compiled
@@ -88,7 +88,7 @@ def bench_search(
             "num_threads": settings.actors.num_threads,
         }
     conditions |= {**asdict(search), "num_games": settings.actors.num_games}
-    conditions |= {**vars(game.parameters), "seconds": seconds, "seed": seed}
+    conditions |= {**game_settings(game.parameters), "seconds": seconds, "seed": seed}
     return [
         Figure("search", game.name, name, value, unit, conditions)
         for name, value, unit in _medians(samples)

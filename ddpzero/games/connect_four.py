@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ddpzero.games.boards import COLUMN_LETTERS, draw_board
-from ddpzero.games.lines import makes_line
+from ddpzero.games.lines import cells_in_lines, makes_line
 from ddpzero.games.spec import GameSpec
 from ddpzero.games.stones import DRAW, GOING_ON, observe_stones, return_of_status
 
@@ -119,6 +119,10 @@ def parse_action(parameters: Parameters, text: str) -> int:
 
 def board(parameters: Parameters, position: np.ndarray) -> np.ndarray:
     return position[: parameters.rows * parameters.columns]
+
+
+def winning_cells(parameters: Parameters, position: np.ndarray) -> list[int]:
+    return cells_in_lines(position, parameters.rows, parameters.columns, parameters.line)
 
 
 def render(parameters: Parameters, position: np.ndarray, last_action: int | None) -> str:

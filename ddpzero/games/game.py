@@ -156,6 +156,18 @@ class Game:
         """`[cells]` uint8: 0 empty, 1 first player, 2 second player."""
         return self.module.board(self.parameters, position).astype(np.uint8)
 
+    def winning_cells(self, position: np.ndarray) -> list[int]:
+        """The cells of `board` that won a terminal position; none of a game that cannot tell."""
+        tell = getattr(self.module, "winning_cells", None)
+        return [] if tell is None else list(tell(self.parameters, position))
+
+    def final_points(self, position: np.ndarray) -> tuple[int, int] | None:
+        """Points of both players in a terminal position; None of a game that does not say who owns what."""
+        if not (self.has_score and self.has_ownership):
+            return None
+        owners = self.ownership(position)
+        return int((owners > 0).sum()), int((owners < 0).sum())
+
     def action_name(self, action: int) -> str:
         return self.module.action_name(self.parameters, int(action))
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ddpzero.games.boards import draw_board, parse_square, rectangle_symmetries, square_name
-from ddpzero.games.lines import makes_line
+from ddpzero.games.lines import cells_in_lines, makes_line
 from ddpzero.games.spec import GameSpec
 from ddpzero.games.stones import DRAW, GOING_ON, observe_stones, return_of_status
 
@@ -128,6 +128,11 @@ def parse_action(parameters: Parameters, text: str) -> int:
 
 def board(parameters: Parameters, position: np.ndarray) -> np.ndarray:
     return position[: parameters.size**2]
+
+
+def winning_cells(parameters: Parameters, position: np.ndarray) -> list[int]:
+    size = parameters.size
+    return cells_in_lines(position, size, size, parameters.line, parameters.exact_five)
 
 
 def render(parameters: Parameters, position: np.ndarray, last_action: int | None) -> str:

@@ -15,6 +15,7 @@ then replaced by one of the second player on (c, r), which is to this player's e
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
@@ -194,6 +195,44 @@ def parse_action(parameters: Parameters, text: str) -> int:
 
 def board(parameters: Parameters, position: np.ndarray) -> np.ndarray:
     return position[: parameters.size**2] & _STONE
+
+
+def winning_cells(parameters: Parameters, position: np.ndarray) -> list[int]:
+    """The shortest chain of either player from one of the player's edges to the other; none before the end."""
+    size = parameters.size
+    stones = board(parameters, position).reshape(size, size)
+    for player in (1, 2):
+        # The second player's edges are columns: the board is turned for the search, and cells back after it.
+        own = (stones if player == 1 else stones.T) == player
+        if chain := _shortest_chain(own):
+            cells = chain if player == 1 else [(column, row) for row, column in chain]
+            return sorted(size * row + column for row, column in cells)
+    return []
+
+
+def _shortest_chain(own: np.ndarray) -> list[tuple[int, int]]:
+    """Neighbouring True cells from the first row to the last, by a breadth-first search."""
+    size = len(own)
+    parents: dict[tuple[int, int], tuple[int, int] | None] = {
+        (0, column): None for column in range(size) if own[0, column]
+    }
+    waiting = deque(parents)
+    while waiting:
+        row, column = waiting.popleft()
+        if row == size - 1:
+            chain: list[tuple[int, int]] = []
+            cell: tuple[int, int] | None = (row, column)
+            while cell is not None:
+                chain.append(cell)
+                cell = parents[cell]
+            return chain
+        for down, right in ((0, -1), (0, 1), (-1, 0), (1, 0), (-1, 1), (1, -1)):
+            other = (row + down, column + right)
+            is_there = min(other) >= 0 and max(other) < size
+            if is_there and own[other] and other not in parents:
+                parents[other] = (row, column)
+                waiting.append(other)
+    return []
 
 
 def render(parameters: Parameters, position: np.ndarray, last_action: int | None) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from ddpzero.games.compiled import compiled
 
 
@@ -41,3 +43,42 @@ def makes_line(cells, rows, columns, row, column, line, exact):
         if length == line or (length > line and not exact):
             return True
     return False
+
+
+def cells_in_lines(
+    cells: np.ndarray, rows: int, columns: int, line: int, exact: bool = False
+) -> list[int]:
+    """The cells of all rows of `line` or more equal stones; exact: of `line` only. For people, in plain Python.
+
+    cells: integers, 0 for none; the first rows * columns entries are the board, row-major.
+    """
+    board = [
+        [int(cells[columns * row + column]) for column in range(columns)] for row in range(rows)
+    ]
+    found: set[int] = set()
+    for row in range(rows):
+        for column in range(columns):
+            for down, right in ((0, 1), (1, 0), (1, 1), (1, -1)):
+                run = _run(board, row, column, down, right)
+                if len(run) == line or (len(run) > line and not exact):
+                    found.update(columns * there + across for there, across in run)
+    return sorted(found)
+
+
+def _run(
+    board: list[list[int]], row: int, column: int, down: int, right: int
+) -> list[tuple[int, int]]:
+    """The row of equal stones that begins on a cell; none where it goes on behind it."""
+
+    def stone(row: int, column: int) -> int:
+        is_there = 0 <= row < len(board) and 0 <= column < len(board[0])
+        return board[row][column] if is_there else 0
+
+    player = stone(row, column)
+    if player == 0 or stone(row - down, column - right) == player:
+        return []
+    run = []
+    while stone(row, column) == player:
+        run.append((row, column))
+        row, column = row + down, column + right
+    return run

@@ -65,10 +65,16 @@ _PYTHON_SIDE = {
     "board": ("parameters", "position"),
     "render": ("parameters", "position", "last_action"),
 }
+# The cells of `board` that won: people see them marked.
+_OPTIONAL_PYTHON_SIDE: dict[str, tuple[str, ...]] = {"winning_cells": ("parameters", "position")}
 _PYTHON_SIDE_OF_TEAM_GAMES = {
     "spec": ("parameters",),
     "render": ("parameters", "position", "in_colour"),
     "picture": ("parameters", "position"),
+}
+# The same drawing with one agent marked, the one that a person steers.
+_OPTIONAL_PYTHON_SIDE_OF_TEAM_GAMES: dict[str, tuple[str, ...]] = {
+    "render_marked": ("parameters", "position", "in_colour", "agent"),
 }
 _KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}
 
@@ -114,10 +120,11 @@ def variation(game: Game, **parameters: Any) -> Game:
 def _make_game(name: str, module: ModuleType, parameters: dict[str, Any]) -> Game | TeamGame:
     is_for_teams = hasattr(module, "step")
     if is_for_teams:
-        _check_functions(name, module, {**TEAM_KERNEL_PARAMETERS, **_PYTHON_SIDE_OF_TEAM_GAMES}, {})
+        required = {**TEAM_KERNEL_PARAMETERS, **_PYTHON_SIDE_OF_TEAM_GAMES}
+        _check_functions(name, module, required, _OPTIONAL_PYTHON_SIDE_OF_TEAM_GAMES)
     else:
         required = {**KERNEL_PARAMETERS, **_PYTHON_SIDE}
-        _check_functions(name, module, required, OPTIONAL_KERNEL_PARAMETERS)
+        _check_functions(name, module, required, OPTIONAL_KERNEL_PARAMETERS | _OPTIONAL_PYTHON_SIDE)
     _check_parameters(name, module, parameters)
     values, spec, constants = _ask_python_side(name, module, parameters, is_for_teams)
     arguments = ",".join(f"{key}={int(value)}" for key, value in constants.items())

@@ -8,6 +8,7 @@ import numpy as np
 
 # Of teams 0 and 1 and whoever else plays: the 256 colours of a terminal, and RGB.
 _TERMINAL_COLOURS = (39, 208, 76, 201, 226, 51, 196, 99)
+_MARKED_COLOUR = 231
 _RGB = (
     *((66, 135, 245), (245, 130, 48), (80, 180, 80), (200, 80, 200)),
     *((220, 200, 60), (80, 200, 200), (220, 60, 60), (130, 90, 220)),
@@ -44,8 +45,11 @@ def points(parameters: Any, position: np.ndarray) -> list[int]:
     return [sum(grown[team * size :][:size]) for team in range(parameters.teams)]
 
 
-def text(parameters: Any, position: np.ndarray, in_colour: bool) -> str:
-    """Heads are arrows, bodies the snake's number, beans `*`; above the board the step and the points."""
+def text(parameters: Any, position: np.ndarray, in_colour: bool, marked: int | None = None) -> str:
+    """Heads are arrows, bodies the snake's number, beans `*`; above the board the step and the points.
+
+    marked: a snake that is drawn with `#` and bright, with a word about it above the board.
+    """
     rows, columns = parameters.rows, parameters.columns
     size = parameters.snakes // parameters.teams
     cells = ["·"] * (rows * columns)
@@ -55,13 +59,19 @@ def text(parameters: Any, position: np.ndarray, in_colour: bool) -> str:
     for snake, body in enumerate(bodies(parameters, position)):
         heading = int(position[3 + parameters.beans + 6 * snake + 2])
         for index, cell in reversed(list(enumerate(body))):
-            cells[cell] = _ARROWS[heading] if index == 0 else str(snake % 10)
+            body_text = "#" if snake == marked else str(snake % 10)
+            cells[cell] = _ARROWS[heading] if index == 0 else body_text
             colours[cell] = _TERMINAL_COLOURS[snake // size % len(_TERMINAL_COLOURS)]
+            if snake == marked:
+                colours[cell] = _MARKED_COLOUR
     score = " : ".join(
         _paint(str(number), _TERMINAL_COLOURS[team % len(_TERMINAL_COLOURS)], in_colour)
         for team, number in enumerate(points(parameters, position))
     )
-    lines = [f"step {int(position[0])} of {parameters.steps}   {score}"]
+    heading_line = f"step {int(position[0])} of {parameters.steps}   {score}"
+    if marked is not None:
+        heading_line += "   " + _paint(f"# snake {marked} is yours", _MARKED_COLOUR, in_colour)
+    lines = [heading_line]
     for row in range(rows):
         places = range(row * columns, (row + 1) * columns)
         lines.append(" ".join(_paint(cells[cell], colours[cell], in_colour) for cell in places))

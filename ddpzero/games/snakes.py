@@ -102,5 +102,9 @@ def render(parameters: Parameters, position: np.ndarray, in_colour: bool) -> str
     return snake_pictures.text(parameters, position, in_colour)
 
 
+def render_marked(parameters: Parameters, position: np.ndarray, in_colour: bool, agent: int) -> str:
+    return snake_pictures.text(parameters, position, in_colour, marked=agent)
+
+
 def picture(parameters: Parameters, position: np.ndarray) -> np.ndarray:
     return snake_pictures.image(parameters, position)

@@ -86,6 +86,12 @@ class TeamGame:
         """The board as text; in_colour: with the escape codes of a terminal."""
         return self.module.render(self.parameters, position, in_colour)
 
+    def render_marked(self, position: np.ndarray, in_colour: bool, agent: int) -> str:
+        """The same with one agent marked, where the game can do that."""
+        if not hasattr(self.module, "render_marked"):
+            return self.render(position, in_colour)
+        return self.module.render_marked(self.parameters, position, in_colour, agent)
+
     def picture(self, position: np.ndarray) -> np.ndarray:
         """The board as an image `[height, width, 3]` uint8."""
         return self.module.picture(self.parameters, position)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ddpzero.games.boards import draw_board, parse_square, rectangle_symmetries, square_name
-from ddpzero.games.lines import makes_line
+from ddpzero.games.lines import cells_in_lines, makes_line
 from ddpzero.games.spec import GameSpec
 from ddpzero.games.stones import DRAW, GOING_ON, observe_stones, return_of_status
 
@@ -88,6 +88,10 @@ def parse_action(parameters: Parameters, text: str) -> int:
 
 def board(parameters: Parameters, position: np.ndarray) -> np.ndarray:
     return position[:NUM_CELLS]
+
+
+def winning_cells(parameters: Parameters, position: np.ndarray) -> list[int]:
+    return cells_in_lines(position, 3, 3, 3)
 
 
 def render(parameters: Parameters, position: np.ndarray, last_action: int | None) -> str:

@@ -17,13 +17,13 @@ from rich.table import Table
 from ddpzero.algorithms.base import Player
 from ddpzero.arena.agents import (
     game_of_players,
-    game_settings,
     is_agent,
     parse_player,
     require_agent_that_searches,
 )
 from ddpzero.arena.statistics import share_interval
-from ddpzero.bench.figures import Figure, print_figures
+from ddpzero.bench.figures import Figure, game_settings, print_figures
+from ddpzero.judges.packaged import find_positions
 from ddpzero.judges.solved_positions import ILLEGAL, SolvedPositions, read_solved_positions
 
 
@@ -58,12 +58,14 @@ def run_judge(
 ) -> list[JudgeReport]:
     """Judge players and print one row each, or one JSON line per figure.
 
+    file: of solved positions, or the name of one of the package (packaged.py).
     players: see arena.agents.ALLOWED_PLAYERS. An agent must have been trained on the game and board of the file.
     simulations: an agent is judged once with each of them, 0 being its bare network; None: once, as it was configured.
     """
+    path = find_positions(str(file))
     require_agent_that_searches(players, None, simulations)
     game = game_of_players(players) if any(map(is_agent, players)) else None
-    solved = read_solved_positions(Path(file), game)
+    solved = read_solved_positions(path, game)
     reports = []
     for text in players:
         for num_simulations in simulations if simulations and is_agent(text) else (None,):
@@ -158,7 +160,7 @@ def _figures(report: JudgeReport, solved: SolvedPositions, seed: int) -> list[Fi
         "num_simulations": report.num_simulations,
         "seed": seed,
         "seconds": round(report.seconds, 2),
-    } | game_settings(solved.game)
+    } | game_settings(solved.game.parameters)
     figures = []
     for name, hits in (
         ("keeps_outcome", report.kept),

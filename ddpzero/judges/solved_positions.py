@@ -190,6 +190,12 @@ def read_solved_positions(file: Path, game: Game | None = None) -> SolvedPositio
     )
 
 
+def game_and_count(file: Path) -> tuple[str, int]:
+    """The name of the game of a file, and how many positions it holds, without a look at them."""
+    arrays = read_npz(file)
+    return _layout_of(file, arrays).game, len(arrays["lengths"])
+
+
 def _layout_of(file: Path, arrays: dict[str, np.ndarray]) -> _Layout:
     """The layout that the file has most of; UserError unless its arrays are all there and of the right kind."""
     layout = max(

@@ -14,6 +14,7 @@ class Record:
     def __init__(self, game: Game):
         self.game = game
         self.actions: list[int] = []
+        self.resigned: int | None = None  # the player who gave up
         self._positions = [game.initial_position()]
 
     @property

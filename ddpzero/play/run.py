@@ -11,7 +11,6 @@ from ddpzero.games import Game, TeamGame
 from ddpzero.play.person import Leave, Person
 from ddpzero.play.session import Seat, Session
 from ddpzero.play.team_session import TeamSession
-from ddpzero.play.views import PLAYER_STYLES
 from ddpzero.settings import UserError, require
 
 _MODES = ("human", "ai")
@@ -101,8 +100,6 @@ def _play_games(
                 Seat(f"{players[0].name} (first)", players[0]),
                 Seat(f"{players[1].name} (second)", players[1]),
             )
-        for seat, style in zip(seats, PLAYER_STYLES, strict=True):
-            person.say(f"● {seat.name}", style=style)
         session.play_game(seats)
         if not person.ask_another_game():
             return

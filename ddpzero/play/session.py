@@ -6,17 +6,28 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
+from rich.text import Text
 
 from ddpzero.algorithms.base import Player
 from ddpzero.arena.players import Analysis
 from ddpzero.games import Game
 from ddpzero.play.person import Leave, Person
 from ddpzero.play.record import Record
-from ddpzero.play.views import PLAYER_STYLES, analysis_view, board_view, side_by_side
+from ddpzero.play.views import (
+    PLAYER_STYLES,
+    Look,
+    analysis_view,
+    board_view,
+    look_of,
+    player_marks,
+    side_by_side,
+)
 
 # Players without chance would repeat one game for ever: so many plies at the start of a game are drawn from the actions
 # that the player likes at least half as much as its best.
 _NUM_VARIED_PLIES = 4
+
+_COMMANDS = "help, hint, undo, resign, quit"
 
 
 @dataclass(frozen=True)
@@ -47,7 +58,7 @@ class Session:
         """Play to the end, or until the person leaves (raises Leave). Returns the finished game."""
         record = Record(self._game)
         self._show(record, seats, None)
-        while not record.is_over:
+        while not (record.is_over or record.resigned is not None):
             mover = record.current_player
             player = seats[mover].player
             if player is None:
@@ -62,7 +73,7 @@ class Session:
     def _take_persons_turn(self, record: Record, seats: tuple[Seat, Seat], adviser: Player) -> None:
         """Ask for one command and carry it out."""
         mover = record.current_player
-        line = self._person.read_line(f"your move ({self._some_moves(record)}; or help): ")
+        line = self._person.read_line(f"your move ({self._some_moves(record)}; {_COMMANDS}): ")
         if line in ("quit", "exit", "q"):
             raise Leave
         if line in ("help", "?", ""):
@@ -71,9 +82,11 @@ class Session:
             self._hint(record, adviser)
         elif line == "undo":
             if record.take_back(mover):
-                self._show(record, seats, None)
+                self._show(record, seats, None, note="taken back.")
             else:
                 self._person.say("there is nothing to take back yet.")
+        elif line == "resign":
+            record.resigned = mover
         else:
             try:
                 action = self._game.parse_action(line)
@@ -86,8 +99,7 @@ class Session:
                 )
                 return
             record.play(action)
-            if record.is_over or seats[record.current_player].player is None:
-                self._show(record, seats, None)
+            self._show(record, seats, None, note=f"you play {self._game.action_name(action)}")
 
     def _take_players_turn(self, record: Record, seats: tuple[Seat, Seat], player: Player) -> None:
         seat = seats[record.current_player]
@@ -95,10 +107,9 @@ class Session:
         with self._console.status(f"{seat.name} is thinking"):
             action, analysis = self._think(record, player)
         time.sleep(max(0.0, self._delay_seconds - (time.perf_counter() - started)))
-        style = PLAYER_STYLES[record.current_player]
         record.play(action)
-        self._person.say(f"\n{seat.name} plays {self._game.action_name(action)}", style=style)
-        self._show(record, seats, analysis, f"{seat.name} expects")
+        note = f"{seat.name} plays {self._game.action_name(action)}"
+        self._show(record, seats, analysis, f"{seat.name} expects", note)
 
     def _think(self, record: Record, player: Player) -> tuple[int, Analysis | None]:
         position = record.position[None]
@@ -127,22 +138,41 @@ class Session:
     def _help(self, record: Record) -> None:
         self._person.say(
             f"legal moves: {self._moves(record)}\n"
-            "hint   what your opponent would do in your place, and what it would expect\n"
-            "undo   take back your last move\n"
-            "quit   leave"
+            "hint     what your opponent would do in your place, and what it would expect\n"
+            "undo     take back your last move and what came after it\n"
+            "resign   give up this game\n"
+            "quit     leave"
         )
 
     def _announce(self, record: Record, seats: tuple[Seat, Seat]) -> None:
-        returns = self._game.returns(record.position)
-        if returns[0] == returns[1]:
-            self._person.say(f"\na draw after {len(record.actions)} moves.", style="bold")
+        """Say who has won, by how many points, after how many moves."""
+        winner = self._winner(record)
+        after = f"after {len(record.actions)} moves"
+        if winner is None:
+            self._person.say(f"\na draw {after}{self._points(record)}.", style="bold")
             return
-        winner = int(np.argmax(returns))
         verb = "win" if seats[winner].player is None else "wins"
+        resigned = "you resign: " if record.resigned is not None else ""
         self._person.say(
-            f"\n{seats[winner].name} {verb} after {len(record.actions)} moves.",
+            f"\n{resigned}{seats[winner].name} {verb} {after}{self._points(record)}.",
             style=PLAYER_STYLES[winner],
         )
+        if self._look != "colour" and record.is_over and self._game.winning_cells(record.position):
+            self._person.say("the winning line is marked *.")
+
+    def _winner(self, record: Record) -> int | None:
+        if record.resigned is not None:
+            return 1 - record.resigned
+        returns = self._game.returns(record.position)
+        return None if returns[0] == returns[1] else int(np.argmax(returns))
+
+    def _points(self, record: Record) -> str:
+        """ ", 40 : 24" at the end of a game that counts points; komi is given to the second player on top."""
+        points = self._game.final_points(record.position) if record.is_over else None
+        if points is None:
+            return ""
+        komi = getattr(self._game.parameters, "komi", 0)
+        return f", {points[0]} : {points[1]}{f' + {komi:g} komi' if komi else ''}"
 
     def _show(
         self,
@@ -150,11 +180,37 @@ class Session:
         seats: tuple[Seat, Seat],
         analysis: Analysis | None,
         title: str = "",
+        note: str = "",
     ) -> None:
-        in_colour = self._console.color_system is not None and not self._console.options.ascii_only
-        board = board_view(self._game, record.position, record.last_action, in_colour)
+        """Draw everything anew: who plays whom, what was just played (note), the board, whose turn it is."""
+        if self._console.is_terminal and not self._console.is_dumb_terminal:
+            self._console.clear()
+        names = Text("   ").join(
+            Text(f"{mark} {seat.name}", style)
+            for mark, seat, style in zip(
+                player_marks(self._look), seats, PLAYER_STYLES, strict=True
+            )
+        )
+        self._console.print(names)
+        self._person.say(f"move {len(record.actions)}: {note}" if note else "")
+        board = board_view(self._game, record.position, record.last_action, self._look)
         thoughts = None if analysis is None else analysis_view(self._game, analysis, title)
         self._console.print(side_by_side(board, thoughts))
+        if not record.is_over:
+            self._person.say(self._turn(record, seats), style="bold")
+
+    def _turn(self, record: Record, seats: tuple[Seat, Seat]) -> str:
+        """ "move 8: ○ you to play, 3 : 2 on the board"."""
+        player = record.current_player
+        text = f"move {len(record.actions) + 1}: {player_marks(self._look)[player]} {seats[player].name} to play"
+        if self._game.has_score:
+            board = self._game.board(record.position)
+            text += f", {(board == 1).sum()} : {(board == 2).sum()} on the board"
+        return text
+
+    @property
+    def _look(self) -> Look:
+        return look_of(self._console)
 
     def _some_moves(self, record: Record) -> str:
         """ "a to g": the ends of the list of legal moves, as examples of how they are written."""

@@ -50,7 +50,12 @@ class TeamSession:
         with Live(console=person.console, auto_refresh=False, transient=False) as live:
 
             def show(note: str = " : ".join(map(self._name, range(2)))) -> None:
-                board = Text.from_ansi(self._game.render(table.positions[0], self._in_colour))
+                position = table.positions[0]
+                if steered is None:
+                    drawing = self._game.render(position, self._in_colour)
+                else:
+                    drawing = self._game.render_marked(position, self._in_colour, steered)
+                board = Text.from_ansi(drawing)
                 live.update(Text("\n").join([board, Text(note, style="dim")]), refresh=True)
 
             show("getting ready (on a fresh machine that takes a while)")

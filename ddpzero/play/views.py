@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Literal
+
 import numpy as np
 from rich.box import ROUNDED
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -15,27 +18,58 @@ from ddpzero.games import Game
 PLAYER_STYLES = ("bold bright_yellow", "bold bright_red")
 _BOARD_BACKGROUND = "on grey15"
 _LAST_MOVE_BACKGROUND = "on grey37"
+_LINE_BACKGROUND = "on dark_green"
+_LINE_MARK = "*"  # where there is no colour to mark cells with
 # What a lone character of Game.render becomes; everything else (coordinates, edges) is drawn as it is.
 _SYMBOLS = {
     "X": ("●", PLAYER_STYLES[0]),
-    "O": ("●", PLAYER_STYLES[1]),
+    "O": ("○", PLAYER_STYLES[1]),
     ".": ("·", "grey58"),
 }
+# Neighbours of a cell's character: blanks, the brackets of the last move, the edges of a box. The marks of the players
+# along the edges of a Hex board have others, too.
+_AROUND_CELLS = " []|"
+_AROUND_MARKS = " []|\\-"
 _WDL_STYLES = ("green3", "grey58", "red3")
+_WDL_BARS = "█▒░"
 _BAR_WIDTH = 32
 _NUM_BEST_ACTIONS = 5
 
 
+# plain: letters alone; shapes: discs, no colours; colour: both.
+Look = Literal["plain", "shapes", "colour"]
+
+
+def look_of(console: Console) -> Look:
+    """How a board is drawn here: no discs where the terminal or the file shows letters only, no colour if NO_COLOR."""
+    if console.color_system is None or console.options.ascii_only:
+        return "plain"
+    return "shapes" if console.no_color else "colour"
+
+
+def player_marks(look: Look) -> tuple[str, str]:
+    """What stands on the board for the first and for the second player."""
+    return ("X", "O") if look == "plain" else (_SYMBOLS["X"][0], _SYMBOLS["O"][0])
+
+
 def board_view(
-    game: Game, position: np.ndarray, last_action: int | None, in_colour: bool
+    game: Game, position: np.ndarray, last_action: int | None, look: Look
 ) -> RenderableType:
-    """The game's own drawing; in colour with discs for X and O, and the last move lit up instead of in brackets."""
-    drawing = game.render(position, last_action)
-    if not in_colour:
-        return Text(drawing)
+    """The game's own drawing; unless plain with discs for X and O.
+
+    The last move stands in brackets, or is lit up in colour. So are the cells that have won, else they are `*`.
+    """
+    lines = game.render(position, last_action).splitlines()
+    won = game.winning_cells(position) if game.is_terminal(position) else []
+    places = _places_of_cells(lines, game.num_cells) if won else []
+    won_places = {places[cell] for cell in won} if places else set()
+    if look == "plain":
+        return Text("\n".join(_marked(line, row, won_places) for row, line in enumerate(lines)))
     # The closing bracket of a last move in the last column must not make the board wider.
     width = max(map(len, game.render(position).splitlines())) + 1
-    text = Text("\n").join(_colour_line(line.ljust(width)) for line in drawing.splitlines())
+    text = Text("\n").join(
+        _disc_line(line.ljust(width), row, won_places, look) for row, line in enumerate(lines)
+    )
     return Panel(text, box=ROUNDED, style=_BOARD_BACKGROUND, border_style="grey37", expand=False)
 
 
@@ -72,18 +106,52 @@ def side_by_side(left: RenderableType, right: RenderableType | None) -> Renderab
     return grid
 
 
-def _colour_line(line: str) -> Text:
+def _is_lone(line: str, index: int, around: str) -> bool:
+    before, after = line[:index][-1:], line[index + 1 : index + 2]
+    return not (before + after).strip(around)
+
+
+def _is_of_board(line: str) -> bool:
+    """Whether a line holds cells, not the letters of the columns, among which may be an O."""
+    lone = {line[index] for index in range(len(line)) if _is_lone(line, index, _AROUND_CELLS)}
+    return not any(character.isalpha() and character not in _SYMBOLS for character in lone)
+
+
+def _places_of_cells(lines: Sequence[str], num_cells: int) -> list[tuple[int, int]]:
+    """Row and column of each cell's character, in reading order; none where the drawing shows something else."""
+    places = [
+        (row, index)
+        for row, line in enumerate(lines)
+        if _is_of_board(line)
+        for index, character in enumerate(line)
+        if character in _SYMBOLS and _is_lone(line, index, _AROUND_CELLS)
+    ]
+    return places if len(places) == num_cells else []
+
+
+def _marked(line: str, row: int, won: set[tuple[int, int]]) -> str:
+    return "".join(
+        _LINE_MARK if (row, index) in won else character for index, character in enumerate(line)
+    )
+
+
+def _disc_line(line: str, row: int, won: set[tuple[int, int]], look: Look) -> Text:
     text = Text()
+    is_of_board = _is_of_board(line)
     for index, character in enumerate(line):
-        before, after = line[index - 1 : index], line[index + 1 : index + 2]
-        is_alone = not (before + after).strip("[] ")
-        is_last_move = character in "[]" or (before, after) == ("[", "]")
-        symbol, style = (
-            _SYMBOLS.get(character, (character, "grey70")) if is_alone else (character, "grey70")
-        )
-        if character in "[]":
-            symbol = " "
-        text.append(symbol, f"{style} {_LAST_MOVE_BACKGROUND}" if is_last_move else style)
+        before, after = line[:index][-1:], line[index + 1 : index + 2]
+        symbol, style = character, "grey70"
+        if is_of_board and _is_lone(line, index, _AROUND_MARKS):
+            symbol, style = _SYMBOLS.get(character, (character, "grey70"))
+        if look == "shapes":
+            text.append(_LINE_MARK if (row, index) in won else symbol, "bold")
+            continue
+        if character in "[]" or (before, after) == ("[", "]"):
+            style = f"{style} {_LAST_MOVE_BACKGROUND}"
+            symbol = " " if character in "[]" else symbol
+        if (row, index) in won:
+            style = f"{style} {_LINE_BACKGROUND}"
+        text.append(symbol, style)
     return text
 
 
@@ -91,6 +159,6 @@ def _wdl_bar(wdl: np.ndarray) -> Text:
     # Rounding the edges, not the parts, keeps the bar's length.
     edges = np.rint(np.cumsum(np.concatenate([[0.0], wdl])) * _BAR_WIDTH).astype(int)
     bar = Text()
-    for width, style in zip(np.diff(edges), _WDL_STYLES, strict=True):
-        bar.append("█" * int(width), style)
+    for width, style, character in zip(np.diff(edges), _WDL_STYLES, _WDL_BARS, strict=True):
+        bar.append(character * int(width), style)
     return bar

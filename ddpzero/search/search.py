@@ -12,6 +12,7 @@ from ddpzero.games.compiled import compiled
 from ddpzero.games.promises import require_no_fault
 from ddpzero.search.answers import check_answers
 from ddpzero.search.cache import new_cache
+from ddpzero.search.draws import root_draws
 from ddpzero.search.forest import ROOT, new_forest
 from ddpzero.search.numbers import search_numbers
 from ddpzero.search.rounds import absorb_evaluations, propose_leaves, start_searches
@@ -30,7 +31,7 @@ class SearchResult:
     policy_target: np.ndarray  # [n, A] float32
     visits: np.ndarray  # [n, A] int32
     root_value: np.ndarray  # [n] float32 in [-1, 1], the expected result
-    root_draw: np.ndarray  # [n] float32, the evaluator's probability of a draw
+    root_draw: np.ndarray  # [n] float32, the probability of a draw: the search's, see draws.py
 
 
 class Search:
@@ -126,7 +127,9 @@ class Search:
         values = np.empty(num_positions, np.float32)
         read_results(self.game.rules, self.forest, self.numbers, 0, actions, targets, values)
         visits = self.forest.edges["visits"][:num_positions, ROOT].copy()
-        draws = self.forest.nodes["draw_share"][:num_positions, ROOT].copy()
+        draws = np.empty(num_positions, np.float32)
+        means = np.empty(self.forest.nodes.shape[1], np.float32)
+        root_draws(self.forest, self.numbers, targets, means, draws)
         return SearchResult(actions, targets, visits, values, draws)
 
 

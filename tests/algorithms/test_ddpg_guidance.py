@@ -7,6 +7,9 @@ import pytest
 
 from ddpzero.algorithms.ddpg.guidance import Guidance, scheduled_level
 from ddpzero.algorithms.ddpg.settings import DDPGSettings, OpponentSettings
+from ddpzero.algorithms.loader import load_plugin
+from ddpzero.config import compose_settings
+from ddpzero.games import load_any_game
 
 AGENTS = ("random", "nearest", "level3", "level4", "evasion", "greedy", "bfs")
 
@@ -87,3 +90,21 @@ def test_a_loaded_state_goes_on_as_the_saved_one():
     other.load_state(state.state())
     np.testing.assert_array_equal(other.vector, state.vector)
     assert other.progress == state.progress
+
+
+def test_the_consoles_line_tells_wins_with_the_number_of_their_games():
+    """A share of two games would say too much."""
+    settings = compose_settings(["+experiment=snakes"])
+    game = load_any_game(settings.game.name, **settings.game.parameters)
+    algorithm = load_plugin(settings.algorithm).make_algorithm(settings.sections)
+    scalars = {
+        "self_play/wins": 0.5,
+        "self_play/team_points": 20.0,
+        "self_play/opponent_points": 18.0,
+        "deaths/team": 3.0,
+        "evaluation/wins_against_greedy": 1.0,
+        "evaluation/games_against_greedy": 2.0,
+        "evaluation/wins_against_bfs": 0.575,
+        "evaluation/games_against_bfs": 40.0,
+    }
+    assert algorithm.headline(game, scalars).endswith("; beats greedy 2 of 2, bfs 57% of 40")

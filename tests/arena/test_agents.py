@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import textwrap
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ from ddpzero.arena.run import run_match
 from ddpzero.checkpoint import ReleasedWeights
 from ddpzero.conversion import settings_to_dict
 from ddpzero.games import load_game
+from ddpzero.judges.packaged import POSITIONS_FOLDER
 from ddpzero.judges.perfect_play import run_judge
 from ddpzero.settings import (
     ActorSettings,
@@ -25,7 +25,7 @@ from ddpzero.settings import (
     Settings,
 )
 
-HARD = Path(__file__).parents[1] / "data" / "exact" / "connect_four_hard.npz"
+HARD = POSITIONS_FOLDER / "connect_four_hard.npz"
 
 PLUGIN = """
     import numpy as np

@@ -112,18 +112,22 @@ def test_returns_between_loss_and_win_count_by_their_sign():
     assert result_of([[0.25, -0.5]]).counts() == (1, 0, 1)
 
 
-def test_progress_counts_up_to_all_games():
+def test_progress_counts_plies_from_the_start_and_games_up_to_all():
     game = load_game("tic_tac_toe")
-    finished = []
+    seen = []
     play_match(
         *(RandomPlayer(game),) * 2,
         game,
         10,
         seed=0,
-        on_progress=lambda returns: finished.append(int((~np.isnan(returns)).sum())),
+        on_progress=lambda returns, num_plies: seen.append(
+            (int((~np.isnan(returns)).sum()), int(num_plies.sum()))
+        ),
     )
-    assert finished == sorted(finished)
-    assert finished[-1] == 10
+    assert seen == sorted(seen)
+    assert seen[0][0] == 0
+    assert 10 < seen[0][1] < seen[1][1] < seen[-1][1], "each call tells of more plies"
+    assert seen[-1][0] == 10
 
 
 @pytest.mark.parametrize(("num_games", "remedy"), [(7, "Take 8"), (0, "Take 2"), (-4, "Take 2")])

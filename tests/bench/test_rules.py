@@ -14,8 +14,14 @@ def test_the_bench_gives_steps_per_second_and_its_settings():
     for figure in figures:
         assert (figure.bench, figure.game, figure.unit) == ("rules", "connect_four", "1/s")
         assert figure.value > 0
-        expected = {"rows": 5, "columns": 7, "line": 4, "num_games": 8, "seconds": 0.1, "seed": 1}
-        assert figure.settings == expected
+        assert figure.settings == {
+            "game.rows": 5,
+            "game.columns": 7,
+            "game.line": 4,
+            "num_games": 8,
+            "seconds": 0.1,
+            "seed": 1,
+        }
 
 
 def test_random_games_have_their_known_average_length():

@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 from ddpzero.games import Game, load_game
 from ddpzero.games.boards import square_name
 from ddpzero.games.contract_checks import check_contract
+from ddpzero.judges.packaged import POSITIONS_FOLDER
 from ddpzero.judges.perft import perft, unique_positions
 from ddpzero.judges.rules_traces import verify_rules
+from tests.recorded import recorded_games
 
 DATA = Path(__file__).parents[1] / "data"
 SIZES = [(1, 1), (1, 3), (2, 2), (2, 3), (3, 3), (4, 3), (4, 4), (5, 5)]
@@ -118,9 +120,7 @@ class SlowRules:
 
 @pytest.mark.parametrize(("rows", "columns"), SIZES)
 def test_recorded_games_match_at_every_ply(rows, columns):
-    report = verify_rules(
-        DATA / "games" / f"dots_and_boxes_{rows}x{columns}.npz", load(rows, columns)
-    )
+    report = verify_rules(recorded_games(f"dots_and_boxes_{rows}x{columns}"), load(rows, columns))
     assert report.is_clean, report.mismatches
     num_edges = (rows + 1) * columns + rows * (columns + 1)
     assert (report.num_games, report.num_plies) == (300, 300 * num_edges)
@@ -147,7 +147,7 @@ def test_perfect_play_from_the_start_has_its_known_margin(rows, columns, start_v
 
 def test_every_move_of_the_solved_positions_has_the_value_of_a_full_search():
     game, known = load(2, 2), {}
-    with np.load(DATA / "exact" / "dots_and_boxes_2x2.npz", allow_pickle=False) as solved:
+    with np.load(POSITIONS_FOLDER / "dots_and_boxes_2x2.npz", allow_pickle=False) as solved:
         for moves, length, move_values in zip(
             solved["moves"], solved["lengths"], solved["move_values"], strict=True
         ):

@@ -14,6 +14,7 @@ from ddpzero.games import Game, load_game, single
 from ddpzero.judges.perft import perft
 from ddpzero.judges.rules_traces import verify_rules
 from tests.judges.test_perft import recorded_counts
+from tests.recorded import recorded_games
 
 DATA = Path(__file__).parents[1] / "data" / "games"
 SUPERKO = ("positional", "situational")
@@ -79,7 +80,7 @@ def test_recorded_games_match_at_every_ply(file_name, size, num_plies, ko):
     """In the files of 13 and 19 lines superko is not recorded: there the masks are those of simple ko."""
     komi = 0.5 if size <= 5 else 7.5
     game = load_game("go", size=size, komi=komi, ko=ko)
-    report = verify_rules(DATA / f"{file_name}.npz", game)
+    report = verify_rules(recorded_games(file_name), game)
     assert report.is_clean, report.mismatches
     assert report.num_plies == num_plies
     assert report.num_checks["ownership"] == report.num_checks["score"] == report.num_games
@@ -87,7 +88,7 @@ def test_recorded_games_match_at_every_ply(file_name, size, num_plies, ko):
 
 
 def test_a_ban_that_is_not_recorded_is_found(tmp_path):
-    with np.load(DATA / "go5.npz", allow_pickle=False) as archive:
+    with np.load(recorded_games("go5"), allow_pickle=False) as archive:
         traces = dict(archive)
     traces["psk_bans"] = traces["psk_bans"][1:]
     traces["psk_bans_ssk_allowed"] = traces["psk_bans_ssk_allowed"][1:]
@@ -99,7 +100,7 @@ def test_a_ban_that_is_not_recorded_is_found(tmp_path):
 
 def test_games_with_another_komi_are_refused():
     with pytest.raises(ValueError, match=r"recorded with komi 0.5, but go has 7.5: give game.komi"):
-        verify_rules(DATA / "go5.npz", load_game("go", size=5))
+        verify_rules(recorded_games("go5"), load_game("go", size=5))
 
 
 @pytest.mark.parametrize(("size", "komi", "depth"), [(2, "0.5", 6), (3, "0.5", 5), (9, "7.5", 3)])

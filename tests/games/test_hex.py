@@ -15,6 +15,7 @@ from ddpzero.games import Game, load_game
 from ddpzero.games.contract_checks import check_contract
 from ddpzero.judges.perft import perft
 from ddpzero.judges.rules_traces import verify_rules
+from tests.recorded import recorded_games
 
 DATA = Path(__file__).parents[1] / "data" / "games"
 QUICK = settings(max_examples=25, deadline=None, derandomize=True)
@@ -28,7 +29,7 @@ PROGRESS = st.integers(0, 100)
 
 @pytest.mark.parametrize(("size", "num_plies"), [(5, 6238), (11, 31681)])
 def test_recorded_games_match_at_every_ply(size, num_plies):
-    report = verify_rules(DATA / f"hex{size}.npz", load_game("hex", size=size))
+    report = verify_rules(recorded_games(f"hex{size}"), load_game("hex", size=size))
     assert report.is_clean, report.mismatches
     assert (report.num_games, report.num_plies) == (300, num_plies)
     assert report.num_checks["legal mask"] == num_plies

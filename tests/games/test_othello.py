@@ -15,6 +15,7 @@ from ddpzero.games.boards import rectangle_symmetries
 from ddpzero.games.contract_checks import check_contract
 from ddpzero.judges.perft import perft, unique_positions
 from ddpzero.judges.rules_traces import verify_rules
+from tests.recorded import recorded_games
 
 DATA = Path(__file__).parents[1] / "data" / "games"
 QUICK = settings(max_examples=25, deadline=None, derandomize=True)
@@ -27,7 +28,7 @@ PROGRESS = st.integers(0, 105)
 
 
 def test_recorded_games_match_at_every_ply():
-    report = verify_rules(DATA / "othello.npz", load_game("othello"))
+    report = verify_rules(recorded_games("othello"), load_game("othello"))
     assert report.is_clean, report.mismatches
     assert (report.num_games, report.num_plies) == (300, 18128)
     assert report.num_checks["legal mask"] == 18128

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from ddpzero.arena.players import RandomPlayer
 from ddpzero.games import load_game
+from ddpzero.judges.packaged import POSITIONS_FOLDER
 from ddpzero.judges.perfect_play import judge, run_judge
 from ddpzero.judges.solved_positions import ILLEGAL, read_solved_positions
+from tests.recorded import recorded_games
 
-DATA = Path(__file__).parents[1] / "data" / "exact"
-HARD = DATA / "connect_four_hard.npz"
-DOTS = DATA / "dots_and_boxes_3x3.npz"
+HARD = POSITIONS_FOLDER / "connect_four_hard.npz"
+DOTS = POSITIONS_FOLDER / "dots_and_boxes_3x3.npz"
 
 
 class Scripted:
@@ -47,7 +47,7 @@ def game():
 
 @pytest.fixture
 def solved(game):
-    return read_solved_positions(DATA / "connect_four.npz", game)
+    return read_solved_positions(POSITIONS_FOLDER / "connect_four.npz", game)
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def hard(name):
     [("connect_four.npz", 1000, 631), ("connect_four_hard.npz", 600, 600)],
 )
 def test_reads_the_connect_four_files(game, name, num_positions, num_that_matter):
-    solved = read_solved_positions(DATA / name, game)
+    solved = read_solved_positions(POSITIONS_FOLDER / name, game)
     assert solved.positions.shape == (num_positions, game.spec.position_size)
     assert solved.matters.sum() == num_that_matter
 
@@ -88,7 +88,7 @@ def test_reads_the_connect_four_files(game, name, num_positions, num_that_matter
 def test_reads_files_of_dots_and_boxes_and_finds_their_size(
     rows, columns, num_positions, num_that_matter
 ):
-    solved = read_solved_positions(DATA / f"dots_and_boxes_{rows}x{columns}.npz")
+    solved = read_solved_positions(POSITIONS_FOLDER / f"dots_and_boxes_{rows}x{columns}.npz")
     assert solved.game.name == "dots_and_boxes"
     assert vars(solved.game.parameters) == {"rows": rows, "columns": columns}
     assert len(solved.positions) == num_positions
@@ -96,7 +96,7 @@ def test_reads_files_of_dots_and_boxes_and_finds_their_size(
 
 
 def test_of_boards_with_as_many_edges_the_one_whose_rules_fit_is_found(damaged):
-    file = DATA / "dots_and_boxes_2x3.npz"
+    file = POSITIONS_FOLDER / "dots_and_boxes_2x3.npz"
     cells = np.full((5, 7), -1)
     cells.reshape(-1)[load_game("dots_and_boxes", rows=2, columns=3).spec.action_cells] = range(17)
     # old_edges[edge]: the edge of 2 x 3 boxes that becomes this edge of 3 x 2 boxes, rows and columns swapped.
@@ -138,7 +138,7 @@ def test_an_edge_may_keep_the_outcome_and_give_boxes_away():
 
 
 def test_in_hex_every_action_that_keeps_the_outcome_is_best():
-    solved = read_solved_positions(DATA / "hex3.npz")
+    solved = read_solved_positions(POSITIONS_FOLDER / "hex3.npz")
     assert solved.game.num_actions == 9
     assert solved.matters.sum() == 59
     assert np.array_equal(solved.is_best, solved.keeps)
@@ -146,7 +146,7 @@ def test_in_hex_every_action_that_keeps_the_outcome_is_best():
 
 
 def test_in_othello_no_number_is_needed_for_the_pass():
-    solved = read_solved_positions(DATA / "othello_endgame.npz")
+    solved = read_solved_positions(POSITIONS_FOLDER / "othello_endgame.npz")
     assert solved.scores.shape == (400, 65)
     assert (solved.scores[:, 64] == ILLEGAL).all()
     assert solved.matters.sum() == 156
@@ -224,8 +224,10 @@ def test_json_prints_figures_and_nothing_else(capsys):
 
 
 def test_a_file_that_is_not_there_is_told():
-    with pytest.raises(ValueError, match=r"nothing\.npz cannot be read: No such file"):
+    with pytest.raises(ValueError, match=r"'nothing\.npz' is no file"):
         run_judge("nothing.npz", ["random"])
+    with pytest.raises(ValueError, match=r"folder/nothing\.npz cannot be read: No such file"):
+        run_judge("folder/nothing.npz", ["random"])
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04 and no more"])
@@ -261,7 +263,7 @@ def test_a_file_of_another_board_is_told():
 
 
 def test_a_file_of_another_kind_is_no_file_of_solved_positions():
-    recorded = DATA.parent / "games" / "tic_tac_toe.npz"
+    recorded = recorded_games("tic_tac_toe")
     with pytest.raises(ValueError, match="has no move_values: it is not a file of solved"):
         run_judge(recorded, ["random"])
 
@@ -276,7 +278,7 @@ def test_a_file_of_no_board_is_told(damaged):
 
 
 def test_a_file_that_fits_none_of_several_boards_is_told(damaged):
-    file = DATA / "dots_and_boxes_2x3.npz"
+    file = POSITIONS_FOLDER / "dots_and_boxes_2x3.npz"
     path = damaged(file, to_move=1 - array_of(file, "to_move"))
     with pytest.raises(
         ValueError,

@@ -7,6 +7,7 @@ import pytest
 
 from ddpzero.games import Game, load_game
 from ddpzero.judges.rules_traces import print_report, verify_rules
+from tests.recorded import recorded_games
 
 DATA = Path(__file__).parents[1] / "data" / "games"
 KIND_SIX, KIND_SEVEN, KIND_NINE = 2, 3, 4  # `kind` in gomoku15_special.npz
@@ -22,7 +23,7 @@ KIND_SIX, KIND_SEVEN, KIND_NINE = 2, 3, 4  # `kind` in gomoku15_special.npz
     ],
 )
 def test_recorded_games_match_at_every_ply(file_name, game_name, num_games, num_plies):
-    report = verify_rules(DATA / f"{file_name}.npz", load_game(game_name))
+    report = verify_rules(recorded_games(file_name), load_game(game_name))
     assert report.is_clean, report.mismatches
     assert (report.num_games, report.num_plies) == (num_games, num_plies)
     assert report.num_checks == {
@@ -85,13 +86,13 @@ def test_a_move_that_the_rules_forbid_ends_the_replay_of_its_game(tmp_path):
 
 
 def test_a_game_that_ends_too_early_by_the_rules_is_found():
-    report = verify_rules(DATA / "connect_four.npz", load_game("connect_four", line=3))
+    report = verify_rules(recorded_games("connect_four"), load_game("connect_four", line=3))
     assert report.num_mismatches["goes on"] > 200
     assert {mismatch.what for mismatch in report.mismatches} == {"legal mask", "action", "goes on"}
 
 
 def test_a_game_that_goes_on_too_long_by_the_rules_is_found():
-    report = verify_rules(DATA / "gomoku15_special.npz", load_game("gomoku", exact_five=True))
+    report = verify_rules(recorded_games("gomoku15_special"), load_game("gomoku", exact_five=True))
     kinds = read("gomoku15_special")["kind"]
     num_overlines = np.isin(kinds, (KIND_SIX, KIND_SEVEN, KIND_NINE)).sum()
     assert {what: n for what, n in report.num_mismatches.items() if n} == {"over": num_overlines}
@@ -140,7 +141,7 @@ def test_the_report_counts_and_draws(tmp_path, capsys):
 
 
 def test_a_clean_report_ends_with_exit_code_0(capsys):
-    report = verify_rules(DATA / "tic_tac_toe.npz", load_game("tic_tac_toe"))
+    report = verify_rules(recorded_games("tic_tac_toe"), load_game("tic_tac_toe"))
     assert print_report(report) == 0
     assert "  in all          10028 checks        0 mismatches\n" in capsys.readouterr().out
 
@@ -159,7 +160,7 @@ def test_a_clean_report_ends_with_exit_code_0(capsys):
 )
 def test_a_file_of_another_board_is_refused(game_name, parameters, message):
     with pytest.raises(ValueError, match=message):
-        verify_rules(DATA / "connect_four.npz", load_game(game_name, **parameters))
+        verify_rules(recorded_games("connect_four"), load_game(game_name, **parameters))
 
 
 BROKEN_TRACES = {
@@ -193,7 +194,7 @@ def test_what_is_not_a_trace_file_is_refused(tmp_path):
     (tmp_path / "text.npz").write_text("no arrays")
     np.save(tmp_path / "array.npy", np.zeros(3))
     np.savez(tmp_path / "objects.npz", moves=np.array([{}], dtype=object))
-    whole = (DATA / "tic_tac_toe.npz").read_bytes()
+    whole = recorded_games("tic_tac_toe").read_bytes()
     (tmp_path / "cut.npz").write_bytes(whole[: len(whole) // 2])
     for name in ("text.npz", "array.npy", "objects.npz", "cut.npz"):
         with pytest.raises(ValueError, match=f"{name} cannot be read: it "):
@@ -201,7 +202,7 @@ def test_what_is_not_a_trace_file_is_refused(tmp_path):
 
 
 def read(name: str) -> dict[str, np.ndarray]:
-    with np.load(DATA / f"{name}.npz", allow_pickle=False) as archive:
+    with np.load(recorded_games(name), allow_pickle=False) as archive:
         return {key: archive[key].copy() for key in archive.files}
 
 

@@ -9,11 +9,13 @@ import pytest
 
 from ddpzero import cli
 from ddpzero.games import load_game
+from ddpzero.judges.packaged import RECORDED_FOLDER
 from ddpzero.judges.rules_report import Mismatch, RulesReport
 from ddpzero.judges.snake_traces import verify_snakes
 from tests.games.snake_harness import RECORDED_GAMES, snakes_game
 
 Traces = dict[str, np.ndarray]
+ENDS = RECORDED_FOLDER / "snakes3v3_ends.npz"
 
 
 @pytest.mark.parametrize(
@@ -22,11 +24,11 @@ Traces = dict[str, np.ndarray]
         ("dev", 200, 40_000, 9_004),
         ("edge_dev", 1_500, 17_845, 16_835),
         ("full_dev", 600, 7_026, 8_503),
-        ("term_dev", 150, 234, 135),
+        ("ends", 150, 234, 135),
     ],
 )
 def test_recorded_games_match_at_every_step(name, num_games, num_steps, num_deaths):
-    report = verify_snakes(RECORDED_GAMES / f"snakes3v3_{name}.npz", snakes_game())
+    report = verify_snakes(recorded(name), snakes_game())
     assert report.is_clean, report.mismatches
     assert (report.num_games, report.num_plies) == (num_games, num_steps)
     per_snake = ("direction", "ate", "hit", "reward", "score", "length", "body", "heading")
@@ -185,7 +187,7 @@ def test_the_report_counts_draws_and_exits_with_1(tmp_path, capsys):
 
 
 def test_a_clean_report_exits_with_0(capsys):
-    assert cli.main(["verify", "snakes", str(RECORDED_GAMES / "snakes3v3_term_dev.npz")]) == 0
+    assert cli.main(["verify", "snakes", str(ENDS)]) == 0
     assert "  in all          13707 checks        0 mismatches\n" in capsys.readouterr().out
 
 
@@ -261,7 +263,7 @@ def test_what_is_not_a_file_of_arrays_is_refused(tmp_path, capsys):
     (tmp_path / "empty.npz").write_bytes(b"")
     np.save(tmp_path / "array.npy", np.zeros(3))
     np.savez(tmp_path / "objects.npz", **(read() | {"action": np.array([{}], dtype=object)}))
-    whole = (RECORDED_GAMES / "snakes3v3_term_dev.npz").read_bytes()
+    whole = ENDS.read_bytes()
     (tmp_path / "cut.npz").write_bytes(whole[: len(whole) // 2])
     for name in ("text.npz", "empty.npz", "array.npy", "objects.npz", "cut.npz"):
         assert cli.main(["verify", "snakes", str(tmp_path / name)]) == 2
@@ -301,15 +303,21 @@ def test_a_board_of_the_same_size_and_another_shape_does_not_match(tmp_path):
 
 def test_a_board_game_has_no_snakes():
     with pytest.raises(ValueError, match="game=tic_tac_toe: this command replays games of snakes"):
-        verify_snakes(RECORDED_GAMES / "snakes3v3_term_dev.npz", load_game("tic_tac_toe"))
+        verify_snakes(ENDS, load_game("tic_tac_toe"))
 
 
 # --------------------------------------------------------------------------------------- helpers
 
 
+def recorded(name: str) -> Path:
+    """A file of the package, or one that only the tests have."""
+    folder = RECORDED_FOLDER if name == "ends" else RECORDED_GAMES
+    return folder / f"snakes3v3_{name}.npz"
+
+
 def read(name: str = "edge_dev", num_games: int = 20) -> Traces:
     """The first games of a file."""
-    path = RECORDED_GAMES / f"snakes3v3_{name}.npz"
+    path = recorded(name)
     with np.load(path, allow_pickle=False) as archive:
         whole = {key: archive[key] for key in archive.files if not key.startswith("policy")}
     traces = {

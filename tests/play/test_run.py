@@ -50,7 +50,7 @@ def test_the_colour_may_be_chosen_beforehand(keyboard, capsys, game):
     run_play("random", game=game, colour="second", seed=0)
     output = capsys.readouterr().out
     assert "first or second" not in output
-    assert output.index("● random") < output.index("● you")
+    assert "X random   O you" in output
     assert "random plays" in output
 
 
@@ -60,7 +60,7 @@ def test_two_players_play_by_themselves(keyboard, capsys, game):
     output = capsys.readouterr().out
     assert "rollout:30 (first) plays" in output
     assert "random (second) plays" in output
-    assert output.count("● rollout:30 (first)") == 2
+    assert output.count("move 1: X rollout:30 (first) to play") == 2
 
 
 def test_a_player_plays_itself_without_an_opponent(keyboard, capsys, game):

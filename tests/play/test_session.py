@@ -194,3 +194,63 @@ def test_a_player_without_chance_opens_in_different_ways(game):
         record = session.play_game((Seat("a", player), Seat("b", player)))
         openings.add(tuple(record.actions[:3]))
     assert len(openings) > 5
+
+
+def test_the_board_says_whose_turn_it_is_and_which_move(game, converse):
+    _, output = converse(game, person_first(Scripted(game, "a2")), "a1")
+    assert "X you   O scripted" in output
+    assert "move 1: X you to play\n" in output
+    assert "move 1: you play a1\n" in output
+    assert "move 2: O scripted to play\n" in output
+    assert "move 2: scripted plays a2\n" in output
+    assert "move 3: X you to play\n" in output
+
+
+def test_the_winning_line_is_marked_at_the_end(game, converse):
+    _, output = converse(game, person_first(Scripted(game, "a2", "b2")), "a1", "b1", "c1")
+    assert "1  * *[*]" in output
+    assert output.endswith("the winning line is marked *.\n")
+
+
+def test_resigning_ends_the_game_and_the_other_wins(game, converse):
+    record, output = converse(game, person_first(Scripted(game, "a2")), "a1", "resign", "b1")
+    assert output.endswith("you resign: scripted wins after 2 moves.\n")
+    assert record.resigned == 0
+    assert not record.is_over
+
+
+def test_every_command_is_named_at_the_prompt_and_has_one_line_of_help(game, converse):
+    _, output = converse(game, person_first(Scripted(game)), "help")
+    assert "your move (a3 to c1; help, hint, undo, resign, quit): " in output
+    for command in ("hint", "undo", "resign", "quit"):
+        assert sum(line.startswith(f"{command} ") for line in output.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "moves", "running", "end"),
+    [
+        ("dots_and_boxes", {"rows": 1, "columns": 1}, "a2 b1 b3 c2", "0 : 0 on the board", "0 : 1"),
+        ("go", {"size": 3, "komi": 0.5}, "B2 pass pass", "1 : 0 on the board", "9 : 0 + 0.5 komi"),
+    ],
+)
+def test_points_are_told_while_and_after_they_are_counted(
+    converse, name, parameters, moves, running, end
+):
+    game = load_game(name, **parameters)
+    moves = moves.split()
+    players = Scripted(game, *moves[::2]), Scripted(game, *moves[1::2])
+    record, output = converse(game, (Seat("a", players[0]), Seat("b", players[1])))
+    points = game.final_points(record.position)
+    assert f"{points[0]} : {points[1]}" == end.split(" +")[0]
+    assert output.rstrip().endswith(f"wins after {len(moves)} moves, {end}.")
+    assert running in output
+
+
+def test_the_screen_is_cleared_between_moves_on_a_terminal_only(game):
+    for is_terminal in (True, False):
+        output = io.StringIO()
+        console = Console(file=output, width=100, force_terminal=is_terminal)
+        session = Session(game, Person(console, lambda prompt: "quit"), np.random.default_rng(0))
+        with pytest.raises(Leave):
+            session.play_game(person_first(Scripted(game)))
+        assert ("\x1b[2J" in output.getvalue()) == is_terminal

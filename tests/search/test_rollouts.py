@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from ddpzero.games import Game, load_game
+from ddpzero.judges.packaged import POSITIONS_FOLDER
 from ddpzero.search.rollouts import search_by_rollouts
 
-DATA = Path(__file__).parents[1] / "data" / "exact"
 EXTRA_TURNS = str(Path(__file__).with_name("extra_turns.py"))
 
 
@@ -127,9 +127,9 @@ def test_an_empty_batch_is_fine():
 def test_keeps_the_outcome_of_hard_connect_four_positions_as_often_as_the_standard(
     num_simulations, share
 ):
-    # The standard: 50 % with 200 simulations, 60 % with 1,000 (tests/data/exact).
+    # The standard: 50 % with 200 simulations, 60 % with 1,000 (ddpzero/judges/positions).
     game = load_game("connect_four")
-    data = np.load(DATA / "connect_four_hard.npz", allow_pickle=False)
+    data = np.load(POSITIONS_FOLDER / "connect_four_hard.npz", allow_pickle=False)
     positions = []
     for moves, length in zip(data["moves"], data["lengths"], strict=True):
         position = game.initial_position()

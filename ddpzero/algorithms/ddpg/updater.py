@@ -223,10 +223,16 @@ class DDPGUpdater:
             f"evaluation/wins_against_{name}": share
             for name, share in self._guidance.evaluation_win_shares().items()
         }
+        games = {
+            f"evaluation/games_against_{name}": progress.evaluation_games[level]
+            for level, name in enumerate(self._guidance.rule_agents)
+            if progress.evaluation_games[level] > 0
+        }
         return {
             "exploration/epsilon": self._guidance.epsilon,
             "opponent/level": progress.level,
             **wins,
+            **games,
         }
 
     def actor_weights(self) -> Tensors:

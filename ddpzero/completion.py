@@ -1,0 +1,157 @@
+"""Completion for the shell: `source <(ddpzero completion bash)`, or zsh, in the shell's start file.
+
+The scripts ask this program for every word. It knows the commands and options from the parser itself, the settings
+from conf/, and the runs from the folder of all runs; where it knows nothing, the shell offers files.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+import yaml
+
+from ddpzero.run_finder import RUNS_DIR
+
+# What is after an = or a : is a word of its own for bash, and alone is replaced.
+_BASH = """\
+_ddpzero() {
+    local line="${COMP_LINE:0:COMP_POINT}"
+    mapfile -t COMPREPLY < <(ddpzero completion bash --line "$line" 2>/dev/null)
+    [[ "${COMPREPLY[0]-}" == *= ]] && compopt -o nospace
+}
+complete -o default -F _ddpzero ddpzero
+"""
+_ZSH = """\
+#compdef ddpzero
+_ddpzero() {
+    local -a found begun
+    found=(${(f)"$(ddpzero completion zsh --line "${(j: :)words[1,CURRENT]}" 2>/dev/null)"})
+    begun=(${(M)found:#*=})
+    found=(${found:#*=})
+    (( $#begun )) && compadd -S '' -a begun
+    (( $#found )) && compadd -a found
+    (( $#begun + $#found )) || _files
+}
+(( $+functions[compdef] )) || { autoload -Uz compinit && compinit }
+compdef _ddpzero ddpzero
+"""
+SCRIPTS = {"bash": _BASH, "zsh": _ZSH}
+
+_PLAYERS = ("random", "rollout:1000")
+_CONFIG_FILE = "config.yaml"
+_PRESETS = ("experiment", "hardware")
+# Hydra's own groups under conf/, none of ours.
+_FOREIGN = ("hydra",)
+
+
+def candidates(
+    parser: argparse.ArgumentParser, conf: Callable[[], Path], shell: str, line: str
+) -> list[str]:
+    """What the last word of a line may become.
+
+    conf: finds conf/, and costs half a second: called only where settings are looked for. line: all up to the cursor,
+    the program's name first.
+    """
+    *before, word = re.split(r"\s+", line.lstrip())
+    possible = _possible(parser, conf, before[1:], has_settings=word[:1] not in ("", "-"))
+    found = sorted({text for text in possible if text.startswith(word)})
+    found = [text for text in found if text.startswith("-") == word.startswith("-")]
+    if shell == "bash":
+        replaced = re.search(r".*[=:]", word)
+        found = [text[len(replaced[0]) if replaced else 0 :] for text in found]
+    return found
+
+
+def _possible(
+    parser: argparse.ArgumentParser,
+    conf: Callable[[], Path],
+    words: Sequence[str],
+    has_settings: bool,
+) -> Iterator[str]:
+    """All words that may follow the words of a line."""
+    command = ""
+    for word in words:
+        commands = _commands(parser)
+        if word in commands:
+            parser, command = commands[word], f"{command} {word}".strip()
+    if command == "train":
+        yield from _settings(conf, None)
+        return
+    for action in parser._actions:
+        if words and words[-1] in action.option_strings and action.nargs != 0:
+            yield from _values(action, command, conf)
+            return
+    yield from _commands(parser)
+    for action in parser._actions:
+        if action.help != argparse.SUPPRESS:
+            yield from action.option_strings
+        if not action.option_strings and action.dest != "overrides":
+            yield from _values(action, command, conf)
+    if has_settings and (reads := parser.get_default("reads")):
+        yield from _settings(conf, reads)
+
+
+def _commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            return dict(action.choices)
+    return {}
+
+
+def _values(action: argparse.Action, command: str, conf: Callable[[], Path]) -> Iterable[str]:
+    """What may stand for an argument; nothing where only a number or a path of the user's will do."""
+    if isinstance(action, argparse._SubParsersAction):
+        return ()
+    if action.choices is not None:
+        return map(str, action.choices)
+    if action.dest == "game":
+        return _options(conf, "game")
+    if action.dest == "run_dir":
+        return _runs()
+    if action.dest.startswith("player") or action.dest == "opponent":
+        return (*_runs(), *_PLAYERS)
+    if action.dest == "file":
+        from ddpzero.judges import packaged
+
+        return packaged.names(command)
+    return ()
+
+
+def _runs() -> list[str]:
+    return [folder.name for folder in RUNS_DIR.glob("[!.]*") if folder.is_dir()]
+
+
+def _settings(conf: Callable[[], Path], reads: Sequence[str] | None) -> Iterator[str]:
+    """`group=option`, `+preset=option` and `key=`; reads: of the settings that a command reads, None for all."""
+
+    def is_read(key: str) -> bool:
+        top = key.partition(".")[0]
+        return reads is None or top in reads or key in reads
+
+    for preset in filter(is_read, _PRESETS):
+        yield from (f"+{preset}={option}" for option in _options(conf, preset))
+    groups = [path.name for path in conf().iterdir() if path.is_dir()]
+    for group in groups:
+        if group not in (*_PRESETS, *_FOREIGN) and is_read(group):
+            yield from (f"{group}={option}" for option in _options(conf, group))
+            for file in (conf() / group).glob("*.yaml"):
+                yield from (f"{group}.{key}=" for key in _keys(file))
+    yield from (f"{key}=" for key in _keys(conf() / _CONFIG_FILE) if is_read(key))
+
+
+def _options(conf: Callable[[], Path], group: str) -> list[str]:
+    return [file.stem for file in (conf() / group).glob("*.yaml")]
+
+
+def _keys(file: Path) -> Iterator[str]:
+    """The keys of a yaml, dotted where it has groups of its own."""
+    for key, value in (yaml.safe_load(file.read_text()) or {}).items():
+        if key in ("defaults", "hydra", "plugin", "name"):
+            continue
+        if isinstance(value, dict):
+            yield from (f"{key}.{inner}" for inner in value)
+        else:
+            yield str(key)

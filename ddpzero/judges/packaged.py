@@ -1,0 +1,109 @@
+"""Solved positions and recorded games that come with the package, found by name: `ddpzero judge --list`.
+
+positions/ holds positions with the value of every action by perfect play, recorded/ holds random games as other
+programs' rules play them; where they come from is in the README.md of each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ddpzero.settings import UserError
+
+POSITIONS_FOLDER = Path(__file__).parent / "positions"
+RECORDED_FOLDER = Path(__file__).parent / "recorded"
+
+# The settings with which each file was recorded.
+RECORDED_SETTINGS: dict[str, tuple[str, ...]] = {
+    "connect_four": ("game=connect_four",),
+    "dots_and_boxes_3x3": ("game=dots_and_boxes", "game.rows=3", "game.columns=3"),
+    "go5": ("game=go", "game.size=5", "game.komi=0.5"),
+    "gomoku15": ("game=gomoku",),
+    "hex5": ("game=hex", "game.size=5"),
+    "othello": ("game=othello",),
+    "snakes3v3_ends": ("game=snakes",),
+    "tic_tac_toe": ("game=tic_tac_toe",),
+}
+
+
+def find_positions(text: str) -> Path:
+    """The file of solved positions that `text` names: a path, or a name of the package; UserError if there is none."""
+    return _find(text, _files(POSITIONS_FOLDER), "solved positions", "ddpzero judge --list")
+
+
+def find_recorded_games(text: str, of_snakes: bool = False) -> tuple[Path, tuple[str, ...]]:
+    """The file of recorded games that `text` names, and the settings of its game, () for a file from elsewhere."""
+    command = f"ddpzero verify {'snakes' if of_snakes else 'rules'} --list"
+    known = _recorded(of_snakes)
+    file = _find(text, known, "recorded games", command)
+    return file, RECORDED_SETTINGS[file.stem] if file in known else ()
+
+
+def names(command: str) -> list[str]:
+    """What `FILE` may be in a command: "judge", "verify rules" or "verify snakes"."""
+    if command == "judge":
+        return [file.stem for file in _files(POSITIONS_FOLDER)]
+    return [file.stem for file in _recorded(of_snakes=command == "verify snakes")]
+
+
+def positions_lines() -> Iterator[str]:
+    """A line for each file of solved positions: its name, its game, how many."""
+    from ddpzero.judges.solved_positions import game_and_count
+
+    for file in _files(POSITIONS_FOLDER):
+        game_name, count = game_and_count(file)
+        yield f"{file.stem:<22}{game_name:<16}{count:>5} positions"
+
+
+def recorded_lines() -> Iterator[str]:
+    """A line for each file of recorded board games: its name, how many, the settings of its game."""
+    for file in _recorded(of_snakes=False):
+        with np.load(file, allow_pickle=False) as archive:
+            yield f"{file.stem:<22}{len(archive['lengths']):>5} games   {_settings(file)}"
+
+
+def snakes_lines() -> Iterator[str]:
+    """The same for recorded games of snakes."""
+    for file in _recorded(of_snakes=True):
+        with np.load(file, allow_pickle=False) as archive:
+            yield f"{file.stem:<22}{len(archive['n_steps']):>5} games   {_settings(file)}"
+
+
+def _find(text: str, known: Sequence[Path], what: str, list_command: str) -> Path:
+    file = Path(text)
+    named = [path for path in known if path.stem == text.removesuffix(".npz")]
+    if named and not file.is_file():
+        return named[0]
+    if "/" in text or _is_there(file):
+        return file
+    names = ", ".join(path.stem for path in known)
+    raise UserError(
+        f"{text[:200]!r} is no file, and there are no {what} of this name: give the path of an .npz, or one of {names} "
+        f"({list_command})."
+    )
+
+
+def _is_there(file: Path) -> bool:
+    try:
+        return file.exists()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
+
+
+def _recorded(of_snakes: bool) -> list[Path]:
+    return [
+        file
+        for file in _files(RECORDED_FOLDER)
+        if ("game=snakes" in RECORDED_SETTINGS[file.stem]) == of_snakes
+    ]
+
+
+def _settings(file: Path) -> str:
+    return " ".join(RECORDED_SETTINGS[file.stem])
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.npz"))

@@ -1,0 +1,63 @@
+"""How often a game is drawn as the search sees it, from the evaluations of all nodes. Players show it to people.
+
+Self-play does not need it: its samples hold the evaluator's own draw share at the root.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ddpzero.games.compiled import compiled
+from ddpzero.search import points
+from ddpzero.search.forest import PENDING, ROOT, TERMINAL, UNVISITED
+
+
+@compiled(cache=True)
+def root_draws(forest, numbers, targets, means, draws):
+    """Write the draw share [n] of the first n games' roots, after the search.
+
+    It is the mean of the actions' draw shares by `targets` [n, A], as the root's value is one of their values; an
+    action without visits counts as the evaluator sees the root. A proven value v is a draw by 1 - |v|.
+    means: `[N]` float32 to work in: what a node's visits found, its own draw share and the simulations below it.
+    """
+    for game in range(draws.shape[0]):
+        nodes = forest.nodes[game]
+        for index in range(forest.trees[game].num_nodes - 1, -1, -1):
+            node = nodes[index]
+            if node.state == PENDING:
+                means[index] = 0.0
+            elif node.state >= TERMINAL:
+                means[index] = 1.0 - abs(_result(numbers, node))
+            else:
+                means[index] = _mean_of_evaluated(forest, game, index, means)
+        root = nodes[ROOT]
+        if root.state >= TERMINAL:
+            draws[game] = means[ROOT]
+            continue
+        total = 0.0
+        for action in range(targets.shape[1]):
+            child = forest.edges[game, ROOT, action].child
+            is_visited = child != UNVISITED and nodes[child].state != PENDING
+            total += targets[game, action] * (means[child] if is_visited else root.draw_share)
+        draws[game] = total
+
+
+@compiled
+def _result(numbers, node):
+    """The expected result of a node whose value is known, without the share of points."""
+    if numbers.score_weight > 0.0:
+        return points.result_of(numbers, node.value, node.points)
+    return node.value
+
+
+@compiled
+def _mean_of_evaluated(forest, game, index, means):
+    """A child's index is above its parent's: the means of the children are there."""
+    node = forest.nodes[game, index]
+    total, count = np.float64(node.draw_share), 1
+    for action in range(forest.edges.shape[2]):
+        edge = forest.edges[game, index, action]
+        if edge.visits > 0:
+            total += edge.visits * means[edge.child]
+            count += edge.visits
+    return total / count
