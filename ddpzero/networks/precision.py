@@ -23,6 +23,7 @@ Precision = Literal["auto", "float32", "bfloat16", "float16"]
 # A narrow dtype must win clearly: otherwise chance would decide, differently from start to start.
 _WORTHWHILE_SPEEDUP = 1.15
 _BUDGET_SECONDS = 0.25
+_FIRST_CAPABILITY_WITH_BFLOAT16 = (8, 0)  # Ampere
 # Cells of the boards that a measurement computes: enough to show what full batches do (with 32 positions of Connect
 # Four bfloat16 seemed useless, with 256 it trains 1.6 times as fast), few enough to take about a second.
 _MAX_CELLS = 256 * 42
@@ -32,7 +33,9 @@ _MIN_POSITIONS = 32
 def narrow_dtype(device: torch.device) -> torch.dtype | None:
     """The 16-bit dtype that `device` might be fast in; None if it has none."""
     if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+        # Not is_bf16_supported(): that is true of older GPUs, too, which emulate bfloat16 and are slow in it.
+        is_native = torch.cuda.get_device_capability(device) >= _FIRST_CAPABILITY_WITH_BFLOAT16
+        return torch.bfloat16 if is_native else torch.float16
     # True with AVX-512 already, where bfloat16 is emulated and slow: hence the measurement.
     has_onednn = torch.backends.mkldnn.is_available()
     if has_onednn and torch.ops.mkldnn._is_mkldnn_bf16_supported():

@@ -51,3 +51,14 @@ def test_measuring_training_leaves_the_network_as_it_was():
 def test_small_boards_are_measured_with_their_real_batch_and_large_ones_with_a_part():
     assert precision.positions_to_measure(load_game("connect_four"), 256) == 256
     assert precision.positions_to_measure(load_game("gomoku"), 256) == 47
+
+
+@pytest.mark.parametrize(
+    ("capability", "dtype"),
+    [((7, 5), torch.float16), ((8, 0), torch.bfloat16), ((9, 0), torch.bfloat16)],
+)
+def test_a_gpu_that_only_emulates_bfloat16_is_given_float16(
+    monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], dtype: torch.dtype
+) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    assert precision.narrow_dtype(torch.device("cuda", 0)) == dtype
