@@ -1,0 +1,76 @@
+"""What the shell offers after the first letters of a word."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ddpzero import cli
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the run `quick`."""
+    (tmp_path / "runs" / "quick").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("ddpzero pl", ["play"]),
+        ("ddpzero verify ", ["contract", "rules", "snakes"]),
+        ("ddpzero play q", ["quick"]),
+        ("ddpzero match quick ro", ["rollout:1000"]),
+        ("ddpzero monitor ", ["quick"]),
+        ("ddpzero play quick --mode ", ["ai", "human"]),
+        ("ddpzero play quick --mo", ["--mode"]),
+        ("ddpzero judge connect_four_", ["connect_four_hard"]),
+        ("ddpzero verify rules --game he", ["hex"]),
+        ("ddpzero train +hardware=g", ["+hardware=gpu24gb", "+hardware=gpu8gb"]),
+        ("ddpzero train game=go", ["game=go", "game=gomoku"]),
+        ("ddpzero train learner.batch", ["learner.batch_size="]),
+        ("ddpzero match a b learner.batch", []),
+    ],
+)
+def test_a_word_is_completed_with_what_may_stand_there(here, line, expected, capsys):
+    assert cli.main(["completion", "zsh", "--line", line]) == 0
+    assert capsys.readouterr().out.split() == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [("ddpzero play q", "quick"), ("ddpzero train game=gom", "gomoku"), ("ddpzero ju", "judge")],
+)
+def test_bash_completes_with_the_script(here, line, expected):
+    (here / "ddpzero").write_text(f'#!/bin/sh\nexec {sys.executable} -m ddpzero.cli "$@"\n')
+    (here / "ddpzero").chmod(0o755)
+    script = (
+        "source <(ddpzero completion bash); COMP_LINE=$1; COMP_POINT=${#1}; _ddpzero 2>/dev/null; "
+        'echo "${COMPREPLY[@]}"'
+    )
+    done = subprocess.run(
+        ["bash", "-c", script, "bash", line],
+        env=os.environ
+        | {
+            "PATH": f"{here}:{os.environ['PATH']}",
+            "PYTHONPATH": str(Path(cli.__file__).parents[1]),
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == expected
+
+
+def test_train_is_another_name_of_main(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["ddpzero"])
+    seen = []
+    monkeypatch.setattr("ddpzero.main.main", lambda: seen.append(sys.argv[1:]))
+    assert cli.main(["train", "game=hex", "--cfg", "job"]) == 0
+    assert seen == [["game=hex", "--cfg", "job"]]
