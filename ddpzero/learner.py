@@ -37,6 +37,7 @@ from ddpzero.divergence import (
 )
 from ddpzero.failures import FailureReport
 from ddpzero.games import load_any_game
+from ddpzero.ignored_settings import ignored_settings
 from ddpzero.initial_weights import load_initial_weights
 from ddpzero.limits import Limits
 from ddpzero.logs import setup_logging
@@ -85,7 +86,7 @@ def train(settings: Settings, config: dict[str, Any], stop: StopSignal) -> None:
         setup_logging(run_dir, ranks.rank, ranks.world_size, settings.logging.level, progress)
         for change in changes:
             log.info("%s", change)
-        for warning in warnings:
+        for warning in (*warnings, *(ignored_settings(settings) if ranks.is_first else ())):
             log.warning("%s", warning)
         torch.set_num_threads(settings.learner.num_threads)
         settings = repeatable(settings, ranks.device)

@@ -10,6 +10,9 @@ A plugin is a module (conf/algorithm/<name>.yaml: `plugin: package.module`) with
 It may have a third: check(settings) raises UserError for settings that do not go together, a game that the plugin
 cannot play among them.
 
+And a fourth: ignored(settings) returns the settings that have no effect under the others, {"learner.optimizer":
+"reason"}: of those that are not at their defaults the user is told.
+
 Importing that module must stay cheap (no torch): the config is checked before anything heavy is loaded.
 """
 

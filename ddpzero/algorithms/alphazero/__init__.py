@@ -23,6 +23,16 @@ SECTIONS = {
     "curriculum": CurriculumSettings,
 }
 
+_ONLY_GUMBEL = (
+    *("search.max_considered_actions", "search.gumbel_scale"),
+    *("search.value_scale", "search.max_visit_offset"),
+)
+_ONLY_PUCT = (
+    *("search.c_puct", "search.c_puct_base", "search.first_play_reduction"),
+    *("search.dirichlet_alpha", "search.dirichlet_fraction"),
+    *("search.temperature", "search.temperature_plies", "search.final_temperature"),
+)
+
 
 def make_algorithm(sections: Mapping[str, Any]) -> AlphaZero:
     """AlphaZero with its settings, by the names in SECTIONS."""
@@ -64,3 +74,17 @@ def check(settings: Settings) -> None:
         not curriculum.is_framed or settings.sections["network"].value_head == "pooled",
         "network.value_head=dense fits boards of one size: with a curriculum of several use pooled.",
     )
+
+
+def ignored(settings: Settings) -> dict[str, str]:
+    """Settings that have no effect under the others, each with the reason."""
+    search = settings.sections["search"]
+    reasons = dict.fromkeys(
+        _ONLY_PUCT if search.algorithm == "gumbel" else _ONLY_GUMBEL,
+        f"search.algorithm={search.algorithm} does not read it",
+    )
+    if search.leaves_per_round == 1:
+        reasons["search.virtual_loss"] = "search.leaves_per_round=1 leaves nothing pending"
+    if search.score_weight == 0:
+        reasons["search.score_scale"] = "search.score_weight=0 looks at no points"
+    return reasons

@@ -74,3 +74,12 @@ def check(settings: Settings) -> None:
         not settings.actors.compile,
         "actors.compile=true: algorithm=ddpg compiles the learner's networks only (learner.compile): leave it out.",
     )
+
+
+def ignored(settings: Settings) -> dict[str, str]:
+    """Settings that have no effect under the others, each with the reason."""
+    algorithm, reasons = settings.sections["algorithm"], {}
+    if algorithm.estimator != "gumbel":
+        reasons["algorithm.gumbel_temperature"] = f"algorithm.estimator={algorithm.estimator}"
+    reasons["actors.evaluation_cache_megabytes"] = "algorithm=ddpg does not search"
+    return reasons
