@@ -143,6 +143,11 @@ class Checkpoints:
         self._newest: str | None = None
         self.last_error: str | None = None
 
+    @property
+    def newest(self) -> str | None:
+        """The name of the newest checkpoint that is whole and sound, as far as this run has seen; None before one."""
+        return self._newest
+
     def save(self, snapshot: Snapshot) -> Path | None:
         """Write a checkpoint and remove the oldest ones beyond keep_last; returns its folder.
 
@@ -225,6 +230,7 @@ class Checkpoints:
             rank_file(rank): write_json(partial / rank_file(rank), rank_state),
         }
         if self._ranks.is_first:
+            _check_sane(partial, snapshot.weights, snapshot.trainer)
             weights = {
                 name: tensor.detach().cpu().contiguous()
                 for name, tensor in snapshot.weights.items()
@@ -420,9 +426,9 @@ def _check_trainer_state(state: Any) -> None:
 def _check_sane(
     path: Path, weights: Mapping[str, torch.Tensor], trainer: Mapping[str, Any] | None = None
 ) -> None:
-    """Raise CheckpointError for what a training that had diverged left behind."""
+    """Raise CheckpointError for weights or a trainer's state that nobody can play or go on with."""
     if problem := weights_problem({**weights, **state_tensors(trainer or {})}):
-        raise CheckpointError(f"{path} was saved after the training had diverged: {problem}.")
+        raise CheckpointError(f"{path} is of a training that has diverged: {problem}.")
 
 
 def _take(take: Callable[[Restored], None], restored: Restored) -> None:

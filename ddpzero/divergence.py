@@ -13,8 +13,8 @@ from torch import Tensor
 
 # float16's scale takes about 16 steps to find its size. A training that has diverged makes no step any more.
 _MAX_SKIPPED_IN_A_ROW = 25
-# A few are chance, or float16's scale; while there are more, weights stay where they are.
-_TOLERATED_IN_A_ROW = 3
+# Batches that weights in doubt are tried on: one bad batch must not condemn them.
+NUM_TRIALS = 3
 # No network that learns has a weight of this size: what it computes would overflow.
 _LARGEST_WEIGHT = 1e6
 # Their counts and squares may be as large as they like.
@@ -32,11 +32,6 @@ def skipping_problem(skipped_in_a_row: int) -> str:
     return f"the last {skipped_in_a_row} updates were skipped because their loss or gradient was not finite"
 
 
-def is_in_doubt(skipped_in_a_row: int) -> bool:
-    """Whether weights after so many skipped updates should be neither published nor saved."""
-    return skipped_in_a_row > _TOLERATED_IN_A_ROW
-
-
 def weights_problem(weights: Mapping[str, Tensor]) -> str:
     """Why nobody can play or go on with these tensors, as a clause: "policy.bias is not finite"; "" if one can."""
     floats = {
@@ -46,9 +41,9 @@ def weights_problem(weights: Mapping[str, Tensor]) -> str:
     }
     if not floats:
         return ""
-    # amax keeps NaN.
-    device = next(iter(floats.values())).device
-    sizes = [value.detach().abs().amax().double().to(device) for value in floats.values()]
+    # The norm for infinity is the largest absolute value; NaN stays NaN.
+    norms = torch._foreach_norm([value.detach() for value in floats.values()], float("inf"))
+    sizes = [norm.double().to(norms[0].device) for norm in norms]
     for name, size in zip(floats, torch.stack(sizes).tolist(), strict=True):
         if not size < float("inf"):
             return f"{name} is not finite"

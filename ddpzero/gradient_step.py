@@ -45,15 +45,12 @@ class GradientStep:
 
     def __call__(self, loss: Tensor, learning_rate: float) -> Step:
         """One step down from `loss`, a scalar; an optimizer group's rate is learning_rate times its lr_factor."""
-        parameters: list[nn.Parameter] = []
+        self._zero_gradients()
         for optimizer in self.optimizers:
-            optimizer.zero_grad(set_to_none=True)
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate * group["lr_factor"]
-                parameters += group["params"]
-        # As the loss's own gradient: 1, or NaN for every parameter at every rank.
-        seed = torch.where(loss.detach().isfinite(), 1.0, torch.nan).to(loss.dtype)
-        self.scaler.scale(loss).backward(gradient=seed)
+        parameters = self._parameters()
+        self.scaler.scale(loss).backward(gradient=_gradient_of_loss(loss))
         for optimizer in self.optimizers:
             self.scaler.unscale_(optimizer)
         norm = nn.utils.clip_grad_norm_(parameters, self._gradient_clip).detach()
@@ -68,6 +65,26 @@ class GradientStep:
         self.skipped_in_a_row = (self.skipped_in_a_row + 1) * is_skipped
         return Step(norm, is_skipped.to(norm.dtype))
 
+    def has_finite_gradient(self, loss: Tensor) -> bool:
+        """Whether a step from `loss` would not be skipped; changes nothing, and waits for the device.
+
+        Like a step it is for all ranks together. The loss is not scaled: what float16's scale makes overflow is no sign
+        of bad weights.
+        """
+        self._zero_gradients()
+        loss.backward(gradient=_gradient_of_loss(loss))
+        norm = nn.utils.get_total_norm([p.grad for p in self._parameters() if p.grad is not None])
+        self._zero_gradients()
+        return bool(norm.isfinite())
+
+    def _zero_gradients(self) -> None:
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
+
+    def _parameters(self) -> list[nn.Parameter]:
+        groups = [group for optimizer in self.optimizers for group in optimizer.param_groups]
+        return [parameter for group in groups for parameter in group["params"]]
+
     def _step_on_device(self, parameters: Sequence[nn.Parameter], is_skipped: Tensor) -> None:
         """Step with optimizers that read `found_inf`, 1 for a step that must change nothing (see optimizers.py)."""
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
@@ -78,3 +95,8 @@ class GradientStep:
             optimizer.found_inf = is_skipped.float()  # type: ignore[attr-defined]
             optimizer.step()
             del optimizer.found_inf  # type: ignore[attr-defined]
+
+
+def _gradient_of_loss(loss: Tensor) -> Tensor:
+    """What backpropagation begins with: 1, or NaN, which reaches every parameter at every rank."""
+    return torch.where(loss.detach().isfinite(), 1.0, torch.nan).to(loss.dtype)

@@ -11,7 +11,7 @@ import gc
 import logging
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -22,15 +22,15 @@ import torch
 
 from ddpzero.actors import ActorPool, WeightsChannel, default_num_actors
 from ddpzero.algorithms.loader import load_plugin
-from ddpzero.batches import BatchFeeder
+from ddpzero.batches import Batch, BatchFeeder
 from ddpzero.checkpoint import Checkpoints, Restored, Snapshot, model_name
 from ddpzero.checkpoint_files import CheckpointError
 from ddpzero.checkpoint_schedule import CheckpointSchedule
 from ddpzero.counters import Counters, counters_from_checkpoint
 from ddpzero.distributed import Ranks, join_ranks
 from ddpzero.divergence import (
+    NUM_TRIALS,
     DivergenceError,
-    is_in_doubt,
     skipping_problem,
     state_tensors,
     weights_problem,
@@ -130,6 +130,7 @@ class Learner:
         self.config = config
         self.ranks = ranks
         self.saved_model = ""
+        self.last_batch: Batch | None = None
         self.untallied_infos: list[
             dict[str, Any]
         ] = []  # of episodes that the updater has not heard of
@@ -244,6 +245,7 @@ class Learner:
             fraction = self.limits.fraction_done()
             rate = learning_rate(learner, self.counters.learner_step, fraction)
             scalars = self.updater.update(batch, rate)
+        self.last_batch = batch
         self.counters.learner_step += 1
         self.counters.samples_trained += learner.batch_size * self.ranks.world_size
         lag = self.counters.weights_version - batch["weights_version"].float().mean()
@@ -258,23 +260,55 @@ class Learner:
         with self.clock("publish"):
             self.share_tallies()
             weights = self.updater.actor_weights()
-            if self.is_sound(weights):
-                self.counters.weights_version += 1
-                self.channel.publish(weights, self.counters.weights_version)
+            self.require_sound(weights)
+            self.counters.weights_version += 1
+            self.channel.publish(weights, self.counters.weights_version)
 
-    def is_sound(self, weights: Mapping[str, torch.Tensor]) -> bool:
-        """Return whether to hand out weights now; equal on all ranks, as the weights are.
+    def require_sound(self, weights: Mapping[str, torch.Tensor], is_tried: bool = False) -> None:
+        """Raise DivergenceError, at every rank, if the training is lost. Call it before weights leave the learner.
 
-        Raises DivergenceError if the training is lost. Call it before anything is published or saved.
+        is_tried: try an update in any case, else only if the newest one was skipped. Weights can be finite and yet
+        beyond use; checkpoints of such would push out the good ones.
         """
         skipped = self.updater.skipped_in_a_row()
-        if problem := skipping_problem(skipped) or weights_problem(weights):
-            raise DivergenceError(
-                f"The training has diverged at learner_step={self.counters.learner_step}: {problem}. The newest "
-                f"checkpoint, {self.saved_model or 'none yet'}, is from before: lower learner.learning_rate="
-                f"{self.settings.learner.learning_rate:g} and go on from it."
+        self._end_if_diverged(skipping_problem(skipped) or weights_problem(weights))
+        if (is_tried or skipped) and not self._can_train():
+            self._end_if_diverged(
+                "neither loss nor gradient is of a usable size, on several batches"
             )
-        return not is_in_doubt(skipped)
+
+    def _can_train(self) -> bool:
+        """Whether an update would be possible on one of a few batches; True where none was trained on yet."""
+        if self.last_batch is None:
+            return True
+        for batch in self._batches_to_try(self.last_batch):
+            with self.ranks.watch("a trial of the weights"):
+                is_trainable = self.updater.is_trainable(batch)
+            if not self.ranks.any_rank(not is_trainable):
+                return True
+        return False
+
+    def _batches_to_try(self, last_batch: Batch) -> Iterator[Batch]:
+        # The last one first: a sound training takes no other, and stays as repeatable as it is.
+        yield last_batch
+        for _ in range(NUM_TRIALS - 1):
+            yield self.feeder.take()
+
+    def _end_if_diverged(self, problem: str) -> None:
+        if not self.ranks.any_rank(bool(problem)):
+            return
+        newest = self.checkpoints.newest
+        way_back = (
+            f"checkpoint {newest}, which is from before, by the same command with "
+            "checkpoint.allow_config_change=true"
+            if newest
+            else "the beginning, under another run_name: there is no checkpoint yet"
+        )
+        raise DivergenceError(
+            f"the training has diverged at learner_step={self.counters.learner_step}: "
+            f"{problem or 'another rank found so'}. Nothing of it was saved. Lower learner.learning_rate="
+            f"{self.settings.learner.learning_rate:g} and go on from {way_back}."
+        )
 
     def share_tallies(self) -> None:
         """Tell the updater of the episodes that all ranks took in since the last time, all ranks together."""
@@ -287,7 +321,7 @@ class Learner:
         """Schedule "rounds": play this epoch's episodes with the newest weights; a stop leaves nothing half done."""
         weights_version = self.counters.weights_version + 1
         weights = self.updater.actor_weights()
-        self.is_sound(weights)
+        self.require_sound(weights)
         self.channel.publish(weights, weights_version)
         self.pool.start_round(
             round_seed=_seed(self.settings.seed, weights_version, "round"),
@@ -326,9 +360,7 @@ class Learner:
             self.reports.share_counts()
             self.share_tallies()
             weights, trainer = self.updater.released_weights(), self.updater.state()
-            if not self.is_sound({**weights, **state_tensors(trainer)}):
-                log.warning("no checkpoint now: the newest updates were skipped, see gradients/")
-                return
+            self.require_sound({**weights, **state_tensors(trainer)}, is_tried=True)
             replay = self.buffer.state()
             path = self.checkpoints.save(
                 Snapshot(
@@ -351,12 +383,15 @@ class Learner:
     def _must_stop(self) -> bool:
         """Meet the other ranks: does anybody want to stop? Reports and saves on the way when it is time."""
         self.reports.show_progress(self.pool)
-        must_stop, must_report, must_save = self.reports.vote(
+        must_stop, must_report, must_save, has_bad_weights = self.reports.vote(
             self.limits.wants_to_stop,
             self.reports.is_due,
             self.ranks.is_first and self.checkpoint_schedule.is_overdue,
+            self.pool.take_bad_weights(),
         )
         must_stop = must_stop or self.limits.has_generated_enough
+        if must_report or has_bad_weights:
+            self.require_sound(self.updater.actor_weights(), is_tried=has_bad_weights)
         if must_report:
             self.reports.write_row(self.pool, self.buffer)
         if must_save and not must_stop:

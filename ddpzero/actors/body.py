@@ -21,7 +21,7 @@ from ddpzero.actors.last_words import LastWords
 from ddpzero.actors.lifeline import follow_parent, ignore_group_signals
 from ddpzero.actors.link import ActorEnd, Kind, Message, RankGone
 from ddpzero.actors.seeds import derive_seed
-from ddpzero.actors.spec import Actor, ActorSpec
+from ddpzero.actors.spec import Actor, ActorSpec, UnusableWeightsError
 from ddpzero.actors.weights import NOTHING_PUBLISHED, WeightsChannel
 from ddpzero.logs import LogFileHandler
 from ddpzero.replay import Episode, SampleSpec, encode_episode
@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 Schedule = Literal["concurrent", "rounds"]
 
 EXIT_CODE_OF_USER_ERROR = 2
+EXIT_CODE_OF_UNUSABLE_WEIGHTS = 3
 
 _FIGURES_INTERVAL_SECONDS = 1.0
 # How often to look for weights that are not there yet.
@@ -63,7 +64,8 @@ class Birth:
 def actor_main(birth: Birth) -> None:
     """Play until the rank goes. An exception becomes the last words and exit code 1.
 
-    A UserError, which no restart could help, becomes its sentence and EXIT_CODE_OF_USER_ERROR.
+    A UserError, which no restart could help, becomes its sentence and EXIT_CODE_OF_USER_ERROR; an UnusableWeightsError
+    has an exit code for itself, too.
     """
     follow_parent(birth.parent_pid)
     birth.last_words.listen()
@@ -82,7 +84,8 @@ def actor_main(birth: Birth) -> None:
         gist = f"{type(error).__name__}: {error}".splitlines()[0]
         birth.last_words.write(f"{gist}\n{traceback.format_exc()}")
         log.exception("actor %d of rank %d ends", birth.actor_index, birth.rank)
-        sys.exit(1)
+        has_bad_weights = isinstance(error, UnusableWeightsError)
+        sys.exit(EXIT_CODE_OF_UNUSABLE_WEIGHTS if has_bad_weights else 1)
 
 
 class _Body:

@@ -66,6 +66,7 @@ class ActorPool:
             raise ValueError(f"actors.num_actors={num_actors} must be at least 1.")
         self.num_actors = num_actors
         self.num_restarts = 0
+        self._has_bad_weights = False
         self._spec = spec
         self._weights = weights
         self._rank = rank
@@ -112,6 +113,14 @@ class ActorPool:
     def pids(self) -> list[int]:
         """Of the processes that are there now, by actor_index."""
         return [actor.pid for actor in self._actors if actor.pid is not None]
+
+    def take_bad_weights(self) -> bool:
+        """Whether an actor died since the last call because it could not play with the weights (UnusableWeightsError).
+
+        The rank should then look whether they are of any use.
+        """
+        has_bad_weights, self._has_bad_weights = self._has_bad_weights, False
+        return has_bad_weights
 
     def start(self) -> None:
         """Start all actors, after the spec's preparation; returns before they are ready."""
@@ -323,7 +332,10 @@ class ActorPool:
             first_line, _, rest = obituary.partition("\n")
             obituary = f"{first_line} {self._spec.suspect}\n{rest}"
         name = f"actor {actor.actor_index} of rank {self._rank}"
-        if actor.num_failures > self._max_restarts:
+        # The rank looks at the weights first: it knows more than the actor.
+        is_news = actor.died_of_weights and not self._has_bad_weights
+        self._has_bad_weights |= is_news
+        if actor.num_failures > self._max_restarts and not is_news:
             times = "once" if actor.num_failures == 1 else f"{actor.num_failures} times"
             raise ActorError(
                 f"{name} failed {times} (actors.max_restarts={self._max_restarts}); at last "

@@ -12,6 +12,13 @@ import numpy as np
 from ddpzero.replay import Episode
 
 
+class UnusableWeightsError(RuntimeError):
+    """An actor raises this where it cannot play with the weights that it was given. The message is one sentence.
+
+    The rank then looks whether its training has diverged.
+    """
+
+
 class Actor(Protocol):
     """Plays games in one actor process. Called from one thread; never talks to other processes."""
 

@@ -7,7 +7,12 @@ import signal
 import time
 from collections.abc import Callable
 
-from ddpzero.actors.body import EXIT_CODE_OF_USER_ERROR, Birth, actor_main
+from ddpzero.actors.body import (
+    EXIT_CODE_OF_UNUSABLE_WEIGHTS,
+    EXIT_CODE_OF_USER_ERROR,
+    Birth,
+    actor_main,
+)
 from ddpzero.actors.environment import actor_environment, standard_error_in
 from ddpzero.actors.last_words import LastWords
 from ddpzero.actors.lifeline import signals_held_back
@@ -43,6 +48,7 @@ class SupervisedActor:
         self.has_spoken = False
         self.is_beyond_help = False
         self.has_crashed = False
+        self.died_of_weights = False
         self._birth = birth
         self._process: multiprocessing.context.SpawnProcess | None = None
         self._started_at = 0.0
@@ -93,6 +99,7 @@ class SupervisedActor:
         is_known = reason is not None
         exit_code = self._process.exitcode
         reason = reason or _how_it_exited(exit_code)
+        self.died_of_weights = exit_code == EXIT_CODE_OF_UNUSABLE_WEIGHTS
         self.kill()
         words = self._last_words.read()
         self.has_crashed = exit_code is not None and -exit_code in _CRASHES

@@ -46,6 +46,13 @@ class Updater(Protocol):
         device. The same at every rank."""
         ...
 
+    def is_trainable(self, batch: Tensors) -> bool:
+        """Whether an update on this batch would not be skipped, and what is released gives finite outputs on it.
+
+        Changes nothing. For all ranks together: the gradient is that of all ranks, the outputs are this rank's alone.
+        """
+        ...
+
     def tally(self, infos: Sequence[Mapping[str, Any]]) -> dict[str, float]:
         """Count what this updater wants to know of finished episodes, told by their infos; always the same names."""
         ...

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn import functional
 
 from ddpzero.algorithms.alphazero.boards import Boards
@@ -32,6 +33,9 @@ from ddpzero.settings import LearnerSettings
 from ddpzero.weights_fit import check_state, checked_count
 
 log = logging.getLogger(__name__)
+
+# Cross-entropies begin below 20 and fall: this much gives what happened a probability of e^-10,000.
+_HOPELESS_LOSS = 1e4
 
 
 class AlphaZeroUpdater:
@@ -81,13 +85,37 @@ class AlphaZeroUpdater:
 
     def update(self, batch: dict[str, Tensor], learning_rate: float) -> dict[str, Tensor]:
         """One step; returns scalars on the device. batch: columns of the sample spec, `[B, ...]`."""
+        loss, scalars = self._loss_of(batch)
+        step = self._step(loss, learning_rate)
+        self._num_updates += 1
+        self._average_weights()
+        return {
+            "losses/total": loss.detach(),
+            "gradients/norm": step.norm,
+            "gradients/skipped_share": step.is_skipped,
+            **self._stage_scalars(),
+            **scalars,
+        }
+
+    def is_trainable(self, batch: dict[str, Tensor]) -> bool:
+        loss, _ = self._loss_of(batch)
+        has_gradient = self._step.has_finite_gradient(loss)
+        planes = unpack_observations(batch["observation"], self._game)
+        on_board = self._boards.on_board(self._boards.of_batch(batch))
+        with torch.no_grad(), self._autocast():
+            outputs = functional_call(self._network, self._ema, (planes, (), on_board))
+        is_finite = all(bool(logits.isfinite().all()) for logits in outputs)
+        return has_gradient and is_finite and bool(loss < _HOPELESS_LOSS)
+
+    def _loss_of(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss of a batch, and scalars about it."""
         planes = unpack_observations(batch["observation"], self._game)
         targets, boards = self._targets(batch), self._boards.of_batch(batch)
         if self._augment:
             # Drawn anew from the count of updates: a resumed run draws what it would have drawn.
             self._symmetry_draws.manual_seed((self._seed * 1_000_003 + self._num_updates) % 2**63)
             planes, targets = self._boards.turn(planes, targets, boards, self._symmetry_draws)
-        with torch.autocast(self._device.type, self._dtype, enabled=self._dtype != torch.float32):
+        with self._autocast():
             policy_logits, value_logits, *rest = self._forward(
                 planes.contiguous(memory_format=torch.channels_last),
                 self._auxiliary,
@@ -103,28 +131,24 @@ class AlphaZeroUpdater:
         for name, auxiliary_loss in auxiliary_losses.items():
             loss = loss + getattr(self._loss, name) * auxiliary_loss
             scalars[f"losses/{name}"] = auxiliary_loss.detach()
-        step = self._step(loss, learning_rate)
-        self._num_updates += 1
-        self._average_weights()
         with torch.no_grad():
             policy = log_policy.exp()
             target_entropy = -(policy_target * policy_target.clamp_min(1e-12).log()).sum(1).mean()
             guess = log_value.exp()
             signs_agree = (guess[:, 0] - guess[:, 2]).sign() == batch["outcome"].sign()
             decided = batch["outcome"] != 0
-        return {
-            "losses/total": loss.detach(),
+        return loss, {
             "losses/policy": policy_loss.detach(),
             "losses/value": value_loss.detach(),
             "policy/kl_to_search": policy_loss.detach() - target_entropy,
             "policy/entropy": -(policy * log_policy).sum(1).mean().detach(),
             "policy/target_entropy": target_entropy,
             "value/accuracy": (signs_agree & decided).sum() / decided.sum().clamp_min(1),
-            "gradients/norm": step.norm,
-            "gradients/skipped_share": step.is_skipped,
-            **self._stage_scalars(),
             **scalars,
         }
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self._device.type, self._dtype, enabled=self._dtype != torch.float32)
 
     def skipped_in_a_row(self) -> int:
         return int(self._step.skipped_in_a_row)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ddpzero.actors.spec import UnusableWeightsError
 from ddpzero.algorithms.ddpg.guidance import EPSILON
 from ddpzero.algorithms.ddpg.opponents import Opponents, write_team_actions
 from ddpzero.algorithms.ddpg.policy import Policy, View
@@ -32,6 +33,7 @@ from ddpzero.games.team_contract import GOING_ON, TERMINATED
 from ddpzero.games.team_lockstep import count_deaths, points_of, reset_games, step_games
 from ddpzero.memory import empty_arrays
 from ddpzero.replay import Episode
+from ddpzero.search.answers import EvaluationError
 
 # A slice of play ends after so long, so that the process looks for news from its rank.
 _SLICE_SECONDS = 0.1
@@ -103,8 +105,13 @@ class DDPGActor:
             self._restart(self._seed, _NO_LIMIT)
         episodes: list[Episode] = []
         started = time.perf_counter()
-        while time.perf_counter() - started < _SLICE_SECONDS and not self.round_done:
-            episodes += self._step()
+        try:
+            while time.perf_counter() - started < _SLICE_SECONDS and not self.round_done:
+                episodes += self._step()
+        except EvaluationError as error:
+            raise UnusableWeightsError(
+                f"weights_version {self._weights_version}: {error}"
+            ) from None
         self._count("seconds", time.perf_counter() - started)
         return episodes
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ddpzero.algorithms.ddpg.policy import Policy
+from ddpzero.search.answers import EvaluationError
 
 # Positions looked at together: what agents see of more would fill the memory.
 _MAX_GAMES = 4096
@@ -26,4 +27,8 @@ class DDPGPlayer:
 
     def _choose_some(self, positions: np.ndarray, teams: np.ndarray) -> np.ndarray:
         view = self._policy.observe(positions, teams)
-        return view.actions_of(self._policy.choose(view, None))
+        try:
+            choices = self._policy.choose(view, None)
+        except EvaluationError as error:
+            raise EvaluationError(f"{self.name}: {error}") from None
+        return view.actions_of(choices)

@@ -81,13 +81,21 @@ class DDPGUpdater:
 
     def update(self, batch: Tensors, learning_rate: float) -> Tensors:
         """One step of the critic, and every policy_delay-th time of the actor and the targets; scalars, no sync."""
-        # Drawn anew from the count of updates: a resumed run draws what it would have drawn.
-        self._draws.manual_seed((self._seed * 1_000_003 + self._num_updates) % 2**63)
-        observation = as_input(batch["observation"])
-        context = self._context(batch, "")
-        scalars = self._update_critic(batch, observation, context, learning_rate)
+        observation, context = self._inputs(batch)
+        loss, scalars = self._critic_loss(batch, observation, context)
+        step = self._step_critic(loss, learning_rate)
+        scalars |= {
+            "gradients/critic_norm": step.norm,
+            "gradients/critic_skipped_share": step.is_skipped,
+        }
         if self._num_updates % self._settings.policy_delay == 0:
-            scalars |= self._update_actor(batch, observation, context, learning_rate)
+            loss, actor_scalars = self._actor_loss(batch, observation, context)
+            step = self._step_actor(loss, self._actor_rate(learning_rate))
+            scalars |= {
+                **actor_scalars,
+                "gradients/actor_norm": step.norm,
+                "gradients/actor_skipped_share": step.is_skipped,
+            }
             self._move_targets()
         self._num_updates += 1
         if self._num_updates % self._opponent.past_self_interval_steps == 0:
@@ -95,22 +103,35 @@ class DDPGUpdater:
         scalars["losses/total"] = scalars["losses/critic"]
         return scalars
 
-    def _update_critic(
-        self, batch: Tensors, observation: Tensor, context: Tensor | None, learning_rate: float
-    ) -> Tensors:
+    def is_trainable(self, batch: Tensors) -> bool:
+        observation, context = self._inputs(batch)
+        critic_loss, _ = self._critic_loss(batch, observation, context)
+        has_gradients = self._step_critic.has_finite_gradient(critic_loss)
+        actor_loss, _ = self._actor_loss(batch, observation, context)
+        has_gradients &= self._step_actor.has_finite_gradient(actor_loss)
+        with torch.no_grad():
+            logits = functional_call(self._actor, self._ema, (observation,))
+        return has_gradients and bool(logits.isfinite().all())
+
+    def _inputs(self, batch: Tensors) -> tuple[Tensor, Tensor | None]:
+        """What actor and critic see of a batch; the random numbers of its losses begin anew."""
+        # From the count of updates: a resumed run draws what it would have drawn.
+        self._draws.manual_seed((self._seed * 1_000_003 + self._num_updates) % 2**63)
+        return as_input(batch["observation"]), self._context(batch, "")
+
+    def _critic_loss(
+        self, batch: Tensors, observation: Tensor, context: Tensor | None
+    ) -> tuple[Tensor, Tensors]:
         target = batch["reward"] + batch["discount"] * self._next_value(batch)
         action = self._one_hots[batch["choice"].long()].unsqueeze(1)
         estimates = self._forward_critic(observation, context, action).squeeze(-1)  # [critics, B]
         loss = functional.smooth_l1_loss(estimates, target.expand_as(estimates), reduction="none")
         loss = loss.mean(dim=1).sum()
-        step = self._step_critic(loss, learning_rate)
-        return {
+        return loss, {
             "losses/critic": loss.detach(),
             "q_values/mean": estimates.detach().mean(),
             "q_values/target": target.mean(),
             "q_values/twins_differ": (estimates[0] - estimates[-1]).detach().abs().mean(),
-            "gradients/critic_norm": step.norm,
-            "gradients/critic_skipped_share": step.is_skipped,
         }
 
     @torch.no_grad()
@@ -126,9 +147,9 @@ class DDPGUpdater:
         values = self._target_critic(observation, context, action.unsqueeze(1))
         return values.amin(dim=0).squeeze(1)
 
-    def _update_actor(
-        self, batch: Tensors, observation: Tensor, context: Tensor | None, learning_rate: float
-    ) -> Tensors:
+    def _actor_loss(
+        self, batch: Tensors, observation: Tensor, context: Tensor | None
+    ) -> tuple[Tensor, Tensors]:
         logits = self._forward_actor(observation)
         legal_logits = masked(logits, batch["legal"])
         log_policy = functional.log_softmax(legal_logits, dim=1)
@@ -142,16 +163,12 @@ class DDPGUpdater:
         squares = (logits.square() * batch["legal"]).sum(1) / batch["legal"].sum(1)
         settings = self._settings
         loss = settings.logit_l2 * squares.mean() - value - settings.entropy_weight * entropy
-        rate = learning_rate
-        if settings.actor_learning_rate is not None:
-            rate *= settings.actor_learning_rate / self._learner.learning_rate
-        step = self._step_actor(loss, rate)
-        return {
-            "losses/actor": loss.detach(),
-            "policy/entropy": entropy.detach(),
-            "gradients/actor_norm": step.norm,
-            "gradients/actor_skipped_share": step.is_skipped,
-        }
+        return loss, {"losses/actor": loss.detach(), "policy/entropy": entropy.detach()}
+
+    def _actor_rate(self, learning_rate: float) -> float:
+        if self._settings.actor_learning_rate is None:
+            return learning_rate
+        return learning_rate * self._settings.actor_learning_rate / self._learner.learning_rate
 
     def _actions(self, logits: Tensor) -> tuple[Tensor | None, Tensor]:
         """What the critic is asked about, `[B, X, A]`, and how much each counts, `[B, X]`; see algorithm.estimator.
