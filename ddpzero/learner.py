@@ -299,15 +299,15 @@ class Learner:
             return
         newest = self.checkpoints.newest
         way_back = (
-            f"checkpoint {newest}, which is from before, by the same command with "
+            f"go on from checkpoint {newest}, which is from before: by the same command with "
             "checkpoint.allow_config_change=true"
             if newest
-            else "the beginning, under another run_name: there is no checkpoint yet"
+            else "start again: there is no checkpoint yet"
         )
         raise DivergenceError(
             f"the training has diverged at learner_step={self.counters.learner_step}: "
             f"{problem or 'another rank found so'}. Nothing of it was saved. Lower learner.learning_rate="
-            f"{self.settings.learner.learning_rate:g} and go on from {way_back}."
+            f"{self.settings.learner.learning_rate:g} and {way_back}."
         )
 
     def share_tallies(self) -> None:
