@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from ddpzero.games import Game, TeamGame
     from ddpzero.settings import Settings
 
+EXIT_CODE_OF_FAILURE = 1
 EXIT_CODE_OF_USER_ERROR = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code: 0, 1 for a check that failed, 2 for a mistake of the user's."""
+    """Run one command; returns the exit code: 0, 1 for a failure or a check that failed, 2 for a user's mistake."""
     prepare_output()
     words = sys.argv[1:] if arguments is None else arguments
     return until_reader_leaves(lambda: _run(words), 0)
@@ -33,6 +34,7 @@ def _run(words: Sequence[str]) -> int:
     if words and words[0] == "train":
         return _train(words[1:])
     options = parse_arguments(words)
+    exit_code = EXIT_CODE_OF_USER_ERROR
     try:
         return _COMMANDS[options.command](options)
     except BrokenPipeError:
@@ -45,8 +47,15 @@ def _run(words: Sequence[str]) -> int:
         if error.filename is None:
             raise
         sentence = f"{error.filename}: {error.strerror}."
+    except RuntimeError as error:
+        from ddpzero.failures import is_sentence_of_ours
+
+        if not is_sentence_of_ours(error):
+            raise
+        sentence = str(error)
+        exit_code = EXIT_CODE_OF_FAILURE
     print(f"ddpzero: {' '.join(sentence.split())}", file=sys.stderr)
-    return EXIT_CODE_OF_USER_ERROR
+    return exit_code
 
 
 def _train(words: Sequence[str]) -> int:

@@ -84,7 +84,7 @@ def failure_sentence(error: BaseException) -> str:
             "interrupted twice: stopped at once, without a last checkpoint. The same command goes on from the newest "
             "one."
         )
-    if _is_sentence_of_ours(error):
+    if is_sentence_of_ours(error):
         return text
     if isinstance(error, MemoryError):
         return f"memory ran out{f': {text}' if text else ''}."
@@ -134,7 +134,7 @@ def _append_traceback(path: Path, error: BaseException) -> bool:
     return True
 
 
-def _is_sentence_of_ours(error: BaseException) -> bool:
+def is_sentence_of_ours(error: BaseException) -> bool:
     """Whether the message was written for people: an error class of this package, or a RuntimeError that it raised."""
     if type(error).__module__.partition(".")[0] == _PACKAGE:
         return True

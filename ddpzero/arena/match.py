@@ -13,6 +13,7 @@ import numpy as np
 
 from ddpzero.algorithms.base import Player
 from ddpzero.arena.openings import Openings, random_openings
+from ddpzero.arena.players import PlayerError, checked_actions
 from ddpzero.arena.statistics import elo_difference, paired_score_interval
 from ddpzero.games import Game
 from ddpzero.games.promises import TOO_LONG, require_no_fault, require_result
@@ -151,11 +152,12 @@ class _Table:
         return np.flatnonzero(self.is_going_on & ((movers != self._player_of_a) == side))
 
     def play(self, rows: np.ndarray, actions: np.ndarray, player: Player) -> None:
+        actions = checked_actions(player.name, actions, rows.shape, self._game.num_actions)
         for row, action in zip(rows, actions, strict=True):
             try:
                 self.positions[row] = self._game.apply_action(self.positions[row], int(action))
             except ValueError as error:
-                raise RuntimeError(f"player {player.name} broke the rules: {error}") from None
+                raise PlayerError(f"player {player.name} broke the rules: {error}") from None
             self.num_plies[row] += 1
             self.records[row] += (int(action),)
             if self._game.is_terminal(self.positions[row]):

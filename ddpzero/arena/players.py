@@ -31,6 +31,31 @@ class Analysis:
     wdl: np.ndarray
 
 
+class PlayerError(RuntimeError):
+    """A player broke the rules of the game or of its contract. The message is one sentence that names it."""
+
+
+def checked_actions(
+    name: str, chosen: np.ndarray, shape: tuple[int, ...], num_actions: int
+) -> np.ndarray:
+    """Return what a player chose as int64; PlayerError unless it is `shape` indices of actions that exist.
+
+    name: of the player. Compiled rules look at no index: one out of range would write beside the board.
+    """
+    chosen = np.asarray(chosen)
+    if chosen.shape != shape or not np.issubdtype(chosen.dtype, np.integer):
+        raise PlayerError(
+            f"player {name} broke its contract: it chose {chosen.dtype}{list(chosen.shape)} instead of integers "
+            f"{list(shape)}."
+        )
+    if ((chosen < 0) | (chosen >= num_actions)).any():
+        raise PlayerError(
+            f"player {name} broke the rules: it chose {chosen.min()} to {chosen.max()}, and actions are 0 to "
+            f"{num_actions - 1}."
+        )
+    return chosen.astype(np.int64)
+
+
 class RandomPlayer:
     """Plays each legal action with the same probability."""
 

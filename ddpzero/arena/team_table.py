@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from ddpzero.algorithms.base import TeamPlayer
+from ddpzero.arena.players import checked_actions
 from ddpzero.games import TeamGame
 from ddpzero.games.promises import require_end
 from ddpzero.games.team_contract import GOING_ON
@@ -33,20 +34,16 @@ class TeamTable:
     def ask(self, player: TeamPlayer, teams: np.ndarray, random_states: np.ndarray) -> None:
         """Let a player act for team `teams` `[G]` in every game that goes on.
 
-        random_states: `[G, 2]` uint64, changed in place by what the player draws. RuntimeError for an action that does
-        not exist.
+        random_states: `[G, 2]` uint64, changed in place by what the player draws. PlayerError for actions that do not
+        exist.
         """
         spec = self._game.spec
         rows = np.flatnonzero(self.is_going_on)
         drawn_from = random_states[rows]
         chosen = player.choose(self.positions[rows], teams[rows], drawn_from)
         random_states[rows] = drawn_from
-        # Compiled rules look at no action twice: one out of range would write beside the board.
-        if ((chosen < 0) | (chosen >= spec.num_actions)).any():
-            raise RuntimeError(
-                f"player {player.name} broke the rules: it chose {chosen.min()} to {chosen.max()}, and actions are "
-                f"0 to {spec.num_actions - 1}."
-            )
+        shape = (len(rows), spec.agents_per_team)
+        chosen = checked_actions(player.name, chosen, shape, spec.num_actions)
         by_team = self.actions.reshape(len(self.actions), spec.num_teams, -1)
         by_team[rows, teams[rows]] = chosen
 

@@ -91,8 +91,25 @@ class Game:
     def initial_position(self) -> np.ndarray:
         return self.new_positions(1)[0]
 
+    def require_positions(self, positions: np.ndarray) -> None:
+        """Raise ValueError unless this is `[n, P]` of the game's dtype: compiled code looks at neither."""
+        spec = self.spec
+        if positions.shape[1:] != (spec.position_size,) or positions.dtype != spec.position_dtype:
+            raise ValueError(
+                f"positions of {self.name} are {spec.position_dtype}[n, {spec.position_size}], not "
+                f"{positions.dtype}{list(positions.shape)}."
+            )
+
+    def require_running(self, positions: np.ndarray) -> None:
+        """Raise ValueError unless these are positions `[n, P]` in which the game goes on."""
+        self.require_positions(positions)
+        for index, position in enumerate(positions):
+            if single.is_terminal(self.rules, position):
+                raise ValueError(f"position {index} is terminal: in {self.name} the game is over.")
+
     def legal_actions(self, position: np.ndarray) -> np.ndarray:
         """`[A]` bool, True = legal."""
+        self.require_positions(position[None])
         legal = np.empty(self.num_actions, dtype=np.bool_)
         single.legal_actions(self.rules, position, legal)
         return legal
@@ -106,20 +123,24 @@ class Game:
 
     def apply_action(self, position: np.ndarray, action: int) -> np.ndarray:
         """The position after a legal action, as a new array; ValueError when it is not legal."""
-        if not (0 <= action < self.num_actions and self.legal_actions(position)[action]):
+        is_index = isinstance(action, (int, np.integer)) and 0 <= action < self.num_actions
+        if not (is_index and self.legal_actions(position)[action]):
             raise ValueError(f"action {action} is not legal in this position of {self.name}.")
         successor = position.copy()
         single.apply_action(self.rules, successor, action)
         return successor
 
     def current_player(self, position: np.ndarray) -> int:
+        self.require_positions(position[None])
         return int(single.current_player(self.rules, position))
 
     def is_terminal(self, position: np.ndarray) -> bool:
+        self.require_positions(position[None])
         return bool(single.is_terminal(self.rules, position))
 
     def returns(self, position: np.ndarray) -> np.ndarray:
         """`[2]` float32, each player's result of a terminal position."""
+        self.require_positions(position[None])
         return np.array(
             [single.player_return(self.rules, position, player) for player in (0, 1)],
             dtype=np.float32,
@@ -127,22 +148,26 @@ class Game:
 
     def score(self, position: np.ndarray) -> int:
         """The first player's points minus the second's in a terminal position; needs `has_score`."""
+        self.require_positions(position[None])
         return int(single.score(self.rules, position))
 
     def ownership(self, position: np.ndarray) -> np.ndarray:
         """`[cells]` int8 of a terminal position: 1 first player, -1 second, 0 nobody; needs `has_ownership`."""
+        self.require_positions(position[None])
         owners = np.zeros(self.num_cells, dtype=np.int8)
         single.ownership(self.rules, position, owners)
         return owners
 
     def observation(self, position: np.ndarray) -> np.ndarray:
         """`[C, H, W]` uint8 0/1, from the mover's side."""
+        self.require_positions(position[None])
         planes = np.zeros((self.num_planes, *self.board_shape), dtype=np.uint8)
         single.observe(self.rules, position, planes.reshape(-1))
         return planes
 
     def observed_globals(self, position: np.ndarray) -> np.ndarray:
         """`[F]` int8, from the mover's side."""
+        self.require_positions(position[None])
         numbers = np.zeros(self.spec.num_globals, dtype=np.int8)
         single.observe_globals(self.rules, position, numbers)
         return numbers

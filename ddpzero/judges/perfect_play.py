@@ -21,6 +21,7 @@ from ddpzero.arena.agents import (
     parse_player,
     require_agent_that_searches,
 )
+from ddpzero.arena.players import PlayerError, checked_actions
 from ddpzero.arena.statistics import share_interval
 from ddpzero.bench.figures import Figure, game_settings, print_figures
 from ddpzero.judges.packaged import find_positions
@@ -87,11 +88,13 @@ def judge(
 ) -> JudgeReport:
     """Ask the player for an action in every position, all at once."""
     started = time.perf_counter()
-    actions = player.choose(solved.positions, np.random.default_rng(seed)).astype(np.int64)
+    chosen = player.choose(solved.positions, np.random.default_rng(seed))
+    num_positions, num_actions = solved.scores.shape
+    actions = checked_actions(player.name, chosen, (num_positions,), num_actions)
     seconds = time.perf_counter() - started
     rows = np.arange(len(actions))
     if (solved.scores[rows, actions] == ILLEGAL).any():
-        raise RuntimeError(f"player {player.name} broke the rules: it chose an illegal action.")
+        raise PlayerError(f"player {player.name} broke the rules: it chose an illegal action.")
     return JudgeReport(
         player=player.name,
         num_simulations=num_simulations,

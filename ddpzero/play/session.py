@@ -9,7 +9,7 @@ import numpy as np
 from rich.text import Text
 
 from ddpzero.algorithms.base import Player
-from ddpzero.arena.players import Analysis
+from ddpzero.arena.players import Analysis, PlayerError, checked_actions
 from ddpzero.games import Game
 from ddpzero.play.person import Leave, Person
 from ddpzero.play.record import Record
@@ -106,6 +106,10 @@ class Session:
         started = time.perf_counter()
         with self._console.status(f"{seat.name} is thinking"):
             action, analysis = self._think(record, player)
+            if action not in record.legal_actions():
+                raise PlayerError(
+                    f"player {seat.name} broke the rules: it chose action {action}, which is not legal here."
+                )
         time.sleep(max(0.0, self._delay_seconds - (time.perf_counter() - started)))
         record.play(action)
         note = f"{seat.name} plays {self._game.action_name(action)}"
@@ -114,10 +118,12 @@ class Session:
     def _think(self, record: Record, player: Player) -> tuple[int, Analysis | None]:
         position = record.position[None]
         analyse = getattr(player, "analyse", None)
+        num_actions = self._game.num_actions
         if analyse is None:
-            return int(player.choose(position, self._rng)[0]), None
+            chosen = player.choose(position, self._rng)
+            return int(checked_actions(player.name, chosen, (1,), num_actions)[0]), None
         analysis = analyse(position, self._rng)
-        action = int(analysis.actions[0])
+        action = int(checked_actions(player.name, analysis.actions, (1,), num_actions)[0])
         if len(record.actions) < _NUM_VARIED_PLIES:
             policy = analysis.policy[0].astype(np.float64)
             policy[policy < policy.max() / 2] = 0.0

@@ -59,6 +59,9 @@ def search_by_rollouts(
     Row i of the result depends on the seed, on i and on the position alone, not on num_threads. Raises GamePromiseError
     if the game breaks its contract on the way.
     """
+    game.require_running(positions)
+    if num_simulations < 1:
+        raise ValueError(f"num_simulations={num_simulations} must be at least 1.")
     num_positions = len(positions)
     result = RolloutResult(
         actions=np.empty(num_positions, dtype=np.int32),

@@ -13,7 +13,7 @@ from ddpzero.games.promises import require_no_fault
 from ddpzero.search.answers import check_answers
 from ddpzero.search.cache import new_cache
 from ddpzero.search.draws import root_draws
-from ddpzero.search.forest import ROOT, new_forest
+from ddpzero.search.forest import ROOT, TERMINAL, new_forest
 from ddpzero.search.numbers import search_numbers
 from ddpzero.search.rounds import absorb_evaluations, propose_leaves, start_searches
 from ddpzero.search.settings import SearchSettings
@@ -73,11 +73,18 @@ class Search:
         return self.result()
 
     def start(self, positions: np.ndarray, weights_version: int = 0) -> None:
-        """Begin what `run` does in one go."""
-        assert len(positions) <= self.num_games, (len(positions), self.num_games)
+        """Begin what `run` does in one go. ValueError for what are no positions of the game to be searched."""
+        self.game.require_positions(positions)
+        if len(positions) > self.num_games:
+            raise ValueError(f"{len(positions)} positions are too many for {self.num_games} trees.")
         self._num_positions = len(positions)
         self._weights_version = weights_version
         start_searches(self.game.rules, self.forest, positions)
+        states = self.forest.nodes["state"][: len(positions), ROOT]
+        if (states == TERMINAL).any():
+            raise ValueError(
+                f"position {int((states == TERMINAL).argmax())} is terminal: there is nothing to search in it."
+            )
 
     def submit_leaves(self, evaluator: Evaluator, slot: int = 0) -> int:
         """Find the leaves of a round and submit them; returns how many, 0 when all searches are finished.
@@ -126,6 +133,8 @@ class Search:
         targets = np.empty((num_positions, self.game.num_actions), np.float32)
         values = np.empty(num_positions, np.float32)
         read_results(self.game.rules, self.forest, self.numbers, 0, actions, targets, values)
+        if (actions < 0).any():
+            raise RuntimeError(f"the search of position {actions.argmin()} found no action.")
         visits = self.forest.edges["visits"][:num_positions, ROOT].copy()
         draws = np.empty(num_positions, np.float32)
         means = np.empty(self.forest.nodes.shape[1], np.float32)
