@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 
-from ddpzero import checkpoint_files
+from ddpzero import checkpoint, checkpoint_files
 from ddpzero.checkpoint import Checkpoints, load_weights
 from ddpzero.checkpoint_files import (
     FileRecord,
@@ -298,3 +298,44 @@ def test_a_manifest_is_json_that_people_can_read(tmp_path: Path, alone: Ranks) -
     assert content["world_size"] == 1
     assert set(content["files"]) == set(FILES) - {"manifest.json"}
     assert set(content["versions"]) == {"ddpzero", "numpy", "python", "torch"}
+
+
+def test_weights_that_are_not_finite_are_never_saved(tmp_path: Path, alone: Ranks) -> None:
+    checkpoints = saved_run(tmp_path, alone, 1)
+    bad = {"conv.weight": torch.tensor([1.0, torch.nan])}
+    assert checkpoints.save(snapshot(2, weights=bad)) is None
+    assert "conv.weight is not finite" in str(checkpoints.last_error)
+    trainer = {"optimizers": [{"state": {0: {"exp_avg": torch.tensor([torch.inf])}}}]}
+    assert checkpoints.save(snapshot(3, trainer=trainer)) is None
+    assert "optimizers[0].state.0.exp_avg is not finite" in str(checkpoints.last_error)
+    assert restored_step(tmp_path, alone) == 1
+
+
+def save_unchecked(run_dir: Path, ranks: Ranks, monkeypatch, step: int, **changes: Any) -> None:
+    """As an older version saved it."""
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "_check_sane", lambda *_: None)
+        assert Checkpoints(run_dir, ranks, 10).save(snapshot(step, **changes)) is not None
+
+
+@pytest.mark.parametrize("part", ["weights", "trainer"])
+def test_a_checkpoint_that_is_not_finite_is_passed_over_with_the_reason(
+    tmp_path: Path, alone: Ranks, monkeypatch, caplog, part: str
+) -> None:
+    saved_run(tmp_path, alone, 1)
+    bad = {"conv.weight": torch.full((2, 3), torch.nan)}
+    save_unchecked(tmp_path, alone, monkeypatch, 2, **{part: bad})
+    with caplog.at_level(logging.WARNING):
+        assert restored_step(tmp_path, alone) == 1
+    assert "is of a training that has diverged: conv.weight is not finite" in caplog.text
+
+
+def test_a_player_never_plays_with_weights_that_are_not_finite(
+    tmp_path: Path, alone: Ranks, monkeypatch
+) -> None:
+    bad = {"conv.weight": torch.full((2, 3), -torch.inf)}
+    save_unchecked(tmp_path, alone, monkeypatch, 2, weights=bad)
+    with pytest.raises(UserError, match=r"no usable checkpoint.*conv\.weight is not finite"):
+        load_weights(tmp_path)
+    saved_run(tmp_path, alone, 1)
+    assert load_weights(tmp_path).counters["learner_step"] == 1

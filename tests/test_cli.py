@@ -7,7 +7,9 @@ import json
 import pytest
 
 from ddpzero import cli
+from ddpzero.arena.players import PlayerError
 from ddpzero.cli_arguments import parse_arguments
+from ddpzero.search.answers import EvaluationError
 from tests.recorded import recorded_games
 
 COMMANDS = {
@@ -179,3 +181,19 @@ def test_match_plays_the_game_that_is_named(capsys):
     assert cli.main(words) == 0
     figures = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert "score" in {figure["figure"] for figure in figures}
+
+
+def test_a_failure_of_ours_is_one_sentence_and_one_of_nobody_is_a_traceback(monkeypatch, capsys):
+    def fail(error):
+        def command(options):
+            raise error
+
+        monkeypatch.setitem(cli._COMMANDS, "monitor", command)
+        return cli.main(["monitor", "runs/a"])
+
+    assert fail(PlayerError("player toy broke the rules.")) == cli.EXIT_CODE_OF_FAILURE == 1
+    assert capsys.readouterr().err == "ddpzero: player toy broke the rules.\n"
+    assert fail(EvaluationError("the network of a answered\nwith NaN.")) == 1
+    assert capsys.readouterr().err == "ddpzero: the network of a answered with NaN.\n"
+    with pytest.raises(NotImplementedError):
+        fail(NotImplementedError("a bug"))

@@ -12,6 +12,7 @@ from torch import nn
 from ddpzero.gradient_step import GradientStep
 from ddpzero.optimizers import make_optimizers
 from ddpzero.settings import LearnerSettings
+from tests.torchrun import run_ranks
 
 CPU = torch.device("cpu")
 DECIDES = {"at once": False, "on the device": True}
@@ -109,3 +110,48 @@ def test_gradients_are_clipped_to_the_norm():
     squares = sum(float(p.grad.square().sum()) for p in network.parameters() if p.grad is not None)
     assert math.isclose(math.sqrt(squares), 1.0, rel_tol=1e-4)
     assert not torch.equal(before[0].weight, network[0].weight)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon", "sgd"])
+def test_a_trial_tells_whether_a_step_would_be_skipped_and_changes_nothing(optimizer):
+    network, step = make(optimizer, on_device=False)
+    step(loss_of(network, 0), 1e-2)
+    before = everything(network, step)
+    assert step.has_finite_gradient(loss_of(network, 1))
+    for kind in ("loss", "gradient"):
+        assert not step.has_finite_gradient(bad_loss(network, kind))
+    assert all(map(torch.equal, before, everything(network, step)))
+    assert int(step.skipped_in_a_row) == 0
+
+
+SKIP_ON_TWO_RANKS = """
+import torch
+from torch import nn
+from ddpzero.distributed import join_ranks
+from ddpzero.gradient_step import GradientStep
+from ddpzero.optimizers import make_optimizers
+from ddpzero.settings import LearnerSettings
+
+torch.manual_seed(0)
+with join_ranks("cpu", 30) as ranks:
+    network = nn.Linear(3, 2)
+    wrapped = ranks.wrap(network)
+    step = GradientStep(make_optimizers(network, LearnerSettings()), 1.0, ranks.device)
+    skipped, trials = [], []
+    for bad_rank in (None, 1, 0, None):
+        loss = wrapped(torch.full((4, 3), 1.0 + ranks.rank)).square().mean()
+        bad = torch.nan if ranks.rank == bad_rank else 1.0
+        trials.append(step.has_finite_gradient(loss * bad))
+        loss = wrapped(torch.full((4, 3), 1.0 + ranks.rank)).square().mean()
+        skipped.append(int(step(loss * bad, 0.1).is_skipped))
+    say(skipped=skipped, trials=trials, weights=network.weight.flatten().tolist())
+"""
+
+
+@pytest.mark.slow
+def test_all_ranks_skip_what_is_not_finite_at_one_of_them(tmp_path):
+    first, second = run_ranks(tmp_path, SKIP_ON_TWO_RANKS)
+    assert first == second
+    assert first["skipped"] == [0, 1, 1, 0]
+    assert first["trials"] == [True, False, False, True]
+    assert all(map(math.isfinite, first["weights"]))

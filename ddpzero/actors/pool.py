@@ -332,10 +332,9 @@ class ActorPool:
             first_line, _, rest = obituary.partition("\n")
             obituary = f"{first_line} {self._spec.suspect}\n{rest}"
         name = f"actor {actor.actor_index} of rank {self._rank}"
-        # The rank looks at the weights first: it knows more than the actor.
-        is_news = actor.died_of_weights and not self._has_bad_weights
-        self._has_bad_weights |= is_news
-        if actor.num_failures > self._max_restarts and not is_news:
+        self._has_bad_weights |= actor.died_of_weights
+        # One more for these: the rank is to look at the weights first, and knows more than the actor.
+        if actor.num_failures > self._max_restarts + actor.died_of_weights:
             times = "once" if actor.num_failures == 1 else f"{actor.num_failures} times"
             raise ActorError(
                 f"{name} failed {times} (actors.max_restarts={self._max_restarts}); at last "

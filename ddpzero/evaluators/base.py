@@ -34,7 +34,7 @@ class Evaluator(Protocol):
         """Wait for what was submitted: prior logits `[n, A]` and outcomes `[n, 4]`, both float32.
 
         Logits of illegal actions are not masked; outcomes are probabilities of the mover's win, draw and loss, then
-        its expected points (search/points.py), 0 where nobody asks. Both are views, valid until the next submit on
-        the slot.
+        its expected points (search/points.py), 0 where nobody asks. All of them are finite, or the search raises
+        EvaluationError. Both are views, valid until the next submit on the slot.
         """
         ...

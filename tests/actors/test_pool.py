@@ -268,3 +268,13 @@ def test_numbers_differ_between_actors():
         episodes = toys.poll_until(lambda episodes: made_by(episodes) == {0, 1})
     numbers = np.concatenate([episode.columns["number"] for episode in episodes])
     assert len(np.unique(numbers)) == len(numbers)
+
+
+def test_weights_of_no_use_are_reported_before_the_pool_gives_up():
+    options = {"max_restarts": 0}
+    with ToyPool(trouble="bad weights", trouble_after=0, pool_options=options) as toys:
+        toys.poll_until(lambda _: toys.pool.num_restarts == 1)
+        assert toys.pool.take_bad_weights()
+        assert not toys.pool.take_bad_weights()
+        with pytest.raises(ActorError, match="UnusableWeightsError: weights_version 1 is NaN"):
+            toys.poll_until(lambda _: False)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ddpzero.actors.spec import UnusableWeightsError
 from ddpzero.replay import Episode, Field, SampleSpec
 from ddpzero.settings import UserError
 
@@ -22,7 +23,7 @@ class ToyActor:
     """Plays `episodes_per_slice` episodes of num_samples samples in each slice of slice_seconds.
 
     count_file: to which it adds a byte for every episode played.
-    trouble: what happens once trouble_after episodes are played: "raise", "user error", "hang", "crash",
+    trouble: what happens once trouble_after episodes are played: "raise", "user error", "bad weights", "hang", "crash",
         "wrong columns".
     trouble_once_file: with it, trouble comes only if this file does not exist yet (and it is made then).
     """
@@ -116,6 +117,8 @@ class ToyActor:
             a_toy_that_breaks()
         elif self.trouble == "user error":
             raise UserError("the toy was given by hand what cannot work.")
+        elif self.trouble == "bad weights":
+            raise UnusableWeightsError(f"weights_version {self.weights_version} is NaN")
         elif self.trouble == "hang":
             a_toy_that_hangs()
         elif self.trouble == "crash":

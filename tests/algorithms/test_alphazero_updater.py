@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 import textwrap
@@ -329,3 +330,56 @@ def test_mixed_precision_learns_on_a_gpu():
     for _ in range(60):
         last = float(updater.update(batch, 3e-3)["losses/total"])
     assert last < first
+
+
+def spoil(updater: AlphaZeroUpdater, scale: float, parts: tuple[str, ...] = ("network", "ema")):
+    """Multiply all weights."""
+    state = updater.state()
+    for part in parts:
+        state[part] = {name: scale * value for name, value in state[part].items()}
+    updater.load_state(state)
+
+
+def test_sound_weights_are_trainable_and_a_trial_changes_nothing():
+    game = load_game("connect_four")
+    tried, straight = make_updater(game, augment=True), make_updater(game, augment=True)
+    for seed in range(3):
+        batch = random_batch(game, 64, seed)
+        tried.update(batch, 1e-3)
+        straight.update(batch, 1e-3)
+        assert tried.is_trainable(batch)
+    for name, value in straight.actor_weights().items():
+        assert torch.equal(value, tried.actor_weights()[name]), name
+
+
+@pytest.mark.parametrize("scale", [math.nan, 1e30, 1e3])
+def test_weights_beyond_use_are_not_trainable_though_they_may_be_finite(scale):
+    game = load_game("connect_four")
+    batch = random_batch(game, 64, seed=0)
+    updater = make_updater(game)
+    spoil(updater, scale)
+    assert not updater.is_trainable(batch)
+
+
+def test_a_moving_average_beyond_use_is_not_trainable():
+    game = load_game("connect_four")
+    updater = make_updater(game)
+    spoil(updater, 1e30, parts=("ema",))
+    assert not updater.is_trainable(random_batch(game, 64, seed=0))
+
+
+def test_a_batch_that_is_not_finite_is_skipped_and_counted():
+    game = load_game("connect_four")
+    updater = make_updater(game)
+    updater.update(random_batch(game, 64, seed=0), 1e-3)
+    before = {name: value.clone() for name, value in updater.state()["network"].items()}
+    bad = random_batch(game, 64, seed=1)
+    bad["root_value"][3] = math.nan
+    scalars = updater.update(bad, 1e-3)
+    assert scalars["gradients/skipped_share"] == 1 and updater.skipped_in_a_row() == 1
+    assert not updater.is_trainable(bad)
+    for name, value in updater.state()["network"].items():
+        assert torch.equal(value, before[name]), name
+    assert all(bool(value.isfinite().all()) for value in updater.released_weights().values())
+    updater.update(random_batch(game, 64, seed=2), 1e-3)
+    assert updater.skipped_in_a_row() == 0

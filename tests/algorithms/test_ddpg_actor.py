@@ -5,18 +5,23 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from ddpzero.actors.spec import UnusableWeightsError
 from ddpzero.algorithms.ddpg import actor as actor_module
 from ddpzero.algorithms.ddpg.actor import DDPGActor, make_actor
 from ddpzero.algorithms.ddpg.algorithm import DDPG, replay
+from ddpzero.algorithms.ddpg.player import DDPGPlayer
 from ddpzero.algorithms.ddpg.policy import Policy
 from ddpzero.algorithms.ddpg.samples import sample_spec
 from ddpzero.algorithms.ddpg.settings import DDPGSettings
+from ddpzero.arena.players import PlayerError
 from ddpzero.arena.team_players import RulePlayer
+from ddpzero.arena.team_table import TeamTable
 from ddpzero.games import TeamGame
 from ddpzero.games.promises import (
     GamePromiseError,
@@ -24,9 +29,11 @@ from ddpzero.games.promises import (
     require_end,
     require_rewards,
 )
+from ddpzero.games.random_bits import new_random_states
 from ddpzero.games.team_lockstep import count_deaths, points_of
 from ddpzero.replay import Episode
 from ddpzero.replay.sample import check_columns
+from ddpzero.search.answers import EvaluationError
 from tests.algorithms.ddpg_harness import (
     NETWORKS,
     OPPONENT,
@@ -564,3 +571,31 @@ def test_actions_statuses_and_rewards_that_do_not_exist_are_broken_promises():
     require_rewards(GAME, np.zeros((2, 4), np.float32))
     with pytest.raises(GamePromiseError, match="not a finite number"):
         require_rewards(GAME, np.full((2, 4), np.nan, np.float32))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_weights_that_are_not_finite_are_an_error_and_never_an_action(bad: float):
+    weights = some_weights(GAME, DDPGSettings())
+    weights["actor.head.bias"] = np.full_like(weights["actor.head.bias"], bad)
+    actor = new_actor(GAME, DDPGSettings(), weights)
+    with pytest.raises(UnusableWeightsError, match="weights_version 3: the policy answered with"):
+        play_round(actor, num_episodes=2)
+
+
+def test_a_player_whose_weights_are_not_finite_is_named():
+    policy = Policy(GAME, DDPGSettings(), NETWORKS["features"], "cpu")
+    for parameter in policy._actor.parameters():
+        parameter.data.fill_(np.nan)
+    table = TeamTable(GAME, new_random_states(0, 2))
+    with pytest.raises(EvaluationError, match="agent: the policy answered with numbers"):
+        table.ask(DDPGPlayer(policy, "agent"), np.zeros(2, np.int64), new_random_states(1, 2))
+
+
+@pytest.mark.parametrize(
+    "chosen", [np.full((2, 2), np.nan), np.full((2, 2), -1), np.zeros((2, 3), np.int64)]
+)
+def test_actions_that_do_not_exist_are_never_stepped(chosen: np.ndarray):
+    player = SimpleNamespace(name="toy", choose=lambda positions, teams, states: chosen)
+    table = TeamTable(GAME, new_random_states(0, 2))
+    with pytest.raises(PlayerError, match="player toy broke"):
+        table.ask(player, np.zeros(2, np.int64), new_random_states(1, 2))

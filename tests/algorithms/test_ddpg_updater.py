@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from ddpzero.algorithms.ddpg.networks import as_input
 from ddpzero.algorithms.ddpg.settings import DDPGSettings, OpponentSettings
+from ddpzero.divergence import state_tensors, weights_problem
 from ddpzero.settings import LearnerSettings
 from tests.algorithms.ddpg_harness import (
     NUM_ACTIONS,
@@ -560,3 +561,42 @@ def test_ranks_reduce_only_the_gradients_of_the_network_that_steps(two_ranks):
     }
     expected = {"Critic": 20 * numbers["Critic"], "Actor": 10 * numbers["Actor"]}
     assert [answer["reduced"] for answer in two_ranks[1]] == [expected, expected]
+
+
+@pytest.mark.parametrize("estimator", ["softmax", "gumbel"])
+def test_sound_weights_are_trainable_and_a_trial_changes_nothing(estimator):
+    settings = DDPGSettings(estimator=estimator)
+    game = small_snakes()
+    tried, straight = make_updater(game, settings), make_updater(game, settings)
+    for seed in range(4):
+        batch = random_batch(game, settings, 32, seed)
+        tried.update(batch, 1e-3)
+        straight.update(batch, 1e-3)
+        assert tried.is_trainable(batch)
+    assert_equal(straight.state(), tried.state())
+
+
+@pytest.mark.parametrize("part", ["actor", "critic", "target_critic", "ema"])
+def test_weights_that_are_not_finite_are_not_trainable(part):
+    game, settings = small_snakes(), DDPGSettings()
+    updater = make_updater(game, settings)
+    state = updater.state()
+    state[part] = {name: torch.nan * value for name, value in state[part].items()}
+    updater.load_state(state)
+    assert not updater.is_trainable(random_batch(game, settings, 32, seed=0))
+
+
+def test_a_batch_that_is_not_finite_is_skipped_by_actor_and_critic():
+    game, settings = small_snakes(), DDPGSettings()
+    updater = make_updater(game, settings)
+    updater.update(random_batch(game, settings, 32, seed=0), 1e-3)
+    before = copy.deepcopy(updater.state())
+    bad = random_batch(game, settings, 32, seed=1)
+    bad["observation"] = torch.full_like(bad["observation"], torch.nan)
+    for count in (1, 2):
+        updater.update(bad, 1e-3)
+        assert updater.skipped_in_a_row() == count
+    after = updater.state()
+    for name in ("actor", "critic", "optimizers"):
+        assert_equal(before[name], after[name])
+    assert weights_problem(state_tensors(after)) == ""

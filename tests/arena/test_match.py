@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ddpzero.arena.match import MatchResult, play_match
-from ddpzero.arena.players import RandomPlayer, RolloutPlayer
+from ddpzero.arena.players import PlayerError, RandomPlayer, RolloutPlayer, checked_actions
 from ddpzero.games import load_game
 
 
@@ -139,5 +139,31 @@ def test_games_that_cannot_be_paired_are_refused(num_games, remedy):
 
 def test_a_player_that_breaks_the_rules_is_named():
     game = load_game("tic_tac_toe")
-    with pytest.raises(RuntimeError, match="player cheat broke the rules: action 1000000"):
+    with pytest.raises(
+        RuntimeError, match="player cheat broke the rules: it chose 1000000 to 1000000"
+    ):
         play_match(Cheat(), RandomPlayer(game), game, 2, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "sentence"),
+    [
+        (np.full(4, -1), "player toy broke the rules: it chose -1 to -1, and actions are 0 to 8"),
+        (np.full(4, np.nan), "player toy broke its contract: it chose float64"),
+        (np.full(4, 1.7), "player toy broke its contract: it chose float64"),
+        (np.zeros(3, np.int64), "player toy broke its contract: it chose int64\\[3\\] instead of"),
+        (np.full(4, 2**63, np.uint64), "player toy broke the rules: it chose 9223372036854775808"),
+    ],
+    ids=["minus one", "nan", "fractions", "too few", "beyond int64"],
+)
+def test_what_is_no_action_is_an_error_that_names_the_player(chosen, sentence):
+    with pytest.raises(PlayerError, match=sentence):
+        checked_actions("toy", chosen, (4,), num_actions=9)
+
+
+def test_an_action_that_exists_but_is_not_legal_ends_the_match_with_the_players_name():
+    game = load_game("tic_tac_toe")
+    stubborn = LowestAction(game)
+    stubborn.choose = lambda positions, rng: np.zeros(len(positions), np.int64)
+    with pytest.raises(PlayerError, match="player lowest broke the rules: action 0 is not legal"):
+        play_match(stubborn, stubborn, game, 2, seed=0)

@@ -176,3 +176,19 @@ def test_gomoku_without_history_has_three_planes_and_the_same_rules():
 def test_gomoku_refuses_a_history_that_it_cannot_keep(history):
     with pytest.raises(ValueError, match=rf"game.history={history} is outside 0..8"):
         load_game("gomoku", history=history)
+
+
+@pytest.mark.parametrize("action", [-1, 9, 2**40, 1.5, np.nan, "4", None])
+def test_what_is_no_action_of_the_game_is_refused(action):
+    game = load_game("tic_tac_toe")
+    with pytest.raises(ValueError, match="is not legal in this position of tic_tac_toe"):
+        game.apply_action(game.initial_position(), action)
+
+
+def test_rows_of_another_size_or_type_are_no_positions():
+    game = load_game("tic_tac_toe")
+    position = game.initial_position()
+    for wrong in (position[:-1], position.astype(np.float32), position[None]):
+        for method in (game.legal_actions, game.is_terminal, game.returns, game.observation):
+            with pytest.raises(ValueError, match="positions of tic_tac_toe are"):
+                method(wrong)

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from ddpzero.arena.players import RandomPlayer
+from ddpzero.arena.players import PlayerError, RandomPlayer
 from ddpzero.games import load_game
 from ddpzero.judges.packaged import POSITIONS_FOLDER
 from ddpzero.judges.perfect_play import judge, run_judge
@@ -179,7 +179,7 @@ def test_a_random_player_keeps_as_much_as_the_legal_actions_do(game):
 
 
 def test_an_illegal_choice_is_no_verdict(solved):
-    with pytest.raises(RuntimeError, match="scripted broke the rules"):
+    with pytest.raises(PlayerError, match="scripted broke the rules"):
         judge(solved, Scripted(solved.scores, np.argmin))
 
 

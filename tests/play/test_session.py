@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from ddpzero.arena.players import RolloutPlayer
+from ddpzero.arena.players import PlayerError, RolloutPlayer
 from ddpzero.games import load_game
 from ddpzero.play.person import Leave, Person
 from ddpzero.play.session import Seat, Session
@@ -254,3 +254,17 @@ def test_the_screen_is_cleared_between_moves_on_a_terminal_only(game):
         with pytest.raises(Leave):
             session.play_game(person_first(Scripted(game)))
         assert ("\x1b[2J" in output.getvalue()) == is_terminal
+
+
+class Cheat(Scripted):
+    """Plays where a stone lies already."""
+
+    name = "cheat"
+
+    def choose(self, positions, rng):
+        return np.array([int(np.flatnonzero(positions[0][:9])[0])])
+
+
+def test_a_player_that_breaks_the_rules_is_named(game, converse):
+    with pytest.raises(PlayerError, match="player cheat broke the rules: it chose action 4"):
+        converse(game, person_first(Cheat(game)), "b2")

@@ -140,3 +140,16 @@ def test_keeps_the_outcome_of_hard_connect_four_positions_as_often_as_the_standa
     chosen = np.take_along_axis(data["scores"], actions[:, None].astype(np.int64), axis=1)[:, 0]
     kept = np.sign(chosen) == np.sign(data["value"])
     assert kept.mean() == pytest.approx(share, abs=0.06)
+
+
+def test_what_is_no_position_to_search_is_refused():
+    game = load_game("tic_tac_toe")
+    with pytest.raises(ValueError, match="positions of tic_tac_toe are"):
+        search_by_rollouts(game, game.new_positions(1).astype(np.int32), 10, seed=0)
+    over = game.initial_position()
+    for action in (0, 3, 1, 4, 2):
+        over = game.apply_action(over, action)
+    with pytest.raises(ValueError, match="position 0 is terminal"):
+        search_by_rollouts(game, over[None], 10, seed=0)
+    with pytest.raises(ValueError, match="num_simulations=0 must be at least 1"):
+        search_by_rollouts(game, game.new_positions(1), 0, seed=0)

@@ -7,6 +7,7 @@ import pytest
 
 from ddpzero.games import Game
 from ddpzero.search import Search, SearchResult, SearchSettings
+from ddpzero.search.answers import EvaluationError
 from tests.search.games.random_tree import new_position
 from tests.search.harness import FunctionEvaluator, Lockstep, evaluate_by_hash
 
@@ -180,3 +181,44 @@ def test_an_action_with_a_hopeless_logit_stays_legal(random_tree: Game, algorith
     assert (search.forest.edges["prior"][0, 0] > 0).all()
     assert result.visits.sum() == 16
     assert np.isfinite(result.policy_target).all()
+
+
+@ALGORITHMS
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("what", ["prior logits", "outcomes"])
+def test_what_is_no_number_is_an_error_and_never_an_action(
+    tic_tac_toe: Game, algorithm: str, what: str, bad: float
+):
+    logits, outcome = [0.0] * 9, (0.25, 0.5, 0.25)
+    if what == "prior logits":
+        logits[4] = bad
+    else:
+        outcome = (0.25, 0.5, bad)
+    search = Search(tic_tac_toe, SearchSettings(algorithm=algorithm, num_simulations=8), 3)
+    evaluator = FunctionEvaluator(tic_tac_toe, search.max_batch, lambda _: (logits, outcome))
+    with pytest.raises(EvaluationError, match=f"answered with {what} that are not finite"):
+        search.run(tic_tac_toe.new_positions(3), evaluator)
+
+
+def test_numbers_whose_sum_alone_is_not_finite_are_searched(tic_tac_toe: Game):
+    logits = [3e38] * 9
+    search = Search(tic_tac_toe, SearchSettings(num_simulations=8), 1)
+    evaluator = FunctionEvaluator(
+        tic_tac_toe, search.max_batch, lambda _: (logits, (0.25, 0.5, 0.25))
+    )
+    result = search.run(tic_tac_toe.new_positions(1), evaluator)
+    assert 0 <= result.actions[0] < 9
+
+
+def test_what_is_no_position_to_search_is_refused(tic_tac_toe: Game):
+    search = Search(tic_tac_toe, SearchSettings(num_simulations=8), 2)
+    evaluator = FunctionEvaluator(tic_tac_toe, search.max_batch)
+    positions = tic_tac_toe.new_positions(2)
+    for wrong in (positions.astype(np.int64), positions[:, :10], positions[0], positions[None]):
+        with pytest.raises(ValueError, match=r"positions of tic_tac_toe are uint8\[n, 11\], not"):
+            search.run(wrong, evaluator)
+    with pytest.raises(ValueError, match="3 positions are too many for 2 trees"):
+        search.run(tic_tac_toe.new_positions(3), evaluator)
+    over = position_of(tic_tac_toe, "XXX OO. ...")
+    with pytest.raises(ValueError, match="position 1 is terminal"):
+        search.run(np.stack([positions[0], over]), evaluator)
