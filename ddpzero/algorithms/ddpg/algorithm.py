@@ -23,6 +23,7 @@ from ddpzero.algorithms.ddpg.settings import (
 from ddpzero.algorithms.ddpg.updater import DDPGUpdater
 from ddpzero.games import TeamGame
 from ddpzero.games.loader import suspicion_of_own_game
+from ddpzero.games.promises import require_actions
 from ddpzero.games.team_lockstep import reset_games, step_games
 from ddpzero.memory import Need
 from ddpzero.replay import SampleSpec
@@ -192,7 +193,9 @@ def replay(game: TeamGame, info: Mapping[str, Any]) -> np.ndarray:
     reset_games(game.rules, position, random_state, np.ones(1, np.bool_))
     rewards, statuses = np.zeros((1, spec.num_agents), np.float32), np.zeros(1, np.int64)
     positions = [position[0].copy()]
-    for actions in np.array(info["actions"], np.int64).reshape(-1, 1, spec.num_agents):
+    recorded = np.array(info["actions"], np.int64).reshape(-1, 1, spec.num_agents)
+    require_actions(game, recorded)
+    for actions in recorded:
         step_games(game.rules, position, actions, rewards, statuses, random_state)
         positions.append(position[0].copy())
     return np.stack(positions)
