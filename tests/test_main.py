@@ -34,6 +34,13 @@ def test_spawned_processes_import_the_main_module_cheaply(module):
     assert done.stdout.strip() == "[]"
 
 
+def test_a_folder_that_hydra_cannot_make_is_one_sentence(tmp_path):
+    done = run_main("hydra.run.dir=/dev/null/x", cwd=tmp_path)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("ddpzero: /dev/null/x: Not a directory. Folders that Hydra is given")
+
+
 def test_checking_a_config_does_not_import_torch():
     code = (
         "import sys; from ddpzero.config import compose_settings; compose_settings(['+experiment=quick']); "
