@@ -86,9 +86,9 @@ def run_config(device: str, is_quick: bool) -> dict[str, Any]:
 
 def make_settings(config: dict[str, Any]) -> Settings:
     """Settings from a config with defaults left out, without hydra."""
-    from ddpzero.conversion import settings_from_dict
+    from ddpzero.conversion import settings_from_dict, with_defaults
 
-    return settings_from_dict(config)
+    return settings_from_dict(with_defaults(config))
 
 
 # ------------------------------------------------------------------------- steps
