@@ -42,8 +42,8 @@ STEPS = (
     Step("agreement", 40, 60),
     Step("tests", 60, 60, ("pytest", *_TRAINING_PACKAGES)),
     Step("forward", 50, 8),
-    Step("learner", 30, 8),
-    Step("self_play", 100, 10),
+    Step("learner", 30, 8, ("yaml",)),
+    Step("self_play", 100, 10, ("yaml",)),
     Step("two_ranks", 60, 13, _TRAINING_PACKAGES),
     Step("training", 240, 13, _TRAINING_PACKAGES),
 )
