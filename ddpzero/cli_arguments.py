@@ -6,7 +6,7 @@ import argparse
 import os
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from ddpzero import __version__
 
@@ -82,6 +82,28 @@ class _List(argparse.Action):
         parser.exit()
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one sentence like those of all other mistakes, without the usage; the exit code is 2."""
+
+    def error(self, message: str) -> NoReturn:
+        command = self.prog.partition(" ")[2]
+        sentence = ": ".join(filter(None, (command, _in_plain_words(message, self))))
+        self.exit(2, f"ddpzero: {sentence}; see {self.prog} --help\n")
+
+
+def _in_plain_words(message: str, parser: argparse.ArgumentParser) -> str:
+    """What argparse says of a wrong or a missing command with the commands that there are; all else as it is."""
+    for action in parser._actions:
+        if not isinstance(action, argparse._SubParsersAction):
+            continue
+        allowed = ", ".join(action.choices)
+        if wrong := re.match(rf"argument {action.metavar}: invalid choice: (.*) \(choose", message):
+            return f"{wrong[1]} is not one of {allowed}"
+        if message.endswith(f"required: {action.metavar}"):
+            return f"{action.metavar} is missing: one of {allowed}"
+    return message
+
+
 def parse_arguments(words: Sequence[str]) -> argparse.Namespace:
     """The options of one command: `command` is its name ("bench search"), `overrides` the settings among the words.
 
@@ -107,8 +129,13 @@ def _surplus_message(command: str, surplus: Sequence[str]) -> str:
     """What to say of words that no argument of the command has taken."""
     option = next((word for word in surplus if word.startswith("-")), None)
     if option is not None:
-        return f"{option[:80]}: {command} has no such option; see ddpzero {command} --help"
-    words = " ".join(word[:80] for word in surplus)
+        return f"there is no option {option[:80]}"
+    without_key = next((word for word in surplus if word.lstrip("+~").startswith("=")), None)
+    if without_key is not None:
+        return f"{without_key[:80]}: no key stands before the =; write key=value"
+    words = " ".join(
+        word[:80] if word and word.isprintable() else repr(word[:80]) for word in surplus
+    )
     also = ": the second player of --mode ai is --opponent PLAYER" if command == "play" else ""
     return f"surplus words at the end: {words}{also}"
 
@@ -121,6 +148,9 @@ def _problem_of_options(options: argparse.Namespace) -> str | None:
     for override in overrides:
         if problem := _problem_of_override(override, options):
             return f"{override} has no effect on {command}{problem}"
+    named = next((override for override in overrides if _key_of(override) == "game"), None)
+    if options.game is not None and named is not None:
+        return f"--game {options.game} and {named} name two games: leave one of them out"
     if command in ("match", "play") and options.config_dir and not (options.game or overrides):
         return f"--config-dir {options.config_dir} has no effect on {command} without --game"
     if command == "monitor" and options.interval is not None and (options.once or options.json):
@@ -158,7 +188,7 @@ def _has_effect(key: str, reads: Sequence[str]) -> bool:
 
 
 def make_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="ddpzero",
         description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -373,20 +403,23 @@ def _add_command(
         description=help_text,
         epilog=f"example: {example}",
     )
-    parser.set_defaults(command=name, command_parser=parser, reads=(), config_dir=None)
+    parser.set_defaults(command=name, command_parser=parser, reads=(), game=None, config_dir=None)
     return parser
 
 
 def _add_settings(parser: argparse.ArgumentParser, reads: Sequence[str] = _READS_GAME) -> None:
     """reads: the settings that have an effect on the command; see _READS_GAME."""
     parser.set_defaults(reads=reads)
-    parser.add_argument("--game", help="a yaml of conf/game; short for game=GAME")
-    parser.add_argument("--config-dir", metavar="DIR", help="a folder like conf/, searched first")
+    parser.add_argument("--game", type=_name, help="a yaml of conf/game; short for game=GAME")
+    parser.add_argument(
+        "--config-dir", metavar="DIR", type=_path, help="a folder like conf/, searched first"
+    )
     # Only for the help: parse_arguments has taken them out, and refuses whatever is left over here.
     parser.add_argument(
         "overrides",
         metavar="key=value",
         nargs="*",
+        default=[],
         help="settings as for training, e.g. game.size=9",
     )
 
@@ -410,7 +443,13 @@ def _add_json(parser: argparse.ArgumentParser) -> None:
 
 def _path(text: str) -> str:
     """A ~ is the home also where a shell has not replaced it; names of players are no paths and stay what they are."""
-    return os.path.expanduser(text)
+    return os.path.expanduser(_name(text))
+
+
+def _name(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError(f"{text!r} names nothing")
+    return text
 
 
 def _positive(text: str) -> int:

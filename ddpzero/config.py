@@ -14,10 +14,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import yaml
 from hydra import compose, initialize_config_dir
+from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
@@ -39,6 +40,8 @@ HYDRA_VERSION = "1.3"
 CONFIG_NAME = "config"
 # Command-line names of preset groups in the order in which they must be given: the later one wins.
 PRESETS = ("experiment", "hardware")
+
+_LIST_OF_OPTIONS = "python -m ddpzero.main --hydra-help lists the options."
 
 # Python reads no number of more than 4300.
 _MAX_DIGITS = 1000
@@ -140,6 +143,8 @@ def explain(error: Exception) -> str | None:
         return (
             f"{given} gives a value to a group: name one of its options, as in game=connect_four."
         )
+    if type(error) is ValueError and _is_raised_by_hydra(error):
+        return f"{' '.join(text.split())}; {_LIST_OF_OPTIONS}"
     if isinstance(error, OverrideParseException) and "=~" in error.override:
         key, _, path = error.override.partition("=~")
         quoted = f"""{key}='"~{path}"'"""
@@ -149,6 +154,8 @@ def explain(error: Exception) -> str | None:
         reason = " ".join(text.split()).split(" See https")[0]
         if reason.startswith("LexerNoViableAlt"):
             reason = "a character in it has a meaning of its own"
+        if "=" not in override and not override.startswith("~"):
+            reason = "there is no = in it"
         return f"{override}: {reason}. Write key=value, in quotes where the value has special characters."
     if isinstance(error, MissingMandatoryValue):
         return f"{error.full_key} has no value (???): set it, as in {error.full_key}=..."
@@ -159,6 +166,12 @@ def explain(error: Exception) -> str | None:
         if isinstance(error, (HydraException, OmegaConfBaseException))
         else None
     )
+
+
+def _is_raised_by_hydra(error: Exception) -> bool:
+    """Whether the error was raised in Hydra's own code, which has ValueErrors for options that exclude each other."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return bool(frames) and frames[-1].f_globals.get("__name__", "").startswith("hydra.")
 
 
 def _explain_unreadable_yaml(error: yaml.YAMLError | UnicodeDecodeError) -> str:
@@ -236,9 +249,46 @@ def _explain_unknown_key(text: str, cause: OmegaConfBaseException) -> str:
     return unknown_key_message(str(cause.full_key), value if cause.full_key == path else {}, known)
 
 
+def arrange_words(words: Sequence[str]) -> list[str]:
+    """The words of training's command line with all options before the settings: Hydra does not take them mixed.
+
+    Raises UserError for words that Hydra would answer with a usage message or with a traceback.
+    """
+    parser = get_args_parser()
+    parser.error = _refuse_options  # type: ignore[method-assign, assignment]
+    options, unknown = parser.parse_known_intermixed_args(list(words))
+    for word in (*unknown, *options.overrides):
+        if word.startswith("-"):
+            _refuse_options(f"there is no option {word[:80]}")
+    for name in ("config_dir", "config_name", "config_path", "package"):
+        value = getattr(options, name)
+        if value is not None and not value.strip():
+            option = f"--{name.replace('_', '-')}"
+            raise UserError(f"{option} {value!r} names nothing: leave {option} out, or name one.")
+    if options.experimental_rerun is not None:
+        raise UserError(
+            "--experimental-rerun reads a pickle, which could run anything: the same command again continues a run."
+        )
+    overrides = [*options.overrides, *unknown]
+    check_words(overrides)
+    # Of an option and a setting with the same text it does not matter which is taken for which.
+    option_words = list(words)
+    for word in reversed(overrides):
+        del option_words[len(option_words) - 1 - option_words[::-1].index(word)]
+    return [*(word for word in option_words if word != "--"), *overrides]
+
+
+def _refuse_options(problem: str) -> NoReturn:
+    raise UserError(f"{problem}; {_LIST_OF_OPTIONS}")
+
+
 def check_words(words: Sequence[str]) -> None:
     """Raise UserError for words that Hydra misunderstands: one whose key is empty, a number that Python cannot read."""
     for word in words:
+        if not word.strip():
+            raise UserError(
+                f"{word!r} is an empty word among the settings: leave it out, or write key=value."
+            )
         if word.lstrip("+~").startswith("="):
             raise UserError(f"{word}: no key stands before the =. Write key=value.")
         if re.search(rf"\d{{{_MAX_DIGITS}}}", word):

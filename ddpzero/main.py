@@ -53,7 +53,7 @@ def _compose_and_train(stop: StopSignal) -> None:
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
-    from ddpzero.config import CONFIG_NAME, HYDRA_VERSION, check_words, conf_dir, explain
+    from ddpzero.config import CONFIG_NAME, HYDRA_VERSION, arrange_words, conf_dir, explain
     from ddpzero.settings import UserError
     from ddpzero.sweep import JobFailed, explain_launcher_error, run_job
 
@@ -78,8 +78,7 @@ def _compose_and_train(stop: StopSignal) -> None:
         return None
 
     try:
-        check_words(sys.argv[1:])
-        sys.argv[1:] = [_at_home(word) for word in sys.argv[1:]]
+        sys.argv[1:] = arrange_words([_at_home(word) for word in sys.argv[1:]])
         run()
     except UserError as error:
         leave(str(error), EXIT_CODE_OF_USER_ERROR)

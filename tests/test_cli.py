@@ -14,7 +14,9 @@ from tests.recorded import recorded_games
 
 COMMANDS = {
     "verify rules": ["verify", "rules", "a.npz"],
+    "verify snakes": ["verify", "snakes", "a.npz"],
     "verify contract": ["verify", "contract"],
+    "cache clear": ["cache", "clear"],
     "bench rules": ["bench", "rules"],
     "bench search": ["bench", "search"],
     "bench learner": ["bench", "learner"],
@@ -42,7 +44,7 @@ def test_without_a_command_the_help_is_printed(capsys):
 
 
 def test_settings_may_stand_anywhere_on_the_line():
-    expected = ["+experiment=gomoku", "game=gomoku", "game.size=9", "~game.line"]
+    expected = ["+experiment=gomoku", "++game.size=9", "game.rule=x", "~game.line"]
     for words in (
         ["verify", "rules", *expected, "a.npz", "--game", "x"],
         ["verify", "rules", "a.npz", *expected[:2], "--game", "x", *expected[2:]],
@@ -69,8 +71,21 @@ def test_a_path_with_an_equals_sign_is_a_path():
         ),
         (["judge", "a.npz", "runs/a", "--simulations", "0,-1"], "'-1' is not a whole number"),
         (["monitor", "runs/a", "--interval", "soon"], "'soon' is not a number of seconds"),
-        (["mach", "a", "b"], "invalid choice: 'mach'"),
-        (["match", "a", "b", "--foo"], "--foo: match has no such option"),
+        (["mach", "a", "b"], "'mach' is not one of train, verify, bench, cache, match, judge"),
+        (["game=hex"], "COMMAND is missing: one of train, verify, bench"),
+        (["bench", "=5"], "bench: '=5' is not one of rules, search, learner; see ddpzero bench -"),
+        (["bench", "foo"], "bench: 'foo' is not one of rules, search, learner"),
+        (["bench", "game=hex"], "bench: WHAT is missing: one of rules, search, learner"),
+        (["bench", "search", "=5"], "bench search: =5: no key stands before the =; write key="),
+        (["verify", ""], "verify: '' is not one of rules, snakes, contract"),
+        (["match", "a"], "the following arguments are required: B;"),
+        (["match", "a", "b", "--foo"], "match: there is no option --foo; see ddpzero match --help"),
+        (
+            ["match", "a", "b", "--game", "hex", "+game=go"],
+            "--game hex and +game=go name two games",
+        ),
+        (["play", "a", "b"], "surplus words at the end: b: the second player of --mode ai is"),
+        (["match", "", "random"], "argument A: '' names nothing"),
         (
             ["match", "a", "b", "search.num_simulations=9"],
             "search.num_simulations=9 has no effect on match, which reads game, experiment",
@@ -91,18 +106,50 @@ def test_a_path_with_an_equals_sign_is_a_path():
     ],
 )
 def test_a_wrong_command_line_exits_with_2_and_says_why(words, fragment, capsys):
+    assert fragment in refusal(words, capsys)
+
+
+def refusal(words, capsys):
+    """The one line that a wrong command line is answered with, and the exit code 2."""
     with pytest.raises(SystemExit) as caught:
         cli.main(words)
     assert caught.value.code == 2
-    assert fragment in capsys.readouterr().err
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("ddpzero: ") and " --help" in line
+    return line
+
+
+def takes_text(action):
+    """Whether an argument of a command takes what a person writes, and not one of a few words."""
+    return action.nargs != 0 and action.choices is None and action.dest != "overrides"
+
+
+def arguments_of_commands():
+    """(words, name of an argument): each argument of each command that takes text, given as an empty one."""
+    for name, words in COMMANDS.items():
+        parser = parse_arguments(words).command_parser
+        num_names = len(name.split())
+        positions = [action for action in parser._actions if not action.option_strings]
+        for action in filter(takes_text, parser._actions):
+            if action.option_strings:
+                yield [*words, f"{action.option_strings[0]}="], action.option_strings[0]
+            else:
+                place = num_names + positions.index(action)
+                yield [*words[:place], " ", *words[place + 1 :]], action.metavar
+
+
+@pytest.mark.parametrize(
+    ("words", "argument"), list(arguments_of_commands()), ids=lambda value: "".join(value)
+)
+def test_an_empty_argument_is_refused_by_its_name(words, argument, capsys):
+    assert f"argument {argument}: " in refusal(words, capsys)
 
 
 @pytest.mark.parametrize("name", [name for name in COMMANDS if name != "judge"])
 def test_surplus_words_are_refused(name, capsys):
-    with pytest.raises(SystemExit) as caught:
-        cli.main([*COMMANDS[name], "b", "c"])
-    assert caught.value.code == 2
-    assert f"ddpzero {name}: error: surplus words at the end: b c" in capsys.readouterr().err
+    assert refusal([*COMMANDS[name], "b", "", "c"], capsys).startswith(
+        f"ddpzero: {name}: surplus words at the end: b '' c"
+    )
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from ddpzero.algorithms.loader import load_plugin
-from ddpzero.config import compose_game, compose_settings, conf_dir
+from ddpzero.config import arrange_words, compose_game, compose_settings, conf_dir
 from ddpzero.conversion import settings_from_dict, settings_to_dict
 from ddpzero.games import known_games, load_any_game, load_game
 from ddpzero.settings import UserError
@@ -408,6 +408,45 @@ def test_an_algorithm_from_outside_the_tree_is_one_module_and_one_yaml(tmp_path,
         with pytest.raises(UserError) as caught:
             compose_settings(["algorithm=mine", *overrides], config_dir=folder)
         assert fragment in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("words", "arranged"),
+    [
+        ([], []),
+        (["a=1", "--config-dir", "x", "b=2"], ["--config-dir", "x", "a=1", "b=2"]),
+        (["a=1", "-m", "b=1,2", "--cfg", "job"], ["-m", "--cfg", "job", "a=1", "b=1,2"]),
+        (["a=1", "--config-dir=b=2", "b=2"], ["--config-dir=b=2", "a=1", "b=2"]),
+        (["~a", "--config-dir", "b=2", "b=2"], ["--config-dir", "b=2", "~a", "b=2"]),
+        (["--", "a=1"], ["a=1"]),
+    ],
+)
+def test_options_may_stand_between_settings(words, arranged):
+    assert arrange_words(words) == arranged
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["a=1", "--foo", "b=2"], "there is no option --foo; python -m ddpzero.main --hydra-help"),
+        (["a=1", "--cfg"], "argument --cfg/-c: expected one argument; "),
+        (["--cfg", "foo"], "argument --cfg/-c: invalid choice: 'foo' (choose from"),
+        (["--config-dir", ""], "--config-dir '' names nothing: leave --config-dir out"),
+        (["--config-name="], "--config-name '' names nothing: "),
+        (["--config-path", " ", "a=1"], "--config-path ' ' names nothing: "),
+        (["--cfg", "job", "--package", ""], "--package '' names nothing: "),
+        (["--experimental-rerun", "x.pickle"], "--experimental-rerun reads a pickle"),
+        (["a=1", ""], "'' is an empty word among the settings"),
+        (["a=1", "=5"], "=5: no key stands before the =."),
+        (["a=" + 1000 * "1"], "no number has so many digits"),
+    ],
+    ids=lambda value: value[:20] if isinstance(value, str) else " ".join(value)[:40],
+)
+def test_a_wrong_option_of_training_is_one_sentence(words, sentence):
+    with pytest.raises(UserError) as caught:
+        arrange_words(words)
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_config_dir_that_is_not_there_is_refused():

@@ -41,6 +41,28 @@ def test_a_folder_that_hydra_cannot_make_is_one_sentence(tmp_path):
     assert line.startswith("ddpzero: /dev/null/x: Not a directory. Folders that Hydra is given")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--cfg", "job", "--multirun"], "Only one of --run, --multirun, --cfg"),
+        (["--shell-completion"], "Expecting one subcommand from"),
+        (["seed"], "seed: there is no = in it. Write key=value"),
+    ],
+)
+def test_what_hydra_refuses_by_itself_is_one_sentence(arguments, sentence, tmp_path):
+    done = run_main(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"ddpzero: {sentence}")
+
+
+def test_options_between_settings_are_taken(tmp_path):
+    arguments = ("seed=7", "--config-dir", str(tmp_path), "run_name=x", "--cfg", "job")
+    done = run_main(*arguments, cwd=tmp_path)
+    assert done.returncode == 0
+    assert "\nrun_name: x\n" in done.stdout and "\nseed: 7\n" in done.stdout
+
+
 def test_checking_a_config_does_not_import_torch():
     code = (
         "import sys; from ddpzero.config import compose_settings; compose_settings(['+experiment=quick']); "
