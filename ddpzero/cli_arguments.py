@@ -320,7 +320,7 @@ def _add_judge(commands: _Commands) -> None:
         type=_numbers,
         help="of runs, per move, one row for each; 0: the bare network (the run's own)",
     )
-    _add_seed(judge)
+    judge.add_argument("--seed", type=_not_negative, help="of players that use chance (0)")
     _add_json(judge)
 
 

@@ -10,25 +10,50 @@ from typing import Any
 
 from ddpzero.algorithms.loader import load_plugin
 from ddpzero.settings import Settings
+from ddpzero.strict import default_of, show
 
 _ONLY_IN_ROUNDS = ("learner.episodes_per_round", "learner.steps_per_round")
-_ONLY_CONCURRENT = ("learner.steps_per_epoch", "learner.publish_interval_steps")
+_ONLY_CONCURRENT = (
+    *("learner.steps_per_epoch", "learner.publish_interval_steps"),
+    "replay.samples_per_insert",
+)
 
 
-def ignored_settings(settings: Settings) -> list[str]:
-    """A sentence for each setting that differs from its default and that nothing reads."""
-    reasons: dict[str, str] = {}
-    schedule = settings.learner.schedule
-    for key in _ONLY_CONCURRENT if schedule == "rounds" else _ONLY_IN_ROUNDS:
-        reasons[key] = f"learner.schedule={schedule} does not read it"
+def ignored_settings(settings: Settings, world_size: int = 1) -> list[str]:
+    """A sentence for each setting that differs from its default and that nothing reads.
+
+    world_size: how many ranks the run has.
+    """
+    reasons = _of_core(settings, world_size)
     plugin = load_plugin(settings.algorithm)
     if hasattr(plugin, "ignored"):
         reasons |= plugin.ignored(settings)
     return [
-        f"{key}={_value(settings, key)} has no effect: {reason}."
+        f"{key}={show(_value(settings, key))} has no effect: {reason}."
         for key, reason in reasons.items()
         if _is_changed(settings, key)
     ]
+
+
+def _of_core(settings: Settings, world_size: int) -> dict[str, str]:
+    reasons: dict[str, str] = {}
+    learner = settings.learner
+    plays_rounds = learner.schedule == "rounds"
+    for key in _ONLY_CONCURRENT if plays_rounds else _ONLY_IN_ROUNDS:
+        reasons[key] = f"learner.schedule={learner.schedule} does not read it"
+    if plays_rounds and settings.replay.window_exponent == 1:
+        reasons["replay.min_samples"] = (
+            "learner.schedule=rounds waits for episodes, and replay.window_exponent=1 draws from all samples"
+        )
+    if learner.learning_rate_schedule == "constant":
+        reason = "learner.learning_rate_schedule=constant does not read it"
+        reasons["learner.final_learning_rate_fraction"] = reason
+    if world_size == 1:
+        reasons["learner.timeout_seconds"] = "a single rank waits for no other"
+    if settings.logging.interval_episodes is not None:
+        reason = f"rows come by logging.interval_episodes={settings.logging.interval_episodes}"
+        reasons["logging.interval_seconds"] = reason
+    return reasons
 
 
 def _section(settings: Settings, name: str) -> Any:
@@ -43,4 +68,4 @@ def _value(settings: Settings, key: str) -> Any:
 def _is_changed(settings: Settings, key: str) -> bool:
     section, _, name = key.partition(".")
     (field,) = (field for field in fields(_section(settings, section)) if field.name == name)
-    return _value(settings, key) != field.default
+    return _value(settings, key) != default_of(field)

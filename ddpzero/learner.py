@@ -86,7 +86,9 @@ def train(settings: Settings, config: dict[str, Any], stop: StopSignal) -> None:
         setup_logging(run_dir, ranks.rank, ranks.world_size, settings.logging.level, progress)
         for change in changes:
             log.info("%s", change)
-        for warning in (*warnings, *(ignored_settings(settings) if ranks.is_first else ())):
+        if ranks.is_first:
+            warnings += ignored_settings(settings, ranks.world_size)
+        for warning in warnings:
             log.warning("%s", warning)
         torch.set_num_threads(settings.learner.num_threads)
         settings = repeatable(settings, ranks.device)

@@ -17,7 +17,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ddpzero.failures import RunFailed, leave
+from ddpzero.failures import RunFailed, leave, print_failure
 from ddpzero.signals import StopSignal, die_with_parent, install_stop_signal
 from ddpzero.terminal import prepare_output, until_reader_leaves
 
@@ -70,7 +70,7 @@ def _compose_and_train(stop: StopSignal) -> None:
                 launcher_pid,
             )
         try:
-            _train(config, overrides, stop)
+            _train(config, overrides, stop, tell_of_objective=True)
         except RunFailed:
             raise SystemExit(EXIT_CODE_OF_FAILURE) from None
         except UserError as error:
@@ -93,14 +93,24 @@ def _compose_and_train(stop: StopSignal) -> None:
 
 
 def _train(
-    config: DictConfig, overrides: Sequence[str], stop: StopSignal, jobs_at_once: int = 1
+    config: DictConfig,
+    overrides: Sequence[str],
+    stop: StopSignal,
+    jobs_at_once: int = 1,
+    tell_of_objective: bool = False,
 ) -> Settings:
-    """Check what Hydra composed and train; returns the settings. Raises UserError or RunFailed."""
+    """Check what Hydra composed and train; returns the settings. Raises UserError or RunFailed.
+
+    tell_of_objective: say that sweep.objective has no effect; true for a run that is no job of a sweep.
+    """
     from ddpzero.config import settings_from_config
     from ddpzero.conversion import settings_to_dict
     from ddpzero.sweep import share_cores
 
     settings = share_cores(settings_from_config(config, overrides), jobs_at_once)
+    objective = settings.sweep.objective
+    if tell_of_objective and objective is not None and os.environ.get("RANK", "0") == "0":
+        print_failure(f"sweep.objective={objective} has no effect without --multirun.")
     from ddpzero.learner import train
 
     train(settings, settings_to_dict(settings), stop)

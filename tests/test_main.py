@@ -56,6 +56,13 @@ def test_what_hydra_refuses_by_itself_is_one_sentence(arguments, sentence, tmp_p
     assert line.startswith(f"ddpzero: {sentence}")
 
 
+def test_an_objective_without_a_sweep_is_told(tmp_path):
+    done = run_main("sweep.objective=episodes", "init_from=nowhere", cwd=tmp_path)
+    first, second = done.stderr.splitlines()
+    assert first == "ddpzero: sweep.objective=episodes has no effect without --multirun."
+    assert second.startswith("ddpzero: init_from=nowhere")
+
+
 def test_options_between_settings_are_taken(tmp_path):
     arguments = ("seed=7", "--config-dir", str(tmp_path), "run_name=x", "--cfg", "job")
     done = run_main(*arguments, cwd=tmp_path)

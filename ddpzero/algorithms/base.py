@@ -87,7 +87,10 @@ class Updater(Protocol):
 
 
 class Player(Protocol):
-    """Chooses moves for arena, judge and play."""
+    """Chooses moves for arena, judge and play.
+
+    A player that never reads `rng` says so by an attribute `uses_chance = False`.
+    """
 
     name: str
 

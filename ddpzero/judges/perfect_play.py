@@ -5,6 +5,7 @@ The files and the games that they are of: solved_positions.py.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -54,7 +55,7 @@ def run_judge(
     players: Sequence[str],
     *,
     simulations: Sequence[int] | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     as_json: bool = False,
 ) -> list[JudgeReport]:
     """Judge players and print one row each, or one JSON line per figure.
@@ -62,21 +63,26 @@ def run_judge(
     file: of solved positions, or the name of one of the package (packaged.py).
     players: see arena.agents.ALLOWED_PLAYERS. An agent must have been trained on the game and board of the file.
     simulations: an agent is judged once with each of them, 0 being its bare network; None: once, as it was configured.
+    seed: of players that use chance, None for 0. If none does, a sentence says that a seed has no effect.
     """
     path = find_positions(str(file))
     require_agent_that_searches(players, None, simulations)
     game = game_of_players(players) if any(map(is_agent, players)) else None
     solved = read_solved_positions(path, game)
     reports = []
+    uses_chance = False
     for text in players:
         for num_simulations in simulations if simulations and is_agent(text) else (None,):
             player = parse_player(text, solved.game, num_simulations)
+            uses_chance |= getattr(player, "uses_chance", True)
             with Console(stderr=True).status(
                 f"{player.name} chooses in {len(solved.scores)} positions"
             ):
-                reports.append(judge(solved, player, num_simulations, seed))
+                reports.append(judge(solved, player, num_simulations, seed or 0))
+    if seed is not None and not uses_chance:
+        print(f"--seed {seed} has no effect: these players use no chance.", file=sys.stderr)
     if as_json:
-        figures = [figure for report in reports for figure in _figures(report, solved, seed)]
+        figures = [figure for report in reports for figure in _figures(report, solved, seed or 0)]
         print_figures(figures, as_json)
     else:
         _print_table(reports, solved, Console())

@@ -192,6 +192,19 @@ def test_prints_a_row_for_each_player(capsys):
     assert "best: no action wins sooner or loses later" in output
 
 
+@pytest.mark.parametrize(("uses_chance", "is_told"), [(True, False), (False, True)])
+def test_a_seed_without_effect_is_told(uses_chance, is_told, monkeypatch, capsys):
+    def parse(text, game, num_simulations):
+        player = RandomPlayer(game)
+        player.uses_chance = uses_chance
+        return player
+
+    monkeypatch.setattr("ddpzero.judges.perfect_play.parse_player", parse)
+    run_judge(DOTS, ["random"], seed=4, as_json=True)
+    sentence = "--seed 4 has no effect: these players use no chance.\n"
+    assert capsys.readouterr().err == (sentence if is_told else "")
+
+
 def test_players_without_training_play_the_game_of_the_file(capsys):
     reports = run_judge(DOTS, ["random", "rollout:200"])
     assert reports[0].best.mean() < reports[1].best.mean()

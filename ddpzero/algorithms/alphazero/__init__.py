@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ddpzero.algorithms.alphazero.curriculum import Curriculum, CurriculumSettings
+from ddpzero.algorithms.alphazero.ignored import ignored
 from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings, LossSettings
 from ddpzero.games import load_game
 from ddpzero.networks.settings import NetworkSettings
@@ -15,6 +16,8 @@ from ddpzero.settings import Settings, require
 if TYPE_CHECKING:
     from ddpzero.algorithms.alphazero.algorithm import AlphaZero
 
+__all__ = ["SECTIONS", "check", "ignored", "make_algorithm"]
+
 SECTIONS = {
     "algorithm": AlphaZeroSettings,
     "network": NetworkSettings,
@@ -22,16 +25,6 @@ SECTIONS = {
     "loss": LossSettings,
     "curriculum": CurriculumSettings,
 }
-
-_ONLY_GUMBEL = (
-    *("search.max_considered_actions", "search.gumbel_scale"),
-    *("search.value_scale", "search.max_visit_offset"),
-)
-_ONLY_PUCT = (
-    *("search.c_puct", "search.c_puct_base", "search.first_play_reduction"),
-    *("search.dirichlet_alpha", "search.dirichlet_fraction"),
-    *("search.temperature", "search.temperature_plies", "search.final_temperature"),
-)
 
 
 def make_algorithm(sections: Mapping[str, Any]) -> AlphaZero:
@@ -74,17 +67,3 @@ def check(settings: Settings) -> None:
         not curriculum.is_framed or settings.sections["network"].value_head == "pooled",
         "network.value_head=dense fits boards of one size: with a curriculum of several use pooled.",
     )
-
-
-def ignored(settings: Settings) -> dict[str, str]:
-    """Settings that have no effect under the others, each with the reason."""
-    search = settings.sections["search"]
-    reasons = dict.fromkeys(
-        _ONLY_PUCT if search.algorithm == "gumbel" else _ONLY_GUMBEL,
-        f"search.algorithm={search.algorithm} does not read it",
-    )
-    if search.leaves_per_round == 1:
-        reasons["search.virtual_loss"] = "search.leaves_per_round=1 leaves nothing pending"
-    if search.score_weight == 0:
-        reasons["search.score_scale"] = "search.score_weight=0 looks at no points"
-    return reasons

@@ -37,6 +37,8 @@ class Analysis:
 class AlphaZeroPlayer:
     """Chooses the search's move, or with num_simulations=0 the network's best legal move."""
 
+    uses_chance = False
+
     def __init__(
         self,
         game: Game,

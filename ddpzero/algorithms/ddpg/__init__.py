@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ddpzero.algorithms.ddpg.ignored import ignored
 from ddpzero.algorithms.ddpg.settings import (
     ActorCriticSettings,
     DDPGSettings,
@@ -16,6 +17,8 @@ from ddpzero.settings import Settings, require
 
 if TYPE_CHECKING:
     from ddpzero.algorithms.ddpg.algorithm import DDPG
+
+__all__ = ["SECTIONS", "check", "ignored", "make_algorithm"]
 
 SECTIONS = {
     "algorithm": DDPGSettings,
@@ -74,12 +77,3 @@ def check(settings: Settings) -> None:
         not settings.actors.compile,
         "actors.compile=true: algorithm=ddpg compiles the learner's networks only (learner.compile): leave it out.",
     )
-
-
-def ignored(settings: Settings) -> dict[str, str]:
-    """Settings that have no effect under the others, each with the reason."""
-    algorithm, reasons = settings.sections["algorithm"], {}
-    if algorithm.estimator != "gumbel":
-        reasons["algorithm.gumbel_temperature"] = f"algorithm.estimator={algorithm.estimator}"
-    reasons["actors.evaluation_cache_megabytes"] = "algorithm=ddpg does not search"
-    return reasons

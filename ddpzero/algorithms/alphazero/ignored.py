@@ -1,0 +1,116 @@
+"""Which of AlphaZero's settings have no effect under the others. Called when a run starts; imports no torch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ddpzero.algorithms.alphazero.curriculum import Curriculum
+from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings, LossSettings
+from ddpzero.games import Game, load_game
+from ddpzero.networks.settings import NetworkSettings
+from ddpzero.search.settings import SearchSettings
+from ddpzero.settings import Settings
+
+_ONLY_GUMBEL = (
+    *("search.max_considered_actions", "search.gumbel_scale"),
+    *("search.value_scale", "search.max_visit_offset", "algorithm.play_value_scale"),
+)
+_ONLY_PUCT = (
+    *("search.c_puct", "search.c_puct_base", "search.first_play_reduction"),
+    *("search.dirichlet_alpha", "search.dirichlet_fraction"),
+    *("search.temperature", "search.temperature_plies", "search.final_temperature"),
+)
+# What only a search with simulations reads.
+_OF_DESCENTS = (
+    *("search.max_considered_actions", "search.value_scale", "search.max_visit_offset"),
+    *("search.c_puct", "search.c_puct_base", "search.first_play_reduction"),
+    *("search.temperature", "search.temperature_plies", "search.final_temperature"),
+    *("search.endgame_plies", "search.leaves_per_round", "search.virtual_loss"),
+    *("search.solve", "algorithm.play_out_fraction"),
+)
+
+
+def ignored(settings: Settings) -> dict[str, str]:
+    """Settings that have no effect under the others, each with the reason."""
+    game = load_game(settings.game.name, settings.game.source, **settings.game.parameters)
+    sections: dict[str, Any] = settings.sections
+    search, name = sections["search"], settings.game.name
+    curriculum = Curriculum(sections["curriculum"], game, search.num_simulations)
+    return {
+        **_of_simulations(curriculum, sections["curriculum"].stages),
+        **_of_search(search, game),
+        **_of_algorithm(sections["algorithm"], search, game, name),
+        **_of_loss(sections["loss"], game, name),
+        **_of_network(sections["network"]),
+    }
+
+
+def _of_simulations(curriculum: Curriculum, stages: list[Any]) -> dict[str, str]:
+    reasons: dict[str, str] = {}
+    parts = [part for stage in curriculum.stages for part in stage]
+    if all(part.num_simulations == 0 for part in parts):
+        reason = "in training a search of 0 simulations does not read it"
+        reasons |= dict.fromkeys(_OF_DESCENTS, reason)
+    boards = [board for stage in stages for board in stage.boards]
+    if boards and all(board.num_simulations is not None for board in boards):
+        reason = "in training every board of curriculum.stages has its own num_simulations"
+        reasons["search.num_simulations"] = reason
+    return reasons
+
+
+def _of_search(search: SearchSettings, game: Game) -> dict[str, str]:
+    reasons: dict[str, str] = {}
+    if search.leaves_per_round == 1:
+        reasons["search.virtual_loss"] = "in training search.leaves_per_round=1 leaves none pending"
+    if search.score_weight == 0:
+        reasons["search.score_scale"] = "search.score_weight=0 looks at no points"
+    if search.value_scale == 0:
+        reasons["search.max_visit_offset"] = "search.value_scale=0 multiplies it"
+    if search.dirichlet_fraction == 0:
+        reasons["search.dirichlet_alpha"] = "search.dirichlet_fraction=0 adds no noise"
+    if search.temperature == search.final_temperature:
+        reason = f"search.final_temperature={search.final_temperature:g} is the same"
+        reasons["search.temperature_plies"] = reason
+    elif search.temperature_plies == 0:
+        reasons["search.temperature"] = "search.temperature_plies=0 begins with final_temperature"
+    elif search.temperature_plies >= game.spec.max_plies:
+        plies = f"search.temperature_plies={search.temperature_plies}"
+        reasons["search.final_temperature"] = f"games are over before {plies}"
+    unread = _ONLY_PUCT if search.algorithm == "gumbel" else _ONLY_GUMBEL
+    return reasons | dict.fromkeys(unread, f"search.algorithm={search.algorithm} does not read it")
+
+
+def _of_algorithm(
+    algorithm: AlphaZeroSettings, search: SearchSettings, game: Game, name: str
+) -> dict[str, str]:
+    reasons: dict[str, str] = {}
+    if not search.solve:
+        reasons["algorithm.play_out_fraction"] = "search.solve=false proves no result"
+    if len(game.spec.cell_symmetries) == 1:
+        for key in ("algorithm.random_symmetry", "algorithm.play_averages_symmetries"):
+            reasons[key] = f"game={name} has no symmetric views"
+    return reasons
+
+
+def _of_loss(loss: LossSettings, game: Game, name: str) -> dict[str, str]:
+    learnt = loss.auxiliary(game)
+    reasons: dict[str, str] = {}
+    if "score" not in learnt:
+        reasons["loss.score"] = f"game={name} counts no points"
+    if "ownership" not in learnt:
+        reasons["loss.ownership"] = f"nobody owns cells at the end of game={name}"
+    # Of 0 it takes a head away that the game has.
+    return {key: reason for key, reason in reasons.items() if getattr(loss, key[5:]) > 0}
+
+
+def _of_network(network: NetworkSettings) -> dict[str, str]:
+    reasons: dict[str, str] = {}
+    is_attention = network.name == "attention"
+    if not is_attention:
+        reasons["network.num_heads"] = f"network={network.name} has no attention"
+    residual = range(0, network.blocks, 2 if is_attention else 1)
+    if network.pooling_interval > 0 and not any(map(network.pools, residual)):
+        reasons["network.pooling_interval"] = (
+            f"none of the residual blocks of network.blocks={network.blocks} comes after so many"
+        )
+    return reasons
