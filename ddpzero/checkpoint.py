@@ -141,6 +141,7 @@ class Checkpoints:
         self._ranks = ranks
         self._keep_last = keep_last
         self._newest: str | None = None
+        self._origin: str | None = None  # what this process resumed from
         self.last_error: str | None = None
 
     @property
@@ -150,6 +151,9 @@ class Checkpoints:
 
     def save(self, snapshot: Snapshot) -> Path | None:
         """Write a checkpoint and remove the oldest ones beyond keep_last; returns its folder.
+
+        The one that was restored stays in any case: with a changed config the run may learn nothing any more without
+        any figure that gives it away.
 
         If any rank fails (disk full, no permission), returns None: the sentence is logged and in last_error, and the
         checkpoints before stay as they are.
@@ -276,6 +280,8 @@ class Checkpoints:
                     ages[path] = manifest.age
         kept = sorted((path for path in ages if ages[path] <= ages[newest]), key=ages.__getitem__)
         for path in set(ages) - set(kept[-self._keep_last :]):
+            if path.name == self._origin:
+                continue
             try:
                 # Renamed first: a removal that is cut short leaves no folder that looks like a checkpoint.
                 shutil.rmtree(path.rename(path.with_name(f"{PARTIAL_PREFIX}removed-{path.name}")))
@@ -290,7 +296,7 @@ class Checkpoints:
         restored = self._together(lambda: self._read(path, manifest))
         if take is not None:
             self._together(lambda: _take(take, restored))
-        self._newest = path.name
+        self._newest = self._origin = path.name
         return restored
 
     def _check_share(self, path: Path) -> Manifest:

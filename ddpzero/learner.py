@@ -276,7 +276,8 @@ class Learner:
         self._end_if_diverged(skipping_problem(skipped) or weights_problem(weights))
         if (is_tried or skipped) and not self._can_train():
             self._end_if_diverged(
-                "neither loss nor gradient is of a usable size, on several batches"
+                f"on {NUM_TRIALS} batches, the losses, gradients or outputs of the networks are not finite or are "
+                "absurdly large"
             )
 
     def _can_train(self) -> bool:
@@ -409,7 +410,8 @@ class Learner:
         is_ready = self._allowed_steps() > 0
         if self._allowed_inserts() > 0:
             with self.clock("wait for episodes"):
-                self._insert(self.pool.poll(0.0 if is_ready else _PATIENCE_SECONDS))
+                episodes = self.pool.poll(0.0 if is_ready else _PATIENCE_SECONDS)
+            self._insert(self.limits.up_to_limit(episodes, *self.reports.uncounted))
         return not self.ranks.any_rank(self._allowed_steps() == 0)
 
     def _allowed_steps(self) -> int:

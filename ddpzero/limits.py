@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 from ddpzero.counters import Counters
 from ddpzero.distributed import Ranks
+from ddpzero.replay import Episode
 from ddpzero.settings import LearnerSettings
 from ddpzero.signals import StopSignal
 
@@ -56,6 +58,27 @@ class Limits:
     def has_generated_enough(self) -> bool:
         """Whether a limit of samples or episodes is reached; equal on all ranks, as the counters are."""
         return bool(self._reached_count())
+
+    def up_to_limit(
+        self, episodes: list[Episode], new_samples: int, new_episodes: int
+    ) -> list[Episode]:
+        """Return the first of `episodes`, up to this rank's share of what is left to max_samples and max_episodes.
+
+        new_samples, new_episodes: what this rank has taken in and the counters do not have yet. Between two votes a
+        fast game brings hundreds of episodes: with all of them a run would go far beyond its limit.
+        """
+        samples_left = self._share_left(self._learner.max_samples, self._counters.samples)
+        episodes_left = self._share_left(self._learner.max_episodes, self._counters.episodes)
+        taken = 0
+        for episode in episodes:
+            if new_samples >= samples_left or new_episodes + taken >= episodes_left:
+                break
+            new_samples += episode.num_samples
+            taken += 1
+        return episodes[:taken]
+
+    def _share_left(self, limit: int | None, count: int) -> float:
+        return math.inf if limit is None else math.ceil((limit - count) / self._ranks.world_size)
 
     def fraction_done(self) -> float:
         """Share of the run that is done now, 0..1, equal on all ranks."""

@@ -78,6 +78,11 @@ class Reports:
         self._new_episodes += 1
         self._metrics.count(episodes=1, samples_generated=episode.num_samples)
 
+    @property
+    def uncounted(self) -> tuple[int, int]:
+        """Samples and episodes that this rank has taken in since the last vote."""
+        return self._new_samples, self._new_episodes
+
     def vote(self, *flags: bool) -> list[bool]:
         """Return for each flag whether it is set at any rank, all ranks together.
 

@@ -219,7 +219,8 @@ class LearnerSettings:
 
 @dataclass(frozen=True)
 class CheckpointSettings:
-    """keep_last: whole checkpoints that stay on disk. interval_epochs: one in so many epochs (and always the last).
+    """keep_last: whole checkpoints that stay on disk, besides the one that the process resumed from.
+    interval_epochs: one in so many epochs (and always the last).
 
     interval_minutes: the least time between two of them; None: 50 times as long as the last save took. An epoch that
     lasts longer than that, and than five minutes, is interrupted by a checkpoint.

@@ -193,7 +193,23 @@ def test_what_lies_ahead_of_the_last_save_is_removed_and_never_counts_as_kept(
     checkpoints = Checkpoints(tmp_path, alone, keep_last=1)
     checkpoints.restore()
     checkpoints.save(snapshot(2))
-    assert names(tmp_path) == ["run-b1c8-s64-d10"]
+    assert names(tmp_path) == ["run-b1c8-s32-d10", "run-b1c8-s64-d10"]
+
+
+def test_what_the_process_resumed_from_stays_until_the_next_one_resumes_from_a_later_one(
+    tmp_path: Path, alone: Ranks
+) -> None:
+    saved_run(tmp_path, alone, 1, keep_last=1)
+    resumed = Checkpoints(tmp_path, alone, keep_last=1)
+    resumed.restore()
+    for step in (2, 3, 4):
+        resumed.save(snapshot(step))
+    assert names(tmp_path) == ["run-b1c8-s128-d10", "run-b1c8-s32-d10"]
+
+    again = Checkpoints(tmp_path, alone, keep_last=1)
+    again.restore()
+    again.save(snapshot(5))
+    assert names(tmp_path) == ["run-b1c8-s128-d10", "run-b1c8-s160-d10"]
 
 
 def test_a_checkpoint_of_a_later_format_is_passed_over_with_its_version(

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from ddpzero.counters import Counters
 from ddpzero.distributed import Ranks
 from ddpzero.limits import Limits, time_left
+from ddpzero.replay import Episode
 from ddpzero.settings import LearnerSettings
 from ddpzero.signals import StopSignal
 
@@ -68,3 +72,25 @@ def test_a_round_that_is_played_is_trained_on_before_the_run_ends(alone: Ranks) 
     assert not limits.has_generated_enough and limits.reason_to_stop() == ""
     counters.round_is_played = False
     assert limits.has_generated_enough
+
+
+def episodes_of(*num_samples: int) -> list[Episode]:
+    return [Episode({"value": np.zeros(count)}, {}) for count in num_samples]
+
+
+def test_episodes_beyond_the_limits_are_not_taken_in(alone: Ranks) -> None:
+    episodes = episodes_of(10, 10, 10, 10)
+    counters = Counters(episodes=97, samples=4_975)
+    assert limits_of(alone, counters).up_to_limit(episodes, 0, 0) == episodes
+    by_episodes = limits_of(alone, counters, max_episodes=100)
+    assert by_episodes.up_to_limit(episodes, 0, 0) == episodes[:3]
+    assert by_episodes.up_to_limit(episodes, 20, 2) == episodes[:1]
+    by_samples = limits_of(alone, counters, max_samples=5_000)
+    assert by_samples.up_to_limit(episodes, 0, 0) == episodes[:3]  # the third one crosses it
+    assert by_samples.up_to_limit(episodes, 25, 2) == []
+
+
+def test_ranks_share_what_is_left_to_a_limit(alone: Ranks) -> None:
+    episodes = episodes_of(10, 10, 10, 10)
+    limits = limits_of(replace(alone, world_size=2), Counters(episodes=97), max_episodes=100)
+    assert limits.up_to_limit(episodes, 0, 0) == episodes[:2]

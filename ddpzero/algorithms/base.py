@@ -47,7 +47,7 @@ class Updater(Protocol):
         ...
 
     def is_trainable(self, batch: Tensors) -> bool:
-        """Whether an update on this batch would not be skipped, and what is released gives finite outputs on it.
+        """Whether an update on this batch would not be skipped, and what is released gives outputs of a usable size.
 
         Changes nothing. For all ranks together: the gradient is that of all ranks, the outputs are this rank's alone.
         """

@@ -16,9 +16,8 @@ class EvaluationError(RuntimeError):
 
 def check_answers(logits: np.ndarray, outcomes: np.ndarray, source: str = "the evaluator") -> None:
     """Raise EvaluationError unless all prior logits and outcomes are finite. source: who answered, for the message."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        total = float(logits.sum()) + float(outcomes.sum())
-    # A sum is three times as fast as looking at each number, but finite ones may overflow in it.
+    # A sum of squares takes a third of the time that a look at each number takes, but finite ones may overflow in it.
+    total = float(np.vdot(logits, logits)) + float(np.vdot(outcomes, outcomes))
     if math.isfinite(total) or (np.isfinite(logits).all() and np.isfinite(outcomes).all()):
         return
     kind = "outcomes" if np.isfinite(logits).all() else "prior logits"

@@ -586,6 +586,20 @@ def test_weights_that_are_not_finite_are_not_trainable(part):
     assert not updater.is_trainable(random_batch(game, settings, 32, seed=0))
 
 
+@pytest.mark.parametrize("part", ["critic", "ema"])
+def test_values_and_logits_of_absurd_size_are_not_trainable_though_finite(part):
+    game, settings = small_snakes(), DDPGSettings()
+    updater = restless(make_updater(game, settings))
+    batch = random_batch(game, settings, 32, seed=0)
+    assert updater.is_trainable(batch)
+    state = updater.state()
+    state[part] = {name: 1e3 * value for name, value in state[part].items()}
+    updater.load_state(state)
+    assert not updater.is_trainable(batch)
+    if part == "critic":  # of a game with such rewards they would be sound
+        assert updater.is_trainable({**batch, "reward": batch["reward"] + 1e6})
+
+
 def test_a_batch_that_is_not_finite_is_skipped_by_actor_and_critic():
     game, settings = small_snakes(), DDPGSettings()
     updater = make_updater(game, settings)

@@ -34,8 +34,8 @@ from ddpzero.weights_fit import check_state, checked_count
 
 log = logging.getLogger(__name__)
 
-# Cross-entropies begin below 20 and fall: this much gives what happened a probability of e^-10,000.
-_HOPELESS_LOSS = 1e4
+# Cross-entropies begin below 20 and fall: this much gives what happened a probability of e^-1000.
+_HOPELESS_LOSS = 1e3
 
 
 class AlphaZeroUpdater:

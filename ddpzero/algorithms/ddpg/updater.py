@@ -28,6 +28,9 @@ from ddpzero.weights_fit import check_state, checked_count
 
 Tensors = dict[str, Tensor]
 
+# Q values are sums of discounted rewards: so many times the rewards themselves, or logits of this size, are rubbish.
+_HOPELESS_SIZE = 1e6
+
 
 class DDPGUpdater:
     """Owns the networks, their targets, the moving average that plays, the optimizers and past selves of one rank.
@@ -105,13 +108,18 @@ class DDPGUpdater:
 
     def is_trainable(self, batch: Tensors) -> bool:
         observation, context = self._inputs(batch)
-        critic_loss, _ = self._critic_loss(batch, observation, context)
+        critic_loss, scalars = self._critic_loss(batch, observation, context)
         has_gradients = self._step_critic.has_finite_gradient(critic_loss)
         actor_loss, _ = self._actor_loss(batch, observation, context)
         has_gradients &= self._step_actor.has_finite_gradient(actor_loss)
         with torch.no_grad():
             logits = functional_call(self._actor, self._ema, (observation,))
-        return has_gradients and bool(logits.isfinite().all())
+        rewards = batch["reward"].abs().amax().clamp_min(1.0)
+        # Not "above": a comparison with NaN is False.
+        has_sizes = (logits.abs().amax() < _HOPELESS_SIZE) & (
+            scalars["q_values/mean_size"] < _HOPELESS_SIZE * rewards
+        )
+        return has_gradients and bool(has_sizes)
 
     def _inputs(self, batch: Tensors) -> tuple[Tensor, Tensor | None]:
         """What actor and critic see of a batch; the random numbers of its losses begin anew."""
@@ -130,6 +138,7 @@ class DDPGUpdater:
         return loss, {
             "losses/critic": loss.detach(),
             "q_values/mean": estimates.detach().mean(),
+            "q_values/mean_size": estimates.detach().abs().mean(),
             "q_values/target": target.mean(),
             "q_values/twins_differ": (estimates[0] - estimates[-1]).detach().abs().mean(),
         }
