@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
 from ddpzero.guarded_files import is_count, is_finite_number
 
 logger = logging.getLogger(__name__)
+
+_MAX_DRAWS_PER_TRAINED = 8
 
 
 @dataclass
@@ -30,10 +32,11 @@ class Counters:
     round_is_played: bool = False
 
 
-def counters_from_checkpoint(saved: Mapping[str, Any]) -> Counters:
+def counters_from_checkpoint(saved: Mapping[str, Any], model: str) -> Counters:
     """Convert the counters of a checkpoint. One that an older version did not count is 0; unknown ones are ignored.
 
-    Raises ValueError for a value of another type.
+    Raises ValueError for a value of another type, and for counters that contradict each other or the model's name,
+    which model_name made of them.
     """
     known = {field.name: type(field.default) for field in fields(Counters)}
     for name in saved.keys() & known.keys():
@@ -44,4 +47,45 @@ def counters_from_checkpoint(saved: Mapping[str, Any]) -> Counters:
     if unknown := sorted(saved.keys() - known.keys()):
         names = ", ".join(unknown)[:200]
         logger.warning("counters of another version of ddpzero are ignored: %s", names)
-    return Counters(**{name: saved[name] for name in known if name in saved})
+    counters = Counters(**{name: saved[name] for name in known if name in saved})
+    if problem := _contradiction(counters, model, saved.keys()):
+        raise ValueError(problem)
+    return counters
+
+
+def _contradiction(counters: Counters, model: str, counted: Container[str]) -> str:
+    """Return what cannot be in the counters of a checkpoint, "" if all can. counted: names of those that it has."""
+    trained, generated = counters.samples_trained, counters.samples
+    is_counted = "samples_trained" in counted
+    if is_counted and "samples" in counted and not model.endswith(f"-s{trained}-d{generated}"):
+        return f"{trained} samples trained and {generated} generated are not the counts of {model}"
+    # Each update trains on one sample at least.
+    if is_counted and counters.learner_step > trained:
+        return f"learner_step={counters.learner_step} is above {trained} samples trained"
+    # Samples hold it in 32 bits.
+    if counters.weights_version >= 2**31:
+        return f"weights_version={counters.weights_version} is too large"
+    return ""
+
+
+def check_samples(
+    counters: Counters, num_inserted: int, num_sampled: int, newest_version: int
+) -> None:
+    """Raise ValueError where a rank's replay buffer contradicts the counters of the same checkpoint.
+
+    A rank whose buffer has taken in or handed out more than all ranks together would wait, or train, for ever.
+    newest_version: the largest weights_version of a sample. A counter of 0 may be one that was not counted.
+    """
+    if 0 < counters.samples < num_inserted:
+        raise ValueError(
+            f"its replay buffer has taken in {num_inserted} samples of the {counters.samples} generated"
+        )
+    # Batches that weights are tried on, and those drawn ahead, are not trained on: a few per update at most.
+    if 0 < _MAX_DRAWS_PER_TRAINED * counters.samples_trained < num_sampled:
+        raise ValueError(
+            f"its replay buffer has handed out {num_sampled} samples, but {counters.samples_trained} were trained on"
+        )
+    if 0 < counters.weights_version < newest_version:
+        raise ValueError(
+            f"a sample is of weights_version {newest_version}, of {counters.weights_version} published"
+        )

@@ -26,7 +26,7 @@ from ddpzero.batches import Batch, BatchFeeder
 from ddpzero.checkpoint import Checkpoints, Restored, Snapshot, model_name
 from ddpzero.checkpoint_files import CheckpointError
 from ddpzero.checkpoint_schedule import CheckpointSchedule
-from ddpzero.counters import Counters, counters_from_checkpoint
+from ddpzero.counters import Counters, check_samples, counters_from_checkpoint
 from ddpzero.distributed import Ranks, join_ranks
 from ddpzero.divergence import (
     NUM_TRIALS,
@@ -51,6 +51,7 @@ from ddpzero.run_folder import (
     check_run_config,
     claim_run_folder,
     config_changes,
+    foreign_config,
     keep_config,
     mark_stopped,
 )
@@ -469,7 +470,10 @@ class Learner:
         Raises UserError if its config has other networks; ValueError, KeyError or TypeError if it is of no use.
         """
         _, changes = config_changes(restored.config, self.config)
-        counters = counters_from_checkpoint(restored.counters)
+        may_change = self.settings.checkpoint.allow_config_change
+        if changes and not may_change and (problem := foreign_config(restored.config, self.config)):
+            raise ValueError(f"its config is not of this run ({problem})")
+        counters = counters_from_checkpoint(restored.counters, restored.model)
         if problem := misfit(restored.weights, self.updater.released_weights()):
             problem = f"its networks are not those of this config ({problem})"
             require(
@@ -483,6 +487,12 @@ class Learner:
         warnings = self.updater.load_state(restored.trainer) or []
         try:
             self.buffer.restore(restored.replay_arrays, restored.replay_meta)
+            check_samples(
+                counters,
+                self.buffer.num_inserted,
+                self.buffer.num_sampled,
+                restored.replay_arrays["weights_version"].max(initial=0),
+            )
         except ValueError as error:
             if not changes:
                 raise

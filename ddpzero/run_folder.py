@@ -6,6 +6,7 @@ run_record.py and logs.py.
 
 from __future__ import annotations
 
+import copy
 import errno
 import fcntl
 import logging
@@ -65,6 +66,11 @@ _FREE_TO_CHANGE = (
     "learner.timeout_seconds",
 )
 
+# Another one is another run; a whole group differs where it is none.
+_NEVER_CHANGED = ("game", "game.name", "algorithm", "algorithm.plugin")
+# Folders and files of another machine.
+_MAY_BE_GONE = ("runs_dir", "init_from", "game.source")
+
 
 @contextmanager
 def claim_run_folder(run_dir: Path, ranks: Ranks) -> Iterator[None]:
@@ -99,14 +105,15 @@ def check_run_config(
     """Compare with the config of the newest checkpoint that says one; all ranks together. Writes nothing.
 
     Returns one sentence for each key that changed. Raises UserError at every rank if a key differs that decides what
-    is learned, unless allow_change. Without a checkpoint there is nothing to protect, whatever config.yaml says.
+    is learned, unless allow_change. A config that cannot be this run's is passed over if there is an older one. Without
+    a checkpoint there is nothing to protect, whatever config.yaml says.
     """
     refused: list[str] = []
     changed: list[str] = []
     problem = ""
-    if ranks.is_first and (before := _config_of_newest_checkpoint(run_dir)) is not None:
+    if ranks.is_first:
         try:
-            changed, refused = config_changes(before, config)
+            changed, refused = _changes_since_newest(run_dir, config)
         except UserError as error:
             problem = str(error)
     problem, refused, changed = ranks.broadcast([problem, refused, changed])
@@ -138,6 +145,28 @@ def config_changes(
     return changed, refused
 
 
+def foreign_config(before: Mapping[str, Any], config: Mapping[str, Any]) -> str:
+    """Return why the config of a checkpoint cannot be an earlier one of this run; "" if it can.
+
+    Nobody changes the game or the plugin of a run, and no setting ever had a value that it may not have: such a config
+    was damaged or forged. Keys that this version does not know are left out.
+    """
+    from ddpzero.conversion import settings_from_dict, with_defaults
+
+    trial = with_defaults(_plain(config))
+    for key, old, new in differences(with_defaults(before), copy.deepcopy(trial)):
+        if old is ABSENT or new is ABSENT or key in _MAY_BE_GONE:
+            continue
+        if key in _NEVER_CHANGED:
+            return f"{key} is {repr(old)[:80]} there"
+        _set(trial, key, old)
+    try:
+        settings_from_dict(trial)
+    except (UserError, ValueError) as error:
+        return " ".join(str(error).split()).rstrip(".")
+    return ""
+
+
 def keep_config(run_dir: Path, config: Mapping[str, Any], ranks: Ranks) -> None:
     """Write config.yaml, once the run can go on with this config; all ranks together. Raises UserError everywhere."""
     problem = ""
@@ -150,15 +179,26 @@ def keep_config(run_dir: Path, config: Mapping[str, Any], ranks: Ranks) -> None:
     require(not problem, problem)
 
 
-def _config_of_newest_checkpoint(run_dir: Path) -> dict[str, Any] | None:
-    """Return the config that the run learned with; None without a checkpoint from which it could go on."""
+def _changes_since_newest(run_dir: Path, config: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """Return config_changes since the newest checkpoint, or since an older one where that is foreign to the run."""
+    newest: tuple[list[str], list[str]] | None = None
+    for before in _configs_of_checkpoints(run_dir):
+        changed, refused = config_changes(before, config)
+        if not (refused and foreign_config(before, config)):
+            return changed, refused
+        newest = newest or (changed, refused)
+    return newest or ([], [])
+
+
+def _configs_of_checkpoints(run_dir: Path) -> Iterator[dict[str, Any]]:
+    """Yield the configs of the checkpoints, the newest first; of those in which it can be read."""
     for path in newest_first(run_dir / CHECKPOINTS_FOLDER):
         try:
             check_file(path, CONFIG_FILE, read_manifest(path).files[CONFIG_FILE])
-            return read_yaml(path / CONFIG_FILE)
+            config = read_yaml(path / CONFIG_FILE)
         except (CheckpointError, UnreadableFileError):
             continue  # the learner says why, when it passes it over
-    return None
+        yield config
 
 
 def mark_stopped(run_dir: Path, reason: str) -> None:
@@ -185,6 +225,14 @@ def config_text(config: Mapping[str, Any]) -> str:
 def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the config as it reads after a turn through YAML, so that a tuple equals a list."""
     return yaml.safe_load(config_text(config))
+
+
+def _set(config: dict[str, Any], key: str, value: Any) -> None:
+    """Set the value of a dotted key whose groups are there."""
+    *groups, last = key.split(".")
+    for group in groups:
+        config = config[group]
+    config[last] = value
 
 
 def _is_free_to_change(key: str) -> bool:

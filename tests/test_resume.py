@@ -6,6 +6,7 @@ import copy
 import io
 import json
 import logging
+import math
 import os
 import random
 import shutil
@@ -22,11 +23,17 @@ import yaml
 
 from ddpzero.arena.agents import load_agent
 from ddpzero.checkpoint import load_weights
-from ddpzero.checkpoint_files import FileRecord, newest_first, read_manifest, write_manifest
+from ddpzero.checkpoint_files import (
+    FileRecord,
+    newest_first,
+    read_manifest,
+    write_arrays,
+    write_manifest,
+)
 from ddpzero.config import compose_settings
 from ddpzero.conversion import settings_to_dict
 from ddpzero.distributed import join_ranks
-from ddpzero.guarded_files import read_torch, read_yaml
+from ddpzero.guarded_files import map_arrays, read_torch, read_yaml
 from ddpzero.learner import Learner
 from ddpzero.progress import Progress
 from ddpzero.replay import SampleSpec
@@ -46,6 +53,7 @@ SMALL = (
     *("learner.learning_rate_schedule=constant", "run_name=x"),
 )
 STEPS = (2, 4)
+REPLAY = "replay-rank0.safetensors"
 
 
 @pytest.fixture(autouse=True)
@@ -71,16 +79,20 @@ def start(run_dir: Path, game: tuple[str, ...], *overrides: str) -> Learner:
 
 def samples(spec: SampleSpec, num_samples: int) -> dict[str, Any]:
     numbers = torch.Generator().manual_seed(0)
-    return {
-        name: torch.rand((num_samples, *field.shape), generator=numbers).numpy().astype(field.dtype)
-        for name, field in spec.items()
-    }
+    columns = {}
+    for name, field in spec.items():
+        column = torch.rand((num_samples, *field.shape), generator=numbers).numpy()
+        if field.sums:
+            column /= column.sum(axis=1, keepdims=True)
+        columns[name] = column.astype(field.dtype)
+    return columns
 
 
 def make_run(run_dir: Path, game: tuple[str, ...]) -> Path:
     """A run with a checkpoint after each of STEPS."""
     learner = start(run_dir, game)
     learner.buffer.add(samples(learner.buffer.spec, 30))
+    learner.counters.samples = 30
     for step in STEPS:
         learner.updater.update(learner.feeder.take(), 1e-3)
         learner.counters.learner_step = learner.counters.samples_trained = step
@@ -278,6 +290,130 @@ def test_counters_of_other_versions_are_ignored_or_begin_at_zero(
     seal(newest(board), counters={"learner_step": STEPS[1], "of_the_future": 7})
     assert goes_on(board, BOARD, caplog) == STEPS[1]
     assert "of another version of ddpzero are ignored: of_the_future" in caplog.text
+
+
+def overwrite(name: str, value: float) -> Callable[[dict[str, Any], dict[str, Any]], None]:
+    def change(arrays: dict[str, Any], _: dict[str, Any]) -> None:
+        arrays[name].reshape(-1)[-1] = value
+
+    return change
+
+
+def recount(name: str, value: int) -> Callable[[dict[str, Any], dict[str, Any]], None]:
+    return lambda _, meta: meta.update({name: value})
+
+
+@pytest.mark.parametrize(
+    ("run", "change", "reason"),
+    [
+        ("board", overwrite("policy_target", math.nan), "policy_target holds nan"),
+        ("board", overwrite("policy_target", 0.9), "policy_target has rows whose sum is not 1"),
+        ("board", overwrite("root_value", -3), "root_value holds -3"),
+        ("board", overwrite("outcome", math.inf), "outcome holds inf"),
+        ("board", overwrite("ownership", 100), "ownership holds 100"),
+        ("board", overwrite("score", 1e9), "score holds 1e+09"),
+        ("board", overwrite("weights_version", -1), "weights_version holds -1"),
+        ("board", overwrite("weights_version", 50), "a sample is of weights_version 50, of 3"),
+        ("board", recount("num_inserted", 10**12), "has taken in 1000000000000 samples of the 30"),
+        ("board", recount("num_sampled", 10**12), "has handed out 1000000000000 samples"),
+        ("board", recount("num_inserted", 29), "contradict its 30 samples"),
+        ("snakes", overwrite("observation", math.nan), "observation holds nan"),
+        ("snakes", overwrite("reward", -math.inf), "reward holds -inf"),
+        ("snakes", overwrite("discount", 1.5), "discount holds 1.5"),
+        ("snakes", overwrite("choice", 200), "choice holds 200"),
+        ("snakes", overwrite("weights_version", -7), "weights_version holds -7"),
+        ("snakes", recount("num_sampled", 10**12), "has handed out 1000000000000 samples"),
+    ],
+)
+def test_samples_that_nobody_could_have_made_are_passed_over(
+    run: str,
+    change: Callable[[dict[str, Any], dict[str, Any]], None],
+    reason: str,
+    request: pytest.FixtureRequest,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    run_dir = request.getfixturevalue(run)
+    folder = newest(run_dir)
+    arrays = {name: a.copy() for name, a in map_arrays(folder / REPLAY).items()}
+    state = json.loads((folder / "rank0.json").read_bytes())
+    change(arrays, state["replay_meta"])
+    write_arrays(folder / REPLAY, arrays)
+    forge(folder, REPLAY, (folder / REPLAY).read_bytes())
+    forge(folder, "rank0.json", json.dumps(state).encode())
+    seal(folder, counters=read_manifest(folder).counters | {"weights_version": 3})
+    assert goes_on(run_dir, BOARD if run == "board" else SNAKES, caplog) == STEPS[0]
+    assert reason in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"learner_step": 10**12}, "learner_step=1000000000000 is above 4 samples trained"),
+        ({"samples_trained": 10**12}, "are not the counts of"),
+        ({"samples": 0}, "are not the counts of"),
+        ({"weights_version": 2**31}, "weights_version=2147483648 is too large"),
+    ],
+)
+def test_counters_that_contradict_each_other_are_passed_over(
+    board: Path, caplog: pytest.LogCaptureFixture, changes: dict[str, int], reason: str
+) -> None:
+    seal(newest(board), counters=read_manifest(newest(board)).counters | changes)
+    assert goes_on(board, BOARD, caplog) == STEPS[0]
+    assert reason in caplog.text
+
+
+@pytest.mark.parametrize("run", ["board", "snakes"])
+@pytest.mark.parametrize(
+    ("key", "value", "reason"),
+    [
+        ("game.name", "hex", "game.name is 'hex' there"),
+        ("algorithm.plugin", "os", "algorithm.plugin is 'os' there"),
+        ("game", [1], "game is [1] there"),
+        ("network", None, "network=null is not allowed"),
+        ("learner", "x", "learner=x is not a group of keys"),
+        ("learner.batch_size", "8", "learner.batch_size='8' is not a whole number"),
+        ("learner.batch_size", -1, "learner.batch_size=-1"),
+        ("learner.learning_rate", {"a": 1}, "learner.learning_rate={a:1} is not a finite number"),
+        ("seed", 10**30, "seed="),
+        ("game.rows", "x", "game.rows='x' is not a whole number"),
+    ],
+)
+def test_a_forged_config_is_passed_over_where_an_older_checkpoint_has_this_runs(
+    run: str,
+    key: str,
+    value: Any,
+    reason: str,
+    request: pytest.FixtureRequest,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    run_dir = request.getfixturevalue(run)
+    set_in_config(newest(run_dir), key, value)
+    assert goes_on(run_dir, BOARD if run == "board" else SNAKES, caplog) == STEPS[0]
+    assert "its config is not of this run" in caplog.text
+    assert reason in caplog.text
+
+
+def set_in_config(folder: Path, key: str, value: Any) -> None:
+    config = read_yaml(folder / "config.yaml")
+    group, _, name = key.rpartition(".")
+    (config[group] if group else config)[name] = value
+    forge(folder, "config.yaml", yaml.safe_dump(config).encode())
+
+
+@pytest.mark.parametrize(("key", "value"), [("learner.batch_size", 4), ("game.name", "hex")])
+def test_a_config_that_differs_from_that_of_all_checkpoints_is_refused(
+    board: Path, key: str, value: Any
+) -> None:
+    for folder in newest_first(board / "checkpoints"):
+        set_in_config(folder, key, value)
+    with pytest.raises(UserError, match=f"another config:\n  {key}: was {value!r}, is "):
+        start(board, BOARD)
+
+
+def test_a_change_of_the_users_is_refused_though_an_older_checkpoint_lacks_it(board: Path) -> None:
+    set_in_config(newest(board), "learner.batch_size", 4)
+    with pytest.raises(UserError, match=r"learner\.batch_size: was 4, is 8"):
+        start(board, BOARD)
 
 
 def test_where_none_is_usable_the_last_reason_is_told(board: Path) -> None:

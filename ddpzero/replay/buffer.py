@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ddpzero.replay.sample import SampleSpec, check_columns, samples_size_bytes
+from ddpzero.replay.sample import SampleSpec, check_columns, check_values, samples_size_bytes
 from ddpzero.replay.window import window_size
 
 
@@ -101,9 +101,11 @@ class ReplayBuffer:
     def restore(self, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> None:
         """Continue from a state: draws go on bit by bit. A smaller capacity keeps the newest samples.
 
-        ValueError if the arrays break the spec or the meta is not one; the buffer is then unchanged.
+        ValueError if the arrays break the spec, in their values too, or the meta is not one; the buffer is then
+        unchanged.
         """
         num_samples = check_columns(self.spec, arrays)
+        check_values(self.spec, arrays)
         generator = np.random.PCG64()
         try:
             num_inserted, num_sampled = meta["num_inserted"], meta["num_sampled"]

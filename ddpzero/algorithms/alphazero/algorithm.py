@@ -37,9 +37,14 @@ class AlphaZero:
     curriculum: CurriculumSettings
 
     def sample_spec(self, game: Game) -> SampleSpec:
-        is_framed = self._curriculum(game).is_framed
-        searches_score = self.search.score_weight > 0
-        return sample_spec(game, self.loss.auxiliary(game), is_framed, searches_score)
+        curriculum = self._curriculum(game)
+        return sample_spec(
+            game,
+            self.loss.auxiliary(game),
+            curriculum.is_framed,
+            searches_score=self.search.score_weight > 0,
+            num_boards=len(curriculum.placements),
+        )
 
     def make_networks(self, game: Game) -> dict[str, torch.nn.Module]:
         return {"network": make_network(game, self.network, self.loss.auxiliary(game))}

@@ -18,37 +18,42 @@ def sample_spec(
     auxiliary: Collection[str] = (),
     is_framed: bool = False,
     searches_score: bool = False,
+    num_boards: int = 1,
 ) -> SampleSpec:
     """Every value is seen by the player to move in the sample's position.
 
     auxiliary: what else is learnt: "score", "ownership", "next_policy". is_framed: boards of several sizes lie in
-    `game`'s; see curriculum.py. searches_score: the search says how many points it expects.
+    `game`'s, num_boards of them; see curriculum.py. searches_score: the search says how many points it expects.
     """
+    policy = ((game.num_actions,), np.dtype(np.float16))
+    number, version = ((), np.dtype(np.float32)), ((), np.dtype(np.int32))
     spec: SampleSpec = {
         "observation": Field(
             (game.observation_size_bytes,), np.dtype(np.uint8), "bit-packed planes"
         ),
-        "policy_target": Field((game.num_actions,), np.dtype(np.float16), "improved policy"),
-        "outcome": Field((), np.dtype(np.float32), "what came of the position, in [-1, 1]"),
-        "outcome_draw": Field((), np.dtype(np.float32), "probability of a draw in it"),
-        "root_value": Field((), np.dtype(np.float32), "the search's value in [-1, 1]"),
-        "root_draw": Field((), np.dtype(np.float32), "the network's probability of a draw"),
-        "weights_version": Field((), np.dtype(np.int32), "weights that the move was searched with"),
+        "policy_target": Field(*policy, "improved policy", low=0, high=1, sums=(1,)),
+        "outcome": Field(*number, "what came of the position", low=-1, high=1),
+        "outcome_draw": Field(*number, "probability of a draw in it", low=0, high=1),
+        "root_value": Field(*number, "the search's value", low=-1, high=1),
+        "root_draw": Field(*number, "the network's probability of a draw", low=0, high=1),
+        "weights_version": Field(*version, "weights that the move was searched with", low=0),
     }
+    most = game.spec.max_score
     if "score" in auxiliary:
-        spec["score"] = Field((), np.dtype(np.float32), "points ahead at the end, what came of it")
+        spec["score"] = Field(*number, "points ahead, what came of it", low=-most, high=most)
         if searches_score:
-            spec["root_score"] = Field((), np.dtype(np.float32), "the same as the search expects")
+            spec["root_score"] = Field(*number, "as the search expects", low=-most, high=most)
     if "ownership" in auxiliary:
-        owners = Field((game.num_cells,), np.dtype(np.int8), "1 own at the end, -1 the opponent's")
-        spec["ownership"] = owners
+        owners = ((game.num_cells,), np.dtype(np.int8), "1 own at the end, -1 the opponent's")
+        spec["ownership"] = Field(*owners, low=-1, high=1)
     if "score" in auxiliary or "ownership" in auxiliary:
         spec["is_played_out"] = Field((), np.dtype(np.bool_), "the end is known")
     if is_framed:
-        spec["board"] = Field((), np.dtype(np.int16), "index in Curriculum.placements")
+        index = ((), np.dtype(np.int16), "index in Curriculum.placements")
+        spec["board"] = Field(*index, low=0, high=num_boards - 1)
     if "next_policy" in auxiliary:
-        policy = Field((game.num_actions,), np.dtype(np.float16), "of the next move; 0 if none")
-        spec["next_policy_target"] = policy
+        next_policy = Field(*policy, "of the next move; 0 if none", low=0, high=1, sums=(0, 1))
+        spec["next_policy_target"] = next_policy
     return spec
 
 

@@ -28,21 +28,23 @@ def observation_dtype(settings: DDPGSettings) -> np.dtype:
 def sample_spec(game: TeamGame, settings: DDPGSettings) -> SampleSpec:
     shape, dtype = observation_shape(game, settings), observation_dtype(settings)
     num_actions = game.spec.num_actions
+    last = num_actions - 1
+    number, choice, version = (np.dtype(kind) for kind in (np.float32, np.uint8, np.int32))
     spec: SampleSpec = {
         "observation": Field(shape, dtype, "what the agent saw"),
         "legal": Field((num_actions,), np.dtype(np.bool_), "its choices, True = legal"),
-        "choice": Field((), np.dtype(np.uint8), "what it did"),
-        "reward": Field((), np.dtype(np.float32), "discounted sum over the steps"),
-        "discount": Field((), np.dtype(np.float32), "of what follows; 0 where the game ended"),
+        "choice": Field((), choice, "what it did", low=0, high=last),
+        "reward": Field((), number, "discounted sum over the steps"),
+        "discount": Field((), number, "of what follows; 0 where the game ended", low=0, high=1),
         "next_observation": Field(shape, dtype, "after the steps"),
         "next_legal": Field((num_actions,), np.dtype(np.bool_), "its choices there"),
-        "weights_version": Field((), np.dtype(np.int32), "of the weights that chose"),
+        "weights_version": Field((), version, "of the weights that chose", low=0),
     }
     num_mates = game.spec.agents_per_team - 1
     if settings.centralized_critic and num_mates:
         spec |= {
             "mates_observation": Field((num_mates, *shape), dtype, "what its mates saw"),
-            "mates_choice": Field((num_mates,), np.dtype(np.uint8), "what they did"),
+            "mates_choice": Field((num_mates,), choice, "what they did", low=0, high=last),
             "mates_next_observation": Field((num_mates, *shape), dtype, "after the steps"),
             "mates_next_legal": Field((num_mates, num_actions), np.dtype(np.bool_), "theirs"),
         }
