@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ddpzero.cli_arguments import make_parser, parse_arguments
+from ddpzero.machine import require_current_folder
 from ddpzero.terminal import prepare_output, until_reader_leaves
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def _run(words: Sequence[str]) -> int:
     options = parse_arguments(words)
     exit_code = EXIT_CODE_OF_USER_ERROR
     try:
+        require_current_folder()
         return _COMMANDS[options.command](options)
     except BrokenPipeError:
         raise

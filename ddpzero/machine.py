@@ -1,14 +1,17 @@
-"""What this process may use of the machine it runs on: memory and open files, limits of its control groups included.
+"""What this process may use of the machine it runs on: memory, open files, the current folder.
 
 Called before a run, a match or a benchmark starts; starts nothing and imports nothing heavy.
 """
 
 from __future__ import annotations
 
+import os
 import resource
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from ddpzero.settings import UserError
 
 _CGROUP_ROOT = Path("/sys/fs/cgroup")
 
@@ -19,6 +22,16 @@ class Memory:
 
     limit_bytes: int
     free_bytes: int
+
+
+def require_current_folder() -> None:
+    """Raise UserError in a shell whose folder somebody has removed: no relative path means anything there."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        raise UserError(
+            "the folder that this was started in has been removed: change into one that exists."
+        ) from None
 
 
 def usable_memory(cgroup_root: Path = _CGROUP_ROOT) -> Memory:

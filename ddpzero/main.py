@@ -54,6 +54,7 @@ def _compose_and_train(stop: StopSignal) -> None:
     from hydra.types import RunMode
 
     from ddpzero.config import CONFIG_NAME, HYDRA_VERSION, arrange_words, conf_dir, explain
+    from ddpzero.machine import require_current_folder
     from ddpzero.settings import UserError
     from ddpzero.sweep import JobFailed, explain_launcher_error, run_job
 
@@ -78,6 +79,7 @@ def _compose_and_train(stop: StopSignal) -> None:
         return None
 
     try:
+        require_current_folder()
         sys.argv[1:] = arrange_words([_at_home(word) for word in sys.argv[1:]])
         run()
     except UserError as error:

@@ -122,3 +122,29 @@ def test_a_folder_that_others_can_write_is_not_used(tmp_path):
 
 def test_a_folder_that_the_user_names_is_left_alone(tmp_path):
     assert cache_folder_of(READ_ONLY, NUMBA_CACHE_DIR=str(tmp_path)) == str(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["ddpzero.main", "learner.max_epochs=1"],
+        ["ddpzero.cli", "train", "learner.max_epochs=1"],
+        ["ddpzero.cli", "match", "random", "random", "--game", "tic_tac_toe", "--games", "2"],
+    ],
+    ids=["main", "train", "match"],
+)
+def test_a_shell_whose_folder_was_removed_gets_one_sentence(arguments, tmp_path):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    command = f'cd "{gone}" && rmdir "{gone}" && exec "$0" -m "$@"'
+    done = subprocess.run(
+        ["sh", "-c", command, sys.executable, *arguments],
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
+    lines = (done.stdout + done.stderr).decode().splitlines()
+    assert done.returncode == 2
+    assert lines == [
+        "ddpzero: the folder that this was started in has been removed: change into one that exists."
+    ]
