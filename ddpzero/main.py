@@ -56,9 +56,10 @@ def _compose_and_train(stop: StopSignal) -> None:
     from ddpzero.config import CONFIG_NAME, HYDRA_VERSION, arrange_words, conf_dir, explain
     from ddpzero.machine import require_current_folder
     from ddpzero.settings import UserError
-    from ddpzero.sweep import JobFailed, explain_launcher_error, run_job
+    from ddpzero.sweep import JobFailed, explain_launcher_error, run_job, silence_hydra
 
     launcher_pid = os.getpid()
+    silence_hydra()
 
     @hydra.main(version_base=HYDRA_VERSION, config_path=str(conf_dir()), config_name=CONFIG_NAME)
     def run(config: DictConfig) -> float | None:

@@ -17,6 +17,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -166,6 +167,21 @@ def _pass_stop_signals_on() -> None:
 
 
 # ------------------------------------------------------------------ one job
+
+
+def silence_hydra() -> None:
+    """Keep Hydra from writing a line of its own whenever somebody reads the result of a failed job.
+
+    There is no switch for it; the error itself still reaches whoever reads the result.
+    """
+
+    def read(job: JobReturn) -> Any:
+        if job.status is JobStatus.FAILED:
+            raise job._return_value
+        return value.fget(job)
+
+    value: Any = JobReturn.__dict__["return_value"]
+    JobReturn.return_value = property(read, value.fset)  # type: ignore[assignment, method-assign]
 
 
 def run_job(

@@ -63,6 +63,17 @@ def test_an_objective_without_a_sweep_is_told(tmp_path):
     assert second.startswith("ddpzero: init_from=nowhere")
 
 
+def test_a_sweep_whose_jobs_fail_prints_sentences_of_ours_only(tmp_path):
+    done = run_main("--multirun", "run_name=a,b", "learner.batch_size=0", cwd=tmp_path)
+    assert done.returncode == 2
+    sentence = "learner.batch_size=0 must be at least 1."
+    assert done.stderr.splitlines() == [
+        f"ddpzero: a: {sentence}",
+        f"ddpzero: b: {sentence}",
+        f"ddpzero: a job of the sweep failed: a: {sentence}",
+    ]
+
+
 def test_options_between_settings_are_taken(tmp_path):
     arguments = ("seed=7", "--config-dir", str(tmp_path), "run_name=x", "--cfg", "job")
     done = run_main(*arguments, cwd=tmp_path)

@@ -201,6 +201,7 @@ def test_a_job_that_fails_is_told_and_the_others_go_on(tmp_path: Path, launcher:
     assert done.returncode == 2, done.stderr
     assert done.stderr.splitlines()[-1] == f"ddpzero: a job of the sweep failed: {sentence}"
     assert "Traceback" not in done.stderr
+    assert "Error executing job" not in done.stderr
     assert not (tmp_path / "rows5000").exists()
     assert status(tmp_path / "rows32") == "finished"
 
