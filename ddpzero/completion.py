@@ -56,7 +56,13 @@ def candidates(
     the program's name first.
     """
     *before, word = re.split(r"\s+", line.lstrip())
-    possible = _possible(parser, conf, before[1:], has_settings=word[:1] not in ("", "-"))
+    option, equals, _ = word.partition("=")
+    if equals and option.startswith("--"):
+        # "--game=he" is completed as "--game he", behind what is there.
+        values = _possible(parser, conf, [*before[1:], option], has_settings=False)
+        possible: Iterable[str] = (f"{option}={value}" for value in values)
+    else:
+        possible = _possible(parser, conf, before[1:], has_settings=word[:1] not in ("", "-"))
     found = sorted({text for text in possible if text.startswith(word)})
     found = [text for text in found if text.startswith("-") == word.startswith("-")]
     if shell == "bash":

@@ -100,6 +100,7 @@ def print_failure(text: str) -> None:
 
 def leave(sentence: str, exit_code: int) -> NoReturn:
     """Say once per node what all of its ranks have met, and exit."""
+    leave_torchrun_a_note(sentence)
     if os.environ.get("LOCAL_RANK", "0") == "0":
         print(f"ddpzero: {sentence}", file=sys.stderr, flush=True)
     raise SystemExit(exit_code)

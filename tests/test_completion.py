@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +33,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("ddpzero play quick --mo", ["--mode"]),
         ("ddpzero judge connect_four_", ["connect_four_hard"]),
         ("ddpzero verify rules --game he", ["hex"]),
+        ("ddpzero verify rules --game=he", ["--game=hex"]),
+        ("ddpzero play quick --mode=", ["--mode=ai", "--mode=human"]),
         ("ddpzero train +hardware=g", ["+hardware=gpu24gb", "+hardware=gpu8gb"]),
         ("ddpzero train game=go", ["game=go", "game=gomoku"]),
         ("ddpzero train learner.batch", ["learner.batch_size="]),
@@ -48,14 +51,38 @@ def test_a_word_is_completed_with_what_may_stand_there(here, line, expected, cap
     [("ddpzero play q", "quick"), ("ddpzero train game=gom", "gomoku"), ("ddpzero ju", "judge")],
 )
 def test_bash_completes_with_the_script(here, line, expected):
-    (here / "ddpzero").write_text(f'#!/bin/sh\nexec {sys.executable} -m ddpzero.cli "$@"\n')
-    (here / "ddpzero").chmod(0o755)
     script = (
         "source <(ddpzero completion bash); COMP_LINE=$1; COMP_POINT=${#1}; _ddpzero 2>/dev/null; "
         'echo "${COMPREPLY[@]}"'
     )
+    assert output_of_shell(here, "bash", script, line).strip() == expected
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="no zsh here")
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("ddpzero play q", ["-a", "found:", "quick"]),
+        ("ddpzero train learner.batch", ["-S", "", "-a", "begun:", "learner.batch_size="]),
+        ("ddpzero match a /tm", ["files"]),
+    ],
+)
+def test_zsh_completes_with_the_script(here, line, expected):
+    """What the script hands to zsh's compadd, and files where it knows nothing."""
+    script = (
+        "compdef() { }; _files() { print files }; "
+        'compadd() { print -l -- "${@[1,-2]}" "${@[-1]}:" "${(P)@[-1]}" }; '
+        "source <(ddpzero completion zsh); words=(${=1}); CURRENT=$#words; _ddpzero"
+    )
+    assert output_of_shell(here, "zsh", script, line).splitlines() == expected
+
+
+def output_of_shell(here: Path, shell: str, script: str, line: str) -> str:
+    """What a script prints that is given a line, where `ddpzero` is this program."""
+    (here / "ddpzero").write_text(f'#!/bin/sh\nexec {sys.executable} -m ddpzero.cli "$@"\n')
+    (here / "ddpzero").chmod(0o755)
     done = subprocess.run(
-        ["bash", "-c", script, "bash", line],
+        [shell, "-c", script, shell, line],
         env=os.environ
         | {
             "PATH": f"{here}:{os.environ['PATH']}",
@@ -65,7 +92,7 @@ def test_bash_completes_with_the_script(here, line, expected):
         text=True,
         check=True,
     )
-    assert done.stdout.strip() == expected
+    return done.stdout
 
 
 def test_train_is_another_name_of_main(monkeypatch, capsys):

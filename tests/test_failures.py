@@ -16,7 +16,7 @@ from ddpzero.actors import ActorError
 from ddpzero.checkpoint_files import CheckpointError
 from ddpzero.config import compose_settings
 from ddpzero.conversion import settings_to_dict
-from ddpzero.failures import FailureReport, RunFailed, failure_sentence
+from ddpzero.failures import FailureReport, RunFailed, failure_sentence, leave
 from ddpzero.learner import train
 from ddpzero.run_record import read_status
 from ddpzero.settings import UserError
@@ -72,6 +72,19 @@ def test_the_console_has_the_sentence_and_the_log_file_the_traceback(
     assert capsys.readouterr().err == f"ddpzero: KeyError: 'board' (traceback: {log})\n"
     assert "Traceback (most recent call last)" in log.read_text()
     assert json.loads(note.read_text())["message"]["message"] == f"see {log}"
+
+
+def test_torchruns_summary_has_the_sentence_of_a_user_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note = tmp_path / "error.json"
+    monkeypatch.setenv("TORCHELASTIC_ERROR_FILE", str(note))
+    with pytest.raises(SystemExit) as caught:
+        leave("seed=-1 must be 0 or more.", 2)
+    assert caught.value.code == 2
+    message = json.loads(note.read_text())["message"]
+    assert message["message"] == "seed=-1 must be 0 or more."
+    assert message["extraInfo"]["py_callstack"] == message["message"]
 
 
 def test_a_traceback_that_no_log_file_can_take_is_on_the_console(
