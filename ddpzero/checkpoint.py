@@ -98,8 +98,9 @@ class Snapshot:
 class Restored:
     """A checkpoint as one rank gets it back; tensors are on the CPU.
 
-    world_size: of the ranks that saved it. If it is another now, the samples of all buffers are dealt out anew among
-    the present ranks, and rank_state is None. replay_arrays may be maps of a file: copy, do not keep.
+    saved_by: of which version and when, for people. world_size: of the ranks that saved it. If it is another now, the
+    samples of all buffers are dealt out anew among the present ranks, and rank_state is None. replay_arrays may be maps
+    of a file: copy, do not keep.
     """
 
     path: Path
@@ -108,6 +109,7 @@ class Restored:
     config: dict[str, Any]
     weights: dict[str, torch.Tensor]
     trainer: dict[str, Any]
+    saved_by: str
     world_size: int
     replay_arrays: dict[str, np.ndarray]
     replay_meta: dict[str, Any]
@@ -323,7 +325,8 @@ class Checkpoints:
                 counters=manifest.counters,
                 config=read_yaml(path / CONFIG_FILE),
                 weights=read_tensors(path / WEIGHTS_FILE),
-                trainer=read_torch(path / TRAINER_FILE),
+                trainer=_read_trainer(path),
+                saved_by=manifest.saved_by,
                 world_size=manifest.world_size,
                 replay_arrays=replay.arrays,
                 replay_meta=replay.meta,
@@ -400,6 +403,15 @@ def _read_rank(path: Path, rank: int) -> tuple[ReplayState, dict[str, Any]]:
         raise ValueError(f"{rank_file(rank)} lacks replay_meta or rank_state")
     arrays = map_arrays(path / replay_file(rank))
     return ReplayState(arrays, document["replay_meta"]), document["rank_state"]
+
+
+def _read_trainer(path: Path) -> dict[str, Any]:
+    state = read_torch(path / TRAINER_FILE)
+    if not isinstance(state, dict):
+        raise ValueError(
+            f"{TRAINER_FILE} holds a {type(state).__name__}, not the state of an updater"
+        )
+    return state
 
 
 def _check_alike(states: list[ReplayState]) -> None:

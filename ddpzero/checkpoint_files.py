@@ -27,6 +27,7 @@ from ddpzero.guarded_files import (
     UnreadableFileError,
     is_count,
     is_finite_number,
+    printable,
     read_json,
 )
 
@@ -72,6 +73,14 @@ class Manifest:
     def age(self) -> tuple[float, str]:
         """Sorts checkpoints of one run from old to new. Never by a file's time: copying a folder changes that."""
         return self.counters["learner_step"], self.saved_at
+
+    @property
+    def saved_by(self) -> str:
+        """Who saved it and when, for people: "ddpzero 0.1.0 on 2026-11-22"."""
+        day = printable(self.saved_at[: len("2026-11-22")])
+        return (
+            f"ddpzero {printable(self.versions.get('ddpzero', 'of an unknown version'))} on {day}"
+        )
 
 
 class _CheckedWriter:

@@ -478,11 +478,13 @@ class Learner:
             problem = f"its networks are not those of this config ({problem})"
             require(
                 not changes,
-                f"{restored.path} cannot go on with this config, {problem}. Start it with the config it had, or choose "
-                "another run_name:\n  " + "\n  ".join(changes),
+                f"{restored.path} of {restored.saved_by} cannot go on with this config, {problem}. Start it with the "
+                "config (and the version of ddpzero) it had, or choose another run_name:\n  "
+                + "\n  ".join(changes),
             )
             raise ValueError(
-                f"{problem}; another version of ddpzero or of the game's file saved it"
+                f"{problem}: {restored.saved_by} built them in another way, or the game's file was another one; train "
+                "on with that version"
             )
         warnings = self.updater.load_state(restored.trainer) or []
         try:

@@ -121,7 +121,8 @@ def check_run_config(
     require(
         allow_change or not refused,
         f"{run_dir} holds a run with another config:\n  " + "\n  ".join(refused) + "\n"
-        "Choose another run_name, start it with the config it had, or set checkpoint.allow_config_change=true.",
+        "Choose another run_name, start it with the config (and the version of ddpzero) it had, or set "
+        "checkpoint.allow_config_change=true.",
     )
     return changed
 
@@ -139,6 +140,8 @@ def config_changes(
     changed, refused = [], []
     for key, old, new in differences(with_defaults(before), with_defaults(_plain(config))):
         old_text, new_text = ("absent" if v is ABSENT else repr(v)[:200] for v in (old, new))
+        if new is ABSENT:
+            new_text = "no setting of this version of ddpzero"
         changed.append(f"{key}: was {old_text}, is {new_text}")
         if not _is_free_to_change(key):
             refused.append(changed[-1])
@@ -155,11 +158,12 @@ def foreign_config(before: Mapping[str, Any], config: Mapping[str, Any]) -> str:
 
     trial = with_defaults(_plain(config))
     for key, old, new in differences(with_defaults(before), copy.deepcopy(trial)):
-        if old is ABSENT or new is ABSENT or key in _MAY_BE_GONE:
+        if key in _MAY_BE_GONE and (old is ABSENT or old is None or isinstance(old, str)):
             continue
-        if key in _NEVER_CHANGED:
+        if key in (*_MAY_BE_GONE, *_NEVER_CHANGED):
             return f"{key} is {repr(old)[:80]} there"
-        _set(trial, key, old)
+        if old is not ABSENT and new is not ABSENT:
+            _set(trial, key, old)
     try:
         settings_from_dict(trial)
     except (UserError, ValueError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,16 @@ import numpy as np
 import torch
 
 from ddpzero.checkpoint import Checkpoints, Snapshot, model_name
-from ddpzero.distributed import Ranks
+from ddpzero.conversion import settings_to_dict
+from ddpzero.distributed import Ranks, join_ranks
+from ddpzero.learner import Learner
+from ddpzero.progress import Progress
 from ddpzero.replay import Field, ReplayBuffer
 from ddpzero.rng import random_state
+from ddpzero.run_folder import check_run_config
+from ddpzero.run_record import RunRecord
+from ddpzero.settings import Settings
+from ddpzero.signals import StopSignal
 
 SPEC = {
     "planes": Field((3,), np.dtype("uint8"), "packed planes"),
@@ -59,6 +67,18 @@ def restored_step(run_dir: Path, ranks: Ranks) -> int:
         restored.counters["learner_step"]
     ]
     return restored.counters["learner_step"]
+
+
+def resume(run_dir: Path, settings: Settings) -> Learner:
+    """Begin or resume a run as train() does, up to its actors, which the caller has patched away."""
+    config = settings_to_dict(settings)
+    with ExitStack() as stack:
+        ranks = stack.enter_context(join_ranks("cpu"))
+        check_run_config(run_dir, config, settings.checkpoint.allow_config_change, ranks)
+        return Learner(
+            *(settings, config, ranks, run_dir, StopSignal(), Progress(enabled=False)),
+            *(RunRecord(run_dir, ranks), stack),
+        )
 
 
 def names(run_dir: Path) -> list[str]:

@@ -129,7 +129,9 @@ def test_a_run_whose_game_has_changed_is_not_resumed(tmp_path):
     process = start(tmp_path, own, "learner.steps_per_epoch=20", "learner.max_epochs=2")
     output, _ = process.communicate(timeout=60)
     assert process.returncode != 0
-    assert "another version of ddpzero or of the game's file saved it" in " ".join(output.split())
+    assert "built them in another way, or the game's file was another one" in " ".join(
+        output.split()
+    )
     assert "Traceback" not in output.split("saved it")[0]
 
 

@@ -12,7 +12,6 @@ import random
 import shutil
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from safetensors.torch import save as tensors_to_bytes
 
 from ddpzero.arena.agents import load_agent
 from ddpzero.checkpoint import load_weights
@@ -31,16 +31,11 @@ from ddpzero.checkpoint_files import (
     write_manifest,
 )
 from ddpzero.config import compose_settings
-from ddpzero.conversion import settings_to_dict
-from ddpzero.distributed import join_ranks
-from ddpzero.guarded_files import map_arrays, read_torch, read_yaml
+from ddpzero.guarded_files import map_arrays, read_tensors, read_torch, read_yaml
 from ddpzero.learner import Learner
-from ddpzero.progress import Progress
 from ddpzero.replay import SampleSpec
-from ddpzero.run_folder import check_run_config
-from ddpzero.run_record import RunRecord
 from ddpzero.settings import UserError
-from ddpzero.signals import StopSignal
+from tests.checkpointed_runs import resume
 
 BOARD = (
     *("game=dots_and_boxes", "game.rows=2", "game.columns=2"),
@@ -66,15 +61,7 @@ composed = cache(compose_settings)
 
 def start(run_dir: Path, game: tuple[str, ...], *overrides: str) -> Learner:
     """Begin or resume a run as train() does, up to its first episode."""
-    settings = composed((*game, *SMALL, *overrides))
-    config = settings_to_dict(settings)
-    with ExitStack() as stack:
-        ranks = stack.enter_context(join_ranks("cpu"))
-        check_run_config(run_dir, config, settings.checkpoint.allow_config_change, ranks)
-        return Learner(
-            *(settings, config, ranks, run_dir, StopSignal(), Progress(enabled=False)),
-            *(RunRecord(run_dir, ranks), stack),
-        )
+    return resume(run_dir, composed((*game, *SMALL, *overrides)))
 
 
 def samples(spec: SampleSpec, num_samples: int) -> dict[str, Any]:
@@ -218,6 +205,14 @@ def test_a_forged_checkpoint_is_passed_over_or_does_no_harm(
         except UserError as error:
             # A config with other values is refused as such.
             assert name == "config.yaml", (number, error)
+
+
+@pytest.mark.parametrize("state", [None, 1, "x", [], [1], torch.zeros(3), torch.zeros(())])
+def test_a_trainers_state_that_is_no_mapping_is_passed_over(
+    board: Path, caplog: pytest.LogCaptureFixture, state: Any
+) -> None:
+    forge(newest(board), "trainer.pt", saved(state))
+    assert goes_on(board, BOARD, caplog) == STEPS[0]
 
 
 def set_shape(header: dict[str, Any], field: str) -> None:
@@ -369,6 +364,7 @@ def test_counters_that_contradict_each_other_are_passed_over(
         ("game.name", "hex", "game.name is 'hex' there"),
         ("algorithm.plugin", "os", "algorithm.plugin is 'os' there"),
         ("game", [1], "game is [1] there"),
+        ("game.source", -1, "game.source is -1 there"),
         ("network", None, "network=null is not allowed"),
         ("learner", "x", "learner=x is not a group of keys"),
         ("learner.batch_size", "8", "learner.batch_size='8' is not a whole number"),
@@ -393,6 +389,14 @@ def test_a_forged_config_is_passed_over_where_an_older_checkpoint_has_this_runs(
     assert reason in caplog.text
 
 
+def test_a_config_without_a_game_is_passed_over(
+    board: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for config in ({}, {"a": 1}, {"game": {}}, {"game": {"name": None}}):
+        forge(newest(board), "config.yaml", yaml.safe_dump(config).encode())
+        assert goes_on(board, BOARD, caplog) == STEPS[0]
+
+
 def set_in_config(folder: Path, key: str, value: Any) -> None:
     config = read_yaml(folder / "config.yaml")
     group, _, name = key.rpartition(".")
@@ -407,6 +411,26 @@ def test_a_config_that_differs_from_that_of_all_checkpoints_is_refused(
     for folder in newest_first(board / "checkpoints"):
         set_in_config(folder, key, value)
     with pytest.raises(UserError, match=f"another config:\n  {key}: was {value!r}, is "):
+        start(board, BOARD)
+
+
+def test_networks_that_another_version_built_are_named_with_that_version(board: Path) -> None:
+    for folder in newest_first(board / "checkpoints"):
+        weights = read_tensors(folder / "weights.safetensors")
+        weights["an.old.name"] = weights.pop(next(iter(weights)))
+        forge(folder, "weights.safetensors", tensors_to_bytes(weights))
+        manifest = read_manifest(folder)
+        seal(folder, versions={**manifest.versions, "ddpzero": "0.0.9"}, saved_at="2025-01-31T")
+    with pytest.raises(
+        UserError, match=r"an\.old\.name .*: ddpzero 0\.0\.9 on 2025-01-31 built them"
+    ):
+        start(board, BOARD)
+
+
+def test_a_setting_that_is_gone_is_named_as_such(board: Path) -> None:
+    for folder in newest_first(board / "checkpoints"):
+        set_in_config(folder, "algorithm.policy_weight", 1.0)
+    with pytest.raises(UserError, match=r"policy_weight: was 1\.0, is no setting of this version"):
         start(board, BOARD)
 
 
