@@ -30,6 +30,7 @@ from ddpzero.guarded_files import (
     printable,
     read_json,
 )
+from ddpzero.json_text import json_text
 
 CHECKPOINTS_FOLDER = "checkpoints"
 PARTIAL_PREFIX = ".partial-"  # of folders that are being written or removed
@@ -120,7 +121,7 @@ def write_bytes(path: Path, data: bytes) -> FileRecord:
 
 def write_json(path: Path, value: Any) -> FileRecord:
     """Write a JSON-able value."""
-    return write_bytes(path, json.dumps(value, indent=1).encode())
+    return write_bytes(path, json_text(value, indent=1).encode())
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> FileRecord:

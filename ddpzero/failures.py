@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
@@ -17,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn
 
+from ddpzero.json_text import json_text
 from ddpzero.logs import log_path
 from ddpzero.progress import Progress
 from ddpzero.settings import UserError
@@ -113,7 +113,7 @@ def leave_torchrun_a_note(text: str) -> None:
         return
     details = {"py_callstack": text, "timestamp": str(int(time.time()))}
     with suppress(OSError):
-        Path(path).write_text(json.dumps({"message": {"message": text, "extraInfo": details}}))
+        Path(path).write_text(json_text({"message": {"message": text, "extraInfo": details}}))
 
 
 def _ignore_interrupts() -> None:

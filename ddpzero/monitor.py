@@ -5,7 +5,6 @@ Reads status.json and the checkpoints' manifests; never writes into the run fold
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import time
@@ -31,6 +30,7 @@ from ddpzero.checkpoint_files import (
     read_manifest,
 )
 from ddpzero.guarded_files import printable
+from ddpzero.json_text import json_text
 from ddpzero.progress import count_text, duration_text
 from ddpzero.run_finder import RUNS_DIR, find_run
 from ddpzero.run_record import STATUS_FILE, read_status
@@ -118,7 +118,7 @@ def run_monitor(
         return render(look_at(run_dir), console.width)
 
     if as_json:
-        print(json.dumps(_as_json(look_at(run_dir))))
+        print(json_text(_as_json(look_at(run_dir))))
     elif once or not console.is_terminal:
         console.print(page())
     else:

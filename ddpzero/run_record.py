@@ -5,8 +5,6 @@ Rank 0 writes, called by the learner; `ddpzero monitor` reads. The axis is alway
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -27,6 +25,7 @@ from ddpzero.guarded_files import (
     printable,
     read_json,
 )
+from ddpzero.json_text import json_text
 from ddpzero.outage import Outage, append_whole
 from ddpzero.run_folder import config_text
 from ddpzero.settings import UserError
@@ -119,9 +118,9 @@ class RunRecord:
         if not self._is_writer or (self._first_step and step <= self._first_step):
             return
         self._curves().scalars(scalars, step)
-        row = {"learner_step": step, "time": round(time.time(), 3), **_finite(scalars)}
+        row = {"learner_step": step, "time": round(time.time(), 3), **scalars}
         with self._metrics_outage.watch():
-            append_whole(self._run_dir / METRICS_FILE, f"{json.dumps(row)}\n".encode())
+            append_whole(self._run_dir / METRICS_FILE, f"{json_text(row)}\n".encode())
 
     def status(self, state: str, **fields: Any) -> None:
         """Tell `ddpzero monitor` how the run is: state and fields; fields stay until they are given again.
@@ -132,7 +131,7 @@ class RunRecord:
             return
         self._status |= {**fields, "state": state, "time": time.time()}
         with self._status_outage.watch():
-            _write_status(self._run_dir / STATUS_FILE, json.dumps(_finite(self._status), indent=1))
+            _write_status(self._run_dir / STATUS_FILE, json_text(self._status, indent=1))
 
     def _curves(self) -> TensorBoardEvents:
         """Return TensorBoard's events; the first call drops what is recorded after first_step."""
@@ -242,12 +241,3 @@ def _drop_rows_after(path: Path, step: int) -> None:
     remove(aside)
     aside.write_bytes(b"".join(kept))
     aside.replace(path)
-
-
-def _finite(value: Any) -> Any:
-    """Return the value with None for NaN and infinities, which JSON does not have."""
-    if isinstance(value, Mapping):
-        return {key: _finite(entry) for key, entry in value.items()}
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

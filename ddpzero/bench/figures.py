@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+
+from ddpzero.json_text import json_text
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Figure:
         """One line, the settings beside the rest."""
         record: dict[str, Any] = vars(self) | {"value": float(self.value)}
         del record["settings"]
-        return json.dumps(record | self.settings)
+        return json_text(record | self.settings)
 
 
 def game_settings(parameters: Any) -> dict[str, Any]:
@@ -55,7 +56,7 @@ def print_figures(figures: Sequence[Figure], as_json: bool) -> None:
         table.add_row(
             figure.bench, figure.game, figure.figure, _readable(figure.value), figure.unit
         )
-        named = " ".join(f"{name}={json.dumps(value)}" for name, value in figure.settings.items())
+        named = " ".join(f"{name}={json_text(value)}" for name, value in figure.settings.items())
         settings[f"{figure.bench} {figure.game}: {named}"] = None
     console = Console()
     console.print(table)

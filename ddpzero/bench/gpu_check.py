@@ -23,6 +23,8 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from ddpzero.json_text import json_text
+
 _TIME_LIMIT_SECONDS = 525.0
 # Packages of the learner's loop that a machine with torch and numba alone may lack.
 _TRAINING_PACKAGES = ("psutil", "safetensors", "tensorboard", "yaml")
@@ -81,7 +83,7 @@ def main() -> int:
     seconds = time.monotonic() - started
     document = {"machine": machine, "device": options.device, "quick": options.quick}
     document |= {"seconds": round(seconds, 1), "rows": [asdict(row) for row in rows]}
-    Path(options.out).write_text(json.dumps(document, indent=1) + "\n")
+    Path(options.out).write_text(json_text(document, indent=1) + "\n")
     print(f"{seconds:.0f} s in all; the same as JSON: {options.out}")
     return 1 if any(row.problem for row in rows) else 0
 

@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from ddpzero.json_text import json_text
+
 if TYPE_CHECKING:
     from ddpzero.algorithms.alphazero.algorithm import AlphaZero
     from ddpzero.games import Game
@@ -47,7 +49,7 @@ class Emitter:
 
     def __call__(self, figure: str, value: float, unit: str = "", note: str = "") -> None:
         row = {"step": self._step, "figure": figure, "value": value, "unit": unit, "note": note}
-        print(json.dumps(row), flush=True)
+        print(json_text(row), flush=True)
 
 
 def run_config(device: str, is_quick: bool) -> dict[str, Any]:
@@ -256,7 +258,7 @@ def _train(num_ranks: int, options: argparse.Namespace, emit: Emitter, folder: P
     config["learner"] |= {"max_minutes": minutes, "timeout_seconds": 60.0}
     if num_ranks > 1:
         config["replay"]["min_samples"] = min(config["replay"]["min_samples"], 10_000)
-    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "config.json").write_text(json_text(config))
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     command += [f"--nproc_per_node={num_ranks}", "-m", "ddpzero.bench.gpu_steps", "rank"]
     with _Sampler() as sampler:
