@@ -121,10 +121,11 @@ def explain(error: Exception) -> str | None:
     cause = error.__cause__
     if isinstance(error, (yaml.YAMLError, UnicodeDecodeError)):
         return _explain_unreadable_yaml(error)
-    if isinstance(error, OSError) and error.filename is not None:
+    if isinstance(error, OSError) and error.strerror is not None:
+        where = error.filename or "a file of Hydra"
         return (
-            f"{error.filename}: {error.strerror}. Folders that Hydra is given (hydra.run.dir, hydra.sweep.dir) must be "
-            "ones that it can make and write to."
+            f"{where}: {error.strerror}. Folders that Hydra is given (hydra.run.dir, hydra.sweep.dir) must be ones "
+            "that it can make and write to."
         )
     if isinstance(error, MissingConfigException) and error.missing_cfg_file is not None:
         return _explain_missing_option(str(error.missing_cfg_file), sorted(error.options or []))

@@ -88,7 +88,9 @@ def claim_run_folder(run_dir: Path, ranks: Ranks) -> Iterator[None]:
         except UserError as error:
             problem = str(error)
         except OSError as error:
-            problem = f"{run_dir} cannot be used ({error.strerror}): set runs_dir to a folder that you may write to."
+            problem = (
+                f"{error.filename or run_dir} cannot be used ({error.strerror}): {_remedy(error)}"
+            )
     problem = ranks.broadcast(problem)
     require(not problem, problem)
     try:
@@ -178,9 +180,19 @@ def keep_config(run_dir: Path, config: Mapping[str, Any], ranks: Ranks) -> None:
         try:
             write_config(run_dir / CONFIG_FILE, config)
         except OSError as error:
-            problem = f"{run_dir / CONFIG_FILE} cannot be written ({error.strerror}): free the disk, or move it away."
+            path = run_dir / CONFIG_FILE
+            problem = f"{path} cannot be written ({error.strerror}): {_remedy(error)}"
     problem = ranks.broadcast(problem)
     require(not problem, problem)
+
+
+def _remedy(error: OSError) -> str:
+    """What to do where a run's folder cannot be written to."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "free some space there, or set runs_dir to a folder on a disk that has some."
+    if error.errno == errno.EISDIR:
+        return "that is a folder: move it away, or choose another run_name."
+    return "set runs_dir to a folder that you may write to."
 
 
 def _changes_since_newest(run_dir: Path, config: Mapping[str, Any]) -> tuple[list[str], list[str]]:

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from ddpzero.algorithms.loader import load_plugin
-from ddpzero.config import arrange_words, compose_game, compose_settings, conf_dir
+from ddpzero.config import arrange_words, compose_game, compose_settings, conf_dir, explain
 from ddpzero.conversion import settings_from_dict, settings_to_dict
 from ddpzero.games import known_games, load_any_game, load_game
 from ddpzero.settings import UserError
@@ -408,6 +408,12 @@ def test_an_algorithm_from_outside_the_tree_is_one_module_and_one_yaml(tmp_path,
         with pytest.raises(UserError) as caught:
             compose_settings(["algorithm=mine", *overrides], config_dir=folder)
         assert fragment in str(caught.value)
+
+
+def test_a_disk_that_is_full_while_hydra_writes_is_one_sentence():
+    sentence = explain(OSError(28, "No space left on device"))
+    assert sentence is not None
+    assert sentence.startswith("a file of Hydra: No space left on device. Folders that Hydra is ")
 
 
 @pytest.mark.parametrize(

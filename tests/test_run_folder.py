@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -74,6 +75,24 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path, alone: Ranks) -> N
     claim = claim_run_folder(tmp_path / "runs" / "x", alone)
     with pytest.raises(UserError, match=r"runs/x cannot be used .*: set runs_dir"):
         claim.__enter__()
+
+
+def test_a_full_disk_is_told_with_the_path_and_what_helps(
+    tmp_path: Path, alone: Ranks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, *args: object, **options: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    remedy = "free some space there, or set runs_dir to a folder on a disk that has some"
+    monkeypatch.setattr("ddpzero.run_folder.write_config", full)
+    with pytest.raises(UserError) as caught:
+        keep_config(tmp_path, CONFIG, alone)
+    config = tmp_path / "config.yaml"
+    assert str(caught.value) == f"{config} cannot be written (No space left on device): {remedy}."
+    monkeypatch.setattr(Path, "mkdir", full)
+    with pytest.raises(UserError) as caught:
+        claim_run_folder(tmp_path / "x", alone).__enter__()
+    assert str(caught.value) == f"{tmp_path}/x cannot be used (No space left on device): {remedy}."
 
 
 SEPARATE_FOLDERS = """
