@@ -164,7 +164,7 @@ class Session:
             style=PLAYER_STYLES[winner],
         )
         if self._look != "colour" and record.is_over and self._game.winning_cells(record.position):
-            self._person.say("the winning line is marked *.")
+            self._person.say("the winning line is marked with *.")
 
     def _winner(self, record: Record) -> int | None:
         if record.resigned is not None:

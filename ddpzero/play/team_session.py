@@ -49,14 +49,15 @@ class TeamSession:
         person, steered = self._person, self._steered_agent()
         with Live(console=person.console, auto_refresh=False, transient=False) as live:
 
-            def show(note: str = " : ".join(map(self._name, range(2)))) -> None:
+            def show(note: str = "") -> None:
                 position = table.positions[0]
                 if steered is None:
                     drawing = self._game.render(position, self._in_colour)
                 else:
                     drawing = self._game.render_marked(position, self._in_colour, steered)
                 board = Text.from_ansi(drawing)
-                live.update(Text("\n").join([board, Text(note, style="dim")]), refresh=True)
+                lines = [Text(line, style="dim") for line in (self._teams(), note) if line]
+                live.update(Text("\n").join([board, *lines]), refresh=True)
 
             show("getting ready (on a fresh machine that takes a while)")
             last_action: int | None = None
@@ -71,6 +72,8 @@ class TeamSession:
                 show()
                 if steered is None:
                     time.sleep(max(0.0, self._delay_seconds - (time.perf_counter() - started)))
+        if not person.console.is_terminal:
+            person.console.print()  # where nothing is live, no line has ended
         points = table.points()[0]
         self._announce(points, int(table.num_steps[0]))
         return points
@@ -115,6 +118,14 @@ class TeamSession:
         winner = first if points[0] > points[1] else second
         verb = "win" if winner == "you and your mates" else "wins"
         self._person.say(f"{winner} {verb}, {score}.", style="bold")
+
+    def _teams(self) -> str:
+        """ "you and your mates (agents 0 1 2) : greedy (second) (agents 3 4 5)"."""
+        size = self._game.spec.agents_per_team
+        agents = [range(team * size, (team + 1) * size) for team in range(2)]
+        return " : ".join(
+            f"{self._name(team)} (agents {' '.join(map(str, agents[team]))})" for team in range(2)
+        )
 
     def _name(self, team: int) -> str:
         if team == self._persons_team:

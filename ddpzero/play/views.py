@@ -19,7 +19,7 @@ PLAYER_STYLES = ("bold bright_yellow", "bold bright_red")
 _BOARD_BACKGROUND = "on grey15"
 _LAST_MOVE_BACKGROUND = "on grey37"
 _LINE_BACKGROUND = "on dark_green"
-_LINE_MARK = "*"  # where there is no colour to mark cells with
+_LINE_MARK = "*"  # before a cell, where there is no colour to mark it with
 # What a lone character of Game.render becomes; everything else (coordinates, edges) is drawn as it is.
 _SYMBOLS = {
     "X": ("●", PLAYER_STYLES[0]),
@@ -28,8 +28,8 @@ _SYMBOLS = {
 }
 # Neighbours of a cell's character: blanks, the brackets of the last move, the edges of a box. The marks of the players
 # along the edges of a Hex board have others, too.
-_AROUND_CELLS = " []|"
-_AROUND_MARKS = " []|\\-"
+_AROUND_CELLS = " []|*"
+_AROUND_MARKS = " []|*\\-"
 _WDL_STYLES = ("green3", "grey58", "red3")
 _WDL_BARS = "█▒░"
 _BAR_WIDTH = 32
@@ -57,14 +57,17 @@ def board_view(
 ) -> RenderableType:
     """The game's own drawing; unless plain with discs for X and O.
 
-    The last move stands in brackets, or is lit up in colour. So are the cells that have won, else they are `*`.
+    The last move stands in brackets, or is lit up in colour. So are the cells that have won, else a * stands before
+    each.
     """
     lines = game.render(position, last_action).splitlines()
     won = game.winning_cells(position) if game.is_terminal(position) else []
     places = _places_of_cells(lines, game.num_cells) if won else []
     won_places = {places[cell] for cell in won} if places else set()
+    if look != "colour":
+        lines = [_marked(line, row, won_places) for row, line in enumerate(lines)]
     if look == "plain":
-        return Text("\n".join(_marked(line, row, won_places) for row, line in enumerate(lines)))
+        return Text("\n".join(lines))
     # The closing bracket of a last move in the last column must not make the board wider.
     width = max(map(len, game.render(position).splitlines())) + 1
     text = Text("\n").join(
@@ -130,9 +133,14 @@ def _places_of_cells(lines: Sequence[str], num_cells: int) -> list[tuple[int, in
 
 
 def _marked(line: str, row: int, won: set[tuple[int, int]]) -> str:
-    return "".join(
-        _LINE_MARK if (row, index) in won else character for index, character in enumerate(line)
-    )
+    """The line with a * before each cell that has won, in place of a blank or of the last move's bracket."""
+    characters = list(line)
+    for index in range(1, len(line)):
+        if (row, index) in won:
+            characters[index - 1] = _LINE_MARK
+            if line[index + 1 : index + 2] == "]":
+                characters[index + 1] = " "
+    return "".join(characters).rstrip() if won else line
 
 
 def _disc_line(line: str, row: int, won: set[tuple[int, int]], look: Look) -> Text:
@@ -144,7 +152,7 @@ def _disc_line(line: str, row: int, won: set[tuple[int, int]], look: Look) -> Te
         if is_of_board and _is_lone(line, index, _AROUND_MARKS):
             symbol, style = _SYMBOLS.get(character, (character, "grey70"))
         if look == "shapes":
-            text.append(_LINE_MARK if (row, index) in won else symbol, "bold")
+            text.append(symbol, "bold")
             continue
         if character in "[]" or (before, after) == ("[", "]"):
             style = f"{style} {_LAST_MOVE_BACKGROUND}"

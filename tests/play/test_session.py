@@ -208,8 +208,8 @@ def test_the_board_says_whose_turn_it_is_and_which_move(game, converse):
 
 def test_the_winning_line_is_marked_at_the_end(game, converse):
     _, output = converse(game, person_first(Scripted(game, "a2", "b2")), "a1", "b1", "c1")
-    assert "1  * *[*]" in output
-    assert output.endswith("the winning line is marked *.\n")
+    assert "1 *X*X*X\n" in output
+    assert output.endswith("the winning line is marked with *.\n")
 
 
 def test_resigning_ends_the_game_and_the_other_wins(game, converse):

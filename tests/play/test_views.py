@@ -111,9 +111,11 @@ def test_the_cells_that_have_won_are_marked(name, parameters, moves, cells):
     game = load_game(name, **parameters)
     position, last = play(game, moves)
     assert game.winning_cells(position) == cells
+    winner = int(np.argmax(game.returns(position)))
     letters = plain(board_view(game, position, last, look="plain"))
-    assert letters.count("*") == len(cells)
-    assert plain(board_view(game, position, last, look="shapes")).count("*") == len(cells)
+    assert letters.count("*") == letters.count("*" + "XO"[winner]) == len(cells)
+    shapes = plain(board_view(game, position, last, look="shapes"))
+    assert shapes.count("*") == shapes.count("*" + "●○"[winner]) == len(cells)
     assert "*" not in plain(board_view(game, position, last, look="colour"))
     unmarked = draw(board_view(game, position, last, look="colour"))
     assert unmarked.count("48;5;22") == len(cells), "the background of each"
