@@ -11,6 +11,7 @@ import pytest
 
 from ddpzero.checkpoint import load_weights
 from ddpzero.games import load_game
+from tests.torchrun import run_ranks
 from tests.whole_runs import (
     assert_equal,
     final_state,
@@ -40,6 +41,12 @@ ROUNDS = [
     "learner.episodes_per_round=20",
     "learner.steps_per_round=25",
     "learner.max_epochs=4",
+]
+SNAKES = [
+    *("algorithm=ddpg", "game=snakes", "game.rows=6", "game.columns=8", "game.snakes=4"),
+    *("game.steps=20", "device=cpu", "network.width=16", "actors.num_games=8"),
+    *("replay.capacity=5000", "replay.min_samples=200", "learner.batch_size=32"),
+    *("opponent.self_share=0.3", "opponent.past_self_interval_steps=20"),
 ]
 # Long rounds of training, so that a signal finds one half done.
 LONG_ROUNDS = [*ROUNDS[:2], "learner.steps_per_round=200", "learner.max_epochs=2"]
@@ -81,6 +88,58 @@ def test_a_run_in_rounds_stopped_by_sigterm_inside_a_round_resumes_bit_by_bit(tm
     process.communicate(timeout=60)
     run(tmp_path, TINY, *LONG_ROUNDS)
     assert_equal(straight, final_state(tmp_path))
+
+
+# Actors are new processes, which import this program.
+SAVED_INSIDE_A_ROUND = """
+from ddpzero import checkpoint_schedule
+from ddpzero.config import compose_settings
+from ddpzero.conversion import settings_to_dict
+from ddpzero.learner import Learner, train
+from ddpzero.signals import StopSignal
+
+def run(name):
+    settings = compose_settings([*SETTINGS, f"runs_dir={folder / name}", "run_name=tiny"])
+    train(settings, settings_to_dict(settings), StopSignal())
+
+def main():
+    if RUN == "straight":
+        run("straight")
+        return say(saved_at=[])
+    checkpoint_schedule._LONGEST_GAP_SECONDS = 0.0
+    checkpoint_schedule._SECONDS_BETWEEN_PER_SECOND_OF_SAVING = 0.0
+    save, saved_at = Learner.save, []
+    def save_and_die(learner):
+        save(learner)
+        saved_at.append(learner.counters.learner_step)
+        if saved_at[-1] == DIES_AT:
+            say(saved_at=saved_at)
+            os._exit(0)
+    Learner.save = save_and_die
+    run("killed")
+    say(saved_at=saved_at)
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("algorithm", "num_ranks"), [("alphazero", 2), ("ddpg", 1)])
+def test_a_run_killed_after_a_save_inside_a_round_equals_one_never_interrupted(
+    tmp_path: Path, algorithm: str, num_ranks: int
+) -> None:
+    settings = [*(TINY if algorithm == "alphazero" else SNAKES), *ROUNDS[:3]]
+    settings += ["learner.max_epochs=3", "actors.num_actors=1"]
+    saved_at = []
+    for name, dies_at in (("straight", None), ("killed", 37), ("killed", None)):
+        constants = f"SETTINGS, RUN, DIES_AT = {settings!r}, {name!r}, {dies_at}\n"
+        answers = run_ranks(tmp_path, constants + SAVED_INSIDE_A_ROUND, num_ranks, 240)
+        saved_at.append(answers[0]["saved_at"])
+    # A round has 25 steps.
+    assert saved_at[1][-2:] == [36, 37]
+    assert saved_at[2][:2] == [37, 38]
+    assert_equal(final_state(tmp_path / "killed"), final_state(tmp_path / "straight"))
 
 
 @pytest.mark.slow

@@ -60,7 +60,12 @@ def final_state(folder: Path) -> dict[str, object]:
     path = latest_checkpoint(folder / "tiny")
     assert path is not None
     trainer = torch.load(path / "trainer.pt", weights_only=True)
-    return {"weights": load_file(path / "weights.safetensors"), "trainer": trainer}
+    replay = {file.name: load_file(file) for file in sorted(path.glob("replay-rank*"))}
+    return {
+        "weights": load_file(path / "weights.safetensors"),
+        "trainer": trainer,
+        "replay": replay,
+    }
 
 
 def assert_equal(first: object, second: object, where: str = "") -> None:

@@ -163,7 +163,7 @@ def test_violations_are_told_once_after_what_was_checked(tmp_path):
 RARE_MISTAKES = {
     "a ply too few": (
         OWN_GAMES / "take.py",
-        {"pile": 12, "most": 2},
+        {"pile": 12, "most": 4},
         ("max_plies=parameters.pile", "max_plies=parameters.pile - 1"),
         "a game is not over after max_plies=11 plies.",
     ),
