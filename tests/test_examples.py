@@ -1,14 +1,20 @@
-"""Examples of README.md and of --help are commands that this program takes, on files that are there."""
+"""Examples of README.md and of --help are commands that this program takes, on files that are there, and they run.
+
+What would take minutes runs with smaller numbers behind it; what cannot run here says why.
+"""
 
 from __future__ import annotations
 
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from ddpzero import cli
 from ddpzero.cli_arguments import make_parser, parse_arguments
 from ddpzero.config import compose_game, compose_settings
 from ddpzero.judges.packaged import find_positions, find_recorded_games
@@ -16,6 +22,34 @@ from ddpzero.judges.packaged import find_positions, find_recorded_games
 REPO = Path(__file__).parents[1]
 # Of the user's own: what README has just told to write.
 _OWN = ("my_conf", "my_game")
+_OWN_GAME = REPO / "tests" / "data" / "games" / "pairs.py"
+
+# Examples that do not run here.
+_REASONS = {
+    "+hardware=gpu24gb": "needs a GPU",
+    "--multirun": "trains twenty times, and test_sweep.py does so in small",
+    "learner.max_minutes=30": "trains for 30 minutes",
+    "+experiment=tic_tac_toe": "trains for a minute",
+    "curriculum.stages": "trains without an end",
+    "my_game run_name=my_game": "test_own_game.py trains a game of one's own",
+    "runs/my_game": "test_own_game.py trains a game of one's own and plays against its agent",
+    "cache clear": "deletes the machine code that other tests use",
+}
+# Training ends after five updates of a small network.
+_SHORT_RUN = (
+    *("device=cpu", "actors.num_actors=1", "actors.num_games=8", "replay.capacity=4000"),
+    *("replay.min_samples=100", "learner.batch_size=32", "learner.steps_per_epoch=5"),
+    "learner.max_epochs=1",
+)
+_SHORT_BOARDS = (*_SHORT_RUN, "network.blocks=1", "network.channels=8", "search.num_simulations=4")
+_SHORT_SNAKES = (*_SHORT_RUN, "network.width=16", "game.steps=20")
+# What makes other commands short.
+_SHORTER = {
+    "bench rules": ("--seconds", "0.1"),
+    "bench search": ("--seconds", "0.1"),
+    "match": ("--games", "4"),
+    "verify contract": ("--games", "2"),
+}
 
 
 def lines_of_readme() -> Iterator[str]:
@@ -70,6 +104,100 @@ def test_an_example_of_training_composes(line):
         return
     words = shlex.split(line)[3:]
     compose_settings([word for word in words if "=" in word and not word.startswith("--")])
+
+
+# ------------------------------------------------------------------ they run
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory) -> Path:
+    """A folder with the game of one's own that README tells to write, where runs are made when they are needed."""
+    folder = tmp_path_factory.mktemp("workplace")
+    (folder / "my_conf" / "game").mkdir(parents=True)
+    (folder / "my_game.py").write_text(_OWN_GAME.read_text())
+    yaml = f"name: my_game\nsource: {folder / 'my_game.py'}\n"
+    (folder / "my_conf" / "game" / "my_game.yaml").write_text(yaml)
+    return folder
+
+
+def train(workplace: Path, line: str, *overrides: str) -> str:
+    """Run an example of training, `ddpzero train` or `python -m ddpzero.main`; returns what it printed."""
+    words = [word for word in shlex.split(line) if word not in ("python", "ddpzero", "train")]
+    module = [] if words[0] == "-m" else ["-m", "ddpzero.main"]
+    done = subprocess.run(
+        [sys.executable, *module, *words, *overrides],
+        cwd=workplace,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-4000:]
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def quick(workplace) -> str:
+    return train(workplace, "ddpzero train +experiment=quick", *_SHORT_BOARDS)
+
+
+@pytest.fixture(scope="module")
+def snakes(workplace) -> str:
+    return train(workplace, "python -m ddpzero.main +experiment=snakes", *_SHORT_SNAKES)
+
+
+def reason_to_skip(line: str) -> str | None:
+    return next((reason for mark, reason in _REASONS.items() if mark in line), None)
+
+
+def needed_run(line: str) -> str | None:
+    """The fixture that makes the run an example is about."""
+    return next((name for name in ("quick", "snakes") if f"runs/{name}" in line), None)
+
+
+RUNNABLE = [
+    *(line for line in commands("ddpzero") if not line.startswith("ddpzero train ")),
+    "python -m ddpzero.main +experiment=quick --cfg job",
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("line", RUNNABLE)
+def test_an_example_runs_as_it_is_written(line, workplace, request, monkeypatch, capsys):
+    if reason := reason_to_skip(line):
+        pytest.skip(reason)
+    if name := needed_run(line):
+        request.getfixturevalue(name)
+    if line.startswith("python"):
+        assert "run_name: quick" in train(workplace, line)
+        return
+    monkeypatch.chdir(workplace)
+    words = shlex.split(line)[1:]
+    answers = iter(["1", "help", "n"] if "snakes" not in line else ["1", "w", "q"])
+    monkeypatch.setattr("builtins.input", lambda prompt="": next(answers, "quit"))
+    command = parse_arguments(words).command
+    shorter = _SHORTER.get(command, ())
+    if "--mode ai" in line:
+        shorter = ("--delay", "0")
+    assert cli.main([*words, *shorter]) == 0
+    assert capsys.readouterr().out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["quick", "snakes"])
+def test_an_example_of_training_trains(name, workplace, request):
+    output = request.getfixturevalue(name)
+    assert "learner.max_epochs=1 is reached" in output
+    assert list((workplace / "runs" / name / "checkpoints").iterdir())
+
+
+def test_every_example_of_training_runs_or_has_a_reason_not_to():
+    lines = {*commands("python -m ddpzero.main"), *commands("ddpzero train")}
+    trained = {"+experiment=quick", "+experiment=snakes"}
+    for line in lines:
+        is_trained = any(line.endswith(words) for words in trained)
+        assert is_trained or "--cfg job" in line or reason_to_skip(line) is not None, line
 
 
 def test_there_are_examples():
