@@ -339,24 +339,20 @@ class Checkpoints:
 
     def _together(self, step: Callable[[], T]) -> T:
         """Do a step at this rank and learn how it went elsewhere. Raises CheckpointError everywhere if anywhere."""
-        problem = ""
+        problem = advice = ""
         try:
             result = step()
         except CheckpointError as error:
             problem = str(error)
         except OSError as error:
-            problem = self._explain(error)
-        problems = [text for text in self._ranks.gather(problem) if text]
-        if problems:
-            raise CheckpointError(" ".join(dict.fromkeys(problems)))
+            where = f"rank {self._ranks.rank} on {self._ranks.node}"
+            problem = f"{error.filename or self._folder}: {error.strerror} ({where})."
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                advice = "Free some space; checkpoint.keep_last says how many checkpoints stay."
+        problems, advices = zip(*self._ranks.gather([problem, advice]), strict=True)
+        if any(problems):
+            raise CheckpointError(" ".join(dict.fromkeys(filter(None, problems + advices))))
         return result
-
-    def _explain(self, error: OSError) -> str:
-        where = error.filename or self._folder
-        text = f"{where}: {error.strerror} (rank {self._ranks.rank} on {self._ranks.node})."
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            text += " Free some space; checkpoint.keep_last says how many checkpoints stay."
-        return text
 
 
 def load_weights(path: Path | str) -> ReleasedWeights:

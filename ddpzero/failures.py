@@ -66,6 +66,8 @@ class FailureReport:
         path = log_path(self._run_dir, rank)
         if _append_traceback(path, error):
             where = f"(traceback: {path})"
+        elif _explains_itself(error):
+            where = f"({path} cannot be written)"
         else:
             where = f"(traceback above: {path} cannot be written)"
             traceback.print_exception(error)
@@ -143,6 +145,12 @@ def is_sentence_of_ours(error: BaseException) -> bool:
         return False
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     return bool(frames) and frames[-1].f_globals.get("__name__", "").startswith(f"{_PACKAGE}.")
+
+
+def _explains_itself(error: BaseException) -> bool:
+    """Whether the sentence says it all; a bug needs its traceback."""
+    is_of_machine = isinstance(error, (OSError, MemoryError, KeyboardInterrupt))
+    return is_of_machine or is_sentence_of_ours(error)
 
 
 def _first_line(text: str) -> str:

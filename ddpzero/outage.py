@@ -40,7 +40,9 @@ class Outage:
         else:
             if self._num_failures:
                 logger.info(
-                    "%s can be written again, after %d failures.", self._what, self._num_failures
+                    "%s can be written again; failures in between: %d.",
+                    self._what,
+                    self._num_failures,
                 )
             self._num_failures = 0
 

@@ -18,6 +18,7 @@ from ddpzero.config import compose_settings
 from ddpzero.conversion import settings_to_dict
 from ddpzero.failures import FailureReport, RunFailed, failure_sentence, leave
 from ddpzero.learner import train
+from ddpzero.logs import log_path
 from ddpzero.run_record import read_status
 from ddpzero.settings import UserError
 from ddpzero.signals import StopSignal
@@ -96,6 +97,20 @@ def test_a_traceback_that_no_log_file_can_take_is_on_the_console(
     *before, last = capsys.readouterr().err.splitlines()
     assert before[0] == "Traceback (most recent call last):"
     assert last.startswith("ddpzero: KeyError: 'board' (traceback above: ")
+
+
+def test_a_failure_that_explains_itself_has_no_traceback_where_no_log_file_can_take_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "x").write_text("a file where the folder should be")
+    for error in (ActorError("actor 0 failed"), OSError(28, "No space left on device", "x.pt")):
+        with pytest.raises(RunFailed), FailureReport(tmp_path / "x"):
+            raise error
+    log = log_path(tmp_path / "x", 0)
+    assert capsys.readouterr().err.splitlines() == [
+        f"ddpzero: actor 0 failed ({log} cannot be written)",
+        f"ddpzero: x.pt: No space left on device. ({log} cannot be written)",
+    ]
 
 
 def test_mistakes_of_the_user_are_left_to_main(
