@@ -118,7 +118,10 @@ class Algorithm(Protocol):
     """A plugin with its settings. `game` is a Game or a TeamGame, of the kind that the plugin's `check` admits."""
 
     def sample_spec(self, game: Any) -> SampleSpec:
-        """Names, shapes and dtypes of one sample; `weights_version` int32 is always among them."""
+        """Names, shapes and dtypes of one sample; `weights_version` int32 is always among them.
+
+        Limits and sums, where fields have them, are checked when a checkpoint's samples are restored.
+        """
         ...
 
     def make_networks(self, game: Any) -> dict[str, torch.nn.Module]:
