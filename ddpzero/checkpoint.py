@@ -31,6 +31,7 @@ from ddpzero.checkpoint_files import (
     CONFIG_FILE,
     MANIFEST_FILE,
     PARTIAL_PREFIX,
+    PASSED_OVER_FOLDER,
     TRAINER_FILE,
     WEIGHTS_FILE,
     CheckpointError,
@@ -262,14 +263,9 @@ class Checkpoints:
         world_size = self._ranks.world_size
         write_manifest(partial, new_manifest(snapshot.model, snapshot.counters, world_size, files))
         sync_folder(partial)
-        # There may be a broken one, or one of a line that was given up: the run resumed from an older one.
-        replaced = partial.with_name(f"{PARTIAL_PREFIX}replaced-{path.name}")
-        remove(replaced)
-        if os.path.lexists(path):
-            path.rename(replaced)
+        if os.path.lexists(path):  # it was passed over
+            self._set_aside(path)
         partial.rename(path)
-        with suppress(OSError):  # the next start removes it
-            remove(replaced)
         sync_folder(self._folder)
 
     def _remove_oldest(self, newest: Path) -> None:
@@ -285,10 +281,26 @@ class Checkpoints:
             if path.name == self._origin:
                 continue
             try:
-                # Renamed first: a removal that is cut short leaves no folder that looks like a checkpoint.
-                shutil.rmtree(path.rename(path.with_name(f"{PARTIAL_PREFIX}removed-{path.name}")))
+                if path in kept:
+                    # Renamed first: a removal that is cut short leaves no folder that looks like a checkpoint.
+                    hidden = path.with_name(f"{PARTIAL_PREFIX}removed-{path.name}")
+                    shutil.rmtree(path.rename(hidden))
+                else:
+                    self._set_aside(path)
             except OSError as error:  # must not stop a training; the next save tries again
                 logger.warning("cannot remove the old checkpoint %s: %s", path, error)
+
+    def _set_aside(self, path: Path) -> None:
+        """Move a checkpoint that was passed over out of the way of the line that the run follows now.
+
+        Not removed: a single file of it may be damaged, or what damaged it may have been this machine's.
+        """
+        folder = self._folder / PASSED_OVER_FOLDER
+        folder.mkdir(exist_ok=True)
+        names = (path.name, *(f"{path.name}-{number}" for number in range(2, 1000)))
+        aside = next(folder / name for name in names if not os.path.lexists(folder / name))
+        path.rename(aside)
+        logger.warning("checkpoint %s was passed over: it now lies in %s", path.name, aside)
 
     # --------------------------------------------------------------- restoring
 

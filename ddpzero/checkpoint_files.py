@@ -34,6 +34,8 @@ from ddpzero.json_text import json_text
 
 CHECKPOINTS_FOLDER = "checkpoints"
 PARTIAL_PREFIX = ".partial-"  # of folders that are being written or removed
+# In the folder of checkpoints; hidden, so that nobody goes on from what is in it.
+PASSED_OVER_FOLDER = ".passed-over"
 MANIFEST_FILE = "manifest.json"
 WEIGHTS_FILE = "weights.safetensors"
 TRAINER_FILE = "trainer.pt"

@@ -7,6 +7,7 @@ only file that imports hydra or omegaconf.
 from __future__ import annotations
 
 import io
+import math
 import os
 import re
 import traceback
@@ -20,7 +21,7 @@ import yaml
 from hydra import compose, initialize_config_dir
 from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import ChoiceSweep, Override, RangeSweep
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import (
@@ -45,6 +46,7 @@ _LIST_OF_OPTIONS = "python -m ddpzero.main --hydra-help lists the options."
 
 # Python reads no number of more than 4300.
 _MAX_DIGITS = 1000
+_MAX_JOBS = 10_000
 
 # For the folder of a --multirun, which Hydra makes by itself: its ~ is the home.
 OmegaConf.register_new_resolver("home", os.path.expanduser, replace=True)
@@ -122,7 +124,7 @@ def explain(error: Exception) -> str | None:
     if isinstance(error, (yaml.YAMLError, UnicodeDecodeError)):
         return _explain_unreadable_yaml(error)
     if isinstance(error, OSError) and error.strerror is not None:
-        where = error.filename or "a file of Hydra"
+        where = error.filename or "the output or a file of Hydra"
         return (
             f"{where}: {error.strerror}. Folders that Hydra is given (hydra.run.dir, hydra.sweep.dir) must be ones "
             "that it can make and write to."
@@ -161,7 +163,8 @@ def explain(error: Exception) -> str | None:
     if isinstance(error, MissingMandatoryValue):
         return f"{error.full_key} has no value (???): set it, as in {error.full_key}=..."
     if isinstance(error, InterpolationResolutionError):
-        return f"{error.full_key} cannot be resolved: {text.splitlines()[0]}. Mend the name in ${{...}}."
+        what = error.full_key or "${...} on the command line"
+        return f"{what} cannot be resolved: {text.splitlines()[0]}. Mend the name in ${{...}}."
     return (
         " ".join(text.split())
         if isinstance(error, (HydraException, OmegaConfBaseException))
@@ -257,10 +260,13 @@ def arrange_words(words: Sequence[str]) -> list[str]:
     """
     parser = get_args_parser()
     parser.error = _refuse_options  # type: ignore[method-assign, assignment]
+    parser.allow_abbrev = False
     options, unknown = parser.parse_known_intermixed_args(list(words))
     for word in (*unknown, *options.overrides):
         if word.startswith("-"):
-            _refuse_options(f"there is no option {word[:80]}")
+            setting = word.lstrip("-")[:80]
+            hint = f" (a setting has no dashes: {setting} or +{setting})" if "=" in setting else ""
+            _refuse_options(f"there is no option {word[:80]}{hint}")
     for name in ("config_dir", "config_name", "config_path", "package"):
         value = getattr(options, name)
         if value is not None and not value.strip():
@@ -272,11 +278,37 @@ def arrange_words(words: Sequence[str]) -> list[str]:
         )
     overrides = [*options.overrides, *unknown]
     check_words(overrides)
+    if options.multirun:
+        _check_num_jobs(overrides)
     # Of an option and a setting with the same text it does not matter which is taken for which.
     option_words = list(words)
     for word in reversed(overrides):
         del option_words[len(option_words) - 1 - option_words[::-1].index(word)]
     return [*(word for word in option_words if word != "--"), *overrides]
+
+
+def _check_num_jobs(overrides: Sequence[str]) -> None:
+    """Raise UserError for a sweep of absurdly many jobs: Hydra would write them all down first."""
+    if any(word.lstrip("+").startswith("hydra/sweeper=") for word in overrides):
+        return  # it chooses among them
+    try:
+        values = [
+            override.value()
+            for override in OverridesParser.create().parse_overrides(list(overrides))
+        ]
+    except HydraException:
+        return  # told when Hydra reads them
+    num_jobs = 1
+    for value in values:
+        if isinstance(value, RangeSweep) and value.start is not None and value.stop is not None:
+            num_jobs *= max(1, math.ceil((value.stop - value.start) / value.step))
+        elif isinstance(value, ChoiceSweep):
+            num_jobs *= max(1, len(value.list))
+    if num_jobs > _MAX_JOBS:
+        raise UserError(
+            f"--multirun would train {num_jobs:,} jobs: at most {_MAX_JOBS:,} are allowed. Give shorter ranges "
+            "and lists."
+        )
 
 
 def _refuse_options(problem: str) -> NoReturn:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from ddpzero.json_text import json_text
 from ddpzero.logs import log_path
+from ddpzero.outage import append_whole
 from ddpzero.progress import Progress
 from ddpzero.settings import UserError
 
@@ -130,8 +131,8 @@ def _append_traceback(path: Path, error: BaseException) -> bool:
     text = "".join(traceback.format_exception(error))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(path, "a", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(f"{stamp} CRITICAL {__name__}: this rank ends with an error\n{text}")
+        line = f"{stamp} CRITICAL {__name__}: this rank ends with an error\n{text}"
+        append_whole(path, line.encode(errors="backslashreplace"))
     except OSError:
         return False
     return True

@@ -87,6 +87,8 @@ def _compose_and_train(stop: StopSignal) -> None:
         leave(str(error), EXIT_CODE_OF_USER_ERROR)
     except JobFailed as error:
         leave(error.sentence, error.exit_code)
+    except BrokenPipeError:
+        raise
     except Exception as error:
         if (lost := explain_launcher_error(error)) is not None:
             leave(lost, EXIT_CODE_OF_FAILURE)

@@ -290,9 +290,14 @@ def _lock(run_dir: Path) -> int | None:
 def _check_that_all_ranks_see(run_dir: Path, ranks: Ranks) -> None:
     """Raise UserError if some rank does not find a file that rank 0 has just written into the folder."""
     token = ranks.broadcast(f".seen-by-all-ranks-{secrets.token_hex(8)}")
+    problem = ""
     if ranks.is_first:
-        (run_dir / token).touch()
-    ranks.barrier("the check of the run folder")
+        try:
+            (run_dir / token).touch()
+        except OSError as error:
+            problem = f"{run_dir} cannot be written: {error.strerror}."
+    if problem := ranks.broadcast(problem):
+        raise UserError(problem)
     deadline = time.monotonic() + _VISIBLE_WITHIN_SECONDS
     while not (found := (run_dir / token).exists()) and time.monotonic() < deadline:
         time.sleep(0.2)

@@ -84,6 +84,10 @@ class SweepChecks(Callback):
             objective = config.sweep.objective
             check_objective(None if objective is None else str(objective))
             _check_sweeper(config.hydra.sweeper._target_, objective)
+            require(
+                config.hydra.launcher.get("n_jobs") != 0,
+                "hydra.launcher.n_jobs=0: no job could run. Write how many run at a time, or -1 for as many as cores.",
+            )
         except UserError as error:  # Hydra would make a warning of it
             leave(str(error), EXIT_CODE_OF_USER_ERROR)
         if not config.hydra.launcher._target_.endswith(".BasicLauncher"):

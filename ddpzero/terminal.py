@@ -6,10 +6,12 @@ Called first of all by both programs, main.py and cli.py; imports nothing heavy.
 from __future__ import annotations
 
 import codecs
+import errno
 import os
 import select
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 _Result = TypeVar("_Result")
@@ -33,10 +35,17 @@ _ASCII = {
     "±": "~",
 }
 _HANDLER = "ddpzero.ascii"
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 def prepare_output() -> None:
-    """Let standard output and error replace what their encoding lacks, and input what it cannot read."""
+    """Let standard output and error replace what their encoding lacks, and input what it cannot read.
+
+    A stream that the caller has closed becomes the null device.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
     codecs.register_error(_HANDLER, _as_ascii)
     for stream, errors in ((sys.stdout, _HANDLER), (sys.stderr, _HANDLER), (sys.stdin, "replace")):
         reconfigure = getattr(stream, "reconfigure", None)  # a test or a notebook puts others there
@@ -45,7 +54,10 @@ def prepare_output() -> None:
 
 
 def until_reader_leaves(program: Callable[[], _Result], result: _Result) -> _Result:
-    """Run a program; `result` takes the place of its own when the reader of its output, `head` perhaps, has left."""
+    """Run a program; `result` takes the place of its own when the reader of its output, `head` perhaps, has left.
+
+    Output that a full disk does not take ends the program with a sentence and exit code 1.
+    """
     try:
         try:
             return program()
@@ -54,9 +66,20 @@ def until_reader_leaves(program: Callable[[], _Result], result: _Result) -> _Res
     except BrokenPipeError:
         if not _has_lost_its_reader(sys.stdout.fileno()):
             raise
-        # Python flushes again at the end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _write_no_more()
         return result
+    except OSError as error:
+        if error.filename is not None or error.errno not in _DISK_ERRORS:
+            raise
+        _write_no_more()
+        with suppress(OSError):
+            print(f"ddpzero: the output cannot be written: {error.strerror}.", file=sys.stderr)
+        raise SystemExit(1) from None
+
+
+def _write_no_more() -> None:
+    """Python flushes again at the end: into nothing."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _has_lost_its_reader(file_descriptor: int) -> bool:

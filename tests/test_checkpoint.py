@@ -182,18 +182,24 @@ def test_a_run_that_resumed_from_an_older_one_replaces_the_damaged_future(
     assert restored is not None and restored.counters["learner_step"] == 2
     assert checkpoints.save(snapshot(3)) is not None  # the same name
     assert restored_step(tmp_path, alone) == 3
-    assert names(tmp_path) == ["run-b1c8-s64-d10", "run-b1c8-s96-d10"]
+    assert names(tmp_path) == [".passed-over", "run-b1c8-s64-d10", "run-b1c8-s96-d10"]
+    assert os.listdir(tmp_path / "checkpoints" / ".passed-over") == ["run-b1c8-s96-d10"]
 
 
-def test_what_lies_ahead_of_the_last_save_is_removed_and_never_counts_as_kept(
-    tmp_path: Path, alone: Ranks
+def test_what_lies_ahead_of_the_last_save_is_set_aside_and_never_counts_as_kept(
+    tmp_path: Path, alone: Ranks, caplog: pytest.LogCaptureFixture
 ) -> None:
     saved_run(tmp_path, alone, 1, 5)
     flip_a_bit(tmp_path / "checkpoints" / "run-b1c8-s160-d10" / "trainer.pt")
     checkpoints = Checkpoints(tmp_path, alone, keep_last=1)
     checkpoints.restore()
+    before = (tmp_path / "checkpoints" / "run-b1c8-s160-d10" / "weights.safetensors").read_bytes()
     checkpoints.save(snapshot(2))
-    assert names(tmp_path) == ["run-b1c8-s32-d10", "run-b1c8-s64-d10"]
+    assert names(tmp_path) == [".passed-over", "run-b1c8-s32-d10", "run-b1c8-s64-d10"]
+    aside = tmp_path / "checkpoints" / ".passed-over" / "run-b1c8-s160-d10"
+    assert (aside / "weights.safetensors").read_bytes() == before
+    assert str(aside) in caplog.text
+    assert restored_step(tmp_path, alone) == 2
 
 
 def test_what_the_process_resumed_from_stays_until_the_next_one_resumes_from_a_later_one(

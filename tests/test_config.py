@@ -413,7 +413,9 @@ def test_an_algorithm_from_outside_the_tree_is_one_module_and_one_yaml(tmp_path,
 def test_a_disk_that_is_full_while_hydra_writes_is_one_sentence():
     sentence = explain(OSError(28, "No space left on device"))
     assert sentence is not None
-    assert sentence.startswith("a file of Hydra: No space left on device. Folders that Hydra is ")
+    assert sentence.startswith(
+        "the output or a file of Hydra: No space left on device. Folders that Hydra is "
+    )
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -111,6 +112,17 @@ def test_a_failure_that_explains_itself_has_no_traceback_where_no_log_file_can_t
         f"ddpzero: actor 0 failed ({log} cannot be written)",
         f"ddpzero: x.pt: No space left on device. ({log} cannot be written)",
     ]
+
+
+def test_a_pipe_that_nobody_reads_as_log_file_does_not_hold_up_the_report(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = log_path(tmp_path, 0)
+    log.parent.mkdir()
+    os.mkfifo(log)
+    with pytest.raises(RunFailed), FailureReport(tmp_path):
+        raise ActorError("actor 0 failed")
+    assert capsys.readouterr().err == f"ddpzero: actor 0 failed ({log} cannot be written)\n"
 
 
 def test_mistakes_of_the_user_are_left_to_main(

@@ -139,8 +139,14 @@ def test_what_this_machine_cannot_do_is_refused_before_anything_is_created(
 def test_several_ranks_tell_a_mistake_once(tmp_path):
     done = run_main("learner.batch_size=0", num_ranks=2, cwd=tmp_path)
     assert done.returncode != 0
-    assert done.stderr.count("learner.batch_size=0 must be at least 1.") == 1
+    assert done.stderr.count("ddpzero: learner.batch_size=0 must be at least 1.") == 1
     assert "exitcode  : 2" in done.stderr
+
+
+def test_a_setting_with_dashes_is_told_how_to_write_it(tmp_path):
+    done = run_main("--experiment=quick", cwd=tmp_path)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "a setting has no dashes: experiment=quick or +experiment=quick" in done.stderr
 
 
 def test_the_config_can_be_printed_without_training(tmp_path):

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from ddpzero.actors import default_num_actors
-from ddpzero.config import compose_settings
+from ddpzero.config import arrange_words, compose_settings
 from ddpzero.run_record import METRICS_FILE, STATUS_FILE
 from ddpzero.settings import UserError
 from ddpzero.sweep import (
@@ -126,6 +126,16 @@ def test_a_multirun_needs_a_run_name_for_each_job() -> None:
         check_run_names(["seed=1,2", "run_name=same"])
     check_run_names(["seed=1,2", "run_name=s${seed}"])
     check_run_names(["run_name=a,b"])
+
+
+def test_a_sweep_of_absurdly_many_jobs_is_refused_before_they_are_written_down() -> None:
+    words = ["--multirun", "seed=range(1,1000000000)", "search=gumbel,puct"]
+    with pytest.raises(
+        UserError, match=r"--multirun would train 1,999,999,998 jobs: at most 10,000"
+    ):
+        arrange_words(words)
+    assert arrange_words([*words, "hydra/sweeper=optuna"])
+    assert arrange_words(["--multirun", "seed=range(1,100)", "search=gumbel,puct"])
 
 
 def test_jobs_that_run_at_once_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -72,6 +72,38 @@ def test_a_reader_that_has_seen_enough_is_no_error(command, reader, tmp_path):
     assert done.stdout.splitlines()[-1] == "status 0"
 
 
+@pytest.mark.parametrize(
+    ("command", "status"),
+    [
+        ("ddpzero.cli --help >&-", 0),
+        ("ddpzero.main --help >&-", 0),
+        ("ddpzero.cli play random --game tic_tac_toe <&-", 0),
+        ("ddpzero.cli monitor nope --once <&- >&- 2>&-", 2),
+        ("ddpzero.cli match random random --game tic_tac_toe --games 2 --json >/dev/full", 1),
+        ("ddpzero.main --cfg job >/dev/full", 2),
+    ],
+)
+def test_closed_streams_and_full_disks_behind_them_are_no_tracebacks(command, status, tmp_path):
+    script = f"{sys.executable} -m {command}"
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == status
+    assert "Traceback" not in done.stderr
+    if status == 1:
+        assert done.stderr == "ddpzero: the output cannot be written: No space left on device.\n"
+    if "--cfg" in command:
+        assert done.stderr.startswith("ddpzero: the output or a file of Hydra: No space left on ")
+
+
+def test_help_that_is_cut_off_is_no_error_of_hydra(tmp_path):
+    script = f"{sys.executable} -m ddpzero.main --help | head -2; echo status ${{PIPESTATUS[0]}}"
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.stderr, done.stdout.splitlines()[-1]) == ("", "status 0")
+
+
 # ------------------------------------------------------------------------- where compiled code is kept
 
 

@@ -92,7 +92,9 @@ def standard_error_in(file: Path | None) -> Iterator[None]:
 def _open_beside_stderr(file: Path) -> tuple[int, int]:
     """Return a copy of the standard error's descriptor and one of the opened file."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    target = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    # Without waiting: a pipe that nobody reads is an OSError then.
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
+    target = os.open(file, flags, 0o666)
     try:
         return os.dup(2), target
     except OSError:

@@ -22,7 +22,7 @@ from ddpzero.games.contract_report import (
     ignore,
 )
 from ddpzero.games.game import Game
-from ddpzero.games.promises import TOO_LONG, fault_sentence, reason_of
+from ddpzero.games.promises import TOO_LONG, GamePromiseError, fault_sentence, reason_of
 from ddpzero.games.sought_games import HIGHEST_SCORE, LONGEST, LOWEST_SCORE, compile_seek, seek_game
 
 # Entries around a position or mask that a kernel must leave alone: compiled code does not check its indices.
@@ -155,6 +155,8 @@ class _Check:
             for text in (name, name.lower(), name.upper(), f" {name} "):
                 try:
                     parsed = game.parse_action(text)
+                except GamePromiseError:
+                    raise
                 except ValueError as error:
                     yield f"parse_action({text!r}) refuses the name of action {action}: {error}"
                     return
@@ -164,6 +166,8 @@ class _Check:
         for text in ("", "?!"):
             try:
                 game.parse_action(text)
+            except GamePromiseError:
+                raise
             except ValueError:
                 continue
             yield f"parse_action({text!r}) must raise a ValueError that tells what is allowed."
@@ -278,9 +282,10 @@ class _Check:
 
     def check_python_side(self, position: np.ndarray, last_action: int | None) -> Iterator[str]:
         self.count("board is a row of 0, 1 and 2, and render draws something")
-        board = self.game.board(position)
-        if board.ndim != 1 or board.size != self.game.num_cells or board.max() > 2:
-            yield "board must be a row of 0 (empty), 1 (first player) and 2 (second player)."
+        if self.game.board(position).size != self.game.num_cells:
+            yield "board must be a row of as many cells in every position."
+        if self.game.is_terminal(position):
+            self.game.winning_cells(position)
         drawing = self.game.render(position, last_action)
         if not drawing.strip() or drawing != drawing.rstrip():
             yield "render must draw something, without blanks or line ends behind it."

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from ddpzero.games.promises import GamePromiseError
 from ddpzero.settings import in_one_line
 
 # A broken promise shows at every ply: a person needs it told once.
@@ -41,6 +42,8 @@ class ContractReport:
                     self.violations.append(violation)
                 if len(self.violations) == _MAX_VIOLATIONS:
                     break
+        except GamePromiseError as error:
+            self.violations.append(error.promise)
         except Exception as error:  # the Python of the game, or a kernel, may raise anything
             function = traceback.extract_tb(error.__traceback__)[-1].name
             self.violations.append(f"{kernel_behind(function)} raises {in_one_line(error)}")

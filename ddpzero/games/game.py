@@ -13,8 +13,9 @@ import numpy as np
 
 from ddpzero.games import single
 from ddpzero.games.contract import Rules
-from ddpzero.games.promises import NO_LEGAL_ACTION, require_no_fault
+from ddpzero.games.promises import NO_LEGAL_ACTION, broken_promise, require_no_fault
 from ddpzero.games.spec import GameSpec
+from ddpzero.settings import in_one_line
 
 
 @dataclass(frozen=True)
@@ -179,12 +180,23 @@ class Game:
 
     def board(self, position: np.ndarray) -> np.ndarray:
         """`[cells]` uint8: 0 empty, 1 first player, 2 second player."""
-        return self.module.board(self.parameters, position).astype(np.uint8)
+        board = np.asarray(self._ask("board", position))
+        if board.ndim != 1 or not np.isin(board, (0, 1, 2)).all():
+            raise broken_promise(
+                self, "board must be a row of 0 (empty), 1 (first player) and 2 (second player)."
+            )
+        return board.astype(np.uint8)
 
     def winning_cells(self, position: np.ndarray) -> list[int]:
         """The cells of `board` that won a terminal position; none of a game that cannot tell."""
-        tell = getattr(self.module, "winning_cells", None)
-        return [] if tell is None else list(tell(self.parameters, position))
+        if not hasattr(self.module, "winning_cells"):
+            return []
+        cells = self._ask("winning_cells", position)
+        if not (isinstance(cells, (list, tuple)) and set(cells) <= set(range(self.num_cells))):
+            raise broken_promise(
+                self, f"winning_cells must be a list of cells from 0 to {self.num_cells - 1}."
+            )
+        return [int(cell) for cell in cells]
 
     def final_points(self, position: np.ndarray) -> tuple[int, int] | None:
         """Points of both players in a terminal position; None of a game that does not say who owns what."""
@@ -194,12 +206,27 @@ class Game:
         return int((owners > 0).sum()), int((owners < 0).sum())
 
     def action_name(self, action: int) -> str:
-        return self.module.action_name(self.parameters, int(action))
+        return self._ask_text("action_name", int(action))
 
     def parse_action(self, text: str) -> int:
         """The action that a person named; ValueError with what is allowed."""
-        return self.module.parse_action(self.parameters, text)
+        return self._ask("parse_action", text)
 
     def render(self, position: np.ndarray, last_action: int | None = None) -> str:
         """The board as text; the last action is marked."""
-        return self.module.render(self.parameters, position, last_action)
+        return self._ask_text("render", position, last_action)
+
+    def _ask(self, function: str, *arguments: Any) -> Any:
+        """What a Python function of the game's file returns; a ValueError is its own sentence for people."""
+        try:
+            return getattr(self.module, function)(self.parameters, *arguments)
+        except ValueError:
+            raise
+        except Exception as error:
+            raise broken_promise(self, f"{function} raises {in_one_line(error)}.") from error
+
+    def _ask_text(self, function: str, *arguments: Any) -> str:
+        text = self._ask(function, *arguments)
+        if not isinstance(text, str):
+            raise broken_promise(self, f"{function} must return text, not {type(text).__name__}.")
+        return text

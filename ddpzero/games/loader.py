@@ -162,8 +162,10 @@ def _ask_python_side(
         what = "Parameters.constants"
         constants = values.constants() if hasattr(values, "constants") else asdict(values)
         constants = {key: int(value) for key, value in constants.items()}
-    except ValueError:
-        raise
+    except ValueError as error:
+        if _PACKAGE_DIR in Path(module.__file__ or "").parents:
+            raise
+        raise ValueError(f"game {name} ({module.__file__}): {error}") from error
     except Exception as error:
         raise ValueError(
             f"game {name} ({module.__file__}): {what}() raises {in_one_line(error)}: mend that file."

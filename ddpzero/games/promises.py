@@ -42,14 +42,21 @@ _SIGNS_OF_ALLOCATION = ("NRT required", "Only accept returning of array")
 
 
 class GamePromiseError(UserError):
-    """A game's kernels broke what games/contract.py promises. The message is one sentence with the way to see more."""
+    """A game's kernels or functions broke what games/contract.py promises. The message says how to see more.
+
+    promise: what was broken, as a sentence without the game.
+    """
+
+    promise: str = ""
 
 
 def broken_promise(game: Game | TeamGame, what: str) -> GamePromiseError:
     """Return the error to raise. what: the promise that was broken, as a sentence."""
-    return GamePromiseError(
+    error = GamePromiseError(
         f"game {game.name} ({game.module.__file__}) breaks its contract: {what} `{verify_command(game)}` checks it."
     )
+    error.promise = what
+    return error
 
 
 def require_no_fault(game: Game, fault: int) -> None:

@@ -6,6 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+# Beyond it arrays of a size that no machine has would be asked for.
+MOST_OF_ANYTHING = 10_000_000
+_SIZES = ("num_actions", "position_size", "num_planes", "board_shape", "max_plies")
+
 
 @dataclass(frozen=True)
 class GameSpec:
@@ -45,16 +49,19 @@ class GameSpec:
     owner_cells: np.ndarray | None = None
 
     def __post_init__(self) -> None:
+        if len(self.board_shape) != 2:
+            raise ValueError(
+                f"GameSpec.board_shape={self.board_shape}: it must be (height, width)."
+            )
+        for name in _SIZES:
+            value = getattr(self, name)
+            sizes = value if name == "board_shape" else (value,)
+            if not all(is_size(size, MOST_OF_ANYTHING) for size in sizes):
+                raise ValueError(
+                    f"GameSpec.{name}={value!r}: whole numbers from 1 to {MOST_OF_ANYTHING:,} are "
+                    "allowed."
+                )
         height, width = self.board_shape
-        for name, size in (
-            ("num_actions", self.num_actions),
-            ("position_size", self.position_size),
-            ("num_planes", self.num_planes),
-            ("board_shape", min(height, width)),
-            ("max_plies", self.max_plies),
-        ):
-            if size < 1:
-                raise ValueError(f"GameSpec.{name}={getattr(self, name)}: it must be positive.")
         if not np.issubdtype(self.position_dtype, np.integer):
             raise ValueError(
                 f"GameSpec.position_dtype={self.position_dtype}: a position is a row of integers."
@@ -81,6 +88,10 @@ class GameSpec:
             raise ValueError(
                 f"GameSpec has num_globals={self.num_globals} but {len(self.global_scales)} global_scales: give one "
                 "for each, or none."
+            )
+        if not np.isfinite(self.global_scales).all():
+            raise ValueError(
+                f"GameSpec.global_scales={self.global_scales}: finite numbers are allowed."
             )
 
     @property
@@ -145,3 +156,8 @@ def _check_symmetries(name: str, symmetries: np.ndarray, num_entries: int) -> No
             raise ValueError(
                 f"GameSpec.{name}[{index}] is not a permutation of 0..{num_entries - 1}."
             )
+
+
+def is_size(value: object, most: int) -> bool:
+    """Whether a value is a whole number from 1 to `most`."""
+    return isinstance(value, (int, np.integer)) and bool(1 <= value <= most)

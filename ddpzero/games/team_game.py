@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ddpzero.games.contract import Rules
+from ddpzero.games.spec import MOST_OF_ANYTHING, is_size
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,11 @@ class TeamGameSpec:
             *("num_agents", "num_teams", "num_actions", "position_size", "num_features"),
             *("num_planes", "max_steps"),
         ):
-            if getattr(self, name) < 1:
-                raise ValueError(f"TeamGameSpec.{name}={getattr(self, name)}: it must be positive.")
+            if not is_size(getattr(self, name), MOST_OF_ANYTHING):
+                raise ValueError(
+                    f"TeamGameSpec.{name}={getattr(self, name)!r}: a whole number from 1 to "
+                    f"{MOST_OF_ANYTHING:,} is allowed."
+                )
         if self.num_agents % self.num_teams:
             raise ValueError(
                 f"TeamGameSpec.num_agents={self.num_agents} cannot be shared out to "

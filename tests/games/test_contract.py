@@ -9,6 +9,7 @@ import pytest
 
 from ddpzero.games import Game, connect_four, known_games, load_any_game, load_game
 from ddpzero.games.contract_checks import check_contract, contract_report
+from ddpzero.games.promises import GamePromiseError
 
 OWN_GAMES = Path(__file__).parents[1] / "data" / "games"
 PAIRS = OWN_GAMES / "pairs.py"
@@ -132,6 +133,17 @@ MISTAKES = {
         'raise KeyError(f"{text',
         "parse_action raises KeyError",
     ),
+    "no drawing": ('return f"cells', 'return 5 or f"cells', "render must return text, not int."),
+    "a winner off the board": (
+        "def render(",
+        "def winning_cells(parameters, position):\n    return [99]\n\n\ndef render(",
+        "winning_cells must be a list of cells from 0 to ",
+    ),
+    "a name that is none": (
+        "return COLUMN_LETTERS[action]",
+        "return None",
+        "action_name must return text, not NoneType.",
+    ),
     "empty drawing": ('return f"cells', 'return "" and f"cells', "render must draw"),
     "new array": ("position[:] = 0\n", "position[:] = np.zeros(11)\n", "it makes a new array"),
     "hidden new array": (
@@ -201,3 +213,11 @@ def mistaken(folder: Path, original: Path, right: str, wrong: str, **parameters:
     file = folder / original.name
     file.write_text(source.replace(right, wrong, 1))
     return load_game(original.stem, source=str(file), **parameters)
+
+
+def test_a_drawing_that_fails_in_play_is_told_with_the_game_and_its_promise(tmp_path):
+    game = mistaken_pairs(tmp_path, 'return f"cells', 'raise KeyError("cells") or f"cells')
+    with pytest.raises(
+        GamePromiseError, match=r"pairs \(.*\) breaks its contract: render raises K"
+    ):
+        game.render(game.initial_position())

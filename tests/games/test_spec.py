@@ -23,8 +23,13 @@ SPEC = GameSpec(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"num_actions": 0}, r"num_actions=0: it must be positive"),
-        ({"board_shape": (2, 0)}, r"board_shape=\(2, 0\): it must be positive"),
+        ({"num_actions": 9.0}, r"num_actions=9.0: whole numbers from 1 to 10,000,000 are allowed"),
+        ({"max_plies": 10**12}, r"max_plies=1000000000000: whole numbers"),
+        ({"max_plies": float("nan")}, r"max_plies=nan: whole numbers"),
+        ({"board_shape": (3,)}, r"board_shape=\(3,\): it must be \(height, width\)"),
+        ({"num_globals": 1, "global_scales": (float("nan"),)}, r"global_scales=\(nan,\): finite"),
+        ({"num_actions": 0}, r"num_actions=0: whole numbers from 1 to"),
+        ({"board_shape": (2, 0)}, r"board_shape=\(2, 0\): whole numbers from 1 to"),
         ({"position_dtype": np.dtype(np.float32)}, r"position_dtype=float32: .* integers"),
         ({"num_actions": 3}, r"action_symmetries has shape \(1, 4\): it must be \(symmetries, 3\)"),
         ({"cell_symmetries": IDENTITY.astype(np.int64)}, r"cell_symmetries is int64"),

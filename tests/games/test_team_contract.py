@@ -211,8 +211,8 @@ def test_a_mistake_in_a_team_game_is_told(tmp_path, right, wrong, sentence):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"num_actions": 0}, "TeamGameSpec.num_actions=0: it must be positive"),
-        ({"num_planes": -1}, "TeamGameSpec.num_planes=-1: it must be positive"),
+        ({"num_actions": 0}, "TeamGameSpec.num_actions=0: a whole number from 1 to"),
+        ({"num_planes": -1}, "TeamGameSpec.num_planes=-1: a whole number from 1 to"),
         ({"num_teams": 3}, "num_agents=4 cannot be shared out to 3 teams of one size"),
         ({"position_dtype": np.dtype(np.float32)}, "a position is a row of integers"),
         ({"action_names": ("one", "two")}, "each of the 3 actions needs one of its own"),
