@@ -6,6 +6,7 @@
     rank<r>.json                   each rank's random generators and the buffer's counters
     config.yaml, manifest.json     the resolved config; sizes and checksums of everything, written last
 
+A resume passes over what is damaged; the next save moves it to `checkpoints/.passed-over/`.
 A checkpoint is written aside, in `.partial-<model>`, and renamed when it is whole and on the disk: whatever is killed
 at whatever moment, the previous one stays. Called by the learner; `load_weights` by whoever plays.
 """
