@@ -13,10 +13,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
+from omegaconf import OmegaConf
 
 from ddpzero import cli
 from ddpzero.cli_arguments import make_parser, parse_arguments
 from ddpzero.config import compose_game, compose_settings
+from ddpzero.conversion import settings_to_dict
 from ddpzero.judges.packaged import find_positions, find_recorded_games
 
 REPO = Path(__file__).parents[1]
@@ -97,13 +100,25 @@ def test_an_example_is_a_command_line(line):
         assert find_positions(options.file).is_file()
 
 
-@pytest.mark.parametrize("line", commands("python -m ddpzero.main"))
-def test_an_example_of_training_composes(line):
-    # Sweeps are composed by their launchers, and tested with them.
-    if "--multirun" in line or any(own in line for own in _OWN):
-        return
-    words = shlex.split(line)[3:]
-    compose_settings([word for word in words if "=" in word and not word.startswith("--")])
+# Sweeps are composed by their launchers, and tested with them.
+COMPOSED = [
+    line
+    for line in commands("python -m ddpzero.main")
+    if "--multirun" not in line and not any(own in line for own in _OWN)
+]
+
+
+@pytest.mark.parametrize("line", COMPOSED)
+def test_an_example_of_training_composes_to_what_it_says(line):
+    words = [word for word in shlex.split(line)[3:] if "=" in word and not word.startswith("--")]
+    composed = OmegaConf.create(settings_to_dict(compose_settings(words)))
+    for key, text in (word.split("=", 1) for word in words if "." in word.split("=")[0]):
+        said, value = yaml.safe_load(text), OmegaConf.select(composed, key)
+        if isinstance(said, list):  # whose entries are filled up with defaults
+            assert len(value) == len(said)
+        else:
+            assert value == said
+    assert composed.run_name
 
 
 # ------------------------------------------------------------------ they run
