@@ -30,6 +30,7 @@ from omegaconf.errors import (
     OmegaConfBaseException,
 )
 
+from ddpzero import PACKAGE_DIR
 from ddpzero.algorithms.loader import load_plugin
 from ddpzero.conversion import game_settings_from_dict, settings_from_dict
 from ddpzero.settings import GameSettings, Settings, UserError
@@ -54,12 +55,11 @@ OmegaConf.register_new_resolver("home", os.path.expanduser, replace=True)
 
 def conf_dir() -> Path:
     """The absolute path of conf/: inside the package when installed from a wheel, beside it in a clone."""
-    package = Path(__file__).resolve().parent
-    for folder in (package / "conf", package.parent / "conf"):
+    for folder in (PACKAGE_DIR / "conf", PACKAGE_DIR.parent / "conf"):
         if (folder / f"{CONFIG_NAME}.yaml").is_file():
             return folder
     raise UserError(
-        f"no conf/ in {package} or beside it: install ddpzero again, or run it from a clone."
+        f"no conf/ in {PACKAGE_DIR} or beside it: install ddpzero again, or run it from a clone."
     )
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 # Rank 0 may host the store in which the ranks agree who speaks: it stays until the others have noticed the failure.
 _LINGER_SECONDS = 2.0
-_PACKAGE = __package__
+_PACKAGE = __package__.partition(".")[0]
 
 
 class RunFailed(Exception):

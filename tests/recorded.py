@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from ddpzero.judges.packaged import RECORDED_FOLDER
+from tests.places import DATA
 
 
 def recorded_games(name: str) -> Path:
     """The file of recorded board games of this name."""
     packaged = RECORDED_FOLDER / f"{name}.npz"
-    return (
-        packaged if packaged.exists() else Path(__file__).parent / "data" / "games" / packaged.name
-    )
+    return packaged if packaged.exists() else DATA / "games" / packaged.name

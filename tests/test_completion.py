@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ddpzero import cli
+from tests.places import REPO
 
 
 @pytest.fixture
@@ -86,7 +87,7 @@ def output_of_shell(here: Path, shell: str, script: str, line: str) -> str:
         env=os.environ
         | {
             "PATH": f"{here}:{os.environ['PATH']}",
-            "PYTHONPATH": str(Path(cli.__file__).parents[1]),
+            "PYTHONPATH": str(REPO),
         },
         capture_output=True,
         text=True,

@@ -21,8 +21,8 @@ from ddpzero.cli_arguments import make_parser, parse_arguments
 from ddpzero.config import compose_game, compose_settings
 from ddpzero.conversion import settings_to_dict
 from ddpzero.judges.packaged import find_positions, find_recorded_games
+from tests.places import REPO
 
-REPO = Path(__file__).parents[1]
 # Of the user's own: what README has just told to write.
 _OWN = ("my_conf", "my_game")
 _OWN_GAME = REPO / "tests" / "data" / "games" / "pairs.py"

@@ -18,6 +18,7 @@ from ddpzero.settings import (
     LoggingSettings,
     ReplaySettings,
 )
+from tests.places import OWN_GAMES
 
 CORE = {
     "actors": ActorSettings,
@@ -134,7 +135,7 @@ def one_way(tmp_path_factory) -> Path:
     """A config folder with the game one_way, in which no position has a symmetric view."""
     folder = tmp_path_factory.mktemp("conf")
     (folder / "game").mkdir()
-    source = Path(__file__).parent / "data" / "games" / "take.py"
+    source = OWN_GAMES / "take.py"
     (folder / "game" / "one_way.yaml").write_text(f"name: one_way\nsource: {source}\n")
     return folder
 

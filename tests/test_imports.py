@@ -1,87 +1,109 @@
-"""The rooms of the house: who imports whom is what README's table says, no more and no less."""
+"""The rooms of the house: who imports whom is what the table of ddpzero/README.md says, no more and no less."""
 
 from __future__ import annotations
 
 import ast
+import graphlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
-REPO = Path(__file__).parents[1]
+from tests.places import REPO
+
 PACKAGE = REPO / "ddpzero"
-# Libraries that the table speaks of.
+# Libraries that the table names.
 LIBRARIES = {"hydra", "numba", "numpy", "omegaconf", "rich", "torch"}
-BESIDE = "files beside"
 
 
-def table_rows() -> Iterator[tuple[list[str], set[str], set[str]]]:
-    """Of each row: who, the places in ddpzero that it imports, the libraries that it imports."""
-    _, _, table = (REPO / "README.md").read_text().partition("Who imports whom")
+class Row(NamedTuple):
+    """rooms, libraries: what the room imports, of ddpzero and from elsewhere."""
+
+    room: str
+    rooms: set[str]
+    libraries: set[str]
+
+
+def table_rows() -> Iterator[Row]:
+    _, _, table = (PACKAGE / "README.md").read_text().partition("## Who imports whom")
     for line in re.findall(r"^\| (.*) \|$", table, re.MULTILINE)[1:]:
-        who, places, libraries = (cell.strip() for cell in line.split("|"))
-        yield (
-            who.split(", "),
-            set(re.split(r", (?:and )?", places)) - {""},
-            set(libraries.split(", ")) - {""},
-        )
+        room, rooms, libraries = (cell.strip() for cell in line.split("|"))
+        yield Row(room, set(rooms.split(", ")) - {""}, set(libraries.split(", ")) - {""})
 
 
 def imported_modules(file: Path) -> Iterator[str]:
-    """Wherever they stand: inside functions and for the type checker, too."""
+    """Yield what a file imports, also inside functions and for the type checker alone."""
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0 and node.module, f"{file}: relative import"
-            if node.module == "ddpzero":
-                yield from (f"ddpzero.{alias.name}" for alias in node.names)
-            else:
-                yield node.module
+            for alias in node.names:
+                module = f"{node.module}.{alias.name}"
+                yield module if is_module(module) else node.module
 
 
-def imports_of(places: list[str]) -> tuple[set[str], set[str]]:
-    """Places in ddpzero, other than these, and libraries."""
+def is_module(name: str) -> bool:
+    path = REPO.joinpath(*name.split("."))
+    return name.startswith("ddpzero.") and (path.is_dir() or path.with_suffix(".py").is_file())
+
+
+def room_of(module: str) -> str:
+    """Return the room of a module of ddpzero: a folder, or a file directly in ddpzero/; "" for the package itself."""
+    name = module.split(".")[1] if "." in module else ""
+    return name if not name or (PACKAGE / name).is_dir() else f"{name}.py"
+
+
+def imports_of(room: str) -> tuple[set[str], set[str]]:
     used, libraries = set(), set()
-    for place in places:
-        path = PACKAGE / place
-        for file in path.rglob("*.py") if path.is_dir() else [path]:
-            for module in imported_modules(file):
-                package, _, rest = module.partition(".")
-                if package == "ddpzero":
-                    name = rest.split(".")[0]
-                    used.add(name if (PACKAGE / name).is_dir() else f"{name}.py")
-                elif package in LIBRARIES:
-                    libraries.add(package)
-    return used - set(places), libraries
+    path = PACKAGE / room
+    for file in path.rglob("*.py") if path.is_dir() else [path]:
+        for module in imported_modules(file):
+            package = module.split(".")[0]
+            if package == "ddpzero":
+                used.add(room_of(module))
+            elif package in LIBRARIES:
+                libraries.add(package)
+    return used - {room, ""}, libraries
 
 
 ROWS = list(table_rows())
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: ",".join(row[0]))
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.room)
 def test_a_room_imports_what_the_table_says(row):
-    who, places, libraries = row
-    used, used_libraries = imports_of(who)
-    if any(place.startswith(BESIDE) for place in places):
-        places = {place for place in places if not place.startswith(BESIDE)}
-        used = {place for place in used if not place.endswith(".py")}
-    assert used == places
-    assert used_libraries == libraries
+    assert imports_of(row.room) == (row.rooms, row.libraries)
 
 
-def test_every_room_is_in_the_table():
-    listed = {place for who, _, _ in ROWS for place in who}
+def test_every_folder_and_file_of_the_package_is_in_the_table():
     rooms = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
-    assert rooms <= listed
-    assert len(ROWS) >= 12
+    files = {path.name for path in PACKAGE.glob("*.py")} - {"__init__.py"}
+    assert sorted(row.room for row in ROWS) == sorted(rooms | files)
+
+
+def test_nothing_imports_upwards():
+    below: set[str] = set()
+    for row in ROWS:
+        assert row.rooms <= below, f"{row.room} imports a room that stands below it in the table"
+        below.add(row.room)
+
+
+def test_no_files_import_each_other_in_a_circle():
+    graph = {}
+    for file in PACKAGE.rglob("*.py"):
+        module = ".".join(file.relative_to(REPO).with_suffix("").parts)
+        graph[module.removesuffix(".__init__")] = {
+            name for name in imported_modules(file) if name.startswith("ddpzero.")
+        }
+    list(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError
 
 
 def test_hydra_appears_at_the_door_alone():
-    files = [
-        file.name
+    files = {
+        str(file.relative_to(PACKAGE))
         for file in PACKAGE.rglob("*.py")
         if {"hydra", "omegaconf"} & {module.split(".")[0] for module in imported_modules(file)}
-    ]
-    assert set(files) == {"config.py", "main.py", "sweep.py"}
+    }
+    assert files == {"config.py", "main.py", "sweep.py"}

@@ -22,8 +22,9 @@ from ddpzero.learner import Learner
 from ddpzero.monitor import run_monitor
 from ddpzero.run_folder import check_run_config
 from tests.checkpointed_runs import resume
+from tests.places import DATA
 
-OLD_RUNS = Path(__file__).parent / "data" / "old_runs"
+OLD_RUNS = DATA / "old_runs"
 LOSSES = {"tic_tac_toe": "losses/total", "snakes": "losses/critic"}
 NUM_EPISODES = {"tic_tac_toe": 43, "snakes": 1}
 

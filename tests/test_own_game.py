@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from ddpzero.cli import main as ddpzero
+from tests.places import OWN_GAMES
 
-OWN_GAMES = Path(__file__).parent / "data" / "games"
 PAIRS = OWN_GAMES / "pairs.py"
 TINY = [
     "device=cpu",

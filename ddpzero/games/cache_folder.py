@@ -16,7 +16,8 @@ from numba.core import config
 from numba.core.caching import _CacheLocator
 from numba.misc.appdirs import AppDirs
 
-_PACKAGE_DIR = Path(__file__).resolve().parent.parent
+from ddpzero import PACKAGE_DIR
+
 _VARIABLE = "NUMBA_CACHE_DIR"
 
 
@@ -26,7 +27,7 @@ def ensure_cache_folder() -> None:
     An installation that is read-only, used without a home that can be written, would end in numba's "no locator
     available".
     """
-    usual = [_PACKAGE_DIR / "games" / "__pycache__", Path(AppDirs("numba", False).user_cache_dir)]
+    usual = [PACKAGE_DIR / "games" / "__pycache__", Path(AppDirs("numba", False).user_cache_dir)]
     if config.CACHE_DIR or any(map(_can_write, usual)):
         return
     config.CACHE_DIR = os.environ[_VARIABLE] = str(_own_folder())
@@ -38,7 +39,7 @@ def clear_cache(*other_sources: Path) -> tuple[int, int]:
     The code of all games, one's own included, is kept with the files of ddpzero that call them. other_sources: files
     whose folders may hold compiled functions of their own.
     """
-    sources = [*_PACKAGE_DIR.rglob("*.py"), *(file.resolve() for file in other_sources)]
+    sources = [*PACKAGE_DIR.rglob("*.py"), *(file.resolve() for file in other_sources)]
     num_files = size_bytes = 0
     for folder in sorted({folder for source in sources for folder in _folders_of(source)}):
         for file in [*folder.glob("*.nbi"), *folder.glob("*.nbc")]:

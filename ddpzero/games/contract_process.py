@@ -15,9 +15,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
+from ddpzero import PACKAGE_DIR
 from ddpzero.games.contract_checks import contract_report
 from ddpzero.games.contract_report import CALL_SECONDS, ContractReport, kernel_behind
 from ddpzero.games.game import Game
@@ -26,7 +26,6 @@ from ddpzero.games.promises import broken_promise
 from ddpzero.games.team_contract_checks import team_contract_report
 from ddpzero.games.team_game import TeamGame
 
-_PACKAGE_PARENT = Path(__file__).resolve().parents[2]
 _PR_SET_PDEATHSIG = 1
 # Of a first look at a game before its training: games, and the seconds in which they begin.
 _FIRST_LOOK_GAMES = 12
@@ -73,7 +72,10 @@ def check_apart(
     finished = subprocess.run(
         # With this package, whatever lies in the working folder.
         [sys.executable, "-P", "-m", __name__],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(_PACKAGE_PARENT), *_python_path()])},
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(PACKAGE_DIR.parent), *_python_path()]),
+        },
         input=json.dumps(task),
         capture_output=True,
         text=True,

@@ -22,7 +22,8 @@ from typing import Any
 
 import numpy as np
 
-_PACKAGE_DIR = Path(__file__).resolve().parent.parent
+from ddpzero import PACKAGE_DIR
+
 # What is compiled together with every game, besides the searches.
 _COMPILED_WITH_GAMES = ("compiled", "contract", "promises", "random_bits", "team_contract")
 # Packages with a version of their own; numba keeps code of each of its versions apart.
@@ -50,8 +51,8 @@ def file_fingerprint(file: Path) -> str:
 
 
 def _sources_of_ddpzero() -> Iterator[Path]:
-    yield from sorted((_PACKAGE_DIR / "search").glob("*.py"))
-    yield from (_PACKAGE_DIR / "games" / f"{name}.py" for name in _COMPILED_WITH_GAMES)
+    yield from sorted((PACKAGE_DIR / "search").glob("*.py"))
+    yield from (PACKAGE_DIR / "games" / f"{name}.py" for name in _COMPILED_WITH_GAMES)
 
 
 class _Digest:
@@ -219,4 +220,4 @@ def _is_own(file: Path | None) -> bool:
 @cache
 def _installed_folders() -> tuple[Path, ...]:
     folders = {sysconfig.get_path(name) for name in ("purelib", "platlib", "stdlib")}
-    return (_PACKAGE_DIR, *(Path(folder).resolve() for folder in folders))
+    return (PACKAGE_DIR, *(Path(folder).resolve() for folder in folders))

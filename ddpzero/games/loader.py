@@ -15,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, get_type_hints
 
+from ddpzero import PACKAGE_DIR
 from ddpzero.games.contract import KERNEL_PARAMETERS, OPTIONAL_KERNEL_PARAMETERS, Rules
 from ddpzero.games.fingerprint import file_fingerprint, fingerprint
 from ddpzero.games.game import Game
@@ -24,7 +25,6 @@ from ddpzero.games.team_contract import TEAM_KERNEL_PARAMETERS
 from ddpzero.games.team_game import TeamGame, TeamGameSpec
 from ddpzero.settings import in_one_line
 
-_PACKAGE_DIR = Path(__file__).resolve().parent.parent
 # Files of this folder that are not games.
 _NOT_GAMES = {
     "__init__",
@@ -81,7 +81,7 @@ _KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: 
 
 def known_games() -> list[str]:
     """Names of the games that come with ddpzero, in alphabetical order."""
-    files = (_PACKAGE_DIR / "games").glob("*.py")
+    files = (PACKAGE_DIR / "games").glob("*.py")
     return sorted(file.stem for file in files if file.stem not in _NOT_GAMES)
 
 
@@ -163,7 +163,7 @@ def _ask_python_side(
         constants = values.constants() if hasattr(values, "constants") else asdict(values)
         constants = {key: int(value) for key, value in constants.items()}
     except ValueError as error:
-        if _PACKAGE_DIR in Path(module.__file__ or "").parents:
+        if PACKAGE_DIR in Path(module.__file__ or "").parents:
             raise
         raise ValueError(f"game {name} ({module.__file__}): {error}") from error
     except Exception as error:

@@ -11,17 +11,16 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from types import ModuleType
+from typing import Any, Protocol
 
 import numpy as np
 from numba.core.errors import NumbaError
 
+from ddpzero.games.spec import GameSpec
 from ddpzero.games.team_contract import GOING_ON, TRUNCATED
+from ddpzero.games.team_game import TeamGame
 from ddpzero.settings import UserError, in_one_line
-
-if TYPE_CHECKING:
-    from ddpzero.games.game import Game
-    from ddpzero.games.team_game import TeamGame
 
 NO_FAULT = 0
 NO_LEGAL_ACTION = 1
@@ -41,6 +40,24 @@ _ROUNDING = 1e-6
 _SIGNS_OF_ALLOCATION = ("NRT required", "Only accept returning of array")
 
 
+class NamedGame(Protocol):
+    """What a sentence about a game needs: a Game or a TeamGame, whose files import this one."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def module(self) -> ModuleType: ...
+    @property
+    def parameters(self) -> Any: ...
+
+
+class BoardGame(NamedGame, Protocol):
+    """A Game."""
+
+    @property
+    def spec(self) -> GameSpec: ...
+
+
 class GamePromiseError(UserError):
     """A game's kernels or functions broke what games/contract.py promises. The message says how to see more.
 
@@ -50,7 +67,7 @@ class GamePromiseError(UserError):
     promise: str = ""
 
 
-def broken_promise(game: Game | TeamGame, what: str) -> GamePromiseError:
+def broken_promise(game: NamedGame, what: str) -> GamePromiseError:
     """Return the error to raise. what: the promise that was broken, as a sentence."""
     error = GamePromiseError(
         f"game {game.name} ({game.module.__file__}) breaks its contract: {what} `{verify_command(game)}` checks it."
@@ -59,13 +76,13 @@ def broken_promise(game: Game | TeamGame, what: str) -> GamePromiseError:
     return error
 
 
-def require_no_fault(game: Game, fault: int) -> None:
+def require_no_fault(game: BoardGame, fault: int) -> None:
     """Raise GamePromiseError for a fault that compiled code has noted."""
     if fault != NO_FAULT:
         raise broken_promise(game, fault_sentence(game, int(fault)))
 
 
-def require_result(game: Game, returns: np.ndarray) -> None:
+def require_result(game: BoardGame, returns: np.ndarray) -> None:
     """Raise GamePromiseError unless the returns `[2]` of a terminal position are in [-1, 1] and sum to 0."""
     if not (np.abs(returns) <= 1).all():
         raise broken_promise(game, f"the returns {returns.tolist()} are outside [-1, 1].")
@@ -101,14 +118,14 @@ def require_rewards(game: TeamGame, rewards: np.ndarray) -> None:
         raise broken_promise(game, "step writes a reward that is not a finite number.")
 
 
-def fault_sentence(game: Game, fault: int) -> str:
+def fault_sentence(game: BoardGame, fault: int) -> str:
     """Return what a fault's code means."""
     if fault == TOO_LONG:
         return f"a game is not over after max_plies={game.spec.max_plies} plies."
     return _SENTENCES[fault]
 
 
-def suspicion(game: Game | TeamGame) -> str:
+def suspicion(game: NamedGame) -> str:
     """Return a sentence for a person whose process crashed or hung while it ran the kernels of a game of their own."""
     return (
         f"Compiled code checks no index, and it ran the game {game.name} ({game.module.__file__}): "
@@ -117,7 +134,7 @@ def suspicion(game: Game | TeamGame) -> str:
 
 
 @contextmanager
-def no_exceptions(game: Game | TeamGame) -> Iterator[None]:
+def no_exceptions(game: NamedGame) -> Iterator[None]:
     """Within this block compiled code that contains the game's kernels is called; nothing but they can raise there."""
     try:
         yield
@@ -138,7 +155,7 @@ def reason_of(error: NumbaError) -> str:
     return " ".join(message.partition("During: ")[0].split())
 
 
-def verify_command(game: Game | TeamGame, words: Sequence[str] | None = None) -> str:
+def verify_command(game: NamedGame, words: Sequence[str] | None = None) -> str:
     """Return the command line that checks this game with these parameters.
 
     words: of this program's own command line, for its --config-dir; None: sys.argv, which actors inherit.

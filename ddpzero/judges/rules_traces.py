@@ -138,7 +138,7 @@ def _knows_bans(traces: dict[str, np.ndarray], game: Game) -> bool:
 
 
 def _with_simple_ko(game: Game) -> Game:
-    is_from_elsewhere = game.module.__package__ != "ddpzero.games"
+    is_from_elsewhere = not game.module.__name__.startswith("ddpzero.games.")
     parameters = asdict(game.parameters) | {"ko": "simple"}
     return load_game(game.name, game.module.__file__ if is_from_elsewhere else None, **parameters)
 

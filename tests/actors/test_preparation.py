@@ -11,6 +11,7 @@ import pytest
 from helpers import ToyPool, is_running, wait_until
 
 from ddpzero.actors import ActorSpec
+from tests.places import REPO
 
 
 def prepared_pool(tmp_path: Path, **options) -> ToyPool:
@@ -118,7 +119,7 @@ else:
 functions = (lockstep.start_game, lockstep.propose_moves_and_leaves, lockstep.absorb_evaluations)
 print(*(sum(function.stats.cache_misses.values()) for function in functions))
 """
-    environment = {"NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = {"NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(REPO)}
     compiled = {}
     for role in ("prepare", "play"):
         result = subprocess.run(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,8 +18,8 @@ from ddpzero.replay import Episode
 from ddpzero.search.settings import SearchSettings
 from ddpzero.settings import UserError
 from ddpzero.strict import make_dataclass
+from tests.places import OWN_GAMES
 
-OWN_GAMES = Path(__file__).parents[1] / "data" / "games"
 FRAME = {"name": "dots_and_boxes", "rows": 2, "columns": 2}
 TWO_STAGES = [
     {"until_step": 100, "boards": [{"game": {"rows": 1}, "num_simulations": 4}]},

@@ -3,8 +3,6 @@ as many actions as columns by chance. Every network, self-play, updates, and the
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -17,8 +15,8 @@ from ddpzero.games import Game, load_game
 from ddpzero.networks import NetworkSettings
 from ddpzero.search.settings import SearchSettings
 from ddpzero.settings import LearnerSettings
+from tests.places import OWN_GAMES
 
-OWN_GAMES = Path(__file__).parents[1] / "data" / "games"
 GAMES = {
     "two actions": {"name": "take"},
     "as many actions as columns": {"name": "take", "pile": 4, "most": 4},

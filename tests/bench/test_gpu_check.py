@@ -14,8 +14,8 @@ import pytest
 from ddpzero.bench import gpu_check
 from ddpzero.bench.gpu_check import Row, Step, format_row, pytest_row, run_step
 from ddpzero.bench.gpu_steps import make_settings, run_config, summarize_samples
+from tests.places import REPO
 
-REPO = Path(__file__).parents[2]
 # Put into a folder on PYTHONPATH: as if these packages were not installed.
 BLOCKER = """
 import sys

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -13,8 +12,9 @@ from ddpzero.games import TeamGame, load_any_game, snake_pictures, snake_rules
 from ddpzero.games.compiled import compiled
 from ddpzero.games.random_bits import new_random_states
 from ddpzero.games.team_lockstep import act_by_rules, reset_games, step_games
+from tests.places import DATA
 
-RECORDED_GAMES = Path(__file__).parents[1] / "data" / "snakes"
+RECORDED_GAMES = DATA / "snakes"
 
 UP, DOWN, LEFT, RIGHT = range(4)
 # Segments of snakes 0 to 3, from the head on; of longer ones all others are "#" where a board is drawn.

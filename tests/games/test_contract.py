@@ -10,8 +10,8 @@ import pytest
 from ddpzero.games import Game, connect_four, known_games, load_any_game, load_game
 from ddpzero.games.contract_checks import check_contract, contract_report
 from ddpzero.games.promises import GamePromiseError
+from tests.places import OWN_GAMES
 
-OWN_GAMES = Path(__file__).parents[1] / "data" / "games"
 PAIRS = OWN_GAMES / "pairs.py"
 
 VARIANTS = [

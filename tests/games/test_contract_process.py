@@ -11,8 +11,8 @@ import pytest
 
 from ddpzero.games.contract_process import check_apart, require_contract
 from ddpzero.games.promises import GamePromiseError
+from tests.places import OWN_GAMES
 
-OWN_GAMES = Path(__file__).parents[1] / "data" / "games"
 TAKE = OWN_GAMES / "take.py"
 APPLY = "    position[0] -= action + 1\n"
 

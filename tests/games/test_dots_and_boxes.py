@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from textwrap import dedent
 
 import numpy as np
@@ -17,9 +16,9 @@ from ddpzero.games.contract_checks import check_contract
 from ddpzero.judges.packaged import POSITIONS_FOLDER
 from ddpzero.judges.perft import perft, unique_positions
 from ddpzero.judges.rules_traces import verify_rules
+from tests.places import DATA
 from tests.recorded import recorded_games
 
-DATA = Path(__file__).parents[1] / "data"
 SIZES = [(1, 1), (1, 3), (2, 2), (2, 3), (3, 3), (4, 3), (4, 4), (5, 5)]
 SMALL_SIZES = [(1, 3), (2, 2), (2, 3), (3, 3)]
 # Planes, as the game's module numbers them.

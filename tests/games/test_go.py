@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +15,6 @@ from ddpzero.judges.rules_traces import verify_rules
 from tests.judges.test_perft import recorded_counts
 from tests.recorded import recorded_games
 
-DATA = Path(__file__).parents[1] / "data" / "games"
 SUPERKO = ("positional", "situational")
 
 

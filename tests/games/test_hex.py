@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from itertools import zip_longest
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,9 +14,9 @@ from ddpzero.games import Game, load_game
 from ddpzero.games.contract_checks import check_contract
 from ddpzero.judges.perft import perft
 from ddpzero.judges.rules_traces import verify_rules
+from tests.places import OWN_GAMES
 from tests.recorded import recorded_games
 
-DATA = Path(__file__).parents[1] / "data" / "games"
 QUICK = settings(max_examples=25, deadline=None, derandomize=True)
 SEEDS = st.integers(0, 2**32 - 1)
 # How far a random game is played: plies per 100 cells.
@@ -38,7 +37,7 @@ def test_recorded_games_match_at_every_ply(size, num_plies):
 
 def test_as_many_sequences_of_plies_as_recorded():
     label = "perft hex(board_size=3)"
-    lines = (DATA / "perft.txt").read_text().splitlines()
+    lines = (OWN_GAMES / "perft.txt").read_text().splitlines()
     expected = next(json.loads(line[len(label) :]) for line in lines if line.startswith(label))
     assert perft(load_game("hex", size=3), depth=len(expected)) == expected
 

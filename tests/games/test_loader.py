@@ -1,14 +1,14 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from ddpzero.games import known_games, load_any_game, load_game
+from tests.places import OWN_GAMES
 
-PAIRS = Path(__file__).parents[1] / "data" / "games" / "pairs.py"
+PAIRS = OWN_GAMES / "pairs.py"
 
 
 def test_known_games_are_the_game_files():

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -18,8 +16,9 @@ from ddpzero.play.record import Record
 from ddpzero.search import Search, SearchSettings
 from ddpzero.search.cache import new_cache
 from ddpzero.search.rollouts import search_by_rollouts
+from tests.places import OWN_GAMES
 
-TRAPS = Path(__file__).parents[1] / "data" / "games" / "traps.py"
+TRAPS = OWN_GAMES / "traps.py"
 KEEPS_ALL, RAISES = 1, 8
 TOO_LONG = "a game is not over after max_plies=6 plies."
 # What is wrong with the game after the first action number trap - 1.

@@ -11,8 +11,9 @@ from ddpzero import cli
 from ddpzero.games import TeamGame, known_games, load_any_game
 from ddpzero.games.team_contract_checks import check_team_contract
 from ddpzero.games.team_game import TeamGameSpec
+from tests.places import OWN_GAMES
 
-GUESS = Path(__file__).parents[1] / "data" / "games" / "guess.py"
+GUESS = OWN_GAMES / "guess.py"
 
 
 def load(name: str, source: Path | None = None, **parameters: int) -> TeamGame:

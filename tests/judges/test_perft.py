@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 
 from ddpzero.games import load_game
 from ddpzero.judges.perft import perft, unique_positions
+from tests.places import DATA
 
-PERFT_FILE = Path(__file__).parents[1] / "data" / "games" / "perft.txt"
+PERFT_FILE = DATA / "games" / "perft.txt"
 
 
 def recorded_counts() -> dict[str, list[int]]:

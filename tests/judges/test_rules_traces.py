@@ -7,9 +7,9 @@ import pytest
 
 from ddpzero.games import Game, load_game
 from ddpzero.judges.rules_traces import print_report, verify_rules
+from tests.places import OWN_GAMES
 from tests.recorded import recorded_games
 
-DATA = Path(__file__).parents[1] / "data" / "games"
 KIND_SIX, KIND_SEVEN, KIND_NINE = 2, 3, 4  # `kind` in gomoku15_special.npz
 
 
@@ -103,7 +103,7 @@ def test_a_game_that_goes_on_too_long_by_the_rules_is_found():
 
 
 def test_scores_and_ownership_are_compared_where_the_game_has_them(tmp_path):
-    game = load_game("pairs", source=str(DATA / "pairs.py"))
+    game = load_game("pairs", source=str(OWN_GAMES / "pairs.py"))
     traces = record(game, num_games=10)
     report = verify_rules(write(traces, tmp_path), game)
     assert report.is_clean

@@ -14,7 +14,9 @@ from pathlib import Path
 
 import pytest
 
-LAUNCH = Path(__file__).resolve().parents[2] / "launch"
+from tests.places import REPO
+
+LAUNCH = REPO / "launch"
 SBATCH_FILES = [LAUNCH / "slurm_one_node.sbatch", LAUNCH / "slurm_many_nodes.sbatch"]
 SCRIPTS = [*SBATCH_FILES, LAUNCH / "slurm_lib.sh", LAUNCH / "slurm_node.sh"]
 TIMEOUT_SECONDS = 30.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,6 +13,7 @@ from ddpzero.arena.players import PlayerError, RolloutPlayer
 from ddpzero.games import load_game
 from ddpzero.play.person import Leave, Person
 from ddpzero.play.session import Seat, Session
+from tests.places import REPO
 
 
 class Scripted:
@@ -177,7 +177,7 @@ def test_the_end_of_input_leaves(game, converse):
 
 
 def test_a_person_with_an_extra_turn_is_asked_again(converse):
-    source = Path(__file__).parents[1] / "search" / "extra_turns.py"
+    source = REPO / "tests" / "search" / "extra_turns.py"
     game = load_game("extra_turns", source=str(source), stones=7)
     seats = person_first(Scripted(game))
     record, output = converse(game, seats, "3", "3", "1")
