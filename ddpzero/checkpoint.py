@@ -55,7 +55,10 @@ from ddpzero.checkpoint_files import (
 )
 from ddpzero.distributed import Ranks
 from ddpzero.divergence import state_tensors, weights_problem
-from ddpzero.guarded_files import (
+from ddpzero.replay import ReplayState, redistribute
+from ddpzero.run_folder import config_text
+from ddpzero.settings import UserError, require
+from ddpzero.system.guarded_files import (
     UnreadableFileError,
     is_count,
     is_dense,
@@ -65,9 +68,6 @@ from ddpzero.guarded_files import (
     read_torch,
     read_yaml,
 )
-from ddpzero.replay import ReplayState, redistribute
-from ddpzero.run_folder import config_text
-from ddpzero.settings import UserError, require
 
 logger = logging.getLogger(__name__)
 

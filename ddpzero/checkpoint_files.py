@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from ddpzero import __version__
-from ddpzero.guarded_files import (
+from ddpzero.system.guarded_files import (
     SAFETENSORS_NAMES,
     UnreadableFileError,
     is_count,
@@ -30,7 +30,7 @@ from ddpzero.guarded_files import (
     printable,
     read_json,
 )
-from ddpzero.json_text import json_text
+from ddpzero.system.json_text import json_text
 
 CHECKPOINTS_FOLDER = "checkpoints"
 PARTIAL_PREFIX = ".partial-"  # of folders that are being written or removed

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ddpzero.cli_arguments import make_parser, parse_arguments
-from ddpzero.machine import require_current_folder
-from ddpzero.terminal import prepare_output, until_reader_leaves
+from ddpzero.system.machine import require_current_folder
+from ddpzero.system.terminal import prepare_output, until_reader_leaves
 
 if TYPE_CHECKING:
     from ddpzero.bench.figures import Figure

@@ -7,7 +7,7 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from ddpzero.guarded_files import is_count, is_finite_number
+from ddpzero.system.guarded_files import is_count, is_finite_number
 
 logger = logging.getLogger(__name__)
 

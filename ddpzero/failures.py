@@ -16,11 +16,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn
 
-from ddpzero.json_text import json_text
 from ddpzero.logs import log_path
-from ddpzero.outage import append_whole
 from ddpzero.progress import Progress
 from ddpzero.settings import UserError
+from ddpzero.system.json_text import json_text
+from ddpzero.system.outage import append_whole
 
 if TYPE_CHECKING:
     from ddpzero.distributed import Ranks

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from ddpzero.failures import RunFailed, leave, print_failure
 from ddpzero.signals import StopSignal, die_with_parent, install_stop_signal
-from ddpzero.terminal import prepare_output, until_reader_leaves
+from ddpzero.system.terminal import prepare_output, until_reader_leaves
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -54,9 +54,9 @@ def _compose_and_train(stop: StopSignal) -> None:
     from hydra.types import RunMode
 
     from ddpzero.config import CONFIG_NAME, HYDRA_VERSION, arrange_words, conf_dir, explain
-    from ddpzero.machine import require_current_folder
     from ddpzero.settings import UserError
     from ddpzero.sweep import JobFailed, explain_launcher_error, run_job, silence_hydra
+    from ddpzero.system.machine import require_current_folder
 
     launcher_pid = os.getpid()
     silence_hydra()

@@ -29,12 +29,12 @@ from ddpzero.checkpoint_files import (
     newest_first,
     read_manifest,
 )
-from ddpzero.guarded_files import printable
-from ddpzero.json_text import json_text
 from ddpzero.progress import count_text, duration_text
 from ddpzero.run_finder import RUNS_DIR, find_run
 from ddpzero.run_record import STATUS_FILE, read_status
 from ddpzero.settings import UserError
+from ddpzero.system.guarded_files import printable
+from ddpzero.system.json_text import json_text
 
 # A run that says nothing for so long is silent: it reports every logging.interval_seconds, but may be saving.
 _SILENT_AFTER_SECONDS = 60.0

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import nn
 
-from ddpzero.memory import Factor, Need
+from ddpzero.system.memory import Factor, Need
 
 _FLOAT_BYTES = 4
 # Parameters, gradient, moving average, and what an optimizer keeps of each parameter.

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
-from ddpzero.guarded_files import is_finite_number
 from ddpzero.muon import Muon
 from ddpzero.settings import LearnerSettings
+from ddpzero.system.guarded_files import is_finite_number
 
 # Muon's updates have a fixed size: with this factor both kinds of parameters like the same learner.learning_rate.
 _MUON_LR_FACTOR = 10.0

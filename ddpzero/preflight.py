@@ -21,10 +21,10 @@ from ddpzero.distributed import Ranks
 from ddpzero.games import load_any_game
 from ddpzero.games.contract_process import require_contract
 from ddpzero.initial_weights import find_checkpoint
-from ddpzero.machine import Memory, allow_open_files, usable_memory
-from ddpzero.memory import Factor, Need, check_memory
 from ddpzero.replay import samples_size_bytes
 from ddpzero.settings import ActorSettings, Settings, UserError, require
+from ddpzero.system.machine import Memory, allow_open_files, usable_memory
+from ddpzero.system.memory import Factor, Need, check_memory
 
 # Private memory of a process with its libraries: a rank, an actor.
 _RANK_BYTES = 400 * 2**20

@@ -15,11 +15,11 @@ from ddpzero.distributed import Ranks
 from ddpzero.games import Game, TeamGame
 from ddpzero.limits import Limits
 from ddpzero.metrics import IntervalMetrics
-from ddpzero.outage import Outage
 from ddpzero.progress import Progress, ProgressFigures
 from ddpzero.replay import Episode, ReplayBuffer
 from ddpzero.run_record import RunRecord
 from ddpzero.settings import LoggingSettings
+from ddpzero.system.outage import Outage
 
 log = logging.getLogger(__name__)
 

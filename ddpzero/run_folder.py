@@ -30,8 +30,8 @@ from ddpzero.checkpoint_files import (
     remove,
 )
 from ddpzero.differences import ABSENT, differences
-from ddpzero.guarded_files import UnreadableFileError, read_yaml
 from ddpzero.settings import UserError, require
+from ddpzero.system.guarded_files import UnreadableFileError, read_yaml
 
 if TYPE_CHECKING:
     from ddpzero.distributed import Ranks

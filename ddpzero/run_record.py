@@ -17,7 +17,9 @@ import psutil
 
 from ddpzero.checkpoint_files import remove
 from ddpzero.failures import failure_sentence
-from ddpzero.guarded_files import (
+from ddpzero.run_folder import config_text
+from ddpzero.settings import UserError
+from ddpzero.system.guarded_files import (
     UnreadableFileError,
     is_count,
     is_finite_number,
@@ -25,10 +27,8 @@ from ddpzero.guarded_files import (
     printable,
     read_json,
 )
-from ddpzero.json_text import json_text
-from ddpzero.outage import Outage, append_whole
-from ddpzero.run_folder import config_text
-from ddpzero.settings import UserError
+from ddpzero.system.json_text import json_text
+from ddpzero.system.outage import Outage, append_whole
 from ddpzero.tensorboard_events import TensorBoardEvents
 
 if TYPE_CHECKING:

@@ -27,11 +27,11 @@ from ddpzero.actors.cores import usable_cores
 from ddpzero.actors.lifeline import follow_parent
 from ddpzero.counters import Counters
 from ddpzero.failures import RunFailed, leave, print_failure
-from ddpzero.guarded_files import is_finite_number, parse_json_line
 from ddpzero.run_record import METRICS_FILE, read_status
 from ddpzero.settings import UserError, require
 from ddpzero.signals import StopSignal, install_stop_signal
-from ddpzero.terminal import prepare_output
+from ddpzero.system.guarded_files import is_finite_number, parse_json_line
+from ddpzero.system.terminal import prepare_output
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ddpzero.outage import Outage, append_whole
+from ddpzero.system.outage import Outage, append_whole
 
 if TYPE_CHECKING:
     import numpy as np

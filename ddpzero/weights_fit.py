@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from ddpzero.guarded_files import is_count
 from ddpzero.settings import UserError, require
+from ddpzero.system.guarded_files import is_count
 
 
 def misfit(theirs: Mapping[str, Any], ours: Mapping[str, torch.Tensor]) -> str:

@@ -26,9 +26,9 @@ from ddpzero.checkpoint_files import (
     write_manifest,
 )
 from ddpzero.distributed import Ranks
-from ddpzero.guarded_files import map_arrays
 from ddpzero.rng import random_state, restore_random_state
 from ddpzero.settings import UserError
+from ddpzero.system.guarded_files import map_arrays
 from tests.checkpointed_runs import (
     SPEC,
     filled_buffer,

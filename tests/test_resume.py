@@ -31,10 +31,10 @@ from ddpzero.checkpoint_files import (
     write_manifest,
 )
 from ddpzero.config import compose_settings
-from ddpzero.guarded_files import map_arrays, read_tensors, read_torch, read_yaml
 from ddpzero.learner import Learner
 from ddpzero.replay import SampleSpec
 from ddpzero.settings import UserError
+from ddpzero.system.guarded_files import map_arrays, read_tensors, read_torch, read_yaml
 from tests.checkpointed_runs import resume
 
 BOARD = (

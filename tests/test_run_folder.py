@@ -14,7 +14,6 @@ import pytest
 
 from ddpzero.checkpoint import Checkpoints
 from ddpzero.distributed import Ranks, join_ranks
-from ddpzero.guarded_files import read_yaml
 from ddpzero.run_folder import (
     RESUME_MARK,
     check_run_config,
@@ -24,6 +23,7 @@ from ddpzero.run_folder import (
     write_config,
 )
 from ddpzero.settings import UserError
+from ddpzero.system.guarded_files import read_yaml
 from tests.checkpointed_runs import snapshot
 from tests.torchrun import environment, run_ranks
 

@@ -6,7 +6,7 @@ import math
 import os
 from pathlib import Path
 
-from ddpzero.machine import own_groups
+from ddpzero.system.machine import own_groups
 
 
 def default_num_actors(local_world_size: int) -> int:

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     import torch
 
     from ddpzero.actors import ActorSpec
-    from ddpzero.memory import Need
     from ddpzero.replay import SampleSpec
     from ddpzero.settings import ActorSettings, LearnerSettings
+    from ddpzero.system.memory import Need
 
     Tensors = dict[str, torch.Tensor]
     Wrap = Callable[[torch.nn.Module], torch.nn.Module]

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ddpzero.games import Game
-from ddpzero.machine import usable_memory
-from ddpzero.memory import Factor, require_memory
 from ddpzero.search.rollouts import RolloutResult, rollouts_size_bytes, search_by_rollouts
+from ddpzero.system.machine import usable_memory
+from ddpzero.system.memory import Factor, require_memory
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from ddpzero.arena.match import MatchResult, require_pairs
 from ddpzero.arena.team_table import TeamTable
 from ddpzero.games import TeamGame
 from ddpzero.games.random_bits import new_random_states
-from ddpzero.memory import Factor, require_memory
 from ddpzero.settings import require
+from ddpzero.system.memory import Factor, require_memory
 
 
 def play_team_match(

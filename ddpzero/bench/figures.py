@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from ddpzero.json_text import json_text
+from ddpzero.system.json_text import json_text
 
 
 @dataclass(frozen=True)

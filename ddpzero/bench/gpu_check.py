@@ -23,7 +23,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ddpzero.json_text import json_text
+from ddpzero.system.json_text import json_text
 
 _TIME_LIMIT_SECONDS = 525.0
 # Packages of the learner's loop that a machine with torch and numba alone may lack.

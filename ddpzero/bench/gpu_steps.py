@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ddpzero.json_text import json_text
+from ddpzero.system.json_text import json_text
 
 if TYPE_CHECKING:
     from ddpzero.algorithms.alphazero.algorithm import AlphaZero

@@ -18,11 +18,11 @@ from ddpzero.bench.figures import Figure, game_settings
 from ddpzero.bench.noise import noise
 from ddpzero.distributed import choose_device
 from ddpzero.games import load_any_game
-from ddpzero.machine import usable_memory
-from ddpzero.memory import check_memory
 from ddpzero.preflight import run_needs
 from ddpzero.replay import ReplayBuffer
 from ddpzero.settings import Settings
+from ddpzero.system.machine import usable_memory
+from ddpzero.system.memory import check_memory
 
 _SLICE_SECONDS = 0.25
 # Enough that batches come from all over the memory, as in a run; drawn in a moment.

@@ -20,14 +20,14 @@ from ddpzero.bench.figures import Figure, game_settings
 from ddpzero.evaluators import Evaluator, NetworkEvaluator, UniformEvaluator, bare_forward_rate
 from ddpzero.games import Game, contract, load_game
 from ddpzero.games.compiled import compiled
-from ddpzero.machine import usable_memory
-from ddpzero.memory import check_memory
 from ddpzero.networks import make_network
 from ddpzero.search import Search, SearchSettings
 from ddpzero.search.forest import ROOT
 from ddpzero.search.rounds import propose_leaves
 from ddpzero.search.tree import is_search_finished, set_root
 from ddpzero.settings import Settings, require
+from ddpzero.system.machine import usable_memory
+from ddpzero.system.memory import check_memory
 
 _SLICE_SECONDS = 0.25
 # Searches start after 0 to 8 random plies, so that they differ from each other.

@@ -28,8 +28,8 @@ from pathlib import Path
 import numpy as np
 
 from ddpzero.games import TeamGame, snake_rules, snakes
-from ddpzero.guarded_files import read_npz
 from ddpzero.judges.trace_files import check_kinds, check_shapes
+from ddpzero.system.guarded_files import read_npz
 
 NOTHING = 255  # in place of a cell
 

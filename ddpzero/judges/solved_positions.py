@@ -38,8 +38,8 @@ import numpy as np
 
 from ddpzero.arena.agents import describe_game
 from ddpzero.games import Game, load_game
-from ddpzero.guarded_files import read_npz
 from ddpzero.settings import UserError
+from ddpzero.system.guarded_files import read_npz
 
 ILLEGAL = -1000
 _NUM_DIMENSIONS = {

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from ddpzero.games import Game
-from ddpzero.guarded_files import read_npz
+from ddpzero.system.guarded_files import read_npz
 
 _NUM_DIMENSIONS = {
     "moves": 2,

@@ -12,7 +12,7 @@ import numpy as np
 
 from ddpzero.games import Game
 from ddpzero.games.compiled import compiled
-from ddpzero.memory import Layout, empty_arrays, layout_size_bytes
+from ddpzero.system.memory import Layout, empty_arrays, layout_size_bytes
 
 NO_ENTRY = -1
 

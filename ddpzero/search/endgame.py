@@ -13,8 +13,8 @@ import numpy as np
 
 from ddpzero.games import Game, contract
 from ddpzero.games.compiled import Choice, compiled, compiled_apart
-from ddpzero.memory import Layout, empty_arrays, layout_size_bytes
 from ddpzero.search import points
+from ddpzero.system.memory import Layout, empty_arrays, layout_size_bytes
 
 _NO_ACTION = -1
 # A position that takes more is left to the evaluator: a few milliseconds.

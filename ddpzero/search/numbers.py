@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ddpzero.games import Game
-from ddpzero.memory import Layout, layout_size_bytes
 from ddpzero.search.settings import SearchSettings
 from ddpzero.settings import require
+from ddpzero.system.memory import Layout, layout_size_bytes
 
 # Nodes, with some that a reused tree keeps, are counted in 32 bits.
 _MAX_SIMULATIONS = 2**30 - 2

@@ -25,7 +25,7 @@ from ddpzero.games.promises import (
     require_no_fault,
 )
 from ddpzero.games.random_bits import choose_uniformly, new_random_states
-from ddpzero.memory import Layout, empty_arrays, layout_size_bytes
+from ddpzero.system.memory import Layout, empty_arrays, layout_size_bytes
 
 # Weight of sqrt(log(visits of the parent) / visits), for values in [-1, 1]. On 600 hard Connect Four positions it keeps
 # the outcome in 53 / 63 / 71 / 78 % with 200 / 1,000 / 10,000 / 100,000 simulations; 0.5 and 0.7 are worse, 1.4 to 4

@@ -9,13 +9,13 @@ from ddpzero.algorithms.alphazero.curriculum import Curriculum, Part
 from ddpzero.algorithms.alphazero.lockstep import tree_size
 from ddpzero.algorithms.alphazero.selfplay import record_size_bytes
 from ddpzero.games import Game
-from ddpzero.memory import Factor, Need
 from ddpzero.network_memory import network_needs, parameters_size_bytes
 from ddpzero.networks import NetworkSettings, make_network
 from ddpzero.search import SearchSettings
 from ddpzero.search.forest import forest_size_bytes
 from ddpzero.search.numbers import numbers_size_bytes
 from ddpzero.settings import ActorSettings, LearnerSettings
+from ddpzero.system.memory import Factor, Need
 
 # Features of a tower that are in memory at the same time: in a forward pass alone, and for each block in training.
 _LIVE_TENSORS = 3

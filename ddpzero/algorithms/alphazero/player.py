@@ -10,11 +10,11 @@ from torch import nn
 from ddpzero.algorithms.alphazero.memory import searches_size_bytes
 from ddpzero.evaluators import NetworkEvaluator
 from ddpzero.games import Game
-from ddpzero.machine import usable_memory
-from ddpzero.memory import Factor, largest_fitting, require_memory
 from ddpzero.networks.precision import Precision
 from ddpzero.search import Search, SearchResult, SearchSettings
 from ddpzero.search.answers import EvaluationError
+from ddpzero.system.machine import usable_memory
+from ddpzero.system.memory import Factor, largest_fitting, require_memory
 
 # Positions searched in lockstep: enough to fill the network's batches.
 _MAX_GAMES = 256

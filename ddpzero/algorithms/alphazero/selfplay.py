@@ -14,7 +14,6 @@ from ddpzero.games import Game, contract
 from ddpzero.games.compiled import compiled, compiled_apart
 from ddpzero.games.promises import NO_FAULT, NO_LEGAL_ACTION, TOO_LONG
 from ddpzero.games.random_bits import choose_uniformly, next_below, next_float
-from ddpzero.memory import Layout, empty_arrays, layout_size_bytes
 from ddpzero.search.forest import ROOT
 from ddpzero.search.rounds import register_leaf
 from ddpzero.search.solver import is_solved
@@ -30,6 +29,7 @@ from ddpzero.search.tree import (
     root_score,
     set_root,
 )
+from ddpzero.system.memory import Layout, empty_arrays, layout_size_bytes
 
 # Stages of a game's place in the lockstep.
 IDLE = 0

@@ -31,9 +31,9 @@ from ddpzero.games.promises import (
 from ddpzero.games.random_bits import new_random_states
 from ddpzero.games.team_contract import GOING_ON, TERMINATED
 from ddpzero.games.team_lockstep import count_deaths, points_of, reset_games, step_games
-from ddpzero.memory import empty_arrays
 from ddpzero.replay import Episode
 from ddpzero.search.answers import EvaluationError
+from ddpzero.system.memory import empty_arrays
 
 # A slice of play ends after so long, so that the process looks for news from its rank.
 _SLICE_SECONDS = 0.1

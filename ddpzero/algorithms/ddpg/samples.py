@@ -9,8 +9,8 @@ import numpy as np
 
 from ddpzero.algorithms.ddpg.settings import DDPGSettings
 from ddpzero.games import TeamGame
-from ddpzero.memory import Layout
 from ddpzero.replay.sample import Field, SampleSpec
+from ddpzero.system.memory import Layout
 
 
 def observation_shape(game: TeamGame, settings: DDPGSettings) -> tuple[int, ...]:

@@ -19,7 +19,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from ddpzero.guarded_files import (
+from ddpzero.system.guarded_files import (
     UnreadableFileError,
     map_arrays,
     parse_json_line,
@@ -242,7 +242,7 @@ def test_an_archive_that_really_unpacks_to_gigabytes_is_refused(
 ) -> None:
     path = tmp_path / "bomb.npz"
     np.savez_compressed(path, a=np.zeros(1_000_000))
-    monkeypatch.setattr("ddpzero.guarded_files.MAX_NPZ_BYTES", 4_000_000)
+    monkeypatch.setattr("ddpzero.system.guarded_files.MAX_NPZ_BYTES", 4_000_000)
     with pytest.raises(UnreadableFileError, match=r"holds arrays of 0\.00745 GiB"):
         read_npz(path)
 

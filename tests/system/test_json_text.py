@@ -12,8 +12,8 @@ import pytest
 import ddpzero
 from ddpzero.bench.figures import Figure, print_figures
 from ddpzero.bench.gpu_steps import Emitter
-from ddpzero.json_text import json_text
 from ddpzero.run_record import METRICS_FILE, STATUS_FILE, RunRecord
+from ddpzero.system.json_text import json_text
 
 PACKAGE = Path(ddpzero.__file__).parent
 NAN, INFINITY = float("nan"), float("inf")

@@ -9,9 +9,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ddpzero.machine import usable_memory
 from ddpzero.preflight import check_open_files
 from ddpzero.settings import UserError
+from ddpzero.system.machine import usable_memory
 
 GIB = 2**30
 

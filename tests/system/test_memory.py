@@ -17,15 +17,6 @@ from ddpzero.algorithms.loader import load_plugin
 from ddpzero.cli import main
 from ddpzero.config import compose_settings
 from ddpzero.games import load_any_game, load_game
-from ddpzero.machine import Memory
-from ddpzero.memory import (
-    Factor,
-    Need,
-    check_memory,
-    empty_arrays,
-    largest_fitting,
-    layout_size_bytes,
-)
 from ddpzero.networks import NetworkSettings, make_network
 from ddpzero.preflight import check_run_memory, run_needs
 from ddpzero.search import SearchSettings
@@ -33,6 +24,15 @@ from ddpzero.search.forest import forest_size_bytes, new_forest
 from ddpzero.search.numbers import numbers_size_bytes, search_numbers
 from ddpzero.search.search import SearchResult
 from ddpzero.settings import Settings, UserError
+from ddpzero.system.machine import Memory
+from ddpzero.system.memory import (
+    Factor,
+    Need,
+    check_memory,
+    empty_arrays,
+    largest_fitting,
+    layout_size_bytes,
+)
 
 GIB = 2**30
 SMALL_MACHINE = Memory(limit_bytes=8 * GIB, free_bytes=6 * GIB)

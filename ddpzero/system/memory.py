@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ddpzero.machine import Memory, usable_memory
 from ddpzero.settings import UserError
+from ddpzero.system.machine import Memory, usable_memory
 
 # Names of arrays with their shapes and dtypes.
 Layout = dict[str, tuple[tuple[int, ...], Any]]
