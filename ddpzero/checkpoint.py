@@ -54,7 +54,7 @@ from ddpzero.checkpoint_files import (
     write_manifest,
 )
 from ddpzero.distributed import Ranks
-from ddpzero.divergence import state_tensors, weights_problem
+from ddpzero.networks.divergence import state_tensors, weights_problem
 from ddpzero.replay import ReplayState, redistribute
 from ddpzero.run_folder import config_text
 from ddpzero.settings import UserError, require

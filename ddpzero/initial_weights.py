@@ -14,9 +14,9 @@ import torch
 from ddpzero.checkpoint import ReleasedWeights, load_weights
 from ddpzero.checkpoint_files import CHECKPOINTS_FOLDER, MANIFEST_FILE
 from ddpzero.distributed import Ranks
+from ddpzero.networks.compatibility import misfit
 from ddpzero.run_finder import find_run
 from ddpzero.settings import UserError, require
-from ddpzero.weights_fit import misfit
 
 log = logging.getLogger(__name__)
 

@@ -28,13 +28,6 @@ from ddpzero.checkpoint_files import CheckpointError
 from ddpzero.checkpoint_schedule import CheckpointSchedule
 from ddpzero.counters import Counters, check_samples, counters_from_checkpoint
 from ddpzero.distributed import Ranks, join_ranks
-from ddpzero.divergence import (
-    NUM_TRIALS,
-    DivergenceError,
-    skipping_problem,
-    state_tensors,
-    weights_problem,
-)
 from ddpzero.failures import FailureReport
 from ddpzero.games import load_any_game
 from ddpzero.ignored_settings import ignored_settings
@@ -42,6 +35,14 @@ from ddpzero.initial_weights import load_initial_weights
 from ddpzero.limits import Limits
 from ddpzero.logs import setup_logging
 from ddpzero.metrics import IntervalMetrics, StageClock
+from ddpzero.networks.compatibility import misfit
+from ddpzero.networks.divergence import (
+    NUM_TRIALS,
+    DivergenceError,
+    skipping_problem,
+    state_tensors,
+    weights_problem,
+)
 from ddpzero.preflight import check_machine, choose_actor_device
 from ddpzero.progress import Progress, size_text
 from ddpzero.replay import Episode, ReplayBuffer, SampleBalance
@@ -59,7 +60,6 @@ from ddpzero.run_record import RunRecord
 from ddpzero.schedule import learning_rate
 from ddpzero.settings import Settings, require
 from ddpzero.signals import StopSignal
-from ddpzero.weights_fit import misfit
 
 log = logging.getLogger(__name__)
 

@@ -19,11 +19,11 @@ from ddpzero.algorithms.alphazero.updater import AlphaZeroUpdater
 from ddpzero.games import Game
 from ddpzero.games.loader import suspicion_of_own_game
 from ddpzero.networks import NetworkSettings, SymmetryAverage, make_network
+from ddpzero.networks.compatibility import require_fit, require_size
 from ddpzero.replay import SampleSpec
 from ddpzero.search import SearchSettings
 from ddpzero.settings import ActorSettings, LearnerSettings
 from ddpzero.system.memory import Need
-from ddpzero.weights_fit import require_fit, require_size
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from ddpzero.algorithms.alphazero.curriculum import Curriculum, Part
 from ddpzero.algorithms.alphazero.lockstep import tree_size
 from ddpzero.algorithms.alphazero.selfplay import record_size_bytes
 from ddpzero.games import Game
-from ddpzero.network_memory import network_needs, parameters_size_bytes
 from ddpzero.networks import NetworkSettings, make_network
+from ddpzero.networks.memory import network_needs, parameters_size_bytes
 from ddpzero.search import SearchSettings
 from ddpzero.search.forest import forest_size_bytes
 from ddpzero.search.numbers import numbers_size_bytes

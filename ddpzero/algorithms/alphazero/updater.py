@@ -19,18 +19,18 @@ from torch.nn import functional
 from ddpzero.algorithms.alphazero.boards import Boards
 from ddpzero.algorithms.alphazero.curriculum import STAGE, Curriculum
 from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings, LossSettings
-from ddpzero.gradient_step import GradientStep
 from ddpzero.networks import unpack_observations
+from ddpzero.networks.compatibility import check_state, checked_count
+from ddpzero.networks.gradient_step import GradientStep
 from ddpzero.networks.layers import NEVER
-from ddpzero.networks.precision import training_dtype
-from ddpzero.optimizers import (
+from ddpzero.networks.optimizers import (
     BEGINS_ANEW,
     check_scaler_state,
     load_optimizer_states,
     make_optimizers,
 )
+from ddpzero.networks.precision import training_dtype
 from ddpzero.settings import LearnerSettings
-from ddpzero.weights_fit import check_state, checked_count
 
 log = logging.getLogger(__name__)
 

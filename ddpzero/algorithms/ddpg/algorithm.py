@@ -25,10 +25,10 @@ from ddpzero.games import TeamGame
 from ddpzero.games.loader import suspicion_of_own_game
 from ddpzero.games.promises import require_actions
 from ddpzero.games.team_lockstep import reset_games, step_games
+from ddpzero.networks.compatibility import require_fit, require_size
 from ddpzero.replay import SampleSpec
 from ddpzero.settings import ActorSettings, LearnerSettings
 from ddpzero.system.memory import Need
-from ddpzero.weights_fit import require_fit, require_size
 
 _NUM_GAMES_FOR_A_SHARE = 10
 _NUM_STRONGEST = 3  # rule agents in the console's headline

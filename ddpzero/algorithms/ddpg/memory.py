@@ -8,7 +8,7 @@ from ddpzero.algorithms.ddpg.networks import make_networks
 from ddpzero.algorithms.ddpg.samples import episodes_layout, observation_shape
 from ddpzero.algorithms.ddpg.settings import ActorCriticSettings, DDPGSettings, OpponentSettings
 from ddpzero.games import TeamGame
-from ddpzero.network_memory import network_needs, parameters_size_bytes
+from ddpzero.networks.memory import network_needs, parameters_size_bytes
 from ddpzero.settings import ActorSettings, LearnerSettings
 from ddpzero.system.memory import Factor, Need, layout_size_bytes
 

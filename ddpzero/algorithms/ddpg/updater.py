@@ -21,10 +21,10 @@ from ddpzero.algorithms.ddpg.guidance import Guidance
 from ddpzero.algorithms.ddpg.networks import as_input, masked
 from ddpzero.algorithms.ddpg.settings import DDPGSettings, OpponentSettings
 from ddpzero.games import TeamGame
-from ddpzero.gradient_step import GradientStep
-from ddpzero.optimizers import BEGINS_ANEW, load_optimizer_states, make_optimizers
+from ddpzero.networks.compatibility import check_state, checked_count
+from ddpzero.networks.gradient_step import GradientStep
+from ddpzero.networks.optimizers import BEGINS_ANEW, load_optimizer_states, make_optimizers
 from ddpzero.settings import LearnerSettings
-from ddpzero.weights_fit import check_state, checked_count
 
 Tensors = dict[str, Tensor]
 

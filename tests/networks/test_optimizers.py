@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from ddpzero.muon import Muon, orthogonalize
-from ddpzero.optimizers import make_optimizers
+from ddpzero.networks.muon import Muon, orthogonalize
+from ddpzero.networks.optimizers import make_optimizers
 from ddpzero.settings import LearnerSettings
 
 

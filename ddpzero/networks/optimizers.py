@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
-from ddpzero.muon import Muon
+from ddpzero.networks.muon import Muon
 from ddpzero.settings import LearnerSettings
 from ddpzero.system.guarded_files import is_finite_number
 

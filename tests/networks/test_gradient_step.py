@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from ddpzero.gradient_step import GradientStep
-from ddpzero.optimizers import make_optimizers
+from ddpzero.networks.gradient_step import GradientStep
+from ddpzero.networks.optimizers import make_optimizers
 from ddpzero.settings import LearnerSettings
 from tests.torchrun import run_ranks
 
@@ -128,8 +128,8 @@ SKIP_ON_TWO_RANKS = """
 import torch
 from torch import nn
 from ddpzero.distributed import join_ranks
-from ddpzero.gradient_step import GradientStep
-from ddpzero.optimizers import make_optimizers
+from ddpzero.networks.gradient_step import GradientStep
+from ddpzero.networks.optimizers import make_optimizers
 from ddpzero.settings import LearnerSettings
 
 torch.manual_seed(0)
