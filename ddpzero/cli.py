@@ -73,7 +73,7 @@ def _completion(options: Namespace) -> int:
     from ddpzero.completion import SCRIPTS, candidates
 
     def conf() -> Path:
-        from ddpzero.config import conf_dir
+        from ddpzero.config.hydra import conf_dir
 
         return conf_dir()
 
@@ -104,7 +104,7 @@ def _verify_snakes(options: Namespace) -> int:
 
 
 def _verify_contract(options: Namespace) -> int:
-    from ddpzero.config import compose_game
+    from ddpzero.config.hydra import compose_game
     from ddpzero.games.contract_process import check_apart
 
     game = compose_game(_overrides(options), options.config_dir)
@@ -237,14 +237,14 @@ def _overrides(options: Namespace) -> list[str]:
 
 def _settings(options: Namespace) -> Settings:
     """The settings that main would train with."""
-    from ddpzero.config import compose_settings
+    from ddpzero.config.hydra import compose_settings
 
     return compose_settings(_overrides(options), options.config_dir)
 
 
 def _game(options: Namespace) -> Game:
     """A board game."""
-    from ddpzero.config import compose_game
+    from ddpzero.config.hydra import compose_game
     from ddpzero.games import load_game
 
     game = compose_game(_overrides(options), options.config_dir)
@@ -253,7 +253,7 @@ def _game(options: Namespace) -> Game:
 
 def _any_game(options: Namespace) -> Game | TeamGame:
     """A board game or a game for teams."""
-    from ddpzero.config import compose_game
+    from ddpzero.config.hydra import compose_game
     from ddpzero.games import load_any_game
 
     game = compose_game(_overrides(options), options.config_dir)

@@ -26,11 +26,11 @@ from ddpzero.batches import Batch, BatchFeeder
 from ddpzero.checkpoint import Checkpoints, Restored, Snapshot, model_name
 from ddpzero.checkpoint_files import CheckpointError
 from ddpzero.checkpoint_schedule import CheckpointSchedule
+from ddpzero.config.ignored import ignored_settings
 from ddpzero.counters import Counters, check_samples, counters_from_checkpoint
 from ddpzero.distributed import Ranks, join_ranks
 from ddpzero.failures import FailureReport
 from ddpzero.games import load_any_game
-from ddpzero.ignored_settings import ignored_settings
 from ddpzero.initial_weights import load_initial_weights
 from ddpzero.limits import Limits
 from ddpzero.logs import setup_logging

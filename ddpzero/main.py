@@ -53,7 +53,7 @@ def _compose_and_train(stop: StopSignal) -> None:
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
-    from ddpzero.config import CONFIG_NAME, HYDRA_VERSION, arrange_words, conf_dir, explain
+    from ddpzero.config.hydra import CONFIG_NAME, HYDRA_VERSION, arrange_words, conf_dir, explain
     from ddpzero.settings import UserError
     from ddpzero.sweep import JobFailed, explain_launcher_error, run_job, silence_hydra
     from ddpzero.system.machine import require_current_folder
@@ -108,8 +108,8 @@ def _train(
 
     tell_of_objective: say that sweep.objective has no effect; true for a run that is no job of a sweep.
     """
-    from ddpzero.config import settings_from_config
-    from ddpzero.conversion import settings_to_dict
+    from ddpzero.config.conversion import settings_to_dict
+    from ddpzero.config.hydra import settings_from_config
     from ddpzero.sweep import share_cores
 
     settings = share_cores(settings_from_config(config, overrides), jobs_at_once)

@@ -137,7 +137,7 @@ def config_changes(
     A key that the earlier config lacks, because its version of ddpzero did not have it, had its default.
     """
     # Here: it loads the game, and the monitor imports this file.
-    from ddpzero.conversion import with_defaults
+    from ddpzero.config.conversion import with_defaults
 
     changed, refused = [], []
     for key, old, new in differences(with_defaults(before), with_defaults(_plain(config))):
@@ -156,7 +156,7 @@ def foreign_config(before: Mapping[str, Any], config: Mapping[str, Any]) -> str:
     Nobody changes the game or the plugin of a run, and no setting ever had a value that it may not have: such a config
     was damaged or forged. Keys that this version does not know are left out.
     """
-    from ddpzero.conversion import settings_from_dict, with_defaults
+    from ddpzero.config.conversion import settings_from_dict, with_defaults
 
     trial = with_defaults(_plain(config))
     for key, old, new in differences(with_defaults(before), copy.deepcopy(trial)):

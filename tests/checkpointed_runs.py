@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from ddpzero.checkpoint import Checkpoints, Snapshot, model_name
-from ddpzero.conversion import settings_to_dict
+from ddpzero.config.conversion import settings_to_dict
 from ddpzero.distributed import Ranks, join_ranks
 from ddpzero.learner import Learner
 from ddpzero.progress import Progress

@@ -16,7 +16,7 @@ from ddpzero.arena.agents import load_agent
 from ddpzero.arena.team_match import play_team_match
 from ddpzero.arena.team_players import RulePlayer
 from ddpzero.checkpoint import load_weights
-from ddpzero.config import compose_settings
+from ddpzero.config.hydra import compose_settings
 from ddpzero.games import TeamGame
 from ddpzero.settings import UserError
 from tests.test_main import run_main
@@ -88,8 +88,8 @@ def test_a_run_killed_in_the_middle_and_resumed_equals_one_never_stopped(tmp_pat
 TWO_RANKS = """
 import torch
 import ddpzero.learner
-from ddpzero.config import compose_settings
-from ddpzero.conversion import settings_to_dict
+from ddpzero.config.hydra import compose_settings
+from ddpzero.config.conversion import settings_to_dict
 from ddpzero.signals import install_stop_signal
 
 class Watched(ddpzero.learner.Learner):

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from ddpzero.checkpoint import load_weights
-from ddpzero.config import compose_settings
+from ddpzero.config.hydra import compose_settings
 from ddpzero.learner import Learner
 from tests.checkpointed_runs import resume
 from tests.whole_runs import run, start

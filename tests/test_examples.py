@@ -18,8 +18,8 @@ from omegaconf import OmegaConf
 
 from ddpzero import cli
 from ddpzero.cli_arguments import make_parser, parse_arguments
-from ddpzero.config import compose_game, compose_settings
-from ddpzero.conversion import settings_to_dict
+from ddpzero.config.conversion import settings_to_dict
+from ddpzero.config.hydra import compose_game, compose_settings
 from ddpzero.judges.packaged import find_positions, find_recorded_games
 from tests.places import REPO
 

@@ -15,8 +15,8 @@ import pytest
 from ddpzero import learner as learner_module
 from ddpzero.actors import ActorError
 from ddpzero.checkpoint_files import CheckpointError
-from ddpzero.config import compose_settings
-from ddpzero.conversion import settings_to_dict
+from ddpzero.config.conversion import settings_to_dict
+from ddpzero.config.hydra import compose_settings
 from ddpzero.failures import FailureReport, RunFailed, failure_sentence, leave
 from ddpzero.learner import train
 from ddpzero.logs import log_path

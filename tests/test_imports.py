@@ -106,4 +106,4 @@ def test_hydra_appears_at_the_door_alone():
         for file in PACKAGE.rglob("*.py")
         if {"hydra", "omegaconf"} & {module.split(".")[0] for module in imported_modules(file)}
     }
-    assert files == {"config.py", "main.py", "sweep.py"}
+    assert files == {"config/hydra.py", "main.py", "sweep.py"}

@@ -10,7 +10,7 @@ import torch
 
 from ddpzero.algorithms.loader import load_plugin
 from ddpzero.checkpoint import load_weights
-from ddpzero.config import compose_settings
+from ddpzero.config.hydra import compose_settings
 from ddpzero.distributed import Ranks, join_ranks
 from ddpzero.games import load_any_game
 from ddpzero.initial_weights import find_checkpoint, load_initial_weights

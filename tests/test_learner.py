@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ddpzero.checkpoint import load_weights
-from ddpzero.config import compose_settings
+from ddpzero.config.hydra import compose_settings
 from ddpzero.games import load_game
 from ddpzero.learner import Learner
 from tests.checkpointed_runs import resume
@@ -90,8 +90,8 @@ def test_a_run_in_rounds_stopped_by_sigterm_inside_a_round_resumes_bit_by_bit(tm
 # Actors are new processes, which import this program.
 SAVED_INSIDE_A_ROUND = """
 from ddpzero import checkpoint_schedule
-from ddpzero.config import compose_settings
-from ddpzero.conversion import settings_to_dict
+from ddpzero.config.hydra import compose_settings
+from ddpzero.config.conversion import settings_to_dict
 from ddpzero.learner import Learner, train
 from ddpzero.signals import StopSignal
 

@@ -83,7 +83,7 @@ def test_options_between_settings_are_taken(tmp_path):
 
 def test_checking_a_config_does_not_import_torch():
     code = (
-        "import sys; from ddpzero.config import compose_settings; compose_settings(['+experiment=quick']); "
+        "import sys; from ddpzero.config.hydra import compose_settings; compose_settings(['+experiment=quick']); "
         "print('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

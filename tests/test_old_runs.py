@@ -15,8 +15,8 @@ import pytest
 
 from ddpzero.arena.run import run_match
 from ddpzero.checkpoint import load_weights
-from ddpzero.config import compose_settings
-from ddpzero.conversion import settings_from_dict, settings_to_dict, with_defaults
+from ddpzero.config.conversion import settings_from_dict, settings_to_dict, with_defaults
+from ddpzero.config.hydra import compose_settings
 from ddpzero.distributed import Ranks
 from ddpzero.learner import Learner
 from ddpzero.monitor import run_monitor

@@ -30,7 +30,7 @@ from ddpzero.checkpoint_files import (
     write_arrays,
     write_manifest,
 )
-from ddpzero.config import compose_settings
+from ddpzero.config.hydra import compose_settings
 from ddpzero.learner import Learner
 from ddpzero.replay import SampleSpec
 from ddpzero.settings import UserError

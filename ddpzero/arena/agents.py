@@ -15,7 +15,7 @@ from ddpzero.algorithms.base import Algorithm, Player, TeamPlayer
 from ddpzero.algorithms.loader import load_plugin
 from ddpzero.arena.players import RandomPlayer, RolloutPlayer
 from ddpzero.arena.team_players import RulePlayer
-from ddpzero.conversion import settings_from_dict, with_defaults
+from ddpzero.config.conversion import settings_from_dict, with_defaults
 from ddpzero.games import Game, TeamGame, load_any_game
 from ddpzero.run_finder import RUNS_DIR, find_run
 from ddpzero.settings import UserError, require

@@ -88,7 +88,7 @@ def run_config(device: str, is_quick: bool) -> dict[str, Any]:
 
 def make_settings(config: dict[str, Any]) -> Settings:
     """Settings from a config with defaults left out, without hydra."""
-    from ddpzero.conversion import settings_from_dict, with_defaults
+    from ddpzero.config.conversion import settings_from_dict, with_defaults
 
     return settings_from_dict(with_defaults(config))
 
@@ -230,7 +230,7 @@ def run_rank(config_file: str) -> None:
 
     die_with_parent()
     stop = install_stop_signal()
-    from ddpzero.conversion import settings_to_dict
+    from ddpzero.config.conversion import settings_to_dict
     from ddpzero.learner import train
 
     settings = make_settings(json.loads(Path(config_file).read_text()))

@@ -11,13 +11,13 @@ import torch
 from ddpzero.algorithms.alphazero.actor import AlphaZeroActor, make_actor
 from ddpzero.algorithms.alphazero.curriculum import STAGE, Curriculum, CurriculumSettings
 from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings, LossSettings
+from ddpzero.config.strict import make_dataclass
 from ddpzero.games import load_game
 from ddpzero.games.frame import place
 from ddpzero.networks import NetworkSettings, make_network
 from ddpzero.replay import Episode
 from ddpzero.search.settings import SearchSettings
 from ddpzero.settings import UserError
-from ddpzero.strict import make_dataclass
 from tests.places import OWN_GAMES
 
 FRAME = {"name": "dots_and_boxes", "rows": 2, "columns": 2}

@@ -8,7 +8,7 @@ import pytest
 from ddpzero.algorithms.ddpg.guidance import Guidance, scheduled_level
 from ddpzero.algorithms.ddpg.settings import DDPGSettings, OpponentSettings
 from ddpzero.algorithms.loader import load_plugin
-from ddpzero.config import compose_settings
+from ddpzero.config.hydra import compose_settings
 from ddpzero.games import load_any_game
 
 AGENTS = ("random", "nearest", "level3", "level4", "evasion", "greedy", "bfs")

@@ -11,7 +11,7 @@ import torch
 from ddpzero.arena.agents import Agent, is_agent, load_agent, parse_player
 from ddpzero.arena.run import run_match
 from ddpzero.checkpoint import ReleasedWeights
-from ddpzero.conversion import settings_to_dict
+from ddpzero.config.conversion import settings_to_dict
 from ddpzero.games import load_game
 from ddpzero.judges.packaged import POSITIONS_FOLDER
 from ddpzero.judges.perfect_play import run_judge

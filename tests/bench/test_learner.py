@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ddpzero.bench.learner import bench_learner, noise
-from ddpzero.config import compose_settings
+from ddpzero.config.hydra import compose_settings
 from ddpzero.replay import Field
 
 

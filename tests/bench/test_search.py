@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ddpzero.bench.search import EndlessSearches, bench_search, random_positions
-from ddpzero.config import compose_settings
+from ddpzero.config.hydra import compose_settings
 from ddpzero.evaluators import UniformEvaluator
 from ddpzero.games import load_game
 from ddpzero.search import SearchSettings

@@ -20,7 +20,7 @@ NAN, INFINITY = float("nan"), float("inf")
 # Files that write JSON for our own processes only, where NaN must stay NaN, or that never hold a number with a point.
 OWN_MESSAGES = {
     *("actors/body.py", "actors/round.py", "distributed.py", "games/contract_process.py"),
-    *("replay/episode.py", "checkpoint_files.py", "json_text.py"),
+    *("replay/episode.py", "checkpoint_files.py", "system/json_text.py"),
 }
 
 

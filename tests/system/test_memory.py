@@ -15,7 +15,7 @@ from ddpzero.algorithms.alphazero.selfplay import new_record, record_size_bytes
 from ddpzero.algorithms.ddpg.samples import episodes_layout
 from ddpzero.algorithms.loader import load_plugin
 from ddpzero.cli import main
-from ddpzero.config import compose_settings
+from ddpzero.config.hydra import compose_settings
 from ddpzero.games import load_any_game, load_game
 from ddpzero.networks import NetworkSettings, make_network
 from ddpzero.preflight import check_run_memory, run_needs

@@ -32,9 +32,9 @@ from omegaconf.errors import (
 
 from ddpzero import PACKAGE_DIR
 from ddpzero.algorithms.loader import load_plugin
-from ddpzero.conversion import game_settings_from_dict, settings_from_dict
+from ddpzero.config.conversion import game_settings_from_dict, settings_from_dict
+from ddpzero.config.strict import as_group, unknown_key_message
 from ddpzero.settings import GameSettings, Settings, UserError
-from ddpzero.strict import as_group, unknown_key_message
 
 _Converted = TypeVar("_Converted")
 

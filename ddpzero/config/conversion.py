@@ -1,6 +1,6 @@
 """A whole configuration of plain nested dicts to Settings, strictly, and back.
 
-Called by config.py with what Hydra composed and by whoever reads the config.yaml of a run or of a checkpoint.
+Called by config/hydra.py with what Hydra composed and by whoever reads the config.yaml of a run or of a checkpoint.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from ddpzero.algorithms.loader import load_plugin
+from ddpzero.config.strict import as_group, convert, default_of, make_dataclass, refuse_unknown_keys
 from ddpzero.games import load_any_game
 from ddpzero.settings import GameSettings, Settings
-from ddpzero.strict import as_group, convert, default_of, make_dataclass, refuse_unknown_keys
 
 # Fields of Settings that are not the group or the value of the same name.
 _SPECIAL = ("algorithm", "game", "sections")

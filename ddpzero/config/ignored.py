@@ -9,8 +9,8 @@ from dataclasses import fields
 from typing import Any
 
 from ddpzero.algorithms.loader import load_plugin
+from ddpzero.config.strict import default_of, show
 from ddpzero.settings import Settings
-from ddpzero.strict import default_of, show
 
 _ONLY_IN_ROUNDS = ("learner.episodes_per_round", "learner.steps_per_round")
 _ONLY_CONCURRENT = (

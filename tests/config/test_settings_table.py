@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from ddpzero.config import compose_settings
-from ddpzero.conversion import settings_from_dict, settings_to_dict
+from ddpzero.config.conversion import settings_from_dict, settings_to_dict
+from ddpzero.config.hydra import compose_settings
 from ddpzero.preflight import check_run_memory
 from ddpzero.settings import UserError
 from ddpzero.system.machine import Memory

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from ddpzero.algorithms.loader import load_plugin
-from ddpzero.config import compose_settings, conf_dir
-from ddpzero.ignored_settings import ignored_settings
+from ddpzero.config.hydra import compose_settings, conf_dir
+from ddpzero.config.ignored import ignored_settings
 from ddpzero.settings import (
     ActorSettings,
     CheckpointSettings,

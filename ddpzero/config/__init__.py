@@ -1,0 +1,1 @@
+"""From Hydra and YAML to Settings, strictly, and back."""
