@@ -1,6 +1,6 @@
 """The settings of the core, as plain dataclasses: each mirrors one group of conf/ and checks itself at construction.
 
-Made by config/hydra.py from what Hydra composed; handed on as plain arguments. A plugin's own settings (network, search, ...)
+Made by config/ from what Hydra composed; handed on as plain arguments. A plugin's own settings (network, search, ...)
 are declared by the plugin, not here.
 """
 

@@ -23,9 +23,9 @@ from ddpzero.actors.link import ActorEnd, Kind, Message, RankGone
 from ddpzero.actors.seeds import derive_seed
 from ddpzero.actors.spec import Actor, ActorSpec, UnusableWeightsError
 from ddpzero.actors.weights import NOTHING_PUBLISHED, WeightsChannel
-from ddpzero.logs import LogFileHandler
 from ddpzero.replay import Episode, SampleSpec, encode_episode
 from ddpzero.settings import UserError
+from ddpzero.system.log_file import LogFileHandler
 
 log = logging.getLogger(__name__)
 

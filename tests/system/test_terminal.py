@@ -125,7 +125,7 @@ def cache_folder_of(code: str, **variables: str) -> str:
     return done.stdout
 
 
-READ_ONLY = "folder._PACKAGE_DIR = __import__('pathlib').Path('/proc/ddpzero')"
+READ_ONLY = "folder.PACKAGE_DIR = __import__('pathlib').Path('/proc/ddpzero')"
 
 
 def test_a_writable_installation_keeps_compiled_code_where_numba_likes_it():
