@@ -16,9 +16,9 @@ from ddpzero.system.machine import require_current_folder
 from ddpzero.system.terminal import prepare_output, until_reader_leaves
 
 if TYPE_CHECKING:
-    from ddpzero.bench.figures import Figure
     from ddpzero.games import Game, TeamGame
     from ddpzero.settings import Settings
+    from ddpzero.system.figures import Figure
 
 EXIT_CODE_OF_FAILURE = 1
 EXIT_CODE_OF_USER_ERROR = 2
@@ -265,7 +265,7 @@ def _any_game_if_given(options: Namespace) -> Game | TeamGame | None:
 
 
 def _print(figures: Sequence[Figure], options: Namespace) -> int:
-    from ddpzero.bench.figures import print_figures
+    from ddpzero.system.figures import print_figures
 
     print_figures(figures, options.json)
     return 0

@@ -20,7 +20,7 @@ from rich.progress import (
 from rich.table import Table
 
 from ddpzero.arena.match import MatchResult
-from ddpzero.bench.figures import Figure
+from ddpzero.system.figures import Figure
 
 
 @contextmanager

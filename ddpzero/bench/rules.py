@@ -13,12 +13,12 @@ from statistics import median
 
 import numpy as np
 
-from ddpzero.bench.figures import Figure, game_settings
 from ddpzero.games import Game, TeamGame, contract, team_contract
 from ddpzero.games.compiled import compiled
 from ddpzero.games.promises import NO_FAULT, NO_LEGAL_ACTION, require_no_fault
 from ddpzero.games.random_bits import choose_uniformly, new_random_states, next_below
 from ddpzero.games.team_lockstep import reset_games
+from ddpzero.system.figures import Figure, game_settings
 
 # Short enough that a median over many samples is not moved by whatever else the machine does meanwhile.
 _SAMPLE_SECONDS = 0.05

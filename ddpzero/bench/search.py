@@ -16,7 +16,6 @@ import numpy as np
 import torch
 
 from ddpzero.algorithms.alphazero.memory import bench_needs
-from ddpzero.bench.figures import Figure, game_settings
 from ddpzero.evaluators import Evaluator, NetworkEvaluator, UniformEvaluator, bare_forward_rate
 from ddpzero.games import Game, contract, load_game
 from ddpzero.games.compiled import compiled
@@ -26,6 +25,7 @@ from ddpzero.search.forest import ROOT
 from ddpzero.search.rounds import propose_leaves
 from ddpzero.search.tree import is_search_finished, set_root
 from ddpzero.settings import Settings, require
+from ddpzero.system.figures import Figure, game_settings
 from ddpzero.system.machine import usable_memory
 from ddpzero.system.memory import check_memory
 

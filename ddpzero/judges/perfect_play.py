@@ -24,9 +24,9 @@ from ddpzero.arena.agents import (
 )
 from ddpzero.arena.players import PlayerError, checked_actions
 from ddpzero.arena.statistics import share_interval
-from ddpzero.bench.figures import Figure, game_settings, print_figures
 from ddpzero.judges.packaged import find_positions
 from ddpzero.judges.solved_positions import ILLEGAL, SolvedPositions, read_solved_positions
+from ddpzero.system.figures import Figure, game_settings, print_figures
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import ddpzero
-from ddpzero.bench.figures import Figure, print_figures
 from ddpzero.bench.gpu_steps import Emitter
 from ddpzero.run_record import METRICS_FILE, STATUS_FILE, RunRecord
+from ddpzero.system.figures import Figure, print_figures
 from ddpzero.system.json_text import json_text
 
 PACKAGE = Path(ddpzero.__file__).parent

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from ddpzero.bench.figures import Figure, print_figures
+from ddpzero.system.figures import Figure, print_figures
 
 FIGURES = [
     Figure("search", "gomoku", "simulations_per_second", np.float64(3.1e6), "1/s", {"size": 15}),
