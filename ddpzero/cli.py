@@ -50,7 +50,7 @@ def _run(words: Sequence[str]) -> int:
             raise
         sentence = f"{error.filename}: {error.strerror}."
     except RuntimeError as error:
-        from ddpzero.failures import is_sentence_of_ours
+        from ddpzero.run.failures import is_sentence_of_ours
 
         if not is_sentence_of_ours(error):
             raise

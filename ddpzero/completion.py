@@ -13,7 +13,7 @@ from pathlib import Path
 
 import yaml
 
-from ddpzero.run_finder import RUNS_DIR
+from ddpzero.run.finder import RUNS_DIR
 
 # What is after an = or a : is a word of its own for bash, and alone is replaced.
 _BASH = """\

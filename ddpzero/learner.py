@@ -23,17 +23,10 @@ import torch
 from ddpzero.actors import ActorPool, WeightsChannel, default_num_actors
 from ddpzero.algorithms.loader import load_plugin
 from ddpzero.batches import Batch, BatchFeeder
-from ddpzero.checkpoint import Checkpoints, Restored, Snapshot, model_name
-from ddpzero.checkpoint_files import CheckpointError
-from ddpzero.checkpoint_schedule import CheckpointSchedule
 from ddpzero.config.ignored import ignored_settings
 from ddpzero.counters import Counters, check_samples, counters_from_checkpoint
-from ddpzero.distributed import Ranks, join_ranks
-from ddpzero.failures import FailureReport
 from ddpzero.games import load_any_game
-from ddpzero.initial_weights import load_initial_weights
 from ddpzero.limits import Limits
-from ddpzero.logs import setup_logging
 from ddpzero.metrics import IntervalMetrics, StageClock
 from ddpzero.networks.compatibility import misfit
 from ddpzero.networks.divergence import (
@@ -44,11 +37,13 @@ from ddpzero.networks.divergence import (
     weights_problem,
 )
 from ddpzero.preflight import check_machine, choose_actor_device
-from ddpzero.progress import Progress, size_text
 from ddpzero.replay import Episode, ReplayBuffer, SampleBalance
 from ddpzero.reports import Reports
-from ddpzero.rng import random_state, restore_random_state
-from ddpzero.run_folder import (
+from ddpzero.run.checkpoint import Checkpoints, Restored, Snapshot, model_name
+from ddpzero.run.checkpoint_files import CheckpointError
+from ddpzero.run.checkpoint_schedule import CheckpointSchedule
+from ddpzero.run.failures import FailureReport
+from ddpzero.run.folder import (
     check_run_config,
     claim_run_folder,
     config_changes,
@@ -56,10 +51,15 @@ from ddpzero.run_folder import (
     keep_config,
     mark_stopped,
 )
-from ddpzero.run_record import RunRecord
+from ddpzero.run.initial_weights import load_initial_weights
+from ddpzero.run.logs import setup_logging
+from ddpzero.run.progress import Progress, size_text
+from ddpzero.run.random_state import random_state, restore_random_state
+from ddpzero.run.ranks import Ranks, join_ranks
+from ddpzero.run.record import RunRecord
+from ddpzero.run.signals import StopSignal
 from ddpzero.schedule import learning_rate
 from ddpzero.settings import Settings, require
-from ddpzero.signals import StopSignal
 
 log = logging.getLogger(__name__)
 

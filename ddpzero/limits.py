@@ -6,10 +6,10 @@ import math
 import time
 
 from ddpzero.counters import Counters
-from ddpzero.distributed import Ranks
 from ddpzero.replay import Episode
+from ddpzero.run.ranks import Ranks
+from ddpzero.run.signals import StopSignal
 from ddpzero.settings import LearnerSettings
-from ddpzero.signals import StopSignal
 
 
 class Limits:

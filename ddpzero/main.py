@@ -17,8 +17,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ddpzero.failures import RunFailed, leave, print_failure
-from ddpzero.signals import StopSignal, die_with_parent, install_stop_signal
+from ddpzero.run.failures import RunFailed, leave, print_failure
+from ddpzero.run.signals import StopSignal, die_with_parent, install_stop_signal
 from ddpzero.system.terminal import prepare_output, until_reader_leaves
 
 if TYPE_CHECKING:

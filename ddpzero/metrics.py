@@ -1,7 +1,7 @@
 """What a run measures about itself: where the time goes, means, rates, memory; one row per logging interval.
 
 Every rank has a StageClock and an IntervalMetrics. Called by the learner; nothing here waits for the GPU except
-`IntervalMetrics.collect`. run_record.py keeps the rows.
+`IntervalMetrics.collect`. run/record.py keeps the rows.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import psutil
 import torch
 
-from ddpzero.distributed import Ranks
+from ddpzero.run.ranks import Ranks
 
 _GIB = float(1 << 30)
 _OTHER = "other"

@@ -21,7 +21,7 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
-from ddpzero.checkpoint_files import (
+from ddpzero.run.checkpoint_files import (
     CHECKPOINTS_FOLDER,
     CONFIG_FILE,
     CheckpointError,
@@ -29,9 +29,9 @@ from ddpzero.checkpoint_files import (
     newest_first,
     read_manifest,
 )
-from ddpzero.progress import count_text, duration_text
-from ddpzero.run_finder import RUNS_DIR, find_run
-from ddpzero.run_record import STATUS_FILE, read_status
+from ddpzero.run.finder import RUNS_DIR, find_run
+from ddpzero.run.progress import count_text, duration_text
+from ddpzero.run.record import STATUS_FILE, read_status
 from ddpzero.settings import UserError
 from ddpzero.system.guarded_files import printable
 from ddpzero.system.json_text import json_text

@@ -16,12 +16,12 @@ import torch
 from ddpzero.actors import default_num_actors
 from ddpzero.algorithms.base import Algorithm
 from ddpzero.algorithms.loader import load_plugin
-from ddpzero.checkpoint_files import CHECKPOINTS_FOLDER, newest_first
-from ddpzero.distributed import Ranks
 from ddpzero.games import load_any_game
 from ddpzero.games.contract_process import require_contract
-from ddpzero.initial_weights import find_checkpoint
 from ddpzero.replay import samples_size_bytes
+from ddpzero.run.checkpoint_files import CHECKPOINTS_FOLDER, newest_first
+from ddpzero.run.initial_weights import find_checkpoint
+from ddpzero.run.ranks import Ranks
 from ddpzero.settings import ActorSettings, Settings, UserError, require
 from ddpzero.system.machine import Memory, allow_open_files, usable_memory
 from ddpzero.system.memory import Factor, Need, check_memory

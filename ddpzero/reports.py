@@ -11,13 +11,13 @@ from typing import Any
 from ddpzero.actors import ActorPool
 from ddpzero.algorithms.base import Algorithm
 from ddpzero.counters import Counters
-from ddpzero.distributed import Ranks
 from ddpzero.games import Game, TeamGame
 from ddpzero.limits import Limits
 from ddpzero.metrics import IntervalMetrics
-from ddpzero.progress import Progress, ProgressFigures
 from ddpzero.replay import Episode, ReplayBuffer
-from ddpzero.run_record import RunRecord
+from ddpzero.run.progress import Progress, ProgressFigures
+from ddpzero.run.ranks import Ranks
+from ddpzero.run.record import RunRecord
 from ddpzero.settings import LoggingSettings
 from ddpzero.system.outage import Outage
 
@@ -30,7 +30,7 @@ _SHORTEST_INTERVAL_SECONDS = 1.0
 
 
 class Reports:
-    """One rank's reports; see run_record.py for what rank 0 keeps of them."""
+    """One rank's reports; see run/record.py for what rank 0 keeps of them."""
 
     def __init__(
         self,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from ddpzero.distributed import Ranks
+    from ddpzero.run.ranks import Ranks
 
 # Left over when the tests themselves run inside a job; any of them would make a test join a process group.
 for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
@@ -38,7 +38,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture
 def alone() -> Iterator[Ranks]:
     """The only rank of a run."""
-    from ddpzero.distributed import join_ranks
+    from ddpzero.run.ranks import join_ranks
 
     with join_ranks("cpu") as ranks:
         yield ranks

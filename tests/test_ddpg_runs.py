@@ -15,9 +15,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from ddpzero.arena.agents import load_agent
 from ddpzero.arena.team_match import play_team_match
 from ddpzero.arena.team_players import RulePlayer
-from ddpzero.checkpoint import load_weights
 from ddpzero.config.hydra import compose_settings
 from ddpzero.games import TeamGame
+from ddpzero.run.checkpoint import load_weights
 from ddpzero.settings import UserError
 from tests.test_main import run_main
 from tests.torchrun import run_ranks
@@ -90,7 +90,7 @@ import torch
 import ddpzero.learner
 from ddpzero.config.hydra import compose_settings
 from ddpzero.config.conversion import settings_to_dict
-from ddpzero.signals import install_stop_signal
+from ddpzero.run.signals import install_stop_signal
 
 class Watched(ddpzero.learner.Learner):
     lengths = []

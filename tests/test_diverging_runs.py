@@ -8,10 +8,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from ddpzero.checkpoint import load_weights
 from ddpzero.config.hydra import compose_settings
 from ddpzero.learner import Learner
-from tests.checkpointed_runs import resume
+from ddpzero.run.checkpoint import load_weights
+from tests.run.checkpointed_runs import resume
 from tests.whole_runs import run, start
 
 BOARD_GAME = [

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from ddpzero.checkpoint import load_weights
 from ddpzero.config.hydra import compose_settings
 from ddpzero.games import load_game
 from ddpzero.learner import Learner
-from tests.checkpointed_runs import resume
+from ddpzero.run.checkpoint import load_weights
+from tests.run.checkpointed_runs import resume
 from tests.torchrun import run_ranks
 from tests.whole_runs import (
     assert_equal,
@@ -93,7 +93,7 @@ from ddpzero import checkpoint_schedule
 from ddpzero.config.hydra import compose_settings
 from ddpzero.config.conversion import settings_to_dict
 from ddpzero.learner import Learner, train
-from ddpzero.signals import StopSignal
+from ddpzero.run.signals import StopSignal
 
 def run(name):
     settings = compose_settings([*SETTINGS, f"runs_dir={folder / name}", "run_name=tiny"])

@@ -20,9 +20,9 @@ from PIL import Image, ImageSequence
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from ddpzero import metrics as metrics_module
-from ddpzero.distributed import Ranks, join_ranks
 from ddpzero.metrics import IntervalMetrics, StageClock
-from ddpzero.run_record import RunRecord, read_status
+from ddpzero.run.ranks import Ranks, join_ranks
+from ddpzero.run.record import RunRecord, read_status
 from tests.torchrun import run_ranks
 
 
@@ -169,9 +169,9 @@ def test_the_memory_of_actors_is_counted(alone: Ranks) -> None:
 
 TWO_RANKS = """
 import torch
-from ddpzero.distributed import join_ranks
+from ddpzero.run.ranks import join_ranks
 from ddpzero.metrics import IntervalMetrics, StageClock
-from ddpzero.run_record import RunRecord
+from ddpzero.run.record import RunRecord
 with join_ranks("cpu", 30.0) as ranks:
     metrics = IntervalMetrics(ranks, StageClock())
     metrics.num_actors = 1 + ranks.rank

@@ -16,12 +16,12 @@ import psutil
 import pytest
 from rich.console import Console
 
-from ddpzero.checkpoint import Checkpoints
-from ddpzero.distributed import join_ranks
 from ddpzero.monitor import judge_health, look_at, render, run_monitor
-from ddpzero.run_record import RunRecord
+from ddpzero.run.checkpoint import Checkpoints
+from ddpzero.run.ranks import join_ranks
+from ddpzero.run.record import RunRecord
 from ddpzero.settings import UserError
-from tests.checkpointed_runs import snapshot, truncate
+from tests.run.checkpointed_runs import snapshot, truncate
 from tests.torchrun import environment
 
 NOW = 1_000_000.0
@@ -145,8 +145,8 @@ def test_as_json_one_line_says_it_all(run_dir: Path, capsys: pytest.CaptureFixtu
 def test_a_run_that_was_killed_is_seen_as_dead(tmp_path: Path) -> None:
     program = (
         "import sys, time; from pathlib import Path\n"
-        "from ddpzero.distributed import join_ranks\n"
-        "from ddpzero.run_record import RunRecord\n"
+        "from ddpzero.run.ranks import join_ranks\n"
+        "from ddpzero.run.record import RunRecord\n"
         "with join_ranks('cpu') as ranks, RunRecord(Path(sys.argv[1]), ranks) as record:\n"
         "    record.status('running', epoch=1)\n"
         "    time.sleep(60)\n"

@@ -18,7 +18,7 @@ import yaml
 
 from ddpzero.actors import default_num_actors
 from ddpzero.config.hydra import arrange_words, compose_settings
-from ddpzero.run_record import METRICS_FILE, STATUS_FILE
+from ddpzero.run.record import METRICS_FILE, STATUS_FILE
 from ddpzero.settings import UserError
 from ddpzero.sweep import (
     check_objective,

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from ddpzero.checkpoint_files import latest_checkpoint
+from ddpzero.run.checkpoint_files import latest_checkpoint
 
 
 def start(

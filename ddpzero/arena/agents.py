@@ -17,7 +17,7 @@ from ddpzero.arena.players import RandomPlayer, RolloutPlayer
 from ddpzero.arena.team_players import RulePlayer
 from ddpzero.config.conversion import settings_from_dict, with_defaults
 from ddpzero.games import Game, TeamGame, load_any_game
-from ddpzero.run_finder import RUNS_DIR, find_run
+from ddpzero.run.finder import RUNS_DIR, find_run
 from ddpzero.settings import UserError, require
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Agent:
 def load_agent(text: str | Path) -> Agent:
     """The newest agent of a run, or the one of a checkpoint, by folder or name; UserError when there is none."""
     # Not at the top of the file: torch takes a second to import, and players that need no training do without.
-    from ddpzero.checkpoint import load_weights
+    from ddpzero.run.checkpoint import load_weights
 
     released = load_weights(find_run(str(text)) or Path(text))
     try:

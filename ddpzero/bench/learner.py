@@ -15,10 +15,10 @@ import torch
 from ddpzero.algorithms.loader import load_plugin
 from ddpzero.batches import BatchFeeder
 from ddpzero.bench.noise import noise
-from ddpzero.distributed import choose_device
 from ddpzero.games import load_any_game
 from ddpzero.preflight import run_needs
 from ddpzero.replay import ReplayBuffer
+from ddpzero.run.ranks import choose_device
 from ddpzero.settings import Settings
 from ddpzero.system.figures import Figure, game_settings
 from ddpzero.system.machine import usable_memory

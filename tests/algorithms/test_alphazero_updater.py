@@ -243,7 +243,7 @@ def run_on_two_ranks(tmp_path: Path, body: str) -> None:
             sys.path.insert(0, {str(Path(__file__).parent)!r})
             import torch
             from safetensors.torch import save_file
-            from ddpzero.distributed import join_ranks
+            from ddpzero.run.ranks import join_ranks
             from ddpzero.games import load_game
             from test_alphazero_updater import make_updater, random_batch
 

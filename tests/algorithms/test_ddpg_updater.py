@@ -490,7 +490,7 @@ def new_part(weights: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 TWO_RANKS = """
 import torch
 from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
-from ddpzero.distributed import join_ranks
+from ddpzero.run.ranks import join_ranks
 from tests.algorithms.ddpg_harness import make_updater, random_batch
 from tests.algorithms.test_ddpg_updater import GAME, KINDS, RANKED, UNEQUAL
 

@@ -10,11 +10,11 @@ import torch
 
 from ddpzero.arena.agents import Agent, is_agent, load_agent, parse_player
 from ddpzero.arena.run import run_match
-from ddpzero.checkpoint import ReleasedWeights
 from ddpzero.config.conversion import settings_to_dict
 from ddpzero.games import load_game
 from ddpzero.judges.packaged import POSITIONS_FOLDER
 from ddpzero.judges.perfect_play import run_judge
+from ddpzero.run.checkpoint import ReleasedWeights
 from ddpzero.settings import (
     ActorSettings,
     CheckpointSettings,
@@ -86,7 +86,7 @@ def run_dir(tmp_path, monkeypatch):
         assert path == folder
         return released
 
-    monkeypatch.setattr("ddpzero.checkpoint.load_weights", load_weights)
+    monkeypatch.setattr("ddpzero.run.checkpoint.load_weights", load_weights)
     return folder
 
 

@@ -127,7 +127,7 @@ def test_a_trial_tells_whether_a_step_would_be_skipped_and_changes_nothing(optim
 SKIP_ON_TWO_RANKS = """
 import torch
 from torch import nn
-from ddpzero.distributed import join_ranks
+from ddpzero.run.ranks import join_ranks
 from ddpzero.networks.gradient_step import GradientStep
 from ddpzero.networks.optimizers import make_optimizers
 from ddpzero.settings import LearnerSettings

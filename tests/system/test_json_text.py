@@ -11,7 +11,7 @@ import pytest
 
 import ddpzero
 from ddpzero.bench.gpu_steps import Emitter
-from ddpzero.run_record import METRICS_FILE, STATUS_FILE, RunRecord
+from ddpzero.run.record import METRICS_FILE, STATUS_FILE, RunRecord
 from ddpzero.system.figures import Figure, print_figures
 from ddpzero.system.json_text import json_text
 
@@ -19,8 +19,8 @@ PACKAGE = Path(ddpzero.__file__).parent
 NAN, INFINITY = float("nan"), float("inf")
 # Files that write JSON for our own processes only, where NaN must stay NaN, or that never hold a number with a point.
 OWN_MESSAGES = {
-    *("actors/body.py", "actors/round.py", "distributed.py", "games/contract_process.py"),
-    *("replay/episode.py", "checkpoint_files.py", "system/json_text.py"),
+    *("actors/body.py", "actors/round.py", "run/ranks.py", "games/contract_process.py"),
+    *("replay/episode.py", "run/checkpoint_files.py", "system/json_text.py"),
 }
 
 

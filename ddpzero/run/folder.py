@@ -1,7 +1,7 @@
 """The folder of one run, `runs/<run_name>/`: claimed by one training at a time, seen by all ranks, of one config.
 
 Called by the learner before anything is loaded, and once it is. What lies inside belongs to checkpoint.py,
-run_record.py and logs.py.
+run/record.py and logs.py.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from ddpzero.checkpoint_files import (
+from ddpzero.run.checkpoint_files import (
     CHECKPOINTS_FOLDER,
     CONFIG_FILE,
     CheckpointError,
@@ -29,12 +29,12 @@ from ddpzero.checkpoint_files import (
     read_manifest,
     remove,
 )
-from ddpzero.differences import ABSENT, differences
+from ddpzero.run.differences import ABSENT, differences
 from ddpzero.settings import UserError, require
 from ddpzero.system.guarded_files import UnreadableFileError, read_yaml
 
 if TYPE_CHECKING:
-    from ddpzero.distributed import Ranks
+    from ddpzero.run.ranks import Ranks
 
 logger = logging.getLogger(__name__)
 

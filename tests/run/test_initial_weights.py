@@ -9,16 +9,16 @@ import pytest
 import torch
 
 from ddpzero.algorithms.loader import load_plugin
-from ddpzero.checkpoint import load_weights
 from ddpzero.config.hydra import compose_settings
-from ddpzero.distributed import Ranks, join_ranks
 from ddpzero.games import load_any_game
-from ddpzero.initial_weights import find_checkpoint, load_initial_weights
+from ddpzero.run.checkpoint import load_weights
+from ddpzero.run.initial_weights import find_checkpoint, load_initial_weights
+from ddpzero.run.ranks import Ranks, join_ranks
 from ddpzero.settings import UserError
-from tests.checkpointed_runs import saved_run, snapshot
+from tests.run.checkpointed_runs import saved_run, snapshot
 from tests.whole_runs import run
 
-# What tests.checkpointed_runs keeps: one kernel, filled with the number of the step.
+# What tests.run.checkpointed_runs keeps: one kernel, filled with the number of the step.
 EXPECTED = {"conv.weight": torch.zeros(2, 3)}
 
 

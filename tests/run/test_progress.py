@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from ddpzero import logs as logs_module
-from ddpzero import progress as progress_module
-from ddpzero.logs import setup_logging
-from ddpzero.progress import (
+from ddpzero.run import logs as logs_module
+from ddpzero.run import progress as progress_module
+from ddpzero.run.logs import setup_logging
+from ddpzero.run.progress import (
     Progress,
     ProgressFigures,
     count_text,

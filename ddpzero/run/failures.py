@@ -16,14 +16,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn
 
-from ddpzero.logs import log_path
-from ddpzero.progress import Progress
+from ddpzero.run.logs import log_path
+from ddpzero.run.progress import Progress
 from ddpzero.settings import UserError
 from ddpzero.system.json_text import json_text
 from ddpzero.system.outage import append_whole
 
 if TYPE_CHECKING:
-    from ddpzero.distributed import Ranks
+    from ddpzero.run.ranks import Ranks
 
 # Rank 0 may host the store in which the ranks agree who speaks: it stays until the others have noticed the failure.
 _LINGER_SECONDS = 2.0

@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from ddpzero.checkpoint import Checkpoints, Snapshot, model_name
 from ddpzero.config.conversion import settings_to_dict
-from ddpzero.distributed import Ranks, join_ranks
 from ddpzero.learner import Learner
-from ddpzero.progress import Progress
 from ddpzero.replay import Field, ReplayBuffer
-from ddpzero.rng import random_state
-from ddpzero.run_folder import check_run_config
-from ddpzero.run_record import RunRecord
+from ddpzero.run.checkpoint import Checkpoints, Snapshot, model_name
+from ddpzero.run.folder import check_run_config
+from ddpzero.run.progress import Progress
+from ddpzero.run.random_state import random_state
+from ddpzero.run.ranks import Ranks, join_ranks
+from ddpzero.run.record import RunRecord
+from ddpzero.run.signals import StopSignal
 from ddpzero.settings import Settings
-from ddpzero.signals import StopSignal
 
 SPEC = {
     "planes": Field((3,), np.dtype("uint8"), "packed planes"),

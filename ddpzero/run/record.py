@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from ddpzero.checkpoint_files import remove
-from ddpzero.failures import failure_sentence
-from ddpzero.run_folder import config_text
+from ddpzero.run.checkpoint_files import remove
+from ddpzero.run.failures import failure_sentence
+from ddpzero.run.folder import config_text
+from ddpzero.run.tensorboard_events import TensorBoardEvents
 from ddpzero.settings import UserError
 from ddpzero.system.guarded_files import (
     UnreadableFileError,
@@ -29,12 +30,11 @@ from ddpzero.system.guarded_files import (
 )
 from ddpzero.system.json_text import json_text
 from ddpzero.system.outage import Outage, append_whole
-from ddpzero.tensorboard_events import TensorBoardEvents
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from ddpzero.distributed import Ranks
+    from ddpzero.run.ranks import Ranks
 
 METRICS_FILE = "metrics.jsonl"
 STATUS_FILE = "status.json"

@@ -12,9 +12,8 @@ from typing import Any
 
 import pytest
 
-from ddpzero.checkpoint import Checkpoints
-from ddpzero.distributed import Ranks, join_ranks
-from ddpzero.run_folder import (
+from ddpzero.run.checkpoint import Checkpoints
+from ddpzero.run.folder import (
     RESUME_MARK,
     check_run_config,
     claim_run_folder,
@@ -22,9 +21,10 @@ from ddpzero.run_folder import (
     mark_stopped,
     write_config,
 )
+from ddpzero.run.ranks import Ranks, join_ranks
 from ddpzero.settings import UserError
 from ddpzero.system.guarded_files import read_yaml
-from tests.checkpointed_runs import snapshot
+from tests.run.checkpointed_runs import snapshot
 from tests.torchrun import environment, run_ranks
 
 CONFIG: dict[str, Any] = {
@@ -59,8 +59,8 @@ def test_a_second_training_in_the_same_folder_is_refused_and_says_who_holds_it(
 def test_a_killed_training_leaves_the_folder_free(tmp_path: Path, alone: Ranks) -> None:
     program = (
         "import os, signal, sys; from pathlib import Path\n"
-        "from ddpzero.distributed import join_ranks\n"
-        "from ddpzero.run_folder import claim_run_folder\n"
+        "from ddpzero.run.ranks import join_ranks\n"
+        "from ddpzero.run.folder import claim_run_folder\n"
         "with join_ranks('cpu') as ranks, claim_run_folder(Path(sys.argv[1]), ranks):\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
@@ -84,7 +84,7 @@ def test_a_full_disk_is_told_with_the_path_and_what_helps(
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
     remedy = "free some space there, or set runs_dir to a folder on a disk that has some"
-    monkeypatch.setattr("ddpzero.run_folder.write_config", full)
+    monkeypatch.setattr("ddpzero.run.folder.write_config", full)
     with pytest.raises(UserError) as caught:
         keep_config(tmp_path, CONFIG, alone)
     config = tmp_path / "config.yaml"
@@ -96,11 +96,11 @@ def test_a_full_disk_is_told_with_the_path_and_what_helps(
 
 
 SEPARATE_FOLDERS = """
-from ddpzero.distributed import join_ranks
-from ddpzero.run_folder import claim_run_folder
+from ddpzero.run.ranks import join_ranks
+from ddpzero.run.folder import claim_run_folder
 from ddpzero.settings import UserError
-import ddpzero.run_folder
-ddpzero.run_folder._VISIBLE_WITHIN_SECONDS = 0.5
+import ddpzero.run.folder
+ddpzero.run.folder._VISIBLE_WITHIN_SECONDS = 0.5
 with join_ranks("cpu", 30.0) as ranks:
     own = folder / f"disk-of-rank{ranks.rank}"
     own.mkdir()

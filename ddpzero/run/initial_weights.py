@@ -11,11 +11,11 @@ from pathlib import Path
 
 import torch
 
-from ddpzero.checkpoint import ReleasedWeights, load_weights
-from ddpzero.checkpoint_files import CHECKPOINTS_FOLDER, MANIFEST_FILE
-from ddpzero.distributed import Ranks
 from ddpzero.networks.compatibility import misfit
-from ddpzero.run_finder import find_run
+from ddpzero.run.checkpoint import ReleasedWeights, load_weights
+from ddpzero.run.checkpoint_files import CHECKPOINTS_FOLDER, MANIFEST_FILE
+from ddpzero.run.finder import find_run
+from ddpzero.run.ranks import Ranks
 from ddpzero.settings import UserError, require
 
 log = logging.getLogger(__name__)

@@ -14,14 +14,14 @@ import psutil
 import pytest
 import torch
 
-from ddpzero.distributed import choose_device, join_ranks
+from ddpzero.run.ranks import choose_device, join_ranks
+from ddpzero.run.signals import install_stop_signal
 from ddpzero.settings import UserError
-from ddpzero.signals import install_stop_signal
 from tests.torchrun import environment, run_ranks, torchrun_command, write_program
 
 CONVERSATION = """
 import torch
-from ddpzero.distributed import join_ranks
+from ddpzero.run.ranks import join_ranks
 from ddpzero.settings import UserError
 torch.manual_seed(int(os.environ["RANK"]))
 with join_ranks("cpu", 30.0) as ranks:
@@ -111,7 +111,7 @@ def test_an_error_of_the_program_is_not_taken_for_a_missing_rank(
 
 MISSING_RANK = """
 import signal, torch
-from ddpzero.distributed import RankError, join_ranks
+from ddpzero.run.ranks import RankError, join_ranks
 with join_ranks("cpu", 1.5) as ranks:
     module = ranks.wrap(torch.nn.Linear(2, 1))
     ranks.barrier("the start")
@@ -216,7 +216,7 @@ def test_a_second_interrupt_leaves_at_once() -> None:
 
 
 ORPHANS = """
-from ddpzero.signals import die_with_parent, install_stop_signal
+from ddpzero.run.signals import die_with_parent, install_stop_signal
 install_stop_signal()
 die_with_parent()
 say(pid=os.getpid())

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from ddpzero.checkpoint_files import (
+from ddpzero.run.checkpoint_files import (
     CHECKPOINTS_FOLDER,
     MANIFEST_FILE,
     CheckpointError,

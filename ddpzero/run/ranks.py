@@ -21,7 +21,7 @@ import torch
 import torch.distributed as dist
 from torch.distributed.rendezvous import rendezvous
 
-from ddpzero.differences import differences
+from ddpzero.run.differences import differences
 from ddpzero.settings import UserError, require
 
 if TYPE_CHECKING:

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from ddpzero.checkpoint import Checkpoints
-from ddpzero.checkpoint_files import (
+from ddpzero.run.checkpoint import Checkpoints
+from ddpzero.run.checkpoint_files import (
     newest_first,
 )
-from ddpzero.distributed import Ranks, join_ranks
-from tests.checkpointed_runs import (
+from ddpzero.run.ranks import Ranks, join_ranks
+from tests.run.checkpointed_runs import (
     filled_buffer,
     snapshot,
 )
@@ -23,9 +23,9 @@ from tests.torchrun import run_ranks
 TWO_RANKS = """
 import logging
 import numpy as np
-from ddpzero.checkpoint import Checkpoints
-from ddpzero.distributed import join_ranks
-from tests.checkpointed_runs import filled_buffer, snapshot
+from ddpzero.run.checkpoint import Checkpoints
+from ddpzero.run.ranks import join_ranks
+from tests.run.checkpointed_runs import filled_buffer, snapshot
 
 with join_ranks("cpu", 30.0) as ranks:
     checkpoints = Checkpoints(folder / "run", ranks, keep_last=3)
@@ -43,10 +43,10 @@ with join_ranks("cpu", 30.0) as ranks:
 
     # One rank's disk fails: no rank believes that there is a checkpoint.
     if ranks.rank == 1:
-        import ddpzero.checkpoint
+        import ddpzero.run.checkpoint
         def fail(path, value):
             raise OSError(28, "No space left on device", str(path))
-        ddpzero.checkpoint.write_json = fail
+        ddpzero.run.checkpoint.write_json = fail
     failed = checkpoints.save(snapshot(6, own)) is None
     say(dealt=dealt, saved=saved, own_samples=own_samples, has_own_state=again.rank_state is not None,
         failed=failed, error=checkpoints.last_error)

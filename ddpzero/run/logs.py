@@ -12,7 +12,7 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-from ddpzero.progress import Progress
+from ddpzero.run.progress import Progress
 from ddpzero.system.log_file import LogFileHandler
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING}

@@ -16,20 +16,20 @@ import numpy as np
 import pytest
 import torch
 
-from ddpzero import checkpoint, checkpoint_files
-from ddpzero.checkpoint import Checkpoints, load_weights
-from ddpzero.checkpoint_files import (
+from ddpzero.run import checkpoint, checkpoint_files
+from ddpzero.run.checkpoint import Checkpoints, load_weights
+from ddpzero.run.checkpoint_files import (
     FileRecord,
     latest_checkpoint,
     read_manifest,
     write_arrays,
     write_manifest,
 )
-from ddpzero.distributed import Ranks
-from ddpzero.rng import random_state, restore_random_state
+from ddpzero.run.random_state import random_state, restore_random_state
+from ddpzero.run.ranks import Ranks
 from ddpzero.settings import UserError
 from ddpzero.system.guarded_files import map_arrays
-from tests.checkpointed_runs import (
+from tests.run.checkpointed_runs import (
     SPEC,
     filled_buffer,
     names,

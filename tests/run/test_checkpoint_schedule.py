@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ddpzero import checkpoint_schedule as schedule_module
-from ddpzero.checkpoint_schedule import CheckpointSchedule
+from ddpzero.run import checkpoint_schedule as schedule_module
+from ddpzero.run.checkpoint_schedule import CheckpointSchedule
 from ddpzero.settings import CheckpointSettings, UserError
 
 

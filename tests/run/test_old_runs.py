@@ -14,15 +14,15 @@ import numpy as np
 import pytest
 
 from ddpzero.arena.run import run_match
-from ddpzero.checkpoint import load_weights
 from ddpzero.config.conversion import settings_from_dict, settings_to_dict, with_defaults
 from ddpzero.config.hydra import compose_settings
-from ddpzero.distributed import Ranks
 from ddpzero.learner import Learner
 from ddpzero.monitor import run_monitor
-from ddpzero.run_folder import check_run_config
-from tests.checkpointed_runs import resume
+from ddpzero.run.checkpoint import load_weights
+from ddpzero.run.folder import check_run_config
+from ddpzero.run.ranks import Ranks
 from tests.places import DATA
+from tests.run.checkpointed_runs import resume
 
 OLD_RUNS = DATA / "old_runs"
 LOSSES = {"tic_tac_toe": "losses/total", "snakes": "losses/critic"}

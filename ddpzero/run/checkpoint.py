@@ -27,7 +27,9 @@ import numpy as np
 import torch
 from safetensors.torch import save as tensors_to_bytes
 
-from ddpzero.checkpoint_files import (
+from ddpzero.networks.divergence import state_tensors, weights_problem
+from ddpzero.replay import ReplayState, redistribute
+from ddpzero.run.checkpoint_files import (
     CHECKPOINTS_FOLDER,
     CONFIG_FILE,
     MANIFEST_FILE,
@@ -53,10 +55,8 @@ from ddpzero.checkpoint_files import (
     write_json,
     write_manifest,
 )
-from ddpzero.distributed import Ranks
-from ddpzero.networks.divergence import state_tensors, weights_problem
-from ddpzero.replay import ReplayState, redistribute
-from ddpzero.run_folder import config_text
+from ddpzero.run.folder import config_text
+from ddpzero.run.ranks import Ranks
 from ddpzero.settings import UserError, require
 from ddpzero.system.guarded_files import (
     UnreadableFileError,

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from ddpzero import checkpoint_files
-from ddpzero.checkpoint import Checkpoints
-from ddpzero.distributed import Ranks
-from tests.checkpointed_runs import (
+from ddpzero.run import checkpoint_files
+from ddpzero.run.checkpoint import Checkpoints
+from ddpzero.run.ranks import Ranks
+from tests.run.checkpointed_runs import (
     names,
     restored_step,
     saved_run,
@@ -32,9 +32,9 @@ from pathlib import Path
 warnings.simplefilter("ignore")
 import torch
 torch.set_num_threads(1)
-from ddpzero.checkpoint import Checkpoints
-from ddpzero.distributed import join_ranks
-from tests.checkpointed_runs import restored_step, snapshot
+from ddpzero.run.checkpoint import Checkpoints
+from ddpzero.run.ranks import join_ranks
+from tests.run.checkpointed_runs import restored_step, snapshot
 
 run_dir = Path(sys.argv[1])
 events = 0

@@ -14,15 +14,15 @@ import pytest
 
 from ddpzero import learner as learner_module
 from ddpzero.actors import ActorError
-from ddpzero.checkpoint_files import CheckpointError
 from ddpzero.config.conversion import settings_to_dict
 from ddpzero.config.hydra import compose_settings
-from ddpzero.failures import FailureReport, RunFailed, failure_sentence, leave
 from ddpzero.learner import train
-from ddpzero.logs import log_path
-from ddpzero.run_record import read_status
+from ddpzero.run.checkpoint_files import CheckpointError
+from ddpzero.run.failures import FailureReport, RunFailed, failure_sentence, leave
+from ddpzero.run.logs import log_path
+from ddpzero.run.record import read_status
+from ddpzero.run.signals import StopSignal
 from ddpzero.settings import UserError
-from ddpzero.signals import StopSignal
 from tests.torchrun import environment, torchrun_command, write_program
 
 
@@ -167,8 +167,8 @@ def test_a_failure_while_the_parts_are_built_is_the_status_of_the_run(
 RANKS = """
 import signal, torch
 from ddpzero import distributed
-from ddpzero.distributed import join_ranks
-from ddpzero.failures import FailureReport, RunFailed
+from ddpzero.run.ranks import join_ranks
+from ddpzero.run.failures import FailureReport, RunFailed
 distributed._ROLL_CALL_SECONDS = 1.0
 signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun's answer to the first death
 try:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ddpzero.run_finder import find_run
+from ddpzero.run.finder import find_run
 from ddpzero.settings import UserError
 
 

@@ -22,20 +22,20 @@ import yaml
 from safetensors.torch import save as tensors_to_bytes
 
 from ddpzero.arena.agents import load_agent
-from ddpzero.checkpoint import load_weights
-from ddpzero.checkpoint_files import (
+from ddpzero.config.hydra import compose_settings
+from ddpzero.learner import Learner
+from ddpzero.replay import SampleSpec
+from ddpzero.run.checkpoint import load_weights
+from ddpzero.run.checkpoint_files import (
     FileRecord,
     newest_first,
     read_manifest,
     write_arrays,
     write_manifest,
 )
-from ddpzero.config.hydra import compose_settings
-from ddpzero.learner import Learner
-from ddpzero.replay import SampleSpec
 from ddpzero.settings import UserError
 from ddpzero.system.guarded_files import map_arrays, read_tensors, read_torch, read_yaml
-from tests.checkpointed_runs import resume
+from tests.run.checkpointed_runs import resume
 
 BOARD = (
     *("game=dots_and_boxes", "game.rows=2", "game.columns=2"),

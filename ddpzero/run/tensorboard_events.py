@@ -1,4 +1,4 @@
-"""TensorBoard's event file of a run: curves, texts, films. Used by run_record.py; importing it is light.
+"""TensorBoard's event file of a run: curves, texts, films. Used by run/record.py; importing it is light.
 
 torch's SummaryWriter writes in a thread, which the first full disk ends. Here each call appends whole records or none.
 """
