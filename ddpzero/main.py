@@ -116,7 +116,7 @@ def _train(
     objective = settings.sweep.objective
     if tell_of_objective and objective is not None and os.environ.get("RANK", "0") == "0":
         print_failure(f"sweep.objective={objective} has no effect without --multirun.")
-    from ddpzero.learner import train
+    from ddpzero.training.learner import train
 
     train(settings, settings_to_dict(settings), stop)
     return settings

@@ -21,7 +21,7 @@ from ddpzero.run.checkpoint import load_weights
 from ddpzero.settings import UserError
 from tests.test_main import run_main
 from tests.torchrun import run_ranks
-from tests.whole_runs import (
+from tests.training.whole_runs import (
     assert_equal,
     final_state,
     kill_group,
@@ -87,12 +87,12 @@ def test_a_run_killed_in_the_middle_and_resumed_equals_one_never_stopped(tmp_pat
 
 TWO_RANKS = """
 import torch
-import ddpzero.learner
+import ddpzero.training.learner
 from ddpzero.config.hydra import compose_settings
 from ddpzero.config.conversion import settings_to_dict
 from ddpzero.run.signals import install_stop_signal
 
-class Watched(ddpzero.learner.Learner):
+class Watched(ddpzero.training.learner.Learner):
     lengths = []
 
     def _insert(self, episodes):
@@ -106,9 +106,9 @@ class Watched(ddpzero.learner.Learner):
         return reason
 
 if __name__ == "__main__":  # actors import this file
-    ddpzero.learner.Learner = Watched
+    ddpzero.training.learner.Learner = Watched
     settings = compose_settings([*OVERRIDES, f"runs_dir={folder}", "run_name=tiny"])
-    ddpzero.learner.train(settings, settings_to_dict(settings), install_stop_signal())
+    ddpzero.training.learner.train(settings, settings_to_dict(settings), install_stop_signal())
 """
 
 

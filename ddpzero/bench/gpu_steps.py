@@ -176,9 +176,9 @@ def measure_learner(options: argparse.Namespace, emit: Emitter) -> None:
     """Updates per second of the learner's loop, and of its bare loop: the same batch again and again."""
     import numpy as np
 
-    from ddpzero.batches import BatchFeeder
     from ddpzero.bench.noise import noise
     from ddpzero.replay import ReplayBuffer
+    from ddpzero.training.batches import BatchFeeder
 
     settings = make_settings(run_config(options.device, options.quick))
     algorithm, game = _algorithm(settings), _game(settings)
@@ -231,7 +231,7 @@ def run_rank(config_file: str) -> None:
     die_with_parent()
     stop = install_stop_signal()
     from ddpzero.config.conversion import settings_to_dict
-    from ddpzero.learner import train
+    from ddpzero.training.learner import train
 
     settings = make_settings(json.loads(Path(config_file).read_text()))
     train(settings, settings_to_dict(settings), stop)

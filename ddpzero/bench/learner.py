@@ -13,16 +13,16 @@ import numpy as np
 import torch
 
 from ddpzero.algorithms.loader import load_plugin
-from ddpzero.batches import BatchFeeder
 from ddpzero.bench.noise import noise
 from ddpzero.games import load_any_game
-from ddpzero.preflight import run_needs
 from ddpzero.replay import ReplayBuffer
 from ddpzero.run.ranks import choose_device
 from ddpzero.settings import Settings
 from ddpzero.system.figures import Figure, game_settings
 from ddpzero.system.machine import usable_memory
 from ddpzero.system.memory import check_memory
+from ddpzero.training.batches import BatchFeeder
+from ddpzero.training.preflight import run_needs
 
 _SLICE_SECONDS = 0.25
 # Enough that batches come from all over the memory, as in a run; drawn in a moment.

@@ -289,7 +289,7 @@ def test_ranks_hold_equal_weights_after_updates_from_unequal_data(tmp_path):
         tmp_path,
         """
         from ddpzero.algorithms.alphazero.samples import sample_spec
-        from ddpzero.batches import BatchFeeder
+        from ddpzero.training.batches import BatchFeeder
         from ddpzero.replay import ReplayBuffer
 
         torch.manual_seed(100 + ranks.rank)

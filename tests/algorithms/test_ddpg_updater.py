@@ -25,7 +25,7 @@ from tests.algorithms.ddpg_harness import (
     small_snakes,
 )
 from tests.torchrun import run_ranks
-from tests.whole_runs import assert_equal
+from tests.training.whole_runs import assert_equal
 
 GAME = small_snakes()
 ONE_HOTS = torch.eye(NUM_ACTIONS)

@@ -11,9 +11,9 @@ import torch
 
 from ddpzero.config.conversion import settings_from_dict, settings_to_dict
 from ddpzero.config.hydra import compose_settings
-from ddpzero.preflight import check_run_memory
 from ddpzero.settings import UserError
 from ddpzero.system.machine import Memory
+from ddpzero.training.preflight import check_run_memory
 
 CPU = torch.device("cpu")
 MACHINE = Memory(limit_bytes=8 * 2**30, free_bytes=6 * 2**30)

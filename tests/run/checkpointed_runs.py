@@ -11,7 +11,6 @@ import numpy as np
 import torch
 
 from ddpzero.config.conversion import settings_to_dict
-from ddpzero.learner import Learner
 from ddpzero.replay import Field, ReplayBuffer
 from ddpzero.run.checkpoint import Checkpoints, Snapshot, model_name
 from ddpzero.run.folder import check_run_config
@@ -21,6 +20,7 @@ from ddpzero.run.ranks import Ranks, join_ranks
 from ddpzero.run.record import RunRecord
 from ddpzero.run.signals import StopSignal
 from ddpzero.settings import Settings
+from ddpzero.training.learner import Learner
 
 SPEC = {
     "planes": Field((3,), np.dtype("uint8"), "packed planes"),

@@ -12,17 +12,17 @@ from typing import Any
 
 import pytest
 
-from ddpzero import learner as learner_module
 from ddpzero.actors import ActorError
 from ddpzero.config.conversion import settings_to_dict
 from ddpzero.config.hydra import compose_settings
-from ddpzero.learner import train
 from ddpzero.run.checkpoint_files import CheckpointError
 from ddpzero.run.failures import FailureReport, RunFailed, failure_sentence, leave
 from ddpzero.run.logs import log_path
 from ddpzero.run.record import read_status
 from ddpzero.run.signals import StopSignal
 from ddpzero.settings import UserError
+from ddpzero.training import learner as learner_module
+from ddpzero.training.learner import train
 from tests.torchrun import environment, torchrun_command, write_program
 
 

@@ -16,7 +16,7 @@ from ddpzero.run.initial_weights import find_checkpoint, load_initial_weights
 from ddpzero.run.ranks import Ranks, join_ranks
 from ddpzero.settings import UserError
 from tests.run.checkpointed_runs import saved_run, snapshot
-from tests.whole_runs import run
+from tests.training.whole_runs import run
 
 # What tests.run.checkpointed_runs keeps: one kernel, filled with the number of the step.
 EXPECTED = {"conv.weight": torch.zeros(2, 3)}

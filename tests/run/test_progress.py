@@ -231,7 +231,7 @@ def speak(run_dir: Path, rank: int, world_size: int) -> str:
     """Log one message of each kind at a rank; returns what the console got."""
     console = io.StringIO()
     setup_logging(run_dir, rank, world_size, "info", Progress(rank == 0, console))
-    logger = logging.getLogger("ddpzero.learner")
+    logger = logging.getLogger("ddpzero.training.learner")
     logger.debug("a detail")
     logger.info("a checkpoint")
     logger.warning("an actor died")
@@ -260,8 +260,8 @@ def test_each_rank_has_its_file_and_a_resumed_run_appends(tmp_path: Path) -> Non
     speak(tmp_path, 1, 2)
     lines = (tmp_path / "logs" / "rank1.log").read_text().splitlines()
     assert len(lines) == 4
-    assert "INFO    ddpzero.learner: a checkpoint" in lines[0]
-    assert "WARNING ddpzero.learner: an actor died" in lines[1]
+    assert "INFO    ddpzero.training.learner: a checkpoint" in lines[0]
+    assert "WARNING ddpzero.training.learner: an actor died" in lines[1]
 
 
 @pytest.mark.usefixtures("clean_logging")
@@ -319,7 +319,7 @@ def test_a_full_disk_costs_messages_and_is_told_once_and_so_is_its_end(
 ) -> None:
     console, disk = io.StringIO(), Disk()
     setup_logging(tmp_path, 0, 1, "info", Progress(False, console))
-    logger = logging.getLogger("ddpzero.learner")
+    logger = logging.getLogger("ddpzero.training.learner")
     monkeypatch.setattr(logs_module.os, "write", disk.write)
     logger.info("before")
     disk.free_bytes = 10

@@ -23,7 +23,6 @@ from safetensors.torch import save as tensors_to_bytes
 
 from ddpzero.arena.agents import load_agent
 from ddpzero.config.hydra import compose_settings
-from ddpzero.learner import Learner
 from ddpzero.replay import SampleSpec
 from ddpzero.run.checkpoint import load_weights
 from ddpzero.run.checkpoint_files import (
@@ -35,6 +34,7 @@ from ddpzero.run.checkpoint_files import (
 )
 from ddpzero.settings import UserError
 from ddpzero.system.guarded_files import map_arrays, read_tensors, read_torch, read_yaml
+from ddpzero.training.learner import Learner
 from tests.run.checkpointed_runs import resume
 
 BOARD = (

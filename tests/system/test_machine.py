@@ -9,9 +9,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ddpzero.preflight import check_open_files
 from ddpzero.settings import UserError
 from ddpzero.system.machine import usable_memory
+from ddpzero.training.preflight import check_open_files
 
 GIB = 2**30
 
@@ -59,7 +59,7 @@ def test_a_group_without_a_limit_changes_nothing(tmp_path, limit):
 
 def test_open_files_for_the_actors_are_raised_as_far_as_allowed():
     code = (
-        "import resource; from ddpzero.preflight import check_open_files\n"
+        "import resource; from ddpzero.training.preflight import check_open_files\n"
         "hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]\n"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))\n"
         "check_open_files(10); print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])"
@@ -69,7 +69,7 @@ def test_open_files_for_the_actors_are_raised_as_far_as_allowed():
 
 
 def test_too_few_open_files_for_the_actors_are_told_with_both_numbers(monkeypatch):
-    monkeypatch.setattr("ddpzero.preflight.allow_open_files", lambda _: 80)
+    monkeypatch.setattr("ddpzero.training.preflight.allow_open_files", lambda _: 80)
     with pytest.raises(UserError) as caught:
         check_open_files(24)
     assert str(caught.value) == (

@@ -18,7 +18,6 @@ from ddpzero.cli import main
 from ddpzero.config.hydra import compose_settings
 from ddpzero.games import load_any_game, load_game
 from ddpzero.networks import NetworkSettings, make_network
-from ddpzero.preflight import check_run_memory, run_needs
 from ddpzero.search import SearchSettings
 from ddpzero.search.forest import forest_size_bytes, new_forest
 from ddpzero.search.numbers import numbers_size_bytes, search_numbers
@@ -33,6 +32,7 @@ from ddpzero.system.memory import (
     largest_fitting,
     layout_size_bytes,
 )
+from ddpzero.training.preflight import check_run_memory, run_needs
 
 GIB = 2**30
 SMALL_MACHINE = Memory(limit_bytes=8 * GIB, free_bytes=6 * GIB)

@@ -11,11 +11,11 @@ import pytest
 
 from ddpzero.config.hydra import compose_settings
 from ddpzero.games import load_game
-from ddpzero.learner import Learner
 from ddpzero.run.checkpoint import load_weights
+from ddpzero.training.learner import Learner
 from tests.run.checkpointed_runs import resume
 from tests.torchrun import run_ranks
-from tests.whole_runs import (
+from tests.training.whole_runs import (
     assert_equal,
     final_state,
     kill_group,
@@ -92,7 +92,7 @@ SAVED_INSIDE_A_ROUND = """
 from ddpzero import checkpoint_schedule
 from ddpzero.config.hydra import compose_settings
 from ddpzero.config.conversion import settings_to_dict
-from ddpzero.learner import Learner, train
+from ddpzero.training.learner import Learner, train
 from ddpzero.run.signals import StopSignal
 
 def run(name):

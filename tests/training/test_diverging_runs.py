@@ -9,10 +9,10 @@ import torch
 from safetensors.torch import load_file
 
 from ddpzero.config.hydra import compose_settings
-from ddpzero.learner import Learner
 from ddpzero.run.checkpoint import load_weights
+from ddpzero.training.learner import Learner
 from tests.run.checkpointed_runs import resume
-from tests.whole_runs import run, start
+from tests.training.whole_runs import run, start
 
 BOARD_GAME = [
     "game=tic_tac_toe",

@@ -19,10 +19,10 @@ import torch
 from PIL import Image, ImageSequence
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from ddpzero import metrics as metrics_module
-from ddpzero.metrics import IntervalMetrics, StageClock
 from ddpzero.run.ranks import Ranks, join_ranks
 from ddpzero.run.record import RunRecord, read_status
+from ddpzero.training import metrics as metrics_module
+from ddpzero.training.metrics import IntervalMetrics, StageClock
 from tests.torchrun import run_ranks
 
 
@@ -170,7 +170,7 @@ def test_the_memory_of_actors_is_counted(alone: Ranks) -> None:
 TWO_RANKS = """
 import torch
 from ddpzero.run.ranks import join_ranks
-from ddpzero.metrics import IntervalMetrics, StageClock
+from ddpzero.training.metrics import IntervalMetrics, StageClock
 from ddpzero.run.record import RunRecord
 with join_ranks("cpu", 30.0) as ranks:
     metrics = IntervalMetrics(ranks, StageClock())

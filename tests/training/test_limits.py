@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from ddpzero.counters import Counters
-from ddpzero.limits import Limits, time_left
 from ddpzero.replay import Episode
 from ddpzero.run.ranks import Ranks
 from ddpzero.run.signals import StopSignal
 from ddpzero.settings import LearnerSettings
+from ddpzero.training.counters import Counters
+from ddpzero.training.limits import Limits, time_left
 
 
 def rates(**per_second: float) -> dict[str, float]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import time
 
-from ddpzero.counters import Counters
 from ddpzero.replay import Episode
 from ddpzero.run.ranks import Ranks
 from ddpzero.run.signals import StopSignal
 from ddpzero.settings import LearnerSettings
+from ddpzero.training.counters import Counters
 
 
 class Limits:

@@ -22,12 +22,8 @@ import torch
 
 from ddpzero.actors import ActorPool, WeightsChannel, default_num_actors
 from ddpzero.algorithms.loader import load_plugin
-from ddpzero.batches import Batch, BatchFeeder
 from ddpzero.config.ignored import ignored_settings
-from ddpzero.counters import Counters, check_samples, counters_from_checkpoint
 from ddpzero.games import load_any_game
-from ddpzero.limits import Limits
-from ddpzero.metrics import IntervalMetrics, StageClock
 from ddpzero.networks.compatibility import misfit
 from ddpzero.networks.divergence import (
     NUM_TRIALS,
@@ -36,9 +32,7 @@ from ddpzero.networks.divergence import (
     state_tensors,
     weights_problem,
 )
-from ddpzero.preflight import check_machine, choose_actor_device
 from ddpzero.replay import Episode, ReplayBuffer, SampleBalance
-from ddpzero.reports import Reports
 from ddpzero.run.checkpoint import Checkpoints, Restored, Snapshot, model_name
 from ddpzero.run.checkpoint_files import CheckpointError
 from ddpzero.run.checkpoint_schedule import CheckpointSchedule
@@ -58,8 +52,14 @@ from ddpzero.run.random_state import random_state, restore_random_state
 from ddpzero.run.ranks import Ranks, join_ranks
 from ddpzero.run.record import RunRecord
 from ddpzero.run.signals import StopSignal
-from ddpzero.schedule import learning_rate
 from ddpzero.settings import Settings, require
+from ddpzero.training.batches import Batch, BatchFeeder
+from ddpzero.training.counters import Counters, check_samples, counters_from_checkpoint
+from ddpzero.training.learning_rate import learning_rate
+from ddpzero.training.limits import Limits
+from ddpzero.training.metrics import IntervalMetrics, StageClock
+from ddpzero.training.preflight import check_machine, choose_actor_device
+from ddpzero.training.reports import Reports
 
 log = logging.getLogger(__name__)
 

@@ -10,16 +10,16 @@ from typing import Any
 
 from ddpzero.actors import ActorPool
 from ddpzero.algorithms.base import Algorithm
-from ddpzero.counters import Counters
 from ddpzero.games import Game, TeamGame
-from ddpzero.limits import Limits
-from ddpzero.metrics import IntervalMetrics
 from ddpzero.replay import Episode, ReplayBuffer
 from ddpzero.run.progress import Progress, ProgressFigures
 from ddpzero.run.ranks import Ranks
 from ddpzero.run.record import RunRecord
 from ddpzero.settings import LoggingSettings
 from ddpzero.system.outage import Outage
+from ddpzero.training.counters import Counters
+from ddpzero.training.limits import Limits
+from ddpzero.training.metrics import IntervalMetrics
 
 log = logging.getLogger(__name__)
 
