@@ -16,8 +16,8 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 
-from ddpzero import cli
-from ddpzero.cli_arguments import make_parser, parse_arguments
+from ddpzero.cli import commands as cli
+from ddpzero.cli.arguments import make_parser, parse_arguments
 from ddpzero.config.conversion import settings_to_dict
 from ddpzero.config.hydra import compose_game, compose_settings
 from ddpzero.judges.packaged import find_positions, find_recorded_games

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ddpzero.cli import main as ddpzero
+from ddpzero.cli.commands import main as ddpzero
 from tests.places import OWN_GAMES
 
 PAIRS = OWN_GAMES / "pairs.py"

@@ -74,7 +74,7 @@ def test_the_wheel_holds_the_package_conf_and_the_program_and_nothing_else(insta
     }
     assert {file for file in files if ".dist-info" not in file} == expected
     (entry_points,) = installed.glob("*.dist-info/entry_points.txt")
-    assert "ddpzero = ddpzero.cli:main" in entry_points.read_text()
+    assert "ddpzero = ddpzero.cli.commands:main" in entry_points.read_text()
     assert list(installed.glob("*.dist-info/licenses/LICENSE"))
 
 

@@ -1,6 +1,6 @@
 """Hydra's side of the configuration: where conf/ is, how it is composed, what Hydra's errors mean.
 
-Called by main.py and cli.py only; below them everything gets plain dataclasses. Besides those two and sweep.py, the
+Called by main.py and cli/ only; below them everything gets plain dataclasses. Besides main.py and sweep.py, the
 only file that imports hydra or omegaconf.
 """
 

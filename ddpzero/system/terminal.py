@@ -1,6 +1,6 @@
 """Standard output that never ends a program: letters that it cannot show, and readers that have seen enough.
 
-Called first of all by both programs, main.py and cli.py; imports nothing heavy.
+Called first of all by both programs, main.py and cli/commands.py; imports nothing heavy.
 """
 
 from __future__ import annotations

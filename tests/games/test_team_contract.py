@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ddpzero import cli
+from ddpzero.cli import commands as cli
 from ddpzero.games import TeamGame, known_games, load_any_game
 from ddpzero.games.team_contract_checks import check_team_contract
 from ddpzero.games.team_game import TeamGameSpec

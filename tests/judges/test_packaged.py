@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ddpzero import cli
+from ddpzero.cli import commands as cli
 from ddpzero.judges.packaged import (
     POSITIONS_FOLDER,
     RECORDED_FOLDER,

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ddpzero import cli
+from ddpzero.cli import commands as cli
 from ddpzero.games import load_game
 from ddpzero.judges.packaged import RECORDED_FOLDER
 from ddpzero.judges.rules_report import Mismatch, RulesReport

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from ddpzero.arena.run import run_match
+from ddpzero.cli.monitor import run_monitor
 from ddpzero.config.conversion import settings_from_dict, settings_to_dict, with_defaults
 from ddpzero.config.hydra import compose_settings
-from ddpzero.monitor import run_monitor
 from ddpzero.run.checkpoint import load_weights
 from ddpzero.run.folder import check_run_config
 from ddpzero.run.ranks import Ranks

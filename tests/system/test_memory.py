@@ -14,7 +14,7 @@ from ddpzero.algorithms.alphazero.player import _SHARE_OF_MEMORY, AlphaZeroPlaye
 from ddpzero.algorithms.alphazero.selfplay import new_record, record_size_bytes
 from ddpzero.algorithms.ddpg.samples import episodes_layout
 from ddpzero.algorithms.loader import load_plugin
-from ddpzero.cli import main
+from ddpzero.cli.commands import main
 from ddpzero.config.hydra import compose_settings
 from ddpzero.games import load_any_game, load_game
 from ddpzero.networks import NetworkSettings, make_network

@@ -79,7 +79,10 @@ def test_a_reader_that_has_seen_enough_is_no_error(command, reader, tmp_path):
         ("ddpzero.main --help >&-", 0),
         ("ddpzero.cli play random --game tic_tac_toe <&-", 0),
         ("ddpzero.cli monitor nope --once <&- >&- 2>&-", 2),
-        ("ddpzero.cli match random random --game tic_tac_toe --games 2 --json >/dev/full", 1),
+        (
+            "ddpzero.cli match random random --game tic_tac_toe --games 2 --json >/dev/full",
+            1,
+        ),
         ("ddpzero.main --cfg job >/dev/full", 2),
     ],
 )
@@ -161,7 +164,16 @@ def test_a_folder_that_the_user_names_is_left_alone(tmp_path):
     [
         ["ddpzero.main", "learner.max_epochs=1"],
         ["ddpzero.cli", "train", "learner.max_epochs=1"],
-        ["ddpzero.cli", "match", "random", "random", "--game", "tic_tac_toe", "--games", "2"],
+        [
+            "ddpzero.cli",
+            "match",
+            "random",
+            "random",
+            "--game",
+            "tic_tac_toe",
+            "--games",
+            "2",
+        ],
     ],
     ids=["main", "train", "match"],
 )

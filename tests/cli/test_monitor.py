@@ -16,7 +16,7 @@ import psutil
 import pytest
 from rich.console import Console
 
-from ddpzero.monitor import judge_health, look_at, render, run_monitor
+from ddpzero.cli.monitor import judge_health, look_at, render, run_monitor
 from ddpzero.run.checkpoint import Checkpoints
 from ddpzero.run.ranks import join_ranks
 from ddpzero.run.record import RunRecord
@@ -167,7 +167,7 @@ def test_a_run_that_was_killed_is_seen_as_dead(tmp_path: Path) -> None:
 
 
 def test_the_monitor_does_not_load_torch() -> None:
-    program = "import sys, ddpzero.monitor; sys.exit('torch' in sys.modules)"
+    program = "import sys, ddpzero.cli.monitor; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ddpzero import cli
+from ddpzero.cli import commands as cli
 from tests.places import REPO
 
 

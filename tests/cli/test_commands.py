@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from ddpzero import cli
 from ddpzero.arena.players import PlayerError
-from ddpzero.cli_arguments import parse_arguments
+from ddpzero.cli import commands as cli
+from ddpzero.cli.arguments import parse_arguments
 from ddpzero.search.answers import EvaluationError
 from tests.recorded import recorded_games
 

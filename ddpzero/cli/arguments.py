@@ -1,4 +1,4 @@
-"""What may stand on the command line of `ddpzero`, and its help. Called by cli.py; imports nothing but argparse."""
+"""What may stand on the command line of `ddpzero`, and its help. Called by commands.py; imports only argparse."""
 
 from __future__ import annotations
 
@@ -208,7 +208,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def _add_train(commands: _Commands) -> None:
-    """Only for the help and for completion: cli.py hands the words after `train` to training's entry point."""
+    """Only for the help and for completion: cli/commands.py hands the words after `train` to training's entry point."""
     commands.add_parser(
         "train", help="Train, as python -m ddpzero.main does.", add_help=False
     ).set_defaults(command="train", reads=())

@@ -1,4 +1,4 @@
-"""The program `ddpzero`: everything but training. `ddpzero --help` says what there is (cli_arguments.py).
+"""The program `ddpzero`: everything but training. `ddpzero --help` says what there is (cli/arguments.py).
 
 Spawned processes import this file again: each command imports what it needs when it runs.
 """
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ddpzero.cli_arguments import make_parser, parse_arguments
+from ddpzero.cli.arguments import make_parser, parse_arguments
 from ddpzero.system.machine import require_current_folder
 from ddpzero.system.terminal import prepare_output, until_reader_leaves
 
@@ -70,7 +70,7 @@ def _train(words: Sequence[str]) -> int:
 
 
 def _completion(options: Namespace) -> int:
-    from ddpzero.completion import SCRIPTS, candidates
+    from ddpzero.cli.completion import SCRIPTS, candidates
 
     def conf() -> Path:
         from ddpzero.config.hydra import conf_dir
@@ -196,7 +196,7 @@ def _play(options: Namespace) -> int:
 
 
 def _monitor(options: Namespace) -> int:
-    from ddpzero.monitor import run_monitor
+    from ddpzero.cli.monitor import run_monitor
 
     run_monitor(
         options.run_dir,
