@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ddpzero.games import TeamGame
-from ddpzero.games.team_lockstep import act_by_rules
+from ddpzero.games.core.team_lockstep import act_by_rules
 
 
 class RulePlayer:

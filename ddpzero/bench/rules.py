@@ -13,11 +13,12 @@ from statistics import median
 
 import numpy as np
 
-from ddpzero.games import Game, TeamGame, contract, team_contract
-from ddpzero.games.compiled import compiled
-from ddpzero.games.promises import NO_FAULT, NO_LEGAL_ACTION, require_no_fault
-from ddpzero.games.random_bits import choose_uniformly, new_random_states, next_below
-from ddpzero.games.team_lockstep import reset_games
+from ddpzero.games import Game, TeamGame
+from ddpzero.games.core import contract, team_contract
+from ddpzero.games.core.compiled import compiled
+from ddpzero.games.core.promises import NO_FAULT, NO_LEGAL_ACTION, require_no_fault
+from ddpzero.games.core.random_bits import choose_uniformly, new_random_states, next_below
+from ddpzero.games.core.team_lockstep import reset_games
 from ddpzero.system.figures import Figure, game_settings
 
 # Short enough that a median over many samples is not moved by whatever else the machine does meanwhile.

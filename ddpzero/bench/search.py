@@ -17,8 +17,9 @@ import torch
 
 from ddpzero.algorithms.alphazero.memory import bench_needs
 from ddpzero.evaluators import Evaluator, NetworkEvaluator, UniformEvaluator, bare_forward_rate
-from ddpzero.games import Game, contract, load_game
-from ddpzero.games.compiled import compiled
+from ddpzero.games import Game, load_game
+from ddpzero.games.core import contract
+from ddpzero.games.core.compiled import compiled
 from ddpzero.networks import make_network
 from ddpzero.search import Search, SearchSettings
 from ddpzero.search.forest import ROOT

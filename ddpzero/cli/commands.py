@@ -105,7 +105,7 @@ def _verify_snakes(options: Namespace) -> int:
 
 def _verify_contract(options: Namespace) -> int:
     from ddpzero.config.hydra import compose_game
-    from ddpzero.games.contract_process import check_apart
+    from ddpzero.games.core.contract_process import check_apart
 
     game = compose_game(_overrides(options), options.config_dir)
     arguments = {"name": game.name, "source": game.source, **game.parameters}
@@ -117,7 +117,7 @@ def _verify_contract(options: Namespace) -> int:
 def _cache_clear(options: Namespace) -> int:
     from pathlib import Path
 
-    from ddpzero.games.cache_folder import clear_cache
+    from ddpzero.games.core.cache_folder import clear_cache
 
     own_files: list[Path] = []
     if options.game or options.overrides:

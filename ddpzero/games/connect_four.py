@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ddpzero.games.boards import COLUMN_LETTERS, draw_board
-from ddpzero.games.lines import cells_in_lines, makes_line
-from ddpzero.games.spec import GameSpec
-from ddpzero.games.stones import DRAW, GOING_ON, observe_stones, return_of_status
+from ddpzero.games.core.spec import GameSpec
+from ddpzero.games.shared.boards import COLUMN_LETTERS, draw_board
+from ddpzero.games.shared.lines import cells_in_lines, makes_line
+from ddpzero.games.shared.stones import DRAW, GOING_ON, observe_stones, return_of_status
 
 
 @dataclass(frozen=True)

@@ -34,9 +34,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ddpzero.games.boards import draw_board, parse_square, rectangle_symmetries, square_name
-from ddpzero.games.compiled import compiled
-from ddpzero.games.spec import GameSpec
+from ddpzero.games.core.compiled import compiled
+from ddpzero.games.core.spec import GameSpec
+from ddpzero.games.shared.boards import draw_board, parse_square, rectangle_symmetries, square_name
 
 # What a cell of the drawing shows; a horizontal edge fills the gaps to its dots.
 _SYMBOLS = " +-|XO"

@@ -20,16 +20,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ddpzero.games.boards import (
+from ddpzero.games.core.compiled import compiled
+from ddpzero.games.core.spec import GameSpec
+from ddpzero.games.shared.boards import (
     COLUMN_LETTERS,
     parse_square,
     rectangle_symmetries,
     square_name,
     upside_down,
 )
-from ddpzero.games.compiled import compiled
-from ddpzero.games.spec import GameSpec
-from ddpzero.games.stones import GOING_ON, return_of_status
+from ddpzero.games.shared.stones import GOING_ON, return_of_status
 
 # The parts of a cell's entry.
 _STONE = 3

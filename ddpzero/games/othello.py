@@ -18,16 +18,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ddpzero.games.boards import (
+from ddpzero.games.core.compiled import compiled
+from ddpzero.games.core.spec import GameSpec
+from ddpzero.games.shared.boards import (
     draw_board,
     parse_square,
     rectangle_symmetries,
     square_name,
     upside_down,
 )
-from ddpzero.games.compiled import compiled
-from ddpzero.games.spec import GameSpec
-from ddpzero.games.stones import DRAW, GOING_ON, return_of_status
+from ddpzero.games.shared.stones import DRAW, GOING_ON, return_of_status
 
 _PASS = "pass"
 # Of rectangle_symmetries those first that keep the start: the identity, the half turn, reflections at the diagonals.

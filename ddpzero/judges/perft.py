@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ddpzero.games import Game, contract
-from ddpzero.games.compiled import compiled, copy_row
+from ddpzero.games import Game
+from ddpzero.games.core import contract
+from ddpzero.games.core.compiled import compiled, copy_row
 
 
 def perft(game: Game, depth: int) -> list[int]:

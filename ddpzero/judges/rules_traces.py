@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ddpzero.games import Game, contract, load_game
-from ddpzero.games.compiled import compiled
+from ddpzero.games import Game, load_game
+from ddpzero.games.core import contract
+from ddpzero.games.core.compiled import compiled
 from ddpzero.judges.rules_report import (
     Comparison,
     Mismatch,

@@ -27,7 +27,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ddpzero.games import TeamGame, snake_rules, snakes
+from ddpzero.games import TeamGame
+from ddpzero.games.snakes import game as snakes
+from ddpzero.games.snakes import rules as snake_rules
 from ddpzero.judges.trace_files import check_kinds, check_shapes
 from ddpzero.system.guarded_files import read_npz
 

@@ -13,9 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ddpzero.games import Game, TeamGame, snake_rules, snakes
-from ddpzero.games.compiled import compiled
-from ddpzero.games.team_contract import GOING_ON
+from ddpzero.games import Game, TeamGame
+from ddpzero.games.core.compiled import compiled
+from ddpzero.games.core.team_contract import GOING_ON
+from ddpzero.games.snakes import game as snakes
+from ddpzero.games.snakes import rules as snake_rules
 from ddpzero.judges.rules_report import Comparison, RulesReport, first_mismatches
 from ddpzero.judges.snake_trace_files import NOTHING, read_snake_traces, was_played
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ddpzero.games import Game
-from ddpzero.games.spec import GameSpec
+from ddpzero.games.core.spec import GameSpec
 from ddpzero.networks.layers import NEVER, Convolution, cut, pool
 from ddpzero.networks.settings import HeadKind
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ddpzero.games import Game
-from ddpzero.games.promises import TOO_LONG, require_no_fault
+from ddpzero.games.core.promises import TOO_LONG, require_no_fault
 
 
 class Record:

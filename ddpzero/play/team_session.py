@@ -12,7 +12,7 @@ from rich.text import Text
 from ddpzero.algorithms.base import TeamPlayer
 from ddpzero.arena.team_table import TeamTable
 from ddpzero.games import TeamGame
-from ddpzero.games.random_bits import new_random_states
+from ddpzero.games.core.random_bits import new_random_states
 from ddpzero.play.person import Leave, Person
 
 _QUIT_KEYS = ("q", "quit", "exit", "\x1b")

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ddpzero.games import Game
-from ddpzero.games.compiled import compiled
+from ddpzero.games.core.compiled import compiled
 from ddpzero.system.memory import Layout, empty_arrays, layout_size_bytes
 
 NO_ENTRY = -1

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ddpzero.games.compiled import compiled
+from ddpzero.games.core.compiled import compiled
 from ddpzero.search import points
 from ddpzero.search.forest import PENDING, ROOT, TERMINAL, UNVISITED
 

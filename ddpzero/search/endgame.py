@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ddpzero.games import Game, contract
-from ddpzero.games.compiled import Choice, compiled, compiled_apart
+from ddpzero.games import Game
+from ddpzero.games.core import contract
+from ddpzero.games.core.compiled import Choice, compiled, compiled_apart
 from ddpzero.search import points
 from ddpzero.system.memory import Layout, empty_arrays, layout_size_bytes
 

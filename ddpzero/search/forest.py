@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ddpzero.games import Game
-from ddpzero.games.random_bits import new_random_states
+from ddpzero.games.core.random_bits import new_random_states
 from ddpzero.search.endgame import EndgameStack, endgame_size_bytes, new_endgame_stack
 from ddpzero.system.memory import Layout, empty_arrays, layout_size_bytes
 

@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from ddpzero.games.compiled import compiled
+from ddpzero.games.core.compiled import compiled
 from ddpzero.search.forest import EVALUATED, ROOT
 from ddpzero.search.sampling import next_gumbel
 from ddpzero.search.solver import is_lost

@@ -12,8 +12,8 @@ import math
 
 import numpy as np
 
-from ddpzero.games import contract
-from ddpzero.games.compiled import compiled
+from ddpzero.games.core import contract
+from ddpzero.games.core.compiled import compiled
 
 _MOST = math.tanh(4.0)
 

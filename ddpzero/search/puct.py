@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from ddpzero.games.compiled import compiled
+from ddpzero.games.core.compiled import compiled
 from ddpzero.search.forest import ROOT
 from ddpzero.search.sampling import choose_weighted, next_gamma
 from ddpzero.search.solver import is_lost

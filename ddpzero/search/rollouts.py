@@ -15,16 +15,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ddpzero.games import Game, contract
-from ddpzero.games.compiled import compiled
-from ddpzero.games.promises import (
+from ddpzero.games import Game
+from ddpzero.games.core import contract
+from ddpzero.games.core.compiled import compiled
+from ddpzero.games.core.promises import (
     NO_FAULT,
     NO_LEGAL_ACTION,
     TOO_LONG,
     WRONG_RETURN,
     require_no_fault,
 )
-from ddpzero.games.random_bits import choose_uniformly, new_random_states
+from ddpzero.games.core.random_bits import choose_uniformly, new_random_states
 from ddpzero.system.memory import Layout, empty_arrays, layout_size_bytes
 
 # Weight of sqrt(log(visits of the parent) / visits), for values in [-1, 1]. On 600 hard Connect Four positions it keeps

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ddpzero.games import contract
-from ddpzero.games.compiled import compiled
+from ddpzero.games.core import contract
+from ddpzero.games.core.compiled import compiled
 from ddpzero.search.forest import ROOT
 from ddpzero.search.tree import LEAF_FOUND, back_up_leaf, evaluate_leaf, find_leaf, set_root
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from ddpzero.games.compiled import compiled
-from ddpzero.games.random_bits import next_float
+from ddpzero.games.core.compiled import compiled
+from ddpzero.games.core.random_bits import next_float
 
 
 @compiled

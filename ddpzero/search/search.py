@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ddpzero.games import Game
-from ddpzero.games.compiled import compiled
-from ddpzero.games.promises import NO_FAULT, require_no_fault
+from ddpzero.games.core.compiled import compiled
+from ddpzero.games.core.promises import NO_FAULT, require_no_fault
 from ddpzero.search.answers import check_answers
 from ddpzero.search.cache import new_cache
 from ddpzero.search.draws import root_draws

@@ -10,9 +10,9 @@ import math
 
 import numpy as np
 
-from ddpzero.games import contract
-from ddpzero.games.compiled import Choice, compiled, copy_row
-from ddpzero.games.promises import NO_FAULT, NO_LEGAL_ACTION, WRONG_MOVER, WRONG_RETURN
+from ddpzero.games.core import contract
+from ddpzero.games.core.compiled import Choice, compiled, copy_row
+from ddpzero.games.core.promises import NO_FAULT, NO_LEGAL_ACTION, WRONG_MOVER, WRONG_RETURN
 from ddpzero.search import endgame, gumbel, points, puct, solver
 from ddpzero.search.cache import NO_ENTRY, add_entry, find_entry
 from ddpzero.search.forest import EVALUATED, PENDING, ROOT, SOLVED, TERMINAL, UNVISITED

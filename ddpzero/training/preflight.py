@@ -17,7 +17,7 @@ from ddpzero.actors import default_num_actors
 from ddpzero.algorithms.base import Algorithm
 from ddpzero.algorithms.loader import load_plugin
 from ddpzero.games import load_any_game
-from ddpzero.games.contract_process import require_contract
+from ddpzero.games.core.contract_process import require_contract
 from ddpzero.replay import samples_size_bytes
 from ddpzero.run.checkpoint_files import CHECKPOINTS_FOLDER, newest_first
 from ddpzero.run.initial_weights import find_checkpoint

@@ -13,7 +13,7 @@ from ddpzero.algorithms.alphazero.curriculum import STAGE, Curriculum, Curriculu
 from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings, LossSettings
 from ddpzero.config.strict import make_dataclass
 from ddpzero.games import load_game
-from ddpzero.games.frame import place
+from ddpzero.games.core.frame import place
 from ddpzero.networks import NetworkSettings, make_network
 from ddpzero.replay import Episode
 from ddpzero.search.settings import SearchSettings

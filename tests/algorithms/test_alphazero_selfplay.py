@@ -8,7 +8,7 @@ import pytest
 from ddpzero.algorithms.alphazero.lockstep import LockstepGames
 from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings
 from ddpzero.games import Game, load_game
-from ddpzero.games.random_bits import new_random_states
+from ddpzero.games.core.random_bits import new_random_states
 from ddpzero.replay import Episode
 from ddpzero.search import SearchSettings
 from ddpzero.search.cache import new_cache

@@ -23,14 +23,14 @@ from ddpzero.arena.players import PlayerError
 from ddpzero.arena.team_players import RulePlayer
 from ddpzero.arena.team_table import TeamTable
 from ddpzero.games import TeamGame
-from ddpzero.games.promises import (
+from ddpzero.games.core.promises import (
     GamePromiseError,
     require_actions,
     require_end,
     require_rewards,
 )
-from ddpzero.games.random_bits import new_random_states
-from ddpzero.games.team_lockstep import count_deaths, points_of
+from ddpzero.games.core.random_bits import new_random_states
+from ddpzero.games.core.team_lockstep import count_deaths, points_of
 from ddpzero.replay import Episode
 from ddpzero.replay.sample import check_columns
 from ddpzero.search.answers import EvaluationError

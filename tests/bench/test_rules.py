@@ -5,7 +5,7 @@ import pytest
 
 from ddpzero.bench.rules import bench_rules, play_randomly
 from ddpzero.games import load_game
-from ddpzero.games.random_bits import new_random_states
+from ddpzero.games.core.random_bits import new_random_states
 
 
 def test_the_bench_gives_steps_per_second_and_its_settings():

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ddpzero.games import Game, load_game
-from ddpzero.games.boards import square_name
-from ddpzero.games.contract_checks import check_contract
+from ddpzero.games.core.contract_checks import check_contract
+from ddpzero.games.shared.boards import square_name
 from ddpzero.judges.packaged import POSITIONS_FOLDER
 from ddpzero.judges.perft import perft, unique_positions
 from ddpzero.judges.rules_traces import verify_rules

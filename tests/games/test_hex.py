@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ddpzero.games import Game, load_game
-from ddpzero.games.contract_checks import check_contract
+from ddpzero.games.core.contract_checks import check_contract
 from ddpzero.judges.perft import perft
 from ddpzero.judges.rules_traces import verify_rules
 from tests.places import OWN_GAMES

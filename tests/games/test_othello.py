@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ddpzero.games import Game, load_game, single
-from ddpzero.games.boards import rectangle_symmetries
-from ddpzero.games.contract_checks import check_contract
+from ddpzero.games import Game, load_game
+from ddpzero.games.core import single
+from ddpzero.games.core.contract_checks import check_contract
+from ddpzero.games.shared.boards import rectangle_symmetries
 from ddpzero.judges.perft import perft, unique_positions
 from ddpzero.judges.rules_traces import verify_rules
 from tests.places import OWN_GAMES

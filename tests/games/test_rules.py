@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ddpzero.games import Game, load_game
-from ddpzero.games.compiled import compiled
-from ddpzero.games.lines import makes_line
+from ddpzero.games.core.compiled import compiled
+from ddpzero.games.shared.lines import makes_line
 
 
 def play(game: Game, *actions: int | str) -> np.ndarray:

@@ -12,7 +12,7 @@ from ddpzero.games import load_game
 from ddpzero.judges.packaged import RECORDED_FOLDER
 from ddpzero.judges.rules_report import Mismatch, RulesReport
 from ddpzero.judges.snake_traces import verify_snakes
-from tests.games.snake_harness import RECORDED_GAMES, snakes_game
+from tests.games.snakes.harness import RECORDED_GAMES, snakes_game
 
 Traces = dict[str, np.ndarray]
 ENDS = RECORDED_FOLDER / "snakes3v3_ends.npz"

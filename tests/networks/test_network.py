@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from ddpzero.games import load_game
-from ddpzero.games.frame import place
+from ddpzero.games.core.frame import place
 from ddpzero.networks import NetworkSettings, make_network, unpack_observations
 from ddpzero.networks.blocks import AttentionBlock, NestedBottleneckBlock, ResidualBlock
 

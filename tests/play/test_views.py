@@ -10,7 +10,7 @@ from rich.console import Console
 
 from ddpzero.arena.players import Analysis
 from ddpzero.games import load_game
-from ddpzero.games.lines import cells_in_lines
+from ddpzero.games.shared.lines import cells_in_lines
 from ddpzero.play.views import analysis_view, board_view, look_of, player_marks
 
 

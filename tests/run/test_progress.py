@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from ddpzero.run import logs as logs_module
 from ddpzero.run import progress as progress_module
 from ddpzero.run.logs import setup_logging
 from ddpzero.run.progress import (
@@ -320,7 +319,7 @@ def test_a_full_disk_costs_messages_and_is_told_once_and_so_is_its_end(
     console, disk = io.StringIO(), Disk()
     setup_logging(tmp_path, 0, 1, "info", Progress(False, console))
     logger = logging.getLogger("ddpzero.training.learner")
-    monkeypatch.setattr(logs_module.os, "write", disk.write)
+    monkeypatch.setattr(os, "write", disk.write)
     logger.info("before")
     disk.free_bytes = 10
     for number in range(100):

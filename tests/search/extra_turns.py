@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ddpzero.games.spec import GameSpec
+from ddpzero.games.core.spec import GameSpec
 
 MAX_STONES = 12
 

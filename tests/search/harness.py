@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ddpzero.games import Game, load_game
-from ddpzero.games.compiled import compiled
+from ddpzero.games.core.compiled import compiled
 from ddpzero.search import SearchSettings
 from ddpzero.search.cache import new_cache
 from ddpzero.search.forest import ROOT, new_forest

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ddpzero.games import Game
-from ddpzero.games.compiled import compiled
+from ddpzero.games.core.compiled import compiled
 from ddpzero.search import SearchSettings
 from ddpzero.search.cache import NO_ENTRY, add_entry, find_entry, new_cache
 from tests.search.games.random_tree import new_position

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ddpzero.games import Game, load_game
-from ddpzero.games.compiled import compiled
+from ddpzero.games.core.compiled import compiled
 from ddpzero.search import Search, SearchSettings
 from ddpzero.search.endgame import prove_endgame
 from ddpzero.search.forest import PENDING, ROOT, SOLVED, Forest, new_forest

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ddpzero.games.compiled import compiled
-from ddpzero.games.random_bits import new_random_states
+from ddpzero.games.core.compiled import compiled
+from ddpzero.games.core.random_bits import new_random_states
 from ddpzero.search.sampling import choose_weighted, next_gamma, next_gumbel
 
 NUM_DRAWS = 200_000

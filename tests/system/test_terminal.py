@@ -112,7 +112,7 @@ def test_help_that_is_cut_off_is_no_error_of_hydra(tmp_path):
 
 def cache_folder_of(code: str, **variables: str) -> str:
     program = (
-        "import ddpzero.games.cache_folder as folder\n"
+        "import ddpzero.games.core.cache_folder as folder\n"
         f"{code}\n"
         "folder.ensure_cache_folder()\n"
         "import os; print(os.environ.get('NUMBA_CACHE_DIR', ''), end='')"

@@ -17,7 +17,7 @@ from ddpzero.algorithms.alphazero.samples import sample_spec
 from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings, LossSettings
 from ddpzero.algorithms.alphazero.updater import AlphaZeroUpdater
 from ddpzero.games import Game
-from ddpzero.games.loader import suspicion_of_own_game
+from ddpzero.games.core.loader import suspicion_of_own_game
 from ddpzero.networks import NetworkSettings, SymmetryAverage, make_network
 from ddpzero.networks.compatibility import require_fit, require_size
 from ddpzero.replay import SampleSpec

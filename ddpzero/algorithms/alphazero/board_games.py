@@ -14,8 +14,8 @@ from ddpzero.algorithms.alphazero.lockstep import LockstepGames
 from ddpzero.algorithms.alphazero.samples import framed
 from ddpzero.algorithms.alphazero.selfplay import IDLE
 from ddpzero.evaluators import NetworkEvaluator
-from ddpzero.games.frame import Placement
-from ddpzero.games.random_bits import new_random_states
+from ddpzero.games.core.frame import Placement
+from ddpzero.games.core.random_bits import new_random_states
 from ddpzero.replay import Episode
 from ddpzero.search.answers import EvaluationError, check_answers
 from ddpzero.search.cache import EvaluationCache

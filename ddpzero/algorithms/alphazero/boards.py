@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ddpzero.algorithms.alphazero.curriculum import Curriculum
-from ddpzero.games.frame import Placement
+from ddpzero.games.core.frame import Placement
 
 
 class Boards:

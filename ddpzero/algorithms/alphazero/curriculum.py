@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import Any
 
 from ddpzero.games import Game, variation
-from ddpzero.games.frame import Placement, place
+from ddpzero.games.core.frame import Placement, place
 from ddpzero.settings import UserError, require, require_at_least, require_at_most
 
 # The name under which actors are told the stage, among the weights.

@@ -18,7 +18,12 @@ from ddpzero.algorithms.alphazero.selfplay import (
 )
 from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings
 from ddpzero.games import Game, load_game
-from ddpzero.games.promises import broken_promise, no_exceptions, require_no_fault, require_result
+from ddpzero.games.core.promises import (
+    broken_promise,
+    no_exceptions,
+    require_no_fault,
+    require_result,
+)
 from ddpzero.replay import Episode
 from ddpzero.search.cache import EvaluationCache, new_cache
 from ddpzero.search.forest import new_forest

@@ -9,7 +9,7 @@ import numpy as np
 
 from ddpzero.algorithms.alphazero.selfplay import Record
 from ddpzero.games import Game
-from ddpzero.games.frame import Placement
+from ddpzero.games.core.frame import Placement
 from ddpzero.replay import Episode, Field, SampleSpec
 
 

@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ddpzero.games import Game, contract
-from ddpzero.games.compiled import compiled, compiled_apart
-from ddpzero.games.promises import NO_FAULT, NO_LEGAL_ACTION, TOO_LONG
-from ddpzero.games.random_bits import choose_uniformly, next_below, next_float
+from ddpzero.games import Game
+from ddpzero.games.core import contract
+from ddpzero.games.core.compiled import compiled, compiled_apart
+from ddpzero.games.core.promises import NO_FAULT, NO_LEGAL_ACTION, TOO_LONG
+from ddpzero.games.core.random_bits import choose_uniformly, next_below, next_float
 from ddpzero.search.forest import ROOT
 from ddpzero.search.rounds import register_leaf
 from ddpzero.search.solver import is_solved

@@ -22,15 +22,15 @@ from ddpzero.algorithms.ddpg.settings import (
     OpponentSettings,
 )
 from ddpzero.games import TeamGame, load_any_game
-from ddpzero.games.promises import (
+from ddpzero.games.core.promises import (
     no_exceptions,
     require_actions,
     require_end,
     require_rewards,
 )
-from ddpzero.games.random_bits import new_random_states
-from ddpzero.games.team_contract import GOING_ON, TERMINATED
-from ddpzero.games.team_lockstep import count_deaths, points_of, reset_games, step_games
+from ddpzero.games.core.random_bits import new_random_states
+from ddpzero.games.core.team_contract import GOING_ON, TERMINATED
+from ddpzero.games.core.team_lockstep import count_deaths, points_of, reset_games, step_games
 from ddpzero.replay import Episode
 from ddpzero.search.answers import EvaluationError
 from ddpzero.system.memory import empty_arrays

@@ -22,9 +22,9 @@ from ddpzero.algorithms.ddpg.settings import (
 )
 from ddpzero.algorithms.ddpg.updater import DDPGUpdater
 from ddpzero.games import TeamGame
-from ddpzero.games.loader import suspicion_of_own_game
-from ddpzero.games.promises import require_actions
-from ddpzero.games.team_lockstep import reset_games, step_games
+from ddpzero.games.core.loader import suspicion_of_own_game
+from ddpzero.games.core.promises import require_actions
+from ddpzero.games.core.team_lockstep import reset_games, step_games
 from ddpzero.networks.compatibility import require_fit, require_size
 from ddpzero.replay import SampleSpec
 from ddpzero.settings import ActorSettings, LearnerSettings

@@ -11,8 +11,8 @@ import numpy as np
 
 from ddpzero.algorithms.ddpg.policy import Policy
 from ddpzero.games import TeamGame
-from ddpzero.games.promises import no_exceptions
-from ddpzero.games.team_lockstep import NO_LEVEL, act_by_rules
+from ddpzero.games.core.promises import no_exceptions
+from ddpzero.games.core.team_lockstep import NO_LEVEL, act_by_rules
 
 
 class Opponents:

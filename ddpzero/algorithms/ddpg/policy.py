@@ -12,8 +12,8 @@ from ddpzero.algorithms.ddpg.networks import Actor, as_input, masked
 from ddpzero.algorithms.ddpg.samples import observation_dtype, observation_shape
 from ddpzero.algorithms.ddpg.settings import ActorCriticSettings, DDPGSettings
 from ddpzero.games import TeamGame
-from ddpzero.games.promises import no_exceptions
-from ddpzero.games.team_lockstep import observe_features_of, observe_planes_of
+from ddpzero.games.core.promises import no_exceptions
+from ddpzero.games.core.team_lockstep import observe_features_of, observe_planes_of
 from ddpzero.search.answers import EvaluationError
 
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from ddpzero.algorithms.ddpg.settings import DDPGSettings
 from ddpzero.games import TeamGame, load_any_game
-from ddpzero.games.random_bits import new_random_states
-from ddpzero.games.team_lockstep import (
+from ddpzero.games.core.random_bits import new_random_states
+from ddpzero.games.core.team_lockstep import (
     act_by_rules,
     count_deaths,
     observe_features_of,

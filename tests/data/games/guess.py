@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ddpzero.games.compiled import compiled
-from ddpzero.games.random_bits import next_below
-from ddpzero.games.team_contract import GOING_ON, TERMINATED, TRUNCATED
-from ddpzero.games.team_game import TeamGameSpec
+from ddpzero.games.core.compiled import compiled
+from ddpzero.games.core.random_bits import next_below
+from ddpzero.games.core.team_contract import GOING_ON, TERMINATED, TRUNCATED
+from ddpzero.games.core.team_game import TeamGameSpec
 
 
 @dataclass(frozen=True)

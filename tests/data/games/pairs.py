@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ddpzero.games.boards import COLUMN_LETTERS
-from ddpzero.games.compiled import compiled, copy_row
-from ddpzero.games.spec import GameSpec
+from ddpzero.games.core.compiled import compiled, copy_row
+from ddpzero.games.core.spec import GameSpec
+from ddpzero.games.shared.boards import COLUMN_LETTERS
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ddpzero.games.boards import draw_board, parse_square, square_name
-from ddpzero.games.compiled import compiled
-from ddpzero.games.spec import GameSpec
+from ddpzero.games.core.compiled import compiled
+from ddpzero.games.core.spec import GameSpec
+from ddpzero.games.shared.boards import draw_board, parse_square, square_name
 
 SIZE = 4
 NUM_CELLS = SIZE * SIZE

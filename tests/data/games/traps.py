@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ddpzero.games.compiled import compiled
-from ddpzero.games.spec import GameSpec
+from ddpzero.games.core.compiled import compiled
+from ddpzero.games.core.spec import GameSpec
 
 KEEPS_ALL = 1
 NO_LEGAL_ACTION = 2

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ddpzero.games.compiled import compiled
-from ddpzero.games.spec import GameSpec
+from ddpzero.games.core.compiled import compiled
+from ddpzero.games.core.spec import GameSpec
 
 NUM_ACTIONS = 10
 

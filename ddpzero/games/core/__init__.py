@@ -1,0 +1,1 @@
+"""What every game has to do with: contracts, loading, compiling, checks."""

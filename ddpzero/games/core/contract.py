@@ -1,0 +1,216 @@
+"""The kernel contract that joins every board game to every search. Games that teams play all at once have another
+one, made of the same parts: team_contract.py.
+
+A game's rules are a *type* for numba: its name carries the parameters and a hash of the sources, its fields
+(`rules.rows`) are compile-time constants, and the generic kernels below resolve to that game's functions. So a
+search is written once, compiled to inlined code per game, cached on disk across processes, and never stale.
+
+Called by the search, the self-play loop and the tools; it never knows a particular game.
+
+Letters: P position_size, A num_actions, C num_planes, F num_globals, H x W board_shape, B board cells.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from numba.core import types
+from numba.core.typing.templates import AttributeTemplate
+from numba.extending import (
+    NativeValue,
+    infer_getattr,
+    lower_getattr_generic,
+    models,
+    register_model,
+    unbox,
+)
+
+from ddpzero.games.core.compiled import Choice, InnerFunction, compiled, compiled_apart, copy_row
+
+# The parameters' names of every kernel, filled by the decorators below.
+KERNEL_PARAMETERS: dict[str, tuple[str, ...]] = {}
+OPTIONAL_KERNEL_PARAMETERS: dict[str, tuple[str, ...]] = {}
+
+# Kernels of the games loaded in this process, by type name. Numba asks only when it compiles: code that comes
+# from the disk cache needs no entry here.
+_kernels_by_type_name: dict[str, dict[str, InnerFunction]] = {}
+
+# A game that is loaded again brings the same functions: they need no compiling again.
+_compiled_once = cache(compiled)
+_compiled_apart_once = cache(compiled_apart)
+
+# The long kernels are called, not inlined: a tenth less to compile, and a search is as fast.
+_APART = {"initial_position", "legal_actions", "apply_action", "observe", "ownership"}
+
+
+class RulesType(types.Type):
+    """Numba's type of one game with fixed parameters.
+
+    Pickled into numba's cache index by name and constants alone, so an index that mentions a game from outside
+    the tree loads in a process that cannot import that game.
+    """
+
+    def __init__(self, name: str, constants: tuple[tuple[str, int], ...]):
+        super().__init__(name)
+        self.constants = constants
+
+
+class Rules:
+    """A game's rules as a value to pass to compiled functions; all its information is in its numba type.
+
+    constants: what kernels read as `rules.<name>`; integers (a bool counts as 0 or 1).
+    kernels: the functions named in KERNEL_PARAMETERS, and of OPTIONAL_KERNEL_PARAMETERS those the game has;
+    plain or `@compiled`. They work in the arrays they get and make none: see compiled.py. What they call, another
+    kernel of theirs too, must be compiled.
+    """
+
+    # The name that numba looks for: a type found there costs a call from Python a third of a registered one.
+    __slots__ = ("_numba_type_",)
+
+    def __init__(
+        self, type_name: str, constants: dict[str, int], kernels: dict[str, Callable[..., Any]]
+    ):
+        _kernels_by_type_name[type_name] = {
+            name: _inner_function(name, kernel)
+            for name, kernel in {**_DEFAULT_KERNELS, **kernels}.items()
+        }
+        self._numba_type_ = RulesType(
+            type_name, tuple((name, int(value)) for name, value in constants.items())
+        )
+
+
+def _inner_function(name: str, kernel: Callable[..., Any]) -> InnerFunction:
+    if isinstance(kernel, InnerFunction):
+        return kernel
+    return _compiled_apart_once(kernel) if name in _APART else _compiled_once(kernel)
+
+
+@register_model(RulesType)
+class _RulesModel(models.OpaqueModel):
+    pass
+
+
+@unbox(RulesType)
+def _unbox_rules(typ, obj, c):
+    return NativeValue(c.context.get_dummy_value())
+
+
+@infer_getattr
+class _RulesAttribute(AttributeTemplate):
+    key = RulesType
+
+    def generic_resolve(self, rules, attribute):
+        return types.int64 if attribute in dict(rules.constants) else None
+
+
+@lower_getattr_generic(RulesType)
+def _lower_constant(context, builder, rules, value, attribute):
+    return context.get_constant(types.int64, dict(rules.constants)[attribute])
+
+
+def generic_kernels(
+    kernel_parameters: dict[str, tuple[str, ...]],
+) -> Callable[[Callable[..., Any]], Choice]:
+    """Make a call of the decorated function, in compiled code, the call of the game's kernel of that name.
+
+    kernel_parameters: takes in the names of the parameters, by the name of the kernel.
+    """
+
+    def decorate(declaration: Callable[..., Any]) -> Choice:
+        name = declaration.__name__
+        kernel_parameters[name] = tuple(inspect.signature(declaration).parameters)
+
+        def kernel_of(rules, *_):
+            is_known = isinstance(rules, RulesType)
+            return _kernels_by_type_name[rules.name].get(name) if is_known else None
+
+        return Choice(name, kernel_of)
+
+    return decorate
+
+
+_required = generic_kernels(KERNEL_PARAMETERS)
+_optional = generic_kernels(OPTIONAL_KERNEL_PARAMETERS)
+
+
+def _no_globals(rules, position, globals):
+    pass
+
+
+def _copy_all(rules, source, target):
+    copy_row(source, target)
+
+
+def _no_score(rules, position):
+    return 0
+
+
+def _no_owners(rules, position, owners):
+    pass
+
+
+# What a game does that leaves an optional kernel out.
+_DEFAULT_KERNELS: dict[str, Callable[..., Any]] = {
+    "observe_globals": _no_globals,
+    "copy_position": _copy_all,
+    "score": _no_score,
+    "ownership": _no_owners,
+}
+
+
+@_required
+def initial_position(rules, position):
+    """Write the start position into `position` `[P]`, every entry of it."""
+
+
+@_required
+def legal_actions(rules, position, legal):
+    """Write `legal` `[A]` bool, every entry, True = legal; all False in a terminal position."""
+
+
+@_required
+def apply_action(rules, position, action):
+    """Play a legal action, in place."""
+
+
+@_required
+def current_player(rules, position):
+    """Who moves, 0 or 1; the same player may move twice running. Any of the two in a terminal position."""
+
+
+@_required
+def is_terminal(rules, position):
+    """Whether the rules have ended the game."""
+
+
+@_required
+def player_return(rules, position, player):
+    """The result of `player` in [-1, 1] of a terminal position; the two sum to 0."""
+
+
+@_required
+def observe(rules, position, planes):
+    """Write `planes` `[C * H * W]` uint8 0 or 1 from the mover's side; they come zeroed."""
+
+
+@_optional
+def observe_globals(rules, position, globals):
+    """Write `globals` `[F]` int8, every entry, from the mover's side: what concerns the whole board, such as komi."""
+
+
+@_optional
+def copy_position(rules, source, target):
+    """Copy a position; for games that use only the front of a long row, with the moves made so far at its end."""
+
+
+@_optional
+def score(rules, position):
+    """The first player's points minus the second's in a terminal position, without komi; needs spec's max_score."""
+
+
+@_optional
+def ownership(rules, position, owners):
+    """Write `owners` `[B]` int8 of a terminal position: 1 first player, -1 second player, 0 nobody."""

@@ -1,0 +1,99 @@
+"""What a check of a game's contract found: promises, how often each was checked, and those that are broken."""
+
+from __future__ import annotations
+
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ddpzero.games.core.promises import GamePromiseError
+from ddpzero.settings import in_one_line
+
+# A broken promise shows at every ply: a person needs it told once.
+_MAX_VIOLATIONS = 10
+
+
+@dataclass
+class ContractReport:
+    """The result of one check.
+
+    game: as people name it. file: of the game. limit: "max_plies" or "max_steps" with its value.
+    checked: how often each promise was checked, in the order of the first time.
+    num_positions: checked in full. longest_game: in plies, or in steps of all agents.
+    violations: at most ten different sentences; none if the game keeps its contract.
+    """
+
+    game: str
+    file: str
+    limit: str
+    num_games: int = 0
+    num_positions: int = 0
+    longest_game: int = 0
+    checked: Counter[str] = field(default_factory=Counter)
+    violations: list[str] = field(default_factory=list)
+
+    def collect(self, found: Iterable[str]) -> None:
+        """Keep the first ten different sentences; an error raised in between is the last one."""
+        try:
+            for violation in found:
+                if violation not in self.violations:
+                    self.violations.append(violation)
+                if len(self.violations) == _MAX_VIOLATIONS:
+                    break
+        except GamePromiseError as error:
+            self.violations.append(error.promise)
+        except Exception as error:  # the Python of the game, or a kernel, may raise anything
+            function = traceback.extract_tb(error.__traceback__)[-1].name
+            self.violations.append(f"{kernel_behind(function)} raises {in_one_line(error)}")
+
+    def lines(self) -> list[str]:
+        """The report for people."""
+        lines = [
+            f"contract of {self.game} ({self.file}): {self.num_games} games, {self.num_positions} positions, longest "
+            f"game {self.longest_game} of {self.limit}",
+            *(f"{count:7,d} x  {promise}" for promise, count in self.checked.items()),
+            f"{len(self.violations)} violations",
+            *(f"  {violation}" for violation in self.violations),
+        ]
+        return lines
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON; `ContractReport(**values)` takes them back."""
+        return {**vars(self), "checked": dict(self.checked)}
+
+
+# Told at each step of a check how many seconds the next one may take.
+Alive = Callable[[float], None]
+
+
+def ignore(seconds: float) -> None:
+    """Nobody watches this check."""
+
+
+# A check that waits this long for one call of a kernel, or for the compiler, will wait for ever.
+CALL_SECONDS = 30.0
+COMPILE_SECONDS = 600.0
+
+# Methods of Game and of the checks that call a kernel of another name.
+_KERNELS = {
+    "possible_actions": "legal_actions",
+    "returns": "player_return",
+    "observation": "observe",
+    "observed_globals": "observe_globals",
+    "packed_observation": "observe",
+    "_seek": "a kernel",
+    "_status": "status",
+    "_reset": "reset",
+    "_step": "step",
+    "_check_points": "team_points",
+    "_check_deaths": "died",
+    "_check_rule_agent": "act_by_rule",
+    "_observe": "an observation",
+}
+
+
+def kernel_behind(function: str) -> str:
+    """Return the kernel, or the function of a game's file, that ran in a Python function of that name."""
+    return _KERNELS.get(function, function)

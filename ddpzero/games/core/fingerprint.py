@@ -1,0 +1,223 @@
+"""What a game's machine code was made from, as a short hash: it makes cached code stale when any of that changes.
+
+Numba's cache looks only at the file of the function that it caches, and that is a file of ddpzero. So this follows what
+the game's kernels reach: functions, through their globals and closures, whatever module they are in; the values of the
+globals that they read; the source of these modules, and of the modules of one's own that those import. Code of ddpzero
+itself that is compiled together with every game counts as source. Libraries count by what kernels reach of them; numpy,
+numba and Python's own not at all. No path and no time is part of the hash: a copy elsewhere has the same one.
+"""
+
+from __future__ import annotations
+
+import dis
+import enum
+import hashlib
+import sys
+import sysconfig
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
+
+import numpy as np
+
+from ddpzero import PACKAGE_DIR
+
+# What is compiled together with every game, besides the searches.
+_COMPILED_WITH_GAMES = ("compiled", "contract", "promises", "random_bits", "team_contract")
+# Packages with a version of their own; numba keeps code of each of its versions apart.
+_NOT_FOLLOWED = {"numba", "llvmlite", "numpy", "math", "builtins"}
+_PLAIN = (int, float, complex, str, bytes, bool, type(None), np.generic, type(Ellipsis))
+_SIZE = 12
+
+
+@cache
+def fingerprint(module: ModuleType, kernels: tuple[str, ...]) -> str:
+    """Hash what the functions `kernels` of a game's module are made from."""
+    digest = _Digest()
+    for file in _sources_of_ddpzero():
+        digest.add(file.name, file.read_bytes())
+    for name in kernels:
+        digest.add("kernel", name)
+        digest.reach(getattr(module, name))
+    digest.reach_module(module)
+    return digest.hexdigest()[:_SIZE]
+
+
+def file_fingerprint(file: Path) -> str:
+    """Hash the content of one file: two that differ are two modules, however alike their names."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:_SIZE]
+
+
+def _sources_of_ddpzero() -> Iterator[Path]:
+    yield from sorted((PACKAGE_DIR / "search").glob("*.py"))
+    yield from (PACKAGE_DIR / "games" / "core" / f"{name}.py" for name in _COMPILED_WITH_GAMES)
+
+
+class _Digest:
+    """A hash that grows by whatever is reached; each thing once."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+        # The things themselves are kept: the id of one that is gone may be another's.
+        self._reached: dict[int, Any] = {}
+
+    def hexdigest(self) -> str:
+        return self._hash.hexdigest()
+
+    def add(self, *parts: str | bytes) -> None:
+        for part in parts:
+            data = part.encode() if isinstance(part, str) else part
+            self._hash.update(f"{len(data)}:".encode() + data)
+
+    def reach(self, value: Any, attributes: Iterable[str] = ()) -> None:
+        """Take in a value that compiled code refers to. attributes: names that it may read of a module."""
+        if isinstance(value, ModuleType):
+            self._reach_attributes(value, attributes)
+            return
+        if isinstance(value, _PLAIN):
+            self.add(type(value).__name__, repr(value))
+            return
+        if id(value) in self._reached:
+            self.add("again", str(list(self._reached).index(id(value))))
+            return
+        self._reached[id(value)] = value
+        if isinstance(value, np.ndarray):
+            self.add("array", str(value.dtype), str(value.shape), value.tobytes())
+        elif isinstance(value, (tuple, list)):
+            self.add(type(value).__name__, str(len(value)))
+            for item in value:
+                self.reach(item)
+        elif isinstance(value, (set, frozenset)):
+            self.reach(tuple(sorted(value, key=repr)))
+        elif isinstance(value, dict):
+            self.reach(tuple(value.items()))
+        elif isinstance(value, CodeType):
+            self._reach_code(value)
+        elif isinstance(value, FunctionType):
+            self._reach_function(value)
+        else:
+            self._reach_object(value)
+
+    def reach_module(self, module: ModuleType) -> None:
+        """Take in the source of a module, and of the modules of one's own that it imports."""
+        if id(module) in self._reached or _is_not_followed(module.__name__):
+            return
+        self._reached[id(module)] = module
+        file = _file_of(module)
+        if file is None:
+            return
+        self.add("source", file.read_bytes())
+        if not _is_own(file):
+            return
+        for _, value in sorted(vars(module).items()):
+            name = value.__name__ if isinstance(value, ModuleType) else _module_name(value)
+            imported = sys.modules.get(name)
+            if imported is not None and _is_own(_file_of(imported)):
+                self.reach_module(imported)
+
+    def _reach_function(self, function: FunctionType) -> None:
+        if _is_not_followed(function.__module__ or ""):
+            self.add("function", function.__module__ or "", function.__qualname__)
+            return
+        self._reach_code(function.__code__)
+        self.reach(function.__defaults__)
+        self.reach(function.__kwdefaults__)
+        for cell in function.__closure__ or ():
+            self.reach(cell.cell_contents)
+        names, attributes = _names_of(function.__code__)
+        for name in names:
+            self.add("global", name)
+            if name in function.__globals__:
+                self.reach(function.__globals__[name], attributes)
+        if (module := sys.modules.get(function.__module__ or "")) is not None:
+            self.reach_module(module)
+
+    def _reach_code(self, code: CodeType) -> None:
+        """The instructions and what they name: the same whatever lines they are on."""
+        self.add("code", code.co_code, " ".join(code.co_names + code.co_varnames))
+        for constant in code.co_consts:
+            self.reach(constant)
+
+    def _reach_object(self, value: Any) -> None:
+        """A dispatcher of numba or ours by its function; an enumeration by its members; all else by its class."""
+        if (function := _python_function(value)) is not None:
+            self.reach(function)
+            return
+        cls = value if isinstance(value, type) else type(value)
+        self.add("object", cls.__module__, cls.__qualname__)
+        if " at 0x" not in (text := repr(value)):  # an address differs from process to process
+            self.add(text)
+        if issubclass(cls, enum.Enum):
+            self.add(repr([(member.name, member.value) for member in cls]))
+        if (module := sys.modules.get(cls.__module__)) is not None:
+            self.reach_module(module)
+
+    def _reach_attributes(self, module: ModuleType, attributes: Iterable[str]) -> None:
+        if _is_not_followed(module.__name__):
+            self.add("module", module.__name__)
+            return
+        names = tuple(attributes)
+        self.reach_module(module)
+        for name in names:
+            if hasattr(module, name):
+                self.add("attribute", name)
+                self.reach(getattr(module, name), names)
+
+
+def _python_function(value: Any) -> FunctionType | None:
+    """What a dispatcher of numba, a ufunc made by numba, or one of ours compiles."""
+    for holder in (value, getattr(value, "_dispatcher", None)):
+        function = getattr(holder, "py_func", None)
+        if isinstance(function, FunctionType):
+            return function
+    return None
+
+
+def _names_of(code: CodeType) -> tuple[list[str], list[str]]:
+    """The globals that code reads, and the attributes that it reads of anything, with those of functions inside it."""
+    names: set[str] = set()
+    attributes: set[str] = set()
+    for instruction in dis.get_instructions(code):
+        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+            names.add(instruction.argval)
+        elif instruction.opname.startswith(("LOAD_ATTR", "LOAD_METHOD")):
+            attributes.add(instruction.argval)
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            inner_names, inner_attributes = _names_of(constant)
+            names.update(inner_names)
+            attributes.update(inner_attributes)
+    return sorted(names), sorted(attributes)
+
+
+def _module_name(value: Any) -> str:
+    """The module of a function, a dispatcher or a class."""
+    name = getattr(_python_function(value) or value, "__module__", None)
+    return name if isinstance(name, str) else ""
+
+
+def _is_not_followed(module_name: str) -> bool:
+    package = module_name.partition(".")[0]
+    return package in _NOT_FOLLOWED or package in sys.stdlib_module_names
+
+
+def _file_of(module: ModuleType) -> Path | None:
+    file = getattr(module, "__file__", None)
+    if not file or not file.endswith(".py") or not Path(file).is_file():
+        return None
+    return Path(file).resolve()
+
+
+def _is_own(file: Path | None) -> bool:
+    """Somebody's own module: neither of ddpzero nor installed with Python or pip."""
+    if file is None:
+        return False
+    return not any(file.is_relative_to(folder) for folder in _installed_folders())
+
+
+@cache
+def _installed_folders() -> tuple[Path, ...]:
+    folders = {sysconfig.get_path(name) for name in ("purelib", "platlib", "stdlib")}
+    return (PACKAGE_DIR, *(Path(folder).resolve() for folder in folders))

@@ -1,0 +1,264 @@
+"""Finds a game's file, checks that it keeps the kernel contract, and makes a Game of it.
+
+Called once per process that needs a game; actors receive the same arguments and load it again.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import re
+import sys
+import zlib
+from dataclasses import MISSING, asdict, fields, is_dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, get_type_hints
+
+from ddpzero import PACKAGE_DIR
+from ddpzero.games.core.contract import KERNEL_PARAMETERS, OPTIONAL_KERNEL_PARAMETERS, Rules
+from ddpzero.games.core.fingerprint import file_fingerprint, fingerprint
+from ddpzero.games.core.game import Game
+from ddpzero.games.core.moved import keep_old_names, tell_of_old_names
+from ddpzero.games.core.promises import suspicion
+from ddpzero.games.core.spec import GameSpec
+from ddpzero.games.core.team_contract import TEAM_KERNEL_PARAMETERS
+from ddpzero.games.core.team_game import TeamGame, TeamGameSpec
+from ddpzero.settings import in_one_line
+
+_GAMES_DIR = PACKAGE_DIR / "games"
+# What tells the file of a game from its helpers.
+_DECLARES_PARAMETERS = re.compile(r"^class Parameters\b", re.MULTILINE)
+_PYTHON_SIDE = {
+    "spec": ("parameters",),
+    "action_name": ("parameters", "action"),
+    "parse_action": ("parameters", "text"),
+    "board": ("parameters", "position"),
+    "render": ("parameters", "position", "last_action"),
+}
+# The cells of `board` that won: people see them marked.
+_OPTIONAL_PYTHON_SIDE: dict[str, tuple[str, ...]] = {"winning_cells": ("parameters", "position")}
+_PYTHON_SIDE_OF_TEAM_GAMES = {
+    "spec": ("parameters",),
+    "render": ("parameters", "position", "in_colour"),
+    "picture": ("parameters", "position"),
+}
+# The same drawing with one agent marked, the one that a person steers.
+_OPTIONAL_PYTHON_SIDE_OF_TEAM_GAMES: dict[str, tuple[str, ...]] = {
+    "render_marked": ("parameters", "position", "in_colour", "agent"),
+}
+_KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}
+
+
+def known_games() -> list[str]:
+    """Names of the games that come with ddpzero, in alphabetical order."""
+    return sorted(_modules_of_games())
+
+
+def _modules_of_games() -> dict[str, str]:
+    """Return the modules of ddpzero's games by name: a file in games/, or game.py in a folder there."""
+    files = {file.stem: file for file in _GAMES_DIR.glob("*.py")}
+    folders = {file.parent.name: file for file in _GAMES_DIR.glob("*/game.py")}
+    return {
+        name: ".".join(file.relative_to(PACKAGE_DIR.parent).with_suffix("").parts)
+        for name, file in (files | folders).items()
+        if _DECLARES_PARAMETERS.search(file.read_text())
+    }
+
+
+def load_game(name: str, source: str | None = None, **parameters: Any) -> Game:
+    """Load a board game with its parameters ("rows=6").
+
+    source: None for a game of ddpzero; else the path of a game file, or the name of a module that Python can import.
+    Raises ValueError for an unknown game or parameter, a parameter out of range, a file that breaks the contract, or a
+    game for teams.
+    """
+    game = load_any_game(name, source, **parameters)
+    if not isinstance(game, Game):
+        raise ValueError(
+            f"game={name} is played by teams all at once: this is for games in which two players take turns."
+        )
+    return game
+
+
+def load_any_game(name: str, source: str | None = None, **parameters: Any) -> Game | TeamGame:
+    """Load a board game or a team game; a file with the kernel `step` is one for teams. As load_game otherwise."""
+    return _make_game(name, _load_module(name, source), parameters)
+
+
+def suspicion_of_own_game(name: str, source: str | None = None, **parameters: Any) -> str:
+    """Return what to tell a person whose process crashed or hung with this game; "" for a game of ddpzero."""
+    return "" if source is None else suspicion(load_any_game(name, source, **parameters))
+
+
+def variation(game: Game, **parameters: Any) -> Game:
+    """The same board game with other values of these parameters ("size=9"). Raises ValueError as load_game does."""
+    varied = _make_game(game.name, game.module, {**asdict(game.parameters), **parameters})
+    assert isinstance(varied, Game)
+    return varied
+
+
+def _make_game(name: str, module: ModuleType, parameters: dict[str, Any]) -> Game | TeamGame:
+    is_for_teams = hasattr(module, "step")
+    if is_for_teams:
+        required = {**TEAM_KERNEL_PARAMETERS, **_PYTHON_SIDE_OF_TEAM_GAMES}
+        _check_functions(name, module, required, _OPTIONAL_PYTHON_SIDE_OF_TEAM_GAMES)
+    else:
+        required = {**KERNEL_PARAMETERS, **_PYTHON_SIDE}
+        _check_functions(name, module, required, OPTIONAL_KERNEL_PARAMETERS | _OPTIONAL_PYTHON_SIDE)
+    _check_parameters(name, module, parameters)
+    values, spec, constants = _ask_python_side(name, module, parameters, is_for_teams)
+    arguments = ",".join(f"{key}={int(value)}" for key, value in constants.items())
+    kernel_names = (
+        TEAM_KERNEL_PARAMETERS
+        if is_for_teams
+        else (*KERNEL_PARAMETERS, *OPTIONAL_KERNEL_PARAMETERS)
+    )
+    kernels = {
+        kernel: getattr(module, kernel) for kernel in kernel_names if hasattr(module, kernel)
+    }
+    if "score" in kernels and spec.max_score < 1:
+        raise ValueError(
+            f"game {name} ({module.__file__}) has the kernel score: its spec must say max_score, the most points that "
+            "one side can be ahead."
+        )
+    # The module's name is part of it: cached machine code looks its module up by name.
+    type_name = f"{module.__name__}({arguments})@{fingerprint(module, tuple(kernels))}"
+    rules = Rules(type_name, constants, kernels)
+    if is_for_teams:
+        return TeamGame(name, module, values, spec, rules)
+    return Game(name, module, values, spec, rules)
+
+
+def _ask_python_side(
+    name: str, module: ModuleType, parameters: dict[str, Any], is_for_teams: bool
+) -> tuple[Any, Any, dict[str, Any]]:
+    """The Parameters of a game, its spec and the constants of its kernels. A ValueError is the game's own sentence."""
+    wanted = TeamGameSpec if is_for_teams else GameSpec
+    what = "Parameters"
+    try:
+        values = module.Parameters(**parameters)
+        what = "spec"
+        spec = module.spec(values)
+        what = "Parameters.constants"
+        constants = values.constants() if hasattr(values, "constants") else asdict(values)
+        constants = {key: int(value) for key, value in constants.items()}
+    except ValueError as error:
+        if PACKAGE_DIR in Path(module.__file__ or "").parents:
+            raise
+        raise ValueError(f"game {name} ({module.__file__}): {error}") from error
+    except Exception as error:
+        raise ValueError(
+            f"game {name} ({module.__file__}): {what}() raises {in_one_line(error)}: mend that file."
+        ) from error
+    if not isinstance(spec, wanted):
+        raise ValueError(
+            f"game {name} ({module.__file__}): spec(parameters) returns a {type(spec).__name__}; it must return a "
+            f"{wanted.__name__}."
+        )
+    return values, spec, constants
+
+
+def _load_module(name: str, source: str | None) -> ModuleType:
+    if source is not None:
+        keep_old_names()
+    if source is None:
+        modules = _modules_of_games()
+        if name not in modules:
+            raise ValueError(
+                f"game.name={name} is not a game of ddpzero: there are {', '.join(sorted(modules))}. "
+                "A game of your own names its file in game.source."
+            )
+        return importlib.import_module(modules[name])
+    if not source.endswith(".py"):
+        if not all(part.isidentifier() for part in source.split(".")):
+            raise ValueError(
+                f"game.source={source!r} is neither the path of a .py file nor the name of a module."
+            )
+        try:
+            return importlib.import_module(source)
+        except ModuleNotFoundError as error:
+            raise ValueError(
+                f"game.source={source} cannot be imported ({error}): give a module on Python's path, "
+                "or the path of a .py file."
+            ) from None
+        except (Exception, SystemExit) as error:
+            raise ValueError(
+                f"game.source={source} cannot be imported ({in_one_line(error)}): mend that module."
+            ) from error
+    file = Path(source).expanduser().resolve()
+    if not file.is_file():
+        raise ValueError(
+            f"game.source={source} is not a file: give the path of the game's .py file."
+        )
+    # Named by content, not by path: the cached machine code of a file serves its copies elsewhere too.
+    module_name = f"ddpzero_game_{file.stem}_{file_fingerprint(file)}"
+    if (loaded := sys.modules.get(module_name)) is not None and loaded.__file__ != str(file):
+        # A copy in another folder may read other data there.
+        module_name += f"_{zlib.crc32(str(file).encode()):08x}"
+    if module_name in sys.modules:
+        return sys.modules[module_name]
+    tell_of_old_names(file)
+    module_spec = importlib.util.spec_from_file_location(module_name, file)
+    assert module_spec is not None and module_spec.loader is not None
+    module = importlib.util.module_from_spec(module_spec)
+    sys.modules[module_name] = module  # dataclasses look their module up there
+    try:
+        module_spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        del sys.modules[module_name]
+        raise ValueError(
+            f"game.source={source} cannot be loaded ({in_one_line(error)}): mend that file."
+        ) from error
+    return module
+
+
+def _check_functions(
+    name: str,
+    module: ModuleType,
+    required: dict[str, tuple[str, ...]],
+    optional: dict[str, tuple[str, ...]],
+) -> None:
+    """Whether the file has the functions, with these parameters, that the contract asks for."""
+    if not is_dataclass(getattr(module, "Parameters", None)):
+        raise ValueError(f"game {name} ({module.__file__}) lacks the dataclass Parameters.")
+    for function_name, expected in {**required, **optional}.items():
+        function = getattr(module, function_name, None)
+        if function is None and function_name not in required:
+            continue
+        if function is None:
+            raise ValueError(
+                f"game {name} ({module.__file__}) lacks {function_name}({', '.join(expected)})."
+            )
+        signature = tuple(inspect.signature(getattr(function, "py_func", function)).parameters)
+        if signature != expected:
+            raise ValueError(
+                f"game {name} ({module.__file__}): {function_name}({', '.join(signature)}) must have the "
+                f"parameters ({', '.join(expected)}), with these names."
+            )
+
+
+def _check_parameters(name: str, module: ModuleType, parameters: dict[str, Any]) -> None:
+    known = {field.name: field for field in fields(module.Parameters)}
+    types = get_type_hints(module.Parameters)
+    has_constants = hasattr(module.Parameters, "constants")
+    for key, field in known.items():
+        if types[key] not in (int, bool, *((float, str) if has_constants else ())):
+            raise ValueError(
+                f"game {name} ({module.__file__}): Parameters.{key} must be an int or a bool: kernels read "
+                "parameters as integer constants. For a float or a str give Parameters a method constants(), which "
+                "returns the integers by name."
+            )
+        if key not in parameters and field.default is MISSING:
+            raise ValueError(f"game.{key} of {name} has no default: give it a value.")
+    for key, value in parameters.items():
+        if key not in known:
+            raise ValueError(
+                f"game.{key} is not a parameter of {name}: it has {', '.join(known) or 'none'}."
+            )
+        is_number = types[key] is float and type(value) is int
+        if type(value) is not types[key] and not is_number:
+            raise ValueError(
+                f"game.{key}={value!r} is not {_KINDS[types[key]]}, as {name} needs it."
+            )

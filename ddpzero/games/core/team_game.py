@@ -1,0 +1,101 @@
+"""A team game as the rest of the program sees it: sizes, names of its rule agents, text; see team_contract.py.
+
+Everything fast goes through `game.rules` in team_lockstep.py; the methods here serve tools, tests and people.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from ddpzero.games.core.contract import Rules
+from ddpzero.games.core.spec import MOST_OF_ANYTHING, is_size
+
+
+@dataclass(frozen=True)
+class TeamGameSpec:
+    """The sizes of one team game with fixed parameters.
+
+    Letters: N num_agents, A num_actions, P position_size, F num_features, C num_planes, H x W board_shape.
+
+    position_dtype: the integer type of a position's entries. max_steps: no game is longer.
+    scratch_shape: of the uint32 array that kernels work in.
+    rule_agents: names of the players by rule, from weak to strong; their place is the level of `act_by_rule`.
+    action_names, action_keys: of every action, for a person who steers an agent: "up", and the key "w".
+    """
+
+    num_agents: int
+    num_teams: int
+    num_actions: int
+    position_size: int
+    position_dtype: np.dtype
+    num_features: int
+    num_planes: int
+    board_shape: tuple[int, int]
+    max_steps: int
+    scratch_shape: tuple[int, int]
+    rule_agents: tuple[str, ...]
+    action_names: tuple[str, ...]
+    action_keys: tuple[str, ...]
+
+    @property
+    def agents_per_team(self) -> int:
+        return self.num_agents // self.num_teams
+
+    def __post_init__(self) -> None:
+        for name in (
+            *("num_agents", "num_teams", "num_actions", "position_size", "num_features"),
+            *("num_planes", "max_steps"),
+        ):
+            if not is_size(getattr(self, name), MOST_OF_ANYTHING):
+                raise ValueError(
+                    f"TeamGameSpec.{name}={getattr(self, name)!r}: a whole number from 1 to "
+                    f"{MOST_OF_ANYTHING:,} is allowed."
+                )
+        if self.num_agents % self.num_teams:
+            raise ValueError(
+                f"TeamGameSpec.num_agents={self.num_agents} cannot be shared out to "
+                f"{self.num_teams} teams of one size."
+            )
+        for name in ("action_names", "action_keys"):
+            if len(set(getattr(self, name))) != self.num_actions:
+                raise ValueError(
+                    f"TeamGameSpec.{name}={getattr(self, name)}: each of the {self.num_actions} actions needs one of "
+                    "its own."
+                )
+        if not np.issubdtype(self.position_dtype, np.integer):
+            raise ValueError(
+                f"TeamGameSpec.position_dtype={self.position_dtype}: a position is a row of integers."
+            )
+
+
+@dataclass(frozen=True)
+class TeamGame:
+    """One team game with fixed parameters."""
+
+    name: str
+    module: ModuleType
+    parameters: Any
+    spec: TeamGameSpec
+    rules: Rules
+
+    def new_positions(self, num_positions: int) -> np.ndarray:
+        """`[n, P]` for `reset_games` to fill."""
+        return np.zeros((num_positions, self.spec.position_size), self.spec.position_dtype)
+
+    def render(self, position: np.ndarray, in_colour: bool = False) -> str:
+        """The board as text; in_colour: with the escape codes of a terminal."""
+        return self.module.render(self.parameters, position, in_colour)
+
+    def render_marked(self, position: np.ndarray, in_colour: bool, agent: int) -> str:
+        """The same with one agent marked, where the game can do that."""
+        if not hasattr(self.module, "render_marked"):
+            return self.render(position, in_colour)
+        return self.module.render_marked(self.parameters, position, in_colour, agent)
+
+    def picture(self, position: np.ndarray) -> np.ndarray:
+        """The board as an image `[height, width, 3]` uint8."""
+        return self.module.picture(self.parameters, position)

@@ -1,0 +1,1 @@
+"""Snakes on a torus: the game in game.py, its rules, views, agents and pictures beside it."""

@@ -1,0 +1,105 @@
+"""Snakes for people: as text, in colour on a terminal, and as a picture. Plain Python, called for single positions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+# Of teams 0 and 1 and whoever else plays: the 256 colours of a terminal, and RGB.
+_TERMINAL_COLOURS = (39, 208, 76, 201, 226, 51, 196, 99)
+_MARKED_COLOUR = 231
+_RGB = (
+    *((66, 135, 245), (245, 130, 48), (80, 180, 80), (200, 80, 200)),
+    *((220, 200, 60), (80, 200, 200), (220, 60, 60), (130, 90, 220)),
+)
+_BACKGROUND = (24, 26, 30)
+_GRID = (34, 37, 42)
+_BEAN = (250, 250, 250)
+_ARROWS = "^v<>"
+_CELL_PIXELS = 12
+
+
+def bodies(parameters: Any, position: np.ndarray) -> list[list[int]]:
+    """Of every snake its cells, the head first; see rules.py for the layout."""
+    cells = parameters.rows * parameters.columns
+    fields = 3 + parameters.beans
+    rings = fields + 6 * parameters.snakes
+    found = []
+    for snake in range(parameters.snakes):
+        length, head = (int(entry) for entry in position[fields + 6 * snake :][:2])
+        ring = position[rings + snake * (cells + 1) :][: cells + 1]
+        found.append([int(ring[(head + index) % (cells + 1)]) for index in range(length)])
+    return found
+
+
+def beans(parameters: Any, position: np.ndarray) -> list[int]:
+    """Cells, the oldest bean first."""
+    return [int(cell) for cell in position[3 : 3 + int(position[2])]]
+
+
+def points(parameters: Any, position: np.ndarray) -> list[int]:
+    """Cells grown, per team."""
+    size = parameters.snakes // parameters.teams
+    grown = [len(body) - 3 for body in bodies(parameters, position)]
+    return [sum(grown[team * size :][:size]) for team in range(parameters.teams)]
+
+
+def text(parameters: Any, position: np.ndarray, in_colour: bool, marked: int | None = None) -> str:
+    """Heads are arrows, bodies the snake's number, beans `*`; above the board the step and the points.
+
+    marked: a snake that is drawn with `#` and bright, with a word about it above the board.
+    """
+    rows, columns = parameters.rows, parameters.columns
+    size = parameters.snakes // parameters.teams
+    cells = ["·"] * (rows * columns)
+    colours = [238] * (rows * columns)
+    for cell in beans(parameters, position):
+        cells[cell], colours[cell] = "*", 231
+    for snake, body in enumerate(bodies(parameters, position)):
+        heading = int(position[3 + parameters.beans + 6 * snake + 2])
+        for index, cell in reversed(list(enumerate(body))):
+            body_text = "#" if snake == marked else str(snake % 10)
+            cells[cell] = _ARROWS[heading] if index == 0 else body_text
+            colours[cell] = _TERMINAL_COLOURS[snake // size % len(_TERMINAL_COLOURS)]
+            if snake == marked:
+                colours[cell] = _MARKED_COLOUR
+    score = " : ".join(
+        _paint(str(number), _TERMINAL_COLOURS[team % len(_TERMINAL_COLOURS)], in_colour)
+        for team, number in enumerate(points(parameters, position))
+    )
+    heading_line = f"step {int(position[0])} of {parameters.steps}   {score}"
+    if marked is not None:
+        heading_line += "   " + _paint(f"# snake {marked} is yours", _MARKED_COLOUR, in_colour)
+    lines = [heading_line]
+    for row in range(rows):
+        places = range(row * columns, (row + 1) * columns)
+        lines.append(" ".join(_paint(cells[cell], colours[cell], in_colour) for cell in places))
+    return "\n".join(lines)
+
+
+def _paint(character: str, colour: int, in_colour: bool) -> str:
+    return f"\x1b[38;5;{colour}m{character}\x1b[0m" if in_colour else character
+
+
+def image(parameters: Any, position: np.ndarray) -> np.ndarray:
+    """`[height, width, 3]` uint8: bodies in the colour of their team, each snake a shade of it, heads bright."""
+    rows, columns = parameters.rows, parameters.columns
+    size = parameters.snakes // parameters.teams
+    board = np.empty((rows * columns, 3), np.uint8)
+    board[:] = _BACKGROUND
+    for snake, body in enumerate(bodies(parameters, position)):
+        colour = np.array(_RGB[snake // size % len(_RGB)], np.float32)
+        shade = 0.55 + 0.2 * (snake % size) / max(1, size - 1)
+        for index, cell in reversed(list(enumerate(body))):
+            board[cell] = np.minimum(255, colour * (1.0 if index == 0 else shade))
+    pixels = board.reshape(rows, columns, 3).repeat(_CELL_PIXELS, 0).repeat(_CELL_PIXELS, 1)
+    pixels[::_CELL_PIXELS] = _GRID
+    pixels[:, ::_CELL_PIXELS] = _GRID
+    quarter = _CELL_PIXELS // 4
+    for cell in beans(parameters, position):
+        top, left = cell // columns * _CELL_PIXELS, cell % columns * _CELL_PIXELS
+        pixels[top + quarter : top + 3 * quarter + 1, left + quarter : left + 3 * quarter + 1] = (
+            _BEAN
+        )
+    return pixels
