@@ -15,7 +15,7 @@ from ddpzero.algorithms.ddpg.networks import as_input
 from ddpzero.algorithms.ddpg.settings import DDPGSettings, OpponentSettings
 from ddpzero.networks.divergence import state_tensors, weights_problem
 from ddpzero.settings import LearnerSettings
-from tests.algorithms.ddpg_harness import (
+from tests.algorithms.ddpg.harness import (
     NUM_ACTIONS,
     edit_state,
     make_updater,
@@ -491,8 +491,8 @@ TWO_RANKS = """
 import torch
 from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
 from ddpzero.run.ranks import join_ranks
-from tests.algorithms.ddpg_harness import make_updater, random_batch
-from tests.algorithms.test_ddpg_updater import GAME, KINDS, RANKED, UNEQUAL
+from tests.algorithms.ddpg.harness import make_updater, random_batch
+from tests.algorithms.ddpg.test_updater import GAME, KINDS, RANKED, UNEQUAL
 
 torch.set_num_threads(1)
 reduced = {}  # numbers that each network reduced over the ranks

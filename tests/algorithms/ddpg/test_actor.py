@@ -34,7 +34,7 @@ from ddpzero.games.core.team_lockstep import count_deaths, points_of
 from ddpzero.replay import Episode
 from ddpzero.replay.sample import check_columns
 from ddpzero.search.answers import EvaluationError
-from tests.algorithms.ddpg_harness import (
+from tests.algorithms.ddpg.harness import (
     NETWORKS,
     OPPONENT,
     make_updater,

@@ -9,7 +9,7 @@ from torch.nn.functional import softmax
 
 from ddpzero.algorithms.ddpg.networks import TorusBody, as_input, masked
 from ddpzero.algorithms.ddpg.settings import DDPGSettings
-from tests.algorithms.ddpg_harness import NETWORKS, NUM_ACTIONS, networks_of, small_snakes
+from tests.algorithms.ddpg.harness import NETWORKS, NUM_ACTIONS, networks_of, small_snakes
 
 EVERY_ACTION = torch.eye(NUM_ACTIONS)
 LEGAL = torch.tensor([[True, True, False, True], [False, True, False, False]])
