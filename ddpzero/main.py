@@ -54,8 +54,8 @@ def _compose_and_train(stop: StopSignal) -> None:
     from hydra.types import RunMode
 
     from ddpzero.config.hydra import CONFIG_NAME, HYDRA_VERSION, arrange_words, conf_dir, explain
-    from ddpzero.settings import UserError
     from ddpzero.sweep import JobFailed, explain_launcher_error, run_job, silence_hydra
+    from ddpzero.system.errors import UserError
     from ddpzero.system.machine import require_current_folder
 
     launcher_pid = os.getpid()

@@ -6,9 +6,10 @@ are declared by the plugin, not here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from ddpzero.system.errors import require, require_at_least, require_at_most
 
 # More threads than any processor has, and thirty years.
 MAX_THREADS = 1024
@@ -17,38 +18,6 @@ MAX_SECONDS = 1_000_000_000
 # Of 255 that a file's name may have: a model's name has the size of its networks and two counters besides, and
 # checkpoint_files.py puts up to 20 in front of it.
 _MAX_RUN_NAME_BYTES = 150
-
-
-class UserError(ValueError):
-    """A mistake of the user's, told in one sentence: shown without traceback, and the program exits with code 2."""
-
-
-def require(condition: bool, message: str) -> None:
-    """Raise UserError with `message` (path, value, what is allowed, what to do) unless the condition holds."""
-    if not condition:
-        raise UserError(message)
-
-
-def in_one_line(error: BaseException) -> str:
-    """ "KeyError: 'size'": an error of somebody else's code, as a part of our sentence."""
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
-def require_at_most(path: str, settings: object, limits: Mapping[str, float]) -> None:
-    """Raise UserError for the first of the fields named in `limits` whose value is above its limit; None is none."""
-    for name, most in limits.items():
-        value = getattr(settings, name)
-        require(value is None or value <= most, f"{path}.{name}={value} must be at most {most:,}.")
-
-
-def require_at_least(path: str, settings: object, limits: Mapping[str, float]) -> None:
-    """The same for values below their limits."""
-    for name, least in limits.items():
-        value = getattr(settings, name)
-        require(
-            value is None or value >= least, f"{path}.{name}={value} must be at least {least:g}."
-        )
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from ddpzero.actors.lifeline import follow_parent
 from ddpzero.run.failures import RunFailed, leave, print_failure
 from ddpzero.run.record import METRICS_FILE, read_status
 from ddpzero.run.signals import StopSignal, install_stop_signal
-from ddpzero.settings import UserError, require
+from ddpzero.system.errors import UserError, require
 from ddpzero.system.guarded_files import is_finite_number, parse_json_line
 from ddpzero.system.terminal import prepare_output
 from ddpzero.training.counters import Counters

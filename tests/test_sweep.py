@@ -19,7 +19,6 @@ import yaml
 from ddpzero.actors import default_num_actors
 from ddpzero.config.hydra import arrange_words, compose_settings
 from ddpzero.run.record import METRICS_FILE, STATUS_FILE
-from ddpzero.settings import UserError
 from ddpzero.sweep import (
     check_objective,
     check_ranks,
@@ -28,6 +27,7 @@ from ddpzero.sweep import (
     read_objective,
     share_cores,
 )
+from ddpzero.system.errors import UserError
 
 TINY = (
     "game=tic_tac_toe",

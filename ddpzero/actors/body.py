@@ -24,7 +24,7 @@ from ddpzero.actors.seeds import derive_seed
 from ddpzero.actors.spec import Actor, ActorSpec, UnusableWeightsError
 from ddpzero.actors.weights import NOTHING_PUBLISHED, WeightsChannel
 from ddpzero.replay import Episode, SampleSpec, encode_episode
-from ddpzero.settings import UserError
+from ddpzero.system.errors import UserError
 from ddpzero.system.log_file import LogFileHandler
 
 log = logging.getLogger(__name__)

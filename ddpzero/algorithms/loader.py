@@ -9,7 +9,7 @@ import importlib
 from dataclasses import is_dataclass
 from types import ModuleType
 
-from ddpzero.settings import UserError, in_one_line, require
+from ddpzero.system.errors import UserError, in_one_line, require
 
 
 def load_plugin(module_name: str) -> ModuleType:

@@ -18,7 +18,7 @@ from ddpzero.arena.team_players import RulePlayer
 from ddpzero.config.conversion import settings_from_dict, with_defaults
 from ddpzero.games import Game, TeamGame, load_any_game
 from ddpzero.run.finder import RUNS_DIR, find_run
-from ddpzero.settings import UserError, require
+from ddpzero.system.errors import UserError, require
 
 if TYPE_CHECKING:
     import torch

@@ -17,7 +17,7 @@ from ddpzero.arena.players import PlayerError, checked_actions
 from ddpzero.arena.statistics import elo_difference, paired_score_interval
 from ddpzero.games import Game
 from ddpzero.games.core.promises import TOO_LONG, require_no_fault, require_result
-from ddpzero.settings import require
+from ddpzero.system.errors import require
 from ddpzero.system.memory import Factor, require_memory
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ddpzero.arena.players import RandomPlayer
 from ddpzero.games import Game
-from ddpzero.settings import UserError, require
+from ddpzero.system.errors import UserError, require
 
 # An opening takes at most this part of the longest game: random moves must not decide it. One ply of tic-tac-toe leaves
 # every game drawn with perfect play; two would not.

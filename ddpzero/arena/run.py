@@ -15,7 +15,7 @@ from ddpzero.arena.match import MatchResult, play_match
 from ddpzero.arena.report import match_figures, match_progress, print_match, team_match_progress
 from ddpzero.arena.team_match import play_team_match
 from ddpzero.games import Game, TeamGame
-from ddpzero.settings import require
+from ddpzero.system.errors import require
 from ddpzero.system.figures import game_settings, print_figures
 
 

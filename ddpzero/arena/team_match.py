@@ -15,7 +15,7 @@ from ddpzero.arena.match import MatchResult, require_pairs
 from ddpzero.arena.team_table import TeamTable
 from ddpzero.games import TeamGame
 from ddpzero.games.core.random_bits import new_random_states
-from ddpzero.settings import require
+from ddpzero.system.errors import require
 from ddpzero.system.memory import Factor, require_memory
 
 

@@ -25,7 +25,8 @@ from ddpzero.search import Search, SearchSettings
 from ddpzero.search.forest import ROOT
 from ddpzero.search.rounds import propose_leaves
 from ddpzero.search.tree import is_search_finished, set_root
-from ddpzero.settings import Settings, require
+from ddpzero.settings import Settings
+from ddpzero.system.errors import require
 from ddpzero.system.figures import Figure, game_settings
 from ddpzero.system.machine import usable_memory
 from ddpzero.system.memory import check_memory

@@ -32,7 +32,7 @@ from ddpzero.run.checkpoint_files import (
 from ddpzero.run.finder import RUNS_DIR, find_run
 from ddpzero.run.progress import count_text, duration_text
 from ddpzero.run.record import STATUS_FILE, read_status
-from ddpzero.settings import UserError
+from ddpzero.system.errors import UserError
 from ddpzero.system.guarded_files import printable
 from ddpzero.system.json_text import json_text
 

@@ -34,7 +34,8 @@ from ddpzero import PACKAGE_DIR
 from ddpzero.algorithms.loader import load_plugin
 from ddpzero.config.conversion import game_settings_from_dict, settings_from_dict
 from ddpzero.config.strict import as_group, unknown_key_message
-from ddpzero.settings import GameSettings, Settings, UserError
+from ddpzero.settings import GameSettings, Settings
+from ddpzero.system.errors import UserError
 
 _Converted = TypeVar("_Converted")
 

@@ -14,7 +14,7 @@ from dataclasses import MISSING, Field, fields, is_dataclass
 from difflib import get_close_matches
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from ddpzero.settings import UserError
+from ddpzero.system.errors import UserError
 
 _LARGEST_INT = 2**63 - 1
 _LARGEST_FLOAT = 1e30

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ddpzero.settings import UserError
+from ddpzero.system.errors import UserError
 
 POSITIONS_FOLDER = Path(__file__).parent / "positions"
 RECORDED_FOLDER = Path(__file__).parent / "recorded"

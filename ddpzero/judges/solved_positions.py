@@ -38,7 +38,7 @@ import numpy as np
 
 from ddpzero.arena.agents import describe_game
 from ddpzero.games import Game, load_game
-from ddpzero.settings import UserError
+from ddpzero.system.errors import UserError
 from ddpzero.system.guarded_files import read_npz
 
 ILLEGAL = -1000

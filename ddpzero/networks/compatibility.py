@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from ddpzero.settings import UserError, require
+from ddpzero.system.errors import UserError, require
 from ddpzero.system.guarded_files import is_count
 
 

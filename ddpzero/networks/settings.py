@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from ddpzero.settings import require
+from ddpzero.system.errors import require
 
 TowerKind = Literal["resnet", "nested_bottleneck", "attention"]
 HeadKind = Literal["pooled", "dense"]

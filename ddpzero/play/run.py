@@ -11,7 +11,7 @@ from ddpzero.games import Game, TeamGame
 from ddpzero.play.person import Leave, Person
 from ddpzero.play.session import Seat, Session
 from ddpzero.play.team_session import TeamSession
-from ddpzero.settings import UserError, require
+from ddpzero.system.errors import UserError, require
 
 _MODES = ("human", "ai")
 _COLOURS = ("first", "second", "ask")

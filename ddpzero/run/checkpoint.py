@@ -57,7 +57,7 @@ from ddpzero.run.checkpoint_files import (
 )
 from ddpzero.run.folder import config_text
 from ddpzero.run.ranks import Ranks
-from ddpzero.settings import UserError, require
+from ddpzero.system.errors import UserError, require
 from ddpzero.system.guarded_files import (
     UnreadableFileError,
     is_count,

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from ddpzero.run.logs import log_path
 from ddpzero.run.progress import Progress
-from ddpzero.settings import UserError
+from ddpzero.system.errors import UserError
 from ddpzero.system.json_text import json_text
 from ddpzero.system.outage import append_whole
 

@@ -16,7 +16,7 @@ from ddpzero.run.checkpoint_files import (
     newest_first,
     read_manifest,
 )
-from ddpzero.settings import UserError, require
+from ddpzero.system.errors import UserError, require
 
 log = logging.getLogger(__name__)
 

@@ -30,7 +30,7 @@ from ddpzero.run.checkpoint_files import (
     remove,
 )
 from ddpzero.run.differences import ABSENT, differences
-from ddpzero.settings import UserError, require
+from ddpzero.system.errors import UserError, require
 from ddpzero.system.guarded_files import UnreadableFileError, read_yaml
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from ddpzero.run.checkpoint import ReleasedWeights, load_weights
 from ddpzero.run.checkpoint_files import CHECKPOINTS_FOLDER, MANIFEST_FILE
 from ddpzero.run.finder import find_run
 from ddpzero.run.ranks import Ranks
-from ddpzero.settings import UserError, require
+from ddpzero.system.errors import UserError, require
 
 log = logging.getLogger(__name__)
 

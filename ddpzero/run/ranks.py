@@ -22,7 +22,7 @@ import torch.distributed as dist
 from torch.distributed.rendezvous import rendezvous
 
 from ddpzero.run.differences import differences
-from ddpzero.settings import UserError, require
+from ddpzero.system.errors import UserError, require
 
 if TYPE_CHECKING:
     from torch._C._distributed_c10d import Store

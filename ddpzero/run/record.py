@@ -19,7 +19,7 @@ from ddpzero.run.checkpoint_files import remove
 from ddpzero.run.failures import failure_sentence
 from ddpzero.run.folder import config_text
 from ddpzero.run.tensorboard_events import TensorBoardEvents
-from ddpzero.settings import UserError
+from ddpzero.system.errors import UserError
 from ddpzero.system.guarded_files import (
     UnreadableFileError,
     is_count,

@@ -8,7 +8,7 @@ import numpy as np
 
 from ddpzero.games import Game
 from ddpzero.search.settings import SearchSettings
-from ddpzero.settings import require
+from ddpzero.system.errors import require
 from ddpzero.system.memory import Layout, layout_size_bytes
 
 # Nodes, with some that a reused tree keeps, are counted in 32 bits.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from ddpzero.settings import require, require_at_least, require_at_most
+from ddpzero.system.errors import require, require_at_least, require_at_most
 
 if TYPE_CHECKING:
     from ddpzero.games import Game

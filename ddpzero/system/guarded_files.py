@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeGuard
 import numpy as np
 import yaml
 
-from ddpzero.settings import UserError
+from ddpzero.system.errors import UserError
 
 if TYPE_CHECKING:
     import torch

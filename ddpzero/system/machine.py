@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ddpzero.settings import UserError
+from ddpzero.system.errors import UserError
 
 _CGROUP_ROOT = Path("/sys/fs/cgroup")
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ddpzero.settings import UserError
+from ddpzero.system.errors import UserError
 from ddpzero.system.machine import Memory, usable_memory
 
 # Names of arrays with their shapes and dtypes.

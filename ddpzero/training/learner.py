@@ -52,7 +52,8 @@ from ddpzero.run.random_state import random_state, restore_random_state
 from ddpzero.run.ranks import Ranks, join_ranks
 from ddpzero.run.record import RunRecord
 from ddpzero.run.signals import StopSignal
-from ddpzero.settings import Settings, require
+from ddpzero.settings import Settings
+from ddpzero.system.errors import require
 from ddpzero.training.batches import Batch, BatchFeeder
 from ddpzero.training.counters import Counters, check_samples, counters_from_checkpoint
 from ddpzero.training.learning_rate import learning_rate

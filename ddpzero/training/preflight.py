@@ -22,7 +22,8 @@ from ddpzero.replay import samples_size_bytes
 from ddpzero.run.checkpoint_files import CHECKPOINTS_FOLDER, newest_first
 from ddpzero.run.initial_weights import find_checkpoint
 from ddpzero.run.ranks import Ranks
-from ddpzero.settings import ActorSettings, Settings, UserError, require
+from ddpzero.settings import ActorSettings, Settings
+from ddpzero.system.errors import UserError, require
 from ddpzero.system.machine import Memory, allow_open_files, usable_memory
 from ddpzero.system.memory import Factor, Need, check_memory
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from ddpzero.actors.spec import UnusableWeightsError
 from ddpzero.replay import Episode, Field, SampleSpec
-from ddpzero.settings import UserError
+from ddpzero.system.errors import UserError
 
 SPEC: SampleSpec = {
     "number": Field((), np.dtype(np.int64), "random, from the actor's seed"),

@@ -20,7 +20,7 @@ from ddpzero.cli.monitor import judge_health, look_at, render, run_monitor
 from ddpzero.run.checkpoint import Checkpoints
 from ddpzero.run.ranks import join_ranks
 from ddpzero.run.record import RunRecord
-from ddpzero.settings import UserError
+from ddpzero.system.errors import UserError
 from tests.run.checkpointed_runs import snapshot, truncate
 from tests.torchrun import environment
 

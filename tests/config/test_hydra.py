@@ -14,7 +14,7 @@ from ddpzero.algorithms.loader import load_plugin
 from ddpzero.config.conversion import settings_from_dict, settings_to_dict
 from ddpzero.config.hydra import arrange_words, compose_game, compose_settings, conf_dir, explain
 from ddpzero.games import known_games, load_any_game, load_game
-from ddpzero.settings import UserError
+from ddpzero.system.errors import UserError
 
 
 def names(group: str) -> list[str]:

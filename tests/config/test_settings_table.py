@@ -11,7 +11,7 @@ import torch
 
 from ddpzero.config.conversion import settings_from_dict, settings_to_dict
 from ddpzero.config.hydra import compose_settings
-from ddpzero.settings import UserError
+from ddpzero.system.errors import UserError
 from ddpzero.system.machine import Memory
 from ddpzero.training.preflight import check_run_memory
 

@@ -14,7 +14,7 @@ from ddpzero.judges.packaged import (
     find_positions,
     find_recorded_games,
 )
-from ddpzero.settings import UserError
+from ddpzero.system.errors import UserError
 
 
 def test_positions_are_found_by_name_with_and_without_the_suffix():

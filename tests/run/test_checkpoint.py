@@ -27,7 +27,7 @@ from ddpzero.run.checkpoint_files import (
 )
 from ddpzero.run.random_state import random_state, restore_random_state
 from ddpzero.run.ranks import Ranks
-from ddpzero.settings import UserError
+from ddpzero.system.errors import UserError
 from ddpzero.system.guarded_files import map_arrays
 from tests.run.checkpointed_runs import (
     SPEC,

@@ -6,7 +6,8 @@ import pytest
 
 from ddpzero.run import checkpoint_schedule as schedule_module
 from ddpzero.run.checkpoint_schedule import CheckpointSchedule
-from ddpzero.settings import CheckpointSettings, UserError
+from ddpzero.settings import CheckpointSettings
+from ddpzero.system.errors import UserError
 
 
 class HandClock:

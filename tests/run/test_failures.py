@@ -20,7 +20,7 @@ from ddpzero.run.failures import FailureReport, RunFailed, failure_sentence, lea
 from ddpzero.run.logs import log_path
 from ddpzero.run.record import read_status
 from ddpzero.run.signals import StopSignal
-from ddpzero.settings import UserError
+from ddpzero.system.errors import UserError
 from ddpzero.training import learner as learner_module
 from ddpzero.training.learner import train
 from tests.torchrun import environment, torchrun_command, write_program

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ddpzero.run.finder import find_run
-from ddpzero.settings import UserError
+from ddpzero.system.errors import UserError
 
 
 @pytest.fixture

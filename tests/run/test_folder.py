@@ -22,7 +22,7 @@ from ddpzero.run.folder import (
     write_config,
 )
 from ddpzero.run.ranks import Ranks, join_ranks
-from ddpzero.settings import UserError
+from ddpzero.system.errors import UserError
 from ddpzero.system.guarded_files import read_yaml
 from tests.run.checkpointed_runs import snapshot
 from tests.torchrun import environment, run_ranks
@@ -98,7 +98,7 @@ def test_a_full_disk_is_told_with_the_path_and_what_helps(
 SEPARATE_FOLDERS = """
 from ddpzero.run.ranks import join_ranks
 from ddpzero.run.folder import claim_run_folder
-from ddpzero.settings import UserError
+from ddpzero.system.errors import UserError
 import ddpzero.run.folder
 ddpzero.run.folder._VISIBLE_WITHIN_SECONDS = 0.5
 with join_ranks("cpu", 30.0) as ranks:

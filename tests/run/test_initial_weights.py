@@ -14,7 +14,7 @@ from ddpzero.games import load_any_game
 from ddpzero.run.checkpoint import load_weights
 from ddpzero.run.initial_weights import find_checkpoint, load_initial_weights
 from ddpzero.run.ranks import Ranks, join_ranks
-from ddpzero.settings import UserError
+from ddpzero.system.errors import UserError
 from tests.run.checkpointed_runs import saved_run, snapshot
 from tests.training.whole_runs import run
 

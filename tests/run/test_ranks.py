@@ -16,13 +16,13 @@ import torch
 
 from ddpzero.run.ranks import choose_device, join_ranks
 from ddpzero.run.signals import install_stop_signal
-from ddpzero.settings import UserError
+from ddpzero.system.errors import UserError
 from tests.torchrun import environment, run_ranks, torchrun_command, write_program
 
 CONVERSATION = """
 import torch
 from ddpzero.run.ranks import join_ranks
-from ddpzero.settings import UserError
+from ddpzero.system.errors import UserError
 torch.manual_seed(int(os.environ["RANK"]))
 with join_ranks("cpu", 30.0) as ranks:
     answer = {"world_size": ranks.world_size, "is_first": ranks.is_first}

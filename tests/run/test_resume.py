@@ -32,7 +32,7 @@ from ddpzero.run.checkpoint_files import (
     write_arrays,
     write_manifest,
 )
-from ddpzero.settings import UserError
+from ddpzero.system.errors import UserError
 from ddpzero.system.guarded_files import map_arrays, read_tensors, read_torch, read_yaml
 from ddpzero.training.learner import Learner
 from tests.run.checkpointed_runs import resume

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ddpzero.settings import UserError
+from ddpzero.system.errors import UserError
 from ddpzero.system.machine import usable_memory
 from ddpzero.training.preflight import check_open_files
 

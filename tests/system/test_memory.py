@@ -22,7 +22,8 @@ from ddpzero.search import SearchSettings
 from ddpzero.search.forest import forest_size_bytes, new_forest
 from ddpzero.search.numbers import numbers_size_bytes, search_numbers
 from ddpzero.search.search import SearchResult
-from ddpzero.settings import Settings, UserError
+from ddpzero.settings import Settings
+from ddpzero.system.errors import UserError
 from ddpzero.system.machine import Memory
 from ddpzero.system.memory import (
     Factor,

@@ -11,7 +11,8 @@ from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings, LossSetting
 from ddpzero.games import load_game
 from ddpzero.networks.settings import NetworkSettings
 from ddpzero.search.settings import SearchSettings
-from ddpzero.settings import Settings, require
+from ddpzero.settings import Settings
+from ddpzero.system.errors import require
 
 if TYPE_CHECKING:
     from ddpzero.algorithms.alphazero.algorithm import AlphaZero

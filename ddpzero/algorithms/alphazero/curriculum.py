@@ -16,7 +16,7 @@ from typing import Any
 
 from ddpzero.games import Game, variation
 from ddpzero.games.core.frame import Placement, place
-from ddpzero.settings import UserError, require, require_at_least, require_at_most
+from ddpzero.system.errors import UserError, require, require_at_least, require_at_most
 
 # The name under which actors are told the stage, among the weights.
 STAGE = "curriculum.stage"

@@ -13,7 +13,8 @@ from ddpzero.algorithms.ddpg.settings import (
     OpponentSettings,
 )
 from ddpzero.games import TeamGame, load_any_game
-from ddpzero.settings import Settings, require
+from ddpzero.settings import Settings
+from ddpzero.system.errors import require
 
 if TYPE_CHECKING:
     from ddpzero.algorithms.ddpg.algorithm import DDPG

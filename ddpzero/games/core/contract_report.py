@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ddpzero.games.core.promises import GamePromiseError
-from ddpzero.settings import in_one_line
+from ddpzero.system.errors import in_one_line
 
 # A broken promise shows at every ply: a person needs it told once.
 _MAX_VIOLATIONS = 10

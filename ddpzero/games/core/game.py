@@ -15,7 +15,7 @@ from ddpzero.games.core import single
 from ddpzero.games.core.contract import Rules
 from ddpzero.games.core.promises import NO_LEGAL_ACTION, broken_promise, require_no_fault
 from ddpzero.games.core.spec import GameSpec
-from ddpzero.settings import in_one_line
+from ddpzero.system.errors import in_one_line
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from ddpzero.games.core.promises import suspicion
 from ddpzero.games.core.spec import GameSpec
 from ddpzero.games.core.team_contract import TEAM_KERNEL_PARAMETERS
 from ddpzero.games.core.team_game import TeamGame, TeamGameSpec
-from ddpzero.settings import in_one_line
+from ddpzero.system.errors import in_one_line
 
 _GAMES_DIR = PACKAGE_DIR / "games"
 # What tells the file of a game from its helpers.

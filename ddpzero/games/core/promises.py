@@ -20,7 +20,7 @@ from numba.core.errors import NumbaError
 from ddpzero.games.core.spec import GameSpec
 from ddpzero.games.core.team_contract import GOING_ON, TRUNCATED
 from ddpzero.games.core.team_game import TeamGame
-from ddpzero.settings import UserError, in_one_line
+from ddpzero.system.errors import UserError, in_one_line
 
 NO_FAULT = 0
 NO_LEGAL_ACTION = 1

@@ -17,7 +17,7 @@ from ddpzero.games.core.frame import place
 from ddpzero.networks import NetworkSettings, make_network
 from ddpzero.replay import Episode
 from ddpzero.search.settings import SearchSettings
-from ddpzero.settings import UserError
+from ddpzero.system.errors import UserError
 from tests.places import OWN_GAMES
 
 FRAME = {"name": "dots_and_boxes", "rows": 2, "columns": 2}

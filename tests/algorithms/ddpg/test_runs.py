@@ -18,7 +18,7 @@ from ddpzero.arena.team_players import RulePlayer
 from ddpzero.config.hydra import compose_settings
 from ddpzero.games import TeamGame
 from ddpzero.run.checkpoint import load_weights
-from ddpzero.settings import UserError
+from ddpzero.system.errors import UserError
 from tests.test_main import run_main
 from tests.torchrun import run_ranks
 from tests.training.whole_runs import (
