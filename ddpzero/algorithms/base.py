@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import torch
 
     from ddpzero.actors import ActorSpec
+    from ddpzero.games.core.players import Player, TeamPlayer
     from ddpzero.replay import SampleSpec
     from ddpzero.settings import ActorSettings, LearnerSettings
     from ddpzero.system.memory import Need
@@ -82,34 +83,6 @@ class Updater(Protocol):
 
         `state` may be of another config, another version, or forged: ValueError, KeyError or TypeError for one that is
         of no use, and then the run goes on from an older checkpoint.
-        """
-        ...
-
-
-class Player(Protocol):
-    """Chooses moves for arena, judge and play.
-
-    A player that never reads `rng` says so by an attribute `uses_chance = False`.
-    """
-
-    name: str
-
-    def choose(self, positions: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """An action `[n]` for each position `[n, P]`; it is this player's turn in all of them."""
-        ...
-
-
-class TeamPlayer(Protocol):
-    """Acts for the agents of a team, for arena and play. Letters: P position_size, K agents of a team."""
-
-    name: str
-
-    def choose(
-        self, positions: np.ndarray, teams: np.ndarray, random_states: np.ndarray
-    ) -> np.ndarray:
-        """Integer actions `[n, K]` of the agents of team `teams` `[n]` in `positions` `[n, P]`, which all go on.
-
-        random_states: `[n, 2]` uint64, a stream for each row, changed in place by what the player draws.
         """
         ...
 
@@ -172,7 +145,9 @@ class Algorithm(Protocol):
         """How to make this plugin's actor in a new process. game_arguments: of `load_game`."""
         ...
 
-    def make_player(self, game: Any, weights: Tensors, name: str, **overrides: Any) -> Player:
+    def make_player(
+        self, game: Any, weights: Tensors, name: str, **overrides: Any
+    ) -> Player | TeamPlayer:
         """A player with released weights; overrides: settings for play, such as num_simulations=100."""
         ...
 

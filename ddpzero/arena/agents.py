@@ -11,12 +11,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from ddpzero.algorithms.base import Algorithm, Player, TeamPlayer
+from ddpzero.algorithms.base import Algorithm
 from ddpzero.algorithms.loader import load_plugin
 from ddpzero.arena.players import RandomPlayer, RolloutPlayer
 from ddpzero.arena.team_players import RulePlayer
 from ddpzero.config.conversion import settings_from_dict, with_defaults
 from ddpzero.games import Game, TeamGame, load_any_game
+from ddpzero.games.core.players import Player, TeamPlayer
 from ddpzero.run.finder import RUNS_DIR, find_run
 from ddpzero.system.errors import UserError, require
 

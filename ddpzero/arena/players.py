@@ -1,34 +1,16 @@
-"""Players that need no training: the yardsticks of matches and judges. They are algorithms.base.Player."""
+"""Players that need no training: the yardsticks of matches and judges. See games/core/players.py for the contract."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
 import numpy as np
 
 from ddpzero.games import Game
+from ddpzero.games.core.players import Analysis
 from ddpzero.search.rollouts import RolloutResult, rollouts_size_bytes, search_by_rollouts
 from ddpzero.system.machine import usable_memory
 from ddpzero.system.memory import Factor, require_memory
-
-
-@dataclass(frozen=True)
-class Analysis:
-    """What a player makes of n positions, each from the side of the player to move. Letter: A num_actions.
-
-    A player that can tell has a method `analyse(positions [n, P], rng)` that returns something with these fields.
-
-    actions: `[n]` integers, what it would play.
-    policy: `[n, A]` float32 that sums to 1, how much it favours each action; illegal ones 0.
-    value: `[n]` float32 in [-1, 1], the return that it expects.
-    wdl: `[n, 3]` float32 that sums to 1, how likely it holds a win, a draw and a loss.
-    """
-
-    actions: np.ndarray
-    policy: np.ndarray
-    value: np.ndarray
-    wdl: np.ndarray
 
 
 class PlayerError(RuntimeError):
@@ -60,6 +42,7 @@ class RandomPlayer:
     """Plays each legal action with the same probability."""
 
     name = "random"
+    uses_chance = True
 
     def __init__(self, game: Game):
         self._game = game
@@ -73,6 +56,8 @@ class RandomPlayer:
 
 class RolloutPlayer:
     """Plays the most visited action of a plain rollout search (search/rollouts.py)."""
+
+    uses_chance = True
 
     def __init__(self, game: Game, num_simulations: int, num_threads: int | None = None):
         """num_threads: None for one per core that this process may use; the moves do not depend on it.

@@ -10,10 +10,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ddpzero.algorithms.base import TeamPlayer
 from ddpzero.arena.match import MatchResult, require_pairs
 from ddpzero.arena.team_table import TeamTable
 from ddpzero.games import TeamGame
+from ddpzero.games.core.players import TeamPlayer
 from ddpzero.games.core.random_bits import new_random_states
 from ddpzero.system.errors import require
 from ddpzero.system.memory import Factor, require_memory

@@ -1,4 +1,4 @@
-"""Players of team games by rule: the yardsticks of trained agents. They are algorithms.base.TeamPlayer."""
+"""Players of team games by rule: the yardsticks of trained agents. See games/core/players.py for the contract."""
 
 from __future__ import annotations
 

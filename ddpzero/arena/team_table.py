@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ddpzero.algorithms.base import TeamPlayer
 from ddpzero.arena.players import checked_actions
 from ddpzero.games import TeamGame
+from ddpzero.games.core.players import TeamPlayer
 from ddpzero.games.core.promises import require_end
 from ddpzero.games.core.team_contract import GOING_ON
 from ddpzero.games.core.team_lockstep import points_of, reset_games, step_games

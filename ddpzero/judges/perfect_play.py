@@ -15,7 +15,6 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from ddpzero.algorithms.base import Player
 from ddpzero.arena.agents import (
     game_of_players,
     is_agent,
@@ -24,6 +23,7 @@ from ddpzero.arena.agents import (
 )
 from ddpzero.arena.players import PlayerError, checked_actions
 from ddpzero.arena.statistics import share_interval
+from ddpzero.games.core.players import Player
 from ddpzero.judges.packaged import find_positions
 from ddpzero.judges.solved_positions import ILLEGAL, SolvedPositions, read_solved_positions
 from ddpzero.system.figures import Figure, game_settings, print_figures
@@ -74,7 +74,7 @@ def run_judge(
     for text in players:
         for num_simulations in simulations if simulations and is_agent(text) else (None,):
             player = parse_player(text, solved.game, num_simulations)
-            uses_chance |= getattr(player, "uses_chance", True)
+            uses_chance |= player.uses_chance
             with Console(stderr=True).status(
                 f"{player.name} chooses in {len(solved.scores)} positions"
             ):

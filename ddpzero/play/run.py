@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from rich.console import Console
 
-from ddpzero.algorithms.base import Player, TeamPlayer
 from ddpzero.arena.agents import any_game_of_players, parse_player, require_agent_that_searches
 from ddpzero.games import Game, TeamGame
+from ddpzero.games.core.players import Player, TeamPlayer
 from ddpzero.play.person import Leave, Person
 from ddpzero.play.session import Seat, Session
 from ddpzero.play.team_session import TeamSession

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from rich.text import Text
 
-from ddpzero.algorithms.base import Player
-from ddpzero.arena.players import Analysis, PlayerError, checked_actions
+from ddpzero.arena.players import PlayerError, checked_actions
 from ddpzero.games import Game
+from ddpzero.games.core.players import Analysis, Analyst, Player
 from ddpzero.play.person import Leave, Person
 from ddpzero.play.record import Record
 from ddpzero.play.views import (
@@ -117,12 +117,11 @@ class Session:
 
     def _think(self, record: Record, player: Player) -> tuple[int, Analysis | None]:
         position = record.position[None]
-        analyse = getattr(player, "analyse", None)
         num_actions = self._game.num_actions
-        if analyse is None:
+        if not isinstance(player, Analyst):
             chosen = player.choose(position, self._rng)
             return int(checked_actions(player.name, chosen, (1,), num_actions)[0]), None
-        analysis = analyse(position, self._rng)
+        analysis = player.analyse(position, self._rng)
         action = int(checked_actions(player.name, analysis.actions, (1,), num_actions)[0])
         if len(record.actions) < _NUM_VARIED_PLIES:
             policy = analysis.policy[0].astype(np.float64)
@@ -131,12 +130,11 @@ class Session:
         return action, analysis
 
     def _hint(self, record: Record, adviser: Player) -> None:
-        analyse = getattr(adviser, "analyse", None)
-        if analyse is None:
+        if not isinstance(adviser, Analyst):
             self._person.say(f"{adviser.name} has no opinion to share.")
             return
         with self._console.status(f"{adviser.name} is thinking"):
-            analysis = analyse(record.position[None], self._rng)
+            analysis = adviser.analyse(record.position[None], self._rng)
         best = self._game.action_name(int(analysis.actions[0]))
         self._person.say(f"in your place {adviser.name} would play {best}")
         self._console.print(analysis_view(self._game, analysis, "it would expect"))

@@ -9,9 +9,9 @@ import numpy as np
 from rich.live import Live
 from rich.text import Text
 
-from ddpzero.algorithms.base import TeamPlayer
 from ddpzero.arena.team_table import TeamTable
 from ddpzero.games import TeamGame
+from ddpzero.games.core.players import TeamPlayer
 from ddpzero.games.core.random_bits import new_random_states
 from ddpzero.play.person import Leave, Person
 

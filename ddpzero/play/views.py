@@ -12,8 +12,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from ddpzero.arena.players import Analysis
 from ddpzero.games import Game
+from ddpzero.games.core.players import Analysis
 
 PLAYER_STYLES = ("bold bright_yellow", "bold bright_red")
 _BOARD_BACKGROUND = "on grey15"

@@ -20,6 +20,7 @@ class Scripted:
     """Plays its moves in order, and has no opinion to share."""
 
     name = "scripted"
+    uses_chance = False
 
     def __init__(self, game, *moves):
         self._actions = [game.parse_action(move) for move in moves]

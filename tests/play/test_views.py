@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from ddpzero.arena.players import Analysis
 from ddpzero.games import load_game
+from ddpzero.games.core.players import Analysis
 from ddpzero.games.shared.lines import cells_in_lines
 from ddpzero.play.views import analysis_view, board_view, look_of, player_marks
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from torch import nn
@@ -10,6 +10,7 @@ from torch import nn
 from ddpzero.algorithms.alphazero.memory import searches_size_bytes
 from ddpzero.evaluators import NetworkEvaluator
 from ddpzero.games import Game
+from ddpzero.games.core.players import Analysis
 from ddpzero.networks.precision import Precision
 from ddpzero.search import Search, SearchResult, SearchSettings
 from ddpzero.search.answers import EvaluationError
@@ -22,16 +23,6 @@ _MAX_GAMES = 256
 _SHARE_OF_MEMORY = 0.2
 # With few positions a round takes several leaves of each, so that batches do not run empty.
 _MIN_BATCH = 8
-
-
-@dataclass(frozen=True)
-class Analysis:
-    """The thoughts behind n moves, each seen by its mover."""
-
-    actions: np.ndarray  # [n] int64
-    policy: np.ndarray  # [n, A] float32, sums to 1
-    value: np.ndarray  # [n] float32 in [-1, 1]
-    wdl: np.ndarray  # [n, 3] float32, probabilities of win, draw, loss
 
 
 class AlphaZeroPlayer:

@@ -12,7 +12,7 @@ _MAX_GAMES = 4096
 
 
 class DDPGPlayer:
-    """See TeamPlayer in algorithms/base.py. No chance is involved."""
+    """A TeamPlayer; no chance is involved."""
 
     def __init__(self, policy: Policy, name: str):
         self.name = name
