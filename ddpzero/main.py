@@ -18,7 +18,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ddpzero.run.failures import RunFailed, leave, print_failure
-from ddpzero.run.signals import StopSignal, die_with_parent, install_stop_signal
+from ddpzero.system.parent import die_with_parent
+from ddpzero.system.signals import StopSignal, install_stop_signal
 from ddpzero.system.terminal import prepare_output, until_reader_leaves
 
 if TYPE_CHECKING:

@@ -22,14 +22,13 @@ from hydra.experimental.callback import Callback
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from ddpzero.actors import default_num_actors
-from ddpzero.actors.cores import usable_cores
-from ddpzero.actors.lifeline import follow_parent
 from ddpzero.run.failures import RunFailed, leave, print_failure
 from ddpzero.run.record import METRICS_FILE, read_status
-from ddpzero.run.signals import StopSignal, install_stop_signal
+from ddpzero.system.cores import default_num_actors, usable_cores
 from ddpzero.system.errors import UserError, require
 from ddpzero.system.guarded_files import is_finite_number, parse_json_line
+from ddpzero.system.parent import follow_parent
+from ddpzero.system.signals import StopSignal, install_stop_signal
 from ddpzero.system.terminal import prepare_output
 from ddpzero.training.counters import Counters
 

@@ -139,7 +139,7 @@ def test_a_sweep_of_absurdly_many_jobs_is_refused_before_they_are_written_down()
 
 
 def test_jobs_that_run_at_once_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ddpzero.actors.cores.usable_cores", lambda: 16)
+    monkeypatch.setattr("ddpzero.system.cores.usable_cores", lambda: 16)
     settings = compose_settings(["+experiment=tic_tac_toe", "actors.num_actors=null"])
     assert share_cores(settings, 1) is settings
     assert share_cores(settings, 4).actors.num_actors == default_num_actors(4) == 3

@@ -12,11 +12,11 @@ A program that owns a pool therefore keeps its top level light: imports of the s
 `if __name__ == "__main__": main()`; torch, hydra and the rest are imported inside main().
 """
 
-from ddpzero.actors.cores import default_num_actors
 from ddpzero.actors.pool import ActorError, ActorPool
-from ddpzero.actors.seeds import derive_seed
 from ddpzero.actors.spec import Actor, ActorSpec
 from ddpzero.actors.weights import NOTHING_PUBLISHED, WeightsChannel
+from ddpzero.system.cores import default_num_actors
+from ddpzero.system.seeds import derive_seed
 
 __all__ = [
     "NOTHING_PUBLISHED",

@@ -18,14 +18,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ddpzero.actors.last_words import LastWords
-from ddpzero.actors.lifeline import follow_parent, ignore_group_signals
+from ddpzero.actors.lifeline import ignore_group_signals
 from ddpzero.actors.link import ActorEnd, Kind, Message, RankGone
-from ddpzero.actors.seeds import derive_seed
 from ddpzero.actors.spec import Actor, ActorSpec, UnusableWeightsError
 from ddpzero.actors.weights import NOTHING_PUBLISHED, WeightsChannel
 from ddpzero.replay import Episode, SampleSpec, encode_episode
 from ddpzero.system.errors import UserError
 from ddpzero.system.log_file import LogFileHandler
+from ddpzero.system.parent import follow_parent
+from ddpzero.system.seeds import derive_seed
 
 log = logging.getLogger(__name__)
 

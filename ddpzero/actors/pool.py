@@ -20,11 +20,11 @@ from ddpzero.actors.last_words import LastWords
 from ddpzero.actors.link import ActorEnd, Kind, Message
 from ddpzero.actors.preparation import Preparation
 from ddpzero.actors.round import Round, stop_command
-from ddpzero.actors.seeds import derive_seed
 from ddpzero.actors.spec import ActorSpec
 from ddpzero.actors.supervised import SupervisedActor
 from ddpzero.actors.weights import WeightsChannel
 from ddpzero.replay import Episode, SampleSpec, decode_episode
+from ddpzero.system.seeds import derive_seed
 
 log = logging.getLogger(__name__)
 

@@ -18,8 +18,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from ddpzero.actors.environment import actor_environment, standard_error_in
-from ddpzero.actors.lifeline import follow_parent, ignore_group_signals, signals_held_back
+from ddpzero.actors.lifeline import ignore_group_signals, signals_held_back
 from ddpzero.actors.spec import ActorSpec
+from ddpzero.system.parent import follow_parent
 
 _SPAWN = multiprocessing.get_context("spawn")
 _COMPILING = b"compiling"

@@ -226,7 +226,8 @@ def measure_two_ranks(options: argparse.Namespace, emit: Emitter) -> None:
 
 def run_rank(config_file: str) -> None:
     """One rank of `_train`, as ddpzero.main without hydra."""
-    from ddpzero.run.signals import die_with_parent, install_stop_signal
+    from ddpzero.system.parent import die_with_parent
+    from ddpzero.system.signals import install_stop_signal
 
     die_with_parent()
     stop = install_stop_signal()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
-from typing import Any
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
 from ddpzero.networks.muon import Muon
-from ddpzero.settings import LearnerSettings
 from ddpzero.system.guarded_files import is_finite_number
 
 # Muon's updates have a fixed size: with this factor both kinds of parameters like the same learner.learning_rate.
@@ -25,7 +24,18 @@ _STATE_NAMES: dict[type[Optimizer], Set[str]] = {
 }
 
 
-def make_optimizers(network: nn.Module, learner: LearnerSettings) -> list[Optimizer]:
+class OptimizerSettings(Protocol):
+    """What an optimizer needs of the learner's settings."""
+
+    @property
+    def optimizer(self) -> Literal["sgd", "adamw", "muon"]: ...
+    @property
+    def learning_rate(self) -> float: ...
+    @property
+    def weight_decay(self) -> float: ...
+
+
+def make_optimizers(network: nn.Module, settings: OptimizerSettings) -> list[Optimizer]:
     """One or two optimizers that together hold every parameter once.
 
     A group's learning rate is learner.learning_rate times its `lr_factor`. Weight decay is for matrices and kernels:
@@ -33,20 +43,20 @@ def make_optimizers(network: nn.Module, learner: LearnerSettings) -> list[Optimi
     All of them can skip a step by `found_inf` (see gradient_step.py).
     """
     parameters = [p for p in network.parameters() if p.requires_grad]
-    kernels = [p for p in parameters if learner.optimizer == "muon" and _is_tower_kernel(p)]
+    kernels = [p for p in parameters if settings.optimizer == "muon" and _is_tower_kernel(p)]
     in_kernels = {id(p) for p in kernels}
     rest = [p for p in parameters if id(p) not in in_kernels]
     groups = [
-        _group([p for p in rest if p.ndim > 1], learner.weight_decay),
+        _group([p for p in rest if p.ndim > 1], settings.weight_decay),
         _group([p for p in rest if p.ndim <= 1], 0.0),
     ]
-    if learner.optimizer == "sgd":
-        return [_sgd(groups, learner)]
+    if settings.optimizer == "sgd":
+        return [_sgd(groups, settings)]
     optimizers: list[Optimizer] = [
-        AdamW(groups, lr=learner.learning_rate, betas=(0.9, 0.999), fused=True)
+        AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.999), fused=True)
     ]
     if kernels:
-        optimizers.append(Muon([_group(kernels, learner.weight_decay, _MUON_LR_FACTOR)]))
+        optimizers.append(Muon([_group(kernels, settings.weight_decay, _MUON_LR_FACTOR)]))
     return optimizers
 
 
@@ -108,9 +118,9 @@ def _is_entry(names: Set[str], entry: Any, parameter: Tensor) -> bool:
     )
 
 
-def _sgd(groups: list[dict[str, Any]], learner: LearnerSettings) -> SGD:
+def _sgd(groups: list[dict[str, Any]], settings: OptimizerSettings) -> SGD:
     on_gpu = any(parameter.is_cuda for group in groups for parameter in group["params"])
-    sgd = SGD(groups, lr=learner.learning_rate, momentum=0.9, nesterov=True, fused=on_gpu)
+    sgd = SGD(groups, lr=settings.learning_rate, momentum=0.9, nesterov=True, fused=on_gpu)
     for group in groups:
         for parameter in group["params"]:
             # As PyTorch begins it, but before the first step: skipping that one must leave no arbitrary content.

@@ -27,7 +27,6 @@ import numpy as np
 import torch
 from safetensors.torch import save as tensors_to_bytes
 
-from ddpzero.networks.divergence import state_tensors, weights_problem
 from ddpzero.replay import ReplayState, redistribute
 from ddpzero.run.checkpoint_files import (
     CHECKPOINTS_FOLDER,
@@ -55,6 +54,7 @@ from ddpzero.run.checkpoint_files import (
     write_json,
     write_manifest,
 )
+from ddpzero.run.divergence import state_tensors, weights_problem
 from ddpzero.run.folder import config_text
 from ddpzero.run.ranks import Ranks
 from ddpzero.system.errors import UserError, require

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import torch
 
-from ddpzero.networks.compatibility import misfit
 from ddpzero.run.checkpoint import ReleasedWeights, load_weights
 from ddpzero.run.checkpoint_files import CHECKPOINTS_FOLDER, MANIFEST_FILE
 from ddpzero.run.finder import find_run
 from ddpzero.run.ranks import Ranks
 from ddpzero.system.errors import UserError, require
+from ddpzero.system.tensors import shape_mismatch
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ def find_checkpoint(source: str, runs_dir: Path) -> Path:
 def _check_fit(
     source: str, released: ReleasedWeights, expected: Mapping[str, torch.Tensor]
 ) -> None:
-    if problem := misfit(released.weights, expected):
+    if problem := shape_mismatch(released.weights, expected):
         raise UserError(
             f"init_from={source}: the networks of {released.model} are others than this run's ({problem}). Give this "
             "run the same game, algorithm and network."

@@ -24,18 +24,16 @@ from ddpzero.actors import ActorPool, WeightsChannel, default_num_actors
 from ddpzero.algorithms.loader import load_plugin
 from ddpzero.config.ignored import ignored_settings
 from ddpzero.games import load_any_game
-from ddpzero.networks.compatibility import misfit
-from ddpzero.networks.divergence import (
+from ddpzero.replay import Episode, ReplayBuffer, SampleBalance
+from ddpzero.run.checkpoint import Checkpoints, Restored, Snapshot, model_name
+from ddpzero.run.checkpoint_files import CheckpointError
+from ddpzero.run.divergence import (
     NUM_TRIALS,
     DivergenceError,
     skipping_problem,
     state_tensors,
     weights_problem,
 )
-from ddpzero.replay import Episode, ReplayBuffer, SampleBalance
-from ddpzero.run.checkpoint import Checkpoints, Restored, Snapshot, model_name
-from ddpzero.run.checkpoint_files import CheckpointError
-from ddpzero.run.checkpoint_schedule import CheckpointSchedule
 from ddpzero.run.failures import FailureReport
 from ddpzero.run.folder import (
     check_run_config,
@@ -51,10 +49,12 @@ from ddpzero.run.progress import Progress, size_text
 from ddpzero.run.random_state import random_state, restore_random_state
 from ddpzero.run.ranks import Ranks, join_ranks
 from ddpzero.run.record import RunRecord
-from ddpzero.run.signals import StopSignal
 from ddpzero.settings import Settings
 from ddpzero.system.errors import require
+from ddpzero.system.signals import StopSignal
+from ddpzero.system.tensors import shape_mismatch
 from ddpzero.training.batches import Batch, BatchFeeder
+from ddpzero.training.checkpoint_schedule import CheckpointSchedule
 from ddpzero.training.counters import Counters, check_samples, counters_from_checkpoint
 from ddpzero.training.learning_rate import learning_rate
 from ddpzero.training.limits import Limits
@@ -475,7 +475,7 @@ class Learner:
         if changes and not may_change and (problem := foreign_config(restored.config, self.config)):
             raise ValueError(f"its config is not of this run ({problem})")
         counters = counters_from_checkpoint(restored.counters, restored.model)
-        if problem := misfit(restored.weights, self.updater.released_weights()):
+        if problem := shape_mismatch(restored.weights, self.updater.released_weights()):
             problem = f"its networks are not those of this config ({problem})"
             require(
                 not changes,

@@ -7,8 +7,8 @@ import time
 
 from ddpzero.replay import Episode
 from ddpzero.run.ranks import Ranks
-from ddpzero.run.signals import StopSignal
 from ddpzero.settings import LearnerSettings
+from ddpzero.system.signals import StopSignal
 from ddpzero.training.counters import Counters
 
 

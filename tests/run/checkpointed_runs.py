@@ -18,8 +18,8 @@ from ddpzero.run.progress import Progress
 from ddpzero.run.random_state import random_state
 from ddpzero.run.ranks import Ranks, join_ranks
 from ddpzero.run.record import RunRecord
-from ddpzero.run.signals import StopSignal
 from ddpzero.settings import Settings
+from ddpzero.system.signals import StopSignal
 from ddpzero.training.learner import Learner
 
 SPEC = {

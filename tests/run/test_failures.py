@@ -19,8 +19,8 @@ from ddpzero.run.checkpoint_files import CheckpointError
 from ddpzero.run.failures import FailureReport, RunFailed, failure_sentence, leave
 from ddpzero.run.logs import log_path
 from ddpzero.run.record import read_status
-from ddpzero.run.signals import StopSignal
 from ddpzero.system.errors import UserError
+from ddpzero.system.signals import StopSignal
 from ddpzero.training import learner as learner_module
 from ddpzero.training.learner import train
 from tests.torchrun import environment, torchrun_command, write_program

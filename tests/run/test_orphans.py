@@ -82,7 +82,7 @@ def test_no_rank_survives_a_torchrun_killed_within_50_ms_of_its_birth(
 
 
 LIVES = """
-from ddpzero.run.signals import die_with_parent
+from ddpzero.system.parent import die_with_parent
 die_with_parent()
 say(session_leader=os.getsid(0) == os.getpid())
 """

@@ -15,8 +15,8 @@ import pytest
 import torch
 
 from ddpzero.run.ranks import choose_device, join_ranks
-from ddpzero.run.signals import install_stop_signal
 from ddpzero.system.errors import UserError
+from ddpzero.system.signals import install_stop_signal
 from tests.torchrun import environment, run_ranks, torchrun_command, write_program
 
 CONVERSATION = """
@@ -216,7 +216,8 @@ def test_a_second_interrupt_leaves_at_once() -> None:
 
 
 ORPHANS = """
-from ddpzero.run.signals import die_with_parent, install_stop_signal
+from ddpzero.system.parent import die_with_parent
+from ddpzero.system.signals import install_stop_signal
 install_stop_signal()
 die_with_parent()
 say(pid=os.getpid())

@@ -93,7 +93,7 @@ from ddpzero import checkpoint_schedule
 from ddpzero.config.hydra import compose_settings
 from ddpzero.config.conversion import settings_to_dict
 from ddpzero.training.learner import Learner, train
-from ddpzero.run.signals import StopSignal
+from ddpzero.system.signals import StopSignal
 
 def run(name):
     settings = compose_settings([*SETTINGS, f"runs_dir={folder / name}", "run_name=tiny"])

@@ -9,8 +9,8 @@ import numpy as np
 
 from ddpzero.replay import Episode
 from ddpzero.run.ranks import Ranks
-from ddpzero.run.signals import StopSignal
 from ddpzero.settings import LearnerSettings
+from ddpzero.system.signals import StopSignal
 from ddpzero.training.counters import Counters
 from ddpzero.training.limits import Limits, time_left
 

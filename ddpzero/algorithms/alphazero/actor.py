@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from ddpzero.actors.seeds import derive_seed
 from ddpzero.algorithms.alphazero.board_games import BoardGames
 from ddpzero.algorithms.alphazero.curriculum import STAGE, Curriculum, CurriculumSettings, Part
 from ddpzero.algorithms.alphazero.lockstep import LockstepGames
@@ -24,6 +23,7 @@ from ddpzero.networks.precision import Precision
 from ddpzero.replay import Episode
 from ddpzero.search.cache import new_cache
 from ddpzero.search.settings import SearchSettings
+from ddpzero.system.seeds import derive_seed
 
 # A slice of play ends after so long, so that the process looks for news from its rank.
 _SLICE_SECONDS = 0.1

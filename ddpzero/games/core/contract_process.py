@@ -6,7 +6,6 @@ gets a report. Called by `ddpzero verify contract`, and before a training of a g
 
 from __future__ import annotations
 
-import ctypes
 import faulthandler
 import json
 import os
@@ -25,8 +24,8 @@ from ddpzero.games.core.loader import load_any_game
 from ddpzero.games.core.promises import broken_promise
 from ddpzero.games.core.team_contract_checks import team_contract_report
 from ddpzero.games.core.team_game import TeamGame
+from ddpzero.system.parent import follow_parent
 
-_PR_SET_PDEATHSIG = 1
 # Of a first look at a game before its training: games, and the seconds in which they begin.
 _FIRST_LOOK_GAMES = 12
 _FIRST_LOOK_SECONDS = 3.0
@@ -112,9 +111,7 @@ def main() -> None:
     """Check the game that standard input describes; the report goes to standard output."""
     faulthandler.enable()
     task = json.load(sys.stdin)
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != task["parent_pid"]:
-        return
+    follow_parent(task["parent_pid"])
     sys.path[:] = task["path"]
     game = load_any_game(**task["game"])
     max_seconds = float("inf") if task["max_seconds"] is None else task["max_seconds"]

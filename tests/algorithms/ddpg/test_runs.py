@@ -90,7 +90,7 @@ import torch
 import ddpzero.training.learner
 from ddpzero.config.hydra import compose_settings
 from ddpzero.config.conversion import settings_to_dict
-from ddpzero.run.signals import install_stop_signal
+from ddpzero.system.signals import install_stop_signal
 
 class Watched(ddpzero.training.learner.Learner):
     lengths = []

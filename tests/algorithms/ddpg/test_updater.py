@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from ddpzero.algorithms.ddpg.networks import as_input
 from ddpzero.algorithms.ddpg.settings import DDPGSettings, OpponentSettings
-from ddpzero.networks.divergence import state_tensors, weights_problem
+from ddpzero.run.divergence import state_tensors, weights_problem
 from ddpzero.settings import LearnerSettings
 from tests.algorithms.ddpg.harness import (
     NUM_ACTIONS,

@@ -6,7 +6,8 @@ import os
 
 import pytest
 
-from ddpzero.actors import cores, default_num_actors
+from ddpzero.actors import default_num_actors
+from ddpzero.system import cores
 
 
 @pytest.mark.parametrize(

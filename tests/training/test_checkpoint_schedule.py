@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from ddpzero.run import checkpoint_schedule as schedule_module
-from ddpzero.run.checkpoint_schedule import CheckpointSchedule
 from ddpzero.settings import CheckpointSettings
 from ddpzero.system.errors import UserError
+from ddpzero.training import checkpoint_schedule as schedule_module
+from ddpzero.training.checkpoint_schedule import CheckpointSchedule
 
 
 class HandClock:

@@ -1,5 +1,6 @@
-"""How one rank hears that it should stop. Called by main.py before anything heavy is imported: a SIGTERM that comes
-while torch loads must already find the handler. Never imports torch, never saves by itself: the loop asks `is_set`.
+"""Have the kernel kill this process when its parent dies: a parent killed with SIGKILL cannot do it. Linux only.
+
+PR_SET_PDEATHSIG fires when the *thread* that started this process ends: start such processes from a main thread.
 """
 
 from __future__ import annotations
@@ -8,50 +9,17 @@ import ctypes
 import os
 import re
 import signal
-from types import FrameType
 
 _PR_SET_PDEATHSIG = 1
 # The agent's store is on this machine, where a refusal comes at once.
 _STORE_SECONDS = 2.0
 
 
-class StopSignal:
-    """A wish to stop: the loop finishes its step, saves, and leaves.
-
-    reason: the signal's name ("SIGTERM"), or what `set` was given; "" while nobody asked.
-    """
-
-    def __init__(self) -> None:
-        self.reason = ""
-
-    @property
-    def is_set(self) -> bool:
-        return bool(self.reason)
-
-    def set(self, reason: str) -> None:
-        """Ask for the stop; the first reason stays."""
-        self.reason = self.reason or reason
-
-
-def install_stop_signal(stop: StopSignal | None = None) -> StopSignal:
-    """Turn SIGTERM, SIGHUP, SIGUSR1 and the first SIGINT into a wish to stop; a second SIGINT is KeyboardInterrupt.
-
-    stop: hears them (again); None makes a new one.
-
-    SIGUSR1 is what SLURM sends ahead of a time limit. SIGHUP stays ignored where nohup ignores it.
-    """
-    stop = stop or StopSignal()
-
-    def ask(number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGINT and stop.reason == "SIGINT":
-            raise KeyboardInterrupt
-        stop.set(signal.Signals(number).name)
-
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
-        signal.signal(number, ask)
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        signal.signal(signal.SIGHUP, ask)
-    return stop
+def follow_parent(parent_pid: int) -> None:
+    """Have the kernel kill this process when its parent dies; leave at once if that has happened already."""
+    _be_killed_with_parent()
+    if os.getppid() != parent_pid:
+        os._exit(1)
 
 
 def die_with_parent() -> None:
@@ -62,10 +30,7 @@ def die_with_parent() -> None:
     """
     if "TORCHELASTIC_RUN_ID" not in os.environ:
         return
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
-        code = ctypes.get_errno()
-        raise OSError(code, f"prctl(PR_SET_PDEATHSIG): {os.strerror(code)}")
+    _be_killed_with_parent()
     # From here on the kernel watches the agent. Whether it was there to be watched must be looked at after that.
     if _has_lost_its_agent() or _agent_store_is_gone():
         os._exit(1)
@@ -148,3 +113,10 @@ def _agent_store_is_gone() -> bool:
     except OSError:  # no answer says nothing: joining the ranks will tell
         return False
     return False
+
+
+def _be_killed_with_parent() -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, f"prctl(PR_SET_PDEATHSIG): {os.strerror(code)}")

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from ddpzero.networks.divergence import skipping_problem, state_tensors, weights_problem
+from ddpzero.run.divergence import skipping_problem, state_tensors, weights_problem
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
