@@ -13,6 +13,10 @@ cannot play among them.
 And a fourth: ignored(settings) returns the settings that have no effect under the others, {"learner.optimizer":
 "reason"}: of those that are not at their defaults the user is told.
 
+A fifth: METRICS: dict[str, MetricInfo] declares kind, unit and description of what the plugin measures, by tag, in the
+order in which a person wants to see it (system/metric_info.py). A metric that is not declared is a mean; a count of the
+actors that no metric is declared of becomes a rate, speed/<count>_per_second.
+
 Importing that module must stay cheap (no torch): the config is checked before anything heavy is loaded.
 """
 

@@ -10,6 +10,7 @@ from dataclasses import is_dataclass
 from types import ModuleType
 
 from ddpzero.system.errors import UserError, in_one_line, require
+from ddpzero.system.metric_info import MetricInfo
 
 
 def load_plugin(module_name: str) -> ModuleType:
@@ -40,3 +41,15 @@ def load_plugin(module_name: str) -> ModuleType:
             "section name to dataclass, and make_algorithm(sections)."
         )
     return plugin
+
+
+def declared_metrics(module_name: str) -> dict[str, MetricInfo]:
+    """What a plugin declares of its metrics; empty if it declares nothing. Raises UserError for anything else."""
+    metrics = getattr(load_plugin(module_name), "METRICS", {})
+    require(
+        isinstance(metrics, dict)
+        and all(isinstance(tag, str) and isinstance(i, MetricInfo) for tag, i in metrics.items()),
+        f"algorithm.plugin={module_name} has a METRICS that is no dict of tag to MetricInfo: declare each metric as in "
+        'METRICS = {"losses/total": MetricInfo("What it is.")}, from ddpzero.system.metric_info.',
+    )
+    return metrics

@@ -58,7 +58,7 @@ from ddpzero.training.checkpoint_schedule import CheckpointSchedule
 from ddpzero.training.counters import Counters, check_samples, counters_from_checkpoint
 from ddpzero.training.learning_rate import learning_rate
 from ddpzero.training.limits import Limits
-from ddpzero.training.metrics import IntervalMetrics, StageClock
+from ddpzero.training.metrics import IntervalMetrics, StageClock, all_metrics
 from ddpzero.training.preflight import check_machine, choose_actor_device
 from ddpzero.training.reports import Reports
 
@@ -189,7 +189,7 @@ class Learner:
         keep_config(run_dir, config, ranks)
 
         self.clock = StageClock()
-        self.metrics = IntervalMetrics(ranks, self.clock)
+        self.metrics = IntervalMetrics(ranks, self.clock, all_metrics(settings.algorithm))
         self.record = record
         record.go_on_from(self.counters.learner_step)
         self.limits = Limits(settings.learner, self.counters, ranks, stop)

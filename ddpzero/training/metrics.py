@@ -14,10 +14,48 @@ from dataclasses import dataclass
 import psutil
 import torch
 
+from ddpzero.algorithms.loader import declared_metrics
 from ddpzero.run.ranks import Ranks
+from ddpzero.system.metric_info import SHARE, MetricInfo, Metrics, rate, time_share
 
 _GIB = float(1 << 30)
 _OTHER = "other"
+
+# What the core measures, of any plugin; a plugin's METRICS stand before these.
+CORE_METRICS = {
+    "speed/episodes_per_second": rate("episodes", "Episodes that the learners took in."),
+    "speed/samples_generated_per_second": rate(
+        "samples_generated", "Samples that went into the replay buffers.", is_headline=True
+    ),
+    "speed/updates_per_second": rate("updates", "Optimizer steps.", is_headline=True),
+    "speed/samples_trained_per_second": rate(
+        "samples_trained", "Rows in the batches of all ranks."
+    ),
+    "self_play/weights_lag": MetricInfo(
+        "By how many publications the weights that played a sample are older than the newest ones.",
+        "versions",
+    ),
+    "learner/rate": MetricInfo("Learning rate."),
+    "replay/fill": MetricInfo("Share of the replay buffer that holds samples.", SHARE, "last"),
+    "replay/window": MetricInfo(
+        "Samples of a rank, the newest ones, that batches are sampled from.", "samples", "last"
+    ),
+    "memory/cpu_gib": MetricInfo("Memory of all ranks and their actors.", "GiB", "last"),
+    "memory/gpu_gib": MetricInfo("Memory in use on the fullest GPU.", "GiB", "last"),
+    "time/*": MetricInfo("Share of the learner's time spent in: *.", SHARE),
+    "time_actors/waiting_for_rank": time_share(
+        "seconds_waiting_for_rank", "Share of the actors' time spent in waiting for the learner."
+    ),
+    "time_actors/waiting_for_weights": time_share(
+        "seconds_waiting_for_weights", "Share of the actors' time spent in waiting for weights."
+    ),
+}
+
+
+def all_metrics(plugin: str) -> dict[str, MetricInfo]:
+    """Return what a plugin and the core declare; the plugin's come first, and win where both declare a tag."""
+    metrics = declared_metrics(plugin)
+    return {**metrics, **{tag: info for tag, info in CORE_METRICS.items() if tag not in metrics}}
 
 
 class StageClock:
@@ -98,13 +136,14 @@ class _Interval:
 class IntervalMetrics:
     """One rank's figures since the last row, and how the ranks' figures become that row.
 
-    num_actors: of this rank; for the shares of the actors' time.
+    num_actors: of this rank; for the shares of the actors' time. declared: how rows are computed from counts.
     """
 
-    def __init__(self, ranks: Ranks, clock: StageClock) -> None:
+    def __init__(self, ranks: Ranks, clock: StageClock, declared: Metrics = CORE_METRICS) -> None:
         self.num_actors = 0
         self._ranks = ranks
         self._clock = clock
+        self._declared = declared
         self._process = psutil.Process()
         self._start = time.perf_counter()
         self._previous: _Interval | None = None
@@ -122,7 +161,7 @@ class IntervalMetrics:
             self._num_added[tag] = self._num_added.get(tag, 0) + 1
 
     def count(self, **amounts: float) -> None:
-        """Count things done at this rank; a row has their sum over ranks per second, or what `collect` says."""
+        """Count things done at this rank; a row has the metrics that are declared of them, or rates."""
         for name, amount in amounts.items():
             self._counts[name] = self._counts.get(name, 0.0) + amount
 
@@ -148,10 +187,9 @@ class IntervalMetrics:
         summary: this rank's own figures of the interval, which become means over ranks. with_previous: the row covers
         the interval before, too.
 
-        From `count`: speed/<name>_per_second; time_actors/<x> from seconds_<x>, and time_actors/cpu_<x> from
-        cpu_seconds_<x>, as shares of all actors' time (plain `seconds`: time_actors/all); self_play/<x>_hit_share from
-        <x>_hits and <x>_look_ups. From the clock: time/<stage>, a mean over ranks. memory/cpu_gib: ranks and their
-        actors, summed. memory/gpu_gib: in use on the fullest GPU.
+        From `count`: the metrics declared of counts, and speed/<count>_per_second of each other count. From the clock:
+        time/<stage>, a mean over ranks. memory/cpu_gib: ranks and their actors, summed. memory/gpu_gib: in use on the
+        fullest GPU.
         """
         interval = self._end_interval()
         if with_previous and self._previous is not None:
@@ -175,7 +213,7 @@ class IntervalMetrics:
         seconds = max(sum(row["seconds"] for row in rows) / len(rows), 1e-9)
         num_actors = sum(row["num_actors"] for row in rows)
         scalars = {tag: sum(column) / len(column) for tag, column in means.items()}
-        scalars |= _rates(sums, seconds, num_actors)
+        scalars |= _of_counts(self._declared, sums, seconds, seconds * max(num_actors, 1))
         scalars["memory/cpu_gib"] = sum(row["cpu_gib"] for row in rows)
         if self._ranks.device.type == "cuda":
             scalars["memory/gpu_gib"] = max(row["gpu_gib"] for row in rows)
@@ -202,21 +240,24 @@ def _added(first: Mapping[str, float], second: Mapping[str, float]) -> dict[str,
     return {key: first.get(key, 0) + second.get(key, 0) for key in {**first, **second}}
 
 
-def _rates(sums: Mapping[str, float], seconds: float, num_actors: int) -> dict[str, float]:
-    """Return the tags that `collect` promises for counts, from their sums over ranks."""
-    rates = {}
-    for name, amount in sums.items():
-        if name.startswith(("seconds", "cpu_seconds")):
-            share_of = name.replace("seconds_", "", 1).replace("seconds", "all")
-            rates[f"time_actors/{share_of}"] = amount / (seconds * max(num_actors, 1))
-        elif name.endswith("_hits") and f"{name.removesuffix('_hits')}_look_ups" in sums:
-            cache = name.removesuffix("_hits")
-            look_ups = sums[f"{cache}_look_ups"]
-            if look_ups > 0:
-                rates[f"self_play/{cache}_hit_share"] = amount / look_ups
-        elif not name.endswith("_look_ups"):
-            rates[f"speed/{name}_per_second"] = amount / seconds
-    return rates
+def _of_counts(
+    declared: Metrics, sums: Mapping[str, float], seconds: float, actor_seconds: float
+) -> dict[str, float]:
+    """Return the metrics of counts, from their sums over ranks. actor_seconds: the interval's, of all actors."""
+    values: dict[str, float] = {}
+    used: set[str] = set()
+    for tag, info in declared.items():
+        if not info.counts or not all(name in sums for name in info.counts):
+            continue
+        used.update(info.counts)
+        amount = sums[info.counts[0]]
+        whole = {"rate": seconds, "time_share": actor_seconds}.get(info.kind)
+        if whole is None:
+            whole = sums[info.counts[1]]
+        if whole > 0:
+            values[tag] = amount / whole
+    rates = {name: sums[name] / seconds for name in sums if name not in used}
+    return {**values, **{f"speed/{name}_per_second": value for name, value in rates.items()}}
 
 
 def _columns(rows: list[dict[str, float]]) -> dict[str, list[float]]:

@@ -21,8 +21,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from ddpzero.run.ranks import Ranks, join_ranks
 from ddpzero.run.record import RunRecord, read_status
+from ddpzero.system.metric_info import rate, ratio, time_share
 from ddpzero.training import metrics as metrics_module
-from ddpzero.training.metrics import IntervalMetrics, StageClock
+from ddpzero.training.metrics import IntervalMetrics, StageClock, all_metrics
 from tests.torchrun import run_ranks
 
 
@@ -96,7 +97,7 @@ def test_a_stage_that_fails_is_closed(hand_clock: HandClock) -> None:
 
 def test_a_row_has_means_rates_shares_and_gauges(alone: Ranks, hand_clock: HandClock) -> None:
     clock = StageClock()
-    metrics = IntervalMetrics(alone, clock)
+    metrics = IntervalMetrics(alone, clock, all_metrics("ddpzero.algorithms.alphazero"))
     metrics.num_actors = 4
     for loss in (2.0, 3.0):
         metrics.add({"losses/total": torch.tensor(loss, dtype=torch.bfloat16), "rate": 0.5})
@@ -122,6 +123,29 @@ def test_a_row_has_means_rates_shares_and_gauges(alone: Ranks, hand_clock: HandC
         "time_actors/forward": 0.4,
         "time_actors/cpu_forward": 0.2,
         "self_play/cache_hit_share": 0.45,
+    }
+
+
+def test_counts_become_what_is_declared_of_them_whatever_their_names(
+    alone: Ranks, hand_clock: HandClock
+) -> None:
+    declared = {
+        "game/captures": rate("stones_off", "Stones taken."),
+        "game/share_of_passes": ratio("passes", "moves", "Share of moves that pass."),
+        "game/share_of_kos": ratio("kos", "chances", "No chance came."),
+        "where/thinking": time_share("thought", "Share of the time spent in thinking."),
+    }
+    metrics = IntervalMetrics(alone, StageClock(), declared)
+    metrics.num_actors = 2
+    metrics.count(stones_off=30, passes=1, moves=4, kos=0, chances=0, thought=5.0, seconds_idle=7)
+    hand_clock.seconds += 10
+    row = metrics.collect()
+    assert {tag: value for tag, value in row.items() if not tag.startswith("memory/")} == {
+        "time/other": 1.0,
+        "game/captures": 3.0,
+        "game/share_of_passes": 0.25,
+        "where/thinking": 0.25,
+        "speed/seconds_idle_per_second": 0.7,  # nobody declares it
     }
 
 

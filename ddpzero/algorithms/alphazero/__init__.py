@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ddpzero.algorithms.alphazero.curriculum import Curriculum, CurriculumSettings
 from ddpzero.algorithms.alphazero.ignored import ignored
+from ddpzero.algorithms.alphazero.metrics import METRICS
 from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings, LossSettings
 from ddpzero.games import load_game
 from ddpzero.networks.settings import NetworkSettings
@@ -17,7 +18,7 @@ from ddpzero.system.errors import require
 if TYPE_CHECKING:
     from ddpzero.algorithms.alphazero.algorithm import AlphaZero
 
-__all__ = ["SECTIONS", "check", "ignored", "make_algorithm"]
+__all__ = ["METRICS", "SECTIONS", "check", "ignored", "make_algorithm"]
 
 SECTIONS = {
     "algorithm": AlphaZeroSettings,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ddpzero.algorithms.ddpg.ignored import ignored
+from ddpzero.algorithms.ddpg.metrics import METRICS
 from ddpzero.algorithms.ddpg.settings import (
     ActorCriticSettings,
     DDPGSettings,
@@ -19,7 +20,7 @@ from ddpzero.system.errors import require
 if TYPE_CHECKING:
     from ddpzero.algorithms.ddpg.algorithm import DDPG
 
-__all__ = ["SECTIONS", "check", "ignored", "make_algorithm"]
+__all__ = ["METRICS", "SECTIONS", "check", "ignored", "make_algorithm"]
 
 SECTIONS = {
     "algorithm": DDPGSettings,

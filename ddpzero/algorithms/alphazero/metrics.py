@@ -1,0 +1,65 @@
+"""What AlphaZero measures: kind, unit and description of each metric, in the order in which a person looks at them."""
+
+from __future__ import annotations
+
+from ddpzero.system.metric_info import SHARE, MetricInfo, rate, ratio, time_share
+
+METRICS = {
+    "losses/total": MetricInfo("Weighted sum of all losses.", is_headline=True),
+    "losses/policy": MetricInfo(
+        "Cross-entropy of the policy head with the search's policy target; its floor is policy/target_entropy.",
+        is_headline=True,
+    ),
+    "losses/value": MetricInfo(
+        "Cross-entropy of the value head (win, draw, loss) with the value target.", is_headline=True
+    ),
+    "policy/kl_to_search": MetricInfo(
+        "KL divergence of the policy from the search's policy target: what the policy has still to learn.",
+        is_headline=True,
+    ),
+    "value/accuracy": MetricInfo(
+        "Share of decided positions for which the value head names the winner.",
+        SHARE,
+        is_headline=True,
+    ),
+    "self_play/first_player_wins": MetricInfo(
+        "Share of the games that the first player won.", SHARE, is_headline=True
+    ),
+    "self_play/draws": MetricInfo("Share of tied games.", SHARE, is_headline=True),
+    "self_play/second_player_wins": MetricInfo(
+        "Share of the games that the second player won.", SHARE, is_headline=True
+    ),
+    "self_play/episode_length": MetricInfo("Mean length of a game.", "plies", is_headline=True),
+    "self_play/first_player_score": MetricInfo(
+        "Points by which the first player is ahead at the end of a game.", "points"
+    ),
+    "speed/simulations_per_second": rate(
+        "simulations", "Simulations of the tree search, all actors.", is_headline=True
+    ),
+    "self_play/cache_hit_share": ratio(
+        "cache_hits",
+        "cache_look_ups",
+        "Share of leaf evaluations that the actors' evaluation cache answers.",
+    ),
+    "losses/next_policy": MetricInfo("Cross-entropy of the opponent's reply head."),
+    "losses/score": MetricInfo("Cross-entropy of the score head, over all final scores."),
+    "losses/ownership": MetricInfo("Cross-entropy of the ownership head, a mean over the cells."),
+    "policy/entropy": MetricInfo("Entropy of the policy head.", "nats"),
+    "policy/target_entropy": MetricInfo("Entropy of the search's policy target.", "nats"),
+    "score/mean": MetricInfo("Mean final score that the score head expects.", "points"),
+    "score/mean_error": MetricInfo("Mean distance of that from the score that came.", "points"),
+    "curriculum/stage": MetricInfo("Stage of the curriculum, counted from 1."),
+    "curriculum/share_of_*": MetricInfo("Share of the games that were played on board *.", SHARE),
+    "gradients/norm": MetricInfo("Norm of the gradient before it is clipped."),
+    "gradients/skipped_share": MetricInfo(
+        "Share of the updates that were skipped, as their gradient was not finite.", SHARE
+    ),
+    "speed/evaluations_per_second": rate("evaluations", "Leaves evaluated by networks."),
+    "time_actors/all": time_share("seconds", "Share of the actors' time spent in playing."),
+    "time_actors/forward": time_share(
+        "seconds_forward", "Share of the actors' time spent in evaluating leaves."
+    ),
+    "time_actors/cpu_forward": time_share(
+        "cpu_seconds_forward", "The same in seconds of the actors' processors."
+    ),
+}

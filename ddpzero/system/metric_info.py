@@ -1,0 +1,117 @@
+"""What a metric means: its kind, unit and description, declared where it is measured and read by everything shown.
+
+The core declares its metrics in training/metrics.py, a plugin its own in `METRICS` of its module. The learner computes
+rows by these declarations; TensorBoard's descriptions and layout and `ddpzero monitor` are made from them. A metric
+that nobody declares is a mean without a description. Imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import Any, Literal, get_args
+
+from ddpzero.system.guarded_files import printable
+
+Kind = Literal["mean", "last", "rate", "time_share", "ratio"]
+
+# Units that have a format of their own; any other unit is shown behind the number.
+SHARE, PER_SECOND = "share", "1/s"
+
+
+@dataclass(frozen=True)
+class MetricInfo:
+    """What one metric is. Declared under its tag, "group/name"; a `*` in the tag stands for any text.
+
+    description: one sentence; each `*` in it becomes what the tag's `*` stands for.
+    unit: "share" (of 1, shown in percent), "1/s", or a word such as "GiB"; "" for a plain number.
+    kind: how the value of a row is computed from what was measured since the last row.
+        "mean": the mean of all values, over all ranks.
+        "last": the newest value, as a mean over ranks.
+        "rate": counts[0], summed over all ranks, per second.
+        "time_share": counts[0], in seconds, as a share of the time of all actors.
+        "ratio": counts[0] as a share of counts[1], both summed over all ranks; no value while counts[1] is 0.
+    is_headline: one of the few curves that a person looks at first.
+    """
+
+    description: str = ""
+    unit: str = ""
+    kind: Kind = "mean"
+    counts: tuple[str, ...] = ()
+    is_headline: bool = False
+
+
+Metrics = Mapping[str, MetricInfo]
+
+
+def rate(count: str, description: str, *, is_headline: bool = False) -> MetricInfo:
+    """A count per second."""
+    return MetricInfo(description, PER_SECOND, "rate", (count,), is_headline)
+
+
+def time_share(seconds: str, description: str) -> MetricInfo:
+    """A count of seconds as a share of the actors' time."""
+    return MetricInfo(description, SHARE, "time_share", (seconds,))
+
+
+def ratio(part: str, whole: str, description: str) -> MetricInfo:
+    """One count as a share of another."""
+    return MetricInfo(description, SHARE, "ratio", (part, whole))
+
+
+def info_of(metrics: Metrics, tag: str) -> MetricInfo:
+    """Return what is declared of a tag, with its own description; the plain default if nothing is."""
+    if tag in metrics:
+        return metrics[tag]
+    for pattern, info in metrics.items():
+        if "*" in pattern and (match := re.fullmatch(tag_regex(pattern), tag)):
+            description = info.description
+            for part in match.groups():
+                description = description.replace("*", part, 1)
+            return MetricInfo(description, info.unit, info.kind, info.counts, info.is_headline)
+    return MetricInfo()
+
+
+def sorted_tags(metrics: Metrics, tags: list[str]) -> list[str]:
+    """Return the tags in the order in which they are declared; undeclared ones follow in their own order."""
+    patterns = list(metrics)
+
+    def place(tag: str) -> int:
+        if tag in metrics:
+            return patterns.index(tag)
+        matching = (
+            i for i, p in enumerate(patterns) if "*" in p and re.fullmatch(tag_regex(p), tag)
+        )
+        return next(matching, len(patterns))
+
+    return sorted(tags, key=place)
+
+
+@lru_cache(maxsize=1024)
+def tag_regex(pattern: str) -> str:
+    """Return the regular expression of a declared tag, with a group for each `*`."""
+    return "(.*)".join(re.escape(part) for part in pattern.split("*"))
+
+
+def metrics_to_json(metrics: Metrics) -> dict[str, Any]:
+    """Return the declarations as plain values."""
+    return {tag: asdict(info) for tag, info in metrics.items()}
+
+
+def metrics_from_json(value: Any) -> dict[str, MetricInfo]:
+    """Read declarations back. What is not as `metrics_to_json` writes it is left out; text is made printable."""
+    if not isinstance(value, dict):
+        return {}
+    return {printable(tag): _info(entry) for tag, entry in value.items() if isinstance(entry, dict)}
+
+
+def _info(entry: Mapping[str, Any]) -> MetricInfo:
+    description, unit, kind = (entry.get(name) for name in ("description", "unit", "kind"))
+    return MetricInfo(
+        printable(description) if isinstance(description, str) else "",
+        printable(unit) if isinstance(unit, str) else "",
+        next((known for known in get_args(Kind) if known == kind), "mean"),
+        is_headline=entry.get("is_headline") is True,
+    )
