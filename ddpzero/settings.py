@@ -39,7 +39,6 @@ class ActorSettings:
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     compile: bool = False
     num_threads: int = 1
-    evaluation_cache_megabytes: float = 32.0
     max_restarts: int = 5
     hang_seconds: float = 300.0
 
@@ -53,11 +52,10 @@ class ActorSettings:
                 getattr(self, name) >= 1,
                 f"actors.{name}={getattr(self, name)} must be at least 1.",
             )
-        for name in ("evaluation_cache_megabytes", "max_restarts"):
-            require(
-                getattr(self, name) >= 0,
-                f"actors.{name}={getattr(self, name)} must be 0 or more.",
-            )
+        require(
+            self.max_restarts >= 0,
+            f"actors.max_restarts={self.max_restarts} must be 0 or more.",
+        )
         # A living actor is heard of every second, or a little later on a busy machine.
         require_at_least("actors", self, {"hang_seconds": 10})
         require_at_most("actors", self, {"num_threads": MAX_THREADS, "hang_seconds": MAX_SECONDS})

@@ -143,13 +143,16 @@ def _settings(conf: Callable[[], Path], reads: Sequence[str] | None) -> Iterator
     for group in groups:
         if group not in (*_PRESETS, *_FOREIGN) and is_read(group):
             yield from (f"{group}={option}" for option in _options(conf, group))
-            for file in (conf() / group).glob("*.yaml"):
+            for file in (conf() / group).rglob("*.yaml"):
                 yield from (f"{group}.{key}=" for key in _keys(file))
     yield from (f"{key}=" for key in _keys(conf() / _CONFIG_FILE) if is_read(key))
 
 
 def _options(conf: Callable[[], Path], group: str) -> list[str]:
-    return [file.stem for file in (conf() / group).glob("*.yaml")]
+    """An option may stand in a folder of its group: ddpg/mlp. Files that begin with _ are parts of others."""
+    folder = conf() / group
+    files = (file.relative_to(folder) for file in folder.rglob("*.yaml"))
+    return [file.with_suffix("").as_posix() for file in files if file.name[0] != "_"]
 
 
 def _keys(file: Path) -> Iterator[str]:

@@ -6,13 +6,14 @@ Called by config/hydra.py with what Hydra composed and by whoever reads the conf
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from contextlib import suppress
 from dataclasses import MISSING, asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
 from ddpzero.algorithms.loader import load_plugin
+from ddpzero.config.renamed import rename_composed, rename_saved
 from ddpzero.config.strict import as_group, convert, default_of, make_dataclass, refuse_unknown_keys
 from ddpzero.games import load_any_game
 from ddpzero.settings import GameSettings, Settings
@@ -50,12 +51,13 @@ def settings_from_dict(config: Mapping[str, Any]) -> Settings:
 
 
 def with_defaults(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Fill in what a config of an older version lacks: a key or group that came later has its default.
+    """Return the config of an earlier version with new names for renamed keys and defaults for keys that came later.
 
-    All else stays as it is, right or wrong.
+    All other keys and values stay as they are, right or wrong.
     """
-    filled = dict(config)
-    for name, defaults in _defaults(config).items():
+    all_defaults = _defaults(config)
+    filled = rename_saved(config, all_defaults)
+    for name, defaults in all_defaults.items():
         group = filled.get(name, {})
         if isinstance(defaults, dict) and isinstance(group, Mapping):
             filled[name] = dict(group) | {k: v for k, v in defaults.items() if k not in group}
@@ -64,19 +66,32 @@ def with_defaults(config: Mapping[str, Any]) -> dict[str, Any]:
     return filled
 
 
+def with_new_names(config: Mapping[str, Any], on_command_line: Container[str]) -> dict[str, Any]:
+    """Return a composed config with new names for keys that a YAML file gave by an old one.
+
+    on_command_line: dotted keys that the command line sets. Raises UserError.
+    """
+    return rename_composed(config, _defaults_of_groups(config), on_command_line)
+
+
 def _defaults(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the defaults of the core, and of the config's plugin and game as far as these can be loaded."""
-    core: dict[str, Any] = {"init_from": None}
-    core |= {n: _field_defaults(h) for n, h in get_type_hints(Settings).items() if is_dataclass(h)}
-    del core["game"]
-    with suppress(Exception):  # of a plugin that is not there any more, or of any kind
-        plugin = load_plugin(config["algorithm"]["plugin"])
-        core |= {name: _field_defaults(section) for name, section in plugin.SECTIONS.items()}
+    core: dict[str, Any] = {"init_from": None, **_defaults_of_groups(config)}
     with suppress(Exception):
         parameters = {k: v for k, v in config["game"].items() if k not in ("name", "source")}
         game = load_any_game(config["game"]["name"], config["game"].get("source"), **parameters)
         core["game"] = {"source": None, **asdict(game.parameters)}
     return core
+
+
+def _defaults_of_groups(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the defaults of each group of keys, of the core and of the config's plugin if it can be loaded."""
+    groups = {n: _field_defaults(h) for n, h in get_type_hints(Settings).items() if is_dataclass(h)}
+    del groups["game"]
+    with suppress(Exception):  # the plugin may be gone, and a damaged config may name anything
+        plugin = load_plugin(config["algorithm"]["plugin"])
+        groups |= {name: _field_defaults(section) for name, section in plugin.SECTIONS.items()}
+    return groups
 
 
 def _field_defaults(cls: Any) -> dict[str, Any]:

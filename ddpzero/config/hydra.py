@@ -32,7 +32,12 @@ from omegaconf.errors import (
 
 from ddpzero import PACKAGE_DIR
 from ddpzero.algorithms.loader import load_plugin
-from ddpzero.config.conversion import game_settings_from_dict, settings_from_dict
+from ddpzero.config.conversion import (
+    game_settings_from_dict,
+    settings_from_dict,
+    with_new_names,
+)
+from ddpzero.config.renamed import rename_words
 from ddpzero.config.strict import as_group, unknown_key_message
 from ddpzero.settings import GameSettings, Settings
 from ddpzero.system.errors import UserError
@@ -84,6 +89,7 @@ def _compose(overrides: Sequence[str], config_dir: str | None) -> tuple[DictConf
     """What Hydra makes of the overrides, and the overrides with config_dir among them; raises UserError."""
     overrides = list(overrides)
     check_words(overrides)
+    overrides = rename_words(overrides)
     if config_dir is not None:
         folder = Path(config_dir).expanduser().resolve()
         if not folder.is_dir():
@@ -102,7 +108,8 @@ def settings_from_config(config: DictConfig, overrides: Sequence[str]) -> Settin
     """Resolve and convert what Hydra composed from `overrides`; raises UserError."""
     _check_preset_order(overrides)
     _check_options(config, overrides)
-    return _converted(config, settings_from_dict)
+    given = {override.key_or_group for override in _parsed(overrides)}
+    return _converted(config, lambda values: settings_from_dict(with_new_names(values, given)))
 
 
 def _converted(config: DictConfig, convert: Callable[[dict[str, Any]], _Converted]) -> _Converted:
@@ -226,12 +233,22 @@ def _explain_missing_group(override: str) -> str:
 
 
 def _options_of(group: str) -> list[str]:
-    return sorted(file.stem for file in (conf_dir() / group).glob("*.yaml"))
+    """The options of a group. Files that begin with _ are parts of others."""
+    folder = conf_dir() / group
+    names = [file.relative_to(folder).with_suffix("").as_posix() for file in folder.rglob("*.yaml")]
+    return sorted(name for name in names if not name.startswith("_"))
 
 
-def _explain_missing_option(file: str, options: list[str]) -> str:
-    """file: group/option as Hydra looked for it; options: that the group has."""
+def _explain_missing_option(file: str, found: list[str]) -> str:
+    """file: group/option as Hydra looked for it. found: the files of the group, in conf/ and in the user's folder."""
     group, _, option = file.rpartition("/")
+    if (conf_dir() / group.partition("/")[0]).is_dir():
+        # An option may stand in a folder inside its group: network=ddpg/mlp.
+        group, _, option = file.partition("/")
+    of_conf = _options_of(group)
+    hidden = {name for name in (*found, *of_conf) if name.startswith("_")}
+    hidden |= {name for name in of_conf if _is_alias(group, name)}
+    options = sorted({*found, *of_conf} - hidden)
     if group in PRESETS:
         group = f"+{group}"
     if not options:
@@ -285,7 +302,7 @@ def arrange_words(words: Sequence[str]) -> list[str]:
     option_words = list(words)
     for word in reversed(overrides):
         del option_words[len(option_words) - 1 - option_words[::-1].index(word)]
-    return [*(word for word in option_words if word != "--"), *overrides]
+    return [*(word for word in option_words if word != "--"), *rename_words(overrides)]
 
 
 def _check_num_jobs(overrides: Sequence[str]) -> None:
@@ -293,10 +310,7 @@ def _check_num_jobs(overrides: Sequence[str]) -> None:
     if any(word.lstrip("+").startswith("hydra/sweeper=") for word in overrides):
         return  # it chooses among them
     try:
-        values = [
-            override.value()
-            for override in OverridesParser.create().parse_overrides(list(overrides))
-        ]
+        values = [override.value() for override in _parsed(overrides)]
     except HydraException:
         return  # told when Hydra reads them
     num_jobs = 1
@@ -339,31 +353,49 @@ def _check_options(config: DictConfig, overrides: Sequence[str]) -> None:
     if not isinstance(plugin, str):
         return  # told where the config is converted
     sections = load_plugin(plugin).SECTIONS
-    for override in OverridesParser.create().parse_overrides(list(overrides)):
+    for override in _parsed(overrides):
         group, option = override.key_or_group, override.value()
         if group not in sections or group == "algorithm" or not isinstance(option, str):
             continue
         known = {field.name for field in fields(sections[group])}
-        options = {name: _keys_of(group, name) for name in _options_of(group)}
-        fitting = [name for name, keys in options.items() if keys <= known]
-        if option in options and option not in fitting:
+        options = _options_of(group)
+        if option in options and not _keys_of(group, option) <= known:
+            fitting = [
+                name
+                for name in options
+                if _keys_of(group, name) <= known and not _is_alias(group, name)
+            ]
             raise UserError(
                 f"{group}={option} is for another algorithm: the one of this config ({plugin}) goes with "
                 f"{' or '.join(f'{group}={name}' for name in fitting)}."
             )
 
 
+def _parsed(overrides: Sequence[str]) -> list[Override]:
+    return OverridesParser.create().parse_overrides(list(overrides))
+
+
 def _keys_of(group: str, option: str) -> set[str]:
-    keys = yaml.safe_load((conf_dir() / group / f"{option}.yaml").read_text(encoding="utf-8"))
-    return set(keys) - {"defaults"}
+    """The keys that an option of a group sets, by itself and by the options that it includes."""
+    values, bases = _read_option(group, option)
+    return set(values).union(*(_keys_of(group, base) for base in bases))
+
+
+def _is_alias(group: str, option: str) -> bool:
+    """Whether the option is an earlier name of another one and sets nothing itself."""
+    return not _read_option(group, option)[0]
+
+
+def _read_option(group: str, option: str) -> tuple[dict[str, Any], list[str]]:
+    """The keys of an option's file with their values, and the options of the same group that it includes."""
+    values = yaml.safe_load((conf_dir() / group / f"{option}.yaml").read_text(encoding="utf-8"))
+    included = [str(base).partition("@")[0] for base in values.pop("defaults", [])]
+    return values, [base for base in included if base != "_self_"]
 
 
 def _check_preset_order(overrides: Sequence[str]) -> None:
     """Hydra lets the later preset win: an experiment after the hardware would silently undo it."""
-    keys = [
-        override.key_or_group
-        for override in OverridesParser.create().parse_overrides(list(overrides))
-    ]
+    keys = [override.key_or_group for override in _parsed(overrides)]
     given = [key for key in keys if key in PRESETS]
     if given != sorted(given, key=PRESETS.index):
         raise UserError(

@@ -28,13 +28,17 @@ def memory_needs(
     network: NetworkSettings,
     search: SearchSettings,
     auxiliary: Collection[str],
+    cache_megabytes: float,
     actors: ActorSettings,
     num_actors: int,
     learner: LearnerSettings,
     on_gpu: bool,
     actors_on_gpu: bool,
 ) -> list[Need]:
-    """See Algorithm.memory_needs. auxiliary: heads of the network besides policy and value."""
+    """See Algorithm.memory_needs. auxiliary: heads of the network besides policy and value.
+
+    cache_megabytes: algorithm.evaluation_cache_megabytes, of each actor.
+    """
     frame = curriculum.frame
     parameters = parameters_size_bytes(
         lambda: {"network": make_network(frame, network, auxiliary)}, network.min_parameters
@@ -54,7 +58,6 @@ def memory_needs(
     ]
     games = max(first + second for first, second in zip(stages, [*stages[1:], 0], strict=True))
     simulations = max(part.num_simulations for stage in curriculum.stages for part in stage)
-    megabytes = actors.evaluation_cache_megabytes
     return [
         *network_needs(
             parameters, of_network, learner.optimizer, num_actors, on_gpu, actors_on_gpu
@@ -77,9 +80,9 @@ def memory_needs(
             on_gpu=actors_on_gpu,
         ),
         Need(
-            "for evaluations met before",
-            int(num_actors * megabytes * 1e6),
-            (Factor("actors.evaluation_cache_megabytes", megabytes, 32), of_actors[1]),
+            "for cached evaluations",
+            int(num_actors * cache_megabytes * 1e6),
+            (Factor("algorithm.evaluation_cache_megabytes", cache_megabytes, 32), of_actors[1]),
         ),
     ]
 

@@ -48,7 +48,8 @@ class AlphaZeroSettings:
     random_action_fraction: share of self-play moves drawn uniformly, for variety; the sample's target is the search's.
     opening_random_plies: each game starts with a uniform number 0..N of uniformly random plies, not trained on.
     random_symmetry: in self-play the network sees each position in one of its symmetric views, drawn at random.
-    play_out_fraction: share of games that go on once the search has proved their result; the others end there.
+    play_out_fraction: share of episodes that continue after the search has proven their outcome; the others end there.
+    evaluation_cache_megabytes: memory of each actor for evaluations that it may need again; 0: none.
     play_value_scale: search.value_scale of the trained agent in matches, judges and play; None: as in self-play.
     play_averages_symmetries: there, the network's answer is the mean over all symmetric views of a position.
     """
@@ -58,6 +59,7 @@ class AlphaZeroSettings:
     opening_random_plies: int = 0
     random_symmetry: bool = False
     play_out_fraction: float = 1.0
+    evaluation_cache_megabytes: float = 32.0
     play_value_scale: float | None = None
     play_averages_symmetries: bool = False
 
@@ -65,8 +67,9 @@ class AlphaZeroSettings:
         for name in ("root_value_weight", "random_action_fraction", "play_out_fraction"):
             value = getattr(self, name)
             require(0 <= value <= 1, f"algorithm.{name}={value} must be in 0..1.")
-        plies = self.opening_random_plies
-        require(plies >= 0, f"algorithm.opening_random_plies={plies} must be 0 or more.")
+        for name in ("opening_random_plies", "evaluation_cache_megabytes"):
+            value = getattr(self, name)
+            require(value >= 0, f"algorithm.{name}={value} must be 0 or more.")
         require(
             self.play_value_scale is None or self.play_value_scale >= 0,
             f"algorithm.play_value_scale={self.play_value_scale} must be 0 or more, or null.",

@@ -63,8 +63,8 @@ def check(settings: Settings) -> None:
     network = settings.sections["network"].name
     require(
         (observation == "planes") == (network == "torus_cnn"),
-        f"algorithm.observation={observation} does not go with network.name={network}: features need network=mlp, "
-        "planes need network=torus_cnn.",
+        f"algorithm.observation={observation} does not go with network.name={network}: features need "
+        "network=ddpg/mlp, planes need network=ddpg/torus_cnn.",
     )
     for path, precision in (
         ("learner.precision", settings.learner.precision),

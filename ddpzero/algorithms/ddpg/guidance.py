@@ -21,7 +21,7 @@ EPSILON = 0  # entry of the vector that actors get; behind it the shares of the 
 class Progress:
     """Counts over all ranks and resumes. level: "ladder": the rule agent that is to be beaten.
 
-    wins and games: against it, of a window of about opponent.promotion_games.
+    wins and games: against it, of a window of about opponent.promotion_episodes.
     evaluation_wins, evaluation_games: without exploration, against every rule agent, of a window of some 100 games.
     """
 
@@ -114,7 +114,7 @@ class Guidance:
             return
         progress.wins += counts[f"wins_against_{progress.level}"]
         progress.games += counts[f"games_against_{progress.level}"]
-        window = self.opponent.promotion_games
+        window = self.opponent.promotion_episodes
         is_better = progress.wins >= self.opponent.promotion_win_share * progress.games
         if progress.games >= window and is_better and progress.level < len(self.rule_agents) - 1:
             progress.level += 1
@@ -164,7 +164,7 @@ class Guidance:
             return self.progress.level
         if self.progress.episodes >= self.opponent.evasion_from_episode:
             return self.rule_agents.index("evasion")
-        done = min(1.0, self.progress.episodes / self.opponent.max_episodes)
+        done = min(1.0, self.progress.episodes / self.opponent.schedule_episodes)
         name = self.opponent.schedule_levels[scheduled_level(strategy, done)]
         return self.rule_agents.index(name)
 

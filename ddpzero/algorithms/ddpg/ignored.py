@@ -7,10 +7,10 @@ from ddpzero.games import TeamGame, load_any_game
 from ddpzero.settings import Settings
 
 _OF_SCHEDULES = (
-    *("opponent.max_episodes", "opponent.schedule_levels"),
+    *("opponent.schedule_episodes", "opponent.schedule_levels"),
     "opponent.evasion_from_episode",
 )
-_OF_PROMOTION = ("opponent.promotion_win_share", "opponent.promotion_games")
+_OF_PROMOTION = ("opponent.promotion_win_share", "opponent.promotion_episodes")
 _OF_LADDER = ("opponent.first_level", *_OF_PROMOTION, "opponent.earlier_share")
 _OF_PAST_SELVES = ("opponent.num_past_selves", "opponent.past_self_interval_steps")
 
@@ -21,7 +21,7 @@ def ignored(settings: Settings) -> dict[str, str]:
     assert isinstance(game, TeamGame)
     sections = settings.sections
     algorithm: DDPGSettings = sections["algorithm"]
-    reasons = {"actors.evaluation_cache_megabytes": "algorithm=ddpg does not search"}
+    reasons: dict[str, str] = {}
     if algorithm.estimator != "gumbel":
         reasons["algorithm.gumbel_temperature"] = f"algorithm.estimator={algorithm.estimator}"
     if game.spec.agents_per_team == 1:

@@ -133,7 +133,7 @@ class ActorCriticSettings:
 class OpponentSettings:
     """Who plays the other team in training.
 
-    strategy: how the share of a run that is done, p = episodes / max_episodes, or the results choose the rule agent.
+    strategy: how the rule agent is chosen: by p = episodes / schedule_episodes, or by the results of the episodes.
         "linear": level int(4 p); "exponential": int(4 p ** 1.5); "curriculum": level 0 up to p = 10 %, 1 up to 30 %, 2
         up to 60 %, 3 up to 85 %, then 4; levels are `schedule_levels`. "ladder": one of the game's rule agents, in
         their order, the next one when the win rate against the present one passes promotion_win_share.
@@ -144,19 +144,19 @@ class OpponentSettings:
     """
 
     strategy: Strategy = "ladder"
-    max_episodes: int = 50_000
+    schedule_episodes: int = 50_000
     schedule_levels: tuple[str, ...] = ("random", "nearest", "greedy", "level3", "level4")
     evasion_from_episode: int = 40_000
     first_level: int = 0
     promotion_win_share: float = 0.6
-    promotion_games: int = 100
+    promotion_episodes: int = 100
     earlier_share: float = 0.3
     self_share: float = 0.2
     num_past_selves: int = 4
     past_self_interval_steps: int = 2_000
 
     def __post_init__(self) -> None:
-        for name in ("max_episodes", "promotion_games", "past_self_interval_steps"):
+        for name in ("schedule_episodes", "promotion_episodes", "past_self_interval_steps"):
             value = getattr(self, name)
             require(value >= 1, f"opponent.{name}={value} must be at least 1.")
         for name in ("promotion_win_share", "earlier_share", "self_share"):

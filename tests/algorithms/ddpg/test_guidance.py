@@ -39,7 +39,7 @@ def test_epsilon_ends_at_its_floor():
 
 
 def test_the_ladder_goes_up_after_enough_wins_and_not_before():
-    state = guidance(OpponentSettings(promotion_games=10, promotion_win_share=0.6))
+    state = guidance(OpponentSettings(promotion_episodes=10, promotion_win_share=0.6))
     state.take(state.tally(won(0, 9, 9)))
     assert state.progress.level == 0
     state.take(state.tally(won(0, 1, 0)))
@@ -49,13 +49,13 @@ def test_the_ladder_goes_up_after_enough_wins_and_not_before():
 
 
 def test_wins_against_others_do_not_move_the_ladder():
-    state = guidance(OpponentSettings(promotion_games=10))
+    state = guidance(OpponentSettings(promotion_episodes=10))
     state.take(state.tally(won(3, 100, 100)))
     assert state.progress.level == 0
 
 
 def test_the_ladder_ends_at_the_strongest():
-    state = guidance(OpponentSettings(promotion_games=1, first_level=len(AGENTS) - 1))
+    state = guidance(OpponentSettings(promotion_episodes=1, first_level=len(AGENTS) - 1))
     state.take(state.tally(won(len(AGENTS) - 1, 50, 50)))
     assert state.progress.level == len(AGENTS) - 1
 

@@ -50,7 +50,7 @@ TINY = [
     "algorithm.evaluation_share=0.2",
     "opponent.self_share=0.3",
     "opponent.past_self_interval_steps=20",
-    "opponent.promotion_games=3",
+    "opponent.promotion_episodes=3",
     "opponent.promotion_win_share=0.2",
 ]
 STEPS_PER_ROUND, EPISODES_PER_ROUND = 25, 12
@@ -139,7 +139,7 @@ def test_two_ranks_whose_games_end_at_different_times_stay_equal_to_the_end(tmp_
 @pytest.mark.parametrize(
     "kind",
     [
-        ["algorithm.observation=planes", "network=torus_cnn", "network.channels=4"],
+        ["algorithm.observation=planes", "network=ddpg/torus_cnn", "network.channels=4"],
         ["algorithm.centralized_critic=true"],
     ],
     ids=["torus", "centralized"],
@@ -194,7 +194,10 @@ def test_what_does_not_go_together_is_one_sentence_and_exit_code_2(arguments, se
 @pytest.mark.parametrize(
     ("argument", "sentence"),
     [
-        ("network=torus_cnn", "algorithm.observation=features does not go with network.name=torus"),
+        (
+            "network=ddpg/torus_cnn",
+            "algorithm.observation=features does not go with network.name=torus",
+        ),
         ("game.teams=3", "algorithm=ddpg cannot play game=snakes: it needs a game of two teams"),
         (
             "opponent.schedule_levels=[random,clever,bfs,bfs,bfs]",

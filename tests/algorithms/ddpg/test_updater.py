@@ -415,7 +415,7 @@ def test_actors_play_with_an_average_of_the_actors_of_late():
 @pytest.mark.parametrize("estimator", ["exact", "gumbel"])
 def test_a_restored_updater_continues_bit_by_bit(estimator: str):
     settings = DDPGSettings(estimator=estimator)
-    opponent = OpponentSettings(num_past_selves=2, past_self_interval_steps=3, promotion_games=2)
+    opponent = OpponentSettings(num_past_selves=2, past_self_interval_steps=3, promotion_episodes=2)
     played = [
         {"num_steps": 20, "opponent": 0, "is_evaluation": 0, "has_won": 1, "points": 1},
         {"num_steps": 20, "opponent": 1, "is_evaluation": 0, "has_won": 1, "points": 1},
