@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ddpzero.replay.buffer import ReplayState
+from ddpzero.system.shares import even_share
 
 
 def shares(
@@ -53,7 +54,7 @@ def redistribute(states: Sequence[ReplayState], new_world_size: int, rank: int) 
         for name in states[0].arrays
     }
     meta: dict[str, Any] = {
-        name: _divided(sum(state.meta[name] for state in states), new_world_size, rank)
+        name: even_share(sum(state.meta[name] for state in states), new_world_size, rank)
         for name in ("num_inserted", "num_sampled")
     }
     meta["generator"] = _derived_generator(states, new_world_size, rank)
@@ -70,10 +71,6 @@ def _card_numbers(counts: np.ndarray, old_rank: int, rows: np.ndarray) -> np.nda
 
 def _num_samples(state: ReplayState) -> int:
     return len(next(iter(state.arrays.values())))
-
-
-def _divided(total: int, world_size: int, rank: int) -> int:
-    return total // world_size + (rank < total % world_size)
 
 
 def _derived_generator(

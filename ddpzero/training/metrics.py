@@ -136,13 +136,14 @@ class _Interval:
 class IntervalMetrics:
     """One rank's figures since the last row, and how the ranks' figures become that row.
 
-    num_actors: of this rank; for the shares of the actors' time. declared: how rows are computed from counts.
+    num_actors: of this rank; for the shares of the actors' time. clock: where the time goes. declared: how rows are
+    computed from counts.
     """
 
     def __init__(self, ranks: Ranks, clock: StageClock, declared: Metrics = CORE_METRICS) -> None:
         self.num_actors = 0
+        self.clock = clock
         self._ranks = ranks
-        self._clock = clock
         self._declared = declared
         self._process = psutil.Process()
         self._start = time.perf_counter()
@@ -228,7 +229,7 @@ class IntervalMetrics:
             values = torch.stack([value.to(self._ranks.device) for value in on_device.values()])
             sums |= zip(on_device, values.tolist(), strict=True)
         interval = _Interval(
-            now - self._start, sums, self._num_added, self._counts, self._clock.take_shares()
+            now - self._start, sums, self._num_added, self._counts, self.clock.take_shares()
         )
         self._start = now
         self._sums, self._num_added = {}, {}

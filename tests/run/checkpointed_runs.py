@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 
 from ddpzero.config.conversion import settings_to_dict
@@ -20,7 +22,10 @@ from ddpzero.run.ranks import Ranks, join_ranks
 from ddpzero.run.record import RunRecord
 from ddpzero.settings import Settings
 from ddpzero.system.signals import StopSignal
-from ddpzero.training.learner import Learner
+from ddpzero.training import learner as learner_module
+from ddpzero.training.learner import Learner, build_learner
+from ddpzero.training.reports import Outlets
+from ddpzero.training.state import RunState
 
 SPEC = {
     "planes": Field((3,), np.dtype("uint8"), "packed planes"),
@@ -69,16 +74,21 @@ def restored_step(run_dir: Path, ranks: Ranks) -> int:
     return restored.counters["learner_step"]
 
 
+def without_actors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have runs begin without their actors."""
+    pool = SimpleNamespace(num_actors=1)
+    monkeypatch.setattr(learner_module, "start_actors", lambda *_: (pool, None))
+
+
 def resume(run_dir: Path, settings: Settings) -> Learner:
     """Begin or resume a run as train() does, up to its actors, which the caller has patched away."""
     config = settings_to_dict(settings)
     with ExitStack() as stack:
         ranks = stack.enter_context(join_ranks("cpu"))
         check_run_config(run_dir, config, settings.checkpoint.allow_config_change, ranks)
-        return Learner(
-            *(settings, config, ranks, run_dir, StopSignal(), Progress(enabled=False)),
-            *(RunRecord(run_dir, ranks), stack),
-        )
+        state = RunState(settings.learner, ranks, StopSignal())
+        outlets = Outlets(run_dir, RunRecord(run_dir, ranks), Progress(enabled=False))
+        return build_learner(settings, config, state, outlets, stack)
 
 
 def names(run_dir: Path) -> list[str]:

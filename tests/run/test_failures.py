@@ -21,7 +21,7 @@ from ddpzero.run.logs import log_path
 from ddpzero.run.record import read_status
 from ddpzero.system.errors import UserError
 from ddpzero.system.signals import StopSignal
-from ddpzero.training import learner as learner_module
+from ddpzero.training import parts
 from ddpzero.training.learner import train
 from tests.torchrun import environment, torchrun_command, write_program
 
@@ -148,7 +148,7 @@ def test_a_failure_while_the_parts_are_built_is_the_status_of_the_run(
         ["game=tic_tac_toe", "device=cpu", "network.blocks=1", "network.channels=16",
          "learner.precision=float32", "replay.capacity=5000", f"runs_dir={tmp_path}", "run_name=x"]
     )  # fmt: skip
-    monkeypatch.setattr(learner_module, "ActorPool", NoPool)
+    monkeypatch.setattr(parts, "ActorPool", NoPool)
     with pytest.raises(RunFailed):
         train(settings, settings_to_dict(settings), StopSignal())
     status = read_status(tmp_path / "x")
@@ -166,10 +166,10 @@ def test_a_failure_while_the_parts_are_built_is_the_status_of_the_run(
 
 RANKS = """
 import signal, torch
-from ddpzero import distributed
+from ddpzero.run import ranks as ranks_module
 from ddpzero.run.ranks import join_ranks
 from ddpzero.run.failures import FailureReport, RunFailed
-distributed._ROLL_CALL_SECONDS = 1.0
+ranks_module._ROLL_CALL_SECONDS = 1.0
 signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun's answer to the first death
 try:
     with FailureReport(folder) as report, join_ranks("cpu", 20.0) as ranks:

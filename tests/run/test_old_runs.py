@@ -20,9 +20,8 @@ from ddpzero.config.hydra import compose_settings
 from ddpzero.run.checkpoint import load_weights
 from ddpzero.run.folder import check_run_config
 from ddpzero.run.ranks import Ranks
-from ddpzero.training.learner import Learner
 from tests.places import DATA
-from tests.run.checkpointed_runs import resume
+from tests.run.checkpointed_runs import resume, without_actors
 
 OLD_RUNS = DATA / "old_runs"
 LOSSES = {"tic_tac_toe": "losses/total", "snakes": "losses/critic"}
@@ -43,18 +42,18 @@ def old_run(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 def test_an_old_run_goes_on_with_its_samples_and_saves(
     old_run: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(Learner, "_start_actors", lambda *_: None)
+    without_actors(monkeypatch)
     settings = settings_from_dict(with_defaults(load_weights(old_run).config))
     learner = resume(old_run, settings)
-    assert learner.counters.learner_step == 10
-    assert learner.counters.episodes == NUM_EPISODES[old_run.name]
-    assert learner.buffer.num_samples == settings.replay.capacity
-    losses = learner.updater.update(learner.feeder.take(), 1e-3)
+    assert learner.state.counters.learner_step == 10
+    assert learner.state.counters.episodes == NUM_EPISODES[old_run.name]
+    assert learner.parts.buffer.num_samples == settings.replay.capacity
+    losses = learner.parts.updater.update(learner.parts.feeder.take(), 1e-3)
     assert np.isfinite(float(losses[LOSSES[old_run.name]]))
-    learner.counters.learner_step += 1
-    learner.counters.samples_trained += 16
+    learner.state.counters.learner_step += 1
+    learner.state.counters.samples_trained += 16
     learner.save()
-    assert resume(old_run, settings).counters.learner_step == 11
+    assert resume(old_run, settings).state.counters.learner_step == 11
     assert [r for r in caplog.records if r.levelno >= logging.WARNING] == []
 
 

@@ -35,7 +35,7 @@ from ddpzero.run.checkpoint_files import (
 from ddpzero.system.errors import UserError
 from ddpzero.system.guarded_files import map_arrays, read_tensors, read_torch, read_yaml
 from ddpzero.training.learner import Learner
-from tests.run.checkpointed_runs import resume
+from tests.run.checkpointed_runs import resume, without_actors
 
 BOARD = (
     *("game=dots_and_boxes", "game.rows=2", "game.columns=2"),
@@ -52,8 +52,8 @@ REPLAY = "replay-rank0.safetensors"
 
 
 @pytest.fixture(autouse=True)
-def without_actors(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Learner, "_start_actors", lambda *_: None)
+def no_actors(monkeypatch: pytest.MonkeyPatch) -> None:
+    without_actors(monkeypatch)
 
 
 composed = cache(compose_settings)
@@ -78,11 +78,11 @@ def samples(spec: SampleSpec, num_samples: int) -> dict[str, Any]:
 def make_run(run_dir: Path, game: tuple[str, ...]) -> Path:
     """A run with a checkpoint after each of STEPS."""
     learner = start(run_dir, game)
-    learner.buffer.add(samples(learner.buffer.spec, 30))
-    learner.counters.samples = 30
+    learner.parts.buffer.add(samples(learner.parts.buffer.spec, 30))
+    learner.state.counters.samples = 30
     for step in STEPS:
-        learner.updater.update(learner.feeder.take(), 1e-3)
-        learner.counters.learner_step = learner.counters.samples_trained = step
+        learner.parts.updater.update(learner.parts.feeder.take(), 1e-3)
+        learner.state.counters.learner_step = learner.state.counters.samples_trained = step
         learner.save()
     return run_dir
 
@@ -91,7 +91,7 @@ def make_run(run_dir: Path, game: tuple[str, ...]) -> Path:
 def whole_runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]:
     folder = tmp_path_factory.mktemp("runs")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Learner, "_start_actors", lambda *_: None)
+        without_actors(patch)
         yield {
             "board": make_run(folder / "board", BOARD),
             "snakes": make_run(folder / "snakes", SNAKES),
@@ -172,9 +172,9 @@ def goes_on(run_dir: Path, game: tuple[str, ...], caplog: pytest.LogCaptureFixtu
     warnings = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
     assert all("\n" not in warning for warning in warnings)
     assert all("weights_only" not in warning for warning in warnings)
-    assert learner.counters.learner_step in STEPS
-    assert learner.counters.learner_step == STEPS[-1] or "is passed over" in warnings[0]
-    return learner.counters.learner_step
+    assert learner.state.counters.learner_step in STEPS
+    assert learner.state.counters.learner_step == STEPS[-1] or "is passed over" in warnings[0]
+    return learner.state.counters.learner_step
 
 
 @pytest.mark.parametrize("name", ["trainer.pt", "rank0.json", "config.yaml"])
@@ -455,9 +455,9 @@ def test_what_stands_in_the_way_of_a_file_of_the_run_ends_nothing(
     (board / name).unlink(missing_ok=True)
     make(board / name)
     learner = start(board, BOARD)
-    assert learner.counters.learner_step == STEPS[-1]
-    learner.record.row(STEPS[-1] + 1, {"losses/total": 1.0})
-    learner.record.status("running")
+    assert learner.state.counters.learner_step == STEPS[-1]
+    learner.reports.outlets.record.row(STEPS[-1] + 1, {"losses/total": 1.0})
+    learner.reports.outlets.record.status("running")
     assert read_yaml(board / "config.yaml")["game"]["rows"] == 2
     assert json.loads((board / "status.json").read_text())["state"] == "running"
 
@@ -472,9 +472,9 @@ def warnings_of(
 ) -> list[str]:
     caplog.clear()
     learner = start(run_dir, game, ALLOW, *overrides)
-    assert learner.counters.learner_step == STEPS[-1]
-    if learner.buffer.num_samples:
-        learner.updater.update(learner.feeder.take(), 1e-3)
+    assert learner.state.counters.learner_step == STEPS[-1]
+    if learner.parts.buffer.num_samples:
+        learner.parts.updater.update(learner.parts.feeder.take(), 1e-3)
     return [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
 
 
@@ -526,7 +526,7 @@ def test_the_weight_decay_of_now_counts_not_the_saved_one(board: Path) -> None:
     learner = start(board, BOARD, ALLOW, "learner.weight_decay=0.125")
     decays = {
         group["weight_decay"]
-        for optimizer in learner.updater._step.optimizers  # type: ignore[attr-defined]
+        for optimizer in learner.parts.updater._step.optimizers  # type: ignore[attr-defined]
         for group in optimizer.param_groups
     }
     assert decays == {0.125, 0.0}
@@ -560,7 +560,7 @@ def test_other_networks_are_refused_with_the_keys_and_the_run_stays_as_it_was(
     assert difference in str(raised.value)
     assert "another version" not in str(raised.value)
     assert (run_dir / "config.yaml").read_text() == before
-    assert start(run_dir, game).counters.learner_step == STEPS[-1]
+    assert start(run_dir, game).state.counters.learner_step == STEPS[-1]
 
 
 # ------------------------------------------------------------------- older versions
@@ -587,7 +587,7 @@ def test_keys_and_groups_that_an_old_config_lacks_have_their_defaults(board: Pat
             *("algorithm.random_symmetry", "game.source"),
         )
         forge(path, "config.yaml", old)
-    assert start(board, BOARD).counters.learner_step == STEPS[-1]
+    assert start(board, BOARD).state.counters.learner_step == STEPS[-1]
     assert load_agent(board).game.name == "dots_and_boxes"
     with pytest.raises(UserError, match=r"search\.score_weight: was 0\.0, is 0\.3"):
         start(board, BOARD, "search.score_weight=0.3")

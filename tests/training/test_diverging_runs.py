@@ -10,8 +10,7 @@ from safetensors.torch import load_file
 
 from ddpzero.config.hydra import compose_settings
 from ddpzero.run.checkpoint import load_weights
-from ddpzero.training.learner import Learner
-from tests.run.checkpointed_runs import resume
+from tests.run.checkpointed_runs import resume, without_actors
 from tests.training.whole_runs import run, start
 
 BOARD_GAME = [
@@ -71,13 +70,13 @@ def test_a_run_that_diverges_keeps_its_good_checkpoints_and_goes_on_from_them(
     assert f"go on from checkpoint {good.model}, which is from before" in sentences[0]
     assert_all_finite(tmp_path / "tiny" / "checkpoints")
     assert load_weights(tmp_path / "tiny").model == good.model
-    monkeypatch.setattr(Learner, "_start_actors", lambda *_: None)
+    without_actors(monkeypatch)
     overrides = [*settings, changed[0], f"runs_dir={tmp_path}", "run_name=tiny"]
     learner = resume(tmp_path / "tiny", compose_settings(overrides))
-    assert learner.saved_model == good.model
-    assert learner.counters.learner_step == 40
-    batch = learner.feeder.take()
-    assert learner.updater.is_trainable(batch)
+    assert learner.checkpointing.newest == good.model
+    assert learner.state.counters.learner_step == 40
+    batch = learner.parts.feeder.take()
+    assert learner.parts.updater.is_trainable(batch)
 
 
 def assert_all_finite(folder: Path) -> None:

@@ -12,8 +12,7 @@ import pytest
 from ddpzero.config.hydra import compose_settings
 from ddpzero.games import load_game
 from ddpzero.run.checkpoint import load_weights
-from ddpzero.training.learner import Learner
-from tests.run.checkpointed_runs import resume
+from tests.run.checkpointed_runs import resume, without_actors
 from tests.torchrun import run_ranks
 from tests.training.whole_runs import (
     assert_equal,
@@ -89,7 +88,7 @@ def test_a_run_in_rounds_stopped_by_sigterm_inside_a_round_resumes_bit_by_bit(tm
 
 # Actors are new processes, which import this program.
 SAVED_INSIDE_A_ROUND = """
-from ddpzero import checkpoint_schedule
+from ddpzero.training import checkpoint_schedule
 from ddpzero.config.hydra import compose_settings
 from ddpzero.config.conversion import settings_to_dict
 from ddpzero.training.learner import Learner, train
@@ -108,7 +107,7 @@ def main():
     save, saved_at = Learner.save, []
     def save_and_die(learner):
         save(learner)
-        saved_at.append(learner.counters.learner_step)
+        saved_at.append(learner.state.counters.learner_step)
         if saved_at[-1] == DIES_AT:
             say(saved_at=saved_at)
             os._exit(0)
@@ -180,7 +179,7 @@ def test_a_run_whose_game_has_changed_is_not_resumed(
     source.write_text(text)
     own = ["game=tic_tac_toe", "game.name=my_game", f"game.source={source}"]
     own = [*(entry for entry in TINY if not entry.startswith("game")), *own]
-    monkeypatch.setattr(Learner, "_start_actors", lambda *_: None)
+    without_actors(monkeypatch)
     settings = compose_settings([*own, *ONE_EPOCH, f"runs_dir={tmp_path}", "run_name=tiny"])
     resume(tmp_path / "tiny", settings).save()
     source.write_text(text.replace("num_planes=3", "num_planes=4"))

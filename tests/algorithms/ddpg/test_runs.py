@@ -95,13 +95,13 @@ from ddpzero.system.signals import install_stop_signal
 class Watched(ddpzero.training.learner.Learner):
     lengths = []
 
-    def _insert(self, episodes):
+    def insert(self, episodes):
         self.lengths.extend(episode.info["num_steps"] for episode in episodes)
-        super()._insert(episodes)
+        super().insert(episodes)
 
     def run(self):
         reason = super().run()
-        torch.save(self.updater.state(), folder / f"state-{self.ranks.rank}.pt")
+        torch.save(self.parts.updater.state(), folder / f"state-{self.state.ranks.rank}.pt")
         say(reason=reason, lengths=self.lengths)
         return reason
 

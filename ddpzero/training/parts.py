@@ -1,0 +1,116 @@
+"""The parts that one rank trains with, built from the settings in a fixed order: the same seed, the same parameters."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ddpzero.actors import ActorPool, WeightsChannel, default_num_actors
+from ddpzero.algorithms.base import Algorithm, Updater
+from ddpzero.algorithms.loader import load_plugin
+from ddpzero.games import Game, TeamGame, load_any_game
+from ddpzero.replay import ReplayBuffer, SampleBalance
+from ddpzero.run.folder import LOGS_FOLDER
+from ddpzero.run.progress import size_text
+from ddpzero.run.ranks import Ranks
+from ddpzero.settings import Settings
+from ddpzero.system.metric_info import Metrics
+from ddpzero.system.seeds import derive_seed
+from ddpzero.training.batches import BatchFeeder
+from ddpzero.training.metrics import all_metrics
+from ddpzero.training.preflight import choose_actor_device
+from ddpzero.training.state import RunState
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a rank trains with. balance: who may go on, learner or actors. metrics: their declarations."""
+
+    game: Game | TeamGame
+    algorithm: Algorithm
+    updater: Updater
+    buffer: ReplayBuffer
+    balance: SampleBalance
+    feeder: BatchFeeder
+    metrics: Metrics
+
+
+def build_parts(settings: Settings, ranks: Ranks) -> Parts:
+    """Build everything but the actors; sets the seed of torch's global generator."""
+    # The same parameters on every rank, whatever ranks sampled before; everything else differs by rank.
+    torch.manual_seed(settings.seed)
+    learner, replay = settings.learner, settings.replay
+    game = load_any_game(**game_arguments(settings))
+    algorithm = load_plugin(settings.algorithm).make_algorithm(settings.sections)
+    updater = algorithm.make_updater(
+        game,
+        algorithm.make_networks(game),
+        ranks.wrap,
+        learner,
+        ranks.device,
+        seed=derive_seed(settings.seed, ranks.rank, "updater"),
+    )
+    buffer = ReplayBuffer(
+        algorithm.sample_spec(game),
+        replay.capacity,
+        seed=derive_seed(settings.seed, ranks.rank, "replay"),
+        window_start_samples=replay.min_samples,
+        window_exponent=replay.window_exponent,
+    )
+    return Parts(
+        game=game,
+        algorithm=algorithm,
+        updater=updater,
+        buffer=buffer,
+        balance=SampleBalance(replay.samples_per_insert, replay.min_samples, learner.batch_size),
+        feeder=BatchFeeder(buffer, learner.batch_size, ranks.device),
+        metrics=all_metrics(settings.algorithm),
+    )
+
+
+def start_actors(
+    settings: Settings, parts: Parts, state: RunState, run_dir: Path, stack: ExitStack
+) -> tuple[ActorPool, WeightsChannel]:
+    """Start this rank's actors and the channel that brings them weights; `stack` stops them."""
+    ranks, actors = state.ranks, settings.actors
+    device = choose_actor_device(actors, ranks.device, ranks.local_rank)
+    channel = stack.enter_context(WeightsChannel(parts.updater.actor_weights()))
+    pool = stack.enter_context(
+        ActorPool(
+            parts.algorithm.actor_spec(game_arguments(settings), actors, str(device)),
+            channel,
+            num_actors=actors.num_actors or default_num_actors(ranks.local_world_size),
+            rank=ranks.rank,
+            # A resumed run must not play the games of its beginning again.
+            seed=derive_seed(settings.seed, ranks.rank, "actors", state.counters.learner_step),
+            sample_spec=parts.buffer.spec,
+            schedule=settings.learner.schedule,
+            max_restarts=actors.max_restarts,
+            hang_seconds=actors.hang_seconds,
+            log_dir=run_dir / LOGS_FOLDER,
+        )
+    )
+    logger.info(
+        "rank %d on %s (%s): %d actors of %d games; replay buffer of %d samples takes %s",
+        ranks.rank,
+        ranks.node,
+        ranks.device,
+        pool.num_actors,
+        actors.num_games,
+        parts.buffer.capacity,
+        size_text(parts.buffer.size_bytes),
+    )
+    return pool, channel
+
+
+def game_arguments(settings: Settings) -> dict[str, Any]:
+    """Return the arguments of `load_any_game`."""
+    game = settings.game
+    return {"name": game.name, "source": game.source, **game.parameters}
