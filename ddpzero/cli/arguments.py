@@ -371,7 +371,7 @@ def _add_monitor(commands: _Commands) -> None:
     monitor = _add_command(
         commands,
         "monitor",
-        "Watch a run from another terminal: alive or not, rates, epochs, restarts, losses.",
+        "Watch a run from another terminal until you press q: alive or not, its metrics, their curves.",
         "ddpzero monitor runs/quick",
     )
     monitor.add_argument(

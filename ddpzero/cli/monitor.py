@@ -1,26 +1,27 @@
 """`ddpzero monitor runs/x`: how a run is doing, from another terminal, also when it has ended or died.
 
-Reads status.json and the checkpoints' manifests; never writes into the run folder and never imports torch.
+Reads status.json, metrics.jsonl and the checkpoints' manifests; never writes into the run folder and never imports
+torch. monitor_view.py draws what is found here.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import socket
+import sys
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import psutil
-from rich.console import Console, Group, RenderableType
+from rich.console import Console
 from rich.live import Live
-from rich.markup import escape
-from rich.panel import Panel
-from rich.table import Table
 
+from ddpzero.cli.monitor_curves import CurvesFile
+from ddpzero.cli.monitor_view import CheckpointLine, Health, Page, RunView, cut, make_page, whole
 from ddpzero.run.checkpoint_files import (
     CHECKPOINTS_FOLDER,
     CONFIG_FILE,
@@ -30,73 +31,24 @@ from ddpzero.run.checkpoint_files import (
     read_manifest,
 )
 from ddpzero.run.finder import RUNS_DIR, find_run
-from ddpzero.run.progress import count_text, duration_text
-from ddpzero.run.record import STATUS_FILE, read_status
+from ddpzero.run.progress import duration_text
+from ddpzero.run.record import METRICS_FILE, STATUS_FILE, read_metric_info, read_status
 from ddpzero.system.errors import UserError
 from ddpzero.system.guarded_files import printable
 from ddpzero.system.json_text import json_text
+from ddpzero.system.keyboard import ESCAPE, ReadKey, keyboard
 
 # A run that says nothing for so long is silent: it reports every logging.interval_seconds, but may be saving.
 _SILENT_AFTER_SECONDS = 60.0
 _INTERVAL_SECONDS = 2.0
+# A terminal that has another size is drawn anew after this time at most.
+_SIZE_SECONDS = 0.25
 # Of a folder that a run was started in, even if it says nothing of itself.
 _SIGNS_OF_A_RUN = (STATUS_FILE, CONFIG_FILE)
-_PANEL_COLUMNS = 39  # two of them in a terminal of 80
-
-Health = Literal["running", "silent", "finished", "stopped", "failed", "died", "unknown"]
-
-_STYLES: dict[Health, str] = {
-    "running": "bold green",
-    "silent": "bold yellow",
-    "finished": "bold green",
-    "stopped": "bold cyan",
-    "failed": "bold red",
-    "died": "bold red",
-    "unknown": "bold yellow",
-}
-
-
-@dataclass(frozen=True)
-class CheckpointLine:
-    """One checkpoint on the disk. problem: why it is not whole, or ""; its content is not read."""
-
-    model: str
-    learner_step: int | None
-    size_bytes: int
-    problem: str
-
-
-@dataclass(frozen=True)
-class RunView:
-    """What there is to see of a run. status: as RunRecord.status wrote it. sentence: its health in words."""
-
-    run_dir: Path
-    health: Health
-    sentence: str
-    status: Mapping[str, Any]
-    checkpoints: list[CheckpointLine]
-
-
-@dataclass(frozen=True)
-class _Panel:
-    """A title over rows of (name, text)."""
-
-    title: str
-    rows: list[tuple[str, str]]
-
-    def render(self) -> RenderableType:
-        table = Table.grid(padding=(0, 2), expand=True)
-        table.add_column()
-        table.add_column(justify="right")
-        for name, text in self.rows:
-            table.add_row(escape(name), escape(text))
-        return Panel(
-            table,
-            title=self.title,
-            title_align="left",
-            border_style="dim",
-            width=_PANEL_COLUMNS - 1,
-        )
+_KEYS_TO_LEAVE = ("q", "Q", ESCAPE, "\x04")
+_LINES_OF_KEY = {"j": 1, "down": 1, "k": -1, "up": -1}
+_PAGES_OF_KEY = {" ": 1, "page down": 1, "b": -1, "page up": -1}
+_ENDS_OF_KEY = {"g": 0, "home": 0, "G": sys.maxsize, "end": sys.maxsize}
 
 
 def run_monitor(
@@ -106,31 +58,93 @@ def run_monitor(
     as_json: bool = False,
     interval_seconds: float | None = None,
 ) -> None:
-    """Show a run until Ctrl-C, or once; as_json: once, as one line. Raises UserError if there is no such run.
+    """Show a run until `q` or Ctrl-C, or once; as_json: once, as one line. Raises UserError if there is no such run.
 
     run_dir: its folder, or its name in the folder of all runs.
     """
     text = str(run_dir)
     run_dir = find_run(text) or (Path(text) if "/" in text else RUNS_DIR / text)
-    console = Console()
+    console = Console(highlight=False)
+    file = CurvesFile(run_dir / METRICS_FILE)
 
-    def page() -> RenderableType:
-        return render(look_at(run_dir), console.width)
+    def page() -> Page:
+        return make_page(look_at(run_dir, file), console.width, _can_draw(console))
 
     if as_json:
-        print(json_text(_as_json(look_at(run_dir))))
+        print(json_text(_as_json(look_at(run_dir, file))))
     elif once or not console.is_terminal:
-        console.print(page())
+        console.print(whole(page()))
     else:
-        with suppress(KeyboardInterrupt), Live(page(), console=console, screen=True) as live:
-            while True:
-                time.sleep(_INTERVAL_SECONDS if interval_seconds is None else interval_seconds)
-                live.update(page(), refresh=True)
-        console.print(page())
+        _watch(console, page, _INTERVAL_SECONDS if interval_seconds is None else interval_seconds)
 
 
-def look_at(run_dir: Path) -> RunView:
-    """Read a run's folder. Raises UserError if there is no run in it."""
+def _watch(console: Console, look: Callable[[], Page], interval_seconds: float) -> None:
+    """Draw the page again and again until a key or a signal ends it; then leave all of it on the terminal."""
+    page = look()
+    with ExitStack() as stack:
+        stack.enter_context(suppress(KeyboardInterrupt))
+        stack.enter_context(_ended_by(signal.SIGTERM, signal.SIGHUP))
+        read_key = stack.enter_context(_keys())
+        live = stack.enter_context(Live(console=console, screen=True, auto_refresh=False))
+        leave, scroll = ("q leaves", "j k space b: scroll") if read_key else ("Ctrl-C leaves", "")
+        first, key = 0, ""
+        looked_at, size = time.monotonic(), console.size
+        while key not in _KEYS_TO_LEAVE:
+            first = _ENDS_OF_KEY.get(key, first + _lines(key, console.height))
+            shown, first = cut(page, console.height, first, leave, scroll)
+            live.update(shown, refresh=True)
+            seconds = min(looked_at + interval_seconds - time.monotonic(), _SIZE_SECONDS)
+            key = _wait(read_key, max(seconds, 0.0))
+            if console.size != size or time.monotonic() - looked_at >= interval_seconds:
+                page, looked_at, size = look(), time.monotonic(), console.size
+    console.print(whole(page))
+
+
+def _lines(key: str, height: int) -> int:
+    """How many lines a key scrolls."""
+    return _LINES_OF_KEY.get(key, _PAGES_OF_KEY.get(key, 0) * max(height // 2, 1))
+
+
+@contextmanager
+def _keys() -> Iterator[ReadKey | None]:
+    """Yield how keys are read, None where standard input is no terminal."""
+    if not sys.stdin.isatty():
+        yield None
+        return
+    with keyboard(keeps_signals=True) as read_key:
+        yield read_key
+
+
+def _wait(read_key: ReadKey | None, seconds: float) -> str:
+    """Return the key that is pressed within that time, "" for none."""
+    if read_key is not None:
+        return read_key(seconds)
+    time.sleep(seconds)
+    return ""
+
+
+@contextmanager
+def _ended_by(*numbers: signal.Signals) -> Iterator[None]:
+    """Let these signals end the block as an exception does, so that the terminal is left as it was."""
+
+    def end(number: int, frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, end) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _can_draw(console: Console) -> bool:
+    # The fonts of a Linux console have few of the block characters.
+    return console.encoding.startswith("utf") and os.environ.get("TERM") != "linux"
+
+
+def look_at(run_dir: Path, curves: CurvesFile | None = None) -> RunView:
+    """Read a run's folder. curves: of an earlier look. Raises UserError if there is no run in it."""
     status = read_status(run_dir)
     if status is None and any(os.path.lexists(run_dir / name) for name in _SIGNS_OF_A_RUN):
         status = {}
@@ -139,7 +153,15 @@ def look_at(run_dir: Path) -> RunView:
         others = f" Runs in {run_dir.parent}: {', '.join(siblings)}." if siblings else ""
         raise UserError(f"{run_dir} holds no run that ever started (no status.json).{others}")
     health, sentence = judge_health(status, now=time.time())
-    return RunView(run_dir, health, sentence, status, _checkpoints(run_dir))
+    return RunView(
+        run_dir,
+        health,
+        sentence,
+        status,
+        _checkpoints(run_dir),
+        read_metric_info(run_dir),
+        (curves or CurvesFile(run_dir / METRICS_FILE)).refresh(),
+    )
 
 
 def judge_health(status: Mapping[str, Any], now: float) -> tuple[Health, str]:
@@ -165,100 +187,6 @@ def judge_health(status: Mapping[str, Any], now: float) -> tuple[Health, str]:
     if silent_seconds > _SILENT_AFTER_SECONDS:
         return "silent", f"{where} was last heard of {ago}"
     return "running", f"{state}: {where}, heard of {ago}"
-
-
-def render(view: RunView, width: int) -> RenderableType:
-    """Return the page for rich, for a terminal of `width` columns."""
-    status, scalars = view.status, view.status.get("scalars", {})
-    style = _STYLES[view.health]
-    head = f"[bold]{escape(str(view.run_dir))}[/]  [{style}]{escape(view.sentence)}[/]"
-    panels = [
-        _Panel("run", _run_rows(status, view.health)),
-        _Panel("speed", _rows(scalars, "speed/", _per_second)),
-        _Panel("losses", _rows(scalars, "losses/", _number)),
-        _Panel("policy and value", _rows(scalars, ("policy/", "value/", "gradients/"), _number)),
-        _Panel("self-play", _rows(scalars, "self_play/", _number)),
-        _Panel("replay and memory", _rows(scalars, ("replay/", "memory/"), _number)),
-        _Panel("time of the learner", _rows(scalars, "time/", _share)),
-        _Panel("time of the actors", _rows(scalars, "time_actors/", _share)),
-    ]
-    return Group(head, _side_by_side(panels, width), _checkpoint_table(view.checkpoints))
-
-
-def _side_by_side(panels: list[_Panel], width: int) -> RenderableType:
-    """Stack the panels in as many columns as fit, each below the column that is shortest so far."""
-    columns: list[list[_Panel]] = [[] for _ in range(max(1, width // _PANEL_COLUMNS))]
-    for panel in panels:
-        if panel.rows:
-            shortest = min(columns, key=lambda column: sum(len(each.rows) + 2 for each in column))
-            shortest.append(panel)
-    grid = Table.grid(padding=(0, 1))
-    grid.add_row(*(Group(*(panel.render() for panel in column)) for column in columns))
-    return grid
-
-
-def _run_rows(status: Mapping[str, Any], health: Health) -> list[tuple[str, str]]:
-    counters = status.get("counters", {})
-    rows = [
-        ("epoch", status.get("epoch")),
-        ("step", status.get("learner_step")),
-        ("episodes", counters.get("episodes")),
-        ("samples", counters.get("samples")),
-        ("ranks", status.get("world_size")),
-        ("actors", status.get("num_actors")),
-        ("actor restarts", status.get("actor_restarts")),
-        ("starts of the run", status.get("num_starts")),
-    ]
-    texts = [(name, f"{value:,}") for name, value in rows if value is not None]
-    if counters.get("minutes") is not None:
-        texts.append(("trained for", duration_text(60 * counters["minutes"])))
-    if status.get("seconds_left") is not None and health in ("running", "silent"):
-        texts.append(("time left", duration_text(status["seconds_left"])))
-    return texts
-
-
-def _rows(
-    scalars: Mapping[str, Any],
-    prefixes: str | tuple[str, ...],
-    show: Callable[[str, float], tuple[str, str]],
-) -> list[tuple[str, str]]:
-    """Return (name, text) of the scalars whose tags begin with the prefix, or with one of several."""
-    return [
-        show(tag.removeprefix(prefixes) if isinstance(prefixes, str) else tag, value)
-        for tag, value in scalars.items()
-        if tag.startswith(prefixes) and value is not None
-    ]
-
-
-def _per_second(name: str, value: float) -> tuple[str, str]:
-    return _words(name.removesuffix("_per_second")), f"{count_text(value)}/s"
-
-
-def _number(name: str, value: float) -> tuple[str, str]:
-    return _words(name), f"{value:.3f}" if abs(value) < 100 else f"{value:,.0f}"
-
-
-def _share(name: str, value: float) -> tuple[str, str]:
-    return _words(name), f"{100 * value:.1f}%"
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ").replace("/", " ")
-
-
-def _checkpoint_table(checkpoints: list[CheckpointLine]) -> RenderableType:
-    if not checkpoints:
-        return "[dim]no checkpoint yet[/]"
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    table.add_column("checkpoint")
-    table.add_column("step", justify="right")
-    table.add_column("size", justify="right")
-    table.add_column("")
-    for line in checkpoints:
-        step = "" if line.learner_step is None else f"{line.learner_step:,}"
-        note = f"[red]{escape(line.problem)}[/]" if line.problem else ""
-        table.add_row(escape(line.model), step, f"{line.size_bytes / 1e6:,.1f} MB", note)
-    return table
 
 
 def _checkpoints(run_dir: Path) -> list[CheckpointLine]:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 
 from rich.console import Console
 
-_ARROWS = {"[A": "up", "[B": "down", "[C": "right", "[D": "left"}
-_INTERRUPT, _END_OF_INPUT, _ESCAPE = "\x03", "\x04", "\x1b"
+from ddpzero.system.keyboard import keyboard
+
+_INTERRUPT, _END_OF_INPUT = "\x03", "\x04"
 
 
 class Leave(Exception):
@@ -52,29 +53,10 @@ class Person:
         if not (sys.stdin.isatty() and self.console.is_terminal):
             return self.read_line(prompt)
         try:
-            key = _read_key_of_terminal()
+            with keyboard(keeps_signals=False) as read_key:
+                key = read_key(None)
         except ImportError:  # a system without termios
             return self.read_line(prompt)
         if key in (_INTERRUPT, _END_OF_INPUT):
             raise Leave
         return key.lower()
-
-
-def _read_key_of_terminal() -> str:
-    import os
-    import select
-    import termios
-    import tty
-
-    terminal = sys.stdin.fileno()
-    before = termios.tcgetattr(terminal)
-    try:
-        tty.setraw(terminal)
-        key = os.read(terminal, 1).decode(errors="replace")
-        # An arrow sends three characters at once; the key Escape sends one.
-        if key == _ESCAPE and select.select([terminal], [], [], 0.02)[0]:
-            sequence = os.read(terminal, 2).decode(errors="replace")
-            return _ARROWS.get(sequence.replace("O", "["), "")
-        return key
-    finally:
-        termios.tcsetattr(terminal, termios.TCSADRAIN, before)

@@ -29,6 +29,7 @@ from ddpzero.system.guarded_files import (
     read_json,
 )
 from ddpzero.system.json_text import json_text
+from ddpzero.system.metric_info import MetricInfo, Metrics, metrics_from_json, metrics_to_json
 from ddpzero.system.outage import Outage, append_whole
 
 if TYPE_CHECKING:
@@ -38,6 +39,10 @@ if TYPE_CHECKING:
 
 METRICS_FILE = "metrics.jsonl"
 STATUS_FILE = "status.json"
+METRIC_INFO_FILE = "metric_info.json"
+# What an earlier process told of the run and what stays true until this one tells it anew: a start that fails has
+# neither counters nor a row of its own.
+_KEPT_FIELDS = ("epoch", "learner_step", "counters", "scalars", "checkpoint")
 # status.json is padded: where the disk has become full, a longer status still fits into the blocks that it has.
 _STATUS_SLACK_BYTES = 8192
 # A status that is being overwritten in place is whole again after some microseconds.
@@ -48,6 +53,7 @@ _READ_AGAIN_AFTER_SECONDS = 0.02
 class RunRecord:
     """Context manager for a run's figures in its folder. Rank 0 writes; at other ranks every method does nothing.
 
+    metrics: what the run's metrics are, for readers of the run folder.
     first_step: the learner_step that this process goes on from; 0 for a new run. What an earlier process recorded
     after it belongs to steps that are done again now: it is dropped, so that curves continue without doubles.
     An exception that leaves the block becomes the status "failed", with its sentence.
@@ -55,7 +61,13 @@ class RunRecord:
     Each of the three places fails and recovers without the others, and never ends the training; see outage.py.
     """
 
-    def __init__(self, run_dir: Path, ranks: Ranks, first_step: int = 0) -> None:
+    def __init__(
+        self,
+        run_dir: Path,
+        ranks: Ranks,
+        first_step: int = 0,
+        metrics: Metrics | None = None,
+    ) -> None:
         self._is_writer = ranks.is_first
         self._run_dir = run_dir
         self._first_step = first_step
@@ -76,9 +88,15 @@ class RunRecord:
             "num_starts": before.get("num_starts", 0) + 1,
             "world_size": ranks.world_size,
             "device": str(ranks.device),
-            # A run that has reached its limit and is started again has no row: its last figures stay.
-            "scalars": before.get("scalars", {}),
+            **{name: before[name] for name in _KEPT_FIELDS if name in before},
         }
+        if metrics is not None:
+            with self._status_outage.watch():
+                path, text = (
+                    run_dir / METRIC_INFO_FILE,
+                    json_text(metrics_to_json(metrics), indent=1),
+                )
+                _replace(path, text.encode())
 
     def __enter__(self) -> RunRecord:
         self.status("starting")
@@ -146,16 +164,24 @@ class RunRecord:
 def _write_status(path: Path, text: str) -> None:
     """Replace the file; where no new one can be written (disk full), overwrite the old one in its own blocks."""
     data = text.encode()
+    try:
+        _replace(path, data + b" " * (_STATUS_SLACK_BYTES - len(data) % _STATUS_SLACK_BYTES))
+    except OSError:
+        if not _overwrite(path, data):
+            raise
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Replace a file by a whole new one. Raises OSError, and leaves the file as it was."""
     aside = path.with_name(f".{path.name}.aside")
     try:
         remove(aside)
-        aside.write_bytes(data + b" " * (_STATUS_SLACK_BYTES - len(data) % _STATUS_SLACK_BYTES))
+        aside.write_bytes(data)
         aside.replace(path)
     except OSError:
         with suppress(OSError):
             aside.unlink()
-        if not _overwrite(path, data):
-            raise
+        raise
 
 
 def _overwrite(path: Path, data: bytes) -> bool:
@@ -185,6 +211,14 @@ def read_status(run_dir: Path) -> dict[str, Any] | None:
             continue
         return _known_fields(status) if isinstance(status, dict) else None
     return None
+
+
+def read_metric_info(run_dir: Path) -> dict[str, MetricInfo]:
+    """Return what the run declared of its metrics; empty for runs of versions that kept no declarations."""
+    try:
+        return metrics_from_json(read_json(run_dir / METRIC_INFO_FILE))
+    except UnreadableFileError:
+        return {}
 
 
 def _known_fields(status: Mapping[str, Any]) -> dict[str, Any]:
@@ -237,7 +271,4 @@ def _drop_rows_after(path: Path, step: int) -> None:
             learner_step = (row or {}).get("learner_step")
             if is_count(learner_step) and learner_step <= step:
                 kept.append(line if line.endswith(b"\n") else line + b"\n")
-    aside = path.with_name(f".{path.name}.aside")
-    remove(aside)
-    aside.write_bytes(b"".join(kept))
-    aside.replace(path)
+    _replace(path, b"".join(kept))

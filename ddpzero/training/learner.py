@@ -34,6 +34,7 @@ from ddpzero.system.signals import StopSignal
 from ddpzero.training.checkpointing import Checkpointing
 from ddpzero.training.divergence_guard import DivergenceGuard
 from ddpzero.training.learning_rate import learning_rate
+from ddpzero.training.metrics import all_metrics
 from ddpzero.training.parts import Parts, build_parts, start_actors
 from ddpzero.training.preflight import check_machine
 from ddpzero.training.reports import Outlets, Reports
@@ -71,7 +72,8 @@ def train(settings: Settings, config: dict[str, Any], stop: StopSignal) -> None:
             logger.warning("%s", warning)
         torch.set_num_threads(settings.learner.num_threads)
         # Whatever fails from here on is the status of the run.
-        record = stack.enter_context(RunRecord(run_dir, ranks))
+        metrics = all_metrics(settings.algorithm)
+        record = stack.enter_context(RunRecord(run_dir, ranks, metrics=metrics))
         state = RunState(settings.learner, ranks, stop)
         learner = build_learner(settings, config, state, Outlets(run_dir, record, progress), stack)
         reason = learner.run()
@@ -305,8 +307,8 @@ class Learner:
 
     def share_results(self) -> None:
         """Tell the updater of the episodes that all ranks inserted since the last time, all ranks together."""
-        counts = self.parts.updater.count_results(self.new_infos)
+        counts = self.parts.updater.tally(self.new_infos)
         self.new_infos = []
         if counts:
             totals = self.state.ranks.sum(counts)
-            self.reports.metrics.add(self.parts.updater.apply_results(totals))
+            self.reports.metrics.add(self.parts.updater.take_tally(totals))

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from ddpzero.actors import ActorPool
-from ddpzero.algorithms.base import LOSS
 from ddpzero.replay import Episode
 from ddpzero.run.progress import Progress, ProgressFigures
 from ddpzero.run.record import RunRecord
@@ -120,7 +119,7 @@ class Reports:
         self.metrics.count(**pool.figures())
         self.metrics.gauge("replay/fill", buffer.num_samples / buffer.capacity)
         self.metrics.gauge("replay/window", buffer.window)
-        summary = algorithm.summarize_episodes(self._new_infos)
+        summary = algorithm.summarize_episodes(self._parts.game, self._new_infos)
         self._scalars = self.metrics.collect(summary, with_previous)
         self._previous_infos, self._new_infos = self._new_infos, []
         self.outlets.record.row(self._state.counters.learner_step, self._scalars)
@@ -148,9 +147,9 @@ class Reports:
         """If logging.interval_episodes is set, log the plugin's summary of the latest block of episodes in one line."""
         first, last = self._reported_episodes + 1, self._state.counters.episodes
         self._reported_before, self._reported_episodes = self._reported_episodes, last
-        line = self._parts.algorithm.summary_line(self._scalars)
-        if self._settings.interval_episodes is not None and line and last >= first:
-            logger.info("episodes %s to %s: %s", f"{first:,}", f"{last:,}", line)
+        headline = self._parts.algorithm.headline(self._parts.game, self._scalars)
+        if self._settings.interval_episodes is not None and headline and last >= first:
+            logger.info("episodes %s to %s: %s", f"{first:,}", f"{last:,}", headline)
 
     # ------------------------------------------------------------- everything else
 
@@ -167,13 +166,13 @@ class Reports:
         info, record = self._last_info, self.outlets.record
         if info is None or not self._state.ranks.is_first:
             return
-        algorithm = self._parts.algorithm
+        algorithm, game = self._parts.algorithm, self._parts.game
         step = self._state.counters.learner_step
         with self._sample_outage.watch():
-            record.text("sample_game", algorithm.describe_episode(info), step)
+            record.text("sample_game", algorithm.describe_episode(game, info), step)
             if time.monotonic() - self._filmed_at >= _FILM_INTERVAL_SECONDS:
                 self._filmed_at = time.monotonic()
-                if frames := algorithm.film_episode(info):
+                if frames := algorithm.film_episode(game, info):
                     record.film("sample_game", frames, step)
 
     def _rates(self) -> dict[str, float]:
@@ -195,7 +194,7 @@ class Reports:
             updates_per_second=rates["updates"],
             simulations_per_second=rates["simulations"],
             environment_steps_per_second=rates["environment_steps"],
-            loss=self._scalars.get(LOSS),
+            loss=self._scalars.get("losses/total"),
             fraction=state.fraction_done or None,
             seconds_left=state.seconds_left,
             stage=stage,

@@ -5,9 +5,12 @@ from __future__ import annotations
 import io
 import json
 import os
+import pty
+import signal
 import socket
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 from typing import Any
@@ -16,7 +19,8 @@ import psutil
 import pytest
 from rich.console import Console
 
-from ddpzero.cli.monitor import judge_health, look_at, render, run_monitor
+from ddpzero.cli.monitor import judge_health, look_at, run_monitor
+from ddpzero.cli.monitor_view import make_page, whole
 from ddpzero.run.checkpoint import Checkpoints
 from ddpzero.run.ranks import join_ranks
 from ddpzero.run.record import RunRecord
@@ -98,7 +102,7 @@ def run_dir(tmp_path: Path) -> Path:
 
 def page(run_dir: Path, width: int) -> str:
     console = Console(width=width, record=True, file=io.StringIO())
-    console.print(render(look_at(run_dir), width))
+    console.print(whole(make_page(look_at(run_dir), width)))
     return console.export_text()
 
 
@@ -114,7 +118,7 @@ def test_the_page_shows_what_matters_in_any_terminal(run_dir: Path, width: int) 
         "trained for 3:12",
         "time left 1:40",
         "simulations 9.83k/s",
-        "total 2.312",
+        "losses total 2.312",
         "update 62.5%",
     ):
         assert words in squeezed, words
@@ -164,6 +168,53 @@ def test_a_run_that_was_killed_is_seen_as_dead(tmp_path: Path) -> None:
     assert look_at(tmp_path).health == "died"  # still a zombie
     process.wait()
     assert look_at(tmp_path).health == "died"
+
+
+def test_a_start_that_fails_shows_what_the_run_had_before(run_dir: Path) -> None:
+    refusal = "config differs: learner.batch_size"
+    with join_ranks("cpu") as ranks, pytest.raises(UserError), RunRecord(run_dir, ranks):
+        raise UserError(refusal)
+    view = look_at(run_dir)
+    assert (view.health, view.status["num_starts"]) == ("failed", 2)
+    squeezed = " ".join(page(run_dir, 80).split())
+    for words in (
+        refusal,
+        "step 1,500",
+        "episodes 2,310",
+        "trained for 3:12",
+        "losses total 2.312",
+    ):
+        assert words in squeezed, words
+
+
+@pytest.mark.parametrize("leave", [b"q", b"\x03", signal.SIGTERM])
+def test_whatever_ends_the_monitor_the_terminal_is_as_it_was(
+    run_dir: Path, leave: bytes | signal.Signals
+) -> None:
+    person, terminal = pty.openpty()
+    before = termios.tcgetattr(terminal)
+    command = [sys.executable, "-m", "ddpzero.cli", "monitor", str(run_dir)]
+    process = subprocess.Popen(
+        ["setsid", "--ctty", *command],
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        env={**environment(), "TERM": "xterm", "COLUMNS": "80", "LINES": "24"},
+    )
+    output = b""
+    while b"leaves" not in output:
+        output += os.read(person, 4096)
+    assert not termios.tcgetattr(terminal)[3] & termios.ECHO
+    if isinstance(leave, bytes):
+        os.write(person, leave)
+    else:
+        process.send_signal(leave)
+    while b"\x1b[?1049l" not in output or b"\x1b[?25h" not in output:
+        output += os.read(person, 4096)
+    assert process.wait(20) == (0 if isinstance(leave, bytes) else 128 + leave)
+    assert termios.tcgetattr(terminal) == before
+    os.close(person)
+    os.close(terminal)
 
 
 def test_the_monitor_does_not_load_torch() -> None:

@@ -46,8 +46,6 @@ class NamedGame(Protocol):
     @property
     def name(self) -> str: ...
     @property
-    def source(self) -> str | None: ...
-    @property
     def module(self) -> ModuleType: ...
     @property
     def parameters(self) -> Any: ...
@@ -128,9 +126,7 @@ def fault_sentence(game: BoardGame, fault: int) -> str:
 
 
 def suspicion(game: NamedGame) -> str:
-    """Return what to tell a person whose process crashed or hung with this game; "" for a game of ddpzero."""
-    if game.source is None:
-        return ""
+    """Return a sentence for a person whose process crashed or hung while it ran the kernels of a game of their own."""
     return (
         f"Compiled code checks no index, and it ran the game {game.name} ({game.module.__file__}): "
         f"`{verify_command(game)}` may tell what is wrong."

@@ -1,0 +1,120 @@
+"""The curves of a run for the terminal: read from metrics.jsonl while the run writes it, drawn as sparklines."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ddpzero.system.guarded_files import is_count, is_finite_number, parse_json_line, printable
+
+# A week of rows every ten seconds has more than a terminal shows: older files are read from here on.
+_MAX_BYTES = 64 << 20
+# Twice as many columns as the widest sparkline has leave its shape as it is.
+_MAX_ROWS = 2048
+_BLOCKS = "▁▂▃▄▅▆▇█"
+_ASCII_BLOCKS = "_.-:=+*#"
+
+
+@dataclass
+class Curves:
+    """The rows of one run: `steps[i]` is the learner_step of `rows[i]`, which maps tags to finite numbers.
+
+    A long run keeps one row of every `stride`. newest: the newest value of each tag, of all rows.
+    """
+
+    steps: list[int] = field(default_factory=list)
+    rows: list[dict[str, float]] = field(default_factory=list)
+    newest: dict[str, float] = field(default_factory=dict)
+    stride: int = 1
+    num_added: int = 0
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Take in a row."""
+        step = row.get("learner_step")
+        if not is_count(step):
+            return
+        values = {printable(tag): v for tag, v in row.items() if "/" in tag and is_finite_number(v)}
+        self.newest |= values
+        if self.num_added % self.stride == 0:
+            self.steps.append(step)
+            self.rows.append(values)
+        self.num_added += 1
+        if len(self.rows) > _MAX_ROWS:
+            self.steps, self.rows, self.stride = self.steps[::2], self.rows[::2], 2 * self.stride
+
+    def of(self, tag: str, num_cells: int) -> list[float | None]:
+        """A tag's curve over learner_step in at most num_cells means, equally wide in steps; None before it begins.
+
+        A cell without a value repeats the one before, so that a metric that comes rarely is still a line.
+        """
+        if not self.rows or num_cells < 1:
+            return []
+        if len(self.rows) <= num_cells:
+            return _filled([row.get(tag) for row in self.rows])
+        first, width = self.steps[0], max(self.steps[-1] - self.steps[0], 1)
+        sums, counts = [0.0] * num_cells, [0] * num_cells
+        for step, row in zip(self.steps, self.rows, strict=True):
+            if tag in row:
+                cell = min(max(step - first, 0) * num_cells // width, num_cells - 1)
+                sums[cell] += row[tag]
+                counts[cell] += 1
+        means = [total / n if n else None for total, n in zip(sums, counts, strict=True)]
+        return _filled(means)
+
+
+class CurvesFile:
+    """Follows a metrics.jsonl: each `refresh` reads what was appended; a file that was replaced is read anew."""
+
+    def __init__(self, path: Path) -> None:
+        self.curves = Curves()
+        self._path = path
+        self._inode = -1
+        self._offset = 0
+
+    def refresh(self) -> Curves:
+        """Return the curves up to now; whatever cannot be read is left out."""
+        try:
+            with open(
+                os.open(self._path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb"
+            ) as file:
+                self._read(file.fileno())
+        except OSError:  # no row yet, or no right to read it
+            pass
+        return self.curves
+
+    def _read(self, file: int) -> None:
+        status = os.fstat(file)
+        if status.st_ino != self._inode or status.st_size < self._offset:
+            self.curves = Curves()
+            self._inode = status.st_ino
+            self._offset = max(0, status.st_size - _MAX_BYTES)
+        data = os.pread(file, min(status.st_size - self._offset, _MAX_BYTES), self._offset)
+        whole, newline, _ = data.rpartition(b"\n")
+        self._offset += len(whole) + len(newline)
+        for line in whole.split(b"\n"):
+            self.curves.add(parse_json_line(line) or {})
+
+
+def sparkline(values: Sequence[float | None], can_draw: bool) -> str:
+    """Draw a curve, one character a value, between its smallest and its largest value; None is a space."""
+    blocks = _BLOCKS if can_draw else _ASCII_BLOCKS
+    known = [value for value in values if value is not None]
+    if not known:
+        return ""
+    low, height = min(known), max(known) - min(known)
+    if height <= 1e-9 * abs(low):
+        return "".join(" " if value is None else blocks[3] for value in values)
+    top = len(blocks) - 1
+    return "".join(
+        " " if value is None else blocks[round(top * ((value - low) / height))] for value in values
+    )
+
+
+def _filled(values: Sequence[float | None]) -> list[float | None]:
+    filled: list[float | None] = []
+    for value in values:
+        filled.append(value if value is not None or not filled else filled[-1])
+    return filled
