@@ -15,20 +15,17 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ddpzero.run.failures import RunFailed, leave, print_failure
+from ddpzero.system.errors import EXIT_CODE_OF_FAILURE, EXIT_CODE_OF_USER_ERROR, UserError
 from ddpzero.system.parent import die_with_parent
 from ddpzero.system.signals import StopSignal, install_stop_signal
 from ddpzero.system.terminal import prepare_output, until_reader_leaves
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
-
-    from ddpzero.settings import Settings
-
-EXIT_CODE_OF_FAILURE = 1
-EXIT_CODE_OF_USER_ERROR = 2
 
 
 def main() -> None:
@@ -56,7 +53,6 @@ def _compose_and_train(stop: StopSignal) -> None:
 
     from ddpzero.config.hydra import CONFIG_NAME, HYDRA_VERSION, arrange_words, conf_dir, explain
     from ddpzero.sweep import JobFailed, explain_launcher_error, run_job, silence_hydra
-    from ddpzero.system.errors import UserError
     from ddpzero.system.machine import require_current_folder
 
     launcher_pid = os.getpid()
@@ -104,14 +100,15 @@ def _train(
     stop: StopSignal,
     jobs_at_once: int = 1,
     tell_of_objective: bool = False,
-) -> Settings:
-    """Check what Hydra composed and train; returns the settings. Raises UserError or RunFailed.
+) -> tuple[Path, str | None]:
+    """Check what Hydra composed and train; returns the run's folder and sweep.objective. UserError or RunFailed.
 
     tell_of_objective: say that sweep.objective has no effect; true for a run that is no job of a sweep.
     """
     from ddpzero.config.conversion import settings_to_dict
     from ddpzero.config.hydra import settings_from_config
-    from ddpzero.sweep import share_cores
+    from ddpzero.config.ignored import ignored_settings
+    from ddpzero.training.objective import share_cores
 
     settings = share_cores(settings_from_config(config, overrides), jobs_at_once)
     objective = settings.sweep.objective
@@ -119,8 +116,9 @@ def _train(
         print_failure(f"sweep.objective={objective} has no effect without --multirun.")
     from ddpzero.training.learner import train
 
-    train(settings, settings_to_dict(settings), stop)
-    return settings
+    notices = ignored_settings(settings, world_size=int(os.environ.get("WORLD_SIZE", "1")))
+    train(settings, settings_to_dict(settings), stop, notices)
+    return Path(settings.runs_dir) / settings.run_name, objective
 
 
 def _at_home(word: str) -> str:

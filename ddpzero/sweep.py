@@ -9,8 +9,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import fields, replace
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from types import FrameType
@@ -23,27 +21,19 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ddpzero.run.failures import RunFailed, leave, print_failure
-from ddpzero.run.record import METRICS_FILE, read_status
-from ddpzero.system.cores import default_num_actors, usable_cores
-from ddpzero.system.errors import UserError, require
-from ddpzero.system.guarded_files import is_finite_number, parse_json_line
+from ddpzero.system.cores import usable_cores
+from ddpzero.system.errors import EXIT_CODE_OF_FAILURE, EXIT_CODE_OF_USER_ERROR, UserError, require
 from ddpzero.system.parent import follow_parent
 from ddpzero.system.signals import StopSignal, install_stop_signal
 from ddpzero.system.terminal import prepare_output
-from ddpzero.training.counters import Counters
+from ddpzero.training.objective import check_objective, read_objective
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from ddpzero.settings import Settings
 
-EXIT_CODE_OF_FAILURE = 1
-EXIT_CODE_OF_USER_ERROR = 2
 # Of the Optuna sweeper.
 _RESULTS_FILE = "optimization_results.yaml"
-# The objective is a mean over this last share of a run's updates.
-_LAST_SHARE = 0.1
-_COUNTERS = tuple(field.name for field in fields(Counters) if field.name != "round_is_played")
 
 
 class JobFailed(Exception):
@@ -124,15 +114,6 @@ def check_run_names(overrides: Sequence[str]) -> None:
     )
 
 
-def check_objective(name: str | None) -> None:
-    """Raise UserError for an objective that no run can have. Metrics of a plugin show only at the end of a job."""
-    require(
-        name is None or "/" in name or name in _COUNTERS,
-        f"sweep.objective={name} is no counter of a run; there are {', '.join(_COUNTERS)}. A metric is named as in "
-        "TensorBoard, with its group, as in losses/total.",
-    )
-
-
 def _check_sweeper(target: str, objective: object) -> None:
     is_basic = target.endswith(".BasicSweeper")
     require(
@@ -189,15 +170,15 @@ def silence_hydra() -> None:
 
 def run_job(
     config: DictConfig,
-    train: Callable[[StopSignal, int], Settings],
+    train: Callable[[StopSignal, int], tuple[Path, str | None]],
     stop: StopSignal,
     launcher_pid: int,
 ) -> float | None:
     """Train one job of a sweep; returns its objective, None without one.
 
-    config: the job's, as Hydra composed it. train: `(stop, jobs_at_once)` -> the settings that it trained with; raises
-    UserError or RunFailed. stop: of the process that was started, launcher_pid; with other launchers than Hydra's own
-    the job is in another process, where `stop` is a mere copy.
+    config: the job's, as Hydra composed it. train: `(stop, jobs_at_once)` -> the run's folder and sweep.objective;
+    raises UserError or RunFailed. stop: of the process that was started, launcher_pid; with other launchers than
+    Hydra's own the job is in another process, where `stop` is a mere copy.
     Raises JobFailed, so that the other jobs go on; SystemExit in the launcher's process where they should not.
     """
     is_launchers_process = os.getpid() == launcher_pid
@@ -209,7 +190,7 @@ def run_job(
         _become_job_process(launcher_pid)
     name = _name_of(config)
     try:
-        settings = None if stop.is_set else train(stop, _jobs_at_once())
+        trained = None if stop.is_set else train(stop, _jobs_at_once())
     except RunFailed as error:  # it has told why
         raise JobFailed(
             f"a job of the sweep failed: {name}: {error}", EXIT_CODE_OF_FAILURE
@@ -219,13 +200,13 @@ def run_job(
         raise JobFailed(
             f"a job of the sweep failed: {name}: {error}", EXIT_CODE_OF_USER_ERROR
         ) from None
-    if settings is None or stop.is_set:
+    if trained is None or stop.is_set:
         sentence = f"the sweep was stopped at {name} ({stop.reason}); the same command goes on."
         if is_launchers_process:
             leave(sentence, EXIT_CODE_OF_FAILURE)
         raise JobFailed(sentence, EXIT_CODE_OF_FAILURE)
     try:
-        return _tell_objective(settings)
+        return _tell_objective(*trained)
     except UserError as error:
         # The next jobs would train in vain, too.
         if is_launchers_process:
@@ -244,14 +225,6 @@ def _jobs_at_once() -> int:
     """How many jobs share this machine's cores, as far as the launcher says (joblib: n_jobs, -1 for all cores)."""
     n_jobs = HydraConfig.get().launcher.get("n_jobs", 1)
     return n_jobs if n_jobs > 0 else usable_cores()
-
-
-def share_cores(settings: Settings, jobs_at_once: int) -> Settings:
-    """The settings with a job's share of the actors that this machine has cores for, unless they say how many."""
-    if settings.actors.num_actors is not None or jobs_at_once == 1:
-        return settings
-    actors = replace(settings.actors, num_actors=default_num_actors(jobs_at_once))
-    return replace(settings, actors=actors)
 
 
 @cache
@@ -274,68 +247,13 @@ def _become_job_process(launcher_pid: int) -> None:
 # ------------------------------------------------------------------ what a job came to
 
 
-def _tell_objective(settings: Settings) -> float | None:
-    name = settings.sweep.objective
+def _tell_objective(run_dir: Path, name: str | None) -> float | None:
     if name is None:
         return None
-    value = read_objective(Path(settings.runs_dir) / settings.run_name, name)
-    _say(f"{settings.run_name}: {name} = {value:.6g}")
+    value = read_objective(run_dir, name)
+    _say(f"{run_dir.name}: {name} = {value:.6g}")
     return value
 
 
 def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
-
-
-def read_objective(run_dir: Path, name: str) -> float:
-    """Return a counter of a run, or the mean of a metric over the last tenth of its updates.
-
-    NaN if the metric was not finite there. Raises UserError if the run has no such metric.
-    """
-    check_objective(name)
-    if name in _COUNTERS:
-        return float(((read_status(run_dir) or {}).get("counters") or {}).get(name, 0))
-    rows = _read_rows(run_dir / METRICS_FILE)
-    if not any(name in row for row in rows):
-        raise UserError(_unknown_metric(run_dir, name, {key for row in rows for key in row}))
-    return _mean_at_the_end(rows, name)
-
-
-def _mean_at_the_end(rows: list[dict[str, Any]], name: str) -> float:
-    """Mean of the rows that lie in the last tenth of the updates, each with the weight of its updates.
-
-    So a last row that covers a moment counts little. There is always at least one row: the last with this metric.
-    """
-    first_step = (1 - _LAST_SHARE) * rows[-1]["learner_step"]
-    before = [0, *(row["learner_step"] for row in rows)]
-    entries = [
-        (row[name], row["learner_step"] - step, row["learner_step"])
-        for step, row in zip(before, rows, strict=False)
-        if name in row
-    ]
-    last = [entry for entry in entries if entry[2] > first_step] or entries[-1:]
-    if not all(is_finite_number(value) for value, _, _ in last):
-        return float("nan")
-    weights = [weight for _, weight, _ in last]
-    if sum(weights) <= 0:
-        weights = [1] * len(last)
-    return sum(w * entry[0] for w, entry in zip(weights, last, strict=True)) / sum(weights)
-
-
-def _read_rows(path: Path) -> list[dict[str, Any]]:
-    """The rows of metrics.jsonl that can be read; none without the file."""
-    if not path.is_file():
-        return []
-    with open(path, "rb") as file:
-        rows = [parse_json_line(line) for line in file]
-    return [row for row in rows if row and is_finite_number(row.get("learner_step"))]
-
-
-def _unknown_metric(run_dir: Path, name: str, keys: set[str]) -> str:
-    metrics = sorted(key for key in keys if "/" in key)
-    nearest = get_close_matches(name, metrics, n=1)
-    hint = f" Did you mean {nearest[0]}?" if nearest else ""
-    return (
-        f"sweep.objective={name} is no metric of {run_dir}.{hint} There are {', '.join(metrics)}, and the counters "
-        f"{', '.join(_COUNTERS)}."
-    )

@@ -19,15 +19,9 @@ import yaml
 from ddpzero.actors import default_num_actors
 from ddpzero.config.hydra import arrange_words, compose_settings
 from ddpzero.run.record import METRICS_FILE, STATUS_FILE
-from ddpzero.sweep import (
-    check_objective,
-    check_ranks,
-    check_run_names,
-    explain_launcher_error,
-    read_objective,
-    share_cores,
-)
+from ddpzero.sweep import check_ranks, check_run_names, explain_launcher_error
 from ddpzero.system.errors import UserError
+from ddpzero.training.objective import check_objective, read_objective, share_cores
 
 TINY = (
     "game=tic_tac_toe",

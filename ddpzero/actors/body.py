@@ -23,7 +23,7 @@ from ddpzero.actors.link import ActorEnd, Kind, Message, RankGone
 from ddpzero.actors.spec import Actor, ActorSpec, UnusableWeightsError
 from ddpzero.actors.weights import NOTHING_PUBLISHED, WeightsChannel
 from ddpzero.replay import Episode, SampleSpec, encode_episode
-from ddpzero.system.errors import UserError
+from ddpzero.system.errors import EXIT_CODE_OF_USER_ERROR, UserError
 from ddpzero.system.log_file import LogFileHandler
 from ddpzero.system.parent import follow_parent
 from ddpzero.system.seeds import derive_seed
@@ -32,7 +32,6 @@ log = logging.getLogger(__name__)
 
 Schedule = Literal["concurrent", "rounds"]
 
-EXIT_CODE_OF_USER_ERROR = 2
 EXIT_CODE_OF_UNUSABLE_WEIGHTS = 3
 
 _FIGURES_INTERVAL_SECONDS = 1.0

@@ -96,10 +96,6 @@ class ActorPool:
     # --------------------------------------------------------- what a rank calls
 
     @property
-    def num_alive(self) -> int:
-        return sum(actor.is_alive for actor in self._actors)
-
-    @property
     def is_preparing(self) -> bool:
         """Actors have not started yet: the spec's preparation runs."""
         return self._preparation is not None
@@ -172,11 +168,6 @@ class ActorPool:
     @property
     def round_done(self) -> bool:
         return self._round is not None and self._round.is_done
-
-    @property
-    def num_round_episodes(self) -> int:
-        """Episodes of the present round that have come so far."""
-        return 0 if self._round is None else self._round.num_episodes
 
     def collect_round(self) -> list[Episode]:
         """All episodes of a round that is done: by actor_index, then in the order in which each actor finished them.

@@ -27,11 +27,6 @@ class Round:
         return not any(self._owes)
 
     @property
-    def num_episodes(self) -> int:
-        """Taken in so far."""
-        return sum(len(episodes) for episodes in self._episodes)
-
-    @property
     def episodes(self) -> list[Episode]:
         """By actor_index, then in the order in which each actor finished them."""
         return [episode for episodes in self._episodes for episode in episodes]

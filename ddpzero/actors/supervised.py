@@ -9,7 +9,6 @@ from collections.abc import Callable
 
 from ddpzero.actors.body import (
     EXIT_CODE_OF_UNUSABLE_WEIGHTS,
-    EXIT_CODE_OF_USER_ERROR,
     Birth,
     actor_main,
 )
@@ -17,6 +16,7 @@ from ddpzero.actors.environment import actor_environment, standard_error_in
 from ddpzero.actors.last_words import LastWords
 from ddpzero.actors.lifeline import signals_held_back
 from ddpzero.actors.link import ActorEnd, open_link
+from ddpzero.system.errors import EXIT_CODE_OF_USER_ERROR
 
 _SPAWN = multiprocessing.get_context("spawn")
 

@@ -16,8 +16,8 @@ from ddpzero.algorithms.loader import load_plugin
 from ddpzero.bench.noise import noise
 from ddpzero.games import load_any_game
 from ddpzero.replay import ReplayBuffer
-from ddpzero.run.ranks import choose_device
 from ddpzero.settings import Settings
+from ddpzero.system.devices import choose_device
 from ddpzero.system.figures import Figure, game_settings
 from ddpzero.system.machine import usable_memory
 from ddpzero.system.memory import check_memory

@@ -12,16 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ddpzero.cli.arguments import make_parser, parse_arguments
+from ddpzero.system.errors import EXIT_CODE_OF_FAILURE, EXIT_CODE_OF_USER_ERROR
 from ddpzero.system.machine import require_current_folder
 from ddpzero.system.terminal import prepare_output, until_reader_leaves
 
 if TYPE_CHECKING:
     from ddpzero.games import Game, TeamGame
-    from ddpzero.settings import Settings
     from ddpzero.system.figures import Figure
-
-EXIT_CODE_OF_FAILURE = 1
-EXIT_CODE_OF_USER_ERROR = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -135,19 +132,23 @@ def _bench_rules(options: Namespace) -> int:
 
 def _bench_search(options: Namespace) -> int:
     from ddpzero.bench.search import bench_search
+    from ddpzero.config.hydra import compose_settings
 
     # Not a setting of training, yet given like one.
     chosen = [word for word in options.overrides if word.startswith("evaluator=")]
     options.overrides = [word for word in options.overrides if word not in chosen]
     evaluator = chosen[-1].partition("=")[2] if chosen else "uniform"
-    figures = bench_search(_settings(options), evaluator, options.seconds, options.seed)
+    settings = compose_settings(_overrides(options), options.config_dir)
+    figures = bench_search(settings, evaluator, options.seconds, options.seed)
     return _print(figures, options)
 
 
 def _bench_learner(options: Namespace) -> int:
     from ddpzero.bench.learner import bench_learner
+    from ddpzero.config.hydra import compose_settings
 
-    return _print(bench_learner(_settings(options), options.seconds, options.seed), options)
+    settings = compose_settings(_overrides(options), options.config_dir)
+    return _print(bench_learner(settings, options.seconds, options.seed), options)
 
 
 def _match(options: Namespace) -> int:
@@ -233,13 +234,6 @@ def _with_game(options: Namespace, settings: Sequence[str]) -> Namespace:
 def _overrides(options: Namespace) -> list[str]:
     """--game G is short for game=G."""
     return [*([f"game={options.game}"] if options.game else []), *options.overrides]
-
-
-def _settings(options: Namespace) -> Settings:
-    """The settings that main would train with."""
-    from ddpzero.config.hydra import compose_settings
-
-    return compose_settings(_overrides(options), options.config_dir)
 
 
 def _game(options: Namespace) -> Game:

@@ -1,6 +1,6 @@
 """Settings that were changed and have no effect under the others: each is told once, when a run starts.
 
-Called by the learner. What a plugin ignores it says itself, by the optional name `ignored` of its module.
+Called by main.py. What a plugin ignores it says itself, by the optional name `ignored` of its module.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ddpzero.replay.buffer import ReplayState
-from ddpzero.system.shares import even_share
+from ddpzero.replay.shares import even_share
 
 
 def shares(

@@ -100,7 +100,7 @@ class Snapshot:
 class Restored:
     """A checkpoint as one rank gets it back; tensors are on the CPU.
 
-    saved_by: of which version and when, for people. world_size: of the ranks that saved it. If it is another now, the
+    saved_by: of which version and when, for people. If it was saved by another number of ranks, the
     samples of all buffers are dealt out anew among the present ranks, and rank_state is None. replay_arrays may be maps
     of a file: copy, do not keep.
     """
@@ -112,7 +112,6 @@ class Restored:
     weights: dict[str, torch.Tensor]
     trainer: dict[str, Any]
     saved_by: str
-    world_size: int
     replay_arrays: dict[str, np.ndarray]
     replay_meta: dict[str, Any]
     rank_state: dict[str, Any] | None
@@ -340,7 +339,6 @@ class Checkpoints:
                 weights=read_tensors(path / WEIGHTS_FILE),
                 trainer=_read_trainer(path),
                 saved_by=manifest.saved_by,
-                world_size=manifest.world_size,
                 replay_arrays=replay.arrays,
                 replay_meta=replay.meta,
                 rank_state=states[self._ranks.rank][1] if same_world else None,

@@ -12,7 +12,6 @@ import shutil
 import stat
 import zlib
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -281,16 +280,6 @@ def newest_first(folder: Path) -> list[Path]:
         except CheckpointError:
             ages.append((True, (), path))
     return [path for _, _, path in sorted(ages, reverse=True)]
-
-
-def latest_checkpoint(run_dir: Path) -> Path | None:
-    """Return the newest checkpoint whose files all have their sizes, or None. Quick: reads no content."""
-    for path in newest_first(run_dir / CHECKPOINTS_FOLDER):
-        with suppress(CheckpointError):
-            for name, record in read_manifest(path).files.items():
-                check_size(path, name, record)
-            return path
-    return None
 
 
 def remove(path: Path) -> None:

@@ -11,7 +11,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -22,6 +22,7 @@ import torch.distributed as dist
 from torch.distributed.rendezvous import rendezvous
 
 from ddpzero.run.differences import differences
+from ddpzero.system.devices import choose_device
 from ddpzero.system.errors import UserError, require
 
 if TYPE_CHECKING:
@@ -46,6 +47,15 @@ class _Links:
     control: dist.ProcessGroup
     store: Store
     nodes: tuple[str, ...]
+
+
+def columns(rows: Iterable[Mapping[str, float]]) -> dict[str, list[float]]:
+    """Return name -> the values of those rows that have it."""
+    columns: dict[str, list[float]] = {}
+    for row in rows:
+        for name, value in row.items():
+            columns.setdefault(name, []).append(value)
+    return columns
 
 
 @dataclass(frozen=True)
@@ -127,11 +137,8 @@ class Ranks:
 
     def sum(self, figures: Mapping[str, float]) -> dict[str, float]:
         """Return the sum over ranks of each figure. A rank may lack figures that another has."""
-        return {name: sum(values) for name, values in self._columns(figures).items()}
-
-    def mean(self, figures: Mapping[str, float]) -> dict[str, float]:
-        """Return the mean of each figure over the ranks that have it."""
-        return {name: sum(values) / len(values) for name, values in self._columns(figures).items()}
+        rows = self.gather({name: float(value) for name, value in figures.items()})
+        return {name: sum(values) for name, values in columns(rows).items()}
 
     def check_same_config(self, config: Mapping[str, Any]) -> None:
         """Raise UserError at every rank, with the keys, if any rank was started with another config than rank 0."""
@@ -187,13 +194,6 @@ class Ranks:
             # The store is gone, and its host, rank 0, with it: the next rank on each node speaks.
             hosts_rank_0 = self._links.nodes[0] == self.node
             return self.local_rank == (1 if hosts_rank_0 else 0)
-
-    def _columns(self, figures: Mapping[str, float]) -> dict[str, list[float]]:
-        columns: dict[str, list[float]] = {}
-        for row in self.gather({name: float(value) for name, value in figures.items()}):
-            for name, value in row.items():
-                columns.setdefault(name, []).append(value)
-        return columns
 
     def _title(self, rank: int) -> str:
         nodes = self._links.nodes if self._links else ()
@@ -278,25 +278,6 @@ def join_ranks(device: str = "auto", timeout_seconds: float = 600.0) -> Iterator
     # After any other exception the group stays as it is: others may wait in it, and tearing it down could wait for
     # them, while torchrun waits for this process to end before it stops them.
     dist.destroy_process_group()
-
-
-def choose_device(device: str, local_rank: int, local_world_size: int) -> torch.device:
-    """Return this rank's device. Raises UserError if the node has no GPU, or fewer than ranks."""
-    has_gpu = torch.cuda.is_available()
-    if device == "cpu" or (device == "auto" and not has_gpu):
-        return torch.device("cpu")
-    require(
-        has_gpu,
-        f"device={device}: PyTorch sees no GPU on {socket.gethostname()}. Use device=cpu or auto, or see that the "
-        "driver and a CUDA build of PyTorch are installed and CUDA_VISIBLE_DEVICES is not empty.",
-    )
-    num_gpus = torch.cuda.device_count()
-    require(
-        local_world_size <= num_gpus,
-        f"torchrun started {local_world_size} ranks on {socket.gethostname()}, which has {num_gpus} GPU(s): use "
-        f"--nproc_per_node={num_gpus}, or device=cpu.",
-    )
-    return torch.device("cuda", local_rank)
 
 
 def _connect(

@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+# Of every program here.
+EXIT_CODE_OF_FAILURE = 1
+EXIT_CODE_OF_USER_ERROR = 2
+
 
 class UserError(ValueError):
     """A mistake of the user's, told in one sentence: shown without traceback, and the program exits with code 2."""

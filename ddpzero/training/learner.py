@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import logging
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -18,8 +19,8 @@ from typing import Any
 import torch
 
 from ddpzero.actors import ActorPool, WeightsChannel
-from ddpzero.config.ignored import ignored_settings
 from ddpzero.replay import Episode
+from ddpzero.replay.shares import even_share
 from ddpzero.run.checkpoint_files import CheckpointError
 from ddpzero.run.failures import FailureReport
 from ddpzero.run.folder import check_run_config, claim_run_folder, keep_config, mark_stopped
@@ -29,7 +30,6 @@ from ddpzero.run.ranks import join_ranks
 from ddpzero.run.record import RunRecord
 from ddpzero.settings import Settings
 from ddpzero.system.seeds import derive_seed
-from ddpzero.system.shares import even_share
 from ddpzero.system.signals import StopSignal
 from ddpzero.training.checkpointing import Checkpointing
 from ddpzero.training.divergence_guard import DivergenceGuard
@@ -46,10 +46,13 @@ logger = logging.getLogger(__name__)
 _POLL_SECONDS = 0.2
 
 
-def train(settings: Settings, config: dict[str, Any], stop: StopSignal) -> None:
+def train(
+    settings: Settings, config: dict[str, Any], stop: StopSignal, notices: Sequence[str] = ()
+) -> None:
     """Train until a limit of the config or a stop signal; resume if the run folder holds a checkpoint.
 
     config: `settings` as a nested JSON-able dict, for the run folder and for comparing ranks.
+    notices: warnings about the settings, which rank 0 logs.
     Raises UserError for what a user can mend (folder in use, other config); for all else RunFailed, once the console
     and the log file have the reason.
     """
@@ -66,9 +69,7 @@ def train(settings: Settings, config: dict[str, Any], stop: StopSignal) -> None:
         setup_logging(run_dir, ranks.rank, ranks.world_size, settings.logging.level, progress)
         for change in changes:
             logger.info("%s", change)
-        if ranks.is_first:
-            warnings += ignored_settings(settings, ranks.world_size)
-        for warning in warnings:
+        for warning in [*warnings, *notices] if ranks.is_first else warnings:
             logger.warning("%s", warning)
         torch.set_num_threads(settings.learner.num_threads)
         # Whatever fails from here on is the status of the run.

@@ -15,7 +15,7 @@ import psutil
 import torch
 
 from ddpzero.algorithms.loader import declared_metrics
-from ddpzero.run.ranks import Ranks
+from ddpzero.run.ranks import Ranks, columns
 from ddpzero.system.metric_info import SHARE, MetricInfo, Metrics, rate, time_share
 
 _GIB = float(1 << 30)
@@ -209,8 +209,8 @@ class IntervalMetrics:
                 "gpu_gib": _memory_in_use(self._ranks.device) / _GIB,
             }
         )
-        means = _columns([row["means"] for row in rows])
-        sums = {name: sum(column) for name, column in _columns([r["sums"] for r in rows]).items()}
+        means = columns([row["means"] for row in rows])
+        sums = {name: sum(column) for name, column in columns([r["sums"] for r in rows]).items()}
         seconds = max(sum(row["seconds"] for row in rows) / len(rows), 1e-9)
         num_actors = sum(row["num_actors"] for row in rows)
         scalars = {tag: sum(column) / len(column) for tag, column in means.items()}
@@ -259,15 +259,6 @@ def _of_counts(
             values[tag] = amount / whole
     rates = {name: sums[name] / seconds for name in sums if name not in used}
     return {**values, **{f"speed/{name}_per_second": value for name, value in rates.items()}}
-
-
-def _columns(rows: list[dict[str, float]]) -> dict[str, list[float]]:
-    """Return name -> the values of those rows that have it."""
-    columns: dict[str, list[float]] = {}
-    for row in rows:
-        for name, value in row.items():
-            columns.setdefault(name, []).append(value)
-    return columns
 
 
 def _memory_of_process_tree(process: psutil.Process) -> int:

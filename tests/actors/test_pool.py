@@ -29,7 +29,7 @@ def made_by(episodes) -> set[int]:
 def test_all_actors_play_and_their_episodes_say_who_made_them():
     with ToyPool(num_actors=2) as toys:
         episodes = toys.poll_until(lambda episodes: made_by(episodes) == {0, 1})
-        assert toys.pool.num_alive == 2 and toys.pool.num_restarts == 0
+        assert len(toys.pool.pids) == 2 and toys.pool.num_restarts == 0
     for episode in episodes:
         assert episode.info["made_by"] == episode.info["actor_index"]
         assert episode.info["rank"] == 3
@@ -80,7 +80,7 @@ def test_a_killed_actor_is_replaced_with_a_fresh_seed():
                 e.info["actor_index"] == 1 and e.info["pid"] != victim for e in episodes
             )
         )
-        assert toys.pool.num_restarts == 1 and toys.pool.num_alive == 2
+        assert toys.pool.num_restarts == 1 and len(toys.pool.pids) == 2
         new_seeds = {e.info["seed"] for e in after if e.info["pid"] != victim} - seeds
         assert len(new_seeds) == 1
 

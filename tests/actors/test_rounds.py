@@ -9,7 +9,7 @@ import time
 import pytest
 from helpers import ToyPool, wait_until
 
-from ddpzero.actors import ActorError
+from ddpzero.actors import ActorError, ActorPool
 from ddpzero.actors import supervised as supervised_module
 from ddpzero.actors.round import Round
 from ddpzero.replay import Episode
@@ -31,6 +31,11 @@ def play(
     )
     assert toys.pool.wait_for_round(seconds)
     return toys.pool.collect_round()
+
+
+def episodes_of_round(pool: ActorPool) -> int:
+    """Episodes of the present round that have arrived."""
+    return 0 if pool._round is None else len(pool._round.episodes)
 
 
 def content(episodes: list[Episode]) -> list[tuple]:
@@ -74,7 +79,7 @@ def test_a_round_does_not_depend_on_the_rounds_before_it(expected):
 def test_an_actor_killed_in_the_middle_plays_its_quota_again_without_doubles(expected):
     with ToyPool(num_actors=3, pool_options=ROUNDS, slice_seconds=0.1) as toys:
         toys.pool.start_round(episodes_per_actor=SHARES, round_seed=5, weights_version=1)
-        wait_until(lambda: toys.pool.wait_for_round(0.05) or toys.pool.num_round_episodes >= 8)
+        wait_until(lambda: toys.pool.wait_for_round(0.05) or episodes_of_round(toys.pool) >= 8)
         assert not toys.pool.round_done
         os.kill(toys.pool.pids[2], signal.SIGKILL)
         assert toys.pool.wait_for_round(30)
@@ -108,7 +113,7 @@ def test_an_actor_killed_after_its_quota_keeps_what_it_played(expected):
 def test_actors_wait_for_the_weights_that_the_round_asks_for():
     with ToyPool(num_actors=3, pool_options=ROUNDS, slice_seconds=0.0) as toys:
         toys.pool.start_round(episodes_per_actor=SHARES, round_seed=5, weights_version=2)
-        assert not toys.pool.wait_for_round(1.0) and toys.pool.num_round_episodes == 0
+        assert not toys.pool.wait_for_round(1.0) and episodes_of_round(toys.pool) == 0
         toys.publish(2)
         assert toys.pool.wait_for_round(30)
         for episode in toys.pool.collect_round():
@@ -119,7 +124,7 @@ def test_actors_wait_for_the_weights_that_the_round_asks_for():
 def test_weights_published_in_the_middle_are_not_taken(expected):
     with ToyPool(num_actors=3, pool_options=ROUNDS, slice_seconds=0.1) as toys:
         toys.pool.start_round(episodes_per_actor=SHARES, round_seed=5, weights_version=1)
-        wait_until(lambda: toys.pool.wait_for_round(0.05) or toys.pool.num_round_episodes >= 8)
+        wait_until(lambda: toys.pool.wait_for_round(0.05) or episodes_of_round(toys.pool) >= 8)
         toys.publish(2)
         assert toys.pool.wait_for_round(30)
         assert content(toys.pool.collect_round()) == expected[0]
@@ -138,7 +143,7 @@ def test_an_abandoned_round_leaves_nothing_in_the_next(expected):
     with ToyPool(num_actors=3, pool_options=ROUNDS, slice_seconds=0.02) as toys:
         for _ in range(2):
             toys.pool.start_round(episodes_per_actor=SHARES, round_seed=99, weights_version=1)
-            wait_until(lambda: toys.pool.wait_for_round(0.05) or toys.pool.num_round_episodes >= 2)
+            wait_until(lambda: toys.pool.wait_for_round(0.05) or episodes_of_round(toys.pool) >= 2)
             toys.pool.abandon_round()
         # Of these weights, there never will be any.
         toys.pool.start_round(episodes_per_actor=SHARES, round_seed=99, weights_version=50)
@@ -176,7 +181,7 @@ def test_the_bookkeeping_of_a_round():
     round_.take(0, second)
     round_.begin_again(0)
     round_.begin_again(2)
-    assert round_.num_episodes == 1 and not round_.is_done
+    assert len(round_.episodes) == 1 and not round_.is_done
     round_.take(0, second)
     round_.take(0, third)
     round_.finish(0)

@@ -10,6 +10,7 @@ from ddpzero.arena.players import PlayerError
 from ddpzero.cli import commands as cli
 from ddpzero.cli.arguments import parse_arguments
 from ddpzero.search.answers import EvaluationError
+from ddpzero.system.errors import EXIT_CODE_OF_FAILURE
 from tests.recorded import recorded_games
 
 COMMANDS = {
@@ -238,7 +239,7 @@ def test_a_failure_of_ours_is_one_sentence_and_one_of_nobody_is_a_traceback(monk
         monkeypatch.setitem(cli._COMMANDS, "monitor", command)
         return cli.main(["monitor", "runs/a"])
 
-    assert fail(PlayerError("player toy broke the rules.")) == cli.EXIT_CODE_OF_FAILURE == 1
+    assert fail(PlayerError("player toy broke the rules.")) == EXIT_CODE_OF_FAILURE == 1
     assert capsys.readouterr().err == "ddpzero: player toy broke the rules.\n"
     assert fail(EvaluationError("the network of a answered\nwith NaN.")) == 1
     assert capsys.readouterr().err == "ddpzero: the network of a answered with NaN.\n"

@@ -7,12 +7,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
 
-from ddpzero.run.checkpoint_files import latest_checkpoint
+from ddpzero.run.checkpoint_files import (
+    CHECKPOINTS_FOLDER,
+    CheckpointError,
+    check_size,
+    newest_first,
+    read_manifest,
+)
 
 
 def start(
@@ -83,3 +90,13 @@ def assert_equal(first: object, second: object, where: str = "") -> None:
         assert isinstance(second, torch.Tensor) and torch.equal(first, second), where
     else:
         assert first == second, where
+
+
+def latest_checkpoint(run_dir: Path) -> Path | None:
+    """Return the newest checkpoint whose files all have their sizes, or None. Quick: reads no content."""
+    for path in newest_first(run_dir / CHECKPOINTS_FOLDER):
+        with suppress(CheckpointError):
+            for name, record in read_manifest(path).files.items():
+                check_size(path, name, record)
+            return path
+    return None
