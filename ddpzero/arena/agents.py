@@ -18,7 +18,7 @@ from ddpzero.arena.team_players import RulePlayer
 from ddpzero.config.conversion import settings_from_dict, with_defaults
 from ddpzero.games import Game, TeamGame, load_any_game
 from ddpzero.games.core.players import Player, TeamPlayer
-from ddpzero.run.finder import RUNS_DIR, find_run
+from ddpzero.run.finder import RUNS_DIR, find_run, nearest_runs
 from ddpzero.system.errors import UserError, require
 
 if TYPE_CHECKING:
@@ -107,7 +107,8 @@ def is_agent(text: str, game: Game | TeamGame | None = None) -> bool:
         return False
     require(
         find_run(text) is not None,
-        f"player {text!r} is unknown{where}, and no such folder exists, here or in {RUNS_DIR}/. Allowed: {allowed}.",
+        f"player {text!r} is unknown{where}: there is no such folder, here or in {RUNS_DIR}/.{nearest_runs(text)} "
+        f"Allowed: {allowed}.",
     )
     return True
 
@@ -152,8 +153,8 @@ def any_game_of_players(texts: Sequence[str]) -> Game | TeamGame:
         return load_agent(agents[0]).game
     if others:
         raise UserError(
-            f"player {others[0]!r} is unknown without a game, and no such folder exists, here or in {RUNS_DIR}/: say "
-            "which game, as in --game snakes, or name a run or the folder of a checkpoint."
+            f"player {others[0]!r} is unknown: there is no such folder, here or in {RUNS_DIR}/."
+            f"{nearest_runs(others[0])} To name a rule agent, give the game, too, as in --game snakes."
         )
     raise UserError(
         f"{' and '.join(texts)} can play any game: say which one, as in --game connect_four."

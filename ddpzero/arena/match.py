@@ -121,8 +121,8 @@ def require_pairs(num_games: int) -> None:
     """UserError unless so many games can be shared out to pairs."""
     require(
         num_games >= 2 and num_games % 2 == 0,
-        f"num_games={num_games} (--games) is not a positive even number: each start is played twice, with sides "
-        f"swapped. Take {max(2, num_games + 1)}.",
+        f"num_games={num_games} (--games) must be even and at least 2, because each start is played twice, with sides "
+        f"swapped. Use {max(2, num_games + 1)}.",
     )
 
 

@@ -1,6 +1,6 @@
-"""The program `ddpzero`: everything but training. `ddpzero --help` says what there is (cli/arguments.py).
+"""The program `ddpzero`. `ddpzero --help` lists its commands (cli/arguments.py).
 
-Spawned processes import this file again: each command imports what it needs when it runs.
+Spawned processes import this file again, so each command imports what it needs when it runs.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code: 0, 1 for a failure or a check that failed, 2 for a user's mistake."""
+    """Run one command and return the exit code: 0, 1 if it or a check failed, 2 for an error of the user."""
     prepare_output()
     words = sys.argv[1:] if arguments is None else arguments
     return until_reader_leaves(lambda: _run(words), 0)
@@ -58,7 +58,7 @@ def _run(words: Sequence[str]) -> int:
 
 
 def _train(words: Sequence[str]) -> int:
-    """As python -m ddpzero.main does, in this process; the exit code of a failure comes as SystemExit."""
+    """Train in this process, as python -m ddpzero.main does. A failure raises SystemExit with its exit code."""
     from ddpzero.main import main as train
 
     sys.argv[1:] = words
@@ -120,7 +120,7 @@ def _cache_clear(options: Namespace) -> int:
     if options.game or options.overrides:
         own_files = [Path(_any_game(options).module.__file__ or "")]
     num_files, size_bytes = clear_cache(*own_files)
-    print(f"{num_files} files of machine code deleted, {size_bytes / 1e6:.1f} MB")
+    print(f"{num_files} files of compiled code deleted, {size_bytes / 1e6:.1f} MB")
     return 0
 
 
@@ -134,7 +134,7 @@ def _bench_search(options: Namespace) -> int:
     from ddpzero.bench.search import bench_search
     from ddpzero.config.hydra import compose_settings
 
-    # Not a setting of training, yet given like one.
+    # The evaluator is not a setting of training but is written like one.
     chosen = [word for word in options.overrides if word.startswith("evaluator=")]
     options.overrides = [word for word in options.overrides if word not in chosen]
     evaluator = chosen[-1].partition("=")[2] if chosen else "uniform"
@@ -225,7 +225,7 @@ _COMMANDS = {
 
 
 def _with_game(options: Namespace, settings: Sequence[str]) -> Namespace:
-    """The options with these settings of a game before the others, unless they name a game."""
+    """Put these settings of a game before the others, unless the options name a game."""
     if not options.game and not any(word.startswith("game=") for word in options.overrides):
         options.overrides = [*settings, *options.overrides]
     return options

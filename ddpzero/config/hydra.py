@@ -166,8 +166,10 @@ def explain(error: Exception) -> str | None:
         if reason.startswith("LexerNoViableAlt"):
             reason = "a character in it has a meaning of its own"
         if "=" not in override and not override.startswith("~"):
-            reason = "there is no = in it"
-        return f"{override}: {reason}. Write key=value, in quotes where the value has special characters."
+            return f"{override}: there is no = in it. {_hint_for_bare_word(override)}"
+        return (
+            f"{override}: {reason}. Write key=value, in quotes if the value has special characters."
+        )
     if isinstance(error, MissingMandatoryValue):
         return f"{error.full_key} has no value (???): set it, as in {error.full_key}=..."
     if isinstance(error, InterpolationResolutionError):
@@ -215,6 +217,21 @@ def _override_being_read(error: BaseException) -> str:
             if isinstance(override, Override):
                 return str(override.input_line)
     return "One of the settings"
+
+
+def _hint_for_bare_word(word: str) -> str:
+    """A sentence with the groups and presets that have an option of this or of a similar name."""
+    known = {
+        group: _options_of(group) for group in ("game", *PRESETS, "algorithm", "search", "network")
+    }
+    similar = get_close_matches(word, {name for names in known.values() for name in names}, n=1)
+    settings = [
+        f"{'+' if group in PRESETS else ''}{group}={name}"
+        for name in similar
+        for group, names in known.items()
+        if name in names
+    ]
+    return f"Did you mean {' or '.join(settings)}?" if settings else "Write key=value."
 
 
 def _explain_missing_group(override: str) -> str:

@@ -7,6 +7,7 @@ Called by init_from and by every tool that takes a run; never imports torch.
 from __future__ import annotations
 
 import logging
+from difflib import get_close_matches
 from pathlib import Path
 
 from ddpzero.run.checkpoint_files import (
@@ -21,6 +22,8 @@ from ddpzero.system.errors import UserError, require
 log = logging.getLogger(__name__)
 
 RUNS_DIR = Path("runs")  # where tools look: the default of runs_dir
+
+_MAX_LISTED_RUNS = 8
 
 # What a folder of this project holds: a checkpoint, a run with checkpoints, a run that has none yet.
 _MARKS = (MANIFEST_FILE, CHECKPOINTS_FOLDER, "status.json", "config.yaml")
@@ -37,6 +40,20 @@ def find_run(source: str, runs_dir: Path = RUNS_DIR, key: str = "") -> Path | No
     if folder is None or digits is None:
         return folder
     return _checkpoint_of_at_most(digits, folder, f"{key}{source}", name)
+
+
+def nearest_runs(name: str, runs_dir: Path = RUNS_DIR) -> str:
+    """A sentence with the runs whose names are nearest to `name`, else with the newest runs; "" if there are none."""
+    try:
+        runs = [path for path in runs_dir.iterdir() if path.is_dir() and path.name[0] != "."]
+        runs.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+    except OSError:
+        return ""
+    names = [path.name for path in runs]
+    if near := get_close_matches(Path(name.partition("@")[0]).name, names, n=3):
+        return f" Did you mean {' or '.join(near)}?"
+    newest = ", ".join(names[:_MAX_LISTED_RUNS])
+    return f" The newest runs in {runs_dir}/: {newest}." if names else ""
 
 
 def _split(source: str) -> tuple[str, str | None]:

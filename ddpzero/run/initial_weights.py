@@ -13,7 +13,7 @@ import torch
 
 from ddpzero.run.checkpoint import ReleasedWeights, load_weights
 from ddpzero.run.checkpoint_files import CHECKPOINTS_FOLDER, MANIFEST_FILE
-from ddpzero.run.finder import find_run
+from ddpzero.run.finder import find_run, nearest_runs
 from ddpzero.run.ranks import Ranks
 from ddpzero.system.errors import UserError, require
 from ddpzero.system.tensors import shape_mismatch
@@ -58,7 +58,7 @@ def find_checkpoint(source: str, runs_dir: Path) -> Path:
         return load_weights(folder).path
     raise UserError(
         f"init_from={source}: neither {source} nor {runs_dir / source} is the folder of a run with checkpoints, or of "
-        "a checkpoint."
+        f"a checkpoint.{nearest_runs(source, runs_dir)}"
     )
 
 

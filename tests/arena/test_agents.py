@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from ddpzero.arena.agents import Agent, is_agent, load_agent, parse_player
+from ddpzero.arena.agents import Agent, any_game_of_players, is_agent, load_agent, parse_player
 from ddpzero.arena.run import run_match
 from ddpzero.config.conversion import settings_to_dict
 from ddpzero.games import load_game
@@ -24,6 +24,7 @@ from ddpzero.settings import (
     ReplaySettings,
     Settings,
 )
+from ddpzero.system.errors import UserError
 
 HARD = POSITIONS_FOLDER / "connect_four_hard.npz"
 
@@ -163,7 +164,15 @@ def test_a_run_is_found_by_its_name_in_runs(run_dir, monkeypatch):
     monkeypatch.chdir(run_dir.parent.parent)
     assert is_agent("toy")
     assert is_agent("runs/toy")
-    with pytest.raises(
-        ValueError, match="player 'tay' is unknown, and no such folder exists, here"
-    ):
+    with pytest.raises(ValueError, match=r"player 'tay' is unknown: .*Did you mean toy\?"):
         is_agent("tay")
+
+
+def test_a_mistyped_run_is_answered_with_the_nearest_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("quick", "quick_2", "snakes"):
+        (tmp_path / "runs" / name / "checkpoints").mkdir(parents=True)
+    with pytest.raises(UserError, match=r"Did you mean quick or quick_2\?"):
+        any_game_of_players(["runs/quck"])
+    with pytest.raises(UserError, match=r"The newest runs in runs/: .*quick_2"):
+        any_game_of_players(["zebra"])

@@ -276,6 +276,11 @@ MISTAKES = {
     "a missing value": (["run_name=???"], ["run_name", "has no value", "run_name=..."]),
     "a folder as run name": (["run_name=a/b"], ["run_name='a/b'", "letters, digits"]),
     "no equals sign": (["learner.batch_size"], ["learner.batch_size", "key=value"]),
+    "a bare name": (
+        ["tic_tac_toe"],
+        ["tic_tac_toe: there is no = in it", "mean game=tic_tac_toe or +experiment=tic_tac_toe?"],
+    ),
+    "a bare name with a typo": (["quik"], ["quik: there is no = in it", "mean +experiment=quick?"]),
     "several values": (["seed=1,2"], ["seed=1,2", "--multirun"]),
     "learning would never start": (
         ["replay.min_samples=50000", "replay.capacity=20000"],

@@ -50,14 +50,23 @@ class ContractReport:
 
     def lines(self) -> list[str]:
         """The report for people."""
-        lines = [
+        head = (
             f"contract of {self.game} ({self.file}): {self.num_games} games, {self.num_positions} positions, longest "
-            f"game {self.longest_game} of {self.limit}",
-            *(f"{count:7,d} x  {promise}" for promise, count in self.checked.items()),
-            f"{len(self.violations)} violations",
+            f"game {self.longest_game} of {self.limit}"
+        )
+        checked = [f"{count:7,d} x  {promise}" for promise, count in self.checked.items()]
+        if not self.violations:
+            return [head, *checked, "no violations"]
+        number = (
+            "1 violation" if len(self.violations) == 1 else f"{len(self.violations)} violations"
+        )
+        return [
+            head,
+            f"{number}:",
             *(f"  {violation}" for violation in self.violations),
+            "What was checked until then, whether it was found right or not:",
+            *checked,
         ]
-        return lines
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON; `ContractReport(**values)` takes them back."""

@@ -161,14 +161,14 @@ def test_a_mistake_in_a_game_is_told(tmp_path, right, wrong, sentence):
     assert any(sentence in violation for violation in violations), violations
 
 
-def test_violations_are_told_once_after_what_was_checked(tmp_path):
+def test_violations_are_told_once_before_what_was_checked(tmp_path):
     game = mistaken_pairs(tmp_path, "position[cell] == 0\n", "True\n")
     report = contract_report(game, num_games=5)
     assert len(set(report.violations)) == len(report.violations)
     text = "\n".join(report.lines())
     assert text.startswith(f"contract of pairs ({report.file}): 5 games, ")
     assert f"{report.checked['current_player is 0 or 1']:7,d} x  current_player is 0 or 1" in text
-    assert f"{len(report.violations)} violations\n  {report.violations[0]}" in text
+    assert f"\n1 violation:\n  {report.violations[0]}\nWhat was checked until then" in text
 
 
 # What breaks only in games that random play hardly ever reaches: file, parameters, mistake, sentence.
