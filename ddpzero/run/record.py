@@ -73,6 +73,7 @@ class RunRecord:
         self._first_step = first_step
         self._status_outage = Outage(str(run_dir / STATUS_FILE))
         self._metrics_outage = Outage(str(run_dir / METRICS_FILE))
+        self._metrics = metrics
         self._events: TensorBoardEvents | None = None
         if not self._is_writer:
             return
@@ -111,6 +112,8 @@ class RunRecord:
         if error is not None:
             sentence = str(error) if isinstance(error, UserError) else failure_sentence(error)
             self.status("failed", error=sentence)
+        if self._events is not None:
+            self._events.end(has_failed=error is not None)
 
     def go_on_from(self, first_step: int) -> None:
         """Say where the run goes on, once its checkpoint is restored; before anything but the status is recorded."""
@@ -118,8 +121,10 @@ class RunRecord:
         self._first_step = first_step
 
     def config(self, config: Mapping[str, Any]) -> None:
-        """Show the resolved config among TensorBoard's texts."""
+        """Show the resolved config among TensorBoard's texts and hyperparameters."""
         self.text("config", config_text(config), self._first_step)
+        if self._is_writer:
+            self._curves().begin(config)
 
     def text(self, tag: str, text: str, step: int) -> None:
         """Show a text as it is, in a fixed-width font."""
@@ -155,7 +160,7 @@ class RunRecord:
         """Return TensorBoard's events; the first call drops what is recorded after first_step."""
         if self._events is None:
             purge_step = self._first_step + 1 if self._first_step else None
-            self._events = TensorBoardEvents(self._run_dir, purge_step)
+            self._events = TensorBoardEvents(self._run_dir, purge_step, self._metrics)
             with self._metrics_outage.watch():
                 _drop_rows_after(self._run_dir / METRICS_FILE, self._first_step)
         return self._events

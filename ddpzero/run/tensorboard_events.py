@@ -1,4 +1,4 @@
-"""TensorBoard's event file of a run: curves, texts, films. Used by run/record.py; importing it is light.
+"""TensorBoard's event file of a run: curves, texts, films, settings. Used by run/record.py; importing it is light.
 
 torch's SummaryWriter writes in a thread, which the first full disk ends. Here each call appends whole records or none.
 """
@@ -11,8 +11,10 @@ import socket
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from ddpzero.run import tensorboard_pages as pages
+from ddpzero.system.metric_info import Metrics, info_of
 from ddpzero.system.outage import Outage, append_whole
 
 if TYPE_CHECKING:
@@ -27,12 +29,17 @@ class TensorBoardEvents:
     """One event file, made at the first call. What cannot be written is lost, and does not end the run.
 
     purge_step: TensorBoard forgets the points that earlier processes wrote from this step on; None: none.
+    metrics: how curves are described and which of them come first.
     """
 
-    def __init__(self, run_dir: Path, purge_step: int | None) -> None:
+    def __init__(
+        self, run_dir: Path, purge_step: int | None, metrics: Metrics | None = None
+    ) -> None:
         name = f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}.0"
         self._path = run_dir / name
         self._purge_step = purge_step
+        self._metrics = metrics or {}
+        self._described: set[str] = set()
         self._has_head = False
         self._outage = Outage(f"TensorBoard's {self._path}")
 
@@ -41,7 +48,26 @@ class TensorBoardEvents:
         from torch.utils.tensorboard.summary import scalar
 
         with self._outage.watch():
-            self._append([scalar(tag, value) for tag, value in scalars.items()], step)
+            summaries = [scalar(tag, value) for tag, value in scalars.items()]
+            for tag, summary in zip(scalars, summaries, strict=True):
+                # TensorBoard reads the description of a curve's first point.
+                if tag not in self._described:
+                    description = info_of(self._metrics, tag).description
+                    summary.value[0].metadata.summary_description = description
+            self._append(summaries, step)
+            self._described.update(scalars)
+
+    def begin(self, config: Mapping[str, Any]) -> None:
+        """Show the page of key metrics, and the resolved config in the table of hyperparameters."""
+        with self._outage.watch():
+            self._append(
+                [pages.layout(self._metrics), pages.hyperparameters(config, time.time())], 0
+            )
+
+    def end(self, has_failed: bool) -> None:
+        """Tell the table of hyperparameters that the run has ended."""
+        with self._outage.watch():
+            self._append([pages.end_of_session(has_failed, time.time())], 0)
 
     def text(self, tag: str, text: str, step: int) -> None:
         """Show a text in a fixed-width font."""
