@@ -1,11 +1,11 @@
-"""Actor processes: their body, the pool that supervises them, and the channel that brings them weights.
+"""Actor processes: their main function, the pool that supervises them, and the channel that brings them weights.
 
     rank (main thread)                                     actor 0 .. A-1 (spawned, one per core)
       ActorPool.poll    <-- episodes, figures -- socket --   actor_main: receive weights, play, send
       ActorPool.start_round -- commands -------- socket -->  (schedule "rounds" only)
       WeightsChannel.publish -- shared memory ------------>  WeightsChannel.receive
 
-Called by learner.py. Never imports torch or hydra itself: what an actor needs, its factory imports in its process.
+Called by training/. Never imports torch or hydra itself: the factory imports what the actor needs in its process.
 
 Python's start method *spawn* imports the program's main module again in every actor, under the name `__mp_main__`.
 A program that owns a pool therefore keeps its top level light: imports of the standard library, functions, and

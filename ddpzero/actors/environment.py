@@ -1,4 +1,4 @@
-"""The environment variables and the standard error that an actor is born with."""
+"""The environment variables and the standard error of a new actor process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _THREAD_VARIABLES = (
     "OPENBLAS_NUM_THREADS",
     "NUMBA_NUM_THREADS",
 )
-# An actor is no member of the process group; with these it could try to become one.
+# An actor does not belong to the process group of the ranks; with these it could try to join it.
 _RANK_VARIABLES = (
     "RANK",
     "LOCAL_RANK",
@@ -35,8 +35,8 @@ _RANK_VARIABLES = (
 def _spawn_as_start_method() -> Iterator[None]:
     """Within this block, Python's default start method is spawn.
 
-    A new process is told to take over the default of this one. In a process of joblib, where the jobs of a sweep may
-    run, that is "loky", which the new process does not know: it would die of it.
+    A new process takes over the default of this one. In a process of joblib, where the jobs of a sweep may run, that is
+    "loky", which the new process does not know and fails on.
     """
     previous = multiprocessing.get_start_method(allow_none=True)
     if previous in (None, "spawn"):
@@ -70,8 +70,8 @@ def actor_environment(num_threads: int) -> Iterator[None]:
 def standard_error_in(file: Path | None) -> Iterator[None]:
     """Within this block, new processes inherit `file`, opened for appending, as their standard error.
 
-    What libraries and the interpreter write there would otherwise tear the console of the rank. None, or a file that
-    cannot be opened: they inherit this process's standard error.
+    Otherwise the output of libraries and of the interpreter would tear the progress line of the rank. With None, or a
+    file that cannot be opened, they inherit this process's standard error.
     """
     try:
         saved, target = _open_beside_stderr(file) if file is not None else (None, None)
@@ -92,7 +92,7 @@ def standard_error_in(file: Path | None) -> Iterator[None]:
 def _open_beside_stderr(file: Path) -> tuple[int, int]:
     """Return a copy of the standard error's descriptor and one of the opened file."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    # Without waiting: a pipe that nobody reads is an OSError then.
+    # Non-blocking: opening a pipe that nobody reads is then an OSError.
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
     target = os.open(file, flags, 0o666)
     try:

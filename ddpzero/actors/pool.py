@@ -1,6 +1,6 @@
-"""All actors of one rank: starts them, takes in what they send, replaces the dead, ends them.
+"""The actors of one rank: starts them, receives what they send, replaces dead ones, ends them.
 
-Owned by the rank's main thread. Whoever polls sets the pace: actors of a rank that does not poll wait.
+Owned by the rank's main thread. Polling sets the pace: the actors of a rank that does not poll wait.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from ddpzero.actors.body import Birth, Schedule
-from ddpzero.actors.last_words import LastWords
-from ddpzero.actors.link import ActorEnd, Kind, Message
+from ddpzero.actors.connection import ActorConnection, Kind, Message
+from ddpzero.actors.crash_report import CrashReport
 from ddpzero.actors.preparation import Preparation
+from ddpzero.actors.process import ActorArguments, Schedule
 from ddpzero.actors.round import Round, stop_command
 from ddpzero.actors.spec import ActorSpec
 from ddpzero.actors.supervised import SupervisedActor
@@ -28,12 +28,12 @@ from ddpzero.system.seeds import derive_seed
 
 log = logging.getLogger(__name__)
 
-# Processes that died without closing their connection (a child of theirs holds it) are looked for this often.
+# How often to look for processes that died without closing their connection, which a child of theirs can hold open.
 _LOOK_INTERVAL_SECONDS = 1.0
 
 
 class ActorError(RuntimeError):
-    """An actor failed more often than allowed; carries what the last one said."""
+    """An actor failed more often than allowed; the message has the last crash report."""
 
 
 class ActorPool:
@@ -76,7 +76,7 @@ class ActorPool:
         self._max_restarts = max_restarts
         self._hang_seconds = hang_seconds
         self._log_dir = log_dir
-        self._actors = [SupervisedActor(index, self._birth) for index in range(num_actors)]
+        self._actors = [SupervisedActor(index, self._arguments_of) for index in range(num_actors)]
         self._preparation: Preparation | None = None
         self._selector = selectors.DefaultSelector()
         self._episodes: list[Episode] = []
@@ -97,30 +97,30 @@ class ActorPool:
 
     @property
     def is_preparing(self) -> bool:
-        """Actors have not started yet: the spec's preparation runs."""
+        """Whether the spec's preparation still runs; actors start after it."""
         return self._preparation is not None
 
     @property
     def is_compiling(self) -> bool:
-        """The preparation has found something to compile, and is at it."""
+        """Whether the preparation is compiling."""
         return self._preparation is not None and self._preparation.is_compiling
 
     @property
     def pids(self) -> list[int]:
-        """Of the processes that are there now, by actor_index."""
+        """Process ids of the actors that run now, by actor_index."""
         return [actor.pid for actor in self._actors if actor.pid is not None]
 
     def take_bad_weights(self) -> bool:
-        """Whether an actor died since the last call because it could not play with the weights (UnusableWeightsError).
+        """Return whether an actor died since the last call because it could not play with the weights, and forget it.
 
-        The rank should then look whether they are of any use.
+        The rank should then check the weights; see UnusableWeightsError.
         """
         has_bad_weights, self._has_bad_weights = self._has_bad_weights, False
         return has_bad_weights
 
     def start(self) -> None:
         """Start all actors, after the spec's preparation; returns before they are ready."""
-        # The program can end without leaving our context; Python would then wait for the actors for ever.
+        # If the program ends without leaving this context, Python would wait for the actors forever.
         atexit.register(self.close)
         if self._spec.preparation is not None:
             log_file = self._log_dir and self._log_dir / f"rank{self._rank}.log"
@@ -129,9 +129,9 @@ class ActorPool:
         self._start_due_actors()
 
     def poll(self, timeout_seconds: float = 0.0) -> list[Episode]:
-        """Schedule "concurrent": the episodes that have come, each info with its `actor_index`.
+        """Schedule "concurrent": return the episodes that have arrived, each info with its `actor_index`.
 
-        Waits up to timeout_seconds for the first message of any kind, then takes what is there. Replaces dead and
+        Waits up to timeout_seconds for the first message of any kind, then takes what has arrived. Replaces dead and
         hanging actors after a back-off. Raises ActorError, with the actor's own traceback, when that does not help.
         """
         self._pump(timeout_seconds)
@@ -139,16 +139,16 @@ class ActorPool:
         return episodes
 
     def figures(self) -> dict[str, float]:
-        """Sums over all actors since the last call: the plugin's own, and seconds_waiting_for_rank, ..._for_weights."""
+        """Return sums over actors since the last call: the plugin's, seconds_waiting_for_rank, ..._for_weights."""
         figures, self._figures = self._figures, {}
         return figures
 
     def start_round(
         self, *, episodes_per_actor: Sequence[int], round_seed: int, weights_version: int
     ) -> None:
-        """Schedule "rounds": have each actor play so many fresh games with the weights of exactly this version.
+        """Schedule "rounds": have each actor play its number of new episodes with exactly this version of the weights.
 
-        They may be published before or after this call, and nothing else before the round is done.
+        Publish that version before or after this call, and no other one before the round is done.
         """
         assert self._schedule == "rounds" and len(episodes_per_actor) == self.num_actors
         assert self._round is None, "the last round was neither collected nor abandoned"
@@ -158,7 +158,7 @@ class ActorPool:
             self._tell_round(actor)
 
     def wait_for_round(self, timeout_seconds: float) -> bool:
-        """Poll until the round is done, for so long at most; returns whether it is. Raises as `poll` does."""
+        """Poll until the round is done, or for timeout_seconds; returns whether it is done. Raises as `poll` does."""
         deadline = time.monotonic() + timeout_seconds
         self._pump(0.0)
         while not self.round_done and (seconds_left := deadline - time.monotonic()) > 0:
@@ -170,9 +170,9 @@ class ActorPool:
         return self._round is not None and self._round.is_done
 
     def collect_round(self) -> list[Episode]:
-        """All episodes of a round that is done: by actor_index, then in the order in which each actor finished them.
+        """Return all episodes of a round that is done, ordered by actor_index and then by when the actor finished them.
 
-        The same for a seed, whatever the timing and whoever died and began its quota again.
+        They depend on the seed alone, not on timing or on actors that died and began their quota again.
         """
         assert self._round is not None and self._round.is_done
         episodes = self._round.episodes
@@ -180,15 +180,15 @@ class ActorPool:
         return episodes
 
     def abandon_round(self) -> None:
-        """Drop the present round. Actors stop at the end of their slice; what they still send is not taken."""
+        """Drop the current round. Actors stop at the end of their slice; what they still send is ignored."""
         assert self._round is not None
         for actor in self._actors:
             if actor.is_started and self._round.owes(actor.actor_index):
-                actor.link.send(stop_command())
+                actor.connection.send(stop_command())
         self._round = None
 
     def close(self) -> None:
-        """Kill all actors, whatever they do, and wait for their end."""
+        """Kill all actors and wait until they have ended."""
         if self._is_closed:
             return
         self._is_closed = True
@@ -218,11 +218,11 @@ class ActorPool:
 
     def _receive(self, actor: SupervisedActor) -> None:
         try:
-            messages, is_open = actor.link.receive()
+            messages, is_open = actor.connection.receive()
             for message in messages:
                 self._take(actor, message)
         except ValueError as error:
-            self._replace(actor, f"it sent what cannot be read: {error}")
+            self._replace(actor, f"it sent bytes that cannot be read: {error}")
             return
         if not is_open:
             self._replace(actor)
@@ -235,7 +235,7 @@ class ActorPool:
         elif self._schedule == "concurrent":
             self._episodes.append(self._decoded(actor, message))
         elif self._round is None or message.round_number != self._round.number:
-            pass  # of a round that was abandoned
+            pass  # it belongs to a round that was abandoned
         elif message.kind is Kind.ROUND_DONE:
             self._round.finish(actor.actor_index)
         else:
@@ -249,7 +249,7 @@ class ActorPool:
     # ------------------------------------------------------------------ supervision
 
     def _start_due_actors(self) -> None:
-        # The kernel ends an actor with the thread that started it.
+        # The kernel ends an actor together with the thread that started it.
         assert threading.current_thread() is threading.main_thread(), "poll in the main thread"
         if not self._is_prepared():
             return
@@ -257,7 +257,7 @@ class ActorPool:
             if actor.is_started or time.monotonic() < actor.start_at:
                 continue
             actor.start()
-            self._selector.register(actor.link, selectors.EVENT_READ, actor)
+            self._selector.register(actor.connection, selectors.EVENT_READ, actor)
             self._tell_round(actor)
 
     def _is_prepared(self) -> bool:
@@ -269,7 +269,7 @@ class ActorPool:
         exit_code = self._preparation.close()
         self._preparation = None
         if exit_code != 0:
-            # Not our last word: an actor that stumbles over the same says so itself, with its traceback.
+            # An actor that fails in the same way reports it itself, with its traceback.
             log.warning(
                 "preparing for actors failed with exit code %d: its traceback is in this rank's log file",
                 exit_code,
@@ -278,7 +278,7 @@ class ActorPool:
 
     def _tell_round(self, actor: SupervisedActor) -> None:
         if actor.is_started and self._round is not None and self._round.owes(actor.actor_index):
-            actor.link.send(self._round.command(actor.actor_index))
+            actor.connection.send(self._round.command(actor.actor_index))
 
     def _owes_episodes(self, actor: SupervisedActor) -> bool:
         if self._schedule == "concurrent":
@@ -287,7 +287,7 @@ class ActorPool:
 
     def _watch(self, heard: Sequence[SupervisedActor]) -> None:
         now = time.monotonic()
-        # A rank that did not poll for long has not listened: such a gap is no proof of silence.
+        # A rank that did not poll for a long time heard nothing: such a gap does not mean that actors hang.
         gap_seconds = min(now - self._watched_at, self._hang_seconds / 4)
         self._watched_at = now
         is_look_due = now - self._looked_at >= _LOOK_INTERVAL_SECONDS
@@ -304,7 +304,7 @@ class ActorPool:
                 actor.ask_for_stack()
                 self._replace(
                     actor,
-                    f"nothing was heard of it for actors.hang_seconds={self._hang_seconds:g}; where it hung:",
+                    f"it sent nothing for actors.hang_seconds={self._hang_seconds:g}; where it hung:",
                 )
             elif is_look_due and not actor.is_alive:
                 self._receive(actor)
@@ -312,24 +312,24 @@ class ActorPool:
                     self._replace(actor)
 
     def _replace(self, actor: SupervisedActor, reason: str | None = None) -> None:
-        self._selector.unregister(actor.link)
-        obituary = actor.bury(reason)
+        self._selector.unregister(actor.connection)
+        report = actor.reap(reason)
         if self._round is not None:
             self._round.begin_again(actor.actor_index)
         if actor.is_beyond_help:
-            raise ActorError(obituary)
-        # A crash or a hang, unlike an exception, says nothing of what was running.
+            raise ActorError(report)
+        # Unlike an exception, a crash or a hang does not say what was running.
         if self._spec.suspect and (reason is not None or actor.has_crashed):
-            first_line, _, rest = obituary.partition("\n")
-            obituary = f"{first_line} {self._spec.suspect}\n{rest}"
+            first_line, _, rest = report.partition("\n")
+            report = f"{first_line} {self._spec.suspect}\n{rest}"
         name = f"actor {actor.actor_index} of rank {self._rank}"
         self._has_bad_weights |= actor.died_of_weights
-        # One more for these: the rank is to look at the weights first, and knows more than the actor.
+        # One more for these: the rank checks the weights first, and can say more than the actor.
         if actor.num_failures > self._max_restarts + actor.died_of_weights:
             times = "once" if actor.num_failures == 1 else f"{actor.num_failures} times"
             raise ActorError(
                 f"{name} failed {times} (actors.max_restarts={self._max_restarts}); at last "
-                f"{obituary}"
+                f"{report}"
             )
         self.num_restarts += 1
         log.warning(
@@ -338,13 +338,17 @@ class ActorPool:
             actor.num_failures,
             self._max_restarts,
             actor.backoff_seconds,
-            obituary,
+            report,
         )
 
-    def _birth(
-        self, actor_index: int, start_number: int, link: ActorEnd, last_words: LastWords
-    ) -> Birth:
-        return Birth(
+    def _arguments_of(
+        self,
+        actor_index: int,
+        start_number: int,
+        connection: ActorConnection,
+        crash_report: CrashReport,
+    ) -> ActorArguments:
+        return ActorArguments(
             parent_pid=os.getpid(),
             spec=self._spec,
             rank=self._rank,
@@ -352,8 +356,8 @@ class ActorPool:
             seed=derive_seed(self._seed, self._rank, actor_index, start_number),
             schedule=self._schedule,
             sample_spec=self._sample_spec,
-            link=link,
+            connection=connection,
             weights=self._weights,
-            last_words=last_words,
+            crash_report=crash_report,
             log_file=self._log_dir and self._log_dir / f"rank{self._rank}.actor{actor_index}.log",
         )

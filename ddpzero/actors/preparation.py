@@ -1,7 +1,7 @@
-"""What is done before a pool's actors start, in a process that then goes: compiling.
+"""Compiles what actors need before they start, in a process that ends afterwards.
 
-Actors find the compiled code in files. The compiler's memory, some 200 MB, goes with its process instead of staying in
-an actor, and the pools of a node take turns, so that no two compile the same.
+Actors load the compiled code from files. The compiler's memory, some 200 MB, is freed with its process instead of
+staying in every actor, and the pools of a node take turns, so that no two compile the same code.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from ddpzero.actors.environment import actor_environment, standard_error_in
-from ddpzero.actors.lifeline import ignore_group_signals, signals_held_back
+from ddpzero.actors.signals import ignore_group_signals, signals_held_back
 from ddpzero.actors.spec import ActorSpec
 from ddpzero.system.parent import follow_parent
 
@@ -50,7 +50,7 @@ class Preparation:
 
     @property
     def is_compiling(self) -> bool:
-        """Whether something was compiled so far, here or by another pool that this one waits for."""
+        """Whether something was compiled so far, by this process or by another pool that it waits for."""
         if not self._is_compiling and self._news.poll():
             with suppress(EOFError):  # it has ended
                 self._is_compiling = self._news.recv_bytes() == _COMPILING
@@ -88,7 +88,7 @@ def _prepare(parent_pid: int, spec: ActorSpec, news: Connection) -> None:
     tell = _Once(lambda: news.send_bytes(_COMPILING))
     _call_at_compilations(tell)
     with open(_lock_file(), "a") as lock:
-        # Another pool that keeps the lock for long is compiling.
+        # Another pool that holds the lock for long is compiling.
         timer = threading.Timer(_LONG_WAIT_SECONDS, tell)
         timer.daemon = True
         timer.start()
@@ -98,7 +98,7 @@ def _prepare(parent_pid: int, spec: ActorSpec, news: Connection) -> None:
 
 
 class _Once:
-    """Calls a function at the first call only."""
+    """Calls a function the first time it is called, and then never again."""
 
     def __init__(self, function: Callable[[], None]) -> None:
         self._function: Callable[[], None] | None = function

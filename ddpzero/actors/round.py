@@ -1,16 +1,16 @@
-"""One round of schedule "rounds" as the rank sees it: who owes what, and what has come. Pure bookkeeping."""
+"""One round of schedule "rounds" as the rank sees it: which actor owes episodes, and what arrived. Only bookkeeping."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 
-from ddpzero.actors.link import Kind, Message
+from ddpzero.actors.connection import Kind, Message
 from ddpzero.replay import Episode
 
 
 class Round:
-    """A quota of episodes per actor. An actor that fails is asked for its whole quota again."""
+    """A quota of episodes per actor. An actor that fails plays its whole quota again."""
 
     def __init__(
         self, number: int, episodes_per_actor: Sequence[int], round_seed: int, weights_version: int
@@ -32,11 +32,11 @@ class Round:
         return [episode for episodes in self._episodes for episode in episodes]
 
     def owes(self, actor_index: int) -> bool:
-        """This actor has not played its quota yet."""
+        """Whether this actor has not played its quota yet."""
         return self._owes[actor_index]
 
     def command(self, actor_index: int) -> Message:
-        """What tells an actor to play its quota."""
+        """Return the message that tells an actor to play its quota."""
         return _command(
             self.number, self._quotas[actor_index], self._round_seed, self._weights_version
         )
@@ -45,17 +45,17 @@ class Round:
         self._episodes[actor_index].append(episode)
 
     def finish(self, actor_index: int) -> None:
-        """The actor says that it has sent its whole quota."""
+        """Note that the actor has sent its whole quota."""
         self._owes[actor_index] = False
 
     def begin_again(self, actor_index: int) -> None:
-        """The actor failed: drop what it sent, since its successor plays the same episodes from the first on."""
+        """Drop what a failed actor sent: its successor plays the same episodes from the first one."""
         if self.owes(actor_index):
             self._episodes[actor_index] = []
 
 
 def stop_command() -> Message:
-    """What tells an actor to leave the present round and wait."""
+    """Return the message that tells an actor to leave the current round and wait."""
     return _command(0, 0, 0, 0)
 
 

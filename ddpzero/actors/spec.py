@@ -1,4 +1,4 @@
-"""What a plugin gives to have actors: how to make one in its process, and what the made one can do."""
+"""The contract between a plugin's actors and the pool: how an actor is made in its process, and what it can do."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from ddpzero.replay import Episode
 
 
 class UnusableWeightsError(RuntimeError):
-    """An actor raises this where it cannot play with the weights that it was given. The message is one sentence.
+    """An actor raises this if it cannot play with the weights it received. The message is one sentence.
 
-    The rank then looks whether its training has diverged.
+    The rank then checks whether its training has diverged.
     """
 
 
@@ -23,7 +23,7 @@ class Actor(Protocol):
     """Plays games in one actor process. Called from one thread; never talks to other processes."""
 
     def receive(self, arrays: dict[str, np.ndarray], weights_version: int) -> None:
-        """Play with these weights from now on; the actor may keep the arrays. Called before the first `play`."""
+        """Play with these weights from now on. The actor may keep the arrays. Called before the first `play`."""
         ...
 
     def play(self) -> list[Episode]:
@@ -31,16 +31,16 @@ class Actor(Protocol):
         ...
 
     def start_round(self, num_episodes: int, round_seed: int) -> None:
-        """Schedule "rounds": drop all games and play exactly num_episodes fresh ones.
+        """Schedule "rounds": drop all running episodes and play exactly num_episodes new ones.
 
-        The episodes and their order are determined by the seed and the weights: not by time, not by how `play` cuts
-        the work into slices, not by what was played before.
+        The seed and the weights determine the episodes and their order. Time, how `play` cuts the work into slices, and
+        what was played before must not matter.
         """
         ...
 
     @property
     def round_done(self) -> bool:
-        """Schedule "rounds": `play` has returned all episodes of the round."""
+        """Schedule "rounds": whether `play` has returned all episodes of the round."""
         ...
 
     def figures(self) -> dict[str, float]:
@@ -53,10 +53,10 @@ class ActorSpec:
     """How to make an actor in a new process.
 
     factory: "package.module:function", called as `function(**arguments, rank=, actor_index=, seed=) -> Actor`.
-    arguments: plain values and frozen dataclasses; they travel once, at the start of the process.
-    preparation: "package.module:function", called as `function(**arguments)` in a process of its own before a pool's
-        actors start: what it compiles into files, they only load. None: nothing.
-    suspect: a sentence about foreign code in the actor, for a person whose actor crashes or hangs; "" for none.
+    arguments: plain values and frozen dataclasses; they are pickled once, when the process starts.
+    preparation: "package.module:function", called as `function(**arguments)` in a separate process before a pool's
+        actors start, to compile into files what they then load. None: nothing to prepare.
+    suspect: a sentence about code from outside ddpzero in the actor, shown if it crashes or hangs; "" for none.
     num_threads: for OpenMP, BLAS and numba in the actor; set in its environment, before it imports anything.
     """
 

@@ -1,4 +1,4 @@
-"""One place in the pool: an actor process, its successors after failures, and what the rank knows of them."""
+"""Supervision of one actor: its process, the processes that replace it after failures, and their state."""
 
 from __future__ import annotations
 
@@ -7,39 +7,39 @@ import signal
 import time
 from collections.abc import Callable
 
-from ddpzero.actors.body import (
+from ddpzero.actors.connection import ActorConnection, open_connection
+from ddpzero.actors.crash_report import CrashReport
+from ddpzero.actors.environment import actor_environment, standard_error_in
+from ddpzero.actors.process import (
     EXIT_CODE_OF_UNUSABLE_WEIGHTS,
-    Birth,
+    ActorArguments,
     actor_main,
 )
-from ddpzero.actors.environment import actor_environment, standard_error_in
-from ddpzero.actors.last_words import LastWords
-from ddpzero.actors.lifeline import signals_held_back
-from ddpzero.actors.link import ActorEnd, open_link
+from ddpzero.actors.signals import signals_held_back
 from ddpzero.system.errors import EXIT_CODE_OF_USER_ERROR
 
 _SPAWN = multiprocessing.get_context("spawn")
 
 # What the kernel holds of an actor's messages before the actor waits for its rank.
-_LINK_BUFFER_BYTES = 1 << 18
+_CONNECTION_BUFFER_BYTES = 1 << 18
 _EXIT_PATIENCE_SECONDS = 2.0
 _BACKOFF_SECONDS = 0.5
 _MAX_BACKOFF_SECONDS = 30.0
-# An actor that lived this long begins with a clean record: a long run survives rare failures without end.
+# An actor that lived this long starts with no failures: a long run survives any number of rare ones.
 _FORGIVEN_AFTER_SECONDS = 600.0
-# What bad compiled code dies of.
+# Signals that end a process with faulty compiled code.
 _CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
 
-MakeBirth = Callable[[int, int, ActorEnd, LastWords], Birth]
+MakeArguments = Callable[[int, int, ActorConnection, CrashReport], ActorArguments]
 
 
 class SupervisedActor:
-    """Starts, watches and buries the processes of one actor_index. Used by the rank's main thread only.
+    """Starts, watches and reaps the processes of one actor_index. Use it from the rank's main thread only.
 
-    birth: `(actor_index, start_number, link, last_words)` -> what the next process is born with.
+    make_arguments: `(actor_index, start_number, connection, crash_report)` -> the arguments of the next process.
     """
 
-    def __init__(self, actor_index: int, birth: MakeBirth) -> None:
+    def __init__(self, actor_index: int, arguments: MakeArguments) -> None:
         self.actor_index = actor_index
         self.num_starts = 0
         self.num_failures = 0
@@ -49,13 +49,13 @@ class SupervisedActor:
         self.is_beyond_help = False
         self.has_crashed = False
         self.died_of_weights = False
-        self._birth = birth
+        self._make_arguments = arguments
         self._process: multiprocessing.context.SpawnProcess | None = None
         self._started_at = 0.0
 
     @property
     def is_started(self) -> bool:
-        """There is a process, as far as we know."""
+        """Whether there is a process; it may have died unnoticed."""
         return self._process is not None
 
     @property
@@ -68,17 +68,21 @@ class SupervisedActor:
 
     def start(self) -> None:
         """Start a process."""
-        self.link, actor_end = open_link(_LINK_BUFFER_BYTES)
-        self._last_words = LastWords()
-        birth = self._birth(self.actor_index, self.num_starts, actor_end, self._last_words)
+        self.connection, actor_end = open_connection(_CONNECTION_BUFFER_BYTES)
+        self._crash_report = CrashReport()
+        arguments = self._make_arguments(
+            self.actor_index, self.num_starts, actor_end, self._crash_report
+        )
         # Not a daemon: Python ends daemons with SIGTERM, which actors ignore, and would then wait for ever.
         process = _SPAWN.Process(
-            target=actor_main, args=(birth,), name=f"rank{birth.rank}.actor{self.actor_index}"
+            target=actor_main,
+            args=(arguments,),
+            name=f"rank{arguments.rank}.actor{self.actor_index}",
         )
         with (
-            actor_environment(birth.spec.num_threads),
+            actor_environment(arguments.spec.num_threads),
             signals_held_back(),
-            standard_error_in(birth.log_file),
+            standard_error_in(arguments.log_file),
         ):
             process.start()
         actor_end.close()
@@ -88,11 +92,11 @@ class SupervisedActor:
         self.silent_seconds = 0.0
         self.has_spoken = False
 
-    def bury(self, reason: str | None = None) -> str:
-        """End the process if it still runs; returns why it died (`reason`, or how it exited) with its last words.
+    def reap(self, reason: str | None = None) -> str:
+        """End the process if it still runs; returns why it died (`reason`, or how it exited) and its crash report.
 
-        The first line of the text is a sentence that stands alone. Schedules the next start, unless `is_beyond_help`:
-        then the actor met a UserError, and the text is its sentence.
+        The first line of the text is a complete sentence. Schedules the next start, unless the actor met a UserError:
+        then `is_beyond_help` is set, and the text is the sentence of that error.
         """
         assert self._process is not None
         self._process.join(0 if reason else _EXIT_PATIENCE_SECONDS)
@@ -101,7 +105,7 @@ class SupervisedActor:
         reason = reason or _how_it_exited(exit_code)
         self.died_of_weights = exit_code == EXIT_CODE_OF_UNUSABLE_WEIGHTS
         self.kill()
-        words = self._last_words.read()
+        words = self._crash_report.read()
         self.has_crashed = exit_code is not None and -exit_code in _CRASHES
         self.is_beyond_help = bool(words) and exit_code == EXIT_CODE_OF_USER_ERROR
         if self.is_beyond_help:
@@ -121,13 +125,13 @@ class SupervisedActor:
 
     @property
     def backoff_seconds(self) -> float:
-        """Between the last failure and the next start."""
+        """Seconds between the last failure and the next start."""
         return min(_BACKOFF_SECONDS * 2 ** (self.num_failures - 1), _MAX_BACKOFF_SECONDS)
 
     def ask_for_stack(self) -> None:
-        """Have a hanging process add its stack to its last words."""
+        """Have a hanging process add its stack to its crash report."""
         assert self._process is not None
-        self._last_words.ask_for_stack(self._process)
+        self._crash_report.ask_for_stack(self._process)
 
     def kill(self) -> None:
         """Send SIGKILL, without waiting for the end."""
@@ -145,8 +149,8 @@ class SupervisedActor:
         self._process.join()
         self._process.close()
         self._process = None
-        self.link.close()
-        self._last_words.close()
+        self.connection.close()
+        self._crash_report.close()
 
 
 def _how_it_exited(exitcode: int | None) -> str:

@@ -1,13 +1,13 @@
-"""Weights from a rank to its actors through shared memory: the newest wins, and nobody waits for anybody.
+"""Weights from a rank to its actors through shared memory: the newest version wins, and nobody waits.
 
     head      uint64 words: number of publishes; per slot: sequence, weights_version, crc32
-    slots     two, written in turn: all arrays behind one another
+    slots     two, written in turn: all arrays one after the other
 
 A slot's sequence is odd while it is written (a seqlock). A reader copies the newest slot and keeps the copy only if
 the sequence has not moved meanwhile and the checksum is right; the writer never looks at readers.
 
-The memory is a memfd: it has no name, so that nothing is left behind when a rank is killed, and it is not taken from
-/dev/shm, which is only 64 MB in a container. Actors inherit it when they are started and map it read-only.
+The memory is a memfd. It has no name, so nothing is left behind when a rank is killed, and it does not use /dev/shm,
+which has only 64 MB in a container. Actors inherit it when they start and map it read-only.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _MAX_READ_ATTEMPTS = 100
 class WeightsChannel:
     """One per rank. Names, shapes and dtypes of the arrays are fixed at construction.
 
-    arrays: an example (numpy or torch, on any device): only its layout is used, nothing is published yet.
+    arrays: an example (numpy or torch, on any device). Only its layout is used; nothing is published yet.
     """
 
     def __init__(self, arrays: Mapping[str, Any]) -> None:
@@ -49,13 +49,13 @@ class WeightsChannel:
         self._slot_size_bytes = offset
         self._fd = os.memfd_create("weights", os.MFD_CLOEXEC)
         try:
-            # Take the memory now: without it a publish would end in SIGBUS.
+            # Allocate the memory now: if it ran out later, a publish would end in SIGBUS.
             os.posix_fallocate(self._fd, 0, self.size_bytes)
         except OSError as error:
             os.close(self._fd)
             raise RuntimeError(
-                f"{self.size_bytes / 2**20:.0f} MiB of shared memory for the weights cannot be had: {error.strerror}. "
-                "Give the container or job more memory, or choose a smaller network."
+                f"{self.size_bytes / 2**20:.0f} MiB of shared memory for the weights cannot be allocated: "
+                f"{error.strerror}. Give the container or job more memory, or choose a smaller network."
             ) from error
         self._map(mmap.PROT_READ | mmap.PROT_WRITE)
 
@@ -66,14 +66,14 @@ class WeightsChannel:
 
     @property
     def weights_version(self) -> int:
-        """Of the newest weights; NOTHING_PUBLISHED before the first publish."""
+        """Version of the newest weights; NOTHING_PUBLISHED before the first publish."""
         num_publishes = int(self._words[_NUM_PUBLISHES])
         if num_publishes == 0:
             return NOTHING_PUBLISHED
         return int(self._words[_word(_VERSION, num_publishes % 2)])
 
     def publish(self, arrays: Mapping[str, Any], weights_version: int) -> None:
-        """Rank: make these the newest weights. Never waits for readers. ValueError if the layout differs."""
+        """Rank: make these the newest weights. Never waits for readers. Raises ValueError if the layout differs."""
         if arrays.keys() != {name for name, *_ in self._layout}:
             raise ValueError(
                 f"weights {sorted(arrays)} are published on a channel for {[name for name, *_ in self._layout]}."
@@ -99,9 +99,9 @@ class WeightsChannel:
     def receive(
         self, newer_than: int = NOTHING_PUBLISHED
     ) -> tuple[dict[str, np.ndarray], int] | None:
-        """Actor: a private copy of the newest weights and their version, or None if none are newer.
+        """Actor: return a private copy of the newest weights and their version, or None if there are none newer.
 
-        None also if publishes follow one another faster than a copy can be made: ask again later.
+        Also None if weights are published faster than they can be copied: try again later.
         """
         for _ in range(_MAX_READ_ATTEMPTS):
             num_publishes = int(self._words[_NUM_PUBLISHES])
@@ -112,14 +112,14 @@ class WeightsChannel:
             checksum = int(self._words[_word(_CHECKSUM, slot)])
             copy = self._slots[slot].copy()
             sequence = int(self._words[_word(_SEQUENCE, slot)])
-            # On processors that reorder stores the checksum is what finds a torn copy.
+            # On processors that reorder stores, only the checksum finds a torn copy.
             if sequence == 2 * num_publishes and _checksum(copy, weights_version) == checksum:
                 names = [name for name, *_ in self._layout]
                 return dict(zip(names, self._views(copy), strict=True)), weights_version
         return None
 
     def close(self) -> None:
-        """Give the memory back as soon as no array refers to it."""
+        """Free the memory as soon as no array refers to it."""
         if self._fd >= 0:
             del self._words, self._slots
             os.close(self._fd)

@@ -10,7 +10,7 @@ import pytest
 
 from ddpzero.actors import ActorSpec, derive_seed
 from ddpzero.actors.environment import actor_environment
-from ddpzero.actors.lifeline import signals_held_back
+from ddpzero.actors.signals import signals_held_back
 
 
 def test_actors_get_thread_counts_and_no_rank(monkeypatch):

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 
-@pytest.mark.parametrize("module", ["ddpzero.actors", "ddpzero.actors.body", "ddpzero.replay"])
+@pytest.mark.parametrize("module", ["ddpzero.actors", "ddpzero.actors.process", "ddpzero.replay"])
 def test_importing_it_stays_light(module):
     program = (
         f"import sys, {module}\n"

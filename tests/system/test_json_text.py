@@ -19,7 +19,7 @@ PACKAGE = Path(ddpzero.__file__).parent
 NAN, INFINITY = float("nan"), float("inf")
 # Files that write JSON for our own processes only, where NaN must stay NaN, or that never hold a number with a point.
 OWN_MESSAGES = {
-    *("actors/body.py", "actors/round.py", "run/ranks.py", "games/core/contract_process.py"),
+    *("actors/process.py", "actors/round.py", "run/ranks.py", "games/core/contract_process.py"),
     *("replay/episode.py", "run/checkpoint_files.py", "system/json_text.py"),
 }
 

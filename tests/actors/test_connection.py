@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 
-from ddpzero.actors.link import Kind, Message, RankGone, open_link
+from ddpzero.actors.connection import Kind, Message, RankGone, open_connection
 
 
 def receive_all(rank_end, num_messages: int) -> list[Message]:
@@ -21,7 +21,7 @@ def receive_all(rank_end, num_messages: int) -> list[Message]:
 
 
 def test_messages_of_any_size_come_back_whole_and_in_order():
-    rank_end, actor_end = open_link(1 << 16)
+    rank_end, actor_end = open_connection(1 << 16)
     rng = np.random.default_rng(0)
     sizes = [0, 1, 15, 16, 17, 5_000_000, 3, 300_000]
     sent = [Message(Kind.EPISODE, i, rng.bytes(size)) for i, size in enumerate(sizes)]
@@ -35,7 +35,7 @@ def test_messages_of_any_size_come_back_whole_and_in_order():
 
 
 def test_a_rank_never_waits_for_the_rest_of_a_message():
-    rank_end, actor_end = open_link(1 << 16)
+    rank_end, actor_end = open_connection(1 << 16)
     assert rank_end.receive() == ([], True)
     os.write(actor_end._socket.fileno(), b"\x01\0\0\0")
     assert rank_end.receive() == ([], True)
@@ -44,7 +44,7 @@ def test_a_rank_never_waits_for_the_rest_of_a_message():
 
 
 def test_what_an_actor_sent_before_it_died_is_not_lost():
-    rank_end, actor_end = open_link(1 << 16)
+    rank_end, actor_end = open_connection(1 << 16)
     rank_end.send(Message(Kind.COMMAND, 1, b"never read"))
     actor_end.send([Message(Kind.ROUND_DONE, 7)])
     actor_end.close()
@@ -54,7 +54,7 @@ def test_what_an_actor_sent_before_it_died_is_not_lost():
 
 
 def test_an_actor_hears_commands_and_that_its_rank_is_gone():
-    rank_end, actor_end = open_link(1 << 16)
+    rank_end, actor_end = open_connection(1 << 16)
     assert actor_end.receive(timeout_seconds=0) is None
     rank_end.send(Message(Kind.COMMAND, 3, b"{}"))
     assert actor_end.receive(timeout_seconds=None) == Message(Kind.COMMAND, 3, b"{}")
@@ -68,7 +68,7 @@ def test_an_actor_hears_commands_and_that_its_rank_is_gone():
 
 @pytest.mark.parametrize("head", [b"\xff" * 16, b"\x09" + b"\0" * 15])
 def test_nonsense_is_refused(head):
-    rank_end, actor_end = open_link(1 << 16)
+    rank_end, actor_end = open_connection(1 << 16)
     os.write(actor_end._socket.fileno(), head)
     with pytest.raises(ValueError):
         rank_end.receive()

@@ -1,7 +1,7 @@
-"""What an actor said before it died: the text of its exception, or its stack after a crash or a hang.
+"""What an actor wrote before it died: the text of its exception, or its stack after a crash or a hang.
 
-The text lies in anonymous memory that rank and actor share: it outlives the actor whatever killed it, and needs
-nobody to read in time, as a pipe would.
+The text is in anonymous memory that rank and actor share. It survives the actor, however that was killed, and unlike a
+pipe it does not have to be read in time.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from multiprocessing.process import BaseProcess
 from multiprocessing.reduction import DupFd
 from typing import Any
 
-from ddpzero.actors.lifeline import STACK_SIGNAL
+from ddpzero.actors.signals import STACK_SIGNAL
 
 _MAX_SIZE_BYTES = 1 << 16
 
 
-class LastWords:
-    """Made by the rank for one actor process; pickled only to start that process."""
+class CrashReport:
+    """Made by the rank for one actor process, and pickled only to start that process."""
 
     def __init__(self) -> None:
-        self._fd = os.memfd_create("last-words", os.MFD_CLOEXEC)
+        self._fd = os.memfd_create("crash-report", os.MFD_CLOEXEC)
 
     def __getstate__(self) -> Any:
         assert_spawning(self)
@@ -38,11 +38,11 @@ class LastWords:
         faulthandler.register(STACK_SIGNAL, self._fd)
 
     def write(self, text: str) -> None:
-        """Actor: say why it ends."""
+        """Actor: write why it ends."""
         os.write(self._fd, text.encode(errors="replace")[-_MAX_SIZE_BYTES:])
 
     def ask_for_stack(self, process: BaseProcess, patience_seconds: float = 0.5) -> None:
-        """Rank: have a living actor write where it hangs; waits until it has, or gives up."""
+        """Rank: have a living actor write where it hangs; wait for the text for at most patience_seconds."""
         assert process.pid is not None
         size_before = os.fstat(self._fd).st_size
         os.kill(process.pid, STACK_SIGNAL)
@@ -54,7 +54,7 @@ class LastWords:
                 return
 
     def read(self) -> str:
-        """Rank: everything said so far (the end of it, if it is long); "" if nothing was."""
+        """Rank: return what was written so far, of a long text the end; "" if nothing was."""
         size = os.fstat(self._fd).st_size
         start = max(0, size - _MAX_SIZE_BYTES)
         return os.pread(self._fd, size - start, start).decode(errors="replace").strip()

@@ -1,8 +1,8 @@
-"""The body of an actor process. Started by the pool; ends when its rank does.
+"""The main function of an actor process. The pool starts the process, and it ends when its rank ends.
 
-    until the rank goes:  take the newest weights, play a slice, send the finished episodes
+    until the rank ends:  receive the newest weights, play a slice, send the finished episodes
 
-It knows no game and no network: those are behind ActorSpec's factory.
+It knows no game and no network: ActorSpec's factory makes both.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from ddpzero.actors.last_words import LastWords
-from ddpzero.actors.lifeline import ignore_group_signals
-from ddpzero.actors.link import ActorEnd, Kind, Message, RankGone
+from ddpzero.actors.connection import ActorConnection, Kind, Message, RankGone
+from ddpzero.actors.crash_report import CrashReport
+from ddpzero.actors.signals import ignore_group_signals
 from ddpzero.actors.spec import Actor, ActorSpec, UnusableWeightsError
 from ddpzero.actors.weights import NOTHING_PUBLISHED, WeightsChannel
 from ddpzero.replay import Episode, SampleSpec, encode_episode
@@ -35,15 +35,15 @@ Schedule = Literal["concurrent", "rounds"]
 EXIT_CODE_OF_UNUSABLE_WEIGHTS = 3
 
 _FIGURES_INTERVAL_SECONDS = 1.0
-# How often to look for weights that are not there yet.
+# How often to look for weights that have not been published yet.
 _LOOK_INTERVAL_SECONDS = 0.02
 # Finished episodes leave in parts of about this size, so that a large slice is not held twice.
 _SEND_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
-class Birth:
-    """All that an actor process is born with.
+class ActorArguments:
+    """What the rank passes to a new actor process.
 
     seed: differs with every start of the process. log_file: None for no log of its own.
     """
@@ -55,51 +55,53 @@ class Birth:
     seed: int
     schedule: Schedule
     sample_spec: SampleSpec
-    link: ActorEnd
+    connection: ActorConnection
     weights: WeightsChannel
-    last_words: LastWords
+    crash_report: CrashReport
     log_file: Path | None
 
 
-def actor_main(birth: Birth) -> None:
-    """Play until the rank goes. An exception becomes the last words and exit code 1.
+def actor_main(arguments: ActorArguments) -> None:
+    """Play until the rank ends. An exception goes into the crash report and becomes exit code 1.
 
-    A UserError, which no restart could help, becomes its sentence and EXIT_CODE_OF_USER_ERROR; an UnusableWeightsError
-    has an exit code for itself, too.
+    A UserError, which no restart can cure, becomes its sentence and EXIT_CODE_OF_USER_ERROR; an UnusableWeightsError
+    has its own exit code.
     """
-    follow_parent(birth.parent_pid)
-    birth.last_words.listen()
+    follow_parent(arguments.parent_pid)
+    arguments.crash_report.listen()
     ignore_group_signals()
     try:
-        _set_up_log(birth.log_file)
-        log.info("actor %d of rank %d: pid %d", birth.actor_index, birth.rank, os.getpid())
-        _Body(birth).run()
+        _set_up_log(arguments.log_file)
+        log.info("actor %d of rank %d: pid %d", arguments.actor_index, arguments.rank, os.getpid())
+        _Body(arguments).run()
     except RankGone:
         pass
     except UserError as error:
-        birth.last_words.write(str(error))
-        log.exception("actor %d of rank %d ends", birth.actor_index, birth.rank)
+        arguments.crash_report.write(str(error))
+        log.exception("actor %d of rank %d ends", arguments.actor_index, arguments.rank)
         sys.exit(EXIT_CODE_OF_USER_ERROR)
     except BaseException as error:
         gist = f"{type(error).__name__}: {error}".splitlines()[0]
-        birth.last_words.write(f"{gist}\n{traceback.format_exc()}")
-        log.exception("actor %d of rank %d ends", birth.actor_index, birth.rank)
+        arguments.crash_report.write(f"{gist}\n{traceback.format_exc()}")
+        log.exception("actor %d of rank %d ends", arguments.actor_index, arguments.rank)
         has_bad_weights = isinstance(error, UnusableWeightsError)
         sys.exit(EXIT_CODE_OF_UNUSABLE_WEIGHTS if has_bad_weights else 1)
 
 
 class _Body:
-    def __init__(self, birth: Birth) -> None:
-        self._birth = birth
-        self._link = birth.link
-        self._weights = birth.weights
+    def __init__(self, arguments: ActorArguments) -> None:
+        self._arguments = arguments
+        self._connection = arguments.connection
+        self._weights = arguments.weights
         self._weights_version = NOTHING_PUBLISHED
         self._waited_seconds = {"seconds_waiting_for_rank": 0.0, "seconds_waiting_for_weights": 0.0}
         self._figures_sent_at = time.monotonic()
-        self._actor: Actor = birth.spec.make(birth.rank, birth.actor_index, birth.seed)
+        self._actor: Actor = arguments.spec.make(
+            arguments.rank, arguments.actor_index, arguments.seed
+        )
 
     def run(self) -> None:
-        if self._birth.schedule == "rounds":
+        if self._arguments.schedule == "rounds":
             self._play_rounds()
         else:
             self._play_for_ever()
@@ -114,7 +116,7 @@ class _Body:
     def _play_rounds(self) -> None:
         command: Message | None = None
         while True:
-            command = command or self._link.receive(timeout_seconds=None)
+            command = command or self._connection.receive(timeout_seconds=None)
             assert command is not None
             command = self._play_round(command.round_number, **json.loads(command.payload))
 
@@ -131,7 +133,7 @@ class _Body:
                 f"round {round_number} is to be played with weights_version {weights_version}, but "
                 f"{self._weights_version} is published already: publish only between rounds."
             )
-        seed = derive_seed(round_seed, self._birth.rank, self._birth.actor_index)
+        seed = derive_seed(round_seed, self._arguments.rank, self._arguments.actor_index)
         self._actor.start_round(num_episodes, seed)
         num_played = 0
         while not self._actor.round_done:
@@ -139,15 +141,15 @@ class _Body:
             num_played += len(episodes)
             self._send_episodes(episodes, round_number)
             self._maybe_send_figures()
-            if (next_command := self._link.receive(timeout_seconds=0)) is not None:
+            if (next_command := self._connection.receive(timeout_seconds=0)) is not None:
                 return next_command
         if num_played != num_episodes:
             raise RuntimeError(
-                f"{self._birth.spec.factory}: the round is done after {num_played} episodes; asked for were "
+                f"{self._arguments.spec.factory}: the round is done after {num_played} episodes; asked for were "
                 f"{num_episodes}."
             )
         self._send_figures()
-        self._link.send([Message(Kind.ROUND_DONE, round_number)])
+        self._connection.send([Message(Kind.ROUND_DONE, round_number)])
         return None
 
     def _wait_for_weights(self, at_least: int) -> Message | None:
@@ -155,7 +157,7 @@ class _Body:
         started = time.monotonic()
         self._maybe_receive_weights()
         # Look for a command last: one that was sent before a publish must not be missed because of it.
-        while (command := self._link.receive(timeout_seconds=0)) is None:
+        while (command := self._connection.receive(timeout_seconds=0)) is None:
             if self._weights_version >= at_least:
                 break
             time.sleep(_LOOK_INTERVAL_SECONDS)
@@ -175,17 +177,17 @@ class _Body:
         part: list[Message] = []
         size_bytes = 0
         for episode in episodes:
-            payload = encode_episode(episode, self._birth.sample_spec)
+            payload = encode_episode(episode, self._arguments.sample_spec)
             part.append(Message(Kind.EPISODE, round_number, payload))
             size_bytes += len(payload)
             if size_bytes >= _SEND_BYTES:
-                self._link.send(part)
+                self._connection.send(part)
                 part, size_bytes = [], 0
-        self._link.send(part)
+        self._connection.send(part)
         self._waited_seconds["seconds_waiting_for_rank"] += time.monotonic() - started
 
     def _maybe_send_figures(self) -> None:
-        """They are also the sign of life that the pool watches for."""
+        """Send them once a second: the pool takes them as a sign of life."""
         if time.monotonic() - self._figures_sent_at >= _FIGURES_INTERVAL_SECONDS:
             self._send_figures()
 
@@ -194,12 +196,12 @@ class _Body:
         payload = json.dumps({name: float(value) for name, value in figures.items()}).encode()
         self._waited_seconds = dict.fromkeys(self._waited_seconds, 0.0)
         self._figures_sent_at = time.monotonic()
-        self._link.send([Message(Kind.FIGURES, 0, payload)])
+        self._connection.send([Message(Kind.FIGURES, 0, payload)])
 
 
 def _set_up_log(file: Path | None) -> None:
     if file is None:
         return
-    # A full disk costs messages, and nobody is told: rank 0's own log has met it, too.
+    # Nobody is told of a full disk here: rank 0 reports it for its own log.
     logging.basicConfig(handlers=[LogFileHandler(file)], level=logging.INFO)
     logging.captureWarnings(True)

@@ -1,7 +1,7 @@
 """The two ends of the socket between a rank and one of its actors.
 
-Messages are a fixed head and raw bytes, no pickle. The actor's end blocks when the socket is full: that is the flow
-control, an actor whose rank does not read waits and holds no more than the slice it has just played. The rank's end
+A message is a fixed header and raw bytes, no pickle. The actor's end blocks while the socket is full. This is the flow
+control: an actor whose rank does not read waits, and holds at most the slice that it has just played. The rank's end
 never blocks, not even on an actor that stops in the middle of a message.
 """
 
@@ -18,12 +18,12 @@ from typing import NamedTuple
 _HEAD = struct.Struct("<IIQ")  # kind, round_number, size of the payload
 _MAX_PAYLOAD_BYTES = 1 << 30
 _READ_BYTES = 1 << 18
-# What one call of RankEnd.receive takes in at most: an actor that sends without end must not hold the rank.
+# The most that one call of RankConnection.receive reads: an actor that sends without end must not hold up the rank.
 _MAX_READ_BYTES_PER_CALL = 1 << 22
 
 
 class Kind(IntEnum):
-    """What a message holds. COMMAND goes to the actor, all others to the rank."""
+    """The kind of a message. COMMAND goes to the actor, all others to the rank."""
 
     EPISODE = 1
     FIGURES = 2
@@ -32,7 +32,7 @@ class Kind(IntEnum):
 
 
 class Message(NamedTuple):
-    """round_number: of the round that it belongs to; 0 outside rounds."""
+    """One message. round_number: of the round that it belongs to; 0 outside rounds."""
 
     kind: Kind
     round_number: int
@@ -43,21 +43,21 @@ class RankGone(Exception):
     """The rank has closed its end."""
 
 
-class ActorEnd:
-    """Blocking. Travels to the actor when its process starts."""
+class ActorConnection:
+    """The actor's end: blocking. It is passed to the actor when its process starts."""
 
     def __init__(self, connected: socket.socket) -> None:
         self._socket = connected
 
     def send(self, messages: Iterable[Message]) -> None:
-        """Returns when the socket has taken everything; waits while it is full. RankGone if nobody is there."""
+        """Send messages; returns once the socket has taken all of them. Raises RankGone."""
         try:
             self._socket.sendall(b"".join(_encoded(message) for message in messages))
         except (BrokenPipeError, ConnectionResetError) as error:
             raise RankGone from error
 
     def receive(self, timeout_seconds: float | None) -> Message | None:
-        """The next command, or None if none came in time (None: wait for ever). RankGone if nobody is there."""
+        """Return the next command, or None after timeout_seconds (None: wait forever). Raises RankGone."""
         poller = select.poll()
         poller.register(self._socket, select.POLLIN)
         if not poller.poll(None if timeout_seconds is None else timeout_seconds * 1000):
@@ -81,8 +81,8 @@ class ActorEnd:
         return data
 
 
-class RankEnd:
-    """Non-blocking, with a buffer for a message that has come in part."""
+class RankConnection:
+    """The rank's end: non-blocking, with a buffer for a message that has arrived in part."""
 
     def __init__(self, connected: socket.socket) -> None:
         connected.setblocking(False)
@@ -93,12 +93,14 @@ class RankEnd:
         return self._socket.fileno()
 
     def send(self, message: Message) -> None:
-        """Leave a small command in the socket. An actor that has died meanwhile is noticed when reading."""
+        """Write a small command to the socket. An actor that has died is noticed when reading."""
         with suppress(BrokenPipeError, ConnectionResetError):
             self._socket.sendall(_encoded(message))
 
     def receive(self) -> tuple[list[Message], bool]:
-        """All whole messages that have come, and whether the actor's end is still open. ValueError for nonsense."""
+        """Return all complete messages that have arrived, and whether the actor's end is open. Raises ValueError if the
+        bytes are no messages.
+        """
         is_open = True
         for _ in range(_MAX_READ_BYTES_PER_CALL // _READ_BYTES):
             try:
@@ -134,11 +136,11 @@ class RankEnd:
         return messages
 
 
-def open_link(buffer_size_bytes: int) -> tuple[RankEnd, ActorEnd]:
-    """A connected pair. buffer_size_bytes: what the kernel holds of an actor's messages before the actor waits."""
+def open_connection(buffer_size_bytes: int) -> tuple[RankConnection, ActorConnection]:
+    """Return a connected pair. buffer_size_bytes: what the kernel buffers of an actor's messages."""
     rank_socket, actor_socket = socket.socketpair()
     actor_socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer_size_bytes // 2)  # doubled
-    return RankEnd(rank_socket), ActorEnd(actor_socket)
+    return RankConnection(rank_socket), ActorConnection(actor_socket)
 
 
 def _encoded(message: Message) -> bytes:
