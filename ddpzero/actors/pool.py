@@ -26,7 +26,7 @@ from ddpzero.actors.weights import WeightsChannel
 from ddpzero.replay import Episode, SampleSpec, decode_episode
 from ddpzero.system.seeds import derive_seed
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 # How often to look for processes that died without closing their connection, which a child of theirs can hold open.
 _LOOK_INTERVAL_SECONDS = 1.0
@@ -270,7 +270,7 @@ class ActorPool:
         self._preparation = None
         if exit_code != 0:
             # An actor that fails in the same way reports it itself, with its traceback.
-            log.warning(
+            logger.warning(
                 "preparing for actors failed with exit code %d: its traceback is in this rank's log file",
                 exit_code,
             )
@@ -332,7 +332,7 @@ class ActorPool:
                 f"{report}"
             )
         self.num_restarts += 1
-        log.warning(
+        logger.warning(
             "%s failed (%d of %d restarts), the next starts in %.1f s: %s",
             name,
             actor.num_failures,

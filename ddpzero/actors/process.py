@@ -28,7 +28,7 @@ from ddpzero.system.log_file import LogFileHandler
 from ddpzero.system.parent import follow_parent
 from ddpzero.system.seeds import derive_seed
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 Schedule = Literal["concurrent", "rounds"]
 
@@ -72,18 +72,20 @@ def actor_main(arguments: ActorArguments) -> None:
     ignore_group_signals()
     try:
         _set_up_log(arguments.log_file)
-        log.info("actor %d of rank %d: pid %d", arguments.actor_index, arguments.rank, os.getpid())
+        logger.info(
+            "actor %d of rank %d: pid %d", arguments.actor_index, arguments.rank, os.getpid()
+        )
         _Body(arguments).run()
     except RankGone:
         pass
     except UserError as error:
         arguments.crash_report.write(str(error))
-        log.exception("actor %d of rank %d ends", arguments.actor_index, arguments.rank)
+        logger.exception("actor %d of rank %d ends", arguments.actor_index, arguments.rank)
         sys.exit(EXIT_CODE_OF_USER_ERROR)
     except BaseException as error:
         gist = f"{type(error).__name__}: {error}".splitlines()[0]
         arguments.crash_report.write(f"{gist}\n{traceback.format_exc()}")
-        log.exception("actor %d of rank %d ends", arguments.actor_index, arguments.rank)
+        logger.exception("actor %d of rank %d ends", arguments.actor_index, arguments.rank)
         has_bad_weights = isinstance(error, UnusableWeightsError)
         sys.exit(EXIT_CODE_OF_UNUSABLE_WEIGHTS if has_bad_weights else 1)
 

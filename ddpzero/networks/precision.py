@@ -16,7 +16,7 @@ from torch import nn
 from ddpzero.games import Game
 from ddpzero.networks.timing import best_seconds
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 
@@ -60,7 +60,7 @@ def faster_dtype(
     wide_seconds, narrow_seconds = best_seconds(steps, device, _BUDGET_SECONDS)
     is_worthwhile = wide_seconds / narrow_seconds >= _WORTHWHILE_SPEEDUP
     chosen = narrow if is_worthwhile else torch.float32
-    log.info(
+    logger.info(
         "The network %s in %s: measured %.0f positions/s in float32, %.0f in %s (batch %d).",
         purpose,
         dtype_name(chosen),

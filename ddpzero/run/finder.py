@@ -19,7 +19,7 @@ from ddpzero.run.checkpoint_files import (
 )
 from ddpzero.system.errors import UserError, require
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 RUNS_DIR = Path("runs")  # where tools look: the default of runs_dir
 
@@ -99,7 +99,7 @@ def _checkpoint_of_at_most(digits: str, folder: Path, what: str, name: str) -> P
         try:
             episodes = int(read_manifest(path).counters.get("episodes", 0))
         except CheckpointError as error:
-            log.warning("checkpoint %s is passed over: %s", path.name, error)
+            logger.warning("checkpoint %s is passed over: %s", path.name, error)
             continue
         if episodes <= int(digits):
             return path

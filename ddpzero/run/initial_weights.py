@@ -18,7 +18,7 @@ from ddpzero.run.ranks import Ranks
 from ddpzero.system.errors import UserError, require
 from ddpzero.system.tensors import shape_mismatch
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 def load_initial_weights(
@@ -40,7 +40,7 @@ def load_initial_weights(
     require(not problem, problem)
     released = load_weights(Path(found))
     _check_fit(source, released, expected)
-    log.info(
+    logger.info(
         "begins with the weights of %s (%d episodes, %d updates)",
         released.path,
         released.counters.get("episodes", 0),

@@ -32,7 +32,7 @@ from ddpzero.networks.optimizers import (
 from ddpzero.networks.precision import training_dtype
 from ddpzero.settings import LearnerSettings
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 # Cross-entropies begin below 20 and fall: this much gives what happened a probability of e^-1000.
 _HOPELESS_LOSS = 1e3
@@ -160,7 +160,7 @@ class AlphaZeroUpdater:
         stage = self._curriculum.stage_at(self._num_updates - 1)
         if stage != self._stage:
             self._stage = stage
-            log.info("curriculum: %s", self._curriculum.describe(stage))
+            logger.info("curriculum: %s", self._curriculum.describe(stage))
         return {"curriculum/stage": torch.full((), stage + 1.0, device=self._device)}
 
     def _targets(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
