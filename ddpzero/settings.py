@@ -28,6 +28,11 @@ class GameSettings:
     source: str | None = None
     parameters: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What `load_any_game` makes the game from."""
+        return {"name": self.name, "source": self.source, **self.parameters}
+
 
 @dataclass(frozen=True)
 class ActorSettings:

@@ -1,4 +1,4 @@
-"""Finds a plugin by its module's name and checks that it keeps the contract of base.py.
+"""Finds a plugin by its module's name, checks what base.py asks of it, and binds it to a run's game.
 
 Called while the config is checked and again where the algorithm is made; imports nothing heavy by itself.
 """
@@ -6,50 +6,120 @@ Called while the config is checked and again where the algorithm is made; import
 from __future__ import annotations
 
 import importlib
-from dataclasses import is_dataclass
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, is_dataclass
 from types import ModuleType
+from typing import Any
 
+from ddpzero.algorithms.base import Algorithm, CompleteAlgorithm
+from ddpzero.algorithms.defaults import complete_algorithm
+from ddpzero.games import Game, TeamGame, load_any_game
+from ddpzero.settings import Settings
 from ddpzero.system.errors import UserError, in_one_line, require
 from ddpzero.system.metric_info import MetricInfo
 
+_KINDS = {
+    Game: "two players take turns",
+    TeamGame: "teams act all at once",
+}
 
-def load_plugin(module_name: str) -> ModuleType:
-    """The plugin's module, with SECTIONS and make_algorithm; UserError when it cannot be imported or lacks them."""
+
+@dataclass(frozen=True)
+class Plugin:
+    """What the core uses of a plugin's module; see base.py. name: as the config has it."""
+
+    name: str
+    game_kind: type[Game] | type[TeamGame]
+    sections: Mapping[str, type]
+    make_algorithm: Callable[[Any, Mapping[str, Any]], Algorithm]
+    metrics: Mapping[str, MetricInfo]
+    check: Callable[[Settings, Any], None] = lambda settings, game: None
+    ignored: Callable[[Settings, Any], dict[str, str]] = lambda settings, game: {}
+
+    def require_kind(self, game: Game | TeamGame) -> None:
+        """Raise UserError for a game of a kind that this plugin does not play."""
+        require(
+            isinstance(game, self.game_kind),
+            f"in game={game.name} {_KINDS[type(game)]}, but algorithm.plugin={self.name} plays games in which "
+            f"{_KINDS[self.game_kind]}: choose another game or another algorithm.",
+        )
+
+
+def load_algorithm(settings: Settings, game: Game | TeamGame | None = None) -> CompleteAlgorithm:
+    """The algorithm of these settings, bound to their game, or to `game` instead; UserError if it cannot play it."""
+    plugin = load_plugin(settings.algorithm)
+    game = game or load_any_game(**settings.game.arguments)
+    plugin.require_kind(game)
+    return complete_algorithm(plugin.make_algorithm(game, settings.sections))
+
+
+def check_settings(settings: Settings) -> None:
+    """Raise UserError for settings that the plugin does not accept, its game among them."""
+    plugin = load_plugin(settings.algorithm)
+    game = load_any_game(**settings.game.arguments)
+    plugin.require_kind(game)
+    plugin.check(settings, game)
+
+
+def load_plugin(name: str) -> Plugin:
+    """The plugin in the module of that name; UserError when it cannot be imported or is none."""
+    module = _import(name)
+    where = f"algorithm.plugin={name} ({module.__file__})"
+    kind: Any = getattr(module, "GAME_KIND", None)
+    sections: Any = getattr(module, "SECTIONS", None)
     require(
-        all(part.isidentifier() for part in module_name.split(".")),
-        f"algorithm.plugin={module_name!r} is not the name of a module: write algorithm.plugin=package.module.",
+        isinstance(sections, dict) and all(is_dataclass(section) for section in sections.values()),
+        f"{where} is not a plugin: it needs SECTIONS, a dict of section name to dataclass.",
+    )
+    require(
+        kind in _KINDS,
+        f"{where} is not a plugin: it needs GAME_KIND = Game or GAME_KIND = TeamGame, the kind of games that it "
+        "plays (from ddpzero.games import Game, TeamGame).",
+    )
+    metrics = getattr(module, "METRICS", {})
+    require(
+        isinstance(metrics, dict)
+        and all(isinstance(tag, str) and isinstance(i, MetricInfo) for tag, i in metrics.items()),
+        f"algorithm.plugin={name} has a METRICS that is no dict of tag to MetricInfo: declare each metric as in "
+        'METRICS = {"losses/total": MetricInfo("What it is.")}, from ddpzero.system.metric_info.',
+    )
+    _require_function(where, module, "make_algorithm", ("game", "sections"))
+    optional = {"check": ("settings", "game"), "ignored": ("settings", "game")}
+    given = {name: names for name, names in optional.items() if hasattr(module, name)}
+    for function, names in given.items():
+        _require_function(where, module, function, names)
+    functions = {function: getattr(module, function) for function in ("make_algorithm", *given)}
+    return Plugin(name, kind, sections, metrics=metrics, **functions)
+
+
+def _import(name: str) -> ModuleType:
+    require(
+        all(part.isidentifier() for part in name.split(".")),
+        f"algorithm.plugin={name!r} is not the name of a module: write algorithm.plugin=package.module.",
     )
     try:
-        plugin = importlib.import_module(module_name)
+        return importlib.import_module(name)
     except ModuleNotFoundError as error:
         raise UserError(
-            f"algorithm.plugin={module_name} cannot be imported ({error}): name a module, and put its folder on "
+            f"algorithm.plugin={name} cannot be imported ({error}): name a module, and put its folder on "
             "PYTHONPATH if it is not installed."
         ) from None
     except (Exception, SystemExit) as error:  # a module of the user's may do anything
         raise UserError(
-            f"algorithm.plugin={module_name} cannot be imported ({in_one_line(error)}): mend that module."
+            f"algorithm.plugin={name} cannot be imported ({in_one_line(error)}): mend that module."
         ) from error
-    sections = getattr(plugin, "SECTIONS", None)
-    if (
-        not isinstance(sections, dict)
-        or not all(is_dataclass(section) for section in sections.values())
-        or not callable(getattr(plugin, "make_algorithm", None))
-    ):
-        raise UserError(
-            f"algorithm.plugin={module_name} ({plugin.__file__}) is not a plugin: it needs SECTIONS, a dict of "
-            "section name to dataclass, and make_algorithm(sections)."
-        )
-    return plugin
 
 
-def declared_metrics(module_name: str) -> dict[str, MetricInfo]:
-    """What a plugin declares of its metrics; empty if it declares nothing. Raises UserError for anything else."""
-    metrics = getattr(load_plugin(module_name), "METRICS", {})
+def _require_function(
+    where: str, module: ModuleType, name: str, parameters: tuple[str, ...]
+) -> None:
+    """Raise UserError unless the module has this function of these parameters."""
+    function: Any = getattr(module, name, None)
+    wanted = f"{name}({', '.join(parameters)})"
+    require(callable(function), f"{where} is not a plugin: it needs {wanted}.")
+    found = tuple(inspect.signature(function).parameters)
     require(
-        isinstance(metrics, dict)
-        and all(isinstance(tag, str) and isinstance(i, MetricInfo) for tag, i in metrics.items()),
-        f"algorithm.plugin={module_name} has a METRICS that is no dict of tag to MetricInfo: declare each metric as in "
-        'METRICS = {"losses/total": MetricInfo("What it is.")}, from ddpzero.system.metric_info.',
+        found == parameters,
+        f"{where}: {name}({', '.join(found)}) must have the parameters ({', '.join(parameters)}): write {wanted}.",
     )
-    return metrics

@@ -8,15 +8,16 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from ddpzero.algorithms.base import Algorithm
-from ddpzero.algorithms.loader import load_plugin
+from ddpzero.algorithms.base import CompleteAlgorithm
+from ddpzero.algorithms.loader import load_algorithm
 from ddpzero.arena.players import RandomPlayer, RolloutPlayer
 from ddpzero.arena.team_players import RulePlayer
 from ddpzero.config.conversion import settings_from_dict, with_defaults
-from ddpzero.games import Game, TeamGame, load_any_game
+from ddpzero.games import Game, TeamGame
 from ddpzero.games.core.players import Player, TeamPlayer
 from ddpzero.run.finder import RUNS_DIR, find_run, nearest_runs
 from ddpzero.system.errors import UserError, require
@@ -33,12 +34,20 @@ ALLOWED_PLAYERS = f"random, rollout:N (plain tree search, N simulations a move),
 
 @dataclass(frozen=True)
 class Agent:
-    """A trained agent as a checkpoint released it, ready to play."""
+    """A trained agent as a checkpoint released it, ready to play. rebind: the same algorithm for another game."""
 
     model: str
-    game: Game | TeamGame
-    algorithm: Algorithm
+    algorithm: CompleteAlgorithm
+    rebind: Callable[[Game | TeamGame], CompleteAlgorithm]
     weights: dict[str, torch.Tensor]
+
+    @property
+    def game(self) -> Game | TeamGame:
+        return self.algorithm.game
+
+    def on(self, game: Game | TeamGame) -> Agent:
+        """The same agent on a board of another size, which its networks fit."""
+        return replace(self, algorithm=self.rebind(game))
 
     def make_player(self, num_simulations: int | None = None) -> Player | TeamPlayer:
         """num_simulations: a move's budget; 0 is the bare network; None as configured, or without search.
@@ -60,7 +69,7 @@ class Agent:
                 "algorithm has no such setting: leave it out.",
             )
             overrides["num_simulations"] = num_simulations
-        return make_player(self.game, self.weights, self.model, **overrides)
+        return make_player(self.weights, self.model, **overrides)
 
 
 def load_agent(text: str | Path) -> Agent:
@@ -73,9 +82,8 @@ def load_agent(text: str | Path) -> Agent:
         settings = settings_from_dict(with_defaults(released.config))
     except ValueError as error:
         raise UserError(f"The config of {released.path} cannot be used here: {error}") from None
-    game = load_any_game(settings.game.name, settings.game.source, **settings.game.parameters)
-    algorithm = load_plugin(settings.algorithm).make_algorithm(settings.sections)
-    return Agent(released.model, game, algorithm, released.weights)
+    rebind = partial(load_algorithm, settings)
+    return Agent(released.model, load_algorithm(settings), rebind, released.weights)
 
 
 def require_agent_that_searches(
@@ -131,11 +139,11 @@ def parse_player(
         agent = load_agent(text)
         if describe_game(agent.game) != describe_game(game):
             require(
-                agent.algorithm.fits(agent.game, game),
+                agent.algorithm.fits(game),
                 f"player {text} was trained on {describe_game(agent.game)}, but the game here is "
                 f"{describe_game(game)}, which its networks do not fit.",
             )
-            agent = replace(agent, game=game)
+            agent = agent.on(game)
         return agent.make_player(num_simulations)
     if isinstance(game, TeamGame):
         _refuse_simulations(game, num_simulations)

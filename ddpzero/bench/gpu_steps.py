@@ -25,8 +25,7 @@ import torch
 from ddpzero.system.json_text import json_text
 
 if TYPE_CHECKING:
-    from ddpzero.algorithms.alphazero.algorithm import AlphaZero
-    from ddpzero.games import Game
+    from ddpzero.algorithms.base import CompleteAlgorithm
     from ddpzero.settings import Settings
 
 _DTYPES = ("float32", "bfloat16", "float16")
@@ -149,8 +148,10 @@ def measure_forward(options: argparse.Namespace, emit: Emitter) -> None:
 
 def measure_self_play(options: argparse.Namespace, emit: Emitter) -> None:
     """Evaluations of 1 to 8 actors together, as a fraction of the bare forward rate of one process."""
+    from ddpzero.algorithms.loader import load_algorithm
+
     settings = make_settings(run_config(options.device, options.quick))
-    algorithm, game = _algorithm(settings), _game(settings)
+    algorithm = load_algorithm(settings)
     cores = len(os.sched_getaffinity(0))
     counts = [1, 2] if options.quick else [1, *(n for n in _ACTOR_COUNTS[1:] if n <= cores)]
     bare_seconds = 0.05 * options.seconds
@@ -165,7 +166,7 @@ def measure_self_play(options: argparse.Namespace, emit: Emitter) -> None:
     for count in counts:
         with _Sampler() as sampler:
             evaluations, simulations = _self_play_rates(
-                settings, algorithm, game, count, options.device, precision, seconds
+                settings, algorithm, count, options.device, precision, seconds
             )
         actors = "1 actor" if count == 1 else f"{count} actors"
         emit(actors, simulations, "simulations/s", sampler.summary())
@@ -176,17 +177,18 @@ def measure_learner(options: argparse.Namespace, emit: Emitter) -> None:
     """Updates per second of the learner's loop, and of its bare loop: the same batch again and again."""
     import numpy as np
 
+    from ddpzero.algorithms.loader import load_algorithm
     from ddpzero.bench.noise import noise
     from ddpzero.replay import ReplayBuffer
     from ddpzero.training.batches import BatchFeeder
 
     settings = make_settings(run_config(options.device, options.quick))
-    algorithm, game = _algorithm(settings), _game(settings)
+    algorithm = load_algorithm(settings)
     device = torch.device(options.device)
     updater = algorithm.make_updater(
-        game, algorithm.make_networks(game), lambda module: module, settings.learner, device, seed=0
+        algorithm.make_networks(), lambda module: module, settings.learner, device, seed=0
     )
-    spec = algorithm.sample_spec(game)
+    spec = algorithm.sample_spec()
     buffer = ReplayBuffer(spec, 20_000, seed=0, window_start_samples=20_000)
     buffer.add(noise(spec, 20_000, np.random.default_rng(0)))
     feeder = BatchFeeder(buffer, settings.learner.batch_size, device)
@@ -295,8 +297,7 @@ def _train(num_ranks: int, options: argparse.Namespace, emit: Emitter, folder: P
 
 def _self_play_rates(
     settings: Settings,
-    algorithm: AlphaZero,
-    game: Game,
+    algorithm: CompleteAlgorithm,
     num_actors: int,
     device: str,
     precision: Any,
@@ -308,12 +309,11 @@ def _self_play_rates(
     from ddpzero.actors import ActorPool, WeightsChannel
 
     actors = replace(settings.actors, num_actors=num_actors, precision=precision)
-    network = algorithm.make_networks(game)["network"]
     updater = algorithm.make_updater(
-        game, {"network": network}, lambda module: module, settings.learner, torch.device("cpu"), 0
+        algorithm.make_networks(), lambda module: module, settings.learner, torch.device("cpu"), 0
     )
     weights = updater.actor_weights()
-    spec = algorithm.actor_spec({"name": game.name, "source": None}, actors, device)
+    spec = algorithm.actor_spec(actors, device)
     with (
         WeightsChannel(weights) as channel,
         ActorPool(
@@ -322,7 +322,7 @@ def _self_play_rates(
             num_actors=num_actors,
             rank=0,
             seed=0,
-            sample_spec=algorithm.sample_spec(game),
+            sample_spec=algorithm.sample_spec(),
         ) as pool,
     ):
         channel.publish(weights, 0)
@@ -422,18 +422,6 @@ def _last_sentence(output: str) -> str:
     """What the training said last of its failure."""
     lines = [line for line in output.splitlines() if line.startswith("ddpzero: ")]
     return (lines or output.strip().splitlines() or ["it said nothing"])[-1]
-
-
-def _algorithm(settings: Settings) -> AlphaZero:
-    from ddpzero.algorithms import alphazero
-
-    return alphazero.make_algorithm(settings.sections)
-
-
-def _game(settings: Settings) -> Game:
-    from ddpzero.games import load_game
-
-    return load_game(settings.game.name, settings.game.source, **settings.game.parameters)
 
 
 def _dtypes(device: str) -> tuple[str, ...]:

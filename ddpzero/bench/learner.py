@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from ddpzero.algorithms.loader import load_plugin
+from ddpzero.algorithms.loader import load_algorithm
 from ddpzero.bench.noise import noise
-from ddpzero.games import load_any_game
 from ddpzero.replay import ReplayBuffer
 from ddpzero.settings import Settings
 from ddpzero.system.devices import choose_device
@@ -35,17 +34,16 @@ def bench_learner(settings: Settings, seconds: float = 10.0, seed: int = 0) -> l
     torch.set_num_threads(learner.num_threads)
     torch.manual_seed(seed)
     device = choose_device(settings.device, local_rank=0, local_world_size=1)
-    game = load_any_game(settings.game.name, settings.game.source, **settings.game.parameters)
-    algorithm = load_plugin(settings.algorithm).make_algorithm(settings.sections)
+    algorithm = load_algorithm(settings)
     on_gpu = device.type == "cuda"
-    needs = run_needs(settings, game, algorithm, 0, on_gpu, actors_on_gpu=False)
+    needs = run_needs(settings, algorithm, 0, on_gpu, actors_on_gpu=False)
     # The buffer here is small, and a GPU says by itself what it cannot hold.
     check_memory([need for need in needs if not (need.is_slow or need.on_gpu)], usable_memory())
     updater = algorithm.make_updater(
-        game, algorithm.make_networks(game), lambda module: module, learner, device, seed=seed
+        algorithm.make_networks(), lambda module: module, learner, device, seed=seed
     )
     num_samples = min(settings.replay.capacity, _MAX_SAMPLES)
-    spec = algorithm.sample_spec(game)
+    spec = algorithm.sample_spec()
     buffer = ReplayBuffer(spec, num_samples, seed=seed, window_start_samples=num_samples)
     buffer.add(noise(spec, num_samples, np.random.default_rng(seed)))
     feeder = BatchFeeder(buffer, learner.batch_size, device)
@@ -76,7 +74,7 @@ def bench_learner(settings: Settings, seconds: float = 10.0, seed: int = 0) -> l
         "seed": seed,
     }
     return [
-        Figure("learner", game.name, name, value, "1/s", conditions)
+        Figure("learner", algorithm.game.name, name, value, "1/s", conditions)
         for name, value in (
             ("updates_per_second", median(samples)),
             ("samples_per_second", median(samples) * learner.batch_size),

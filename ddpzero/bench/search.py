@@ -56,7 +56,7 @@ def bench_search(
         search.num_simulations > 0,
         "search.num_simulations=0 searches nothing: give it a budget, 200 for example.",
     )
-    game = load_game(settings.game.name, settings.game.source, **settings.game.parameters)
+    game = load_game(**settings.game.arguments)
     network_settings = settings.sections["network"] if evaluator == "network" else None
     num_games = settings.actors.num_games
     check_memory(bench_needs(game, search, network_settings, num_games), usable_memory())

@@ -242,7 +242,7 @@ def _game(options: Namespace) -> Game:
     from ddpzero.games import load_game
 
     game = compose_game(_overrides(options), options.config_dir)
-    return load_game(game.name, game.source, **game.parameters)
+    return load_game(**game.arguments)
 
 
 def _any_game(options: Namespace) -> Game | TeamGame:
@@ -251,7 +251,7 @@ def _any_game(options: Namespace) -> Game | TeamGame:
     from ddpzero.games import load_any_game
 
     game = compose_game(_overrides(options), options.config_dir)
-    return load_any_game(game.name, game.source, **game.parameters)
+    return load_any_game(**game.arguments)
 
 
 def _any_game_if_given(options: Namespace) -> Game | TeamGame | None:

@@ -12,7 +12,7 @@ from dataclasses import MISSING, asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from ddpzero.algorithms.loader import load_plugin
+from ddpzero.algorithms.loader import check_settings, load_plugin
 from ddpzero.config.renamed import rename_composed, rename_saved
 from ddpzero.config.strict import as_group, convert, default_of, make_dataclass, refuse_unknown_keys
 from ddpzero.games import load_any_game
@@ -31,8 +31,9 @@ def settings_from_dict(config: Mapping[str, Any]) -> Settings:
     plugin_name = convert(algorithm.pop("plugin", None), str, "algorithm.plugin")
     plugin = load_plugin(plugin_name)
     hints = {name: hint for name, hint in get_type_hints(Settings).items() if name not in _SPECIAL}
-    refuse_unknown_keys("", config, hints | {"game": None, "algorithm": None} | plugin.SECTIONS)
-    if "algorithm" not in plugin.SECTIONS:
+    known = [*hints, "game", "algorithm", *plugin.sections]
+    refuse_unknown_keys("", config, known)
+    if "algorithm" not in plugin.sections:
         refuse_unknown_keys("algorithm", algorithm, ["plugin"])
     groups = {**config, "algorithm": algorithm}
     config = {**config, **{name: _at_home(config.get(name)) for name in ("runs_dir", "init_from")}}
@@ -41,12 +42,11 @@ def settings_from_dict(config: Mapping[str, Any]) -> Settings:
         algorithm=plugin_name,
         sections={
             name: make_dataclass(section, groups.get(name), name)
-            for name, section in plugin.SECTIONS.items()
+            for name, section in plugin.sections.items()
         },
         game=game_settings_from_dict(as_group(config.get("game"), "game")),
     )
-    if hasattr(plugin, "check"):
-        plugin.check(settings)
+    check_settings(settings)
     return settings
 
 
@@ -90,7 +90,7 @@ def _defaults_of_groups(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     del groups["game"]
     with suppress(Exception):  # the plugin may be gone, and a damaged config may name anything
         plugin = load_plugin(config["algorithm"]["plugin"])
-        groups |= {name: _field_defaults(section) for name, section in plugin.SECTIONS.items()}
+        groups |= {name: _field_defaults(section) for name, section in plugin.sections.items()}
     return groups
 
 

@@ -369,7 +369,7 @@ def _check_options(config: DictConfig, overrides: Sequence[str]) -> None:
     plugin = OmegaConf.select(config, "algorithm.plugin") if is_group else None
     if not isinstance(plugin, str):
         return  # told where the config is converted
-    sections = load_plugin(plugin).SECTIONS
+    sections = load_plugin(plugin).sections
     for override in _parsed(overrides):
         group, option = override.key_or_group, override.value()
         if group not in sections or group == "algorithm" or not isinstance(option, str):

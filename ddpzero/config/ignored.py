@@ -10,6 +10,7 @@ from typing import Any
 
 from ddpzero.algorithms.loader import load_plugin
 from ddpzero.config.strict import default_of, show
+from ddpzero.games import load_any_game
 from ddpzero.settings import Settings
 
 _ONLY_IN_ROUNDS = ("learner.episodes_per_round", "learner.steps_per_round")
@@ -25,9 +26,8 @@ def ignored_settings(settings: Settings, world_size: int = 1) -> list[str]:
     world_size: how many ranks the run has.
     """
     reasons = _of_core(settings, world_size)
-    plugin = load_plugin(settings.algorithm)
-    if hasattr(plugin, "ignored"):
-        reasons |= plugin.ignored(settings)
+    game = load_any_game(**settings.game.arguments)
+    reasons |= load_plugin(settings.algorithm).ignored(settings, game)
     return [
         f"{key}={show(_value(settings, key))} has no effect: {reason}."
         for key, reason in reasons.items()

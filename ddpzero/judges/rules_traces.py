@@ -6,13 +6,13 @@ Letters: G games, A actions, P entries of a position, N plies of all games toget
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from ddpzero.games import Game, load_game
+from ddpzero.games import Game, variation
 from ddpzero.games.core import contract
 from ddpzero.games.core.compiled import compiled
 from ddpzero.judges.rules_report import (
@@ -40,7 +40,7 @@ def verify_rules(file: str | Path, game: Game) -> RulesReport:
     file = Path(file)
     traces = read_traces(file, game)
     replay = _replay(traces, game)
-    masks = replay if _knows_bans(traces, game) else _replay(traces, _with_simple_ko(game))
+    masks = replay if _knows_bans(traces, game) else _replay(traces, variation(game, ko="simple"))
     comparisons = [
         *_compare_plies(traces, replay, masks.legal_bits, game),
         *_compare_ends(traces, replay, game),
@@ -136,12 +136,6 @@ def _replay_games(
 def _knows_bans(traces: dict[str, np.ndarray], game: Game) -> bool:
     """Whether the file tells what this game's superko forbids; where there is no superko it need not."""
     return "psk_bans" in traces or getattr(game.parameters, "ko", "simple") == "simple"
-
-
-def _with_simple_ko(game: Game) -> Game:
-    is_from_elsewhere = not game.module.__name__.startswith("ddpzero.games.")
-    parameters = asdict(game.parameters) | {"ko": "simple"}
-    return load_game(game.name, game.module.__file__ if is_from_elsewhere else None, **parameters)
 
 
 def _compare_plies(

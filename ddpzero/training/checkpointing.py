@@ -129,7 +129,7 @@ class Checkpointing:
         changes = self._accepted_changes(restored)
         counters = counters_from_checkpoint(restored.counters, restored.model)
         self._require_same_networks(restored, changes)
-        warnings = self._parts.updater.load_state(restored.trainer) or []
+        warnings = list(self._parts.updater.load_state(restored.trainer))
         try:
             self._load_samples(restored, counters)
         except ValueError as error:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import torch
 
-from ddpzero.algorithms.base import Updater
+from ddpzero.algorithms.base import CompleteUpdater
 from ddpzero.run.divergence import (
     NUM_TRIALS,
     DivergenceError,
@@ -25,7 +25,7 @@ class DivergenceGuard:
     """
 
     def __init__(
-        self, updater: Updater, feeder: BatchFeeder, state: RunState, learning_rate: float
+        self, updater: CompleteUpdater, feeder: BatchFeeder, state: RunState, learning_rate: float
     ) -> None:
         self.last_batch: Batch | None = None
         self.newest_checkpoint = ""

@@ -308,8 +308,8 @@ class Learner:
 
     def share_results(self) -> None:
         """Tell the updater of the episodes that all ranks inserted since the last time, all ranks together."""
-        counts = self.parts.updater.tally(self.new_infos)
+        counts = self.parts.updater.count_results(self.new_infos)
         self.new_infos = []
         if counts:
             totals = self.state.ranks.sum(counts)
-            self.reports.metrics.add(self.parts.updater.take_tally(totals))
+            self.reports.metrics.add(self.parts.updater.apply_results(totals))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import psutil
 import torch
 
-from ddpzero.algorithms.loader import declared_metrics
+from ddpzero.algorithms.loader import load_plugin
 from ddpzero.run.ranks import Ranks, columns
 from ddpzero.system.metric_info import SHARE, MetricInfo, Metrics, rate, time_share
 
@@ -54,7 +54,7 @@ CORE_METRICS = {
 
 def all_metrics(plugin: str) -> dict[str, MetricInfo]:
     """Return what a plugin and the core declare; the plugin's come first, and win where both declare a tag."""
-    metrics = declared_metrics(plugin)
+    metrics = load_plugin(plugin).metrics
     return {**metrics, **{tag: info for tag, info in CORE_METRICS.items() if tag not in metrics}}
 
 

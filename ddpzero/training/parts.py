@@ -6,14 +6,12 @@ import logging
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from ddpzero.actors import ActorPool, WeightsChannel, default_num_actors
-from ddpzero.algorithms.base import Algorithm, Updater
-from ddpzero.algorithms.loader import load_plugin
-from ddpzero.games import Game, TeamGame, load_any_game
+from ddpzero.algorithms.base import CompleteAlgorithm, CompleteUpdater
+from ddpzero.algorithms.loader import load_algorithm
 from ddpzero.replay import ReplayBuffer, SampleBalance
 from ddpzero.run.folder import LOGS_FOLDER
 from ddpzero.run.progress import size_text
@@ -33,9 +31,8 @@ logger = logging.getLogger(__name__)
 class Parts:
     """What a rank trains with. balance: who may go on, learner or actors. metrics: their declarations."""
 
-    game: Game | TeamGame
-    algorithm: Algorithm
-    updater: Updater
+    algorithm: CompleteAlgorithm
+    updater: CompleteUpdater
     buffer: ReplayBuffer
     balance: SampleBalance
     feeder: BatchFeeder
@@ -47,25 +44,22 @@ def build_parts(settings: Settings, ranks: Ranks) -> Parts:
     # The same parameters on every rank, whatever ranks sampled before; everything else differs by rank.
     torch.manual_seed(settings.seed)
     learner, replay = settings.learner, settings.replay
-    game = load_any_game(**game_arguments(settings))
-    algorithm = load_plugin(settings.algorithm).make_algorithm(settings.sections)
+    algorithm = load_algorithm(settings)
     updater = algorithm.make_updater(
-        game,
-        algorithm.make_networks(game),
+        algorithm.make_networks(),
         ranks.wrap,
         learner,
         ranks.device,
         seed=derive_seed(settings.seed, ranks.rank, "updater"),
     )
     buffer = ReplayBuffer(
-        algorithm.sample_spec(game),
+        algorithm.sample_spec(),
         replay.capacity,
         seed=derive_seed(settings.seed, ranks.rank, "replay"),
         window_start_samples=replay.min_samples,
         window_exponent=replay.window_exponent,
     )
     return Parts(
-        game=game,
         algorithm=algorithm,
         updater=updater,
         buffer=buffer,
@@ -84,7 +78,7 @@ def start_actors(
     channel = stack.enter_context(WeightsChannel(parts.updater.actor_weights()))
     pool = stack.enter_context(
         ActorPool(
-            parts.algorithm.actor_spec(game_arguments(settings), actors, str(device)),
+            parts.algorithm.actor_spec(actors, str(device)),
             channel,
             num_actors=actors.num_actors or default_num_actors(ranks.local_world_size),
             rank=ranks.rank,
@@ -108,9 +102,3 @@ def start_actors(
         size_text(parts.buffer.size_bytes),
     )
     return pool, channel
-
-
-def game_arguments(settings: Settings) -> dict[str, Any]:
-    """Return the arguments of `load_any_game`."""
-    game = settings.game
-    return {"name": game.name, "source": game.source, **game.parameters}

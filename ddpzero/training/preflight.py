@@ -9,14 +9,12 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from ddpzero.actors import default_num_actors
-from ddpzero.algorithms.base import Algorithm
-from ddpzero.algorithms.loader import load_plugin
-from ddpzero.games import load_any_game
+from ddpzero.algorithms.base import CompleteAlgorithm
+from ddpzero.algorithms.loader import load_algorithm
 from ddpzero.games.core.contract_process import require_contract
 from ddpzero.replay import samples_size_bytes
 from ddpzero.run.checkpoint_files import CHECKPOINTS_FOLDER, newest_first
@@ -53,13 +51,7 @@ def check_machine(settings: Settings, run_dir: Path, ranks: Ranks) -> list[str]:
             settings, num_actors, ranks.device, actor_device, ranks.local_world_size
         )
         if ranks.is_first and settings.game.source is not None:
-            require_contract(
-                {
-                    "name": settings.game.name,
-                    "source": settings.game.source,
-                    **settings.game.parameters,
-                }
-            )
+            require_contract(settings.game.arguments)
         if ranks.is_first and settings.init_from is not None and not _has_checkpoint(run_dir):
             find_checkpoint(settings.init_from, Path(settings.runs_dir))
     except UserError as error:
@@ -138,10 +130,9 @@ def check_run_memory(
 
     memory: of the machine; None: what there is.
     """
-    game = load_any_game(settings.game.name, settings.game.source, **settings.game.parameters)
-    algorithm = load_plugin(settings.algorithm).make_algorithm(settings.sections)
+    algorithm = load_algorithm(settings)
     on_gpu, actors_on_gpu = device.type == "cuda", actor_device.type == "cuda"
-    needs = run_needs(settings, game, algorithm, num_actors, on_gpu, actors_on_gpu)
+    needs = run_needs(settings, algorithm, num_actors, on_gpu, actors_on_gpu)
     on_machine = [need for need in needs if not need.on_gpu]
     warnings = [check_memory(on_machine, memory or usable_memory(), local_world_size)]
     if on_gpu:
@@ -155,16 +146,14 @@ def check_run_memory(
 
 def run_needs(
     settings: Settings,
-    game: Any,
-    algorithm: Algorithm,
+    algorithm: CompleteAlgorithm,
     num_actors: int,
     on_gpu: bool,
     actors_on_gpu: bool,
 ) -> list[Need]:
     """All that one rank and its actors need."""
     replay, learner, actors = settings.replay, settings.learner, settings.actors
-    spec = algorithm.sample_spec(game)
-    sample_bytes = samples_size_bytes(spec, 1)
+    sample_bytes = samples_size_bytes(algorithm.sample_spec(), 1)
     needs = [
         Need(
             "for processes",
@@ -193,8 +182,7 @@ def run_needs(
                 is_slow=True,
             )
         )
-    if hasattr(algorithm, "memory_needs"):  # a plugin may do without
-        needs += algorithm.memory_needs(game, actors, num_actors, learner, on_gpu, actors_on_gpu)
+    needs += algorithm.memory_needs(actors, num_actors, learner, on_gpu, actors_on_gpu)
     return needs
 
 

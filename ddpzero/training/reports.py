@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ddpzero.actors import ActorPool
+from ddpzero.algorithms.base import LOSS
 from ddpzero.replay import Episode
 from ddpzero.run.progress import Progress, ProgressFigures
 from ddpzero.run.record import RunRecord
@@ -119,7 +120,7 @@ class Reports:
         self.metrics.count(**pool.figures())
         self.metrics.gauge("replay/fill", buffer.num_samples / buffer.capacity)
         self.metrics.gauge("replay/window", buffer.window)
-        summary = algorithm.summarize_episodes(self._parts.game, self._new_infos)
+        summary = algorithm.summarize_episodes(self._new_infos)
         self._scalars = self.metrics.collect(summary, with_previous)
         self._previous_infos, self._new_infos = self._new_infos, []
         self.outlets.record.row(self._state.counters.learner_step, self._scalars)
@@ -147,9 +148,9 @@ class Reports:
         """If logging.interval_episodes is set, log the plugin's summary of the latest block of episodes in one line."""
         first, last = self._reported_episodes + 1, self._state.counters.episodes
         self._reported_before, self._reported_episodes = self._reported_episodes, last
-        headline = self._parts.algorithm.headline(self._parts.game, self._scalars)
-        if self._settings.interval_episodes is not None and headline and last >= first:
-            logger.info("episodes %s to %s: %s", f"{first:,}", f"{last:,}", headline)
+        line = self._parts.algorithm.summary_line(self._scalars)
+        if self._settings.interval_episodes is not None and line and last >= first:
+            logger.info("episodes %s to %s: %s", f"{first:,}", f"{last:,}", line)
 
     # ------------------------------------------------------------- everything else
 
@@ -166,13 +167,13 @@ class Reports:
         info, record = self._last_info, self.outlets.record
         if info is None or not self._state.ranks.is_first:
             return
-        algorithm, game = self._parts.algorithm, self._parts.game
+        algorithm = self._parts.algorithm
         step = self._state.counters.learner_step
         with self._sample_outage.watch():
-            record.text("sample_game", algorithm.describe_episode(game, info), step)
+            record.text("sample_game", algorithm.describe_episode(info), step)
             if time.monotonic() - self._filmed_at >= _FILM_INTERVAL_SECONDS:
                 self._filmed_at = time.monotonic()
-                if frames := algorithm.film_episode(game, info):
+                if frames := algorithm.film_episode(info):
                     record.film("sample_game", frames, step)
 
     def _rates(self) -> dict[str, float]:
@@ -194,7 +195,7 @@ class Reports:
             updates_per_second=rates["updates"],
             simulations_per_second=rates["simulations"],
             environment_steps_per_second=rates["environment_steps"],
-            loss=self._scalars.get("losses/total"),
+            loss=self._scalars.get(LOSS),
             fraction=state.fraction_done or None,
             seconds_left=state.seconds_left,
             stage=stage,

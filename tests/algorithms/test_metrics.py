@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ddpzero.algorithms import alphazero, ddpg
-from ddpzero.algorithms.loader import declared_metrics
+from ddpzero.algorithms.loader import load_plugin
 from ddpzero.system.errors import UserError
 from ddpzero.training.metrics import CORE_METRICS, all_metrics
 
@@ -39,7 +39,7 @@ def test_declarations_of_another_type_are_refused(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(
         UserError, match=r"algorithms\.ddpg has a METRICS that is no dict of tag to MetricInfo"
     ):
-        declared_metrics("ddpzero.algorithms.ddpg")
+        load_plugin("ddpzero.algorithms.ddpg")
 
 
 def test_a_plugin_need_not_declare_anything(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,7 +30,9 @@ HARD = POSITIONS_FOLDER / "connect_four_hard.npz"
 
 PLUGIN = """
     import numpy as np
+    from ddpzero.games import Game
 
+    GAME_KIND = Game
     SECTIONS = {}
 
 
@@ -46,15 +48,18 @@ PLUGIN = """
 
 
     class Toy:
-        def fits(self, trained, game):
-            return game.parameters.columns == trained.parameters.columns == 7 and game.parameters.line == 4
+        def __init__(self, game):
+            self.game = game
 
-        def make_player(self, game, weights, name, *, device, num_simulations=None):
-            return Player(game, int(weights["column"]), name, num_simulations)
+        def fits(self, game):
+            return game.parameters.columns == self.game.parameters.columns and game.parameters.line == 4
+
+        def make_player(self, weights, name, *, device, num_simulations=None):
+            return Player(self.game, int(weights["column"]), name, num_simulations)
 
 
-    def make_algorithm(sections):
-        return Toy()
+    def make_algorithm(game, sections):
+        return Toy(game)
 """
 
 
@@ -149,12 +154,14 @@ def test_a_folder_without_an_agent_is_told(tmp_path):
 class WithoutSearch:
     """A board game's algorithm whose player knows no settings at all."""
 
-    def make_player(self, game, weights, name):
+    game = None
+
+    def make_player(self, weights, name):
         return name
 
 
 def test_simulations_are_refused_where_the_plugins_player_does_not_search():
-    agent = Agent("plain-s1-d1", load_game("tic_tac_toe"), WithoutSearch(), {})
+    agent = Agent("plain-s1-d1", WithoutSearch(), lambda game: None, {})
     assert agent.make_player() == "plain-s1-d1"
     with pytest.raises(ValueError, match=r"num_simulations=9 .*plain-s1-d1 does not search"):
         agent.make_player(9)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ddpzero.algorithms.loader import load_plugin
+from ddpzero.algorithms.loader import load_algorithm, load_plugin
 from ddpzero.config.conversion import settings_from_dict, settings_to_dict
 from ddpzero.config.hydra import arrange_words, compose_game, compose_settings, conf_dir, explain
 from ddpzero.games import known_games, load_any_game, load_game
@@ -112,12 +112,11 @@ def test_the_networks_of_every_experiment_can_be_built(experiment):
     import torch
 
     settings = compose_settings([f"+experiment={experiment}"])
-    game = load_any_game(settings.game.name, settings.game.source, **settings.game.parameters)
-    algorithm = load_plugin(settings.algorithm).make_algorithm(settings.sections)
+    algorithm = load_algorithm(settings)
     with torch.device("meta"):  # shapes without memory: the largest have 100 million parameters
-        networks = algorithm.make_networks(game)
+        networks = algorithm.make_networks()
     assert all(len(list(network.parameters())) > 0 for network in networks.values())
-    assert algorithm.sample_spec(game)
+    assert algorithm.sample_spec()
 
 
 def test_hardware_decides_nothing_about_the_task():
@@ -191,11 +190,11 @@ def test_every_section_of_a_plugin_has_defaults_for_all_its_keys_in_conf(name):
     game = {"ddpg": "snakes"}.get(name, "connect_four")
     settings = compose_settings([f"algorithm={name}", f"game={game}"])
     plugin = load_plugin(settings.algorithm)
-    assert set(settings.sections) == set(plugin.SECTIONS)
+    assert set(settings.sections) == set(plugin.sections)
     for option in names("search"):
         composed = compose_settings([f"search={option}"]).sections["search"]
         assert composed.algorithm == option
-    for section, cls in plugin.SECTIONS.items():
+    for section, cls in plugin.sections.items():
         given: set[str] = set()
         for file in (conf_dir() / section).rglob("*.yaml"):
             given |= set(yaml.safe_load(file.read_text()))
@@ -327,7 +326,7 @@ MISTAKES = {
     ),
     "a module that is no plugin": (
         ["algorithm.plugin=ddpzero.games"],
-        ["algorithm.plugin=ddpzero.games", "SECTIONS", "make_algorithm"],
+        ["algorithm.plugin=ddpzero.games", "is not a plugin", "SECTIONS"],
     ),
 }  # fmt: skip
 
@@ -378,14 +377,16 @@ def test_the_path_of_a_game_file_is_kept_whole(tmp_path, monkeypatch):
 def test_an_algorithm_from_outside_the_tree_is_one_module_and_one_yaml(tmp_path, monkeypatch):
     (tmp_path / "my_algorithm.py").write_text(
         "from dataclasses import dataclass\n"
+        "from ddpzero.games import Game\n"
         "from ddpzero.settings import require\n"
         "@dataclass(frozen=True)\n"
         "class Noise:\n"
         "    scale: float = 0.1\n"
         "    sizes: tuple[int, ...] = (64, 64)\n"
+        "GAME_KIND = Game\n"
         "SECTIONS = {'noise': Noise}\n"
-        "def make_algorithm(sections): return sections\n"
-        "def check(settings):\n"
+        "def make_algorithm(game, sections): return sections\n"
+        "def check(settings, game):\n"
         "    require(settings.learner.schedule == 'concurrent', 'learner.schedule=rounds: not for mine.')\n"
     )
     (tmp_path / "algorithm").mkdir()

@@ -194,7 +194,7 @@ def test_several_ranks_wait_for_each_other():
 def test_every_setting_is_read_always_or_told_where_it_is_not():
     sections = [*CORE.items()]
     for plugin in PLUGINS:
-        sections += load_plugin(plugin).SECTIONS.items()
+        sections += load_plugin(plugin).sections.items()
     known = {f"{name}.{field.name}" for name, section in sections for field in fields(section)}
     told = {override.partition("=")[0] for _, override in WITHOUT_EFFECT}
     assert told | ALWAYS_READ == known

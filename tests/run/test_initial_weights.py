@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from ddpzero.algorithms.loader import load_plugin
+from ddpzero.algorithms.loader import load_algorithm
 from ddpzero.config.hydra import compose_settings
-from ddpzero.games import load_any_game
 from ddpzero.run.checkpoint import load_weights
 from ddpzero.run.initial_weights import find_checkpoint, load_initial_weights
 from ddpzero.run.ranks import Ranks, join_ranks
@@ -116,21 +115,19 @@ def test_a_run_begins_with_another_runs_weights_and_its_own_counters(tmp_path: P
 )
 def test_weights_of_another_version_are_refused_in_a_sentence(settings: list[str]):
     composed = compose_settings(settings)
-    game = load_any_game(composed.game.name, **composed.game.parameters)
-    algorithm = load_plugin(composed.algorithm).make_algorithm(composed.sections)
+    algorithm = load_algorithm(composed)
     updater = algorithm.make_updater(
-        game,
-        algorithm.make_networks(game),
+        algorithm.make_networks(),
         lambda network: network,
         composed.learner,
         torch.device("cpu"),
         seed=0,
     )
     weights = dict(updater.released_weights())
-    algorithm.make_player(game, weights, "model")
+    algorithm.make_player(weights, "model")
     name = next(name for name, value in weights.items() if value.ndim > 1)
     weights[name] = weights[name][:-1]
     with pytest.raises(
         UserError, match=r"model was trained by another version of ddpzero.*1 param"
     ):
-        algorithm.make_player(game, weights, "model")
+        algorithm.make_player(weights, "model")

@@ -13,7 +13,7 @@ from ddpzero.algorithms.alphazero.memory import searches_size_bytes
 from ddpzero.algorithms.alphazero.player import _SHARE_OF_MEMORY, AlphaZeroPlayer
 from ddpzero.algorithms.alphazero.selfplay import new_record, record_size_bytes
 from ddpzero.algorithms.ddpg.samples import episodes_layout
-from ddpzero.algorithms.loader import load_plugin
+from ddpzero.algorithms.loader import load_algorithm
 from ddpzero.cli.commands import main
 from ddpzero.config.hydra import compose_settings
 from ddpzero.games import load_any_game, load_game
@@ -195,10 +195,9 @@ def test_the_setting_furthest_above_its_default_is_named():
 
 def test_on_a_gpu_the_network_needs_memory_of_the_gpu():
     settings: Settings = compose_settings(TINY)
-    game = load_game("tic_tac_toe")
-    algorithm = load_plugin(settings.algorithm).make_algorithm(settings.sections)
-    on_cpu = run_needs(settings, game, algorithm, 2, on_gpu=False, actors_on_gpu=False)
-    on_gpu = run_needs(settings, game, algorithm, 2, on_gpu=True, actors_on_gpu=True)
+    algorithm = load_algorithm(settings)
+    on_cpu = run_needs(settings, algorithm, 2, on_gpu=False, actors_on_gpu=False)
+    on_gpu = run_needs(settings, algorithm, 2, on_gpu=True, actors_on_gpu=True)
     assert not any(need.on_gpu and need.size_bytes for need in on_cpu)
     assert sum(need.size_bytes for need in on_cpu) == sum(need.size_bytes for need in on_gpu)
 

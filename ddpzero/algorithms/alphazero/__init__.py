@@ -9,7 +9,7 @@ from ddpzero.algorithms.alphazero.curriculum import Curriculum, CurriculumSettin
 from ddpzero.algorithms.alphazero.ignored import ignored
 from ddpzero.algorithms.alphazero.metrics import METRICS
 from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings, LossSettings
-from ddpzero.games import load_game
+from ddpzero.games import Game
 from ddpzero.networks.settings import NetworkSettings
 from ddpzero.search.settings import SearchSettings
 from ddpzero.settings import Settings
@@ -18,8 +18,9 @@ from ddpzero.system.errors import require
 if TYPE_CHECKING:
     from ddpzero.algorithms.alphazero.algorithm import AlphaZero
 
-__all__ = ["METRICS", "SECTIONS", "check", "ignored", "make_algorithm"]
+__all__ = ["GAME_KIND", "METRICS", "SECTIONS", "check", "ignored", "make_algorithm"]
 
+GAME_KIND = Game
 SECTIONS = {
     "algorithm": AlphaZeroSettings,
     "network": NetworkSettings,
@@ -29,11 +30,12 @@ SECTIONS = {
 }
 
 
-def make_algorithm(sections: Mapping[str, Any]) -> AlphaZero:
-    """AlphaZero with its settings, by the names in SECTIONS."""
+def make_algorithm(game: Game, sections: Mapping[str, Any]) -> AlphaZero:
+    """AlphaZero for a game, with its settings by the names in SECTIONS."""
     from ddpzero.algorithms.alphazero.algorithm import AlphaZero  # imports torch
 
     return AlphaZero(
+        game,
         sections["algorithm"],
         sections["network"],
         sections["search"],
@@ -42,10 +44,9 @@ def make_algorithm(sections: Mapping[str, Any]) -> AlphaZero:
     )
 
 
-def check(settings: Settings) -> None:
-    """ValueError unless two players take turns in the game, it counts points where the search looks at them, and the
-    network is one for all boards of the curriculum."""
-    game = load_game(settings.game.name, settings.game.source, **settings.game.parameters)
+def check(settings: Settings, game: Game) -> None:
+    """UserError unless the game counts points where the search looks at them, and the network is one for all boards of
+    the curriculum."""
     weight = settings.sections["search"].score_weight
     require(
         weight == 0 or game.has_score,

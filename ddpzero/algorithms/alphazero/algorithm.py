@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,8 @@ from ddpzero.algorithms.alphazero.player import AlphaZeroPlayer
 from ddpzero.algorithms.alphazero.samples import sample_spec
 from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings, LossSettings
 from ddpzero.algorithms.alphazero.updater import AlphaZeroUpdater
-from ddpzero.games import Game
-from ddpzero.games.core.loader import suspicion_of_own_game
+from ddpzero.games import Game, TeamGame
+from ddpzero.games.core.promises import suspicion
 from ddpzero.networks import NetworkSettings, SymmetryAverage, make_network
 from ddpzero.networks.compatibility import require_fit, require_size
 from ddpzero.replay import SampleSpec
@@ -28,42 +29,54 @@ from ddpzero.system.memory import Need
 
 @dataclass(frozen=True)
 class AlphaZero:
-    """The plugin with its settings; every method is a line of the contract."""
+    """AlphaZero for one game, with its settings; every method is a line of the contract."""
 
+    game: Game
     settings: AlphaZeroSettings
     network: NetworkSettings
     search: SearchSettings
     loss: LossSettings
-    curriculum: CurriculumSettings
+    curriculum_settings: CurriculumSettings
 
-    def sample_spec(self, game: Game) -> SampleSpec:
-        curriculum = self._curriculum(game)
+    # Not at construction: a player on a smaller board than the trained one needs no curriculum, and that may not fit.
+    @cached_property
+    def curriculum(self) -> Curriculum:
+        """The boards of self-play, made once."""
+        return Curriculum(self.curriculum_settings, self.game, self.search.num_simulations)
+
+    @property
+    def auxiliary(self) -> tuple[str, ...]:
+        """What the network learns besides policy and value."""
+        return self.loss.auxiliary(self.game)
+
+    def sample_spec(self) -> SampleSpec:
         return sample_spec(
-            game,
-            self.loss.auxiliary(game),
-            curriculum.is_framed,
+            self.game,
+            self.auxiliary,
+            self.curriculum.is_framed,
             searches_score=self.search.score_weight > 0,
-            num_boards=len(curriculum.placements),
+            num_boards=len(self.curriculum.placements),
         )
 
-    def make_networks(self, game: Game) -> dict[str, torch.nn.Module]:
-        return {"network": make_network(game, self.network, self.loss.auxiliary(game))}
+    def make_networks(self) -> dict[str, torch.nn.Module]:
+        return {"network": make_network(self.game, self.network, self.auxiliary)}
 
-    def fits(self, trained: Game, game: Game) -> bool:
-        if self.network.value_head == "dense" or trained.module is not game.module:
+    def fits(self, game: Game | TeamGame) -> bool:
+        own = self.game
+        if self.network.value_head == "dense" or not isinstance(game, Game):
             return False
         knows_cells = game.spec.action_cells is not None or game.spec.actions_are_columns
-        return knows_cells and (trained.num_inputs, trained.spec.global_scales) == (
+        has_same_inputs = (own.num_inputs, own.spec.global_scales) == (
             game.num_inputs,
             game.spec.global_scales,
         )
+        return own.module is game.module and knows_cells and has_same_inputs
 
     def model_tag(self) -> str:
         return self.network.size_tag
 
     def make_updater(
         self,
-        game: Game,
         networks: dict[str, torch.nn.Module],
         wrap: Callable[[torch.nn.Module], torch.nn.Module],
         learner: LearnerSettings,
@@ -71,7 +84,7 @@ class AlphaZero:
         seed: int,
     ) -> AlphaZeroUpdater:
         return AlphaZeroUpdater(
-            self._curriculum(game),
+            self.curriculum,
             networks["network"],
             wrap,
             self.settings,
@@ -83,7 +96,6 @@ class AlphaZero:
 
     def memory_needs(
         self,
-        game: Game,
         actors: ActorSettings,
         num_actors: int,
         learner: LearnerSettings,
@@ -91,10 +103,10 @@ class AlphaZero:
         actors_on_gpu: bool,
     ) -> list[Need]:
         return memory_needs(
-            self._curriculum(game),
+            self.curriculum,
             self.network,
             self.search,
-            self.loss.auxiliary(game),
+            self.auxiliary,
             self.settings.evaluation_cache_megabytes,
             actors,
             num_actors,
@@ -103,32 +115,29 @@ class AlphaZero:
             actors_on_gpu,
         )
 
-    def actor_spec(
-        self, game_arguments: Mapping[str, Any], actors: ActorSettings, device: str
-    ) -> ActorSpec:
+    def actor_spec(self, actors: ActorSettings, device: str) -> ActorSpec:
         return ActorSpec(
             factory="ddpzero.algorithms.alphazero.actor:make_actor",
             preparation="ddpzero.algorithms.alphazero.lockstep:compile_self_play",
             arguments={
-                "game": dict(game_arguments),
+                "game": self.game.arguments,
                 "network": self.network,
                 "search": self.search,
                 "settings": self.settings,
                 "loss": self.loss,
-                "curriculum": self.curriculum,
+                "curriculum": self.curriculum_settings,
                 "num_games": actors.num_games,
                 "device": device,
                 "precision": actors.precision,
                 "compile": actors.compile,
                 "cache_megabytes": self.settings.evaluation_cache_megabytes,
             },
-            suspect=suspicion_of_own_game(**game_arguments),
+            suspect=suspicion(self.game),
             num_threads=actors.num_threads,
         )
 
     def make_player(
         self,
-        game: Game,
         weights: dict[str, torch.Tensor],
         name: str,
         *,
@@ -136,11 +145,11 @@ class AlphaZero:
         device: str = "cpu",
     ) -> AlphaZeroPlayer:
         require_size(weights, self.network.min_parameters, name)
-        network: torch.nn.Module = self.make_networks(game)["network"]
+        network: torch.nn.Module = self.make_networks()["network"]
         require_fit(weights, network, name)
         network.load_state_dict(weights)
         if self.settings.play_averages_symmetries:
-            network = SymmetryAverage(network, game)
+            network = SymmetryAverage(network, self.game)
         search = self.search
         if self.settings.play_value_scale is not None:
             search = replace(search, value_scale=self.settings.play_value_scale)
@@ -149,7 +158,7 @@ class AlphaZero:
             search = replace(search, num_simulations=num_simulations)
             simulations_key = "--simulations "
         return AlphaZeroPlayer(
-            game,
+            self.game,
             network,
             search,
             name,
@@ -158,7 +167,7 @@ class AlphaZero:
             simulations_key=simulations_key,
         )
 
-    def summarize_episodes(self, game: Game, infos: list[dict[str, Any]]) -> dict[str, float]:
+    def summarize_episodes(self, infos: Sequence[Mapping[str, Any]]) -> dict[str, float]:
         if not infos:
             return {}
         lengths = np.array([info["num_plies"] for info in infos])
@@ -168,19 +177,20 @@ class AlphaZero:
             "self_play/first_player_wins": float((results > 0).mean()),
             "self_play/draws": float((results == 0).mean()),
             "self_play/second_player_wins": float((results < 0).mean()),
-            **_score_scalars(game, infos),
-            **self._curriculum_scalars(game, infos),
+            **_score_metrics(self.game, infos),
+            **self._curriculum_metrics(infos),
         }
 
-    def headline(self, game: Game, scalars: Mapping[str, float]) -> str:
+    def summary_line(self, metrics: Mapping[str, float]) -> str:
         return ""
 
-    def can_show(self, info: dict[str, Any]) -> bool:
+    def can_show(self, info: Mapping[str, Any]) -> bool:
         return True
 
-    def describe_episode(self, game: Game, info: dict[str, Any]) -> str:
+    def describe_episode(self, info: Mapping[str, Any]) -> str:
+        game = self.game
         if "board" in info:
-            game = self._curriculum(game).placements[info["board"]].board
+            game = self.curriculum.placements[info["board"]].board
         position = game.initial_position()
         names = []
         for action in info["moves"]:
@@ -193,17 +203,12 @@ class AlphaZero:
             outcome += " (proven)"
         return f"{' '.join(names)}\n\n{game.render(position, last_action)}\n\n{outcome}"
 
-    def film_episode(self, game: Game, info: dict[str, Any]) -> list[np.ndarray]:
+    def film_episode(self, info: Mapping[str, Any]) -> list[np.ndarray]:
         return []
 
-    def _curriculum(self, game: Game) -> Curriculum:
-        return Curriculum(self.curriculum, game, self.search.num_simulations)
-
-    def _curriculum_scalars(
-        self, game: Game, infos: Sequence[Mapping[str, Any]]
-    ) -> dict[str, float]:
+    def _curriculum_metrics(self, infos: Sequence[Mapping[str, Any]]) -> dict[str, float]:
         """The share of the games that were played on each board."""
-        curriculum = self._curriculum(game)
+        curriculum = self.curriculum
         if not curriculum.is_framed:
             return {}
         labels = [curriculum.label(info["board"]) for info in infos]
@@ -214,7 +219,7 @@ class AlphaZero:
         }
 
 
-def _score_scalars(game: Game, infos: list[dict[str, Any]]) -> dict[str, float]:
+def _score_metrics(game: Game, infos: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     """How many points the first player is ahead in games that were played to their end."""
     scores = [info["score"] for info in infos if info["score"] is not None]
     if not (game.has_score and scores):

@@ -6,7 +6,7 @@ from typing import Any
 
 from ddpzero.algorithms.alphazero.curriculum import Curriculum
 from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings, LossSettings
-from ddpzero.games import Game, load_game
+from ddpzero.games import Game
 from ddpzero.networks.settings import NetworkSettings
 from ddpzero.search.settings import SearchSettings
 from ddpzero.settings import Settings
@@ -30,9 +30,8 @@ _OF_DESCENTS = (
 )
 
 
-def ignored(settings: Settings) -> dict[str, str]:
+def ignored(settings: Settings, game: Game) -> dict[str, str]:
     """Settings that have no effect under the others, each with the reason."""
-    game = load_game(settings.game.name, settings.game.source, **settings.game.parameters)
     sections: dict[str, Any] = settings.sections
     search, name = sections["search"], settings.game.name
     curriculum = Curriculum(sections["curriculum"], game, search.num_simulations)

@@ -220,11 +220,11 @@ class AlphaZeroUpdater:
             losses["ownership"] = (errors * is_known).sum() / is_known.sum().clamp_min(1.0)
         return losses, scalars
 
-    def tally(self, infos: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    def count_results(self, infos: Sequence[Mapping[str, Any]]) -> dict[str, float]:
         """Nothing: AlphaZero learns the same whatever the games' results are."""
         return {}
 
-    def take_tally(self, counts: Mapping[str, float]) -> dict[str, float]:
+    def apply_results(self, counts: Mapping[str, float]) -> dict[str, float]:
         return {}
 
     def actor_weights(self) -> dict[str, Tensor]:

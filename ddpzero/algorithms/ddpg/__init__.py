@@ -13,15 +13,16 @@ from ddpzero.algorithms.ddpg.settings import (
     DDPGSettings,
     OpponentSettings,
 )
-from ddpzero.games import TeamGame, load_any_game
+from ddpzero.games import TeamGame
 from ddpzero.settings import Settings
 from ddpzero.system.errors import require
 
 if TYPE_CHECKING:
     from ddpzero.algorithms.ddpg.algorithm import DDPG
 
-__all__ = ["METRICS", "SECTIONS", "check", "ignored", "make_algorithm"]
+__all__ = ["GAME_KIND", "METRICS", "SECTIONS", "check", "ignored", "make_algorithm"]
 
+GAME_KIND = TeamGame
 SECTIONS = {
     "algorithm": DDPGSettings,
     "network": ActorCriticSettings,
@@ -29,22 +30,19 @@ SECTIONS = {
 }
 
 
-def make_algorithm(sections: Mapping[str, Any]) -> DDPG:
-    """DDPG with its settings, by the names in SECTIONS."""
+def make_algorithm(game: TeamGame, sections: Mapping[str, Any]) -> DDPG:
+    """DDPG for a game, with its settings by the names in SECTIONS."""
     from ddpzero.algorithms.ddpg.algorithm import DDPG  # imports torch
 
-    return DDPG(sections["algorithm"], sections["network"], sections["opponent"])
+    return DDPG(game, sections["algorithm"], sections["network"], sections["opponent"])
 
 
-def check(settings: Settings) -> None:
+def check(settings: Settings, game: TeamGame) -> None:
     """UserError unless two teams play the game, it has the opponents asked for, and observation and network fit."""
-    game = load_any_game(settings.game.name, settings.game.source, **settings.game.parameters)
     require(
-        isinstance(game, TeamGame) and game.spec.num_teams == 2,
-        f"algorithm=ddpg cannot play game={settings.game.name}: it needs a game of two teams that act at once, as "
-        "game=snakes.",
+        game.spec.num_teams == 2,
+        f"algorithm=ddpg cannot play game={settings.game.name}: it has {game.spec.num_teams} teams, not 2.",
     )
-    assert isinstance(game, TeamGame)
     opponent = settings.sections["opponent"]
     agents = game.spec.rule_agents
     require(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,9 +21,8 @@ from ddpzero.algorithms.ddpg.settings import (
     OpponentSettings,
 )
 from ddpzero.algorithms.ddpg.updater import DDPGUpdater
-from ddpzero.games import TeamGame
-from ddpzero.games.core.loader import suspicion_of_own_game
-from ddpzero.games.core.promises import require_actions
+from ddpzero.games import Game, TeamGame
+from ddpzero.games.core.promises import require_actions, suspicion
 from ddpzero.games.core.team_lockstep import reset_games, step_games
 from ddpzero.networks.compatibility import require_fit, require_size
 from ddpzero.replay import SampleSpec
@@ -31,24 +30,25 @@ from ddpzero.settings import ActorSettings, LearnerSettings
 from ddpzero.system.memory import Need
 
 _NUM_GAMES_FOR_A_SHARE = 10
-_NUM_STRONGEST = 3  # rule agents in the console's headline
+_NUM_STRONGEST = 3  # rule agents in the console's summary line
 
 
 @dataclass(frozen=True)
 class DDPG:
-    """The plugin with its settings; every method is a line of the contract."""
+    """DDPG for one game, with its settings; every method is a line of the contract."""
 
+    game: TeamGame
     settings: DDPGSettings
     network: ActorCriticSettings
     opponent: OpponentSettings
 
-    def sample_spec(self, game: TeamGame) -> SampleSpec:
-        return sample_spec(game, self.settings)
+    def sample_spec(self) -> SampleSpec:
+        return sample_spec(self.game, self.settings)
 
-    def make_networks(self, game: TeamGame) -> dict[str, torch.nn.Module]:
-        return make_networks(game, self.settings, self.network)
+    def make_networks(self) -> dict[str, torch.nn.Module]:
+        return make_networks(self.game, self.settings, self.network)
 
-    def fits(self, trained: TeamGame, game: TeamGame) -> bool:
+    def fits(self, game: Game | TeamGame) -> bool:
         return False
 
     def model_tag(self) -> str:
@@ -56,7 +56,6 @@ class DDPG:
 
     def make_updater(
         self,
-        game: TeamGame,
         networks: dict[str, torch.nn.Module],
         wrap: Callable[[torch.nn.Module], torch.nn.Module],
         learner: LearnerSettings,
@@ -64,12 +63,11 @@ class DDPG:
         seed: int,
     ) -> DDPGUpdater:
         return DDPGUpdater(
-            game, networks, wrap, self.settings, self.opponent, learner, device, seed
+            self.game, networks, wrap, self.settings, self.opponent, learner, device, seed
         )
 
     def memory_needs(
         self,
-        game: TeamGame,
         actors: ActorSettings,
         num_actors: int,
         learner: LearnerSettings,
@@ -77,7 +75,7 @@ class DDPG:
         actors_on_gpu: bool,
     ) -> list[Need]:
         return memory_needs(
-            game,
+            self.game,
             self.settings,
             self.network,
             self.opponent,
@@ -88,27 +86,24 @@ class DDPG:
             actors_on_gpu,
         )
 
-    def actor_spec(
-        self, game_arguments: Mapping[str, Any], actors: ActorSettings, device: str
-    ) -> ActorSpec:
+    def actor_spec(self, actors: ActorSettings, device: str) -> ActorSpec:
         return ActorSpec(
             factory="ddpzero.algorithms.ddpg.actor:make_actor",
             preparation="ddpzero.algorithms.ddpg.preparation:compile_games",
             arguments={
-                "game": dict(game_arguments),
+                "game": self.game.arguments,
                 "settings": self.settings,
                 "network": self.network,
                 "opponent": self.opponent,
                 "num_games": actors.num_games,
                 "device": device,
             },
-            suspect=suspicion_of_own_game(**game_arguments),
+            suspect=suspicion(self.game),
             num_threads=actors.num_threads,
         )
 
     def make_player(
         self,
-        game: TeamGame,
         weights: Mapping[str, torch.Tensor],
         name: str,
         *,
@@ -121,12 +116,12 @@ class DDPG:
             for key, value in weights.items()
             if key.startswith(prefix)
         }
-        require_fit(actor_weights, self.make_networks(game)["actor"], name)
-        policy = Policy(game, self.settings, self.network, device)
+        require_fit(actor_weights, self.make_networks()["actor"], name)
+        policy = Policy(self.game, self.settings, self.network, device)
         policy.load(actor_weights)
         return DDPGPlayer(policy, name)
 
-    def summarize_episodes(self, game: TeamGame, infos: list[dict[str, Any]]) -> dict[str, float]:
+    def summarize_episodes(self, infos: Sequence[Mapping[str, Any]]) -> dict[str, float]:
         """Of games with exploration: rewards, points, deaths; of evaluation games: points against each rule agent."""
         scalars: dict[str, float] = {}
         explored = [info for info in infos if not info["is_evaluation"]]
@@ -139,50 +134,50 @@ class DDPG:
                 "rewards/team": float(np.sum([info["rewards"] for info in explored], 1).mean()),
                 "deaths/team": float(np.sum([info["deaths"] for info in explored], 1).mean()),
             }
-            for agent in range(game.spec.agents_per_team):
+            for agent in range(self.game.spec.agents_per_team):
                 for what in ("rewards", "deaths"):
                     values = [info[what][agent] for info in explored]
                     scalars[f"{what}/agent_{agent}"] = float(np.mean(values))
-        for level, name in enumerate(game.spec.rule_agents):
+        for level, name in enumerate(self.game.spec.rule_agents):
             against = [info for info in infos if info["opponent"] == level]
             evaluated = [info for info in against if info["is_evaluation"]]
             if evaluated:
                 scalars[f"evaluation/points_against_{name}"] = _mean(evaluated, "points")
         return scalars
 
-    def headline(self, game: TeamGame, scalars: Mapping[str, float]) -> str:
+    def summary_line(self, metrics: Mapping[str, float]) -> str:
         """ "won 71%, 34.0 : 22.7 points, 5.1 deaths a game, epsilon 0.01; beats greedy 93% of 40, bfs 2 of 3"."""
-        if "self_play/wins" not in scalars:
+        if "self_play/wins" not in metrics:
             return ""
         words = [
-            f"won {scalars['self_play/wins']:.0%}",
-            f"{scalars['self_play/team_points']:.1f} : {scalars['self_play/opponent_points']:.1f} points",
-            f"{scalars['deaths/team']:.1f} deaths a game",
+            f"won {metrics['self_play/wins']:.0%}",
+            f"{metrics['self_play/team_points']:.1f} : {metrics['self_play/opponent_points']:.1f} points",
+            f"{metrics['deaths/team']:.1f} deaths a game",
         ]
-        if "exploration/epsilon" in scalars:
-            words.append(f"epsilon {scalars['exploration/epsilon']:.2g}")
+        if "exploration/epsilon" in metrics:
+            words.append(f"epsilon {metrics['exploration/epsilon']:.2g}")
         beats = [
-            f"{name} {_share_of_games(scalars[tag], scalars[f'evaluation/games_against_{name}'])}"
-            for name in game.spec.rule_agents[-_NUM_STRONGEST:]
-            if (tag := f"evaluation/wins_against_{name}") in scalars
+            f"{name} {_share_of_games(metrics[tag], metrics[f'evaluation/games_against_{name}'])}"
+            for name in self.game.spec.rule_agents[-_NUM_STRONGEST:]
+            if (tag := f"evaluation/wins_against_{name}") in metrics
         ]
         text = ", ".join(words)
         return f"{text}; beats {', '.join(beats)}" if beats else text
 
-    def can_show(self, info: dict[str, Any]) -> bool:
+    def can_show(self, info: Mapping[str, Any]) -> bool:
         return "actions" in info
 
-    def describe_episode(self, game: TeamGame, info: dict[str, Any]) -> str:
-        rules = game.spec.rule_agents
+    def describe_episode(self, info: Mapping[str, Any]) -> str:
+        rules = self.game.spec.rule_agents
         opponent = info["opponent"]
         name = rules[opponent] if opponent < len(rules) else "a past self"
         return (
             f"team {info['team']} against {name}: {info['points']} : {info['opponent_points']} after "
-            f"{info['num_steps']} steps\n\n{game.render(replay(game, info)[-1])}"
+            f"{info['num_steps']} steps\n\n{self.game.render(replay(self.game, info)[-1])}"
         )
 
-    def film_episode(self, game: TeamGame, info: dict[str, Any]) -> list[np.ndarray]:
-        return [game.picture(position) for position in replay(game, info)]
+    def film_episode(self, info: Mapping[str, Any]) -> list[np.ndarray]:
+        return [self.game.picture(position) for position in replay(self.game, info)]
 
 
 def replay(game: TeamGame, info: Mapping[str, Any]) -> np.ndarray:
@@ -208,5 +203,5 @@ def _share_of_games(share: float, num_games: float) -> str:
     return f"{share:.0%} of {num_games:.0f}"
 
 
-def _mean(infos: list[dict[str, Any]], key: str) -> float:
+def _mean(infos: Sequence[Mapping[str, Any]], key: str) -> float:
     return float(np.mean([info[key] for info in infos]))

@@ -1,6 +1,7 @@
 """What actors are told besides weights: how much to explore and whom to play against. Pure bookkeeping, no torch.
 
-The learner tallies the finished games of all ranks, so that this state is the same everywhere and in every checkpoint.
+The learner sums the results of finished games over all ranks: this state is the same at each of them and in every
+checkpoint.
 """
 
 from __future__ import annotations
@@ -79,16 +80,15 @@ class Guidance:
         """What is published: epsilon, then the shares."""
         return np.concatenate([[self.epsilon], self.shares])
 
-    def tally_names(self) -> list[str]:
-        """Of the counts that `take` wants."""
+    def _count_names(self) -> list[str]:
         levels = range(len(self.rule_agents))
         kinds = ("wins", "games", "evaluation_wins", "evaluation_games")
         results = [f"{kind}_against_{level}" for level in levels for kind in kinds]
         return ["episodes", "environment_steps", *results]
 
-    def tally(self, infos: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-        """Count finished games, told by their infos."""
-        counts = dict.fromkeys(self.tally_names(), 0.0)
+    def count_results(self, infos: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+        """Reduce the infos of finished games to counts that can be summed over ranks; the keys never change."""
+        counts = dict.fromkeys(self._count_names(), 0.0)
         for info in infos:
             counts["episodes"] += 1
             counts["environment_steps"] += info["num_steps"]
@@ -98,7 +98,7 @@ class Guidance:
                 counts[f"{kind}wins_against_{info['opponent']}"] += info["has_won"]
         return counts
 
-    def take(self, counts: Mapping[str, float]) -> None:
+    def apply_results(self, counts: Mapping[str, float]) -> None:
         """Take in the counts of all ranks."""
         progress = self.progress
         progress.episodes += int(counts["episodes"])

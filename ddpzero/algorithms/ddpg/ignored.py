@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ddpzero.algorithms.ddpg.settings import ActorCriticSettings, DDPGSettings, OpponentSettings
-from ddpzero.games import TeamGame, load_any_game
+from ddpzero.games import TeamGame
 from ddpzero.settings import Settings
 
 _OF_SCHEDULES = (
@@ -15,10 +15,8 @@ _OF_LADDER = ("opponent.first_level", *_OF_PROMOTION, "opponent.earlier_share")
 _OF_PAST_SELVES = ("opponent.num_past_selves", "opponent.past_self_interval_steps")
 
 
-def ignored(settings: Settings) -> dict[str, str]:
+def ignored(settings: Settings, game: TeamGame) -> dict[str, str]:
     """Settings that have no effect under the others, each with the reason."""
-    game = load_any_game(settings.game.name, settings.game.source, **settings.game.parameters)
-    assert isinstance(game, TeamGame)
     sections = settings.sections
     algorithm: DDPGSettings = sections["algorithm"]
     reasons: dict[str, str] = {}

@@ -239,11 +239,11 @@ class DDPGUpdater:
 
     # ----------------------------------------------------------- actors, release, checkpoint
 
-    def tally(self, infos: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-        return self._guidance.tally(infos)
+    def count_results(self, infos: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+        return self._guidance.count_results(infos)
 
-    def take_tally(self, counts: Mapping[str, float]) -> dict[str, float]:
-        self._guidance.take(counts)
+    def apply_results(self, counts: Mapping[str, float]) -> dict[str, float]:
+        self._guidance.apply_results(counts)
         progress = self._guidance.progress
         wins = {
             f"evaluation/wins_against_{name}": share

@@ -5,7 +5,7 @@ Everything fast goes through `game.rules` in compiled code; the methods here ser
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from types import ModuleType
 from typing import Any
 
@@ -20,13 +20,22 @@ from ddpzero.system.errors import in_one_line
 
 @dataclass(frozen=True)
 class Game:
-    """One game with fixed parameters. Letters as in GameSpec."""
+    """One game with fixed parameters. Letters as in GameSpec.
+
+    source: of a game from elsewhere, as given: the path of its file, or its module; None for a game of ddpzero.
+    """
 
     name: str
+    source: str | None
     module: ModuleType
     parameters: Any
     spec: GameSpec
     rules: Rules
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What `load_any_game` makes the same game from, in another process: name, source and parameters."""
+        return {"name": self.name, "source": self.source, **asdict(self.parameters)}
 
     @property
     def num_actions(self) -> int:

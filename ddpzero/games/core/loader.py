@@ -21,7 +21,6 @@ from ddpzero.games.core.contract import KERNEL_PARAMETERS, OPTIONAL_KERNEL_PARAM
 from ddpzero.games.core.fingerprint import file_fingerprint, fingerprint
 from ddpzero.games.core.game import Game
 from ddpzero.games.core.moved import keep_old_names, tell_of_old_names
-from ddpzero.games.core.promises import suspicion
 from ddpzero.games.core.spec import GameSpec
 from ddpzero.games.core.team_contract import TEAM_KERNEL_PARAMETERS
 from ddpzero.games.core.team_game import TeamGame, TeamGameSpec
@@ -84,22 +83,20 @@ def load_game(name: str, source: str | None = None, **parameters: Any) -> Game:
 
 def load_any_game(name: str, source: str | None = None, **parameters: Any) -> Game | TeamGame:
     """Load a board game or a team game; a file with the kernel `step` is one for teams. As load_game otherwise."""
-    return _make_game(name, _load_module(name, source), parameters)
-
-
-def suspicion_of_own_game(name: str, source: str | None = None, **parameters: Any) -> str:
-    """Return what to tell a person whose process crashed or hung with this game; "" for a game of ddpzero."""
-    return "" if source is None else suspicion(load_any_game(name, source, **parameters))
+    return _make_game(name, source, _load_module(name, source), parameters)
 
 
 def variation(game: Game, **parameters: Any) -> Game:
     """The same board game with other values of these parameters ("size=9"). Raises ValueError as load_game does."""
-    varied = _make_game(game.name, game.module, {**asdict(game.parameters), **parameters})
+    changed = {**asdict(game.parameters), **parameters}
+    varied = _make_game(game.name, game.source, game.module, changed)
     assert isinstance(varied, Game)
     return varied
 
 
-def _make_game(name: str, module: ModuleType, parameters: dict[str, Any]) -> Game | TeamGame:
+def _make_game(
+    name: str, source: str | None, module: ModuleType, parameters: dict[str, Any]
+) -> Game | TeamGame:
     is_for_teams = hasattr(module, "step")
     if is_for_teams:
         required = {**TEAM_KERNEL_PARAMETERS, **_PYTHON_SIDE_OF_TEAM_GAMES}
@@ -127,8 +124,8 @@ def _make_game(name: str, module: ModuleType, parameters: dict[str, Any]) -> Gam
     type_name = f"{module.__name__}({arguments})@{fingerprint(module, tuple(kernels))}"
     rules = Rules(type_name, constants, kernels)
     if is_for_teams:
-        return TeamGame(name, module, values, spec, rules)
-    return Game(name, module, values, spec, rules)
+        return TeamGame(name, source, module, values, spec, rules)
+    return Game(name, source, module, values, spec, rules)
 
 
 def _ask_python_side(

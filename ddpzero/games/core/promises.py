@@ -46,6 +46,8 @@ class NamedGame(Protocol):
     @property
     def name(self) -> str: ...
     @property
+    def source(self) -> str | None: ...
+    @property
     def module(self) -> ModuleType: ...
     @property
     def parameters(self) -> Any: ...
@@ -126,7 +128,9 @@ def fault_sentence(game: BoardGame, fault: int) -> str:
 
 
 def suspicion(game: NamedGame) -> str:
-    """Return a sentence for a person whose process crashed or hung while it ran the kernels of a game of their own."""
+    """Return what to tell a person whose process crashed or hung with this game; "" for a game of ddpzero."""
+    if game.source is None:
+        return ""
     return (
         f"Compiled code checks no index, and it ran the game {game.name} ({game.module.__file__}): "
         f"`{verify_command(game)}` may tell what is wrong."

@@ -5,7 +5,7 @@ Everything fast goes through `game.rules` in team_lockstep.py; the methods here 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from types import ModuleType
 from typing import Any
 
@@ -74,13 +74,22 @@ class TeamGameSpec:
 
 @dataclass(frozen=True)
 class TeamGame:
-    """One team game with fixed parameters."""
+    """One team game with fixed parameters.
+
+    source: of a game from elsewhere, as given: the path of its file, or its module; None for a game of ddpzero.
+    """
 
     name: str
+    source: str | None
     module: ModuleType
     parameters: Any
     spec: TeamGameSpec
     rules: Rules
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What `load_any_game` makes the same game from, in another process: name, source and parameters."""
+        return {"name": self.name, "source": self.source, **asdict(self.parameters)}
 
     def new_positions(self, num_positions: int) -> np.ndarray:
         """`[n, P]` for `reset_games` to fill."""

@@ -86,16 +86,16 @@ def test_self_play_updates_and_the_trained_agent(kind):
     torch.manual_seed(0)
     batch: dict[str, torch.Tensor] = {}
     for network in NETWORKS:
-        algorithm = make_algorithm(sections_of(network))
-        networks = algorithm.make_networks(game)
+        algorithm = make_algorithm(game, sections_of(network))
+        networks = algorithm.make_networks()
         learner = LearnerSettings(batch_size=8, precision="float32")
         updater = algorithm.make_updater(
-            game, networks, lambda module: module, learner, torch.device("cpu"), seed=0
+            networks, lambda module: module, learner, torch.device("cpu"), seed=0
         )
         batch = batch or self_play_batch(game, kind, updater.released_weights())
         losses = [updater.update(batch, 3e-3)["losses/policy"] for _ in range(20)]
         assert losses[-1] < losses[0]
-        player = algorithm.make_player(game, updater.released_weights(), "agent")
+        player = algorithm.make_player(updater.released_weights(), "agent")
         (action,) = player.choose(game.new_positions(1), np.random.default_rng(0))
         assert game.legal_actions(game.initial_position())[action]
 
@@ -104,8 +104,8 @@ def test_self_play_updates_and_the_trained_agent(kind):
 @pytest.mark.parametrize("kind", GAMES)
 def test_every_network_has_a_logit_for_each_action(kind, network):
     game = load_game(**arguments_of(kind))
-    algorithm = make_algorithm(sections_of(network))
+    algorithm = make_algorithm(game, sections_of(network))
     planes = torch.zeros(3, game.num_inputs, *game.board_shape)
-    policy, value = algorithm.make_networks(game)["network"](planes)
+    policy, value = algorithm.make_networks()["network"](planes)
     assert policy.shape == (3, game.num_actions) and value.shape == (3, 3)
-    assert not algorithm.fits(game, load_game(**arguments_of("two actions") | {"pile": 7}))
+    assert not algorithm.fits(load_game(**arguments_of("two actions") | {"pile": 7}))

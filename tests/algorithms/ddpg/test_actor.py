@@ -335,15 +335,15 @@ def test_an_evaluation_game_can_be_replayed_from_its_record(evaluations: list[Ep
 
 def test_only_evaluation_games_have_a_record_to_show(evaluations: list[Episode]):
     settings = DDPGSettings(evaluation_share=0.0)
-    algorithm = DDPG(settings, NETWORKS["features"], OPPONENT)
+    algorithm = DDPG(GAME, settings, NETWORKS["features"], OPPONENT)
     (explored,) = play_round(new_actor(GAME, settings, some_weights(GAME, settings)), 1)
     assert not algorithm.can_show(explored.info)
     info = evaluations[0].info
     assert algorithm.can_show(info)
-    text = algorithm.describe_episode(GAME, info)
+    text = algorithm.describe_episode(info)
     assert f"against {RULES[info['opponent']]}" in text
     assert GAME.render(replay(GAME, info)[-1]) in text
-    assert len(algorithm.film_episode(GAME, info)) == info["num_steps"] + 1
+    assert len(algorithm.film_episode(info)) == info["num_steps"] + 1
 
 
 # ------------------------------------------------------------------------------- samples

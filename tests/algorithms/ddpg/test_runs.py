@@ -178,8 +178,14 @@ def play_against_random(folder: Path) -> None:
             ["algorithm=ddpg", "game=snakes", "algorithm.observation=planes"],
             "algorithm.observation=planes does not go with network.name=mlp: ",
         ),
-        (["game=snakes"], "game=snakes is played by teams all at once: "),
-        (["algorithm=ddpg"], "algorithm=ddpg cannot play game=connect_four: "),
+        (
+            ["game=snakes"],
+            "in game=snakes teams act all at once, but algorithm.plugin=ddpzero.algorithms.alphazero ",
+        ),
+        (
+            ["algorithm=ddpg"],
+            "in game=connect_four two players take turns, but algorithm.plugin=ddpzero.algorithms.ddpg ",
+        ),
     ],
     ids=["planes for mlp", "alphazero in snakes", "ddpg in a board game"],
 )
@@ -198,7 +204,7 @@ def test_what_does_not_go_together_is_one_sentence_and_exit_code_2(arguments, se
             "network=ddpg/torus_cnn",
             "algorithm.observation=features does not go with network.name=torus",
         ),
-        ("game.teams=3", "algorithm=ddpg cannot play game=snakes: it needs a game of two teams"),
+        ("game.teams=3", "algorithm=ddpg cannot play game=snakes: it has 3 teams, not 2."),
         (
             "opponent.schedule_levels=[random,clever,bfs,bfs,bfs]",
             "opponent.strategy=linear plays against 'clever'",

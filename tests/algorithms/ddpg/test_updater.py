@@ -424,7 +424,7 @@ def test_a_restored_updater_continues_bit_by_bit(estimator: str):
     def go_on(updater: Any, first: int, end: int) -> None:
         for seed in range(first, end):
             updater.update(random_batch(GAME, settings, 16, seed), 1e-2)
-            updater.take_tally(updater.tally(played))
+            updater.apply_results(updater.count_results(played))
 
     straight = make_updater(GAME, settings, opponent=opponent)
     go_on(straight, 0, 8)

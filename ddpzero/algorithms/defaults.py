@@ -1,0 +1,136 @@
+"""What the core assumes of a plugin that leaves out a method that it may have; base.py says which those are.
+
+Called by loader.py, which completes every algorithm and, through it, every updater.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+from ddpzero.algorithms.base import Algorithm, CompleteAlgorithm, CompleteUpdater, Updater
+from ddpzero.system.errors import UserError
+
+if TYPE_CHECKING:
+    from ddpzero.algorithms.base import Tensors
+
+
+def complete_algorithm(given: Algorithm) -> CompleteAlgorithm:
+    """`given` with the defaults of what it lacks; its updaters are completed likewise."""
+    make_updater = partial(_make_updater, given)
+    return cast(
+        CompleteAlgorithm, _Completed(given, _ALGORITHM_DEFAULTS, make_updater=make_updater)
+    )
+
+
+def complete_updater(given: Updater) -> CompleteUpdater:
+    """`given` if it lacks nothing, else `given` with the defaults of what it lacks."""
+    if isinstance(given, CompleteUpdater):
+        return given
+    return cast(CompleteUpdater, _Completed(given, _UPDATER_DEFAULTS))
+
+
+class _Completed:
+    """Has the attributes of `given`; for those that it lacks the defaults, called with `given` before all else.
+
+    replaced: attributes that stand in front of those of `given`.
+    """
+
+    def __init__(
+        self, given: object, defaults: Mapping[str, Callable[..., Any]], **replaced: Any
+    ) -> None:
+        self._given = given
+        vars(self).update(replaced)
+        for name, default in defaults.items():
+            if not hasattr(given, name):
+                setattr(self, name, partial(default, given))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._given, name)
+
+
+def _make_updater(given: Algorithm, *arguments: Any, **named: Any) -> CompleteUpdater:
+    return complete_updater(given.make_updater(*arguments, **named))
+
+
+# ---------------------------------------------------------------------- of algorithms
+
+
+def model_tag(algorithm: Algorithm) -> str:
+    return "own"
+
+
+def fits(algorithm: Algorithm, game: object) -> bool:
+    return False
+
+
+def memory_needs(algorithm: Algorithm, *of_run: object, **named: object) -> list[Any]:
+    return []
+
+
+def summarize_episodes(
+    algorithm: Algorithm, infos: Sequence[Mapping[str, Any]]
+) -> dict[str, float]:
+    return {}
+
+
+def summary_line(algorithm: Algorithm, metrics: Mapping[str, float]) -> str:
+    return ""
+
+
+def can_show(algorithm: Algorithm, info: Mapping[str, Any]) -> bool:
+    return False
+
+
+def describe_episode(algorithm: Algorithm, info: Mapping[str, Any]) -> str:
+    return ""
+
+
+def film_episode(algorithm: Algorithm, info: Mapping[str, Any]) -> list[Any]:
+    return []
+
+
+# ------------------------------------------------------------------------ of updaters
+
+
+def actor_weights(updater: Updater) -> Tensors:
+    return updater.released_weights()
+
+
+def start_from(updater: Updater, weights: Tensors) -> None:
+    raise UserError(
+        "init_from: this algorithm cannot begin with given weights: leave init_from out."
+    )
+
+
+def count_results(updater: Updater, infos: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    return {}
+
+
+def apply_results(updater: Updater, counts: Mapping[str, float]) -> dict[str, float]:
+    return {}
+
+
+def skipped_in_a_row(updater: Updater) -> int:
+    return 0
+
+
+def is_trainable(updater: Updater, batch: Tensors) -> bool:
+    return True
+
+
+_ALGORITHM_DEFAULTS: dict[str, Callable[..., Any]] = {
+    function.__name__: function
+    for function in (
+        *(model_tag, fits, memory_needs, summarize_episodes),
+        *(summary_line, can_show, describe_episode, film_episode),
+    )
+}
+_UPDATER_DEFAULTS: dict[str, Callable[..., Any]] = {
+    function.__name__: function
+    for function in (
+        *(actor_weights, start_from, count_results),
+        *(apply_results, skipped_in_a_row, is_trainable),
+    )
+}
