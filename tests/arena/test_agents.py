@@ -37,6 +37,8 @@ PLUGIN = """
 
 
     class Player:
+        uses_chance = False
+
         def __init__(self, game, column, name, num_simulations):
             self.game, self.column, self.name = game, column, name
             self.num_simulations = num_simulations
