@@ -245,7 +245,7 @@ def run_on_two_ranks(tmp_path: Path, body: str) -> None:
             from safetensors.torch import save_file
             from ddpzero.run.ranks import join_ranks
             from ddpzero.games import load_game
-            from test_alphazero_updater import make_updater, random_batch
+            from test_updater import make_updater, random_batch
 
             torch.set_num_threads(1)
             folder = Path({str(tmp_path)!r})
