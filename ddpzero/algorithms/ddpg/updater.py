@@ -17,13 +17,15 @@ from torch.func import functional_call
 from torch.nn import functional
 from torch.optim import Optimizer
 
+from ddpzero.algorithms.base import LOSS
 from ddpzero.algorithms.ddpg.guidance import Guidance
 from ddpzero.algorithms.ddpg.networks import as_input, masked
 from ddpzero.algorithms.ddpg.settings import DDPGSettings, OpponentSettings
+from ddpzero.algorithms.updates import MovingAverage, copied, load_optimizers, seed_of_update
 from ddpzero.games import TeamGame
 from ddpzero.networks.compatibility import check_state, checked_count
 from ddpzero.networks.gradient_step import GradientStep
-from ddpzero.networks.optimizers import BEGINS_ANEW, load_optimizer_states, make_optimizers
+from ddpzero.networks.optimizers import make_optimizers
 from ddpzero.settings import LearnerSettings
 
 Tensors = dict[str, Tensor]
@@ -70,14 +72,11 @@ class DDPGUpdater:
             GradientStep(make_optimizers(network, learner), learner.gradient_clip, device)
             for network in (self._actor, self._critic)
         )
-        self._ema = {name: value.clone() for name, value in self._actor.state_dict().items()}
-        self._past_selves = [
-            {name: value.clone() for name, value in self._ema.items()}
-            for _ in range(opponent.num_past_selves)
-        ]
+        self._average = MovingAverage(self._actor.state_dict(), learner.ema_decay)
+        self._past_selves = [copied(self._average.values) for _ in range(opponent.num_past_selves)]
         self._guidance = Guidance(settings, opponent, game.spec.rule_agents)
         self._one_hots = torch.eye(game.spec.num_actions, device=device)
-        self._draws = torch.Generator(device)
+        self._generator = torch.Generator(device)
         self._num_updates = 0
 
     # ------------------------------------------------------------------------- learning
@@ -103,7 +102,7 @@ class DDPGUpdater:
         self._num_updates += 1
         if self._num_updates % self._opponent.past_self_interval_steps == 0:
             self._keep_self()
-        scalars["losses/total"] = scalars["losses/critic"]
+        scalars[LOSS] = scalars["losses/critic"]
         return scalars
 
     def is_trainable(self, batch: Tensors) -> bool:
@@ -113,7 +112,7 @@ class DDPGUpdater:
         actor_loss, _ = self._actor_loss(batch, observation, context)
         has_gradients &= self._step_actor.has_finite_gradient(actor_loss)
         with torch.no_grad():
-            logits = functional_call(self._actor, self._ema, (observation,))
+            logits = functional_call(self._actor, self._average.values, (observation,))
         rewards = batch["reward"].abs().amax().clamp_min(1.0)
         # Not "above": a comparison with NaN is False.
         has_sizes = (logits.abs().amax() < _HOPELESS_SIZE) & (
@@ -122,9 +121,8 @@ class DDPGUpdater:
         return has_gradients and bool(has_sizes)
 
     def _inputs(self, batch: Tensors) -> tuple[Tensor, Tensor | None]:
-        """What actor and critic see of a batch; the random numbers of its losses begin anew."""
-        # From the count of updates: a resumed run draws what it would have drawn.
-        self._draws.manual_seed((self._seed * 1_000_003 + self._num_updates) % 2**63)
+        """What actor and critic see of a batch; seeds the random numbers of its losses."""
+        self._generator.manual_seed(seed_of_update(self._seed, self._num_updates))
         return as_input(batch["observation"]), self._context(batch, "")
 
     def _critic_loss(
@@ -191,7 +189,7 @@ class DDPGUpdater:
             return policy.unsqueeze(1), one
         if settings.estimator == "gumbel":
             uniform = torch.rand(
-                logits.shape, generator=self._draws, device=self._device, dtype=logits.dtype
+                logits.shape, generator=self._generator, device=self._device, dtype=logits.dtype
             )
             noise = -torch.log(-torch.log(uniform.clamp(1e-10, 1.0 - 1e-7)))
             soft = functional.softmax((logits + noise) / settings.gumbel_temperature, dim=1)
@@ -225,17 +223,13 @@ class DDPGUpdater:
             torch._foreach_lerp_(
                 list(target.parameters()), list(network.parameters()), self._settings.tau
             )
-        decay = self._learner.ema_decay
-        # The average of a young run must not be dominated by the random start.
-        decay = min(decay, (1.0 + self._num_updates) / (10.0 + self._num_updates))
-        values = self._actor.state_dict()
-        torch._foreach_lerp_(list(self._ema.values()), list(values.values()), 1.0 - decay)
+        self._average.move(self._actor.state_dict(), self._num_updates)
 
     def _keep_self(self) -> None:
         """The actor of now takes the place of the oldest past self."""
         if self._past_selves:
             self._past_selves.pop(0)
-            self._past_selves.append({name: value.clone() for name, value in self._ema.items()})
+            self._past_selves.append(copied(self._average.values))
 
     # ----------------------------------------------------------- actors, release, checkpoint
 
@@ -268,13 +262,13 @@ class DDPGUpdater:
             for index, weights in enumerate(self._past_selves)
             for name, value in weights.items()
         }
-        policy = {f"actor.{name}": value for name, value in self._ema.items()}
+        policy = {f"actor.{name}": value for name, value in self._average.values.items()}
         return {**policy, **past, "guidance": torch.from_numpy(self._guidance.vector)}
 
     def released_weights(self) -> Tensors:
         """The moving average of the actor, the critic, and what they aim at: enough to play or to start from."""
         return {
-            **{f"actor.{name}": value for name, value in self._ema.items()},
+            **{f"actor.{name}": value for name, value in self._average.values.items()},
             **{f"critic.{name}": value for name, value in self._critic.state_dict().items()},
         }
 
@@ -293,14 +287,14 @@ class DDPGUpdater:
                     if name.startswith(prefix)
                 }
             )
-        for copies in (self._ema, *self._past_selves):
+        for copies in (self._average.values, *self._past_selves):
             for name, value in self._actor.state_dict().items():
                 copies[name].copy_(value)
 
     def state(self) -> dict[str, Any]:
         return {
             **{name: network.state_dict() for name, network in self._networks().items()},
-            "ema": self._ema,
+            "ema": self._average.values,
             "past_selves": self._past_selves,
             "optimizers": [optimizer.state_dict() for optimizer in self._optimizers()],
             "guidance": self._guidance.state(),
@@ -308,7 +302,7 @@ class DDPGUpdater:
         }
 
     def load_state(self, state: Mapping[str, Any]) -> list[str]:
-        own = self._ema
+        own = self._average.values
         for name, network in self._networks().items():
             check_state(state[name], network.state_dict(), name.replace("_", " "))
         past_selves = state["past_selves"]
@@ -327,11 +321,8 @@ class DDPGUpdater:
             for name, value in saved.items():
                 mine[name].copy_(value)
         self._num_updates = num_updates
-        if load_optimizer_states(self._optimizers(), state["optimizers"]):
-            return []
-        self._step_actor.optimizers = make_optimizers(self._actor, self._learner)
-        self._step_critic.optimizers = make_optimizers(self._critic, self._learner)
-        return [f"learner.optimizer={self._learner.optimizer} {BEGINS_ANEW}"]
+        parts = [(self._actor, self._step_actor), (self._critic, self._step_critic)]
+        return load_optimizers(parts, state["optimizers"], self._learner)
 
     def _networks(self) -> dict[str, nn.Module]:
         return {

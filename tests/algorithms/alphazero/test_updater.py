@@ -169,67 +169,19 @@ def test_games_whose_end_is_not_known_teach_no_score_and_no_owners():
     assert make_updater(game).update(batch, 1e-3)["losses/score"] == 0
 
 
-def test_the_mean_of_the_score_is_that_of_its_distribution():
+def test_the_score_that_the_search_expects_is_learned_beside_the_final_one():
+    """Half and half; between two numbers of points both are learned, and a game without an end teaches as well."""
     game = load_game("dots_and_boxes", rows=1, columns=2)
-    updater = make_updater(game)
-    logits = torch.log(torch.tensor([[0.5, 0.0, 0.0, 0.25, 0.25], [0.0, 0.0, 1.0, 0.0, 0.0]]))
-    targets = {"score": torch.tensor([-2.0, 1.0]), "is_played_out": torch.ones(2)}
-    boards = torch.zeros(2, dtype=torch.long)
-    _, scalars = updater._auxiliary_losses({"score": logits}, targets, boards)
-    assert scalars["score/mean"] == pytest.approx((-0.25 + 0.0) / 2)
-    assert scalars["score/mean_error"] == pytest.approx((1.75 + 1.0) / 2)
-
-
-def test_the_score_that_the_search_expects_is_learnt_beside_what_came_of_it():
-    """Half and half; between two numbers of points both are learnt, and a game without an end teaches as well."""
-    game = load_game("dots_and_boxes", rows=1, columns=2)
-    updater = make_updater(game)
-    logits = torch.zeros(2, 5, requires_grad=True)
-    targets = {
+    batch = {
         "score": torch.tensor([2.0, -1.0]),
-        "root_score": torch.tensor(
-            [0.25, -3.0]
-        ),  # fewer than there are boxes: as many as there are
-        "is_played_out": torch.tensor([1.0, 0.0]),
+        # More points behind than there are boxes: as many as there are.
+        "root_score": torch.tensor([0.25, -3.0]),
+        "is_played_out": torch.tensor([True, False]),
     }
-    boards = torch.zeros(2, dtype=torch.long)
-    losses, _ = updater._auxiliary_losses({"score": logits}, targets, boards)
-    losses["score"].backward()
-    # The gradient of a cross-entropy is what is said less what is right.
-    right = torch.full((2, 5), 0.2) - 2 * logits.grad
+    target = make_updater(game)._score_target(batch, torch.zeros(2, dtype=torch.long))
     expected = torch.tensor([[0, 0, 0.375, 0.125, 0.5], [0.5, 0.5, 0, 0, 0]])
-    torch.testing.assert_close(right, expected)
-
-
-def test_value_target_is_the_outcome_when_the_search_has_no_weight():
-    game = load_game("tic_tac_toe")
-    updater = make_updater(game)
-    updater._settings = AlphaZeroSettings(root_value_weight=0.0)
-    batch = {
-        "outcome": torch.tensor([1.0, 0.0, -1.0]),
-        "outcome_draw": torch.tensor([0.0, 1.0, 0.0]),
-        "root_value": torch.tensor([0.3, 0.2, 0.1]),
-        "root_draw": torch.tensor([0.1, 0.1, 0.1]),
-    }
-    expected = torch.tensor([[1.0, 0, 0], [0, 1, 0], [0, 0, 1]])
-    assert torch.equal(updater._value_target(batch), expected)
-
-
-def test_value_target_of_the_search_keeps_its_expectation():
-    game = load_game("tic_tac_toe")
-    updater = make_updater(game)
-    updater._settings = AlphaZeroSettings(root_value_weight=1.0)
-    values = torch.tensor([0.9, -0.4, 0.0])
-    batch = {
-        "outcome": torch.zeros(3),
-        "outcome_draw": torch.ones(3),
-        "root_value": values,
-        "root_draw": torch.tensor([0.5, 0.3, 1.0]),
-    }
-    target = updater._value_target(batch)
-    torch.testing.assert_close(target.sum(1), torch.ones(3))
-    torch.testing.assert_close(target[:, 0] - target[:, 2], values)
-    torch.testing.assert_close(target[:, 1], torch.tensor([0.1, 0.3, 1.0]))
+    torch.testing.assert_close(target.distribution, expected)
+    assert target.is_known.tolist() == [1.0, 1.0]
 
 
 def run_on_two_ranks(tmp_path: Path, body: str) -> None:
