@@ -120,7 +120,7 @@ def test_a_mistake_is_one_sentence_without_traceback_and_exit_code_2(argument, s
         ),
         pytest.param(
             ["learner.precision=float16"],
-            "learner.precision=float16 does not pay on a CPU",
+            "learner.precision=float16 is slow on a CPU",
             marks=pytest.mark.skipif(os.path.exists("/dev/nvidia0"), reason="there is a GPU"),
         ),
     ],

@@ -90,14 +90,16 @@ def test_an_unknown_metric_is_refused_with_the_list(tmp_path: Path) -> None:
     write_rows(tmp_path, [(10, {"losses/total": 1.0, "policy/entropy": 1.0})])
     with pytest.raises(
         UserError,
-        match=r"losses/totl is no metric of .*Did you mean losses/total\? There are losses/total, policy/entropy, "
-        "and the counters learner_step, ",
+        match=r"losses/totl is not a metric of .*Did you mean losses/total\? Its metrics are losses/total, "
+        "policy/entropy; the counters are learner_step, ",
     ):
         read_objective(tmp_path, "losses/totl")
 
 
 def test_an_unknown_counter_is_refused_before_anything_starts() -> None:
-    with pytest.raises(UserError, match=r"sweep.objective=loss is no counter of a run; there are "):
+    with pytest.raises(
+        UserError, match=r"sweep.objective=loss is not a counter of a run: the counters are "
+    ):
         check_objective("loss")
     check_objective("losses/any_of_a_plugin")
     check_objective("samples_trained")

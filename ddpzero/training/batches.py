@@ -10,10 +10,10 @@ Batch = dict[str, torch.Tensor]
 
 
 class BatchFeeder:
-    """Draws batches; on a GPU the next one is on its way while the present one trains.
+    """Samples batches; on a GPU the next one is copied while the current one trains.
 
-    On a CPU nothing would overlap, and without look-ahead a checkpoint between two updates holds the very draws
-    that a run without a stop would have made.
+    On a CPU nothing would overlap, and without sampling ahead a run that is stopped and resumed between two updates
+    samples exactly what a run without a stop samples.
     """
 
     def __init__(self, buffer: ReplayBuffer, batch_size: int, device: torch.device):
@@ -23,18 +23,18 @@ class BatchFeeder:
         self._next: Batch | None = None
 
     def take(self) -> Batch:
-        """The batch to train on: columns of the sample spec as tensors on the device."""
+        """Return the batch to train on: columns of the sample spec as tensors on the device."""
         if self._device.type == "cpu":
-            return self._draw()
-        batch = self._next or self._draw()
-        self._next = self._draw()
+            return self._sample()
+        batch = self._next or self._sample()
+        self._next = self._sample()
         return batch
 
     def forget(self) -> None:
-        """Drop the batch that was drawn ahead: the data it should come from has changed."""
+        """Drop the batch that was sampled ahead, because the data has changed."""
         self._next = None
 
-    def _draw(self) -> Batch:
+    def _sample(self) -> Batch:
         columns = self._buffer.sample(self._batch_size)
         tensors = {name: torch.from_numpy(column) for name, column in columns.items()}
         if self._device.type == "cpu":

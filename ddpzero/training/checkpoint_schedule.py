@@ -1,4 +1,4 @@
-"""When a checkpoint is due, so that saving takes a small share of the time and a killed run loses little."""
+"""Decides when a checkpoint is due: saving should take little of the time, and a killed run should lose little."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import time
 
 from ddpzero.settings import CheckpointSettings
 
-# With checkpoint.interval_minutes=null a save that took a second is followed by so many seconds without one.
+# With checkpoint.interval_minutes=null, seconds without a save that follow each second of saving.
 _SECONDS_BETWEEN_PER_SECOND_OF_SAVING = 50.0
-# A failed save is not tried again sooner, however quickly it failed.
+# A failed save is not tried again sooner than this, however quickly it failed.
 _RETRY_SECONDS = 10.0
-# An epoch that lasts longer is interrupted by a checkpoint.
+# A checkpoint interrupts an epoch that lasts longer than this.
 _LONGEST_GAP_SECONDS = 300.0
 
 
 class CheckpointSchedule:
-    """Decides by this process's clock; the ranks of a run must follow rank 0's decision.
+    """Decides by this process's clock; all ranks of a run must follow rank 0's decision.
 
-    Whether and when a checkpoint is saved does not change what is learned.
+    Whether and when a checkpoint is saved does not change what the run learns.
     """
 
     def __init__(self, settings: CheckpointSettings) -> None:
@@ -37,12 +37,13 @@ class CheckpointSchedule:
         """Whether to save in the middle of an epoch."""
         settings = self._settings
         if settings.interval_minutes is None and settings.interval_epochs > 1:
-            return False  # the user counts epochs
+            # The user counts epochs.
+            return False
         since = self._started if self._last_end is None else self._last_end
         return time.monotonic() - since >= max(self._gap_seconds, _LONGEST_GAP_SECONDS)
 
     def note_save(self, seconds: float, succeeded: bool) -> None:
-        """Take notice of a save that has just ended. seconds: how long it held up the learner."""
+        """Note that a save has just ended. seconds: how long it held up the learner."""
         minutes = self._settings.interval_minutes
         adaptive_seconds = _SECONDS_BETWEEN_PER_SECOND_OF_SAVING * seconds
         self._gap_seconds = adaptive_seconds if minutes is None else 60 * minutes

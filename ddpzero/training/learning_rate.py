@@ -1,4 +1,4 @@
-"""The learning rate of an update, as a pure function that every rank computes alike."""
+"""The learning rate of an update, a pure function with the same result on every rank."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ddpzero.settings import LearnerSettings
 
 
 def learning_rate(learner: LearnerSettings, learner_step: int, fraction: float) -> float:
-    """Linear warm-up, then constant or a cosine down to final_learning_rate_fraction at the run's end.
+    """Return the rate: linear warm-up, then constant or a cosine down to final_learning_rate_fraction at the run's end.
 
     fraction: share of the run that is done, 0..1, equal on all ranks.
     """

@@ -1,6 +1,6 @@
 """What a run measures about itself: where the time goes, means, rates, memory; one row per logging interval.
 
-Every rank has a StageClock and an IntervalMetrics. Called by the learner; nothing here waits for the GPU except
+Every rank has a PhaseClock and an IntervalMetrics. Called by the learner; nothing here waits for the GPU except
 `IntervalMetrics.collect`. run/record.py keeps the rows.
 """
 
@@ -58,7 +58,7 @@ def all_metrics(plugin: str) -> dict[str, MetricInfo]:
     return {**metrics, **{tag: info for tag, info in CORE_METRICS.items() if tag not in metrics}}
 
 
-class StageClock:
+class PhaseClock:
     """Says which share of the time a loop spends in which of its stages.
 
         with clock("update"):
@@ -140,7 +140,7 @@ class IntervalMetrics:
     computed from counts.
     """
 
-    def __init__(self, ranks: Ranks, clock: StageClock, declared: Metrics = CORE_METRICS) -> None:
+    def __init__(self, ranks: Ranks, clock: PhaseClock, declared: Metrics = CORE_METRICS) -> None:
         self.num_actors = 0
         self.clock = clock
         self._ranks = ranks

@@ -1,4 +1,4 @@
-"""What a job of a sweep is judged by: a counter or a metric of its run; and a job's share of the machine's cores."""
+"""The objective of a sweep, a counter or a metric of each job's run, and a job's share of the machine's cores."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _COUNTERS = tuple(field.name for field in fields(Counters) if field.name != "rou
 
 
 def check_objective(name: str | None) -> None:
-    """Raise UserError for an objective that no run can have. Metrics of a plugin show only at the end of a job."""
+    """Raise UserError for an objective that no run can have. A plugin's metrics are known only at the end of a job."""
     require(
         name is None or "/" in name or name in _COUNTERS,
-        f"sweep.objective={name} is no counter of a run; there are {', '.join(_COUNTERS)}. A metric is named as in "
-        "TensorBoard, with its group, as in losses/total.",
+        f"sweep.objective={name} is not a counter of a run: the counters are {', '.join(_COUNTERS)}. Name a metric "
+        "as in TensorBoard, with its group: losses/total.",
     )
 
 
@@ -43,9 +43,9 @@ def read_objective(run_dir: Path, name: str) -> float:
 
 
 def _mean_at_the_end(rows: list[dict[str, Any]], name: str) -> float:
-    """Mean of the rows that lie in the last tenth of the updates, each with the weight of its updates.
+    """Return the mean over the rows in the last tenth of the updates, weighted by the updates of each row.
 
-    So a last row that covers a moment counts little. There is always at least one row: the last with this metric.
+    A last row that covers only a moment thus counts little. The last row with this metric is always among them.
     """
     first_step = (1 - _LAST_SHARE) * rows[-1]["learner_step"]
     before = [0, *(row["learner_step"] for row in rows)]
@@ -64,7 +64,7 @@ def _mean_at_the_end(rows: list[dict[str, Any]], name: str) -> float:
 
 
 def _read_rows(path: Path) -> list[dict[str, Any]]:
-    """The rows of metrics.jsonl that can be read; none without the file."""
+    """Return the rows of metrics.jsonl that can be read; none if there is no file."""
     if not path.is_file():
         return []
     with open(path, "rb") as file:
@@ -77,13 +77,13 @@ def _unknown_metric(run_dir: Path, name: str, keys: set[str]) -> str:
     nearest = get_close_matches(name, metrics, n=1)
     hint = f" Did you mean {nearest[0]}?" if nearest else ""
     return (
-        f"sweep.objective={name} is no metric of {run_dir}.{hint} There are {', '.join(metrics)}, and the counters "
-        f"{', '.join(_COUNTERS)}."
+        f"sweep.objective={name} is not a metric of {run_dir}.{hint} Its metrics are {', '.join(metrics)}; the "
+        f"counters are {', '.join(_COUNTERS)}."
     )
 
 
 def share_cores(settings: Settings, jobs_at_once: int) -> Settings:
-    """The settings with a job's share of the actors that this machine has cores for, unless they say how many."""
+    """Return the settings with a job's share of the actors that the machine has cores for, unless num_actors is set."""
     if settings.actors.num_actors is not None or jobs_at_once == 1:
         return settings
     actors = replace(settings.actors, num_actors=default_num_actors(jobs_at_once))

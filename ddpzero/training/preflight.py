@@ -1,7 +1,7 @@
-"""What a run needs of its machine, checked on all ranks before anything is created: devices, memory, open files,
-the run that init_from names, and the contract of a game from outside the tree.
+"""Checks what a run needs of its machine before anything is created: devices, memory, open files, the run that
+init_from names, and the contract of a game from outside the tree.
 
-Called by the learner once ranks have met. Settings that no machine could run are refused earlier, by settings.py.
+Called by the learner on all ranks once they have joined. settings.py refuses earlier what no machine could run.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ddpzero.system.errors import UserError, require
 from ddpzero.system.machine import Memory, allow_open_files, usable_memory
 from ddpzero.system.memory import Factor, Need, check_memory
 
-# Private memory of a process with its libraries: a rank, an actor.
+# Private memory of a rank and of an actor with their libraries.
 _RANK_BYTES = 400 * 2**20
 _ACTOR_BYTES = 150 * 2**20
 _EPISODE_BYTES = 1_000
@@ -35,9 +35,9 @@ _FILES_OF_AN_ACTOR = 4
 
 
 def check_machine(settings: Settings, run_dir: Path, ranks: Ranks) -> list[str]:
-    """Check all of it, all ranks together; returns warnings, for one rank of each node.
+    """Check the machine, all ranks together; returns warnings at one rank of each node.
 
-    Raises the same UserError at every rank if some rank cannot do its part.
+    Raises the same UserError at every rank if a check fails at any rank.
     """
     problem = ""
     warnings: list[str] = []
@@ -64,7 +64,7 @@ def check_machine(settings: Settings, run_dir: Path, ranks: Ranks) -> list[str]:
 def choose_actor_device(
     actors: ActorSettings, learner_device: torch.device, local_rank: int
 ) -> torch.device:
-    """Where this rank's actors evaluate. Raises UserError for a GPU that is not there."""
+    """Return the device on which this rank's actors evaluate. Raises UserError if there is no such GPU."""
     if actors.device == "auto":
         return learner_device
     if actors.device == "cpu":
@@ -80,19 +80,19 @@ def choose_actor_device(
 def check_half_precision(
     settings: Settings, device: torch.device, actor_device: torch.device
 ) -> None:
-    """UserError for float16 on a CPU that was chosen for want of a GPU."""
+    """Raise UserError for float16 on a CPU."""
     for path, precision, used in (
         ("learner.precision", settings.learner.precision, device),
         ("actors.precision", settings.actors.precision, actor_device),
     ):
         require(
             not (precision == "float16" and used.type == "cpu"),
-            f"{path}=float16 does not pay on a CPU, and PyTorch sees no GPU here: use auto, float32 or bfloat16.",
+            f"{path}=float16 is slow on a CPU, and PyTorch sees no GPU here: use auto, float32 or bfloat16.",
         )
 
 
 def check_compiler(settings: Settings, device: torch.device, actor_device: torch.device) -> None:
-    """UserError for torch.compile on a CPU without the C++ compiler that it calls."""
+    """Raise UserError for torch.compile on a CPU without the C++ compiler that it calls."""
     for path, compiles, used in (
         ("learner.compile", settings.learner.compile, device),
         ("actors.compile", settings.actors.compile, actor_device),
@@ -106,7 +106,7 @@ def check_compiler(settings: Settings, device: torch.device, actor_device: torch
 
 
 def check_open_files(num_actors: int) -> None:
-    """Raise this process's limit of open files as far as its actors need it; UserError if it may not be so high."""
+    """Raise this process's limit of open files to what its actors need; UserError if the system does not allow it."""
     needed = _FILES_OF_A_RANK + _FILES_OF_AN_ACTOR * num_actors
     allowed = allow_open_files(needed)
     fitting = (allowed - _FILES_OF_A_RANK) // _FILES_OF_AN_ACTOR
@@ -128,7 +128,7 @@ def check_run_memory(
 ) -> list[str]:
     """Raise UserError for a run that this machine, or this rank's GPU, has no memory for; returns warnings.
 
-    memory: of the machine; None: what there is.
+    memory: of the machine; None: measured now.
     """
     algorithm = load_algorithm(settings)
     on_gpu, actors_on_gpu = device.type == "cuda", actor_device.type == "cuda"
@@ -151,7 +151,7 @@ def run_needs(
     on_gpu: bool,
     actors_on_gpu: bool,
 ) -> list[Need]:
-    """All that one rank and its actors need."""
+    """Return what one rank and its actors need."""
     replay, learner, actors = settings.replay, settings.learner, settings.actors
     sample_bytes = samples_size_bytes(algorithm.sample_spec(), 1)
     needs = [

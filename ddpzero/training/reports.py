@@ -17,7 +17,7 @@ from ddpzero.run.progress import Progress, ProgressFigures
 from ddpzero.run.record import RunRecord
 from ddpzero.settings import LoggingSettings
 from ddpzero.system.outage import Outage
-from ddpzero.training.metrics import IntervalMetrics, StageClock
+from ddpzero.training.metrics import IntervalMetrics, PhaseClock
 from ddpzero.training.parts import Parts
 from ddpzero.training.state import RunState
 
@@ -45,7 +45,7 @@ class Reports:
     def __init__(
         self, settings: LoggingSettings, parts: Parts, state: RunState, outlets: Outlets
     ) -> None:
-        self.metrics = IntervalMetrics(state.ranks, StageClock(), parts.metrics)
+        self.metrics = IntervalMetrics(state.ranks, PhaseClock(), parts.metrics)
         self._settings = settings
         self._parts = parts
         self._state = state

@@ -23,7 +23,7 @@ from ddpzero.run.ranks import Ranks, join_ranks
 from ddpzero.run.record import RunRecord, read_status
 from ddpzero.system.metric_info import rate, ratio, time_share
 from ddpzero.training import metrics as metrics_module
-from ddpzero.training.metrics import IntervalMetrics, StageClock, all_metrics
+from ddpzero.training.metrics import IntervalMetrics, PhaseClock, all_metrics
 from tests.torchrun import run_ranks
 
 
@@ -54,7 +54,7 @@ def alone() -> Iterator[Ranks]:
 
 
 def test_shares_of_stages_sum_to_one(hand_clock: HandClock) -> None:
-    clock = StageClock()
+    clock = PhaseClock()
     hand_clock.seconds += 1
     with clock("update"):
         hand_clock.seconds += 6
@@ -64,7 +64,7 @@ def test_shares_of_stages_sum_to_one(hand_clock: HandClock) -> None:
 
 
 def test_a_moment_counts_for_the_innermost_stage_only(hand_clock: HandClock) -> None:
-    clock = StageClock()
+    clock = PhaseClock()
     with clock("epoch"):
         hand_clock.seconds += 1
         with clock("save"):
@@ -74,7 +74,7 @@ def test_a_moment_counts_for_the_innermost_stage_only(hand_clock: HandClock) -> 
 
 
 def test_a_stage_that_goes_on_is_split_between_intervals(hand_clock: HandClock) -> None:
-    clock = StageClock()
+    clock = PhaseClock()
     with clock("wait"):
         hand_clock.seconds += 4
         assert clock.take_shares()["wait"] == 1.0
@@ -84,7 +84,7 @@ def test_a_stage_that_goes_on_is_split_between_intervals(hand_clock: HandClock) 
 
 
 def test_a_stage_that_fails_is_closed(hand_clock: HandClock) -> None:
-    clock = StageClock()
+    clock = PhaseClock()
     with pytest.raises(RuntimeError), clock("update"):
         hand_clock.seconds += 1
         raise RuntimeError
@@ -96,7 +96,7 @@ def test_a_stage_that_fails_is_closed(hand_clock: HandClock) -> None:
 
 
 def test_a_row_has_means_rates_shares_and_gauges(alone: Ranks, hand_clock: HandClock) -> None:
-    clock = StageClock()
+    clock = PhaseClock()
     metrics = IntervalMetrics(alone, clock, all_metrics("ddpzero.algorithms.alphazero"))
     metrics.num_actors = 4
     for loss in (2.0, 3.0):
@@ -135,7 +135,7 @@ def test_counts_become_what_is_declared_of_them_whatever_their_names(
         "game/share_of_kos": ratio("kos", "chances", "No chance came."),
         "where/thinking": time_share("thought", "Share of the time spent in thinking."),
     }
-    metrics = IntervalMetrics(alone, StageClock(), declared)
+    metrics = IntervalMetrics(alone, PhaseClock(), declared)
     metrics.num_actors = 2
     metrics.count(stones_off=30, passes=1, moves=4, kos=0, chances=0, thought=5.0, seconds_idle=7)
     hand_clock.seconds += 10
@@ -152,7 +152,7 @@ def test_counts_become_what_is_declared_of_them_whatever_their_names(
 def test_an_interval_begins_anew_and_what_pauses_is_a_zero(
     alone: Ranks, hand_clock: HandClock
 ) -> None:
-    metrics = IntervalMetrics(alone, StageClock())
+    metrics = IntervalMetrics(alone, PhaseClock())
     metrics.add({"losses/total": 1.0})
     metrics.count(updates=5)
     hand_clock.seconds += 1
@@ -166,7 +166,7 @@ def test_an_interval_begins_anew_and_what_pauses_is_a_zero(
 def test_a_short_interval_can_become_part_of_the_one_before(
     alone: Ranks, hand_clock: HandClock
 ) -> None:
-    clock = StageClock()
+    clock = PhaseClock()
     metrics = IntervalMetrics(alone, clock)
     metrics.add({"losses/total": 1.0})
     metrics.add({"losses/total": 2.0})
@@ -186,7 +186,7 @@ def test_a_short_interval_can_become_part_of_the_one_before(
 
 
 def test_the_memory_of_actors_is_counted(alone: Ranks) -> None:
-    row = IntervalMetrics(alone, StageClock()).collect()
+    row = IntervalMetrics(alone, PhaseClock()).collect()
     own = psutil.Process().memory_info().rss / (1 << 30)
     assert row["memory/cpu_gib"] == pytest.approx(own, rel=0.2)
 
@@ -194,10 +194,10 @@ def test_the_memory_of_actors_is_counted(alone: Ranks) -> None:
 TWO_RANKS = """
 import torch
 from ddpzero.run.ranks import join_ranks
-from ddpzero.training.metrics import IntervalMetrics, StageClock
+from ddpzero.training.metrics import IntervalMetrics, PhaseClock
 from ddpzero.run.record import RunRecord
 with join_ranks("cpu", 30.0) as ranks:
-    metrics = IntervalMetrics(ranks, StageClock())
+    metrics = IntervalMetrics(ranks, PhaseClock())
     metrics.num_actors = 1 + ranks.rank
     metrics.add({"losses/total": torch.tensor(1.0 + ranks.rank)})
     if ranks.rank == 1:
