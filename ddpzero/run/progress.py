@@ -23,10 +23,10 @@ _GAP = "  "
 
 
 @dataclass(frozen=True)
-class ProgressFigures:
+class ProgressMetrics:
     """What the line shows. Counts are over all ranks; None or 0 rates: not known yet.
 
-    fraction: share of the run that is done, None without a limit. stage: what the learner waits for, if it does.
+    fraction: share of the run that is done, None without a limit. note: what the learner waits for, if it does.
     """
 
     run_name: str
@@ -41,7 +41,7 @@ class ProgressFigures:
     loss: float | None = None
     fraction: float | None = None
     seconds_left: float | None = None
-    stage: str = ""
+    note: str = ""
 
 
 class Progress:
@@ -67,7 +67,7 @@ class Progress:
                 self._write("\n")
             self._line = ""
 
-    def show(self, figures: ProgressFigures) -> None:
+    def show(self, metrics: ProgressMetrics) -> None:
         """Refresh the live line, unless it is too soon or there is no terminal."""
         now = time.monotonic()
         if not (self._enabled and self._is_terminal) or now - self._shown_at < _REFRESH_SECONDS:
@@ -77,34 +77,34 @@ class Progress:
             # One column less than the terminal has: a full line would wrap in some of them.
             columns = shutil.get_terminal_size().columns - 1
             self._line = format_line(
-                self._smoothed(figures), columns, now - self._started, self._can_draw()
+                self._smoothed(metrics), columns, now - self._started, self._can_draw()
             )
             self._write(_CLEAR_LINE + self._line)
 
-    def report(self, figures: ProgressFigures) -> None:
-        """Show the figures of a logging interval that has ended: a line of its own where there is no terminal.
+    def report(self, metrics: ProgressMetrics) -> None:
+        """Show the metrics of a logging interval that has ended: a line of its own where there is no terminal.
 
         Rates are shown as a mean over the last few intervals.
         """
         rates = (
-            figures.samples_per_second,
-            figures.updates_per_second,
-            figures.simulations_per_second,
-            figures.environment_steps_per_second,
+            metrics.samples_per_second,
+            metrics.updates_per_second,
+            metrics.simulations_per_second,
+            metrics.environment_steps_per_second,
         )
         if any(rates) or self._rates:  # not the zeros before the first game
             self._rates.append(rates)
         if self._enabled and not self._is_terminal:
             seconds = time.monotonic() - self._started
             self._write(
-                f"{time.strftime('%H:%M:%S')} {format_line(self._smoothed(figures), None, seconds)}\n"
+                f"{time.strftime('%H:%M:%S')} {format_line(self._smoothed(metrics), None, seconds)}\n"
             )
-        self.show(figures)
+        self.show(metrics)
 
-    def report_last(self, figures: ProgressFigures) -> None:
+    def report_last(self, metrics: ProgressMetrics) -> None:
         """The same for the end of a run: the line that stays."""
         self._shown_at = 0.0
-        self.report(figures)
+        self.report(metrics)
 
     def message(self, text: str) -> None:
         """Print a message above the line."""
@@ -112,15 +112,15 @@ class Progress:
             clear = _CLEAR_LINE if self._is_terminal else ""
             self._write(f"{clear}{text}\n{self._line}")
 
-    def _smoothed(self, figures: ProgressFigures) -> ProgressFigures:
-        """Return the figures with rates as means over the last reports."""
+    def _smoothed(self, metrics: ProgressMetrics) -> ProgressMetrics:
+        """Return the metrics with rates as means over the last reports."""
         if not self._rates:
-            return figures
+            return metrics
         samples, updates, simulations, environment_steps = (
             sum(column) / len(self._rates) for column in zip(*self._rates, strict=True)
         )
         return replace(
-            figures,
+            metrics,
             samples_per_second=samples,
             updates_per_second=updates,
             simulations_per_second=simulations,
@@ -139,29 +139,29 @@ class Progress:
 
 
 def format_line(
-    figures: ProgressFigures, columns: int | None, seconds_elapsed: float, can_draw: bool = True
+    metrics: ProgressMetrics, columns: int | None, seconds_elapsed: float, can_draw: bool = True
 ) -> str:
     """Return the line, cut to `columns` by leaving out what matters least; None: everything but the bar.
 
     can_draw: the terminal shows Unicode.
     """
-    done = figures.fraction
+    done = metrics.fraction
     bar = "" if done is None or columns is None else _bar(done, can_draw)
     parts = [  # in the order of the line; the number: what to leave out last has the lowest
-        (0, figures.run_name),
+        (0, metrics.run_name),
         (6, bar),
         (1, "" if done is None else f"{100 * done:.0f}%"),
-        (1, _time_text(figures.seconds_left, seconds_elapsed)),
-        (3, figures.stage),
-        (9, f"epoch {figures.epoch:,}"),
-        (4, f"step {figures.learner_step:,}"),
-        (11, f"{count_text(figures.episodes)} episodes"),
-        (10, f"{count_text(figures.samples)} samples"),
-        (8, _rate(figures.samples_per_second, "samples/s")),
-        (12, _rate(figures.updates_per_second, "updates/s")),
-        (7, _rate(figures.simulations_per_second, "simulations/s")),
-        (7, _rate(figures.environment_steps_per_second, "steps/s")),
-        (5, "" if figures.loss is None else f"loss {figures.loss:.3f}"),
+        (1, _time_text(metrics.seconds_left, seconds_elapsed)),
+        (3, metrics.note),
+        (9, f"epoch {metrics.epoch:,}"),
+        (4, f"step {metrics.learner_step:,}"),
+        (11, f"{count_text(metrics.episodes)} episodes"),
+        (10, f"{count_text(metrics.samples)} samples"),
+        (8, _rate(metrics.samples_per_second, "samples/s")),
+        (12, _rate(metrics.updates_per_second, "updates/s")),
+        (7, _rate(metrics.simulations_per_second, "simulations/s")),
+        (7, _rate(metrics.environment_steps_per_second, "steps/s")),
+        (5, "" if metrics.loss is None else f"loss {metrics.loss:.3f}"),
     ]
     kept: set[int] = set()
     length = 0

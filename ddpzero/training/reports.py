@@ -13,7 +13,7 @@ from typing import Any
 from ddpzero.actors import ActorPool
 from ddpzero.algorithms.base import LOSS
 from ddpzero.replay import Episode
-from ddpzero.run.progress import Progress, ProgressFigures
+from ddpzero.run.progress import Progress, ProgressMetrics
 from ddpzero.run.record import RunRecord
 from ddpzero.settings import LoggingSettings
 from ddpzero.system.outage import Outage
@@ -86,12 +86,12 @@ class Reports:
         self.outlets.record.config(config)
         self._state.share_counters()
         self._write_status(pool)
-        self.outlets.progress.report(self._figures(pool))
+        self.outlets.progress.report(self._progress_metrics(pool))
 
     def write_row(self, pool: ActorPool) -> None:
         """Write one row for TensorBoard, the console and the monitor, all ranks together."""
         self._write_row(pool, with_previous=False)
-        self.outlets.progress.report(self._figures(pool))
+        self.outlets.progress.report(self._progress_metrics(pool))
 
     def write_end(self, pool: ActorPool) -> None:
         """Write the last row and the last progress line, all ranks together.
@@ -107,9 +107,9 @@ class Reports:
         else:
             self._state.share_counters()
             self._write_status(pool)
-        stage = "stopped" if self._state.is_stopped_by_signal else "finished"
-        figures = replace(self._figures(pool), stage=stage, seconds_left=None)
-        self.outlets.progress.report_last(figures)
+        note = "stopped" if self._state.is_stopped_by_signal else "finished"
+        last = replace(self._progress_metrics(pool), note=note, seconds_left=None)
+        self.outlets.progress.report_last(last)
 
     def _write_row(self, pool: ActorPool, with_previous: bool) -> None:
         self._state.share_counters()
@@ -160,7 +160,7 @@ class Reports:
 
     def show_progress(self, pool: ActorPool) -> None:
         """Refresh the progress line."""
-        self.outlets.progress.show(self._figures(pool))
+        self.outlets.progress.show(self._progress_metrics(pool))
 
     def show_sample_game(self) -> None:
         """Show the last finished game in TensorBoard: as text, and from time to time as a film if it has pictures."""
@@ -180,12 +180,12 @@ class Reports:
         """Return rates per second over all ranks, as of the last row; 0 for what was not counted."""
         return {name: self._scalars.get(f"speed/{name}_per_second", 0.0) for name in _RATES}
 
-    def _figures(self, pool: ActorPool) -> ProgressFigures:
+    def _progress_metrics(self, pool: ActorPool) -> ProgressMetrics:
         state, rates = self._state, self._rates()
-        stage = "" if state.num_episodes else "waiting for the first episode"
+        note = "" if state.num_episodes else "waiting for the first episode"
         if pool.is_compiling:
-            stage = "compiling for the actors (long only on a fresh machine)"
-        return ProgressFigures(
+            note = "compiling for the actors (long only on a fresh machine)"
+        return ProgressMetrics(
             run_name=self.outlets.run_dir.name,
             epoch=state.epoch,
             learner_step=state.counters.learner_step,
@@ -198,5 +198,5 @@ class Reports:
             loss=self._scalars.get(LOSS),
             fraction=state.fraction_done or None,
             seconds_left=state.seconds_left,
-            stage=stage,
+            note=note,
         )

@@ -17,14 +17,14 @@ from ddpzero.run import progress as progress_module
 from ddpzero.run.logs import setup_logging
 from ddpzero.run.progress import (
     Progress,
-    ProgressFigures,
+    ProgressMetrics,
     count_text,
     duration_text,
     format_line,
     size_text,
 )
 
-FIGURES = ProgressFigures(
+METRICS = ProgressMetrics(
     run_name="quick",
     epoch=3,
     learner_step=1532,
@@ -55,12 +55,12 @@ def on_screen(written: str) -> list[str]:
 
 
 def test_a_terminal_of_80_shows_what_matters_most() -> None:
-    line = format_line(FIGURES, 79, 60.0)
+    line = format_line(METRICS, 79, 60.0)
     assert line == "quick  ━━━━──────  42%  4:12 left  step 1,532  9.83k simulations/s  loss 2.312"
 
 
 def test_a_terminal_of_120_shows_more() -> None:
-    assert format_line(FIGURES, 119, 60.0) == (
+    assert format_line(METRICS, 119, 60.0) == (
         "quick  ━━━━──────  42%  4:12 left  epoch 3  step 1,532  81.2k samples  1.24k samples/s  "
         "9.83k simulations/s  loss 2.312"
     )
@@ -68,30 +68,30 @@ def test_a_terminal_of_120_shows_more() -> None:
 
 @pytest.mark.parametrize("columns", range(1, 200, 7))
 def test_the_line_never_wraps(columns: int) -> None:
-    assert len(format_line(FIGURES, columns, 60.0)) <= columns
+    assert len(format_line(METRICS, columns, 60.0)) <= columns
 
 
 def test_what_the_learner_waits_for_is_worth_its_place() -> None:
-    waiting = replace(FIGURES, stage="waiting for samples", loss=None)
+    waiting = replace(METRICS, note="waiting for samples", loss=None)
     assert "waiting for samples" in format_line(waiting, 79, 60.0)
 
 
 def test_without_a_limit_the_time_so_far_is_shown() -> None:
-    endless = replace(FIGURES, fraction=None, seconds_left=None)
+    endless = replace(METRICS, fraction=None, seconds_left=None)
     line = format_line(endless, 79, 3723.0)
     assert "1:02:03" in line and "%" not in line and "left" not in line
 
 
 def test_a_terminal_without_unicode_gets_a_plain_bar() -> None:
-    assert "####......" in format_line(FIGURES, 79, 60.0, can_draw=False)
+    assert "####......" in format_line(METRICS, 79, 60.0, can_draw=False)
 
 
 def test_the_live_line_is_written_over_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress_module, "_REFRESH_SECONDS", 0.0)
     terminal = Terminal()
     with Progress(True, terminal) as progress:
-        progress.show(FIGURES)
-        progress.show(replace(FIGURES, learner_step=1533))
+        progress.show(METRICS)
+        progress.show(replace(METRICS, learner_step=1533))
     first, end = on_screen(terminal.getvalue())
     assert "step 1,533" in first
     assert end == ""
@@ -100,8 +100,8 @@ def test_the_live_line_is_written_over_itself(monkeypatch: pytest.MonkeyPatch) -
 def test_the_line_that_stays_is_the_one_of_the_end() -> None:
     terminal = Terminal()
     with Progress(True, terminal) as progress:
-        progress.show(FIGURES)
-        progress.report_last(replace(FIGURES, fraction=1.0, stage="finished", seconds_left=None))
+        progress.show(METRICS)
+        progress.report_last(replace(METRICS, fraction=1.0, note="finished", seconds_left=None))
     line, _ = on_screen(terminal.getvalue())
     assert "100%" in line and "finished" in line and "left" not in line
 
@@ -110,7 +110,7 @@ def test_messages_stand_above_the_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress_module, "_REFRESH_SECONDS", 0.0)
     terminal = Terminal()
     with Progress(True, terminal) as progress:
-        progress.show(FIGURES)
+        progress.show(METRICS)
         progress.message("an actor died")
     first, second, _ = on_screen(terminal.getvalue())
     assert first == "an actor died"
@@ -121,7 +121,7 @@ def test_the_line_is_refreshed_a_few_times_a_second_only() -> None:
     terminal = Terminal()
     with Progress(True, terminal) as progress:
         for _ in range(1000):
-            progress.show(FIGURES)
+            progress.show(METRICS)
     assert terminal.getvalue().count("quick") < 10
 
 
@@ -129,8 +129,8 @@ def test_where_there_is_no_terminal_each_interval_is_a_line_of_its_own() -> None
     stream = io.StringIO()
     with Progress(True, stream) as progress:
         for _ in range(5):
-            progress.show(FIGURES)
-        progress.report(FIGURES)
+            progress.show(METRICS)
+        progress.report(METRICS)
         progress.message("an actor died")
     line, message, end = stream.getvalue().split("\n")
     assert "step 1,532" in line and "12 updates/s" in line and "━" not in line
@@ -143,7 +143,7 @@ def test_rates_are_means_over_the_last_intervals() -> None:
         for rate in (0.0, 0.0, 200.0, 0.0, 100.0):
             progress.report(
                 replace(
-                    FIGURES,
+                    METRICS,
                     samples_per_second=rate,
                     updates_per_second=0.0,
                     simulations_per_second=0.0,
@@ -158,8 +158,8 @@ def test_rates_are_means_over_the_last_intervals() -> None:
 def test_other_ranks_show_messages_but_no_line() -> None:
     terminal = Terminal()
     with Progress(False, terminal) as progress:
-        progress.show(FIGURES)
-        progress.report(FIGURES)
+        progress.show(METRICS)
+        progress.report(METRICS)
         progress.message("rank 1 speaks")
     assert on_screen(terminal.getvalue()) == ["rank 1 speaks", ""]
 
@@ -173,7 +173,7 @@ def test_a_terminal_that_is_gone_does_not_stop_the_run() -> None:
             raise OSError(5, "Input/output error")
 
     with Progress(True, Gone()) as progress:
-        progress.show(FIGURES)
+        progress.show(METRICS)
         progress.message("nobody hears this")
     assert unheard
 
