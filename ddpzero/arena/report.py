@@ -1,4 +1,4 @@
-"""How a match is told: its progress, a table and a sentence for people, figures for programs."""
+"""Reports a match: its progress, a table and a sentence for people, measurements for programs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from rich.progress import (
 from rich.table import Table
 
 from ddpzero.arena.match import MatchResult
-from ddpzero.system.figures import Figure
+from ddpzero.system.measurements import Measurement
 
 
 @contextmanager
@@ -113,7 +113,9 @@ def match_sentence(result: MatchResult) -> str:
     return sentence
 
 
-def match_figures(result: MatchResult, game_name: str, settings: dict[str, Any]) -> list[Figure]:
+def match_measurements(
+    result: MatchResult, game_name: str, settings: dict[str, Any]
+) -> list[Measurement]:
     """score, with its interval and everything that it was counted from."""
     low, high = result.score_interval
     wins, draws, losses = result.counts()
@@ -132,8 +134,10 @@ def match_figures(result: MatchResult, game_name: str, settings: dict[str, Any])
     if result.points is not None:
         counted["points_a"], counted["points_b"] = result.mean_points()
     score_interval = {"low": low, "high": high}
-    figures = [
-        Figure("match", game_name, "score", result.score(), "", score_interval | counted | settings)
+    measurements = [
+        Measurement(
+            "match", game_name, "score", result.score(), "", score_interval | counted | settings
+        )
     ]
     if math.isfinite(result.elo):
         # JSON has no infinity: a match without a single lost (or won) point has no such line.
@@ -142,8 +146,10 @@ def match_figures(result: MatchResult, game_name: str, settings: dict[str, Any])
             for name, elo in zip(("low", "high"), result.elo_interval, strict=True)
         }
         conditions = elo_interval | counted | settings
-        figures.append(Figure("match", game_name, "elo_difference", result.elo, "Elo", conditions))
-    return figures
+        measurements.append(
+            Measurement("match", game_name, "elo_difference", result.elo, "Elo", conditions)
+        )
+    return measurements
 
 
 def _points(result: MatchResult, player: int | None = None) -> str:

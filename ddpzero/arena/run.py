@@ -12,11 +12,16 @@ from ddpzero.arena.agents import (
     require_agent_that_searches,
 )
 from ddpzero.arena.match import MatchResult, play_match
-from ddpzero.arena.report import match_figures, match_progress, print_match, team_match_progress
+from ddpzero.arena.report import (
+    match_measurements,
+    match_progress,
+    print_match,
+    team_match_progress,
+)
 from ddpzero.arena.team_match import play_team_match
 from ddpzero.games import Game, TeamGame
 from ddpzero.system.errors import require
-from ddpzero.system.figures import game_settings, print_figures
+from ddpzero.system.measurements import game_settings, print_measurements
 
 
 def run_match(
@@ -30,7 +35,7 @@ def run_match(
     seed: int = 0,
     as_json: bool = False,
 ) -> MatchResult:
-    """Play a match and print its result: a table and a sentence, or one JSON line per figure.
+    """Play a match and print its result: a table and a sentence, or one JSON line per measurement.
 
     player_a, player_b: see agents.ALLOWED_PLAYERS, or the name of a rule agent of a team game.
     game: None for the one that the first agent among the players was trained on.
@@ -58,8 +63,9 @@ def run_match(
             result = play_match(a, b, game, num_games, seed, opening_plies, on_ply)
         settings |= {"num_simulations": num_simulations, "opening_plies": opening_plies}
     if as_json:
-        print_figures(
-            match_figures(result, game.name, settings | game_settings(game.parameters)), as_json
+        print_measurements(
+            match_measurements(result, game.name, settings | game_settings(game.parameters)),
+            as_json,
         )
     else:
         print_match(result, Console())

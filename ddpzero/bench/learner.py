@@ -17,8 +17,8 @@ from ddpzero.bench.noise import noise
 from ddpzero.replay import ReplayBuffer
 from ddpzero.settings import Settings
 from ddpzero.system.devices import choose_device
-from ddpzero.system.figures import Figure, game_settings
 from ddpzero.system.machine import usable_memory
+from ddpzero.system.measurements import Measurement, game_settings
 from ddpzero.system.memory import check_memory
 from ddpzero.training.batches import BatchFeeder
 from ddpzero.training.preflight import run_needs
@@ -28,7 +28,7 @@ _SLICE_SECONDS = 0.25
 _MAX_SAMPLES = 50_000
 
 
-def bench_learner(settings: Settings, seconds: float = 10.0, seed: int = 0) -> list[Figure]:
+def bench_learner(settings: Settings, seconds: float = 10.0, seed: int = 0) -> list[Measurement]:
     """Update for `seconds`; returns the medians of updates and of samples per second over slices of that time."""
     learner = settings.learner
     torch.set_num_threads(learner.num_threads)
@@ -74,7 +74,7 @@ def bench_learner(settings: Settings, seconds: float = 10.0, seed: int = 0) -> l
         "seed": seed,
     }
     return [
-        Figure("learner", algorithm.game.name, name, value, "1/s", conditions)
+        Measurement("learner", algorithm.game.name, name, value, "1/s", conditions)
         for name, value in (
             ("updates_per_second", median(samples)),
             ("samples_per_second", median(samples) * learner.batch_size),

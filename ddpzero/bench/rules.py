@@ -19,7 +19,7 @@ from ddpzero.games.core.compiled import compiled
 from ddpzero.games.core.promises import NO_FAULT, NO_LEGAL_ACTION, require_no_fault
 from ddpzero.games.core.random_bits import choose_uniformly, new_random_states, next_below
 from ddpzero.games.core.team_lockstep import reset_games
-from ddpzero.system.figures import Figure, game_settings
+from ddpzero.system.measurements import Measurement, game_settings
 
 # Short enough that a median over many samples is not moved by whatever else the machine does meanwhile.
 _SAMPLE_SECONDS = 0.05
@@ -27,7 +27,7 @@ _SAMPLE_SECONDS = 0.05
 
 def bench_rules(
     game: Game | TeamGame, seconds: float = 5.0, num_games: int = 64, seed: int = 0
-) -> list[Figure]:
+) -> list[Measurement]:
     """Play `num_games` random games in turn, a step each, for `seconds`, and start each anew at its end.
 
     Returns the medians of steps per second and of steps per second of CPU time; where other programs share the
@@ -47,7 +47,7 @@ def bench_rules(
         "seed": seed,
     }
     return [
-        Figure("rules", game.name, f"{steps}_per_{kind}", num_games * rate, "1/s", settings)
+        Measurement("rules", game.name, f"{steps}_per_{kind}", num_games * rate, "1/s", settings)
         for steps, play in players.items()
         for kind, rate in zip(("second", "cpu_second"), _rates(play, seconds), strict=True)
     ]

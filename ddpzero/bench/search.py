@@ -27,8 +27,8 @@ from ddpzero.search.rounds import propose_leaves
 from ddpzero.search.tree import is_search_finished, set_root
 from ddpzero.settings import Settings
 from ddpzero.system.errors import require
-from ddpzero.system.figures import Figure, game_settings
 from ddpzero.system.machine import usable_memory
+from ddpzero.system.measurements import Measurement, game_settings
 from ddpzero.system.memory import check_memory
 
 _SLICE_SECONDS = 0.25
@@ -38,7 +38,7 @@ _MAX_OPENING_PLIES = 8
 
 def bench_search(
     settings: Settings, evaluator: str = "uniform", seconds: float = 10.0, seed: int = 0
-) -> list[Figure]:
+) -> list[Measurement]:
     """Search in actors.num_games games for `seconds`; medians over slices of that time.
 
     A game that has spent its budget starts anew at once, as in self-play, so that batches stay full.
@@ -92,7 +92,7 @@ def bench_search(
     conditions |= {**asdict(search), "num_games": settings.actors.num_games}
     conditions |= {**game_settings(game.parameters), "seconds": seconds, "seed": seed}
     return [
-        Figure("search", game.name, name, value, unit, conditions)
+        Measurement("search", game.name, name, value, unit, conditions)
         for name, value, unit in _medians(samples)
     ]
 

@@ -18,7 +18,7 @@ from ddpzero.system.terminal import prepare_output, until_reader_leaves
 
 if TYPE_CHECKING:
     from ddpzero.games import Game, TeamGame
-    from ddpzero.system.figures import Figure
+    from ddpzero.system.measurements import Measurement
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -139,8 +139,8 @@ def _bench_search(options: Namespace) -> int:
     options.overrides = [word for word in options.overrides if word not in chosen]
     evaluator = chosen[-1].partition("=")[2] if chosen else "uniform"
     settings = compose_settings(_overrides(options), options.config_dir)
-    figures = bench_search(settings, evaluator, options.seconds, options.seed)
-    return _print(figures, options)
+    measurements = bench_search(settings, evaluator, options.seconds, options.seed)
+    return _print(measurements, options)
 
 
 def _bench_learner(options: Namespace) -> int:
@@ -258,10 +258,10 @@ def _any_game_if_given(options: Namespace) -> Game | TeamGame | None:
     return _any_game(options) if options.game or options.overrides else None
 
 
-def _print(figures: Sequence[Figure], options: Namespace) -> int:
-    from ddpzero.system.figures import print_figures
+def _print(measurements: Sequence[Measurement], options: Namespace) -> int:
+    from ddpzero.system.measurements import print_measurements
 
-    print_figures(figures, options.json)
+    print_measurements(measurements, options.json)
     return 0
 
 

@@ -26,7 +26,7 @@ from ddpzero.arena.statistics import share_interval
 from ddpzero.games.core.players import Player
 from ddpzero.judges.packaged import find_positions
 from ddpzero.judges.solved_positions import ILLEGAL, SolvedPositions, read_solved_positions
-from ddpzero.system.figures import Figure, game_settings, print_figures
+from ddpzero.system.measurements import Measurement, game_settings, print_measurements
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def run_judge(
     seed: int | None = None,
     as_json: bool = False,
 ) -> list[JudgeReport]:
-    """Judge players and print one row each, or one JSON line per figure.
+    """Judge players and print one row each, or one JSON line per measurement.
 
     file: of solved positions, or the name of one of the package (packaged.py).
     players: see arena.agents.ALLOWED_PLAYERS. An agent must have been trained on the game and board of the file.
@@ -82,8 +82,12 @@ def run_judge(
     if seed is not None and not uses_chance:
         print(f"--seed {seed} has no effect: these players use no chance.", file=sys.stderr)
     if as_json:
-        figures = [figure for report in reports for figure in _figures(report, solved, seed or 0)]
-        print_figures(figures, as_json)
+        measurements = [
+            measurement
+            for report in reports
+            for measurement in _measurements(report, solved, seed or 0)
+        ]
+        print_measurements(measurements, as_json)
     else:
         _print_table(reports, solved, Console())
     return reports
@@ -162,7 +166,7 @@ def _share(hits: np.ndarray) -> str:
     return f"{hits.mean():.1%} ±{(high - low) / 2:.1%}" if len(hits) else ""
 
 
-def _figures(report: JudgeReport, solved: SolvedPositions, seed: int) -> list[Figure]:
+def _measurements(report: JudgeReport, solved: SolvedPositions, seed: int) -> list[Measurement]:
     settings = {
         "file": solved.file.name,
         "player": report.player,
@@ -170,7 +174,7 @@ def _figures(report: JudgeReport, solved: SolvedPositions, seed: int) -> list[Fi
         "seed": seed,
         "seconds": round(report.seconds, 2),
     } | game_settings(solved.game.parameters)
-    figures = []
+    measurements = []
     for name, hits in (
         ("keeps_outcome", report.kept),
         ("keeps_outcome_where_it_matters", report.kept[report.matters]),
@@ -180,7 +184,7 @@ def _figures(report: JudgeReport, solved: SolvedPositions, seed: int) -> list[Fi
             continue
         low, high = share_interval(int(hits.sum()), len(hits))
         interval = {"low": low, "high": high, "num_positions": len(hits)}
-        figures.append(
-            Figure("judge", solved.game.name, name, hits.mean(), "", interval | settings)
+        measurements.append(
+            Measurement("judge", solved.game.name, name, hits.mean(), "", interval | settings)
         )
-    return figures
+    return measurements

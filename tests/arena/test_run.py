@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ddpzero.arena.match import MatchResult
-from ddpzero.arena.report import elo_text, match_figures, match_sentence
+from ddpzero.arena.report import elo_text, match_measurements, match_sentence
 from ddpzero.arena.run import run_match
 from ddpzero.games import load_game
 
@@ -53,7 +53,7 @@ def test_json_prints_figures_and_nothing_else(capsys):
 
 
 def test_a_match_without_a_lost_point_has_no_elo_figure():
-    figures = match_figures(result_of(np.ones((20, 2))), "connect_four", {})
+    figures = match_measurements(result_of(np.ones((20, 2))), "connect_four", {})
     assert [figure.figure for figure in figures] == ["score"]
 
 

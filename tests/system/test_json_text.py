@@ -12,8 +12,8 @@ import pytest
 import ddpzero
 from ddpzero.bench.gpu_steps import Emitter
 from ddpzero.run.record import METRICS_FILE, STATUS_FILE, RunRecord
-from ddpzero.system.figures import Figure, print_figures
 from ddpzero.system.json_text import json_text
+from ddpzero.system.measurements import Measurement, print_measurements
 
 PACKAGE = Path(ddpzero.__file__).parent
 NAN, INFINITY = float("nan"), float("inf")
@@ -49,7 +49,7 @@ def test_what_is_not_finite_is_null(value, expected):
 
 def test_figures_are_json_whatever_they_are(capsys):
     settings = {"low": NAN, "high": INFINITY, "game.size": 3}
-    print_figures([Figure("match", "hex", "elo", -INFINITY, "", settings)], as_json=True)
+    print_measurements([Measurement("match", "hex", "elo", -INFINITY, "", settings)], as_json=True)
     row = strictly(capsys.readouterr().out)
     assert (row["value"], row["low"], row["high"], row["game.size"]) == (None, None, None, 3)
 

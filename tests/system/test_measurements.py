@@ -4,16 +4,18 @@ import json
 
 import numpy as np
 
-from ddpzero.system.figures import Figure, print_figures
+from ddpzero.system.measurements import Measurement, print_measurements
 
-FIGURES = [
-    Figure("search", "gomoku", "simulations_per_second", np.float64(3.1e6), "1/s", {"size": 15}),
-    Figure("search", "gomoku", "fraction_of_forward", 0.97531, "", {"size": 15}),
+MEASUREMENTS = [
+    Measurement(
+        "search", "gomoku", "simulations_per_second", np.float64(3.1e6), "1/s", {"size": 15}
+    ),
+    Measurement("search", "gomoku", "fraction_of_forward", 0.97531, "", {"size": 15}),
 ]
 
 
 def test_a_json_line_holds_the_settings_beside_the_rest(capsys):
-    print_figures(FIGURES, as_json=True)
+    print_measurements(MEASUREMENTS, as_json=True)
     first, second = capsys.readouterr().out.splitlines()
     assert first == (
         '{"bench": "search", "game": "gomoku", "figure": "simulations_per_second", '
@@ -23,7 +25,7 @@ def test_a_json_line_holds_the_settings_beside_the_rest(capsys):
 
 
 def test_the_table_is_readable_and_tells_settings_once(capsys):
-    print_figures(FIGURES, as_json=False)
+    print_measurements(MEASUREMENTS, as_json=False)
     printed = capsys.readouterr().out
     assert "3,100,000" in printed
     assert "0.9753" in printed
