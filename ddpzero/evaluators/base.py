@@ -31,10 +31,11 @@ class Evaluator(Protocol):
         ...
 
     def collect(self, slot: int) -> tuple[np.ndarray, np.ndarray]:
-        """Wait for what was submitted: prior logits `[n, A]` and outcomes `[n, 4]`, both float32.
+        """Wait for the batch submitted last; return prior logits `[n, A]` and outcomes `[n, 4]`, C-contiguous float32.
 
-        Logits of illegal actions are not masked; outcomes are probabilities of the mover's win, draw and loss, then
-        its expected points (search/points.py), 0 where nobody asks. All of them are finite, or the search raises
-        EvaluationError. Both are views, valid until the next submit on the slot.
+        Logits of illegal actions are not masked. A row of outcomes has the probabilities of the mover's win, draw and
+        loss, then its expected points (search/points.py), 0 if the search does not count points. The search raises
+        EvaluationError unless all numbers are finite, the probabilities sum to 1 and points are in [-1, 1]. Both
+        arrays are views, valid until the next submit on the slot.
         """
         ...

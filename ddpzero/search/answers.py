@@ -1,26 +1,50 @@
-"""What comes back from an evaluator or a policy network, checked before compiled code reads it.
+"""Checks an evaluator's answers before the search uses them.
 
-Compiled selection compares numbers: with NaN no action is the best one, and it would return an index that is none.
+Selection compares numbers in compiled code: with a NaN no action is the best one, and the index that it returns would
+lie outside of the arrays. Called once a round by `absorb_evaluations`; never changes an answer.
 """
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
+
+from ddpzero.games.core.compiled import compiled
+
+_INFINITY = np.float32(np.inf)
+# Softmax in float32 is exact to 1e-6; expected points on a GPU may be computed with TF32, to 1e-3.
+_TOLERANCE = np.float32(0.01)
+_ONE = np.float32(1.0)
 
 
 class EvaluationError(RuntimeError):
-    """A network answered with numbers that are not finite. The message is one sentence."""
+    """A network's answers cannot be used, because they are not finite for example. The message is one sentence."""
 
 
-def check_answers(logits: np.ndarray, outcomes: np.ndarray, source: str = "the evaluator") -> None:
-    """Raise EvaluationError unless all prior logits and outcomes are finite. source: who answered, for the message."""
-    # A sum of squares takes a third of the time that a look at each number takes, but finite ones may overflow in it.
-    total = float(np.vdot(logits, logits)) + float(np.vdot(outcomes, outcomes))
-    if math.isfinite(total) or (np.isfinite(logits).all() and np.isfinite(outcomes).all()):
-        return
-    kind = "outcomes" if np.isfinite(logits).all() else "prior logits"
-    raise EvaluationError(
-        f"{source} answered with {kind} that are not finite: its weights are of no use."
-    )
+@compiled
+def are_usable(logits, outcomes):
+    """Whether logits `[n, A]` are finite and outcomes `[n, 4]` are probabilities and expected points; C-contiguous."""
+    # Neither loop stops at the first bad number: only so are they compiled to vector instructions, and cost nothing
+    # beside the search (np.vdot over both arrays cost 5 % of a fast one).
+    is_usable = True
+    flat = logits.reshape(logits.size)
+    for index in range(flat.shape[0]):
+        is_usable &= abs(flat[index]) < _INFINITY
+    for row in range(outcomes.shape[0]):
+        win, draw, loss = outcomes[row, 0], outcomes[row, 1], outcomes[row, 2]
+        is_usable &= (win >= 0) & (draw >= 0) & (loss >= 0)
+        is_usable &= abs(win + draw + loss - _ONE) <= _TOLERANCE
+        is_usable &= abs(outcomes[row, 3]) <= _ONE + _TOLERANCE
+    return is_usable
+
+
+def unusable_answers(
+    logits: np.ndarray, outcomes: np.ndarray, source: str = "the evaluator"
+) -> EvaluationError:
+    """Return the error to raise for answers that `are_usable` rejects. source: who answered, for the message."""
+    if not np.isfinite(logits).all():
+        what = "prior logits that are not finite"
+    elif not np.isfinite(outcomes).all():
+        what = "outcomes that are not finite"
+    else:
+        what = "outcomes that are not probabilities of win, draw and loss and points in [-1, 1]"
+    return EvaluationError(f"{source} answered with {what}: its weights are unusable.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ddpzero.games.core import contract
 from ddpzero.games.core.compiled import compiled
+from ddpzero.search.answers import are_usable
 from ddpzero.search.forest import ROOT
 from ddpzero.search.tree import LEAF_FOUND, back_up_leaf, evaluate_leaf, find_leaf, set_root
 
@@ -48,7 +49,12 @@ def register_leaf(forest, game, node, observations, num_leaves):
 def absorb_evaluations(
     rules, forest, numbers, cache, weights_version, num_leaves, observations, logits, outcomes
 ):
-    """Take in the evaluations of the batch that was proposed last: logits [n, A], outcomes [n, 4]."""
+    """Take in the evaluations of the batch that was proposed last: logits [n, A], outcomes [n, 4].
+
+    Returns False, and has changed nothing, if they are unusable (see answers.py).
+    """
+    if not are_usable(logits, outcomes):
+        return False
     for leaf in range(num_leaves):
         evaluate_leaf(
             rules,
@@ -66,3 +72,4 @@ def absorb_evaluations(
     # several games at a time: a third of this call.
     for leaf in range(num_leaves):
         back_up_leaf(forest, numbers, forest.leaves[leaf].game, forest.leaves[leaf].node)
+    return True

@@ -10,7 +10,7 @@ import numpy as np
 from ddpzero.games import Game
 from ddpzero.games.core.compiled import compiled
 from ddpzero.games.core.promises import NO_FAULT, require_no_fault
-from ddpzero.search.answers import check_answers
+from ddpzero.search.answers import unusable_answers
 from ddpzero.search.cache import new_cache
 from ddpzero.search.draws import root_draws
 from ddpzero.search.forest import ROOT, TERMINAL, new_forest
@@ -107,10 +107,9 @@ class Search:
             evaluator.submit(slot, num_leaves)
 
     def absorb_leaves(self, evaluator: Evaluator, slot: int = 0) -> None:
-        """Wait for what was submitted last, and take it in."""
+        """Wait for what was submitted last, and take it in. Raises EvaluationError for unusable answers."""
         logits, outcomes = evaluator.collect(slot)
-        check_answers(logits, outcomes)
-        absorb_evaluations(
+        is_usable = absorb_evaluations(
             self.game.rules,
             self.forest,
             self.numbers,
@@ -121,6 +120,8 @@ class Search:
             logits,
             outcomes,
         )
+        if not is_usable:
+            raise unusable_answers(logits, outcomes)
 
     def result(self) -> SearchResult:
         """What was found, once all searches are finished.

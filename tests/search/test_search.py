@@ -8,6 +8,7 @@ import pytest
 from ddpzero.games import Game
 from ddpzero.search import Search, SearchResult, SearchSettings
 from ddpzero.search.answers import EvaluationError
+from ddpzero.search.rounds import absorb_evaluations
 from tests.search.games.random_tree import new_position
 from tests.search.harness import FunctionEvaluator, Lockstep, evaluate_by_hash
 
@@ -198,6 +199,46 @@ def test_what_is_no_number_is_an_error_and_never_an_action(
     evaluator = FunctionEvaluator(tic_tac_toe, search.max_batch, lambda _: (logits, outcome))
     with pytest.raises(EvaluationError, match=f"answered with {what} that are not finite"):
         search.run(tic_tac_toe.new_positions(3), evaluator)
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        (-0.25, 1.0, 0.25, 0.0),
+        (0.5, 0.5, 0.5, 0.0),
+        (0.0, 0.0, 0.0, 0.0),
+        (0.25, 0.5, 0.25, 1.5),
+    ],
+)
+def test_outcomes_that_are_not_probabilities_are_an_error(tic_tac_toe: Game, outcome: tuple):
+    search = Search(tic_tac_toe, SearchSettings(num_simulations=8), 3)
+    evaluator = FunctionEvaluator(tic_tac_toe, search.max_batch, lambda _: ([0.0] * 9, outcome))
+    with pytest.raises(EvaluationError, match="answered with outcomes that are not probabilities"):
+        search.run(tic_tac_toe.new_positions(3), evaluator)
+
+
+def test_one_unusable_answer_in_a_batch_leaves_the_whole_forest_unchanged(tic_tac_toe: Game):
+    settings = SearchSettings(num_simulations=8)
+    answer = ([0.0] * 9, (0.25, 0.5, 0.25))
+    lockstep = Lockstep(tic_tac_toe, settings, tic_tac_toe.new_positions(3), lambda _: answer)
+    evaluator = lockstep.evaluator
+    num_leaves = lockstep.propose()
+    before = lockstep.forest.nodes.tobytes(), lockstep.forest.trees.tobytes()
+    evaluator.submit(0, num_leaves)
+    logits, outcomes = evaluator.collect(0)
+    logits[2, 8] = np.nan
+    assert not absorb_evaluations(
+        tic_tac_toe.rules,
+        lockstep.forest,
+        lockstep.numbers,
+        lockstep.cache,
+        0,
+        num_leaves,
+        evaluator.rows,
+        logits,
+        outcomes,
+    )
+    assert (lockstep.forest.nodes.tobytes(), lockstep.forest.trees.tobytes()) == before
 
 
 def test_numbers_whose_sum_alone_is_not_finite_are_searched(tic_tac_toe: Game):

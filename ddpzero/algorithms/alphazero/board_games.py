@@ -17,7 +17,7 @@ from ddpzero.evaluators import NetworkEvaluator
 from ddpzero.games.core.frame import Placement
 from ddpzero.games.core.random_bits import new_random_states
 from ddpzero.replay import Episode
-from ddpzero.search.answers import EvaluationError, check_answers
+from ddpzero.search.answers import EvaluationError
 from ddpzero.search.cache import EvaluationCache
 
 
@@ -83,16 +83,10 @@ class BoardGames:
         """Wait for what was submitted for the group, and take it in."""
         if group.num_leaves > 0:
             logits, outcomes = self._evaluator.collect(group.slot)
-            self._check(logits, outcomes)
-            group.absorb(self._evaluator.observations(group.slot), logits, outcomes)
-
-    def _check(self, logits: np.ndarray, outcomes: np.ndarray) -> None:
-        try:
-            check_answers(
-                logits, outcomes, f"the network of weights_version {self.weights_version}"
-            )
-        except EvaluationError as error:
-            raise UnusableWeightsError(str(error)) from None
+            try:
+                group.absorb(self._evaluator.observations(group.slot), logits, outcomes)
+            except EvaluationError as error:
+                raise UnusableWeightsError(str(error)) from None
 
     def propose(self, group: LockstepGames) -> int:
         """Play on until the network is needed; returns the simulations of the moves made."""

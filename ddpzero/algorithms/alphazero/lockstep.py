@@ -25,6 +25,7 @@ from ddpzero.games.core.promises import (
     require_result,
 )
 from ddpzero.replay import Episode
+from ddpzero.search.answers import unusable_answers
 from ddpzero.search.cache import EvaluationCache, new_cache
 from ddpzero.search.forest import new_forest
 from ddpzero.search.numbers import search_numbers
@@ -84,9 +85,9 @@ class LockstepGames:
         return num_simulations
 
     def absorb(self, observations: np.ndarray, logits: np.ndarray, outcomes: np.ndarray) -> None:
-        """Take in the evaluation of the leaves proposed last."""
+        """Take in the evaluation of the leaves proposed last. Raises EvaluationError for unusable answers."""
         with no_exceptions(self.game):
-            absorb_evaluations(
+            is_usable = absorb_evaluations(
                 self.game.rules,
                 self.forest,
                 self.numbers,
@@ -97,6 +98,9 @@ class LockstepGames:
                 logits,
                 outcomes,
             )
+        if not is_usable:
+            network = f"the network of weights_version {self.weights_version}"
+            raise unusable_answers(logits, outcomes, network)
         self.num_leaves = 0
 
     def start_game(self, place: int) -> None:
@@ -155,4 +159,6 @@ def compile_self_play(
         observations = np.zeros((len(games.forest.leaves), board.observation_size_bytes), np.uint8)
         games.propose(observations, weights_version=0)
         logits = np.zeros((games.num_leaves, board.num_actions), np.float32)
-        games.absorb(observations, logits, np.zeros((games.num_leaves, 4), np.float32))
+        outcomes = np.zeros((games.num_leaves, 4), np.float32)
+        outcomes[:, 1] = 1.0
+        games.absorb(observations, logits, outcomes)

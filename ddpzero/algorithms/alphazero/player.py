@@ -106,5 +106,5 @@ class AlphaZeroPlayer:
             return search.run(positions, evaluator)
         except EvaluationError:
             raise EvaluationError(
-                f"the network of {self.name} answered with numbers that are not finite: its weights are of no use."
+                f"the network of {self.name} answered with numbers that are not finite: its weights are unusable."
             ) from None
