@@ -222,11 +222,14 @@ class LoggingSettings:
     """interval_seconds: between two rows of the console and of TensorBoard. level: of the log files.
 
     interval_episodes: None, or rows come after so many episodes of all ranks instead, each with a line about them.
+    csv, wandb: more places for the rows, see run/backends.py.
     """
 
     interval_seconds: float = 10.0
     interval_episodes: int | None = None
     level: Literal["debug", "info", "warning"] = "info"
+    csv: bool = False
+    wandb: bool = False
 
     def __post_init__(self) -> None:
         require_at_least("logging", self, {"interval_seconds": 0.1})

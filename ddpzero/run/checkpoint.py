@@ -45,7 +45,6 @@ from ddpzero.run.checkpoint_files import (
     newest_first,
     rank_file,
     read_manifest,
-    remove,
     replay_file,
     sync_folder,
     write_arrays,
@@ -68,6 +67,7 @@ from ddpzero.system.guarded_files import (
     read_torch,
     read_yaml,
 )
+from ddpzero.system.whole_files import remove
 
 logger = logging.getLogger(__name__)
 

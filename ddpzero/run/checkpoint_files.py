@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import shutil
 import stat
 import zlib
 from collections.abc import Callable, Mapping
@@ -280,14 +279,6 @@ def newest_first(folder: Path) -> list[Path]:
         except CheckpointError:
             ages.append((True, (), path))
     return [path for _, _, path in sorted(ages, reverse=True)]
-
-
-def remove(path: Path) -> None:
-    """Remove a folder or whatever else has its name; nothing may be there."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:

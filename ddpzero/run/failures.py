@@ -20,7 +20,7 @@ from ddpzero.run.logs import log_path
 from ddpzero.run.progress import Progress
 from ddpzero.system.errors import UserError
 from ddpzero.system.json_text import json_text
-from ddpzero.system.outage import append_whole
+from ddpzero.system.whole_files import append_whole
 
 if TYPE_CHECKING:
     from ddpzero.run.ranks import Ranks

@@ -27,11 +27,11 @@ from ddpzero.run.checkpoint_files import (
     check_file,
     newest_first,
     read_manifest,
-    remove,
 )
 from ddpzero.run.differences import ABSENT, differences
 from ddpzero.system.errors import UserError, require
 from ddpzero.system.guarded_files import UnreadableFileError, read_yaml
+from ddpzero.system.whole_files import replace_whole
 
 if TYPE_CHECKING:
     from ddpzero.run.ranks import Ranks
@@ -227,10 +227,7 @@ def mark_stopped(run_dir: Path, reason: str) -> None:
 
 def write_config(path: Path, config: Mapping[str, Any]) -> None:
     """Write a resolved config, whole or not at all."""
-    aside = path.with_name(f".{path.name}.aside")
-    remove(aside)
-    aside.write_text(config_text(config), encoding="utf-8")
-    aside.replace(path)
+    replace_whole(path, config_text(config).encode())
 
 
 def config_text(config: Mapping[str, Any]) -> str:

@@ -8,14 +8,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from ddpzero.run.checkpoint_files import remove
+from ddpzero.run.backends import Backend
 from ddpzero.run.failures import failure_sentence
 from ddpzero.run.folder import config_text
 from ddpzero.run.tensorboard_events import TensorBoardEvents
@@ -30,7 +29,8 @@ from ddpzero.system.guarded_files import (
 )
 from ddpzero.system.json_text import json_text
 from ddpzero.system.metric_info import MetricInfo, Metrics, metrics_from_json, metrics_to_json
-from ddpzero.system.outage import Outage, append_whole
+from ddpzero.system.outage import Outage
+from ddpzero.system.whole_files import append_whole, replace_whole
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,12 +53,12 @@ _READ_AGAIN_AFTER_SECONDS = 0.02
 class RunRecord:
     """Context manager for a run's figures in its folder. Rank 0 writes; at other ranks every method does nothing.
 
-    metrics: what the run's metrics are, for readers of the run folder.
+    metrics: what the run's metrics are, for readers of the run folder. backends: where rows go besides.
     first_step: the learner_step that this process goes on from; 0 for a new run. What an earlier process recorded
     after it belongs to steps that are done again now: it is dropped, so that curves continue without doubles.
     An exception that leaves the block becomes the status "failed", with its sentence.
 
-    Each of the three places fails and recovers without the others, and never ends the training; see outage.py.
+    Each of the places fails and recovers without the others, and never ends the training; see outage.py.
     """
 
     def __init__(
@@ -67,12 +67,14 @@ class RunRecord:
         ranks: Ranks,
         first_step: int = 0,
         metrics: Metrics | None = None,
+        backends: Sequence[Backend] = (),
     ) -> None:
         self._is_writer = ranks.is_first
         self._run_dir = run_dir
         self._first_step = first_step
         self._status_outage = Outage(str(run_dir / STATUS_FILE))
         self._metrics_outage = Outage(str(run_dir / METRICS_FILE))
+        self._backends = [(backend, Outage(backend.name)) for backend in backends]
         self._metrics = metrics
         self._events: TensorBoardEvents | None = None
         if not self._is_writer:
@@ -97,7 +99,7 @@ class RunRecord:
                     run_dir / METRIC_INFO_FILE,
                     json_text(metrics_to_json(metrics), indent=1),
                 )
-                _replace(path, text.encode())
+                replace_whole(path, text.encode())
 
     def __enter__(self) -> RunRecord:
         self.status("starting")
@@ -114,6 +116,7 @@ class RunRecord:
             self.status("failed", error=sentence)
         if self._events is not None:
             self._events.end(has_failed=error is not None)
+            self._tell_backends(lambda backend: backend.end(error is not None))
 
     def go_on_from(self, first_step: int) -> None:
         """Say where the run goes on, once its checkpoint is restored; before anything but the status is recorded."""
@@ -121,10 +124,11 @@ class RunRecord:
         self._first_step = first_step
 
     def config(self, config: Mapping[str, Any]) -> None:
-        """Show the resolved config among TensorBoard's texts and hyperparameters."""
+        """Begin the curves; show the resolved config among TensorBoard's texts and hyperparameters."""
         self.text("config", config_text(config), self._first_step)
         if self._is_writer:
             self._curves().begin(config)
+            self._tell_backends(lambda backend: backend.start(config))
 
     def text(self, tag: str, text: str, step: int) -> None:
         """Show a text as it is, in a fixed-width font."""
@@ -144,6 +148,7 @@ class RunRecord:
         row = {"learner_step": step, "time": round(time.time(), 3), **scalars}
         with self._metrics_outage.watch():
             append_whole(self._run_dir / METRICS_FILE, f"{json_text(row)}\n".encode())
+        self._tell_backends(lambda backend: backend.row(row))
 
     def status(self, state: str, **fields: Any) -> None:
         """Tell `ddpzero monitor` how the run is: state and fields; fields stay until they are given again.
@@ -155,6 +160,11 @@ class RunRecord:
         self._status |= {**fields, "state": state, "time": time.time()}
         with self._status_outage.watch():
             _write_status(self._run_dir / STATUS_FILE, json_text(self._status, indent=1))
+
+    def _tell_backends(self, tell: Callable[[Backend], None]) -> None:
+        for backend, outage in self._backends:
+            with outage.watch():
+                tell(backend)
 
     def _curves(self) -> TensorBoardEvents:
         """Return TensorBoard's events; the first call drops what is recorded after first_step."""
@@ -170,23 +180,10 @@ def _write_status(path: Path, text: str) -> None:
     """Replace the file; where no new one can be written (disk full), overwrite the old one in its own blocks."""
     data = text.encode()
     try:
-        _replace(path, data + b" " * (_STATUS_SLACK_BYTES - len(data) % _STATUS_SLACK_BYTES))
+        replace_whole(path, data + b" " * (_STATUS_SLACK_BYTES - len(data) % _STATUS_SLACK_BYTES))
     except OSError:
         if not _overwrite(path, data):
             raise
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Replace a file by a whole new one. Raises OSError, and leaves the file as it was."""
-    aside = path.with_name(f".{path.name}.aside")
-    try:
-        remove(aside)
-        aside.write_bytes(data)
-        aside.replace(path)
-    except OSError:
-        with suppress(OSError):
-            aside.unlink()
-        raise
 
 
 def _overwrite(path: Path, data: bytes) -> bool:
@@ -276,4 +273,4 @@ def _drop_rows_after(path: Path, step: int) -> None:
             learner_step = (row or {}).get("learner_step")
             if is_count(learner_step) and learner_step <= step:
                 kept.append(line if line.endswith(b"\n") else line + b"\n")
-    _replace(path, b"".join(kept))
+    replace_whole(path, b"".join(kept))

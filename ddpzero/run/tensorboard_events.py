@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from ddpzero.run import tensorboard_pages as pages
 from ddpzero.system.metric_info import Metrics, info_of
-from ddpzero.system.outage import Outage, append_whole
+from ddpzero.system.outage import Outage
+from ddpzero.system.whole_files import append_whole
 
 if TYPE_CHECKING:
     import numpy as np

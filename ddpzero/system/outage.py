@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 
 logger = logging.getLogger(__name__)
 
@@ -45,19 +43,3 @@ class Outage:
                     self._num_failures,
                 )
             self._num_failures = 0
-
-
-def append_whole(path: Path, data: bytes) -> None:
-    """Append to a file without a buffer. Raises OSError if not all of it fits, and leaves the file as it was."""
-    # Without waiting: a pipe that nobody reads is an OSError then.
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
-    with open(os.open(path, flags, 0o666), "ab", buffering=0) as file:
-        size_bytes = file.seek(0, os.SEEK_END)
-        rest = memoryview(data)
-        try:
-            while rest:
-                rest = rest[file.write(rest) :]
-        except OSError:
-            with suppress(OSError):
-                file.truncate(size_bytes)
-            raise

@@ -21,6 +21,7 @@ import torch
 from ddpzero.actors import ActorPool, WeightsChannel
 from ddpzero.replay import Episode
 from ddpzero.replay.shares import even_share
+from ddpzero.run.backends import make_backends
 from ddpzero.run.checkpoint_files import CheckpointError
 from ddpzero.run.failures import FailureReport
 from ddpzero.run.folder import check_run_config, claim_run_folder, keep_config, mark_stopped
@@ -74,7 +75,8 @@ def train(
         torch.set_num_threads(settings.learner.num_threads)
         # Whatever fails from here on is the status of the run.
         metrics = all_metrics(settings.algorithm)
-        record = stack.enter_context(RunRecord(run_dir, ranks, metrics=metrics))
+        backends = make_backends(run_dir, csv=settings.logging.csv, wandb=settings.logging.wandb)
+        record = stack.enter_context(RunRecord(run_dir, ranks, 0, metrics, backends))
         state = RunState(settings.learner, ranks, stop)
         learner = build_learner(settings, config, state, Outlets(run_dir, record, progress), stack)
         reason = learner.run()

@@ -17,6 +17,7 @@ from ddpzero.algorithms.base import CompleteAlgorithm
 from ddpzero.algorithms.loader import load_algorithm
 from ddpzero.games.core.contract_process import require_contract
 from ddpzero.replay import samples_size_bytes
+from ddpzero.run.backends import check_backends
 from ddpzero.run.checkpoint_files import CHECKPOINTS_FOLDER, newest_first
 from ddpzero.run.initial_weights import find_checkpoint
 from ddpzero.run.ranks import Ranks
@@ -43,6 +44,7 @@ def check_machine(settings: Settings, run_dir: Path, ranks: Ranks) -> list[str]:
     warnings: list[str] = []
     try:
         actor_device = choose_actor_device(settings.actors, ranks.device, ranks.local_rank)
+        check_backends(wandb=settings.logging.wandb)
         check_half_precision(settings, ranks.device, actor_device)
         check_compiler(settings, ranks.device, actor_device)
         num_actors = settings.actors.num_actors or default_num_actors(ranks.local_world_size)

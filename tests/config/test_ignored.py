@@ -115,6 +115,7 @@ ALWAYS_READ = {
     "learner.max_episodes",
     *("checkpoint.keep_last", "checkpoint.interval_epochs", "checkpoint.interval_minutes"),
     *("checkpoint.allow_config_change", "logging.interval_episodes", "logging.level"),
+    *("logging.csv", "logging.wandb"),
     *("search.algorithm", "search.score_weight", "search.reuse_subtree"),
     *("algorithm.root_value_weight", "algorithm.random_action_fraction"),
     "algorithm.evaluation_cache_megabytes",
