@@ -1,6 +1,7 @@
-"""Examples of README.md and of --help are commands that this program takes, on files that are there, and they run.
+"""Examples in all README.md files and in --help are commands that this program takes, on files that exist.
 
-What would take minutes runs with smaller numbers behind it; what cannot run here says why.
+Those of the front page, of the page of snakes and of --help also run. What would take minutes runs with smaller
+numbers; what cannot run here says why.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import yaml
@@ -23,6 +26,14 @@ from ddpzero.config.hydra import compose_game, compose_settings
 from ddpzero.judges.packaged import find_positions, find_recorded_games
 from tests.places import REPO
 
+FRONT_PAGE = REPO / "README.md"
+FOLDER_PAGES = [
+    *(REPO / "conf" / "README.md", REPO / "launch" / "README.md"),
+    *(page for page in sorted((REPO / "ddpzero").rglob("README.md"))),
+]
+
+SNAKES_PAGE = REPO / "ddpzero" / "games" / "snakes" / "README.md"
+
 # Of the user's own: what README has just told to write.
 _OWN = ("my_conf", "my_game")
 _OWN_GAME = REPO / "tests" / "data" / "games" / "pairs.py"
@@ -30,10 +41,7 @@ _OWN_GAME = REPO / "tests" / "data" / "games" / "pairs.py"
 # Examples that do not run here.
 _REASONS = {
     "+hardware=gpu24gb": "needs a GPU",
-    "--multirun": "trains twenty times, and test_sweep.py does so in small",
-    "learner.max_minutes=30": "trains for 30 minutes",
     "+experiment=tic_tac_toe": "trains for a minute",
-    "curriculum.stages": "trains without an end",
     "my_game run_name=my_game": "test_own_game.py trains a game of one's own",
     "runs/my_game": "test_own_game.py trains a game of one's own and plays against its agent",
     "cache clear": "deletes the machine code that other tests use",
@@ -55,10 +63,13 @@ _SHORTER = {
 }
 
 
-def lines_of_readme() -> Iterator[str]:
-    text = (REPO / "README.md").read_text().replace("\\\n", " ")
-    for line in text.splitlines():
-        if line.startswith("    "):
+def lines_of_page(page: Path) -> Iterator[str]:
+    """The lines of code blocks, without comments."""
+    is_fenced = False
+    for line in page.read_text().replace("\\\n", " ").splitlines():
+        if line.startswith("```"):
+            is_fenced = not is_fenced
+        elif is_fenced or line.startswith("    "):
             yield line.partition("  #")[0].strip()
 
 
@@ -73,12 +84,13 @@ def lines_of_help() -> Iterator[str]:
                 parsers += action.choices.values()
 
 
-def commands(program: str) -> list[str]:
-    lines = {*lines_of_readme(), *lines_of_help()}
+def commands(program: str, *pages: Path) -> list[str]:
+    """Examples of the front page, of --help and of other pages that call a program."""
+    lines = {*lines_of_page(FRONT_PAGE), *lines_of_help(), *chain(*map(lines_of_page, pages))}
     return sorted(line for line in lines if line.startswith(f"{program} "))
 
 
-@pytest.mark.parametrize("line", commands("ddpzero"))
+@pytest.mark.parametrize("line", commands("ddpzero", *FOLDER_PAGES))
 def test_an_example_is_a_command_line(line):
     words = shlex.split(line)[1:]
     if words[0] == "train":
@@ -100,10 +112,17 @@ def test_an_example_is_a_command_line(line):
         assert find_positions(options.file).is_file()
 
 
+def settings_of_scripts() -> list[str]:
+    """What the examples of launch/README.md give to the scripts that train, as a command of training."""
+    lines = lines_of_page(REPO / "launch" / "README.md")
+    found = (re.search(r"launch/(?:local\.sh|slurm_\w+\.sbatch) (.*)", line) for line in lines)
+    return [f"python -m ddpzero.main {match[1].strip()}" for match in found if match]
+
+
 # Sweeps are composed by their launchers, and tested with them.
 COMPOSED = [
     line
-    for line in commands("python -m ddpzero.main")
+    for line in [*commands("python -m ddpzero.main", *FOLDER_PAGES), *settings_of_scripts()]
     if "--multirun" not in line and not any(own in line for own in _OWN)
 ]
 
@@ -119,6 +138,16 @@ def test_an_example_of_training_composes_to_what_it_says(line):
         else:
             assert value == said
     assert composed.run_name
+
+
+@pytest.mark.parametrize("page", [FRONT_PAGE, *FOLDER_PAGES], ids=lambda page: page.parent.name)
+def test_links_of_a_page_lead_to_files(page):
+    targets = re.findall(r"\]\(([^)#:]+)\)", page.read_text())
+    assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def test_the_front_page_is_short():
+    assert len(FRONT_PAGE.read_text().splitlines()) <= 200
 
 
 # ------------------------------------------------------------------ they run
@@ -172,7 +201,7 @@ def needed_run(line: str) -> str | None:
 
 
 RUNNABLE = [
-    *(line for line in commands("ddpzero") if not line.startswith("ddpzero train ")),
+    *(line for line in commands("ddpzero", SNAKES_PAGE) if not line.startswith("ddpzero train ")),
     "python -m ddpzero.main +experiment=quick --cfg job",
 ]
 
@@ -207,6 +236,18 @@ def test_an_example_of_training_trains(name, workplace, request):
     assert list((workplace / "runs" / name / "checkpoints").iterdir())
 
 
+@pytest.mark.slow
+def test_the_picture_of_the_front_page_is_drawn_from_a_run(workplace, quick):
+    (workplace / "quick.txt").write_text(quick)
+    words = ["runs/quick", "quick.txt", "picture.svg"]
+    program = [sys.executable, REPO / "launch" / "picture.py", *words]
+    subprocess.run(program, cwd=workplace, check=True, timeout=120)
+    for picture in (workplace / "picture.svg", REPO / "launch" / "training.svg"):
+        assert picture.stat().st_size < 60_000
+        text = "".join(ElementTree.parse(picture).getroot().itertext()).replace("\xa0", " ")
+        assert "ddpzero monitor quick" in text and "key metrics" in text
+
+
 def test_every_example_of_training_runs_or_has_a_reason_not_to():
     lines = {*commands("python -m ddpzero.main"), *commands("ddpzero train")}
     trained = {"+experiment=quick", "+experiment=snakes"}
@@ -217,4 +258,4 @@ def test_every_example_of_training_runs_or_has_a_reason_not_to():
 
 def test_there_are_examples():
     assert len(commands("ddpzero")) > 15
-    assert len(commands("python -m ddpzero.main")) > 4
+    assert len(COMPOSED) > 8
