@@ -19,6 +19,7 @@ from ddpzero.system.errors import require
 RENAMED_KEYS = {
     "actors.evaluation_cache_megabytes": "algorithm.evaluation_cache_megabytes",
     "opponent.max_episodes": "opponent.schedule_episodes",
+    "opponent.evasion_from_episode": "opponent.final_agent_from_episode",
     "opponent.promotion_games": "opponent.promotion_episodes",
 }
 

@@ -51,11 +51,11 @@ def check(settings: Settings, game: TeamGame) -> None:
         f"rule agents {', '.join(agents)}, counted from 0.",
     )
     if opponent.strategy != "ladder":
-        for name in (*opponent.schedule_levels, "evasion"):
+        for name in (*opponent.schedule_levels, opponent.final_agent):
             require(
                 name in agents,
-                f"opponent.strategy={opponent.strategy} plays against {name!r} (opponent.schedule_levels, then "
-                f"evasion), which is no rule agent of game={settings.game.name}: it has {', '.join(agents)}.",
+                f"opponent.strategy={opponent.strategy} plays against {name!r} (schedule_levels, then "
+                f"final_agent), which is no rule agent of game={settings.game.name}: it has {', '.join(agents)}.",
             )
     observation = settings.sections["algorithm"].observation
     network = settings.sections["network"].name

@@ -162,8 +162,8 @@ class Guidance:
         strategy = self.opponent.strategy
         if strategy == "ladder":
             return self.progress.level
-        if self.progress.episodes >= self.opponent.evasion_from_episode:
-            return self.rule_agents.index("evasion")
+        if self.progress.episodes >= self.opponent.final_agent_from_episode:
+            return self.rule_agents.index(self.opponent.final_agent)
         done = min(1.0, self.progress.episodes / self.opponent.schedule_episodes)
         name = self.opponent.schedule_levels[scheduled_level(strategy, done)]
         return self.rule_agents.index(name)

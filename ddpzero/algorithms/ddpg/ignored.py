@@ -8,7 +8,7 @@ from ddpzero.settings import Settings
 
 _OF_SCHEDULES = (
     *("opponent.schedule_episodes", "opponent.schedule_levels"),
-    "opponent.evasion_from_episode",
+    *("opponent.final_agent", "opponent.final_agent_from_episode"),
 )
 _OF_PROMOTION = ("opponent.promotion_win_share", "opponent.promotion_episodes")
 _OF_LADDER = ("opponent.first_level", *_OF_PROMOTION, "opponent.earlier_share")

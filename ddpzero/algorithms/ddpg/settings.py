@@ -137,7 +137,7 @@ class OpponentSettings:
         "linear": level int(4 p); "exponential": int(4 p ** 1.5); "curriculum": level 0 up to p = 10 %, 1 up to 30 %, 2
         up to 60 %, 3 up to 85 %, then 4; levels are `schedule_levels`. "ladder": one of the game's rule agents, in
         their order, the next one when the win rate against the present one passes promotion_win_share.
-    evasion_from_episode: "linear", "exponential" and "curriculum" play against evasion from this episode on.
+    final_agent: "linear", "exponential" and "curriculum" play against it from final_agent_from_episode on.
     earlier_share: "ladder": of the games against rule agents so many are against the ones below the present.
     self_share: of all games, against past selves. num_past_selves: kept, one more every past_self_interval_steps
         updates in place of the oldest.
@@ -146,7 +146,8 @@ class OpponentSettings:
     strategy: Strategy = "ladder"
     schedule_episodes: int = 50_000
     schedule_levels: tuple[str, ...] = ("random", "nearest", "greedy", "level3", "level4")
-    evasion_from_episode: int = 40_000
+    final_agent: str = "evasion"
+    final_agent_from_episode: int = 40_000
     first_level: int = 0
     promotion_win_share: float = 0.6
     promotion_episodes: int = 100
@@ -162,7 +163,7 @@ class OpponentSettings:
         for name in ("promotion_win_share", "earlier_share", "self_share"):
             value = getattr(self, name)
             require(0 <= value <= 1, f"opponent.{name}={value} must be in 0..1.")
-        for name in ("evasion_from_episode", "first_level", "num_past_selves"):
+        for name in ("final_agent_from_episode", "first_level", "num_past_selves"):
             value = getattr(self, name)
             require(value >= 0, f"opponent.{name}={value} must be 0 or more.")
         require(

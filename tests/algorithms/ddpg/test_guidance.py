@@ -75,8 +75,8 @@ def test_the_public_scripts_strategies():
     assert [scheduled_level("curriculum", d) for d in done] == [0, 1, 1, 2, 2, 3, 3, 4, 4]
 
 
-def test_evasion_comes_at_its_episode_in_the_public_strategies():
-    opponent = OpponentSettings(strategy="linear", evasion_from_episode=5, self_share=0.0)
+def test_the_final_agent_comes_at_its_episode_in_the_public_strategies():
+    opponent = OpponentSettings(strategy="linear", final_agent_from_episode=5, self_share=0.0)
     state = guidance(opponent)
     assert state.shares[AGENTS.index("random")] == 1.0
     state.apply_results(state.count_results(won(0, 5, 0)))
