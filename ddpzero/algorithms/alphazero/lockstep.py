@@ -82,7 +82,7 @@ class LockstepGames:
                 observations,
             )
         require_no_fault(self.game, self.forest.trees["fault"].max())
-        return num_simulations
+        return int(num_simulations)
 
     def absorb(self, observations: np.ndarray, logits: np.ndarray, outcomes: np.ndarray) -> None:
         """Take in the evaluation of the leaves proposed last. Raises EvaluationError for unusable answers."""

@@ -73,7 +73,8 @@ class Guidance:
         # The nearer below the present level, the more.
         weights = 0.5 ** np.arange(num_earlier)[::-1]
         shares[:num_earlier] += (1.0 - self_share) * earlier_share * weights / max(weights.sum(), 1)
-        return shares / shares.sum()
+        shares /= shares.sum()
+        return shares
 
     @property
     def vector(self) -> np.ndarray:

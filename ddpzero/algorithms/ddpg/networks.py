@@ -76,7 +76,8 @@ class Actor(nn.Module):
         values = self.body(observation)
         for layer in self.hidden:
             values = functional.relu(layer(values))
-        return self.head(values)
+        logits: Tensor = self.head(values)
+        return logits
 
 
 class Critic(nn.Module):

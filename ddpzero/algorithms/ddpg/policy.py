@@ -82,7 +82,7 @@ class Policy:
         logits = masked(self._actor(as_input(observation)), legal).cpu().numpy()
         if rng is not None:
             logits = logits + rng.gumbel(size=logits.shape)
-        choices = logits.argmax(axis=1)
+        choices: np.ndarray = logits.argmax(axis=1)
         is_legal = np.take_along_axis(view.legal.reshape(logits.shape), choices[:, None], axis=1)
         if not (np.isfinite(logits).all() and is_legal.all()):
             raise EvaluationError(

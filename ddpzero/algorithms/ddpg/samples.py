@@ -74,9 +74,10 @@ def mixed_rewards(
 ) -> np.ndarray:
     """What an agent is given `[T, K]` float32, from its team's and the other team's rewards `[T, K]`."""
     share = settings.team_reward_share
-    mixed = (1.0 - share) * rewards + share * rewards.mean(axis=1, keepdims=True)
+    mixed: np.ndarray = (1.0 - share) * rewards + share * rewards.mean(axis=1, keepdims=True)
     mixed -= settings.opponent_reward_share * opponent_rewards.mean(axis=1, keepdims=True)
-    return (settings.reward_scale * mixed).astype(np.float32)
+    mixed *= settings.reward_scale
+    return mixed.astype(np.float32)
 
 
 def transitions(

@@ -151,7 +151,7 @@ class DDPGUpdater:
         else:
             action = self._one_hots[logits.argmax(dim=1)]
         context = self._context(batch, "next_")
-        values = self._target_critic(observation, context, action.unsqueeze(1))
+        values: Tensor = self._target_critic(observation, context, action.unsqueeze(1))
         return values.amin(dim=0).squeeze(1)
 
     def _actor_loss(
