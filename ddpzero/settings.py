@@ -249,8 +249,10 @@ class SweepSettings:
 
 @dataclass(frozen=True)
 class Settings:
-    """One run, whole. sections: the plugin's own settings, by the names that it declares ("network", "search", ...).
+    """One run, whole.
 
+    algorithm: the plugin's module, or the absolute path of its .py file.
+    sections: the plugin's own settings, by the names that it declares ("network", "search", ...).
     init_from: begin with the weights of another run or checkpoint, "RUN" or "RUN@EPISODE"; see initial_weights.py.
     """
 

@@ -1,4 +1,4 @@
-"""Finds a plugin by its module's name, checks what base.py asks of it, and binds it to a run's game.
+"""Finds a plugin by its module's name or its file, checks what base.py asks of it, and binds it to a run's game.
 
 Called while the config is checked and again where the algorithm is made; imports nothing heavy by itself.
 """
@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, is_dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -27,9 +29,9 @@ _KINDS = {
 
 @dataclass(frozen=True)
 class Plugin:
-    """What the core uses of a plugin's module; see base.py. name: as the config has it."""
+    """What the core uses of a plugin's module; see base.py. key: as the config names it, "algorithm.plugin=..."."""
 
-    name: str
+    key: str
     game_kind: type[Game] | type[TeamGame]
     sections: Mapping[str, type]
     make_algorithm: Callable[[Any, Mapping[str, Any]], Algorithm]
@@ -41,7 +43,7 @@ class Plugin:
         """Raise UserError for a game of a kind that this plugin does not play."""
         require(
             isinstance(game, self.game_kind),
-            f"in game={game.name} {_KINDS[type(game)]}, but algorithm.plugin={self.name} plays games in which "
+            f"in game={game.name} {_KINDS[type(game)]}, but {self.key} plays games in which "
             f"{_KINDS[self.game_kind]}: choose another game or another algorithm.",
         )
 
@@ -63,9 +65,11 @@ def check_settings(settings: Settings) -> None:
 
 
 def load_plugin(name: str) -> Plugin:
-    """The plugin in the module of that name; UserError when it cannot be imported or is none."""
-    module = _import(name)
-    where = f"algorithm.plugin={name} ({module.__file__})"
+    """The plugin in a module, or in a file with an absolute path; UserError when it cannot be imported or is none."""
+    is_file = name.endswith(".py")
+    key = f"algorithm.{'source' if is_file else 'plugin'}={name}"
+    module = _import_file(key, Path(name)) if is_file else _import_module(key, name)
+    where = key if is_file else f"{key} ({module.__file__})"
     kind: Any = getattr(module, "GAME_KIND", None)
     sections: Any = getattr(module, "SECTIONS", None)
     require(
@@ -81,7 +85,7 @@ def load_plugin(name: str) -> Plugin:
     require(
         isinstance(metrics, dict)
         and all(isinstance(tag, str) and isinstance(i, MetricInfo) for tag, i in metrics.items()),
-        f"algorithm.plugin={name} has a METRICS that is no dict of tag to MetricInfo: declare each metric as in "
+        f"{key} has a METRICS that is no dict of tag to MetricInfo: declare each metric as in "
         'METRICS = {"losses/total": MetricInfo("What it is.")}, from ddpzero.system.metric_info.',
     )
     _require_function(where, module, "make_algorithm", ("game", "sections"))
@@ -90,10 +94,10 @@ def load_plugin(name: str) -> Plugin:
     for function, names in given.items():
         _require_function(where, module, function, names)
     functions = {function: getattr(module, function) for function in ("make_algorithm", *given)}
-    return Plugin(name, kind, sections, metrics=metrics, **functions)
+    return Plugin(key, kind, sections, metrics=metrics, **functions)
 
 
-def _import(name: str) -> ModuleType:
+def _import_module(key: str, name: str) -> ModuleType:
     require(
         all(part.isidentifier() for part in name.split(".")),
         f"algorithm.plugin={name!r} is not the name of a module: write algorithm.plugin=package.module.",
@@ -102,13 +106,40 @@ def _import(name: str) -> ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         raise UserError(
-            f"algorithm.plugin={name} cannot be imported ({error}): name a module, and put its folder on "
-            "PYTHONPATH if it is not installed."
+            f"{key} cannot be imported ({error}): name a module, and put its folder on PYTHONPATH if it is not "
+            "installed; or name its file, algorithm.source=FILE.py."
         ) from None
     except (Exception, SystemExit) as error:  # a module of the user's may do anything
         raise UserError(
-            f"algorithm.plugin={name} cannot be imported ({in_one_line(error)}): mend that module."
+            f"{key} cannot be imported ({in_one_line(error)}): mend that module."
         ) from error
+
+
+def _import_file(key: str, file: Path) -> ModuleType:
+    """Import a file by its own name, from its folder at the end of Python's path.
+
+    Actors inherit that path: they find the plugin's factory and unpickle its settings by the name of the module.
+    """
+    require(file.is_file(), f"{key} is not a file: give the path of the plugin's .py file.")
+    require(
+        file.stem.isidentifier(),
+        f"{key}: the file is imported as a module, and {file.stem} is no name of one: use letters, digits and '_'.",
+    )
+    if str(file.parent) not in sys.path:
+        sys.path.append(str(file.parent))
+    importlib.invalidate_caches()  # the folder may be newer than Python's list of it
+    try:
+        module = importlib.import_module(file.stem)
+    except (Exception, SystemExit) as error:
+        raise UserError(
+            f"{key} cannot be imported ({in_one_line(error)}): mend that file."
+        ) from error
+    found = module.__file__ or "a part of Python"
+    require(
+        Path(found).resolve() == file.resolve(),
+        f"{key}: there is another module {file.stem} ({found}): rename the file.",
+    )
+    return module
 
 
 def _require_function(

@@ -14,9 +14,17 @@ from typing import Any, get_type_hints
 
 from ddpzero.algorithms.loader import check_settings, load_plugin
 from ddpzero.config.renamed import rename_composed, rename_saved
-from ddpzero.config.strict import as_group, convert, default_of, make_dataclass, refuse_unknown_keys
+from ddpzero.config.strict import (
+    as_group,
+    convert,
+    default_of,
+    make_dataclass,
+    refuse_unknown_keys,
+    show,
+)
 from ddpzero.games import load_any_game
 from ddpzero.settings import GameSettings, Settings
+from ddpzero.system.errors import require
 
 # Fields of Settings that are not the group or the value of the same name.
 _SPECIAL = ("algorithm", "game", "sections")
@@ -28,13 +36,14 @@ def settings_from_dict(config: Mapping[str, Any]) -> Settings:
     Raises UserError; ValueError from a game that does not like its parameters.
     """
     algorithm = as_group(config.get("algorithm"), "algorithm")
-    plugin_name = convert(algorithm.pop("plugin", None), str, "algorithm.plugin")
+    plugin_name = plugin_name_of(algorithm)
     plugin = load_plugin(plugin_name)
     hints = {name: hint for name, hint in get_type_hints(Settings).items() if name not in _SPECIAL}
     known = [*hints, "game", "algorithm", *plugin.sections]
     refuse_unknown_keys("", config, known)
     if "algorithm" not in plugin.sections:
-        refuse_unknown_keys("algorithm", algorithm, ["plugin"])
+        refuse_unknown_keys("algorithm", algorithm, ["plugin", "source"])
+    algorithm = {key: value for key, value in algorithm.items() if key not in ("plugin", "source")}
     groups = {**config, "algorithm": algorithm}
     config = {**config, **{name: _at_home(config.get(name)) for name in ("runs_dir", "init_from")}}
     settings = Settings(
@@ -89,7 +98,7 @@ def _defaults_of_groups(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     groups = {n: _field_defaults(h) for n, h in get_type_hints(Settings).items() if is_dataclass(h)}
     del groups["game"]
     with suppress(Exception):  # the plugin may be gone, and a damaged config may name anything
-        plugin = load_plugin(config["algorithm"]["plugin"])
+        plugin = load_plugin(plugin_name_of(config["algorithm"]))
         groups |= {name: _field_defaults(section) for name, section in plugin.sections.items()}
     return groups
 
@@ -109,8 +118,29 @@ def settings_to_dict(settings: Settings) -> dict[str, Any]:
         "source": settings.game.source,
         **settings.game.parameters,
     }
-    config["algorithm"] = {"plugin": settings.algorithm, **sections.pop("algorithm", {})}
+    key = "source" if settings.algorithm.endswith(".py") else "plugin"
+    config["algorithm"] = {key: settings.algorithm, **sections.pop("algorithm", {})}
     return config | sections
+
+
+def plugin_name_of(algorithm: Mapping[str, Any]) -> str:
+    """Settings.algorithm from the group `algorithm`: the module's name, or the absolute path of the file."""
+    plugin = convert(algorithm.get("plugin"), str | None, "algorithm.plugin")
+    source = convert(algorithm.get("source"), str | None, "algorithm.source")
+    require(
+        (plugin is None) != (source is None),
+        f"algorithm.plugin={show(plugin)} and algorithm.source={show(source)}: give one of them, the plugin's module "
+        "or the path of its .py file.",
+    )
+    if plugin is not None:
+        return plugin
+    assert source is not None
+    require(
+        source.endswith(".py"),
+        f"algorithm.source={source} is not the path of a .py file: for a module use algorithm.plugin.",
+    )
+    # A run must find its plugin from whatever folder it is resumed or played.
+    return str(Path(source).expanduser().resolve())
 
 
 def game_settings_from_dict(group: dict[str, Any]) -> GameSettings:

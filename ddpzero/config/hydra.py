@@ -34,6 +34,7 @@ from ddpzero import PACKAGE_DIR
 from ddpzero.algorithms.loader import load_plugin
 from ddpzero.config.conversion import (
     game_settings_from_dict,
+    plugin_name_of,
     settings_from_dict,
     with_new_names,
 )
@@ -366,8 +367,10 @@ def _check_options(config: DictConfig, overrides: Sequence[str]) -> None:
     if isinstance(game, ListConfig):  # told here: run_name is made of the game's name
         as_group(list(game), "game")
     is_group = isinstance(config.get("algorithm"), DictConfig)
-    plugin = OmegaConf.select(config, "algorithm.plugin") if is_group else None
-    if not isinstance(plugin, str):
+    algorithm = OmegaConf.to_container(config.algorithm) if is_group else {}
+    try:
+        plugin = plugin_name_of(as_group(algorithm, "algorithm"))
+    except UserError:
         return  # told where the config is converted
     sections = load_plugin(plugin).sections
     for override in _parsed(overrides):

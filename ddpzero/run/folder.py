@@ -69,7 +69,7 @@ _FREE_TO_CHANGE = (
 # Another one is another run; a whole group differs where it is none.
 _NEVER_CHANGED = ("game", "game.name", "algorithm", "algorithm.plugin")
 # Folders and files of another machine.
-_MAY_BE_GONE = ("runs_dir", "init_from", "game.source")
+_MAY_BE_GONE = ("runs_dir", "init_from", "game.source", "algorithm.source")
 
 
 @contextmanager

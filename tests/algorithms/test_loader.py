@@ -1,0 +1,134 @@
+"""How plugins are found: by module or by file, with one sentence for each mistake."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from ddpzero.algorithms.loader import load_algorithm, load_plugin
+from ddpzero.config.conversion import settings_from_dict, settings_to_dict
+from ddpzero.config.hydra import compose_settings
+from ddpzero.system.errors import UserError
+
+PLUGIN = """
+from dataclasses import dataclass
+from ddpzero.games import Game
+
+@dataclass(frozen=True)
+class Noise:
+    scale: float = 0.1
+
+GAME_KIND = Game
+SECTIONS = {"algorithm": Noise}
+
+class Bound:
+    def __init__(self, game, sections):
+        self.game, self.noise = game, sections["algorithm"]
+
+def make_algorithm(game, sections):
+    return Bound(game, sections)
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder, the working one; what is imported from it is forgotten afterwards."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+    monkeypatch.setattr(sys, "modules", sys.modules.copy())
+    return tmp_path
+
+
+def test_an_algorithm_is_one_file_that_runs_find_from_anywhere(folder: Path) -> None:
+    (folder / "noisy.py").write_text(PLUGIN)
+    settings = compose_settings(
+        ["algorithm=own", "algorithm.source=noisy.py", "+algorithm.scale=0.5", "game=tic_tac_toe"]
+    )
+    config = settings_to_dict(settings)
+    assert config["algorithm"] == {"source": str(folder / "noisy.py"), "scale": 0.5}
+    assert settings_from_dict(config) == settings
+    algorithm = load_algorithm(settings)
+    assert algorithm.game.name == "tic_tac_toe"
+    assert algorithm.noise.scale == 0.5  # type: ignore[attr-defined]
+
+
+def test_what_a_plugin_leaves_out_has_defaults(folder: Path) -> None:
+    (folder / "silent.py").write_text(PLUGIN)
+    algorithm = load_algorithm(compose_settings(["algorithm=own", "algorithm.source=silent.py"]))
+    assert algorithm.model_tag() == "own"
+    assert algorithm.fits(algorithm.game) is False
+    assert algorithm.summarize_episodes([]) == {}
+    assert algorithm.can_show({}) is False
+
+
+MISTAKES = {
+    "no file": (None, "is not a file: give the path of the plugin's .py file"),
+    "no Python": ("def", "cannot be imported (SyntaxError"),
+    "a missing import": ("import no_such_module", "cannot be imported (ModuleNotFoundError"),
+    "an exit": ("raise SystemExit", "cannot be imported (SystemExit"),
+    "no sections": (
+        PLUGIN.replace("SECTIONS", "SECTION"),
+        "is not a plugin: it needs SECTIONS, a dict of section name to dataclass",
+    ),
+    "no kind of game": (PLUGIN.replace("GAME_KIND", "KIND"), "it needs GAME_KIND = Game or"),
+    "no make_algorithm": (
+        PLUGIN.replace("def make_algorithm", "def make"),
+        "it needs make_algorithm(game, sections)",
+    ),
+    "make_algorithm of an earlier version": (
+        PLUGIN.replace("(game, sections):\n    return", "(sections):\n    return"),
+        "make_algorithm(sections) must have the parameters (game, sections)",
+    ),
+    "metrics of another type": (PLUGIN + "METRICS = []", "has a METRICS that is no dict"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_file_that_is_no_plugin_is_told_in_a_sentence(mistake: str, folder: Path) -> None:
+    text, sentence = MISTAKES[mistake]
+    file = folder / "mistaken.py"
+    if text is not None:
+        file.write_text(text)
+    with pytest.raises(UserError) as caught:
+        compose_settings(["algorithm=own", f"algorithm.source={file}"])
+    assert str(caught.value).startswith(f"algorithm.source={file}")
+    assert sentence in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("json.py", "there is another module json ("),
+        ("my-plugin.py", "my-plugin is no name of one: use letters, digits and '_'"),
+    ],
+)
+def test_a_file_whose_name_cannot_be_imported_is_told(
+    name: str, sentence: str, folder: Path
+) -> None:
+    (folder / name).write_text(PLUGIN)
+    with pytest.raises(UserError) as caught:
+        load_plugin(str(folder / name))
+    assert sentence in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        (["algorithm=own"], "algorithm.source has no value (???)"),
+        (["algorithm=own", "algorithm.source=folder"], "is not the path of a .py file"),
+        (["algorithm=own", "algorithm.source=null"], "and algorithm.source=null: give one"),
+        (["+algorithm.source=mine.py"], "algorithm.plugin=ddpzero.algorithms.alphazero and"),
+    ],
+)
+def test_exactly_one_of_module_and_file_is_given(overrides: list[str], sentence: str) -> None:
+    with pytest.raises(UserError) as caught:
+        compose_settings(overrides)
+    assert sentence in str(caught.value)
+
+
+def test_a_game_of_another_kind_is_refused_for_any_plugin(folder: Path) -> None:
+    (folder / "board_player.py").write_text(PLUGIN)
+    with pytest.raises(UserError, match="in game=snakes teams act all at once, but algo"):
+        compose_settings(["algorithm=own", "algorithm.source=board_player.py", "game=snakes"])
