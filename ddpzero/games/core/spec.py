@@ -49,6 +49,18 @@ class GameSpec:
     owner_cells: np.ndarray | None = None
 
     def __post_init__(self) -> None:
+        self._check_sizes()
+        self._check_board_symmetries()
+        height, width = self.board_shape
+        if self.action_cells is not None:
+            self._check_action_cells(height * width)
+        if self.owner_cells is not None and (self.owner_symmetries < 0).any():
+            raise ValueError(
+                "GameSpec.owner_cells must be cells that every symmetry moves onto each other."
+            )
+        self._check_globals()
+
+    def _check_sizes(self) -> None:
         if len(self.board_shape) != 2:
             raise ValueError(
                 f"GameSpec.board_shape={self.board_shape}: it must be (height, width)."
@@ -61,11 +73,13 @@ class GameSpec:
                     f"GameSpec.{name}={value!r}: whole numbers from 1 to {MOST_OF_ANYTHING:,} are "
                     "allowed."
                 )
-        height, width = self.board_shape
         if not np.issubdtype(self.position_dtype, np.integer):
             raise ValueError(
                 f"GameSpec.position_dtype={self.position_dtype}: a position is a row of integers."
             )
+
+    def _check_board_symmetries(self) -> None:
+        height, width = self.board_shape
         _check_symmetries("cell_symmetries", self.cell_symmetries, height * width)
         _check_symmetries("action_symmetries", self.action_symmetries, self.num_actions)
         if len(self.cell_symmetries) != len(self.action_symmetries):
@@ -78,12 +92,8 @@ class GameSpec:
             raise ValueError(
                 f"GameSpec.num_start_symmetries={num_starts} must be from 1 to {len(self.cell_symmetries)}."
             )
-        if self.action_cells is not None:
-            self._check_action_cells(height * width)
-        if self.owner_cells is not None and (self.owner_symmetries < 0).any():
-            raise ValueError(
-                "GameSpec.owner_cells must be cells that every symmetry moves onto each other."
-            )
+
+    def _check_globals(self) -> None:
         if self.num_globals < 0 or len(self.global_scales) not in (0, self.num_globals):
             raise ValueError(
                 f"GameSpec has num_globals={self.num_globals} but {len(self.global_scales)} global_scales: give one "
