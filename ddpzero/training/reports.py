@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 _FILM_INTERVAL_SECONDS = 60.0
 # A shorter interval has no row of its own at the end of a run.
 _SHORTEST_INTERVAL_SECONDS = 1.0
+# The monitor hears this often that the run lives; rows of many episodes can be minutes apart.
+_SIGN_OF_LIFE_SECONDS = 10.0
 _RATES = ("updates", "samples_generated", "episodes", "simulations", "environment_steps")
 
 
@@ -58,7 +60,7 @@ class Reports:
         self._last_info: dict[str, Any] | None = None
         self._filmed_at = -math.inf
         self._sample_outage = Outage("TensorBoard's sample game")
-        self._reported_at = time.monotonic()
+        self._reported_at = self._told_at = time.monotonic()
         # Episodes up to the last row, and up to the row before.
         self._reported_episodes = self._reported_before = state.counters.episodes
 
@@ -159,8 +161,15 @@ class Reports:
         self.outlets.record.status("running", checkpoint=name)
 
     def show_progress(self, pool: ActorPool) -> None:
-        """Refresh the progress line."""
+        """Refresh the progress line, and from time to time the counters that the monitor shows."""
         self.outlets.progress.show(self._progress_metrics(pool))
+        if time.monotonic() - self._told_at >= _SIGN_OF_LIFE_SECONDS:
+            self._told_at = time.monotonic()
+            state = self._state
+            counters = {**asdict(state.counters), "minutes": state.minutes}
+            self.outlets.record.status(
+                "running", learner_step=state.counters.learner_step, counters=counters
+            )
 
     def show_sample_game(self) -> None:
         """Show the last finished game in TensorBoard: as text, and from time to time as a film if it has pictures."""
