@@ -37,13 +37,14 @@ FOLDER_PAGES = [
 SNAKES_PAGE = REPO / "ddpzero" / "games" / "snakes" / "README.md"
 
 # Of the user's own: what README has just told to write.
-_OWN = ("my_conf", "my_game")
+_OWN = ("my_conf", "my_game", "my_algorithm")
 _OWN_GAME = REPO / "tests" / "data" / "games" / "pairs.py"
 
 # Examples that do not run here.
 _REASONS = {
     "+hardware=gpu24gb": "needs a GPU",
     "+experiment=tic_tac_toe": "trains for a minute",
+    "my_algorithm": "test_loader.py composes an algorithm of one's own",
     "my_game run_name=my_game": "test_own_game.py trains a game of one's own",
     "runs/my_game": "test_own_game.py trains a game of one's own and plays against its agent",
     "cache clear": "deletes the machine code that other tests use",
