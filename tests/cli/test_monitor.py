@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pty
+import select
 import signal
 import socket
 import subprocess
@@ -187,6 +188,14 @@ def test_a_start_that_fails_shows_what_the_run_had_before(run_dir: Path) -> None
         assert words in squeezed, words
 
 
+def read_until(terminal: int, *marks: bytes) -> None:
+    """Read what is shown on a terminal until all marks were seen; fails after half a minute."""
+    output, deadline = b"", time.monotonic() + 30
+    while not all(mark in output for mark in marks):
+        assert select.select([terminal], [], [], max(0.0, deadline - time.monotonic()))[0], output
+        output += os.read(terminal, 4096)
+
+
 @pytest.mark.parametrize("leave", [b"q", b"\x03", signal.SIGTERM])
 def test_whatever_ends_the_monitor_the_terminal_is_as_it_was(
     run_dir: Path, leave: bytes | signal.Signals
@@ -195,26 +204,28 @@ def test_whatever_ends_the_monitor_the_terminal_is_as_it_was(
     before = termios.tcgetattr(terminal)
     command = [sys.executable, "-m", "ddpzero.cli", "monitor", str(run_dir)]
     process = subprocess.Popen(
-        ["setsid", "--ctty", *command],
+        # These tests may run in the background, where a shell has programs ignore Ctrl-C.
+        ["setsid", "--ctty", "env", "--default-signal=INT", *command],
         stdin=terminal,
         stdout=terminal,
         stderr=terminal,
         env={**environment(), "TERM": "xterm", "COLUMNS": "80", "LINES": "24"},
     )
-    output = b""
-    while b"leaves" not in output:
-        output += os.read(person, 4096)
-    assert not termios.tcgetattr(terminal)[3] & termios.ECHO
-    if isinstance(leave, bytes):
-        os.write(person, leave)
-    else:
-        process.send_signal(leave)
-    while b"\x1b[?1049l" not in output or b"\x1b[?25h" not in output:
-        output += os.read(person, 4096)
-    assert process.wait(20) == (0 if isinstance(leave, bytes) else 128 + leave)
-    assert termios.tcgetattr(terminal) == before
-    os.close(person)
-    os.close(terminal)
+    try:
+        read_until(person, b"leaves")
+        assert not termios.tcgetattr(terminal)[3] & termios.ECHO
+        if isinstance(leave, bytes):
+            os.write(person, leave)
+        else:
+            process.send_signal(leave)
+        read_until(person, b"\x1b[?1049l", b"\x1b[?25h")
+        assert process.wait(20) == (0 if isinstance(leave, bytes) else 128 + leave)
+        assert termios.tcgetattr(terminal) == before
+    finally:
+        process.kill()
+        process.wait()
+        os.close(person)
+        os.close(terminal)
 
 
 def test_the_monitor_does_not_load_torch() -> None:
