@@ -7,3 +7,4 @@ from pathlib import Path
 REPO = Path(__file__).resolve().parents[1]
 DATA = REPO / "tests" / "data"
 OWN_GAMES = DATA / "games"
+REINFORCE = DATA / "algorithms" / "reinforce.py"

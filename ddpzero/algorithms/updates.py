@@ -98,6 +98,10 @@ class TrainedNetwork:
         """Whether a step from `loss` would not be skipped; changes nothing, and waits for the device."""
         return self._step.has_finite_gradient(loss)
 
+    def released_weights(self) -> dict[str, Tensor]:
+        """The moving average."""
+        return dict(self.average.values)
+
     def start_from(self, weights: Mapping[str, Tensor]) -> None:
         """Begin with the released weights of another run, for the network and its average."""
         self.network.load_state_dict(weights)
@@ -129,6 +133,49 @@ class TrainedNetwork:
         if has_scaler:
             self._step.scaler.load_state_dict(scaler)
         return load_optimizers([(self.network, self._step)], state["optimizers"], self._learner)
+
+
+# Of the network's forward pass and a batch: the loss, and metrics.
+Loss = Callable[[Callable[..., Any], dict[str, Tensor]], tuple[Tensor, dict[str, Tensor]]]
+
+
+class NetworkUpdater:
+    """A CompleteUpdater but for the results of episodes: trains one network to minimize a function of batches."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        wrap: Callable[[nn.Module], nn.Module],
+        learner: LearnerSettings,
+        device: torch.device,
+        loss: Loss,
+    ) -> None:
+        self._trained = TrainedNetwork(network, wrap, learner, device)
+        self._loss = loss
+
+    def update(self, batch: dict[str, Tensor], learning_rate: float) -> dict[str, Tensor]:
+        loss, metrics = self._loss(self._trained.forward, batch)
+        metrics = {name: metric.detach() for name, metric in metrics.items()}
+        return metrics | self._trained.step(loss, learning_rate)
+
+    def is_trainable(self, batch: dict[str, Tensor]) -> bool:
+        loss, _ = self._loss(self._trained.forward, batch)
+        return self._trained.has_finite_gradient(loss)
+
+    def skipped_in_a_row(self) -> int:
+        return self._trained.skipped_in_a_row()
+
+    def released_weights(self) -> dict[str, Tensor]:
+        return self._trained.released_weights()
+
+    def start_from(self, weights: Mapping[str, Tensor]) -> None:
+        self._trained.start_from(weights)
+
+    def state(self) -> dict[str, Any]:
+        return self._trained.state()
+
+    def load_state(self, state: Mapping[str, Any]) -> list[str]:
+        return self._trained.load_state(state)
 
 
 def load_optimizers(

@@ -253,6 +253,19 @@ def _add_verify(commands: _Commands) -> None:
     contract.add_argument("--games", type=_positive, default=20, help="number of random games (20)")
     _add_seed(contract)
     _add_settings(contract)
+    algorithm = _add_command(
+        kinds,
+        "verify algorithm",
+        "Let an algorithm play, update and resume in a small training, on one rank and on two, and check that it keeps "
+        "the contract of a plugin. Exits with code 1 if it does not.",
+        "ddpzero verify algorithm my_algorithm.py --game tic_tac_toe",
+    )
+    algorithm.add_argument(
+        "algorithm",
+        metavar="ALGORITHM",
+        help="a .py file, a module (my_lab.my_algorithm), or an option of conf/algorithm",
+    )
+    _add_settings(algorithm, (*_READS_GAME, "...", "learner"))
 
 
 def _add_bench(commands: _Commands) -> None:

@@ -111,6 +111,16 @@ def _verify_contract(options: Namespace) -> int:
     return 1 if report.violations else 0
 
 
+def _verify_algorithm(options: Namespace) -> int:
+    from ddpzero.algorithms.contract_checks import check_algorithm
+    from ddpzero.config.hydra import algorithm_overrides, compose_settings
+
+    overrides = [*algorithm_overrides(options.algorithm), *_overrides(options)]
+    report = check_algorithm(compose_settings(overrides, options.config_dir))
+    print("\n".join(report.lines()))
+    return 1 if report.violations else 0
+
+
 def _cache_clear(options: Namespace) -> int:
     from pathlib import Path
 
@@ -212,6 +222,7 @@ _COMMANDS = {
     "completion": _completion,
     "verify rules": _verify_rules,
     "verify snakes": _verify_snakes,
+    "verify algorithm": _verify_algorithm,
     "verify contract": _verify_contract,
     "cache clear": _cache_clear,
     "bench rules": _bench_rules,

@@ -395,6 +395,19 @@ def _parsed(overrides: Sequence[str]) -> list[Override]:
     return OverridesParser.create().parse_overrides(list(overrides))
 
 
+def algorithm_overrides(text: str) -> list[str]:
+    """The overrides that choose an algorithm that a person named: its file, its module, or an option of conf/."""
+    if text.endswith(".py"):
+        return ["algorithm=own", f"algorithm.source={text}"]
+    if "." not in text:
+        return [f"algorithm={text}"]
+    for option in _options_of("algorithm"):
+        file = conf_dir() / "algorithm" / f"{option}.yaml"
+        if yaml.safe_load(file.read_text(encoding="utf-8")).get("plugin") == text:
+            return [f"algorithm={option}"]
+    return ["algorithm=own", "~algorithm.source", f"+algorithm.plugin={text}"]
+
+
 def _keys_of(group: str, option: str) -> set[str]:
     """The keys that an option of a group sets, by itself and by the options that it includes."""
     values, bases = _read_option(group, option)

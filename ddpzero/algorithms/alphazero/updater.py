@@ -174,7 +174,7 @@ class AlphaZeroUpdater:
         return {**self._trained.average.values, STAGE: torch.tensor(stage)}
 
     def released_weights(self) -> dict[str, Tensor]:
-        return dict(self._trained.average.values)
+        return self._trained.released_weights()
 
     def start_from(self, weights: Mapping[str, Tensor]) -> None:
         self._trained.start_from(weights)
