@@ -45,6 +45,12 @@ class Curves:
         if len(self.rows) > _MAX_ROWS:
             self.steps, self.rows, self.stride = self.steps[::2], self.rows[::2], 2 * self.stride
 
+    def range_of(self, tag: str) -> tuple[float, float] | None:
+        """The smallest and the largest value of a tag; None if it has no value, or but one."""
+        values = [row[tag] for row in (*self.rows, self.newest) if tag in row]
+        low, high = min(values, default=0.0), max(values, default=0.0)
+        return (low, high) if low < high else None
+
     def of(self, tag: str, num_cells: int) -> list[float | None]:
         """A tag's curve over learner_step in at most num_cells means, equally wide in steps; None before it begins.
 

@@ -69,9 +69,8 @@ class MetricsPanel:
         curve = self.curves.of(tag, num_cells)
         drawn = sparkline(curve, self.can_draw)
         text.append(" " * GAP).append(f"{drawn:<{num_cells}}", "cyan")
-        known = [value for value in curve if value is not None]
-        if has_range and known and min(known) < max(known):
-            low, high = value_text(min(known), unit), value_text(max(known), unit)
+        if has_range and (found := self.curves.range_of(tag)) is not None:
+            low, high = (value_text(value, unit) for value in found)
             text.append(f"{low} to {high}".rjust(_RANGE_COLUMNS), "dim")
         text.truncate(width)
         text.rstrip()

@@ -62,6 +62,7 @@ def test_a_long_run_keeps_the_shape_of_its_curve() -> None:
     assert sparkline(cells, can_draw=True) == "▁▂▃▄▅▆▇█"
     assert curves.newest == {"x/a": 19_999.0}
     assert len(curves.steps) == len(curves.rows)
+    assert curves.range_of("x/a") == (0.0, 19_999.0)
 
 
 def test_a_metric_that_comes_rarely_is_still_a_line() -> None:
@@ -71,6 +72,7 @@ def test_a_metric_that_comes_rarely_is_still_a_line() -> None:
             {"learner_step": step, "x/a": 1.0, **({"x/b": float(step)} if step in (40, 80) else {})}
         )
     assert curves.of("x/b", 5) == [None, None, 40.0, 40.0, 80.0]
+    assert (curves.range_of("x/a"), curves.range_of("x/b")) == (None, (40.0, 80.0))
 
 
 @pytest.mark.parametrize(
