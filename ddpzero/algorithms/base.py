@@ -17,7 +17,8 @@ and it may have three more:
     METRICS: dict[str, MetricInfo]            kind, unit and description of what it measures, in the order in which a
                                               person wants to see it (system/metric_info.py)
 
-Importing it must stay cheap (no torch): the config is checked before anything heavy is loaded.
+Importing it should be cheap, without torch: every command that reads a config of this plugin imports it. A plugin in
+one file may import torch; then those commands take a second longer.
 
 `Algorithm`, `Updater` and the player (games/core/players.py) are what a plugin must have. `CompleteAlgorithm` and
 `CompleteUpdater` add what it may have; for what a plugin leaves out, the core uses defaults.py.

@@ -26,7 +26,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ("line", "expected"),
     [
         ("ddpzero pl", ["play"]),
-        ("ddpzero verify ", ["contract", "rules", "snakes"]),
+        ("ddpzero verify ", ["algorithm", "contract", "rules", "snakes"]),
         ("ddpzero play q", ["quick"]),
         ("ddpzero match quick ro", ["rollout:1000"]),
         ("ddpzero monitor ", ["quick"]),
