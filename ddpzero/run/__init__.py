@@ -1,1 +1,1 @@
-"""One run on disk and its ranks: its folder, checkpoints, logs and what the ranks say to each other."""
+"""One run on disk and its ranks: its folder, checkpoints, logs, and the communication between ranks."""

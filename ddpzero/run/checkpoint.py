@@ -1,14 +1,14 @@
 """Checkpoints of a run, `runs/<run_name>/checkpoints/<model>/`: saved and restored by all ranks together.
 
-    weights.safetensors            what actors play with: all that a player needs, with config.yaml
+    weights.safetensors            the weights that actors play with; a player needs only these and config.yaml
     trainer.pt                     the updater's state (optimizer, raw weights, ...); torch.load with weights_only
     replay-rank<r>.safetensors     each rank's buffer
     rank<r>.json                   each rank's random generators and the buffer's counters
-    config.yaml, manifest.json     the resolved config; sizes and checksums of everything, written last
+    config.yaml, manifest.json     the resolved config; sizes and checksums of all files, written last
 
-A resume passes over what is damaged; the next save moves it to `checkpoints/.passed-over/`.
-A checkpoint is written aside, in `.partial-<model>`, and renamed when it is whole and on the disk: whatever is killed
-at whatever moment, the previous one stays. Called by the learner; `load_weights` by whoever plays.
+A resume skips damaged checkpoints; the next save moves them to `checkpoints/.passed-over/`.
+A checkpoint is written to `.partial-<model>` and renamed once it is complete and on disk, so a process that is killed
+at any moment leaves the previous checkpoint intact. Called by the learner; players call `load_weights`.
 """
 
 from __future__ import annotations
@@ -73,17 +73,17 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# Exactly: numpy has a subclass of float.
+# Compared by identity: numpy has a subclass of float.
 _PLAIN = (bool, int, float, str, type(None))
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """All that a checkpoint keeps, as one rank has it.
+    """The content of a checkpoint, as one rank contributes it.
 
-    model: its name, see `model_name`. counters: JSON-able, equal on all ranks; learner_step is among them.
+    model: the checkpoint's name, see `model_name`. counters: JSON-able, equal on all ranks, with learner_step.
     weights, trainer, config: rank 0's are written. trainer: nested dicts and lists of tensors and numbers.
-    replay_arrays, replay_meta: of ReplayBuffer.state. rank_state: JSON-able, this rank's own.
+    replay_arrays, replay_meta: from ReplayBuffer.state. rank_state: JSON-able, specific to this rank.
     """
 
     model: str
@@ -98,11 +98,11 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Restored:
-    """A checkpoint as one rank gets it back; tensors are on the CPU.
+    """A checkpoint as one rank restores it; tensors are on the CPU.
 
-    saved_by: of which version and when, for people. If it was saved by another number of ranks, the
-    samples of all buffers are dealt out anew among the present ranks, and rank_state is None. replay_arrays may be maps
-    of a file: copy, do not keep.
+    saved_by: the version and the date that saved it, for people. If a different number of ranks saved it, the samples
+    of all buffers are redistributed among the current ranks, and rank_state is None. replay_arrays may be memory maps
+    of a file: copy them, do not keep them.
     """
 
     path: Path
@@ -119,7 +119,7 @@ class Restored:
 
 @dataclass(frozen=True)
 class ReleasedWeights:
-    """What a player needs of a checkpoint; tensors are on the CPU."""
+    """The part of a checkpoint that a player needs; tensors are on the CPU."""
 
     weights: dict[str, torch.Tensor]
     config: dict[str, Any]
@@ -134,9 +134,9 @@ def model_name(run_name: str, model_tag: str, samples_trained: int, samples_gene
 
 
 class Checkpoints:
-    """The checkpoints of a run that is being trained. Every method is called by all ranks together.
+    """The checkpoints of a run in training. All ranks call every method together.
 
-    last_error: why the last save failed, equal on all ranks; None if it did not.
+    last_error: why the last save failed, equal on all ranks; None after a successful one.
     """
 
     def __init__(self, run_dir: Path, ranks: Ranks, keep_last: int) -> None:
@@ -144,27 +144,29 @@ class Checkpoints:
         self._ranks = ranks
         self._keep_last = keep_last
         self._newest: str | None = None
-        self._origin: str | None = None  # what this process resumed from
+        # The checkpoint that this process resumed from.
+        self._origin: str | None = None
         self.last_error: str | None = None
 
     @property
     def newest(self) -> str | None:
-        """The name of the newest checkpoint that is whole and sound, as far as this run has seen; None before one."""
+        """The name of the newest complete checkpoint that this process saved or restored; None before the first."""
         return self._newest
 
     def save(self, snapshot: Snapshot) -> Path | None:
-        """Write a checkpoint and remove the oldest ones beyond keep_last; returns its folder.
+        """Write a checkpoint, remove the oldest ones beyond keep_last, and return the new checkpoint's folder.
 
-        The one that was restored stays in any case: with a changed config the run may learn nothing any more without
-        any figure that gives it away.
+        The restored checkpoint is never removed: after a change of the config, the run may stop learning without any
+        metric that shows it.
 
-        If any rank fails (disk full, no permission), returns None: the sentence is logged and in last_error, and the
-        checkpoints before stay as they are.
+        If any rank fails (disk full, no permission), log the reason, store it in last_error, leave the previous
+        checkpoints as they are, and return None.
         """
         path = self._folder / snapshot.model
         partial = self._folder / f"{PARTIAL_PREFIX}{snapshot.model}"
+        # The same name: nothing was generated or trained on since the last save.
         if snapshot.model == self._newest:
-            return path  # nothing was generated or trained on since
+            return path
         try:
             self._together(lambda: self._begin(partial))
             own_files = self._together(lambda: self._write_files(partial, snapshot))
@@ -175,7 +177,7 @@ class Checkpoints:
             self.last_error = f"checkpoint {snapshot.model} was not saved: {error}"
             if self._ranks.is_first:
                 shutil.rmtree(partial, ignore_errors=True)
-                # Once: a full disk makes every later save fail, too.
+                # Log it once: on a full disk every later save fails as well.
                 level = logging.ERROR if is_news else logging.DEBUG
                 logger.log(
                     level,
@@ -193,15 +195,15 @@ class Checkpoints:
         return path
 
     def restore(self, take: Callable[[Restored], None] | None = None) -> Restored | None:
-        """Return the newest checkpoint that is whole and that `take` accepts, or None if the run has none yet.
+        """Return the newest complete checkpoint that `take` accepts, or None if the run has no checkpoint yet.
 
-        take: loads it into the parts of this rank; ValueError, KeyError or TypeError for content that is of no use.
-        Broken ones are reported and passed over; what an interrupted save left is removed. Raises UserError if there
-        are checkpoints and none is usable.
+        take: loads the checkpoint into the parts of this rank; raises ValueError, KeyError or TypeError for unusable
+        content. Log and skip damaged checkpoints; remove the files of an interrupted save. Raises UserError if there
+        are checkpoints but none is usable.
         """
         if self._ranks.is_first:
             for leftover in self._folder.glob(f"{PARTIAL_PREFIX}*"):
-                logger.info("removing %s, which an interrupted save left", leftover)
+                logger.info("removing %s, left by an interrupted save", leftover)
                 with suppress(OSError):
                     remove(leftover)
         names = self._ranks.broadcast([path.name for path in newest_first(self._folder)])
@@ -212,24 +214,24 @@ class Checkpoints:
             except CheckpointError as error:
                 problem = str(error)
                 if self._ranks.is_first:
-                    logger.warning("checkpoint %s is passed over: %s", name, error)
+                    logger.warning("skipped checkpoint %s: %s", name, error)
         require(
             not names,
-            f"{self._folder} holds checkpoints, but none that is usable (of the last one that was tried, {problem}) "
-            "Move that folder away to start anew, or choose another run_name.",
+            f"{self._folder} contains no usable checkpoint. The last one tried: {problem} Move that folder away to "
+            "start from scratch, or choose another run_name.",
         )
         return None
 
     # ------------------------------------------------------------------ saving
 
     def _begin(self, partial: Path) -> None:
-        """Rank 0: make an empty folder aside."""
+        """Rank 0: create an empty temporary folder."""
         if self._ranks.is_first:
             remove(partial)
             partial.mkdir(parents=True)
 
     def _write_files(self, partial: Path, snapshot: Snapshot) -> dict[str, list[int]]:
-        """Write this rank's files; returns name -> [size_bytes, crc32]."""
+        """Write this rank's files and return name -> [size_bytes, crc32]."""
         rank = self._ranks.rank
         rank_state = {"rank_state": snapshot.rank_state, "replay_meta": snapshot.replay_meta}
         files = {
@@ -254,22 +256,23 @@ class Checkpoints:
     def _publish(
         self, partial: Path, path: Path, snapshot: Snapshot, files: dict[str, FileRecord]
     ) -> None:
-        """Rank 0: seal the folder and give it its name."""
+        """Rank 0: write the manifest and rename the folder to its final name."""
         if not self._ranks.is_first:
             return
-        # Other nodes' files, too: are they really in this folder?
+        # This includes the files of other nodes, which may have written to a different folder.
         for name, record in files.items():
             check_size(partial, name, record)
         world_size = self._ranks.world_size
         write_manifest(partial, new_manifest(snapshot.model, snapshot.counters, world_size, files))
         sync_folder(partial)
-        if os.path.lexists(path):  # it was passed over
+        # The restore skipped this checkpoint, or it would be the newest one.
+        if os.path.lexists(path):
             self._set_aside(path)
         partial.rename(path)
         sync_folder(self._folder)
 
     def _remove_oldest(self, newest: Path) -> None:
-        """Keep the newest keep_last up to the one just saved. Folders that were renamed by hand are not ours."""
+        """Keep the newest keep_last checkpoints up to the one just saved; ignore folders that were renamed by hand."""
         ages = {}
         for path in newest_first(self._folder):
             with suppress(CheckpointError):
@@ -282,30 +285,31 @@ class Checkpoints:
                 continue
             try:
                 if path in kept:
-                    # Renamed first: a removal that is cut short leaves no folder that looks like a checkpoint.
+                    # Rename first: an interrupted removal must not leave a folder that looks like a checkpoint.
                     hidden = path.with_name(f"{PARTIAL_PREFIX}removed-{path.name}")
                     shutil.rmtree(path.rename(hidden))
                 else:
                     self._set_aside(path)
-            except OSError as error:  # must not stop a training; the next save tries again
+            # This must not stop the training; the next save tries again.
+            except OSError as error:
                 logger.warning("cannot remove the old checkpoint %s: %s", path, error)
 
     def _set_aside(self, path: Path) -> None:
-        """Move a checkpoint that was passed over out of the way of the line that the run follows now.
+        """Move a skipped checkpoint out of the run's sequence of checkpoints.
 
-        Not removed: a single file of it may be damaged, or what damaged it may have been this machine's.
+        It is not removed: only one of its files may be damaged, or the fault may be this machine's.
         """
         folder = self._folder / PASSED_OVER_FOLDER
         folder.mkdir(exist_ok=True)
         names = (path.name, *(f"{path.name}-{number}" for number in range(2, 1000)))
         aside = next(folder / name for name in names if not os.path.lexists(folder / name))
         path.rename(aside)
-        logger.warning("checkpoint %s was passed over: it now lies in %s", path.name, aside)
+        logger.warning("moved the skipped checkpoint %s to %s", path.name, aside)
 
     # --------------------------------------------------------------- restoring
 
     def _restore(self, path: Path, take: Callable[[Restored], None] | None) -> Restored:
-        """Read one checkpoint at every rank. Raises CheckpointError at every rank if anything in it is broken."""
+        """Read one checkpoint at every rank. Raises CheckpointError at every rank if any of it is damaged."""
         manifest = self._together(lambda: self._check_share(path))
         restored = self._together(lambda: self._read(path, manifest))
         if take is not None:
@@ -314,7 +318,7 @@ class Checkpoints:
         return restored
 
     def _check_share(self, path: Path) -> Manifest:
-        """Verify this rank's share of the files: together the ranks read each byte once."""
+        """Verify this rank's share of the files; together the ranks read each byte once."""
         manifest = read_manifest(path)
         names = sorted(manifest.files)[self._ranks.rank :: self._ranks.world_size]
         for name in names:
@@ -322,7 +326,7 @@ class Checkpoints:
         return manifest
 
     def _read(self, path: Path, manifest: Manifest) -> Restored:
-        """Read what this rank needs; the files are known to be whole."""
+        """Read what this rank needs; the checksums have been verified."""
         with _broken_content(path):
             states = [_read_rank(path, rank) for rank in range(manifest.world_size)]
             same_world = manifest.world_size == self._ranks.world_size
@@ -345,11 +349,11 @@ class Checkpoints:
             )
         _check_sane(path, restored.weights, restored.trainer)
         if self._ranks.is_first and not same_world:
-            _tell_of_redistribution(manifest, [replay for replay, _ in states], self._ranks)
+            _log_redistribution(manifest, [replay for replay, _ in states], self._ranks)
         return restored
 
     def _together(self, step: Callable[[], T]) -> T:
-        """Do a step at this rank and learn how it went elsewhere. Raises CheckpointError everywhere if anywhere."""
+        """Run a step at every rank. Raises CheckpointError at every rank if it failed at any."""
         problem = advice = ""
         try:
             result = step()
@@ -359,7 +363,7 @@ class Checkpoints:
             where = f"rank {self._ranks.rank} on {self._ranks.node}"
             problem = f"{error.filename or self._folder}: {error.strerror} ({where})."
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                advice = "Free some space; checkpoint.keep_last says how many checkpoints stay."
+                advice = "Free some space; checkpoint.keep_last sets how many checkpoints are kept."
         problems, advices = zip(*self._ranks.gather([problem, advice]), strict=True)
         if any(problems):
             raise CheckpointError(" ".join(dict.fromkeys(filter(None, problems + advices))))
@@ -367,9 +371,9 @@ class Checkpoints:
 
 
 def load_weights(path: Path | str) -> ReleasedWeights:
-    """Load what a player needs, from a checkpoint's folder or from a run's (then the newest whole one).
+    """Load what a player needs from a checkpoint's folder, or from the newest complete checkpoint in a run's folder.
 
-    Reads and verifies only weights and config. Raises UserError if there is none that is usable.
+    Reads and verifies only weights and config. Raises UserError if no checkpoint is usable.
     """
     path = Path(path)
     if (path / MANIFEST_FILE).exists():
@@ -378,7 +382,7 @@ def load_weights(path: Path | str) -> ReleasedWeights:
         candidates = newest_first(path / CHECKPOINTS_FOLDER)
         require(
             bool(candidates),
-            f"{path} is neither a checkpoint (a folder with {MANIFEST_FILE}) nor a run that has one yet "
+            f"{path} is neither a checkpoint (a folder with {MANIFEST_FILE}) nor a run with checkpoints "
             f"({CHECKPOINTS_FOLDER}/<model>/).",
         )
     problems = []
@@ -386,9 +390,9 @@ def load_weights(path: Path | str) -> ReleasedWeights:
         try:
             return _load_weights(candidate)
         except CheckpointError as error:
-            logger.warning("checkpoint %s is passed over: %s", candidate.name, error)
+            logger.warning("skipped checkpoint %s: %s", candidate.name, error)
             problems.append(str(error))
-    raise UserError(f"{path} holds no usable checkpoint: {' '.join(problems)}")
+    raise UserError(f"{path} contains no usable checkpoint: {' '.join(problems)}")
 
 
 def _load_weights(path: Path) -> ReleasedWeights:
@@ -403,7 +407,7 @@ def _load_weights(path: Path) -> ReleasedWeights:
 
 
 def _read_rank(path: Path, rank: int) -> tuple[ReplayState, dict[str, Any]]:
-    """Return a rank's buffer, mapped, and its own state. Raises ValueError unless both are of their types."""
+    """Return a rank's buffer, memory-mapped, and its state. Raises ValueError if either has the wrong type."""
     document = read_json(path / rank_file(rank))
     groups = ("replay_meta", "rank_state")
     if not (isinstance(document, dict) and all(isinstance(document.get(g), dict) for g in groups)):
@@ -416,26 +420,26 @@ def _read_trainer(path: Path) -> dict[str, Any]:
     state = read_torch(path / TRAINER_FILE)
     if not isinstance(state, dict):
         raise ValueError(
-            f"{TRAINER_FILE} holds a {type(state).__name__}, not the state of an updater"
+            f"{TRAINER_FILE} contains a {type(state).__name__}, not the state of an updater"
         )
     return state
 
 
 def _check_alike(states: list[ReplayState]) -> None:
-    """Raise ValueError unless buffers can be dealt out anew: the same fields, each with one number of rows."""
+    """Raise ValueError unless the buffers can be redistributed: equal fields, and equally many rows in each field."""
     layouts = []
     for rank, state in enumerate(states):
         layouts.append({name: (a.dtype, a.shape[1:]) for name, a in state.arrays.items()})
         num_rows = {len(array) if array.ndim else -1 for array in state.arrays.values()}
         counts = (state.meta.get("num_inserted"), state.meta.get("num_sampled"))
         if not (len(num_rows) == 1 and min(num_rows) >= 0 and all(map(is_count, counts))):
-            raise ValueError(f"the replay buffer of rank {rank} has no sound number of samples")
+            raise ValueError(f"the replay buffer of rank {rank} has no valid number of samples")
     if any(layout != layouts[0] for layout in layouts):
-        raise ValueError("the replay buffers of its ranks hold different fields")
+        raise ValueError("the replay buffers of its ranks have different fields")
 
 
 def _check_trainer_state(state: Any) -> None:
-    """Raise RuntimeError for what `read_torch` would refuse: it must show now, not when the run is resumed."""
+    """Raise RuntimeError for a state that `read_torch` would refuse, so that it shows before a resume needs it."""
     if isinstance(state, Mapping):
         state = list(state.values())
     if isinstance(state, (list, tuple)):
@@ -443,7 +447,7 @@ def _check_trainer_state(state: Any) -> None:
             _check_trainer_state(entry)
     elif not (is_dense(state) if isinstance(state, torch.Tensor) else type(state) in _PLAIN):
         raise RuntimeError(
-            f"the algorithm's state() holds a {type(state).__name__}: a checkpoint takes nested dicts and lists of "
+            f"the algorithm's state() contains a {type(state).__name__}: a checkpoint stores nested dicts and lists of "
             "dense tensors, numbers and text."
         )
 
@@ -451,9 +455,9 @@ def _check_trainer_state(state: Any) -> None:
 def _check_sane(
     path: Path, weights: Mapping[str, torch.Tensor], trainer: Mapping[str, Any] | None = None
 ) -> None:
-    """Raise CheckpointError for weights or a trainer's state that nobody can play or go on with."""
+    """Raise CheckpointError for weights or a trainer's state that are not finite or far too large."""
     if problem := weights_problem({**weights, **state_tensors(trainer or {})}):
-        raise CheckpointError(f"{path} is of a training that has diverged: {problem}.")
+        raise CheckpointError(f"{path} comes from a training that has diverged: {problem}.")
 
 
 def _take(take: Callable[[Restored], None], restored: Restored) -> None:
@@ -463,7 +467,7 @@ def _take(take: Callable[[Restored], None], restored: Restored) -> None:
 
 @contextmanager
 def _broken_content(path: Path) -> Iterator[None]:
-    """Turn what a file's content makes its reader raise into a CheckpointError; other UserErrors pass."""
+    """Turn errors that a file's content causes in its reader into CheckpointErrors; other UserErrors pass."""
     try:
         yield
     except UnreadableFileError as error:
@@ -472,17 +476,18 @@ def _broken_content(path: Path) -> Iterator[None]:
         raise
     except (
         *(ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError),
-        RuntimeError,  # of torch, where a plugin leaves the checks to it
+        # torch raises it where a plugin leaves the checks to torch.
+        RuntimeError,
     ) as error:
         text = " ".join(str(error).split()).rstrip(".") or type(error).__name__
         raise CheckpointError(f"{path} has content that cannot be used: {text[:400]}.") from None
 
 
-def _tell_of_redistribution(manifest: Manifest, states: list[ReplayState], ranks: Ranks) -> None:
+def _log_redistribution(manifest: Manifest, states: list[ReplayState], ranks: Ranks) -> None:
     num_samples = sum(len(next(iter(state.arrays.values()))) for state in states)
     logger.warning(
-        "%s was saved by %d ranks and goes on with %d: the %d samples of all replay buffers are dealt out anew, about "
-        "%d a rank, ordered by age; every rank draws with new random numbers.",
+        "%s was saved by %d ranks and continues with %d: the %d samples of all replay buffers are redistributed, about "
+        "%d per rank, ordered by age; every rank samples with new random numbers.",
         manifest.model,
         manifest.world_size,
         ranks.world_size,

@@ -1,6 +1,6 @@
-"""The files of one checkpoint folder: written with their checksums, sealed by a manifest, read back only if whole.
+"""The files of one checkpoint folder: written with checksums, sealed by a manifest, and verified when they are read.
 
-Called by checkpoint.py; knows nothing of ranks, and is light to import. Arrays are safetensors, the rest is JSON.
+Called by checkpoint.py; knows nothing about ranks, and is light to import. Arrays are safetensors, the rest is JSON.
 """
 
 from __future__ import annotations
@@ -31,8 +31,9 @@ from ddpzero.system.guarded_files import (
 from ddpzero.system.json_text import json_text
 
 CHECKPOINTS_FOLDER = "checkpoints"
-PARTIAL_PREFIX = ".partial-"  # of folders that are being written or removed
-# In the folder of checkpoints; hidden, so that nobody goes on from what is in it.
+# Names folders that are being written or removed.
+PARTIAL_PREFIX = ".partial-"
+# A folder beside the checkpoints; it is hidden, so that no run resumes from its content.
 PASSED_OVER_FOLDER = ".passed-over"
 MANIFEST_FILE = "manifest.json"
 WEIGHTS_FILE = "weights.safetensors"
@@ -44,12 +45,12 @@ _CHUNK_BYTES = 16 << 20
 
 
 class CheckpointError(RuntimeError):
-    """A checkpoint could not be written, or is not whole. The message is one sentence."""
+    """A checkpoint could not be written or is damaged. The message is one sentence."""
 
 
 @dataclass(frozen=True)
 class FileRecord:
-    """What the manifest knows of a file."""
+    """The manifest's entry for one file."""
 
     size_bytes: int
     crc32: int
@@ -57,10 +58,10 @@ class FileRecord:
 
 @dataclass(frozen=True)
 class Manifest:
-    """The seal of a checkpoint, written last.
+    """The list of a checkpoint's files, written last.
 
-    model: its name, as the folder's. counters: equal on all ranks; learner_step orders checkpoints. world_size: of the
-    ranks that saved it. versions: of the programs that did.
+    model: the checkpoint's name and its folder's. counters: equal on all ranks; learner_step orders checkpoints.
+    world_size: number of ranks that saved it. versions: of ddpzero, Python, torch and numpy at that time.
     """
 
     model: str
@@ -72,12 +73,12 @@ class Manifest:
 
     @property
     def age(self) -> tuple[float, str]:
-        """Sorts checkpoints of one run from old to new. Never by a file's time: copying a folder changes that."""
+        """A sort key for the checkpoints of one run, old to new. Not a file's time: copying a folder changes that."""
         return self.counters["learner_step"], self.saved_at
 
     @property
     def saved_by(self) -> str:
-        """Who saved it and when, for people: "ddpzero 0.1.0 on 2026-11-22"."""
+        """The program and the date that saved it, for people: "ddpzero 0.1.0 on 2026-11-22"."""
         day = printable(self.saved_at[: len("2026-11-22")])
         return (
             f"ddpzero {printable(self.versions.get('ddpzero', 'of an unknown version'))} on {day}"
@@ -101,11 +102,11 @@ class _CheckedWriter:
         return view.nbytes
 
     def flush(self) -> None:
-        """Asked for by torch.save; `write_file` flushes at the end."""
+        """Do nothing: torch.save calls this method, and `write_file` flushes at the end."""
 
 
 def write_file(path: Path, write: Callable[[Any], object]) -> FileRecord:
-    """Let `write(file)` fill a new file and see it safely on the disk; returns what the manifest should say of it."""
+    """Let `write(file)` fill a new file, sync it to disk, and return its entry for the manifest."""
     with open(path, "wb") as file:
         writer = _CheckedWriter(file)
         write(writer)
@@ -115,7 +116,7 @@ def write_file(path: Path, write: Callable[[Any], object]) -> FileRecord:
 
 
 def write_bytes(path: Path, data: bytes) -> FileRecord:
-    """Write a small file that is in memory already."""
+    """Write a small file from memory."""
     return write_file(path, lambda file: file.write(data))
 
 
@@ -125,7 +126,7 @@ def write_json(path: Path, value: Any) -> FileRecord:
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> FileRecord:
-    """Stream arrays as safetensors: gigabytes need no second copy in memory."""
+    """Stream arrays to a safetensors file, without a second copy in memory."""
     header: dict[str, Any] = {}
     offset = 0
     for name, array in arrays.items():
@@ -142,20 +143,21 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> FileRecord:
         file.write(len(text).to_bytes(8, "little"))
         file.write(text)
         for array in arrays.values():
-            if array.size:  # memoryview cannot flatten an empty array
+            # memoryview cannot flatten an empty array.
+            if array.size:
                 file.write(np.ascontiguousarray(array).data.cast("B"))
 
     return write_file(path, write)
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Seal a folder, with a checksum over the manifest itself."""
+    """Write a folder's manifest, with a checksum over the manifest itself."""
     content = {"format": FORMAT, **asdict(manifest)}
     write_json(folder / MANIFEST_FILE, {"crc32": _crc32_of_json(content), "content": content})
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Return a folder's manifest. Raises CheckpointError if there is none or it is not as it was written."""
+    """Return a folder's manifest. Raises CheckpointError if it is missing or damaged."""
     path = folder / MANIFEST_FILE
     try:
         document = read_json(path)
@@ -174,7 +176,7 @@ def read_manifest(folder: Path) -> Manifest:
             f"ddpzero that wrote it ({_known_versions(content).get('ddpzero', 'unknown')})."
         )
     if problem := _problem_of_manifest(content):
-        raise CheckpointError(f"{path} is no manifest: {problem}.")
+        raise CheckpointError(f"{path} is not a manifest: {problem}.")
     return Manifest(
         model=content["model"],
         counters=content["counters"],
@@ -186,30 +188,30 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def _problem_of_manifest(content: Mapping[str, Any]) -> str:
-    """Return what is wrong with a manifest's values, which may be anything; "" if nothing is."""
+    """Return what is wrong with a manifest's values, which may have any type; "" if they are valid."""
     model, counters = content.get("model"), content.get("counters")
     if (
         not (isinstance(model, str) and model.isprintable() and 0 < len(model) <= 255)
         or "/" in model
     ):
-        return "its model has no name that a folder could have"
+        return "its model has no valid folder name"
     if not (isinstance(counters, dict) and is_count(counters.get("learner_step"))):
         return "its counters have no learner_step"
     for name, value in counters.items():
         if not (isinstance(value, bool) or (is_finite_number(value) and value >= 0)):
             return f"its counter {name[:80]} is {str(value)[:80]}"
     if not isinstance(content.get("saved_at"), str):
-        return "it does not say when it was saved"
+        return "its saved_at is missing"
     world_size, files = content.get("world_size"), content.get("files")
     if not (is_count(world_size) and world_size >= 1 and isinstance(files, dict)):
         return "its world_size or its files are missing"
-    # The number first: a forged world_size must not cost memory.
+    # Compare the number first: a forged world_size must not make file_names allocate memory.
     if len(files) != num_files(world_size) or files.keys() != set(file_names(world_size)):
-        return f"its files are not those of {world_size} ranks"
+        return f"its files do not match {world_size} ranks"
     for name, record in files.items():
         is_record = isinstance(record, dict) and record.keys() == {"size_bytes", "crc32"}
         if not (is_record and all(is_count(value) for value in record.values())):
-            return f"it has no size and checksum of {name}"
+            return f"it lacks the size or the checksum of {name}"
     return ""
 
 
@@ -229,18 +231,18 @@ def rank_file(rank: int) -> str:
 
 
 def num_files(world_size: int) -> int:
-    """Count the files that a manifest of so many ranks lists."""
+    """Return the number of files that a manifest of world_size ranks lists."""
     return 3 + 2 * world_size
 
 
 def file_names(world_size: int) -> list[str]:
-    """Name the files of a checkpoint of so many ranks, without the manifest."""
+    """Return the names of the files in a checkpoint of world_size ranks, without the manifest."""
     own = [name(rank) for rank in range(world_size) for name in (replay_file, rank_file)]
     return [WEIGHTS_FILE, TRAINER_FILE, CONFIG_FILE, *own]
 
 
 def check_file(folder: Path, name: str, record: FileRecord) -> None:
-    """Raise CheckpointError unless the file is byte by byte what the manifest says."""
+    """Raise CheckpointError unless the file has the size and the checksum in the manifest."""
     path = folder / name
     crc32 = 0
     check_size(folder, name, record)
@@ -255,7 +257,7 @@ def check_file(folder: Path, name: str, record: FileRecord) -> None:
 
 
 def check_size(folder: Path, name: str, record: FileRecord) -> None:
-    """Raise CheckpointError unless the file is there in its full length."""
+    """Raise CheckpointError unless the file exists and has the size in the manifest."""
     path = folder / name
     try:
         status = path.stat()
@@ -266,12 +268,14 @@ def check_size(folder: Path, name: str, record: FileRecord) -> None:
     size_bytes = status.st_size
     if size_bytes != record.size_bytes:
         raise CheckpointError(
-            f"{path} has {size_bytes} bytes instead of {record.size_bytes}: it is truncated or was changed."
+            f"{path} has {size_bytes} bytes instead of {record.size_bytes}: it was truncated or changed."
         )
 
 
 def newest_first(folder: Path) -> list[Path]:
-    """Return a run's checkpoints by the counters in their manifests; those without a readable one come first."""
+    """Return a run's checkpoints, newest first by the counters in their manifests; those with no readable manifest
+    precede all others.
+    """
     ages: list[tuple[bool, Any, Path]] = []
     for path in folder.glob("[!.]*/"):
         try:
@@ -282,7 +286,7 @@ def newest_first(folder: Path) -> list[Path]:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in a folder (new, renamed, removed) survive a power cut."""
+    """Sync a folder to disk, so that new, renamed and removed names survive a power cut."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -293,7 +297,7 @@ def sync_folder(folder: Path) -> None:
 def new_manifest(
     model: str, counters: Mapping[str, Any], world_size: int, files: Mapping[str, FileRecord]
 ) -> Manifest:
-    """Return the manifest of a checkpoint that is made now, by this program."""
+    """Return the manifest of a checkpoint that this process saves now."""
     versions = {name: version(name) for name in ("torch", "numpy")}
     versions |= {"ddpzero": __version__, "python": platform.python_version()}
     saved_at = datetime.now(UTC).isoformat(timespec="milliseconds")

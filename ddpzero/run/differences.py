@@ -1,4 +1,4 @@
-"""Where two nested configs differ. Used by ranks that were started differently and by runs that are started again."""
+"""Finds where two nested configs differ: between ranks of one run, and between a run and its earlier config."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ABSENT = _Absent()
 
 
 class Difference(NamedTuple):
-    """path: dotted. one, other: the two values; ABSENT where the key is missing."""
+    """A leaf that differs. path: dotted. one, other: the two values; ABSENT where the key is missing."""
 
     path: str
     one: Any
@@ -25,7 +25,7 @@ class Difference(NamedTuple):
 def differences(
     one: Mapping[str, Any], other: Mapping[str, Any], path: str = ""
 ) -> Iterator[Difference]:
-    """Yield every leaf in which two nested dicts differ, in the order of `one`, then what only `other` has."""
+    """Yield every leaf in which two nested dicts differ, in the order of `one`; then the keys that only `other` has."""
     for key in [*one, *(key for key in other if key not in one)]:
         here = f"{path}.{key}" if path else str(key)
         a, b = one.get(key, ABSENT), other.get(key, ABSENT)

@@ -1,6 +1,6 @@
-"""Has a training diverged? Asked before weights go to actors or into a checkpoint, and when they come back from one.
+"""Detects a training that has diverged: before a publish, before a checkpoint, and when a checkpoint is restored.
 
-Waits for a GPU once for all weights together: the callers copy the same weights to the CPU anyway.
+Synchronizes with the GPU once for all weights together: the callers copy the same weights to the CPU anyway.
 """
 
 from __future__ import annotations
@@ -11,29 +11,29 @@ from typing import Any
 import torch
 from torch import Tensor
 
-# float16's scale takes about 16 steps to find its size. A training that has diverged makes no step any more.
+# The loss scale of float16 takes about 16 steps to settle. A training that has diverged skips every step.
 _MAX_SKIPPED_IN_A_ROW = 25
-# Batches that weights in doubt are tried on: one bad batch must not condemn them.
+# Suspect weights are tried on this many batches: a single bad batch proves nothing.
 NUM_TRIALS = 3
-# No network that learns has a weight of this size: what it computes would overflow.
+# A network that learns never has a weight of this size: its activations would overflow.
 _LARGEST_WEIGHT = 1e6
-# Their counts and squares may be as large as they like.
+# The state of optimizers may have values of any finite size (step counts, squared gradients).
 _OPTIMIZERS = "optimizers"
 
 
 class DivergenceError(RuntimeError):
-    """The networks or their gradients are not finite any more, or absurdly large: going on is of no use."""
+    """The networks or their gradients are no longer finite, or far too large: further training is useless."""
 
 
 def skipping_problem(skipped_in_a_row: int) -> str:
-    """Why a training that has skipped so many updates must end, as a clause; "" if it may go on."""
+    """Return why a training that skipped skipped_in_a_row updates must end, as a clause; "" if it may continue."""
     if skipped_in_a_row < _MAX_SKIPPED_IN_A_ROW:
         return ""
     return f"the last {skipped_in_a_row} updates were skipped because their loss or gradient was not finite"
 
 
 def weights_problem(weights: Mapping[str, Tensor]) -> str:
-    """Why nobody can play or go on with these tensors, as a clause: "policy.bias is not finite"; "" if one can."""
+    """Return why these tensors are unusable, as a clause: "policy.bias is not finite"; "" if they are usable."""
     floats = {
         name: value
         for name, value in weights.items()
@@ -41,7 +41,7 @@ def weights_problem(weights: Mapping[str, Tensor]) -> str:
     }
     if not floats:
         return ""
-    # The norm for infinity is the largest absolute value; NaN stays NaN.
+    # The infinity norm is the largest absolute value; NaN stays NaN.
     norms = torch._foreach_norm([value.detach() for value in floats.values()], float("inf"))
     sizes = [norm.double().to(norms[0].device) for norm in norms]
     for name, size in zip(floats, torch.stack(sizes).tolist(), strict=True):
@@ -53,7 +53,7 @@ def weights_problem(weights: Mapping[str, Tensor]) -> str:
 
 
 def state_tensors(state: Mapping[str, Any]) -> dict[str, Tensor]:
-    """The tensors of an updater's nested state by their paths: "optimizers[0].state.3.exp_avg"."""
+    """Return the tensors in an updater's nested state by path: "optimizers[0].state.3.exp_avg"."""
     return dict(_tensors(state, ""))
 
 

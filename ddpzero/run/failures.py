@@ -1,4 +1,4 @@
-"""How a failed rank ends: the traceback goes into its log file, one sentence to the console, once for all ranks.
+"""Reports the failure of a rank: the traceback goes to its log file, one sentence to the console, once for all ranks.
 
 `learner.train` wraps all of a rank's work in `FailureReport`. A UserError passes through: main.py shows it.
 """
@@ -25,20 +25,20 @@ from ddpzero.system.whole_files import append_whole
 if TYPE_CHECKING:
     from ddpzero.run.ranks import Ranks
 
-# Rank 0 may host the store in which the ranks agree who speaks: it stays until the others have noticed the failure.
+# Rank 0 may host the store in which the ranks agree on who reports: it stays until the others noticed the failure.
 _LINGER_SECONDS = 2.0
 _PACKAGE = __package__.partition(".")[0]
 
 
 class RunFailed(Exception):
-    """The run has failed and the console has the reason: only exit code 1 is left to do. The message is the reason."""
+    """The run has failed and the reason, this message, is on the console; the caller only exits with code 1."""
 
 
 class FailureReport:
-    """Context manager around everything that one rank does; turns a failure into RunFailed after reporting it.
+    """A context manager around the work of one rank that reports a failure and turns it into RunFailed.
 
-    run_dir: the log file is looked for here, and made if it is missing. ranks: set it as soon as the ranks have joined;
-    without them every rank reports for itself.
+    run_dir: the folder of the log file, which is created if it is missing. ranks: set it once the ranks have joined;
+    until then every rank reports by itself.
     """
 
     def __init__(self, run_dir: Path) -> None:
@@ -72,7 +72,7 @@ class FailureReport:
         else:
             where = f"(traceback above: {path} cannot be written)"
             traceback.print_exception(error)
-        leave_torchrun_a_note(f"see {path}")
+        write_torchrun_note(f"see {path}")
         if self.ranks is None or self.ranks.is_first_to_report(sentence):
             print_failure(f"{sentence} {where}")
         if self.ranks is not None and self.ranks.is_first and self.ranks.world_size > 1:
@@ -80,11 +80,11 @@ class FailureReport:
 
 
 def failure_sentence(error: BaseException) -> str:
-    """Return one line that says what happened, for a failure of ours, of the machine, or a bug."""
+    """Return one line about a failure: of this package, of the machine, or a bug."""
     text = _first_line(str(error))
     if isinstance(error, KeyboardInterrupt):
         return (
-            "interrupted twice: stopped at once, without a last checkpoint. The same command goes on from the newest "
+            "interrupted twice: stopped at once, without a last checkpoint. The same command continues from the newest "
             "one."
         )
     if is_sentence_of_ours(error):
@@ -97,20 +97,20 @@ def failure_sentence(error: BaseException) -> str:
 
 
 def print_failure(text: str) -> None:
-    """Print a line for a person without tearing a progress line, ours or that of rank 0 on the same terminal."""
+    """Print a line without tearing the progress line of this rank, or of rank 0 on the same terminal."""
     Progress(enabled=False).message(f"ddpzero: {text}")
 
 
 def leave(sentence: str, exit_code: int) -> NoReturn:
-    """Say once per node what all of its ranks have met, and exit."""
-    leave_torchrun_a_note(sentence)
+    """Print a sentence once per node, for an error that all ranks of the node share, and exit."""
+    write_torchrun_note(sentence)
     if os.environ.get("LOCAL_RANK", "0") == "0":
         print(f"ddpzero: {sentence}", file=sys.stderr, flush=True)
     raise SystemExit(exit_code)
 
 
-def leave_torchrun_a_note(text: str) -> None:
-    """Have torchrun's summary show a line for this rank instead of a traceback."""
+def write_torchrun_note(text: str) -> None:
+    """Make torchrun's summary show a line for this rank instead of a traceback."""
     path = os.environ.get("TORCHELASTIC_ERROR_FILE")
     if not path:
         return
@@ -120,18 +120,18 @@ def leave_torchrun_a_note(text: str) -> None:
 
 
 def _ignore_interrupts() -> None:
-    """A Ctrl-C more must not tear the report."""
+    """Ignore Ctrl-C from here on: it must not tear the report."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _append_traceback(path: Path, error: BaseException) -> bool:
-    """Append the traceback to a log file; returns whether it is there."""
+    """Append the traceback to a log file; return whether that succeeded."""
     stamp = time.strftime("%Y-%m-%d %H:%M:%S")
     text = "".join(traceback.format_exception(error))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        line = f"{stamp} CRITICAL {__name__}: this rank ends with an error\n{text}"
+        line = f"{stamp} CRITICAL {__name__}: this rank failed\n{text}"
         append_whole(path, line.encode(errors="backslashreplace"))
     except OSError:
         return False
@@ -139,7 +139,9 @@ def _append_traceback(path: Path, error: BaseException) -> bool:
 
 
 def is_sentence_of_ours(error: BaseException) -> bool:
-    """Whether the message was written for people: an error class of this package, or a RuntimeError that it raised."""
+    """Return whether the message was written for people: an error class of this package, or a RuntimeError that it
+    raised.
+    """
     if type(error).__module__.partition(".")[0] == _PACKAGE:
         return True
     if type(error) is not RuntimeError:
@@ -149,7 +151,7 @@ def is_sentence_of_ours(error: BaseException) -> bool:
 
 
 def _explains_itself(error: BaseException) -> bool:
-    """Whether the sentence says it all; a bug needs its traceback."""
+    """Return whether the sentence suffices; a bug also needs its traceback."""
     is_of_machine = isinstance(error, (OSError, MemoryError, KeyboardInterrupt))
     return is_of_machine or is_sentence_of_ours(error)
 

@@ -1,5 +1,5 @@
-"""Where a run is that a person names: the folder of a run or of a checkpoint, or a name in the folder of all runs, and
-with @N its last checkpoint of at most N episodes.
+"""Finds the run that a person names: the folder of a run or a checkpoint, or the name of a run in the folder of all
+runs; with @N its newest checkpoint of at most N episodes.
 
 Called by init_from and by every tool that takes a run; never imports torch.
 """
@@ -21,19 +21,21 @@ from ddpzero.system.errors import UserError, require
 
 logger = logging.getLogger(__name__)
 
-RUNS_DIR = Path("runs")  # where tools look: the default of runs_dir
+# Tools look here: the default of runs_dir.
+RUNS_DIR = Path("runs")
 
 _MAX_LISTED_RUNS = 8
 
-# What a folder of this project holds: a checkpoint, a run with checkpoints, a run that has none yet.
+# Files that identify a checkpoint, a run with checkpoints, and a run without checkpoints.
 _MARKS = (MANIFEST_FILE, CHECKPOINTS_FOLDER, "status.json", "config.yaml")
 
 
 def find_run(source: str, runs_dir: Path = RUNS_DIR, key: str = "") -> Path | None:
-    """The folder of the run or of the checkpoint that `source` names; None where there is no such folder.
+    """Return the folder of the run or the checkpoint that `source` names; None if it does not exist.
 
     source: a folder, or the name of a run in runs_dir; with @N the newest checkpoint of that run with at most N
-    episodes, UserError if it has none. key: what stands before `source` in a sentence, such as "init_from=".
+    episodes. key: the text before `source` in error messages, such as "init_from=". Raises UserError if the run has no
+    such checkpoint.
     """
     name, digits = _split(source)
     folder = _find_folder(name, runs_dir)
@@ -43,7 +45,7 @@ def find_run(source: str, runs_dir: Path = RUNS_DIR, key: str = "") -> Path | No
 
 
 def nearest_runs(name: str, runs_dir: Path = RUNS_DIR) -> str:
-    """A sentence with the runs whose names are nearest to `name`, else with the newest runs; "" if there are none."""
+    """Return a sentence with the runs with the names closest to `name`, else with the newest ones; "" if none exist."""
     try:
         runs = [path for path in runs_dir.iterdir() if path.is_dir() and path.name[0] != "."]
         runs.sort(key=lambda path: path.stat().st_mtime, reverse=True)
@@ -57,7 +59,7 @@ def nearest_runs(name: str, runs_dir: Path = RUNS_DIR) -> str:
 
 
 def _split(source: str) -> tuple[str, str | None]:
-    """The name and what stands after the @, None without one; an @ in a folder's name means nothing."""
+    """Return the name and the text after the @, None without one; an @ in the name of a folder is no separator."""
     name, at, digits = source.rpartition("@")
     if not at or "/" in digits or Path(source).is_dir():
         return source, None
@@ -65,7 +67,7 @@ def _split(source: str) -> tuple[str, str | None]:
 
 
 def _find_folder(name: str, runs_dir: Path) -> Path | None:
-    """The one of both folders that looks most like a run or a checkpoint; None if neither is there."""
+    """Return the path itself or the folder in runs_dir, by the better marks of a run; None if neither exists."""
     if not name:
         return None
     folders = [folder for folder in (Path(name), runs_dir / name) if _is_folder(folder)]
@@ -73,7 +75,7 @@ def _find_folder(name: str, runs_dir: Path) -> Path | None:
 
 
 def _unlikeness(folder: Path) -> int:
-    """0 for a checkpoint, more for what looks less like one; the first folder wins where both are equal."""
+    """Return 0 for a checkpoint, and more the less a folder looks like one; of equals the first one wins."""
     marks = [(folder / mark).exists() for mark in _MARKS]
     return marks.index(True) if any(marks) else len(marks)
 
@@ -81,7 +83,8 @@ def _unlikeness(folder: Path) -> int:
 def _is_folder(path: Path) -> bool:
     try:
         return path.is_dir()
-    except (OSError, ValueError):  # a name that no file can have
+    # The name is not one that a file can have.
+    except (OSError, ValueError):
         return False
 
 
@@ -92,19 +95,19 @@ def _checkpoint_of_at_most(digits: str, folder: Path, what: str, name: str) -> P
     )
     require(
         not (folder / MANIFEST_FILE).exists(),
-        f"{what}: {name} is one checkpoint, not a run: leave out @{digits}.",
+        f"{what}: {name} is a checkpoint, not a run: omit @{digits}.",
     )
     found = []
     for path in newest_first(folder / CHECKPOINTS_FOLDER):
         try:
             episodes = int(read_manifest(path).counters.get("episodes", 0))
         except CheckpointError as error:
-            logger.warning("checkpoint %s is passed over: %s", path.name, error)
+            logger.warning("skipped checkpoint %s: %s", path.name, error)
             continue
         if episodes <= int(digits):
             return path
         found.append(episodes)
     raise UserError(
         f"{what}: {folder} has no checkpoint of at most {digits} episodes; it has "
-        f"{', '.join(map(str, sorted(found))) or 'none at all'}. checkpoint.keep_last says how many a run keeps."
+        f"{', '.join(map(str, sorted(found))) or 'none at all'}. checkpoint.keep_last sets how many a run keeps."
     )

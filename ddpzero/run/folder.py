@@ -1,7 +1,7 @@
-"""The folder of one run, `runs/<run_name>/`: claimed by one training at a time, seen by all ranks, of one config.
+"""The folder of one run, `runs/<run_name>/`: claimed by one training at a time, visible to all ranks, with one config.
 
-Called by the learner before anything is loaded, and once it is. What lies inside belongs to checkpoint.py,
-run/record.py and logs.py.
+Called by the learner before and after it loads a checkpoint. checkpoint.py, record.py and logs.py write the files in
+it.
 """
 
 from __future__ import annotations
@@ -45,11 +45,12 @@ _LOCK_FILE = ".lock"
 # A network file system may show a new file to other nodes only after its attribute cache has aged.
 _VISIBLE_WITHIN_SECONDS = 10.0
 
-# What a run may change when it is started again: where and how fast it runs and when it ends, not what it learns.
+# What may change when a run is started again: where it runs, how fast, and when it ends, but not what it learns.
 _FREE_TO_CHANGE = (
     "run_name",
     "runs_dir",
-    "init_from",  # only a new run begins with other weights
+    # Only a new run reads it.
+    "init_from",
     "device",
     "actors",
     "logging",
@@ -66,17 +67,17 @@ _FREE_TO_CHANGE = (
     "learner.timeout_seconds",
 )
 
-# Another one is another run; a whole group differs where it is none.
+# With another game or plugin it is another run. A group differs as a whole where one side is not a group.
 _NEVER_CHANGED = ("game", "game.name", "algorithm", "algorithm.plugin")
-# Folders and files of another machine.
+# Folders and files that may exist only on another machine.
 _MAY_BE_GONE = ("runs_dir", "init_from", "game.source", "algorithm.source")
 
 
 @contextmanager
 def claim_run_folder(run_dir: Path, ranks: Ranks) -> Iterator[None]:
-    """Make the folder and hold it for the time of the block; all ranks together.
+    """Create the folder and hold its lock within the block; all ranks together.
 
-    Raises UserError at every rank if another process trains in it, or if some rank does not see the same folder.
+    Raises UserError at every rank if another process trains in it, or if a rank does not see the same folder.
     """
     problem, lock = "", None
     if ranks.is_first:
@@ -104,11 +105,11 @@ def claim_run_folder(run_dir: Path, ranks: Ranks) -> Iterator[None]:
 def check_run_config(
     run_dir: Path, config: Mapping[str, Any], allow_change: bool, ranks: Ranks
 ) -> list[str]:
-    """Compare with the config of the newest checkpoint that says one; all ranks together. Writes nothing.
+    """Compare the config with that of the newest checkpoint with a readable one; all ranks together. Writes nothing.
 
-    Returns one sentence for each key that changed. Raises UserError at every rank if a key differs that decides what
-    is learned, unless allow_change. A config that cannot be this run's is passed over if there is an older one. Without
-    a checkpoint there is nothing to protect, whatever config.yaml says.
+    Returns one sentence for each key that changed. Raises UserError at every rank if a key differs that affects what is
+    learned, unless allow_change. Skips a config that cannot belong to this run if an older one can. Without a
+    checkpoint nothing is compared: config.yaml alone protects nothing.
     """
     refused: list[str] = []
     changed: list[str] = []
@@ -122,8 +123,8 @@ def check_run_config(
     require(not problem, problem)
     require(
         allow_change or not refused,
-        f"{run_dir} holds a run with another config:\n  " + "\n  ".join(refused) + "\n"
-        "Choose another run_name, start it with the config (and the version of ddpzero) it had, or set "
+        f"{run_dir} contains a run with a different config:\n  " + "\n  ".join(refused) + "\n"
+        "Choose another run_name, use the config (and the version of ddpzero) of that run, or set "
         "checkpoint.allow_config_change=true.",
     )
     return changed
@@ -132,11 +133,11 @@ def check_run_config(
 def config_changes(
     before: Mapping[str, Any], config: Mapping[str, Any]
 ) -> tuple[list[str], list[str]]:
-    """Return "KEY: was A, is B" for each key that changed, then only those that decide what is learned.
+    """Return "KEY: was A, is B" for each key that changed, and the subset of keys that affect what is learned.
 
-    A key that the earlier config lacks, because its version of ddpzero did not have it, had its default.
+    A key that the earlier config lacks, because its version of ddpzero did not have it, counts as its default.
     """
-    # Here: it loads the game, and the monitor imports this file.
+    # Imported here, because it loads the game and the monitor imports this file.
     from ddpzero.config.conversion import with_defaults
 
     changed, refused = [], []
@@ -151,10 +152,10 @@ def config_changes(
 
 
 def foreign_config(before: Mapping[str, Any], config: Mapping[str, Any]) -> str:
-    """Return why the config of a checkpoint cannot be an earlier one of this run; "" if it can.
+    """Return why a checkpoint's config cannot be an earlier config of this run; "" if it can.
 
-    Nobody changes the game or the plugin of a run, and no setting ever had a value that it may not have: such a config
-    was damaged or forged. Keys that this version does not know are left out.
+    A config with another game or plugin, or with an invalid value, was damaged or forged. Keys that this version does
+    not know are ignored.
     """
     from ddpzero.config.conversion import settings_from_dict, with_defaults
 
@@ -163,7 +164,7 @@ def foreign_config(before: Mapping[str, Any], config: Mapping[str, Any]) -> str:
         if key in _MAY_BE_GONE and (old is ABSENT or old is None or isinstance(old, str)):
             continue
         if key in (*_MAY_BE_GONE, *_NEVER_CHANGED):
-            return f"{key} is {repr(old)[:80]} there"
+            return f"its {key} is {repr(old)[:80]}"
         if old is not ABSENT and new is not ABSENT:
             _set(trial, key, old)
     try:
@@ -174,7 +175,7 @@ def foreign_config(before: Mapping[str, Any], config: Mapping[str, Any]) -> str:
 
 
 def keep_config(run_dir: Path, config: Mapping[str, Any], ranks: Ranks) -> None:
-    """Write config.yaml, once the run can go on with this config; all ranks together. Raises UserError everywhere."""
+    """Write config.yaml once the config is accepted; all ranks together. Raises UserError at every rank."""
     problem = ""
     if ranks.is_first:
         try:
@@ -187,16 +188,16 @@ def keep_config(run_dir: Path, config: Mapping[str, Any], ranks: Ranks) -> None:
 
 
 def _remedy(error: OSError) -> str:
-    """What to do where a run's folder cannot be written to."""
+    """Return what to do about a run's folder that cannot be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "free some space there, or set runs_dir to a folder on a disk that has some."
+        return "free some space there, or set runs_dir to a folder on another disk."
     if error.errno == errno.EISDIR:
-        return "that is a folder: move it away, or choose another run_name."
-    return "set runs_dir to a folder that you may write to."
+        return "it is a folder: move it away, or choose another run_name."
+    return "set runs_dir to a writable folder."
 
 
 def _changes_since_newest(run_dir: Path, config: Mapping[str, Any]) -> tuple[list[str], list[str]]:
-    """Return config_changes since the newest checkpoint, or since an older one where that is foreign to the run."""
+    """Return config_changes since the newest checkpoint, or since an older one if that is foreign to the run."""
     newest: tuple[list[str], list[str]] | None = None
     for before in _configs_of_checkpoints(run_dir):
         changed, refused = config_changes(before, config)
@@ -207,41 +208,42 @@ def _changes_since_newest(run_dir: Path, config: Mapping[str, Any]) -> tuple[lis
 
 
 def _configs_of_checkpoints(run_dir: Path) -> Iterator[dict[str, Any]]:
-    """Yield the configs of the checkpoints, the newest first; of those in which it can be read."""
+    """Yield the readable configs of the checkpoints, newest first."""
     for path in newest_first(run_dir / CHECKPOINTS_FOLDER):
         try:
             check_file(path, CONFIG_FILE, read_manifest(path).files[CONFIG_FILE])
             config = read_yaml(path / CONFIG_FILE)
         except (CheckpointError, UnreadableFileError):
-            continue  # the learner says why, when it passes it over
+            # The learner logs the reason when it skips this checkpoint.
+            continue
         yield config
 
 
 def mark_stopped(run_dir: Path, reason: str) -> None:
-    """Leave the mark by which a batch script knows that the run was stopped by a signal, saved, and should go on.
+    """Write the file that tells a batch script that a signal stopped the run, the run was saved, and should continue.
 
-    Rank 0, after the last checkpoint. torchrun's exit code cannot say it: that is 1 after any SIGTERM.
+    Called by rank 0 after the last checkpoint. torchrun's exit code cannot tell: it is 1 after any SIGTERM.
     """
     (run_dir / RESUME_MARK).write_text(reason + "\n")
 
 
 def write_config(path: Path, config: Mapping[str, Any]) -> None:
-    """Write a resolved config, whole or not at all."""
+    """Write a resolved config atomically."""
     replace_whole(path, config_text(config).encode())
 
 
 def config_text(config: Mapping[str, Any]) -> str:
-    """Return a resolved config of plain values as YAML, its keys in their order."""
+    """Return a resolved config of plain values as YAML, with its keys in their order."""
     return yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
 
 
 def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the config as it reads after a turn through YAML, so that a tuple equals a list."""
+    """Return the config after a round trip through YAML, so that a tuple equals a list."""
     return yaml.safe_load(config_text(config))
 
 
 def _set(config: dict[str, Any], key: str, value: Any) -> None:
-    """Set the value of a dotted key whose groups are there."""
+    """Set the value of a dotted key whose groups exist."""
     *groups, last = key.split(".")
     for group in groups:
         config = config[group]
@@ -253,10 +255,10 @@ def _is_free_to_change(key: str) -> bool:
 
 
 def _make_folder(path: Path) -> None:
-    """Make a folder that can be written to, or raise OSError or UserError: now, not when the first file is due."""
+    """Create a writable folder. Raises OSError or UserError now, before the first file has to be written."""
     require(
         path.is_dir() or not os.path.lexists(path),
-        f"{path} is not a folder, but a run needs one there: move it away, or choose another run_name.",
+        f"{path} must be a folder: move the file away, or choose another run_name.",
     )
     path.mkdir(parents=True, exist_ok=True)
     if not os.access(path, os.W_OK | os.X_OK):
@@ -264,7 +266,7 @@ def _make_folder(path: Path) -> None:
 
 
 def _lock(run_dir: Path) -> int | None:
-    """Take the folder's lock, which the kernel gives back however this process ends; None where there are no locks."""
+    """Return the folder's lock, which the kernel releases when this process ends; None without file locks."""
     lock = os.open(run_dir / _LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -273,11 +275,13 @@ def _lock(run_dir: Path) -> int | None:
         os.close(lock)
         if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
             logger.warning(
-                "%s: no file locks here (%s); start no second run in it.", run_dir, error
+                "%s: its file system has no file locks (%s): start no second run in it.",
+                run_dir,
+                error,
             )
             return None
         raise UserError(
-            f"{run_dir} is being trained by {holder}. Stop that one first, or choose another run_name."
+            f"{run_dir} is in use by {holder}. Stop that process first, or choose another run_name."
         ) from None
     os.ftruncate(lock, 0)
     os.write(lock, f"process {os.getpid()} on {os.uname().nodename}\n".encode())
@@ -285,7 +289,7 @@ def _lock(run_dir: Path) -> int | None:
 
 
 def _check_that_all_ranks_see(run_dir: Path, ranks: Ranks) -> None:
-    """Raise UserError if some rank does not find a file that rank 0 has just written into the folder."""
+    """Raise UserError if a rank does not find a file that rank 0 has just created in the folder."""
     token = ranks.broadcast(f".seen-by-all-ranks-{secrets.token_hex(8)}")
     problem = ""
     if ranks.is_first:
@@ -305,6 +309,6 @@ def _check_that_all_ranks_see(run_dir: Path, ranks: Ranks) -> None:
     require(
         not blind,
         f"{run_dir} of rank 0 (node {rows[0][1]}) is not the same folder at {', '.join(blind)}. Every rank saves its "
-        "replay buffer there, and rank 0 moves to another node after a requeue: set runs_dir to a file system that "
+        "replay buffer there, and rank 0 may move to another node after a requeue: set runs_dir to a file system that "
         "all nodes share.",
     )

@@ -1,6 +1,6 @@
-"""`init_from=RUN[@EPISODE]`: a new run that begins with the weights of another one, and with nothing else of it.
+"""`init_from=RUN[@EPISODE]`: a new run starts with the weights of another run, and takes nothing else from it.
 
-Called by the learner, on all ranks together, where there is no checkpoint of its own to resume from.
+Called by the learner, on all ranks together, if the run has no checkpoint to resume from.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ logger = logging.getLogger(__name__)
 def load_initial_weights(
     source: str, runs_dir: Path, expected: Mapping[str, torch.Tensor], ranks: Ranks
 ) -> dict[str, torch.Tensor]:
-    """The released weights of `source`, all of `expected`'s names and shapes; all ranks together, the same for all.
+    """Return the released weights of `source`, with the names and shapes of `expected`; equal on all ranks.
 
-    source: the folder of a run or of a checkpoint, or the name of a run in runs_dir; with @N the newest checkpoint of
-    that run with at most N episodes. UserError for one that does not exist or does not fit.
+    All ranks call it together. source: the folder of a run or of a checkpoint, or the name of a run in runs_dir; with
+    @N the newest checkpoint of that run with at most N episodes. Raises UserError if it does not exist or does not fit.
     """
-    # The other run may be going on: rank 0 says which checkpoint it is, or what is wrong.
+    # The other run may still be training: rank 0 chooses the checkpoint for all ranks.
     found, problem = "", ""
     if ranks.is_first:
         try:
@@ -41,7 +41,7 @@ def load_initial_weights(
     released = load_weights(Path(found))
     _check_fit(source, released, expected)
     logger.info(
-        "begins with the weights of %s (%d episodes, %d updates)",
+        "starts with the weights of %s (%d episodes, %d updates)",
         released.path,
         released.counters.get("episodes", 0),
         released.counters["learner_step"],
@@ -50,7 +50,7 @@ def load_initial_weights(
 
 
 def find_checkpoint(source: str, runs_dir: Path) -> Path:
-    """The folder of the checkpoint that `source` names; see load_initial_weights."""
+    """Return the folder of the checkpoint that `source` names; see load_initial_weights."""
     folder = find_run(source, runs_dir, "init_from=")
     if folder is not None and any(
         (folder / mark).exists() for mark in (MANIFEST_FILE, CHECKPOINTS_FOLDER)
@@ -67,6 +67,6 @@ def _check_fit(
 ) -> None:
     if problem := shape_mismatch(released.weights, expected):
         raise UserError(
-            f"init_from={source}: the networks of {released.model} are others than this run's ({problem}). Give this "
-            "run the same game, algorithm and network."
+            f"init_from={source}: the networks of {released.model} differ from this run's ({problem}). Use the same "
+            "game, algorithm and network."
         )

@@ -1,6 +1,6 @@
-"""Who says what where: each rank's own log file, and the console, which is rank 0's with everybody's warnings.
+"""Sets up logging: a log file for each rank, and the console with rank 0's messages and the warnings of all ranks.
 
-Called once per rank by the learner. Modules log through `logging.getLogger(__name__)` and know nothing of this.
+Called once per rank by the learner. Modules log through `logging.getLogger(__name__)` and know nothing about this file.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARN
 def setup_logging(
     run_dir: Path, rank: int, world_size: int, level: str, progress: Progress | None = None
 ) -> None:
-    """Send this rank's messages to logs/rank<r>.log (appended to over resumes) and the important ones to the console.
+    """Send this rank's messages to logs/rank<r>.log (appended to on a resume) and the important ones to the console.
 
-    level: of the file, "debug", "info" or "warning". The console shows rank 0's information and every rank's warnings,
-    above the progress line if there is one; of a warning only the first line, the file has the rest. Python's own
-    warnings go the same ways. Tracebacks of threads and the stacks of a crash go into the file alone.
+    level: the file's level, "debug", "info" or "warning". The console shows rank 0's information and every rank's
+    warnings, above a progress line; it shows the first line of a warning, and the file has the rest. Python's warnings
+    take the same paths. Tracebacks of threads and the stacks of a crash go only to the file.
     """
     path = log_path(run_dir, rank)
     to_console = _ConsoleHandler(progress or Progress(enabled=False))
     to_console.setLevel(logging.INFO if rank == 0 else logging.WARNING)
     prefix = f"[rank {rank}] " if world_size > 1 else ""
     to_console.setFormatter(_ConsoleFormatter(prefix, f"logs/{path.name}"))
-    # All ranks' files are on one disk: rank 0 speaks for them.
+    # The files of all ranks are on one disk, so rank 0 reports a full disk for all of them.
     to_file = LogFileHandler(path, to_console.say if rank == 0 else None)
     to_file.setLevel(_LEVELS[level])
     root = logging.getLogger()
@@ -44,15 +44,15 @@ def setup_logging(
     root.setLevel(logging.WARNING)
     logging.getLogger("ddpzero").setLevel(_LEVELS[level])
     logging.captureWarnings(True)
-    _send_loose_tracebacks_to(to_file)
+    _log_uncaught_errors(to_file)
 
 
 def log_path(run_dir: Path, rank: int) -> Path:
-    """Where a rank logs."""
+    """Return the path of a rank's log file."""
     return run_dir / "logs" / f"rank{rank}.log"
 
 
-def _send_loose_tracebacks_to(handler: LogFileHandler) -> None:
+def _log_uncaught_errors(handler: LogFileHandler) -> None:
     """Log what Python would print to the console: errors of threads and of destructors, the stacks of a crash."""
 
     def log(message: str, error: BaseException | None) -> None:
@@ -61,19 +61,20 @@ def _send_loose_tracebacks_to(handler: LogFileHandler) -> None:
             logging.LogRecord(__name__, logging.ERROR, __file__, 0, message, None, exc_info)
         )
 
-    threading.excepthook = lambda args: log("a thread ends with an error", args.exc_value)
+    threading.excepthook = lambda args: log("a thread failed", args.exc_value)
     sys.unraisablehook = lambda args: log("an error was ignored", args.exc_value)
     try:
         faulthandler.enable(handler.fileno())
     except OSError:
-        with suppress(OSError, ValueError):  # stderr may be no real file
+        # stderr may not be a real file.
+        with suppress(OSError, ValueError):
             faulthandler.enable()
 
 
 class _ConsoleFormatter(logging.Formatter):
-    """Writes "12:34:56 message"; warnings and errors in one line, with their level and rank.
+    """Writes "12:34:56 message"; warnings and errors on one line, with their level and rank.
 
-    log_name: the file that has the other lines.
+    log_name: the file that has the remaining lines.
     """
 
     def __init__(self, prefix: str, log_name: str) -> None:
@@ -91,7 +92,7 @@ class _ConsoleFormatter(logging.Formatter):
 
 
 class _ConsoleHandler(logging.Handler):
-    """Prints without tearing the progress line: ours, or that of rank 0 on the same terminal."""
+    """Prints without tearing the progress line of this rank, or of rank 0 on the same terminal."""
 
     def __init__(self, progress: Progress) -> None:
         super().__init__()
@@ -100,9 +101,10 @@ class _ConsoleHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         try:
             self._progress.message(self.format(record))
-        except Exception:  # as logging's own handlers do: a message must not end the run
+        # As in logging's own handlers: a message must not end the run.
+        except Exception:
             self.handleError(record)
 
     def say(self, level: int, text: str) -> None:
-        """Print a message that no log file can take."""
+        """Print a message that cannot be written to the log file."""
         self.handle(logging.LogRecord(__name__, level, __file__, 0, text, None, None))

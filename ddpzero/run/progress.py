@@ -1,7 +1,7 @@
 """The console of a run: one live line on a terminal, a plain line per logging interval elsewhere.
 
-The learner calls `show` as often as it likes; messages go through `message`, so that they do not tear the line. All of
-it goes to stderr, and every write begins by clearing the line: ranks that share a terminal may do so side by side.
+The learner may call `show` at any rate; messages go through `message`, so that they do not tear the line. All output
+goes to stderr, and every write first clears the line, so that several ranks can share a terminal.
 """
 
 from __future__ import annotations
@@ -17,16 +17,18 @@ from typing import TextIO
 
 _REFRESH_SECONDS = 0.2
 _CLEAR_LINE = "\r\x1b[K"
-_SMOOTHED_REPORTS = 6  # actors and learner take turns: the rates of one interval swing
+# Actors and learner take turns, so the rates of a single interval fluctuate.
+_SMOOTHED_REPORTS = 6
 _BAR_CELLS = 10
 _GAP = "  "
 
 
 @dataclass(frozen=True)
 class ProgressMetrics:
-    """What the line shows. Counts are over all ranks; None or 0 rates: not known yet.
+    """The values that the line shows. Counts are over all ranks; a rate of 0 or a value of None is not known yet.
 
-    fraction: share of the run that is done, None without a limit. note: what the learner waits for, if it does.
+    fraction: completed share of the run, None without a limit. note: what the learner waits for, "" if it does not.
+    simulations_per_second: of algorithms with a tree search; environment_steps_per_second: of the others.
     """
 
     run_name: str
@@ -36,8 +38,8 @@ class ProgressMetrics:
     samples: int
     samples_per_second: float = 0.0
     updates_per_second: float = 0.0
-    simulations_per_second: float = 0.0  # of algorithms with a tree search
-    environment_steps_per_second: float = 0.0  # of those without
+    simulations_per_second: float = 0.0
+    environment_steps_per_second: float = 0.0
     loss: float | None = None
     fraction: float | None = None
     seconds_left: float | None = None
@@ -45,7 +47,7 @@ class ProgressMetrics:
 
 
 class Progress:
-    """The progress line of this process. Not enabled (ranks other than 0): shows no line, only messages."""
+    """The progress line of this process. If not enabled (ranks other than 0), it prints only messages."""
 
     def __init__(self, enabled: bool, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
@@ -55,34 +57,35 @@ class Progress:
         self._rates: deque[tuple[float, ...]] = deque(maxlen=_SMOOTHED_REPORTS)
         self._started = time.monotonic()
         self._shown_at = 0.0
-        self._lock = threading.RLock()  # a signal handler or another thread may log while we write
+        # A signal handler or another thread may log during a write.
+        self._lock = threading.RLock()
 
     def __enter__(self) -> Progress:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Leave the last line standing."""
+        """Leave the last line on the terminal."""
         with self._lock:
             if self._line:
                 self._write("\n")
             self._line = ""
 
     def show(self, metrics: ProgressMetrics) -> None:
-        """Refresh the live line, unless it is too soon or there is no terminal."""
+        """Refresh the live line, at most every _REFRESH_SECONDS; do nothing without a terminal."""
         now = time.monotonic()
         if not (self._enabled and self._is_terminal) or now - self._shown_at < _REFRESH_SECONDS:
             return
         self._shown_at = now
         with self._lock:
-            # One column less than the terminal has: a full line would wrap in some of them.
+            # Leave the last column free: some terminals wrap a full line.
             columns = shutil.get_terminal_size().columns - 1
             self._line = format_line(
-                self._smoothed(metrics), columns, now - self._started, self._can_draw()
+                self._smoothed(metrics), columns, now - self._started, self._has_unicode()
             )
             self._write(_CLEAR_LINE + self._line)
 
     def report(self, metrics: ProgressMetrics) -> None:
-        """Show the metrics of a logging interval that has ended: a line of its own where there is no terminal.
+        """Show the metrics of a completed logging interval; without a terminal, print them as a new line.
 
         Rates are shown as a mean over the last few intervals.
         """
@@ -92,7 +95,8 @@ class Progress:
             metrics.simulations_per_second,
             metrics.environment_steps_per_second,
         )
-        if any(rates) or self._rates:  # not the zeros before the first game
+        # Skip the zeros before the first episode.
+        if any(rates) or self._rates:
             self._rates.append(rates)
         if self._enabled and not self._is_terminal:
             seconds = time.monotonic() - self._started
@@ -102,7 +106,7 @@ class Progress:
         self.show(metrics)
 
     def report_last(self, metrics: ProgressMetrics) -> None:
-        """The same for the end of a run: the line that stays."""
+        """Show the metrics at the end of a run, regardless of the time since the last refresh."""
         self._shown_at = 0.0
         self.report(metrics)
 
@@ -131,23 +135,28 @@ class Progress:
         try:
             self._stream.write(text)
             self._stream.flush()
-        except (OSError, ValueError):  # the terminal is gone (ssh, nohup): the run goes on
+        # The terminal is gone (ssh, nohup); the run continues.
+        except (OSError, ValueError):
             self._enabled = False
 
-    def _can_draw(self) -> bool:
+    def _has_unicode(self) -> bool:
         return "utf" in (getattr(self._stream, "encoding", "") or "").lower()
 
 
 def format_line(
-    metrics: ProgressMetrics, columns: int | None, seconds_elapsed: float, can_draw: bool = True
+    metrics: ProgressMetrics,
+    columns: int | None,
+    seconds_elapsed: float,
+    has_unicode: bool = True,
 ) -> str:
-    """Return the line, cut to `columns` by leaving out what matters least; None: everything but the bar.
+    """Return the line, with the least important parts omitted to fit into `columns`; None: all parts but the bar.
 
-    can_draw: the terminal shows Unicode.
+    A note that does not fit as a whole is cut. has_unicode: whether the terminal shows Unicode.
     """
     done = metrics.fraction
-    bar = "" if done is None or columns is None else _bar(done, can_draw)
-    parts = [  # in the order of the line; the number: what to leave out last has the lowest
+    bar = "" if done is None or columns is None else _bar(done, has_unicode)
+    # In the order of the line. The number is a priority: parts with low numbers are kept first.
+    parts = [
         (0, metrics.run_name),
         (6, bar),
         (1, "" if done is None else f"{100 * done:.0f}%"),
@@ -167,11 +176,22 @@ def format_line(
     length = 0
     for index in sorted(range(len(parts)), key=lambda index: parts[index][0]):
         text = parts[index][1]
-        needed = len(text) + (len(_GAP) if kept else 0)
-        if text and (columns is None or length + needed <= columns):
+        gap = len(_GAP) if kept else 0
+        if columns is not None and text and text == metrics.note:
+            text = _cut(text, columns - length - gap)
+            parts[index] = (parts[index][0], text)
+        if text and (columns is None or length + gap + len(text) <= columns):
             kept.add(index)
-            length += needed
+            length += gap + len(text)
     return _GAP.join(text for index, (_, text) in enumerate(parts) if index in kept)
+
+
+def _cut(note: str, columns: int) -> str:
+    """Return a note, or its beginning if it is too long, in whole words; "" if not even the first one fits."""
+    if len(note) <= columns:
+        return note
+    beginning = note[: max(0, columns) + 1].rpartition(" ")[0]
+    return beginning.rstrip(" (,")
 
 
 def duration_text(seconds: float) -> str:
@@ -211,10 +231,10 @@ def _rate(per_second: float, unit: str) -> str:
     return f"{count_text(per_second)} {unit}" if per_second > 0 else ""
 
 
-def _bar(fraction: float, can_draw: bool) -> str:
-    """Return a bar of _BAR_CELLS characters; drawn ones resolve half a cell."""
+def _bar(fraction: float, has_unicode: bool) -> str:
+    """Return a bar of _BAR_CELLS characters; in Unicode it resolves half a cell."""
     num_halves = round(fraction * 2 * _BAR_CELLS)
-    if not can_draw:
+    if not has_unicode:
         return "#" * (num_halves // 2) + "." * (_BAR_CELLS - num_halves // 2)
-    drawn = "━" * (num_halves // 2) + "╸" * (num_halves % 2)
-    return drawn + "─" * (_BAR_CELLS - len(drawn))
+    filled = "━" * (num_halves // 2) + "╸" * (num_halves % 2)
+    return filled + "─" * (_BAR_CELLS - len(filled))

@@ -1,4 +1,4 @@
-"""The states of this process's random generators as JSON, so that a resumed rank draws on where it stopped."""
+"""The states of this process's random generators as JSON, so that a resumed rank continues their sequences."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def random_state(**generators: np.random.Generator) -> dict[str, Any]:
 
 
 def restore_random_state(state: Mapping[str, Any], **generators: np.random.Generator) -> None:
-    """Go on from a state of `random_state` with the same generators (PCG64, numpy's default).
+    """Restore a state that `random_state` returned for the same generators (PCG64, numpy's default).
 
-    Raises ValueError for what is no such state.
+    Raises ValueError if it is not such a state.
     """
     try:
         torch.set_rng_state(_from_text(state["torch_cpu"]))
@@ -31,7 +31,7 @@ def restore_random_state(state: Mapping[str, Any], **generators: np.random.Gener
         for name, generator in generators.items():
             generator.bit_generator.state = state["numpy"][name]
     except (RuntimeError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"the state of its random generators is of no use: {error}") from None
+        raise ValueError(f"the state of its random generators is invalid: {error}") from None
 
 
 def _to_text(state: torch.Tensor) -> str:

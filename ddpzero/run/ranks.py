@@ -1,7 +1,7 @@
-"""The ranks of one run and what they say to each other, apart from gradients: who is there, shall we stop, figures.
+"""The ranks of one run and their communication apart from gradients: barriers, votes, broadcasts, sums of metrics.
 
-Everything goes through a gloo side group on the CPU, so that no such message waits behind GPU work. A rank that does
-not come is named in one sentence (RankError). Nothing is ever pickled: values travel as JSON.
+All of it goes through a gloo side group on the CPU, so that no message waits behind GPU work. A RankError names a rank
+that does not arrive in one sentence. Nothing is ever pickled: values travel as JSON.
 """
 
 from __future__ import annotations
@@ -30,14 +30,15 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# How long the ranks that noticed a missing one wait for each other before they say who it is.
+# How long the ranks that notice a missing rank wait for each other before they name it.
 _ROLL_CALL_SECONDS = 5.0
-# On a GPU a gradient that hangs shows in the side group first, whose error names the rank; NCCL's watchdog only aborts.
+# NCCL waits longer, so that a rank that hangs shows in the side group first: its error names the rank, whereas NCCL's
+# watchdog only aborts.
 _NCCL_GRACE_SECONDS = 120.0
 
 
 class RankError(RuntimeError):
-    """A rank did not come, or is gone. The message says which, and where to look."""
+    """A rank did not arrive or has died. The message names it and its log file."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class _Links:
 
 
 def columns(rows: Iterable[Mapping[str, float]]) -> dict[str, list[float]]:
-    """Return name -> the values of those rows that have it."""
+    """Return name -> the values in those rows that have the name."""
     columns: dict[str, list[float]] = {}
     for row in rows:
         for name, value in row.items():
@@ -60,9 +61,10 @@ def columns(rows: Iterable[Mapping[str, float]]) -> dict[str, list[float]]:
 
 @dataclass(frozen=True)
 class Ranks:
-    """This rank among all of them, with torchrun's meanings. Every method but `wrap` must be called by all ranks alike.
+    """This rank and its connections to the others. Names have torchrun's meanings.
 
-    node: this machine's host name. device: what this rank trains on.
+    All ranks must call every method but `wrap` together. node: this machine's host name. device: what this rank trains
+    on. _links: None for a single rank.
     """
 
     rank: int
@@ -72,15 +74,15 @@ class Ranks:
     node: str
     device: torch.device
     timeout_seconds: float
-    _links: _Links | None = field(default=None, repr=False)  # None: alone
+    _links: _Links | None = field(default=None, repr=False)
 
     @property
     def is_first(self) -> bool:
-        """Rank 0: the one that writes checkpoints, events and the console."""
+        """Whether this is rank 0, which writes checkpoints, events and the console."""
         return self.rank == 0
 
     def barrier(self, name: str) -> None:
-        """Wait until every rank is here. name: of the place, for the message ("epoch 3")."""
+        """Wait for every rank. name: of the place, for error messages ("epoch 3")."""
         if self._links is not None:
             with self.watch(name):
                 dist.monitored_barrier(
@@ -94,11 +96,11 @@ class Ranks:
         return self.any_flags([flag])[0]
 
     def any_flags(self, flags: Sequence[bool]) -> list[bool]:
-        """Return for each of several flags whether it is set at any rank: one message for all of them."""
+        """Return for each flag whether it is set at any rank, with one message for all flags."""
         return self.vote(flags, [])[0]
 
     def vote(self, flags: Sequence[bool], counts: Sequence[int]) -> tuple[list[bool], list[int]]:
-        """Return for each flag whether it is set at any rank, and each count summed over ranks: one message for all."""
+        """Return for each flag whether any rank set it, and the sum of each count over ranks, with one message."""
         if self._links is None:
             return [bool(flag) for flag in flags], list(counts)
         numbers = torch.tensor([*(int(flag) for flag in flags), *counts], dtype=torch.int64)
@@ -108,7 +110,7 @@ class Ranks:
         return [number > 0 for number in sums[: len(flags)]], sums[len(flags) :]
 
     def broadcast(self, value: Any) -> Any:
-        """Return rank 0's JSON-able value at every rank; what other ranks pass is ignored."""
+        """Return rank 0's JSON-able value at every rank; the values of other ranks are ignored."""
         if self._links is None:
             return json.loads(json.dumps(value))
         message = _encode(value) if self.is_first else torch.empty(0, dtype=torch.uint8)
@@ -126,7 +128,7 @@ class Ranks:
             return [json.loads(json.dumps(value))]
         message = _encode(value)
         sizes = [torch.zeros(1, dtype=torch.int64) for _ in range(self.world_size)]
-        with self.watch("a gathering of figures"):
+        with self.watch("a gather"):
             dist.all_gather(sizes, torch.tensor([message.numel()]), group=self._links.control)
             longest = max(int(size) for size in sizes)
             padded = torch.zeros(longest, dtype=torch.uint8)
@@ -135,25 +137,25 @@ class Ranks:
             dist.all_gather(messages, padded, group=self._links.control)
         return [_decode(row[: int(size)]) for row, size in zip(messages, sizes, strict=True)]
 
-    def sum(self, figures: Mapping[str, float]) -> dict[str, float]:
-        """Return the sum over ranks of each figure. A rank may lack figures that another has."""
-        rows = self.gather({name: float(value) for name, value in figures.items()})
+    def sum(self, values: Mapping[str, float]) -> dict[str, float]:
+        """Return the sum of each value over ranks. A rank may lack names that another has."""
+        rows = self.gather({name: float(value) for name, value in values.items()})
         return {name: sum(values) for name, values in columns(rows).items()}
 
     def check_same_config(self, config: Mapping[str, Any]) -> None:
-        """Raise UserError at every rank, with the keys, if any rank was started with another config than rank 0."""
+        """Raise UserError at every rank, with the keys, if the config of any rank differs from rank 0's."""
         own = json.loads(json.dumps(config))
         first = self.broadcast(own)
         differing = [f"{path}={b!r} ({a!r})" for path, a, b in differences(first, own)]
         for rank, entries in enumerate(self.gather(differing)):
             require(
                 not entries,
-                f"{self._title(rank)} was started with another config than rank 0 (rank 0's in brackets): "
+                f"{self._title(rank)} has a different config than rank 0 (rank 0's values in parentheses): "
                 f"{', '.join(entries)}. Start every rank with the same command.",
             )
 
     def wrap(self, module: torch.nn.Module) -> torch.nn.Module:
-        """Return the module under DistributedDataParallel: equal parameters from here on. Alone, the module itself."""
+        """Return the module in DistributedDataParallel, which keeps parameters equal; a single rank gets the module."""
         if self._links is None:
             return module
         return torch.nn.parallel.DistributedDataParallel(
@@ -164,9 +166,9 @@ class Ranks:
 
     @contextmanager
     def watch(self, name: str) -> Iterator[None]:
-        """Turn the failure of a collective inside the block into a RankError that names who is missing.
+        """Turn the failure of a collective inside the block into a RankError that names the missing ranks.
 
-        For an update under gloo, too: `with ranks.watch("update"): updater.update(...)`.
+        It also serves for an update under gloo: `with ranks.watch("update"): updater.update(...)`.
         """
         start = time.monotonic()
         try:
@@ -181,9 +183,9 @@ class Ranks:
             raise RankError(f"{name}: {reported[0]}" if reported else sentence) from error
 
     def is_first_to_report(self, failure: str) -> bool:
-        """Return whether this rank is the first one that reports a failure, and should print it; never waits.
+        """Return whether this rank is the first one to report a failure, and should print it. Never waits.
 
-        Unlike all other methods, for a rank that fails alone. failure: the sentence, kept for ranks that miss this one.
+        Unlike other methods, a single rank may call it. failure: the sentence, stored for ranks that wait for this one.
         """
         if self._links is None:
             return True
@@ -191,7 +193,7 @@ class Ranks:
             self._links.store.set(f"failure/{self.rank}", failure)
             return self._links.store.add("failure/reports", 1) == 1
         except RuntimeError:
-            # The store is gone, and its host, rank 0, with it: the next rank on each node speaks.
+            # The store is gone, and so is its host, rank 0: the next rank on each node prints.
             hosts_rank_0 = self._links.nodes[0] == self.node
             return self.local_rank == (1 if hosts_rank_0 else 0)
 
@@ -200,9 +202,9 @@ class Ranks:
         return f"rank {rank} (node {nodes[rank]})" if rank < len(nodes) else f"rank {rank}"
 
     def _roll_call(self, links: _Links, name: str) -> list[int]:
-        """Return the missing ranks: each rank that failed here says so in the store and looks who else did.
+        """Return the missing ranks: each rank whose collective failed writes that to the store and reads who else did.
 
-        Does not wait for ranks that have reported a failure of another kind.
+        Does not wait for ranks that have reported another failure.
         """
         others = [rank for rank in range(self.world_size) if rank != self.rank]
         missing = others
@@ -215,12 +217,12 @@ class Ranks:
                     break
                 time.sleep(0.1)
         except RuntimeError:
-            # The store lives in torchrun's agent or in rank 0: without it, that one is gone.
+            # torchrun's agent or rank 0 hosts the store: if it is unreachable, its host has died.
             return [0] if self.rank else others
         return missing
 
     def _reported_failures(self, links: _Links, ranks: Sequence[int]) -> list[str]:
-        """Return what these ranks reported of their own failures, as far as they and the store are there."""
+        """Return the failures that these ranks reported; none if the store is unreachable."""
         try:
             return [
                 f"{self._title(rank)} failed: {links.store.get(f'failure/{rank}').decode()}"
@@ -233,25 +235,25 @@ class Ranks:
     def _sentence(
         self, name: str, missing: list[int], waited_seconds: float, error: RuntimeError
     ) -> str:
-        """Say what happened at `name`, to whom, and what to do."""
+        """Return what happened at `name`, to which ranks, and what to do."""
         if not missing:
-            return f"{name}: every rank came, but the connection failed: {error}"
+            return f"{name}: every rank arrived, but the connection failed: {error}"
         who = ", ".join(self._title(rank) for rank in missing)
-        log = f"logs/rank{missing[0]}.log"
+        log_file = f"logs/rank{missing[0]}.log"
         if waited_seconds < 0.9 * self.timeout_seconds:
-            return f"{name}: {who} is gone: it failed or was killed. See {log}."
+            return f"{name}: {who} is gone: it failed or was killed. See {log_file}."
         return (
             f"{name}: {who} did not arrive within {self.timeout_seconds:g} s, while {self._title(self.rank)} waited. "
-            f"See {log}; if the work there only takes longer, raise learner.timeout_seconds."
+            f"See {log_file}; if its work merely takes longer, raise learner.timeout_seconds."
         )
 
 
 @contextmanager
 def join_ranks(device: str = "auto", timeout_seconds: float = 600.0) -> Iterator[Ranks]:
-    """Join the ranks that torchrun started, or be alone without torchrun, for the time of the block.
+    """Connect the ranks that torchrun started within the block; without torchrun, yield a single rank.
 
-    device: "cpu", "cuda", or "auto" = a GPU if there is one. timeout_seconds: how long a rank waits for another in any
-    collective. Raises UserError for a device that is not there, RankError if the ranks do not find each other.
+    device: "cpu", "cuda", or "auto" for a GPU if one exists. timeout_seconds: how long a rank waits for another in any
+    collective. Raises UserError for a missing device, RankError if the ranks do not find each other.
     """
     rank = int(os.environ.get("RANK", 0))
     local_rank = int(os.environ.get("LOCAL_RANK", 0))
@@ -272,10 +274,11 @@ def join_ranks(device: str = "auto", timeout_seconds: float = 600.0) -> Iterator
     try:
         yield ranks
         ranks.barrier("the end of the run")
-    except UserError:  # every rank has come to the same conclusion and leaves in peace
+    # Every rank raises the same UserError, so none waits for another.
+    except UserError:
         dist.destroy_process_group()
         raise
-    # After any other exception the group stays as it is: others may wait in it, and tearing it down could wait for
+    # After any other exception the group is not destroyed: others may wait in it, and destroying it could wait for
     # them, while torchrun waits for this process to end before it stops them.
     dist.destroy_process_group()
 
@@ -283,7 +286,7 @@ def join_ranks(device: str = "auto", timeout_seconds: float = 600.0) -> Iterator
 def _connect(
     rank: int, world_size: int, node: str, device: torch.device, timeout_seconds: float
 ) -> _Links:
-    """Make the group of gradients (the default one) and the side group."""
+    """Create the process group of gradients (the default one) and the side group."""
     on_gpu = device.type == "cuda"
     patience = timedelta(seconds=timeout_seconds)
     try:
@@ -303,25 +306,25 @@ def _connect(
     except RuntimeError as error:
         address = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
         raise RankError(
-            f"rank {rank} of {world_size} on node {node} did not meet the others at {address} within "
-            f"{timeout_seconds:g} s. See in logs/ whether a rank failed before, that every node reaches that "
+            f"rank {rank} of {world_size} on node {node} did not connect to the others at {address} within "
+            f"{timeout_seconds:g} s. Check in logs/ whether a rank failed before, that every node reaches that "
             f"address, and that GLOO_SOCKET_IFNAME and NCCL_SOCKET_IFNAME name the right network. ({error})"
         ) from error
     return _Links(control, store, nodes)
 
 
 def _warn_of_shared_store() -> None:
-    """torchrun's agents may lend the ranks their own store; on several nodes a restarted group can meet stale keys."""
+    """Warn if the ranks use the store of torchrun's agents: on several nodes a restarted group can read stale keys."""
     on_many_nodes = int(os.environ.get("GROUP_WORLD_SIZE", 1)) > 1
     if on_many_nodes and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
         logger.warning(
-            "torchrun shares its store with the ranks: after a restart they may meet keys of the last group. "
+            "torchrun shares its store with the ranks: after a restart they may read keys of the previous group. "
             "Start torchrun with TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1, as launch/slurm_many_nodes.sbatch does."
         )
 
 
 def _is_collective_failure(error: RuntimeError) -> bool:
-    """Whether an error comes from a collective; gloo raises bare RuntimeErrors that only their text tells apart."""
+    """Return whether an error comes from a collective; gloo raises plain RuntimeErrors, known only by their text."""
     text = str(error)
     return isinstance(error, dist.DistError) or any(
         mark in text for mark in ("gloo", "monitoredBarrier", "Connection closed by peer")

@@ -1,6 +1,6 @@
-"""Where a run's figures are kept, in its folder: TensorBoard events, metrics.jsonl, status.json.
+"""A run's record in its folder: TensorBoard events, metrics.jsonl, status.json.
 
-Rank 0 writes, called by the learner; `ddpzero monitor` reads. The axis is always learner_step. Light to import.
+Rank 0 writes it, called by the learner; `ddpzero monitor` reads it. The axis is always learner_step. Light to import.
 """
 
 from __future__ import annotations
@@ -40,25 +40,25 @@ if TYPE_CHECKING:
 METRICS_FILE = "metrics.jsonl"
 STATUS_FILE = "status.json"
 METRIC_INFO_FILE = "metric_info.json"
-# What an earlier process told of the run and what stays true until this one tells it anew: a start that fails has
-# neither counters nor a row of its own.
+# Fields of an earlier process that stay valid until this process writes new ones: a start that fails writes neither
+# counters nor a row.
 _KEPT_FIELDS = ("epoch", "learner_step", "counters", "scalars", "checkpoint")
-# status.json is padded: where the disk has become full, a longer status still fits into the blocks that it has.
+# status.json is padded: on a full disk, a longer status still fits into the blocks that the file already has.
 _STATUS_SLACK_BYTES = 8192
-# A status that is being overwritten in place is whole again after some microseconds.
+# A status that is overwritten in place is complete again after a few microseconds.
 _READ_ATTEMPTS = 3
 _READ_AGAIN_AFTER_SECONDS = 0.02
 
 
 class RunRecord:
-    """Context manager for a run's figures in its folder. Rank 0 writes; at other ranks every method does nothing.
+    """A context manager that writes a run's metrics and status. Rank 0 writes; on other ranks every method is a no-op.
 
-    metrics: what the run's metrics are, for readers of the run folder. backends: where rows go besides.
-    first_step: the learner_step that this process goes on from; 0 for a new run. What an earlier process recorded
-    after it belongs to steps that are done again now: it is dropped, so that curves continue without doubles.
+    metrics: the declarations of the run's metrics, for readers of the run folder. backends: further places for rows.
+    first_step: the learner_step that this process resumes from; 0 for a new run. Rows of later steps, which an earlier
+    process wrote, are dropped: those steps are repeated now.
     An exception that leaves the block becomes the status "failed", with its sentence.
 
-    Each of the places fails and recovers without the others, and never ends the training; see outage.py.
+    Each of the places fails and recovers independently, and never ends the training; see outage.py.
     """
 
     def __init__(
@@ -119,8 +119,8 @@ class RunRecord:
             self._tell_backends(lambda backend: backend.end(error is not None))
 
     def go_on_from(self, first_step: int) -> None:
-        """Say where the run goes on, once its checkpoint is restored; before anything but the status is recorded."""
-        assert self._events is None, "the curves have begun"
+        """Set the step that the run resumes from; call it before anything but the status is written."""
+        assert self._events is None, "call go_on_from before the first row or text"
         self._first_step = first_step
 
     def config(self, config: Mapping[str, Any]) -> None:
@@ -131,7 +131,7 @@ class RunRecord:
             self._tell_backends(lambda backend: backend.start(config))
 
     def text(self, tag: str, text: str, step: int) -> None:
-        """Show a text as it is, in a fixed-width font."""
+        """Show a text unchanged, in a fixed-width font."""
         if self._is_writer:
             self._curves().text(tag, text, step)
 
@@ -140,20 +140,20 @@ class RunRecord:
         if self._is_writer:
             self._curves().film(tag, frames, step)
 
-    def row(self, step: int, scalars: Mapping[str, float]) -> None:
-        """Record the figures of an interval. The step that a run resumed from has its point already."""
+    def row(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Write the metrics of an interval, unless an earlier process already wrote this step."""
         if not self._is_writer or (self._first_step and step <= self._first_step):
             return
-        self._curves().scalars(scalars, step)
-        row = {"learner_step": step, "time": round(time.time(), 3), **scalars}
+        self._curves().metrics(metrics, step)
+        row = {"learner_step": step, "time": round(time.time(), 3), **metrics}
         with self._metrics_outage.watch():
             append_whole(self._run_dir / METRICS_FILE, f"{json_text(row)}\n".encode())
         self._tell_backends(lambda backend: backend.row(row))
 
     def status(self, state: str, **fields: Any) -> None:
-        """Tell `ddpzero monitor` how the run is: state and fields; fields stay until they are given again.
+        """Write the state and the fields for `ddpzero monitor`; a field keeps its value until it is given again.
 
-        state: "starting", "running", "finished" (by a limit of its own), "stopped" (by a signal) or "failed".
+        state: "starting", "running", "finished" (a limit was reached), "stopped" (by a signal) or "failed".
         """
         if not self._is_writer:
             return
@@ -167,7 +167,7 @@ class RunRecord:
                 tell(backend)
 
     def _curves(self) -> TensorBoardEvents:
-        """Return TensorBoard's events; the first call drops what is recorded after first_step."""
+        """Return TensorBoard's events; the first call drops the rows after first_step."""
         if self._events is None:
             purge_step = self._first_step + 1 if self._first_step else None
             self._events = TensorBoardEvents(self._run_dir, purge_step, self._metrics)
@@ -177,7 +177,7 @@ class RunRecord:
 
 
 def _write_status(path: Path, text: str) -> None:
-    """Replace the file; where no new one can be written (disk full), overwrite the old one in its own blocks."""
+    """Replace the file; if no new file can be written (disk full), overwrite the old one in place."""
     data = text.encode()
     try:
         replace_whole(path, data + b" " * (_STATUS_SLACK_BYTES - len(data) % _STATUS_SLACK_BYTES))
@@ -187,7 +187,7 @@ def _write_status(path: Path, text: str) -> None:
 
 
 def _overwrite(path: Path, data: bytes) -> bool:
-    """Write over the content of a file that is at least as long; returns whether that was possible."""
+    """Overwrite a file that is at least as long as the data; return whether that was possible."""
     try:
         with open(path, "r+b", buffering=0) as file:
             size_bytes = file.seek(0, os.SEEK_END)
@@ -199,9 +199,9 @@ def _overwrite(path: Path, data: bytes) -> bool:
 
 
 def read_status(run_dir: Path) -> dict[str, Any] | None:
-    """Return what RunRecord.status wrote last, or None if there is nothing readable.
+    """Return what RunRecord.status wrote last, or None if it is missing or unreadable.
 
-    A field of another type than `status` writes counts as not there; so does one that this version does not know.
+    Drops unknown fields, and fields whose type is not the one that `status` writes.
     """
     for _ in range(_READ_ATTEMPTS):
         if not (run_dir / STATUS_FILE).is_file():
@@ -216,7 +216,7 @@ def read_status(run_dir: Path) -> dict[str, Any] | None:
 
 
 def read_metric_info(run_dir: Path) -> dict[str, MetricInfo]:
-    """Return what the run declared of its metrics; empty for runs of versions that kept no declarations."""
+    """Return the run's declarations of its metrics; empty for runs of versions that wrote none."""
     try:
         return metrics_from_json(read_json(run_dir / METRIC_INFO_FILE))
     except UnreadableFileError:
@@ -263,7 +263,7 @@ _FIELDS: dict[str, Callable[[Any], bool]] = {
 
 
 def _drop_rows_after(path: Path, step: int) -> None:
-    """Keep the rows up to a step, and no half-written or garbled one. Raises OSError."""
+    """Keep the rows up to a step; drop later, incomplete and invalid ones. Raises OSError."""
     if not path.is_file():
         return
     kept = []

@@ -1,6 +1,6 @@
-"""TensorBoard's event file of a run: curves, texts, films, settings. Used by run/record.py; importing it is light.
+"""Writes a run's TensorBoard event file: curves, texts, films, settings. Called by record.py; light to import.
 
-torch's SummaryWriter writes in a thread, which the first full disk ends. Here each call appends whole records or none.
+torch's SummaryWriter writes in a thread that the first full disk ends. Here each call appends complete events or none.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ _FRAME_MILLISECONDS = 100
 
 
 class TensorBoardEvents:
-    """One event file, made at the first call. What cannot be written is lost, and does not end the run.
+    """One event file, created by the first call. Events that cannot be written are lost and do not end the run.
 
-    purge_step: TensorBoard forgets the points that earlier processes wrote from this step on; None: none.
-    metrics: how curves are described and which of them come first.
+    purge_step: TensorBoard discards the points that earlier processes wrote from this step on; None: none.
+    metrics: the declarations of the metrics, with descriptions and key metrics.
     """
 
     def __init__(
@@ -44,19 +44,19 @@ class TensorBoardEvents:
         self._has_head = False
         self._outage = Outage(f"TensorBoard's {self._path}")
 
-    def scalars(self, scalars: Mapping[str, float], step: int) -> None:
+    def metrics(self, metrics: Mapping[str, float], step: int) -> None:
         """Add one point to each curve."""
         from torch.utils.tensorboard.summary import scalar
 
         with self._outage.watch():
-            summaries = [scalar(tag, value) for tag, value in scalars.items()]
-            for tag, summary in zip(scalars, summaries, strict=True):
+            summaries = [scalar(tag, value) for tag, value in metrics.items()]
+            for tag, summary in zip(metrics, summaries, strict=True):
                 # TensorBoard reads the description of a curve's first point.
                 if tag not in self._described:
                     description = info_of(self._metrics, tag).description
                     summary.value[0].metadata.summary_description = description
             self._append(summaries, step)
-            self._described.update(scalars)
+            self._described.update(metrics)
 
     def begin(self, config: Mapping[str, Any]) -> None:
         """Show the page of key metrics, and the resolved config in the table of hyperparameters."""
@@ -66,7 +66,7 @@ class TensorBoardEvents:
             )
 
     def end(self, has_failed: bool) -> None:
-        """Tell the table of hyperparameters that the run has ended."""
+        """Mark the run as ended in the table of hyperparameters."""
         with self._outage.watch():
             self._append([pages.end_of_session(has_failed, time.time())], 0)
 

@@ -1,6 +1,6 @@
-"""What TensorBoard shows besides curves: descriptions, the page of key metrics, the table of hyperparameters.
+"""Summaries for TensorBoard's pages besides curves: the page of key metrics and the table of hyperparameters.
 
-Each function returns a summary of one of TensorBoard's own plugins, for tensorboard_events.py. Importing is light.
+Each function returns a summary for one of TensorBoard's plugins, for tensorboard_events.py. Light to import.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from tensorboard.compat.proto.summary_pb2 import Summary
 
 _CATEGORY = "key metrics"
-# They say where a run is kept and how it is told of, not how it is trained.
+# They set where and how a run is stored and logged, not how it is trained.
 _NOT_HYPERPARAMETERS = ("run_name", "runs_dir", "device", "checkpoint", "logging", "sweep")
 
 
 def layout(metrics: Metrics) -> Summary:
-    """Return the page "Custom Scalars", with the key metrics."""
+    """Return the layout of the page "Custom Scalars", with the key metrics."""
     from torch.utils.tensorboard.summary import custom_scalars
 
     charts = {title: ["Multiline", tags] for title, tags in chart_tags(metrics).items()}
@@ -30,7 +30,7 @@ def layout(metrics: Metrics) -> Summary:
 def chart_tags(metrics: Metrics) -> dict[str, list[str]]:
     """Return title -> regular expressions of the tags in a chart.
 
-    Key metrics of one group and one unit share a chart, except for rates, whose sizes differ too much.
+    Key metrics of the same group and unit share a chart, except for rates, whose magnitudes differ too much.
     """
     groups: dict[tuple[str, ...], list[str]] = {}
     for tag, info in metrics.items():
@@ -48,7 +48,7 @@ def chart_tags(metrics: Metrics) -> dict[str, list[str]]:
 def hyperparameters(config: Mapping[str, Any], start_seconds: float) -> Summary:
     """Return a run's row in the table "HParams": its settings. TensorBoard adds the newest value of each curve.
 
-    config: the resolved one, with its `run_name`. start_seconds: since the epoch.
+    config: the resolved config, with its `run_name`. start_seconds: Unix time.
     """
     from tensorboard.plugins.hparams import summary_v2
 
@@ -64,7 +64,7 @@ def hyperparameters(config: Mapping[str, Any], start_seconds: float) -> Summary:
 
 
 def end_of_session(has_failed: bool, end_seconds: float) -> Summary:
-    """Return how the row of hyperparameters learns that the run has ended. end_seconds: since the epoch."""
+    """Return the summary that marks the row of hyperparameters as ended. end_seconds: Unix time."""
     from tensorboard.compat.proto.summary_pb2 import Summary
     from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 

@@ -168,7 +168,7 @@ def test_a_run_in_which_everything_is_damaged_does_not_start_anew_by_itself(
 ) -> None:
     saved_run(tmp_path, alone, 1)
     truncate(tmp_path / "checkpoints" / "run-b1c8-s32-d10" / "trainer.pt")
-    with pytest.raises(UserError, match="none that is usable"):
+    with pytest.raises(UserError, match="contains no usable checkpoint"):
         Checkpoints(tmp_path, alone, 3).restore()
 
 
@@ -271,7 +271,7 @@ def test_a_trainer_state_that_could_not_be_read_again_fails_at_the_first_save(
 ) -> None:
     checkpoints = Checkpoints(tmp_path, alone, 3)
     for value in (Path("x"), np.float64(1.0), {1}):
-        with pytest.raises(RuntimeError, match=r"the algorithm's state\(\) holds a"):
+        with pytest.raises(RuntimeError, match=r"the algorithm's state\(\) contains a"):
             checkpoints.save(snapshot(1, trainer={"key": [value]}))
     assert latest_checkpoint(tmp_path) is None
 
@@ -308,7 +308,7 @@ def test_a_player_never_plays_with_damaged_weights(
 
 
 def test_a_player_is_told_what_a_folder_lacks(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"neither a checkpoint .* nor a run that has one yet"):
+    with pytest.raises(UserError, match=r"neither a checkpoint .* nor a run with checkpoints"):
         load_weights(tmp_path)
 
 
@@ -349,7 +349,7 @@ def test_a_checkpoint_that_is_not_finite_is_passed_over_with_the_reason(
     save_unchecked(tmp_path, alone, monkeypatch, 2, **{part: bad})
     with caplog.at_level(logging.WARNING):
         assert restored_step(tmp_path, alone) == 1
-    assert "is of a training that has diverged: conv.weight is not finite" in caplog.text
+    assert "comes from a training that has diverged: conv.weight is not finite" in caplog.text
 
 
 def test_a_player_never_plays_with_weights_that_are_not_finite(

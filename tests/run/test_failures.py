@@ -60,7 +60,7 @@ def test_every_failure_is_one_line(error: BaseException, sentence: str) -> None:
 
 
 def test_a_second_interrupt_says_how_to_go_on() -> None:
-    assert "The same command goes on" in failure_sentence(KeyboardInterrupt())
+    assert "The same command continues" in failure_sentence(KeyboardInterrupt())
 
 
 def test_the_console_has_the_sentence_and_the_log_file_the_traceback(

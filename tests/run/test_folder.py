@@ -50,7 +50,7 @@ def test_a_second_training_in_the_same_folder_is_refused_and_says_who_holds_it(
 ) -> None:
     with claim_run_folder(tmp_path / "x", alone):
         second = claim_run_folder(tmp_path / "x", alone)
-        with pytest.raises(UserError, match=r"is being trained by process \d+ on "):
+        with pytest.raises(UserError, match=r"is in use by process \d+ on "):
             second.__enter__()
     with claim_run_folder(tmp_path / "x", alone):
         pass
@@ -83,7 +83,7 @@ def test_a_full_disk_is_told_with_the_path_and_what_helps(
     def full(path: Path, *args: object, **options: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
-    remedy = "free some space there, or set runs_dir to a folder on a disk that has some"
+    remedy = "free some space there, or set runs_dir to a folder on another disk"
     monkeypatch.setattr("ddpzero.run.folder.write_config", full)
     with pytest.raises(UserError) as caught:
         keep_config(tmp_path, CONFIG, alone)

@@ -74,7 +74,7 @@ def test_a_source_that_is_not_there_is_explained(
 
 def test_an_episode_of_a_single_checkpoint_is_refused(runs_dir: Path, alone: Ranks):
     source = f"{find_checkpoint('old', runs_dir)}@100"
-    with pytest.raises(UserError, match=r"is one checkpoint, not a run: leave out @100"):
+    with pytest.raises(UserError, match=r"is a checkpoint, not a run: omit @100"):
         load_initial_weights(source, runs_dir, EXPECTED, alone)
 
 
@@ -84,7 +84,7 @@ def test_an_episode_of_a_single_checkpoint_is_refused(runs_dir: Path, alone: Ran
 )
 def test_networks_of_another_shape_are_refused(runs_dir: Path, alone: Ranks, expected):
     with pytest.raises(
-        UserError, match=r"init_from=old: the networks of run-b1c8-s96-d10 are others"
+        UserError, match=r"init_from=old: the networks of run-b1c8-s96-d10 differ from"
     ):
         load_initial_weights("old", runs_dir, expected, alone)
 

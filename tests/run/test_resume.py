@@ -173,7 +173,7 @@ def goes_on(run_dir: Path, game: tuple[str, ...], caplog: pytest.LogCaptureFixtu
     assert all("\n" not in warning for warning in warnings)
     assert all("weights_only" not in warning for warning in warnings)
     assert learner.state.counters.learner_step in STEPS
-    assert learner.state.counters.learner_step == STEPS[-1] or "is passed over" in warnings[0]
+    assert learner.state.counters.learner_step == STEPS[-1] or "skipped checkpoint" in warnings[0]
     return learner.state.counters.learner_step
 
 
@@ -410,7 +410,7 @@ def test_a_config_that_differs_from_that_of_all_checkpoints_is_refused(
 ) -> None:
     for folder in newest_first(board / "checkpoints"):
         set_in_config(folder, key, value)
-    with pytest.raises(UserError, match=f"another config:\n  {key}: was {value!r}, is "):
+    with pytest.raises(UserError, match=f"a different config:\n  {key}: was {value!r}, is "):
         start(board, BOARD)
 
 
