@@ -333,3 +333,11 @@ def test_a_full_disk_costs_messages_and_is_told_once_and_so_is_its_end(
     lines = (tmp_path / "logs" / "rank0.log").read_text().splitlines()
     assert [line.rpartition(": ")[2] for line in (lines[0], lines[2])] == ["before", "after"]
     assert capsys.readouterr().err == "", "logging itself complains"
+
+
+def test_a_note_that_is_too_long_for_the_terminal_is_cut_before_lesser_parts_are_kept():
+    note = "compiling for the actors (long only on a fresh machine)"
+    line = format_line(replace(METRICS, note=note), 60, 3.0)
+    assert "compiling for" in line
+    assert len(line) <= 60
+    assert "updates/s" not in line
