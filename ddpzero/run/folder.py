@@ -258,7 +258,7 @@ def _make_folder(path: Path) -> None:
     """Create a writable folder. Raises OSError or UserError now, before the first file has to be written."""
     require(
         path.is_dir() or not os.path.lexists(path),
-        f"{path} must be a folder: move the file away, or choose another run_name.",
+        f"{path} is not a folder: move it away, or choose another run_name.",
     )
     path.mkdir(parents=True, exist_ok=True)
     if not os.access(path, os.W_OK | os.X_OK):

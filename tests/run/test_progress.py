@@ -83,7 +83,7 @@ def test_without_a_limit_the_time_so_far_is_shown() -> None:
 
 
 def test_a_terminal_without_unicode_gets_a_plain_bar() -> None:
-    assert "####......" in format_line(METRICS, 79, 60.0, can_draw=False)
+    assert "####......" in format_line(METRICS, 79, 60.0, has_unicode=False)
 
 
 def test_the_live_line_is_written_over_itself(monkeypatch: pytest.MonkeyPatch) -> None:
