@@ -133,7 +133,7 @@ class EndlessSearches:
             num_leaves, num_finished = restart_and_propose(
                 group.game.rules,
                 group.forest,
-                group.numbers,
+                group.config,
                 group.cache,
                 self._positions[slot],
                 evaluator.observations(slot),
@@ -145,7 +145,7 @@ class EndlessSearches:
 
 
 @compiled(cache=True)
-def restart_and_propose(rules, forest, numbers, cache, positions, observations):
+def restart_and_propose(rules, forest, config, cache, positions, observations):
     """Begin anew at `positions` [G, P] in games whose search is over, then find leaves as `propose_leaves` does.
 
     Returns (leaves in the batch, simulations of the searches that were over).
@@ -153,11 +153,11 @@ def restart_and_propose(rules, forest, numbers, cache, positions, observations):
     num_games = positions.shape[0]
     num_simulations = 0
     for game in range(num_games):
-        if is_search_finished(forest, numbers, game):
+        if is_search_finished(forest, config, game):
             num_simulations += forest.trees[game].num_finished
             contract.copy_position(rules, positions[game], forest.positions[game, ROOT])
             set_root(rules, forest, game)
-    num_leaves = propose_leaves(rules, forest, numbers, cache, 0, num_games, observations)
+    num_leaves = propose_leaves(rules, forest, config, cache, 0, num_games, observations)
     return num_leaves, num_simulations
 
 

@@ -13,7 +13,7 @@ from ddpzero.search.forest import PENDING, ROOT, TERMINAL, UNVISITED
 
 
 @compiled(cache=True)
-def root_draws(forest, numbers, targets, means, draws):
+def root_draws(forest, config, targets, means, draws):
     """Write the draw share [n] of the first n games' roots, after the search.
 
     It is the mean of the actions' draw shares by `targets` [n, A], as the root's value is one of their values; an
@@ -27,7 +27,7 @@ def root_draws(forest, numbers, targets, means, draws):
             if node.state == PENDING:
                 means[index] = 0.0
             elif node.state >= TERMINAL:
-                means[index] = 1.0 - abs(_result(numbers, node))
+                means[index] = 1.0 - abs(_result(config, node))
             else:
                 means[index] = _mean_of_evaluated(forest, game, index, means)
         root = nodes[ROOT]
@@ -43,10 +43,10 @@ def root_draws(forest, numbers, targets, means, draws):
 
 
 @compiled
-def _result(numbers, node):
+def _result(config, node):
     """The expected result of a node whose value is known, without the share of points."""
-    if numbers.score_weight > 0.0:
-        return points.result_of(numbers, node.value, node.points)
+    if config.score_weight > 0.0:
+        return points.result_of(config, node.value, node.points)
     return node.value
 
 

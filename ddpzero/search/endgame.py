@@ -70,8 +70,8 @@ def _layout(game: Game, endgame_plies: int) -> Layout:
 
 
 @compiled
-def _prove(rules, forest, numbers, game, node):
-    is_proven = _solve(rules, numbers, forest.endgame, forest.positions[game, node])
+def _prove(rules, forest, config, game, node):
+    is_proven = _solve(rules, config, forest.endgame, forest.positions[game, node])
     # A broken promise of the game, such as no legal action, gives other values: the search itself reports it.
     is_proven = is_proven and abs(forest.endgame.frames[0].value) <= 1.0
     if is_proven:
@@ -81,7 +81,7 @@ def _prove(rules, forest, numbers, game, node):
 
 
 @compiled
-def _leave(rules, forest, numbers, game, node):
+def _leave(rules, forest, config, game, node):
     return False
 
 
@@ -90,13 +90,13 @@ def _by_stack(rules, forest, *_):
     return _prove if getattr(stack, "instance_class", None) is EndgameStack else _leave
 
 
-# prove_endgame(rules, forest, numbers, game, node): whether the node is near enough to the end of its game; then its
+# prove_endgame(rules, forest, config, game, node): whether the node is near enough to the end of its game; then its
 # value and points are exact.
 prove_endgame = Choice("prove_endgame", _by_stack)
 
 
 @compiled_apart
-def _solve(rules, numbers, stack, position):
+def _solve(rules, config, stack, position):
     """Whether `position` is near enough to its end; then the first frame has its exact value and points."""
     frames = stack.frames
     for depth in range(frames.shape[0]):
@@ -109,7 +109,7 @@ def _solve(rules, numbers, stack, position):
     is_open = False
     while True:
         if not is_open:  # called here alone, so that the rules are compiled once
-            _open_frame(rules, numbers, stack, depth)
+            _open_frame(rules, config, stack, depth)
             is_open = True
         action = _next_action(stack, depth)
         if action != _NO_ACTION:
@@ -127,7 +127,7 @@ def _solve(rules, numbers, stack, position):
 
 
 @compiled
-def _open_frame(rules, numbers, stack, depth):
+def _open_frame(rules, config, stack, depth):
     """Begin with stack.positions[depth]: nothing is tried yet, unless the game is over."""
     frame = stack.frames[depth]
     position = stack.positions[depth]
@@ -135,7 +135,7 @@ def _open_frame(rules, numbers, stack, depth):
     frame.next_action = 0
     if contract.is_terminal(rules, position):
         frame.value = contract.player_return(rules, position, frame.mover)
-        points.add_points(rules, numbers, position, frame)
+        points.add_points(rules, config, position, frame)
         frame.next_action = stack.legal.shape[1]
         frame.beta = -np.inf
     else:

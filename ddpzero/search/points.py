@@ -19,33 +19,33 @@ _MOST = math.tanh(4.0)
 
 
 @compiled
-def points_of(numbers, score):
+def points_of(config, score):
     """What a score is worth."""
-    return math.tanh(score / numbers.score_scale)
+    return math.tanh(score / config.score_scale)
 
 
 @compiled
-def score_of(numbers, points):
+def score_of(config, points):
     """The score that is worth so many points; four times the scale at most, where one more is worth nothing."""
-    return numbers.score_scale * math.atanh(min(max(points, -_MOST), _MOST))
+    return config.score_scale * math.atanh(min(max(points, -_MOST), _MOST))
 
 
 @compiled
-def with_points(numbers, result, points):
-    return (1.0 - numbers.score_weight) * result + numbers.score_weight * points
+def with_points(config, result, points):
+    return (1.0 - config.score_weight) * result + config.score_weight * points
 
 
 @compiled
-def add_points(rules, numbers, position, node):
+def add_points(rules, config, position, node):
     """Points of a position where the game is over, and their share of the result in node.value; `node` has a mover."""
-    if numbers.score_weight > 0.0:
+    if config.score_weight > 0.0:
         score = np.float64(contract.score(rules, position))
-        node.points = points_of(numbers, score if node.mover == 0 else -score)
-        node.value = with_points(numbers, node.value, node.points)
+        node.points = points_of(config, score if node.mover == 0 else -score)
+        node.value = with_points(config, node.value, node.points)
 
 
 @compiled
-def result_of(numbers, value, points):
+def result_of(config, value, points):
     """The result in a value that has these points in it."""
-    result = (value - numbers.score_weight * points) / (1.0 - numbers.score_weight)
+    result = (value - config.score_weight * points) / (1.0 - config.score_weight)
     return min(max(result, -1.0), 1.0)

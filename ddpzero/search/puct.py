@@ -13,7 +13,7 @@ from ddpzero.search.solver import is_lost
 
 
 @compiled
-def select_action(forest, numbers, game, node):
+def select_action(forest, config, game, node):
     """The edge with the largest q + c_puct(N) * prior * sqrt(N) / (1 + n); ties go to the lower action.
 
     An unvisited edge counts as the node's mean value, less a reduction that grows with the prior already visited
@@ -22,16 +22,16 @@ def select_action(forest, numbers, game, node):
     edges = forest.edges[game, node]
     stem = forest.nodes[game, node]
     num_node_visits = 1 + stem.visit_sum
-    reduction = numbers.first_play_reduction * math.sqrt(stem.visited_prior)
-    if node == ROOT and numbers.dirichlet_fraction > 0.0:
+    reduction = config.first_play_reduction * math.sqrt(stem.visited_prior)
+    if node == ROOT and config.dirichlet_fraction > 0.0:
         reduction = 0.0
     unvisited_value = (stem.value + stem.value_total) / num_node_visits - reduction
-    exploration = numbers.exploration[min(num_node_visits, numbers.exploration.shape[0] - 1)]
+    exploration = config.exploration[min(num_node_visits, config.exploration.shape[0] - 1)]
     best_score = -math.inf
     best_action = -1
     for action in range(edges.shape[0]):
         edge = edges[action]
-        if edge.prior > 0.0 and not is_lost(forest, numbers, game, node, action):
+        if edge.prior > 0.0 and not is_lost(forest, config, game, node, action):
             q_value = edge.value_sum / edge.visits if edge.visits > 0 else unvisited_value
             score = q_value + exploration * edge.prior / (1.0 + edge.visits)
             if score > best_score:
@@ -41,16 +41,16 @@ def select_action(forest, numbers, game, node):
 
 
 @compiled
-def prepare_root(forest, numbers, game):
+def prepare_root(forest, config, game):
     """Mix Dirichlet noise over the legal actions into the root's priors."""
-    if numbers.dirichlet_fraction <= 0.0:
+    if config.dirichlet_fraction <= 0.0:
         return
     edges = forest.edges[game, ROOT]
     noise = forest.weights
     total = 0.0
     for action in range(edges.shape[0]):
         if edges[action].prior > 0.0:
-            noise[action] = next_gamma(forest.random_states[game], numbers.dirichlet_alpha)
+            noise[action] = next_gamma(forest.random_states[game], config.dirichlet_alpha)
             total += noise[action]
     if total <= 0.0:
         return
@@ -58,8 +58,8 @@ def prepare_root(forest, numbers, game):
     for action in range(edges.shape[0]):
         edge = edges[action]
         if edge.prior > 0.0:
-            noisy_prior = (1.0 - numbers.dirichlet_fraction) * edge.prior
-            noisy_prior += numbers.dirichlet_fraction * noise[action] / total
+            noisy_prior = (1.0 - config.dirichlet_fraction) * edge.prior
+            noisy_prior += config.dirichlet_fraction * noise[action] / total
             edge.prior = noisy_prior
             if edge.visits > 0:
                 visited_prior += edge.prior
@@ -67,7 +67,7 @@ def prepare_root(forest, numbers, game):
 
 
 @compiled
-def policy_target(forest, numbers, game, target):
+def policy_target(forest, config, game, target):
     """The root's visits as proportions, into `target` [A] float32; the priors when nothing was visited."""
     edges = forest.edges[game, ROOT]
     num_visits = forest.nodes[game, ROOT].visit_sum
@@ -79,22 +79,22 @@ def policy_target(forest, numbers, game, target):
 
 
 @compiled
-def choose_action(forest, numbers, game, ply):
+def choose_action(forest, config, game, ply):
     """Draw the move to play from visits ** (1 / temperature); with temperature 0 the most visited action.
 
     ply: moves made so far; from temperature_plies on final_temperature holds. A proven loss is not played.
     """
     edges = forest.edges[game, ROOT]
     weights = forest.weights
-    temperature = numbers.temperature
-    if ply >= numbers.temperature_plies:
-        temperature = numbers.final_temperature
+    temperature = config.temperature
+    if ply >= config.temperature_plies:
+        temperature = config.final_temperature
     max_visits = 0
     most_visited = -1
     best_prior = -1
     for action in range(edges.shape[0]):
         weights[action] = 0.0
-        if edges[action].prior > 0.0 and not is_lost(forest, numbers, game, ROOT, action):
+        if edges[action].prior > 0.0 and not is_lost(forest, config, game, ROOT, action):
             weights[action] = edges[action].visits
             if edges[action].visits > max_visits:
                 max_visits = edges[action].visits
@@ -113,14 +113,14 @@ def choose_action(forest, numbers, game, ply):
 
 
 @compiled
-def root_value(forest, numbers, game):
+def root_value(forest, config, game):
     """The mean of the root's evaluation and all simulations."""
     root = forest.nodes[game, ROOT]
     return (np.float64(root.value) + root.value_total) / (1.0 + root.visit_sum)
 
 
 @compiled
-def root_points(forest, numbers, game):
+def root_points(forest, config, game):
     """The points in root_value: of the evaluation and all simulations the mean."""
     root = forest.nodes[game, ROOT]
     return root.points_total / (1.0 + root.visit_sum)

@@ -18,15 +18,15 @@ def start_searches(rules, forest, positions):
 
 
 @compiled(cache=True)
-def propose_leaves(rules, forest, numbers, cache, weights_version, num_games, observations):
+def propose_leaves(rules, forest, config, cache, weights_version, num_games, observations):
     """Write the observations of leaves to evaluate into `observations` [max_batch, bytes]; returns how many.
 
     0: every search among the first num_games is finished.
     """
     num_leaves = 0
     for game in range(num_games):
-        for _ in range(numbers.leaves_per_round):
-            outcome, node = find_leaf(rules, forest, numbers, cache, weights_version, game)
+        for _ in range(config.leaves_per_round):
+            outcome, node = find_leaf(rules, forest, config, cache, weights_version, game)
             if outcome != LEAF_FOUND:
                 break
             num_leaves = register_leaf(forest, game, node, observations, num_leaves)
@@ -47,7 +47,7 @@ def register_leaf(forest, game, node, observations, num_leaves):
 
 @compiled(cache=True)
 def absorb_evaluations(
-    rules, forest, numbers, cache, weights_version, num_leaves, observations, logits, outcomes
+    rules, forest, config, cache, weights_version, num_leaves, observations, logits, outcomes
 ):
     """Take in the evaluations of the batch that was proposed last: logits [n, A], outcomes [n, 4].
 
@@ -59,7 +59,7 @@ def absorb_evaluations(
         evaluate_leaf(
             rules,
             forest,
-            numbers,
+            config,
             cache,
             weights_version,
             forest.leaves[leaf].game,
@@ -71,5 +71,5 @@ def absorb_evaluations(
     # After a forward pass the trees lie in slow memory. A short loop of its own lets the processor fetch the paths of
     # several games at a time: a third of this call.
     for leaf in range(num_leaves):
-        back_up_leaf(forest, numbers, forest.leaves[leaf].game, forest.leaves[leaf].node)
+        back_up_leaf(forest, config, forest.leaves[leaf].game, forest.leaves[leaf].node)
     return True

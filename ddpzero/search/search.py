@@ -12,9 +12,9 @@ from ddpzero.games.core.compiled import compiled
 from ddpzero.games.core.promises import NO_FAULT, require_no_fault
 from ddpzero.search.answers import unusable_answers
 from ddpzero.search.cache import new_cache
+from ddpzero.search.config import search_config
 from ddpzero.search.draws import root_draws
 from ddpzero.search.forest import ROOT, TERMINAL, new_forest
-from ddpzero.search.numbers import search_numbers
 from ddpzero.search.rounds import absorb_evaluations, propose_leaves, start_searches
 from ddpzero.search.settings import SearchSettings
 from ddpzero.search.tree import choose_action, policy_target, root_result
@@ -48,7 +48,7 @@ class Search:
         self.game = game
         self.num_games = num_games
         quiet = replace(settings, gumbel_scale=0.0, dirichlet_fraction=0.0, temperature=0.0)
-        self.numbers = search_numbers(replace(quiet, final_temperature=0.0), game)
+        self.config = search_config(replace(quiet, final_temperature=0.0), game)
         max_nodes = settings.num_simulations + 1
         self.forest = new_forest(
             game, num_games, max_nodes, settings.leaves_per_round, settings.endgame_plies, seed
@@ -91,7 +91,7 @@ class Search:
         num_leaves = propose_leaves(
             self.game.rules,
             self.forest,
-            self.numbers,
+            self.config,
             self.cache,
             self._weights_version,
             self._num_positions,
@@ -112,7 +112,7 @@ class Search:
         is_usable = absorb_evaluations(
             self.game.rules,
             self.forest,
-            self.numbers,
+            self.config,
             self.cache,
             self._weights_version,
             self._num_leaves,
@@ -136,20 +136,20 @@ class Search:
         actions = np.empty(num_positions, np.int64)
         targets = np.empty((num_positions, self.game.num_actions), np.float32)
         values = np.empty(num_positions, np.float32)
-        read_results(self.game.rules, self.forest, self.numbers, 0, actions, targets, values)
+        read_results(self.game.rules, self.forest, self.config, 0, actions, targets, values)
         if (actions < 0).any():
             raise RuntimeError(f"the search of position {actions.argmin()} found no action.")
         visits = self.forest.edges["visits"][:num_positions, ROOT].copy()
         draws = np.empty(num_positions, np.float32)
         means = np.empty(self.forest.nodes.shape[1], np.float32)
-        root_draws(self.forest, self.numbers, targets, means, draws)
+        root_draws(self.forest, self.config, targets, means, draws)
         return SearchResult(actions, targets, visits, values, draws)
 
 
 @compiled(cache=True)
-def read_results(rules, forest, numbers, ply, actions, targets, values):
+def read_results(rules, forest, config, ply, actions, targets, values):
     """Write what the searches of the first n games found: actions [n], policy targets [n, A], root values [n]."""
     for game in range(actions.shape[0]):
-        actions[game] = choose_action(forest, numbers, game, ply)
-        policy_target(forest, numbers, game, targets[game])
-        values[game] = root_result(forest, numbers, game)
+        actions[game] = choose_action(forest, config, game, ply)
+        policy_target(forest, config, game, targets[game])
+        values[game] = root_result(forest, config, game)

@@ -29,7 +29,7 @@ def known_value(forest, game, node, action):
 
 
 @compiled
-def pass_on_known_value(forest, numbers, game, node):
+def pass_on_known_value(forest, config, game, node):
     """The value of `node` has just become known: tell its ancestors, as far as it decides theirs."""
     while node != ROOT:
         parent_index = forest.nodes[game, node].parent
@@ -48,10 +48,10 @@ def pass_on_known_value(forest, numbers, game, node):
                 best_child = forest.edges[game, parent_index, action].child
         parent.state = SOLVED
         parent.value = value
-        if numbers.score_weight > 0.0:
+        if config.score_weight > 0.0:
             best = forest.nodes[game, best_child]
             parent.points = best.points if best.mover == parent.mover else -best.points
-            value = points.result_of(numbers, value, parent.points)
+            value = points.result_of(config, value, parent.points)
         parent.draw_share = 1.0 - abs(value)
         if parent_index != ROOT:
             _correct_edge(forest, game, parent_index)
@@ -82,34 +82,34 @@ def is_best_known(forest, game, action):
 
 
 @compiled
-def is_lost(forest, numbers, game, node, action):
+def is_lost(forest, config, game, node, action):
     """Whether an action is proven to lose. At a node whose value is not known there is always another."""
     edge = forest.edges[game, node, action]
     # The first two conditions, which need no look at the child, are rarely met.
     return (
         edge.visits > 0
         and edge.value_sum <= -edge.visits
-        and numbers.solve
+        and config.solve
         and known_value(forest, game, node, action) == _LOSS
     )
 
 
 @compiled
-def solved_policy_target(forest, numbers, game, target):
+def solved_policy_target(forest, config, game, target):
     """Into `target` [A] float32: the actions proven best, in proportion to their priors (Gumbel) or visits (PUCT)."""
     edges = forest.edges[game, ROOT]
     total = 0.0
     for action in range(edges.shape[0]):
         target[action] = 0.0
         if is_best_known(forest, game, action):
-            target[action] = edges[action].prior if numbers.is_gumbel else edges[action].visits
+            target[action] = edges[action].prior if config.is_gumbel else edges[action].visits
             total += target[action]
     for action in range(edges.shape[0]):
         target[action] /= total
 
 
 @compiled
-def solved_action(forest, numbers, game):
+def solved_action(forest, config, game):
     """The move at a solved root: of the proven best the first by log prior + gumbel (Gumbel) or by visits (PUCT)."""
     edges = forest.edges[game, ROOT]
     best_action = -1
@@ -117,7 +117,7 @@ def solved_action(forest, numbers, game):
     for action in range(edges.shape[0]):
         if is_best_known(forest, game, action):
             score = np.float64(edges[action].visits)
-            if numbers.is_gumbel:
+            if config.is_gumbel:
                 score = forest.root_scores[game, action]
             if best_action < 0 or score > best_score:
                 best_action = action

@@ -15,8 +15,8 @@ from ddpzero.games.core.compiled import Choice, compiled, copy_row
 from ddpzero.games.core.promises import NO_FAULT, NO_LEGAL_ACTION, WRONG_MOVER, WRONG_RETURN
 from ddpzero.search import endgame, gumbel, points, puct, solver
 from ddpzero.search.cache import NO_ENTRY, add_entry, find_entry
+from ddpzero.search.config import GumbelConfig
 from ddpzero.search.forest import EVALUATED, PENDING, ROOT, SOLVED, TERMINAL, UNVISITED
-from ddpzero.search.numbers import GumbelNumbers
 
 # What find_leaf says of a game.
 LEAF_FOUND = 0  # forest.observation holds what the evaluator must see
@@ -32,10 +32,10 @@ _GATHER_BITS = np.uint64(0x0102040810204080)
 
 
 def _of_algorithm(name: str) -> Choice:
-    """The function of that name of gumbel.py or of puct.py, as the type of `numbers` asks for."""
+    """The function of that name of gumbel.py or of puct.py, as the type of `config` asks for."""
 
-    def choose(forest, numbers, *_):
-        return getattr(gumbel if numbers.instance_class is GumbelNumbers else puct, name)
+    def choose(forest, config, *_):
+        return getattr(gumbel if config.instance_class is GumbelConfig else puct, name)
 
     return Choice(name, choose)
 
@@ -59,25 +59,25 @@ def set_root(rules, forest, game):
 
 
 @compiled
-def find_leaf(rules, forest, numbers, cache, weights_version, game):
+def find_leaf(rules, forest, config, cache, weights_version, game):
     """Simulate in one game until a leaf needs the evaluator; returns (what happened, the leaf's node).
 
     The caller passes on what the evaluator says of the leaf by `evaluate_leaf` and `back_up_leaf`; several leaves of a
     game may be out at once.
     """
     tree = forest.trees[game]
-    while tree.num_finished < numbers.num_simulations or tree.num_started == _NOT_PREPARED:
+    while tree.num_finished < config.num_simulations or tree.num_started == _NOT_PREPARED:
         if tree.num_started == _NOT_PREPARED and forest.nodes[game, ROOT].state == EVALUATED:
-            _prepare_root(forest, numbers, game)
+            _prepare_root(forest, config, game)
             continue
         if solver.is_solved(forest, game):
             # Leaves may still be out: their verdict must not meet the next tree.
             is_over = tree.num_started == tree.num_finished
             return (SEARCH_FINISHED if is_over else SEARCH_WAITS), UNVISITED
-        if tree.num_started == numbers.num_simulations:
+        if tree.num_started == config.num_simulations:
             return SEARCH_WAITS, UNVISITED
         num_nodes_before = tree.num_nodes
-        node = _descend(rules, forest, numbers, game)
+        node = _descend(rules, forest, config, game)
         if forest.nodes[game, node].state == PENDING:
             if node != ROOT and tree.num_nodes == num_nodes_before:
                 return SEARCH_WAITS, UNVISITED
@@ -86,111 +86,107 @@ def find_leaf(rules, forest, numbers, cache, weights_version, game):
             if place == NO_ENTRY:
                 if node != ROOT:
                     tree.num_started += 1
-                    if numbers.leaves_per_round > 1:
-                        _count_virtual_loss(forest, game, node, 1, numbers.virtual_loss)
+                    if config.leaves_per_round > 1:
+                        _count_virtual_loss(forest, game, node, 1, config.virtual_loss)
                 return LEAF_FOUND, node
-            _expand(rules, forest, numbers, game, node, cache.logits[place], cache.outcomes[place])
+            _expand(rules, forest, config, game, node, cache.logits[place], cache.outcomes[place])
             if node == ROOT:
                 continue
         tree.num_started += 1
-        _finish_simulation(forest, numbers, game, node)
+        _finish_simulation(forest, config, game, node)
     return SEARCH_FINISHED, UNVISITED
 
 
 @compiled
 def evaluate_leaf(
-    rules, forest, numbers, cache, weights_version, game, node, observation, logits, outcome
+    rules, forest, config, cache, weights_version, game, node, observation, logits, outcome
 ):
     """Give a leaf what the evaluator said: logits [A], outcome [4] win/draw/loss of its mover and points."""
     add_entry(cache, observation, logits, outcome, weights_version)
-    _expand(rules, forest, numbers, game, node, logits, outcome)
+    _expand(rules, forest, config, game, node, logits, outcome)
 
 
 @compiled
-def back_up_leaf(forest, numbers, game, node):
+def back_up_leaf(forest, config, game, node):
     """End the simulation of an evaluated leaf; for the root, which no simulation reached, nothing is to be done."""
     if node != ROOT:
-        if numbers.leaves_per_round > 1:
-            _count_virtual_loss(forest, game, node, -1, numbers.virtual_loss)
-        _finish_simulation(forest, numbers, game, node)
+        if config.leaves_per_round > 1:
+            _count_virtual_loss(forest, game, node, -1, config.virtual_loss)
+        _finish_simulation(forest, config, game, node)
 
 
 @compiled
-def _prepare_root(forest, numbers, game):
+def _prepare_root(forest, config, game):
     """Start the budget of a move: the root is evaluated, its noise is drawn here."""
     forest.trees[game].num_started = 0
     forest.trees[game].num_finished = 0
-    _algorithm_prepare_root(forest, numbers, game)
+    _algorithm_prepare_root(forest, config, game)
 
 
 @compiled
-def policy_target(forest, numbers, game, target):
+def policy_target(forest, config, game, target):
     """What the policy head is trained on, into `target` [A] float32: sums to 1, exactly 0 for illegal actions."""
     if solver.is_solved(forest, game):
-        solver.solved_policy_target(forest, numbers, game, target)
+        solver.solved_policy_target(forest, config, game, target)
     else:
-        _algorithm_policy_target(forest, numbers, game, target)
+        _algorithm_policy_target(forest, config, game, target)
 
 
 @compiled
-def choose_action(forest, numbers, game, ply):
+def choose_action(forest, config, game, ply):
     """The move to play after the search; ply: moves made so far, for the temperature."""
     if solver.is_solved(forest, game):
-        return solver.solved_action(forest, numbers, game)
-    return _algorithm_choose_action(forest, numbers, game, ply)
+        return solver.solved_action(forest, config, game)
+    return _algorithm_choose_action(forest, config, game, ply)
 
 
 @compiled
-def root_value(forest, numbers, game):
+def root_value(forest, config, game):
     """The search's estimate for the root's mover."""
     if solver.is_solved(forest, game):
         return np.float64(forest.nodes[game, ROOT].value)
-    return _algorithm_root_value(forest, numbers, game)
+    return _algorithm_root_value(forest, config, game)
 
 
 @compiled
-def root_result(forest, numbers, game):
+def root_result(forest, config, game):
     """root_value without the share of points: the expected result of the game, in [-1, 1]."""
-    value = root_value(forest, numbers, game)
-    if numbers.score_weight > 0.0:
-        value = points.result_of(numbers, value, _root_points(forest, numbers, game))
+    value = root_value(forest, config, game)
+    if config.score_weight > 0.0:
+        value = points.result_of(config, value, _root_points(forest, config, game))
     return value
 
 
 @compiled
-def root_score(forest, numbers, game):
+def root_score(forest, config, game):
     """How many points the root's mover is expected to be ahead at the end; 0 where the search looks at none."""
-    if numbers.score_weight == 0.0:
+    if config.score_weight == 0.0:
         return 0.0
-    return points.score_of(numbers, _root_points(forest, numbers, game))
+    return points.score_of(config, _root_points(forest, config, game))
 
 
 @compiled
-def _root_points(forest, numbers, game):
+def _root_points(forest, config, game):
     if solver.is_solved(forest, game):
         return np.float64(forest.nodes[game, ROOT].points)
-    return _algorithm_root_points(forest, numbers, game)
+    return _algorithm_root_points(forest, config, game)
 
 
 @compiled
-def is_search_finished(forest, numbers, game):
+def is_search_finished(forest, config, game):
     """Whether the budget is spent or the root's value proven, and no leaf is out."""
     tree = forest.trees[game]
     if tree.num_started != tree.num_finished:
         return False
-    return tree.num_finished >= numbers.num_simulations or solver.is_solved(forest, game)
+    return tree.num_finished >= config.num_simulations or solver.is_solved(forest, game)
 
 
 @compiled
-def play_action(rules, forest, numbers, game, action):
+def play_action(rules, forest, config, game, action):
     """Make the move: the tree goes on below it when subtrees are reused, else from the new position alone."""
     child = forest.edges[game, ROOT, action].child
-    if (
-        numbers.reuse_subtree
-        and child != UNVISITED
-        and forest.nodes[game, child].state == EVALUATED
-    ):
-        _keep_subtree(rules, forest, numbers, game, child)
+    if config.reuse_subtree and child != UNVISITED and forest.nodes[game, child].state == EVALUATED:
+        _keep_subtree(rules, forest, config, game, child)
         forest.trees[game].num_started = _NOT_PREPARED
         return
     contract.apply_action(rules, forest.positions[game, ROOT], action)
@@ -198,20 +194,20 @@ def play_action(rules, forest, numbers, game, action):
 
 
 @compiled
-def _descend(rules, forest, numbers, game):
+def _descend(rules, forest, config, game):
     """From the root along selected actions to a node without evaluation, made if it was not there."""
     node = ROOT
     while forest.nodes[game, node].state == EVALUATED:
-        action = _algorithm_select_action(forest, numbers, game, node)
+        action = _algorithm_select_action(forest, config, game, node)
         child = forest.edges[game, node, action].child
         if child == UNVISITED:
-            return _add_child(rules, forest, numbers, game, node, action)
+            return _add_child(rules, forest, config, game, node, action)
         node = child
     return node
 
 
 @compiled
-def _add_child(rules, forest, numbers, game, parent, action):
+def _add_child(rules, forest, config, game, parent, action):
     child = forest.trees[game].num_nodes
     forest.trees[game].num_nodes = child + 1
     forest.edges[game, parent, action].child = child
@@ -219,12 +215,12 @@ def _add_child(rules, forest, numbers, game, parent, action):
     contract.apply_action(rules, forest.positions[game, child], action)
     _set_node(rules, forest, game, child, parent, action)
     if forest.nodes[game, child].state == PENDING:
-        if endgame.prove_endgame(rules, forest, numbers, game, child):
+        if endgame.prove_endgame(rules, forest, config, game, child):
             forest.nodes[game, child].state = TERMINAL
     else:
-        points.add_points(rules, numbers, forest.positions[game, child], forest.nodes[game, child])
-    if numbers.solve and forest.nodes[game, child].state == TERMINAL:
-        solver.pass_on_known_value(forest, numbers, game, child)
+        points.add_points(rules, config, forest.positions[game, child], forest.nodes[game, child])
+    if config.solve and forest.nodes[game, child].state == TERMINAL:
+        solver.pass_on_known_value(forest, config, game, child)
     return child
 
 
@@ -266,7 +262,7 @@ def pack_observation(rules, forest, game, node):
 
 
 @compiled
-def _expand(rules, forest, numbers, game, node, logits, outcome):
+def _expand(rules, forest, config, game, node, logits, outcome):
     """Make an evaluated node of a pending one: priors over the legal actions, edges without visits."""
     legal = forest.legal
     contract.legal_actions(rules, forest.positions[game, node], legal)
@@ -296,11 +292,11 @@ def _expand(rules, forest, numbers, game, node, logits, outcome):
         edge.visits = 0
         edge.child = UNVISITED
     forest.nodes[game, node].value = outcome[0] - outcome[2]
-    if numbers.score_weight > 0.0:
+    if config.score_weight > 0.0:
         forest.nodes[game, node].points = outcome[3]
         forest.nodes[game, node].points_total = outcome[3]
         forest.nodes[game, node].value = points.with_points(
-            numbers, outcome[0] - outcome[2], outcome[3]
+            config, outcome[0] - outcome[2], outcome[3]
         )
     forest.nodes[game, node].draw_share = outcome[1]
     forest.nodes[game, node].num_unknown = num_legal
@@ -308,7 +304,7 @@ def _expand(rules, forest, numbers, game, node, logits, outcome):
 
 
 @compiled
-def _finish_simulation(forest, numbers, game, leaf):
+def _finish_simulation(forest, config, game, leaf):
     """Add the leaf's value to every edge on the way to the root, each seen by the player who chose there."""
     nodes = forest.nodes[game]
     value = nodes[leaf].value
@@ -322,7 +318,7 @@ def _finish_simulation(forest, numbers, game, leaf):
             mover = nodes[node].mover
         is_same_player = nodes[nodes[node].parent].mover == mover
         node = _count_visit(forest, game, node, 1, value if is_same_player else -value)
-        if numbers.score_weight > 0.0:
+        if config.score_weight > 0.0:
             nodes[node].points_total += found_points if is_same_player else -found_points
     forest.trees[game].num_finished += 1
 
@@ -360,7 +356,7 @@ def _count_visit(forest, game, child, count, value):
 
 
 @compiled
-def _keep_subtree(rules, forest, numbers, game, new_root):
+def _keep_subtree(rules, forest, config, game, new_root):
     """Move the subtree below `new_root` to the front of the tree's arrays.
 
     A child's index is above its parent's, so one pass upwards suffices and never overwrites what it still needs. At
@@ -368,7 +364,7 @@ def _keep_subtree(rules, forest, numbers, game, new_root):
     again when a simulation comes by.
     """
     node_map = forest.node_map
-    max_kept = numbers.num_simulations + 1
+    max_kept = config.num_simulations + 1
     num_kept = 0
     for node in range(new_root, forest.trees[game].num_nodes):
         parent = forest.nodes[game, node].parent

@@ -13,8 +13,8 @@ from ddpzero.games import Game, load_game
 from ddpzero.games.core.compiled import compiled
 from ddpzero.search import SearchSettings
 from ddpzero.search.cache import new_cache
+from ddpzero.search.config import search_config
 from ddpzero.search.forest import ROOT, new_forest
-from ddpzero.search.numbers import search_numbers
 from ddpzero.search.rounds import absorb_evaluations, propose_leaves, start_searches
 from ddpzero.search.search import read_results
 from ddpzero.search.tree import play_action, root_score
@@ -90,7 +90,7 @@ class Lockstep:
         self.forest = new_forest(
             game, num_games, max_nodes, settings.leaves_per_round, settings.endgame_plies, seed
         )
-        self.numbers = search_numbers(settings, game)
+        self.config = search_config(settings, game)
         self.cache = new_cache(game, cache_megabytes)
         self.evaluator = FunctionEvaluator(game, len(self.forest.leaves), evaluate)
         self.weights_version = 0
@@ -114,7 +114,7 @@ class Lockstep:
         return propose_leaves(
             self.game.rules,
             self.forest,
-            self.numbers,
+            self.config,
             self.cache,
             self.weights_version,
             len(self.actions),
@@ -126,7 +126,7 @@ class Lockstep:
         absorb_evaluations(
             self.game.rules,
             self.forest,
-            self.numbers,
+            self.config,
             self.cache,
             self.weights_version,
             num_leaves,
@@ -141,27 +141,27 @@ class Lockstep:
         read_results(
             self.game.rules,
             self.forest,
-            self.numbers,
+            self.config,
             ply,
             self.actions,
             self.targets,
             self.values,
         )
-        read_scores(self.game.rules, self.forest, self.numbers, self.scores)
+        read_scores(self.game.rules, self.forest, self.config, self.scores)
 
     def play(self, actions: np.ndarray) -> None:
         """Make a move `[n]` in every game; in those with -1 nothing happens."""
-        play_actions(self.game.rules, self.forest, self.numbers, actions)
+        play_actions(self.game.rules, self.forest, self.config, actions)
 
 
 @compiled(cache=True)
-def read_scores(rules, forest, numbers, scores):
+def read_scores(rules, forest, config, scores):
     for game in range(scores.shape[0]):
-        scores[game] = root_score(forest, numbers, game)
+        scores[game] = root_score(forest, config, game)
 
 
 @compiled(cache=True)
-def play_actions(rules, forest, numbers, actions):
+def play_actions(rules, forest, config, actions):
     for game in range(actions.shape[0]):
         if actions[game] >= 0:
-            play_action(rules, forest, numbers, game, actions[game])
+            play_action(rules, forest, config, game, actions[game])

@@ -11,9 +11,9 @@ import pytest
 from ddpzero.games import Game, load_game
 from ddpzero.games.core.compiled import compiled
 from ddpzero.search import Search, SearchSettings
+from ddpzero.search.config import SearchConfig, search_config
 from ddpzero.search.endgame import prove_endgame
 from ddpzero.search.forest import PENDING, ROOT, SOLVED, Forest, new_forest
-from ddpzero.search.numbers import SearchNumbers, search_numbers
 from ddpzero.search.rounds import start_searches
 from tests.search.harness import (
     FunctionEvaluator,
@@ -38,13 +38,13 @@ def test_values_and_points_are_those_of_perfect_play_however_long_the_lines_may_
         for weight in (0.0, 0.3) if game.has_score else (0.0,):
             for endgame_plies in (2, 4, 6):
                 settings = SearchSettings(score_weight=weight, endgame_plies=endgame_plies)
-                forest, numbers, is_proven = prove_all(game, settings, positions)
+                forest, config, is_proven = prove_all(game, settings, positions)
                 is_short = lines <= endgame_plies
                 assert is_proven[is_short].all()
                 assert is_short.any()
                 if name == "dots_and_boxes":
                     assert np.array_equal(is_proven, is_short)  # all lines fill the board
-                perfect = PerfectPlay(game, numbers)
+                perfect = PerfectPlay(game, config)
                 for index in np.flatnonzero(is_proven):
                     node, known = forest.nodes[index, ROOT], perfect.known(positions[index])
                     assert node["value"] == known.value
@@ -85,7 +85,7 @@ def test_a_root_is_proven_once_all_its_actions_that_lead_near_the_end_were_tried
     if algorithm == "gumbel":  # tries every action first; PUCT those that its priors like
         assert is_solved[lines <= 6].all()
         assert result.visits[lines <= 6].sum(axis=1).max() <= 6
-    perfect = PerfectPlay(game, search_numbers(settings, game))
+    perfect = PerfectPlay(game, search_config(settings, game))
     for index in np.flatnonzero(is_solved):
         value = perfect.known(positions[index]).value
         assert search.forest.nodes["value"][index, ROOT] == value
@@ -127,7 +127,7 @@ def late_positions(
     game: Game, rng: np.random.Generator, num_positions: int, max_left: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Positions of random games, and how many plies the longest line from each has: 1 to max_left."""
-    perfect = PerfectPlay(game, search_numbers(SearchSettings(), game))
+    perfect = PerfectPlay(game, search_config(SearchSettings(), game))
     positions, lines = [], []
     while len(positions) < num_positions:
         line = [game.initial_position()]
@@ -152,9 +152,9 @@ class Known(NamedTuple):
 class PerfectPlay:
     """Plain minimax that remembers what it has met."""
 
-    def __init__(self, game: Game, numbers: SearchNumbers):
+    def __init__(self, game: Game, config: SearchConfig):
         self.game = game
-        self.numbers = numbers
+        self.config = config
         self.memory: dict[bytes, Known] = {}
 
     def known(self, position: np.ndarray) -> Known:
@@ -185,17 +185,17 @@ class PerfectPlay:
     def result(self, position: np.ndarray) -> Known:
         mover = self.game.current_player(position)
         value, points = float(self.game.returns(position)[mover]), 0.0
-        weight = self.numbers.score_weight
+        weight = self.config.score_weight
         if weight > 0:
             score = self.game.score(position) * (1 if mover == 0 else -1)
-            points = float(np.float32(math.tanh(score / self.numbers.score_scale)))
+            points = float(np.float32(math.tanh(score / self.config.score_scale)))
             value = float(np.float32((1 - weight) * value + weight * points))
         return Known(value, points, 0)
 
 
 def prove_all(
     game: Game, settings: SearchSettings, positions: np.ndarray
-) -> tuple[Forest, SearchNumbers, np.ndarray]:
+) -> tuple[Forest, SearchConfig, np.ndarray]:
     """A forest with `positions` as roots, each proven where it can be: `[n]` bool says which."""
     forest = new_forest(
         game,
@@ -205,14 +205,14 @@ def prove_all(
         endgame_plies=settings.endgame_plies,
         seed=0,
     )
-    numbers = search_numbers(settings, game)
+    config = search_config(settings, game)
     start_searches(game.rules, forest, positions)
     is_proven = np.zeros(len(positions), np.bool_)
-    prove_roots(game.rules, forest, numbers, is_proven)
-    return forest, numbers, is_proven
+    prove_roots(game.rules, forest, config, is_proven)
+    return forest, config, is_proven
 
 
 @compiled(cache=True)
-def prove_roots(rules, forest, numbers, is_proven):
+def prove_roots(rules, forest, config, is_proven):
     for game in range(is_proven.shape[0]):
-        is_proven[game] = prove_endgame(rules, forest, numbers, game, ROOT)
+        is_proven[game] = prove_endgame(rules, forest, config, game, ROOT)

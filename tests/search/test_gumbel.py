@@ -9,8 +9,8 @@ import pytest
 
 from ddpzero.games import Game
 from ddpzero.search import SearchSettings
+from ddpzero.search.config import halving_schedule
 from ddpzero.search.forest import ROOT
-from ddpzero.search.numbers import halving_schedule
 from tests.search.games.random_tree import new_position
 from tests.search.harness import Lockstep
 

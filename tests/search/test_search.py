@@ -230,7 +230,7 @@ def test_one_unusable_answer_in_a_batch_leaves_the_whole_forest_unchanged(tic_ta
     assert not absorb_evaluations(
         tic_tac_toe.rules,
         lockstep.forest,
-        lockstep.numbers,
+        lockstep.config,
         lockstep.cache,
         0,
         num_leaves,

@@ -19,8 +19,8 @@ from ddpzero.config.hydra import compose_settings
 from ddpzero.games import load_any_game, load_game
 from ddpzero.networks import NetworkSettings, make_network
 from ddpzero.search import SearchSettings
+from ddpzero.search.config import config_size_bytes, search_config
 from ddpzero.search.forest import forest_size_bytes, new_forest
-from ddpzero.search.numbers import numbers_size_bytes, search_numbers
 from ddpzero.search.search import SearchResult
 from ddpzero.settings import Settings
 from ddpzero.system.errors import UserError
@@ -69,8 +69,8 @@ def test_the_estimate_of_a_record_is_what_is_allocated(name):
 
 def test_the_estimate_of_the_tables_of_a_search_covers_them():
     game, settings = load_game("connect_four"), SearchSettings(num_simulations=500)
-    numbers = search_numbers(settings, game)
-    assert numbers_size_bytes(settings, game) >= owned_bytes([numbers.exploration, numbers.halving])
+    config = search_config(settings, game)
+    assert config_size_bytes(settings, game) >= owned_bytes([config.exploration, config.halving])
 
 
 def test_the_estimate_of_games_of_snakes_is_what_is_allocated():

@@ -27,8 +27,8 @@ from ddpzero.games.core.promises import (
 from ddpzero.replay import Episode
 from ddpzero.search.answers import unusable_answers
 from ddpzero.search.cache import EvaluationCache, new_cache
+from ddpzero.search.config import search_config
 from ddpzero.search.forest import new_forest
-from ddpzero.search.numbers import search_numbers
 from ddpzero.search.rounds import absorb_evaluations
 from ddpzero.search.settings import SearchSettings
 
@@ -58,7 +58,7 @@ class LockstepGames:
             search.endgame_plies,
             seed=0,
         )
-        self.numbers = search_numbers(search, game)
+        self.config = search_config(search, game)
         self.cache = cache
         self.record = new_record(game, num_games)
         self.num_leaves = 0  # under evaluation
@@ -74,7 +74,7 @@ class LockstepGames:
             self.num_leaves, num_simulations = propose_moves_and_leaves(
                 self.game.rules,
                 self.forest,
-                self.numbers,
+                self.config,
                 self.cache,
                 self.record,
                 weights_version,
@@ -90,7 +90,7 @@ class LockstepGames:
             is_usable = absorb_evaluations(
                 self.game.rules,
                 self.forest,
-                self.numbers,
+                self.config,
                 self.cache,
                 self.weights_version,
                 self.num_leaves,
@@ -123,7 +123,7 @@ class LockstepGames:
         for place in places:
             self._check_result(int(place))
         self.record.stages[places] = IDLE
-        searches_score = "score" in self.auxiliary and self.numbers.score_weight > 0
+        searches_score = "score" in self.auxiliary and self.config.score_weight > 0
         return [
             episode_of(self.record, int(place), self.auxiliary, searches_score) for place in places
         ]

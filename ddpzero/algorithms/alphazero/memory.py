@@ -12,8 +12,8 @@ from ddpzero.games import Game
 from ddpzero.networks import NetworkSettings, make_network
 from ddpzero.networks.memory import network_needs, parameters_size_bytes
 from ddpzero.search import SearchSettings
+from ddpzero.search.config import config_size_bytes
 from ddpzero.search.forest import forest_size_bytes
-from ddpzero.search.numbers import numbers_size_bytes
 from ddpzero.settings import ActorSettings, LearnerSettings
 from ddpzero.system.memory import Factor, Need
 
@@ -126,7 +126,7 @@ def searches_size_bytes(game: Game, search: SearchSettings, num_games: int) -> i
     max_nodes = search.num_simulations + 1
     return (
         forest_size_bytes(game, num_games, max_nodes, search.leaves_per_round, search.endgame_plies)
-        + numbers_size_bytes(search, game)
+        + config_size_bytes(search, game)
         + num_games * search.leaves_per_round * _evaluation_bytes(game)
     )
 
@@ -140,7 +140,7 @@ def _games_size_bytes(
         forest_size_bytes(
             board, num_games, tree_size(search), search.leaves_per_round, search.endgame_plies
         )
-        + numbers_size_bytes(search, board)
+        + config_size_bytes(search, board)
         + record_size_bytes(board, num_games)
         + num_games * search.leaves_per_round * _evaluation_bytes(board)
     )

@@ -144,7 +144,7 @@ def start_game(rules, forest, record, game, opening_random_plies, play_out_fract
 
 @compiled(cache=True)
 def propose_moves_and_leaves(
-    rules, forest, numbers, cache, record, weights_version, random_action_fraction, observations
+    rules, forest, config, cache, record, weights_version, random_action_fraction, observations
 ):
     """Play on in every game until it needs the evaluator or is over.
 
@@ -157,12 +157,12 @@ def propose_moves_and_leaves(
     num_simulations = 0
     for game in range(record.stages.shape[0]):
         num_leaves_of_game = 0
-        while record.stages[game] == PLAYING and num_leaves_of_game < numbers.leaves_per_round:
-            outcome, node = find_leaf(rules, forest, numbers, cache, weights_version, game)
+        while record.stages[game] == PLAYING and num_leaves_of_game < config.leaves_per_round:
+            outcome, node = find_leaf(rules, forest, config, cache, weights_version, game)
             if outcome == SEARCH_FINISHED:
                 num_simulations += forest.trees[game].num_finished
                 _make_move(
-                    rules, forest, numbers, record, weights_version, random_action_fraction, game
+                    rules, forest, config, record, weights_version, random_action_fraction, game
                 )
             elif outcome == LEAF_FOUND:
                 num_leaves = register_leaf(forest, game, node, observations, num_leaves)
@@ -175,7 +175,7 @@ def propose_moves_and_leaves(
 
 
 @compiled_apart
-def _make_move(rules, forest, numbers, record, weights_version, random_action_fraction, game):
+def _make_move(rules, forest, config, record, weights_version, random_action_fraction, game):
     ply = record.num_plies[game]
     if ply >= record.actions.shape[1]:
         forest.trees[game].fault = TOO_LONG
@@ -187,10 +187,10 @@ def _make_move(rules, forest, numbers, record, weights_version, random_action_fr
     pack_observation(rules, forest, game, ROOT)
     for index in range(forest.observation.shape[0]):
         record.observations[game, ply, index] = forest.observation[index]
-    policy_target(forest, numbers, game, record.policy_targets[game, ply])
+    policy_target(forest, config, game, record.policy_targets[game, ply])
     is_proven = is_solved(forest, game)
     ends_here = is_proven and not record.plays_out[game]
-    best_action = choose_action(forest, numbers, game, ply)
+    best_action = choose_action(forest, config, game, ply)
     action = best_action
     if not ends_here and next_float(state) < random_action_fraction:
         contract.legal_actions(rules, position, forest.legal)
@@ -202,9 +202,9 @@ def _make_move(rules, forest, numbers, record, weights_version, random_action_fr
     record.movers[game, ply] = forest.nodes[game, ROOT].mover
     record.actions[game, ply] = action
     record.is_sample[game, ply] = True
-    record.root_values[game, ply] = root_result(forest, numbers, game)
+    record.root_values[game, ply] = root_result(forest, config, game)
     record.root_draws[game, ply] = forest.nodes[game, ROOT].draw_share
-    record.root_scores[game, ply] = root_score(forest, numbers, game)
+    record.root_scores[game, ply] = root_score(forest, config, game)
     record.is_decided[game, ply] = is_proven or action != best_action
     record.weights_versions[game, ply] = weights_version
     record.num_plies[game] = ply + 1
@@ -215,7 +215,7 @@ def _make_move(rules, forest, numbers, record, weights_version, random_action_fr
         record.is_played_out[game] = False
         record.stages[game] = FINISHED
         return
-    play_action(rules, forest, numbers, game, action)
+    play_action(rules, forest, config, game, action)
     if contract.is_terminal(rules, position):
         record.stages[game] = FINISHED
         for player in range(2):

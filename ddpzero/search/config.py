@@ -1,4 +1,4 @@
-"""The search's settings as compiled code takes them: numbers only."""
+"""The search's settings in the form that compiled code needs: numbers and tables, no text."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from ddpzero.system.memory import Layout, layout_size_bytes
 _MAX_SIMULATIONS = 2**30 - 2
 
 
-class SearchNumbers(NamedTuple):
-    """SearchSettings without text.
+class SearchConfig(NamedTuple):
+    """SearchSettings without text, and the tables computed from them.
 
     exploration: entry N is PUCT's c_puct(N) * sqrt(N) for a node with N visits, its own evaluation included.
     halving: entry [m, i] is the visit count that simulation i looks for among the root's actions when m are
@@ -45,19 +45,19 @@ class SearchNumbers(NamedTuple):
     halving: np.ndarray  # [M + 1, num_simulations] int32
 
 
-# The algorithm is in the type, so that only one is compiled: a seventh of the time that both need.
+# The type tells compiled code the algorithm, so that only one is compiled: a seventh of the time that both need.
 
 
-class GumbelNumbers(SearchNumbers):
-    """Of a search by gumbel.py."""
+class GumbelConfig(SearchConfig):
+    """The config of a search by gumbel.py."""
 
 
-class PuctNumbers(SearchNumbers):
-    """Of a search by puct.py."""
+class PuctConfig(SearchConfig):
+    """The config of a search by puct.py."""
 
 
-def search_numbers(settings: SearchSettings, game: Game) -> SearchNumbers:
-    """The numbers of a search; UserError for more simulations than a tree's 32 bits can count."""
+def search_config(settings: SearchSettings, game: Game) -> SearchConfig:
+    """Convert the settings of a search; UserError if a tree's 32 bits cannot count the simulations."""
     require(
         settings.num_simulations <= _MAX_SIMULATIONS,
         f"search.num_simulations={settings.num_simulations} must be at most {_MAX_SIMULATIONS}.",
@@ -72,7 +72,7 @@ def search_numbers(settings: SearchSettings, game: Game) -> SearchNumbers:
     node_visits = np.arange(*layout["exploration"][0], dtype=np.float64)
     c_puct = settings.c_puct + np.log((node_visits + settings.c_puct_base) / settings.c_puct_base)
     exploration = c_puct * np.sqrt(node_visits)
-    return (GumbelNumbers if is_gumbel else PuctNumbers)(
+    return (GumbelConfig if is_gumbel else PuctConfig)(
         is_gumbel=is_gumbel,
         num_simulations=settings.num_simulations,
         solve=settings.solve,
@@ -96,8 +96,8 @@ def search_numbers(settings: SearchSettings, game: Game) -> SearchNumbers:
     )
 
 
-def numbers_size_bytes(settings: SearchSettings, game: Game) -> int:
-    """Memory of the tables among the numbers, while they are made."""
+def config_size_bytes(settings: SearchSettings, game: Game) -> int:
+    """Peak memory of the tables of a SearchConfig while search_config builds them."""
     return 3 * layout_size_bytes(_layout(settings, game))
 
 
@@ -105,7 +105,7 @@ def _layout(settings: SearchSettings, game: Game) -> Layout:
     max_considered = min(settings.max_considered_actions, game.num_actions)
     return {
         "halving": ((max_considered + 1, max(1, settings.num_simulations)), np.int32),
-        # A reused root can have gathered visits over the whole game; beyond the table its last entry serves.
+        # A reused root may have more visits than the table has entries; it then uses the last entry.
         "exploration": ((4 * settings.num_simulations + 1024,), np.float64),
     }
 
