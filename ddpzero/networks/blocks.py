@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ddpzero.networks.layers import Convolution, cut, pool
+from ddpzero.networks.layers import Convolution, mask_off_board, pool
 from ddpzero.networks.settings import NetworkSettings
 
 # Of the channels that a block with global pooling looks at as a whole, as KataGo's of a similar width.
@@ -60,7 +60,9 @@ class ResidualBlock(nn.Module):
         if self.whole is not None:
             pooled = pool(functional.silu(hidden[:, : self.num_pooled]), on_board)
             hidden = functional.silu(hidden + self.whole(pooled)[:, :, None, None])
-        return cut(self.outer(cut(hidden, on_board), residual=features), on_board)
+        return mask_off_board(
+            self.outer(mask_off_board(hidden, on_board), residual=features), on_board
+        )
 
 
 class NestedBottleneckBlock(nn.Module):
@@ -80,9 +82,9 @@ class NestedBottleneckBlock(nn.Module):
             self.grow.weight.zero_()
 
     def forward(self, features: Tensor, on_board: Tensor | None = None) -> Tensor:
-        hidden = cut(self.shrink(features), on_board)
+        hidden = mask_off_board(self.shrink(features), on_board)
         hidden = self.second(self.first(hidden, on_board), on_board)
-        return cut(self.grow(hidden, residual=features), on_board)
+        return mask_off_board(self.grow(hidden, residual=features), on_board)
 
 
 class AttentionBlock(nn.Module):
@@ -120,7 +122,7 @@ class AttentionBlock(nn.Module):
         )
         gathered = self.gathered(seen.transpose(1, 2).reshape(batch_size, height * width, channels))
         change = gathered.transpose(1, 2).unflatten(2, (height, width))
-        return features + cut(change, on_board)
+        return features + mask_off_board(change, on_board)
 
     def _turned(self, vectors: Tensor) -> Tensor:
         """Each pair of a vector's entries turned by the angles of its cell."""

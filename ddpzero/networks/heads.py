@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from ddpzero.games import Game
 from ddpzero.games.core.spec import GameSpec
-from ddpzero.networks.layers import NEVER, Convolution, cut, pool
+from ddpzero.networks.layers import MASKED_LOGIT, Convolution, mask_off_board, pool
 from ddpzero.networks.settings import HeadKind
 
 _POLICY_CHANNELS = 16
@@ -59,7 +59,7 @@ class CellPolicy(nn.Module):
         features = self.features(features)
         logits = self.cells(features).flatten(1)
         if on_board is not None:
-            logits = logits.masked_fill(on_board.flatten(1) == 0, NEVER)
+            logits = logits.masked_fill(on_board.flatten(1) == 0, MASKED_LOGIT)
         if self.others is not None:
             others = self.others(pool(features, on_board))
             logits = torch.cat([logits, others.to(logits.dtype)], dim=1)
@@ -79,9 +79,9 @@ class ColumnPolicy(nn.Module):
         self.columns = nn.Conv2d(_POLICY_CHANNELS, 1, (height, 1), bias=False)
 
     def forward(self, features: Tensor, on_board: Tensor | None = None) -> Tensor:
-        logits = cut(self.columns(self.features(features)), on_board).sum(2).flatten(1)
+        logits = mask_off_board(self.columns(self.features(features)), on_board).sum(2).flatten(1)
         if on_board is not None:
-            logits = logits.masked_fill(on_board.amax(2).flatten(1) == 0, NEVER)
+            logits = logits.masked_fill(on_board.amax(2).flatten(1) == 0, MASKED_LOGIT)
         return logits
 
 

@@ -18,8 +18,8 @@ Activation = Literal["identity", "relu", "silu"]
 
 ACTIVATIONS = {"identity": lambda planes: planes, "relu": functional.relu, "silu": functional.silu}
 
-# Values of a maximum and logits of a softmax that never win, and are finite in all of the dtypes in use.
-NEVER = -1e4
+# Finite stand-in for -inf, representable in float16; masks logits and maxima.
+MASKED_LOGIT = -1e4
 # Boards are as many times larger or smaller than this as `pool` tells; 3 to 19 give -0.7 to 0.9.
 _MIDDLE_SIDE = 10.0
 
@@ -50,8 +50,8 @@ class Convolution(nn.Module):
         return ACTIVATIONS[self.activation](result)
 
 
-def cut(features: Tensor, on_board: Tensor | None) -> Tensor:
-    """features `[B, C, H, W]` with zeros outside the boards: needed before a look around."""
+def mask_off_board(features: Tensor, on_board: Tensor | None) -> Tensor:
+    """Set features `[B, C, H, W]` to zero outside the boards. Call it before a convolution or a pooling mixes cells."""
     return features if on_board is None else features * on_board.to(features.dtype)
 
 
@@ -69,6 +69,8 @@ def pool(features: Tensor, on_board: Tensor | None) -> Tensor:
     num_cells = on_board.float().sum((2, 3))
     on_board = on_board.to(features.dtype)
     mean = (features * on_board).sum((2, 3)) / num_cells
-    maximum = functional.adaptive_max_pool2d(features + NEVER * (1.0 - on_board), 1).flatten(1)
+    maximum = functional.adaptive_max_pool2d(features + MASKED_LOGIT * (1.0 - on_board), 1).flatten(
+        1
+    )
     scaled = mean * ((num_cells.sqrt() - _MIDDLE_SIDE) / 10.0)
     return torch.cat([mean, scaled, maximum], dim=1).to(features.dtype)

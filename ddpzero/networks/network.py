@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from ddpzero.games import Game
 from ddpzero.networks.blocks import make_tower
 from ddpzero.networks.heads import make_auxiliary_heads, make_policy_head, make_value_head
-from ddpzero.networks.layers import Convolution, cut
+from ddpzero.networks.layers import Convolution, mask_off_board
 from ddpzero.networks.settings import NetworkSettings
 
 
@@ -45,7 +45,7 @@ class PolicyValueNetwork(nn.Module):
 
         on_board: `[B, 1, H, W]`, see layers.py; a position has the same answers alone and in a larger frame.
         """
-        features = cut(self.stem(cut(planes, on_board)), on_board)
+        features = mask_off_board(self.stem(mask_off_board(planes, on_board)), on_board)
         for block in self.tower:
             features = block(features, on_board)
         policy_logits = self.policy(features, on_board)

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ddpzero.algorithms.alphazero.settings import LossSettings
-from ddpzero.networks.layers import NEVER
+from ddpzero.networks.layers import MASKED_LOGIT
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def score_loss(logits: Tensor, target: ScoreTarget) -> tuple[Tensor, dict[str, T
     """Cross-entropy of the points, and metrics; logits `[B, S]`."""
     logits = logits.float()
     if target.is_possible is not None:
-        logits = logits.masked_fill(~target.is_possible, NEVER)
+        logits = logits.masked_fill(~target.is_possible, MASKED_LOGIT)
     errors = -(target.distribution * functional.log_softmax(logits, dim=1)).sum(1)
     num_known = target.is_known.sum().clamp_min(1.0)
     max_score = (logits.shape[1] - 1) // 2
