@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from ddpzero.games import load_game
-from ddpzero.games.core.frame import place
+from ddpzero.games.core.embedding import embed_board
 from ddpzero.networks import NetworkSettings, make_network, unpack_observations
 from ddpzero.networks.blocks import AttentionBlock, NestedBottleneckBlock, ResidualBlock
 
@@ -178,18 +178,18 @@ def test_a_position_is_judged_alike_alone_and_among_boards_of_other_sizes(name, 
     heads = ("score", "ownership", "next_policy") if frame.has_score else ("next_policy",)
     torch.manual_seed(0)
     network = as_after_training(make_network(frame, settings, heads))
-    placements = [place(board, frame) for board in boards]
+    embeddings = [embed_board(board, frame) for board in boards]
     packed = [played_positions(board, 3, num_plies=12) for board in boards]
     framed = [
-        placement.observations(rows) for placement, rows in zip(placements, packed, strict=True)
+        embedding.observations(rows) for embedding, rows in zip(embeddings, packed, strict=True)
     ]
     planes = unpack_observations(torch.from_numpy(np.concatenate(framed)), frame, torch.float64)
     on_board = torch.zeros(3, 3, 1, frame.board_shape[0] * frame.board_shape[1])
-    for index, placement in enumerate(placements):
-        on_board[index, :, :, placement.cells] = 1.0
+    for index, embedding in enumerate(embeddings):
+        on_board[index, :, :, embedding.cells] = 1.0
     with torch.no_grad():
         policies, values, others = network(planes, heads, on_board.view(9, 1, *frame.board_shape))
-        for index, (board, placement) in enumerate(zip(boards, placements, strict=True)):
+        for index, (board, embedding) in enumerate(zip(boards, embeddings, strict=True)):
             alone = make_network(board, settings, heads).double()
             alone.load_state_dict(network.state_dict())
             own_planes = unpack_observations(torch.from_numpy(packed[index]), board, torch.float64)
@@ -197,15 +197,15 @@ def test_a_position_is_judged_alike_alone_and_among_boards_of_other_sizes(name, 
             rows = slice(3 * index, 3 * index + 3)
             assert value.std(0).max() > 1e-3, "positions must differ for this to be a test"
             torch.testing.assert_close(values[rows], value)
-            torch.testing.assert_close(policies[rows][:, placement.actions], policy)
+            torch.testing.assert_close(policies[rows][:, embedding.actions], policy)
             torch.testing.assert_close(
-                others["next_policy"][rows][:, placement.actions], own["next_policy"]
+                others["next_policy"][rows][:, embedding.actions], own["next_policy"]
             )
-            beside = np.setdiff1d(np.arange(frame.num_actions), placement.actions)
+            beside = np.setdiff1d(np.arange(frame.num_actions), embedding.actions)
             assert (policies[rows][:, beside] < -5000).all()
             if frame.has_score:
                 torch.testing.assert_close(
-                    others["ownership"][rows][:, placement.owners], own["ownership"]
+                    others["ownership"][rows][:, embedding.owners], own["ownership"]
                 )
                 most, own_most = frame.spec.max_score, board.spec.max_score
                 scores = others["score"][rows, most - own_most : most + own_most + 1]

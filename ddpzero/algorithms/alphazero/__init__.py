@@ -60,13 +60,13 @@ def check(settings: Settings, game: Game) -> None:
         settings.sections["curriculum"], game, settings.sections["search"].num_simulations
     )
     plies = settings.sections["algorithm"].opening_random_plies
-    for board in (placement.board for placement in curriculum.placements):
+    for board in (embedding.board for embedding in curriculum.embeddings):
         require(
             plies < board.spec.max_plies,
             f"algorithm.opening_random_plies={plies} must be below {board.spec.max_plies}: games of "
             f"{settings.game.name} on {board.board_shape[0]}x{board.board_shape[1]} are over by then.",
         )
     require(
-        not curriculum.is_framed or settings.sections["network"].value_head == "pooled",
+        not curriculum.has_padded_boards or settings.sections["network"].value_head == "pooled",
         "network.value_head=dense fits boards of one size: with a curriculum of several use pooled.",
     )

@@ -181,8 +181,8 @@ def make_actor(
     most_parts = max(len(stage) for stage in course.stages)
 
     def make_games(part: Part) -> BoardGames:
-        placement = course.placements[part.board]
-        board = placement.board
+        embedding = course.embeddings[part.board]
+        board = embedding.board
         auxiliary = loss.auxiliary(board)
         part_search = replace(search, num_simulations=part.num_simulations)
         cache = new_cache(board, cache_megabytes / most_parts)
@@ -202,7 +202,7 @@ def make_actor(
             for slot, size in enumerate(sizes)
         ]
         return BoardGames(
-            groups, evaluator, cache, placement, part.board if course.is_framed else None
+            groups, evaluator, cache, embedding, part.board if course.has_padded_boards else None
         )
 
     return AlphaZeroActor(course, make_games, num_games, seed)

@@ -53,9 +53,9 @@ class AlphaZero:
         return sample_spec(
             self.game,
             self.auxiliary,
-            self.curriculum.is_framed,
+            self.curriculum.has_padded_boards,
             searches_score=self.search.score_weight > 0,
-            num_boards=len(self.curriculum.placements),
+            num_boards=len(self.curriculum.embeddings),
         )
 
     def make_networks(self) -> dict[str, torch.nn.Module]:
@@ -190,7 +190,7 @@ class AlphaZero:
     def describe_episode(self, info: Mapping[str, Any]) -> str:
         game = self.game
         if "board" in info:
-            game = self.curriculum.placements[info["board"]].board
+            game = self.curriculum.embeddings[info["board"]].board
         position = game.initial_position()
         names = []
         for action in info["moves"]:
@@ -209,10 +209,10 @@ class AlphaZero:
     def _curriculum_metrics(self, infos: Sequence[Mapping[str, Any]]) -> dict[str, float]:
         """The share of the games that were played on each board."""
         curriculum = self.curriculum
-        if not curriculum.is_framed:
+        if not curriculum.has_padded_boards:
             return {}
         labels = [curriculum.label(info["board"]) for info in infos]
-        everything = dict.fromkeys(map(curriculum.label, range(len(curriculum.placements))))
+        everything = dict.fromkeys(map(curriculum.label, range(len(curriculum.embeddings))))
         return {
             f"curriculum/share_of_{label}": labels.count(label) / len(labels)
             for label in everything

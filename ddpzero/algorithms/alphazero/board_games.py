@@ -11,10 +11,10 @@ import numpy as np
 
 from ddpzero.actors.spec import UnusableWeightsError
 from ddpzero.algorithms.alphazero.lockstep import LockstepGames
-from ddpzero.algorithms.alphazero.samples import framed
+from ddpzero.algorithms.alphazero.samples import padded_episode
 from ddpzero.algorithms.alphazero.selfplay import IDLE
 from ddpzero.evaluators import NetworkEvaluator
-from ddpzero.games.core.frame import Placement
+from ddpzero.games.core.embedding import BoardEmbedding
 from ddpzero.games.core.random_bits import new_random_states
 from ddpzero.replay import Episode
 from ddpzero.search.answers import EvaluationError
@@ -29,14 +29,14 @@ class BoardGames:
         groups: list[LockstepGames],
         evaluator: NetworkEvaluator,
         cache: EvaluationCache,
-        placement: Placement,
+        embedding: BoardEmbedding,
         board: int | None,
     ):
-        """groups: one for each of the evaluator's slots. board: of Curriculum.placements, None without a frame."""
+        """groups: one for each of the evaluator's slots. board: of Curriculum.embeddings, None without a frame."""
         self.groups = groups
         self._evaluator = evaluator
         self._cache = cache
-        self._placement = placement
+        self._embedding = embedding
         self._board = board
         self.num_started = 0
         self.weights_version = 0
@@ -77,7 +77,7 @@ class BoardGames:
         episodes = group.take_finished()
         if self._board is None:
             return episodes
-        return [framed(episode, self._placement, self._board) for episode in episodes]
+        return [padded_episode(episode, self._embedding, self._board) for episode in episodes]
 
     def collect(self, group: LockstepGames) -> None:
         """Wait for what was submitted for the group, and take it in."""

@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import Any
 
 from ddpzero.games import Game, variation
-from ddpzero.games.core.frame import Placement, place
+from ddpzero.games.core.embedding import BoardEmbedding, embed_board
 from ddpzero.system.errors import UserError, require, require_at_least, require_at_most
 
 # The name under which actors are told the stage, among the weights.
@@ -77,7 +77,7 @@ class CurriculumSettings:
 
 @dataclass(frozen=True)
 class Part:
-    """Games of one kind in a stage. board: index in Curriculum.placements; share: of the stage's games, of 1."""
+    """Games of one kind in a stage. board: index in Curriculum.embeddings; share: of the stage's games, of 1."""
 
     board: int
     num_simulations: int
@@ -91,7 +91,7 @@ class Curriculum:
         """num_simulations: of boards that name none. Raises UserError for a board that does not fit."""
         self.frame = frame
         self._ends = [stage.until_step for stage in settings.stages[:-1]]
-        placements: list[Placement] = []
+        embeddings: list[BoardEmbedding] = []
         self.stages: list[list[Part]] = []
         stages = settings.stages or [StageSettings([BoardSettings()])]
         for stage_number, stage in enumerate(stages):
@@ -100,10 +100,10 @@ class Curriculum:
             for number, board in enumerate(stage.boards):
                 path = f"curriculum.stages[{stage_number}].boards[{number}]"
                 game = _variation(frame, board.game, path)
-                known = [placement.board.parameters for placement in placements]
+                known = [embedding.board.parameters for embedding in embeddings]
                 if game.parameters not in known:
                     known.append(game.parameters)
-                    placements.append(_placement(game, frame, path))
+                    embeddings.append(_embedding(game, frame, path))
                 simulations = board.num_simulations
                 parts.append(
                     Part(
@@ -113,12 +113,12 @@ class Curriculum:
                     )
                 )
             self.stages.append(parts)
-        self.placements = tuple(placements)
+        self.embeddings = tuple(embeddings)
 
     @cached_property
-    def is_framed(self) -> bool:
+    def has_padded_boards(self) -> bool:
         """Boards are of several sizes, or not of the frame's: a sample must say which it is of."""
-        return len(self.placements) > 1 or not self.placements[0].fills_frame
+        return len(self.embeddings) > 1 or not self.embeddings[0].fills_frame
 
     def stage_at(self, learner_step: int) -> int:
         """The index of the stage in which the update of that number is made."""
@@ -134,7 +134,7 @@ class Curriculum:
 
     def label(self, board: int) -> str:
         """A name for a board from its shape: "9x9"."""
-        height, width = self.placements[board].board.board_shape
+        height, width = self.embeddings[board].board.board_shape
         return f"{height}x{width}"
 
 
@@ -145,8 +145,8 @@ def _variation(frame: Game, changes: Mapping[str, Any], path: str) -> Game:
         raise UserError(f"{path}.game: {error}") from None
 
 
-def _placement(board: Game, frame: Game, path: str) -> Placement:
+def _embedding(board: Game, frame: Game, path: str) -> BoardEmbedding:
     try:
-        return place(board, frame)
+        return embed_board(board, frame)
     except ValueError as error:
         raise UserError(f"{path}.game: {error}") from None

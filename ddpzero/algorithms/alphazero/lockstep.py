@@ -152,7 +152,7 @@ def compile_self_play(
 ) -> None:
     """Compile what an actor runs, unless it lies in numba's cache; the arguments of `actor.make_actor`."""
     course = Curriculum(curriculum, load_game(**game), search.num_simulations)
-    for board in (placement.board for placement in course.placements):
+    for board in (embedding.board for embedding in course.embeddings):
         cache = new_cache(board, 0.1)
         games = LockstepGames(board, search, settings, (), cache, slot=0, num_games=1)
         games.start_game(0)

@@ -134,7 +134,7 @@ def searches_size_bytes(game: Game, search: SearchSettings, num_games: int) -> i
 def _games_size_bytes(
     curriculum: Curriculum, part: Part, search: SearchSettings, num_games: int
 ) -> int:
-    board = curriculum.placements[part.board].board
+    board = curriculum.embeddings[part.board].board
     search = replace(search, num_simulations=part.num_simulations)
     return (
         forest_size_bytes(

@@ -9,20 +9,20 @@ import numpy as np
 
 from ddpzero.algorithms.alphazero.selfplay import Record
 from ddpzero.games import Game
-from ddpzero.games.core.frame import Placement
+from ddpzero.games.core.embedding import BoardEmbedding
 from ddpzero.replay import Episode, Field, SampleSpec
 
 
 def sample_spec(
     game: Game,
     auxiliary: Collection[str] = (),
-    is_framed: bool = False,
+    has_padded_boards: bool = False,
     searches_score: bool = False,
     num_boards: int = 1,
 ) -> SampleSpec:
     """Every value is seen by the player to move in the sample's position.
 
-    auxiliary: what else is learnt: "score", "ownership", "next_policy". is_framed: boards of several sizes lie in
+    auxiliary: what else is learnt: "score", "ownership", "next_policy". has_padded_boards: boards of several sizes lie in
     `game`'s, num_boards of them; see curriculum.py. searches_score: the search says how many points it expects.
     """
     policy = ((game.num_actions,), np.dtype(np.float16))
@@ -48,8 +48,8 @@ def sample_spec(
         spec["ownership"] = Field(*owners, low=-1, high=1)
     if "score" in auxiliary or "ownership" in auxiliary:
         spec["is_played_out"] = Field((), np.dtype(np.bool_), "the end is known")
-    if is_framed:
-        index = ((), np.dtype(np.int16), "index in Curriculum.placements")
+    if has_padded_boards:
+        index = ((), np.dtype(np.int16), "index in Curriculum.embeddings")
         spec["board"] = Field(*index, low=0, high=num_boards - 1)
     if "next_policy" in auxiliary:
         next_policy = Field(*policy, "of the next move; 0 if none", low=0, high=1, sums=(0, 1))
@@ -96,15 +96,15 @@ def episode_of(
     return Episode(columns=columns, info=info)
 
 
-def framed(episode: Episode, placement: Placement, board: int) -> Episode:
-    """The episode of a board as one of its frame. board: its index in Curriculum.placements."""
+def padded_episode(episode: Episode, embedding: BoardEmbedding, board: int) -> Episode:
+    """The episode of a board as one of its frame. board: its index in Curriculum.embeddings."""
     columns = dict(episode.columns)
-    columns["observation"] = placement.observations(columns["observation"])
+    columns["observation"] = embedding.observations(columns["observation"])
     for name in ("policy_target", "next_policy_target"):
         if name in columns:
-            columns[name] = placement.policies(columns[name])
+            columns[name] = embedding.policies(columns[name])
     if "ownership" in columns:
-        columns["ownership"] = placement.ownership(columns["ownership"])
+        columns["ownership"] = embedding.ownership(columns["ownership"])
     columns["board"] = np.full(episode.num_samples, board, np.int16)
     return Episode(columns=columns, info={**episode.info, "board": board})
 

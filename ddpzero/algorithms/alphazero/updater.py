@@ -157,7 +157,9 @@ class AlphaZeroUpdater:
             searched = self._boards.score_target(batch["root_score"].float(), boards, max_score)
             distribution = (1.0 - weight) * distribution + weight * searched
         is_possible = (
-            self._boards.possible_scores(boards, max_score) if self._boards.is_framed else None
+            self._boards.possible_scores(boards, max_score)
+            if self._boards.has_padded_boards
+            else None
         )
         return ScoreTarget(points, distribution, is_known, is_possible)
 

@@ -13,7 +13,7 @@ from ddpzero.algorithms.alphazero.curriculum import (
     CurriculumSettings,
     StageSettings,
 )
-from ddpzero.algorithms.alphazero.samples import framed, sample_spec
+from ddpzero.algorithms.alphazero.samples import padded_episode, sample_spec
 from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings, LossSettings
 from ddpzero.algorithms.alphazero.updater import AlphaZeroUpdater
 from ddpzero.games import Game, load_game
@@ -35,7 +35,7 @@ def random_planes(curriculum: Curriculum, board: int, num_rows: int) -> torch.Te
     """A plane `[n, 1, H, W]` of zeros and ones on the board, zeros around it."""
     shape = curriculum.frame.board_shape
     planes = torch.zeros(num_rows, shape[0] * shape[1])
-    cells = curriculum.placements[board].cells
+    cells = curriculum.embeddings[board].cells
     planes[:, cells] = torch.randint(0, 2, (num_rows, len(cells))).float()
     return planes.view(num_rows, 1, *shape)
 
@@ -58,7 +58,7 @@ def test_actions_and_owners_turn_with_the_cells(name, parameters, others):
     frame = load_game(name, **parameters)
     curriculum = course(frame, *others)
     tables, draws = Boards(curriculum, CPU), torch.Generator()
-    for board, placement in enumerate(curriculum.placements):
+    for board, embedding in enumerate(curriculum.embeddings):
         planes = random_planes(curriculum, board, 32)
         cells = planes.flatten(1)
         targets = {"policy": torch.zeros(32, frame.num_actions)}
@@ -79,7 +79,7 @@ def test_actions_and_owners_turn_with_the_cells(name, parameters, others):
         if frame.has_ownership:
             assert torch.equal(moved["ownership"], turned_cells[:, owner_cells])
         assert not torch.equal(turned, planes)
-        beside = np.setdiff1d(np.arange(planes[0].numel()), placement.cells)
+        beside = np.setdiff1d(np.arange(planes[0].numel()), embedding.cells)
         assert not turned.flatten(1)[:, beside].any(), "a board stays where it is"
 
 
@@ -157,9 +157,11 @@ def test_a_board_teaches_the_same_alone_and_in_a_frame(name, small, large):
     rows = random_rows(board, 24)
     alone, inside = course(board), course(frame, {}, small)
     index = 1
-    assert not alone.is_framed and inside.is_framed
-    in_frame = framed(rows, inside.placements[index], index)
-    assert set(in_frame.columns) == set(sample_spec(frame, LOSS.auxiliary(frame), is_framed=True))
+    assert not alone.has_padded_boards and inside.has_padded_boards
+    in_frame = padded_episode(rows, inside.embeddings[index], index)
+    assert set(in_frame.columns) == set(
+        sample_spec(frame, LOSS.auxiliary(frame), has_padded_boards=True)
+    )
     updaters = updater_of(alone), updater_of(inside)
     for _ in range(3):
         expected, got = (

@@ -13,7 +13,7 @@ from ddpzero.algorithms.alphazero.curriculum import STAGE, Curriculum, Curriculu
 from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings, LossSettings
 from ddpzero.config.strict import make_dataclass
 from ddpzero.games import load_game
-from ddpzero.games.core.frame import place
+from ddpzero.games.core.embedding import embed_board
 from ddpzero.networks import NetworkSettings, make_network
 from ddpzero.replay import Episode
 from ddpzero.search.settings import SearchSettings
@@ -46,7 +46,7 @@ def course(stages: list[dict[str, Any]]) -> Curriculum:
 
 def test_without_stages_the_configs_game_is_played_to_the_end():
     curriculum = course([])
-    assert not curriculum.is_framed
+    assert not curriculum.has_padded_boards
     assert [part.num_simulations for part in curriculum.stages[0]] == [8]
     assert curriculum.stage_at(10**9) == 0
 
@@ -58,7 +58,7 @@ def test_a_stage_ends_with_the_update_that_it_names():
 
 def test_a_board_of_several_stages_is_one_board_and_shares_are_of_one():
     curriculum = course(TWO_STAGES)
-    assert [p.board.board_shape for p in curriculum.placements] == [(3, 5), (5, 5)]
+    assert [p.board.board_shape for p in curriculum.embeddings] == [(3, 5), (5, 5)]
     assert [(p.board, p.num_simulations, p.share) for p in curriculum.stages[1]] == [
         (0, 4, 0.25),
         (1, 8, 0.75),
@@ -102,7 +102,7 @@ def test_what_cannot_be_is_refused_with_its_path(stages, sentence):
 
 def test_a_board_of_another_game_is_no_board_of_a_frame():
     with pytest.raises(ValueError, match="they must be the same game"):
-        place(load_game("hex", size=5), load_game("othello"))
+        embed_board(load_game("hex", size=5), load_game("othello"))
 
 
 def test_boards_of_several_sizes_need_actions_that_are_cells_or_columns():
@@ -125,9 +125,9 @@ def test_stages_of_the_games_own_board_need_no_actions_that_are_cells(name):
         [{"until_step": 9, "boards": [{"num_simulations": 4}]}, {"boards": [{}]}],
     ):
         curriculum = Curriculum(settings_of(stages), game, num_simulations=8)
-        assert not curriculum.is_framed
-        (placement,) = curriculum.placements
-        assert np.array_equal(placement.actions, np.arange(game.num_actions))
+        assert not curriculum.has_padded_boards
+        (embedding,) = curriculum.embeddings
+        assert np.array_equal(embedding.actions, np.arange(game.num_actions))
 
 
 # ------------------------------------------------------------------------------ the actor
@@ -195,7 +195,8 @@ def test_samples_say_their_board_and_lie_in_the_frame():
         assert (episode.columns["board"] == board).all()
         assert episode.columns["policy_target"].shape[1] == 12
         beside = np.setdiff1d(
-            np.arange(12), place(load_game(**{**FRAME, "rows": 1}), load_game(**FRAME)).actions
+            np.arange(12),
+            embed_board(load_game(**{**FRAME, "rows": 1}), load_game(**FRAME)).actions,
         )
         if board == 0:
             assert not episode.columns["policy_target"][:, beside].any()

@@ -1,6 +1,7 @@
-"""Smaller boards of a game inside a larger one, their frame: so one network learns boards of several sizes together.
+"""Embeds smaller boards of a game in a larger one, the frame, so that one network can learn boards of several sizes.
 
-A board lies in the frame's first rows and columns, with nothing around it. What belongs to a cell goes with the cell.
+A board occupies the first rows and columns of its frame; the rest is padding. Everything that belongs to a cell moves
+with the cell.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from ddpzero.games.core.game import Game
 
 
 @dataclass(frozen=True)
-class Placement:
-    """Where a board's entries are in its frame. Letters: H x W the board's cells, A its actions, B what is owned.
+class BoardEmbedding:
+    """Maps a board's entries to those of its frame. Letters: H x W the board's cells, A its actions, B what is owned.
 
     cells: `[H * W]`. actions: `[A]`.
     """
@@ -27,7 +28,7 @@ class Placement:
 
     @cached_property
     def owners(self) -> np.ndarray:
-        """`[B]`, empty in games without ownership. Asks the rules, and compiles them: not for a config's check."""
+        """`[B]`, empty in games without ownership. Compiles the game's kernels: do not use it to check a config."""
         here, there = self.board.owner_cells, self.frame.owner_cells
         if here is None or there is None:
             return np.empty(0, np.int64)
@@ -44,28 +45,28 @@ class Placement:
         return self.board.board_shape == self.frame.board_shape
 
     def observations(self, packed: np.ndarray) -> np.ndarray:
-        """Packed observations `[n, bytes]` of the board as those of the frame."""
+        """Convert packed observations `[n, bytes]` of the board to those of the frame."""
         board, frame = self.board, self.frame
         num_planes, num_cells = board.num_planes, len(self.cells)
         bits = np.unpackbits(packed[:, : board.planes_size_bytes], axis=1, bitorder="little")
         planes = bits[:, : num_planes * num_cells].reshape(-1, num_planes, num_cells)
-        framed = _spread(planes, self.cells, frame.board_shape[0] * frame.board_shape[1])
-        framed_bits = np.packbits(framed.reshape(len(packed), -1), axis=1, bitorder="little")
-        return np.hstack([framed_bits, packed[:, board.planes_size_bytes :]])
+        padded = _spread(planes, self.cells, frame.board_shape[0] * frame.board_shape[1])
+        padded_bits = np.packbits(padded.reshape(len(packed), -1), axis=1, bitorder="little")
+        return np.hstack([padded_bits, packed[:, board.planes_size_bytes :]])
 
     def policies(self, policies: np.ndarray) -> np.ndarray:
-        """`[n, A]` of the board as those of the frame, 0 for actions beside the board."""
+        """Convert `[n, A]` of the board to those of the frame, with 0 for actions outside the board."""
         return _spread(policies, self.actions, self.frame.num_actions)
 
     def ownership(self, owners: np.ndarray) -> np.ndarray:
-        """`[n, B]` of the board as that of the frame, 0 beside the board."""
+        """Convert `[n, B]` of the board to that of the frame, with 0 outside the board."""
         return _spread(owners, self.owners, self.frame.num_cells)
 
 
-def place(board: Game, frame: Game) -> Placement:
-    """Return where `board` lies in `frame`. ValueError unless both are one game and the board fits into the frame.
+def embed_board(board: Game, frame: Game) -> BoardEmbedding:
+    """Return the embedding of `board` in `frame`. ValueError unless both are the same game and the board fits.
 
-    A board lies in a frame of the same parameters whatever its actions are; in others they must be cells or columns.
+    With equal parameters the actions may mean anything; otherwise they must be cells or columns.
     """
     there, here = frame.spec, board.spec
     where = f"a board of {board.board_shape} in a frame of {frame.board_shape}"
@@ -86,12 +87,12 @@ def place(board: Game, frame: Game) -> Placement:
         raise ValueError(f"{where} does not fit: the frame must be as large as the largest board.")
     rows, columns = np.divmod(np.arange(height * width), width)
     cells = rows * frame_width + columns
-    return Placement(board, frame, cells, _placed_actions(board, frame, cells))
+    return BoardEmbedding(board, frame, cells, _embedded_actions(board, frame, cells))
 
 
-def _placed_actions(board: Game, frame: Game, cells: np.ndarray) -> np.ndarray:
+def _embedded_actions(board: Game, frame: Game, cells: np.ndarray) -> np.ndarray:
     if board.parameters == frame.parameters:
-        # The board is its own frame: whatever its actions mean, they stay where they are.
+        # The board fills its frame, so every action keeps its index.
         return np.arange(board.num_actions)
     there, here = frame.spec.action_cells, board.spec.action_cells
     if here is None or there is None:
@@ -117,7 +118,7 @@ def _placed_actions(board: Game, frame: Game, cells: np.ndarray) -> np.ndarray:
 
 
 def _inverse(cells: np.ndarray, num_cells: int) -> np.ndarray:
-    """`[num_cells]`: which entry of `cells` each cell is; -1 for none. Negative entries are no cells."""
+    """`[num_cells]`: the index of each cell in `cells`, or -1. Ignores negative entries, which are not cells."""
     entries = np.full(num_cells, -1, np.int64)
     is_cell = cells >= 0
     entries[cells[is_cell]] = np.flatnonzero(is_cell)
@@ -125,7 +126,7 @@ def _inverse(cells: np.ndarray, num_cells: int) -> np.ndarray:
 
 
 def _spread(values: np.ndarray, places: np.ndarray, size: int) -> np.ndarray:
-    """The last axis of `values` at `places` of one of `size` zeros."""
+    """Scatter the last axis of `values` to the indices `places` of an axis of `size` zeros."""
     spread = np.zeros((*values.shape[:-1], size), values.dtype)
     spread[..., places] = values
     return spread
