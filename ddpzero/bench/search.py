@@ -152,11 +152,11 @@ def restart_and_propose(rules, forest, config, cache, positions, observations):
     """
     num_games = positions.shape[0]
     num_simulations = 0
-    for game in range(num_games):
-        if is_search_finished(forest, config, game):
-            num_simulations += forest.trees[game].num_finished
-            contract.copy_position(rules, positions[game], forest.positions[game, ROOT])
-            set_root(rules, forest, game)
+    for slot in range(num_games):
+        if is_search_finished(forest, config, slot):
+            num_simulations += forest.trees[slot].num_finished
+            contract.copy_position(rules, positions[slot], forest.positions[slot, ROOT])
+            set_root(rules, forest, slot)
     num_leaves = propose_leaves(rules, forest, config, cache, 0, num_games, observations)
     return num_leaves, num_simulations
 

@@ -20,26 +20,26 @@ def root_draws(forest, config, targets, means, draws):
     action without visits counts as the evaluator sees the root. A proven value v is a draw by 1 - |v|.
     means: `[N]` float32 to work in: what a node's visits found, its own draw share and the simulations below it.
     """
-    for game in range(draws.shape[0]):
-        nodes = forest.nodes[game]
-        for index in range(forest.trees[game].num_nodes - 1, -1, -1):
+    for slot in range(draws.shape[0]):
+        nodes = forest.nodes[slot]
+        for index in range(forest.trees[slot].num_nodes - 1, -1, -1):
             node = nodes[index]
             if node.state == PENDING:
                 means[index] = 0.0
             elif node.state >= TERMINAL:
                 means[index] = 1.0 - abs(_result(config, node))
             else:
-                means[index] = _mean_of_evaluated(forest, game, index, means)
+                means[index] = _mean_of_evaluated(forest, slot, index, means)
         root = nodes[ROOT]
         if root.state >= TERMINAL:
-            draws[game] = means[ROOT]
+            draws[slot] = means[ROOT]
             continue
         total = 0.0
         for action in range(targets.shape[1]):
-            child = forest.edges[game, ROOT, action].child
+            child = forest.edges[slot, ROOT, action].child
             is_visited = child != UNVISITED and nodes[child].state != PENDING
-            total += targets[game, action] * (means[child] if is_visited else root.draw_share)
-        draws[game] = total
+            total += targets[slot, action] * (means[child] if is_visited else root.draw_share)
+        draws[slot] = total
 
 
 @compiled
@@ -51,12 +51,12 @@ def _result(config, node):
 
 
 @compiled
-def _mean_of_evaluated(forest, game, index, means):
+def _mean_of_evaluated(forest, slot, index, means):
     """A child's index is above its parent's: the means of the children are there."""
-    node = forest.nodes[game, index]
+    node = forest.nodes[slot, index]
     total, count = np.float64(node.draw_share), 1
     for action in range(forest.edges.shape[2]):
-        edge = forest.edges[game, index, action]
+        edge = forest.edges[slot, index, action]
         if edge.visits > 0:
             total += edge.visits * means[edge.child]
             count += edge.visits

@@ -1,8 +1,8 @@
-"""Positions near the end of their game, proven by exhaustive search instead of judged by the evaluator.
+"""Proves positions near the end of the game by exhaustive search, which replaces the evaluator's estimate.
 
-Alpha-beta (Knuth and Moore, "An Analysis of Alpha-Beta Pruning", 1975) by the rules alone, depth first, trying first
-what last refuted a line of the same length. It gives up where a line is longer than search.endgame_plies: in games
-that fill the board the first line tells, after a microsecond.
+Depth-first alpha-beta (Knuth and Moore, "An Analysis of Alpha-Beta Pruning", 1975) with a killer move per depth. It
+gives up when a line is longer than search.endgame_plies; in games that fill the board the first line reaches that
+limit within a microsecond.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from ddpzero.search import points
 from ddpzero.system.memory import Layout, empty_arrays, layout_size_bytes
 
 _NO_ACTION = -1
-# A position that takes more is left to the evaluator: a few milliseconds.
+# Positions that need more are left to the evaluator; this many take a few milliseconds.
 _MAX_POSITIONS = 50_000
 
 _FRAME = np.dtype(
     [
-        ("value", np.float32),  # the best found for the mover, who has alpha already
+        ("value", np.float32),  # best value found for the mover, who already has alpha
         ("points", np.float32),  # part of value
         ("alpha", np.float32),
-        ("beta", np.float32),  # the opponent will not allow more than this
-        ("action", np.int32),  # under way
-        ("next_action", np.int32),  # those below were tried, in their order
-        ("killer", np.int32),  # what last brought beta at this depth
+        ("beta", np.float32),  # the opponent does not allow more
+        ("action", np.int32),  # being searched
+        ("next_action", np.int32),  # lower actions have been tried, in order
+        ("killer", np.int32),  # the last action that reached beta at this depth
         ("mover", np.int8),
     ],
     align=True,
@@ -37,7 +37,7 @@ _FRAME = np.dtype(
 
 
 class EndgameStack(NamedTuple):
-    """The line under way, for one position at a time. Letters: L longest line + 1, P position_size, A actions."""
+    """The line being searched, for one position at a time. Letters: L longest line + 1, P position_size, A actions."""
 
     frames: np.ndarray  # [L] _FRAME
     positions: np.ndarray  # [L, P]
@@ -45,7 +45,7 @@ class EndgameStack(NamedTuple):
 
 
 def new_endgame_stack(game: Game, endgame_plies: int) -> EndgameStack | None:
-    """None: no position is searched exhaustively, and the code for it is not even compiled."""
+    """Allocate the stack, or return None for 0 plies: then the code for exhaustive search is not even compiled."""
     if endgame_plies == 0:
         return None
     arrays = empty_arrays(_layout(game, endgame_plies))
@@ -55,7 +55,7 @@ def new_endgame_stack(game: Game, endgame_plies: int) -> EndgameStack | None:
 
 
 def endgame_size_bytes(game: Game, endgame_plies: int) -> int:
-    """Memory of that stack."""
+    """Memory of the stack that new_endgame_stack allocates."""
     return layout_size_bytes(_layout(game, endgame_plies)) if endgame_plies > 0 else 0
 
 
@@ -70,18 +70,18 @@ def _layout(game: Game, endgame_plies: int) -> Layout:
 
 
 @compiled
-def _prove(rules, forest, config, game, node):
-    is_proven = _solve(rules, config, forest.endgame, forest.positions[game, node])
-    # A broken promise of the game, such as no legal action, gives other values: the search itself reports it.
+def _prove(rules, forest, config, slot, node):
+    is_proven = _solve(rules, config, forest.endgame, forest.positions[slot, node])
+    # A game that breaks its contract gives values outside [-1, 1]; the search itself reports the fault.
     is_proven = is_proven and abs(forest.endgame.frames[0].value) <= 1.0
     if is_proven:
-        forest.nodes[game, node].value = forest.endgame.frames[0].value
-        forest.nodes[game, node].points = forest.endgame.frames[0].points
+        forest.nodes[slot, node].value = forest.endgame.frames[0].value
+        forest.nodes[slot, node].points = forest.endgame.frames[0].points
     return is_proven
 
 
 @compiled
-def _leave(rules, forest, config, game, node):
+def _leave(rules, forest, config, slot, node):
     return False
 
 
@@ -90,14 +90,14 @@ def _by_stack(rules, forest, *_):
     return _prove if getattr(stack, "instance_class", None) is EndgameStack else _leave
 
 
-# prove_endgame(rules, forest, config, game, node): whether the node is near enough to the end of its game; then its
-# value and points are exact.
+# prove_endgame(rules, forest, config, slot, node): whether the node was close enough to the end of the game to be
+# proven; then its value and points are exact.
 prove_endgame = Choice("prove_endgame", _by_stack)
 
 
 @compiled_apart
 def _solve(rules, config, stack, position):
-    """Whether `position` is near enough to its end; then the first frame has its exact value and points."""
+    """Whether `position` was close enough to the end to be proven; then frame 0 has its exact value and points."""
     frames = stack.frames
     for depth in range(frames.shape[0]):
         frames[depth].killer = _NO_ACTION
@@ -108,7 +108,8 @@ def _solve(rules, config, stack, position):
     num_positions = 1
     is_open = False
     while True:
-        if not is_open:  # called here alone, so that the rules are compiled once
+        # The only call, so that the rules are compiled once.
+        if not is_open:
             _open_frame(rules, config, stack, depth)
             is_open = True
         action = _next_action(stack, depth)
@@ -128,7 +129,7 @@ def _solve(rules, config, stack, position):
 
 @compiled
 def _open_frame(rules, config, stack, depth):
-    """Begin with stack.positions[depth]: nothing is tried yet, unless the game is over."""
+    """Start searching stack.positions[depth]; a terminal position gets its value at once."""
     frame = stack.frames[depth]
     position = stack.positions[depth]
     frame.mover = contract.current_player(rules, position)
@@ -145,7 +146,7 @@ def _open_frame(rules, config, stack, depth):
 
 @compiled
 def _next_action(stack, depth):
-    """What is to be tried next; _NO_ACTION when the frame's value is found, or too good for the opponent."""
+    """The next action to try; _NO_ACTION if all were tried or the value is too good for the opponent to allow."""
     frame = stack.frames[depth]
     if frame.value >= frame.beta:
         return _NO_ACTION
@@ -161,7 +162,7 @@ def _next_action(stack, depth):
 
 @compiled
 def _play(rules, stack, depth, action):
-    """Write the position that an action leads to, and between which values its own matters, behind the line."""
+    """Push the position after an action, with its alpha-beta window, onto the stack."""
     frame = stack.frames[depth]
     frame.action = action
     stack.legal[depth, action] = False
@@ -176,7 +177,7 @@ def _play(rules, stack, depth, action):
 
 @compiled
 def _take_value(stack, depth):
-    """The action under way is worth what the next frame found."""
+    """Update the frame with the value that the next frame found for its current action."""
     frame, found = stack.frames[depth], stack.frames[depth + 1]
     sign = 1.0 if found.mover == frame.mover else -1.0
     if sign * found.value > frame.value:

@@ -63,7 +63,7 @@ TREE = np.dtype(
         ("fault", np.int32),  # a promise that the game broke in this tree, see games/promises.py
     ]
 )
-LEAF = np.dtype([("game", np.int32), ("node", np.int32)])
+LEAF = np.dtype([("slot", np.int32), ("node", np.int32)])
 
 
 class Forest(NamedTuple):

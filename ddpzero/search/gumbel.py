@@ -19,10 +19,10 @@ from ddpzero.search.solver import is_lost
 
 
 @compiled
-def prepare_root(forest, config, game):
+def prepare_root(forest, config, slot):
     """Draw the root's noise: root_scores = log prior + gumbel; call once the root is evaluated."""
-    edges = forest.edges[game, ROOT]
-    scores = forest.root_scores[game]
+    edges = forest.edges[slot, ROOT]
+    scores = forest.root_scores[slot]
     num_legal = 0
     for action in range(edges.shape[0]):
         prior = edges[action].prior
@@ -30,21 +30,21 @@ def prepare_root(forest, config, game):
             num_legal += 1
             scores[action] = math.log(prior)
             if config.gumbel_scale > 0.0:
-                noise = next_gumbel(forest.random_states[game])
+                noise = next_gumbel(forest.random_states[slot])
                 scores[action] += config.gumbel_scale * noise
         else:
             scores[action] = -math.inf
-    forest.trees[game].num_considered = min(num_legal, config.max_considered_actions)
+    forest.trees[slot].num_considered = min(num_legal, config.max_considered_actions)
 
 
 @compiled
-def completion(forest, config, game, node):
+def completion(forest, config, slot, node):
     """What the completed q values of a node need: (v_mix, factor of sigma, largest completed q).
 
     The q values of visited actions are left in forest.weights.
     """
-    edges = forest.edges[game, node]
-    stem = forest.nodes[game, node]
+    edges = forest.edges[slot, node]
+    stem = forest.nodes[slot, node]
     visited_prior = 0.0
     visited_value = 0.0
     max_visits = 0
@@ -57,7 +57,7 @@ def completion(forest, config, game, node):
             forest.weights[action] = q_value
             largest = max(largest, q_value)
             max_visits = max(max_visits, edge.visits)
-            if not is_lost(forest, config, game, node, action):
+            if not is_lost(forest, config, slot, node, action):
                 visited_prior += edge.prior
                 visited_value += edge.prior * q_value
         elif edge.prior > 0.0:
@@ -78,16 +78,16 @@ def _completed_q(edge, mixed_value):
 
 
 @compiled
-def _best_root_action(forest, config, game, num_visits, may_lose):
+def _best_root_action(forest, config, slot, num_visits, may_lose):
     """Of the root's actions with exactly num_visits visits the best by log prior + gumbel + sigma(completed q)."""
-    edges = forest.edges[game, ROOT]
-    scores = forest.root_scores[game]
-    mixed_value, factor, _ = completion(forest, config, game, ROOT)
+    edges = forest.edges[slot, ROOT]
+    scores = forest.root_scores[slot]
+    mixed_value, factor, _ = completion(forest, config, slot, ROOT)
     best_score = -math.inf
     best_action = -1
     for action in range(edges.shape[0]):
         if edges[action].visits == num_visits and scores[action] > -math.inf:
-            if not may_lose and is_lost(forest, config, game, ROOT, action):
+            if not may_lose and is_lost(forest, config, slot, ROOT, action):
                 continue
             score = scores[action] + factor * _completed_q(edges[action], mixed_value)
             if score > best_score:
@@ -97,29 +97,29 @@ def _best_root_action(forest, config, game, num_visits, may_lose):
 
 
 @compiled
-def _select_root_action(forest, config, game):
+def _select_root_action(forest, config, slot):
     """The best of the actions that have as many visits as sequential halving asks for in this simulation."""
-    tree = forest.trees[game]
+    tree = forest.trees[slot]
     simulation = min(tree.num_started, config.halving.shape[1] - 1)
     return _best_root_action(
-        forest, config, game, config.halving[tree.num_considered, simulation], True
+        forest, config, slot, config.halving[tree.num_considered, simulation], True
     )
 
 
 @compiled
-def select_action(forest, config, game, node):
+def select_action(forest, config, slot, node):
     """The action to go on with: at the root as sequential halving asks for, else by the improved policy."""
     if node == ROOT:
-        return _select_root_action(forest, config, game)
-    return _select_inner_action(forest, config, game, node)
+        return _select_root_action(forest, config, slot)
+    return _select_inner_action(forest, config, slot, node)
 
 
 @compiled
-def _select_inner_action(forest, config, game, node):
+def _select_inner_action(forest, config, slot, node):
     """Below the root: the action that brings visits closest to the improved policy, argmax pi' - n / (1 + N); never
     a proven loss."""
-    edges = forest.edges[game, node]
-    mixed_value, factor, largest = completion(forest, config, game, node)
+    edges = forest.edges[slot, node]
+    mixed_value, factor, largest = completion(forest, config, slot, node)
     weights = forest.weights
     # All unvisited actions share one exponential; where no legal one is unvisited v_mix may be the largest.
     unvisited_weight = math.exp(min(0.0, factor * (mixed_value - largest)))
@@ -132,7 +132,7 @@ def _select_inner_action(forest, config, game, node):
         weights[action] = edge.prior * weight
         total += weights[action]
     # Both terms times 1 + N: one division a node instead of two an action.
-    scale = (1.0 + forest.nodes[game, node].visit_sum) / total
+    scale = (1.0 + forest.nodes[slot, node].visit_sum) / total
     best_score = -math.inf
     best_action = -1
     for action in range(edges.shape[0]):
@@ -140,7 +140,7 @@ def _select_inner_action(forest, config, game, node):
         if (
             score > best_score
             and edges[action].prior > 0.0
-            and not is_lost(forest, config, game, node, action)
+            and not is_lost(forest, config, slot, node, action)
         ):
             best_score = score
             best_action = action
@@ -148,10 +148,10 @@ def _select_inner_action(forest, config, game, node):
 
 
 @compiled
-def policy_target(forest, config, game, target):
+def policy_target(forest, config, slot, target):
     """softmax(log prior + sigma(completed q)) of the root, into `target` [A] float32; illegal actions stay 0."""
-    edges = forest.edges[game, ROOT]
-    mixed_value, factor, largest = completion(forest, config, game, ROOT)
+    edges = forest.edges[slot, ROOT]
+    mixed_value, factor, largest = completion(forest, config, slot, ROOT)
     total = 0.0
     for action in range(edges.shape[0]):
         edge = edges[action]
@@ -165,29 +165,29 @@ def policy_target(forest, config, game, target):
 
 
 @compiled
-def choose_action(forest, config, game, ply):
+def choose_action(forest, config, slot, ply):
     """The action to play: of the most visited ones the best by log prior + gumbel + sigma(completed q).
 
     A proven loss is none of them. No temperature: the ply does not matter.
     """
-    edges = forest.edges[game, ROOT]
+    edges = forest.edges[slot, ROOT]
     max_visits = 0
     for action in range(edges.shape[0]):
-        if not is_lost(forest, config, game, ROOT, action):
+        if not is_lost(forest, config, slot, ROOT, action):
             max_visits = max(max_visits, edges[action].visits)
-    return _best_root_action(forest, config, game, max_visits, False)
+    return _best_root_action(forest, config, slot, max_visits, False)
 
 
 @compiled
-def root_value(forest, config, game):
+def root_value(forest, config, slot):
     """The value of the improved policy: completed q values weighted by the policy target.
 
     The mean over the simulations would not do: sequential halving spends many of them on actions that nobody would
     play, and among strong players' positions the sign of that mean was wrong twice as often as right.
     """
-    edges = forest.edges[game, ROOT]
-    mixed_value, _, _ = completion(forest, config, game, ROOT)
-    policy_target(forest, config, game, forest.weights)
+    edges = forest.edges[slot, ROOT]
+    mixed_value, _, _ = completion(forest, config, slot, ROOT)
+    policy_target(forest, config, slot, forest.weights)
     value = 0.0
     for action in range(edges.shape[0]):
         value += forest.weights[action] * _completed_q(edges[action], mixed_value)
@@ -195,12 +195,12 @@ def root_value(forest, config, game):
 
 
 @compiled
-def root_points(forest, config, game):
+def root_points(forest, config, slot):
     """The points in root_value: each action's mean, weighted by the policy target; without visits, the root's mean."""
-    edges, nodes = forest.edges[game, ROOT], forest.nodes[game]
+    edges, nodes = forest.edges[slot, ROOT], forest.nodes[slot]
     root = nodes[ROOT]
     mean = root.points_total / (1.0 + root.visit_sum)
-    policy_target(forest, config, game, forest.weights)
+    policy_target(forest, config, slot, forest.weights)
     total = 0.0
     for action in range(edges.shape[0]):
         expected = mean

@@ -13,14 +13,14 @@ from ddpzero.search.solver import is_lost
 
 
 @compiled
-def select_action(forest, config, game, node):
+def select_action(forest, config, slot, node):
     """The edge with the largest q + c_puct(N) * prior * sqrt(N) / (1 + n); ties go to the lower action.
 
     An unvisited edge counts as the node's mean value, less a reduction that grows with the prior already visited
     (KataGo's first-play urgency); without reduction at a noisy root. A proven loss is not selected.
     """
-    edges = forest.edges[game, node]
-    stem = forest.nodes[game, node]
+    edges = forest.edges[slot, node]
+    stem = forest.nodes[slot, node]
     num_node_visits = 1 + stem.visit_sum
     reduction = config.first_play_reduction * math.sqrt(stem.visited_prior)
     if node == ROOT and config.dirichlet_fraction > 0.0:
@@ -31,7 +31,7 @@ def select_action(forest, config, game, node):
     best_action = -1
     for action in range(edges.shape[0]):
         edge = edges[action]
-        if edge.prior > 0.0 and not is_lost(forest, config, game, node, action):
+        if edge.prior > 0.0 and not is_lost(forest, config, slot, node, action):
             q_value = edge.value_sum / edge.visits if edge.visits > 0 else unvisited_value
             score = q_value + exploration * edge.prior / (1.0 + edge.visits)
             if score > best_score:
@@ -41,16 +41,16 @@ def select_action(forest, config, game, node):
 
 
 @compiled
-def prepare_root(forest, config, game):
+def prepare_root(forest, config, slot):
     """Mix Dirichlet noise over the legal actions into the root's priors."""
     if config.dirichlet_fraction <= 0.0:
         return
-    edges = forest.edges[game, ROOT]
+    edges = forest.edges[slot, ROOT]
     noise = forest.weights
     total = 0.0
     for action in range(edges.shape[0]):
         if edges[action].prior > 0.0:
-            noise[action] = next_gamma(forest.random_states[game], config.dirichlet_alpha)
+            noise[action] = next_gamma(forest.random_states[slot], config.dirichlet_alpha)
             total += noise[action]
     if total <= 0.0:
         return
@@ -63,14 +63,14 @@ def prepare_root(forest, config, game):
             edge.prior = noisy_prior
             if edge.visits > 0:
                 visited_prior += edge.prior
-    forest.nodes[game, ROOT].visited_prior = visited_prior
+    forest.nodes[slot, ROOT].visited_prior = visited_prior
 
 
 @compiled
-def policy_target(forest, config, game, target):
+def policy_target(forest, config, slot, target):
     """The root's visits as proportions, into `target` [A] float32; the priors when nothing was visited."""
-    edges = forest.edges[game, ROOT]
-    num_visits = forest.nodes[game, ROOT].visit_sum
+    edges = forest.edges[slot, ROOT]
+    num_visits = forest.nodes[slot, ROOT].visit_sum
     for action in range(edges.shape[0]):
         if num_visits > 0:
             target[action] = edges[action].visits / num_visits
@@ -79,12 +79,12 @@ def policy_target(forest, config, game, target):
 
 
 @compiled
-def choose_action(forest, config, game, ply):
+def choose_action(forest, config, slot, ply):
     """Draw the move to play from visits ** (1 / temperature); with temperature 0 the most visited action.
 
     ply: moves made so far; from temperature_plies on final_temperature holds. A proven loss is not played.
     """
-    edges = forest.edges[game, ROOT]
+    edges = forest.edges[slot, ROOT]
     weights = forest.weights
     temperature = config.temperature
     if ply >= config.temperature_plies:
@@ -94,7 +94,7 @@ def choose_action(forest, config, game, ply):
     best_prior = -1
     for action in range(edges.shape[0]):
         weights[action] = 0.0
-        if edges[action].prior > 0.0 and not is_lost(forest, config, game, ROOT, action):
+        if edges[action].prior > 0.0 and not is_lost(forest, config, slot, ROOT, action):
             weights[action] = edges[action].visits
             if edges[action].visits > max_visits:
                 max_visits = edges[action].visits
@@ -109,18 +109,18 @@ def choose_action(forest, config, game, ply):
     for action in range(edges.shape[0]):
         if weights[action] > 0.0:
             weights[action] = (weights[action] / max_visits) ** (1.0 / temperature)
-    return choose_weighted(weights, forest.random_states[game])
+    return choose_weighted(weights, forest.random_states[slot])
 
 
 @compiled
-def root_value(forest, config, game):
+def root_value(forest, config, slot):
     """The mean of the root's evaluation and all simulations."""
-    root = forest.nodes[game, ROOT]
+    root = forest.nodes[slot, ROOT]
     return (np.float64(root.value) + root.value_total) / (1.0 + root.visit_sum)
 
 
 @compiled
-def root_points(forest, config, game):
+def root_points(forest, config, slot):
     """The points in root_value: of the evaluation and all simulations the mean."""
-    root = forest.nodes[game, ROOT]
+    root = forest.nodes[slot, ROOT]
     return root.points_total / (1.0 + root.visit_sum)

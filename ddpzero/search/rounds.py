@@ -1,4 +1,4 @@
-"""A round of the whole forest: one compiled call proposes leaves, one absorbs what the evaluator said of them."""
+"""One round of all searches: a compiled call proposes leaves, another absorbs their evaluations."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ from ddpzero.search.tree import LEAF_FOUND, back_up_leaf, evaluate_leaf, find_le
 
 @compiled(cache=True)
 def start_searches(rules, forest, positions):
-    """Begin a search at each of `positions` [n, P], in the first n games."""
-    for game in range(positions.shape[0]):
-        contract.copy_position(rules, positions[game], forest.positions[game, ROOT])
-        set_root(rules, forest, game)
+    """Start a search at each of `positions` [n, P], in the first n slots."""
+    for slot in range(positions.shape[0]):
+        contract.copy_position(rules, positions[slot], forest.positions[slot, ROOT])
+        set_root(rules, forest, slot)
 
 
 @compiled(cache=True)
-def propose_leaves(rules, forest, config, cache, weights_version, num_games, observations):
-    """Write the observations of leaves to evaluate into `observations` [max_batch, bytes]; returns how many.
+def propose_leaves(rules, forest, config, cache, weights_version, num_slots, observations):
+    """Write the observations of leaves to evaluate into `observations` [max_batch, bytes]; return their number.
 
-    0: every search among the first num_games is finished.
+    0 means that the searches in the first num_slots slots are finished.
     """
     num_leaves = 0
-    for game in range(num_games):
+    for slot in range(num_slots):
         for _ in range(config.leaves_per_round):
-            outcome, node = find_leaf(rules, forest, config, cache, weights_version, game)
-            if outcome != LEAF_FOUND:
+            status, node = find_leaf(rules, forest, config, cache, weights_version, slot)
+            if status != LEAF_FOUND:
                 break
-            num_leaves = register_leaf(forest, game, node, observations, num_leaves)
+            num_leaves = register_leaf(forest, slot, node, observations, num_leaves)
             if node == ROOT:
                 break
     return num_leaves
 
 
 @compiled
-def register_leaf(forest, game, node, observations, num_leaves):
-    """Put the leaf just found into the batch; returns the batch's new length."""
-    forest.leaves[num_leaves].game = game
+def register_leaf(forest, slot, node, observations, num_leaves):
+    """Append the leaf just found to the batch; return the new length of the batch."""
+    forest.leaves[num_leaves].slot = slot
     forest.leaves[num_leaves].node = node
     for index in range(forest.observation.shape[0]):
         observations[num_leaves, index] = forest.observation[index]
@@ -49,9 +49,9 @@ def register_leaf(forest, game, node, observations, num_leaves):
 def absorb_evaluations(
     rules, forest, config, cache, weights_version, num_leaves, observations, logits, outcomes
 ):
-    """Take in the evaluations of the batch that was proposed last: logits [n, A], outcomes [n, 4].
+    """Absorb the evaluations of the last proposed batch: logits [n, A], outcomes [n, 4].
 
-    Returns False, and has changed nothing, if they are unusable (see answers.py).
+    Returns False and changes nothing if they are unusable (see answers.py).
     """
     if not are_usable(logits, outcomes):
         return False
@@ -62,14 +62,14 @@ def absorb_evaluations(
             config,
             cache,
             weights_version,
-            forest.leaves[leaf].game,
+            forest.leaves[leaf].slot,
             forest.leaves[leaf].node,
             observations[leaf],
             logits[leaf],
             outcomes[leaf],
         )
-    # After a forward pass the trees lie in slow memory. A short loop of its own lets the processor fetch the paths of
-    # several games at a time: a third of this call.
+    # After a forward pass the trees are no longer in the processor's caches. In a separate short loop the processor
+    # fetches the paths of several trees at a time, which saves a third of this call.
     for leaf in range(num_leaves):
-        back_up_leaf(forest, config, forest.leaves[leaf].game, forest.leaves[leaf].node)
+        back_up_leaf(forest, config, forest.leaves[leaf].slot, forest.leaves[leaf].node)
     return True

@@ -149,7 +149,7 @@ class Search:
 @compiled(cache=True)
 def read_results(rules, forest, config, ply, actions, targets, values):
     """Write what the searches of the first n games found: actions [n], policy targets [n, A], root values [n]."""
-    for game in range(actions.shape[0]):
-        actions[game] = choose_action(forest, config, game, ply)
-        policy_target(forest, config, game, targets[game])
-        values[game] = root_result(forest, config, game)
+    for slot in range(actions.shape[0]):
+        actions[slot] = choose_action(forest, config, slot, ply)
+        policy_target(forest, config, slot, targets[slot])
+        values[slot] = root_result(forest, config, slot)

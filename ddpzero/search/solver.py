@@ -19,89 +19,89 @@ _LOSS = -1.0
 
 
 @compiled
-def known_value(forest, game, node, action):
+def known_value(forest, slot, node, action):
     """What the action is known to bring the node's mover, in [-1, 1]; UNKNOWN if nobody knows."""
-    child = forest.edges[game, node, action].child
-    if child == UNVISITED or forest.nodes[game, child].state < TERMINAL:
+    child = forest.edges[slot, node, action].child
+    if child == UNVISITED or forest.nodes[slot, child].state < TERMINAL:
         return UNKNOWN
-    value = forest.nodes[game, child].value
-    return value if forest.nodes[game, child].mover == forest.nodes[game, node].mover else -value
+    value = forest.nodes[slot, child].value
+    return value if forest.nodes[slot, child].mover == forest.nodes[slot, node].mover else -value
 
 
 @compiled
-def pass_on_known_value(forest, config, game, node):
+def pass_on_known_value(forest, config, slot, node):
     """The value of `node` has just become known: tell its ancestors, as far as it decides theirs."""
     while node != ROOT:
-        parent_index = forest.nodes[game, node].parent
-        parent = forest.nodes[game, parent_index]
+        parent_index = forest.nodes[slot, node].parent
+        parent = forest.nodes[slot, parent_index]
         if parent.state == SOLVED:
             return
         parent.num_unknown -= 1
-        value = known_value(forest, game, parent_index, forest.nodes[game, node].parent_action)
+        value = known_value(forest, slot, parent_index, forest.nodes[slot, node].parent_action)
         if value < _WIN and parent.num_unknown > 0:
             return
         best_child = node
         for action in range(forest.edges.shape[2]):
-            other_value = known_value(forest, game, parent_index, action)
+            other_value = known_value(forest, slot, parent_index, action)
             if other_value > value:
                 value = other_value
-                best_child = forest.edges[game, parent_index, action].child
+                best_child = forest.edges[slot, parent_index, action].child
         parent.state = SOLVED
         parent.value = value
         if config.score_weight > 0.0:
-            best = forest.nodes[game, best_child]
+            best = forest.nodes[slot, best_child]
             parent.points = best.points if best.mover == parent.mover else -best.points
             value = points.result_of(config, value, parent.points)
         parent.draw_share = 1.0 - abs(value)
         if parent_index != ROOT:
-            _correct_edge(forest, game, parent_index)
+            _correct_edge(forest, slot, parent_index)
         node = parent_index
 
 
 @compiled
-def _correct_edge(forest, game, child):
+def _correct_edge(forest, slot, child):
     """Count the child's known value for all visits of the edge to it."""
-    parent_index = forest.nodes[game, child].parent
-    action = forest.nodes[game, child].parent_action
-    edge = forest.edges[game, parent_index, action]
-    value_sum = known_value(forest, game, parent_index, action) * edge.visits
-    forest.nodes[game, parent_index].value_total += value_sum - edge.value_sum
+    parent_index = forest.nodes[slot, child].parent
+    action = forest.nodes[slot, child].parent_action
+    edge = forest.edges[slot, parent_index, action]
+    value_sum = known_value(forest, slot, parent_index, action) * edge.visits
+    forest.nodes[slot, parent_index].value_total += value_sum - edge.value_sum
     edge.value_sum = value_sum
 
 
 @compiled
-def is_solved(forest, game):
+def is_solved(forest, slot):
     """Whether the root's value is proven."""
-    return forest.nodes[game, ROOT].state == SOLVED
+    return forest.nodes[slot, ROOT].state == SOLVED
 
 
 @compiled
-def is_best_known(forest, game, action):
+def is_best_known(forest, slot, action):
     """Whether an action of a solved root is proven to bring the root's value."""
-    return known_value(forest, game, ROOT, action) == forest.nodes[game, ROOT].value
+    return known_value(forest, slot, ROOT, action) == forest.nodes[slot, ROOT].value
 
 
 @compiled
-def is_lost(forest, config, game, node, action):
+def is_lost(forest, config, slot, node, action):
     """Whether an action is proven to lose. At a node whose value is not known there is always another."""
-    edge = forest.edges[game, node, action]
+    edge = forest.edges[slot, node, action]
     # The first two conditions, which need no look at the child, are rarely met.
     return (
         edge.visits > 0
         and edge.value_sum <= -edge.visits
         and config.solve
-        and known_value(forest, game, node, action) == _LOSS
+        and known_value(forest, slot, node, action) == _LOSS
     )
 
 
 @compiled
-def solved_policy_target(forest, config, game, target):
+def solved_policy_target(forest, config, slot, target):
     """Into `target` [A] float32: the actions proven best, in proportion to their priors (Gumbel) or visits (PUCT)."""
-    edges = forest.edges[game, ROOT]
+    edges = forest.edges[slot, ROOT]
     total = 0.0
     for action in range(edges.shape[0]):
         target[action] = 0.0
-        if is_best_known(forest, game, action):
+        if is_best_known(forest, slot, action):
             target[action] = edges[action].prior if config.is_gumbel else edges[action].visits
             total += target[action]
     for action in range(edges.shape[0]):
@@ -109,16 +109,16 @@ def solved_policy_target(forest, config, game, target):
 
 
 @compiled
-def solved_action(forest, config, game):
+def solved_action(forest, config, slot):
     """The move at a solved root: of the proven best the first by log prior + gumbel (Gumbel) or by visits (PUCT)."""
-    edges = forest.edges[game, ROOT]
+    edges = forest.edges[slot, ROOT]
     best_action = -1
     best_score = 0.0
     for action in range(edges.shape[0]):
-        if is_best_known(forest, game, action):
+        if is_best_known(forest, slot, action):
             score = np.float64(edges[action].visits)
             if config.is_gumbel:
-                score = forest.root_scores[game, action]
+                score = forest.root_scores[slot, action]
             if best_action < 0 or score > best_score:
                 best_action = action
                 best_score = score

@@ -1,7 +1,7 @@
-"""One simulation, in verbs: descend, add the leaf, evaluate it, back its value up. Compiled; used by every search.
+"""One simulation: descend to a leaf, add its node, evaluate it, back its value up. Compiled; used by every search.
 
-`find_leaf` goes on inside a game until it needs the evaluator, so that leaves which end the game or lie in the cache
-cost no place in a batch.
+`find_leaf` continues in one tree until it needs the evaluator, so that terminal leaves and cached evaluations take no
+place in a batch. A tree is named by its slot in the forest.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from ddpzero.search.cache import NO_ENTRY, add_entry, find_entry
 from ddpzero.search.config import GumbelConfig
 from ddpzero.search.forest import EVALUATED, PENDING, ROOT, SOLVED, TERMINAL, UNVISITED
 
-# What find_leaf says of a game.
-LEAF_FOUND = 0  # forest.observation holds what the evaluator must see
+# Statuses that find_leaf returns.
+LEAF_FOUND = 0  # forest.observation holds the leaf's observation
 SEARCH_FINISHED = 1
-SEARCH_WAITS = 2  # all further simulations need a leaf that is under evaluation
+SEARCH_WAITS = 2  # every further simulation needs a leaf that is still being evaluated
 
 _NOT_PREPARED = -1  # a tree's num_started before `_prepare_root`
 
-# A legal action keeps some prior: 0 means illegal.
+# Lower bound of a legal action's prior: 0 marks illegal actions.
 _MIN_PRIOR = 1e-9
-# Eight bytes that are 0 or 1, taken as one word and multiplied by this, have their eight bits in the top byte.
+# Multiplying a word of eight 0/1 bytes by this gathers the eight bits in its top byte.
 _GATHER_BITS = np.uint64(0x0102040810204080)
 
 
 def _of_algorithm(name: str) -> Choice:
-    """The function of that name of gumbel.py or of puct.py, as the type of `config` asks for."""
+    """The function `name` of gumbel.py or puct.py, chosen by the type of `config`."""
 
     def choose(forest, config, *_):
         return getattr(gumbel if config.instance_class is GumbelConfig else puct, name)
@@ -49,188 +49,188 @@ _algorithm_root_points = _of_algorithm("root_points")
 
 
 @compiled
-def set_root(rules, forest, game):
-    """Begin a tree at the position that the caller wrote into forest.positions[game, ROOT]."""
-    forest.trees[game].num_nodes = 1
-    forest.trees[game].num_started = _NOT_PREPARED
-    forest.trees[game].num_finished = 0
-    forest.trees[game].fault = NO_FAULT
-    _set_node(rules, forest, game, ROOT, UNVISITED, UNVISITED)
+def set_root(rules, forest, slot):
+    """Start a tree at the position that the caller wrote into forest.positions[slot, ROOT]."""
+    forest.trees[slot].num_nodes = 1
+    forest.trees[slot].num_started = _NOT_PREPARED
+    forest.trees[slot].num_finished = 0
+    forest.trees[slot].fault = NO_FAULT
+    _set_node(rules, forest, slot, ROOT, UNVISITED, UNVISITED)
 
 
 @compiled
-def find_leaf(rules, forest, config, cache, weights_version, game):
-    """Simulate in one game until a leaf needs the evaluator; returns (what happened, the leaf's node).
+def find_leaf(rules, forest, config, cache, weights_version, slot):
+    """Simulate in one tree until a leaf needs the evaluator; return (status, node of the leaf).
 
-    The caller passes on what the evaluator says of the leaf by `evaluate_leaf` and `back_up_leaf`; several leaves of a
-    game may be out at once.
+    The caller passes the leaf's evaluation to `evaluate_leaf`, then calls `back_up_leaf`. Several leaves of a tree may
+    be under evaluation at the same time.
     """
-    tree = forest.trees[game]
+    tree = forest.trees[slot]
     while tree.num_finished < config.num_simulations or tree.num_started == _NOT_PREPARED:
-        if tree.num_started == _NOT_PREPARED and forest.nodes[game, ROOT].state == EVALUATED:
-            _prepare_root(forest, config, game)
+        if tree.num_started == _NOT_PREPARED and forest.nodes[slot, ROOT].state == EVALUATED:
+            _prepare_root(forest, config, slot)
             continue
-        if solver.is_solved(forest, game):
-            # Leaves may still be out: their verdict must not meet the next tree.
+        if solver.is_solved(forest, slot):
+            # Wait for leaves under evaluation: their results must not reach the next tree of this slot.
             is_over = tree.num_started == tree.num_finished
             return (SEARCH_FINISHED if is_over else SEARCH_WAITS), UNVISITED
         if tree.num_started == config.num_simulations:
             return SEARCH_WAITS, UNVISITED
         num_nodes_before = tree.num_nodes
-        node = _descend(rules, forest, config, game)
-        if forest.nodes[game, node].state == PENDING:
+        node = _descend(rules, forest, config, slot)
+        if forest.nodes[slot, node].state == PENDING:
             if node != ROOT and tree.num_nodes == num_nodes_before:
                 return SEARCH_WAITS, UNVISITED
-            pack_observation(rules, forest, game, node)
+            pack_observation(rules, forest, slot, node)
             place = find_entry(cache, forest.observation, weights_version)
             if place == NO_ENTRY:
                 if node != ROOT:
                     tree.num_started += 1
                     if config.leaves_per_round > 1:
-                        _count_virtual_loss(forest, game, node, 1, config.virtual_loss)
+                        _count_virtual_loss(forest, slot, node, 1, config.virtual_loss)
                 return LEAF_FOUND, node
-            _expand(rules, forest, config, game, node, cache.logits[place], cache.outcomes[place])
+            _expand(rules, forest, config, slot, node, cache.logits[place], cache.outcomes[place])
             if node == ROOT:
                 continue
         tree.num_started += 1
-        _finish_simulation(forest, config, game, node)
+        _finish_simulation(forest, config, slot, node)
     return SEARCH_FINISHED, UNVISITED
 
 
 @compiled
 def evaluate_leaf(
-    rules, forest, config, cache, weights_version, game, node, observation, logits, outcome
+    rules, forest, config, cache, weights_version, slot, node, observation, logits, outcome
 ):
-    """Give a leaf what the evaluator said: logits [A], outcome [4] win/draw/loss of its mover and points."""
+    """Expand a leaf with its evaluation: logits [A], outcome [4] as in evaluators/base.py."""
     add_entry(cache, observation, logits, outcome, weights_version)
-    _expand(rules, forest, config, game, node, logits, outcome)
+    _expand(rules, forest, config, slot, node, logits, outcome)
 
 
 @compiled
-def back_up_leaf(forest, config, game, node):
-    """End the simulation of an evaluated leaf; for the root, which no simulation reached, nothing is to be done."""
+def back_up_leaf(forest, config, slot, node):
+    """Finish the simulation of an evaluated leaf. The root's evaluation belongs to no simulation."""
     if node != ROOT:
         if config.leaves_per_round > 1:
-            _count_virtual_loss(forest, game, node, -1, config.virtual_loss)
-        _finish_simulation(forest, config, game, node)
+            _count_virtual_loss(forest, slot, node, -1, config.virtual_loss)
+        _finish_simulation(forest, config, slot, node)
 
 
 @compiled
-def _prepare_root(forest, config, game):
-    """Start the budget of a move: the root is evaluated, its noise is drawn here."""
-    forest.trees[game].num_started = 0
-    forest.trees[game].num_finished = 0
-    _algorithm_prepare_root(forest, config, game)
+def _prepare_root(forest, config, slot):
+    """Start the budget of a move at an evaluated root; sample the root's noise."""
+    forest.trees[slot].num_started = 0
+    forest.trees[slot].num_finished = 0
+    _algorithm_prepare_root(forest, config, slot)
 
 
 @compiled
-def policy_target(forest, config, game, target):
-    """What the policy head is trained on, into `target` [A] float32: sums to 1, exactly 0 for illegal actions."""
-    if solver.is_solved(forest, game):
-        solver.solved_policy_target(forest, config, game, target)
+def policy_target(forest, config, slot, target):
+    """Write the policy head's training target into `target` [A] float32: sums to 1, exactly 0 for illegal actions."""
+    if solver.is_solved(forest, slot):
+        solver.solved_policy_target(forest, config, slot, target)
     else:
-        _algorithm_policy_target(forest, config, game, target)
+        _algorithm_policy_target(forest, config, slot, target)
 
 
 @compiled
-def choose_action(forest, config, game, ply):
-    """The move to play after the search; ply: moves made so far, for the temperature."""
-    if solver.is_solved(forest, game):
-        return solver.solved_action(forest, config, game)
-    return _algorithm_choose_action(forest, config, game, ply)
+def choose_action(forest, config, slot, ply):
+    """Choose the move after the search; ply: moves made so far, for the temperature."""
+    if solver.is_solved(forest, slot):
+        return solver.solved_action(forest, config, slot)
+    return _algorithm_choose_action(forest, config, slot, ply)
 
 
 @compiled
-def root_value(forest, config, game):
+def root_value(forest, config, slot):
     """The search's estimate for the root's mover."""
-    if solver.is_solved(forest, game):
-        return np.float64(forest.nodes[game, ROOT].value)
-    return _algorithm_root_value(forest, config, game)
+    if solver.is_solved(forest, slot):
+        return np.float64(forest.nodes[slot, ROOT].value)
+    return _algorithm_root_value(forest, config, slot)
 
 
 @compiled
-def root_result(forest, config, game):
-    """root_value without the share of points: the expected result of the game, in [-1, 1]."""
-    value = root_value(forest, config, game)
+def root_result(forest, config, slot):
+    """The expected outcome in [-1, 1]: root_value without its share of points."""
+    value = root_value(forest, config, slot)
     if config.score_weight > 0.0:
-        value = points.result_of(config, value, _root_points(forest, config, game))
+        value = points.result_of(config, value, _root_points(forest, config, slot))
     return value
 
 
 @compiled
-def root_score(forest, config, game):
-    """How many points the root's mover is expected to be ahead at the end; 0 where the search looks at none."""
+def root_score(forest, config, slot):
+    """The expected score margin of the root's mover at the end; 0 if the search ignores points."""
     if config.score_weight == 0.0:
         return 0.0
-    return points.score_of(config, _root_points(forest, config, game))
+    return points.score_of(config, _root_points(forest, config, slot))
 
 
 @compiled
-def _root_points(forest, config, game):
-    if solver.is_solved(forest, game):
-        return np.float64(forest.nodes[game, ROOT].points)
-    return _algorithm_root_points(forest, config, game)
+def _root_points(forest, config, slot):
+    if solver.is_solved(forest, slot):
+        return np.float64(forest.nodes[slot, ROOT].points)
+    return _algorithm_root_points(forest, config, slot)
 
 
 @compiled
-def is_search_finished(forest, config, game):
-    """Whether the budget is spent or the root's value proven, and no leaf is out."""
-    tree = forest.trees[game]
+def is_search_finished(forest, config, slot):
+    """Whether the budget is spent or the root's value is proven, and no leaf is under evaluation."""
+    tree = forest.trees[slot]
     if tree.num_started != tree.num_finished:
         return False
-    return tree.num_finished >= config.num_simulations or solver.is_solved(forest, game)
+    return tree.num_finished >= config.num_simulations or solver.is_solved(forest, slot)
 
 
 @compiled
-def play_action(rules, forest, config, game, action):
-    """Make the move: the tree goes on below it when subtrees are reused, else from the new position alone."""
-    child = forest.edges[game, ROOT, action].child
-    if config.reuse_subtree and child != UNVISITED and forest.nodes[game, child].state == EVALUATED:
-        _keep_subtree(rules, forest, config, game, child)
-        forest.trees[game].num_started = _NOT_PREPARED
+def play_action(rules, forest, config, slot, action):
+    """Play an action: keep the subtree below it if subtrees are reused, else start a new tree."""
+    child = forest.edges[slot, ROOT, action].child
+    if config.reuse_subtree and child != UNVISITED and forest.nodes[slot, child].state == EVALUATED:
+        _keep_subtree(rules, forest, config, slot, child)
+        forest.trees[slot].num_started = _NOT_PREPARED
         return
-    contract.apply_action(rules, forest.positions[game, ROOT], action)
-    set_root(rules, forest, game)
+    contract.apply_action(rules, forest.positions[slot, ROOT], action)
+    set_root(rules, forest, slot)
 
 
 @compiled
-def _descend(rules, forest, config, game):
-    """From the root along selected actions to a node without evaluation, made if it was not there."""
+def _descend(rules, forest, config, slot):
+    """Follow selected actions from the root to a node without evaluation, creating it if necessary."""
     node = ROOT
-    while forest.nodes[game, node].state == EVALUATED:
-        action = _algorithm_select_action(forest, config, game, node)
-        child = forest.edges[game, node, action].child
+    while forest.nodes[slot, node].state == EVALUATED:
+        action = _algorithm_select_action(forest, config, slot, node)
+        child = forest.edges[slot, node, action].child
         if child == UNVISITED:
-            return _add_child(rules, forest, config, game, node, action)
+            return _add_child(rules, forest, config, slot, node, action)
         node = child
     return node
 
 
 @compiled
-def _add_child(rules, forest, config, game, parent, action):
-    child = forest.trees[game].num_nodes
-    forest.trees[game].num_nodes = child + 1
-    forest.edges[game, parent, action].child = child
-    contract.copy_position(rules, forest.positions[game, parent], forest.positions[game, child])
-    contract.apply_action(rules, forest.positions[game, child], action)
-    _set_node(rules, forest, game, child, parent, action)
-    if forest.nodes[game, child].state == PENDING:
-        if endgame.prove_endgame(rules, forest, config, game, child):
-            forest.nodes[game, child].state = TERMINAL
+def _add_child(rules, forest, config, slot, parent, action):
+    child = forest.trees[slot].num_nodes
+    forest.trees[slot].num_nodes = child + 1
+    forest.edges[slot, parent, action].child = child
+    contract.copy_position(rules, forest.positions[slot, parent], forest.positions[slot, child])
+    contract.apply_action(rules, forest.positions[slot, child], action)
+    _set_node(rules, forest, slot, child, parent, action)
+    if forest.nodes[slot, child].state == PENDING:
+        if endgame.prove_endgame(rules, forest, config, slot, child):
+            forest.nodes[slot, child].state = TERMINAL
     else:
-        points.add_points(rules, config, forest.positions[game, child], forest.nodes[game, child])
-    if config.solve and forest.nodes[game, child].state == TERMINAL:
-        solver.pass_on_known_value(forest, config, game, child)
+        points.add_points(rules, config, forest.positions[slot, child], forest.nodes[slot, child])
+    if config.solve and forest.nodes[slot, child].state == TERMINAL:
+        solver.pass_on_known_value(forest, config, slot, child)
     return child
 
 
 @compiled
-def _set_node(rules, forest, game, index, parent, action):
-    position = forest.positions[game, index]
-    node = forest.nodes[game, index]
+def _set_node(rules, forest, slot, index, parent, action):
+    position = forest.positions[slot, index]
+    node = forest.nodes[slot, index]
     mover = contract.current_player(rules, position)
     if mover != 0 and mover != 1:
-        forest.trees[game].fault = WRONG_MOVER
+        forest.trees[slot].fault = WRONG_MOVER
         mover = 0
     node.mover = mover
     node.parent = parent
@@ -245,27 +245,26 @@ def _set_node(rules, forest, game, index, parent, action):
         node.state = TERMINAL
         value = contract.player_return(rules, position, node.mover)
         if not -1.0 <= value <= 1.0:
-            forest.trees[game].fault = WRONG_RETURN
+            forest.trees[slot].fault = WRONG_RETURN
             value = 0.0
         node.value = value
 
 
 @compiled
-def pack_observation(rules, forest, game, node):
-    """Write the node's observation, planes bit-packed as np.packbits(bitorder="little") does, into
-    forest.observation."""
+def pack_observation(rules, forest, slot, node):
+    """Write the node's observation into forest.observation; planes bit-packed in little-endian order."""
     forest.planes[:] = 0
-    contract.observe(rules, forest.positions[game, node], forest.planes)
-    contract.observe_globals(rules, forest.positions[game, node], forest.globals)
+    contract.observe(rules, forest.positions[slot, node], forest.planes)
+    contract.observe_globals(rules, forest.positions[slot, node], forest.globals)
     for index in range(forest.plane_words.shape[0]):
         forest.observation[index] = (forest.plane_words[index] * _GATHER_BITS) >> np.uint64(56)
 
 
 @compiled
-def _expand(rules, forest, config, game, node, logits, outcome):
-    """Make an evaluated node of a pending one: priors over the legal actions, edges without visits."""
+def _expand(rules, forest, config, slot, node, logits, outcome):
+    """Turn a pending node into an evaluated one: priors over the legal actions, edges without visits."""
     legal = forest.legal
-    contract.legal_actions(rules, forest.positions[game, node], legal)
+    contract.legal_actions(rules, forest.positions[slot, node], legal)
     largest = -math.inf
     for action in range(legal.shape[0]):
         if legal[action]:
@@ -280,33 +279,33 @@ def _expand(rules, forest, config, game, node, logits, outcome):
             weights[action] = math.exp(logits[action] - largest)
             total += weights[action]
     if num_legal == 0:
-        # As a leaf it is harmless until the caller hears of the fault.
-        forest.trees[game].fault = NO_LEGAL_ACTION
-        forest.nodes[game, node].state = TERMINAL
-        forest.nodes[game, node].value = 0.0
+        # Make it a leaf, which does no harm until the caller reads the fault.
+        forest.trees[slot].fault = NO_LEGAL_ACTION
+        forest.nodes[slot, node].state = TERMINAL
+        forest.nodes[slot, node].value = 0.0
         return
     for action in range(legal.shape[0]):
-        edge = forest.edges[game, node, action]
+        edge = forest.edges[slot, node, action]
         edge.prior = max(weights[action] / total, _MIN_PRIOR) if legal[action] else 0.0
         edge.value_sum = 0.0
         edge.visits = 0
         edge.child = UNVISITED
-    forest.nodes[game, node].value = outcome[0] - outcome[2]
+    forest.nodes[slot, node].value = outcome[0] - outcome[2]
     if config.score_weight > 0.0:
-        forest.nodes[game, node].points = outcome[3]
-        forest.nodes[game, node].points_total = outcome[3]
-        forest.nodes[game, node].value = points.with_points(
+        forest.nodes[slot, node].points = outcome[3]
+        forest.nodes[slot, node].points_total = outcome[3]
+        forest.nodes[slot, node].value = points.with_points(
             config, outcome[0] - outcome[2], outcome[3]
         )
-    forest.nodes[game, node].draw_share = outcome[1]
-    forest.nodes[game, node].num_unknown = num_legal
-    forest.nodes[game, node].state = EVALUATED
+    forest.nodes[slot, node].draw_share = outcome[1]
+    forest.nodes[slot, node].num_unknown = num_legal
+    forest.nodes[slot, node].state = EVALUATED
 
 
 @compiled
-def _finish_simulation(forest, config, game, leaf):
-    """Add the leaf's value to every edge on the way to the root, each seen by the player who chose there."""
-    nodes = forest.nodes[game]
+def _finish_simulation(forest, config, slot, leaf):
+    """Add the leaf's value to every edge up to the root, from the perspective of the player who chose the edge."""
+    nodes = forest.nodes[slot]
     value = nodes[leaf].value
     found_points = nodes[leaf].points
     mover = nodes[leaf].mover
@@ -317,34 +316,34 @@ def _finish_simulation(forest, config, game, leaf):
             found_points = nodes[node].points
             mover = nodes[node].mover
         is_same_player = nodes[nodes[node].parent].mover == mover
-        node = _count_visit(forest, game, node, 1, value if is_same_player else -value)
+        node = _count_visit(forest, slot, node, 1, value if is_same_player else -value)
         if config.score_weight > 0.0:
             nodes[node].points_total += found_points if is_same_player else -found_points
-    forest.trees[game].num_finished += 1
+    forest.trees[slot].num_finished += 1
 
 
 @compiled
-def _count_virtual_loss(forest, game, leaf, count, virtual_loss):
-    """Count a visit that every mover on the way lost, so that the next descent tries something else; -1 undoes it."""
+def _count_virtual_loss(forest, slot, leaf, count, virtual_loss):
+    """Count a visit that each mover on the path lost, so that the next descent takes another path; -1 undoes it."""
     node = leaf
     while node != ROOT:
         loss = virtual_loss
-        if forest.nodes[game, node].state == SOLVED:
+        if forest.nodes[slot, node].state == SOLVED:
             loss = -solver.known_value(
                 forest,
-                game,
-                forest.nodes[game, node].parent,
-                forest.nodes[game, node].parent_action,
+                slot,
+                forest.nodes[slot, node].parent,
+                forest.nodes[slot, node].parent_action,
             )
-        node = _count_visit(forest, game, node, count, -count * loss)
+        node = _count_visit(forest, slot, node, count, -count * loss)
 
 
 @compiled
-def _count_visit(forest, game, child, count, value):
-    """Add a visit (count 1) or take one back (-1) on the edge to `child`; returns the parent's index."""
-    parent_index = forest.nodes[game, child].parent
-    parent = forest.nodes[game, parent_index]
-    edge = forest.edges[game, parent_index, forest.nodes[game, child].parent_action]
+def _count_visit(forest, slot, child, count, value):
+    """Add a visit (count 1) to the edge to `child`, or remove one (-1); return the parent's index."""
+    parent_index = forest.nodes[slot, child].parent
+    parent = forest.nodes[slot, parent_index]
+    edge = forest.edges[slot, parent_index, forest.nodes[slot, child].parent_action]
     was_visited = edge.visits > 0
     edge.visits += count
     edge.value_sum += value
@@ -356,47 +355,47 @@ def _count_visit(forest, game, child, count, value):
 
 
 @compiled
-def _keep_subtree(rules, forest, config, game, new_root):
+def _keep_subtree(rules, forest, config, slot, new_root):
     """Move the subtree below `new_root` to the front of the tree's arrays.
 
-    A child's index is above its parent's, so one pass upwards suffices and never overwrites what it still needs. At
-    most num_simulations + 1 nodes stay, the oldest: a dropped child's visits stay counted on its edge, and it is made
-    again when a simulation comes by.
+    A child's index is above its parent's, so one ascending pass suffices and never overwrites a node that it still
+    needs. Keeps at most the num_simulations + 1 oldest nodes. A dropped child's visits stay on its edge, and the next
+    simulation that reaches the edge creates the child again.
     """
     node_map = forest.node_map
     max_kept = config.num_simulations + 1
     num_kept = 0
-    for node in range(new_root, forest.trees[game].num_nodes):
-        parent = forest.nodes[game, node].parent
+    for node in range(new_root, forest.trees[slot].num_nodes):
+        parent = forest.nodes[slot, node].parent
         is_kept = node == new_root or (
             parent >= new_root and node_map[parent] != UNVISITED and num_kept < max_kept
         )
         node_map[node] = num_kept if is_kept else UNVISITED
         if is_kept:
-            _move_node(rules, forest, game, node, num_kept)
-            forest.nodes[game, num_kept].parent = (
+            _move_node(rules, forest, slot, node, num_kept)
+            forest.nodes[slot, num_kept].parent = (
                 UNVISITED if num_kept == ROOT else node_map[parent]
             )
             num_kept += 1
         elif (
             parent >= new_root
             and node_map[parent] != UNVISITED
-            and forest.nodes[game, node].state >= TERMINAL
+            and forest.nodes[slot, node].state >= TERMINAL
         ):
-            # Its value is forgotten, unless a simulation comes by again.
-            forest.nodes[game, node_map[parent]].num_unknown += 1
+            # The dropped child's proven value is unknown until a simulation reaches the edge again.
+            forest.nodes[slot, node_map[parent]].num_unknown += 1
     for node in range(num_kept):
-        if forest.nodes[game, node].state in (EVALUATED, SOLVED):
+        if forest.nodes[slot, node].state in (EVALUATED, SOLVED):
             for action in range(forest.edges.shape[2]):
-                child = forest.edges[game, node, action].child
+                child = forest.edges[slot, node, action].child
                 if child != UNVISITED:
-                    forest.edges[game, node, action].child = node_map[child]
-    forest.trees[game].num_nodes = num_kept
+                    forest.edges[slot, node, action].child = node_map[child]
+    forest.trees[slot].num_nodes = num_kept
 
 
 @compiled
-def _move_node(rules, forest, game, source, target):
-    forest.nodes[game, target] = forest.nodes[game, source]
-    contract.copy_position(rules, forest.positions[game, source], forest.positions[game, target])
-    if forest.nodes[game, source].state in (EVALUATED, SOLVED):
-        copy_row(forest.edges[game, source], forest.edges[game, target])
+def _move_node(rules, forest, slot, source, target):
+    forest.nodes[slot, target] = forest.nodes[slot, source]
+    contract.copy_position(rules, forest.positions[slot, source], forest.positions[slot, target])
+    if forest.nodes[slot, source].state in (EVALUATED, SOLVED):
+        copy_row(forest.edges[slot, source], forest.edges[slot, target])

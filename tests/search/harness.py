@@ -156,12 +156,12 @@ class Lockstep:
 
 @compiled(cache=True)
 def read_scores(rules, forest, config, scores):
-    for game in range(scores.shape[0]):
-        scores[game] = root_score(forest, config, game)
+    for slot in range(scores.shape[0]):
+        scores[slot] = root_score(forest, config, slot)
 
 
 @compiled(cache=True)
 def play_actions(rules, forest, config, actions):
-    for game in range(actions.shape[0]):
-        if actions[game] >= 0:
-            play_action(rules, forest, config, game, actions[game])
+    for slot in range(actions.shape[0]):
+        if actions[slot] >= 0:
+            play_action(rules, forest, config, slot, actions[slot])

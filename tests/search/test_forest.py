@@ -136,7 +136,7 @@ def leaves_of_a_round(random_tree: Game, virtual_loss: float) -> list[int]:
     lockstep = Lockstep(random_tree, settings, positions)
     lockstep.absorb(lockstep.propose())
     num_leaves = lockstep.propose()
-    return np.bincount(lockstep.forest.leaves["game"][:num_leaves], minlength=20).tolist()
+    return np.bincount(lockstep.forest.leaves["slot"][:num_leaves], minlength=20).tolist()
 
 
 def test_virtual_loss_spreads_the_leaves_of_a_round(random_tree: Game):
@@ -153,7 +153,7 @@ def test_the_leaves_of_a_round_are_different_nodes_that_wait(random_tree: Game):
     while num_leaves := lockstep.propose():
         leaves = lockstep.forest.leaves[:num_leaves]
         assert len(set(leaves.tolist())) == num_leaves
-        waiting = lockstep.forest.nodes[leaves["game"], leaves["node"]]
+        waiting = lockstep.forest.nodes[leaves["slot"], leaves["node"]]
         assert (waiting["state"] == PENDING).all()
         lockstep.absorb(num_leaves)
 

@@ -106,26 +106,26 @@ def _layout(game: Game, num_games: int) -> Layout:
 
 
 @compiled(cache=True)
-def start_game(rules, forest, record, game, opening_random_plies, play_out_fraction):
+def start_game(rules, forest, record, slot, opening_random_plies, play_out_fraction):
     """Begin a game in place `game` with 0 .. opening_random_plies uniformly random moves, all counts equally likely.
 
     play_out_fraction: the probability that it will go on after its result is proven.
     """
-    position = forest.positions[game, ROOT]
+    position = forest.positions[slot, ROOT]
     contract.initial_position(rules, position)
-    num_random_plies = next_below(forest.random_states[game], opening_random_plies + 1)
+    num_random_plies = next_below(forest.random_states[slot], opening_random_plies + 1)
     ply = 0
     num_tries = 0
     while ply < num_random_plies:
         contract.legal_actions(rules, position, forest.legal)
-        action = choose_uniformly(forest.legal, forest.random_states[game])
+        action = choose_uniformly(forest.legal, forest.random_states[slot])
         if action < 0:
             # A broken promise of the game: the first search finds it, too.
             break
-        record.movers[game, ply] = contract.current_player(rules, position)
-        record.actions[game, ply] = action
-        record.is_sample[game, ply] = False
-        record.is_decided[game, ply] = False
+        record.movers[slot, ply] = contract.current_player(rules, position)
+        record.actions[slot, ply] = action
+        record.is_sample[slot, ply] = False
+        record.is_decided[slot, ply] = False
         contract.apply_action(rules, position, action)
         ply += 1
         if contract.is_terminal(rules, position):
@@ -136,10 +136,10 @@ def start_game(rules, forest, record, game, opening_random_plies, play_out_fract
             num_tries += 1
             if num_tries % _MAX_TRIES == 0:
                 num_random_plies //= 2
-    record.num_plies[game] = ply
-    record.plays_out[game] = next_float(forest.random_states[game]) < play_out_fraction
-    record.stages[game] = PLAYING
-    set_root(rules, forest, game)
+    record.num_plies[slot] = ply
+    record.plays_out[slot] = next_float(forest.random_states[slot]) < play_out_fraction
+    record.stages[slot] = PLAYING
+    set_root(rules, forest, slot)
 
 
 @compiled(cache=True)
@@ -155,17 +155,17 @@ def propose_moves_and_leaves(
     """
     num_leaves = 0
     num_simulations = 0
-    for game in range(record.stages.shape[0]):
+    for slot in range(record.stages.shape[0]):
         num_leaves_of_game = 0
-        while record.stages[game] == PLAYING and num_leaves_of_game < config.leaves_per_round:
-            outcome, node = find_leaf(rules, forest, config, cache, weights_version, game)
+        while record.stages[slot] == PLAYING and num_leaves_of_game < config.leaves_per_round:
+            outcome, node = find_leaf(rules, forest, config, cache, weights_version, slot)
             if outcome == SEARCH_FINISHED:
-                num_simulations += forest.trees[game].num_finished
+                num_simulations += forest.trees[slot].num_finished
                 _make_move(
-                    rules, forest, config, record, weights_version, random_action_fraction, game
+                    rules, forest, config, record, weights_version, random_action_fraction, slot
                 )
             elif outcome == LEAF_FOUND:
-                num_leaves = register_leaf(forest, game, node, observations, num_leaves)
+                num_leaves = register_leaf(forest, slot, node, observations, num_leaves)
                 num_leaves_of_game += 1
                 if node == ROOT:
                     break
@@ -175,51 +175,51 @@ def propose_moves_and_leaves(
 
 
 @compiled_apart
-def _make_move(rules, forest, config, record, weights_version, random_action_fraction, game):
-    ply = record.num_plies[game]
+def _make_move(rules, forest, config, record, weights_version, random_action_fraction, slot):
+    ply = record.num_plies[slot]
     if ply >= record.actions.shape[1]:
-        forest.trees[game].fault = TOO_LONG
-    if forest.trees[game].fault != NO_FAULT:
-        record.stages[game] = IDLE
+        forest.trees[slot].fault = TOO_LONG
+    if forest.trees[slot].fault != NO_FAULT:
+        record.stages[slot] = IDLE
         return
-    state = forest.random_states[game]
-    position = forest.positions[game, ROOT]
-    pack_observation(rules, forest, game, ROOT)
+    state = forest.random_states[slot]
+    position = forest.positions[slot, ROOT]
+    pack_observation(rules, forest, slot, ROOT)
     for index in range(forest.observation.shape[0]):
-        record.observations[game, ply, index] = forest.observation[index]
-    policy_target(forest, config, game, record.policy_targets[game, ply])
-    is_proven = is_solved(forest, game)
-    ends_here = is_proven and not record.plays_out[game]
-    best_action = choose_action(forest, config, game, ply)
+        record.observations[slot, ply, index] = forest.observation[index]
+    policy_target(forest, config, slot, record.policy_targets[slot, ply])
+    is_proven = is_solved(forest, slot)
+    ends_here = is_proven and not record.plays_out[slot]
+    best_action = choose_action(forest, config, slot, ply)
     action = best_action
     if not ends_here and next_float(state) < random_action_fraction:
         contract.legal_actions(rules, position, forest.legal)
         action = choose_uniformly(forest.legal, state)
     if action < 0:
-        forest.trees[game].fault = NO_LEGAL_ACTION
-        record.stages[game] = IDLE
+        forest.trees[slot].fault = NO_LEGAL_ACTION
+        record.stages[slot] = IDLE
         return
-    record.movers[game, ply] = forest.nodes[game, ROOT].mover
-    record.actions[game, ply] = action
-    record.is_sample[game, ply] = True
-    record.root_values[game, ply] = root_result(forest, config, game)
-    record.root_draws[game, ply] = forest.nodes[game, ROOT].draw_share
-    record.root_scores[game, ply] = root_score(forest, config, game)
-    record.is_decided[game, ply] = is_proven or action != best_action
-    record.weights_versions[game, ply] = weights_version
-    record.num_plies[game] = ply + 1
+    record.movers[slot, ply] = forest.nodes[slot, ROOT].mover
+    record.actions[slot, ply] = action
+    record.is_sample[slot, ply] = True
+    record.root_values[slot, ply] = root_result(forest, config, slot)
+    record.root_draws[slot, ply] = forest.nodes[slot, ROOT].draw_share
+    record.root_scores[slot, ply] = root_score(forest, config, slot)
+    record.is_decided[slot, ply] = is_proven or action != best_action
+    record.weights_versions[slot, ply] = weights_version
+    record.num_plies[slot] = ply + 1
     if ends_here:
-        mover = record.movers[game, ply]
-        record.returns[game, mover] = record.root_values[game, ply]
-        record.returns[game, 1 - mover] = -record.root_values[game, ply]
-        record.is_played_out[game] = False
-        record.stages[game] = FINISHED
+        mover = record.movers[slot, ply]
+        record.returns[slot, mover] = record.root_values[slot, ply]
+        record.returns[slot, 1 - mover] = -record.root_values[slot, ply]
+        record.is_played_out[slot] = False
+        record.stages[slot] = FINISHED
         return
-    play_action(rules, forest, config, game, action)
+    play_action(rules, forest, config, slot, action)
     if contract.is_terminal(rules, position):
-        record.stages[game] = FINISHED
+        record.stages[slot] = FINISHED
         for player in range(2):
-            record.returns[game, player] = contract.player_return(rules, position, player)
-        record.is_played_out[game] = True
-        record.scores[game] = contract.score(rules, position)
-        contract.ownership(rules, position, record.owners[game])
+            record.returns[slot, player] = contract.player_return(rules, position, player)
+        record.is_played_out[slot] = True
+        record.scores[slot] = contract.score(rules, position)
+        contract.ownership(rules, position, record.owners[slot])
