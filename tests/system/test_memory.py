@@ -11,7 +11,7 @@ import torch
 
 from ddpzero.algorithms.alphazero.memory import searches_size_bytes
 from ddpzero.algorithms.alphazero.player import _SHARE_OF_MEMORY, AlphaZeroPlayer
-from ddpzero.algorithms.alphazero.selfplay import new_record, record_size_bytes
+from ddpzero.algorithms.alphazero.selfplay import episode_buffers_size_bytes, new_episode_buffers
 from ddpzero.algorithms.ddpg.samples import episodes_layout
 from ddpzero.algorithms.loader import load_algorithm
 from ddpzero.cli.commands import main
@@ -64,7 +64,7 @@ def test_the_estimate_of_a_forest_is_what_is_allocated(name, endgame_plies):
 @pytest.mark.parametrize("name", ["connect_four", "dots_and_boxes"])
 def test_the_estimate_of_a_record_is_what_is_allocated(name):
     game = load_game(name)
-    assert record_size_bytes(game, 5) == owned_bytes(new_record(game, 5))
+    assert episode_buffers_size_bytes(game, 5) == owned_bytes(new_episode_buffers(game, 5))
 
 
 def test_the_estimate_of_the_tables_of_a_search_covers_them():

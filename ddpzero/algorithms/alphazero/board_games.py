@@ -1,6 +1,6 @@
-"""Self-play on one board with one budget of simulations: its network, its cache, and its groups of games.
+"""Self-play on one board with one budget of simulations: network, cache and groups of episodes.
 
-An actor has one of these, or under a curriculum one for each part of the present stage.
+An actor has one of these; with a curriculum, one for each part of the current stage.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ddpzero.search.cache import EvaluationCache
 
 
 class BoardGames:
-    """Places for games; who plays how many is the actor's business. Letters: G places."""
+    """Slots for episodes; the actor decides how many are played."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class BoardGames:
         embedding: BoardEmbedding,
         board: int | None,
     ):
-        """groups: one for each of the evaluator's slots. board: of Curriculum.embeddings, None without a frame."""
+        """groups: one for each slot of the evaluator. board: index in Curriculum.embeddings, or None without padding."""
         self.groups = groups
         self._evaluator = evaluator
         self._cache = cache
@@ -43,7 +43,7 @@ class BoardGames:
 
     @property
     def num_running(self) -> int:
-        return sum(int((group.record.stages != IDLE).sum()) for group in self.groups)
+        return sum(int((group.buffers.statuses != IDLE).sum()) for group in self.groups)
 
     def receive(self, arrays: Mapping[str, np.ndarray], weights_version: int) -> None:
         """Evaluate with these weights from now on."""
@@ -53,34 +53,34 @@ class BoardGames:
         self.weights_version = weights_version
 
     def start_game(self) -> None:
-        """Begin a game in the emptiest group."""
-        free = [np.flatnonzero(group.record.stages == IDLE) for group in self.groups]
+        """Start an episode in the group with the most idle slots."""
+        free = [np.flatnonzero(group.buffers.statuses == IDLE) for group in self.groups]
         emptiest = max(range(len(free)), key=lambda index: len(free[index]))
         self.groups[emptiest].start_game(int(free[emptiest][0]))
         self.num_started += 1
 
     def drop_games(self, seed: int) -> None:
-        """Forget all games; those that follow are determined by the seed and the weights."""
+        """Drop all episodes. Those that follow depend only on the seed and the weights."""
         for group in self.groups:
             self.collect(group)
-            group.record.stages[:] = IDLE
+            group.buffers.statuses[:] = IDLE
         self._cache.versions[:] = -1
         self.num_started = 0
-        states = new_random_states(seed, sum(len(g.record.stages) for g in self.groups))
+        states = new_random_states(seed, sum(len(g.buffers.statuses) for g in self.groups))
         for group in self.groups:
-            num_places = len(group.record.stages)
-            group.forest.random_states[:] = states[:num_places]
-            states = states[num_places:]
+            num_slots = len(group.buffers.statuses)
+            group.forest.random_states[:] = states[:num_slots]
+            states = states[num_slots:]
 
     def take_finished(self, group: LockstepGames) -> list[Episode]:
-        """The group's games that ended, as samples of the frame; needs `collect` before."""
+        """Return the group's finished episodes as samples of the frame. Call `collect` first."""
         episodes = group.take_finished()
         if self._board is None:
             return episodes
         return [padded_episode(episode, self._embedding, self._board) for episode in episodes]
 
     def collect(self, group: LockstepGames) -> None:
-        """Wait for what was submitted for the group, and take it in."""
+        """Wait for the group's submitted leaves and absorb their evaluations."""
         if group.num_leaves > 0:
             logits, outcomes = self._evaluator.collect(group.slot)
             try:
@@ -89,11 +89,11 @@ class BoardGames:
                 raise UnusableWeightsError(str(error)) from None
 
     def propose(self, group: LockstepGames) -> int:
-        """Play on until the network is needed; returns the simulations of the moves made."""
+        """Continue until the network is needed; return the simulations of the moves made."""
         return group.propose(self._evaluator.observations(group.slot), self.weights_version)
 
     def submit(self, group: LockstepGames) -> None:
-        """Begin to evaluate the leaves of the group."""
+        """Start evaluating the leaves of the group."""
         self._evaluator.submit(group.slot, group.num_leaves)
 
     def take_cache_counts(self) -> np.ndarray:

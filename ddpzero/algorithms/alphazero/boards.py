@@ -60,7 +60,7 @@ class Boards:
         return scores.abs() <= self._max_scores[boards][:, None]
 
     def score_target(self, scores: Tensor, boards: Tensor, max_score: int) -> Tensor:
-        """`[B, 2 * max_score + 1]`: weights of the two integers next to each of `scores` [B], whose mean is the score."""
+        """`[B, 2 * max_score + 1]`: weights of the two integers around each of `scores` [B]; their mean is it."""
         most = self._max_scores[boards].to(scores.dtype)
         places = torch.minimum(torch.maximum(scores, -most), most) + max_score
         below = places.floor()
@@ -97,7 +97,7 @@ class Boards:
 
 
 def _symmetries(embedding: BoardEmbedding, num_symmetries: int) -> tuple[np.ndarray, ...]:
-    """The board's symmetries of cells, actions and owners as `num_symmetries` permutations of the frame's (repeated)."""
+    """The board's symmetries of cells, actions and owners as num_symmetries permutations of the frame's."""
     spec, frame = embedding.board.spec, embedding.frame
     rows = np.arange(num_symmetries) % len(spec.cell_symmetries)
     return (
@@ -110,7 +110,7 @@ def _symmetries(embedding: BoardEmbedding, num_symmetries: int) -> tuple[np.ndar
 
 
 def _in_frame(symmetries: np.ndarray, places: np.ndarray, size: int) -> np.ndarray:
-    """Permutations `[S, n]` of a board's entries, as permutations `[S, size]` that keep the frame's other entries in place."""
+    """Extend permutations `[S, n]` of a board's entries to `[S, size]`; the frame's other entries stay in place."""
     padded = np.tile(np.arange(size), (len(symmetries), 1))
     padded[:, places] = places[symmetries]
     return padded

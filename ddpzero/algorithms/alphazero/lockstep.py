@@ -1,4 +1,4 @@
-"""A group of games that play themselves in lockstep, as Python objects around selfplay.py. Imports no torch."""
+"""A group of episodes played in lockstep: the Python side of selfplay.py. Imports no torch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ddpzero.algorithms.alphazero.samples import episode_of
 from ddpzero.algorithms.alphazero.selfplay import (
     FINISHED,
     IDLE,
-    new_record,
+    new_episode_buffers,
     propose_moves_and_leaves,
     start_game,
 )
@@ -34,7 +34,7 @@ from ddpzero.search.settings import SearchSettings
 
 
 class LockstepGames:
-    """A group of games that share an evaluator's slot; while one group waits for the network another can move."""
+    """Episodes that share a slot of the evaluator. While one group waits for the network another one can move."""
 
     def __init__(
         self,
@@ -60,14 +60,14 @@ class LockstepGames:
         )
         self.config = search_config(search, game)
         self.cache = cache
-        self.record = new_record(game, num_games)
+        self.buffers = new_episode_buffers(game, num_games)
         self.num_leaves = 0  # under evaluation
         self.weights_version = 0
 
     def propose(self, observations: np.ndarray, weights_version: int) -> int:
-        """Play on until the evaluator is needed everywhere; returns the simulations of the moves made.
+        """Continue all episodes until they need the evaluator; return the simulations of the moves made.
 
-        Raises GamePromiseError if the game has broken its contract.
+        Raises GamePromiseError if the game breaks its contract.
         """
         self.weights_version = weights_version
         with no_exceptions(self.game):
@@ -76,7 +76,7 @@ class LockstepGames:
                 self.forest,
                 self.config,
                 self.cache,
-                self.record,
+                self.buffers,
                 weights_version,
                 self.settings.random_action_fraction,
                 observations,
@@ -85,7 +85,7 @@ class LockstepGames:
         return int(num_simulations)
 
     def absorb(self, observations: np.ndarray, logits: np.ndarray, outcomes: np.ndarray) -> None:
-        """Take in the evaluation of the leaves proposed last. Raises EvaluationError for unusable answers."""
+        """Absorb the evaluations of the leaves proposed last. Raises EvaluationError if they are unusable."""
         with no_exceptions(self.game):
             is_usable = absorb_evaluations(
                 self.game.rules,
@@ -103,42 +103,42 @@ class LockstepGames:
             raise unusable_answers(logits, outcomes, network)
         self.num_leaves = 0
 
-    def start_game(self, place: int) -> None:
+    def start_game(self, slot: int) -> None:
         with no_exceptions(self.game):
             start_game(
                 self.game.rules,
                 self.forest,
-                self.record,
-                place,
+                self.buffers,
+                slot,
                 self.settings.opening_random_plies,
                 self.settings.play_out_fraction,
             )
 
     def take_finished(self) -> list[Episode]:
-        """The games that ended, in the order of their places, which are idle from now on.
+        """Return the finished episodes in the order of their slots, which become idle.
 
-        Raises GamePromiseError for a result that the game's contract rules out.
+        Raises GamePromiseError for a result that the game's contract does not allow.
         """
-        places = np.flatnonzero(self.record.stages == FINISHED)
-        for place in places:
-            self._check_result(int(place))
-        self.record.stages[places] = IDLE
+        slots = np.flatnonzero(self.buffers.statuses == FINISHED)
+        for slot in slots:
+            self._check_result(int(slot))
+        self.buffers.statuses[slots] = IDLE
         searches_score = "score" in self.auxiliary and self.config.score_weight > 0
         return [
-            episode_of(self.record, int(place), self.auxiliary, searches_score) for place in places
+            episode_of(self.buffers, int(slot), self.auxiliary, searches_score) for slot in slots
         ]
 
-    def _check_result(self, place: int) -> None:
-        require_result(self.game, self.record.returns[place])
-        score, most = int(self.record.scores[place]), self.game.spec.max_score
-        if self.game.has_score and self.record.is_played_out[place] and abs(score) > most:
+    def _check_result(self, slot: int) -> None:
+        require_result(self.game, self.buffers.returns[slot])
+        score, most = int(self.buffers.scores[slot]), self.game.spec.max_score
+        if self.game.has_score and self.buffers.is_played_out[slot] and abs(score) > most:
             raise broken_promise(
                 self.game, f"a game ends with the score {score}, above max_score={most}."
             )
 
 
 def tree_size(search: SearchSettings) -> int:
-    """Nodes that a tree of self-play must have room for."""
+    """The number of nodes that a tree of self-play can need."""
     return search.num_simulations * (2 if search.reuse_subtree else 1) + 2
 
 
@@ -150,7 +150,7 @@ def compile_self_play(
     curriculum: CurriculumSettings,
     **_: Any,
 ) -> None:
-    """Compile what an actor runs, unless it lies in numba's cache; the arguments of `actor.make_actor`."""
+    """Compile what an actor runs, unless numba's cache has it. Takes the arguments of `actor.make_actor`."""
     course = Curriculum(curriculum, load_game(**game), search.num_simulations)
     for board in (embedding.board for embedding in course.embeddings):
         cache = new_cache(board, 0.1)

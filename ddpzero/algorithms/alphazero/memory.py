@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ddpzero.algorithms.alphazero.curriculum import Curriculum, Part
 from ddpzero.algorithms.alphazero.lockstep import tree_size
-from ddpzero.algorithms.alphazero.selfplay import record_size_bytes
+from ddpzero.algorithms.alphazero.selfplay import episode_buffers_size_bytes
 from ddpzero.games import Game
 from ddpzero.networks import NetworkSettings, make_network
 from ddpzero.networks.memory import network_needs, parameters_size_bytes
@@ -141,7 +141,7 @@ def _games_size_bytes(
             board, num_games, tree_size(search), search.leaves_per_round, search.endgame_plies
         )
         + config_size_bytes(search, board)
-        + record_size_bytes(board, num_games)
+        + episode_buffers_size_bytes(board, num_games)
         + num_games * search.leaves_per_round * _evaluation_bytes(board)
     )
 

@@ -1,7 +1,7 @@
-"""Games that play themselves: searches, moves and records of many games, in two compiled calls a round.
+"""Self-play of many episodes at once: searches, moves and buffers, in two compiled calls a round.
 
-A game goes from move to move inside `propose_moves_and_leaves` until it needs the evaluator, so that batches stay
-full whatever lies in the cache. Python sees a game again when it is over.
+`propose_moves_and_leaves` continues an episode from move to move until it needs the evaluator, so that batches stay
+full even if many evaluations are in the cache. Python handles an episode again only when it is finished.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ from ddpzero.search.tree import (
 )
 from ddpzero.system.memory import Layout, empty_arrays, layout_size_bytes
 
-# Stages of a game's place in the lockstep.
+# Statuses of a slot.
 IDLE = 0
 PLAYING = 1
 FINISHED = 2
 
-# Random openings of one length that are drawn before a shorter one is drawn.
+# Random openings of one length that are tried before a shorter one.
 _MAX_TRIES = 100
 
 
-class Record(NamedTuple):
-    """What happened in each running game. Letters: G games, T max_plies, A actions."""
+class EpisodeBuffers(NamedTuple):
+    """Everything that is kept of the episodes being played. Letters: G slots, T max_plies, A actions."""
 
-    stages: np.ndarray  # [G] int8
-    plays_out: np.ndarray  # [G] bool, goes on when its result is proven
+    statuses: np.ndarray  # [G] int8
+    plays_out: np.ndarray  # [G] bool, continues after its outcome is proven
     num_plies: np.ndarray  # [G] int32, moves made, random openings included
     movers: np.ndarray  # [G, T] int8
     actions: np.ndarray  # [G, T] int32
@@ -54,38 +54,35 @@ class Record(NamedTuple):
     policy_targets: np.ndarray  # [G, T, A] float32
     root_values: np.ndarray  # [G, T] float32, the search's value for the mover
     root_draws: np.ndarray  # [G, T] float32, the network's probability of a draw
-    root_scores: (
-        np.ndarray
-    )  # [G, T] float32, the points that the mover is ahead at the end, says the search
-    is_decided: (
-        np.ndarray
-    )  # [G, T] bool, by a random move or a proof: the search's value is the result
+    root_scores: np.ndarray  # [G, T] float32, the search's score margin for the mover
+    # Decided by a random move or a proof: the search's value replaces the outcome for this ply and those before it.
+    is_decided: np.ndarray  # [G, T] bool
     weights_versions: np.ndarray  # [G, T] int32
-    returns: np.ndarray  # [G, 2] float32, of a finished game
-    is_played_out: np.ndarray  # [G] bool, the rules ended it: what follows is known
-    scores: np.ndarray  # [G] int32, the first player's points minus the second's
+    returns: np.ndarray  # [G, 2] float32, of a finished episode
+    is_played_out: np.ndarray  # [G] bool, the rules ended it, so that score and owners are known
+    scores: np.ndarray  # [G] int32, the first player's score minus the second's
     owners: np.ndarray  # [G, B] int8, see contract.ownership
 
 
-def new_record(game: Game, num_games: int) -> Record:
-    """Allocate a record in which no game is running."""
+def new_episode_buffers(game: Game, num_games: int) -> EpisodeBuffers:
+    """Allocate buffers in which every slot is idle."""
     arrays = empty_arrays(_layout(game, num_games))
-    arrays["stages"].fill(IDLE)
+    arrays["statuses"].fill(IDLE)
     arrays["plays_out"].fill(True)
     for name in ("num_plies", "is_played_out", "scores", "owners"):
         arrays[name].fill(0)
-    return Record(**arrays)
+    return EpisodeBuffers(**arrays)
 
 
-def record_size_bytes(game: Game, num_games: int) -> int:
-    """Memory of a record once games of the greatest length were played."""
+def episode_buffers_size_bytes(game: Game, num_games: int) -> int:
+    """Memory of the buffers after episodes of max_plies plies."""
     return layout_size_bytes(_layout(game, num_games))
 
 
 def _layout(game: Game, num_games: int) -> Layout:
     plies = (num_games, game.spec.max_plies)
     return {
-        "stages": ((num_games,), np.int8),
+        "statuses": ((num_games,), np.int8),
         "plays_out": ((num_games,), np.bool_),
         "num_plies": ((num_games,), np.int32),
         "movers": (plies, np.int8),
@@ -106,10 +103,10 @@ def _layout(game: Game, num_games: int) -> Layout:
 
 
 @compiled(cache=True)
-def start_game(rules, forest, record, slot, opening_random_plies, play_out_fraction):
-    """Begin a game in place `game` with 0 .. opening_random_plies uniformly random moves, all counts equally likely.
+def start_game(rules, forest, buffers, slot, opening_random_plies, play_out_fraction):
+    """Start an episode in `slot` with 0 .. opening_random_plies uniformly random moves, each number equally likely.
 
-    play_out_fraction: the probability that it will go on after its result is proven.
+    play_out_fraction: the probability that the episode continues after its outcome is proven.
     """
     position = forest.positions[slot, ROOT]
     contract.initial_position(rules, position)
@@ -120,53 +117,53 @@ def start_game(rules, forest, record, slot, opening_random_plies, play_out_fract
         contract.legal_actions(rules, position, forest.legal)
         action = choose_uniformly(forest.legal, forest.random_states[slot])
         if action < 0:
-            # A broken promise of the game: the first search finds it, too.
+            # The game breaks its contract; the first search reports it.
             break
-        record.movers[slot, ply] = contract.current_player(rules, position)
-        record.actions[slot, ply] = action
-        record.is_sample[slot, ply] = False
-        record.is_decided[slot, ply] = False
+        buffers.movers[slot, ply] = contract.current_player(rules, position)
+        buffers.actions[slot, ply] = action
+        buffers.is_sample[slot, ply] = False
+        buffers.is_decided[slot, ply] = False
         contract.apply_action(rules, position, action)
         ply += 1
         if contract.is_terminal(rules, position):
-            # An opening that ends the game teaches nothing: draw another one. Where hardly any is so long, be content
-            # with half.
+            # An opening that ends the game gives no samples: try another one. After many tries halve its length, since
+            # hardly any game is this long.
             contract.initial_position(rules, position)
             ply = 0
             num_tries += 1
             if num_tries % _MAX_TRIES == 0:
                 num_random_plies //= 2
-    record.num_plies[slot] = ply
-    record.plays_out[slot] = next_float(forest.random_states[slot]) < play_out_fraction
-    record.stages[slot] = PLAYING
+    buffers.num_plies[slot] = ply
+    buffers.plays_out[slot] = next_float(forest.random_states[slot]) < play_out_fraction
+    buffers.statuses[slot] = PLAYING
     set_root(rules, forest, slot)
 
 
 @compiled(cache=True)
 def propose_moves_and_leaves(
-    rules, forest, config, cache, record, weights_version, random_action_fraction, observations
+    rules, forest, config, cache, buffers, weights_version, random_action_fraction, observations
 ):
-    """Play on in every game until it needs the evaluator or is over.
+    """Continue every episode until it needs the evaluator or is finished.
 
-    Returns (leaves proposed, simulations of the moves made). A game that breaks a promise is left idle, with its fault
-    in forest.trees.
+    Returns (leaves proposed, simulations of the moves made). If the game breaks its contract, the slot becomes idle and
+    the fault is in forest.trees.
 
-    observations: `[max_batch, bytes]`, whose first rows receive the leaves' observations.
+    observations: `[max_batch, bytes]`; the leaves' observations are written to its first rows.
     """
     num_leaves = 0
     num_simulations = 0
-    for slot in range(record.stages.shape[0]):
-        num_leaves_of_game = 0
-        while record.stages[slot] == PLAYING and num_leaves_of_game < config.leaves_per_round:
-            outcome, node = find_leaf(rules, forest, config, cache, weights_version, slot)
-            if outcome == SEARCH_FINISHED:
+    for slot in range(buffers.statuses.shape[0]):
+        num_leaves_of_slot = 0
+        while buffers.statuses[slot] == PLAYING and num_leaves_of_slot < config.leaves_per_round:
+            status, node = find_leaf(rules, forest, config, cache, weights_version, slot)
+            if status == SEARCH_FINISHED:
                 num_simulations += forest.trees[slot].num_finished
                 _make_move(
-                    rules, forest, config, record, weights_version, random_action_fraction, slot
+                    rules, forest, config, buffers, weights_version, random_action_fraction, slot
                 )
-            elif outcome == LEAF_FOUND:
+            elif status == LEAF_FOUND:
                 num_leaves = register_leaf(forest, slot, node, observations, num_leaves)
-                num_leaves_of_game += 1
+                num_leaves_of_slot += 1
                 if node == ROOT:
                     break
             else:
@@ -175,21 +172,21 @@ def propose_moves_and_leaves(
 
 
 @compiled_apart
-def _make_move(rules, forest, config, record, weights_version, random_action_fraction, slot):
-    ply = record.num_plies[slot]
-    if ply >= record.actions.shape[1]:
+def _make_move(rules, forest, config, buffers, weights_version, random_action_fraction, slot):
+    ply = buffers.num_plies[slot]
+    if ply >= buffers.actions.shape[1]:
         forest.trees[slot].fault = TOO_LONG
     if forest.trees[slot].fault != NO_FAULT:
-        record.stages[slot] = IDLE
+        buffers.statuses[slot] = IDLE
         return
     state = forest.random_states[slot]
     position = forest.positions[slot, ROOT]
     pack_observation(rules, forest, slot, ROOT)
     for index in range(forest.observation.shape[0]):
-        record.observations[slot, ply, index] = forest.observation[index]
-    policy_target(forest, config, slot, record.policy_targets[slot, ply])
+        buffers.observations[slot, ply, index] = forest.observation[index]
+    policy_target(forest, config, slot, buffers.policy_targets[slot, ply])
     is_proven = is_solved(forest, slot)
-    ends_here = is_proven and not record.plays_out[slot]
+    ends_here = is_proven and not buffers.plays_out[slot]
     best_action = choose_action(forest, config, slot, ply)
     action = best_action
     if not ends_here and next_float(state) < random_action_fraction:
@@ -197,29 +194,29 @@ def _make_move(rules, forest, config, record, weights_version, random_action_fra
         action = choose_uniformly(forest.legal, state)
     if action < 0:
         forest.trees[slot].fault = NO_LEGAL_ACTION
-        record.stages[slot] = IDLE
+        buffers.statuses[slot] = IDLE
         return
-    record.movers[slot, ply] = forest.nodes[slot, ROOT].mover
-    record.actions[slot, ply] = action
-    record.is_sample[slot, ply] = True
-    record.root_values[slot, ply] = root_result(forest, config, slot)
-    record.root_draws[slot, ply] = forest.nodes[slot, ROOT].draw_share
-    record.root_scores[slot, ply] = root_score(forest, config, slot)
-    record.is_decided[slot, ply] = is_proven or action != best_action
-    record.weights_versions[slot, ply] = weights_version
-    record.num_plies[slot] = ply + 1
+    buffers.movers[slot, ply] = forest.nodes[slot, ROOT].mover
+    buffers.actions[slot, ply] = action
+    buffers.is_sample[slot, ply] = True
+    buffers.root_values[slot, ply] = root_result(forest, config, slot)
+    buffers.root_draws[slot, ply] = forest.nodes[slot, ROOT].draw_share
+    buffers.root_scores[slot, ply] = root_score(forest, config, slot)
+    buffers.is_decided[slot, ply] = is_proven or action != best_action
+    buffers.weights_versions[slot, ply] = weights_version
+    buffers.num_plies[slot] = ply + 1
     if ends_here:
-        mover = record.movers[slot, ply]
-        record.returns[slot, mover] = record.root_values[slot, ply]
-        record.returns[slot, 1 - mover] = -record.root_values[slot, ply]
-        record.is_played_out[slot] = False
-        record.stages[slot] = FINISHED
+        mover = buffers.movers[slot, ply]
+        buffers.returns[slot, mover] = buffers.root_values[slot, ply]
+        buffers.returns[slot, 1 - mover] = -buffers.root_values[slot, ply]
+        buffers.is_played_out[slot] = False
+        buffers.statuses[slot] = FINISHED
         return
     play_action(rules, forest, config, slot, action)
     if contract.is_terminal(rules, position):
-        record.stages[slot] = FINISHED
+        buffers.statuses[slot] = FINISHED
         for player in range(2):
-            record.returns[slot, player] = contract.player_return(rules, position, player)
-        record.is_played_out[slot] = True
-        record.scores[slot] = contract.score(rules, position)
-        contract.ownership(rules, position, record.owners[slot])
+            buffers.returns[slot, player] = contract.player_return(rules, position, player)
+        buffers.is_played_out[slot] = True
+        buffers.scores[slot] = contract.score(rules, position)
+        contract.ownership(rules, position, buffers.owners[slot])

@@ -6,60 +6,62 @@ import numpy as np
 import pytest
 
 from ddpzero.algorithms.alphazero.samples import episode_of, outcomes_of, sample_spec
-from ddpzero.algorithms.alphazero.selfplay import Record, new_record
+from ddpzero.algorithms.alphazero.selfplay import EpisodeBuffers, new_episode_buffers
 from ddpzero.games import load_game
 
 
-def record_of_game(num_plies: int, first_player_return: float, num_random_plies: int = 0) -> Record:
-    """A Connect Four game in place 0 whose search said 0.1 x ply, with 0.01 x ply for a draw, at every ply."""
-    record = new_record(load_game("connect_four"), num_games=1)
-    record.num_plies[0] = num_plies
-    record.returns[0] = (first_player_return, -first_player_return)
+def buffers_of_game(
+    num_plies: int, first_player_return: float, num_random_plies: int = 0
+) -> EpisodeBuffers:
+    """A Connect Four game in slot 0 whose search said 0.1 x ply, with 0.01 x ply for a draw, at every ply."""
+    buffers = new_episode_buffers(load_game("connect_four"), num_games=1)
+    buffers.num_plies[0] = num_plies
+    buffers.returns[0] = (first_player_return, -first_player_return)
     plies = np.arange(num_plies)
-    record.movers[0, :num_plies] = plies % 2
-    record.is_sample[0, :num_plies] = plies >= num_random_plies
-    record.is_decided[0, :num_plies] = False
-    record.root_values[0, :num_plies] = 0.1 * plies
-    record.root_draws[0, :num_plies] = 0.01 * plies
-    record.policy_targets[0, :num_plies] = 1 / 7
-    return record
+    buffers.movers[0, :num_plies] = plies % 2
+    buffers.is_sample[0, :num_plies] = plies >= num_random_plies
+    buffers.is_decided[0, :num_plies] = False
+    buffers.root_values[0, :num_plies] = 0.1 * plies
+    buffers.root_draws[0, :num_plies] = 0.01 * plies
+    buffers.policy_targets[0, :num_plies] = 1 / 7
+    return buffers
 
 
 def test_the_result_counts_for_each_mover():
-    values, draws = outcomes_of(record_of_game(4, -1.0), 0, np.arange(4))
+    values, draws = outcomes_of(buffers_of_game(4, -1.0), 0, np.arange(4))
     assert values.tolist() == [-1, 1, -1, 1]
     assert draws.tolist() == [0, 0, 0, 0]
 
 
 def test_a_draw_is_a_draw():
-    values, draws = outcomes_of(record_of_game(3, 0.0), 0, np.arange(3))
+    values, draws = outcomes_of(buffers_of_game(3, 0.0), 0, np.arange(3))
     assert values.tolist() == [0, 0, 0]
     assert draws.tolist() == [1, 1, 1]
 
 
 def test_what_was_searched_at_a_decided_ply_stands_for_the_result_of_it_and_the_plies_before():
-    record = record_of_game(8, 1.0)
-    record.is_decided[0, [3, 5]] = True
-    values, draws = outcomes_of(record, 0, np.arange(8))
+    buffers = buffers_of_game(8, 1.0)
+    buffers.is_decided[0, [3, 5]] = True
+    values, draws = outcomes_of(buffers, 0, np.arange(8))
     # Plies 0 to 3 get the value at 3, turned for the mover of even plies; 4 and 5 that at 5; 6 and 7 the result.
     np.testing.assert_allclose(values, [-0.3, 0.3, -0.3, 0.3, -0.5, 0.5, 1, -1], rtol=1e-6)
     np.testing.assert_allclose(draws, [0.03] * 4 + [0.05] * 2 + [0, 0], rtol=1e-6)
 
 
 def test_a_player_who_moves_again_sees_the_value_with_the_same_sign():
-    record = record_of_game(4, 1.0)
-    record.movers[0, :4] = [1, 0, 0, 1]
-    record.is_decided[0, 2] = True
-    values, _ = outcomes_of(record, 0, np.arange(4))
+    buffers = buffers_of_game(4, 1.0)
+    buffers.movers[0, :4] = [1, 0, 0, 1]
+    buffers.is_decided[0, 2] = True
+    values, _ = outcomes_of(buffers, 0, np.arange(4))
     np.testing.assert_allclose(values, [-0.2, 0.2, 0.2, -1.0], rtol=1e-6)
 
 
 def test_an_episode_has_the_rows_of_searched_plies_as_the_spec_says():
     game = load_game("connect_four")
-    record = record_of_game(9, 1.0, num_random_plies=2)
-    record.observations[0, :9] = np.arange(9)[:, None]
-    record.weights_versions[0, :9] = 7
-    episode = episode_of(record, 0)
+    buffers = buffers_of_game(9, 1.0, num_random_plies=2)
+    buffers.observations[0, :9] = np.arange(9)[:, None]
+    buffers.weights_versions[0, :9] = 7
+    episode = episode_of(buffers, 0)
     spec = sample_spec(game)
     assert set(episode.columns) == set(spec)
     for name, field in spec.items():
@@ -73,15 +75,15 @@ def test_an_episode_has_the_rows_of_searched_plies_as_the_spec_says():
 
 def test_score_and_owners_are_seen_by_each_mover():
     game = load_game("dots_and_boxes", rows=1, columns=2)
-    record = new_record(game, num_games=1)
-    record.num_plies[0] = 3
-    record.movers[0, :3] = [0, 1, 1]
-    record.is_sample[0, :3] = True
-    record.is_decided[0, :3] = False
-    record.policy_targets[0, :3] = np.eye(3, 7)
-    record.is_played_out[0], record.scores[0], record.owners[0] = True, 2, [1, -1]
+    buffers = new_episode_buffers(game, num_games=1)
+    buffers.num_plies[0] = 3
+    buffers.movers[0, :3] = [0, 1, 1]
+    buffers.is_sample[0, :3] = True
+    buffers.is_decided[0, :3] = False
+    buffers.policy_targets[0, :3] = np.eye(3, 7)
+    buffers.is_played_out[0], buffers.scores[0], buffers.owners[0] = True, 2, [1, -1]
     auxiliary = ("score", "ownership", "next_policy")
-    columns = episode_of(record, 0, auxiliary).columns
+    columns = episode_of(buffers, 0, auxiliary).columns
     for name, field in sample_spec(game, auxiliary).items():
         assert columns[name].shape == (3, *field.shape), name
         assert columns[name].dtype == field.dtype, name
@@ -94,15 +96,15 @@ def test_score_and_owners_are_seen_by_each_mover():
 
 def test_what_was_searched_at_a_decided_ply_stands_for_the_score_of_it_and_the_plies_before():
     game = load_game("dots_and_boxes", rows=1, columns=2)
-    record = new_record(game, num_games=1)
-    record.num_plies[0] = 4
-    record.movers[0, :4] = [0, 1, 1, 0]
-    record.is_sample[0, :4] = True
-    record.is_decided[0, :4] = [False, True, False, False]
-    record.policy_targets[0, :4] = np.eye(4, 7)
-    record.root_scores[0, :4] = [0.5, 1.5, -0.5, 2.0]
-    record.is_played_out[0], record.scores[0] = True, -2
-    columns = episode_of(record, 0, ("score",), searches_score=True).columns
+    buffers = new_episode_buffers(game, num_games=1)
+    buffers.num_plies[0] = 4
+    buffers.movers[0, :4] = [0, 1, 1, 0]
+    buffers.is_sample[0, :4] = True
+    buffers.is_decided[0, :4] = [False, True, False, False]
+    buffers.policy_targets[0, :4] = np.eye(4, 7)
+    buffers.root_scores[0, :4] = [0.5, 1.5, -0.5, 2.0]
+    buffers.is_played_out[0], buffers.scores[0] = True, -2
+    columns = episode_of(buffers, 0, ("score",), searches_score=True).columns
     assert set(columns) == set(sample_spec(game, ("score",), searches_score=True))
     # Ply 1 is decided, with 1.5 points for the second player; after it the game's end counts.
     assert columns["score"].tolist() == [-1.5, 1.5, 2.0, -2.0]
@@ -110,6 +112,6 @@ def test_what_was_searched_at_a_decided_ply_stands_for_the_score_of_it_and_the_p
 
 
 def test_a_game_that_was_cut_short_by_a_proof_has_no_score():
-    record = record_of_game(4, 1.0)
-    record.is_played_out[0] = False
-    assert episode_of(record, 0).info["score"] is None
+    buffers = buffers_of_game(4, 1.0)
+    buffers.is_played_out[0] = False
+    assert episode_of(buffers, 0).info["score"] is None

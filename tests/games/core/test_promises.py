@@ -89,7 +89,7 @@ def test_a_random_opening_ends_where_no_action_is_legal(game):
             games.start_game(place)
         except GamePromiseError as error:
             assert str(error) == sentence(game, IN_SELF_PLAY[RAISES])
-    assert games.record.num_plies.max() <= 5
+    assert games.buffers.num_plies.max() <= 5
 
 
 @pytest.mark.parametrize("trap", IN_A_SEARCH)
