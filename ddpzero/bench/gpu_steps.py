@@ -97,7 +97,7 @@ def make_settings(config: dict[str, Any]) -> Settings:
 
 def measure_agreement(options: argparse.Namespace, emit: Emitter) -> None:
     """How far the device's answers are from those of this machine's CPU in float32, per dtype."""
-    from ddpzero.evaluators import NetworkEvaluator
+    from ddpzero.evaluators.network import NetworkEvaluator
     from ddpzero.games import load_game
     from ddpzero.networks import NetworkSettings, make_network
 
@@ -353,7 +353,8 @@ def _forward_rate(
     batch_size: int,
     seconds: float,
 ) -> float:
-    from ddpzero.evaluators import NetworkEvaluator, bare_forward_rate
+    from ddpzero.evaluators.network import NetworkEvaluator
+    from ddpzero.evaluators.rate import bare_forward_rate
     from ddpzero.games import load_game
     from ddpzero.networks import NetworkSettings, make_network
 

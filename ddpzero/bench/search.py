@@ -16,7 +16,10 @@ import numpy as np
 import torch
 
 from ddpzero.algorithms.alphazero.memory import bench_needs
-from ddpzero.evaluators import Evaluator, NetworkEvaluator, UniformEvaluator, bare_forward_rate
+from ddpzero.evaluators.base import Evaluator
+from ddpzero.evaluators.network import NetworkEvaluator
+from ddpzero.evaluators.rate import bare_forward_rate
+from ddpzero.evaluators.uniform import UniformEvaluator
 from ddpzero.games import Game, load_game
 from ddpzero.games.core import contract
 from ddpzero.games.core.compiled import compiled

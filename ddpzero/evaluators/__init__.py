@@ -1,11 +1,5 @@
-"""Observations in, priors and values out. Called by searches and actors; knows networks, and no search.
+"""Evaluators: observations in, priors and outcomes out. Searches and actors call them; they know no search.
 
-submit(slot, num_positions) ... collect(slot): on a GPU one slot is evaluated while another is written
+submit(slot, num_positions) ... collect(slot): on a GPU one slot is evaluated while another is written. Imports nothing,
+so that searches can use the format of answers (answers.py) without torch.
 """
-
-from ddpzero.evaluators.base import Evaluator
-from ddpzero.evaluators.network import NetworkEvaluator
-from ddpzero.evaluators.rate import bare_forward_rate
-from ddpzero.evaluators.uniform import UniformEvaluator
-
-__all__ = ["Evaluator", "NetworkEvaluator", "UniformEvaluator", "bare_forward_rate"]

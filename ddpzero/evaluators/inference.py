@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ddpzero.evaluators import fused
+from ddpzero.evaluators.answers import points_of_score
 from ddpzero.games import Game
 from ddpzero.networks import RandomViews, unpack_observations
 
@@ -52,8 +53,8 @@ class InferenceNetwork:
         self._points: Tensor | None = None  # [2 * max_score + 1], what each score is worth
         if points_scale is not None:
             most = game.spec.max_score
-            scores = torch.arange(-most, most + 1, device=device)
-            self._points = torch.tanh(scores / points_scale)
+            points = [points_of_score.py_func(s, points_scale) for s in range(-most, most + 1)]
+            self._points = torch.tensor(points, device=device)
         self._views = RandomViews(game, device) if random_symmetry else None
 
     def planes(self, packed: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ddpzero.evaluators.answers import OUTCOME_SIZE
 from ddpzero.evaluators.inference import InferenceNetwork
 
 
@@ -123,7 +124,7 @@ class _Buffers:
             max_batch, game.observation_size_bytes, dtype=torch.uint8, pin_memory=pinned
         )
         self._logits = torch.zeros(max_batch, game.num_actions, pin_memory=pinned)
-        self._outcomes = torch.zeros(max_batch, 4, pin_memory=pinned)
+        self._outcomes = torch.zeros(max_batch, OUTCOME_SIZE, pin_memory=pinned)
         # Views made once: made anew in every round they cost as much as a hundred simulations.
         self.observations = self._packed.numpy()
         self._logits_array = self._logits.numpy()

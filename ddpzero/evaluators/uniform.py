@@ -1,22 +1,23 @@
-"""An evaluator that knows nothing: equal priors, a value of zero. For benchmarks and tests of the search alone."""
+"""An evaluator without knowledge: equal priors, value zero. For benchmarks and tests of the search alone."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from ddpzero.evaluators.answers import OUTCOME_SIZE, POINTS
 from ddpzero.games import Game
 
 
 class UniformEvaluator:
-    """See Evaluator. Every outcome is as likely as any other, and the observations are not read."""
+    """See Evaluator. Win, draw and loss are equally likely; it does not read the observations."""
 
     def __init__(self, game: Game, max_batch: int, num_slots: int = 1):
         self.max_batch = max_batch
         self.num_slots = num_slots
         self._observations = np.zeros((num_slots, max_batch, game.observation_size_bytes), np.uint8)
         self._logits = np.zeros((max_batch, game.num_actions), np.float32)
-        self._outcomes = np.full((max_batch, 4), 1.0 / 3.0, np.float32)
-        self._outcomes[:, 3] = 0.0
+        self._outcomes = np.full((max_batch, OUTCOME_SIZE), 1.0 / 3.0, np.float32)
+        self._outcomes[:, POINTS] = 0.0
         self._num_positions = [0] * num_slots
 
     def observations(self, slot: int) -> np.ndarray:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ddpzero.evaluators.answers import OUTCOME_SIZE
 from ddpzero.games import Game
 from ddpzero.games.core.compiled import compiled
 from ddpzero.system.memory import Layout, empty_arrays, layout_size_bytes
@@ -41,7 +42,7 @@ def _layout(game: Game, num_entries: int) -> Layout:
         "versions": ((num_entries,), np.int32),
         "observations": ((num_entries, game.observation_size_bytes), np.uint8),
         "logits": ((num_entries, game.num_actions), np.float32),
-        "outcomes": ((num_entries, 4), np.float32),
+        "outcomes": ((num_entries, OUTCOME_SIZE), np.float32),
     }
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from ddpzero.evaluators.answers import are_usable
 from ddpzero.games.core import contract
 from ddpzero.games.core.compiled import compiled
-from ddpzero.search.answers import are_usable
 from ddpzero.search.forest import ROOT
 from ddpzero.search.tree import LEAF_FOUND, back_up_leaf, evaluate_leaf, find_leaf, set_root
 

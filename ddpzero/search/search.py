@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ddpzero.evaluators.answers import unusable_answers
 from ddpzero.games import Game
 from ddpzero.games.core.compiled import compiled
 from ddpzero.games.core.promises import NO_FAULT, require_no_fault
-from ddpzero.search.answers import unusable_answers
 from ddpzero.search.cache import new_cache
 from ddpzero.search.config import search_config
 from ddpzero.search.draws import root_draws
@@ -20,7 +20,7 @@ from ddpzero.search.settings import SearchSettings
 from ddpzero.search.tree import choose_action, policy_target, root_result
 
 if TYPE_CHECKING:
-    from ddpzero.evaluators import Evaluator
+    from ddpzero.evaluators.base import Evaluator
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import math
 
 import numpy as np
 
+from ddpzero.evaluators.answers import DRAW, LOSS, POINTS, WIN
 from ddpzero.games.core import contract
 from ddpzero.games.core.compiled import Choice, compiled, copy_row
 from ddpzero.games.core.promises import NO_FAULT, NO_LEGAL_ACTION, WRONG_MOVER, WRONG_RETURN
@@ -290,14 +291,14 @@ def _expand(rules, forest, config, slot, node, logits, outcome):
         edge.value_sum = 0.0
         edge.visits = 0
         edge.child = UNVISITED
-    forest.nodes[slot, node].value = outcome[0] - outcome[2]
+    forest.nodes[slot, node].value = outcome[WIN] - outcome[LOSS]
     if config.score_weight > 0.0:
-        forest.nodes[slot, node].points = outcome[3]
-        forest.nodes[slot, node].points_total = outcome[3]
+        forest.nodes[slot, node].points = outcome[POINTS]
+        forest.nodes[slot, node].points_total = outcome[POINTS]
         forest.nodes[slot, node].value = points.with_points(
-            config, outcome[0] - outcome[2], outcome[3]
+            config, outcome[WIN] - outcome[LOSS], outcome[POINTS]
         )
-    forest.nodes[slot, node].draw_share = outcome[1]
+    forest.nodes[slot, node].draw_share = outcome[DRAW]
     forest.nodes[slot, node].num_unknown = num_legal
     forest.nodes[slot, node].state = EVALUATED
 

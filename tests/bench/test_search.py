@@ -9,7 +9,7 @@ import pytest
 
 from ddpzero.bench.search import EndlessSearches, bench_search, random_positions
 from ddpzero.config.hydra import compose_settings
-from ddpzero.evaluators import UniformEvaluator
+from ddpzero.evaluators.uniform import UniformEvaluator
 from ddpzero.games import load_game
 from ddpzero.search import SearchSettings
 from ddpzero.settings import Settings

@@ -9,7 +9,7 @@ import pytest
 from ddpzero.arena.players import PlayerError
 from ddpzero.cli import commands as cli
 from ddpzero.cli.arguments import parse_arguments
-from ddpzero.search.answers import EvaluationError
+from ddpzero.evaluators.answers import EvaluationError
 from ddpzero.system.errors import EXIT_CODE_OF_FAILURE
 from tests.recorded import recorded_games
 

@@ -3,7 +3,8 @@ import pytest
 import torch
 from plain_networks import evaluate, expected, random_observations, trained_looking_network
 
-from ddpzero.evaluators import NetworkEvaluator, bare_forward_rate
+from ddpzero.evaluators.network import NetworkEvaluator
+from ddpzero.evaluators.rate import bare_forward_rate
 from ddpzero.games import load_game
 
 pytestmark = pytest.mark.gpu

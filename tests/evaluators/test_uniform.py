@@ -1,6 +1,6 @@
 import numpy as np
 
-from ddpzero.evaluators import UniformEvaluator
+from ddpzero.evaluators.uniform import UniformEvaluator
 from ddpzero.games import load_game
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ddpzero.evaluators import NetworkEvaluator
+from ddpzero.evaluators.network import NetworkEvaluator
 from ddpzero.games import load_game
 from ddpzero.networks.random_views import RandomViews
 from tests.evaluators.plain_networks import (

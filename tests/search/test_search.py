@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ddpzero.evaluators.answers import EvaluationError
 from ddpzero.games import Game
 from ddpzero.search import Search, SearchResult, SearchSettings
-from ddpzero.search.answers import EvaluationError
 from ddpzero.search.rounds import absorb_evaluations
 from tests.search.games.random_tree import new_position
 from tests.search.harness import FunctionEvaluator, Lockstep, evaluate_by_hash

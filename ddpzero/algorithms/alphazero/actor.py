@@ -16,7 +16,7 @@ from ddpzero.algorithms.alphazero.board_games import BoardGames
 from ddpzero.algorithms.alphazero.curriculum import STAGE, Curriculum, CurriculumSettings, Part
 from ddpzero.algorithms.alphazero.lockstep import LockstepGames
 from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings, LossSettings
-from ddpzero.evaluators import NetworkEvaluator
+from ddpzero.evaluators.network import NetworkEvaluator
 from ddpzero.games import load_game
 from ddpzero.networks import NetworkSettings, make_network
 from ddpzero.networks.precision import Precision

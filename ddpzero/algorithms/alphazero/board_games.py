@@ -13,11 +13,11 @@ from ddpzero.actors.spec import UnusableWeightsError
 from ddpzero.algorithms.alphazero.lockstep import LockstepGames
 from ddpzero.algorithms.alphazero.samples import padded_episode
 from ddpzero.algorithms.alphazero.selfplay import IDLE
-from ddpzero.evaluators import NetworkEvaluator
+from ddpzero.evaluators.answers import EvaluationError
+from ddpzero.evaluators.network import NetworkEvaluator
 from ddpzero.games.core.embedding import BoardEmbedding
 from ddpzero.games.core.random_bits import new_random_states
 from ddpzero.replay import Episode
-from ddpzero.search.answers import EvaluationError
 from ddpzero.search.cache import EvaluationCache
 
 
@@ -32,7 +32,7 @@ class BoardGames:
         embedding: BoardEmbedding,
         board: int | None,
     ):
-        """groups: one for each slot of the evaluator. board: index in Curriculum.embeddings, or None without padding."""
+        """groups: one for each slot of the evaluator. board: index in Curriculum.embeddings; None without padding."""
         self.groups = groups
         self._evaluator = evaluator
         self._cache = cache

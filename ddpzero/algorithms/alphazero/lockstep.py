@@ -17,6 +17,7 @@ from ddpzero.algorithms.alphazero.selfplay import (
     start_game,
 )
 from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings
+from ddpzero.evaluators.answers import DRAW, OUTCOME_SIZE, unusable_answers
 from ddpzero.games import Game, load_game
 from ddpzero.games.core.promises import (
     broken_promise,
@@ -25,7 +26,6 @@ from ddpzero.games.core.promises import (
     require_result,
 )
 from ddpzero.replay import Episode
-from ddpzero.search.answers import unusable_answers
 from ddpzero.search.cache import EvaluationCache, new_cache
 from ddpzero.search.config import search_config
 from ddpzero.search.forest import new_forest
@@ -159,6 +159,6 @@ def compile_self_play(
         observations = np.zeros((len(games.forest.leaves), board.observation_size_bytes), np.uint8)
         games.propose(observations, weights_version=0)
         logits = np.zeros((games.num_leaves, board.num_actions), np.float32)
-        outcomes = np.zeros((games.num_leaves, 4), np.float32)
-        outcomes[:, 1] = 1.0
+        outcomes = np.zeros((games.num_leaves, OUTCOME_SIZE), np.float32)
+        outcomes[:, DRAW] = 1.0
         games.absorb(observations, logits, outcomes)

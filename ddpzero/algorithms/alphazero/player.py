@@ -8,12 +8,12 @@ import numpy as np
 from torch import nn
 
 from ddpzero.algorithms.alphazero.memory import searches_size_bytes
-from ddpzero.evaluators import NetworkEvaluator
+from ddpzero.evaluators.answers import EvaluationError
+from ddpzero.evaluators.network import NetworkEvaluator
 from ddpzero.games import Game
 from ddpzero.games.core.players import Analysis
 from ddpzero.networks.precision import Precision
 from ddpzero.search import Search, SearchResult, SearchSettings
-from ddpzero.search.answers import EvaluationError
 from ddpzero.system.machine import usable_memory
 from ddpzero.system.memory import Factor, largest_fitting, require_memory
 

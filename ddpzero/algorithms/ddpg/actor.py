@@ -21,6 +21,7 @@ from ddpzero.algorithms.ddpg.settings import (
     DDPGSettings,
     OpponentSettings,
 )
+from ddpzero.evaluators.answers import EvaluationError
 from ddpzero.games import TeamGame, load_any_game
 from ddpzero.games.core.promises import (
     no_exceptions,
@@ -32,7 +33,6 @@ from ddpzero.games.core.random_bits import new_random_states
 from ddpzero.games.core.team_contract import GOING_ON, TERMINATED
 from ddpzero.games.core.team_lockstep import count_deaths, points_of, reset_games, step_games
 from ddpzero.replay import Episode
-from ddpzero.search.answers import EvaluationError
 from ddpzero.system.memory import empty_arrays
 
 # A slice of play ends after so long, so that the process looks for news from its rank.

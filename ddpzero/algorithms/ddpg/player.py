@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ddpzero.algorithms.ddpg.policy import Policy
-from ddpzero.search.answers import EvaluationError
+from ddpzero.evaluators.answers import EvaluationError
 
 # Positions looked at together: what agents see of more would fill the memory.
 _MAX_GAMES = 4096

@@ -11,10 +11,10 @@ import torch
 from ddpzero.algorithms.ddpg.networks import Actor, as_input, masked
 from ddpzero.algorithms.ddpg.samples import observation_dtype, observation_shape
 from ddpzero.algorithms.ddpg.settings import ActorCriticSettings, DDPGSettings
+from ddpzero.evaluators.answers import EvaluationError
 from ddpzero.games import TeamGame
 from ddpzero.games.core.promises import no_exceptions
 from ddpzero.games.core.team_lockstep import observe_features_of, observe_planes_of
-from ddpzero.search.answers import EvaluationError
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from ddpzero.algorithms.alphazero.actor import make_actor
 from ddpzero.algorithms.alphazero.curriculum import STAGE, CurriculumSettings
 from ddpzero.algorithms.alphazero.player import AlphaZeroPlayer
 from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings, LossSettings
+from ddpzero.evaluators.answers import EvaluationError
 from ddpzero.games import load_game
 from ddpzero.networks import NetworkSettings, make_network
 from ddpzero.search import SearchSettings
-from ddpzero.search.answers import EvaluationError
 
 GAME = load_game("tic_tac_toe")
 NETWORK = NetworkSettings(blocks=1, channels=4)

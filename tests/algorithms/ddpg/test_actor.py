@@ -22,6 +22,7 @@ from ddpzero.algorithms.ddpg.settings import DDPGSettings
 from ddpzero.arena.players import PlayerError
 from ddpzero.arena.team_players import RulePlayer
 from ddpzero.arena.team_table import TeamTable
+from ddpzero.evaluators.answers import EvaluationError
 from ddpzero.games import TeamGame
 from ddpzero.games.core.promises import (
     GamePromiseError,
@@ -33,7 +34,6 @@ from ddpzero.games.core.random_bits import new_random_states
 from ddpzero.games.core.team_lockstep import count_deaths, points_of
 from ddpzero.replay import Episode
 from ddpzero.replay.sample import check_columns
-from ddpzero.search.answers import EvaluationError
 from tests.algorithms.ddpg.harness import (
     NETWORKS,
     OPPONENT,

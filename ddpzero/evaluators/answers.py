@@ -1,14 +1,20 @@
-"""Checks an evaluator's answers before the search uses them.
+"""An evaluator's answers: their format, and the check that the search makes before it uses them.
 
 Selection compares numbers in compiled code: with a NaN no action is the best one, and the index that it returns would
-lie outside of the arrays. Called once a round by `absorb_evaluations`; never changes an answer.
+lie outside of the arrays. `are_usable` is called once a round by `absorb_evaluations`; it never changes an answer.
 """
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ddpzero.games.core.compiled import compiled
+
+# Columns of outcomes `[n, 4]`: probabilities of the mover's win, draw and loss, then its expected points.
+WIN, DRAW, LOSS, POINTS = range(4)
+OUTCOME_SIZE = 4
 
 _INFINITY = np.float32(np.inf)
 # Softmax in float32 is exact to 1e-6; expected points on a GPU may be computed with TF32, to 1e-3.
@@ -21,6 +27,12 @@ class EvaluationError(RuntimeError):
 
 
 @compiled
+def points_of_score(score, scale):
+    """Points in [-1, 1] that a score margin is worth; scale: SearchSettings.points_scale."""
+    return math.tanh(score / scale)
+
+
+@compiled
 def are_usable(logits, outcomes):
     """Whether logits `[n, A]` are finite and outcomes `[n, 4]` are probabilities and expected points; C-contiguous."""
     # Neither loop stops at the first bad number: only so are they compiled to vector instructions, and cost nothing
@@ -30,10 +42,10 @@ def are_usable(logits, outcomes):
     for index in range(flat.shape[0]):
         is_usable &= abs(flat[index]) < _INFINITY
     for row in range(outcomes.shape[0]):
-        win, draw, loss = outcomes[row, 0], outcomes[row, 1], outcomes[row, 2]
+        win, draw, loss = outcomes[row, WIN], outcomes[row, DRAW], outcomes[row, LOSS]
         is_usable &= (win >= 0) & (draw >= 0) & (loss >= 0)
         is_usable &= abs(win + draw + loss - _ONE) <= _TOLERANCE
-        is_usable &= abs(outcomes[row, 3]) <= _ONE + _TOLERANCE
+        is_usable &= abs(outcomes[row, POINTS]) <= _ONE + _TOLERANCE
     return is_usable
 
 
