@@ -1,7 +1,7 @@
-"""The evaluation cache: what the evaluator said of observations that the games of one actor met before.
+"""The evaluation cache of one actor: answers of the evaluator by observation.
 
-Openings repeat across lockstep games, and a move's root was a leaf of the search before it. An entry counts only for
-the weights_version that produced it. The whole observation is compared, so a hit is never somebody else's value.
+Openings repeat across lockstep games, and a move's root was a leaf of the previous search. An entry is valid only for
+the weights_version that produced it. Look-ups compare whole observations, so a hash collision is never a hit.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ NO_ENTRY = -1
 
 
 class EvaluationCache(NamedTuple):
-    """A hash table with two places for an entry. Letters: E entries (a power of two, or 0), A actions."""
+    """A hash table with two possible places for each entry. Letters: E entries (a power of two, or 0), A actions."""
 
     versions: np.ndarray  # [E] int32, weights_version of the entry; -1 = empty
     observations: np.ndarray  # [E, bytes] uint8
     logits: np.ndarray  # [E, A] float32
-    outcomes: np.ndarray  # [E, 4] float32, win/draw/loss of the mover, points
+    outcomes: np.ndarray  # [E, 4] float32, see evaluators/answers.py
     counts: np.ndarray  # [2] int64: look-ups, hits
 
 
 def new_cache(game: Game, size_megabytes: float) -> EvaluationCache:
-    """The largest cache that fits; 0 megabytes switches it off."""
+    """Allocate the largest cache that fits; 0 megabytes disables it."""
     max_entries = int(size_megabytes * 1e6 / layout_size_bytes(_layout(game, 1)))
     num_entries = 1 << (max_entries.bit_length() - 1) if max_entries >= 2 else 0
     arrays = empty_arrays(_layout(game, num_entries))
@@ -48,7 +48,7 @@ def _layout(game: Game, num_entries: int) -> Layout:
 
 @compiled
 def _first_place(cache, observation):
-    """Where an observation's entry would be; its other place is this one with the lowest bit turned."""
+    """The first place of an observation's entry; flip its lowest bit for the second place."""
     key = np.uint64(0x9E3779B97F4A7C15)
     for index in range(observation.shape[0]):
         key = (key ^ np.uint64(observation[index])) * np.uint64(0x100000001B3)
@@ -84,7 +84,7 @@ def find_entry(cache, observation, weights_version):
 
 @compiled
 def add_entry(cache, observation, logits, outcome, weights_version):
-    """Keep an evaluation; the place of an old weights_version goes first, else the second place's entry."""
+    """Store an evaluation: replace an entry of another weights_version, else the entry in the second place."""
     if cache.versions.shape[0] == 0:
         return
     place = _first_place(cache, observation)

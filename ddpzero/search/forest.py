@@ -1,12 +1,12 @@
-"""The forest: one tree per game, all in preallocated arrays.
+"""The forest: one tree per slot, all in preallocated arrays.
 
-Letters: G games, N nodes a tree can hold, A actions, P position_size.
+Letters: G slots, N nodes a tree can hold, A actions, P position_size.
 
-Node 0 is the root. A node exists once its position does; a child's index is above its parent's. Values of a node or
-an edge are seen by the node's mover, so that a player who moves twice running needs no special case.
+Node 0 is the root. A child's index is above its parent's. Values of a node or an edge are from the perspective of the
+node's mover, so that a player who moves twice in a row needs no special case.
 
-What belongs together lies together, in records: with an array for each field, a search of 256 games waited for memory
-a third of its time, and compiled a third longer.
+Nodes and edges are arrays of structures: with an array for each field, a search of 256 trees spent a third of its time
+waiting for memory, and compiled a third longer.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from ddpzero.system.memory import Layout, empty_arrays, layout_size_bytes
 ROOT = 0
 UNVISITED = -1
 
-PENDING = 0  # node states: waits for the evaluator
+PENDING = 0  # node states: not evaluated yet
 EVALUATED = 1
-TERMINAL = 2  # over, or so near its end that all lines were tried: its value is known
+TERMINAL = 2  # the game is over, or exhaustive search proved the value
 SOLVED = 3  # evaluated, and its value is proven
 
 
 NODE = np.dtype(
     [
-        ("value", np.float32),  # what the evaluator says, or the rules, or a proof
+        ("value", np.float32),  # by the evaluator, the rules or a proof
         ("draw_share", np.float32),  # the evaluator's probability of a draw
-        ("points", np.float32),  # winning or losing by more, in [-1, 1]; part of value
+        ("points", np.float32),  # expected points in [-1, 1], see points.py; part of value
         ("points_total", np.float32),  # sum over the node's own evaluation and all simulations
         ("value_total", np.float32),  # sum of the edges' value_sums
         ("visited_prior", np.float32),  # sum of the visited edges' priors
@@ -57,17 +57,20 @@ EDGE = np.dtype(
 TREE = np.dtype(
     [
         ("num_nodes", np.int32),
-        ("num_started", np.int32),  # simulations of the present move
+        ("num_started", np.int32),  # simulations of the current move
         ("num_finished", np.int32),
         ("num_considered", np.int32),  # Gumbel: actions that sequential halving starts with
-        ("fault", np.int32),  # a promise that the game broke in this tree, see games/promises.py
+        (
+            "fault",
+            np.int32,
+        ),  # how the game broke its contract in this tree, see games/core/promises.py
     ]
 )
 LEAF = np.dtype([("slot", np.int32), ("node", np.int32)])
 
 
 class Forest(NamedTuple):
-    """Arrays of the trees; a NamedTuple because numba takes it apart into plain arguments."""
+    """Arrays of the trees. A NamedTuple, because numba unpacks it into plain arguments."""
 
     positions: np.ndarray  # [G, N, P] the game's dtype
     nodes: np.ndarray  # [G, N] NODE
@@ -76,8 +79,8 @@ class Forest(NamedTuple):
     root_scores: np.ndarray  # [G, A] float64, Gumbel: log prior + noise; -inf for illegal actions
     random_states: np.ndarray  # [G, 2] uint64
     leaves: np.ndarray  # [G * leaves_per_round] LEAF, under evaluation, in the order of the batch
-    # scratch of one game at a time
-    planes: np.ndarray  # [8 * bytes of the planes] uint8, what `observe` writes, then zeros
+    # scratch for one tree at a time
+    planes: np.ndarray  # [8 * bytes of the planes] uint8, output of `observe`, then zeros
     plane_words: np.ndarray  # the same memory as uint64, eight planes' cells a word
     observation: np.ndarray  # [observation bytes] uint8, bit-packed planes, then globals
     globals: np.ndarray  # [F] int8, the end of the observation
@@ -95,8 +98,8 @@ def new_forest(
     endgame_plies: int,
     seed: int,
 ) -> Forest:
-    """Allocate a forest; its roots hold nothing until `set_root` or `start_searches`."""
-    # Empty arrays take no memory before a node is used; every node and edge is written when the node is made.
+    """Allocate a forest. `set_root` or `start_searches` initializes a tree."""
+    # np.empty takes no physical memory before a node is used; creating a node writes all its entries.
     arrays = empty_arrays(_layout(game, num_games, max_nodes, leaves_per_round))
     for name in ("trees", "planes"):
         arrays[name].fill(0)
@@ -119,7 +122,7 @@ def forest_size_bytes(
 
 
 def _layout(game: Game, num_games: int, max_nodes: int, leaves_per_round: int) -> Layout:
-    """The arrays of a forest that are made empty, by their fields' names."""
+    """Shapes and dtypes of the arrays that new_forest allocates empty, by field name."""
     nodes, num_actions = (num_games, max_nodes), game.num_actions
     return {
         "positions": ((*nodes, game.spec.position_size), game.spec.position_dtype),

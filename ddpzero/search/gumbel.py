@@ -2,8 +2,8 @@
 ICLR 2022), for compiled code.
 
 sigma(q) = (max_visit_offset + max visits) * value_scale * q, with q in [-1, 1]. An action without visits has the
-completed value v_mix, which blends the node's own value with the visited q values by their priors; proven losses
-stay out of that blend, since they say nothing about other actions.
+completed value v_mix, the mean of the node's own value and the visited q values weighted by their priors. v_mix
+excludes proven losses, because they say nothing about other actions.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ddpzero.search.solver import is_lost
 
 @compiled
 def prepare_root(forest, config, slot):
-    """Draw the root's noise: root_scores = log prior + gumbel; call once the root is evaluated."""
+    """Sample the root's noise: root_scores = log prior + gumbel. Call it once the root is evaluated."""
     edges = forest.edges[slot, ROOT]
     scores = forest.root_scores[slot]
     num_legal = 0
@@ -39,9 +39,9 @@ def prepare_root(forest, config, slot):
 
 @compiled
 def completion(forest, config, slot, node):
-    """What the completed q values of a node need: (v_mix, factor of sigma, largest completed q).
+    """Return what the completed q values of a node need: (v_mix, factor of sigma, largest completed q).
 
-    The q values of visited actions are left in forest.weights.
+    Leaves the q values of visited actions in forest.weights.
     """
     edges = forest.edges[slot, node]
     stem = forest.nodes[slot, node]
@@ -79,7 +79,7 @@ def _completed_q(edge, mixed_value):
 
 @compiled
 def _best_root_action(forest, config, slot, num_visits, may_lose):
-    """Of the root's actions with exactly num_visits visits the best by log prior + gumbel + sigma(completed q)."""
+    """The best root action with exactly num_visits visits, by log prior + gumbel + sigma(completed q)."""
     edges = forest.edges[slot, ROOT]
     scores = forest.root_scores[slot]
     mixed_value, factor, _ = completion(forest, config, slot, ROOT)
@@ -98,7 +98,7 @@ def _best_root_action(forest, config, slot, num_visits, may_lose):
 
 @compiled
 def _select_root_action(forest, config, slot):
-    """The best of the actions that have as many visits as sequential halving asks for in this simulation."""
+    """The best action with the number of visits that sequential halving requires in this simulation."""
     tree = forest.trees[slot]
     simulation = min(tree.num_started, config.halving.shape[1] - 1)
     return _best_root_action(
@@ -108,7 +108,7 @@ def _select_root_action(forest, config, slot):
 
 @compiled
 def select_action(forest, config, slot, node):
-    """The action to go on with: at the root as sequential halving asks for, else by the improved policy."""
+    """Select an action: by sequential halving at the root, else by the improved policy."""
     if node == ROOT:
         return _select_root_action(forest, config, slot)
     return _select_inner_action(forest, config, slot, node)
@@ -116,12 +116,14 @@ def select_action(forest, config, slot, node):
 
 @compiled
 def _select_inner_action(forest, config, slot, node):
-    """Below the root: the action that brings visits closest to the improved policy, argmax pi' - n / (1 + N); never
-    a proven loss."""
+    """Select below the root: argmax pi' - n / (1 + N), which brings the visits closest to the improved policy pi'.
+
+    Never selects a proven loss.
+    """
     edges = forest.edges[slot, node]
     mixed_value, factor, largest = completion(forest, config, slot, node)
     weights = forest.weights
-    # All unvisited actions share one exponential; where no legal one is unvisited v_mix may be the largest.
+    # All unvisited actions share one exponential. If all legal actions are visited, v_mix may exceed `largest`.
     unvisited_weight = math.exp(min(0.0, factor * (mixed_value - largest)))
     total = 0.0
     for action in range(edges.shape[0]):
@@ -131,7 +133,7 @@ def _select_inner_action(forest, config, slot, node):
             weight = math.exp(factor * (weights[action] - largest))
         weights[action] = edge.prior * weight
         total += weights[action]
-    # Both terms times 1 + N: one division a node instead of two an action.
+    # Both terms are multiplied by 1 + N: one division per node instead of two per action.
     scale = (1.0 + forest.nodes[slot, node].visit_sum) / total
     best_score = -math.inf
     best_action = -1
@@ -166,9 +168,9 @@ def policy_target(forest, config, slot, target):
 
 @compiled
 def choose_action(forest, config, slot, ply):
-    """The action to play: of the most visited ones the best by log prior + gumbel + sigma(completed q).
+    """Choose the action to play: the best of the most visited ones, by log prior + gumbel + sigma(completed q).
 
-    A proven loss is none of them. No temperature: the ply does not matter.
+    Never chooses a proven loss. Gumbel search has no temperature, so the ply is not used.
     """
     edges = forest.edges[slot, ROOT]
     max_visits = 0
@@ -182,8 +184,8 @@ def choose_action(forest, config, slot, ply):
 def root_value(forest, config, slot):
     """The value of the improved policy: completed q values weighted by the policy target.
 
-    The mean over the simulations would not do: sequential halving spends many of them on actions that nobody would
-    play, and among strong players' positions the sign of that mean was wrong twice as often as right.
+    The mean over the simulations is not usable: sequential halving spends many of them on actions that no player would
+    choose. In positions of strong players the sign of that mean was wrong twice as often as right.
     """
     edges = forest.edges[slot, ROOT]
     mixed_value, _, _ = completion(forest, config, slot, ROOT)
@@ -196,7 +198,7 @@ def root_value(forest, config, slot):
 
 @compiled
 def root_points(forest, config, slot):
-    """The points in root_value: each action's mean, weighted by the policy target; without visits, the root's mean."""
+    """The points in root_value: the actions' means (the root's mean if unvisited), weighted by the policy target."""
     edges, nodes = forest.edges[slot, ROOT], forest.nodes[slot]
     root = nodes[ROOT]
     mean = root.points_total / (1.0 + root.visit_sum)

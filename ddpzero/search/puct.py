@@ -16,8 +16,8 @@ from ddpzero.search.solver import is_lost
 def select_action(forest, config, slot, node):
     """The edge with the largest q + c_puct(N) * prior * sqrt(N) / (1 + n); ties go to the lower action.
 
-    An unvisited edge counts as the node's mean value, less a reduction that grows with the prior already visited
-    (KataGo's first-play urgency); without reduction at a noisy root. A proven loss is not selected.
+    An unvisited edge has the node's mean value minus a reduction that grows with the visited prior (KataGo's first-play
+    urgency); there is no reduction at a noisy root. Never selects a proven loss.
     """
     edges = forest.edges[slot, node]
     stem = forest.nodes[slot, node]
@@ -68,7 +68,7 @@ def prepare_root(forest, config, slot):
 
 @compiled
 def policy_target(forest, config, slot, target):
-    """The root's visits as proportions, into `target` [A] float32; the priors when nothing was visited."""
+    """Write the root's visits as proportions into `target` [A] float32; the priors if nothing was visited."""
     edges = forest.edges[slot, ROOT]
     num_visits = forest.nodes[slot, ROOT].visit_sum
     for action in range(edges.shape[0]):
@@ -80,9 +80,9 @@ def policy_target(forest, config, slot, target):
 
 @compiled
 def choose_action(forest, config, slot, ply):
-    """Draw the move to play from visits ** (1 / temperature); with temperature 0 the most visited action.
+    """Sample the move to play from visits ** (1 / temperature); with temperature 0 the most visited action.
 
-    ply: moves made so far; from temperature_plies on final_temperature holds. A proven loss is not played.
+    ply: moves made so far; final_temperature applies from temperature_plies on. Never plays a proven loss.
     """
     edges = forest.edges[slot, ROOT]
     weights = forest.weights
@@ -102,7 +102,7 @@ def choose_action(forest, config, slot, ply):
             if best_prior < 0 or edges[action].prior > edges[best_prior].prior:
                 best_prior = action
     if max_visits == 0:
-        # Nothing was searched that may be played: the priors decide.
+        # No playable action was visited: take the one with the highest prior.
         return best_prior
     if temperature <= 0.0:
         return most_visited
@@ -121,6 +121,6 @@ def root_value(forest, config, slot):
 
 @compiled
 def root_points(forest, config, slot):
-    """The points in root_value: of the evaluation and all simulations the mean."""
+    """The points in root_value: the mean of the root's evaluation and all simulations."""
     root = forest.nodes[slot, ROOT]
     return root.points_total / (1.0 + root.visit_sum)

@@ -1,4 +1,4 @@
-"""Draws that the searches need, for compiled code; a state is a row `[2]` uint64, as in games/random_bits.py."""
+"""Samples from the distributions that searches need; compiled. A state is a row `[2]` uint64, see random_bits.py."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from ddpzero.games.core.random_bits import next_float
 
 @compiled
 def next_gumbel(state):
-    """Draw from the standard Gumbel distribution."""
+    """Sample from the standard Gumbel distribution."""
     # 1 - u is in (0, 1]; the tiny addend keeps both logarithms finite.
     return -math.log(-math.log(1.0 - next_float(state) + 1e-300) + 1e-300)
 
 
 @compiled
 def next_normal(state):
-    """Draw from the standard normal distribution (Box and Muller 1958)."""
+    """Sample from the standard normal distribution (Box and Muller 1958)."""
     radius = math.sqrt(-2.0 * math.log(1.0 - next_float(state)))
     return radius * math.cos(2.0 * math.pi * next_float(state))
 
 
 @compiled
 def next_gamma(state, shape):
-    """Draw from the gamma distribution with scale 1 (Marsaglia and Tsang 2000)."""
+    """Sample from the gamma distribution with scale 1 (Marsaglia and Tsang 2000)."""
     boost = 1.0
     if shape < 1.0:
         boost = (1.0 - next_float(state)) ** (1.0 / shape)
@@ -42,7 +42,7 @@ def next_gamma(state, shape):
 
 @compiled
 def choose_weighted(weights, state):
-    """Draw an index with probability proportional to `weights` (0 or more, not all 0)."""
+    """Sample an index with probability proportional to `weights` (0 or more, not all 0)."""
     total = 0.0
     for index in range(weights.shape[0]):
         total += weights[index]

@@ -13,7 +13,7 @@ from ddpzero.games.core.compiled import compiled
 from ddpzero.games.core.promises import NO_FAULT, require_no_fault
 from ddpzero.search.cache import new_cache
 from ddpzero.search.config import search_config
-from ddpzero.search.draws import root_draws
+from ddpzero.search.draw_share import root_draw_shares
 from ddpzero.search.forest import ROOT, TERMINAL, new_forest
 from ddpzero.search.rounds import absorb_evaluations, propose_leaves, start_searches
 from ddpzero.search.settings import SearchSettings
@@ -31,7 +31,7 @@ class SearchResult:
     policy_target: np.ndarray  # [n, A] float32
     visits: np.ndarray  # [n, A] int32
     root_value: np.ndarray  # [n] float32 in [-1, 1], the expected result
-    root_draw: np.ndarray  # [n] float32, the probability of a draw: the search's, see draws.py
+    root_draw: np.ndarray  # [n] float32, the probability of a draw: the search's, see draw_share.py
 
 
 class Search:
@@ -140,10 +140,10 @@ class Search:
         if (actions < 0).any():
             raise RuntimeError(f"the search of position {actions.argmin()} found no action.")
         visits = self.forest.edges["visits"][:num_positions, ROOT].copy()
-        draws = np.empty(num_positions, np.float32)
+        draw_shares = np.empty(num_positions, np.float32)
         means = np.empty(self.forest.nodes.shape[1], np.float32)
-        root_draws(self.forest, self.config, targets, means, draws)
-        return SearchResult(actions, targets, visits, values, draws)
+        root_draw_shares(self.forest, self.config, targets, means, draw_shares)
+        return SearchResult(actions, targets, visits, values, draw_shares)
 
 
 @compiled(cache=True)

@@ -1,8 +1,8 @@
 """Proven values, for compiled code (Winands, Bjornsson and Saito, "Monte-Carlo Tree Search Solver", 2008).
 
-The value of a node is known where the game is over, where one action is known to win, or where the values of all
-actions are known. Such a node is a leaf from then on, and the edge to it counts its value for every visit. A search
-whose root's value is known is over.
+The value of a node is known if the game is over, if one action is known to win, or if the values of all actions are
+known. Such a node becomes a leaf, and the edge to it counts its value for every visit. A search ends when the value of
+its root is known.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _LOSS = -1.0
 
 @compiled
 def known_value(forest, slot, node, action):
-    """What the action is known to bring the node's mover, in [-1, 1]; UNKNOWN if nobody knows."""
+    """The proven value of an action for the node's mover, in [-1, 1], or UNKNOWN."""
     child = forest.edges[slot, node, action].child
     if child == UNVISITED or forest.nodes[slot, child].state < TERMINAL:
         return UNKNOWN
@@ -30,7 +30,7 @@ def known_value(forest, slot, node, action):
 
 @compiled
 def pass_on_known_value(forest, config, slot, node):
-    """The value of `node` has just become known: tell its ancestors, as far as it decides theirs."""
+    """Propagate the value of `node`, which has just become known, to the ancestors whose values it decides."""
     while node != ROOT:
         parent_index = forest.nodes[slot, node].parent
         parent = forest.nodes[slot, parent_index]
@@ -60,7 +60,7 @@ def pass_on_known_value(forest, config, slot, node):
 
 @compiled
 def _correct_edge(forest, slot, child):
-    """Count the child's known value for all visits of the edge to it."""
+    """Make the edge to `child` count the child's known value for all its visits."""
     parent_index = forest.nodes[slot, child].parent
     action = forest.nodes[slot, child].parent_action
     edge = forest.edges[slot, parent_index, action]
@@ -77,15 +77,15 @@ def is_solved(forest, slot):
 
 @compiled
 def is_best_known(forest, slot, action):
-    """Whether an action of a solved root is proven to bring the root's value."""
+    """Whether an action of a solved root is proven to reach the root's value."""
     return known_value(forest, slot, ROOT, action) == forest.nodes[slot, ROOT].value
 
 
 @compiled
 def is_lost(forest, config, slot, node, action):
-    """Whether an action is proven to lose. At a node whose value is not known there is always another."""
+    """Whether an action is proven to lose. A node whose value is not known always has another action."""
     edge = forest.edges[slot, node, action]
-    # The first two conditions, which need no look at the child, are rarely met.
+    # The first two conditions do not read the child, and are rarely true.
     return (
         edge.visits > 0
         and edge.value_sum <= -edge.visits
@@ -96,7 +96,7 @@ def is_lost(forest, config, slot, node, action):
 
 @compiled
 def solved_policy_target(forest, config, slot, target):
-    """Into `target` [A] float32: the actions proven best, in proportion to their priors (Gumbel) or visits (PUCT)."""
+    """Write into `target` [A] float32 the proven best actions, in proportion to priors (Gumbel) or visits (PUCT)."""
     edges = forest.edges[slot, ROOT]
     total = 0.0
     for action in range(edges.shape[0]):
@@ -110,7 +110,7 @@ def solved_policy_target(forest, config, slot, target):
 
 @compiled
 def solved_action(forest, config, slot):
-    """The move at a solved root: of the proven best the first by log prior + gumbel (Gumbel) or by visits (PUCT)."""
+    """Choose among the proven best actions of a solved root, by log prior + gumbel (Gumbel) or by visits (PUCT)."""
     edges = forest.edges[slot, ROOT]
     best_action = -1
     best_score = 0.0

@@ -1,6 +1,6 @@
-"""How often a game is drawn as the search sees it, from the evaluations of all nodes. Players show it to people.
+"""The probability of a draw according to the search, from the evaluations of all nodes. Players show it to people.
 
-Self-play does not need it: its samples hold the evaluator's own draw share at the root.
+Self-play does not need it: its samples contain the evaluator's own draw share at the root.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from ddpzero.search.forest import PENDING, ROOT, TERMINAL, UNVISITED
 
 
 @compiled(cache=True)
-def root_draws(forest, config, targets, means, draws):
-    """Write the draw share [n] of the first n games' roots, after the search.
+def root_draw_shares(forest, config, targets, means, draw_shares):
+    """Write the draw shares [n] of the first n slots' roots, after the search.
 
-    It is the mean of the actions' draw shares by `targets` [n, A], as the root's value is one of their values; an
-    action without visits counts as the evaluator sees the root. A proven value v is a draw by 1 - |v|.
-    means: `[N]` float32 to work in: what a node's visits found, its own draw share and the simulations below it.
+    A root's draw share is the mean of its actions' draw shares, weighted by `targets` [n, A]. An action without visits
+    counts with the evaluator's draw share of the root. A proven value v has the draw share 1 - |v|.
+    means: `[N]` float32 scratch: the mean draw share of a node's own evaluation and the simulations below it.
     """
-    for slot in range(draws.shape[0]):
+    for slot in range(draw_shares.shape[0]):
         nodes = forest.nodes[slot]
         for index in range(forest.trees[slot].num_nodes - 1, -1, -1):
             node = nodes[index]
@@ -32,19 +32,19 @@ def root_draws(forest, config, targets, means, draws):
                 means[index] = _mean_of_evaluated(forest, slot, index, means)
         root = nodes[ROOT]
         if root.state >= TERMINAL:
-            draws[slot] = means[ROOT]
+            draw_shares[slot] = means[ROOT]
             continue
         total = 0.0
         for action in range(targets.shape[1]):
             child = forest.edges[slot, ROOT, action].child
             is_visited = child != UNVISITED and nodes[child].state != PENDING
             total += targets[slot, action] * (means[child] if is_visited else root.draw_share)
-        draws[slot] = total
+        draw_shares[slot] = total
 
 
 @compiled
 def _result(config, node):
-    """The expected result of a node whose value is known, without the share of points."""
+    """The outcome of a node whose value is known, without the share of points."""
     if config.score_weight > 0.0:
         return points.result_of(config, node.value, node.points)
     return node.value
@@ -52,7 +52,7 @@ def _result(config, node):
 
 @compiled
 def _mean_of_evaluated(forest, slot, index, means):
-    """A child's index is above its parent's: the means of the children are there."""
+    """Needs the means of the children, whose indices are above their parent's."""
     node = forest.nodes[slot, index]
     total, count = np.float64(node.draw_share), 1
     for action in range(forest.edges.shape[2]):
