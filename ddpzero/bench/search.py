@@ -101,7 +101,7 @@ def bench_search(
 
 
 class EndlessSearches:
-    """Games in one or more groups, a slot of the evaluator each, where one search follows the other."""
+    """Endless searches in one or more groups; each group has its own slot of the evaluator."""
 
     def __init__(
         self, game: Game, settings: SearchSettings, num_games: int, num_groups: int, seed: int
@@ -129,29 +129,25 @@ class EndlessSearches:
             group.submit_leaves(evaluator, slot)
 
     def advance(self, evaluator: Evaluator) -> int:
-        """One round of every group; returns how many positions were submitted."""
+        """Advance every group by one round; return the number of submitted positions."""
         num_submitted = 0
         for slot, group in enumerate(self._groups):
             group.absorb_leaves(evaluator, slot)
-            num_leaves, num_finished = restart_and_propose(
-                group.game.rules,
-                group.forest,
-                group.config,
-                group.cache,
-                self._positions[slot],
-                evaluator.observations(slot),
+            self._num_finished += group.batch.propose_with(
+                restart_and_propose, 0, self._positions[slot], evaluator.observations(slot)
             )
-            group.submit(evaluator, num_leaves, slot)
-            self._num_finished += num_finished
+            num_leaves = group.batch.num_leaves
+            if num_leaves > 0:
+                evaluator.submit(slot, num_leaves)
             num_submitted += num_leaves
         return num_submitted
 
 
 @compiled(cache=True)
-def restart_and_propose(rules, forest, config, cache, positions, observations):
-    """Begin anew at `positions` [G, P] in games whose search is over, then find leaves as `propose_leaves` does.
+def restart_and_propose(rules, forest, config, cache, weights_version, positions, observations):
+    """Restart finished searches at `positions` [G, P], then propose leaves as `propose_leaves` does.
 
-    Returns (leaves in the batch, simulations of the searches that were over).
+    Returns (leaves in the batch, simulations of the finished searches).
     """
     num_games = positions.shape[0]
     num_simulations = 0
@@ -160,7 +156,9 @@ def restart_and_propose(rules, forest, config, cache, positions, observations):
             num_simulations += forest.trees[slot].num_finished
             contract.copy_position(rules, positions[slot], forest.positions[slot, ROOT])
             set_root(rules, forest, slot)
-    num_leaves = propose_leaves(rules, forest, config, cache, 0, num_games, observations)
+    num_leaves = propose_leaves(
+        rules, forest, config, cache, weights_version, num_games, observations
+    )
     return num_leaves, num_simulations
 
 

@@ -99,6 +99,7 @@ from ddpzero.algorithms.alphazero import lockstep
 from ddpzero.algorithms.alphazero.curriculum import STAGE, CurriculumSettings
 from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings, LossSettings
 from ddpzero.search.settings import SearchSettings
+from ddpzero.search import rounds
 arguments = dict(game={"name": "tic_tac_toe"}, search=SearchSettings(), settings=AlphaZeroSettings(),
     loss=LossSettings(), curriculum=CurriculumSettings())
 if sys.argv[1] == "prepare":
@@ -116,7 +117,7 @@ else:
     actor.receive({**weights, STAGE: np.array(0)}, 0)
     while not actor.play():
         pass
-functions = (lockstep.start_game, lockstep.propose_moves_and_leaves, lockstep.absorb_evaluations)
+functions = (lockstep.start_game, lockstep.propose_moves_and_leaves, rounds.absorb_evaluations)
 print(*(sum(function.stats.cache_misses.values()) for function in functions))
 """
     environment = {"NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(REPO)}

@@ -12,10 +12,10 @@ import numpy as np
 from ddpzero.games import Game, load_game
 from ddpzero.games.core.compiled import compiled
 from ddpzero.search import SearchSettings
+from ddpzero.search.batch import SearchBatch
 from ddpzero.search.cache import new_cache
-from ddpzero.search.config import search_config
-from ddpzero.search.forest import ROOT, new_forest
-from ddpzero.search.rounds import absorb_evaluations, propose_leaves, start_searches
+from ddpzero.search.forest import ROOT
+from ddpzero.search.rounds import start_searches
 from ddpzero.search.search import read_results
 from ddpzero.search.tree import play_action, root_score
 
@@ -87,11 +87,9 @@ class Lockstep:
         self.game = game
         num_games = len(positions)
         max_nodes = settings.num_simulations * (2 if settings.reuse_subtree else 1) + 2
-        self.forest = new_forest(
-            game, num_games, max_nodes, settings.leaves_per_round, settings.endgame_plies, seed
-        )
-        self.config = search_config(settings, game)
         self.cache = new_cache(game, cache_megabytes)
+        self.batch = SearchBatch(game, settings, num_games, max_nodes, self.cache, seed)
+        self.forest, self.config = self.batch.forest, self.batch.config
         self.evaluator = FunctionEvaluator(game, len(self.forest.leaves), evaluate)
         self.weights_version = 0
         self.actions = np.zeros(num_games, np.int64)  # [n] the moves to play
@@ -111,28 +109,11 @@ class Lockstep:
         return self.forest.edges["prior"][:, ROOT]
 
     def propose(self) -> int:
-        return propose_leaves(
-            self.game.rules,
-            self.forest,
-            self.config,
-            self.cache,
-            self.weights_version,
-            len(self.actions),
-            self.evaluator.rows,
-        )
+        return self.batch.propose(len(self.actions), self.weights_version, self.evaluator.rows)
 
     def absorb(self, num_leaves: int) -> None:
         self.evaluator.submit(0, num_leaves)
-        absorb_evaluations(
-            self.game.rules,
-            self.forest,
-            self.config,
-            self.cache,
-            self.weights_version,
-            num_leaves,
-            self.evaluator.rows,
-            *self.evaluator.collect(0),
-        )
+        assert self.batch.absorb(self.evaluator.rows, *self.evaluator.collect(0))
 
     def search(self, ply: int = 0) -> None:
         """Search to the end of the budget; then actions, targets and values hold what came out."""

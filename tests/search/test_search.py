@@ -8,7 +8,6 @@ import pytest
 from ddpzero.evaluators.answers import EvaluationError
 from ddpzero.games import Game
 from ddpzero.search import Search, SearchResult, SearchSettings
-from ddpzero.search.rounds import absorb_evaluations
 from tests.search.games.random_tree import new_position
 from tests.search.harness import FunctionEvaluator, Lockstep, evaluate_by_hash
 
@@ -227,17 +226,7 @@ def test_one_unusable_answer_in_a_batch_leaves_the_whole_forest_unchanged(tic_ta
     evaluator.submit(0, num_leaves)
     logits, outcomes = evaluator.collect(0)
     logits[2, 8] = np.nan
-    assert not absorb_evaluations(
-        tic_tac_toe.rules,
-        lockstep.forest,
-        lockstep.config,
-        lockstep.cache,
-        0,
-        num_leaves,
-        evaluator.rows,
-        logits,
-        outcomes,
-    )
+    assert not lockstep.batch.absorb(evaluator.rows, logits, outcomes)
     assert (lockstep.forest.nodes.tobytes(), lockstep.forest.trees.tobytes()) == before
 
 

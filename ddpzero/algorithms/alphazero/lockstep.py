@@ -26,10 +26,8 @@ from ddpzero.games.core.promises import (
     require_result,
 )
 from ddpzero.replay import Episode
+from ddpzero.search.batch import SearchBatch
 from ddpzero.search.cache import EvaluationCache, new_cache
-from ddpzero.search.config import search_config
-from ddpzero.search.forest import new_forest
-from ddpzero.search.rounds import absorb_evaluations
 from ddpzero.search.settings import SearchSettings
 
 
@@ -50,34 +48,25 @@ class LockstepGames:
         self.settings = settings
         self.auxiliary = auxiliary
         self.slot = slot
-        self.forest = new_forest(
-            game,
-            num_games,
-            tree_size(search),
-            search.leaves_per_round,
-            search.endgame_plies,
-            seed=0,
-        )
-        self.config = search_config(search, game)
-        self.cache = cache
+        self.batch = SearchBatch(game, search, num_games, tree_size(search), cache)
+        self.forest = self.batch.forest
         self.buffers = new_episode_buffers(game, num_games)
-        self.num_leaves = 0  # under evaluation
-        self.weights_version = 0
+
+    @property
+    def num_leaves(self) -> int:
+        """The number of leaves proposed and not absorbed yet."""
+        return self.batch.num_leaves
 
     def propose(self, observations: np.ndarray, weights_version: int) -> int:
         """Continue all episodes until they need the evaluator; return the simulations of the moves made.
 
         Raises GamePromiseError if the game breaks its contract.
         """
-        self.weights_version = weights_version
         with no_exceptions(self.game):
-            self.num_leaves, num_simulations = propose_moves_and_leaves(
-                self.game.rules,
-                self.forest,
-                self.config,
-                self.cache,
-                self.buffers,
+            num_simulations = self.batch.propose_with(
+                propose_moves_and_leaves,
                 weights_version,
+                self.buffers,
                 self.settings.random_action_fraction,
                 observations,
             )
@@ -87,21 +76,10 @@ class LockstepGames:
     def absorb(self, observations: np.ndarray, logits: np.ndarray, outcomes: np.ndarray) -> None:
         """Absorb the evaluations of the leaves proposed last. Raises EvaluationError if they are unusable."""
         with no_exceptions(self.game):
-            is_usable = absorb_evaluations(
-                self.game.rules,
-                self.forest,
-                self.config,
-                self.cache,
-                self.weights_version,
-                self.num_leaves,
-                observations,
-                logits,
-                outcomes,
-            )
+            is_usable = self.batch.absorb(observations, logits, outcomes)
         if not is_usable:
-            network = f"the network of weights_version {self.weights_version}"
+            network = f"the network of weights_version {self.batch.weights_version}"
             raise unusable_answers(logits, outcomes, network)
-        self.num_leaves = 0
 
     def start_game(self, slot: int) -> None:
         with no_exceptions(self.game):
@@ -123,7 +101,7 @@ class LockstepGames:
         for slot in slots:
             self._check_result(int(slot))
         self.buffers.statuses[slots] = IDLE
-        searches_score = "score" in self.auxiliary and self.config.score_weight > 0
+        searches_score = "score" in self.auxiliary and self.batch.config.score_weight > 0
         return [
             episode_of(self.buffers, int(slot), self.auxiliary, searches_score) for slot in slots
         ]

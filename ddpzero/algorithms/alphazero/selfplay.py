@@ -141,7 +141,7 @@ def start_game(rules, forest, buffers, slot, opening_random_plies, play_out_frac
 
 @compiled(cache=True)
 def propose_moves_and_leaves(
-    rules, forest, config, cache, buffers, weights_version, random_action_fraction, observations
+    rules, forest, config, cache, weights_version, buffers, random_action_fraction, observations
 ):
     """Continue every episode until it needs the evaluator or is finished.
 
