@@ -11,9 +11,10 @@ import stat
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from numba.core import config
-from numba.core.caching import _CacheLocator
+from numba.core.caching import IndexDataCacheFile, _CacheLocator
 from numba.misc.appdirs import AppDirs
 
 from ddpzero import PACKAGE_DIR
@@ -34,6 +35,25 @@ def ensure_cache_folder() -> None:
     if config.CACHE_DIR or any(map(_can_write, usual)):
         return
     config.CACHE_DIR = os.environ[_VARIABLE] = str(_own_folder())
+
+
+def discard_unreadable_indexes() -> None:
+    """Let numba compile again, instead of failing, where its cache was written by another version of ddpzero.
+
+    Numba unpickles an index before it compares the source's stamp, and types in it may be of modules that were renamed.
+    """
+    load = IndexDataCacheFile._load_index
+    if getattr(load, "discards_unreadable", False):
+        return
+
+    def load_or_discard(self: IndexDataCacheFile) -> dict[Any, Any]:
+        try:
+            return load(self)
+        except (ImportError, AttributeError):
+            return {}
+
+    load_or_discard.discards_unreadable = True  # type: ignore[attr-defined]
+    IndexDataCacheFile._load_index = load_or_discard
 
 
 def clear_cache(*other_sources: Path) -> tuple[int, int]:

@@ -29,9 +29,10 @@ from numba.core import types
 from numba.core.types.misc import unliteral
 from numba.extending import models, register_model
 
-from ddpzero.games.core.cache_folder import ensure_cache_folder
+from ddpzero.games.core.cache_folder import discard_unreadable_indexes, ensure_cache_folder
 
 ensure_cache_folder()
+discard_unreadable_indexes()
 
 # All said: what is left out a function inherits from the one that calls it, inlining too.
 _OPTIONS = {"_nrt": False, "error_model": "numpy", "forceinline": False, "no_cfunc_wrapper": True}
