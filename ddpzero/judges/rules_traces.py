@@ -6,9 +6,9 @@ Letters: G games, A actions, P entries of a position, N plies of all games toget
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -59,9 +59,8 @@ def verify_rules(file: str | Path, game: Game) -> RulesReport:
     )
 
 
-@dataclass(frozen=True)
-class _Replay:
-    """What the rules say; rows of N as in the file's legal_offsets.
+class _Replay(NamedTuple):
+    """What the rules say; rows of N as in the file's legal_offsets. Compiled code writes the arrays by name.
 
     num_played: `[G]` plies played, up to an action that the rules forbid.
     was_reached: `[N]` bool, the plies before which the rules were asked.
@@ -95,42 +94,30 @@ def _replay(traces: dict[str, np.ndarray], game: Game) -> _Replay:
         traces["moves"].astype(np.int64),
         traces["legal_offsets"].astype(np.int64),
         np.zeros(game.num_actions, dtype=np.bool_),
-        *vars(replay).values(),
+        replay,
     )
     return replay
 
 
 @compiled(cache=True)
-def _replay_games(
-    rules,
-    moves,
-    offsets,
-    legal,
-    num_played,
-    was_reached,
-    legal_bits,
-    is_allowed,
-    movers,
-    goes_on,
-    positions,
-):
-    """Fill the arrays of a _Replay, zeroed before; legal: `[A]` bool to work in."""
-    for game_index in range(positions.shape[0]):
-        position = positions[game_index]
+def _replay_games(rules, moves, offsets, legal, replay):
+    """Replay all games into the arrays of a _Replay, zeroed before; legal: `[A]` bool scratch."""
+    for game_index in range(replay.positions.shape[0]):
+        position = replay.positions[game_index]
         first_row = offsets[game_index]
         for row in range(first_row, offsets[game_index + 1]):
             action = moves[game_index, row - first_row]
             contract.legal_actions(rules, position, legal)
             for index in range(legal.shape[0]):
-                legal_bits[row, index >> 3] |= legal[index] << (index & 7)
-            was_reached[row] = True
-            is_allowed[row] = legal[action]
-            movers[row] = contract.current_player(rules, position)
-            goes_on[row] = not contract.is_terminal(rules, position)
-            if not (is_allowed[row] and goes_on[row]):
+                replay.legal_bits[row, index >> 3] |= legal[index] << (index & 7)
+            replay.was_reached[row] = True
+            replay.is_allowed[row] = legal[action]
+            replay.movers[row] = contract.current_player(rules, position)
+            replay.goes_on[row] = not contract.is_terminal(rules, position)
+            if not (replay.is_allowed[row] and replay.goes_on[row]):
                 break
             contract.apply_action(rules, position, action)
-            num_played[game_index] += 1
+            replay.num_played[game_index] += 1
 
 
 def _knows_bans(traces: dict[str, np.ndarray], game: Game) -> bool:

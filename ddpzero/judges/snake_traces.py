@@ -1,5 +1,6 @@
-"""Replays recorded games of snakes, with the random outcomes of the record in place of draws, and compares the rules
-with the record after every step: `ddpzero verify snakes`.
+"""Replays recorded games of snakes and compares the rules with the recording after every step: `ddpzero verify snakes`.
+
+A replay takes the recorded results of chance instead of random numbers.
 
 Letters: E episodes, T steps of the longest, N steps of all together, S snakes, B beans at most.
 """
@@ -7,9 +8,9 @@ Letters: E episodes, T steps of the longest, N steps of all together, S snakes, 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -29,9 +30,9 @@ _DIRECTIONS = ("up", "down", "left", "right")
 def verify_snakes(file: str | Path, game: Game | TeamGame) -> RulesReport:
     """Replay every episode of a file and compare what the rules say after each step with what was recorded.
 
-    The random outcomes themselves are checked, too: that the rules could have drawn them. The replay of an episode
-    stops where the rules end it.
-    Raises ValueError for a file that is not of this format or is for another board, and for another game.
+    Also checks that the rules could have produced the recorded results of chance. The replay of an episode stops where
+    the rules end it.
+    Raises ValueError for a file that has another format or is for another board, and for another game.
     """
     if not isinstance(game, TeamGame) or not isinstance(game.parameters, snakes.Parameters):
         raise ValueError(
@@ -56,14 +57,32 @@ def verify_snakes(file: str | Path, game: Game | TeamGame) -> RulesReport:
     )
 
 
-@dataclass(frozen=True)
-class _Replay:
+class _Recording(NamedTuple):
+    """What the replay reads of a file, as int64; names and meaning as in the file, steps in the order of episodes.
+
+    offsets: `[E + 1]`, the first step of each episode among all N.
+    """
+
+    offsets: np.ndarray
+    init_step_cnt: np.ndarray  # [E]
+    init_len: np.ndarray  # [E, S]
+    init_body_cells: np.ndarray  # [sum(init_len)]
+    init_dir: np.ndarray  # [E, S]
+    init_beans: np.ndarray  # [E, B]
+    eff_dir: np.ndarray  # [N, S]
+    n_new_beans: np.ndarray  # [N]
+    new_beans: np.ndarray  # [N, B]
+
+
+class _Replay(NamedTuple):
     """What the rules say after each step; names and meaning as in the file, steps in the order of episodes.
+
+    NamedTuples, because compiled code reads and writes them by name.
 
     was_reached: `[N]` bool, the steps that were replayed.
     ate, hit, length, heading, last_heading: `[N, S]`; reward: `[N, S]` float32.
     bodies: `[N, S, W]`, W cells of each, the length of the longest recorded; beans: `[N, B]`; padded with NOTHING.
-    num_new_beans: `[N]`, as many as the rules would add; are_new_beans_free: `[N]` bool, all of them.
+    num_new_beans: `[N]`, the number that the rules would add; are_new_beans_free: `[N]` bool, whether all were.
     goes_on: `[N]` bool. positions: `[E, P]` after the last step replayed.
     """
 
@@ -101,98 +120,91 @@ def _replay(traces: dict[str, np.ndarray], game: TeamGame) -> _Replay:
         goes_on=np.zeros(num_steps, dtype=np.bool_),
         positions=game.new_positions(len(played)),
     )
-    _replay_episodes(
-        game.rules,
-        np.concatenate([[0], np.cumsum(traces["n_steps"], dtype=np.int64)]),
-        traces["init_step_cnt"].astype(np.int64),
-        traces["init_len"].astype(np.int64),
-        traces["init_body_cells"].astype(np.int64),
-        traces["init_dir"].astype(np.int64),
-        traces["init_beans"].astype(np.int64),
-        traces["eff_dir"][played].astype(np.int64),
-        traces["n_new_beans"][played].astype(np.int64),
-        traces["new_beans"][played].astype(np.int64),
-        *vars(replay).values(),
-    )
+    _replay_episodes(game.rules, _recording(traces, played), replay)
     return replay
 
 
+def _recording(traces: dict[str, np.ndarray], played: np.ndarray) -> _Recording:
+    arrays = {name: traces[name] for name in _Recording._fields if name.startswith("init")}
+    steps = {name: traces[name][played] for name in ("eff_dir", "n_new_beans", "new_beans")}
+    return _Recording(
+        offsets=np.concatenate([[0], np.cumsum(traces["n_steps"], dtype=np.int64)]),
+        **{name: array.astype(np.int64) for name, array in (arrays | steps).items()},
+    )
+
+
 @compiled(cache=True)
-def _replay_episodes(
-    rules,
-    offsets,
-    first_steps,
-    start_lengths,
-    start_cells,
-    start_headings,
-    start_beans,
-    directions,
-    num_recorded_beans,
-    recorded_beans,
-    was_reached,
-    ate,
-    hit,
-    reward,
-    length,
-    bodies,
-    heading,
-    last_heading,
-    beans,
-    num_new_beans,
-    are_new_beans_free,
-    goes_on,
-    positions,
-):
-    """Fill the arrays of a _Replay, made by _replay; offsets: `[E + 1]`, the rows of each episode in those `[N]`."""
+def _replay_episodes(rules, recording, replay):
+    """Replay all episodes of a _Recording into the arrays of a _Replay, made by _replay."""
     next_cell = 0
-    for episode in range(positions.shape[0]):
-        position = positions[episode]
-        snake_rules.clear(rules, position)
-        for snake in range(rules.snakes):
-            for _ in range(start_lengths[episode, snake]):
-                snake_rules.append_segment(rules, position, snake, start_cells[next_cell])
-                next_cell += 1
-            snake_rules.set_heading(rules, position, snake, start_headings[episode, snake])
-        for index in range(rules.beans):
-            if start_beans[episode, index] != NOTHING:
-                snake_rules.place_bean(rules, position, start_beans[episode, index])
-        snake_rules.set_steps(position, first_steps[episode] - 1)
-        for row in range(offsets[episode], offsets[episode + 1]):
+    for episode in range(replay.positions.shape[0]):
+        position = replay.positions[episode]
+        next_cell = _place_start(rules, recording, episode, next_cell, position)
+        for row in range(recording.offsets[episode], recording.offsets[episode + 1]):
             if snake_rules.status(position) != GOING_ON:
                 break
-            was_reached[row] = True
-            snake_rules.move_all(rules, position, directions[row])
-            snake_rules.settle(rules, position, reward[row])
-            num_free = 0
-            for cell in range(snake_rules.num_cells(rules)):
-                num_free += snake_rules.is_free(rules, position, cell)
-            num_missing = rules.beans - snake_rules.num_beans(position)
-            num_new_beans[row] = min(num_missing, num_free)
-            are_new_beans_free[row] = True
-            for index in range(num_recorded_beans[row]):
-                cell = recorded_beans[row, index]
-                if not snake_rules.is_free(rules, position, cell):
-                    are_new_beans_free[row] = False
-                # A position has no room for more.
-                if snake_rules.num_beans(position) < rules.beans:
-                    snake_rules.place_bean(rules, position, cell)
+            replay.was_reached[row] = True
+            snake_rules.move_all(rules, position, recording.eff_dir[row])
+            snake_rules.settle(rules, position, replay.reward[row])
+            _add_recorded_beans(rules, recording, replay, row, position)
             snake_rules.finish_step(rules, position)
-            goes_on[row] = snake_rules.status(position) == GOING_ON
-            for index in range(snake_rules.num_beans(position)):
-                beans[row, index] = snake_rules.bean(position, index)
-            for snake in range(rules.snakes):
-                ate[row, snake] = snake_rules.ate(rules, position, snake)
-                hit[row, snake] = snake_rules.died(rules, position, snake)
-                length[row, snake] = snake_rules.length(rules, position, snake)
-                heading[row, snake] = snake_rules.heading(rules, position, snake)
-                last_heading[row, snake] = snake_rules.last_heading(rules, position, snake)
-                num_shown = min(snake_rules.length(rules, position, snake), bodies.shape[2])
-                for index in range(num_shown):
-                    bodies[row, snake, index] = snake_rules.segment(rules, position, snake, index)
+            replay.goes_on[row] = snake_rules.status(position) == GOING_ON
+            _note_step(rules, replay, row, position)
+
+
+@compiled
+def _place_start(rules, recording, episode, next_cell, position):
+    """Set up an episode whose bodies begin at init_body_cells[next_cell]; return the next episode's next_cell."""
+    snake_rules.clear(rules, position)
+    for snake in range(rules.snakes):
+        for _ in range(recording.init_len[episode, snake]):
+            cell = recording.init_body_cells[next_cell]
+            snake_rules.append_segment(rules, position, snake, cell)
+            next_cell += 1
+        snake_rules.set_heading(rules, position, snake, recording.init_dir[episode, snake])
+    for index in range(rules.beans):
+        if recording.init_beans[episode, index] != NOTHING:
+            snake_rules.place_bean(rules, position, recording.init_beans[episode, index])
+    snake_rules.set_steps(position, recording.init_step_cnt[episode] - 1)
+    return next_cell
+
+
+@compiled
+def _add_recorded_beans(rules, recording, replay, row, position):
+    """Add the recorded beans of a step, and note whether the rules could have placed them."""
+    num_free = 0
+    for cell in range(snake_rules.num_cells(rules)):
+        num_free += snake_rules.is_free(rules, position, cell)
+    num_missing = rules.beans - snake_rules.num_beans(position)
+    replay.num_new_beans[row] = min(num_missing, num_free)
+    replay.are_new_beans_free[row] = True
+    for index in range(recording.n_new_beans[row]):
+        cell = recording.new_beans[row, index]
+        if not snake_rules.is_free(rules, position, cell):
+            replay.are_new_beans_free[row] = False
+        # A position has no room for more.
+        if snake_rules.num_beans(position) < rules.beans:
+            snake_rules.place_bean(rules, position, cell)
+
+
+@compiled
+def _note_step(rules, replay, row, position):
+    """Write the position after a step into the replay."""
+    for index in range(snake_rules.num_beans(position)):
+        replay.beans[row, index] = snake_rules.bean(position, index)
+    for snake in range(rules.snakes):
+        replay.ate[row, snake] = snake_rules.ate(rules, position, snake)
+        replay.hit[row, snake] = snake_rules.died(rules, position, snake)
+        replay.length[row, snake] = snake_rules.length(rules, position, snake)
+        replay.heading[row, snake] = snake_rules.heading(rules, position, snake)
+        replay.last_heading[row, snake] = snake_rules.last_heading(rules, position, snake)
+        num_shown = min(snake_rules.length(rules, position, snake), replay.bodies.shape[2])
+        for index in range(num_shown):
+            replay.bodies[row, snake, index] = snake_rules.segment(rules, position, snake, index)
 
 
 def _comparisons(traces: dict[str, np.ndarray], replay: _Replay) -> Iterator[Comparison]:
-    """What is compared after each step that the replay reached."""
+    """Compare the recording and the replay after each step that the replay reached."""
     played, reached = was_played(traces), replay.was_reached
     episodes, steps = (indices[reached] for indices in np.nonzero(played))
     recorded = {
@@ -277,7 +289,7 @@ def _longest(traces: dict[str, np.ndarray]) -> int:
 
 
 def _draw(game: TeamGame, traces: dict[str, np.ndarray], episode: int, num_steps: int) -> str:
-    """The board of an episode after so many steps, by the rules."""
+    """Draw the board of an episode after num_steps steps, by the rules."""
     num_episodes = len(traces["n_steps"])
     start_cells = np.split(traces["init_body_cells"], traces["init_len"].sum(1).cumsum()[:-1])
     alone = {
@@ -303,11 +315,11 @@ def _describe_cells(cells: np.ndarray, _: np.ndarray) -> str:
 
 
 def _describe_direction(is_possible: np.ndarray, _: np.ndarray) -> str:
-    return "it went where it did" if is_possible else "its action cannot lead there"
+    return "it moved in this direction" if is_possible else "its action cannot lead there"
 
 
 def _describe_free(is_free: np.ndarray, _: np.ndarray) -> str:
-    return "new beans came there" if is_free else "one of these cells is not free"
+    return "new beans were placed there" if is_free else "one of these cells is not free"
 
 
 def _describe_goes_on(goes_on: np.ndarray, _: np.ndarray) -> str:
