@@ -14,8 +14,8 @@ from ddpzero.games import Game, load_game
 from ddpzero.games.core.contract_checks import check_contract
 from ddpzero.games.shared.boards import square_name
 from ddpzero.judges.packaged import POSITIONS_FOLDER
-from ddpzero.judges.perft import perft, unique_positions
 from ddpzero.judges.rules_traces import verify_rules
+from tests.perft import perft, unique_positions
 from tests.places import DATA
 from tests.recorded import recorded_games
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from ddpzero.games import Game, load_game
 from ddpzero.games.core.contract_checks import check_contract
-from ddpzero.judges.perft import perft
 from ddpzero.judges.rules_traces import verify_rules
+from tests.perft import perft
 from tests.places import OWN_GAMES
 from tests.recorded import recorded_games
 

@@ -13,8 +13,8 @@ from ddpzero.games import Game, load_game
 from ddpzero.games.core import single
 from ddpzero.games.core.contract_checks import check_contract
 from ddpzero.games.shared.boards import rectangle_symmetries
-from ddpzero.judges.perft import perft, unique_positions
 from ddpzero.judges.rules_traces import verify_rules
+from tests.perft import perft, unique_positions
 from tests.places import OWN_GAMES
 from tests.recorded import recorded_games
 

@@ -8,9 +8,13 @@ import re
 import shutil
 import subprocess
 import sys
+import types
 from pathlib import Path
 
+from numba.core.caching import IndexDataCacheFile
+
 import ddpzero
+from tests import perft
 
 # Counts the sequences of plies: a compiled function of one file that inlines the rules of others.
 COUNT_SEQUENCES = """
@@ -70,6 +74,7 @@ def copy_of_the_package(folder: Path) -> Path:
     package = folder / "ddpzero"
     source = Path(ddpzero.__file__).parent
     shutil.copytree(source, package, ignore=shutil.ignore_patterns("__pycache__", "conf"))
+    shutil.copy(perft.__file__, package / "judges")
     return package
 
 
@@ -167,3 +172,16 @@ def test_a_cleared_cache_is_compiled_anew(tmp_path):
     assert re.fullmatch(r"[1-9]\d* files of machine code deleted, \d+\.\d MB\n", cleared)
     assert not list(tmp_path.rglob("*.nb[ic]"))
     assert count_sequences(tmp_path) == (THREE_IN_A_ROW, COMPILED)
+
+
+def test_code_that_another_version_cached_with_types_of_renamed_modules_is_compiled_anew(tmp_path):
+    module = types.ModuleType("renamed_since")
+    sys.modules["renamed_since"] = module
+    module.Config = type("Config", (), {"__module__": "renamed_since"})
+    index = IndexDataCacheFile(str(tmp_path), "search", source_stamp=1)
+    index.save(module.Config, "machine code")
+    assert index.load(module.Config) == "machine code"
+    del sys.modules["renamed_since"]
+    assert index.load(module.Config) is None
+    index.save("other types", "new machine code")
+    assert index.load("other types") == "new machine code"

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from ddpzero.games import load_game
-from ddpzero.judges.perft import perft, unique_positions
+from tests.perft import perft, unique_positions
 from tests.places import DATA
 
 PERFT_FILE = DATA / "games" / "perft.txt"
