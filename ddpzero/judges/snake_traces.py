@@ -8,6 +8,7 @@ Letters: E episodes, T steps of the longest, N steps of all together, S snakes, 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -203,6 +204,43 @@ def _note_step(rules, replay, row, position):
             replay.bodies[row, snake, index] = snake_rules.segment(rules, position, snake, index)
 
 
+@dataclass(frozen=True)
+class _ReachedSteps:
+    """The n recorded steps that the replay reached. recorded: arrays `[n, ...]` of the file, by name."""
+
+    episodes: np.ndarray  # [n]
+    steps: np.ndarray  # [n]
+    recorded: dict[str, np.ndarray]
+
+    def compare(
+        self, what: str, expected: np.ndarray, got: np.ndarray, describe: _Describe
+    ) -> Comparison:
+        """Compare something of each step: expected and got are `[n, ...]`."""
+        return Comparison(what, self.episodes, self.steps + 1, expected, got, describe)
+
+    def compare_snakes(
+        self,
+        what: str,
+        expected: np.ndarray,
+        got: np.ndarray,
+        describe: _Describe,
+        which: np.ndarray | None = None,
+    ) -> Comparison:
+        """Compare something of each snake: expected and got are `[n, S, ...]`, which `[n, S]` bool (None: all)."""
+        if which is None:
+            which = np.ones(self.recorded["length"].shape, dtype=np.bool_)
+        rows, snakes_there = np.nonzero(which)
+        return Comparison(
+            what,
+            self.episodes[rows],
+            self.steps[rows] + 1,
+            expected[which],
+            got[which],
+            describe,
+            snakes_there,
+        )
+
+
 def _comparisons(traces: dict[str, np.ndarray], replay: _Replay) -> Iterator[Comparison]:
     """Compare the recording and the replay after each step that the replay reached."""
     played, reached = was_played(traces), replay.was_reached
@@ -212,67 +250,48 @@ def _comparisons(traces: dict[str, np.ndarray], replay: _Replay) -> Iterator[Com
         for name, array in traces.items()
         if array.shape[:2] == played.shape
     }
-    num_snakes = replay.length.shape[1]
+    at = _ReachedSteps(episodes, steps, recorded)
+    yield from _compare_snakes(at, _recorded_bodies(traces)[reached], replay)
+    yield from _compare_beans(at, replay)
+    goes_on = replay.goes_on[reached]
+    yield at.compare("goes on", recorded["done"] == 0, goes_on, _describe_goes_on)
 
-    def of_steps(
-        what: str, expected: np.ndarray, got: np.ndarray, describe: _Describe
-    ) -> Comparison:
-        """expected, got: `[n, ...]`."""
-        return Comparison(what, episodes, steps + 1, expected, got, describe)
 
-    def of_snakes(
-        what: str,
-        expected: np.ndarray,
-        got: np.ndarray,
-        describe: _Describe,
-        which: np.ndarray | None = None,
-    ) -> Comparison:
-        """expected, got: `[n, S, ...]`; which: `[n, S]` bool, those that are compared."""
-        if which is None:
-            which = np.ones((len(steps), num_snakes), dtype=np.bool_)
-        rows, snakes_there = np.nonzero(which)
-        return Comparison(
-            what,
-            episodes[rows],
-            steps[rows] + 1,
-            expected[which],
-            got[which],
-            describe,
-            snakes_there,
-        )
-
+def _compare_snakes(
+    at: _ReachedSteps, recorded_bodies: np.ndarray, replay: _Replay
+) -> Iterator[Comparison]:
+    reached, recorded = replay.was_reached, at.recorded
     length, bodies = replay.length[reached], replay.bodies[reached]
     last_heading, hit = replay.last_heading[reached], recorded["hit"] == 1
     action, direction = recorded["action"], recorded["eff_dir"]
     is_possible = (action == direction) ^ (action == last_heading ^ 1)
-    yield of_snakes("direction", np.ones_like(is_possible), is_possible, _describe_direction)
-    yield of_snakes("ate", recorded["ate"], replay.ate[reached], _describe_number)
-    yield of_snakes("hit", recorded["hit"], replay.hit[reached], _describe_number)
-    yield of_snakes("reward", recorded["reward"], replay.reward[reached], _describe_number)
-    yield of_snakes("score", recorded["score"], length - snake_rules.START_LENGTH, _describe_number)
-    yield of_snakes("length", recorded["length"], length, _describe_number)
-    yield of_snakes("body", _recorded_bodies(traces)[reached], bodies, _describe_cells)
-    yield of_snakes("heading", recorded["dir"], replay.heading[reached], _describe_heading)
-    yield of_snakes("last heading", recorded["obs_last_direction"], last_heading, _describe_heading)
-    yield of_snakes(
-        "respawn",
-        recorded["respawn_cells"],
-        bodies[..., : snake_rules.START_LENGTH],
-        _describe_cells,
-        which=hit,
+    score = length - snake_rules.START_LENGTH
+    start_bodies = bodies[..., : snake_rules.START_LENGTH]
+    for what, expected, got, describe in (
+        ("direction", np.ones_like(is_possible), is_possible, _describe_direction),
+        ("ate", recorded["ate"], replay.ate[reached], _describe_number),
+        ("hit", recorded["hit"], replay.hit[reached], _describe_number),
+        ("reward", recorded["reward"], replay.reward[reached], _describe_number),
+        ("score", recorded["score"], score, _describe_number),
+        ("length", recorded["length"], length, _describe_number),
+        ("body", recorded_bodies, bodies, _describe_cells),
+        ("heading", recorded["dir"], replay.heading[reached], _describe_heading),
+        ("last heading", recorded["obs_last_direction"], last_heading, _describe_heading),
+    ):
+        yield at.compare_snakes(what, expected, got, describe)
+    yield at.compare_snakes(
+        "respawn", recorded["respawn_cells"], start_bodies, _describe_cells, which=hit
     )
-    yield of_steps(
-        "new beans",
-        recorded["n_new_beans"],
-        replay.num_new_beans[reached],
-        _describe_number,
-    )
-    are_free = replay.are_new_beans_free[reached]
-    yield of_steps("free cells", np.ones_like(are_free), are_free, _describe_free)
+
+
+def _compare_beans(at: _ReachedSteps, replay: _Replay) -> Iterator[Comparison]:
+    reached, recorded = replay.was_reached, at.recorded
+    num_new, are_free = replay.num_new_beans[reached], replay.are_new_beans_free[reached]
+    yield at.compare("new beans", recorded["n_new_beans"], num_new, _describe_number)
+    yield at.compare("free cells", np.ones_like(are_free), are_free, _describe_free)
     is_bean = np.arange(recorded["beans"].shape[1]) < recorded["n_beans"][:, None]
     beans = np.where(is_bean, recorded["beans"], NOTHING)
-    yield of_steps("beans", beans, replay.beans[reached], _describe_cells)
-    yield of_steps("goes on", recorded["done"] == 0, replay.goes_on[reached], _describe_goes_on)
+    yield at.compare("beans", beans, replay.beans[reached], _describe_cells)
 
 
 def _recorded_bodies(traces: dict[str, np.ndarray]) -> np.ndarray:

@@ -95,8 +95,8 @@ class _Layout:
 
     scores: the array with a number for each action; illegal: what it says of illegal ones.
     others: the other arrays.
-    num_unscored: so many actions, the last ones, are never legal in a file and have no number.
-    boards: the parameters of all boards that have so many numbers.
+    num_unscored: the number of actions, the last ones, that are never legal in a file and have no number.
+    boards: the parameters of all boards with this number of scores.
     """
 
     game: str
@@ -162,10 +162,10 @@ _LAYOUTS = (
 
 
 def read_solved_positions(file: Path, game: Game | None = None) -> SolvedPositions:
-    """Read and check a file by replaying all its moves; UserError with the first thing that does not fit.
+    """Read a file and check it by replaying all its moves; UserError with the first contradiction.
 
-    game: None for the game whose files look like this one, on a board of the file's size. Of sizes that have as many
-    actions, 2 x 3 and 3 x 2 boxes, it is the one whose rules the file fits.
+    game: None selects the game with this file format, on a board of the file's size. Among boards with the same number
+    of actions (2 x 3 and 3 x 2 boxes) it is the one whose rules fit the file.
     """
     arrays = read_npz(file)
     layout = _layout_of(file, arrays)
@@ -191,13 +191,13 @@ def read_solved_positions(file: Path, game: Game | None = None) -> SolvedPositio
 
 
 def game_and_count(file: Path) -> tuple[str, int]:
-    """The name of the game of a file, and how many positions it holds, without a look at them."""
+    """The name of the game of a file, and the number of its positions, which are not checked."""
     arrays = read_npz(file)
     return _layout_of(file, arrays).game, len(arrays["lengths"])
 
 
 def _layout_of(file: Path, arrays: dict[str, np.ndarray]) -> _Layout:
-    """The layout that the file has most of; UserError unless its arrays are all there and of the right kind."""
+    """The layout that fits the file best; UserError unless it has all its arrays, with the right types and shapes."""
     layout = max(
         _LAYOUTS,
         key=lambda layout: sum(1 if name in arrays else -1 for name in layout.arrays),
@@ -277,7 +277,7 @@ def _replay(
     game: Game,
     is_scored: np.ndarray,
 ) -> np.ndarray:
-    """The position that moves lead to, compared with what else the file says of it.
+    """Return the position that the moves lead to; UserError if it contradicts the file's other arrays.
 
     is_scored: `[A]` bool, the actions that are legal by the file's scores.
     """
@@ -296,6 +296,18 @@ def _replay(
     if game.is_terminal(position):
         raise UserError(f"{where}: the game is over there.")
     given = {name: arrays[name][index] for name in layout.arrays}
+    _check_position(where, position, given, game)
+    if not np.array_equal(game.legal_actions(position), is_scored):
+        raise UserError(
+            f"{where}: its {layout.scores} mark other actions as illegal than the rules."
+        )
+    if "value" in given and given[layout.scores].max() != given["value"]:
+        raise UserError(f"{where}: its value is not the highest of its {layout.scores}.")
+    return position
+
+
+def _check_position(where: str, position: np.ndarray, given: dict[str, Any], game: Game) -> None:
+    """Compare a position with the optional arrays of its file; UserError where they differ."""
     legal, board = game.legal_actions(position), game.board(position)
     if "board" in given and not np.array_equal(board, given["board"]):
         raise UserError(f"{where}: its moves lead to another board than the file's.")
@@ -313,13 +325,6 @@ def _replay(
                 f"{where}: its moves give the players {boxes[0]} and {boxes[1]} boxes, but its boxes_so_far are "
                 f"{' and '.join(map(str, given['boxes_so_far']))}."
             )
-    if not np.array_equal(legal, is_scored):
-        raise UserError(
-            f"{where}: its {layout.scores} mark other actions as illegal than the rules."
-        )
-    if "value" in given and given[layout.scores].max() != given["value"]:
-        raise UserError(f"{where}: its value is not the highest of its {layout.scores}.")
-    return position
 
 
 def _bits(number: int, num_bits: int) -> list[bool]:
