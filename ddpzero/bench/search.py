@@ -1,8 +1,8 @@
-"""How fast the search is, with an evaluator that costs nothing or with a network. Called by `ddpzero bench search`.
+"""Benchmarks the search, with an evaluator that costs nothing or with a network. Called by `ddpzero bench search`.
 
-With a network the figure that counts is the fraction of the bare forward rate: positions that the search has evaluated
-per second, over what the same module does on planes that lie ready. Both are measured in turn, in slices so short
-that whatever else the machine does hits both. No evaluation cache: each position evaluated is a forward pass.
+With a network the main figure is the fraction of the bare forward rate: positions that the search evaluates per second,
+divided by the rate of the same module on prepared planes. Both are measured in turn, in slices so short that other
+processes slow down both alike. No evaluation cache: each evaluated position is a forward pass.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ def bench_search(
 ) -> list[Measurement]:
     """Search in actors.num_games games for `seconds`; medians over slices of that time.
 
-    A game that has spent its budget starts anew at once, as in self-play, so that batches stay full.
-    evaluator: "uniform" or "network". On CPUs actors.num_threads serve the network. On a GPU two groups of games take
+    A search that has spent its budget restarts at once, as in self-play, so that batches stay full.
+    evaluator: "uniform" or "network". On CPUs the network uses actors.num_threads. On a GPU two groups of searches take
     turns, as in an actor: the tree work of one overlaps the forward pass of the other.
     """
     require(
@@ -63,41 +63,50 @@ def bench_search(
     network_settings = settings.sections["network"] if evaluator == "network" else None
     num_games = settings.actors.num_games
     check_memory(bench_needs(game, search, network_settings, num_games), usable_memory())
-    conditions: dict[str, Any] = {"evaluator": evaluator}
     if evaluator == "uniform":
-        games = EndlessSearches(game, search, settings.actors.num_games, 1, seed)
-        samples = measure(games, UniformEvaluator(game, games.max_batch), seconds)
+        searches = EndlessSearches(game, search, num_games, 1, seed)
+        samples = measure(searches, UniformEvaluator(game, searches.max_batch), seconds)
+        conditions: dict[str, Any] = {"evaluator": evaluator}
     else:
-        device = _device(settings)
-        num_groups = 2 if device == "cuda" and settings.actors.num_games > 1 else 1
-        games = EndlessSearches(game, search, settings.actors.num_games, num_groups, seed)
-        torch.set_num_threads(settings.actors.num_threads)
-        torch.manual_seed(seed)
-        points = search.points_scale(game)
-        network = NetworkEvaluator(
-            make_network(game, settings.sections["network"], ("score",) if points else ()),
-            game,
-            max_batch=games.max_batch,
-            num_slots=num_groups,
-            device=device,
-            precision=settings.actors.precision,
-            compile=settings.actors.compile,
-            points_scale=points,
-        )
-        samples = measure(games, network, seconds, network)
-        conditions |= {
-            "blocks": settings.sections["network"].blocks,
-            "channels": settings.sections["network"].channels,
-            "precision": str(network.inference.dtype).removeprefix("torch."),
-            "device": device,
-            "num_threads": settings.actors.num_threads,
-        }
-    conditions |= {**asdict(search), "num_games": settings.actors.num_games}
+        samples, of_network = _measure_with_network(settings, game, search, seconds, seed)
+        conditions = {"evaluator": evaluator, **of_network}
+    conditions |= {**asdict(search), "num_games": num_games}
     conditions |= {**game_settings(game.parameters), "seconds": seconds, "seed": seed}
     return [
         Measurement("search", game.name, name, value, unit, conditions)
         for name, value, unit in _medians(samples)
     ]
+
+
+def _measure_with_network(
+    settings: Settings, game: Game, search: SearchSettings, seconds: float, seed: int
+) -> tuple[list[Sample], dict[str, Any]]:
+    """Measure with an untrained network; return the samples and the network's conditions."""
+    actors, network_settings = settings.actors, settings.sections["network"]
+    device = _device(settings)
+    num_groups = 2 if device == "cuda" and actors.num_games > 1 else 1
+    searches = EndlessSearches(game, search, actors.num_games, num_groups, seed)
+    torch.set_num_threads(actors.num_threads)
+    torch.manual_seed(seed)
+    points = search.points_scale(game)
+    network = NetworkEvaluator(
+        make_network(game, network_settings, ("score",) if points else ()),
+        game,
+        max_batch=searches.max_batch,
+        num_slots=num_groups,
+        device=device,
+        precision=actors.precision,
+        compile=actors.compile,
+        points_scale=points,
+    )
+    conditions = {
+        "blocks": network_settings.blocks,
+        "channels": network_settings.channels,
+        "precision": str(network.inference.dtype).removeprefix("torch."),
+        "device": device,
+        "num_threads": actors.num_threads,
+    }
+    return measure(searches, network, seconds, network), conditions
 
 
 class EndlessSearches:
@@ -110,7 +119,7 @@ class EndlessSearches:
         sizes = [len(part) for part in np.array_split(np.arange(num_games), num_groups)]
         self._groups = [Search(game, settings, size) for size in sizes]
         self._positions = [random_positions(game, size, rng) for size in sizes]
-        self._num_finished = 0  # simulations of searches that are over
+        self._num_finished = 0  # simulations of finished searches
 
     @property
     def max_batch(self) -> int:
@@ -118,7 +127,7 @@ class EndlessSearches:
 
     @property
     def num_simulations(self) -> int:
-        """Finished since the beginning."""
+        """The number of simulations finished since the beginning."""
         running = sum(int(group.forest.trees["num_finished"].sum()) for group in self._groups)
         return self._num_finished + running
 
@@ -178,7 +187,7 @@ def random_positions(game: Game, num_positions: int, rng: np.random.Generator) -
 
 @dataclass(frozen=True)
 class Sample:
-    """One slice of searching, and of the bare network right after it."""
+    """Measurements of one slice of searching, and of the bare network right after it."""
 
     seconds: float
     cpu_seconds: float  # of this thread
@@ -193,7 +202,7 @@ def measure(
     seconds: float,
     network: NetworkEvaluator | None = None,
 ) -> list[Sample]:
-    """Samples of `seconds` in all; with `network` half of that time goes to its bare forward rate."""
+    """Take samples for `seconds`; with `network` half of the time goes to its bare forward rate."""
     games.begin(evaluator)
     _take_sample(games, evaluator, network)  # compiles, and fills the processor's caches
     deadline = time.perf_counter() + seconds
@@ -231,7 +240,7 @@ def _medians(samples: list[Sample]) -> list[tuple[str, float, str]]:
         )
     ]
     if samples[0].forward_per_second == 0:
-        # Where other programs share the core: what the first figure would be without them.
+        # The first figure without the influence of other programs on the same core.
         rates = [sample.num_simulations / sample.cpu_seconds for sample in samples]
         return [*figures, ("simulations_per_cpu_second", median(rates), "1/s")]
     forward = median(sample.forward_per_second for sample in samples)
@@ -242,7 +251,7 @@ def _medians(samples: list[Sample]) -> list[tuple[str, float, str]]:
 
 
 def _device(settings: Settings) -> str:
-    """As an actor's in training: its own, or the learner's."""
+    """The device of an actor in training: its own, or the learner's."""
     for device in (settings.actors.device, settings.device):
         if device != "auto":
             return device

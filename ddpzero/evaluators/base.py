@@ -8,7 +8,7 @@ import numpy as np
 
 
 class Evaluator(Protocol):
-    """Evaluates batches of observations; a slot is one batch under way.
+    """Evaluates batches of observations; a slot is one batch in flight.
 
     With several slots one batch is evaluated while the next is written. Letters: B max_batch, A actions.
     """
@@ -20,14 +20,14 @@ class Evaluator(Protocol):
     def num_slots(self) -> int: ...
 
     def observations(self, slot: int) -> np.ndarray:
-        """`[B, game.observation_size_bytes]` uint8, as Game.packed_observation: write rows 0..n-1.
+        """`[B, game.observation_size_bytes]` uint8, as Game.packed_observation; the caller writes rows 0..n-1.
 
-        Always the same array; not to be written between submit and collect.
+        Always returns the same array. Do not write to it between submit and collect.
         """
         ...
 
     def submit(self, slot: int, num_positions: int) -> None:
-        """Begin to evaluate the first num_positions rows of the slot, 1..B."""
+        """Start evaluating the first num_positions rows of the slot, 1..B."""
         ...
 
     def collect(self, slot: int) -> tuple[np.ndarray, np.ndarray]:

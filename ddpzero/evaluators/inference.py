@@ -1,6 +1,6 @@
-"""A copy of a network in the form in which its device runs it fastest: dtype, memory layout, fused kernels.
+"""A copy of a network in the form that its device runs fastest: dtype, memory layout, fused kernels.
 
-Used by NetworkEvaluator and by the benchmark of the bare forward rate, so that both run the very same thing.
+Used by NetworkEvaluator and by the benchmark of the bare forward rate, so that both run the same code.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ddpzero.networks import RandomViews, unpack_observations
 
 
 class InferenceNetwork:
-    """Runs a private copy of `network` without gradients; the original may train on.
+    """Runs a private copy of `network` without gradients; the original may continue training.
 
     Letters: B batch, C planes, A actions. Always channels_last: the faster layout on CPUs as on GPUs.
     """
@@ -50,7 +50,7 @@ class InferenceNetwork:
         self._forward: Callable[..., Any] = (
             torch.compile(self._module, dynamic=False) if compile else self._module
         )
-        self._points: Tensor | None = None  # [2 * max_score + 1], what each score is worth
+        self._points: Tensor | None = None  # [2 * max_score + 1], the points of each score margin
         if points_scale is not None:
             most = game.spec.max_score
             points = [points_of_score.py_func(s, points_scale) for s in range(-most, most + 1)]
@@ -58,7 +58,7 @@ class InferenceNetwork:
         self._views = RandomViews(game, device) if random_symmetry else None
 
     def planes(self, packed: Tensor) -> Tensor:
-        """Bit-packed observations `[B, bytes]` on the device -> planes as `forward` wants them."""
+        """Bit-packed observations `[B, bytes]` on the device -> planes in the format that `forward` takes."""
         return unpack_observations(packed, self.game, self.dtype, torch.channels_last)
 
     @torch.inference_mode()
@@ -102,5 +102,5 @@ class InferenceNetwork:
 
 
 def _as_tensor(array: np.ndarray | Tensor) -> Tensor:
-    # A copy: torch warns of tensors that share read-only memory, which is where published weights lie.
+    # A copy: published weights are in read-only memory, and torch warns about tensors that share such memory.
     return array if isinstance(array, Tensor) else torch.tensor(array)

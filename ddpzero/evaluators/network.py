@@ -15,9 +15,9 @@ from ddpzero.networks.precision import Precision
 
 
 class NetworkEvaluator:
-    """See Evaluator. Evaluates with a private copy of `network`: load_weights brings what the original learnt.
+    """See Evaluator. Evaluates with a private copy of `network`; load_weights updates it.
 
-    precision "auto": the faster one on this processor, measured here in half a second.
+    precision "auto": the faster one on this processor, measured in half a second.
     compile: torch.compile, for GPUs.
     points_scale: SearchSettings.points_scale of the searches that it serves.
     random_symmetry: each position is shown to the network in a random symmetric view (networks/random_views.py).
@@ -63,9 +63,9 @@ class NetworkEvaluator:
     def load_weights(
         self, arrays: Mapping[str, np.ndarray | Tensor], weights_version: int | None = None
     ) -> None:
-        """Evaluate whatever is submitted from now on with these parameters (names of the network's state_dict).
+        """Use these parameters (names of the network's state_dict) for everything submitted from now on.
 
-        weights_version: of these weights; None counts on from the last. Raises ValueError for another network's.
+        weights_version: of these weights; None adds 1. Raises ValueError for weights of another network.
         """
         for slot in self._slots:
             slot.wait_before_weights_change()

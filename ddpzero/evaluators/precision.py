@@ -1,4 +1,4 @@
-"""The precision in which a network is evaluated: the one that was asked for, or the fastest here."""
+"""The precision in which a network is evaluated: the configured one, or the fastest on this device."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def make_inference_network(
     points_scale: float | None = None,
     random_symmetry: bool = False,
 ) -> InferenceNetwork:
-    """precision "auto": float32, or the device's narrow dtype if that is measured clearly faster (half a second)."""
+    """precision "auto": float32, or the device's narrow dtype if it is measured clearly faster (half a second)."""
 
     def make_step(dtype: torch.dtype, num_positions: int) -> Callable[[], Any]:
         inference = InferenceNetwork(network, game, device, dtype)

@@ -1,4 +1,4 @@
-"""The bare forward rate: what a search over this network could reach at most on this device."""
+"""The bare forward rate: an upper bound on the speed of a search with this network on this device."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from ddpzero.evaluators.network import NetworkEvaluator
 
 
 def bare_forward_rate(evaluator: NetworkEvaluator, batch_size: int, seconds: float = 1.0) -> float:
-    """Positions per second of the evaluator's own network, on planes that lie ready, over `seconds`.
+    """Positions per second of the evaluator's own network, on prepared planes, over `seconds`.
 
-    The module, dtype and memory layout are the evaluator's, so that a ratio to it is honest; it is a mean, since what a
-    search loses to other processes, this loses too. Call it in turn with what it is compared with.
+    It has the evaluator's module, dtype and memory layout, so that a search can be compared with it. It is a mean,
+    because other processes slow down both. Call it in turn with the search that it is compared with.
     """
     inference = evaluator.inference
     packed = torch.randint(

@@ -1,4 +1,4 @@
-"""One batch under way: its buffers, and on a GPU the stream that lets it overlap with the others.
+"""One batch in flight: its buffers, and on a GPU the stream that lets it overlap with other batches.
 
 Letters: B max_batch, A actions.
 """
@@ -26,11 +26,11 @@ class Slot(Protocol):
     def collect(self) -> tuple[np.ndarray, np.ndarray]: ...
 
     def wait_before_weights_change(self) -> None:
-        """What was submitted is evaluated with the old weights."""
+        """Ensure that the batches already submitted are evaluated with the old weights."""
         ...
 
     def wait_for_changed_weights(self) -> None:
-        """What will be submitted is evaluated with the new weights."""
+        """Ensure that the batches submitted from now on are evaluated with the new weights."""
         ...
 
 
@@ -41,10 +41,10 @@ def make_slot(inference: InferenceNetwork, max_batch: int) -> Slot:
 
 
 def batch_sizes(max_batch: int) -> list[int]:
-    """The batch sizes that are run, ascending: eighths of max_batch, and powers of two below them.
+    """The batch sizes in use, ascending: eighths of max_batch, and powers of two below them.
 
-    Smaller batches are filled up to the next of them: a new size costs a CPU milliseconds and up to 3 MB of generated
-    code (measured), and a GPU with torch.compile a compilation.
+    A smaller batch is padded to the next of them, because a new size costs a CPU milliseconds and up to 3 MB of
+    generated code (measured), and a GPU with torch.compile a compilation.
     """
     step = -(-max_batch // 8)
     eighths = {min(count * step, max_batch) for count in range(1, 9)}
@@ -53,7 +53,7 @@ def batch_sizes(max_batch: int) -> list[int]:
 
 
 class CpuSlot:
-    """Evaluates at submit: on a CPU nothing would overlap."""
+    """Evaluates in submit, since nothing would overlap on a CPU."""
 
     def __init__(self, inference: InferenceNetwork, max_batch: int):
         self._inference = inference
@@ -79,7 +79,7 @@ class CpuSlot:
 
 
 class CudaSlot:
-    """Copies and computes in a stream of its own, between pinned buffers; only collect waits for the GPU."""
+    """Copies and computes in a separate stream, with pinned buffers; only collect waits for the GPU."""
 
     def __init__(self, inference: InferenceNetwork, max_batch: int):
         self._inference = inference
@@ -113,25 +113,25 @@ class CudaSlot:
 
 
 class _Buffers:
-    """What goes in and out of a slot on the CPU's side; pinned: as a GPU can copy it without the CPU."""
+    """Inputs and outputs of a slot in CPU memory; pinned: page-locked, for asynchronous copies to a GPU."""
 
     def __init__(self, inference: InferenceNetwork, max_batch: int, pinned: bool):
         game = inference.game
         self._sizes = batch_sizes(max_batch)
         self._num_positions = 0
-        # Zeros: rows that were never written are evaluated as well when a batch is filled up.
+        # Zeros, because padding a batch may evaluate rows that were never written.
         self._packed = torch.zeros(
             max_batch, game.observation_size_bytes, dtype=torch.uint8, pin_memory=pinned
         )
         self._logits = torch.zeros(max_batch, game.num_actions, pin_memory=pinned)
         self._outcomes = torch.zeros(max_batch, OUTCOME_SIZE, pin_memory=pinned)
-        # Views made once: made anew in every round they cost as much as a hundred simulations.
+        # Create the views once: creating them in every round would cost as much as a hundred simulations.
         self.observations = self._packed.numpy()
         self._logits_array = self._logits.numpy()
         self._outcomes_array = self._outcomes.numpy()
 
     def fill_up(self, num_positions: int) -> Tensor:
-        """Begin a batch; returns its rows, and some more up to a size that is run."""
+        """Begin a batch; return its rows, padded to the next batch size in use."""
         self._num_positions = num_positions
         return self._packed[: next(size for size in self._sizes if size >= num_positions)]
 
@@ -139,7 +139,7 @@ class _Buffers:
         """Copy the batch's results in; from a GPU without waiting for them."""
         num_positions = self._num_positions
         self._logits[:num_positions].copy_(logits[:num_positions], non_blocking=True)
-        width = outcomes.shape[1]  # without points 3: theirs stay 0
+        width = outcomes.shape[1]  # 3 without points, whose column then stays 0
         self._outcomes[:num_positions, :width].copy_(outcomes[:num_positions], non_blocking=True)
 
     def results(self) -> tuple[np.ndarray, np.ndarray]:

@@ -13,10 +13,9 @@ from torch.nn import functional
 from ddpzero.networks.layers import Convolution, mask_off_board, pool
 from ddpzero.networks.settings import NetworkSettings
 
-# Of the channels that a block with global pooling looks at as a whole, as KataGo's of a similar width.
+# One in this many channels of a block with global pooling is pooled, as in KataGo's networks of a similar width.
 _POOLED_SHARE = 4
-# Cells in which the rotations that tell an attention where cells lie go round once: the slowest, a quarter over a large
-# board, and the fastest.
+# Wavelengths, in cells, of the rotary position embedding: the slowest makes a quarter turn over a large board.
 _LONGEST_WAVE, _SHORTEST_WAVE = 4 * 32.0, 4.0
 
 
@@ -37,7 +36,7 @@ def make_tower(settings: NetworkSettings, board_shape: tuple[int, int]) -> nn.Mo
 class ResidualBlock(nn.Module):
     """features + two convolutions of them; one of a tower of `num_blocks`.
 
-    pools: a quarter of the features between the two also tells all cells about the whole board (Wu, "Accelerating
+    pools: a quarter of the features between the two is pooled over the board and added to all cells (Wu, "Accelerating
     self-play learning in Go", 2019).
     """
 
@@ -68,7 +67,7 @@ class ResidualBlock(nn.Module):
 class NestedBottleneckBlock(nn.Module):
     """features + two residual blocks in half of the channels, as in KataGo's networks named "nbt".
 
-    pools: the first of the two does.
+    pools: the first of the two has global pooling.
     """
 
     def __init__(self, channels: int, num_blocks: int, pools: bool):
@@ -88,10 +87,10 @@ class NestedBottleneckBlock(nn.Module):
 
 
 class AttentionBlock(nn.Module):
-    """features + what each cell gathers from all cells (Vaswani et al., 2017).
+    """features + attention of each cell to all cells (Vaswani et al., 2017).
 
-    Where a cell lies turns its queries and keys (rotary embedding, Su et al., 2021), half of them by the row, half by
-    the column: what counts is how far two cells are apart, on boards of any size.
+    Rotary embedding (Su et al., 2021) rotates queries and keys, one half by the row and one half by the column, so that
+    attention depends on the distance between two cells, on boards of any size.
     """
 
     _cosines: Tensor  # [H * W, channels of a head]
@@ -125,14 +124,14 @@ class AttentionBlock(nn.Module):
         return features + mask_off_board(change, on_board)
 
     def _turned(self, vectors: Tensor) -> Tensor:
-        """Each pair of a vector's entries turned by the angles of its cell."""
+        """Rotate each pair of a vector's entries by the angles of its cell."""
         first, second = vectors.chunk(2, dim=-1)
         turned = vectors * self._cosines + torch.cat([-second, first], dim=-1) * self._sines
         return turned.to(vectors.dtype)
 
 
 def _angles(head_channels: int, board_shape: tuple[int, int]) -> Tensor:
-    """`[H * W, head_channels]`: how far each entry of a cell's vector is turned; equal for both of a pair."""
+    """`[H * W, head_channels]`: the rotation angle of each entry of a cell's vector; equal for both of a pair."""
     height, width = board_shape
     shares = torch.linspace(0.0, 1.0, head_channels // 4)
     steps = 2 * torch.pi / (_LONGEST_WAVE * (_SHORTEST_WAVE / _LONGEST_WAVE) ** shares)

@@ -1,4 +1,4 @@
-"""Do weights from elsewhere fit the networks here? Asked before torch would end with a traceback."""
+"""Checks that weights from elsewhere fit the networks here, before torch would end with a traceback."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ddpzero.system.tensors import shape_mismatch
 
 
 def require_size(weights: Mapping[str, torch.Tensor], min_parameters: int, model: str) -> None:
-    """UserError where a network of at least so many numbers cannot have these weights; before it takes its memory."""
+    """UserError if the weights have fewer than min_parameters numbers; called before the network takes its memory."""
     num_parameters = sum(value.numel() for value in weights.values())
     require(
         num_parameters >= min_parameters,
@@ -38,9 +38,9 @@ def checked_count(value: Any, what: str) -> int:
 
 
 def require_fit(weights: Mapping[str, torch.Tensor], network: torch.nn.Module, model: str) -> None:
-    """UserError where the released weights of `model` are not `network`'s.
+    """UserError if the released weights of `model` do not fit `network`.
 
-    The config came with the weights: only another version of ddpzero, or of the game's own file, makes a difference.
+    The config came with the weights, so only another version of ddpzero or of the game's file makes a difference.
     """
     if problem := shape_mismatch(weights, network.state_dict()):
         raise UserError(

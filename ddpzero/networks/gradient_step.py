@@ -1,4 +1,4 @@
-"""One step of a network's optimizers, left out where the gradient is not finite. Called by updaters."""
+"""One step of a network's optimizers, skipped if the gradient is not finite. Called by updaters."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 
 
 class Step(NamedTuple):
-    """What one step did; scalars on the device. norm: of the gradient. is_skipped: 1 where nothing was changed."""
+    """The result of one step; scalars on the device. norm: of the gradient. is_skipped: 1 if nothing was changed."""
 
     norm: Tensor
     is_skipped: Tensor
@@ -89,7 +89,7 @@ class GradientStep:
         """Step with optimizers that read `found_inf`, 1 for a step that must change nothing (see optimizers.py)."""
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         for gradient in gradients:
-            # Zeros: what is not finite would stay so, whatever it is multiplied by.
+            # Assign zeros: multiplying a gradient that is not finite by 0 gives NaN.
             gradient.masked_fill_(is_skipped, 0.0)
         for optimizer in self.optimizers:
             optimizer.found_inf = is_skipped.float()  # type: ignore[attr-defined]
@@ -98,5 +98,5 @@ class GradientStep:
 
 
 def _gradient_of_loss(loss: Tensor) -> Tensor:
-    """What backpropagation begins with: 1, or NaN, which reaches every parameter at every rank."""
+    """The gradient of the loss: 1, or NaN, which then reaches every parameter on every rank."""
     return torch.where(loss.detach().isfinite(), 1.0, torch.nan).to(loss.dtype)

@@ -28,7 +28,7 @@ _SCORE_HIDDEN = 64
 
 
 def make_policy_head(spec: GameSpec, channels: int, kind: HeadKind = "pooled") -> nn.Module:
-    """The policy head that fits the meaning of the game's actions; features `[B, C, H, W]` -> logits `[B, A]`."""
+    """Make the policy head that fits the meaning of the game's actions: features `[B, C, H, W]` -> logits `[B, A]`."""
     if spec.action_cells is not None:
         return CellPolicy(channels, spec.action_cells, math.prod(spec.board_shape))
     if spec.actions_are_columns:
@@ -37,19 +37,18 @@ def make_policy_head(spec: GameSpec, channels: int, kind: HeadKind = "pooled") -
 
 
 class CellPolicy(nn.Module):
-    """A logit for each action that belongs to a cell from the features there, and for the others (a pass) from the
-    features' mean."""
+    """Logits of actions that belong to cells, from the cells' features; of other actions (a pass), from the mean."""
 
     def __init__(self, channels: int, action_cells: np.ndarray, num_cells: int):
         """action_cells: `[A]`, see GameSpec."""
         super().__init__()
         self.features = Convolution(channels, _POLICY_CHANNELS, 1, "silu")
-        # No bias: one shared by all cells changes no probability, and its gradient would be rounding noise.
+        # No bias: a bias shared by all cells changes no probability, and its gradient would be rounding noise.
         self.cells = nn.Conv2d(_POLICY_CHANNELS, 1, 1, bias=False)
         is_other = action_cells < 0
         num_others = int(is_other.sum())
         self.others = nn.Linear(3 * _POLICY_CHANNELS, num_others) if num_others else None
-        # Where each action's logit lies among those of all cells, then the others. None: where it is already.
+        # The index of each action's logit among those of all cells, then the others. None: already in order.
         places = np.where(is_other, num_cells + np.cumsum(is_other) - 1, action_cells)
         is_in_place = np.array_equal(places, np.arange(num_cells + num_others))
         indices = None if is_in_place else torch.from_numpy(places).long()
@@ -67,7 +66,7 @@ class CellPolicy(nn.Module):
 
 
 class ColumnPolicy(nn.Module):
-    """A logit for each column from the features in it, with the same weights for all columns.
+    """A logit for each column from its features, with the same weights for all columns.
 
     height: of the part of a column that has weights of its own: the board's, or 1 for boards of any height.
     """
@@ -75,7 +74,7 @@ class ColumnPolicy(nn.Module):
     def __init__(self, channels: int, height: int):
         super().__init__()
         self.features = Convolution(channels, _POLICY_CHANNELS, 1, "silu")
-        # No bias: one shared by all columns changes no probability, and its gradient would be rounding noise.
+        # No bias: a bias shared by all columns changes no probability, and its gradient would be rounding noise.
         self.columns = nn.Conv2d(_POLICY_CHANNELS, 1, (height, 1), bias=False)
 
     def forward(self, features: Tensor, on_board: Tensor | None = None) -> Tensor:
@@ -99,14 +98,14 @@ class DensePolicy(nn.Module):
 
 
 def make_value_head(spec: GameSpec, channels: int, kind: HeadKind = "pooled") -> nn.Module:
-    """The value head of that kind; features `[B, C, H, W]` -> logits `[B, 3]` of win, draw and loss for the mover."""
+    """Make a value head: features `[B, C, H, W]` -> logits `[B, 3]` of win, draw and loss for the mover."""
     return Outcome(make_summary(channels, spec.board_shape, kind))
 
 
 def make_auxiliary_heads(
     game: Game, channels: int, kind: HeadKind, names: Collection[str]
 ) -> nn.ModuleDict:
-    """Heads that help the tower to learn, by their names: logits of the score, of owners, of the next move."""
+    """Make auxiliary heads by their names: logits of the score, of owners, of the next move."""
     heads = nn.ModuleDict()
     for name in names:
         if name == "score":
@@ -122,7 +121,7 @@ def make_auxiliary_heads(
 
 
 class Ownership(nn.Module):
-    """A logit for each cell that can be owned: of the mover owning it at the end, from the features there."""
+    """For each cell that can be owned, the logit that the mover owns it at the end, from the cell's features."""
 
     def __init__(self, channels: int, owner_cells: np.ndarray):
         """owner_cells: `[N]`, see Game."""
@@ -148,16 +147,17 @@ class Outcome(nn.Module):
 
 
 class Score(nn.Module):
-    """Logits `[B, 2 * max_score + 1]` of the points that the mover is ahead at the end, from -max_score on.
+    """Logits `[B, 2 * max_score + 1]` of the mover's score margin at the end, from -max_score on.
 
-    Each number of points has a direction of its own, made from the number: boards of any size share the weights.
+    The logit of a score margin is a dot product with an embedding computed from the margin, so boards of any size share
+    the weights.
     """
 
     def __init__(self, summary: PooledSummary | DenseSummary, max_score: int):
         super().__init__()
         self.summary = summary
         points = torch.arange(-max_score, max_score + 1)
-        # Near zero each point counts; far off the tens do. Areas of one colour tend to be odd or even.
+        # Scales from single points near 0 to tens far from it, and the parity, which area scoring often fixes.
         numbers = [torch.tanh(points / scale) for scale in (1.0, 3.0, 10.0, 30.0, 100.0)]
         numbers.append((points % 2).float())
         self.register_buffer("_numbers", torch.stack(numbers, dim=1), persistent=False)
@@ -176,7 +176,7 @@ class Score(nn.Module):
 def make_summary(
     channels: int, board_shape: tuple[int, int], kind: HeadKind
 ) -> PooledSummary | DenseSummary:
-    """What a head that judges the whole board begins with."""
+    """Make the first layers of a head that evaluates the whole board."""
     return DenseSummary(channels, board_shape) if kind == "dense" else PooledSummary(channels)
 
 
@@ -194,10 +194,10 @@ class PooledSummary(nn.Module):
 
 
 class DenseSummary(nn.Module):
-    """`[B, C, H, W]` -> `[B, size]`, from the features of every cell, with weights of its own for each.
+    """`[B, C, H, W]` -> `[B, size]`, from the features of every cell, with separate weights for each cell.
 
-    Where it matters on which row or column a stone lies, as for the parity of threats in Connect Four, it learns much
-    more from the same games than PooledSummary, and leaves the tower to the policy, which gains as well.
+    Where the row or column of a stone matters, as with the parity of threats in Connect Four, it learns much more from
+    the same games than PooledSummary; the policy improves as well, because it has the tower for itself.
     """
 
     def __init__(self, channels: int, board_shape: tuple[int, int]):

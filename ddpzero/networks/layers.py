@@ -1,8 +1,7 @@
 """Building blocks of towers and heads. Letters: B batch, C channels, H x W board.
 
 A board that is smaller than the frame it lies in has `on_board` `[B, 1, H, W]`, ones on it and zeros around it: with
-zeros around all that a convolution sees, the frame's edge and the board's edge are the same to it. None: no board is
-smaller.
+zeros outside the board, a convolution cannot tell the board's edge from the frame's edge. None: no board is smaller.
 """
 
 from __future__ import annotations
@@ -20,14 +19,14 @@ ACTIVATIONS = {"identity": lambda planes: planes, "relu": functional.relu, "silu
 
 # Finite stand-in for -inf, representable in float16; masks logits and maxima.
 MASKED_LOGIT = -1e4
-# Boards are as many times larger or smaller than this as `pool` tells; 3 to 19 give -0.7 to 0.9.
+# `pool` measures a board's side relative to this; sides of 3 to 19 give -0.7 to 0.9.
 _MIDDLE_SIDE = 10.0
 
 
 class Convolution(nn.Module):
-    """activation(convolution(planes) + residual): keeps the board's size, zeros lie around it.
+    """activation(convolution(planes) + residual): keeps the board's size, with zero padding.
 
-    One module for the three steps: inference gives them to the processor as one kernel (evaluators/fused.py).
+    One module for the three steps, because inference runs them as one kernel (evaluators/fused.py).
     kernel_size: odd. Starts with He's normal weights and no bias.
     """
 
@@ -58,7 +57,7 @@ def mask_off_board(features: Tensor, on_board: Tensor | None) -> Tensor:
 def pool(features: Tensor, on_board: Tensor | None) -> Tensor:
     """`[B, 3 * C]`: the features' mean over the board, the same times the board's size, their maximum (Wu, 2019).
 
-    The size, as a number around 0, lets what is counted be told from what is a share.
+    The board's size, as a number around 0, lets the network distinguish counts from shares.
     """
     if on_board is None:
         mean = features.mean((2, 3))

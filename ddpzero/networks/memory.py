@@ -1,4 +1,4 @@
-"""How much memory networks take in training and at play, from their sizes, before they are made. Called by plugins."""
+"""Estimates the memory of networks in training and at play before they are built. Called by plugins."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from torch import nn
 from ddpzero.system.memory import Factor, Need
 
 _FLOAT_BYTES = 4
-# Parameters, gradient, moving average, and what an optimizer keeps of each parameter.
+# Parameters, gradient, moving average, and the optimizer's state of each parameter.
 _TRAINING_COPIES = {"adamw": 5, "muon": 4, "sgd": 4}
-# Two slots of shared memory, and what a checkpoint holds on its way to the disk: weights, average, optimizer.
+# Two slots of shared memory, and a checkpoint's copies on the way to disk: weights, average, optimizer.
 _COPIES_OF_A_RANK = 6
-# The newest weights, the network that takes them in, and its fastest form.
+# The newest weights, the network that loads them, and its fastest form.
 _COPIES_OF_AN_ACTOR = 3
-# Networks that are at least so large are not built to find out how large.
+# Larger networks are not built to find out their exact size.
 _MUCH = 2**40
 
 
 def parameters_size_bytes(
     make_networks: Callable[[], Mapping[str, nn.Module]], min_parameters: int
 ) -> int:
-    """Bytes of all parameters of the networks; of min_parameters alone where those are far too many anyway."""
+    """Bytes of all parameters of the networks, or of min_parameters if those are far too many already."""
     if min_parameters * _FLOAT_BYTES > _MUCH:
         return min_parameters * _FLOAT_BYTES
     with torch.device("meta"):  # shapes without memory

@@ -47,7 +47,7 @@ class Muon(torch.optim.Optimizer):
                 self._step_alike(parameters, group)
 
     def _step_alike(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
-        """Update parameters of one shape: their matrices go through every multiplication together."""
+        """Update parameters of one shape, with batched multiplications of their matrices."""
         gradients = [p.grad for p in parameters if p.grad is not None]
         for parameter in parameters:
             if "average" not in self.state[parameter]:
@@ -81,7 +81,7 @@ def _by_shape(parameters: Iterable[Tensor]) -> list[list[Tensor]]:
 
 
 def orthogonalize(matrices: Tensor) -> Tensor:
-    """About the nearest matrices with orthonormal rows or columns, whichever are fewer: [N, R, C] -> [N, R, C]."""
+    """Approximate the nearest matrices with orthonormal rows or columns (the fewer): [N, R, C] -> [N, R, C]."""
     a, b, c = _COEFFICIENTS
     is_tall = matrices.shape[1] > matrices.shape[2]
     x = matrices.mT if is_tall else matrices

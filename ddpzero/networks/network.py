@@ -1,4 +1,4 @@
-"""A tower of blocks with a policy head, a win/draw/loss value head, and heads that help it to learn."""
+"""A tower of blocks with a policy head, a win/draw/loss value head, and auxiliary heads."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ddpzero.networks.settings import NetworkSettings
 def make_network(
     game: Game, settings: NetworkSettings, auxiliary: Collection[str] = ()
 ) -> PolicyValueNetwork:
-    """A network for `game`, its parameters drawn from torch's global generator.
+    """Make a network for `game`; torch's global generator initializes its parameters.
 
     auxiliary: heads besides policy and value, of "score", "ownership" and "next_policy".
     """
@@ -43,7 +43,7 @@ class PolicyValueNetwork(nn.Module):
     ) -> tuple[Tensor, Tensor] | tuple[Tensor, Tensor, dict[str, Tensor]]:
         """auxiliary: other heads, whose logits are a third result, by their names.
 
-        on_board: `[B, 1, H, W]`, see layers.py; a position has the same answers alone and in a larger frame.
+        on_board: `[B, 1, H, W]`, see layers.py; the outputs of a position are the same alone and in a larger frame.
         """
         features = mask_off_board(self.stem(mask_off_board(planes, on_board)), on_board)
         for block in self.tower:

@@ -28,7 +28,7 @@ def unpack_observations(
     scales.
     """
     num_planes, (height, width) = game.num_planes, game.board_shape
-    # One look-up a byte: two to four times faster than shifts and masks, and already in the dtype wanted.
+    # One look-up per byte: two to four times faster than shifts and masks, and already in the right dtype.
     bits = functional.embedding(
         packed[:, : game.planes_size_bytes].int(), _bits_of_bytes(dtype, packed.device)
     )

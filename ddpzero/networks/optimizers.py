@@ -12,9 +12,9 @@ from torch.optim import SGD, AdamW, Optimizer
 from ddpzero.networks.muon import Muon
 from ddpzero.system.guarded_files import is_finite_number
 
-# Muon's updates have a fixed size: with this factor both kinds of parameters like the same learner.learning_rate.
+# Muon's updates have a fixed size; with this factor one learner.learning_rate suits both kinds of parameters.
 _MUON_LR_FACTOR = 10.0
-# Of learner.optimizer, for a person.
+# Names of learner.optimizer for people.
 BEGINS_ANEW = "begins anew: the checkpoint has the state of another optimizer; all else goes on."
 # What each kind keeps of a parameter.
 _STATE_NAMES: dict[type[Optimizer], Set[str]] = {
@@ -25,7 +25,7 @@ _STATE_NAMES: dict[type[Optimizer], Set[str]] = {
 
 
 class OptimizerSettings(Protocol):
-    """What an optimizer needs of the learner's settings."""
+    """The learner's settings that an optimizer needs."""
 
     @property
     def optimizer(self) -> Literal["sgd", "adamw", "muon"]: ...
@@ -123,7 +123,7 @@ def _sgd(groups: list[dict[str, Any]], settings: OptimizerSettings) -> SGD:
     sgd = SGD(groups, lr=settings.learning_rate, momentum=0.9, nesterov=True, fused=on_gpu)
     for group in groups:
         for parameter in group["params"]:
-            # As PyTorch begins it, but before the first step: skipping that one must leave no arbitrary content.
+            # PyTorch initializes it in the first step; do so before, because that step may be skipped.
             sgd.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
     return sgd
 
@@ -135,7 +135,7 @@ def _group(
 
 
 def _is_tower_kernel(parameter: Tensor) -> bool:
-    """A convolution that looks around and keeps the number of channels: not the stem, not the heads."""
+    """Whether a parameter is the kernel of a convolution inside the tower: not the stem, not the heads."""
     return (
         parameter.ndim == 4
         and parameter.shape[0] == parameter.shape[1]

@@ -1,4 +1,4 @@
-"""Which dtype a network is computed in: decided at start, by measuring on this very processor.
+"""Chooses the dtype in which a network is computed, at start, by measuring on this processor.
 
 Called by evaluators and updaters when their setting is "auto". Parameters stay float32 wherever they are trained.
 """
@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 
-# A narrow dtype must win clearly: otherwise chance would decide, differently from start to start.
+# A narrow dtype must be clearly faster: otherwise noise would decide, differently at each start.
 _WORTHWHILE_SPEEDUP = 1.15
 _BUDGET_SECONDS = 0.25
 _FIRST_CAPABILITY_WITH_BFLOAT16 = (8, 0)  # Ampere
@@ -31,12 +31,12 @@ _MIN_POSITIONS = 32
 
 
 def narrow_dtype(device: torch.device) -> torch.dtype | None:
-    """The 16-bit dtype that `device` might be fast in; None if it has none."""
+    """The 16-bit dtype in which `device` may be fast, or None."""
     if device.type == "cuda":
-        # Not is_bf16_supported(): that is true of older GPUs, too, which emulate bfloat16 and are slow in it.
+        # Not is_bf16_supported(): it is also true for older GPUs, which emulate bfloat16 slowly.
         is_native = torch.cuda.get_device_capability(device) >= _FIRST_CAPABILITY_WITH_BFLOAT16
         return torch.bfloat16 if is_native else torch.float16
-    # True with AVX-512 already, where bfloat16 is emulated and slow: hence the measurement.
+    # Also true with plain AVX-512, where bfloat16 is emulated and slow: hence the measurement.
     has_onednn = torch.backends.mkldnn.is_available()
     if has_onednn and torch.ops.mkldnn._is_mkldnn_bf16_supported():
         return torch.bfloat16
@@ -73,7 +73,7 @@ def faster_dtype(
 
 
 def positions_to_measure(game: Game, batch_size: int) -> int:
-    """The batch for `faster_dtype`: the real one where that is cheap."""
+    """The batch size for `faster_dtype`: the real one if that is cheap."""
     num_cells = game.board_shape[0] * game.board_shape[1]
     return min(batch_size, max(_MIN_POSITIONS, _MAX_CELLS // num_cells))
 

@@ -1,4 +1,4 @@
-"""One random symmetric view of each position for the network, and its answer turned back.
+"""Shows a network a random symmetric view of each position, and maps its answer back.
 
 What the network says wrongly of one view it says of others otherwise: over a search the errors cancel.
 """
@@ -15,7 +15,7 @@ _LARGEST_WEIGHT = 1000  # sums over the largest boards stay exact in float32
 
 
 class RandomViews:
-    """Draws and turns. The view depends on the position alone, so that games repeat with their seed.
+    """Chooses and applies symmetries. The choice depends on the position alone, so that games repeat with their seed.
 
     Letters: B batch, C planes, A actions, S symmetries.
     """
@@ -31,7 +31,7 @@ class RandomViews:
         self._weights = torch.from_numpy(weights).float().to(device)
 
     def choose(self, planes: Tensor) -> Tensor:
-        """planes `[B, C, H, W]` -> the symmetry `[B]` in which each position is shown."""
+        """planes `[B, C, H, W]` -> the index `[B]` of the symmetry chosen for each position."""
         return (planes.flatten(1).float() @ self._weights).long() % len(self._cells)
 
     def turn(self, planes: Tensor, symmetries: Tensor) -> Tensor:
@@ -41,5 +41,5 @@ class RandomViews:
         return turned.contiguous(memory_format=torch.channels_last)
 
     def turn_back(self, policy_logits: Tensor, symmetries: Tensor) -> Tensor:
-        """The policy logits `[B, A]` of views as those of the positions."""
+        """Map the views' policy logits `[B, A]` back to the positions."""
         return policy_logits.gather(1, self._actions[symmetries])

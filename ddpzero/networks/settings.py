@@ -10,7 +10,7 @@ from ddpzero.system.errors import require
 TowerKind = Literal["resnet", "nested_bottleneck", "attention"]
 HeadKind = Literal["pooled", "dense"]
 
-# Far beyond any that was ever trained on a board; building many more would take hours.
+# Far beyond any network that was trained on a board game; building a larger one would take hours.
 _MAX_BLOCKS = 1000
 
 
@@ -63,12 +63,12 @@ class NetworkSettings:
         )
 
     def pools(self, block: int) -> bool:
-        """Whether the block of that index looks at the whole board: the last of every pooling_interval."""
+        """Whether the block of that index has global pooling: the last of every pooling_interval blocks."""
         return self.pooling_interval > 0 and (block + 1) % self.pooling_interval == 0
 
     @property
     def min_parameters(self) -> int:
-        """There are at least so many, at whatever size."""
+        """A lower bound on the number of parameters for any board."""
         return 4 * self.blocks * self.channels**2
 
     @property

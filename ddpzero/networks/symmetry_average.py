@@ -1,4 +1,4 @@
-"""A network averaged over the symmetries of its game: S times the work for a steadier judgement.
+"""A network averaged over the symmetries of its game: S times the work for a steadier evaluation.
 
 For players; the search's cost is the network's, and no one waits for a move of a match as long as for a training.
 """
@@ -16,7 +16,7 @@ from ddpzero.games import Game
 
 
 class SymmetryAverage(nn.Module):
-    """Asks `network` about every symmetric view of a position, and turns the answers back.
+    """Evaluates every symmetric view of a position with `network`, and averages the answers mapped back.
 
     Policy logits: the mean of the views' log probabilities. Value and score logits: the log of the mean probabilities.
     Letters: B batch, C planes, A actions, S symmetries.
@@ -29,9 +29,9 @@ class SymmetryAverage(nn.Module):
         super().__init__()
         self.network = network
         cells = torch.from_numpy(game.spec.cell_symmetries).long()
-        # Of the views' actions the place of each action: turning back.
+        # The index of each action among the actions of every view.
         actions = torch.from_numpy(np.argsort(game.spec.action_symmetries, axis=1)).long()
-        # Buffers: they go to the device with the network; no part of its weights.
+        # Non-persistent buffers: they move to the device with the network but are not part of its weights.
         self.register_buffer("_cells", cells, persistent=False)
         self.register_buffer("_actions", actions, persistent=False)
 

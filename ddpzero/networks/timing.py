@@ -12,7 +12,7 @@ import torch
 def best_seconds(
     functions: Sequence[Callable[[], Any]], device: torch.device, budget_seconds: float
 ) -> list[float]:
-    """The shortest duration of each function, called in turn until budget_seconds are over, at least twice each.
+    """Call the functions in turn for budget_seconds, at least twice each; return the shortest duration of each.
 
     In turn and shortest, since other processes disturb: whatever slows one function down slows the others as well.
     """
@@ -31,7 +31,7 @@ def best_seconds(
 
 
 def clock_seconds(device: torch.device) -> float:
-    """A clock for work on `device` that other processes disturb little.
+    """Choose a clock for work on `device` that other processes disturb little.
 
     On a CPU the time of this thread alone, which stands still while others have the core.
     """
@@ -39,7 +39,7 @@ def clock_seconds(device: torch.device) -> float:
 
 
 def synchronized_now(device: torch.device) -> float:
-    """time.perf_counter() when all work given to `device` so far is done."""
+    """Wait for all work submitted to `device`, and return time.perf_counter()."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()
