@@ -46,7 +46,7 @@ class Agent:
         return self.algorithm.game
 
     def on(self, game: Game | TeamGame) -> Agent:
-        """The same agent on a board of another size, which its networks fit."""
+        """The same agent on a board of another size that its networks fit."""
         return replace(self, algorithm=self.rebind(game))
 
     def make_player(self, num_simulations: int | None = None) -> Player | TeamPlayer:
@@ -74,7 +74,7 @@ class Agent:
 
 def load_agent(text: str | Path) -> Agent:
     """The newest agent of a run, or the one of a checkpoint, by folder or name; UserError when there is none."""
-    # Not at the top of the file: torch takes a second to import, and players that need no training do without.
+    # Imported here because torch takes a second to import, and players without training do not need it.
     from ddpzero.run.checkpoint import load_weights
 
     released = load_weights(find_run(str(text)) or Path(text))
@@ -89,7 +89,7 @@ def load_agent(text: str | Path) -> Agent:
 def require_agent_that_searches(
     texts: Sequence[str], game: Game | TeamGame | None, simulations: int | Sequence[int] | None
 ) -> None:
-    """UserError for --simulations where no player is a trained agent. In a team game parse_player says why not."""
+    """UserError for --simulations if no player is a trained agent. For team games parse_player raises its own error."""
     if simulations is None or isinstance(game, TeamGame):
         return
     given = ",".join(map(str, [simulations] if isinstance(simulations, int) else simulations))
@@ -130,7 +130,7 @@ def parse_player(text: str, game: TeamGame, num_simulations: int | None = None) 
 def parse_player(
     text: str, game: Game | TeamGame, num_simulations: int | None = None
 ) -> Player | TeamPlayer:
-    """The player that a person named; UserError with what is allowed.
+    """Make the player that the user named; UserError with the allowed names.
 
     num_simulations: of an agent, see Agent.make_player; the others have theirs in the name or need none. In a team game
     nobody searches: UserError unless None.
@@ -154,7 +154,7 @@ def parse_player(
 
 
 def any_game_of_players(texts: Sequence[str]) -> Game | TeamGame:
-    """The game of the first of the players that is an agent; UserError where none is."""
+    """The game of the first player that is an agent; UserError if there is none."""
     others = [text for text in texts if not _plays_any_board_game(text)]
     agents = [text for text in others if find_run(text) is not None]
     if agents:
@@ -170,7 +170,7 @@ def any_game_of_players(texts: Sequence[str]) -> Game | TeamGame:
 
 
 def game_of_players(texts: Sequence[str]) -> Game:
-    """As any_game_of_players, for tools of board games: UserError where that game is for teams."""
+    """Like any_game_of_players, for tools of board games: UserError if the game is a team game."""
     game = any_game_of_players(texts)
     if isinstance(game, TeamGame):
         raise UserError(

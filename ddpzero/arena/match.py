@@ -1,4 +1,4 @@
-"""A match between two players: every opening twice, with colours changed, all games in lockstep.
+"""A match between two players: every opening twice, with swapped sides, all games in lockstep.
 
 Called by run.run_match and by whoever rates players; prints nothing.
 """
@@ -23,7 +23,7 @@ from ddpzero.system.memory import Factor, require_memory
 
 @dataclass(frozen=True)
 class MatchResult:
-    """What a match gave, from the side of player A. A team game has starts for openings, teams for players.
+    """The result of a match, from the perspective of player A. A team game has starts instead of openings.
 
     returns: `[m, 2]` float32 in [-1, 1]: A's result in the games of opening m, as player 0 and as player 1.
     num_plies: `[m, 2]` int32, the length of each game in plies, its opening included, or in steps of all agents.
@@ -45,12 +45,12 @@ class MatchResult:
         return self.returns.size
 
     def counts(self, player: int | None = None) -> tuple[int, int, int]:
-        """Games that A won, drew and lost: all of them, or those in which it was `player`."""
+        """The numbers of games that A won, drew and lost: in all games, or in those in which it was `player`."""
         returns = self.returns if player is None else self.returns[:, player]
         return int((returns > 0).sum()), int((returns == 0).sum()), int((returns < 0).sum())
 
     def score(self, player: int | None = None) -> float:
-        """A's share of the points: a win counts 1, a draw 0.5."""
+        """A's match score per game: a win counts 1, a draw 0.5."""
         wins, draws, losses = self.counts(player)
         return (wins + draws / 2) / (wins + draws + losses)
 
@@ -63,12 +63,12 @@ class MatchResult:
 
     @property
     def score_interval(self) -> tuple[float, float]:
-        """95 % interval of the score; see paired_score_interval."""
+        """The 95 % interval of the match score; see paired_score_interval."""
         return paired_score_interval((np.sign(self.returns).mean(axis=1) + 1) / 2)
 
     @property
     def elo(self) -> float:
-        """How much stronger A is; infinite when it won or lost every game."""
+        """The Elo difference of A and B; infinite if A won or lost every game."""
         return elo_difference(self.score())
 
     @property
@@ -118,7 +118,7 @@ def play_match(
 
 
 def require_pairs(num_games: int) -> None:
-    """UserError unless so many games can be shared out to pairs."""
+    """UserError unless num_games games can be divided into pairs."""
     require(
         num_games >= 2 and num_games % 2 == 0,
         f"num_games={num_games} (--games) must be even and at least 2, because each start is played twice, with sides "
@@ -147,7 +147,7 @@ class _Table:
         self._player_of_a = np.arange(num_games) % 2
 
     def rows_to_move(self, side: int) -> np.ndarray:
-        """Games that go on and in which it is the turn of A (side 0) or of B (side 1)."""
+        """The running games in which A (side 0) or B (side 1) is to move."""
         movers = np.array([self._game.current_player(position) for position in self.positions])
         return np.flatnonzero(self.is_going_on & ((movers != self._player_of_a) == side))
 

@@ -1,4 +1,4 @@
-"""Random openings for matches, so that players which repeat themselves do not play the same game hundreds of times."""
+"""Random openings for matches, so that deterministic players do not repeat the same game hundreds of times."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from ddpzero.arena.players import RandomPlayer
 from ddpzero.games import Game
 from ddpzero.system.errors import UserError, require
 
-# An opening takes at most this part of the longest game: random moves must not decide it. One ply of tic-tac-toe leaves
-# every game drawn with perfect play; two would not.
+# An opening has at most this share of max_plies, because random moves must not decide the game. After one
+# random ply of tic-tac-toe perfect play still draws; after two it may not.
 _MAX_SHARE_OF_GAME = 1 / 8
 _MAX_PLIES = 8
-# Random sequences that are tried per opening wanted, to find that many different positions.
+# Random sequences tried per opening, to find enough different positions.
 _TRIES_PER_OPENING = 8
 
 
@@ -29,7 +29,7 @@ class Openings:
 def random_openings(
     game: Game, num_openings: int, rng: np.random.Generator, num_plies: int | None = None
 ) -> Openings:
-    """Draw openings, all different as far as the game has as many.
+    """Sample openings, all different if the game has enough of them.
 
     num_plies: None for the fewest, from two on, after which so many different positions are found. Where even the
     most that is allowed gives fewer, each comes about equally often.

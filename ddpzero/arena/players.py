@@ -1,4 +1,4 @@
-"""Players that need no training: the yardsticks of matches and judges. See games/core/players.py for the contract."""
+"""Players that need no training: opponents for matches and judges. See games/core/players.py for the contract."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class RolloutPlayer:
         size_bytes = rollouts_size_bytes(game, num_simulations)
         factor = Factor("rollout:", num_simulations, 1000)
         require_memory("for the search of one position", size_bytes, [factor])
-        # Two players may search in the same program.
+        # Two players may search in the same process.
         num_fitting = int(usable_memory().free_bytes / 2 / size_bytes)
         num_threads = num_threads or len(os.sched_getaffinity(0))
         self._num_threads = max(1, min(num_threads, num_fitting))

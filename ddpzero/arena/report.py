@@ -48,7 +48,7 @@ def match_progress(
 
 @contextmanager
 def team_match_progress(max_steps: int) -> Iterator[Callable[[int, np.ndarray], None]]:
-    """The same for play_team_match, whose games all end at once: it counts steps."""
+    """The same for play_team_match, which counts steps because all its games end together."""
     with _progress(max_steps, "steps") as update:
 
         def show(num_steps: int, leads: np.ndarray) -> None:
@@ -76,7 +76,7 @@ def _progress(total: int, unit: str) -> Iterator[Callable[[int, str], None]]:
 
 
 def print_match(result: MatchResult, console: Console) -> None:
-    """A table by colour or side, and what it means in a sentence."""
+    """Print a table by side, and a sentence that interprets it."""
     table = Table(title=f"{result.name_a} against {result.name_b}", title_justify="left")
     table.add_column(f"{result.name_a} plays")
     has_points = result.points is not None
@@ -97,7 +97,7 @@ def print_match(result: MatchResult, console: Console) -> None:
 
 
 def match_sentence(result: MatchResult) -> str:
-    """The score with its interval, what it means in Elo, and what to beware of."""
+    """A sentence with the match score, its interval, the Elo difference and any caveats."""
     low, high = result.score_interval
     elo = elo_text(result.elo, *result.elo_interval)
     length = f"{result.num_plies.mean():.0f} {'plies' if result.points is None else 'steps'}"
@@ -116,7 +116,7 @@ def match_sentence(result: MatchResult) -> str:
 def match_measurements(
     result: MatchResult, game_name: str, settings: dict[str, Any]
 ) -> list[Measurement]:
-    """score, with its interval and everything that it was counted from."""
+    """The match score with its interval and the counts behind it."""
     low, high = result.score_interval
     wins, draws, losses = result.counts()
     counted = {
@@ -140,7 +140,7 @@ def match_measurements(
         )
     ]
     if math.isfinite(result.elo):
-        # JSON has no infinity: a match without a single lost (or won) point has no such line.
+        # JSON has no infinity, so there is no such line if one player won every game.
         elo_interval = {
             name: elo if math.isfinite(elo) else None
             for name, elo in zip(("low", "high"), result.elo_interval, strict=True)

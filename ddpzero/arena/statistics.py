@@ -1,4 +1,4 @@
-"""What a match says about strength: score with an interval, and the difference in Elo that it means."""
+"""Statistics of matches: the match score's interval and the Elo difference."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def share_interval(num_hits: int, num_trials: int) -> tuple[float, float]:
 
 
 def elo_difference(score: float) -> float:
-    """How many Elo points stronger a player is who scores `score` in [0, 1]; infinite at both ends."""
+    """The Elo difference of a player with the match score `score` in [0, 1]; infinite at both ends."""
     if score <= 0:
         return -math.inf
     if score >= 1:

@@ -1,4 +1,4 @@
-"""A match between two players of a team game: every start twice, with sides swapped, all games in lockstep.
+"""A match between two players of a team game: every start twice, with swapped sides, all games in lockstep.
 
 Called by run.run_match and by whoever rates players; prints nothing.
 """
@@ -39,8 +39,8 @@ def play_team_match(
     factors = [Factor("--games ", num_games, 200)]
     require_memory("for the games", num_games * _game_bytes(game), factors)
     started = time.perf_counter()
-    # Chance in a game and what each player draws are streams apart, the same in both games of a pair: what happens to
-    # a player does not depend on how often its opponent draws.
+    # The game and each player have separate random streams, the same in both games of a pair, so that a player's luck
+    # does not depend on how many random numbers its opponent uses.
     streams = new_random_states(seed, 3 * num_games // 2).reshape(3, -1, 2).repeat(2, axis=1)
     table = TeamTable(game, streams[0])
     team_of_a = np.arange(num_games) % 2
@@ -59,7 +59,7 @@ def play_team_match(
         name_b=player_b.name,
         returns=np.sign(points[:, :, 0] - points[:, :, 1]).astype(np.float32),
         num_plies=table.num_steps.reshape(-1, 2),
-        # Different games do not end in the same position: it holds every cell and the age of every bean.
+        # Different games do not end in the same position, because it has every cell and the age of every bean.
         num_distinct_games=len(np.unique(table.positions, axis=0)),
         seconds=time.perf_counter() - started,
         points=points,
@@ -67,7 +67,7 @@ def play_team_match(
 
 
 def _game_bytes(game: TeamGame) -> int:
-    """Memory of one game of a match, with copies that are made at each step."""
+    """Memory of one game of a match, including the copies made at each step."""
     spec = game.spec
     return 200 + 3 * spec.position_size * spec.position_dtype.itemsize + 60 * spec.num_agents
 

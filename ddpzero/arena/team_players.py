@@ -1,4 +1,4 @@
-"""Players of team games by rule: the yardsticks of trained agents. See games/core/players.py for the contract."""
+"""Rule-based players of team games: opponents for trained agents. See games/core/players.py for the contract."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ddpzero.games.core.team_lockstep import act_by_rules
 
 
 class RulePlayer:
-    """Plays as the game's rule agent of that name."""
+    """Plays like the game's rule agent `name`."""
 
     def __init__(self, game: TeamGame, name: str):
         """name: one of game.spec.rule_agents."""

@@ -1,4 +1,4 @@
-"""Games of a team game under way, all in lockstep: players act for teams, then every game takes a step.
+"""Running games of a team game in lockstep: players act for teams, then every game takes a step.
 
 Called by matches and by play. Letters: G games, N agents, K agents of a team, T teams.
 """
@@ -32,7 +32,7 @@ class TeamTable:
         reset_games(game.rules, self.positions, self._random_states, self.is_going_on)
 
     def ask(self, player: TeamPlayer, teams: np.ndarray, random_states: np.ndarray) -> None:
-        """Let a player act for team `teams` `[G]` in every game that goes on.
+        """Let a player act for team `teams` `[G]` in every running game.
 
         random_states: `[G, 2]` uint64, changed in place by what the player draws. PlayerError for actions that do not
         exist.
@@ -48,7 +48,7 @@ class TeamTable:
         by_team[rows, teams[rows]] = chosen
 
     def step(self) -> None:
-        """Play `actions` in every game that goes on."""
+        """Play `actions` in every running game."""
         self.num_steps += self.is_going_on
         step_games(
             self._game.rules,
@@ -62,7 +62,7 @@ class TeamTable:
         require_end(self._game, self._statuses, self.num_steps)
 
     def points(self) -> np.ndarray:
-        """Of every team so far: `[G, T]` int64."""
+        """The scores of all teams so far: `[G, T]` int64."""
         points = np.zeros((len(self.positions), self._game.spec.num_teams), np.int64)
         points_of(self._game.rules, self.positions, points)
         return points
