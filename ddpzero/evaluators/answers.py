@@ -35,6 +35,9 @@ def points_of_score(score, scale):
 @compiled
 def are_usable(logits, outcomes):
     """Whether logits `[n, A]` are finite and outcomes `[n, 4]` are probabilities and expected points; C-contiguous."""
+    # With fewer columns compiled code would read beyond the array.
+    if outcomes.shape[1] != OUTCOME_SIZE:
+        return False
     # Neither loop stops at the first bad number: only so are they compiled to vector instructions, and cost nothing
     # beside the search (np.vdot over both arrays cost 5 % of a fast one).
     is_usable = True

@@ -13,7 +13,7 @@ from ddpzero.games import Game, load_game
 from ddpzero.games.core.compiled import compiled
 from ddpzero.search import SearchSettings
 from ddpzero.search.batch import SearchBatch
-from ddpzero.search.cache import new_cache
+from ddpzero.search.cache import EvaluationCache, new_cache
 from ddpzero.search.forest import ROOT
 from ddpzero.search.rounds import start_searches
 from ddpzero.search.search import read_results
@@ -83,11 +83,12 @@ class Lockstep:
         evaluate: Callable[[bytes], Evaluation] = evaluate_by_hash,
         seed: int = 0,
         cache_megabytes: float = 0.0,
+        cache: EvaluationCache | None = None,
     ):
         self.game = game
         num_games = len(positions)
         max_nodes = settings.num_simulations * (2 if settings.reuse_subtree else 1) + 2
-        self.cache = new_cache(game, cache_megabytes)
+        self.cache = cache or new_cache(game, cache_megabytes)
         self.batch = SearchBatch(game, settings, num_games, max_nodes, self.cache, seed)
         self.forest, self.config = self.batch.forest, self.batch.config
         self.evaluator = FunctionEvaluator(game, len(self.forest.leaves), evaluate)

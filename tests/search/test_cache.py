@@ -51,8 +51,7 @@ def test_lockstep_games_share_evaluations(random_tree: Game):
     one_position = np.tile(new_position(1), (30, 1))
     lockstep = Lockstep(random_tree, settings, one_position, cache_megabytes=1.0)
     lockstep.search()
-    again = Lockstep(random_tree, settings, one_position, cache_megabytes=0.0)
-    again.cache = lockstep.cache
+    again = Lockstep(random_tree, settings, one_position, cache=lockstep.cache)
     again.search()
     assert again.evaluator.batch_sizes == []
     np.testing.assert_array_equal(again.visits, lockstep.visits)

@@ -35,7 +35,7 @@ def play(
         games.propose(observations, weights_version=1)
         episodes += games.take_finished()
         logits = np.zeros((games.num_leaves, game.num_actions), np.float32)
-        outcomes = np.tile(np.array([0.3, 0.4, 0.3], np.float32), (games.num_leaves, 1))
+        outcomes = np.tile(np.array([0.3, 0.4, 0.3, 0.0], np.float32), (games.num_leaves, 1))
         games.absorb(observations, logits, outcomes)
     return episodes
 
