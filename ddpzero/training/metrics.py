@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import psutil
 import torch
 
+from ddpzero.algorithms.base import LOSS
 from ddpzero.algorithms.loader import load_plugin
 from ddpzero.run.ranks import Ranks, columns
 from ddpzero.system.metric_info import SHARE, MetricInfo, Metrics, rate, time_share
@@ -23,6 +24,7 @@ _OTHER = "other"
 
 # What the core measures, of any plugin; a plugin's METRICS stand before these.
 CORE_METRICS = {
+    LOSS: MetricInfo("The loss that the plugin minimizes.", is_headline=True),
     "speed/episodes_per_second": rate("episodes", "Episodes that the learners took in."),
     "speed/samples_generated_per_second": rate(
         "samples_generated", "Samples that went into the replay buffers.", is_headline=True
