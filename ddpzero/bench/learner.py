@@ -1,6 +1,6 @@
-"""How fast one learner is, fed with samples that are noise. Called by `ddpzero bench learner`; knows no plugin.
+"""Benchmarks one learner on random samples. Called by `ddpzero bench learner`; knows no plugin.
 
-An update is all that the learner's loop does for one: draw a batch, move it to the device, one optimizer step.
+An update includes everything in the learner's loop: sample a batch, copy it to the device, one optimizer step.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ddpzero.training.batches import BatchFeeder
 from ddpzero.training.preflight import run_needs
 
 _SLICE_SECONDS = 0.25
-# Enough that batches come from all over the memory, as in a run; drawn in a moment.
+# Enough to spread batches over memory as in a run, yet generated quickly.
 _MAX_SAMPLES = 50_000
 
 
@@ -37,7 +37,7 @@ def bench_learner(settings: Settings, seconds: float = 10.0, seed: int = 0) -> l
     algorithm = load_algorithm(settings)
     on_gpu = device.type == "cuda"
     needs = run_needs(settings, algorithm, 0, on_gpu, actors_on_gpu=False)
-    # The buffer here is small, and a GPU says by itself what it cannot hold.
+    # The buffer here is small, and a GPU reports its own out-of-memory errors.
     check_memory([need for need in needs if not (need.is_slow or need.on_gpu)], usable_memory())
     updater = algorithm.make_updater(
         algorithm.make_networks(), lambda module: module, learner, device, seed=seed

@@ -1,8 +1,8 @@
-"""How fast the rules are: random games on one core, all in compiled code. Called by `ddpzero bench rules`.
+"""Benchmarks the rules: random games on one core, all in compiled code. Called by `ddpzero bench rules`.
 
-A step is all that a board game asks for at a ply: the legal mask, a uniform choice among the legal actions, the action
-itself, the test for the end, and a new game after it. Of a team game it is a uniform action for each agent and the
-step of all; once more with what one of the teams sees before it.
+A step of a board game is a whole ply: the legal mask, a uniformly chosen legal action, applying it, the test for the
+end, and a new game after the end. A step of a team game is a uniform action for each agent and one step of the game;
+the second figure also includes the observation of one team.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from ddpzero.games.core.random_bits import choose_uniformly, new_random_states, 
 from ddpzero.games.core.team_lockstep import reset_games
 from ddpzero.system.measurements import Measurement, game_settings
 
-# Short enough that a median over many samples is not moved by whatever else the machine does meanwhile.
+# Short, so that other processes disturb few samples and not the median.
 _SAMPLE_SECONDS = 0.05
 
 
 def bench_rules(
     game: Game | TeamGame, seconds: float = 5.0, num_games: int = 64, seed: int = 0
 ) -> list[Measurement]:
-    """Play `num_games` random games in turn, a step each, for `seconds`, and start each anew at its end.
+    """Advance `num_games` random games in turn for `seconds`; restart each at its end.
 
-    Returns the medians of steps per second and of steps per second of CPU time; where other programs share the
-    core, the second says what the first would be without them. Of a team game both, too, with the features of one
-    team at each step; those take another `seconds`.
+    Returns the medians of steps per second and of steps per second of CPU time; the second is
+    the first without the influence of other programs on the core. For a team game, measures both again with the
+    features of one team at each step, for another `seconds`.
     """
     if isinstance(game, TeamGame):
         players = {
@@ -54,7 +54,7 @@ def bench_rules(
 
 
 def _player(game: Game, num_games: int, seed: int) -> Callable[[int], int]:
-    """Plays so many rounds."""
+    """Make a function that plays a given number of rounds."""
     positions = game.new_positions(num_games)
     legal = np.zeros(game.num_actions, dtype=np.bool_)
     random_state = new_random_states(seed, 1)[0]
@@ -70,7 +70,7 @@ def _player(game: Game, num_games: int, seed: int) -> Callable[[int], int]:
 def _team_player(
     game: TeamGame, num_games: int, seed: int, with_observations: bool
 ) -> Callable[[int], int]:
-    """Plays so many rounds."""
+    """Make a function that plays a given number of rounds."""
     spec = game.spec
     positions = game.new_positions(num_games)
     random_states = new_random_states(seed, num_games)
@@ -101,7 +101,7 @@ def _rates(play: Callable[[int], int], seconds: float) -> tuple[float, float]:
     """Rounds per second and per CPU second, medians over `seconds`."""
 
     def measure(num_rounds: int) -> tuple[float, float]:
-        """Wall and CPU seconds of so many rounds."""
+        """Wall and CPU seconds of num_rounds rounds."""
         wall, cpu = time.perf_counter(), time.thread_time()
         play(num_rounds)
         return time.perf_counter() - wall, time.thread_time() - cpu

@@ -31,9 +31,9 @@ from ddpzero.system.measurements import Measurement, game_settings, print_measur
 
 @dataclass(frozen=True)
 class JudgeReport:
-    """How well one player chose in N positions.
+    """How well one player chose in N solved positions.
 
-    num_simulations: what an agent was given for each; None where the player's name says it all.
+    num_simulations: an agent's budget per position; None if the player's name determines it.
     kept, best: `[N]` bool: the chosen action keeps the outcome; it has the highest score of all.
     matters: `[N]` bool: not every legal action keeps the outcome.
     """
@@ -63,7 +63,7 @@ def run_judge(
     file: of solved positions, or the name of one of the package (packaged.py).
     players: see arena.agents.ALLOWED_PLAYERS. An agent must have been trained on the game and board of the file.
     simulations: an agent is judged once with each of them, 0 being its bare network; None: once, as it was configured.
-    seed: of players that use chance, None for 0. If none does, a sentence says that a seed has no effect.
+    seed: of players that use chance, None for 0. Prints a warning if no player does.
     """
     path = find_positions(str(file))
     require_agent_that_searches(players, None, simulations)
@@ -117,7 +117,7 @@ def judge(
 
 def _print_table(reports: list[JudgeReport], solved: SolvedPositions, console: Console) -> None:
     matters = solved.matters
-    # Narrow enough for 80 columns with the name of a model.
+    # Fits into 80 columns with the name of a model.
     table = Table(
         title=f"{solved.file.name}: how often the chosen action keeps the outcome",
         title_justify="left",
@@ -161,7 +161,7 @@ def _print_table(reports: list[JudgeReport], solved: SolvedPositions, console: C
 
 
 def _share(hits: np.ndarray) -> str:
-    """A share with half the width of its 95 % interval."""
+    """Format a share with half the width of its 95 % interval."""
     low, high = share_interval(int(hits.sum()), len(hits))
     return f"{hits.mean():.1%} ±{(high - low) / 2:.1%}" if len(hits) else ""
 

@@ -58,12 +58,12 @@ class Comparison:
 
 @dataclass(frozen=True)
 class RulesReport:
-    """What a replay found.
+    """The result of a replay.
 
     num_checks, num_mismatches: by what was compared ("legal mask", "mover", ...).
     mismatches: the first few in full, in the order of games and plies.
     not_checked: sentences on what the file holds and this game has no rules for.
-    plies_name, agent_name: what a person calls them in this game.
+    plies_name, agent_name: their names in this game, for people.
     """
 
     file: Path
@@ -87,7 +87,7 @@ def first_mismatches(
 ) -> list[Mismatch]:
     """The first few places that differ, in the order of games, plies and `comparisons`.
 
-    draw: the board of a game after so many plies.
+    draw: draws the board of a game after a number of plies.
     """
     places = sorted(
         (int(comparison.game_indices[row]), int(comparison.plies[row]), order, int(row))

@@ -121,18 +121,18 @@ def _replay_games(rules, moves, offsets, legal, replay):
 
 
 def _knows_bans(traces: dict[str, np.ndarray], game: Game) -> bool:
-    """Whether the file tells what this game's superko forbids; where there is no superko it need not."""
+    """Whether the file records what this game's superko forbids, or the game has no superko."""
     return "psk_bans" in traces or getattr(game.parameters, "ko", "simple") == "simple"
 
 
 def _compare_plies(
     traces: dict[str, np.ndarray], replay: _Replay, own_legal_bits: np.ndarray, game: Game
 ) -> list[Comparison]:
-    """What is compared before each ply that the replay reached; own_legal_bits: what the file's are compared with."""
+    """Compare before each ply that the replay reached; own_legal_bits: compared with the file's legal_bits."""
     rows = np.flatnonzero(replay.was_reached)
     game_indices = np.searchsorted(traces["legal_offsets"], rows, side="right") - 1
     plies = rows - traces["legal_offsets"][game_indices]
-    # Bits behind the last action mean nothing, so a recorder may leave anything there.
+    # Bits after the last action are undefined, so ignore what the recorder left there.
     meant_bits = np.packbits(np.ones(game.num_actions, dtype=np.bool_), bitorder="little")
     legal_bits = (traces["legal_bits"] & ~_banned_bits(traces, game))[rows] & meant_bits
     players = traces["players"][game_indices, plies]
@@ -164,9 +164,9 @@ def _banned_bits(traces: dict[str, np.ndarray], game: Game) -> np.ndarray:
 
 
 def _compare_ends(traces: dict[str, np.ndarray], replay: _Replay, game: Game) -> list[Comparison]:
-    """What is compared at the end of each game that was replayed as far as it was recorded.
+    """Compare the end of each game that was replayed completely.
 
-    Results are asked only of positions that are terminal by the rules: of others they mean nothing.
+    Results are compared only in positions that are terminal by the rules; elsewhere they are undefined.
     """
     lengths = traces["lengths"].astype(np.int64)
     complete = np.flatnonzero(replay.num_played == lengths)
@@ -238,7 +238,7 @@ def _describe_legal(game: Game, bits: np.ndarray, other_bits: np.ndarray) -> str
 
 
 def _describe_action(was_allowed: np.ndarray, _: np.ndarray) -> str:
-    return "the next action was played" if was_allowed else "it is not legal"
+    return "the next action was played" if was_allowed else "the action is not legal"
 
 
 def _describe_goes_on(goes_on: np.ndarray, _: np.ndarray) -> str:
@@ -246,7 +246,7 @@ def _describe_goes_on(goes_on: np.ndarray, _: np.ndarray) -> str:
 
 
 def _describe_numbers(entries: np.ndarray, other_entries: np.ndarray) -> str:
-    """Small rows in full; of large ones (boards) the cells that differ."""
+    """Describe short rows in full, and of long ones (boards) only the cells that differ."""
     if entries.size <= 2:
         return " ".join(f"{entry:g}" for entry in entries.reshape(-1))
     cells = np.flatnonzero(entries != other_entries)

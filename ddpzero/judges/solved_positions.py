@@ -328,5 +328,5 @@ def _check_position(where: str, position: np.ndarray, given: dict[str, Any], gam
 
 
 def _bits(number: int, num_bits: int) -> list[bool]:
-    """The lowest bits, the lowest first."""
+    """The num_bits lowest bits of `number`, lowest first."""
     return [bool(int(number) >> bit & 1) for bit in range(num_bits)]

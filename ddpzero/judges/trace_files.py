@@ -64,7 +64,7 @@ def check_kinds(
     num_dimensions: dict[str, int],
     num_dimensions_optional: dict[str, int],
 ) -> None:
-    """Refuse a file that lacks an array, or has one that is not of integers in so many dimensions."""
+    """Refuse a file that lacks an array, or has one with another type or number of dimensions."""
     for name, expected in {**num_dimensions, **num_dimensions_optional}.items():
         if name not in traces and name in num_dimensions:
             raise ValueError(f"{file} lacks the array {name}: it is not a trace file.")

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from ddpzero.games import Game
 
 
-# Beyond these, sums and quotients in 32 and 64 bits are no numbers any more; none of them is of any use.
+# Values beyond these limits are useless, and sums and quotients of them could overflow.
 _LEAST = {"score_scale": 0.001, "c_puct_base": 1, "dirichlet_alpha": 0.001}
 _MOST = dict.fromkeys(
     (
@@ -30,10 +30,10 @@ class SearchSettings:
     algorithm: "gumbel" (Danihelka et al., ICLR 2022) or "puct" (AlphaZero, Silver et al. 2018).
     num_simulations: budget per move; 0 = the bare network's best legal prior.
     solve: back up proven values as such; a search ends when its root's value is proven (ddpzero/search/solver.py).
-    endgame_plies: positions so few plies before the end of their game are proven by exhaustive search and need no
-    evaluation (ddpzero/search/endgame.py); 0: none. Needs solve.
-    score_weight: share of a value that says by how many points, in games that count them; the rest is win, draw, loss.
-    score_scale: points ahead that are worth three quarters of that share (tanh); None: a quarter of the most possible.
+    endgame_plies: prove positions at most this many plies from the end by exhaustive search instead of evaluating them
+    (ddpzero/search/endgame.py); 0 disables it. Needs solve.
+    score_weight: share of the score margin in a value, in games that have scores; the rest is win, draw, loss.
+    score_scale: score margin that is worth three quarters of that share (tanh); None: a quarter of the largest margin.
     """
 
     algorithm: Literal["gumbel", "puct"] = "gumbel"
@@ -57,7 +57,7 @@ class SearchSettings:
     temperature_plies: int = 20
     final_temperature: float = 0.0
     reuse_subtree: bool = False
-    # several leaves of one game in one round
+    # several leaves of one tree in one round
     leaves_per_round: int = 1
     virtual_loss: float = 1.0
 
@@ -102,7 +102,7 @@ class SearchSettings:
         )
 
     def points_scale(self, game: Game) -> float | None:
-        """The scale of points for searches of `game`; None where points are not looked at."""
+        """The scale of points for searches of `game`; None if the search ignores points."""
         if self.score_weight == 0:
             return None
         return self.score_scale or max(1.0, game.spec.max_score / 4)

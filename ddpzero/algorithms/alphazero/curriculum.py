@@ -1,4 +1,4 @@
-"""A curriculum: which boards are played, with how many simulations, from which update to which.
+"""A curriculum: the boards and numbers of simulations of each stage of training.
 
     stages:   until_step 100000   9 x 9, 200 simulations
               until_step 500000   13 x 13, 400 simulations, four games of five; 9 x 9 the rest
@@ -18,13 +18,13 @@ from ddpzero.games import Game, variation
 from ddpzero.games.core.embedding import BoardEmbedding, embed_board
 from ddpzero.system.errors import UserError, require, require_at_least, require_at_most
 
-# The name under which actors are told the stage, among the weights.
+# The name of the stage among the weights that actors receive.
 STAGE = "curriculum.stage"
 
 
 @dataclass(frozen=True)
 class BoardSettings:
-    """Some of a stage's games. game: parameters in which it differs from the config's (size: 9).
+    """A part of a stage's games. game: parameters that differ from the config's game (size: 9).
 
     num_simulations: per move; None: search.num_simulations. share: of the stage's games, in proportion to the others'.
     """
@@ -36,7 +36,7 @@ class BoardSettings:
 
 @dataclass(frozen=True)
 class StageSettings:
-    """What is played up to update until_step; None: to the end."""
+    """The boards played up to update until_step; None: to the end of training."""
 
     boards: list[BoardSettings]
     until_step: int | None = None
@@ -77,7 +77,7 @@ class CurriculumSettings:
 
 @dataclass(frozen=True)
 class Part:
-    """Games of one kind in a stage. board: index in Curriculum.embeddings; share: of the stage's games, of 1."""
+    """One kind of games in a stage. board: index in Curriculum.embeddings; share: of the stage's games, of 1."""
 
     board: int
     num_simulations: int
@@ -85,10 +85,10 @@ class Part:
 
 
 class Curriculum:
-    """The settings with their games. frame: the config's game."""
+    """The settings with their games loaded. frame: the config's game."""
 
     def __init__(self, settings: CurriculumSettings, frame: Game, num_simulations: int):
-        """num_simulations: of boards that name none. Raises UserError for a board that does not fit."""
+        """num_simulations: default for boards without their own. Raises UserError for a board that does not fit."""
         self.frame = frame
         self._ends = [stage.until_step for stage in settings.stages[:-1]]
         embeddings: list[BoardEmbedding] = []
@@ -117,11 +117,11 @@ class Curriculum:
 
     @cached_property
     def has_padded_boards(self) -> bool:
-        """Boards are of several sizes, or not of the frame's: a sample must say which it is of."""
+        """Whether some board is smaller than the frame, so that samples must store the index of their board."""
         return len(self.embeddings) > 1 or not self.embeddings[0].fills_frame
 
     def stage_at(self, learner_step: int) -> int:
-        """The index of the stage in which the update of that number is made."""
+        """The index of the stage that update `learner_step` belongs to."""
         return sum(end is not None and learner_step >= end for end in self._ends)
 
     def describe(self, stage: int) -> str:

@@ -1,4 +1,4 @@
-"""AlphaZero as a player of matches, judges and people: the released network under a search without noise."""
+"""AlphaZero as a player for matches, judges and people: a search without noise over the released network."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from ddpzero.system.memory import Factor, largest_fitting, require_memory
 
 # Positions searched in lockstep: enough to fill the network's batches.
 _MAX_GAMES = 256
-# Of the free memory, for the largest search: two players have searches of several sizes.
+# Share of the free memory for the largest search: two players may each have searches of several sizes.
 _SHARE_OF_MEMORY = 0.2
-# With few positions a round takes several leaves of each, so that batches do not run empty.
+# With few positions a round evaluates several leaves of each, so that batches are large enough.
 _MIN_BATCH = 8
 
 
@@ -59,11 +59,11 @@ class AlphaZeroPlayer:
         )
 
     def choose(self, positions: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """The action `[n]` for each of `positions` [n, P]; no chance is involved."""
+        """Choose an action `[n]` for each of `positions` [n, P]; deterministic."""
         return self.search(positions).actions
 
     def search(self, positions: np.ndarray) -> SearchResult:
-        """All that the searches of `positions` [n, P] found."""
+        """Search all of `positions` [n, P]."""
         parts = [
             self._search_some(positions[start : start + self._max_games])
             for start in range(0, len(positions), self._max_games)
@@ -76,7 +76,7 @@ class AlphaZeroPlayer:
         )
 
     def analyse(self, positions: np.ndarray, rng: np.random.Generator) -> Analysis:
-        """What the player thinks of `positions` [n, P]."""
+        """Analyze `positions` [n, P]."""
         result = self.search(positions)
         draw = np.minimum(result.root_draw, 1.0 - np.abs(result.root_value))
         win = (1.0 - draw + result.root_value) / 2.0
@@ -84,13 +84,13 @@ class AlphaZeroPlayer:
         return Analysis(result.actions, result.policy_target, result.root_value, wdl)
 
     def _search_some(self, positions: np.ndarray) -> SearchResult:
-        num_places = 1
-        while num_places < len(positions):
-            num_places *= 2
-        if num_places not in self._searches:
-            leaves = max(self._settings.leaves_per_round, min(4, _MIN_BATCH // num_places))
+        num_slots = 1
+        while num_slots < len(positions):
+            num_slots *= 2
+        if num_slots not in self._searches:
+            leaves = max(self._settings.leaves_per_round, min(4, _MIN_BATCH // num_slots))
             settings = replace(self._settings, leaves_per_round=max(1, leaves))
-            search = Search(self._game, settings, num_places)
+            search = Search(self._game, settings, num_slots)
             evaluator = NetworkEvaluator(
                 self._network,
                 self._game,
@@ -100,8 +100,8 @@ class AlphaZeroPlayer:
                 precision=self._precision,
                 points_scale=settings.points_scale(self._game),
             )
-            self._searches[num_places] = (search, evaluator)
-        search, evaluator = self._searches[num_places]
+            self._searches[num_slots] = (search, evaluator)
+        search, evaluator = self._searches[num_slots]
         try:
             return search.run(positions, evaluator)
         except EvaluationError:
