@@ -31,7 +31,7 @@ def random_openings(
 ) -> Openings:
     """Sample openings, all different if the game has enough of them.
 
-    num_plies: None for the fewest, from two on, after which so many different positions are found. Where even the
+    num_plies: None for the fewest, from two on, that give enough different positions. Where even the
     most that is allowed gives fewer, each comes about equally often.
     """
     if num_plies is None:

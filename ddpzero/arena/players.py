@@ -62,7 +62,7 @@ class RolloutPlayer:
     def __init__(self, game: Game, num_simulations: int, num_threads: int | None = None):
         """num_threads: None for one per core that this process may use; the moves do not depend on it.
 
-        UserError if memory is too small for a tree of so many simulations.
+        UserError if memory is too small for a tree of num_simulations simulations.
         """
         self.name = f"rollout:{num_simulations}"
         self._game = game
@@ -80,7 +80,7 @@ class RolloutPlayer:
 
     def analyse(self, positions: np.ndarray, rng: np.random.Generator) -> Analysis:
         result = self._search(positions, rng)
-        wdl = (result.outcomes / self._num_simulations).astype(np.float32)
+        wdl = (result.wdl_counts / self._num_simulations).astype(np.float32)
         return Analysis(
             actions=result.actions,
             policy=(result.visits / self._num_simulations).astype(np.float32),

@@ -3,7 +3,7 @@
     bash launch/gpu_check.sh
     python -m ddpzero.bench.gpu_check --device cpu --quick        its logic, without a GPU
 
-Each step (gpu_steps.py) runs in a process of its own with a time limit: one that fails, hangs or lacks a package costs
+Each step (gpu_steps.py) runs in a separate process with a time limit: one that fails, hangs or lacks a package costs
 its own figures only. The steps that need nothing but torch and numba come first.
 """
 
@@ -89,7 +89,7 @@ def main() -> int:
 
 
 def run_step(step: Step, device: str, is_quick: bool, seconds_left: float) -> list[Row]:
-    """One step in a process of its own; what it printed before it failed counts."""
+    """Run one step in a separate process; keep what it printed even if it fails."""
     if missing := [name for name in step.packages if not _is_installed(name)]:
         return [Row(step.name, "not run", note=f"needs {', '.join(missing)}, not installed here")]
     seconds = min(step.quick_seconds if is_quick else step.seconds, seconds_left)

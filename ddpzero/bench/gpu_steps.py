@@ -1,4 +1,4 @@
-"""The measurements of launch/gpu_check.sh, each in a process of its own:
+"""The measurements of launch/gpu_check.sh, each in a separate process:
 
     python -m ddpzero.bench.gpu_steps forward --device cuda --seconds 50
 
@@ -111,7 +111,7 @@ def measure_agreement(options: argparse.Namespace, emit: Emitter) -> None:
     def answers(device: str, precision: Any) -> torch.Tensor:
         evaluator = NetworkEvaluator(network, game, 64, 2, device, precision)
         rows = []
-        for slot in (0, 1):  # both under way at once
+        for slot in (0, 1):  # both in flight at once
             evaluator.observations(slot)[:] = packed
             evaluator.submit(slot, 64)
         for slot in (0, 1):
@@ -303,7 +303,7 @@ def _self_play_rates(
     precision: Any,
     seconds: float,
 ) -> tuple[float, float]:
-    """Evaluations and simulations per second of so many actors together."""
+    """Evaluations and simulations per second of several actors together."""
     from dataclasses import replace
 
     from ddpzero.actors import ActorPool, WeightsChannel

@@ -157,7 +157,7 @@ def play_team_game_randomly(
 ):
     """Play num_rounds steps in each of `positions` `[n, P]`, in place; returns the number of games that ended.
 
-    num_observed_teams: before each step one of the first so many teams, in turn, has its features written; 0: none.
+    num_observed_teams: before each step write the features of one of the first num_observed_teams teams, in turn.
     random_states: `[n, 2]`. The other arrays are to work in, of one game and one team: see team_contract.py.
     """
     num_ended = 0

@@ -93,7 +93,7 @@ class SolvedPositions:
 class _Layout:
     """What the files of one game hold besides moves and lengths.
 
-    scores: the array with a number for each action; illegal: what it says of illegal ones.
+    scores: the array with a number for each action; illegal: its entry for illegal ones.
     others: the other arrays.
     num_unscored: the number of actions, the last ones, that are never legal in a file and have no number.
     boards: the parameters of all boards with this number of scores.

@@ -68,7 +68,7 @@ class CellPolicy(nn.Module):
 class ColumnPolicy(nn.Module):
     """A logit for each column from its features, with the same weights for all columns.
 
-    height: of the part of a column that has weights of its own: the board's, or 1 for boards of any height.
+    height: rows with separate weights: the board's height, or 1 to fit boards of any height.
     """
 
     def __init__(self, channels: int, height: int):

@@ -1,6 +1,6 @@
 """Building blocks of towers and heads. Letters: B batch, C channels, H x W board.
 
-A board that is smaller than the frame it lies in has `on_board` `[B, 1, H, W]`, ones on it and zeros around it: with
+A board that is smaller than its frame has `on_board` `[B, 1, H, W]`, ones on it and zeros around it: with
 zeros outside the board, a convolution cannot tell the board's edge from the frame's edge. None: no board is smaller.
 """
 

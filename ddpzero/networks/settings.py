@@ -22,7 +22,7 @@ class NetworkSettings:
     the channels. "attention": residual blocks and attention take turns.
     blocks: how many. channels: of every layer of the tower; on a CPU 32 and 64 cost the least per multiplication
     (measured with bfloat16: 48 costs three quarters of 64, 32 a third).
-    pooling_interval: one in so many residual blocks looks at the whole board; 0: none.
+    pooling_interval: the last of every pooling_interval residual blocks has global pooling; 0: none.
     num_heads: of each attention.
     value_head: of the value and the score. "pooled" sees the mean and the maximum over the board, and fits any size of
     it; "dense" sees every cell, and fits this size alone, as does then the policy of a game whose actions are columns.

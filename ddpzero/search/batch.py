@@ -61,7 +61,7 @@ class SearchBatch:
         return self.num_leaves
 
     def propose_with(self, kernel: Kernel, weights_version: int, *arguments: Any) -> int:
-        """Let another kernel propose leaves, which also goes on from search to search; return its simulations.
+        """Let another kernel propose leaves, which may also finish and start searches; return its simulations.
 
         kernel: called with (rules, forest, config, cache, weights_version, *arguments); returns (leaves, simulations).
         """

@@ -114,7 +114,7 @@ def halving_schedule(num_considered: int, num_simulations: int) -> np.ndarray:
     """Sequential halving as visit counts to look for (Danihelka et al. 2022, as in mctx).
 
     Simulation i visits the best root action among those that have exactly `schedule[i]` visits: first all
-    num_considered actions get their equal share, then the better half goes on, and so on; the last two share the rest.
+    num_considered actions get equal shares, then the better half, and so on; the last two share the rest.
     Returns `[num_simulations]` int32.
     """
     if num_considered <= 1:

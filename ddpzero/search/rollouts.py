@@ -1,9 +1,9 @@
 """Plain Monte Carlo tree search: UCT (Kocsis and Szepesvari 2006) with uniformly random rollouts, no network.
 
-The reference opponent `rollout:N` of matches and judges. Called by ddpzero.arena's RolloutPlayer; never by training.
+The reference opponent `rollout:N` of matches and judges. Called by arena/players.py; never by training.
 
-Every simulation adds one node, so a tree of S simulations needs S + 1 nodes whatever the number of actions is: the
-children of a node are a linked list of those that were tried. Letters: n positions, A actions, P position_size.
+A simulation adds at most one node, so S simulations need S + 1 nodes for any number of actions: the children of a node
+are a linked list of the actions tried so far. Letters: n positions, A actions, P position_size.
 """
 
 from __future__ import annotations
@@ -40,25 +40,25 @@ NOT_COUNTED = -1
 
 @dataclass(frozen=True)
 class RolloutResult:
-    """What the searches found.
+    """The results of the searches.
 
     actions: `[n]` int32, the most visited action, or a winning one that ends the game at once.
     visits: `[n, A]` int32; a row sums to num_simulations.
-    outcomes: `[n, 3]` int32, how many simulations the player to move won, drew and lost.
+    wdl_counts: `[n, 3]` int32, how many simulations the player to move won, drew and lost.
     """
 
     actions: np.ndarray
     visits: np.ndarray
-    outcomes: np.ndarray
+    wdl_counts: np.ndarray
 
 
 def search_by_rollouts(
     game: Game, positions: np.ndarray, num_simulations: int, seed: int, num_threads: int = 1
 ) -> RolloutResult:
-    """Search each of `positions` `[n, P]`, none of them terminal, with a tree of its own; num_simulations >= 1.
+    """Search each of `positions` `[n, P]`, none of them terminal, with a separate tree; num_simulations >= 1.
 
-    Row i of the result depends on the seed, on i and on the position alone, not on num_threads. Raises GamePromiseError
-    if the game breaks its contract on the way.
+    Row i of the result depends only on the seed, i and the position, not on num_threads. Raises GamePromiseError if the
+    game breaks its contract.
     """
     game.require_running(positions)
     if num_simulations < 1:
@@ -67,7 +67,7 @@ def search_by_rollouts(
     result = RolloutResult(
         actions=np.empty(num_positions, dtype=np.int32),
         visits=np.zeros((num_positions, game.num_actions), dtype=np.int32),
-        outcomes=np.zeros((num_positions, 3), dtype=np.int32),
+        wdl_counts=np.zeros((num_positions, 3), dtype=np.int32),
     )
     positions = np.ascontiguousarray(positions)
     random_states = new_random_states(seed, num_positions)
@@ -85,7 +85,7 @@ def search_by_rollouts(
             game.spec.max_plies,
             result.actions[rows],
             result.visits[rows],
-            result.outcomes[rows],
+            result.wdl_counts[rows],
         )
         require_no_fault(game, fault)
 
@@ -100,11 +100,11 @@ def search_by_rollouts(
 
 
 class _Tree(NamedTuple):
-    """One search tree. Letter: N nodes. Only nodes that were made hold anything.
+    """One search tree. Letter: N nodes. Entries of nodes that do not exist yet are undefined.
 
     visits: `[N]` int32.
     value_sums: `[N]` float64, the summed returns of the player who moved into the node.
-    actions: `[N]` int32, what led into the node.
+    actions: `[N]` int32, the action that led to the node.
     movers: `[N]` int8, the player who moved into the node.
     num_untried: `[N]` int32, legal actions without a child, or NOT_COUNTED; 0 from the start where the game is over.
     last_child: `[N]` int32, the child made last, or NO_NODE.
@@ -121,7 +121,7 @@ class _Tree(NamedTuple):
 
 
 class _Scratch(NamedTuple):
-    """Room for the simulation under way: the position it has reached, a legal mask, the nodes from the root on."""
+    """Scratch of one simulation: its current position, a legal mask, and its nodes from the root on."""
 
     position: np.ndarray
     legal: np.ndarray
@@ -158,7 +158,7 @@ def _scratch_layout(game: Game, num_nodes: int) -> Layout:
 
 
 def rollouts_size_bytes(game: Game, num_simulations: int) -> int:
-    """Memory of one search, which each thread has."""
+    """Memory of one search; each thread runs one."""
     num_nodes = num_simulations + 1
     layouts = (_tree_layout(num_nodes), _scratch_layout(game, num_nodes))
     return sum(map(layout_size_bytes, layouts))
@@ -176,9 +176,9 @@ def _search_all(
     max_plies,
     actions,
     visits,
-    outcomes,
+    wdl_counts,
 ):
-    """Fill actions `[n]`, visits `[n, A]` and outcomes `[n, 3]`; the last two come zeroed. Returns the game's fault."""
+    """Fill actions `[n]`, visits `[n, A]` and wdl_counts `[n, 3]`, the last two zeroed before; return the fault."""
     for row in range(positions.shape[0]):
         root_player = contract.current_player(rules, positions[row])
         _make_node(tree, ROOT, NO_NODE, -1, root_player)
@@ -194,21 +194,21 @@ def _search_all(
                 return WRONG_RETURN
             _back_up(tree, scratch.path, depth, first_return)
             mover_return = first_return if root_player == 0 else -first_return
-            outcomes[row, 0 if mover_return > 0 else (1 if mover_return == 0 else 2)] += 1
+            wdl_counts[row, 0 if mover_return > 0 else (1 if mover_return == 0 else 2)] += 1
         actions[row] = _choose(tree, visits[row])
     return NO_FAULT
 
 
 @compiled
 def _simulate(rules, tree, scratch, new_node, random_state, exploration, max_plies):
-    """Select, expand by `new_node`, roll out: plays scratch.position to the end of the game.
+    """Select, expand by `new_node` and roll out: play scratch.position to the end of the game.
 
     Fills scratch.path with the nodes from the root to the last one inside the tree and returns that one's depth, and
     the game's fault if it breaks a promise.
     """
     position, legal, path = scratch
-    # One loop for the tree and for the rollout: the game's kernels are inlined wherever they are called, so a second
-    # place would double the time to compile.
+    # One loop for the tree and the rollout: the game's kernels are inlined, so that a second call of each would double
+    # the time to compile.
     node, depth, num_plies, in_tree = ROOT, 0, 0, True
     path[0] = ROOT
     while not contract.is_terminal(rules, position):
@@ -294,7 +294,7 @@ def _back_up(tree, path, depth, first_return):
 
 @compiled
 def _choose(tree, root_visits):
-    """Write the visits `[A]` of the root's actions; return the action to play."""
+    """Write the visits `[A]` of the root's actions, and return the action to play."""
     best_action, best_visits, best_sum = -1, -1, 0.0
     child = tree.last_child[ROOT]
     while child != NO_NODE:

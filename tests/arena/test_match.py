@@ -130,7 +130,7 @@ def test_progress_counts_plies_from_the_start_and_games_up_to_all():
     assert seen[-1][0] == 10
 
 
-@pytest.mark.parametrize(("num_games", "remedy"), [(7, "Take 8"), (0, "Take 2"), (-4, "Take 2")])
+@pytest.mark.parametrize(("num_games", "remedy"), [(7, "Use 8"), (0, "Use 2"), (-4, "Use 2")])
 def test_games_that_cannot_be_paired_are_refused(num_games, remedy):
     game = load_game("tic_tac_toe")
     with pytest.raises(ValueError, match=f"num_games={num_games} .*{remedy}"):

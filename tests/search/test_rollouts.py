@@ -63,7 +63,7 @@ def test_visits_and_outcomes_add_up_to_the_simulations():
     game = load_game("tic_tac_toe")
     result = search_by_rollouts(game, game.new_positions(5), 321, seed=3)
     assert (result.visits.sum(axis=1) == 321).all()
-    assert (result.outcomes.sum(axis=1) == 321).all()
+    assert (result.wdl_counts.sum(axis=1) == 321).all()
     np.testing.assert_array_equal(result.actions, result.visits.argmax(axis=1))
 
 
@@ -80,13 +80,13 @@ def test_a_tree_that_is_exhausted_goes_on_counting_exact_results():
     position = play(game, "a1 a2 a3 b2 b1 c1 b3 c3")
     np.testing.assert_array_equal(game.legal_actions(position).sum(), 1)
     result = search_by_rollouts(game, position[None], 100, seed=0)
-    assert result.outcomes[0].tolist() == [0, 100, 0]
+    assert result.wdl_counts[0].tolist() == [0, 100, 0]
 
 
 def test_outcomes_are_the_movers():
     game = load_game("connect_four")
     second_player_wins = play(game, "a b a b a b g")
-    wins, _, losses = search_by_rollouts(game, second_player_wins[None], 1000, seed=0).outcomes[0]
+    wins, _, losses = search_by_rollouts(game, second_player_wins[None], 1000, seed=0).wdl_counts[0]
     assert game.current_player(second_player_wins) == 1
     assert wins > 900 > losses
 

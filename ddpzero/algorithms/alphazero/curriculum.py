@@ -56,7 +56,7 @@ class CurriculumSettings:
             require(
                 is_last == (stage.until_step is None),
                 f"{path}.until_step={'null' if stage.until_step is None else stage.until_step}: all stages but the "
-                "last need one, and the last goes on to the end: it has none.",
+                "last need one, and the last must have none, since it lasts to the end of training.",
             )
             require(
                 stage.until_step is None or stage.until_step > last_step,
