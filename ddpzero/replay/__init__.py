@@ -1,7 +1,7 @@
-"""Samples between actors and learner: their layout, their way through a pipe, and the ring they are drawn from.
+"""Samples between actors and learner: their layout, their encoding as bytes, and the buffer that stores them.
 
-Called by actors (episodes out) and by each rank's learner (episodes in, batches out). Needs numpy alone; knows no
-game, no network and no process, and never reads or writes pickle.
+Called by actors (encode episodes) and by each rank's learner (insert episodes, sample batches). Imports only numpy;
+knows nothing about games, networks or processes, and never reads or writes pickle.
 """
 
 from ddpzero.replay.balance import SampleBalance

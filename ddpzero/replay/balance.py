@@ -1,4 +1,4 @@
-"""Holds learner and actors together: neither may run ahead of `samples_per_insert` by more than a tolerance."""
+"""Balances learner and actors: neither may run ahead of `samples_per_insert` by more than a tolerance."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class SampleBalance:
-    """Says who may go on, from two counters of one rank; it keeps no state of its own.
+    """Computes from two counters of one rank which side may continue; stateless.
 
-    samples_per_insert: how often a sample is drawn on average, once learning has begun.
-    min_samples: inserted before the learner's first step. They do not count as credit: the learner would otherwise
-        begin with a burst of `min_samples * samples_per_insert` draws from a near-random network's games.
-    batch_size: samples that one learner step draws on this rank.
-    tolerance_steps: how many learner steps either side may be ahead of the exact ratio. It evens out that episodes
-        come in bunches. With at least 1, one side may always go on, whatever the counters say.
+    samples_per_insert: how often a sample is used on average, once learning has begun.
+    min_samples: inserted before the learner's first step. They do not count as credit: otherwise the learner would
+        begin with a burst of `min_samples * samples_per_insert` uses of a near-random network's episodes.
+    batch_size: samples that one learner step uses on this rank.
+    tolerance_steps: how many learner steps either side may be ahead of the exact ratio, because episodes arrive in
+        bursts. With at least 1, one side may always continue, whatever the counters are.
 
-    The balance is `drawn = samples_per_insert * (inserted - min_samples)`, give or take the tolerance.
+    The balance is `sampled = samples_per_insert * (inserted - min_samples)`, plus or minus the tolerance.
     """
 
     samples_per_insert: float
@@ -26,23 +26,16 @@ class SampleBalance:
     tolerance_steps: int = 8
 
     def __post_init__(self) -> None:
-        if not (self.samples_per_insert > 0 and math.isfinite(self.samples_per_insert)):
-            raise ValueError(
-                f"replay.samples_per_insert={self.samples_per_insert} must be positive and finite."
-            )
-        if self.min_samples < 1:
-            raise ValueError(f"replay.min_samples={self.min_samples} must be at least 1.")
-        if self.batch_size < 1:
-            raise ValueError(f"learner.batch_size={self.batch_size} must be at least 1.")
-        assert self.tolerance_steps >= 1
+        assert 0 < self.samples_per_insert < math.inf
+        assert min(self.min_samples, self.batch_size, self.tolerance_steps) >= 1
 
     @property
     def _tolerance_samples(self) -> float:
-        """In draws. At least one insert's worth beyond a batch, so that both sides are never stopped at once."""
+        """The tolerance in sampled rows: at least a batch and one insert, so that one side can always continue."""
         return self.tolerance_steps * self.batch_size + self.samples_per_insert
 
     def allowed_steps(self, num_inserted: int, num_sampled: int) -> int:
-        """How many more learner steps may be made now."""
+        """Return how many more learner steps are allowed now."""
         if num_inserted < self.min_samples:
             return 0
         limit = (
@@ -51,6 +44,6 @@ class SampleBalance:
         return max(0, math.floor((limit - num_sampled) / self.batch_size))
 
     def allowed_inserts(self, num_inserted: int, num_sampled: int) -> int:
-        """How many more samples the actors may hand in now. Episodes are whole: the last one may go beyond."""
+        """Return how many more samples may be inserted now. Episodes are not split: the last one may exceed it."""
         ahead = (num_sampled + self._tolerance_samples) / self.samples_per_insert
         return max(0, math.floor(self.min_samples + ahead) - num_inserted)

@@ -1,4 +1,4 @@
-"""One rank's ring of samples in preallocated arrays. Called by that rank's learner alone, from one thread."""
+"""One rank's ring buffer of samples in preallocated arrays. Used only by that rank's learner, from one thread."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ddpzero.replay.window import window_size
 
 
 class ReplayState(NamedTuple):
-    """A buffer as a checkpoint keeps it.
+    """The state of a buffer, as a checkpoint stores it.
 
     arrays: name -> `[num_samples, *shape]`, oldest first.
     meta: JSON-able: `num_inserted`, `num_sampled`, `generator` (state of numpy's PCG64).
@@ -23,11 +23,11 @@ class ReplayState(NamedTuple):
 
 
 class ReplayBuffer:
-    """The newest `capacity` samples of one rank, drawn uniformly from a window of the newest among them.
+    """The newest `capacity` samples of one rank; batches are sampled uniformly from a window of the newest of them.
 
-    seed: of the draws. window_start_samples, window_exponent: see `window_size`; the defaults draw from everything.
+    seed: of the sampling. window_start_samples, window_exponent: see `window_size`; the default window is the buffer.
 
-    All memory is taken at construction (`size_bytes`) and touched as samples come in.
+    All memory is allocated at construction (`size_bytes`) and used as samples arrive.
     """
 
     def __init__(
@@ -38,14 +38,8 @@ class ReplayBuffer:
         window_start_samples: int = 1,
         window_exponent: float = 1.0,
     ) -> None:
-        if capacity < 1:
-            raise ValueError(f"replay.capacity={capacity} must be at least 1.")
-        if not 0 < window_exponent <= 1:
-            raise ValueError(
-                f"replay.window_exponent={window_exponent} must be above 0 and at most 1."
-            )
-        if window_start_samples < 1:
-            raise ValueError(f"window_start_samples={window_start_samples} must be at least 1.")
+        assert min(capacity, window_start_samples) >= 1
+        assert 0 < window_exponent <= 1
         self.spec = spec
         self.capacity = capacity
         self.num_inserted = 0
@@ -65,26 +59,26 @@ class ReplayBuffer:
 
     @property
     def window(self) -> int:
-        """How many of the newest samples are drawn from now."""
+        """The number of newest samples that batches are sampled from now."""
         size = window_size(self.num_inserted, self._window_start_samples, self._window_exponent)
         return min(size, self.num_samples)
 
     def add(self, columns: Mapping[str, np.ndarray]) -> None:
-        """Insert samples `[n, *shape]` in order of age; the oldest make room. ValueError if they break the spec."""
+        """Insert samples `[n, *shape]` in order of age; the oldest make room. Raises ValueError for wrong columns."""
         num_new = check_columns(self.spec, columns)
         self.num_inserted += num_new
         self._append(columns, num_new)
 
     def sample(self, batch_size: int) -> dict[str, np.ndarray]:
-        """Draw `[batch_size, *shape]` uniformly, with replacement, as fresh arrays. The buffer must not be empty."""
-        assert self.num_samples > 0, "draw only after min_samples"
+        """Return `[batch_size, *shape]`, sampled uniformly with replacement, in new arrays. The buffer is not empty."""
+        assert self.num_samples > 0, "sample only after min_samples"
         ages = self._generator.integers(self.window, size=batch_size)
         rows = (self._next_row - 1 - ages) % self.capacity
         self.num_sampled += batch_size
         return {name: array.take(rows, axis=0) for name, array in self._arrays.items()}
 
     def state(self) -> ReplayState:
-        """A copy of everything that later draws depend on (for a moment, the filled part's memory once more)."""
+        """Return a copy of everything that later batches depend on; it takes the memory of the filled part again."""
         rows = np.arange(self._next_row - self.num_samples, self._next_row) % self.capacity
         arrays = {name: array.take(rows, axis=0) for name, array in self._arrays.items()}
         meta = {
@@ -95,13 +89,13 @@ class ReplayBuffer:
         return ReplayState(arrays, meta)
 
     def clear(self) -> None:
-        """Forget all samples and counters, as if newly made; draws go on."""
+        """Remove all samples and reset the counters; the random generator continues."""
         self.num_inserted = self.num_sampled = self.num_samples = self._next_row = 0
 
     def restore(self, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> None:
-        """Continue from a state: draws go on bit by bit. A smaller capacity keeps the newest samples.
+        """Restore a state; sampling continues bit by bit. With a smaller capacity keep the newest samples.
 
-        ValueError if the arrays break the spec, in their values too, or the meta is not one; the buffer is then
+        Raises ValueError if the arrays or their values violate the spec, or if meta is invalid; the buffer is then
         unchanged.
         """
         num_samples = check_columns(self.spec, arrays)
@@ -112,7 +106,7 @@ class ReplayBuffer:
             generator.state = meta["generator"]
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ValueError(
-                f"the replay buffer's saved counters are not usable: {error!r}."
+                f"the replay buffer's saved counters are invalid: {error!r}."
             ) from None
         are_counts = type(num_inserted) is int and type(num_sampled) is int
         if not (

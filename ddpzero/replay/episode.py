@@ -1,11 +1,11 @@
-"""One finished game as samples, and as bytes on its way from an actor to its rank.
+"""One finished episode: its samples, and its encoding as bytes for the transport from an actor to its rank.
 
-    prefix   magic, num_samples, layout size, info size, crc32 of everything behind the prefix
+    prefix   magic, num_samples, layout size, info size, crc32 of everything after the prefix
     layout   JSON [[name, dtype, shape of one sample], ...]: compared with the receiver's, never interpreted
     info     JSON object
     columns  raw, in the layout's order
 
-Each part begins at a multiple of 16 bytes. Decoding trusts nothing: whatever is wrong gives ValueError.
+Each part begins at a multiple of 16 bytes. Decoding trusts nothing: any fault raises ValueError.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _ALIGNMENT = 16
 class Episode:
     """One game from start to end.
 
-    columns: name -> `[n, *shape]`, as the plugin's sample spec says; n may be 0.
+    columns: name -> `[n, *shape]`, as in the plugin's sample spec; n may be 0.
     info: facts about the whole game (length, outcome_first, moves, seconds, ...): finite numbers, strings, lists of
         integers.
     """
@@ -44,7 +44,7 @@ class Episode:
 
 
 def encode_episode(episode: Episode, spec: SampleSpec) -> bytes:
-    """The episode as bytes; ValueError for columns that break the spec or an info that is not JSON."""
+    """Return the episode as bytes. Raises ValueError for columns that violate the spec or an info that is not JSON."""
     num_samples = check_columns(spec, episode.columns)
     layout = _layout(tuple((name, f.dtype, f.shape) for name, f in spec.items()))
     try:
@@ -58,9 +58,9 @@ def encode_episode(episode: Episode, spec: SampleSpec) -> bytes:
 
 
 def decode_episode(buffer: bytes | bytearray | memoryview, spec: SampleSpec) -> Episode:
-    """The episode in `buffer`, which must hold exactly one, encoded with the same spec.
+    """Return the episode in `buffer`, which must contain exactly one, encoded with the same spec.
 
-    The columns are read-only views of the buffer and keep it alive. ValueError for anything else.
+    The columns are read-only views of the buffer and keep it alive. Raises ValueError for anything else.
     """
     view = memoryview(buffer).cast("B").toreadonly()
     if len(view) < _PREFIX.size:
@@ -116,7 +116,8 @@ def _parse_info(text: bytes) -> dict[str, Any]:
     return info
 
 
-@lru_cache  # the same few layouts for every episode
+# All episodes share a few layouts.
+@lru_cache
 def _layout(fields: tuple[tuple[str, np.dtype, tuple[int, ...]], ...]) -> bytes:
     rows = [[name, dtype.str, shape] for name, dtype, shape in fields]
     return json.dumps(rows, separators=(",", ":")).encode()

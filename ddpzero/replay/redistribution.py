@@ -1,4 +1,4 @@
-"""Resuming with another number of ranks: who gets which samples. Pure; called once, before the first learner step."""
+"""Distributes the samples of a checkpoint among another number of ranks. Pure; called once, before the first step."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ddpzero.replay.shares import even_share
 def shares(
     num_samples: Sequence[int], new_world_size: int, rank: int
 ) -> list[tuple[int, np.ndarray]]:
-    """Which rows of the old ranks' buffers the new `rank` takes: `(old_rank, rows)` from oldest to newest rows.
+    """Return which rows of the old ranks' buffers the new `rank` takes: `(old_rank, rows)`, rows from oldest to newest.
 
-    All samples are put in one order by age (the newest of every old rank first, ties by old rank) and dealt out like
-    cards. Each new rank so gets samples of all ages from all old ranks, sizes differ by at most one, and over all new
-    ranks every sample is taken exactly once.
+    All samples are ordered by age (the newest of every old rank first, ties by old rank) and assigned to the new ranks
+    in turn. Each new rank thus gets samples of all ages from all old ranks, sizes differ by at most one, and every
+    sample is taken exactly once over all new ranks.
 
     num_samples: per old rank. Returns one entry per old rank; rows ascend, row 0 being that rank's oldest.
     """
@@ -32,12 +32,13 @@ def shares(
 
 
 def redistribute(states: Sequence[ReplayState], new_world_size: int, rank: int) -> ReplayState:
-    """The new `rank`'s share of the buffers that `len(states)` old ranks saved.
+    """Return the new `rank`'s share of the buffers that `len(states)` old ranks saved.
 
-    With as many ranks as before this is the rank's own state, so that draws go on bit by bit. Otherwise samples are
-    dealt out as `shares` says and stay ordered by age; the counters num_inserted and num_sampled are divided, so that
-    their sums over all ranks and the samples_per_insert balance stay what they were; each rank draws with a new
-    generator derived from the old ones. A share above a rank's capacity loses its oldest samples at `restore`.
+    With an unchanged number of ranks this is the rank's previous state, so that sampling continues bit by bit.
+    Otherwise samples are distributed as in `shares` and stay ordered by age; the counters num_inserted and num_sampled
+    are divided, so that their sums over all ranks and the samples_per_insert balance do not change; each rank samples
+    with a new generator derived from the old ones. A share above a rank's capacity loses its oldest samples at
+    `restore`.
 
     states: by old rank. Their arrays may be memory maps: only the rows of the share are read.
     """
@@ -62,7 +63,7 @@ def redistribute(states: Sequence[ReplayState], new_world_size: int, rank: int) 
 
 
 def _card_numbers(counts: np.ndarray, old_rank: int, rows: np.ndarray) -> np.ndarray:
-    """The places of an old rank's rows in the common order, 0 being the newest sample of old rank 0."""
+    """Return the indices of an old rank's rows in the common order; 0 is the newest sample of old rank 0."""
     ages = counts[old_rank] - 1 - rows
     newer = sum(np.minimum(ages, count) for count in counts)
     same_age = sum((counts[other] > ages).astype(np.int64) for other in range(old_rank))

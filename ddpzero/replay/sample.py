@@ -1,4 +1,4 @@
-"""What one training row consists of. A plugin says it once; buffer, transport and checkpoint follow it."""
+"""The specification of one training row. A plugin declares it once; buffer, transport and checkpoint follow it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import numpy as np
 
 # Plain numbers only: objects and strings would need pickle, and no learner reads dates.
 _ALLOWED_KINDS = "biuf"
-# Of a limit or a sum: float16 rounds each of several hundred entries.
+# Tolerance of a limit or a sum: float16 rounds each of several hundred entries.
 _TOLERANCE = 0.01
-# What is looked at together stays in the processor's cache.
+# Chunks that stay in the processor's cache.
 _CHUNK_BYTES = 1 << 20
 
 
@@ -24,8 +24,8 @@ class Field:
     shape: of a single sample, `()` for a scalar; a column of n samples is `[n, *shape]`.
     dtype: bool, integer or float, in the machine's byte order.
     description: one phrase for people: perspective, unit, range.
-    low, high: the least and the largest value; low <= 0 <= high. Without them any finite value is allowed.
-    sums: what the entries of a sample may sum to, to rounding: (1.0,) for a distribution. Empty: anything.
+    low, high: the least and the largest value; low <= 0 <= high. By default any finite value is allowed.
+    sums: the allowed sums of a sample's entries, up to rounding: (1.0,) for a distribution. Empty: any sum.
     """
 
     shape: tuple[int, ...]
@@ -48,7 +48,7 @@ class Field:
 
     @property
     def size_bytes(self) -> int:
-        """Bytes of this field in one sample."""
+        """The size of this field in one sample, in bytes."""
         return math.prod(self.shape) * self.dtype.itemsize
 
 
@@ -56,12 +56,12 @@ SampleSpec = dict[str, Field]
 
 
 def samples_size_bytes(spec: SampleSpec, num_samples: int) -> int:
-    """Bytes that `num_samples` samples occupy: with a buffer's capacity, the memory to state at start."""
+    """Return the size of `num_samples` samples in bytes."""
     return num_samples * sum(field.size_bytes for field in spec.values())
 
 
 def check_columns(spec: SampleSpec, columns: Mapping[str, np.ndarray]) -> int:
-    """Return n, the number of samples in columns `[n, ...]`; ValueError unless they are what the spec says."""
+    """Return n, the number of samples in columns `[n, ...]`. Raises ValueError unless they match the spec."""
     if columns.keys() != spec.keys():
         missing = sorted(spec.keys() - columns.keys())
         unknown = sorted(columns.keys() - spec.keys())
@@ -83,9 +83,9 @@ def check_columns(spec: SampleSpec, columns: Mapping[str, np.ndarray]) -> int:
 
 
 def check_values(spec: SampleSpec, columns: Mapping[str, np.ndarray]) -> None:
-    """Raise ValueError unless every value of columns `[n, ...]` of this spec's shapes is one that its field allows.
+    """Raise ValueError unless all values of columns `[n, ...]` with this spec's shapes are allowed by their fields.
 
-    For samples that come from a file. It takes a tenth of a second per GB, most of a second where fields have sums.
+    For samples that come from a file. It takes 0.1 s per GB, and almost 1 s per GB for fields with sums.
     """
     for name, field in spec.items():
         rows_at_once = max(1, _CHUNK_BYTES // field.size_bytes)
@@ -95,7 +95,7 @@ def check_values(spec: SampleSpec, columns: Mapping[str, np.ndarray]) -> None:
 
 
 def _problem_of_values(field: Field, values: np.ndarray) -> str:
-    """Return what is wrong with values `[n, *shape]`, as the rest of a sentence; "" if nothing is."""
+    """Return what is wrong with values `[n, *shape]`, as the rest of a sentence; "" if they are valid."""
     is_float = field.dtype.kind == "f"
     is_limited = (field.low, field.high) != (-math.inf, math.inf)
     if field.dtype.kind == "b" and values.view(np.uint8).max() > 1:
@@ -108,7 +108,8 @@ def _problem_of_values(field: Field, values: np.ndarray) -> str:
                 return f"holds {value:g}, which is not in [{field.low:g}, {field.high:g}]."
     if field.sums:
         rows = values.reshape(len(values), -1).astype(np.float32)
-        totals = np.einsum("na->n", rows)  # as fast for few columns as for many
+        # Unlike sum, einsum is equally fast for few and for many columns.
+        totals = np.einsum("na->n", rows)
         deviations = [np.abs(totals - allowed) for allowed in field.sums]
         if not np.minimum.reduce(deviations).max() <= _TOLERANCE:
             return f"has rows whose sum is not {' or '.join(f'{total:g}' for total in field.sums)}."
@@ -116,9 +117,9 @@ def _problem_of_values(field: Field, values: np.ndarray) -> str:
 
 
 def _extremes(values: np.ndarray) -> tuple[Any, Any]:
-    """Return two of the values: if any is below 0 the least one, if any is above 0 the largest; NaN if there is one."""
+    """Return the least value if any is below 0 and the largest if any is above 0, as a pair; NaN if any is NaN."""
     if values.dtype != np.float16:
         return values.min(), values.max()
-    # numpy compares float16 forty times as slowly as its bits, whose first one is the sign.
+    # numpy compares float16 forty times as slowly as integers of the same bits, the first of which is the sign.
     bits = values.view(np.uint16)
     return bits.max().view(np.float16), bits.view(np.int16).max().view(np.float16)

@@ -1,12 +1,12 @@
-"""How far back the learner looks: a window over the newest samples that grows more slowly than the data."""
+"""The window of newest samples that the learner uses; it grows more slowly than the data."""
 
 from __future__ import annotations
 
 
 def window_size(num_inserted: int, start_samples: int, exponent: float) -> int:
-    """How many of the newest samples to draw from, after `num_inserted` in all.
+    """Return how many of the newest samples to sample from, after `num_inserted` in total.
 
-    `start_samples * (num_inserted / start_samples) ** exponent`, and everything up to start_samples: KataGo's power
+    `start_samples * (num_inserted / start_samples) ** exponent`, and all samples up to start_samples: KataGo's power
     law (Wu 2019, appendix C) with its growth beta equal to its exponent alpha. Early samples, made by a near-random
     network, leave the window quickly; later the window widens so that a strong network sees enough variety.
 

@@ -1,1 +1,1 @@
-"""What the operating system offers: memory, files that may be damaged, text for people and programs."""
+"""The operating system's side: memory, processes and signals, files that may be damaged, terminals, errors."""

@@ -10,7 +10,7 @@ from ddpzero.system.machine import own_groups
 
 
 def default_num_actors(local_world_size: int) -> int:
-    """One actor per core of this rank, less one core for its learner; at least 1.
+    """Return one actor per core of this rank, minus one core for its learner; at least 1.
 
     local_world_size: ranks on this node; they share the node's cores evenly.
     """
@@ -18,7 +18,9 @@ def default_num_actors(local_world_size: int) -> int:
 
 
 def usable_cores(cgroup_root: Path = Path("/sys/fs/cgroup")) -> int:
-    """Cores that this process may use: its affinity mask, and the quota of its control groups (containers, SLURM)."""
+    """Return how many cores this process may use, from its affinity mask and the quotas of its control groups
+    (containers, SLURM).
+    """
     cores = len(os.sched_getaffinity(0))
     quotas = [
         quota for group in own_groups("cpu", cgroup_root) if (quota := _quota(group)) is not None
@@ -27,7 +29,7 @@ def usable_cores(cgroup_root: Path = Path("/sys/fs/cgroup")) -> int:
 
 
 def _quota(group: Path) -> float | None:
-    """Cores that one group may use on average; None without a limit."""
+    """Return how many cores one group may use on average; None without a limit."""
     try:
         if (file := group / "cpu.max").exists():
             quota, period = file.read_text().split()
@@ -35,5 +37,6 @@ def _quota(group: Path) -> float | None:
             quota = (group / "cpu.cfs_quota_us").read_text().strip()
             period = (group / "cpu.cfs_period_us").read_text()
         return None if quota in ("max", "-1") else int(quota) / int(period)
-    except (OSError, ValueError):  # no such group here, or a kernel that says it otherwise
+    # The group does not exist, or this kernel uses another format.
+    except (OSError, ValueError):
         return None

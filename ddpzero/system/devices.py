@@ -16,7 +16,7 @@ def choose_device(device: str, local_rank: int, local_world_size: int) -> torch.
         return torch.device("cpu")
     require(
         has_gpu,
-        f"device={device}: PyTorch sees no GPU on {socket.gethostname()}. Use device=cpu or auto, or see that the "
+        f"device={device}: PyTorch sees no GPU on {socket.gethostname()}. Use device=cpu or auto, or check that the "
         "driver and a CUDA build of PyTorch are installed and CUDA_VISIBLE_DEVICES is not empty.",
     )
     num_gpus = torch.cuda.device_count()

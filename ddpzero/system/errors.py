@@ -1,19 +1,19 @@
-"""Mistakes of the user, told in one sentence, and the checks that find them.
+"""UserError, for mistakes of the user, and the checks that raise it.
 
-A sentence has the dotted path or the file, the value given, what is allowed and what to do.
+The message is a sentence with the dotted path or the file, the value given, what is allowed and what to do.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-# Of every program here.
+# The exit codes of all programs in this package.
 EXIT_CODE_OF_FAILURE = 1
 EXIT_CODE_OF_USER_ERROR = 2
 
 
 class UserError(ValueError):
-    """A mistake of the user's, told in one sentence: shown without traceback, and the program exits with code 2."""
+    """A mistake of the user. The message is shown without a traceback, and the program exits with code 2."""
 
 
 def require(condition: bool, message: str) -> None:
@@ -23,20 +23,20 @@ def require(condition: bool, message: str) -> None:
 
 
 def in_one_line(error: BaseException) -> str:
-    """ "KeyError: 'size'": an error of somebody else's code, as a part of our sentence."""
+    """Return the type and the text of an error of foreign code on one line: "KeyError: 'size'"."""
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def require_at_most(path: str, settings: object, limits: Mapping[str, float]) -> None:
-    """Raise UserError for the first of the fields named in `limits` whose value is above its limit; None is none."""
+    """Raise UserError for the first field in `limits` whose value is above its limit; None is never above it."""
     for name, most in limits.items():
         value = getattr(settings, name)
         require(value is None or value <= most, f"{path}.{name}={value} must be at most {most:,}.")
 
 
 def require_at_least(path: str, settings: object, limits: Mapping[str, float]) -> None:
-    """The same for values below their limits."""
+    """Raise UserError for the first field in `limits` whose value is below its limit; None is never below it."""
     for name, least in limits.items():
         value = getattr(settings, name)
         require(

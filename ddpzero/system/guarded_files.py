@@ -1,8 +1,8 @@
-"""Reads files that may be damaged or forged: JSON, YAML, .npz, safetensors, torch's. One guard for all reading.
+"""Reads files that may be damaged or forged: JSON, YAML, .npz, safetensors, torch's.
 
-Whatever is wrong with a file becomes an UnreadableFileError, one sentence with its path: no other exception leaves this
-module, nothing in a file is executed, and no memory is taken because of what a header claims. Called by whoever reads
-run folders, checkpoints and recorded games; says nothing about what the content means. Light to import.
+Every fault of a file becomes an UnreadableFileError, one sentence with its path: no other exception leaves this module,
+nothing in a file is executed, and no memory is allocated because of what a header claims. Called by all code that reads
+run folders, checkpoints and recorded games; it does not check what the content means. Light to import.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from ddpzero.system.errors import UserError
 if TYPE_CHECKING:
     import torch
 
-# Of documents that are parsed as a whole: a config has a few kilobytes, a manifest of a thousand ranks 200.
+# For documents that are parsed as a whole: a config has a few kilobytes, the manifest of a thousand ranks has 200.
 MAX_DOCUMENT_BYTES = 4 << 20
 MAX_NPZ_BYTES = 2 << 30
 _MAX_HEADER_BYTES = 1 << 20
 _MAX_REASON_CHARACTERS = 200
 _SCALARS = (bool, int, float, str, type(None))
 
-# safetensors' names of the types that arrays may have.
+# The dtypes that arrays may have, and their names in safetensors.
 SAFETENSORS_NAMES = {
     "bool": "BOOL",
     "uint8": "U8",
@@ -50,7 +50,7 @@ _NUMPY_NAMES = {name: dtype for dtype, name in SAFETENSORS_NAMES.items()}
 
 
 class UnreadableFileError(UserError):
-    """A file is missing, damaged or not of its format. The message is one sentence with the path."""
+    """A file is missing, damaged or in another format. The message is one sentence with the path."""
 
 
 def read_bytes(path: Path, max_bytes: int = MAX_DOCUMENT_BYTES) -> bytes:
@@ -62,34 +62,34 @@ def read_bytes(path: Path, max_bytes: int = MAX_DOCUMENT_BYTES) -> bytes:
 
 
 def read_json(path: Path) -> Any:
-    """Return a JSON document. NaN and Infinity, which Python's parser would take, are refused."""
+    """Return a JSON document. NaN and Infinity, which Python's parser accepts, are refused."""
     content = read_bytes(path)
     with _guard(path, "JSON"):
         return _JSON.decode(content.decode())
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Return a YAML mapping of plain values with text as keys. Aliases are refused: a few can stand for gigabytes."""
+    """Return a YAML mapping of plain values with text as keys. Aliases are refused: a few can expand to gigabytes."""
     content = read_bytes(path)
     with _guard(path, "YAML"):
         document = yaml.load(content.decode(), Loader=_PlainLoader)
         is_plain = isinstance(document, dict) and _is_plain(document, (str,), _SCALARS)
-    _require(is_plain, path, "holds no config, which is a mapping of names to plain values")
+    _require(is_plain, path, "contains no config, which is a mapping of names to plain values")
     return document
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:
-    """Return all arrays of an .npz, of numbers or text in the machine's byte order."""
+    """Return all arrays in an .npz file, of numbers or text in the machine's byte order."""
     with _open(path) as file, _guard(path, "an .npz of plain arrays"):
         archive = zipfile.ZipFile(file)
         members = archive.infolist()
         names = [member.filename.removesuffix(".npy") for member in members]
-        _require(len(set(names)) == len(names), path, "holds two arrays of one name")
+        _require(len(set(names)) == len(names), path, "contains two arrays with the same name")
         total_bytes = sum(member.file_size for member in members)
         _require(
             total_bytes <= MAX_NPZ_BYTES,
             path,
-            f"holds arrays of {total_bytes / 2**30:.3g} GiB, and at most {MAX_NPZ_BYTES >> 30} are read",
+            f"contains arrays of {total_bytes / 2**30:.3g} GiB, and the limit is {MAX_NPZ_BYTES >> 30} GiB",
         )
         return {
             name: _read_member(path, archive, member)
@@ -98,7 +98,7 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
 
 
 def map_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Map the arrays of a safetensors file into memory, read-only: rows are read when they are used."""
+    """Map the arrays of a safetensors file into memory, read-only: rows are read on use."""
     with _open(path) as file, _guard(path, "a safetensors file"):
         file_bytes = path.stat().st_size
         header_bytes = int.from_bytes(file.read(8), "little")
@@ -125,7 +125,7 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
 
 
 def read_torch(path: Path) -> Any:
-    """Return what torch.save wrote: nested dicts and lists of CPU tensors, numbers and text, and nothing else."""
+    """Return the content of a file of torch.save: only nested dicts and lists of CPU tensors, numbers and text."""
     import torch
 
     with _open(path) as file, _guard(path, "a state that torch saved", say_why=False):
@@ -133,19 +133,19 @@ def read_torch(path: Path) -> Any:
         file.seek(0)
         with zipfile.ZipFile(file) as archive:
             sizes = [(member.file_size, member.compress_size) for member in archive.infolist()]
-        # torch compresses nothing: only a forged file is larger inside than outside.
+        # torch does not compress: only a forged file claims members larger than the file.
         is_stored = all(size == compressed for size, compressed in sizes)
         is_honest = is_stored and sum(size for size, _ in sizes) <= path.stat().st_size
         _require(is_honest, path, "claims to be larger than it is")
         state = torch.load(path, map_location="cpu", weights_only=True)
         is_plain = _is_plain(state, (str, int), (*_SCALARS, torch.Tensor))
         is_plain = is_plain and all(map(is_dense, _tensors_in(state)))
-    _require(is_plain, path, "holds something else than dense tensors, numbers and text")
+    _require(is_plain, path, "contains something other than dense tensors, numbers and text")
     return state
 
 
 def parse_json_line(line: bytes) -> dict[str, Any] | None:
-    """Return the JSON object in a line; None if there is none."""
+    """Return the JSON object in a line; None if the line is not one."""
     try:
         row = _JSON.decode(line.decode())
     except (ValueError, RecursionError):
@@ -154,17 +154,17 @@ def parse_json_line(line: bytes) -> dict[str, Any] | None:
 
 
 def is_count(value: Any) -> TypeGuard[int]:
-    """Whether a value from a file is a whole number of 0 or more that compiled code can hold."""
+    """Return whether a value from a file is an integer of at least 0 that fits into 64 bits."""
     return type(value) is int and 0 <= value < 2**63
 
 
 def is_finite_number(value: Any) -> bool:
-    """Whether a value from a file is a whole or a finite number, and no bool."""
+    """Return whether a value from a file is a finite int or float, not a bool."""
     return type(value) in (int, float) and abs(value) < 2.0**63
 
 
 def is_dense(tensor: torch.Tensor) -> bool:
-    """Whether a tensor has memory for each of its numbers: a few bytes in a file can be expanded to any shape."""
+    """Return whether a tensor has memory for each of its elements: a few bytes can be expanded to any shape."""
     import torch
 
     if tensor.layout is not torch.strided or tensor.device.type == "meta":
@@ -173,12 +173,12 @@ def is_dense(tensor: torch.Tensor) -> bool:
 
 
 def printable(text: str) -> str:
-    """Return text from outside so that a terminal only shows it: no control codes, no broken Unicode."""
+    """Return foreign text without control codes and broken Unicode, so that a terminal only displays it."""
     return "".join(c if c.isprintable() else "?" for c in text)
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """Refuses what shares or repeats nodes: its size in the file says nothing about its size in memory."""
+    """Refuses aliases, which share nodes: a small file could expand to any size in memory."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
@@ -195,19 +195,20 @@ _JSON = json.JSONDecoder(parse_constant=_refuse_constant)
 
 @contextmanager
 def _open(path: Path) -> Iterator[BinaryIO]:
-    """Open a regular file: a pipe would wait for a writer, a device has no end."""
+    """Open a regular file only: a pipe would wait for a writer, and a device has no end."""
     with _guard(path, "readable"):
         _require(stat.S_ISREG(path.stat().st_mode), path, "is not a regular file")
-        file = open(path, "rb")  # noqa: SIM115  # the block below may raise for other reasons
+        # Not a with statement here: errors of the block below are not errors of opening.
+        file = open(path, "rb")  # noqa: SIM115
     with file:
         yield file
 
 
 @contextmanager
 def _guard(path: Path, kind: str, say_why: bool = True) -> Iterator[None]:
-    """Turn whatever a reader raises into an UnreadableFileError: "PATH cannot be read: it is not KIND (WHY)."
+    """Turn any exception of a reader into an UnreadableFileError: "PATH cannot be read: it is not KIND (WHY)."
 
-    say_why: off for readers whose texts give advice of their own.
+    say_why: False for readers whose messages contain advice that does not apply.
     """
     try:
         yield
@@ -220,9 +221,8 @@ def _guard(path: Path, kind: str, say_why: bool = True) -> Iterator[None]:
         raise UnreadableFileError(f"{path} cannot be read: {reason}.") from None
     except RecursionError:
         raise UnreadableFileError(f"{path} cannot be read: it is nested too deeply.") from None
-    except (
-        Exception
-    ) as error:  # readers raise nearly everything: KeyError, MemoryError, SyntaxError
+    # Readers raise almost anything: KeyError, MemoryError, SyntaxError.
+    except Exception as error:
         why = f" ({_first_line(error)})" if say_why else ""
         raise UnreadableFileError(f"{path} cannot be read: it is not {kind}{why}.") from None
 
@@ -238,7 +238,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _is_plain(value: Any, keys: tuple[type, ...], leaves: tuple[type, ...]) -> bool:
-    """Whether a value is made of mappings with such keys, lists and tuples, and `leaves`."""
+    """Return whether a value consists of mappings with keys of these types, lists, tuples, and `leaves`."""
     if isinstance(value, Mapping):
         keys_are_plain = all(isinstance(key, keys) for key in value)
         return keys_are_plain and all(_is_plain(entry, keys, leaves) for entry in value.values())
@@ -258,9 +258,9 @@ def _tensors_in(value: Any) -> Iterator[torch.Tensor]:
 
 
 def _read_member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
-    """Return one array of an .npz once its header's claim equals its size in the archive."""
+    """Return one array of an .npz file after checking that its header matches its size in the archive."""
     name = member.filename
-    _require(name.endswith(".npy"), path, f"holds {name}, which is no array (.npy)")
+    _require(name.endswith(".npy"), path, f"contains {name}, which is not an array (.npy)")
     with _guard(path / name, "an array"):
         with archive.open(member) as file:
             read_header = {
@@ -269,12 +269,12 @@ def _read_member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) 
             }[np.lib.format.read_magic(file)]
             shape, _, dtype = read_header(file)
             is_plain = dtype.kind in "biufcSUmM"
-            _require(is_plain, path, f"holds {name} of {dtype}, not of numbers or text")
+            _require(is_plain, path, f"contains {name} of {dtype}, not of numbers or text")
             num_bytes = math.prod(shape) * dtype.itemsize
             _require(
                 file.tell() + num_bytes == member.file_size,
                 path,
-                f"holds {name} of {dtype}{list(shape)}, but {member.file_size - file.tell()} bytes for it",
+                f"contains {name} of {dtype}{list(shape)}, but {member.file_size - file.tell()} bytes for it",
             )
         with archive.open(member) as file:
             array = np.lib.format.read_array(file, allow_pickle=False)
@@ -282,13 +282,13 @@ def _read_member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) 
 
 
 def _mapped_array(path: Path, name: str, entry: Any, content: np.ndarray, start: int) -> np.ndarray:
-    """Return the array of a header's entry, which must begin at `start`, where the one before ends."""
+    """Return the array of a header's entry, which must begin at `start`, the end of the previous array."""
     dtype = np.dtype(_NUMPY_NAMES[entry["dtype"]])
     shape, (begin, end) = entry["shape"], entry["data_offsets"]
-    # Rows of no bytes could be any number.
+    # An array with rows of zero bytes could claim any number of them.
     is_shape = all(is_count(size) for size in shape) and all(size > 0 for size in shape[1:])
     _require(is_shape, path, f"has {name} of shape {str(shape)[:80]}")
     num_bytes = math.prod(shape) * dtype.itemsize
     is_there = (begin, end) == (start, start + num_bytes) and end <= len(content)
-    _require(is_there, path, f"has {name} at other bytes than its shape and its neighbors say")
+    _require(is_there, path, f"has {name} at an offset that contradicts its shape or its neighbors")
     return content[begin:end].view(dtype).reshape(shape)

@@ -1,7 +1,6 @@
-"""JSON as every reader takes it: null where a number is NaN or infinite. For all JSON that leaves the program.
+"""Writes JSON that every reader accepts, with null for NaN and infinities. For all JSON that leaves the program.
 
-Messages between our own processes are no such JSON: there NaN must arrive as NaN. Imports nothing but the standard
-library.
+Messages between this program's processes do not use it: there NaN must stay NaN. Imports only the standard library.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ def json_text(value: Any, indent: int | None = None) -> str:
 
 
 def _finite(value: Any) -> Any:
-    """The value with None for NaN and infinities."""
+    """Return the value with None in place of NaN and infinities."""
     if isinstance(value, Mapping):
         return {key: _finite(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""Single keys of a terminal, without the Enter key. Called by `ddpzero play` and `ddpzero monitor`."""
+"""Reads single keys from a terminal, without Enter. Called by `ddpzero play` and `ddpzero monitor`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SEQUENCES = {
     "[H": "home",
     "[F": "end",
 }
-# A key that sends several characters sends them at once; the key Escape sends one.
+# A key that sends several characters sends them at once; Escape sends one character.
 _SEQUENCE_SECONDS = 0.02
 
 ReadKey = Callable[[float | None], str]
@@ -27,11 +27,11 @@ ReadKey = Callable[[float | None], str]
 
 @contextmanager
 def keyboard(*, keeps_signals: bool) -> Iterator[ReadKey]:
-    """Yield a function that waits for one key of standard input, a terminal; its settings are restored on exit.
+    """Yield a function that waits for one key from standard input, a terminal; restore the terminal's settings on exit.
 
-    keeps_signals: Ctrl-C and Ctrl-Z act as ever; otherwise they are keys like others, "\\x03" and "\\x1a".
+    keeps_signals: whether Ctrl-C and Ctrl-Z act as usual; otherwise they are ordinary keys, "\\x03" and "\\x1a".
     The function takes a time limit in seconds (None: no limit) and returns the character, a name such as "up" or
-    "page down", or "" when the time is over or the key is not known. "\\x04" also stands for a terminal that is gone.
+    "page down", or "" after the time limit or for an unknown key. "\\x04" also means that the terminal is gone.
     Raises ImportError on a system without termios.
     """
     import termios
@@ -42,7 +42,7 @@ def keyboard(*, keeps_signals: bool) -> Iterator[ReadKey]:
     set_mode = tty.setcbreak if keeps_signals else tty.setraw
 
     def read_key(timeout_seconds: float | None) -> str:
-        # Again each time: after Ctrl-Z the shell gives the terminal back with settings of its own.
+        # Set for every key: after Ctrl-Z the shell returns the terminal with other settings.
         set_mode(terminal, termios.TCSADRAIN)
         return _read_key(terminal, timeout_seconds)
 

@@ -1,4 +1,4 @@
-"""A log file of the logging module that a full disk does not stop.
+"""A handler of the logging module that writes to a file and survives a full disk.
 
 Used by ranks (logs.py) and by actors, whose processes have no console.
 """
@@ -12,9 +12,9 @@ from pathlib import Path
 
 
 class LogFileHandler(logging.Handler):
-    """Appends messages to a file. A disk that is full costs messages, nothing else.
+    """Appends messages to a file. On a full disk messages are lost, and nothing else happens.
 
-    tell: called with a level and a sentence when messages begin to be lost, and again when the file can be written.
+    tell: called with a level and a sentence when the first message is lost, and again once the file can be written.
     """
 
     def __init__(self, path: Path, tell: Callable[[int, str], None] | None = None) -> None:
@@ -24,12 +24,14 @@ class LogFileHandler(logging.Handler):
         self._tell = tell
         self._fd: int | None = None
         self._num_lost = 0
-        self._is_torn = False  # the last write stopped in the middle of a line
+        # Whether the last write stopped in the middle of a line.
+        self._is_torn = False
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
             text = self.format(record)
-        except Exception:  # as logging's own handlers do: a message must not end the run
+        # As in logging's own handlers: a message must not end the run.
+        except Exception:
             self.handleError(record)
             return
         try:
@@ -40,7 +42,7 @@ class LogFileHandler(logging.Handler):
                 reason = error.strerror or str(error)
                 self._tell(
                     logging.WARNING,
-                    f"{self._path} cannot be written ({reason}); the run goes on without it.",
+                    f"{self._path} cannot be written ({reason}); the run continues without it.",
                 )
             return
         if self._tell is not None and self._num_lost:
@@ -68,7 +70,7 @@ class LogFileHandler(logging.Handler):
         super().close()
 
     def _append(self, data: bytes) -> None:
-        # Without a buffer: what could not be written must not fail again at the next message, or at exit.
+        # Unbuffered: data that could not be written must not fail again at the next message or at exit.
         rest = memoryview(b"\n" + data if self._is_torn else data)
         while rest:
             num_written = os.write(self.fileno(), rest)

@@ -1,6 +1,6 @@
-"""What this process may use of the machine it runs on: memory, open files, the current folder.
+"""The resources that this process may use: memory, open files, the current folder.
 
-Called before a run, a match or a benchmark starts; starts nothing and imports nothing heavy.
+Called before a run, a match or a benchmark starts; light to import.
 """
 
 from __future__ import annotations
@@ -18,25 +18,23 @@ _CGROUP_ROOT = Path("/sys/fs/cgroup")
 
 @dataclass(frozen=True)
 class Memory:
-    """limit_bytes: what this process and its children could have if nothing else ran. free_bytes: what they can now."""
+    """The memory that this process and its children may use. limit_bytes: if nothing else ran. free_bytes: now."""
 
     limit_bytes: int
     free_bytes: int
 
 
 def require_current_folder() -> None:
-    """Raise UserError in a shell whose folder somebody has removed: no relative path means anything there."""
+    """Raise UserError if the current folder has been removed: relative paths have no meaning there."""
     try:
         os.getcwd()
     except FileNotFoundError:
-        raise UserError(
-            "the folder that this was started in has been removed: change into one that exists."
-        ) from None
+        raise UserError("the current folder has been removed: change to an existing one.") from None
 
 
 def usable_memory(cgroup_root: Path = _CGROUP_ROOT) -> Memory:
-    """The machine's memory, or less where a control group (container, SLURM job) allows less. Swap does not count."""
-    # Here, so that actors and launch/gpu_check.sh do without it.
+    """Return the machine's memory, or less if a control group (container, SLURM job) allows less; without swap."""
+    # Imported here, so that actors and launch/gpu_check.sh do not need it.
     import psutil
 
     machine = psutil.virtual_memory()
@@ -49,7 +47,7 @@ def usable_memory(cgroup_root: Path = _CGROUP_ROOT) -> Memory:
 
 
 def own_groups(controller: str, cgroup_root: Path = _CGROUP_ROOT) -> Iterator[Path]:
-    """The folders of this process's control groups and of all above them, of cgroup v2 and of v1's `controller`."""
+    """Yield the folders of this process's control groups and their parents, for cgroup v2 and for v1's `controller`."""
     groups = {cgroup_root, cgroup_root / controller}
     for line in Path("/proc/self/cgroup").read_text().splitlines():
         _, controllers, path = line.split(":", 2)
@@ -61,7 +59,7 @@ def own_groups(controller: str, cgroup_root: Path = _CGROUP_ROOT) -> Iterator[Pa
 
 
 def allow_open_files(num_files: int) -> int:
-    """Raise this process's limit of open files to num_files, as far as it may; returns what is allowed then."""
+    """Raise this process's limit of open files to num_files if permitted; return the resulting limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     unlimited = resource.RLIM_INFINITY
     if soft == unlimited or soft >= num_files:
@@ -72,7 +70,7 @@ def allow_open_files(num_files: int) -> int:
 
 
 def _group_memory(group: Path) -> Memory | None:
-    """None without a limit, or without such a group."""
+    """Return the memory of one control group; None if it has no limit or does not exist."""
     try:
         if (group / "memory.max").exists():
             limit_file, usage_file, cache = "memory.max", "memory.current", "inactive_file"
@@ -84,7 +82,8 @@ def _group_memory(group: Path) -> Memory | None:
             return None
         limit, usage = int(limit_text), int((group / usage_file).read_text())
         counts = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
-        # The kernel gives pages of files back before it kills anybody.
+        # The kernel frees the page cache before it kills a process.
         return Memory(limit, limit - usage + int(counts.get(cache, 0)))
-    except (OSError, ValueError):  # no such group here, or a kernel that says it otherwise
+    # The group does not exist, or this kernel uses another format.
+    except (OSError, ValueError):
         return None

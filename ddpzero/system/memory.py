@@ -1,8 +1,8 @@
-"""How much memory a run, a match or a benchmark will touch, compared with what there is, before it is allocated.
+"""Compares the memory that a run, a match or a benchmark will use with the free memory, before it is allocated.
 
 np.empty succeeds for any size that the kernel can promise; the process is killed later, when it fills the array. So
-whoever allocates says beforehand what it needs: arrays as a Layout, everything else as a number of bytes. Sizes are
-Python integers: they never overflow.
+code that allocates states its needs first: arrays as a Layout, everything else as a number of bytes. Sizes are Python
+integers, which never overflow.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ _GIB = 2**30
 
 
 class Factor(NamedTuple):
-    """A setting that a need grows with. usual: its default; what is the furthest above its own gets the blame.
+    """A setting that a need is proportional to.
 
-    key: dotted path of a setting, an option ("--games ") or a name ("rollout:") with what stands before the value.
+    key: dotted path of a setting, an option ("--games ") or a name ("rollout:"), with the text before the value.
+    usual: the default. Messages name the factor with the largest ratio of value to usual.
     """
 
     key: str
@@ -34,7 +35,7 @@ class Factor(NamedTuple):
     usual: float
 
     def __str__(self) -> str:
-        """As one would type it."""
+        """Return the setting as it is typed."""
         separator = "" if self.key.endswith((" ", ":")) else "="
         value = str(self.value) if isinstance(self.value, int) else f"{self.value:g}"
         return f"{self.key}{separator}{value}"
@@ -42,10 +43,10 @@ class Factor(NamedTuple):
 
 @dataclass(frozen=True)
 class Need:
-    """Memory that one rank and its actors will touch.
+    """Memory that one rank and its actors will use.
 
-    factors: what it grows with, in proportion. is_slow: it fills over hours; until then less will do.
-    on_gpu: the GPU's memory, not the machine's.
+    factors: the settings that it is proportional to. is_slow: whether it fills only over hours.
+    on_gpu: whether it is the GPU's memory, not the machine's.
     """
 
     what: str
@@ -63,21 +64,21 @@ class Need:
 
 
 def layout_size_bytes(layout: Layout) -> int:
-    """Bytes of all arrays of a layout."""
+    """Return the total size of a layout's arrays."""
     return sum(math.prod(shape) * np.dtype(dtype).itemsize for shape, dtype in layout.values())
 
 
 def empty_arrays(layout: Layout) -> dict[str, np.ndarray]:
-    """The arrays of a layout, by their names; their content is arbitrary."""
+    """Return uninitialized arrays for a layout, by name."""
     return {name: np.empty(shape, dtype) for name, (shape, dtype) in layout.items()}
 
 
 def check_memory(
     needs: Sequence[Need], memory: Memory, num_ranks: int = 1, where: str = "this machine"
 ) -> str:
-    """Compare what `num_ranks` ranks on one machine need with its memory; returns a warning, or "".
+    """Compare the needs of `num_ranks` ranks on one machine with its memory; return a warning, or "".
 
-    Raises UserError when the needs cannot be met: more than there could ever be, or at once more than is free now.
+    Raises UserError if all needs exceed the machine's limit, or if the immediate ones exceed the free memory.
     """
     total = num_ranks * sum(need.size_bytes for need in needs)
     at_once = num_ranks * sum(need.size_bytes for need in needs if not need.is_slow)
@@ -110,17 +111,14 @@ def check_memory(
 def require_memory(
     what: str, size_bytes: int, factors: Iterable[Factor], share: float = 0.9
 ) -> None:
-    """Raise UserError unless `size_bytes` fit into that share of the memory that is free now.
-
-    what, factors: see Need.
-    """
+    """Raise UserError unless `size_bytes` fit into the given share of the free memory. what, factors: see Need."""
     memory = usable_memory()
     usable = Memory(memory.limit_bytes, int(share * memory.free_bytes))
     check_memory([Need(what, size_bytes, tuple(factors))], usable)
 
 
 def largest_fitting(size_bytes_of: Callable[[int], int], at_most: int, budget_bytes: float) -> int:
-    """The largest power of two, or `at_most` itself, whose size is within the budget; 1 if none is."""
+    """Return the largest power of two, or `at_most` itself, whose size is within the budget; 1 if none is."""
     if size_bytes_of(at_most) <= budget_bytes:
         return at_most
     count = 1

@@ -1,8 +1,8 @@
-"""What a metric means: its kind, unit and description, declared where it is measured and read by everything shown.
+"""Declarations of metrics: kind, unit and description.
 
-The core declares its metrics in training/metrics.py, a plugin its own in `METRICS` of its module. The learner computes
-rows by these declarations; TensorBoard's descriptions and layout and `ddpzero monitor` are made from them. A metric
-that nobody declares is a mean without a description. Imports nothing heavy.
+The core declares its metrics in training/metrics.py, a plugin in `METRICS` of its module. The learner computes rows by
+these declarations; TensorBoard's descriptions and layout and `ddpzero monitor` use them. An undeclared metric is a mean
+without a description. Light to import.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from ddpzero.system.guarded_files import printable
 
 Kind = Literal["mean", "last", "rate", "time_share", "ratio"]
 
-# Units that have a format of their own; any other unit is shown behind the number.
+# Units with a special format; any other unit is shown after the number.
 SHARE, PER_SECOND = "share", "1/s"
 
 
 @dataclass(frozen=True)
 class MetricInfo:
-    """What one metric is. Declared under its tag, "group/name"; a `*` in the tag stands for any text.
+    """The declaration of one metric, under its tag "group/name"; a `*` in the tag matches any text.
 
-    description: one sentence; each `*` in it becomes what the tag's `*` stands for.
+    description: one sentence; each `*` in it is replaced with the text that the tag's `*` matches.
     unit: "share" (of 1, shown in percent), "1/s", or a word such as "GiB"; "" for a plain number.
-    kind: how the value of a row is computed from what was measured since the last row.
+    kind: how a row's value is computed from the measurements since the last row.
         "mean": the mean of all values, over all ranks.
         "last": the newest value, as a mean over ranks.
         "rate": counts[0], summed over all ranks, per second.
@@ -47,22 +47,22 @@ Metrics = Mapping[str, MetricInfo]
 
 
 def rate(count: str, description: str, *, is_headline: bool = False) -> MetricInfo:
-    """A count per second."""
+    """Declare a count per second."""
     return MetricInfo(description, PER_SECOND, "rate", (count,), is_headline)
 
 
 def time_share(seconds: str, description: str) -> MetricInfo:
-    """A count of seconds as a share of the actors' time."""
+    """Declare a count of seconds as a share of the actors' time."""
     return MetricInfo(description, SHARE, "time_share", (seconds,))
 
 
 def ratio(part: str, whole: str, description: str) -> MetricInfo:
-    """One count as a share of another."""
+    """Declare one count as a share of another."""
     return MetricInfo(description, SHARE, "ratio", (part, whole))
 
 
 def info_of(metrics: Metrics, tag: str) -> MetricInfo:
-    """Return what is declared of a tag, with its own description; the plain default if nothing is."""
+    """Return a tag's declaration, with `*` replaced in the description; the default for an undeclared tag."""
     if tag in metrics:
         return metrics[tag]
     for pattern, info in metrics.items():
@@ -75,7 +75,7 @@ def info_of(metrics: Metrics, tag: str) -> MetricInfo:
 
 
 def sorted_tags(metrics: Metrics, tags: list[str]) -> list[str]:
-    """Return the tags in the order in which they are declared; undeclared ones follow in their own order."""
+    """Return the tags in the order of their declarations; undeclared ones follow in their given order."""
     patterns = list(metrics)
 
     def place(tag: str) -> int:
@@ -101,7 +101,7 @@ def metrics_to_json(metrics: Metrics) -> dict[str, Any]:
 
 
 def metrics_from_json(value: Any) -> dict[str, MetricInfo]:
-    """Read declarations back. What is not as `metrics_to_json` writes it is left out; text is made printable."""
+    """Return the declarations that `metrics_to_json` wrote; ignore anything else, and make text printable."""
     if not isinstance(value, dict):
         return {}
     return {printable(tag): _info(entry) for tag, entry in value.items() if isinstance(entry, dict)}

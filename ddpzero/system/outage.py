@@ -1,4 +1,4 @@
-"""Things that a training can do without for a while (curves, logs, status): their failure must not end it."""
+"""Protects a training from failures of optional outputs (curves, logs, status)."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ logger = logging.getLogger(__name__)
 
 
 class Outage:
-    """Survives the failures of one thing; says once that it fails, and once that it works again.
+    """Suppresses the failures of one output; logs once that it fails, and once that it works again.
 
-    what: the thing, as the beginning of a sentence. Whoever uses it tries again at every call.
+    what: the output, as the beginning of a sentence. Callers try it again on every call.
     """
 
     def __init__(self, what: str) -> None:
@@ -21,7 +21,7 @@ class Outage:
 
     @contextmanager
     def watch(self) -> Iterator[None]:
-        """Swallow the failure of the block, whatever it is: nothing secondary is worth a training."""
+        """Suppress any exception of the block: a failure of an optional output must not end a training."""
         try:
             yield
         except Exception as error:
@@ -29,10 +29,10 @@ class Outage:
             if self._num_failures == 1:
                 reason = error.strerror if isinstance(error, OSError) else None
                 logger.warning(
-                    "%s cannot be written: %s. Training goes on without it.",
+                    "%s cannot be written: %s. Training continues without it.",
                     self._what,
                     reason or f"{type(error).__name__}: {error}",
-                    # The disk's errors explain themselves.
+                    # Errors of the disk need no traceback.
                     exc_info=not isinstance(error, OSError),
                 )
         else:

@@ -1,4 +1,4 @@
-"""Have the kernel kill this process when its parent dies: a parent killed with SIGKILL cannot do it. Linux only.
+"""Makes the kernel kill this process when its parent dies: a parent killed with SIGKILL cannot do it. Linux only.
 
 PR_SET_PDEATHSIG fires when the *thread* that started this process ends: start such processes from a main thread.
 """
@@ -11,43 +11,44 @@ import re
 import signal
 
 _PR_SET_PDEATHSIG = 1
-# The agent's store is on this machine, where a refusal comes at once.
+# The agent's store is on this machine, so a refusal arrives at once.
 _STORE_SECONDS = 2.0
 
 
 def follow_parent(parent_pid: int) -> None:
-    """Have the kernel kill this process when its parent dies; leave at once if that has happened already."""
+    """Make the kernel kill this process when its parent dies; exit at once if the parent has already died."""
     _be_killed_with_parent()
     if os.getppid() != parent_pid:
         os._exit(1)
 
 
 def die_with_parent() -> None:
-    """Under torchrun, let the kernel kill this rank when its agent dies: a `kill -9` of the agent leaves none behind.
+    """Under torchrun, make the kernel kill this rank when its agent dies, so that a `kill -9` of the agent ends it.
 
-    A rank whose agent died before this call leaves at once, without a word. Without torchrun nothing happens: there
-    the parent is a shell, which may leave its job running on purpose. Linux only. Call it from the main thread, early.
+    A rank whose agent died before this call exits at once, silently. Without torchrun do nothing: the parent is a
+    shell, which may leave its job running on purpose. Linux only. Call it early, from the main thread.
     """
     if "TORCHELASTIC_RUN_ID" not in os.environ:
         return
     _be_killed_with_parent()
-    # From here on the kernel watches the agent. Whether it was there to be watched must be looked at after that.
+    # The kernel watches the agent from here on. Check after that, not before, whether the agent is still alive.
     if _has_lost_its_agent() or _agent_store_is_gone():
         os._exit(1)
 
 
 def _has_lost_its_agent() -> bool:
-    """Whether init, or whoever adopts orphans, has taken the agent's place as the parent of this rank.
+    """Return whether this rank was orphaned: init or another process that adopts orphans replaced the agent.
 
-    torchrun does not pass on its process id. But it has loaded torch, which adopters (init, systemd, tini, slurmstepd,
-    a shell) have not. Wrappers may stand between the agent and this rank.
+    torchrun does not pass on its process id. But it has loaded torch, and processes that adopt orphans (init, systemd,
+    tini, slurmstepd, a shell) have not. There may be wrappers between the agent and this rank.
     """
     # torchrun makes the process that it starts the leader of a session. Any other one was started by a wrapper, maybe
     # in a container that does not see the agent.
     if os.getsid(0) != os.getpid():
         return False
     pid = os.getppid()
-    if pid == 0 or not os.path.exists("/proc/self/maps"):  # the parent cannot be looked at
+    # The parent cannot be examined.
+    if pid == 0 or not os.path.exists("/proc/self/maps"):
         return False
     while pid > 0:
         if _has_loaded_torch(pid):
@@ -61,9 +62,10 @@ def _has_loaded_torch(pid: int) -> bool:
         with open(f"/proc/{pid}/maps", "rb") as file:
             return re.search(rb"/libtorch|/torch/_C\b", file.read()) is not None
     except PermissionError:
-        # Another user's process, as init mostly is; or one of ours with capabilities that this rank lacks.
+        # Another user's process, usually init; or one of the same user with capabilities that this rank lacks.
         return _is_ours_and_named_torch(pid)
-    except OSError:  # it has ended
+    # The process has ended.
+    except OSError:
         return False
 
 
@@ -77,12 +79,12 @@ def _is_ours_and_named_torch(pid: int) -> bool:
 
 
 def _parent_of(pid: int) -> int:
-    """The parent's process id; 0 where there is none to be seen."""
+    """Return the parent's process id; 0 if it is not visible."""
     return int(_status_of(pid).get("PPid", "0"))
 
 
 def _status_of(pid: int) -> dict[str, str]:
-    """The fields of /proc/PID/status; empty if the process has ended."""
+    """Return the fields of /proc/PID/status; empty if the process has ended."""
     try:
         with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
             return {
@@ -93,9 +95,9 @@ def _status_of(pid: int) -> dict[str, str]:
 
 
 def _agent_store_is_gone() -> bool:
-    """Whether the agent, alone and with a store that its ranks meet through, refuses connections: it has ended.
+    """Return whether the store of a single agent refuses connections, which means that the agent has ended.
 
-    This also tells a dead agent where the adopter has loaded torch itself, as a Python program that starts torchrun.
+    This also detects a dead agent if the adopting process has loaded torch, as a Python program that starts torchrun.
     """
     environment = os.environ
     if (
@@ -110,7 +112,8 @@ def _agent_store_is_gone() -> bool:
         socket.create_connection(address, timeout=_STORE_SECONDS).close()
     except ConnectionRefusedError:
         return True
-    except OSError:  # no answer says nothing: joining the ranks will tell
+    # A missing answer proves nothing; joining the ranks will show whether the store works.
+    except OSError:
         return False
     return False
 

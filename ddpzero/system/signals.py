@@ -1,5 +1,5 @@
-"""How one rank hears that it should stop. Called by main.py before anything heavy is imported: a SIGTERM that comes
-while torch loads must already find the handler. Never imports torch, never saves by itself: the loop asks `is_set`.
+"""Signals that ask a rank to stop. main.py installs the handler before it imports anything heavy, so that a SIGTERM
+during the import of torch is handled. Never imports torch and never saves: the training loop checks `is_set`.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from types import FrameType
 
 
 class StopSignal:
-    """A wish to stop: the loop finishes its step, saves, and leaves.
+    """A request to stop: the loop finishes its step, saves, and exits.
 
-    reason: the signal's name ("SIGTERM"), or what `set` was given; "" while nobody asked.
+    reason: the signal's name ("SIGTERM") or the argument of `set`; "" without a request.
     """
 
     def __init__(self) -> None:
@@ -22,16 +22,15 @@ class StopSignal:
         return bool(self.reason)
 
     def set(self, reason: str) -> None:
-        """Ask for the stop; the first reason stays."""
+        """Request a stop; only the first reason is kept."""
         self.reason = self.reason or reason
 
 
 def install_stop_signal(stop: StopSignal | None = None) -> StopSignal:
-    """Turn SIGTERM, SIGHUP, SIGUSR1 and the first SIGINT into a wish to stop; a second SIGINT is KeyboardInterrupt.
+    """Turn SIGTERM, SIGHUP, SIGUSR1 and the first SIGINT into a request to stop; a second SIGINT is KeyboardInterrupt.
 
-    stop: hears them (again); None makes a new one.
-
-    SIGUSR1 is what SLURM sends ahead of a time limit. SIGHUP stays ignored where nohup ignores it.
+    stop: receives the requests (again); None creates a new one. SLURM sends SIGUSR1 ahead of a time limit. SIGHUP stays
+    ignored under nohup.
     """
     stop = stop or StopSignal()
 

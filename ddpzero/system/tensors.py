@@ -1,4 +1,4 @@
-"""Compares tensors that came from a file with those that are expected there."""
+"""Compares the shapes of tensors from a file with the expected ones."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 
 
 def shape_mismatch(theirs: Mapping[str, Any], ours: Mapping[str, torch.Tensor]) -> str:
-    """Return which parameters differ in name, shape or dtype, as the middle of a sentence; "" if none does."""
+    """Return which parameters differ in name, shape or dtype, as a clause; "" if none does."""
     there, here = (
         {name: _kind(value) for name, value in weights.items()} for weights in (theirs, ours)
     )
@@ -26,7 +26,7 @@ def shape_mismatch(theirs: Mapping[str, Any], ours: Mapping[str, torch.Tensor]) 
 
 
 def _kind(value: Any) -> str:
-    """ "[64, 3]" of float32, which all parameters are; else with its type."""
+    """Return "[64, 3]" for a dense float32 tensor, which all parameters are; otherwise include the type."""
     if not isinstance(value, torch.Tensor):
         return type(value).__name__
     if value.layout is not torch.strided:

@@ -1,6 +1,6 @@
-"""Standard output that never ends a program: letters that it cannot show, and readers that have seen enough.
+"""Makes standard output robust against characters that it cannot encode and readers that close their end.
 
-Called first of all by both programs, main.py and cli/commands.py; imports nothing heavy.
+Called first by both programs, main.py and cli/commands.py; light to import.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TypeVar
 
 _Result = TypeVar("_Result")
 
-# One character for one, so that columns stay in line.
+# One character for each, so that columns stay aligned.
 _ASCII = {
     **dict.fromkeys("●○◉◎•", "o"),
     **dict.fromkeys("·…", "."),
@@ -39,24 +39,28 @@ _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 def prepare_output() -> None:
-    """Let standard output and error replace what their encoding lacks, and input what it cannot read.
+    """Make standard output and error replace characters that they cannot encode, and input those it cannot decode.
 
-    A stream that the caller has closed becomes the null device.
+    A closed stream becomes the null device. COLUMNS=0, which some programs set for an unknown width, is removed.
     """
+    if os.environ.get("COLUMNS", "").strip("0 ") == "":
+        os.environ.pop("COLUMNS", None)
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
     codecs.register_error(_HANDLER, _as_ascii)
     for stream, errors in ((sys.stdout, _HANDLER), (sys.stderr, _HANDLER), (sys.stdin, "replace")):
-        reconfigure = getattr(stream, "reconfigure", None)  # a test or a notebook puts others there
+        # In a test or a notebook, the stream may be an object without this method.
+        reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors=errors)
 
 
 def until_reader_leaves(program: Callable[[], _Result], result: _Result) -> _Result:
-    """Run a program; `result` takes the place of its own when the reader of its output, `head` perhaps, has left.
+    """Run a program and return its result; return `result` instead if the reader of its output, such as `head`, has
+    closed the pipe.
 
-    Output that a full disk does not take ends the program with a sentence and exit code 1.
+    If the output cannot be written to a full disk, end the program with a sentence and exit code 1.
     """
     try:
         try:
@@ -78,7 +82,7 @@ def until_reader_leaves(program: Callable[[], _Result], result: _Result) -> _Res
 
 
 def _write_no_more() -> None:
-    """Python flushes again at the end: into nothing."""
+    """Send the rest of the output to the null device, because Python flushes again at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

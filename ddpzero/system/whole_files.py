@@ -1,4 +1,4 @@
-"""Writes files so that a crash or a full disk leaves them whole: the old content or the new one, never a part."""
+"""Writes files atomically: after a crash or on a full disk, a file has its old or its new content, never a part."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import BinaryIO
 
 
 def replace_whole(path: Path, write: bytes | Callable[[BinaryIO], None]) -> None:
-    """Replace a file by a new one. Raises OSError, and leaves the file as it was.
+    """Replace a file with a new one. Raises OSError, and then leaves the old file unchanged.
 
-    write: the content, or what writes it.
+    write: the content, or a function that writes it.
     """
     aside = path.with_name(f".{path.name}.aside")
     try:
@@ -31,7 +31,7 @@ def replace_whole(path: Path, write: bytes | Callable[[BinaryIO], None]) -> None
 
 
 def remove(path: Path) -> None:
-    """Remove a folder or whatever else has its name; nothing may be there."""
+    """Remove a folder or a file; do nothing if the path does not exist."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -39,8 +39,8 @@ def remove(path: Path) -> None:
 
 
 def append_whole(path: Path, data: bytes) -> None:
-    """Append to a file without a buffer. Raises OSError if not all of it fits, and leaves the file as it was."""
-    # Without waiting: a pipe that nobody reads is an OSError then.
+    """Append to a file, unbuffered. Raises OSError if not all of the data fits, and then leaves the file unchanged."""
+    # Non-blocking: opening a pipe that nobody reads is then an OSError.
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
     with open(os.open(path, flags, 0o666), "ab", buffering=0) as file:
         size_bytes = file.seek(0, os.SEEK_END)

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from ddpzero.replay import SampleBalance
+from ddpzero.settings import ReplaySettings
+from ddpzero.system.errors import UserError
 
 
 def test_the_learner_waits_for_the_first_samples():
@@ -77,5 +79,5 @@ def test_the_slower_side_is_not_stopped_at_every_step():
 
 @pytest.mark.parametrize("ratio", [0.0, -1.0, float("inf"), float("nan")])
 def test_a_ratio_that_cannot_be_held_is_refused(ratio):
-    with pytest.raises(ValueError, match=r"replay\.samples_per_insert"):
-        SampleBalance(ratio, 10, 10)
+    with pytest.raises(UserError, match=r"replay\.samples_per_insert"):
+        ReplaySettings(samples_per_insert=ratio)

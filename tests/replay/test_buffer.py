@@ -142,7 +142,7 @@ def test_a_state_that_is_not_one_is_refused_and_changes_nothing():
     np.testing.assert_array_equal(buffer.sample(50)["number"], expected)
 
 
-def test_equal_seeds_draw_equal_batches_and_others_do_not():
+def test_equal_seeds_sample_equal_batches_and_others_do_not():
     left, right = filled(100, 100), filled(100, 100)
     np.testing.assert_array_equal(left.sample(64)["number"], right.sample(64)["number"])
     other = ReplayBuffer(SPEC, 100, seed=8)
@@ -158,6 +158,6 @@ def test_memory_is_what_was_stated():
 @pytest.mark.parametrize(
     "options", [{"capacity": 0}, {"window_exponent": 0.0}, {"window_exponent": 1.5}]
 )
-def test_settings_out_of_range_are_refused(options):
-    with pytest.raises(ValueError, match=next(iter(options))):
+def test_arguments_out_of_range_are_a_mistake_of_the_caller(options):
+    with pytest.raises(AssertionError):
         ReplayBuffer(SPEC, **{"capacity": 10, "seed": 0, **options})

@@ -243,7 +243,7 @@ def test_an_archive_that_really_unpacks_to_gigabytes_is_refused(
     path = tmp_path / "bomb.npz"
     np.savez_compressed(path, a=np.zeros(1_000_000))
     monkeypatch.setattr("ddpzero.system.guarded_files.MAX_NPZ_BYTES", 4_000_000)
-    with pytest.raises(UnreadableFileError, match=r"holds arrays of 0\.00745 GiB"):
+    with pytest.raises(UnreadableFileError, match=r"contains arrays of 0\.00745 GiB"):
         read_npz(path)
 
 

@@ -189,6 +189,4 @@ def test_a_shell_whose_folder_was_removed_gets_one_sentence(arguments, tmp_path)
     )
     lines = (done.stdout + done.stderr).decode().splitlines()
     assert done.returncode == 2
-    assert lines == [
-        "ddpzero: the folder that this was started in has been removed: change into one that exists."
-    ]
+    assert lines == ["ddpzero: the current folder has been removed: change to an existing one."]

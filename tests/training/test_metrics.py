@@ -334,7 +334,7 @@ def test_a_full_disk_costs_figures_and_each_place_recovers_and_says_so(
     for name in names:
         told = [entry for entry in caplog.messages if name in entry]
         assert len(told) == 2
-        assert "cannot be written: File too large. Training goes on without it." in told[0]
+        assert "cannot be written: File too large. Training continues without it." in told[0]
         assert "can be written again" in told[1]
     assert len(caplog.messages) == 2 * len(names)
     assert [row["learner_step"] for row in rows(tmp_path)] == [1, 5]
