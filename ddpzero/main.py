@@ -1,4 +1,4 @@
-"""Training's entry point, started once per rank by torchrun:
+"""The entry point of training, started once per rank by torchrun:
 
     torchrun --standalone --nproc_per_node=8 -m ddpzero.main                          Connect Four until it is stopped
     torchrun --standalone --nproc_per_node=1 -m ddpzero.main +experiment=quick        five minutes on two CPU cores
@@ -6,8 +6,8 @@
     python -m ddpzero.main game=gomoku game.size=9 search=puct learner.max_minutes=30 one rank, without torchrun
     python -m ddpzero.main +experiment=quick --cfg job                                print the config and stop
 
-The same command again continues the run in runs/<run_name>. Spawned actors import this file, too: nothing heavy at
-its top.
+The same command again continues the run in runs/<run_name>. Spawned actors import this file as well, so its top level
+imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -19,7 +19,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ddpzero.run.failures import RunFailed, leave, print_failure
-from ddpzero.system.errors import EXIT_CODE_OF_FAILURE, EXIT_CODE_OF_USER_ERROR, UserError
+from ddpzero.system.errors import (
+    EXIT_CODE_OF_FAILURE,
+    EXIT_CODE_OF_USER_ERROR,
+    UserError,
+    in_one_line,
+)
 from ddpzero.system.parent import die_with_parent
 from ddpzero.system.signals import StopSignal, install_stop_signal
 from ddpzero.system.terminal import prepare_output, until_reader_leaves
@@ -29,30 +34,30 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    """Train by the command line; every failure ends in one sentence and an exit code."""
+    """Train as the command line says; every failure ends in one sentence and an exit code."""
     die_with_parent()
-    # Before torch: a signal that comes while it loads must find the handler.
+    # Installed before torch is imported, so that a signal during the import is handled.
     stop = install_stop_signal()
     prepare_output()
     try:
         until_reader_leaves(lambda: _compose_and_train(stop), None)
     except KeyboardInterrupt:
-        leave("interrupted twice before the run began.", EXIT_CODE_OF_FAILURE)
+        leave("interrupted twice before the run started.", EXIT_CODE_OF_FAILURE)
 
 
 def _compose_and_train(stop: StopSignal) -> None:
     """Compose the config from the command line, check it, and train."""
-    # Hydra's own report of an error differs from ours and comes from every rank: let us have the exception.
+    # Make Hydra raise errors: its own report differs from ours, and every rank would print it.
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    # What torch's C++ code warns of (lost connections, ...) ends in an exception, too, which is reported once.
+    # Problems that torch's C++ code warns about (lost connections, ...) also raise exceptions, which are reported once.
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
 
     import hydra
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
-    from ddpzero.config.hydra import CONFIG_NAME, HYDRA_VERSION, arrange_words, conf_dir, explain
-    from ddpzero.sweep import JobFailed, explain_launcher_error, run_job, silence_hydra
+    from ddpzero.config.hydra import CONFIG_NAME, HYDRA_VERSION, arrange_words, conf_dir
+    from ddpzero.sweep import run_job, silence_hydra
     from ddpzero.system.machine import require_current_folder
 
     launcher_pid = os.getpid()
@@ -80,18 +85,39 @@ def _compose_and_train(stop: StopSignal) -> None:
         require_current_folder()
         sys.argv[1:] = arrange_words([_at_home(word) for word in sys.argv[1:]])
         run()
-    except UserError as error:
-        leave(str(error), EXIT_CODE_OF_USER_ERROR)
-    except JobFailed as error:
-        leave(error.sentence, error.exit_code)
     except BrokenPipeError:
         raise
     except Exception as error:
-        if (lost := explain_launcher_error(error)) is not None:
-            leave(lost, EXIT_CODE_OF_FAILURE)
-        if (sentence := explain(error)) is None:
-            raise
+        _leave_if_explained(error)
+        raise
+
+
+def _leave_if_explained(error: Exception) -> None:
+    """Exit with a sentence and an exit code if the error is no bug; return otherwise."""
+    from ddpzero.config.hydra import explain
+    from ddpzero.sweep import JobFailed, explain_launcher_error
+
+    if isinstance(error, UserError):
+        leave(str(error), EXIT_CODE_OF_USER_ERROR)
+    if isinstance(error, JobFailed):
+        leave(error.sentence, error.exit_code)
+    if _is_out_of_memory(error):
+        leave(
+            f"memory ran out while libraries were loaded ({in_one_line(error)}). Free some memory, or raise this "
+            "process's limit (ulimit -v, the memory of the job or the container).",
+            EXIT_CODE_OF_FAILURE,
+        )
+    if (lost := explain_launcher_error(error)) is not None:
+        leave(lost, EXIT_CODE_OF_FAILURE)
+    if (sentence := explain(error)) is not None:
         leave(sentence, EXIT_CODE_OF_USER_ERROR)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Return whether the import of a library failed because it could not be mapped into memory."""
+    marks = ("failed to map segment", "Cannot allocate memory", "cannot allocate memory")
+    is_of_loader = isinstance(error, ImportError) and any(mark in str(error) for mark in marks)
+    return is_of_loader or isinstance(error, MemoryError)
 
 
 def _train(
@@ -101,9 +127,9 @@ def _train(
     jobs_at_once: int = 1,
     tell_of_objective: bool = False,
 ) -> tuple[Path, str | None]:
-    """Check what Hydra composed and train; returns the run's folder and sweep.objective. UserError or RunFailed.
+    """Check the composed config and train; return the run's folder and sweep.objective. Raises UserError, RunFailed.
 
-    tell_of_objective: say that sweep.objective has no effect; true for a run that is no job of a sweep.
+    tell_of_objective: warn that sweep.objective has no effect; True for a run that is not a job of a sweep.
     """
     from ddpzero.config.conversion import settings_to_dict
     from ddpzero.config.hydra import settings_from_config
@@ -122,7 +148,7 @@ def _train(
 
 
 def _at_home(word: str) -> str:
-    """A folder as --config-dir takes it, with the home that its ~ means; every other word as it is."""
+    """Return a folder given to --config-dir with its ~ expanded, and every other word unchanged."""
     option, equals, path = word.rpartition("=")
     is_folder = path.startswith("~/") and option in ("", "--config-dir")
     return f"{option}{equals}{os.path.expanduser(path)}" if is_folder else word

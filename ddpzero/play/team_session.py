@@ -1,4 +1,4 @@
-"""A team game on the terminal: two players to watch as a film, or a person who steers the first agent of a team."""
+"""A team game in the terminal: two players to watch, or a person who controls the first agent of a team."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ from ddpzero.play.person import Leave, Person
 
 _QUIT_KEYS = ("q", "quit", "exit", "\x1b")
 _SAME_AGAIN = ("", " ", "\r", "\n")
+# The first episode on a fresh machine compiles the rules: when it is set up, and again at its first step.
+_COMPILING = "compiling the game (takes up to a minute on a fresh machine)"
 
 
 class TeamSession:
-    """Plays one game after another between the same two players, each of which has a team."""
+    """Plays episodes between the same two players, one for each team."""
 
     def __init__(
         self,
@@ -31,9 +33,8 @@ class TeamSession:
         rng: np.random.Generator,
         delay_seconds: float = 0.0,
     ):
-        """players: of teams 0 and 1. persons_team: whose first agent the person steers; None: it watches.
-
-        delay_seconds: between two steps of a game that is watched.
+        """players: of teams 0 and 1. persons_team: the team whose first agent the person controls; None: none, the
+        person watches. delay_seconds: between two steps of an episode that the person watches.
         """
         self._game = game
         self._person = person
@@ -43,9 +44,11 @@ class TeamSession:
         self._delay_seconds = delay_seconds
 
     def play_game(self) -> np.ndarray:
-        """Play to the end, or until the person leaves (raises Leave). Returns the points of both teams."""
+        """Play one episode and return the points of both teams. Raises Leave if the person quits."""
         streams = new_random_states(int(self._rng.integers(2**32)), 3)[:, None]
-        table = TeamTable(self._game, streams[0])
+        with self._person.console.status(_COMPILING):
+            table = TeamTable(self._game, streams[0])
+            self._game.render(table.positions[0], self._in_colour)
         person, steered = self._person, self._steered_agent()
         with Live(console=person.console, auto_refresh=False, transient=False) as live:
 
@@ -59,7 +62,7 @@ class TeamSession:
                 lines = [Text(line, style="dim") for line in (self._teams(), note) if line]
                 live.update(Text("\n").join([board, *lines]), refresh=True)
 
-            show("getting ready (on a fresh machine that takes a while)")
+            show(_COMPILING)
             last_action: int | None = None
             while table.is_going_on.any():
                 started = time.perf_counter()
@@ -68,12 +71,15 @@ class TeamSession:
                 if steered is not None:
                     last_action = self._read_action(show, last_action)
                     table.actions[0, steered] = last_action
+                    if not table.num_steps[0]:
+                        show(_COMPILING)
                 table.step()
                 show()
                 if steered is None:
                     time.sleep(max(0.0, self._delay_seconds - (time.perf_counter() - started)))
+        # Without a terminal, Live does not end its last line.
         if not person.console.is_terminal:
-            person.console.print()  # where nothing is live, no line has ended
+            person.console.print()
         points = table.points()[0]
         self._announce(points, int(table.num_steps[0]))
         return points
@@ -88,7 +94,7 @@ class TeamSession:
         return self._persons_team * self._game.spec.agents_per_team
 
     def _read_action(self, show: Callable[[str], None], last_action: int | None) -> int:
-        """The action that the person chooses; space or enter is the last one again."""
+        """Return the action that the person chooses; space or Enter repeats the last one."""
         spec = self._game.spec
         keys = {
             **{key: action for action, key in enumerate(spec.action_keys)},
@@ -97,7 +103,7 @@ class TeamSession:
         choices = ", ".join(
             f"{key} {name}" for key, name in zip(spec.action_keys, spec.action_names, strict=True)
         )
-        prompt = f"steer agent {self._steered_agent()}: {choices}, space as before, q quit "
+        prompt = f"agent {self._steered_agent()}: {choices}, space repeat, q quit "
         show(prompt)
         while True:
             key = self._person.read_key(prompt)
@@ -107,7 +113,7 @@ class TeamSession:
                 return last_action
             if key in keys:
                 return keys[key]
-            show(f"{key!r} is no key here. {prompt}")
+            show(f"{key!r} is not a key of this game.\n{prompt}")
 
     def _announce(self, points: np.ndarray, num_steps: int) -> None:
         first, second = (self._name(team) for team in range(2))
@@ -120,7 +126,7 @@ class TeamSession:
         self._person.say(f"{winner} {verb}, {score}.", style="bold")
 
     def _teams(self) -> str:
-        """ "you and your mates (agents 0 1 2) : greedy (second) (agents 3 4 5)"."""
+        """Return "you and your mates (agents 0 1 2) : greedy (second) (agents 3 4 5)"."""
         size = self._game.spec.agents_per_team
         agents = [range(team * size, (team + 1) * size) for team in range(2)]
         return " : ".join(
