@@ -19,9 +19,9 @@ from ddpzero.games import TeamGame
 
 
 class TorusBody(nn.Module):
-    """Convolutions around the edges of the board, halved in size once: `[B, C, H, W]` to `[B, size]`.
+    """Convolutions that wrap around the edges of the board, halved in size once: `[B, C, H, W]` to `[B, size]`.
 
-    The own head is always in the middle, so cells keep their place: nothing is pooled away at the end.
+    For games that show the board with the agent in the middle: cells keep their place, nothing is pooled at the end.
     """
 
     def __init__(self, num_planes: int, board_shape: tuple[int, int], channels: int):

@@ -18,7 +18,7 @@ _MAX_LAYERS = 1000
 class DDPGSettings:
     """How an agent explores, what its rewards are, and how actor and critic learn.
 
-    observation: "features" (numbers, seen from the snake) or "planes" (images of the whole torus).
+    observation: "features" (numbers, seen from the agent) or "planes" (images of the whole board).
     gamma: discount of a step. num_steps: rewards of so many steps are added up before the critic's estimate.
     tau: share of the online networks that goes into the target networks with every update.
     estimator: of the actor's gradient. "exact": the expectation of the critic over all actions; "gumbel": one action,
@@ -98,7 +98,7 @@ class DDPGSettings:
 class ActorCriticSettings:
     """The size of actor and critic, two networks of one kind.
 
-    name: "mlp" for features, "torus_cnn" for planes (convolutions that go around the edges, then layers as of mlp).
+    name: "mlp" for features, "torus_cnn" for planes (convolutions that wrap around the edges of the board, then layers as in mlp).
     width: of each of `layers` hidden layers. channels: of the convolutions.
     """
 

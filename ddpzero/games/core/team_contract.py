@@ -61,7 +61,7 @@ def observe_features(rules, position, team, scratch, features, legal, actions):
 
 @_required
 def observe_planes(rules, position, team, planes, legal, actions):
-    """The same as images: `planes` `[K, C, H, W]` uint8 0..255, every entry. The board is a torus."""
+    """The same as images: `planes` `[K, C, H, W]` uint8 0..255, every entry."""
 
 
 @_required
