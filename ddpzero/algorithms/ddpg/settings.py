@@ -98,7 +98,7 @@ class DDPGSettings:
 class ActorCriticSettings:
     """The size of actor and critic, two networks of one kind.
 
-    name: "mlp" for features, "torus_cnn" for planes (convolutions that wrap around the edges of the board, then layers as in mlp).
+    name: "mlp" for features, "torus_cnn" for planes (convolutions that wrap around the edges, then layers as in mlp).
     width: of each of `layers` hidden layers. channels: of the convolutions.
     """
 
