@@ -1,7 +1,7 @@
 """Actor processes: their main function, the pool that supervises them, and the channel that brings them weights.
 
     rank (main thread)                                     actor 0 .. A-1 (spawned, one per core)
-      ActorPool.poll    <-- episodes, figures -- socket --   actor_main: receive weights, play, send
+      ActorPool.poll    <-- episodes, metrics -- socket --   actor_main: receive weights, play, send
       ActorPool.start_round -- commands -------- socket -->  (schedule "rounds" only)
       WeightsChannel.publish -- shared memory ------------>  WeightsChannel.receive
 

@@ -26,7 +26,7 @@ class Kind(IntEnum):
     """The kind of a message. COMMAND goes to the actor, all others to the rank."""
 
     EPISODE = 1
-    FIGURES = 2
+    METRICS = 2
     ROUND_DONE = 3
     COMMAND = 4
 

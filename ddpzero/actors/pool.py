@@ -80,7 +80,7 @@ class ActorPool:
         self._preparation: Preparation | None = None
         self._selector = selectors.DefaultSelector()
         self._episodes: list[Episode] = []
-        self._figures: dict[str, float] = {}
+        self._metrics: dict[str, float] = {}
         self._num_rounds = 0
         self._round: Round | None = None
         self._watched_at = self._looked_at = time.monotonic()
@@ -138,10 +138,10 @@ class ActorPool:
         episodes, self._episodes = self._episodes, []
         return episodes
 
-    def figures(self) -> dict[str, float]:
+    def take_metrics(self) -> dict[str, float]:
         """Return sums over actors since the last call: the plugin's, seconds_waiting_for_rank, ..._for_weights."""
-        figures, self._figures = self._figures, {}
-        return figures
+        metrics, self._metrics = self._metrics, {}
+        return metrics
 
     def start_round(
         self, *, episodes_per_actor: Sequence[int], round_seed: int, weights_version: int
@@ -229,9 +229,9 @@ class ActorPool:
 
     def _take(self, actor: SupervisedActor, message: Message) -> None:
         actor.has_spoken = True
-        if message.kind is Kind.FIGURES:
+        if message.kind is Kind.METRICS:
             for name, value in json.loads(message.payload).items():
-                self._figures[name] = self._figures.get(name, 0.0) + value
+                self._metrics[name] = self._metrics.get(name, 0.0) + value
         elif self._schedule == "concurrent":
             self._episodes.append(self._decoded(actor, message))
         elif self._round is None or message.round_number != self._round.number:

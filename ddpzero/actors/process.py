@@ -34,7 +34,7 @@ Schedule = Literal["concurrent", "rounds"]
 
 EXIT_CODE_OF_UNUSABLE_WEIGHTS = 3
 
-_FIGURES_INTERVAL_SECONDS = 1.0
+_METRICS_INTERVAL_SECONDS = 1.0
 # How often to look for weights that have not been published yet.
 _LOOK_INTERVAL_SECONDS = 0.02
 # Finished episodes leave in parts of about this size, so that a large slice is not held twice.
@@ -97,7 +97,7 @@ class _Body:
         self._weights = arguments.weights
         self._weights_version = NOTHING_PUBLISHED
         self._waited_seconds = {"seconds_waiting_for_rank": 0.0, "seconds_waiting_for_weights": 0.0}
-        self._figures_sent_at = time.monotonic()
+        self._metrics_sent_at = time.monotonic()
         self._actor: Actor = arguments.spec.make(
             arguments.rank, arguments.actor_index, arguments.seed
         )
@@ -113,7 +113,7 @@ class _Body:
         while True:
             self._maybe_receive_weights()
             self._send_episodes(self._actor.play(), round_number=0)
-            self._maybe_send_figures()
+            self._maybe_send_metrics()
 
     def _play_rounds(self) -> None:
         command: Message | None = None
@@ -142,7 +142,7 @@ class _Body:
             episodes = self._actor.play()
             num_played += len(episodes)
             self._send_episodes(episodes, round_number)
-            self._maybe_send_figures()
+            self._maybe_send_metrics()
             if (next_command := self._connection.receive(timeout_seconds=0)) is not None:
                 return next_command
         if num_played != num_episodes:
@@ -150,7 +150,7 @@ class _Body:
                 f"{self._arguments.spec.factory}: the round is done after {num_played} episodes; asked for were "
                 f"{num_episodes}."
             )
-        self._send_figures()
+        self._send_metrics()
         self._connection.send([Message(Kind.ROUND_DONE, round_number)])
         return None
 
@@ -163,7 +163,7 @@ class _Body:
             if self._weights_version >= at_least:
                 break
             time.sleep(_LOOK_INTERVAL_SECONDS)
-            self._maybe_send_figures()
+            self._maybe_send_metrics()
             self._maybe_receive_weights()
         self._waited_seconds["seconds_waiting_for_weights"] += time.monotonic() - started
         return command
@@ -188,17 +188,17 @@ class _Body:
         self._connection.send(part)
         self._waited_seconds["seconds_waiting_for_rank"] += time.monotonic() - started
 
-    def _maybe_send_figures(self) -> None:
+    def _maybe_send_metrics(self) -> None:
         """Send them once a second: the pool takes them as a sign of life."""
-        if time.monotonic() - self._figures_sent_at >= _FIGURES_INTERVAL_SECONDS:
-            self._send_figures()
+        if time.monotonic() - self._metrics_sent_at >= _METRICS_INTERVAL_SECONDS:
+            self._send_metrics()
 
-    def _send_figures(self) -> None:
-        figures: dict[str, Any] = {**self._actor.figures(), **self._waited_seconds}
-        payload = json.dumps({name: float(value) for name, value in figures.items()}).encode()
+    def _send_metrics(self) -> None:
+        metrics: dict[str, Any] = {**self._actor.take_metrics(), **self._waited_seconds}
+        payload = json.dumps({name: float(value) for name, value in metrics.items()}).encode()
         self._waited_seconds = dict.fromkeys(self._waited_seconds, 0.0)
-        self._figures_sent_at = time.monotonic()
-        self._connection.send([Message(Kind.FIGURES, 0, payload)])
+        self._metrics_sent_at = time.monotonic()
+        self._connection.send([Message(Kind.METRICS, 0, payload)])
 
 
 def _set_up_log(file: Path | None) -> None:

@@ -43,7 +43,7 @@ class Actor(Protocol):
         """Schedule "rounds": whether `play` has returned all episodes of the round."""
         ...
 
-    def figures(self) -> dict[str, float]:
+    def take_metrics(self) -> dict[str, float]:
         """Counts and seconds since the last call; the pool adds them up over its actors."""
         ...
 

@@ -158,8 +158,8 @@ class _Check:
         }
         if not len(self.columns["weights_version"]):
             yield f"{len(self.episodes)} episodes have no samples"
-        if not all(isinstance(v, (int, float)) for v in actor.figures().values()):
-            yield "figures() of the actor returns something other than numbers"
+        if not all(isinstance(v, (int, float)) for v in actor.take_metrics().values()):
+            yield "take_metrics() of the actor returns something other than numbers"
 
     def check_rounds(self) -> Iterator[str]:
         rounds = []

@@ -332,12 +332,12 @@ def _self_play_rates(
             heard |= {episode.info["actor_index"] for episode in pool.poll(0.1)}
             if time.monotonic() > deadline:
                 raise RuntimeError(f"{len(heard)} of {num_actors} actors were at work in time.")
-        pool.figures()
+        pool.take_metrics()
         sums = {"evaluations": 0.0, "simulations": 0.0}
         started = time.monotonic()
         while time.monotonic() < started + max(seconds, 2.0):
             pool.poll(0.1)
-            figures = pool.figures()
+            figures = pool.take_metrics()
             for name in sums:
                 sums[name] += figures.get(name, 0.0)
         elapsed = time.monotonic() - started

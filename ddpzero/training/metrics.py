@@ -136,7 +136,7 @@ class _Interval:
 
 
 class IntervalMetrics:
-    """One rank's figures since the last row, and how the ranks' figures become that row.
+    """One rank's metrics since the last row, and how the ranks' metrics become that row.
 
     num_actors: of this rank; for the shares of the actors' time. clock: where the time goes. declared: how rows are
     computed from counts.
@@ -187,7 +187,7 @@ class IntervalMetrics:
     ) -> dict[str, float]:
         """Return one row, tag -> value, equal at every rank, and begin the next interval; all ranks together.
 
-        summary: this rank's own figures of the interval, which become means over ranks. with_previous: the row covers
+        summary: this rank's own metrics of the interval, which become means over ranks. with_previous: the row covers
         the interval before, too.
 
         From `count`: the metrics declared of counts, and speed/<count>_per_second of each other count. From the clock:

@@ -119,7 +119,7 @@ class Reports:
             self._new_infos = self._previous_infos + self._new_infos
             self._reported_episodes = self._reported_before
         buffer, algorithm = self._parts.buffer, self._parts.algorithm
-        self.metrics.count(**pool.figures())
+        self.metrics.count(**pool.take_metrics())
         self.metrics.gauge("replay/fill", buffer.num_samples / buffer.capacity)
         self.metrics.gauge("replay/window", buffer.window)
         summary = algorithm.summarize_episodes(self._new_infos)

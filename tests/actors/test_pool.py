@@ -57,16 +57,16 @@ def test_actors_take_the_newest_weights():
     assert episodes[-1].info["weights_sum"] == 16.0
 
 
-def test_figures_are_summed_over_actors_and_since_the_last_call():
+def test_metrics_are_summed_over_actors_and_since_the_last_call():
     with ToyPool(num_actors=2) as toys:
-        figures: dict[str, float] = {}
+        metrics: dict[str, float] = {}
         num_polled = 0
-        while figures.get("simulations", 0) < 200:
+        while metrics.get("simulations", 0) < 200:
             num_polled += len(toys.pool.poll(0.1))
-            for name, value in toys.pool.figures().items():
-                figures[name] = figures.get(name, 0.0) + value
-        assert 200 <= figures["simulations"] <= num_polled
-        assert {"seconds_waiting_for_rank", "seconds_waiting_for_weights"} <= figures.keys()
+            for name, value in toys.pool.take_metrics().items():
+                metrics[name] = metrics.get(name, 0.0) + value
+        assert 200 <= metrics["simulations"] <= num_polled
+        assert {"seconds_waiting_for_rank", "seconds_waiting_for_weights"} <= metrics.keys()
 
 
 def test_a_killed_actor_is_replaced_with_a_fresh_seed():

@@ -164,12 +164,12 @@ def test_idle_actors_are_not_taken_for_hanging_and_dead_ones_are_replaced():
         wait_until(lambda: toys.pool.poll(0.05) == [] and toys.pool.num_restarts == 1)
 
 
-def test_figures_of_a_round_are_complete_when_it_is_done():
+def test_metrics_of_a_round_are_complete_when_it_is_done():
     with ToyPool(num_actors=3, pool_options=ROUNDS, slice_seconds=0.0) as toys:
         play(toys, 5, weights_version=1)
-        assert toys.pool.figures()["simulations"] == sum(SHARES)
+        assert toys.pool.take_metrics()["simulations"] == sum(SHARES)
         play(toys, 6, weights_version=1)
-        assert toys.pool.figures()["simulations"] == sum(SHARES)
+        assert toys.pool.take_metrics()["simulations"] == sum(SHARES)
 
 
 def test_the_bookkeeping_of_a_round():

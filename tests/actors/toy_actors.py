@@ -88,7 +88,7 @@ class ToyActor:
         self._maybe_make_trouble(episodes)
         return episodes
 
-    def figures(self) -> dict[str, float]:
+    def take_metrics(self) -> dict[str, float]:
         played = self.num_played - self.num_played_at_report
         self.num_played_at_report = self.num_played
         return {"simulations": float(played)}

@@ -90,12 +90,12 @@ class AlphaZeroActor:
             games.num_running == 0 for games in self._all_games()
         )
 
-    def figures(self) -> dict[str, float]:
+    def take_metrics(self) -> dict[str, float]:
         """Counts and seconds since the last call."""
         look_ups, hits = sum((g.take_cache_counts() for g in self._all_games()), np.zeros(2, int))
-        figures = {**self._counts, "cache_look_ups": float(look_ups), "cache_hits": float(hits)}
+        metrics = {**self._counts, "cache_look_ups": float(look_ups), "cache_hits": float(hits)}
         self._counts = {}
-        return figures
+        return metrics
 
     def _enter(self, stage: int) -> None:
         """Let games of this stage follow those that run."""
@@ -140,7 +140,7 @@ class AlphaZeroActor:
 
 
 class _Timer:
-    """Adds wall seconds and this process's CPU seconds to an actor's figures."""
+    """Adds wall seconds and this process's CPU seconds to an actor's metrics."""
 
     def __init__(self, actor: AlphaZeroActor, name: str):
         self._actor = actor

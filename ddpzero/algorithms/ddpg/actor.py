@@ -123,10 +123,10 @@ class DDPGActor:
     def round_done(self) -> bool:
         return self._num_games_to_start == 0 and not self._is_running.any()
 
-    def figures(self) -> dict[str, float]:
+    def take_metrics(self) -> dict[str, float]:
         """Counts and seconds since the last call."""
-        figures, self._counts = self._counts, {}
-        return figures
+        metrics, self._counts = self._counts, {}
+        return metrics
 
     # ------------------------------------------------------------------------- the games
 

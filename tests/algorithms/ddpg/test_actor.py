@@ -467,7 +467,7 @@ def test_a_place_is_filled_as_soon_as_its_game_ended(clock: Clock):
     while not actor.round_done:
         num_ended = len(lengths)
         lengths += [episode.info["num_steps"] for episode in actor.play()]
-        num_running.append(int(actor.figures()["environment_steps"]))
+        num_running.append(int(actor.take_metrics()["environment_steps"]))
         assert num_running[-1] == min(4, 12 - num_ended)
     assert len(lengths) == 12 and len(set(lengths)) > 4
     assert sum(num_running) == sum(lengths)
@@ -481,7 +481,7 @@ def test_without_rounds_games_follow_each_other_for_ever(clock: Clock):
     num_steps = 0.0
     while len(episodes) < 20:
         episodes += actor.play()
-        num_steps += actor.figures()["environment_steps"]
+        num_steps += actor.take_metrics()["environment_steps"]
     assert not actor.round_done
     in_games = sum(episode.info["num_steps"] for episode in episodes)
     assert 0 <= num_steps - in_games <= 3 * FULL_GAME.spec.max_steps

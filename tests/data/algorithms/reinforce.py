@@ -146,5 +146,5 @@ class Actor:
         columns["weights_version"] = np.full(len(plies), self.weights_version, np.int32)
         return Episode(columns, {"num_plies": len(plies)})
 
-    def figures(self):
+    def take_metrics(self):
         return {}
