@@ -197,11 +197,12 @@ def test_a_finished_run_says_which_limit_to_raise(finished):
 
 
 @pytest.mark.slow
-def test_an_actor_that_cannot_start_stops_the_run_with_its_own_error(tmp_path):
+def test_actors_on_a_gpu_that_is_not_there_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     process = start(tmp_path, TINY, "actors.device=cuda", "actors.max_restarts=0")
     output, _ = process.communicate(timeout=120)
     assert process.returncode != 0
-    assert "actor 0" in output or "actors.device" in output
+    assert "actors.device=cuda: PyTorch sees no GPU here" in " ".join(output.split())
 
 
 @pytest.mark.slow
