@@ -74,7 +74,10 @@ def test_a_stage_is_described_with_boards_simulations_and_shares():
     ("stages", "sentence"),
     [
         ([{"boards": [{}]}, {"boards": [{}]}], r"stages\[0\].until_step=null: all stages but"),
-        ([{"boards": [{}], "until_step": 5}], r"stages\[0\].until_step=5: .* the last goes on"),
+        (
+            [{"boards": [{}], "until_step": 5}],
+            r"stages\[0\].until_step=5: .* the last must have none",
+        ),
         ([{"boards": []}], r"stages\[0\].boards=\[\] plays nothing"),
         ([{"boards": [{"share": 0.0}]}], r"stages\[0\].boards\[0\].share=0.0 must be positive"),
         ([{"boards": [{"num_simulations": -1}]}], r"boards\[0\].num_simulations=-1 must be 0 or"),
