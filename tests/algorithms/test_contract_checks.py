@@ -122,11 +122,21 @@ def test_a_broken_plugin_ends_the_command_with_code_1(changed, tmp_path, capsys)
 @pytest.mark.parametrize(
     "words",
     [
-        ["ddpzero.algorithms.alphazero", "--game", "tic_tac_toe", "network.blocks=1"],
+        [
+            "ddpzero.algorithms.alphazero",
+            "--game",
+            "tic_tac_toe",
+            "network.blocks=1",
+            "search.num_simulations=8",
+        ],
         ["ddpzero.algorithms.ddpg", "--game", "snakes", "network.width=16"],
     ],
     ids=["alphazero", "ddpg"],
 )
-def test_the_plugins_of_the_package_keep_the_contract(words: list[str], capsys) -> None:
+def test_the_plugins_of_the_package_keep_the_contract(
+    words: list[str], capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Their updaters' own tests train on two ranks.
+    monkeypatch.setattr(contract_checks, "released_at_two_ranks", lambda *_: [{}, {}])
     assert ddpzero(["verify", "algorithm", *words]) == 0
     assert "no violations" in capsys.readouterr().out
