@@ -256,7 +256,7 @@ def test_an_example_of_training_trains(name, workplace, request):
 def test_the_picture_of_the_front_page_is_drawn_from_a_run(workplace, quick):
     (workplace / "quick.txt").write_text(quick)
     words = ["runs/quick", "quick.txt", "picture.svg"]
-    program = [sys.executable, REPO / "launch" / "picture.py", *words]
+    program = [sys.executable, "-m", "ddpzero.cli.picture", *words]
     subprocess.run(program, cwd=workplace, check=True, timeout=120)
     for picture in (workplace / "picture.svg", REPO / "launch" / "training.svg"):
         assert picture.stat().st_size < 60_000

@@ -258,7 +258,9 @@ def _of_counts(
         if whole is None:
             whole = sums[info.counts[1]]
         if whole > 0:
-            values[tag] = amount / whole
+            value = amount / whole
+            # An actor counts a wait when it ends: it may have begun in an earlier interval.
+            values[tag] = min(value, 1.0) if info.kind == "time_share" else value
     rates = {name: sums[name] / seconds for name in sums if name not in used}
     return {**values, **{f"speed/{name}_per_second": value for name, value in rates.items()}}
 

@@ -1,7 +1,7 @@
 """Draws launch/training.svg, the picture in README.md, from a finished run of a board game:
 
     python -m ddpzero.main +experiment=quick | tee quick.txt
-    python launch/picture.py runs/quick quick.txt launch/training.svg
+    python -m ddpzero.cli.picture runs/quick quick.txt launch/training.svg
 
 The picture shows progress lines from the console, the monitor's page, and a position with the agent's evaluation.
 """
