@@ -181,7 +181,7 @@ class CompleteAlgorithm(Algorithm, Protocol):
     ) -> CompleteUpdater: ...
 
     def model_tag(self) -> str:
-        """The size of the networks for a model's name, "b3c48". Default: the number of their parameters."""
+        """The size of the networks for a model's name, "b3c48". Default: "own"."""
         ...
 
     def fits(self, game: Game | TeamGame) -> bool:
