@@ -1,7 +1,7 @@
 """The settings of the core, as plain dataclasses: each mirrors one group of conf/ and checks itself at construction.
 
-Made by config/ from what Hydra composed; handed on as plain arguments. A plugin's own settings (network, search, ...)
-are declared by the plugin, not here.
+config/ creates them from the composed config; they are passed on as plain arguments. A plugin declares its own settings
+(network, search, ...) itself.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from typing import Any, Literal
 
 from ddpzero.system.errors import require, require_at_least, require_at_most
 
-# More threads than any processor has, and thirty years.
+# More threads than any processor has, and about thirty years.
 MAX_THREADS = 1024
 MAX_SECONDS = 1_000_000_000
 
-# Of 255 that a file's name may have: a model's name has the size of its networks and two counters besides, and
-# checkpoint_files.py puts up to 20 in front of it.
+# A file's name may have 255 bytes: a model's name also contains the size of its networks and two counters, and
+# checkpoint_files.py adds a prefix of up to 20 bytes.
 _MAX_RUN_NAME_BYTES = 150
 
 
@@ -30,13 +30,13 @@ class GameSettings:
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """What `load_any_game` makes the game from."""
+        """The arguments of `load_any_game` for this game."""
         return {"name": self.name, "source": self.source, **self.parameters}
 
 
 @dataclass(frozen=True)
 class ActorSettings:
-    """The self-play processes of one rank. num_actors None: from the cores that this rank may use."""
+    """The self-play processes of one rank. num_actors: None for one per core that this rank may use, minus one."""
 
     num_actors: int | None = None
     num_games: int = 128
@@ -61,7 +61,7 @@ class ActorSettings:
             self.max_restarts >= 0,
             f"actors.max_restarts={self.max_restarts} must be 0 or more.",
         )
-        # A living actor is heard of every second, or a little later on a busy machine.
+        # A living actor sends a message every second, or slightly later on a busy machine.
         require_at_least("actors", self, {"hang_seconds": 10})
         require_at_most("actors", self, {"num_threads": MAX_THREADS, "hang_seconds": MAX_SECONDS})
 
@@ -71,8 +71,8 @@ class ReplaySettings:
     """The replay buffer of one rank. All numbers are per rank.
 
     samples_per_insert: how often a sample is used on average; the learner waits for data and the actors wait for the
-    learner to hold it. window_exponent: the learner draws from the newest samples only, and that window grows with
-    the samples generated so far, N, as min_samples * (N / min_samples) ** window_exponent; 1 = the whole buffer.
+    learner to keep this ratio. window_exponent: the learner uses only a window of the newest samples, which grows with
+    the number N of generated samples as min_samples * (N / min_samples) ** window_exponent; 1 uses the whole buffer.
     """
 
     capacity: int = 500_000

@@ -1,4 +1,4 @@
-"""Sweeps: several trainings by Hydra's --multirun, in this process or, with other launchers, in processes of theirs.
+"""Sweeps: several trainings with Hydra's --multirun, in this process or in the processes of another launcher.
 
 conf/config.yaml names `SweepChecks`, which Hydra calls before the first job; main.py runs each job through `run_job`.
 """
@@ -32,21 +32,22 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 
-# Of the Optuna sweeper.
+# The Optuna sweeper writes this file.
 _RESULTS_FILE = "optimization_results.yaml"
 
 
 class JobFailed(Exception):
-    """A job of a sweep has failed or was stopped. sentence, exit_code: what the sweep then ends with."""
+    """A job of a sweep has failed or was stopped. sentence, exit_code: with which the sweep then ends."""
 
     def __init__(self, sentence: str, exit_code: int) -> None:
-        super().__init__(sentence, exit_code)  # both, or no other process could unpickle it
+        # Both arguments, so that another process can unpickle the error.
+        super().__init__(sentence, exit_code)
         self.sentence = sentence
         self.exit_code = exit_code
 
 
 def explain_launcher_error(error: Exception) -> str | None:
-    """One sentence for a job's process that a launcher has lost; None for any other error."""
+    """Return a sentence for a job's process that a launcher has lost; None for any other error."""
     package = type(error).__module__.partition(".")[0]
     if package not in ("joblib", "submitit"):
         return None
@@ -61,13 +62,13 @@ def explain_launcher_error(error: Exception) -> str | None:
 
 
 class SweepChecks(Callback):
-    """Hydra calls it in the process that was started, before a --multirun begins and never otherwise."""
+    """A callback that Hydra calls in the launching process, only before and after a --multirun."""
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Leave with one sentence if the sweep cannot work."""
+        """Exit with one sentence if the sweep cannot work."""
         try:
             check_ranks(int(os.environ.get("WORLD_SIZE", "1")))
-            # As they were typed: ${...} has no value yet.
+            # Unresolved, because ${...} has no value yet.
             words: Any = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
             check_run_names(words)
             objective = config.sweep.objective
@@ -77,7 +78,8 @@ class SweepChecks(Callback):
                 config.hydra.launcher.get("n_jobs") != 0,
                 "hydra.launcher.n_jobs=0: no job could run. Write how many run at a time, or -1 for as many as cores.",
             )
-        except UserError as error:  # Hydra would make a warning of it
+        # Hydra would turn the exception into a warning.
+        except UserError as error:
             leave(str(error), EXIT_CODE_OF_USER_ERROR)
         if not config.hydra.launcher._target_.endswith(".BasicLauncher"):
             _pass_stop_signals_on()
@@ -85,7 +87,7 @@ class SweepChecks(Callback):
             _say(f"what the jobs say is in {folder}")
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """Say what an optimizing sweeper has found, which Hydra's loggers would."""
+        """Print the result of an optimizing sweeper, because Hydra's loggers are silent."""
         path = Path(config.hydra.sweep.dir) / _RESULTS_FILE
         if config.hydra.sweeper._target_.endswith(".OptunaSweeper") and path.is_file():
             best: Any = OmegaConf.to_container(OmegaConf.load(path))
@@ -124,9 +126,9 @@ def _check_sweeper(target: str, objective: object) -> None:
 
 
 def _pass_stop_signals_on() -> None:
-    """Let what asks this process to stop reach the processes of a launcher, which stop and save.
+    """Forward stop signals to the processes of a launcher, which then stop and save.
 
-    They get SIGTERM: Ctrl-C in a terminal reaches them, too, and a second SIGINT would stop them without saving.
+    They get SIGTERM: Ctrl-C in a terminal also reaches them, and a second SIGINT would stop them without saving.
     """
     import psutil
 
@@ -139,7 +141,8 @@ def _pass_stop_signals_on() -> None:
         for child in psutil.Process().children(recursive=True):
             try:
                 child.send_signal(signal.SIGTERM)
-            except psutil.Error:  # it has ended
+            # The process has ended.
+            except psutil.Error:
                 continue
         handler = own_handlers[signal.Signals(number)]
         if callable(handler):
@@ -154,9 +157,9 @@ def _pass_stop_signals_on() -> None:
 
 
 def silence_hydra() -> None:
-    """Keep Hydra from writing a line of its own whenever somebody reads the result of a failed job.
+    """Keep Hydra from printing a line each time the result of a failed job is read.
 
-    There is no switch for it; the error itself still reaches whoever reads the result.
+    Hydra has no setting for it; reading the result still raises the error.
     """
 
     def read(job: JobReturn) -> Any:
@@ -174,12 +177,12 @@ def run_job(
     stop: StopSignal,
     launcher_pid: int,
 ) -> float | None:
-    """Train one job of a sweep; returns its objective, None without one.
+    """Train one job of a sweep and return its objective, None without one.
 
-    config: the job's, as Hydra composed it. train: `(stop, jobs_at_once)` -> the run's folder and sweep.objective;
-    raises UserError or RunFailed. stop: of the process that was started, launcher_pid; with other launchers than
-    Hydra's own the job is in another process, where `stop` is a mere copy.
-    Raises JobFailed, so that the other jobs go on; SystemExit in the launcher's process where they should not.
+    config: the job's composed config. train: `(stop, jobs_at_once)` -> the run's folder and sweep.objective; raises
+    UserError or RunFailed. stop: of the launching process, launcher_pid; with launchers other than Hydra's default the
+    job is in another process, where `stop` is only a copy.
+    Raises JobFailed, so that the other jobs continue; SystemExit in the launching process if they should not.
     """
     is_launchers_process = os.getpid() == launcher_pid
     if is_launchers_process:
@@ -191,7 +194,8 @@ def run_job(
     name = _name_of(config)
     try:
         trained = None if stop.is_set else train(stop, _jobs_at_once())
-    except RunFailed as error:  # it has told why
+    # The reason has been printed.
+    except RunFailed as error:
         raise JobFailed(
             f"a job of the sweep failed: {name}: {error}", EXIT_CODE_OF_FAILURE
         ) from None
@@ -208,7 +212,7 @@ def run_job(
     try:
         return _tell_objective(*trained)
     except UserError as error:
-        # The next jobs would train in vain, too.
+        # The next jobs would fail in the same way.
         if is_launchers_process:
             leave(str(error), EXIT_CODE_OF_USER_ERROR)
         raise JobFailed(str(error), EXIT_CODE_OF_USER_ERROR) from None
@@ -217,34 +221,35 @@ def run_job(
 def _name_of(config: DictConfig) -> str:
     try:
         return str(config.run_name)
-    except OmegaConfBaseException:  # it is what is wrong with this job
+    # The run's name is the fault of this job.
+    except OmegaConfBaseException:
         return f"job {HydraConfig.get().job.num}"
 
 
 def _jobs_at_once() -> int:
-    """How many jobs share this machine's cores, as far as the launcher says (joblib: n_jobs, -1 for all cores)."""
+    """Return how many jobs share this machine's cores, by the launcher's n_jobs (joblib; -1 for all cores)."""
     n_jobs = HydraConfig.get().launcher.get("n_jobs", 1)
     return n_jobs if n_jobs > 0 else usable_cores()
 
 
 @cache
 def _stop_signal_of_job_process() -> StopSignal:
-    """The same for all jobs that this process is given, so that none begins after a stop."""
+    """Return the stop signal that all jobs of this process share, so that none begins after a stop."""
     return StopSignal()
 
 
 def _become_job_process(launcher_pid: int) -> None:
-    """Hear stop signals, end with the launcher, and leave the live line of the console to nobody."""
+    """Install the stop signal, make this process end with the launcher, and disable the live progress line."""
     install_stop_signal(_stop_signal_of_job_process())
     prepare_output()
     # Several jobs share the terminal.
     os.environ["TERM"] = "dumb"
-    # Jobs of a cluster have another parent and go on without their launcher on purpose.
+    # Jobs on a cluster have another parent and continue without their launcher on purpose.
     if os.getppid() == launcher_pid:
         follow_parent(launcher_pid)
 
 
-# ------------------------------------------------------------------ what a job came to
+# ------------------------------------------------------------------ the objective of a job
 
 
 def _tell_objective(run_dir: Path, name: str | None) -> float | None:

@@ -1,1 +1,1 @@
-"""From Hydra and YAML to Settings, strictly, and back."""
+"""Converts between Hydra's config or YAML and Settings, strictly."""

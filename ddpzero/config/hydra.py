@@ -52,7 +52,7 @@ PRESETS = ("experiment", "hardware")
 
 _LIST_OF_OPTIONS = "python -m ddpzero.main --hydra-help lists the options."
 
-# Python reads no number of more than 4300.
+# Python refuses to parse numbers of more than 4300 digits.
 _MAX_DIGITS = 1000
 _MAX_JOBS = 10_000
 
@@ -61,7 +61,7 @@ OmegaConf.register_new_resolver("home", os.path.expanduser, replace=True)
 
 
 def conf_dir() -> Path:
-    """The absolute path of conf/: inside the package when installed from a wheel, beside it in a clone."""
+    """Return the absolute path of conf/: inside the package if installed from a wheel, beside it in a clone."""
     for folder in (PACKAGE_DIR / "conf", PACKAGE_DIR.parent / "conf"):
         if (folder / f"{CONFIG_NAME}.yaml").is_file():
             return folder
@@ -71,7 +71,7 @@ def conf_dir() -> Path:
 
 
 def compose_settings(overrides: Sequence[str], config_dir: str | None = None) -> Settings:
-    """The settings that `python -m ddpzero.main OVERRIDES` would train with.
+    """Return the settings that `python -m ddpzero.main OVERRIDES` would train with.
 
     config_dir: a folder that is searched before conf/, as main's --config-dir. Raises UserError.
     """
@@ -87,7 +87,7 @@ def compose_game(overrides: Sequence[str], config_dir: str | None = None) -> Gam
 
 
 def _compose(overrides: Sequence[str], config_dir: str | None) -> tuple[DictConfig, list[str]]:
-    """What Hydra makes of the overrides, and the overrides with config_dir among them; raises UserError."""
+    """Return the composed config, and the overrides including config_dir. Raises UserError."""
     overrides = list(overrides)
     check_words(overrides)
     overrides = rename_words(overrides)
@@ -106,7 +106,7 @@ def _compose(overrides: Sequence[str], config_dir: str | None) -> tuple[DictConf
 
 
 def settings_from_config(config: DictConfig, overrides: Sequence[str]) -> Settings:
-    """Resolve and convert what Hydra composed from `overrides`; raises UserError."""
+    """Resolve and convert the config that Hydra composed from `overrides`. Raises UserError."""
     _check_preset_order(overrides)
     _check_options(config, overrides)
     given = {override.key_or_group for override in _parsed(overrides)}
@@ -127,7 +127,7 @@ def _converted(config: DictConfig, convert: Callable[[dict[str, Any]], _Converte
 
 
 def explain(error: Exception) -> str | None:
-    """One sentence for an error of Hydra or OmegaConf that a user causes: what, where, what to do; else None."""
+    """Return a sentence for an error of Hydra or OmegaConf that a user causes: what, where, what to do; else None."""
     text = str(error)
     cause = error.__cause__
     if isinstance(error, (yaml.YAMLError, UnicodeDecodeError)):
@@ -184,13 +184,13 @@ def explain(error: Exception) -> str | None:
 
 
 def _is_raised_by_hydra(error: Exception) -> bool:
-    """Whether the error was raised in Hydra's own code, which has ValueErrors for options that exclude each other."""
+    """Return whether Hydra's code raised the error; it raises ValueError for options that exclude each other."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     return bool(frames) and frames[-1].f_globals.get("__name__", "").startswith("hydra.")
 
 
 def _explain_unreadable_yaml(error: yaml.YAMLError | UnicodeDecodeError) -> str:
-    """One sentence with the file; what yaml says of where it stands takes several lines."""
+    """Return one sentence with the file and the line; yaml's description of the position takes several lines."""
     mark = getattr(error, "problem_mark", None)
     if mark is not None:
         problem = " ".join(str(getattr(error, "problem", "")).split())
@@ -200,7 +200,7 @@ def _explain_unreadable_yaml(error: yaml.YAMLError | UnicodeDecodeError) -> str:
 
 
 def _file_being_read(error: BaseException) -> str:
-    """The file that was open where the error was raised, or "": an error of decoding does not say it."""
+    """Return the file that was open where the error was raised, or "": a decoding error does not name it."""
     names = [
         str(value.name)
         for frame, _ in traceback.walk_tb(error.__traceback__)
@@ -211,7 +211,7 @@ def _file_being_read(error: BaseException) -> str:
 
 
 def _override_being_read(error: BaseException) -> str:
-    """ "game=3", of Hydra's loop over the overrides: the error does not say it."""
+    """Return the override that Hydra was processing, such as "game=3": the error does not name it."""
     for raised in filter(None, (error, error.__cause__)):
         for frame, _ in traceback.walk_tb(raised.__traceback__):
             override = frame.f_locals.get("override")
@@ -221,7 +221,7 @@ def _override_being_read(error: BaseException) -> str:
 
 
 def _hint_for_bare_word(word: str) -> str:
-    """A sentence with the groups and presets that have an option of this or of a similar name."""
+    """Return a sentence with the groups and presets that have an option with this or a similar name."""
     known = {
         group: _options_of(group) for group in ("game", *PRESETS, "algorithm", "search", "network")
     }
@@ -236,7 +236,7 @@ def _hint_for_bare_word(word: str) -> str:
 
 
 def _explain_missing_group(override: str) -> str:
-    """override: "group=option" that replaces nothing, for nothing of the config has that group."""
+    """Return a sentence for an override "group=option" whose group is not in the config's defaults."""
     group = override.partition("=")[0]
     if group in PRESETS:
         return (
@@ -251,14 +251,17 @@ def _explain_missing_group(override: str) -> str:
 
 
 def _options_of(group: str) -> list[str]:
-    """The options of a group. Files that begin with _ are parts of others."""
+    """Return the options of a group, without files that begin with _, which are parts of options."""
     folder = conf_dir() / group
     names = [file.relative_to(folder).with_suffix("").as_posix() for file in folder.rglob("*.yaml")]
     return sorted(name for name in names if not name.startswith("_"))
 
 
 def _explain_missing_option(file: str, found: list[str]) -> str:
-    """file: group/option as Hydra looked for it. found: the files of the group, in conf/ and in the user's folder."""
+    """Return a sentence for a missing option.
+
+    file: group/option that Hydra searched for. found: the files of the group, in conf/ and in the user's folder.
+    """
     group, _, option = file.rpartition("/")
     if (conf_dir() / group.partition("/")[0]).is_dir():
         # An option may stand in a folder inside its group: network=ddpg/mlp.
@@ -290,9 +293,9 @@ def _explain_unknown_key(text: str, cause: OmegaConfBaseException) -> str:
 
 
 def arrange_words(words: Sequence[str]) -> list[str]:
-    """The words of training's command line with all options before the settings: Hydra does not take them mixed.
+    """Return the words of the command line with all options before the settings: Hydra does not accept a mixture.
 
-    Raises UserError for words that Hydra would answer with a usage message or with a traceback.
+    Raises UserError for words that would make Hydra print a usage message or a traceback.
     """
     parser = get_args_parser()
     parser.error = _refuse_options  # type: ignore[method-assign, assignment]
@@ -316,7 +319,7 @@ def arrange_words(words: Sequence[str]) -> list[str]:
     check_words(overrides)
     if options.multirun:
         _check_num_jobs(overrides)
-    # Of an option and a setting with the same text it does not matter which is taken for which.
+    # If an option and a setting have the same text, it does not matter which of them is removed.
     option_words = list(words)
     for word in reversed(overrides):
         del option_words[len(option_words) - 1 - option_words[::-1].index(word)]
@@ -324,13 +327,15 @@ def arrange_words(words: Sequence[str]) -> list[str]:
 
 
 def _check_num_jobs(overrides: Sequence[str]) -> None:
-    """Raise UserError for a sweep of absurdly many jobs: Hydra would write them all down first."""
+    """Raise UserError for a sweep of more than _MAX_JOBS jobs: Hydra would list all of them first."""
+    # Other sweepers choose among the combinations.
     if any(word.lstrip("+").startswith("hydra/sweeper=") for word in overrides):
-        return  # it chooses among them
+        return
     try:
         values = [override.value() for override in _parsed(overrides)]
+    # Reported when Hydra parses them.
     except HydraException:
-        return  # told when Hydra reads them
+        return
     num_jobs = 1
     for value in values:
         if isinstance(value, RangeSweep) and value.start is not None and value.stop is not None:
@@ -349,7 +354,7 @@ def _refuse_options(problem: str) -> NoReturn:
 
 
 def check_words(words: Sequence[str]) -> None:
-    """Raise UserError for words that Hydra misunderstands: one whose key is empty, a number that Python cannot read."""
+    """Raise UserError for words that Hydra misinterprets: an empty key, or a number that Python cannot parse."""
     for word in words:
         if not word.strip():
             raise UserError(
@@ -362,16 +367,18 @@ def check_words(words: Sequence[str]) -> None:
 
 
 def _check_options(config: DictConfig, overrides: Sequence[str]) -> None:
-    """Raise UserError for the option of a group that is for another algorithm: its keys are none that are read here."""
+    """Raise UserError for a group's option that belongs to another algorithm, because this one has none of its keys."""
     game = config.get("game")
-    if isinstance(game, ListConfig):  # told here: run_name is made of the game's name
+    # Checked here, because run_name contains the game's name.
+    if isinstance(game, ListConfig):
         as_group(list(game), "game")
     is_group = isinstance(config.get("algorithm"), DictConfig)
     algorithm = OmegaConf.to_container(config.algorithm) if is_group else {}
     try:
         plugin = plugin_name_of(as_group(algorithm, "algorithm"))
+    # Reported when the config is converted.
     except UserError:
-        return  # told where the config is converted
+        return
     sections = load_plugin(plugin).sections
     for override in _parsed(overrides):
         group, option = override.key_or_group, override.value()
@@ -396,7 +403,7 @@ def _parsed(overrides: Sequence[str]) -> list[Override]:
 
 
 def algorithm_overrides(text: str) -> list[str]:
-    """The overrides that choose an algorithm that a person named: its file, its module, or an option of conf/."""
+    """Return the overrides that choose an algorithm, given its file, its module, or an option of conf/."""
     if text.endswith(".py"):
         return ["algorithm=own", f"algorithm.source={text}"]
     if "." not in text:
@@ -409,13 +416,13 @@ def algorithm_overrides(text: str) -> list[str]:
 
 
 def _keys_of(group: str, option: str) -> set[str]:
-    """The keys that an option of a group sets, by itself and by the options that it includes."""
+    """Return the keys that an option of a group sets, itself or in the options that it includes."""
     values, bases = _read_option(group, option)
     return set(values).union(*(_keys_of(group, base) for base in bases))
 
 
 def _is_alias(group: str, option: str) -> bool:
-    """Whether the option is an earlier name of another one and sets nothing itself."""
+    """Return whether the option is an old name of another one and sets nothing itself."""
     return not _read_option(group, option)[0]
 
 

@@ -1,6 +1,6 @@
-"""Settings that were changed and have no effect under the others: each is told once, when a run starts.
+"""Finds changed settings that have no effect in combination with the others; each is reported when a run starts.
 
-Called by main.py. What a plugin ignores it says itself, by the optional name `ignored` of its module.
+Called by main.py. A plugin reports its own by the optional function `ignored` of its module.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _ONLY_CONCURRENT = (
 
 
 def ignored_settings(settings: Settings, world_size: int = 1) -> list[str]:
-    """A sentence for each setting that differs from its default and that nothing reads.
+    """Return a sentence for each setting that differs from its default and has no effect.
 
     world_size: how many ranks the run has.
     """
@@ -43,7 +43,7 @@ def _of_core(settings: Settings, world_size: int) -> dict[str, str]:
         reasons[key] = f"learner.schedule={learner.schedule} does not read it"
     if plays_rounds and settings.replay.window_exponent == 1:
         reasons["replay.min_samples"] = (
-            "learner.schedule=rounds waits for episodes, and replay.window_exponent=1 draws from all samples"
+            "learner.schedule=rounds waits for episodes, and replay.window_exponent=1 uses all samples"
         )
     if learner.learning_rate_schedule == "constant":
         reason = "learner.learning_rate_schedule=constant does not read it"

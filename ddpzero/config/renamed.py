@@ -1,7 +1,7 @@
-"""Configuration keys that have a new name. The old name works for one more version and is told once.
+"""Renamed configuration keys. An old name works for one more version, with a notice.
 
-Called by hydra.py with the words of the command line and with what YAML files gave, and by conversion.py with the
-configs that earlier versions saved.
+Called by hydra.py with the words of the command line and with composed configs, and by conversion.py with the configs
+that earlier versions saved.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _told: set[str] = set()
 
 
 def rename_words(words: Sequence[str]) -> list[str]:
-    """Return the words of a command line with new names for old keys. Raises UserError if a word has each name."""
+    """Return the words of a command line with new names for old keys. Raises UserError if both names are given."""
     parts = [re.match(r"([+~]*)([^=]*)(.*)", word, re.DOTALL) for word in words]
     keys = {match[2] for match in parts if match}
     for old in RENAMED_KEYS.keys() & keys:
@@ -46,10 +46,10 @@ def rename_composed(
     defaults: Mapping[str, Any],
     on_command_line: Container[str],
 ) -> dict[str, Any]:
-    """Rename keys that a YAML file gave by their old name, and tell each.
+    """Rename the keys that a YAML file gave by their old names, with a notice for each.
 
-    defaults: the default of each known key, by group. on_command_line: dotted keys, whose values win over YAML files.
-    A key that this config's algorithm does not have is left out. Raises UserError if YAML files gave both names.
+    defaults: the default of each known key, by group. on_command_line: dotted keys, whose values override YAML files.
+    A key that the config's algorithm does not have is dropped. Raises UserError if YAML files gave both names.
     """
     renamed = dict(config)
     for old, new in RENAMED_KEYS.items():
@@ -60,14 +60,14 @@ def rename_composed(
         if new in on_command_line or key not in defaults.get(group, {}):
             continue
         present = renamed.get(group, {}).get(key, defaults[group][key])
-        # conf/ itself gives every key its default: any other value came from a file or preset that has the new name.
+        # conf/ gives every key its default: any other value comes from a file or preset with the new name.
         _refuse_both(old, present not in (defaults[group][key], value), f"={show(value)}")
         _put(renamed, new, value)
     return renamed
 
 
 def rename_saved(config: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """Rename the keys of a config that an earlier version saved, silently: nobody can edit those."""
+    """Rename the keys of a config that an earlier version saved, without a notice: users do not edit those."""
     renamed = dict(config)
     for old, new in RENAMED_KEYS.items():
         value = _take(renamed, old)
@@ -82,7 +82,7 @@ _ABSENT = object()
 
 
 def _take(config: dict[str, Any], path: str) -> Any:
-    """Remove a key from its group, which is replaced and not changed; returns the value or _ABSENT."""
+    """Remove a key from its group, replacing the group's dict, and return its value or _ABSENT."""
     group, _, key = path.partition(".")
     values = config.get(group)
     if not isinstance(values, Mapping) or key not in values:

@@ -1,8 +1,8 @@
-"""Plain values to dataclasses, strictly: nothing is guessed, no true for 1, no "64" for 64.
+"""Converts plain values to dataclasses, strictly: it does not accept true for 1 or "64" for 64.
 
-Called by conversion.py; knows no particular setting. Every mistake is one UserError: dotted path, value, what is
-allowed, what to do. A field may be a bool, int, float, str, Literal, a list or tuple of those, any of them `| None`,
-a dataclass of such fields, or a dict, which is taken as it is.
+Called by conversion.py; knows no particular setting. Every mistake raises a UserError with the dotted path, the value,
+what is allowed and what to do. A field may be a bool, int, float, str, Literal, a list or tuple of those, any of them
+`| None`, a dataclass of such fields, or a dict, which is not converted.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _KINDS = {
 
 
 def make_dataclass(cls: type, group: Any, path: str) -> Any:
-    """An instance of the dataclass `cls` from a mapping; `path` is where that stands in the configuration."""
+    """Return an instance of the dataclass `cls` from a mapping; `path` is the mapping's dotted key."""
     values = as_group(group, path)
     known = {field.name: field for field in fields(cls)}
     hints = get_type_hints(cls)
@@ -43,7 +43,7 @@ def make_dataclass(cls: type, group: Any, path: str) -> Any:
 
 
 def as_group(value: Any, path: str) -> dict[str, Any]:
-    """A copy of the mapping `value`; UserError if it is none."""
+    """Return a copy of the mapping `value`. Raises UserError for any other value."""
     if value is None:
         raise UserError(
             f"{path}=null is not allowed: it is a group of keys; take `~{path}` or `{path}=null` away."
@@ -56,7 +56,7 @@ def as_group(value: Any, path: str) -> dict[str, Any]:
 
 
 def refuse_unknown_keys(path: str, values: Mapping[str, Any], known: Iterable[str]) -> None:
-    """Raise UserError for the first key of `values` that is not known, with the nearest that is."""
+    """Raise UserError for the first unknown key of `values`, with the closest known one."""
     known = list(known)
     for key, value in values.items():
         if key not in known:
@@ -64,7 +64,7 @@ def refuse_unknown_keys(path: str, values: Mapping[str, Any], known: Iterable[st
 
 
 def unknown_key_message(path: str, value: Any, known: Iterable[str]) -> str:
-    """path: dotted, of the key that nobody knows; known: the keys that its group has."""
+    """Return a sentence for an unknown key. path: dotted; known: the keys of its group."""
     parent, _, key = path.rpartition(".")
     known = list(known)
     shown = path if isinstance(value, Mapping) else f"{path}={show(value)}"
@@ -77,7 +77,7 @@ def unknown_key_message(path: str, value: Any, known: Iterable[str]) -> str:
 
 
 def convert(value: Any, hint: Any, path: str, default: Any = MISSING) -> Any:
-    """`value` as the type `hint` wants it; default: shown as an example of what is right."""
+    """Return `value` as the type `hint`. default: an example for error messages. Raises UserError."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
         (wanted,) = (argument for argument in arguments if argument is not types.NoneType)
@@ -110,7 +110,7 @@ def convert(value: Any, hint: Any, path: str, default: Any = MISSING) -> Any:
 
 
 def show(value: Any) -> str:
-    """A value as one would type it on the command line."""
+    """Return a value as it is typed on the command line."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -124,7 +124,7 @@ def show(value: Any) -> str:
 
 
 def _refuse_too_large(value: float, path: str) -> None:
-    """Compiled code counts in 64 bits, networks compute in 32."""
+    """Raise UserError for numbers that do not fit: compiled code counts in 64 bits, networks compute in 32."""
     most = _LARGEST_INT if isinstance(value, int) else _LARGEST_FLOAT
     if abs(value) > most:
         raise UserError(f"{path}={show(value)} is too large: no number may be above {most:g}.")

@@ -1,1 +1,1 @@
-"""A person against a player, or two players to watch, in the terminal. `ddpzero play` is run.run_play."""
+"""Play in the terminal: a person against a player, or two players to watch. `ddpzero play` calls run.run_play."""

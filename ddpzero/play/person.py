@@ -1,4 +1,4 @@
-"""The person at the terminal: reads lines and single keys, asks until there is an answer, says things."""
+"""The person at the terminal: prints text, reads lines and single keys, and asks until an answer is valid."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _INTERRUPT, _END_OF_INPUT = "\x03", "\x04"
 
 
 class Leave(Exception):
-    """The person wants to go."""
+    """The person quits."""
 
 
 class Person:
-    """Whoever sits there."""
+    """The person at the terminal."""
 
     def __init__(self, console: Console, read: Callable[[str], str] | None = None):
-        """read: asks with a prompt and returns a line; EOFError at the end of input. None: at the console."""
+        """read: shows a prompt and returns a line, or raises EOFError at the end. None: reads from the console."""
         self.console = console
         self._read = read or (lambda prompt: console.input(prompt, markup=False))
 
@@ -28,14 +28,14 @@ class Person:
         self.console.print(text, style=style, markup=False, highlight=False)
 
     def read_line(self, prompt: str) -> str:
-        """A line in lower case; Leave at the end of input."""
+        """Return a line in lower case. Raises Leave at the end of input."""
         try:
             return self._read(prompt).strip().lower()
         except (EOFError, KeyboardInterrupt):
             raise Leave from None
 
     def ask(self, prompt: str, answers: Mapping[str, object]) -> object:
-        """Ask until one of the answers is given; Leave at the end of input or on quit."""
+        """Ask until one of the answers is given. Raises Leave at the end of input or on quit."""
         while True:
             line = self.read_line(prompt)
             if line in ("quit", "exit", "q"):
@@ -49,13 +49,14 @@ class Person:
         return bool(answer)
 
     def read_key(self, prompt: str) -> str:
-        """One key in lower case, "up", "down", "left" or "right" for an arrow; a line where there is no terminal."""
+        """Return one key in lower case, or "up", "down", "left", "right" for an arrow; without a terminal, a line."""
         if not (sys.stdin.isatty() and self.console.is_terminal):
             return self.read_line(prompt)
         try:
             with keyboard(keeps_signals=False) as read_key:
                 key = read_key(None)
-        except ImportError:  # a system without termios
+        # A system without termios.
+        except ImportError:
             return self.read_line(prompt)
         if key in (_INTERRUPT, _END_OF_INPUT):
             raise Leave

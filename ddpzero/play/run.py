@@ -30,17 +30,17 @@ def run_play(
     delay_seconds: float | None = None,
     seed: int | None = None,
 ) -> None:
-    """Play in the terminal until the person has enough.
+    """Play in the terminal until the person quits.
 
     player, opponent: see arena.agents.ALLOWED_PLAYERS, or rule agents of a team game; an opponent only in mode "ai",
     None for the player itself.
     game: None for the one that the first agent among them was trained on.
     mode: "human": a person against the player; "ai": the player against its opponent, to watch.
-    colour: whom the person plays, "first", "second" or "ask", None for "ask"; in a team game the team whose first agent
-    it steers; only in mode "human".
-    num_simulations: of agents; None as they were configured.
-    delay_seconds: a move takes at least so long; only in mode "ai", None: what is good to watch. seed: None for other
-    games every time.
+    colour: the person's place, "first", "second" or "ask", None for "ask"; in a team game, the team whose first agent
+    the person controls. Only in mode "human".
+    num_simulations: of agents; None for their configured number.
+    delay_seconds: the least duration of a move, only in mode "ai"; None for one that suits watching. seed: None for
+    different games every time.
     """
     _check_choice("mode", mode, _MODES)
     if colour is not None:
@@ -126,7 +126,7 @@ def _play_team_games(
 
 
 def _persons_place(person: Person, colour: str) -> int:
-    """0: the person plays first, or with team 0."""
+    """Return 0 if the person plays first, or with team 0; otherwise 1."""
     if colour != "ask":
         return _COLOURS.index(colour)
     answers = {"first": 0, "1": 0, "second": 1, "2": 1}

@@ -1,4 +1,4 @@
-"""The conversation of a game: asks a person for moves, lets players move, tells what they think, announces the end."""
+"""A board game in the terminal: asks the person for moves, lets players move, shows their analysis and the result."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from ddpzero.play.views import (
     side_by_side,
 )
 
-# Players without chance would repeat one game for ever: so many plies at the start of a game are drawn from the actions
-# that the player likes at least half as much as its best.
+# Deterministic players would repeat one game forever: in this many plies at the start, an action is sampled from those
+# with at least half the probability of the best one.
 _NUM_VARIED_PLIES = 4
 
 _COMMANDS = "help, hint, undo, resign, quit"
@@ -32,14 +32,14 @@ _COMMANDS = "help, hint, undo, resign, quit"
 
 @dataclass(frozen=True)
 class Seat:
-    """Who plays as player 0 or 1. player: None for the person at the keyboard."""
+    """The player with index 0 or 1. player: None for the person at the keyboard."""
 
     name: str
     player: Player | None
 
 
 class Session:
-    """Plays one game after another between the same two parties."""
+    """Plays episodes in the terminal."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class Session:
         self._delay_seconds = delay_seconds
 
     def play_game(self, seats: tuple[Seat, Seat]) -> Record:
-        """Play to the end, or until the person leaves (raises Leave). Returns the finished game."""
+        """Play one episode and return it. Raises Leave if the person quits."""
         record = Record(self._game)
         self._show(record, seats, None)
         while not (record.is_over or record.resigned is not None):
@@ -71,7 +71,7 @@ class Session:
         return record
 
     def _take_persons_turn(self, record: Record, seats: tuple[Seat, Seat], adviser: Player) -> None:
-        """Ask for one command and carry it out."""
+        """Read one command and execute it."""
         mover = record.current_player
         line = self._person.read_line(f"your move ({self._some_moves(record)}; {_COMMANDS}): ")
         if line in ("quit", "exit", "q"):
@@ -149,7 +149,7 @@ class Session:
         )
 
     def _announce(self, record: Record, seats: tuple[Seat, Seat]) -> None:
-        """Say who has won, by how many points, after how many moves."""
+        """Print the winner, the score and the number of moves."""
         winner = self._winner(record)
         after = f"after {len(record.actions)} moves"
         if winner is None:
@@ -171,7 +171,7 @@ class Session:
         return None if returns[0] == returns[1] else int(np.argmax(returns))
 
     def _points(self, record: Record) -> str:
-        """ ", 40 : 24" at the end of a game that counts points; komi is given to the second player on top."""
+        """Return ", 40 : 24" at the end of a game with a score, with the second player's komi; otherwise ""."""
         points = self._game.final_points(record.position) if record.is_over else None
         if points is None:
             return ""
@@ -186,7 +186,7 @@ class Session:
         title: str = "",
         note: str = "",
     ) -> None:
-        """Draw everything anew: who plays whom, what was just played (note), the board, whose turn it is."""
+        """Redraw the screen: the players, the last move (note), the board, the current player."""
         if self._console.is_terminal and not self._console.is_dumb_terminal:
             self._console.clear()
         names = Text("   ").join(
@@ -204,7 +204,7 @@ class Session:
             self._person.say(self._turn(record, seats), style="bold")
 
     def _turn(self, record: Record, seats: tuple[Seat, Seat]) -> str:
-        """ "move 8: ○ you to play, 3 : 2 on the board"."""
+        """Return "move 8: ○ you to play, 3 : 2 on the board"."""
         player = record.current_player
         text = f"move {len(record.actions) + 1}: {player_marks(self._look)[player]} {seats[player].name} to play"
         if self._game.has_score:
@@ -217,7 +217,7 @@ class Session:
         return look_of(self._console)
 
     def _some_moves(self, record: Record) -> str:
-        """ "a to g": the ends of the list of legal moves, as examples of how they are written."""
+        """Return "a to g": the first and the last legal move, as examples of the notation."""
         legal = record.legal_actions()
         ends = dict.fromkeys(self._game.action_name(action) for action in (legal[0], legal[-1]))
         return " to ".join(ends)

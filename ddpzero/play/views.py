@@ -1,4 +1,4 @@
-"""What a person sees: the board in colours, and what a player thinks of it. Draws; decides nothing."""
+"""Renders the board in color and a player's analysis of it."""
 
 from __future__ import annotations
 
@@ -19,15 +19,16 @@ PLAYER_STYLES = ("bold bright_yellow", "bold bright_red")
 _BOARD_BACKGROUND = "on grey15"
 _LAST_MOVE_BACKGROUND = "on grey37"
 _LINE_BACKGROUND = "on dark_green"
-_LINE_MARK = "*"  # before a cell, where there is no colour to mark it with
-# What a lone character of Game.render becomes; everything else (coordinates, edges) is drawn as it is.
+# Precedes a winning cell if the terminal has no color.
+_LINE_MARK = "*"
+# Replacements for single characters of Game.render; all others (coordinates, edges) are not changed.
 _SYMBOLS = {
     "X": ("●", PLAYER_STYLES[0]),
     "O": ("○", PLAYER_STYLES[1]),
     ".": ("·", "grey58"),
 }
-# Neighbours of a cell's character: blanks, the brackets of the last move, the edges of a box. The marks of the players
-# along the edges of a Hex board have others, too.
+# Characters next to a cell's character: blanks, the brackets of the last move, the edges of a box. The players' marks
+# along the edges of a Hex board have further ones.
 _AROUND_CELLS = " []|*"
 _AROUND_MARKS = " []|*\\-"
 _WDL_STYLES = ("green3", "grey58", "red3")
@@ -36,29 +37,28 @@ _BAR_WIDTH = 32
 _NUM_BEST_ACTIONS = 5
 
 
-# plain: letters alone; shapes: discs, no colours; colour: both.
+# plain: letters only; shapes: discs without color; colour: both.
 Look = Literal["plain", "shapes", "colour"]
 
 
 def look_of(console: Console) -> Look:
-    """How a board is drawn here: no discs where the terminal or the file shows letters only, no colour if NO_COLOR."""
+    """Return how to render a board: without discs if the output shows only ASCII, without color if NO_COLOR is set."""
     if console.color_system is None or console.options.ascii_only:
         return "plain"
     return "shapes" if console.no_color else "colour"
 
 
 def player_marks(look: Look) -> tuple[str, str]:
-    """What stands on the board for the first and for the second player."""
+    """Return the marks of the first and the second player on the board."""
     return ("X", "O") if look == "plain" else (_SYMBOLS["X"][0], _SYMBOLS["O"][0])
 
 
 def board_view(
     game: Game, position: np.ndarray, last_action: int | None, look: Look
 ) -> RenderableType:
-    """The game's own drawing; unless plain with discs for X and O.
+    """Return the game's text board, with discs for X and O unless the look is plain.
 
-    The last move stands in brackets, or is lit up in colour. So are the cells that have won, else a * stands before
-    each.
+    The last move is in brackets, or highlighted in color; winning cells are highlighted, or preceded by a *.
     """
     lines = game.render(position, last_action).splitlines()
     won = game.winning_cells(position) if game.is_terminal(position) else []
@@ -77,7 +77,7 @@ def board_view(
 
 
 def analysis_view(game: Game, analysis: Analysis, title: str) -> RenderableType:
-    """A player's win, draw and loss chances and its favourite actions; analysis of a single position."""
+    """Return a panel with win, draw and loss probabilities and the best actions; the analysis is of one position."""
     wdl = analysis.wdl[0]
     chances = Table.grid(padding=(0, 2))
     chances.add_row(
@@ -89,7 +89,8 @@ def analysis_view(game: Game, analysis: Analysis, title: str) -> RenderableType:
     favourites = Table.grid(padding=(0, 1))
     policy = analysis.policy[0]
     for action in np.argsort(-policy, kind="stable")[:_NUM_BEST_ACTIONS]:
-        if policy[action] >= 0.005:  # shown as 1 % or more
+        # Skip actions that would be shown with 0 %.
+        if policy[action] >= 0.005:
             favourites.add_row(
                 Text(game.action_name(action), style="bold"),
                 Text("━" * max(1, round(policy[action] * (_BAR_WIDTH - 9))), style="cyan"),
@@ -115,13 +116,13 @@ def _is_lone(line: str, index: int, around: str) -> bool:
 
 
 def _is_of_board(line: str) -> bool:
-    """Whether a line holds cells, not the letters of the columns, among which may be an O."""
+    """Return whether a line contains cells, and not the column letters, which may include an O."""
     lone = {line[index] for index in range(len(line)) if _is_lone(line, index, _AROUND_CELLS)}
     return not any(character.isalpha() and character not in _SYMBOLS for character in lone)
 
 
 def _places_of_cells(lines: Sequence[str], num_cells: int) -> list[tuple[int, int]]:
-    """Row and column of each cell's character, in reading order; none where the drawing shows something else."""
+    """Return the row and column of each cell's character, in reading order; none if the text is not a plain board."""
     places = [
         (row, index)
         for row, line in enumerate(lines)
@@ -133,7 +134,7 @@ def _places_of_cells(lines: Sequence[str], num_cells: int) -> list[tuple[int, in
 
 
 def _marked(line: str, row: int, won: set[tuple[int, int]]) -> str:
-    """The line with a * before each cell that has won, in place of a blank or of the last move's bracket."""
+    """Return the line with a * before each winning cell, in place of a blank or the last move's bracket."""
     characters = list(line)
     for index in range(1, len(line)):
         if (row, index) in won:
@@ -164,7 +165,7 @@ def _disc_line(line: str, row: int, won: set[tuple[int, int]], look: Look) -> Te
 
 
 def _wdl_bar(wdl: np.ndarray) -> Text:
-    # Rounding the edges, not the parts, keeps the bar's length.
+    # Round the edges, not the parts, so that the bar keeps its length.
     edges = np.rint(np.cumsum(np.concatenate([[0.0], wdl])) * _BAR_WIDTH).astype(int)
     bar = Text()
     for width, style, character in zip(np.diff(edges), _WDL_STYLES, _WDL_BARS, strict=True):
