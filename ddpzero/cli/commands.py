@@ -105,8 +105,7 @@ def _verify_contract(options: Namespace) -> int:
     from ddpzero.games.core.contract_process import check_apart
 
     game = compose_game(_overrides(options), options.config_dir)
-    arguments = {"name": game.name, "source": game.source, **game.parameters}
-    report = check_apart(arguments, options.games, options.seed)
+    report = check_apart(game.arguments, options.games, options.seed)
     print("\n".join(report.lines()))
     return 1 if report.violations else 0
 
