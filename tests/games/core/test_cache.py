@@ -169,7 +169,7 @@ def test_a_cleared_cache_is_compiled_anew(tmp_path):
     copy_of_the_package(tmp_path)
     count_sequences(tmp_path)
     cleared = run_python(tmp_path, ["-m", "ddpzero.cli", "cache", "clear"])
-    assert re.fullmatch(r"[1-9]\d* files of machine code deleted, \d+\.\d MB\n", cleared)
+    assert re.fullmatch(r"[1-9]\d* files of compiled code deleted, \d+\.\d MB\n", cleared)
     assert not list(tmp_path.rglob("*.nb[ic]"))
     assert count_sequences(tmp_path) == (THREE_IN_A_ROW, COMPILED)
 
