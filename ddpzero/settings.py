@@ -104,7 +104,7 @@ class ReplaySettings:
 
 @dataclass(frozen=True)
 class LearnerSettings:
-    """One rank's learner. batch_size is per rank; every limit is optional, the first one reached ends the run.
+    """The learner of one rank. batch_size is per rank; every limit is optional, and the first one reached ends the run.
 
     schedule "concurrent": actors play while the learner trains. "rounds": each rank plays episodes_per_round
     episodes, then makes steps_per_round updates, then publishes; reproducible for a seed. An epoch is steps_per_epoch
@@ -138,7 +138,7 @@ class LearnerSettings:
 
     @property
     def epoch_steps(self) -> int:
-        """Updates of an epoch, whatever the schedule."""
+        """The number of updates in an epoch, for either schedule."""
         return self.steps_per_round if self.schedule == "rounds" else self.steps_per_epoch
 
     def __post_init__(self) -> None:
@@ -191,12 +191,13 @@ class LearnerSettings:
 
 @dataclass(frozen=True)
 class CheckpointSettings:
-    """keep_last: whole checkpoints that stay on disk, besides the one that the process resumed from.
-    interval_epochs: one in so many epochs (and always the last).
+    """When checkpoints are saved, and how many are kept.
 
-    interval_minutes: the least time between two of them; None: 50 times as long as the last save took. An epoch that
-    lasts longer than that, and than five minutes, is interrupted by a checkpoint.
-    allow_config_change: go on in a run folder whose config differs; otherwise that is refused with the differing keys.
+    keep_last: complete checkpoints on disk, besides the one that the process resumed from.
+    interval_epochs: epochs between two checkpoints; the last epoch always has one.
+    interval_minutes: the least time between two checkpoints; None: 50 times the duration of the last save. An epoch
+    that lasts longer than that, and than five minutes, is interrupted by a checkpoint.
+    allow_config_change: continue in a run folder with a different config; otherwise an error names the differing keys.
     """
 
     keep_last: int = 3
@@ -242,7 +243,7 @@ class LoggingSettings:
 
 @dataclass(frozen=True)
 class SweepSettings:
-    """objective: what a job of a --multirun returns to its sweeper, a metric or a counter of the run; see sweep.py."""
+    """objective: the metric or counter that a job of a --multirun returns to its sweeper; see sweep.py."""
 
     objective: str | None = None
 

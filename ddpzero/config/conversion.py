@@ -1,4 +1,4 @@
-"""A whole configuration of plain nested dicts to Settings, strictly, and back.
+"""Converts a complete configuration of plain nested dicts to Settings, strictly, and back.
 
 Called by config/hydra.py with what Hydra composed and by whoever reads the config.yaml of a run or of a checkpoint.
 """
@@ -109,7 +109,7 @@ def _field_defaults(cls: Any) -> dict[str, Any]:
 
 
 def settings_to_dict(settings: Settings) -> dict[str, Any]:
-    """The inverse of `settings_from_dict`: complete with all defaults, of plain values, for YAML and JSON."""
+    """Return the inverse of `settings_from_dict`: plain values for YAML and JSON, complete with all defaults."""
     names = [field.name for field in fields(settings) if field.name not in _SPECIAL]
     config = {name: _plain(getattr(settings, name)) for name in names}
     sections = _plain(settings.sections)
@@ -154,7 +154,7 @@ def game_settings_from_dict(group: dict[str, Any]) -> GameSettings:
 
 
 def _at_home(path: Any) -> Any:
-    """A path that begins with ~ in the home that is meant; anything else as it is."""
+    """Return a path with its leading ~ expanded; any other value unchanged."""
     return os.path.expanduser(path) if isinstance(path, str) else path
 
 

@@ -80,7 +80,7 @@ def compose_settings(overrides: Sequence[str], config_dir: str | None = None) ->
 
 
 def compose_game(overrides: Sequence[str], config_dir: str | None = None) -> GameSettings:
-    """The game of these settings, for tools that need no more: whether the algorithm can play it does not matter."""
+    """Return only the game of these settings, without a check that the algorithm can play it."""
     config, overrides = _compose(overrides, config_dir)
     _check_preset_order(overrides)
     return _converted(config.game, game_settings_from_dict)

@@ -1,6 +1,6 @@
-"""Where the rows of a run go besides TensorBoard and metrics.jsonl: optional places behind one small interface.
+"""Optional backends for a run's rows, besides TensorBoard and metrics.jsonl.
 
-RunRecord calls them on rank 0. Whatever a backend raises costs its own rows only, never the training.
+RunRecord calls them on rank 0. An exception of a backend loses only its own rows, and never ends the training.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ from ddpzero.system.errors import require
 
 
 class Backend(Protocol):
-    """One place. Each method may raise anything."""
+    """A destination of rows. Each method may raise any exception."""
 
     @property
     def name(self) -> str:
-        """The place, as the beginning of a sentence: "runs/x/metrics.csv"."""
+        """The destination, as the beginning of a sentence: "runs/x/metrics.csv"."""
         ...
 
     def start(self, config: Mapping[str, Any]) -> None:
-        """Begin, once metrics.jsonl holds the rows that the run goes on from. config: the resolved one."""
+        """Start, once metrics.jsonl contains only the rows that the run resumes from. config: the resolved config."""
         ...
 
     def row(self, row: Mapping[str, float]) -> None:
-        """Take in a row of metrics.jsonl, which is there already: `learner_step`, `time` and the metrics."""
+        """Write a row that metrics.jsonl already contains: `learner_step`, `time` and the metrics."""
         ...
 
     def end(self, has_failed: bool) -> None:
-        """Finish; the run is over for this process."""
+        """Finish: this process writes no more rows."""
         ...
 
 

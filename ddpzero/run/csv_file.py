@@ -1,7 +1,7 @@
 """metrics.csv: the rows of metrics.jsonl as a table. A backend of backends.py.
 
-metrics.jsonl is the original. Where the table cannot simply be continued (a new process, a new column, a row that did
-not fit on the disk), it is made anew from there, so that it never has a row twice or lacks one.
+metrics.jsonl is the original. If the table cannot be continued (a new process, a new column, a row that did not fit on
+the disk), it is rewritten from there, so that it never repeats or lacks a row.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class CsvFile:
             file.write(self._line(row).encode())
 
     def _rows(self) -> Iterator[dict[str, Any]]:
-        """The rows of the original, one at a time: a long run has more than should be in memory at once."""
+        """Yield the rows of the original one at a time: the rows of a long run should not all be in memory."""
         if not self._original.is_file():
             return
         with open(self._original, "rb") as file:
@@ -79,5 +79,5 @@ class CsvFile:
 
 
 def _is_missing(value: Any) -> bool:
-    """Whether metrics.jsonl has null for it, or nothing."""
+    """Return whether metrics.jsonl has null or no value for it."""
     return value is None or (isinstance(value, float) and not math.isfinite(value))
