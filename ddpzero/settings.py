@@ -250,11 +250,11 @@ class SweepSettings:
 
 @dataclass(frozen=True)
 class Settings:
-    """One run, whole.
+    """All settings of one run.
 
     algorithm: the plugin's module, or the absolute path of its .py file.
-    sections: the plugin's own settings, by the names that it declares ("network", "search", ...).
-    init_from: begin with the weights of another run or checkpoint, "RUN" or "RUN@EPISODE"; see initial_weights.py.
+    sections: the plugin's settings, by the names that it declares ("network", "search", ...).
+    init_from: start with the weights of another run or checkpoint, "RUN" or "RUN@EPISODE"; see initial_weights.py.
     """
 
     run_name: str

@@ -11,8 +11,8 @@ from rich.text import Text
 from ddpzero.arena.players import PlayerError, checked_actions
 from ddpzero.games import Game
 from ddpzero.games.core.players import Analysis, Analyst, Player
+from ddpzero.play.episode import PlayedEpisode
 from ddpzero.play.person import Leave, Person
-from ddpzero.play.record import Record
 from ddpzero.play.views import (
     PLAYER_STYLES,
     Look,
@@ -54,125 +54,133 @@ class Session:
         self._rng = rng
         self._delay_seconds = delay_seconds
 
-    def play_game(self, seats: tuple[Seat, Seat]) -> Record:
+    def play_game(self, seats: tuple[Seat, Seat]) -> PlayedEpisode:
         """Play one episode and return it. Raises Leave if the person quits."""
-        record = Record(self._game)
-        self._show(record, seats, None)
-        while not (record.is_over or record.resigned is not None):
-            mover = record.current_player
+        episode = PlayedEpisode(self._game)
+        self._show(episode, seats, None)
+        while not (episode.is_over or episode.resigned is not None):
+            mover = episode.current_player
             player = seats[mover].player
             if player is None:
                 adviser = seats[1 - mover].player
                 assert adviser is not None, "two persons have no use for this program"
-                self._take_persons_turn(record, seats, adviser)
+                self._take_persons_turn(episode, seats, adviser)
             else:
-                self._take_players_turn(record, seats, player)
-        self._announce(record, seats)
-        return record
+                self._take_players_turn(episode, seats, player)
+        self._announce(episode, seats)
+        return episode
 
-    def _take_persons_turn(self, record: Record, seats: tuple[Seat, Seat], adviser: Player) -> None:
+    def _take_persons_turn(
+        self, episode: PlayedEpisode, seats: tuple[Seat, Seat], adviser: Player
+    ) -> None:
         """Read one command and execute it."""
-        mover = record.current_player
-        line = self._person.read_line(f"your move ({self._some_moves(record)}; {_COMMANDS}): ")
+        mover = episode.current_player
+        line = self._person.read_line(f"your move ({self._some_moves(episode)}; {_COMMANDS}): ")
         if line in ("quit", "exit", "q"):
             raise Leave
         if line in ("help", "?", ""):
-            self._help(record)
+            self._help(episode)
         elif line == "hint":
-            self._hint(record, adviser)
+            self._hint(episode, adviser)
         elif line == "undo":
-            if record.take_back(mover):
-                self._show(record, seats, None, note="taken back.")
+            if episode.take_back(mover):
+                self._show(episode, seats, None, note="taken back.")
             else:
                 self._person.say("there is nothing to take back yet.")
         elif line == "resign":
-            record.resigned = mover
+            episode.resigned = mover
         else:
             try:
                 action = self._game.parse_action(line)
             except ValueError as error:
                 self._person.say(f"{error} Type help for everything you can do.")
                 return
-            if action not in record.legal_actions():
+            if action not in episode.legal_actions():
                 self._person.say(
-                    f"{self._game.action_name(action)} is not possible here. Legal: {self._moves(record)}"
+                    f"{self._game.action_name(action)} is not possible here. Legal: {self._moves(episode)}"
                 )
                 return
-            record.play(action)
-            self._show(record, seats, None, note=f"you play {self._game.action_name(action)}")
+            episode.play(action)
+            self._show(episode, seats, None, note=f"you play {self._game.action_name(action)}")
 
-    def _take_players_turn(self, record: Record, seats: tuple[Seat, Seat], player: Player) -> None:
-        seat = seats[record.current_player]
+    def _take_players_turn(
+        self, episode: PlayedEpisode, seats: tuple[Seat, Seat], player: Player
+    ) -> None:
+        seat = seats[episode.current_player]
         started = time.perf_counter()
         with self._console.status(f"{seat.name} is thinking"):
-            action, analysis = self._think(record, player)
-            if action not in record.legal_actions():
+            action, analysis = self._think(episode, player)
+            if action not in episode.legal_actions():
                 raise PlayerError(
                     f"player {seat.name} broke the rules: it chose action {action}, which is not legal here."
                 )
         time.sleep(max(0.0, self._delay_seconds - (time.perf_counter() - started)))
-        record.play(action)
+        episode.play(action)
         note = f"{seat.name} plays {self._game.action_name(action)}"
-        self._show(record, seats, analysis, f"{seat.name} expects", note)
+        self._show(episode, seats, analysis, f"{seat.name} expects", note)
 
-    def _think(self, record: Record, player: Player) -> tuple[int, Analysis | None]:
-        position = record.position[None]
+    def _think(self, episode: PlayedEpisode, player: Player) -> tuple[int, Analysis | None]:
+        position = episode.position[None]
         num_actions = self._game.num_actions
         if not isinstance(player, Analyst):
             chosen = player.choose(position, self._rng)
             return int(checked_actions(player.name, chosen, (1,), num_actions)[0]), None
         analysis = player.analyse(position, self._rng)
         action = int(checked_actions(player.name, analysis.actions, (1,), num_actions)[0])
-        if len(record.actions) < _NUM_VARIED_PLIES:
+        if len(episode.actions) < _NUM_VARIED_PLIES:
             policy = analysis.policy[0].astype(np.float64)
             policy[policy < policy.max() / 2] = 0.0
             action = int(self._rng.choice(len(policy), p=policy / policy.sum()))
         return action, analysis
 
-    def _hint(self, record: Record, adviser: Player) -> None:
+    def _hint(self, episode: PlayedEpisode, adviser: Player) -> None:
         if not isinstance(adviser, Analyst):
             self._person.say(f"{adviser.name} has no opinion to share.")
             return
         with self._console.status(f"{adviser.name} is thinking"):
-            analysis = adviser.analyse(record.position[None], self._rng)
+            analysis = adviser.analyse(episode.position[None], self._rng)
         best = self._game.action_name(int(analysis.actions[0]))
         self._person.say(f"in your place {adviser.name} would play {best}")
         self._console.print(analysis_view(self._game, analysis, "it would expect"))
 
-    def _help(self, record: Record) -> None:
+    def _help(self, episode: PlayedEpisode) -> None:
         self._person.say(
-            f"legal moves: {self._moves(record)}\n"
+            f"legal moves: {self._moves(episode)}\n"
             "hint     what your opponent would do in your place, and what it would expect\n"
             "undo     take back your last move and what came after it\n"
             "resign   give up this game\n"
             "quit     leave"
         )
 
-    def _announce(self, record: Record, seats: tuple[Seat, Seat]) -> None:
+    def _announce(self, episode: PlayedEpisode, seats: tuple[Seat, Seat]) -> None:
         """Print the winner, the score and the number of moves."""
-        winner = self._winner(record)
-        after = f"after {len(record.actions)} moves"
+        winner = self._winner(episode)
+        after = f"after {len(episode.actions)} moves"
         if winner is None:
-            self._person.say(f"\na draw {after}{self._points(record)}.", style="bold")
+            self._person.say(f"\na draw {after}{self._points(episode)}.", style="bold")
             return
         verb = "win" if seats[winner].player is None else "wins"
-        resigned = "you resign: " if record.resigned is not None else ""
+        resigned = "you resign: " if episode.resigned is not None else ""
         self._person.say(
-            f"\n{resigned}{seats[winner].name} {verb} {after}{self._points(record)}.",
+            f"\n{resigned}{seats[winner].name} {verb} {after}{self._points(episode)}.",
             style=PLAYER_STYLES[winner],
         )
-        if self._look != "colour" and record.is_over and self._game.winning_cells(record.position):
+        if (
+            self._look != "colour"
+            and episode.is_over
+            and self._game.winning_cells(episode.position)
+        ):
             self._person.say("the winning line is marked with *.")
 
-    def _winner(self, record: Record) -> int | None:
-        if record.resigned is not None:
-            return 1 - record.resigned
-        returns = self._game.returns(record.position)
+    def _winner(self, episode: PlayedEpisode) -> int | None:
+        if episode.resigned is not None:
+            return 1 - episode.resigned
+        returns = self._game.returns(episode.position)
         return None if returns[0] == returns[1] else int(np.argmax(returns))
 
-    def _points(self, record: Record) -> str:
+    def _points(self, episode: PlayedEpisode) -> str:
         """Return ", 40 : 24" at the end of a game with a score, with the second player's komi; otherwise ""."""
-        points = self._game.final_points(record.position) if record.is_over else None
+        points = self._game.final_points(episode.position) if episode.is_over else None
         if points is None:
             return ""
         komi = getattr(self._game.parameters, "komi", 0)
@@ -180,7 +188,7 @@ class Session:
 
     def _show(
         self,
-        record: Record,
+        episode: PlayedEpisode,
         seats: tuple[Seat, Seat],
         analysis: Analysis | None,
         title: str = "",
@@ -196,19 +204,19 @@ class Session:
             )
         )
         self._console.print(names)
-        self._person.say(f"move {len(record.actions)}: {note}" if note else "")
-        board = board_view(self._game, record.position, record.last_action, self._look)
+        self._person.say(f"move {len(episode.actions)}: {note}" if note else "")
+        board = board_view(self._game, episode.position, episode.last_action, self._look)
         thoughts = None if analysis is None else analysis_view(self._game, analysis, title)
         self._console.print(side_by_side(board, thoughts))
-        if not record.is_over:
-            self._person.say(self._turn(record, seats), style="bold")
+        if not episode.is_over:
+            self._person.say(self._turn(episode, seats), style="bold")
 
-    def _turn(self, record: Record, seats: tuple[Seat, Seat]) -> str:
+    def _turn(self, episode: PlayedEpisode, seats: tuple[Seat, Seat]) -> str:
         """Return "move 8: ○ you to play, 3 : 2 on the board"."""
-        player = record.current_player
-        text = f"move {len(record.actions) + 1}: {player_marks(self._look)[player]} {seats[player].name} to play"
+        player = episode.current_player
+        text = f"move {len(episode.actions) + 1}: {player_marks(self._look)[player]} {seats[player].name} to play"
         if self._game.has_score:
-            board = self._game.board(record.position)
+            board = self._game.board(episode.position)
             text += f", {(board == 1).sum()} : {(board == 2).sum()} on the board"
         return text
 
@@ -216,11 +224,11 @@ class Session:
     def _look(self) -> Look:
         return look_of(self._console)
 
-    def _some_moves(self, record: Record) -> str:
+    def _some_moves(self, episode: PlayedEpisode) -> str:
         """Return "a to g": the first and the last legal move, as examples of the notation."""
-        legal = record.legal_actions()
+        legal = episode.legal_actions()
         ends = dict.fromkeys(self._game.action_name(action) for action in (legal[0], legal[-1]))
         return " to ".join(ends)
 
-    def _moves(self, record: Record) -> str:
-        return " ".join(map(self._game.action_name, record.legal_actions()))
+    def _moves(self, episode: PlayedEpisode) -> str:
+        return " ".join(map(self._game.action_name, episode.legal_actions()))

@@ -1,6 +1,6 @@
-"""Weights & Biases: a run's rows in the project of wandb's own settings (WANDB_PROJECT, WANDB_MODE=offline, ...).
+"""Weights & Biases: sends a run's rows to the project in wandb's settings (WANDB_PROJECT, WANDB_MODE=offline, ...).
 
-A backend of backends.py. wandb writes in a process of its own and buffers while its server is out of reach.
+A backend of backends.py. wandb writes in a separate process and buffers while its server is unreachable.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ logger = logging.getLogger(__name__)
 
 ID_FILE = "wandb_id.txt"
 _PROJECT = "ddpzero"
-# The learner waits so long for wandb's server when the run starts, and when it ends.
+# The longest time that the learner waits for wandb's server at the start and at the end of a run.
 _TIMEOUT_SECONDS = 30.0
 
 
 class WandbRun:
-    """One run at Weights & Biases; a resumed run continues it, by the id that its folder keeps."""
+    """One run at Weights & Biases; a resumed run continues it, by the id in its folder."""
 
     name = "Weights & Biases"
 
@@ -46,7 +46,7 @@ class WandbRun:
                 resume="allow",
                 dir=str(self._run_dir),
                 config=dict(config),
-                # The console is ours: wandb would take it over to copy it.
+                # wandb must not redirect the console.
                 settings=wandb.Settings(
                     console="off",
                     silent=True,
@@ -58,11 +58,11 @@ class WandbRun:
         logger.info("%s: %s", self.name, where)
 
     def row(self, row: Mapping[str, float]) -> None:
-        # Not tried again for each row: the learner would wait for the server every time.
+        # Do not try again for each row: the learner would wait for the server every time.
         if self._run is None:
             raise RuntimeError("it was out of reach when the run started")
         step = int(row["learner_step"])
-        # A run that has gone back to an older checkpoint does steps again; wandb's steps only rise.
+        # A run that resumes from an older checkpoint repeats steps, but wandb's steps must not decrease.
         if step >= self._run.step:
             self._run.log(dict(row), step=step)
 
@@ -72,7 +72,7 @@ class WandbRun:
 
 
 def _kept_id(run_dir: Path) -> str:
-    """Return the id of the run at Weights & Biases; a new one if its folder has none."""
+    """Return the run's id at Weights & Biases from its folder, or create one."""
     path = run_dir / ID_FILE
     try:
         kept = read_bytes(path).decode(errors="replace").strip()
@@ -87,7 +87,7 @@ def _kept_id(run_dir: Path) -> str:
 
 @contextmanager
 def _nobody_to_ask() -> Iterator[None]:
-    """Hide a terminal from wandb, which without a key would wait there for an answer; it raises an error instead."""
+    """Hide the terminal from wandb, so that without an API key it raises an error instead of asking for one."""
     stdin = sys.stdin
     with open(os.devnull, encoding="utf-8") as nobody:
         sys.stdin = nobody

@@ -49,7 +49,7 @@ def game():
 
 @pytest.fixture
 def converse():
-    """Plays one game with a person who says the lines; returns (record or None if the person left, output)."""
+    """Plays one game with a person who says the lines; returns (episode or None if the person left, output)."""
 
     def play(game, seats, *lines):
         output = io.StringIO()
@@ -66,10 +66,10 @@ def converse():
             game, Person(Console(file=output, width=100), read), np.random.default_rng(0)
         )
         try:
-            record = session.play_game(seats)
+            episode = session.play_game(seats)
         except Leave:
-            record = None
-        return record, output.getvalue()
+            episode = None
+        return episode, output.getvalue()
 
     return play
 
@@ -80,8 +80,8 @@ def person_first(player):
 
 def test_a_person_who_completes_a_row_wins(game, converse):
     seats = person_first(Scripted(game, "a2", "b2"))
-    record, output = converse(game, seats, "a1", "b1", "c1")
-    assert game.returns(record.position).tolist() == [1, -1]
+    episode, output = converse(game, seats, "a1", "b1", "c1")
+    assert game.returns(episode.position).tolist() == [1, -1]
     assert "you win after 5 moves." in output
     assert "scripted plays a2" in output
 
@@ -101,21 +101,21 @@ def test_a_draw_is_announced(game, converse):
 def test_the_person_may_play_second(game, converse):
     player = Scripted(game, "a1", "b1", "c1")
     seats = Seat(player.name, player), Seat("you", None)
-    record, output = converse(game, seats, "a2", "b2")
-    assert [game.action_name(a) for a in record.actions] == ["a1", "a2", "b1", "b2", "c1"]
+    episode, output = converse(game, seats, "a2", "b2")
+    assert [game.action_name(a) for a in episode.actions] == ["a1", "a2", "b1", "b2", "c1"]
     assert "scripted wins" in output
 
 
 def test_moves_are_read_in_either_case_and_with_blanks(game, converse):
     seats = person_first(Scripted(game, "a2", "b2"))
-    record, _ = converse(game, seats, "A1", " b1 ", "C1")
-    assert record is not None
+    episode, _ = converse(game, seats, "A1", " b1 ", "C1")
+    assert episode is not None
 
 
 def test_bad_input_is_answered_with_help_and_changes_nothing(game, converse):
     seats = person_first(Scripted(game, "a2", "b2"))
-    record, output = converse(game, seats, "z9", "banana", "a1", "a2", "b1", "c1")
-    assert len(record.actions) == 5
+    episode, output = converse(game, seats, "z9", "banana", "a1", "a2", "b1", "c1")
+    assert len(episode.actions) == 5
     assert "'z9' is not a cell" in output
     assert "Type help" in output
     assert "a2 is not possible here. Legal: a3 b3 c3 b2 c2 b1 c1" in output
@@ -130,8 +130,8 @@ def test_help_lists_the_legal_moves_and_the_commands(game, converse):
 
 def test_undo_takes_back_the_answer_and_the_persons_move(game, converse):
     seats = person_first(Scripted(game, "a2", "a2", "b2"))
-    record, _ = converse(game, seats, "c3", "undo", "a1", "b1", "c1")
-    names = [game.action_name(action) for action in record.actions]
+    episode, _ = converse(game, seats, "c3", "undo", "a1", "b1", "c1")
+    names = [game.action_name(action) for action in episode.actions]
     assert names == ["a1", "a2", "b1", "b2", "c1"]
 
 
@@ -168,22 +168,22 @@ def test_a_player_shows_what_it_expects_with_its_move(game, converse):
 
 @pytest.mark.parametrize("word", ["quit", "exit", "q", "QUIT"])
 def test_quit_leaves(game, converse, word):
-    record, _ = converse(game, person_first(Scripted(game)), word, "a1")
-    assert record is None
+    episode, _ = converse(game, person_first(Scripted(game)), word, "a1")
+    assert episode is None
 
 
 def test_the_end_of_input_leaves(game, converse):
-    record, _ = converse(game, person_first(Scripted(game, "a2")), "a1")
-    assert record is None
+    episode, _ = converse(game, person_first(Scripted(game, "a2")), "a1")
+    assert episode is None
 
 
 def test_a_person_with_an_extra_turn_is_asked_again(converse):
     source = REPO / "tests" / "search" / "extra_turns.py"
     game = load_game("extra_turns", source=str(source), stones=7)
     seats = person_first(Scripted(game))
-    record, output = converse(game, seats, "3", "3", "1")
+    episode, output = converse(game, seats, "3", "3", "1")
     assert "you win after 3 moves." in output
-    assert game.returns(record.position).tolist() == [1, -1]
+    assert game.returns(episode.position).tolist() == [1, -1]
 
 
 def test_a_player_without_chance_opens_in_different_ways(game):
@@ -192,8 +192,8 @@ def test_a_player_without_chance_opens_in_different_ways(game):
         output = Console(file=io.StringIO())
         session = Session(game, Person(output, lambda prompt: ""), np.random.default_rng(seed))
         player = RolloutPlayer(game, 200)
-        record = session.play_game((Seat("a", player), Seat("b", player)))
-        openings.add(tuple(record.actions[:3]))
+        episode = session.play_game((Seat("a", player), Seat("b", player)))
+        openings.add(tuple(episode.actions[:3]))
     assert len(openings) > 5
 
 
@@ -214,10 +214,10 @@ def test_the_winning_line_is_marked_at_the_end(game, converse):
 
 
 def test_resigning_ends_the_game_and_the_other_wins(game, converse):
-    record, output = converse(game, person_first(Scripted(game, "a2")), "a1", "resign", "b1")
+    episode, output = converse(game, person_first(Scripted(game, "a2")), "a1", "resign", "b1")
     assert output.endswith("you resign: scripted wins after 2 moves.\n")
-    assert record.resigned == 0
-    assert not record.is_over
+    assert episode.resigned == 0
+    assert not episode.is_over
 
 
 def test_every_command_is_named_at_the_prompt_and_has_one_line_of_help(game, converse):
@@ -240,8 +240,8 @@ def test_points_are_told_while_and_after_they_are_counted(
     game = load_game(name, **parameters)
     moves = moves.split()
     players = Scripted(game, *moves[::2]), Scripted(game, *moves[1::2])
-    record, output = converse(game, (Seat("a", players[0]), Seat("b", players[1])))
-    points = game.final_points(record.position)
+    episode, output = converse(game, (Seat("a", players[0]), Seat("b", players[1])))
+    points = game.final_points(episode.position)
     assert f"{points[0]} : {points[1]}" == end.split(" +")[0]
     assert output.rstrip().endswith(f"wins after {len(moves)} moves, {end}.")
     assert running in output

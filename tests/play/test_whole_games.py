@@ -14,8 +14,8 @@ from ddpzero.arena.players import RandomPlayer
 from ddpzero.arena.team_players import RulePlayer
 from ddpzero.games import load_any_game, load_game
 from ddpzero.play import session as session_module
+from ddpzero.play.episode import PlayedEpisode
 from ddpzero.play.person import Person
-from ddpzero.play.record import Record
 from ddpzero.play.session import Seat, Session
 from ddpzero.play.team_session import TeamSession
 
@@ -39,48 +39,48 @@ _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
 def play_randomly(game, look, monkeypatch, seed, resigns_at=None):
     """(finished game, text of all screens) of a person who plays first and types legal moves at random."""
-    records = []
+    episodes = []
 
-    class Remembered(Record):
+    class Remembered(PlayedEpisode):
         def __init__(self, game):
             super().__init__(game)
-            records.append(self)
+            episodes.append(self)
 
-    monkeypatch.setattr(session_module, "Record", Remembered)
+    monkeypatch.setattr(session_module, "PlayedEpisode", Remembered)
     output, choices = io.StringIO(), random.Random(seed)
 
     def read(prompt):
-        if resigns_at is not None and len(records[-1].actions) >= resigns_at:
+        if resigns_at is not None and len(episodes[-1].actions) >= resigns_at:
             return "resign"
-        return game.action_name(choices.choice(records[-1].legal_actions()))
+        return game.action_name(choices.choice(episodes[-1].legal_actions()))
 
     console = Console(file=output, width=100, highlight=False, **LOOKS[look])
     session = Session(game, Person(console, read), np.random.default_rng(seed))
-    record = session.play_game((Seat("you", None), Seat("random", RandomPlayer(game))))
-    return record, _ESCAPES.sub("", output.getvalue())
+    episode = session.play_game((Seat("you", None), Seat("random", RandomPlayer(game))))
+    return episode, _ESCAPES.sub("", output.getvalue())
 
 
 @pytest.mark.parametrize("look", LOOKS)
 @pytest.mark.parametrize(("name", "parameters"), GAMES, ids=str)
 def test_a_game_is_played_to_its_end(name, parameters, look, monkeypatch):
     game = load_game(name, **parameters)
-    record, text = play_randomly(game, look, monkeypatch, seed=5)
-    assert record.is_over
-    num_moves = len(record.actions)
+    episode, text = play_randomly(game, look, monkeypatch, seed=5)
+    assert episode.is_over
+    num_moves = len(episode.actions)
     for move in range(1, num_moves + 1):
         assert re.search(rf"^move {move}: [{DISCS[look]}] (you|random) to play", text, re.M)
         assert re.search(rf"^move {move}: (you play|random plays) ", text, re.M)
     _, _, end = text.rpartition(f"move {num_moves}: ")
-    assert sentence_of_end(record) in end
-    _check_last_board(record, end, look)
+    assert sentence_of_end(episode) in end
+    _check_last_board(episode, end, look)
 
 
-def sentence_of_end(record):
+def sentence_of_end(episode):
     """ "you win after 17 moves."; with points where the game counts them."""
-    game, num_moves = record.game, len(record.actions)
-    first, second = game.returns(record.position)
+    game, num_moves = episode.game, len(episode.actions)
+    first, second = game.returns(episode.position)
     who = "a draw" if first == second else "you win" if first > second else "random wins"
-    points = game.final_points(record.position)
+    points = game.final_points(episode.position)
     komi = getattr(game.parameters, "komi", 0)
     told = (
         "" if points is None else f", {points[0]} : {points[1]}{f' + {komi:g} komi' * bool(komi)}"
@@ -88,10 +88,10 @@ def sentence_of_end(record):
     return f"{who} after {num_moves} moves{told}."
 
 
-def _check_last_board(record, screen, look):
+def _check_last_board(episode, screen, look):
     """The board has the discs of both, told apart without colour, and the cells that have won are marked."""
-    game = record.game
-    board = np.asarray(game.board(record.position))
+    game = episode.game
+    board = np.asarray(game.board(episode.position))
     cells = "\n".join(
         line for line in screen.splitlines() if not line.startswith(("you", "random"))
     )
@@ -99,15 +99,15 @@ def _check_last_board(record, screen, look):
     edges = 2 * game.parameters.size if game.name == "hex" else 0
     for disc, player in zip(DISCS[look], (1, 2), strict=True):
         assert cells.count(disc) == int((board == player).sum()) + edges
-    won = game.winning_cells(record.position)
+    won = game.winning_cells(episode.position)
     assert cells.count("*") == (0 if look == "colour" or not won else len(won) + 1)
     assert ("the winning line is marked with *." in screen) == (look != "colour" and bool(won))
 
 
 @pytest.mark.parametrize("look", LOOKS)
 def test_who_resigns_loses_at_once(look, monkeypatch):
-    record, text = play_randomly(load_game("othello"), look, monkeypatch, seed=5, resigns_at=6)
-    assert record.resigned == 0
+    episode, text = play_randomly(load_game("othello"), look, monkeypatch, seed=5, resigns_at=6)
+    assert episode.resigned == 0
     assert text.endswith("you resign: random wins after 6 moves.\n")
 
 

@@ -12,7 +12,7 @@ from ddpzero.arena.players import RandomPlayer
 from ddpzero.evaluators.uniform import UniformEvaluator
 from ddpzero.games import Game, load_game
 from ddpzero.games.core.promises import GamePromiseError, verify_command
-from ddpzero.play.record import Record
+from ddpzero.play.episode import PlayedEpisode
 from ddpzero.search import Search, SearchSettings
 from ddpzero.search.cache import new_cache
 from ddpzero.search.rollouts import search_by_rollouts
@@ -139,11 +139,11 @@ def test_a_match_ends_with_the_promise_that_was_broken(game, trap):
 
 
 def test_a_game_against_a_person_ends_where_it_should_be_over(game):
-    record = Record(game)
-    record.play(5)
+    episode = PlayedEpisode(game)
+    episode.play(5)
     with pytest.raises(GamePromiseError, match="not over after max_plies=6"):
         for _ in range(6):
-            record.play(0)
+            episode.play(0)
 
 
 def test_the_command_that_checks_a_game_has_its_parameters_and_the_config_folder():

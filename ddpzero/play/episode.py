@@ -1,4 +1,4 @@
-"""One game under way, with its past: what a person may take back."""
+"""One running episode with its earlier positions, so that a person can take moves back."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from ddpzero.games import Game
 from ddpzero.games.core.promises import TOO_LONG, require_no_fault
 
 
-class Record:
-    """The positions and actions of a game from its start on."""
+class PlayedEpisode:
+    """The positions and actions of an episode from its start."""
 
     def __init__(self, game: Game):
         self.game = game
         self.actions: list[int] = []
-        self.resigned: int | None = None  # the player who gave up
+        # The player who resigned.
+        self.resigned: int | None = None
         self._positions = [game.initial_position()]
 
     @property
@@ -37,14 +38,14 @@ class Record:
         return self.game.possible_actions(self.position).tolist()
 
     def play(self, action: int) -> None:
-        """ValueError when the action is not legal; GamePromiseError when the game should be over by now."""
+        """Apply an action. Raises ValueError if it is illegal, GamePromiseError if the episode exceeds max_plies."""
         self._positions.append(self.game.apply_action(self.position, action))
         self.actions.append(action)
         if not self.is_over and len(self.actions) >= self.game.spec.max_plies:
             require_no_fault(self.game, TOO_LONG)
 
     def take_back(self, player: int) -> bool:
-        """Go back to the last earlier position in which it was the turn of `player`; False if there is none."""
+        """Return to the last earlier position with `player` to move; return whether such a position exists."""
         for ply in reversed(range(len(self.actions))):
             if self.game.current_player(self._positions[ply]) == player:
                 del self._positions[ply + 1 :], self.actions[ply:]
