@@ -222,7 +222,7 @@ class CheckpointSettings:
 class LoggingSettings:
     """interval_seconds: between two rows of the console and of TensorBoard. level: of the log files.
 
-    interval_episodes: None, or rows come after so many episodes of all ranks instead, each with a line about them.
+    interval_episodes: None, or the number of episodes of all ranks between two rows, each with a summary line.
     csv, wandb: more places for the rows, see run/backends.py.
     """
 

@@ -54,7 +54,7 @@ def explain_launcher_error(error: Exception) -> str | None:
     reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
     return (
         f"a process of the launcher {package} was lost, and with it the jobs that had not ended: {reason.strip()} The "
-        "same command goes on from their checkpoints."
+        "same command continues from their checkpoints."
     )
 
 
@@ -205,7 +205,9 @@ def run_job(
             f"a job of the sweep failed: {name}: {error}", EXIT_CODE_OF_USER_ERROR
         ) from None
     if trained is None or stop.is_set:
-        sentence = f"the sweep was stopped at {name} ({stop.reason}); the same command goes on."
+        sentence = (
+            f"the sweep was stopped at {name} ({stop.reason}); the same command continues it."
+        )
         if is_launchers_process:
             leave(sentence, EXIT_CODE_OF_FAILURE)
         raise JobFailed(sentence, EXIT_CODE_OF_FAILURE)

@@ -259,7 +259,7 @@ def test_a_signal_to_the_launcher_stops_and_saves_jobs_in_other_processes(tmp_pa
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode == 1
-    assert console.splitlines()[-1].endswith("(SIGTERM); the same command goes on.")
+    assert console.splitlines()[-1].endswith("(SIGTERM); the same command continues it.")
     runs = sorted(path.parent for path in tmp_path.glob(f"*/{STATUS_FILE}"))
     assert [status(run) for run in runs] == ["stopped", "stopped"], "the third has not begun"
 
@@ -276,6 +276,6 @@ def test_a_lost_process_of_a_launcher_is_one_sentence() -> None:
     sentence = explain_launcher_error(loky.TerminatedWorkerError("A worker was killed.\n\nMore."))
     assert sentence == (
         "a process of the launcher joblib was lost, and with it the jobs that had not ended: A worker was killed. The "
-        "same command goes on from their checkpoints."
+        "same command continues from their checkpoints."
     )
     assert explain_launcher_error(RuntimeError("of ours")) is None

@@ -1,6 +1,6 @@
 """Converts a complete configuration of plain nested dicts to Settings, strictly, and back.
 
-Called by config/hydra.py with what Hydra composed and by whoever reads the config.yaml of a run or of a checkpoint.
+Called by config/hydra.py with the composed config, and by all code that reads the config.yaml of a run or a checkpoint.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ def plugin_name_of(algorithm: Mapping[str, Any]) -> str:
         source.endswith(".py"),
         f"algorithm.source={source} is not the path of a .py file: for a module use algorithm.plugin.",
     )
-    # A run must find its plugin from whatever folder it is resumed or played.
+    # A run must find its plugin when it is resumed or played from another folder.
     return str(Path(source).expanduser().resolve())
 
 
@@ -148,7 +148,7 @@ def game_settings_from_dict(group: dict[str, Any]) -> GameSettings:
     name = convert(group.pop("name", None), str, "game.name")
     source = convert(group.pop("source", None), str | None, "game.source")
     if source is not None and source.endswith(".py"):
-        # A run must find its rules from whatever folder it is resumed or played.
+        # A run must find its rules when it is resumed or played from another folder.
         source = str(Path(source).expanduser().resolve())
     return GameSettings(name, source, asdict(load_any_game(name, source, **group).parameters))
 

@@ -165,7 +165,7 @@ def explain(error: Exception) -> str | None:
         override = " ".join(error.override.split())
         reason = " ".join(text.split()).split(" See https")[0]
         if reason.startswith("LexerNoViableAlt"):
-            reason = "a character in it has a meaning of its own"
+            reason = "it contains a special character"
         if "=" not in override and not override.startswith("~"):
             return f"{override}: there is no = in it. {_hint_for_bare_word(override)}"
         return (
@@ -194,9 +194,11 @@ def _explain_unreadable_yaml(error: yaml.YAMLError | UnicodeDecodeError) -> str:
     mark = getattr(error, "problem_mark", None)
     if mark is not None:
         problem = " ".join(str(getattr(error, "problem", "")).split())
-        return f"{mark.name}, line {mark.line + 1}: this is no YAML ({problem}): mend that file."
+        return (
+            f"{mark.name}, line {mark.line + 1}: this is not valid YAML ({problem}): fix that file."
+        )
     file = getattr(error, "name", None) or _file_being_read(error) or "a file of the config"
-    return f"{file}: this is no text in UTF-8, as YAML is ({' '.join(str(error).split())}): mend that file."
+    return f"{file}: this is not UTF-8 text, as YAML must be ({' '.join(str(error).split())}): fix that file."
 
 
 def _file_being_read(error: BaseException) -> str:
@@ -239,9 +241,7 @@ def _explain_missing_group(override: str) -> str:
     """Return a sentence for an override "group=option" whose group is not in the config's defaults."""
     group = override.partition("=")[0]
     if group in PRESETS:
-        return (
-            f"{override}: there is none yet to replace; a preset is added with a plus, +{override}."
-        )
+        return f"{override}: the config has no {group} to replace; add a preset with a plus, +{override}."
     if (conf_dir() / group).is_dir():
         return (
             f"{override}: the algorithm of this config reads no group {group}: leave it out, or choose another "
@@ -363,7 +363,7 @@ def check_words(words: Sequence[str]) -> None:
         if word.lstrip("+~").startswith("="):
             raise UserError(f"{word}: no key stands before the =. Write key=value.")
         if re.search(rf"\d{{{_MAX_DIGITS}}}", word):
-            raise UserError(f"{word[:60]}...: no number has so many digits: write a smaller one.")
+            raise UserError(f"{word[:60]}...: the number has too many digits: write a smaller one.")
 
 
 def _check_options(config: DictConfig, overrides: Sequence[str]) -> None:

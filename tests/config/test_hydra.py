@@ -251,9 +251,9 @@ MISTAKES = {
     "a seed beyond 64 bits": (["seed=100000000000000000000000000"], ["seed=1000", "is too large"]),
     "an actor that is dead at once": (["actors.hang_seconds=1e-300"], ["actors.hang_seconds=1e-300", "at least 10"]),
     "a time beyond all clocks": (["learner.timeout_seconds=1e20"], ["learner.timeout_seconds=1e+20", "at most"]),
-    "letters that Hydra cannot read": (["game=é"], ["game=é", "a meaning of its own", "in quotes"]),
+    "letters that Hydra cannot read": (["game=é"], ["game=é", "it contains a special character", "in quotes"]),
     "a line break": (["seed=\n"], ["seed=", "key=value"]),
-    "more digits than Python reads": ([f"seed={'9' * 5000}"], ["seed=9999", "no number has so many digits"]),
+    "more digits than Python reads": ([f"seed={'9' * 5000}"], ["seed=9999", "the number has too many digits"]),
     "a number for a group": (["network=-.5"], ["network=-.5 gives a value to a group", "game=connect_four"]),
     "null for a group": (["game=null"], ["game=null gives a value to a group"]),
     "a preset without plus": (["experiment=quick"], ["experiment=quick", "+experiment=quick"]),
@@ -450,7 +450,7 @@ def test_options_may_stand_between_settings(words, arranged):
         (["--experimental-rerun", "x.pickle"], "--experimental-rerun reads a pickle"),
         (["a=1", ""], "'' is an empty word among the settings"),
         (["a=1", "=5"], "=5: no key stands before the =."),
-        (["a=" + 1000 * "1"], "no number has so many digits"),
+        (["a=" + 1000 * "1"], "the number has too many digits"),
     ],
     ids=lambda value: value[:20] if isinstance(value, str) else " ".join(value)[:40],
 )
@@ -474,13 +474,13 @@ def test_a_tilde_in_quotes_is_the_home(monkeypatch, tmp_path):
 
 
 UNREADABLE = {
-    "no yaml": (b"name: [a\n  b: {", "bad.yaml, line 2: this is no YAML"),
+    "no yaml": (b"name: [a\n  b: {", "bad.yaml, line 2: this is not valid YAML"),
     "a key twice": (
         b"name: x\nname: y\n",
-        "bad.yaml, line 2: this is no YAML (found duplicate key name)",
+        "bad.yaml, line 2: this is not valid YAML (found duplicate key name)",
     ),
-    "binary": (b"\x00\x01", "bad.yaml: this is no text in UTF-8"),
-    "latin-1": (b"# \xe4\n", "bad.yaml: this is no text in UTF-8"),
+    "binary": (b"\x00\x01", "bad.yaml: this is not UTF-8 text"),
+    "latin-1": (b"# \xe4\n", "bad.yaml: this is not UTF-8 text"),
     "a list": (b"- a\n- b\n", "game=[a,b] is not a group of keys"),
 }
 

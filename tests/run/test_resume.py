@@ -1,4 +1,4 @@
-"""What a run goes on from: forged checkpoints are passed over, other settings work, begin a part anew, or are named."""
+"""What a run resumes from: forged checkpoints are skipped, other settings work, restart a part, or are named."""
 
 from __future__ import annotations
 
