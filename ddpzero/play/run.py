@@ -42,21 +42,7 @@ def run_play(
     delay_seconds: the least duration of a move, only in mode "ai"; None for one that suits watching. seed: None for
     different games every time.
     """
-    _check_choice("mode", mode, _MODES)
-    if colour is not None:
-        _check_choice("colour", colour, _COLOURS)
-    require(
-        mode == "ai" or opponent is None,
-        f"opponent={opponent} is for mode=ai: in mode=human the opponent is you.",
-    )
-    require(
-        mode == "human" or colour is None,
-        f"colour={colour} is for mode=human: in mode=ai {player} plays first, its opponent second.",
-    )
-    require(
-        mode == "ai" or delay_seconds is None,
-        f"delay={delay_seconds} is for mode=ai: in mode=human the game waits for you.",
-    )
+    _check_modes(player, opponent, mode, colour, delay_seconds)
     texts = [player] if opponent is None else [player, opponent]
     game = game or any_game_of_players(texts)
     require_agent_that_searches(texts, game, num_simulations)
@@ -79,6 +65,27 @@ def run_play(
     except (Leave, KeyboardInterrupt):
         person.console.print()
     person.console.print("good bye.")
+
+
+def _check_modes(
+    player: str, opponent: str | None, mode: str, colour: str | None, delay_seconds: float | None
+) -> None:
+    """Raise UserError for arguments that are unknown or belong to the other mode."""
+    _check_choice("mode", mode, _MODES)
+    if colour is not None:
+        _check_choice("colour", colour, _COLOURS)
+    require(
+        mode == "ai" or opponent is None,
+        f"opponent={opponent} is for mode=ai: in mode=human the opponent is you.",
+    )
+    require(
+        mode == "human" or colour is None,
+        f"colour={colour} is for mode=human: in mode=ai {player} plays first, its opponent second.",
+    )
+    require(
+        mode == "ai" or delay_seconds is None,
+        f"delay={delay_seconds} is for mode=ai: in mode=human the game waits for you.",
+    )
 
 
 def _play_games(
