@@ -157,16 +157,19 @@ class LearnerSettings:
         require_at_least("learner", self, {"timeout_seconds": 1})
         limits = {"num_threads": MAX_THREADS, "timeout_seconds": MAX_SECONDS}
         require_at_most("learner", self, {**limits, "max_minutes": MAX_SECONDS})
-        for name in ("learning_rate", "gradient_clip"):
-            require(
-                getattr(self, name) > 0,
-                f"learner.{name}={getattr(self, name)} must be positive.",
-            )
         for name in ("max_epochs", "max_minutes", "max_samples", "max_episodes"):
             value = getattr(self, name)
             require(
                 value is None or value > 0,
                 f"learner.{name}={value} must be positive, or null for no limit.",
+            )
+        self._check_optimizer()
+
+    def _check_optimizer(self) -> None:
+        for name in ("learning_rate", "gradient_clip"):
+            require(
+                getattr(self, name) > 0,
+                f"learner.{name}={getattr(self, name)} must be positive.",
             )
         require(
             0 <= self.ema_decay < 1,

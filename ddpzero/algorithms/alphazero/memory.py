@@ -51,12 +51,7 @@ def memory_needs(
     leaves = Factor("search.leaves_per_round", search.leaves_per_round, 1)
     features = _features_bytes(frame, network)
     batch = actors.num_games * search.leaves_per_round
-    # While the games of one stage end, those of the next one begin.
-    stages = [
-        sum(_games_size_bytes(curriculum, part, search, actors.num_games) for part in stage)
-        for stage in curriculum.stages
-    ]
-    games = max(first + second for first, second in zip(stages, [*stages[1:], 0], strict=True))
+    trees_bytes = _largest_trees_bytes(curriculum, search, actors.num_games)
     simulations = max(part.num_simulations for stage in curriculum.stages for part in stage)
     return [
         *network_needs(
@@ -70,7 +65,7 @@ def memory_needs(
         ),
         Need(
             "for search trees",
-            num_actors * games,
+            num_actors * trees_bytes,
             (Factor("search.num_simulations", simulations, 100), leaves, *of_actors),
         ),
         Need(
@@ -85,6 +80,15 @@ def memory_needs(
             (Factor("algorithm.evaluation_cache_megabytes", cache_megabytes, 32), of_actors[1]),
         ),
     ]
+
+
+def _largest_trees_bytes(curriculum: Curriculum, search: SearchSettings, num_games: int) -> int:
+    """Return what the trees of one actor need at most: while the games of a stage end, those of the next one begin."""
+    stages = [
+        sum(_games_size_bytes(curriculum, part, search, num_games) for part in stage)
+        for stage in curriculum.stages
+    ]
+    return max(first + second for first, second in zip(stages, [*stages[1:], 0], strict=True))
 
 
 def bench_needs(

@@ -56,7 +56,6 @@ class DDPGActor:
         device: str,
         seed: int,
     ):
-        spec = game.spec
         self._game = game
         self._settings = settings
         self._policy = Policy(game, settings, network, device)
@@ -64,25 +63,8 @@ class DDPGActor:
             Policy(game, settings, network, device) for _ in range(opponent.num_past_selves)
         ]
         self._opponents = Opponents(game, num_games, self._past_selves)
-        self._positions = game.new_positions(num_games)
-        # What rule agents draw is apart from what the games draw: those can be replayed without the agents.
-        self._random_states = np.zeros((num_games, 2), np.uint64)
-        self._opponent_states = np.zeros((num_games, 2), np.uint64)
-        self._actions = np.zeros((num_games, spec.num_agents), np.int64)
-        self._rewards = np.zeros((num_games, spec.num_agents), np.float32)
-        self._statuses = np.full(num_games, GOING_ON, np.int64)
-        self._deaths = np.zeros((num_games, spec.num_agents), np.int64)  # of the game under way
-        self._is_running = np.zeros(num_games, np.bool_)
-        self._is_evaluation = np.zeros(num_games, np.bool_)
-        self._teams = np.zeros(num_games, np.int64)  # the team that the policy plays
-        self._steps = np.zeros(num_games, np.int64)
         # How much the games explore: from epsilon itself down to epsilon ** (1 + spread).
         self._exponents = 1.0 + settings.epsilon_spread * np.linspace(0.0, 1.0, num_games)
-        steps = empty_arrays(episodes_layout(game, settings, num_games))
-        self._observations, self._legal = steps["observations"], steps["legal"]
-        self._choices, self._weights_versions = steps["choices"], steps["weights_versions"]
-        self._all_rewards, self._all_actions = steps["all_rewards"], steps["all_actions"]
-        self._start_states = np.zeros((num_games, 2), np.uint64)
         self._guidance = np.zeros(1)
         self._weights_version = 0
         self._num_games_to_start = 0
@@ -90,6 +72,29 @@ class DDPGActor:
         self._next_evaluation = 0
         self._seed = seed
         self._has_started = False
+        self._allocate_games(num_games)
+
+    def _allocate_games(self, num_games: int) -> None:
+        game, spec = self._game, self._game.spec
+        self._positions = game.new_positions(num_games)
+        # Rule agents have random numbers of their own, so that episodes can be replayed without them.
+        self._random_states = np.zeros((num_games, 2), np.uint64)
+        self._opponent_states = np.zeros((num_games, 2), np.uint64)
+        self._actions = np.zeros((num_games, spec.num_agents), np.int64)
+        self._rewards = np.zeros((num_games, spec.num_agents), np.float32)
+        self._statuses = np.full(num_games, GOING_ON, np.int64)
+        # Of the running episode.
+        self._deaths = np.zeros((num_games, spec.num_agents), np.int64)
+        self._is_running = np.zeros(num_games, np.bool_)
+        self._is_evaluation = np.zeros(num_games, np.bool_)
+        # The team that the policy plays.
+        self._teams = np.zeros(num_games, np.int64)
+        self._steps = np.zeros(num_games, np.int64)
+        steps = empty_arrays(episodes_layout(game, self._settings, num_games))
+        self._observations, self._legal = steps["observations"], steps["legal"]
+        self._choices, self._weights_versions = steps["choices"], steps["weights_versions"]
+        self._all_rewards, self._all_actions = steps["all_rewards"], steps["all_actions"]
+        self._start_states = np.zeros((num_games, 2), np.uint64)
 
     def receive(self, arrays: Mapping[str, np.ndarray], weights_version: int) -> None:
         """Play with new weights from now on."""
