@@ -68,7 +68,7 @@ def run_monitor(
     file = CurvesFile(run_dir / METRICS_FILE)
 
     def page() -> Page:
-        return make_page(look_at(run_dir, file), console.width, _can_draw(console))
+        return make_page(look_at(run_dir, file), console.width, _has_unicode(console))
 
     if as_json:
         print(json_text(_as_json(look_at(run_dir, file))))
@@ -138,7 +138,7 @@ def _ended_by(*numbers: signal.Signals) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _can_draw(console: Console) -> bool:
+def _has_unicode(console: Console) -> bool:
     # The fonts of a Linux console have few of the block characters.
     return console.encoding.startswith("utf") and os.environ.get("TERM") != "linux"
 

@@ -104,9 +104,9 @@ class CurvesFile:
             self.curves.add(parse_json_line(line) or {})
 
 
-def sparkline(values: Sequence[float | None], can_draw: bool) -> str:
+def sparkline(values: Sequence[float | None], has_unicode: bool) -> str:
     """Draw a curve, one character a value, between its smallest and its largest value; None is a space."""
-    blocks = _BLOCKS if can_draw else _ASCII_BLOCKS
+    blocks = _BLOCKS if has_unicode else _ASCII_BLOCKS
     known = [value for value in values if value is not None]
     if not known:
         return ""

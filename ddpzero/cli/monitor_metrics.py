@@ -51,12 +51,12 @@ class Line:
 
 @dataclass(frozen=True)
 class MetricsPanel:
-    """Draws metrics. values: the newest value of each tag. can_draw: the terminal shows Unicode."""
+    """Draws metrics. values: the newest value of each tag. has_unicode: the terminal shows Unicode."""
 
     metrics: Metrics
     curves: Curves
     values: Mapping[str, float]
-    can_draw: bool
+    has_unicode: bool
 
     def cell(self, tag: str, name: str, name_columns: int, width: int) -> Text:
         """A name, the newest value and a sparkline in `width` columns; with enough room also the curve's range."""
@@ -64,10 +64,10 @@ class MetricsPanel:
         has_range = width >= _WIDE_CELL
         num_cells = width - name_columns - _VALUE_COLUMNS - 2 * GAP - has_range * _RANGE_COLUMNS
         num_cells = max(1, min(_MAX_SPARKLINE, num_cells))
-        text = Text(_fitted(name, name_columns, self.can_draw), no_wrap=True)
+        text = Text(_fitted(name, name_columns, self.has_unicode), no_wrap=True)
         text.append(value_text(self.values[tag], unit).rjust(_VALUE_COLUMNS + GAP), "bold")
         curve = self.curves.of(tag, num_cells)
-        drawn = sparkline(curve, self.can_draw)
+        drawn = sparkline(curve, self.has_unicode)
         text.append(" " * GAP).append(f"{drawn:<{num_cells}}", "cyan")
         if has_range and (found := self.curves.range_of(tag)) is not None:
             low, high = (value_text(value, unit) for value in found)
@@ -113,7 +113,7 @@ def key_metrics(panel: MetricsPanel, width: int) -> list[Line]:
         Line(panel.cell(tag, name, columns, width), 1)
         for tag, name in zip(tags, names, strict=True)
     ]
-    return [_title(_KEY_METRICS, width, panel.can_draw), *cells, Line(Text())]
+    return [_title(_KEY_METRICS, width, panel.has_unicode), *cells, Line(Text())]
 
 
 def groups(panel: MetricsPanel, width: int) -> list[Line]:
@@ -132,7 +132,7 @@ def groups(panel: MetricsPanel, width: int) -> list[Line]:
     columns: list[list[Line]] = [[] for _ in range(num_columns)]
     for group, tags in grouped.items():
         column = min(columns, key=len)
-        column.append(_title(group.replace("_", " "), column_width, panel.can_draw))
+        column.append(_title(group.replace("_", " "), column_width, panel.has_unicode))
         column += [Line(panel.cell(tag, names[tag], name_columns, column_width), 1) for tag in tags]
     return [
         _side_by_side(
@@ -162,8 +162,8 @@ def _side_by_side(cells: Sequence[Line | None], column_width: int) -> Line:
     return Line(text, sum(cell.num_curves for cell in cells if cell is not None))
 
 
-def _title(name: str, width: int, can_draw: bool) -> Line:
-    rule = ("─" if can_draw else "-") * max(0, width - len(name) - 1)
+def _title(name: str, width: int, has_unicode: bool) -> Line:
+    rule = ("─" if has_unicode else "-") * max(0, width - len(name) - 1)
     return Line(Text.assemble((f"{name} ", "bold"), (rule, "dim"), no_wrap=True, overflow="crop"))
 
 
@@ -173,7 +173,7 @@ def _words(name: str, tag: str, panel: MetricsPanel) -> str:
     return name.replace("_", " ").replace("/", " ")
 
 
-def _fitted(name: str, width: int, can_draw: bool) -> str:
+def _fitted(name: str, width: int, has_unicode: bool) -> str:
     if len(name) <= width:
         return name.ljust(width)
-    return name[: width - 1] + ("…" if can_draw else ".")
+    return name[: width - 1] + ("…" if has_unicode else ".")

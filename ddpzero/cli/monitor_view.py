@@ -63,10 +63,10 @@ class Page:
     body: list[Line]
 
 
-def make_page(view: RunView, width: int, can_draw: bool = True) -> Page:
-    """Return the page for a terminal of `width` columns. can_draw: it shows Unicode."""
+def make_page(view: RunView, width: int, has_unicode: bool = True) -> Page:
+    """Return the page for a terminal of `width` columns. has_unicode: it shows Unicode."""
     newest = {**view.curves.newest, **view.status.get("scalars", {})}
-    panel = MetricsPanel(view.metrics or UNDECLARED, view.curves, newest, can_draw)
+    panel = MetricsPanel(view.metrics or UNDECLARED, view.curves, newest, has_unicode)
     body = [*key_metrics(panel, width), *groups(panel, width)]
     if not body:
         body = [Line(Text()), Line(Text("no metrics yet", "dim"))]

@@ -192,11 +192,11 @@ class Learner:
             batch = self.parts.feeder.take()
         with metrics.clock("update"), state.ranks.watch("update"):
             rate = learning_rate(learner, state.counters.learner_step, state.fraction_done)
-            scalars = self.parts.updater.update(batch, rate)
+            measured = self.parts.updater.update(batch, rate)
         self.guard.last_batch = batch
         state.count_update()
         lag = state.counters.weights_version - batch["weights_version"].float().mean()
-        metrics.add({**scalars, "self_play/weights_lag": lag, "learner/rate": rate})
+        metrics.add({**measured, "self_play/weights_lag": lag, "learner/rate": rate})
         metrics.count(updates=1 / state.ranks.world_size, samples_trained=learner.batch_size)
         is_due = state.counters.learner_step % learner.publish_interval_steps == 0
         if is_due and not self.plays_rounds:

@@ -61,12 +61,12 @@ def all_metrics(plugin: str) -> dict[str, MetricInfo]:
 
 
 class PhaseClock:
-    """Says which share of the time a loop spends in which of its stages.
+    """Says which share of the time a loop spends in which of its phases.
 
         with clock("update"):
             ...
 
-    Each moment counts for the innermost stage alone, or for "other": the shares of an interval sum to 1.
+    Each moment counts for the innermost phase alone, or for "other": the shares of an interval sum to 1.
     """
 
     def __init__(self) -> None:
@@ -75,10 +75,10 @@ class PhaseClock:
         self._since = time.perf_counter()
 
     @contextmanager
-    def __call__(self, stage: str) -> Iterator[None]:
-        """Count the block for a stage."""
+    def __call__(self, phase: str) -> Iterator[None]:
+        """Count the block for a phase."""
         self._settle()
-        self._open.append(stage)
+        self._open.append(phase)
         try:
             yield
         finally:
@@ -86,24 +86,24 @@ class PhaseClock:
             self._open.pop()
 
     def take_shares(self) -> dict[str, float]:
-        """Return stage -> share of the time since the last call; a stage once seen stays, with 0."""
+        """Return phase -> share of the time since the last call; a phase once seen stays, with 0."""
         self._settle()
         total = sum(self._seconds.values())
-        shares = {stage: seconds / total for stage, seconds in self._seconds.items() if total > 0}
+        shares = {phase: seconds / total for phase, seconds in self._seconds.items() if total > 0}
         self._seconds = dict.fromkeys(self._seconds, 0.0)
         return shares
 
     def _settle(self) -> None:
-        """Count the time since the last change for the stage that is open."""
+        """Count the time since the last change for the phase that is open."""
         now = time.perf_counter()
-        stage = self._open[-1]
-        self._seconds[stage] = self._seconds.get(stage, 0.0) + now - self._since
+        phase = self._open[-1]
+        self._seconds[phase] = self._seconds.get(phase, 0.0) + now - self._since
         self._since = now
 
 
 @dataclass(frozen=True)
 class _Interval:
-    """What one rank measured between two rows. sums, num_added: of `add`. shares: of the stages, of `seconds`."""
+    """What one rank measured between two rows. sums, num_added: of `add`. shares: of the phases, of `seconds`."""
 
     seconds: float
     sums: dict[str, float]
@@ -119,12 +119,12 @@ class _Interval:
         """Return both as one interval."""
         seconds = self.seconds + later.seconds
         shares = {
-            stage: (
-                self.shares.get(stage, 0.0) * self.seconds
-                + later.shares.get(stage, 0.0) * later.seconds
+            phase: (
+                self.shares.get(phase, 0.0) * self.seconds
+                + later.shares.get(phase, 0.0) * later.seconds
             )
             / max(seconds, 1e-9)
-            for stage in {**self.shares, **later.shares}
+            for phase in {**self.shares, **later.shares}
         }
         return _Interval(
             seconds,
@@ -153,11 +153,11 @@ class IntervalMetrics:
         self._sums: dict[str, torch.Tensor | float] = {}
         self._num_added: dict[str, int] = {}
         self._counts: dict[str, float] = {}
-        self._gauges: dict[str, float] = {}
+        self._last_values: dict[str, float] = {}
 
-    def add(self, scalars: Mapping[str, torch.Tensor | float]) -> None:
+    def add(self, metrics: Mapping[str, torch.Tensor | float]) -> None:
         """Take in one more value of each tag; a row has their means. Tensors stay on their device: no sync."""
-        for tag, value in scalars.items():
+        for tag, value in metrics.items():
             if isinstance(value, torch.Tensor):
                 value = value.detach().float()
             self._sums[tag] = self._sums.get(tag, 0.0) + value
@@ -168,9 +168,9 @@ class IntervalMetrics:
         for name, amount in amounts.items():
             self._counts[name] = self._counts.get(name, 0.0) + amount
 
-    def gauge(self, tag: str, value: float) -> None:
+    def set_last(self, tag: str, value: float) -> None:
         """Note how things stand now; a row has the last value, as a mean over ranks."""
-        self._gauges[tag] = float(value)
+        self._last_values[tag] = float(value)
 
     @property
     def seconds(self) -> float:
@@ -191,7 +191,7 @@ class IntervalMetrics:
         the interval before, too.
 
         From `count`: the metrics declared of counts, and speed/<count>_per_second of each other count. From the clock:
-        time/<stage>, a mean over ranks. memory/cpu_gib: ranks and their actors, summed. memory/gpu_gib: in use on the
+        time/<phase>, a mean over ranks. memory/cpu_gib: ranks and their actors, summed. memory/gpu_gib: in use on the
         fullest GPU.
         """
         interval = self._end_interval()
@@ -199,11 +199,11 @@ class IntervalMetrics:
             interval = self._previous.followed_by(interval)
         self._previous = interval
         shares = {
-            f"time/{stage.replace(' ', '_')}": share for stage, share in interval.shares.items()
+            f"time/{phase.replace(' ', '_')}": share for phase, share in interval.shares.items()
         }
         rows = self._ranks.gather(
             {
-                "means": {**interval.means, **(summary or {}), **self._gauges, **shares},
+                "means": {**interval.means, **(summary or {}), **self._last_values, **shares},
                 "sums": interval.counts,
                 "seconds": interval.seconds,
                 "num_actors": self.num_actors,
@@ -215,12 +215,12 @@ class IntervalMetrics:
         sums = {name: sum(column) for name, column in columns([r["sums"] for r in rows]).items()}
         seconds = max(sum(row["seconds"] for row in rows) / len(rows), 1e-9)
         num_actors = sum(row["num_actors"] for row in rows)
-        scalars = {tag: sum(column) / len(column) for tag, column in means.items()}
-        scalars |= _of_counts(self._declared, sums, seconds, seconds * max(num_actors, 1))
-        scalars["memory/cpu_gib"] = sum(row["cpu_gib"] for row in rows)
+        metrics = {tag: sum(column) / len(column) for tag, column in means.items()}
+        metrics |= _of_counts(self._declared, sums, seconds, seconds * max(num_actors, 1))
+        metrics["memory/cpu_gib"] = sum(row["cpu_gib"] for row in rows)
         if self._ranks.device.type == "cuda":
-            scalars["memory/gpu_gib"] = max(row["gpu_gib"] for row in rows)
-        return scalars
+            metrics["memory/gpu_gib"] = max(row["gpu_gib"] for row in rows)
+        return metrics
 
     def _end_interval(self) -> _Interval:
         """Return what was measured since the last row, with one wait for the device, and begin anew."""

@@ -52,7 +52,7 @@ class Reports:
         self._parts = parts
         self._state = state
         self.outlets = outlets
-        self._scalars: dict[str, float] = {}
+        self._last_row: dict[str, float] = {}
         # Of the episodes since the last row, and of those in the last row.
         self._new_infos: list[dict[str, Any]] = []
         self._previous_infos: list[dict[str, Any]] = []
@@ -120,13 +120,13 @@ class Reports:
             self._reported_episodes = self._reported_before
         buffer, algorithm = self._parts.buffer, self._parts.algorithm
         self.metrics.count(**pool.take_metrics())
-        self.metrics.gauge("replay/fill", buffer.num_samples / buffer.capacity)
-        self.metrics.gauge("replay/window", buffer.window)
+        self.metrics.set_last("replay/fill", buffer.num_samples / buffer.capacity)
+        self.metrics.set_last("replay/window", buffer.window)
         summary = algorithm.summarize_episodes(self._new_infos)
-        self._scalars = self.metrics.collect(summary, with_previous)
+        self._last_row = self.metrics.collect(summary, with_previous)
         self._previous_infos, self._new_infos = self._new_infos, []
-        self.outlets.record.row(self._state.counters.learner_step, self._scalars)
-        self._write_status(pool, scalars=self._scalars)
+        self.outlets.record.row(self._state.counters.learner_step, self._last_row)
+        self._write_status(pool, scalars=self._last_row)
         self._log_block_of_episodes()
         self._reported_at = time.monotonic()
 
@@ -150,7 +150,7 @@ class Reports:
         """If logging.interval_episodes is set, log the plugin's summary of the latest block of episodes in one line."""
         first, last = self._reported_episodes + 1, self._state.counters.episodes
         self._reported_before, self._reported_episodes = self._reported_episodes, last
-        line = self._parts.algorithm.summary_line(self._scalars)
+        line = self._parts.algorithm.summary_line(self._last_row)
         if self._settings.interval_episodes is not None and line and last >= first:
             logger.info("episodes %s to %s: %s", f"{first:,}", f"{last:,}", line)
 
@@ -187,7 +187,7 @@ class Reports:
 
     def _rates(self) -> dict[str, float]:
         """Return rates per second over all ranks, as of the last row; 0 for what was not counted."""
-        return {name: self._scalars.get(f"speed/{name}_per_second", 0.0) for name in _RATES}
+        return {name: self._last_row.get(f"speed/{name}_per_second", 0.0) for name in _RATES}
 
     def _progress_metrics(self, pool: ActorPool) -> ProgressMetrics:
         state, rates = self._state, self._rates()
@@ -204,7 +204,7 @@ class Reports:
             updates_per_second=rates["updates"],
             simulations_per_second=rates["simulations"],
             environment_steps_per_second=rates["environment_steps"],
-            loss=self._scalars.get(LOSS),
+            loss=self._last_row.get(LOSS),
             fraction=state.fraction_done or None,
             seconds_left=state.seconds_left,
             note=note,

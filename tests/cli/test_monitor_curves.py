@@ -59,7 +59,7 @@ def test_a_long_run_keeps_the_shape_of_its_curve() -> None:
         curves.add({"learner_step": step, "x/a": float(step)})
     assert len(curves.rows) < 2100
     cells = curves.of("x/a", 8)
-    assert sparkline(cells, can_draw=True) == "▁▂▃▄▅▆▇█"
+    assert sparkline(cells, has_unicode=True) == "▁▂▃▄▅▆▇█"
     assert curves.newest == {"x/a": 19_999.0}
     assert len(curves.steps) == len(curves.rows)
     assert curves.range_of("x/a") == (0.0, 19_999.0)
@@ -89,5 +89,5 @@ def test_a_metric_that_comes_rarely_is_still_a_line() -> None:
 def test_a_sparkline_goes_from_its_smallest_to_its_largest_value(
     values: list[float | None], drawn: str, ascii_drawn: str
 ) -> None:
-    assert sparkline(values, can_draw=True) == drawn
-    assert sparkline(values, can_draw=False) == ascii_drawn
+    assert sparkline(values, has_unicode=True) == drawn
+    assert sparkline(values, has_unicode=False) == ascii_drawn

@@ -101,7 +101,9 @@ def test_curves_that_do_not_fit_are_counted_wherever_the_page_is_scrolled_to() -
 
 
 def test_a_terminal_without_unicode_gets_plain_characters() -> None:
-    text = "\n".join(lines(whole(make_page(view(SNAKES, SNAKES_METRICS), 80, can_draw=False)), 80))
+    text = "\n".join(
+        lines(whole(make_page(view(SNAKES, SNAKES_METRICS), 80, has_unicode=False)), 80)
+    )
     assert text.isascii()
     assert re.search(r"_+\.+-+:+=+\++\*+#", text)
 

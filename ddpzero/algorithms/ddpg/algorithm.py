@@ -123,10 +123,10 @@ class DDPG:
 
     def summarize_episodes(self, infos: Sequence[Mapping[str, Any]]) -> dict[str, float]:
         """Of games with exploration: rewards, points, deaths; of evaluation games: points against each rule agent."""
-        scalars: dict[str, float] = {}
+        metrics: dict[str, float] = {}
         explored = [info for info in infos if not info["is_evaluation"]]
         if explored:
-            scalars |= {
+            metrics |= {
                 "self_play/episode_length": _mean(explored, "num_steps"),
                 "self_play/team_points": _mean(explored, "points"),
                 "self_play/opponent_points": _mean(explored, "opponent_points"),
@@ -137,13 +137,13 @@ class DDPG:
             for agent in range(self.game.spec.agents_per_team):
                 for what in ("rewards", "deaths"):
                     values = [info[what][agent] for info in explored]
-                    scalars[f"{what}/agent_{agent}"] = float(np.mean(values))
+                    metrics[f"{what}/agent_{agent}"] = float(np.mean(values))
         for level, name in enumerate(self.game.spec.rule_agents):
             against = [info for info in infos if info["opponent"] == level]
             evaluated = [info for info in against if info["is_evaluation"]]
             if evaluated:
-                scalars[f"evaluation/points_against_{name}"] = _mean(evaluated, "points")
-        return scalars
+                metrics[f"evaluation/points_against_{name}"] = _mean(evaluated, "points")
+        return metrics
 
     def summary_line(self, metrics: Mapping[str, float]) -> str:
         """ "won 71%, 34.0 : 22.7 points, 5.1 deaths a game, epsilon 0.01; beats greedy 93% of 40, bfs 2 of 3"."""

@@ -82,18 +82,18 @@ class DDPGUpdater:
     # ------------------------------------------------------------------------- learning
 
     def update(self, batch: Tensors, learning_rate: float) -> Tensors:
-        """One step of the critic, and every policy_delay-th time of the actor and the targets; scalars, no sync."""
+        """One step of the critic, and every policy_delay-th time of the actor and the targets; metrics, no sync."""
         observation, context = self._inputs(batch)
-        loss, scalars = self._critic_loss(batch, observation, context)
+        loss, metrics = self._critic_loss(batch, observation, context)
         step = self._step_critic(loss, learning_rate)
-        scalars |= {
+        metrics |= {
             "gradients/critic_norm": step.norm,
             "gradients/critic_skipped_share": step.is_skipped,
         }
         if self._num_updates % self._settings.policy_delay == 0:
             loss, actor_scalars = self._actor_loss(batch, observation, context)
             step = self._step_actor(loss, self._actor_rate(learning_rate))
-            scalars |= {
+            metrics |= {
                 **actor_scalars,
                 "gradients/actor_norm": step.norm,
                 "gradients/actor_skipped_share": step.is_skipped,
@@ -102,12 +102,12 @@ class DDPGUpdater:
         self._num_updates += 1
         if self._num_updates % self._opponent.past_self_interval_steps == 0:
             self._keep_self()
-        scalars[LOSS] = scalars["losses/critic"]
-        return scalars
+        metrics[LOSS] = metrics["losses/critic"]
+        return metrics
 
     def is_trainable(self, batch: Tensors) -> bool:
         observation, context = self._inputs(batch)
-        critic_loss, scalars = self._critic_loss(batch, observation, context)
+        critic_loss, metrics = self._critic_loss(batch, observation, context)
         has_gradients = self._step_critic.has_finite_gradient(critic_loss)
         actor_loss, _ = self._actor_loss(batch, observation, context)
         has_gradients &= self._step_actor.has_finite_gradient(actor_loss)
@@ -116,7 +116,7 @@ class DDPGUpdater:
         rewards = batch["reward"].abs().amax().clamp_min(1.0)
         # Not "above": a comparison with NaN is False.
         has_sizes = (logits.abs().amax() < _HOPELESS_SIZE) & (
-            scalars["q_values/mean_size"] < _HOPELESS_SIZE * rewards
+            metrics["q_values/mean_size"] < _HOPELESS_SIZE * rewards
         )
         return has_gradients and bool(has_sizes)
 
