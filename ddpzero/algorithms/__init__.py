@@ -1,1 +1,1 @@
-"""Plugins: one folder per algorithm behind the contract of base.py."""
+"""Learning algorithms as plugins: base.py is the contract, and each included algorithm is one folder."""

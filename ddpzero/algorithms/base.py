@@ -1,32 +1,36 @@
-"""The contract between the core and a plugin. The core knows processes, ranks, replay storage, weights transport,
-checkpoints, logs and matches; everything about learning is behind this contract.
+"""The contract between the core and a plugin, which is one learning algorithm.
 
-A plugin is a module that Python can import (`algorithm.plugin`) or a .py file (`algorithm.source`) with three names:
+The core runs processes, ranks, replay buffers, weights transport, checkpoints, logs and matches. A plugin decides what
+is learned and how.
 
-    GAME_KIND = Game                          what it plays: Game or TeamGame, from ddpzero.games
-    SECTIONS: dict[str, type]                 the config sections that it reads, each with its dataclass; "algorithm"
-                                              is its own yaml without `plugin` and `source`
-    make_algorithm(game, sections)            returns an Algorithm for one game; sections: name -> instance of its class
+A plugin is a module that Python can import (`algorithm.plugin`) or a .py file (`algorithm.source`). It must define:
 
-and it may have three more:
+    GAME_KIND = Game                          the kind of games that it plays: Game or TeamGame, from ddpzero.games
+    SECTIONS: dict[str, type]                 the config sections that it reads, each with the dataclass that checks it;
+                                              "algorithm" is the plugin's own YAML file without `plugin` and `source`
+    make_algorithm(game, sections)            returns an Algorithm for one game; sections: name -> instance of its
+                                              dataclass
 
-    check(settings, game)                     raises UserError for settings that do not go together, or for a game of
-                                              its kind that it cannot play
-    ignored(settings, game)                   returns the settings that have no effect under the others, with reasons:
-                                              {"learner.optimizer": "..."}; the user is told of those that were changed
-    METRICS: dict[str, MetricInfo]            kind, unit and description of what it measures, in the order in which a
-                                              person wants to see it (system/metric_info.py)
+It may also define:
 
-Importing it should be cheap, without torch: every command that reads a config of this plugin imports it. A plugin in
-one file may import torch; then those commands take a second longer.
+    check(settings, game)                     raises UserError for settings that contradict each other, or for a game
+                                              of its kind that it cannot play
+    ignored(settings, game)                   returns the settings that have no effect under the other settings, with
+                                              reasons: {"learner.optimizer": "..."}; the core warns about those that
+                                              the user changed
+    METRICS: dict[str, MetricInfo]            kind, unit and description of its metrics, in the order in which they are
+                                              displayed (system/metric_info.py)
 
-`Algorithm`, `Updater` and the player (games/core/players.py) are what a plugin must have. `CompleteAlgorithm` and
-`CompleteUpdater` add what it may have; for what a plugin leaves out, the core uses defaults.py.
-`ddpzero verify algorithm` tests a plugin against all of this.
+Importing the module should be cheap and should not import torch, since every command that reads a config of this plugin
+imports it. A plugin in a single file may import torch; those commands then take a second longer.
 
-Metrics have names "group/name"; TensorBoard and the monitor group them. `Updater.update` returns LOSS, which the
-progress line shows. The groups in CORE_GROUPS belong to the core. METRICS declares what it can; a metric that it leaves
-out is a mean, and a count of the actors that it leaves out becomes a rate, speed/<count>_per_second.
+A plugin must implement `Algorithm`, `Updater`, the actor (`Actor` in actors/spec.py) and the player (`Player` or
+`TeamPlayer` in games/core/players.py). `CompleteAlgorithm` and `CompleteUpdater` add optional methods; defaults.py has
+the defaults for those that a plugin leaves out. `ddpzero verify algorithm` tests a plugin against this contract.
+
+A metric is named "group/name"; TensorBoard and the monitor group metrics by the first part. The groups in CORE_GROUPS
+belong to the core. `Updater.update` must return LOSS, which the progress line shows. Without an entry in METRICS a
+metric is a mean, and a count that actors return becomes the rate speed/<count>_per_second.
 """
 
 from __future__ import annotations
@@ -50,7 +54,7 @@ if TYPE_CHECKING:
     Networks = dict[str, torch.nn.Module]
     Wrap = Callable[[torch.nn.Module], torch.nn.Module]
 
-# The loss that an updater minimizes, or the one that says most about its progress.
+# The metric of the loss that an updater minimizes; with several losses, the one that best shows its progress.
 LOSS = "losses/total"
 CORE_GROUPS = frozenset({"learner", "memory", "replay", "speed", "time", "time_actors"})
 
@@ -58,44 +62,53 @@ GameKind = TypeVar("GameKind", Game, TeamGame, contravariant=True)
 
 
 class Updater(Protocol):
-    """Turns batches into better networks. One per rank; all ranks hold equal parameters after every update."""
+    """Trains networks on batches. Each rank has one; all ranks hold equal parameters after every update."""
 
     def update(self, batch: Tensors, learning_rate: float) -> Tensors:
-        """One optimizer step on a batch on the training device; returns metrics as scalars there, without a sync.
+        """Make one optimizer step and return metrics, LOSS among them.
 
-        LOSS is among them. Names may alternate from update to update but come from a fixed set.
+        batch: the columns of the sample spec, `[batch_size, ...]`, on the training device.
+        learning_rate: of this step, at least 0; it follows the schedule of `learner`.
+        Returns tensors without dimensions on the training device, named "group/name". Must not wait for the device.
+        Updates may return different names (an actor that is updated every second time), but from a fixed set.
         """
         ...
 
     def released_weights(self) -> Tensors:
-        """What a checkpoint releases for players."""
+        """Return the weights that checkpoints store for players, and for runs that start from them (init_from)."""
         ...
 
     def state(self) -> dict[str, Any]:
-        """All that a resumed run needs: nested dicts and lists of tensors and numbers (torch.load weights_only)."""
+        """Return everything that a resumed run needs to continue bit by bit.
+
+        Nested dicts and lists of tensors and numbers: `torch.load(..., weights_only=True)` must be able to read it.
+        """
         ...
 
     def load_state(self, state: Mapping[str, Any]) -> list[str]:
-        """Continue from a checkpoint's state. Returns a sentence for each part that starts over as it does not fit.
+        """Continue from the state in a checkpoint; return a warning for each part that does not fit and starts over.
 
-        `state` may be of another config, another version, or forged: ValueError, KeyError or TypeError for one that is
-        of no use, and then the run continues from an older checkpoint.
+        state: what `state` returned, but possibly with another config or another version of the plugin, or forged.
+        Raises ValueError, KeyError or TypeError if it is unusable; the core then tries an older checkpoint.
         """
         ...
 
 
 @runtime_checkable
 class CompleteUpdater(Updater, Protocol):
-    """An updater with all that it may say."""
+    """An updater with all optional methods."""
 
     def actor_weights(self) -> Tensors:
-        """What actors play with, and what else they must be told. Default: the released weights."""
+        """Return the weights that actors play with, and other tensors that they need, such as an exploration rate.
+
+        Names, shapes and dtypes never change. Default: the released weights.
+        """
         ...
 
     def start_from(self, weights: Tensors) -> None:
-        """Begin a new run (init_from) with released weights, of the same names and shapes as this updater's own.
+        """Start a new run from the released weights of another one (init_from).
 
-        Default: UserError, the algorithm cannot.
+        weights: same names and shapes as this updater's `released_weights`. Default: raise UserError.
         """
         ...
 
@@ -107,38 +120,41 @@ class CompleteUpdater(Updater, Protocol):
         ...
 
     def apply_results(self, counts: Mapping[str, float]) -> dict[str, float]:
-        """Take in the counts summed over all ranks, the same at each of them; returns metrics. Default: none."""
+        """Learn from the counts, summed over all ranks and equal on every rank; return metrics. Default: none."""
         ...
 
     def skipped_in_a_row(self) -> int:
-        """How many of the newest updates changed nothing, since their loss or gradient was not finite; waits for the
-        device. The same at every rank. Default: 0."""
+        """Return how many of the latest updates in a row were skipped because loss or gradient was not finite.
+
+        Equal on every rank. May wait for the device. Default: 0.
+        """
         ...
 
     def is_trainable(self, batch: Tensors) -> bool:
-        """Whether an update on this batch would not be skipped, and what is released gives outputs of a usable size.
+        """Return whether an update on this batch would succeed, and the released weights give outputs of a sane size.
 
-        Changes nothing. All ranks call it together: the gradient is that of all ranks, the outputs are this rank's.
-        Default: True.
+        Must not change the updater. All ranks call it together: the gradient is averaged over ranks, the outputs are
+        those of this rank. Default: True.
         """
         ...
 
 
 class Algorithm(Protocol):
-    """A plugin bound to one game and its settings."""
+    """The algorithm for one game, with its settings."""
 
     @property
     def game(self) -> Game | TeamGame: ...
 
     def sample_spec(self) -> SampleSpec:
-        """Names, shapes and dtypes of one sample; `weights_version` int32 is always among them.
+        """Return the fields of one sample: name -> shape, dtype and description.
 
-        Limits and sums, where fields have them, are checked when a checkpoint's samples are restored.
+        One field must be `weights_version`, an int32 scalar: the version of the weights that the sample was played
+        with. Fields may declare limits and sums; they are checked when samples are restored from a checkpoint.
         """
         ...
 
     def make_networks(self) -> Networks:
-        """New networks with initial parameters sampled from torch's global generator."""
+        """Return new networks by name, with initial parameters sampled from torch's global generator."""
         ...
 
     def make_updater(
@@ -149,27 +165,38 @@ class Algorithm(Protocol):
         device: torch.device,
         seed: int,
     ) -> Updater:
-        """wrap: DistributedDataParallel, or the identity with one rank. seed: of this rank's own random numbers."""
+        """Return the updater of one rank.
+
+        networks: the result of `make_networks`, equal on all ranks, still on the CPU.
+        wrap: DistributedDataParallel, or the identity for a single rank. Every forward pass with a gradient must go
+            through the wrapped network, which averages the gradients over ranks.
+        device: where to train. seed: for random numbers of this rank, different on each rank.
+        """
         ...
 
     def actor_spec(self, actors: ActorSettings, device: str) -> ActorSpec:
-        """How to make this plugin's actor in a new process; `game.arguments` load the game there."""
+        """Return how to make this plugin's actor in a new process.
+
+        device: where the actor evaluates networks, such as "cpu" or "cuda:0". The actor
+        loads the game from `game.arguments`.
+        """
         ...
 
     def make_player(
         self, weights: Tensors, name: str, *args: Any, **overrides: Any
     ) -> Player | TeamPlayer:
-        """A player with released weights: a Player in a board game, else a TeamPlayer.
+        """Return a player with released weights: a Player for a Game, a TeamPlayer for a TeamGame.
 
-        It has those of the keywords device="cpu" and num_simulations=None that mean something to it: the core passes no
-        others, and refuses a person's number of simulations where the player does not search.
+        name: the player's name in matches. overrides: an implementation declares the keyword parameters that it
+        supports of `device="cpu"` and `num_simulations=None`. The core passes only declared ones, and refuses a user's
+        number of simulations if `num_simulations` is not declared. Raises TypeError or UserError for others.
         """
         ...
 
 
 @runtime_checkable
 class CompleteAlgorithm(Algorithm, Protocol):
-    """An algorithm with all that it may say."""
+    """An algorithm with all optional methods."""
 
     def make_updater(
         self,
@@ -181,13 +208,13 @@ class CompleteAlgorithm(Algorithm, Protocol):
     ) -> CompleteUpdater: ...
 
     def model_tag(self) -> str:
-        """The size of the networks for a model's name, "b3c48". Default: "own"."""
+        """Return the size of the networks as a part of model names, such as "b3c48". Default: "own"."""
         ...
 
     def fits(self, game: Game | TeamGame) -> bool:
-        """Whether networks trained on this game also play `game`: the same one with a board of another size.
+        """Return whether networks trained on this algorithm's game can play `game`, as on a board of another size.
 
-        Default: no.
+        Default: False.
         """
         ...
 
@@ -199,38 +226,42 @@ class CompleteAlgorithm(Algorithm, Protocol):
         on_gpu: bool,
         actors_on_gpu: bool,
     ) -> list[Need]:
-        """What one rank needs for its networks, and num_actors actors for all they hold; allocates nothing of it.
+        """Estimate the memory of one rank for its networks and of its num_actors actors for everything they hold.
 
-        on_gpu: the learner trains on a GPU; actors_on_gpu: actors evaluate on one. Default: nothing.
+        Must not allocate that memory. The core adds the replay buffer and the processes. on_gpu: whether the learner
+        trains on a GPU; actors_on_gpu: whether actors evaluate on one. Default: no needs.
         """
         ...
 
     def summarize_episodes(self, infos: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-        """Metrics from the infos of the episodes that finished since the last row (length, shares of results, ...).
+        """Return metrics of the episodes that this rank inserted since the last row, such as their mean length.
 
-        Default: none.
+        infos: `Episode.info` of each; may be empty. The core averages the metrics over ranks. Default: none.
         """
         ...
 
     def summary_line(self, metrics: Mapping[str, float]) -> str:
-        """What a person wants to know first of a row of metrics, in a few words for the console. Default: ""."""
+        """Summarize a row of metrics for the console in a few words. Default: ""."""
         ...
 
     def can_show(self, info: Mapping[str, Any]) -> bool:
-        """Whether a finished episode is one to describe and to film. Default: no."""
+        """Return whether describe_episode and film_episode accept this finished episode. Default: False."""
         ...
 
     def describe_episode(self, info: Mapping[str, Any]) -> str:
-        """A finished episode as text for a person; one of those that can be shown. Default: ""."""
+        """Return a finished episode as text for the user; called only if `can_show` is true. Default: ""."""
         ...
 
     def film_episode(self, info: Mapping[str, Any]) -> list[np.ndarray]:
-        """The same as pictures `[height, width, 3]` uint8, one for each step. Default: none."""
+        """Return a finished episode as images `[height, width, 3]` uint8, one per position; [] for none (default).
+
+        Called only if `can_show` is true.
+        """
         ...
 
 
 class PluginModule(Protocol[GameKind]):
-    """A plugin's module as the type checker sees it; GameKind: the class of the games that it plays."""
+    """The type of a plugin's module, for the type checker. GameKind: the class of the games that it plays."""
 
     @property
     def GAME_KIND(self) -> type: ...

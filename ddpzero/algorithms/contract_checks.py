@@ -1,6 +1,6 @@
-"""Whether a plugin keeps the contract of base.py: makes its parts, plays, updates, resumes, and tells what is wrong.
+"""Checks that a plugin keeps the contract of base.py: makes its parts, plays, updates, resumes, reports violations.
 
-Called by `ddpzero verify algorithm` and by tests. contract_ranks.py updates on two ranks.
+Called by `ddpzero verify algorithm` and by tests. contract_ranks.py runs the updates on two ranks.
 """
 
 from __future__ import annotations
@@ -30,8 +30,10 @@ from ddpzero.system.errors import UserError, in_one_line
 Tensors = dict[str, torch.Tensor]
 
 _NUM_EPISODES = 4
-_MAX_SLICES = 3_000  # of an actor that plays them: some minutes
-_NUM_UPDATES = 8  # twice as many as the longest cycle of metrics
+# Calls of an actor's `play` before the check gives up: some minutes.
+_MAX_SLICES = 3_000
+# Twice the longest cycle in which the names of an update's metrics may alternate.
+_NUM_UPDATES = 8
 _BATCH_SIZE = 32
 _LEARNING_RATE = 1e-3
 _METRIC_NAME = re.compile(r"[a-z][a-z0-9_]*/[A-Za-z0-9_.\-]+")
@@ -39,7 +41,7 @@ _METRIC_NAME = re.compile(r"[a-z][a-z0-9_]*/[A-Za-z0-9_.\-]+")
 
 @dataclass
 class AlgorithmReport:
-    """What was checked, in this order, and at most one violation of each promise."""
+    """The promises of the contract that were checked, in order, and at most one violation of each."""
 
     plugin: str
     game: str
@@ -47,7 +49,7 @@ class AlgorithmReport:
     violations: list[str] = field(default_factory=list)
 
     def lines(self) -> list[str]:
-        """The report for people."""
+        """Return the report as lines for the user."""
         kept = len(self.checked) - len(self.violations)
         head = f"contract of {self.plugin} with game={self.game}: {kept} of {len(self.checked)} promises kept"
         broken = [f"violation: {violation}" for violation in self.violations]
@@ -55,7 +57,7 @@ class AlgorithmReport:
 
 
 def check_algorithm(settings: Settings) -> AlgorithmReport:
-    """Check the plugin of these settings with their game, in small batches of samples and games: it takes seconds."""
+    """Check the plugin of these settings with their game. Small batches and few episodes: it takes seconds."""
     settings = _small(settings)
     report = AlgorithmReport(load_plugin(settings.algorithm).key, settings.game.name)
     check = _Check(settings)
@@ -64,7 +66,8 @@ def check_algorithm(settings: Settings) -> AlgorithmReport:
         report.checked.append(promise)
         try:
             problem = next(iter(function()), None)
-        except Exception as error:  # a plugin may raise anything
+        # A plugin can raise anything.
+        except Exception as error:
             problem = f"{in_one_line(error)} is raised"
         if problem is not None:
             report.violations.append(f"{promise}: {problem}.")
@@ -82,7 +85,7 @@ def _small(settings: Settings) -> Settings:
 
 
 class _Check:
-    """The parts of one plugin, made one after another. Its checks yield what is wrong, as ends of a sentence."""
+    """The parts of one plugin, made one after another. Each check yields problems, as the end of a sentence."""
 
     spec: SampleSpec
     episodes: list[Episode]
@@ -334,14 +337,14 @@ class _Check:
 
 
 def takes(function: Callable[..., Any], name: str) -> bool:
-    """Whether a function has a parameter of this name."""
+    """Return whether a function has a parameter of this name."""
     import inspect
 
     return name in inspect.signature(function).parameters
 
 
 def _positions(game: Game) -> np.ndarray:
-    """The start and some positions of a random game."""
+    """Return the initial position and the next positions of an episode of random moves, at most 20 in all."""
     rng, position = np.random.default_rng(0), game.initial_position()
     positions: list[np.ndarray] = []
     while not game.is_terminal(position) and len(positions) < 20:

@@ -1,4 +1,4 @@
-"""Updates of a plugin on two ranks, for contract_checks.py: two processes under DistributedDataParallel, over gloo."""
+"""Updates of a plugin on two ranks for contract_checks.py: two processes with DistributedDataParallel over gloo."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ Tensors = dict[str, torch.Tensor]
 
 
 def released_at_two_ranks(settings: Settings, batches: Sequence[Columns]) -> list[Tensors]:
-    """What two ranks release after updates on different batches, every second one each.
+    """Return the released weights of two ranks after updates; each rank trains on every second batch.
 
-    RuntimeError with the reason if a rank fails.
+    Raises RuntimeError with the reason if a rank fails.
     """
     with tempfile.TemporaryDirectory() as folder:
         store = Path(folder) / "store"
@@ -75,7 +75,8 @@ def _run_rank(
         released = _updated(rank, settings, batches)
         answer.send({name: value.numpy() for name, value in released.items()})
         distributed.destroy_process_group()
-    except Exception as error:  # a plugin may raise anything
+    # A plugin can raise anything.
+    except Exception as error:
         answer.send(in_one_line(error))
 
 

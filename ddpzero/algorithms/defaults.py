@@ -1,6 +1,6 @@
-"""What the core assumes of a plugin that leaves out a method that it may have; base.py says which those are.
+"""Defaults for the optional methods of base.py that a plugin leaves out.
 
-Called by loader.py, which completes every algorithm and, through it, every updater.
+Called by loader.py, which completes every algorithm and thereby every updater that the algorithm makes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def complete_algorithm(given: Algorithm) -> CompleteAlgorithm:
-    """`given` with the defaults of what it lacks; its updaters are completed likewise."""
+    """Return `given` with defaults for the methods that it lacks; its updaters are completed likewise."""
     make_updater = partial(_make_updater, given)
     return cast(
         CompleteAlgorithm, _Completed(given, _ALGORITHM_DEFAULTS, make_updater=make_updater)
@@ -25,16 +25,17 @@ def complete_algorithm(given: Algorithm) -> CompleteAlgorithm:
 
 
 def complete_updater(given: Updater) -> CompleteUpdater:
-    """`given` if it lacks nothing, else `given` with the defaults of what it lacks."""
+    """Return `given` if it is complete, else `given` with defaults for the methods that it lacks."""
     if isinstance(given, CompleteUpdater):
         return given
     return cast(CompleteUpdater, _Completed(given, _UPDATER_DEFAULTS))
 
 
 class _Completed:
-    """Has the attributes of `given`; for those that it lacks the defaults, called with `given` before all else.
+    """A proxy for `given` that adds default methods where `given` has none.
 
-    replaced: attributes that stand in front of those of `given`.
+    defaults: name -> function, called with `given` as its first argument. replaced: attributes that take precedence
+    over those of `given`.
     """
 
     def __init__(

@@ -1,6 +1,6 @@
-"""Finds a plugin by its module's name or its file, checks what base.py asks of it, and binds it to a run's game.
+"""Finds a plugin by module name or file, checks that it has what base.py requires, and makes its algorithm for a game.
 
-Called while the config is checked and again where the algorithm is made; imports nothing heavy by itself.
+Called when the config is checked and when the algorithm is made. Does not import torch itself.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _KINDS = {
 
 @dataclass(frozen=True)
 class Plugin:
-    """What the core uses of a plugin's module; see base.py. key: as the config names it, "algorithm.plugin=..."."""
+    """What the core uses of a plugin's module; see base.py. key: its name in errors, "algorithm.plugin=..."."""
 
     key: str
     game_kind: type[Game] | type[TeamGame]
@@ -49,7 +49,7 @@ class Plugin:
 
 
 def load_algorithm(settings: Settings, game: Game | TeamGame | None = None) -> CompleteAlgorithm:
-    """The algorithm of these settings, bound to their game, or to `game` instead; UserError if it cannot play it."""
+    """Return the algorithm of these settings for their game, or for `game`. Raises UserError if it cannot play it."""
     plugin = load_plugin(settings.algorithm)
     game = game or load_any_game(**settings.game.arguments)
     plugin.require_kind(game)
@@ -57,7 +57,7 @@ def load_algorithm(settings: Settings, game: Game | TeamGame | None = None) -> C
 
 
 def check_settings(settings: Settings) -> None:
-    """Raise UserError for settings that the plugin does not accept, its game among them."""
+    """Raise UserError for settings that the plugin does not accept, or a game that it cannot play."""
     plugin = load_plugin(settings.algorithm)
     game = load_any_game(**settings.game.arguments)
     plugin.require_kind(game)
@@ -65,7 +65,10 @@ def check_settings(settings: Settings) -> None:
 
 
 def load_plugin(name: str) -> Plugin:
-    """The plugin in a module, or in a file with an absolute path; UserError when it cannot be imported or is none."""
+    """Load the plugin in a module, or in a file given by its absolute path.
+
+    Raises UserError if it cannot be imported, or lacks what a plugin must define.
+    """
     is_file = name.endswith(".py")
     key = f"algorithm.{'source' if is_file else 'plugin'}={name}"
     module = _import_file(key, Path(name)) if is_file else _import_module(key, name)
@@ -109,16 +112,17 @@ def _import_module(key: str, name: str) -> ModuleType:
             f"{key} cannot be imported ({error}): name a module, and put its folder on PYTHONPATH if it is not "
             "installed; or name its file, algorithm.source=FILE.py."
         ) from None
-    except (Exception, SystemExit) as error:  # a module of the user's may do anything
+    # Importing a user's module can raise anything.
+    except (Exception, SystemExit) as error:
         raise UserError(
             f"{key} cannot be imported ({in_one_line(error)}): mend that module."
         ) from error
 
 
 def _import_file(key: str, file: Path) -> ModuleType:
-    """Import a file by its own name, from its folder at the end of Python's path.
+    """Import a file as a module of its name, after appending its folder to sys.path.
 
-    Actors inherit that path: they find the plugin's factory and unpickle its settings by the name of the module.
+    Actors inherit sys.path: they find the plugin's factory and unpickle its settings by the module's name.
     """
     require(file.is_file(), f"{key} is not a file: give the path of the plugin's .py file.")
     require(
@@ -127,7 +131,8 @@ def _import_file(key: str, file: Path) -> ModuleType:
     )
     if str(file.parent) not in sys.path:
         sys.path.append(str(file.parent))
-    importlib.invalidate_caches()  # the folder may be newer than Python's list of it
+    # Python may have listed the folder before the file was written.
+    importlib.invalidate_caches()
     try:
         module = importlib.import_module(file.stem)
     except (Exception, SystemExit) as error:
@@ -145,7 +150,7 @@ def _import_file(key: str, file: Path) -> ModuleType:
 def _require_function(
     where: str, module: ModuleType, name: str, parameters: tuple[str, ...]
 ) -> None:
-    """Raise UserError unless the module has this function of these parameters."""
+    """Raise UserError unless the module has a function of this name with exactly these parameters."""
     function: Any = getattr(module, name, None)
     wanted = f"{name}({', '.join(parameters)})"
     require(callable(function), f"{where} is not a plugin: it needs {wanted}.")

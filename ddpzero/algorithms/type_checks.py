@@ -1,4 +1,4 @@
-"""Nothing to run: here the type checker compares ddpzero's own plugins with the contract of base.py."""
+"""Assignments by which the type checker compares the included plugins with the contract of base.py. Runs nothing."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What updaters have in common: networks in training, their moving averages, and the seeds of their updates.
+"""Shared parts of updaters: networks in training, moving averages, and the seeds of updates.
 
-Called by the updaters of plugins, those from outside the tree included; knows no loss.
+Used by the updaters of plugins, including plugins outside this repository. Contains no loss.
 """
 
 from __future__ import annotations
@@ -24,15 +24,18 @@ from ddpzero.settings import LearnerSettings
 
 
 def seed_of_update(seed: int, num_updates: int) -> int:
-    """The seed of an update's random numbers, from the number of updates before it.
+    """Return the seed of an update's random numbers, given the updater's seed and the number of updates before it.
 
-    So a resumed run samples what it would have sampled. seed: of the updater.
+    A resumed run thus samples the same numbers as a run without a stop.
     """
     return (seed * 1_000_003 + num_updates) % 2**63
 
 
 class MovingAverage:
-    """An exponential moving average of a network's state: what actors and players use. values: by the state's names."""
+    """An exponential moving average of a network's state dict, which actors and players use.
+
+    values: name -> tensor, in memory of the average.
+    """
 
     def __init__(self, values: Mapping[str, Tensor], decay: float) -> None:
         self.values = copied(values)
@@ -40,23 +43,23 @@ class MovingAverage:
 
     @torch.no_grad()
     def move(self, values: Mapping[str, Tensor], num_updates: int) -> None:
-        """One step towards `values`, the state after some update; num_updates: the age of the average."""
-        # The average of a young run must not be dominated by the random start.
+        """Move the average towards `values`, the state after an update. num_updates: updates made, including it."""
+        # Early in a run the decay is smaller, so that the initial parameters do not dominate the average.
         decay = min(self._decay, (1.0 + num_updates) / (10.0 + num_updates))
         newest = [values[name] for name in self.values]
         torch._foreach_lerp_(list(self.values.values()), newest, 1.0 - decay)
 
     def load(self, values: Mapping[str, Tensor]) -> None:
-        """Continue from these values, which have the same names and shapes."""
+        """Replace the average with `values`, which have the same names and shapes."""
         for name, value in self.values.items():
             value.copy_(values[name])
 
 
 class TrainedNetwork:
-    """A network in training: its forward pass on all ranks, its optimizers, its moving average, their checkpoint.
+    """A network in training, with its optimizers, its moving average and their state in checkpoints.
 
-    forward: the network under `wrap`, compiled if learner.compile; its gradients are averaged over ranks.
-    average: what is released. num_updates: calls of `step`, over all resumes.
+    forward: the network under `wrap`, compiled if learner.compile is set; its gradients are averaged over ranks.
+    average: the moving average, which is released. num_updates: calls of `step` over all resumes.
     """
 
     def __init__(
@@ -68,7 +71,7 @@ class TrainedNetwork:
         *,
         scales_loss: bool = False,
     ) -> None:
-        """scales_loss: for training in float16."""
+        """scales_loss: scale the loss, for training in float16."""
         self.network = network.to(device)
         wrapped = wrap(self.network)
         self.forward = torch.compile(wrapped) if learner.compile else wrapped
@@ -80,7 +83,7 @@ class TrainedNetwork:
         )
 
     def step(self, loss: Tensor, learning_rate: float) -> dict[str, Tensor]:
-        """One optimizer step down from `loss`; returns metrics about it, LOSS among them, without a sync."""
+        """Make one optimizer step that reduces `loss`; return metrics of it, LOSS among them, without a sync."""
         step = self._step(loss, learning_rate)
         self.num_updates += 1
         self.average.move(self.network.state_dict(), self.num_updates)
@@ -95,15 +98,15 @@ class TrainedNetwork:
         return int(self._step.skipped_in_a_row)
 
     def has_finite_gradient(self, loss: Tensor) -> bool:
-        """Whether a step from `loss` would not be skipped; changes nothing, and waits for the device."""
+        """Return whether a step on `loss` would not be skipped. Changes nothing; waits for the device."""
         return self._step.has_finite_gradient(loss)
 
     def released_weights(self) -> dict[str, Tensor]:
-        """The moving average."""
+        """Return the moving average."""
         return dict(self.average.values)
 
     def start_from(self, weights: Mapping[str, Tensor]) -> None:
-        """Begin with the released weights of another run, for the network and its average."""
+        """Set the network and its average to the released weights of another run."""
         self.network.load_state_dict(weights)
         self.average.load(weights)
 
@@ -123,7 +126,7 @@ class TrainedNetwork:
         check_state(network, self.network.state_dict(), "network")
         check_state(ema, self.average.values, "moving average")
         num_updates = checked_count(state["num_updates"], "number of updates")
-        # Saved without float16 it is empty: the present one then keeps its first scale.
+        # A run without float16 saves an empty state; the scaler then keeps its initial scale.
         has_scaler = self._step.scaler.is_enabled() and scaler != {}
         if has_scaler:
             check_scaler_state(scaler)
@@ -135,12 +138,14 @@ class TrainedNetwork:
         return load_optimizers([(self.network, self._step)], state["optimizers"], self._learner)
 
 
-# Of the network's forward pass and a batch: the loss, and metrics.
+# Called with the network's forward pass and a batch; returns the loss and metrics.
 Loss = Callable[[Callable[..., Any], dict[str, Tensor]], tuple[Tensor, dict[str, Tensor]]]
 
 
 class NetworkUpdater:
-    """A CompleteUpdater but for the results of episodes: trains one network to minimize a function of batches."""
+    """Trains one network to minimize a loss on batches. It has all methods of CompleteUpdater except actor_weights,
+    count_results and apply_results.
+    """
 
     def __init__(
         self,
@@ -181,9 +186,9 @@ class NetworkUpdater:
 def load_optimizers(
     parts: Sequence[tuple[nn.Module, GradientStep]], saved: Any, learner: LearnerSettings
 ) -> list[str]:
-    """Load the states of the optimizers of all parts, in their order, from a checkpoint.
+    """Load the states of the optimizers of all parts from a checkpoint; saved: a list of them, in the order of parts.
 
-    If they are of another kind, all start over, and a sentence says so.
+    If the states are of another kind of optimizer, all optimizers start over; returns a warning about that.
     """
     if load_optimizer_states([o for _, step in parts for o in step.optimizers], saved):
         return []
@@ -193,5 +198,5 @@ def load_optimizers(
 
 
 def copied(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A copy in memory of its own."""
+    """Return detached copies of the tensors, which share no memory with `values`."""
     return {name: value.detach().clone() for name, value in values.items()}
