@@ -1,4 +1,4 @@
-"""AlphaZero (Silver et al., 2018) with a Gumbel or a PUCT search: what the core needs to know before it loads torch."""
+"""AlphaZero (Silver et al., 2018) with Gumbel or PUCT search. This module is the plugin and does not import torch."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SECTIONS = {
 
 
 def make_algorithm(game: Game, sections: Mapping[str, Any]) -> AlphaZero:
-    """AlphaZero for a game, with its settings by the names in SECTIONS."""
+    """Return AlphaZero for a game. sections: the settings, by the names in SECTIONS."""
     from ddpzero.algorithms.alphazero.algorithm import AlphaZero  # imports torch
 
     return AlphaZero(
@@ -45,8 +45,9 @@ def make_algorithm(game: Game, sections: Mapping[str, Any]) -> AlphaZero:
 
 
 def check(settings: Settings, game: Game) -> None:
-    """UserError unless the game counts points where the search looks at them, and the network is one for all boards of
-    the curriculum."""
+    """Raise UserError if the search uses scores that game or network lack, if random openings can be as long as an
+    episode, or if the network does not fit all boards of the curriculum.
+    """
     weight = settings.sections["search"].score_weight
     require(
         weight == 0 or game.has_score,

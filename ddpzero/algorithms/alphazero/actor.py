@@ -1,6 +1,6 @@
-"""The body of an AlphaZero actor: many games in lockstep, searched by one evaluator, handed out when they end.
+"""The AlphaZero actor: plays many episodes in lockstep, evaluates their leaves in batches, returns finished episodes.
 
-Lives in an actor process (ddpzero/actors); never talks to other processes itself.
+Runs in an actor process (ddpzero/actors) and never communicates with other processes.
 """
 
 from __future__ import annotations
@@ -25,15 +25,16 @@ from ddpzero.search.cache import new_cache
 from ddpzero.search.settings import SearchSettings
 from ddpzero.system.seeds import derive_seed
 
-# A slice of play ends after so long, so that the process looks for news from its rank.
+# Duration of one call of `play`; between calls the process reads messages from its rank.
 _SLICE_SECONDS = 0.1
 _NO_LIMIT = -1
 
 
 class AlphaZeroActor:
-    """Plays; see ddpzero/actors for the contract of an actor's methods.
+    """Plays episodes; see actors/spec.py for the contract of its methods.
 
-    A new stage's games begin when those of the old one end, so that all places stay in use.
+    At a new stage of the curriculum, running episodes are finished; each that ends is replaced by one of the new stage,
+    so that all slots stay in use.
     """
 
     def __init__(
@@ -48,13 +49,15 @@ class AlphaZeroActor:
         self._num_games = num_games
         self._seed = seed
         self._stage = -1
-        self._shares: list[tuple[BoardGames, float]] = []  # what new games are of
-        self._ending: list[BoardGames] = []  # of an earlier stage, with games that still run
+        # The boards of the current stage, each with its share of the episodes.
+        self._shares: list[tuple[BoardGames, float]] = []
+        # Boards of earlier stages that still have running episodes.
+        self._ending: list[BoardGames] = []
         self._num_games_to_start = _NO_LIMIT
         self._counts: dict[str, float] = {}
 
     def receive(self, arrays: Mapping[str, np.ndarray], weights_version: int) -> None:
-        """Play with new weights from now on, and what they say that is to be played."""
+        """Play with new weights from now on, and start episodes of the curriculum stage that they name."""
         stage = int(arrays[STAGE])
         if stage != self._stage:
             self._enter(stage)
@@ -62,7 +65,7 @@ class AlphaZeroActor:
             games.receive(arrays, weights_version)
 
     def play(self) -> list[Episode]:
-        """Advance all games for about a tenth of a second; returns the games that ended."""
+        """Advance all episodes for about 0.1 seconds; return those that ended."""
         if self.round_done:
             return []
         self._start_games()
@@ -76,7 +79,7 @@ class AlphaZeroActor:
         return episodes
 
     def start_round(self, num_episodes: int, round_seed: int) -> None:
-        """Drop all games and play exactly num_episodes new ones, determined by the seed and the weights alone."""
+        """Drop all episodes and play exactly num_episodes new ones, determined by the seed and the weights alone."""
         self._ending = []
         for index, (games, _) in enumerate(self._shares):
             games.drop_games(derive_seed(round_seed, index))
@@ -85,20 +88,20 @@ class AlphaZeroActor:
 
     @property
     def round_done(self) -> bool:
-        """No game is running and none is to start: only at the end of a round."""
+        """Whether no episode is running and none is left to start; true only at the end of a round."""
         return self._num_games_to_start == 0 and all(
             games.num_running == 0 for games in self._all_games()
         )
 
     def take_metrics(self) -> dict[str, float]:
-        """Counts and seconds since the last call."""
+        """Return counts and seconds since the last call."""
         look_ups, hits = sum((g.take_cache_counts() for g in self._all_games()), np.zeros(2, int))
         metrics = {**self._counts, "cache_look_ups": float(look_ups), "cache_hits": float(hits)}
         self._counts = {}
         return metrics
 
     def _enter(self, stage: int) -> None:
-        """Let games of this stage follow those that run."""
+        """Switch to a stage of the curriculum: new episodes are of this stage, running ones continue."""
         self._ending = [games for games in self._all_games() if games.num_running > 0]
         self._stage = stage
         self._shares = []
@@ -125,7 +128,7 @@ class AlphaZeroActor:
         return episodes
 
     def _start_games(self) -> None:
-        """Fill free places with games of the present stage, always of the board that is most behind its share."""
+        """Fill free slots with episodes of the current stage, each on the board that is furthest behind its share."""
         num_free = self._num_games - sum(games.num_running for games in self._all_games())
         if self._num_games_to_start >= 0:
             num_free = min(num_free, self._num_games_to_start)
@@ -172,9 +175,9 @@ def make_actor(
     actor_index: int,
     seed: int,
 ) -> AlphaZeroActor:
-    """Make an actor in its process. game: arguments of `load_game`; rank and actor_index are part of the seed."""
+    """Make an actor in its process. game: arguments of `load_game`. rank and actor_index are part of `seed`."""
     course = Curriculum(curriculum, load_game(**game), search.num_simulations)
-    # Two groups overlap tree work with the network where the network runs elsewhere.
+    # On a GPU, one group of episodes works on its trees while the network evaluates the other.
     num_groups = 2 if device.startswith("cuda") and num_games > 1 else 1
     sizes = [len(part) for part in np.array_split(np.arange(num_games), num_groups)]
 

@@ -29,7 +29,7 @@ from ddpzero.system.memory import Need
 
 @dataclass(frozen=True)
 class AlphaZero:
-    """AlphaZero for one game, with its settings; every method is a line of the contract."""
+    """AlphaZero for one game, with its settings; base.py documents the methods."""
 
     game: Game
     settings: AlphaZeroSettings
@@ -38,15 +38,16 @@ class AlphaZero:
     loss: LossSettings
     curriculum_settings: CurriculumSettings
 
-    # Not at construction: a player on a smaller board than the trained one needs no curriculum, and that may not fit.
+    # Not made at construction: a player on a smaller board than the trained one needs no curriculum, whose boards may
+    # not fit.
     @cached_property
     def curriculum(self) -> Curriculum:
-        """The boards of self-play, made once."""
+        """The boards and simulations of each stage of training."""
         return Curriculum(self.curriculum_settings, self.game, self.search.num_simulations)
 
     @property
     def auxiliary(self) -> tuple[str, ...]:
-        """What the network learns besides policy and value."""
+        """The heads of the network besides policy and value."""
         return self.loss.auxiliary(self.game)
 
     def sample_spec(self) -> SampleSpec:
@@ -207,7 +208,7 @@ class AlphaZero:
         return []
 
     def _curriculum_metrics(self, infos: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-        """The share of the games that were played on each board."""
+        """Return the share of the episodes that were played on each board."""
         curriculum = self.curriculum
         if not curriculum.has_padded_boards:
             return {}
@@ -220,7 +221,7 @@ class AlphaZero:
 
 
 def _score_metrics(game: Game, infos: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """How many points the first player is ahead in games that were played to their end."""
+    """Return the first player's mean score margin in episodes that were played to the end."""
     scores = [info["score"] for info in infos if info["score"] is not None]
     if not (game.has_score and scores):
         return {}

@@ -1,6 +1,6 @@
-"""Self-play on one board with one budget of simulations: network, cache and groups of episodes.
+"""Self-play on one board with one number of simulations: network, cache and groups of episodes.
 
-An actor has one of these; with a curriculum, one for each part of the current stage.
+An actor has one BoardGames, or with a curriculum one for each part of the current stage.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ddpzero.search.cache import EvaluationCache
 
 
 class BoardGames:
-    """Slots for episodes; the actor decides how many are played."""
+    """Slots for episodes on one board; the actor decides how many of them are in use."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class BoardGames:
         return sum(int((group.buffers.statuses != IDLE).sum()) for group in self.groups)
 
     def receive(self, arrays: Mapping[str, np.ndarray], weights_version: int) -> None:
-        """Evaluate with these weights from now on."""
+        """Evaluate positions with these weights from now on."""
         for group in self.groups:
             self.collect(group)
         self._evaluator.load_weights(arrays)
@@ -73,7 +73,7 @@ class BoardGames:
             states = states[num_slots:]
 
     def take_finished(self, group: LockstepGames) -> list[Episode]:
-        """Return the group's finished episodes as samples of the frame. Call `collect` first."""
+        """Return the group's finished episodes, their samples padded to the frame. Call `collect` first."""
         episodes = group.take_finished()
         if self._board is None:
             return episodes
@@ -89,7 +89,7 @@ class BoardGames:
                 raise UnusableWeightsError(str(error)) from None
 
     def propose(self, group: LockstepGames) -> int:
-        """Continue until the network is needed; return the simulations of the moves made."""
+        """Continue the group's episodes until they need the network; return the simulations of the moves made."""
         return group.propose(self._evaluator.observations(group.slot), self.weights_version)
 
     def submit(self, group: LockstepGames) -> None:
@@ -97,7 +97,7 @@ class BoardGames:
         self._evaluator.submit(group.slot, group.num_leaves)
 
     def take_cache_counts(self) -> np.ndarray:
-        """Look-ups and hits since the last call."""
+        """Return the cache's look-ups and hits since the last call."""
         counts = self._cache.counts.copy()
         self._cache.counts[:] = 0
         return counts

@@ -1,4 +1,4 @@
-"""Tables of the boards in a training batch: their symmetries, and the frame's entries that belong to each board.
+"""Tables of the boards that samples are played on: their symmetries, and which entries of the frame each board has.
 
 Without a curriculum there is one board, which fills the frame.
 """
@@ -16,7 +16,7 @@ from ddpzero.games.core.embedding import BoardEmbedding
 
 
 class Boards:
-    """Tables on the training device. Letters: N boards, B batch, S symmetries, A actions, C planes, O what is owned."""
+    """The tables, on the training device. Letters: B batch, S symmetries, A actions, C planes, O owner cells."""
 
     def __init__(self, curriculum: Curriculum, device: torch.device):
         embeddings, frame = curriculum.embeddings, curriculum.frame
@@ -32,7 +32,7 @@ class Boards:
         self._owned = owned.to(device)
         most = [embedding.board.spec.max_score for embedding in embeddings]
         self._max_scores = torch.tensor(most, device=device)
-        # Boards have 4 or 8: the rows of the others repeat.
+        # Boards have different numbers of symmetries, 4 or 8; rows repeat up to a common multiple.
         num_symmetries = np.lcm.reduce([len(p.board.spec.cell_symmetries) for p in embeddings])
         tables = [_symmetries(embedding, int(num_symmetries)) for embedding in embeddings]
         self._cells, self._actions, self._owners = (
@@ -41,26 +41,32 @@ class Boards:
         )
 
     def of_batch(self, batch: Mapping[str, Tensor]) -> Tensor:
-        """`[B]`: the index of each sample's board."""
+        """Return the index of each sample's board, `[B]`."""
         if self.has_padded_boards:
             return batch["board"].long()
         return torch.zeros(len(batch["observation"]), dtype=torch.long, device=self._cells.device)
 
     def on_board(self, boards: Tensor) -> Tensor | None:
-        """`[B, 1, H, W]`, see networks/layers.py; None where all boards fill the frame."""
+        """Return `[B, 1, H, W]`: 1 for cells on the board, else 0 (see networks/layers.py).
+
+        None if all boards fill the frame.
+        """
         return self._on_board[boards] if self.has_padded_boards else None
 
     def owned(self, boards: Tensor) -> Tensor:
-        """`[B, O]`: ones for what is on the board."""
+        """Return `[B, O]`: 1 for owner cells on the board, else 0."""
         return self._owned[boards]
 
     def possible_scores(self, boards: Tensor, max_score: int) -> Tensor:
-        """`[B, 2 * max_score + 1]` bool: scores from -max_score on that the board allows."""
+        """Return `[B, 2 * max_score + 1]` bool: which scores from -max_score to max_score the board allows."""
         scores = torch.arange(-max_score, max_score + 1, device=boards.device)
         return scores.abs() <= self._max_scores[boards][:, None]
 
     def score_target(self, scores: Tensor, boards: Tensor, max_score: int) -> Tensor:
-        """`[B, 2 * max_score + 1]`: weights of the two integers around each of `scores` [B]; their mean is it."""
+        """Return distributions `[B, 2 * max_score + 1]` whose means are `scores` [B], clamped to what the board allows.
+
+        Each has weight on the two integers around the score only.
+        """
         most = self._max_scores[boards].to(scores.dtype)
         places = torch.minimum(torch.maximum(scores, -most), most) + max_score
         below = places.floor()
@@ -77,7 +83,10 @@ class Boards:
         boards: Tensor,
         generator: torch.Generator,
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Apply a random symmetry to each sample: planes `[B, C, H, W]`, policies `[B, A]`, owners `[B, O]`."""
+        """Apply one random symmetry of its board to each sample; return the transformed planes and targets.
+
+        planes: `[B, C, H, W]`. targets: by name; "policy" and "next_policy" `[B, A]`, "ownership" `[B, O]`.
+        """
         batch_size, num_planes = planes.shape[:2]
         num_symmetries = self._cells.shape[1]
         symmetries = torch.randint(
@@ -97,7 +106,7 @@ class Boards:
 
 
 def _symmetries(embedding: BoardEmbedding, num_symmetries: int) -> tuple[np.ndarray, ...]:
-    """The board's symmetries of cells, actions and owners as num_symmetries permutations of the frame's."""
+    """Return the board's symmetries of cells, actions and owner cells as permutations of the frame's entries."""
     spec, frame = embedding.board.spec, embedding.frame
     rows = np.arange(num_symmetries) % len(spec.cell_symmetries)
     return (

@@ -1,10 +1,10 @@
 """A curriculum: the boards and numbers of simulations of each stage of training.
 
     stages:   until_step 100000   9 x 9, 200 simulations
-              until_step 500000   13 x 13, 400 simulations, four games of five; 9 x 9 the rest
+              until_step 500000   13 x 13, 400 simulations, 80 % of the episodes; 9 x 9, 20 %
               to the end          19 x 19, 800 simulations
 
-The config's `game` is the frame: it holds the largest board, and samples and network are of its size. Imports no torch.
+The config's `game` is the frame: its board is the largest one, and samples and network have its size. Imports no torch.
 """
 
 from __future__ import annotations
@@ -24,9 +24,11 @@ STAGE = "curriculum.stage"
 
 @dataclass(frozen=True)
 class BoardSettings:
-    """A part of a stage's games. game: parameters that differ from the config's game (size: 9).
+    """The settings of one board in a stage.
 
-    num_simulations: per move; None: search.num_simulations. share: of the stage's games, in proportion to the others'.
+    game: the parameters in which the board differs from the config's game, such as `size: 9`.
+    num_simulations: per move; None: search.num_simulations.
+    share: of the stage's episodes, relative to the shares of the stage's other boards.
     """
 
     game: dict[str, Any] = field(default_factory=dict)
@@ -36,7 +38,7 @@ class BoardSettings:
 
 @dataclass(frozen=True)
 class StageSettings:
-    """The boards played up to update until_step; None: to the end of training."""
+    """The settings of one stage. It ends before update until_step; None: with the end of training."""
 
     boards: list[BoardSettings]
     until_step: int | None = None
@@ -44,7 +46,7 @@ class StageSettings:
 
 @dataclass(frozen=True)
 class CurriculumSettings:
-    """conf/curriculum/*.yaml. No stages: the config's game from the first update to the last."""
+    """The settings in conf/curriculum/*.yaml. No stages: the config's game throughout training."""
 
     stages: list[StageSettings] = field(default_factory=list)
 
@@ -77,7 +79,7 @@ class CurriculumSettings:
 
 @dataclass(frozen=True)
 class Part:
-    """One kind of games in a stage. board: index in Curriculum.embeddings; share: of the stage's games, of 1."""
+    """One board of a stage. board: index in Curriculum.embeddings. share: of the stage's episodes, 0..1."""
 
     board: int
     num_simulations: int
@@ -85,7 +87,10 @@ class Part:
 
 
 class Curriculum:
-    """The settings with their games loaded. frame: the config's game."""
+    """The stages, with their games loaded.
+
+    frame: the config's game. embeddings: each distinct board and its place in the frame. stages: the parts of each.
+    """
 
     def __init__(self, settings: CurriculumSettings, frame: Game, num_simulations: int):
         """num_simulations: default for boards without their own. Raises UserError for a board that does not fit."""
@@ -121,11 +126,11 @@ class Curriculum:
         return len(self.embeddings) > 1 or not self.embeddings[0].fills_frame
 
     def stage_at(self, learner_step: int) -> int:
-        """The index of the stage that update `learner_step` belongs to."""
+        """Return the index of the stage of update `learner_step`."""
         return sum(end is not None and learner_step >= end for end in self._ends)
 
     def describe(self, stage: int) -> str:
-        """ "stage 2 of 3: 80 % 13x13 with 400 simulations, 20 % 9x9 with 200 simulations"."""
+        """Return a summary: "stage 2 of 3: 80 % 13x13 with 400 simulations, 20 % 9x9 with 200 simulations"."""
         parts = ", ".join(
             f"{100 * part.share:.0f} % {self.label(part.board)} with {part.num_simulations} simulations"
             for part in self.stages[stage]
@@ -133,7 +138,7 @@ class Curriculum:
         return f"stage {stage + 1} of {len(self.stages)}: {parts}"
 
     def label(self, board: int) -> str:
-        """A name for a board from its shape: "9x9"."""
+        """Return a name for a board, from its shape: "9x9"."""
         height, width = self.embeddings[board].board.board_shape
         return f"{height}x{width}"
 

@@ -1,4 +1,4 @@
-"""Which of AlphaZero's settings have no effect under the others. Called when a run starts; imports no torch."""
+"""Finds the settings of AlphaZero that have no effect. Called when a run starts; imports no torch."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ONLY_PUCT = (
     *("search.dirichlet_alpha", "search.dirichlet_fraction"),
     *("search.temperature", "search.temperature_plies", "search.final_temperature"),
 )
-# What only a search with simulations reads.
+# Only a search with simulations reads these.
 _OF_DESCENTS = (
     *("search.max_considered_actions", "search.value_scale", "search.max_visit_offset"),
     *("search.c_puct", "search.c_puct_base", "search.first_play_reduction"),
@@ -31,7 +31,7 @@ _OF_DESCENTS = (
 
 
 def ignored(settings: Settings, game: Game) -> dict[str, str]:
-    """Settings that have no effect under the others, each with the reason."""
+    """Return the settings that have no effect under the other settings, each with the reason."""
     sections: dict[str, Any] = settings.sections
     search, name = sections["search"], settings.game.name
     curriculum = Curriculum(sections["curriculum"], game, search.num_simulations)
@@ -98,7 +98,7 @@ def _of_loss(loss: LossSettings, game: Game, name: str) -> dict[str, str]:
         reasons["loss.score"] = f"game={name} counts no points"
     if "ownership" not in learnt:
         reasons["loss.ownership"] = f"nobody owns cells at the end of game={name}"
-    # Of 0 it takes a head away that the game has.
+    # A weight of 0 is not reported: in games that have the target it removes the head.
     return {key: reason for key, reason in reasons.items() if getattr(loss, key[5:]) > 0}
 
 

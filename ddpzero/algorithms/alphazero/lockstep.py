@@ -1,4 +1,4 @@
-"""A group of episodes played in lockstep: the Python side of selfplay.py. Imports no torch."""
+"""A group of episodes that are played in lockstep: the Python side of selfplay.py. Imports no torch."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from ddpzero.search.settings import SearchSettings
 
 
 class LockstepGames:
-    """Episodes that share a slot of the evaluator. While one group waits for the network another one can move."""
+    """Episodes that share a slot of the evaluator. While one group waits for the network, another one can play."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class LockstepGames:
 
     @property
     def num_leaves(self) -> int:
-        """The number of leaves proposed and not absorbed yet."""
+        """The number of leaves that are proposed and not yet absorbed."""
         return self.batch.num_leaves
 
     def propose(self, observations: np.ndarray, weights_version: int) -> int:
@@ -116,7 +116,7 @@ class LockstepGames:
 
 
 def tree_size(search: SearchSettings) -> int:
-    """The number of nodes that a tree of self-play can need."""
+    """Return the maximum number of nodes of a tree in self-play."""
     return search.num_simulations * (2 if search.reuse_subtree else 1) + 2
 
 
@@ -128,7 +128,7 @@ def compile_self_play(
     curriculum: CurriculumSettings,
     **_: Any,
 ) -> None:
-    """Compile what an actor runs, unless numba's cache has it. Takes the arguments of `actor.make_actor`."""
+    """Compile the kernels that an actor runs, unless numba's cache has them. Takes the arguments of make_actor."""
     course = Curriculum(curriculum, load_game(**game), search.num_simulations)
     for board in (embedding.board for embedding in course.embeddings):
         cache = new_cache(board, 0.1)

@@ -1,10 +1,10 @@
-"""AlphaZero's losses as pure functions: outputs, targets and weights to losses and metrics.
+"""AlphaZero's losses as pure functions from outputs, targets and weights to losses and metrics.
 
 Policy: cross-entropy with the search's improved policy. Value: cross-entropy of win, draw and loss with a mix of the
-game's outcome and the search's root value. In games that have them also the points at the end, who owns each cell then,
-and the next move's policy (Wu, "Accelerating self-play learning in Go", 2019).
+episode's outcome and the search's root value. Auxiliary losses, in games that have these targets: the final score, the
+final ownership of each cell, and the policy of the next move (Wu, "Accelerating self-play learning in Go", 2019).
 
-Letters: B batch, A actions, O what is owned, S possible scores, from -max_score to max_score.
+Letters: B batch, A actions, O owner cells, S scores from -max_score to max_score.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ from ddpzero.networks.layers import MASKED_LOGIT
 
 @dataclass(frozen=True)
 class ScoreTarget:
-    """The points at the end, seen by the mover.
+    """The final score margin from the perspective of the mover.
 
-    points: `[B]`. distribution: `[B, S]`, what is learned. is_known: `[B]`, 0 for samples that teach no points.
-    is_possible: `[B, S]` bool, which scores the board allows; None: all.
+    points: `[B]`, the margin. distribution: `[B, S]`, the target of the cross-entropy.
+    is_known: `[B]`, 0 for samples without a score target, else 1.
+    is_possible: `[B, S]` bool, which scores the board allows; None: all of them.
     """
 
     points: Tensor
@@ -36,9 +37,10 @@ class ScoreTarget:
 
 @dataclass(frozen=True)
 class OwnershipTarget:
-    """Who owns what at the end. owners: `[B, O]`, 1 the mover, -1 the opponent, 0 nobody.
+    """The final ownership of the cells.
 
-    is_on_board: `[B, O]`, 0 for what only other boards have. is_known: `[B]`, 0 for samples that teach no owners.
+    owners: `[B, O]`: 1 the mover, -1 the opponent, 0 nobody. is_on_board: `[B, O]`, 0 for cells outside the board.
+    is_known: `[B]`, 0 for samples without an ownership target, else 1.
     """
 
     owners: Tensor
@@ -48,7 +50,10 @@ class OwnershipTarget:
 
 @dataclass(frozen=True)
 class Targets:
-    """What a batch is fitted to. policy, next_policy: `[B, A]`. value: `[B, 3]`. outcome: `[B]`, for the metrics."""
+    """The training targets of a batch.
+
+    policy, next_policy: `[B, A]`. value: `[B, 3]`, win, draw and loss. outcome: `[B]`, in [-1, 1], for metrics only.
+    """
 
     policy: Tensor
     value: Tensor
@@ -60,7 +65,7 @@ class Targets:
 
 @dataclass(frozen=True)
 class Outputs:
-    """Logits of the heads. policy: `[B, A]`. value: `[B, 3]`. auxiliary: of the others, by name."""
+    """Logits of the heads. policy: `[B, A]`. value: `[B, 3]`. auxiliary: logits of the other heads, by name."""
 
     policy: Tensor
     value: Tensor
@@ -70,7 +75,7 @@ class Outputs:
 def total_loss(
     outputs: Outputs, targets: Targets, weights: LossSettings
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """The weighted sum of all losses, and metrics."""
+    """Return the weighted sum of all losses, and metrics."""
     losses: dict[str, Tensor] = {}
     losses["policy"], metrics = policy_loss(outputs.policy, targets.policy)
     losses["value"], of_value = value_loss(outputs.value, targets.value, targets.outcome)
@@ -93,7 +98,7 @@ def total_loss(
 
 
 def policy_loss(logits: Tensor, target: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-    """Cross-entropy with the search's policy, and metrics; logits, target: `[B, A]`."""
+    """Return the cross-entropy with the search's policy, and metrics. logits, target: `[B, A]`."""
     log_policy = functional.log_softmax(logits.float(), dim=1)
     loss = -(target * log_policy).sum(1).mean()
     with torch.no_grad():
@@ -107,7 +112,7 @@ def policy_loss(logits: Tensor, target: Tensor) -> tuple[Tensor, dict[str, Tenso
 
 
 def value_loss(logits: Tensor, target: Tensor, outcome: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-    """Cross-entropy of win, draw and loss, and metrics; logits, target: `[B, 3]`, outcome: `[B]`."""
+    """Return the cross-entropy of win, draw and loss, and metrics. logits, target: `[B, 3]`. outcome: `[B]`."""
     log_value = functional.log_softmax(logits.float(), dim=1)
     with torch.no_grad():
         guess = log_value.exp()
@@ -118,7 +123,7 @@ def value_loss(logits: Tensor, target: Tensor, outcome: Tensor) -> tuple[Tensor,
 
 
 def score_loss(logits: Tensor, target: ScoreTarget) -> tuple[Tensor, dict[str, Tensor]]:
-    """Cross-entropy of the points, and metrics; logits `[B, S]`."""
+    """Return the cross-entropy of the final score, and metrics. logits: `[B, S]`."""
     logits = logits.float()
     if target.is_possible is not None:
         logits = logits.masked_fill(~target.is_possible, MASKED_LOGIT)
@@ -134,22 +139,26 @@ def score_loss(logits: Tensor, target: ScoreTarget) -> tuple[Tensor, dict[str, T
 
 
 def ownership_loss(logits: Tensor, target: OwnershipTarget) -> Tensor:
-    """Binary cross-entropy of the owners, a mean over what is on the board; logits `[B, O]`."""
-    shares = (target.owners + 1.0) / 2.0  # an owner is sure, nobody is half and half
+    """Return the binary cross-entropy of the owners, a mean over the cells on the board. logits: `[B, O]`."""
+    # The probability that the mover owns the cell: 1, 0, or 1/2 for nobody's.
+    shares = (target.owners + 1.0) / 2.0
     errors = functional.binary_cross_entropy_with_logits(logits.float(), shares, reduction="none")
     errors = (errors * target.is_on_board).sum(1) / target.is_on_board.sum(1)
     return (errors * target.is_known).sum() / target.is_known.sum().clamp_min(1.0)
 
 
 def value_target(batch: Mapping[str, Tensor], root_value_weight: float) -> Tensor:
-    """Win, draw and loss `[B, 3]` for the mover: a mix of the outcome and the search's root value."""
+    """Return win, draw and loss `[B, 3]` for the mover: a mix of the outcome and the search's root value."""
     played = win_draw_loss(batch["outcome"], batch["outcome_draw"])
     searched = win_draw_loss(batch["root_value"], batch["root_draw"])
     return (1.0 - root_value_weight) * played + root_value_weight * searched
 
 
 def win_draw_loss(value: Tensor, draw: Tensor) -> Tensor:
-    """Probabilities [B, 3] whose win - loss is `value` [B]; the draw's share is `draw`, as far as the value allows."""
+    """Return probabilities `[B, 3]` of win, draw and loss with win - loss = `value` [B].
+
+    The probability of a draw is `draw` [B], or the largest that the value allows.
+    """
     draw = torch.minimum(draw, 1.0 - value.abs()).clamp_min(0.0)
     rest = 1.0 - draw
     return torch.stack([(rest + value) / 2, draw, (rest - value) / 2], dim=1)

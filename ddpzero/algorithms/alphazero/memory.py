@@ -1,4 +1,4 @@
-"""The memory that a rank and its actors need for AlphaZero, from the code that allocates it."""
+"""Estimates the memory that a rank and its actors need for AlphaZero, from the layouts that the code allocates."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ddpzero.search.forest import forest_size_bytes
 from ddpzero.settings import ActorSettings, LearnerSettings
 from ddpzero.system.memory import Factor, Need
 
-# Features of a tower that are in memory at the same time: in a forward pass alone, and for each block in training.
+# Feature tensors of a tower that are in memory at the same time: in a forward pass, and per block in training.
 _LIVE_TENSORS = 3
 _SAVED_TENSORS = 3
 _HALF_BYTES = 2
@@ -35,9 +35,9 @@ def memory_needs(
     on_gpu: bool,
     actors_on_gpu: bool,
 ) -> list[Need]:
-    """See Algorithm.memory_needs. auxiliary: heads of the network besides policy and value.
+    """See CompleteAlgorithm.memory_needs. auxiliary: heads of the network besides policy and value.
 
-    cache_megabytes: algorithm.evaluation_cache_megabytes, of each actor.
+    cache_megabytes: algorithm.evaluation_cache_megabytes, for each actor.
     """
     frame = curriculum.frame
     parameters = parameters_size_bytes(
@@ -83,7 +83,7 @@ def memory_needs(
 
 
 def _largest_trees_bytes(curriculum: Curriculum, search: SearchSettings, num_games: int) -> int:
-    """Return what the trees of one actor need at most: while the games of a stage end, those of the next one begin."""
+    """Return the most that the trees of one actor need: episodes of a stage still run while the next stage starts."""
     stages = [
         sum(_games_size_bytes(curriculum, part, search, num_games) for part in stage)
         for stage in curriculum.stages
@@ -94,7 +94,7 @@ def _largest_trees_bytes(curriculum: Curriculum, search: SearchSettings, num_gam
 def bench_needs(
     game: Game, search: SearchSettings, network: NetworkSettings | None, num_games: int
 ) -> list[Need]:
-    """What searching in so many games takes, with such a network or without one."""
+    """Return the memory needs of searches in num_games slots, with this network or, if None, without one."""
     games = Factor("actors.num_games", num_games, 128)
     leaves = Factor("search.leaves_per_round", search.leaves_per_round, 1)
     simulations = Factor("search.num_simulations", search.num_simulations, 100)
@@ -126,7 +126,7 @@ def _network_factors(network: NetworkSettings) -> tuple[Factor, ...]:
 
 
 def searches_size_bytes(game: Game, search: SearchSettings, num_games: int) -> int:
-    """Memory of a Search of so many games, and of its evaluator's buffers."""
+    """Return the memory of a Search with num_games slots and of its evaluator's buffers."""
     max_nodes = search.num_simulations + 1
     return (
         forest_size_bytes(game, num_games, max_nodes, search.leaves_per_round, search.endgame_plies)
@@ -151,11 +151,11 @@ def _games_size_bytes(
 
 
 def _evaluation_bytes(game: Game) -> int:
-    """Of one position in an evaluator's slot: observation, logits, outcome."""
+    """Return the memory of one position in an evaluator's slot: observation, logits and outcome probabilities."""
     return game.observation_size_bytes + 4 * game.num_actions + 16
 
 
 def _features_bytes(game: Game, network: NetworkSettings) -> int:
-    """The features of one position, at least: they may be of half precision."""
+    """Return the least memory of one position's features: in half precision."""
     height, width = game.board_shape
     return height * width * network.channels * _HALF_BYTES

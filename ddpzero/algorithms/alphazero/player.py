@@ -1,4 +1,4 @@
-"""AlphaZero as a player for matches, judges and people: a search without noise over the released network."""
+"""AlphaZero as a player for matches, judges and play: a search without noise with the released network."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from ddpzero.search import Search, SearchResult, SearchSettings
 from ddpzero.system.machine import usable_memory
 from ddpzero.system.memory import Factor, largest_fitting, require_memory
 
-# Positions searched in lockstep: enough to fill the network's batches.
+# Positions that are searched in lockstep; enough to fill the network's batches.
 _MAX_GAMES = 256
-# Share of the free memory for the largest search: two players may each have searches of several sizes.
+# Share of the free memory that the largest search may take; two players can each have searches of several sizes.
 _SHARE_OF_MEMORY = 0.2
-# With few positions a round evaluates several leaves of each, so that batches are large enough.
+# The batch to aim for: with few positions, a search evaluates several leaves of each position per round.
 _MIN_BATCH = 8
 
 
@@ -40,7 +40,10 @@ class AlphaZeroPlayer:
         precision: Precision,
         simulations_key: str = "search.num_simulations",
     ):
-        """simulations_key: where the number of simulations was set, for the UserError if memory is too small for it."""
+        """Raises UserError if memory is too small for one search.
+
+        simulations_key: the setting or option that gave the number of simulations, for that error.
+        """
         self.name = name
         self._game = game
         self._network = network

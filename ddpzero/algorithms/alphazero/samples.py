@@ -20,11 +20,11 @@ def sample_spec(
     searches_score: bool = False,
     num_boards: int = 1,
 ) -> SampleSpec:
-    """The fields of a sample. Values are from the perspective of the player to move in the sample's position.
+    """Return the fields of a sample. Values are from the perspective of the player to move in the sample's position.
 
-    auxiliary: additional training targets: "score", "ownership", "next_policy". has_padded_boards: the
-    samples are of num_boards boards, padded to that of `game`; see curriculum.py. searches_score: the search estimates
-    the score.
+    auxiliary: additional training targets: "score", "ownership", "next_policy".
+    has_padded_boards: samples come from num_boards boards and are padded to the board of `game`; see curriculum.py.
+    searches_score: whether the search estimates the score.
     """
     policy = ((game.num_actions,), np.dtype(np.float16))
     number, version = ((), np.dtype(np.float32)), ((), np.dtype(np.int32))
@@ -66,7 +66,7 @@ def episode_of(
     auxiliary: Collection[str] = (),
     searches_score: bool = False,
 ) -> Episode:
-    """Copy the finished episode in `slot` out of the buffers; auxiliary, searches_score: see sample_spec."""
+    """Return a copy of the finished episode in `slot`. auxiliary, searches_score: see sample_spec."""
     num_plies = int(buffers.num_plies[slot])
     rows = np.flatnonzero(buffers.is_sample[slot, :num_plies])
     outcomes, outcome_draws = outcomes_of(buffers, slot, rows)
@@ -103,7 +103,7 @@ def episode_of(
 
 
 def padded_episode(episode: Episode, embedding: BoardEmbedding, board: int) -> Episode:
-    """Convert the episode of a board to one of its frame. board: its index in Curriculum.embeddings."""
+    """Pad the samples of an episode to the frame. board: the index of its board in Curriculum.embeddings."""
     columns = dict(episode.columns)
     columns["observation"] = embedding.observations(columns["observation"])
     for name in ("policy_target", "next_policy_target"):
@@ -118,10 +118,11 @@ def padded_episode(episode: Episode, embedding: BoardEmbedding, board: int) -> E
 def outcomes_of(
     buffers: EpisodeBuffers, slot: int, rows: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Outcomes of the positions at plies `rows` [n]: values [n] for their movers and probabilities of a draw [n].
+    """Return the outcomes of the positions at plies `rows` [n]: values [n] for their movers, draw probabilities [n].
 
-    This is the result of the episode, unless at that ply or later the search proved a value or a random move replaced
-    the search's move. The result does not measure the moves before such a ply; the search's value there replaces it.
+    The outcome is the result of the episode, unless at that ply or later the search proved a value or a random move
+    replaced the search's move. The result says nothing about the moves before such a ply; the search's value at the
+    first such ply replaces it.
     """
     values = buffers.returns[slot][buffers.movers[slot, rows]]
     draws = 1.0 - np.abs(values)
@@ -132,7 +133,7 @@ def outcomes_of(
 
 
 def scores_of(buffers: EpisodeBuffers, slot: int, rows: np.ndarray) -> np.ndarray:
-    """Score margins, `[n]` float32, for the movers at plies `rows` [n]; chosen as in outcomes_of."""
+    """Return score margins, `[n]` float32, for the movers at plies `rows` [n]; chosen as in outcomes_of."""
     scores = np.where(buffers.movers[slot, rows] == 0, 1, -1) * np.float32(buffers.scores[slot])
     is_found, plies, signs = _next_decided(buffers, slot, rows)
     scores[is_found] = signs * buffers.root_scores[slot, plies]

@@ -1,6 +1,6 @@
-"""Self-play of many episodes at once: searches, moves and buffers, in two compiled calls a round.
+"""Self-play of many episodes at once: searches, moves and buffers, with two compiled calls per round.
 
-`propose_moves_and_leaves` continues an episode from move to move until it needs the evaluator, so that batches stay
+`propose_moves_and_leaves` continues each episode from move to move until it needs the evaluator, so that batches stay
 full even if many evaluations are in the cache. Python handles an episode again only when it is finished.
 """
 
@@ -37,12 +37,12 @@ IDLE = 0
 PLAYING = 1
 FINISHED = 2
 
-# Random openings of one length that are tried before a shorter one.
+# Random openings of one length to try before the length is halved.
 _MAX_TRIES = 100
 
 
 class EpisodeBuffers(NamedTuple):
-    """Everything that is kept of the episodes being played. Letters: G slots, T max_plies, A actions."""
+    """The data of running episodes. Letters: G slots, T max_plies, A actions, B owner cells."""
 
     statuses: np.ndarray  # [G] int8
     plays_out: np.ndarray  # [G] bool, continues after its outcome is proven
@@ -75,7 +75,7 @@ def new_episode_buffers(game: Game, num_games: int) -> EpisodeBuffers:
 
 
 def episode_buffers_size_bytes(game: Game, num_games: int) -> int:
-    """Memory of the buffers after episodes of max_plies plies."""
+    """Return the memory that the buffers occupy once each slot has held an episode of max_plies plies."""
     return layout_size_bytes(_layout(game, num_games))
 
 

@@ -1,4 +1,4 @@
-"""AlphaZero's own settings: conf/algorithm/alphazero.yaml and conf/loss."""
+"""The settings in conf/algorithm/alphazero.yaml and conf/loss."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LossSettings:
-    """Weights of the losses: conf/loss/*.yaml. Of 0, the network has no head for it.
+    """Weights of the losses (conf/loss/*.yaml). With an auxiliary weight of 0 the network has no such head.
 
-    score: cross-entropy of the points at the end. ownership: of who owns each cell then. Both in games that have them;
-    others learn without. next_policy: cross-entropy of the search's policy for the move after this.
+    score: cross-entropy of the final score. ownership: cross-entropy of the final owner of each cell. Games without
+    scores or owners ignore them. next_policy: cross-entropy of the search's policy for the next move.
     """
 
     policy: float = 1.0
@@ -31,7 +31,7 @@ class LossSettings:
             require_at_most("loss", self, {name: 1_000_000})
 
     def auxiliary(self, game: Game) -> tuple[str, ...]:
-        """What is learnt of `game` besides policy and value."""
+        """Return the heads that a network for `game` needs besides policy and value."""
         names = (
             "score" if self.score > 0 and game.has_score else "",
             "ownership" if self.ownership > 0 and game.owner_cells is not None else "",
@@ -42,16 +42,18 @@ class LossSettings:
 
 @dataclass(frozen=True)
 class AlphaZeroSettings:
-    """Self-play and losses.
+    """Settings of self-play, of the value target and of the trained player.
 
-    root_value_weight: the value target is this share of the search's root value plus the rest of the outcome.
-    random_action_fraction: share of self-play moves drawn uniformly, for variety; the sample's target is the search's.
-    opening_random_plies: each game starts with a uniform number 0..N of uniformly random plies, not trained on.
-    random_symmetry: in self-play the network sees each position in one of its symmetric views, drawn at random.
+    root_value_weight: weight of the search's root value in the value target; the outcome has the rest, up to 1.
+    random_action_fraction: share of self-play moves that are sampled uniformly, for variety; the policy target remains
+        the search's.
+    opening_random_plies: N; each episode starts with 0..N random plies, which are not trained on. Number and moves are
+        sampled uniformly.
+    random_symmetry: in self-play, evaluate each position in a symmetric view sampled at random.
     play_out_fraction: share of episodes that continue after the search has proven their outcome; the others end there.
-    evaluation_cache_megabytes: memory of each actor for evaluations that it may need again; 0: none.
-    play_value_scale: search.value_scale of the trained agent in matches, judges and play; None: as in self-play.
-    play_averages_symmetries: there, the network's answer is the mean over all symmetric views of a position.
+    evaluation_cache_megabytes: size of each actor's cache of evaluations; 0: no cache.
+    play_value_scale: search.value_scale of the trained player in matches, judges and play; None: as in self-play.
+    play_averages_symmetries: in matches, judges and play, average evaluations over all symmetric views of a position.
     """
 
     root_value_weight: float = 0.5

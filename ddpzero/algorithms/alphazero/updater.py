@@ -1,4 +1,4 @@
-"""One optimizer step of AlphaZero, under DistributedDataParallel or alone: batch to targets, network, losses.py."""
+"""The updater of AlphaZero: computes targets from a batch, runs the network and the losses, makes optimizer steps."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from ddpzero.settings import LearnerSettings
 
 logger = logging.getLogger(__name__)
 
-# Cross-entropies begin below 20 and fall: this much gives what happened a probability of e^-1000.
+# Cross-entropies start below 20 and fall. A loss of 1000 means a probability of e^-1000 for what happened.
 _HOPELESS_LOSS = 1e3
 
 
 class AlphaZeroUpdater:
-    """Trains the network of one rank. Letters: B batch, A actions."""
+    """Trains the network of one rank. Letter: B batch."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class AlphaZeroUpdater:
         self._symmetry_generator = torch.Generator(device)
 
     def update(self, batch: dict[str, Tensor], learning_rate: float) -> dict[str, Tensor]:
-        """One step; returns metrics on the device. batch: columns of the sample spec, `[B, ...]`."""
+        """Make one step; return metrics on the device. batch: columns of the sample spec, `[B, ...]`."""
         loss, metrics = self._loss_of(batch)
         of_step = self._trained.step(loss, learning_rate)
         return {**of_step, **self._stage_metrics(), **metrics}
@@ -87,7 +87,7 @@ class AlphaZeroUpdater:
         return has_gradient and is_finite and bool(loss < _HOPELESS_LOSS)
 
     def _loss_of(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss of a batch, and metrics."""
+        """Return the loss of a batch, and metrics."""
         planes = unpack_observations(batch["observation"], self._game)
         turning, boards = self._turning_targets(batch), self._boards.of_batch(batch)
         if self._augment:
@@ -110,7 +110,7 @@ class AlphaZeroUpdater:
         return self._trained.skipped_in_a_row()
 
     def _stage_metrics(self) -> dict[str, Tensor]:
-        """Which stage of the curriculum this update was of, from 1; nothing where there is but one."""
+        """Return the curriculum stage of the last update, counted from 1; no metric if there is only one stage."""
         if len(self._curriculum.stages) == 1:
             return {}
         stage = self._curriculum.stage_at(self._trained.num_updates - 1)
@@ -120,7 +120,7 @@ class AlphaZeroUpdater:
         return {"curriculum/stage": torch.full((), stage + 1.0, device=self._device)}
 
     def _turning_targets(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """What turns with the board."""
+        """Return the targets that a symmetry of the board transforms."""
         targets = {"policy": batch["policy_target"].float()}
         if "next_policy" in self._auxiliary:
             targets["next_policy"] = batch["next_policy_target"].float()
@@ -131,7 +131,7 @@ class AlphaZeroUpdater:
     def _targets(
         self, batch: Mapping[str, Tensor], turned: Mapping[str, Tensor], boards: Tensor
     ) -> Targets:
-        """turned: the targets that turn with the board, in the view that the network sees."""
+        """Return all targets. turned: those that a symmetry transforms, in the view that the network sees."""
         score = ownership = None
         if "score" in self._auxiliary:
             score = self._score_target(batch, boards)
@@ -148,7 +148,10 @@ class AlphaZeroUpdater:
         )
 
     def _score_target(self, batch: Mapping[str, Tensor], boards: Tensor) -> ScoreTarget:
-        """Samples of games whose end is not known teach points only where the search says how many it expects."""
+        """Return the score target: the final score, mixed with the search's estimate if samples have one.
+
+        Without an estimate, episodes that were not played to the end have no score target.
+        """
         max_score = self._game.spec.max_score
         points, is_known = batch["score"].float(), batch["is_played_out"].float()
         distribution = self._boards.score_target(points, boards, max_score)
@@ -164,14 +167,14 @@ class AlphaZeroUpdater:
         return ScoreTarget(points, distribution, is_known, is_possible)
 
     def count_results(self, infos: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-        """Nothing: AlphaZero learns the same whatever the games' results are."""
+        """Return no counts: AlphaZero does not use the results of episodes across ranks."""
         return {}
 
     def apply_results(self, counts: Mapping[str, float]) -> dict[str, float]:
         return {}
 
     def actor_weights(self) -> dict[str, Tensor]:
-        """The moving average of the parameters, on the device, and the stage of the curriculum that is to be played."""
+        """Return the moving average of the parameters, on the device, and the curriculum stage to play."""
         stage = self._curriculum.stage_at(self._trained.num_updates)
         return {**self._trained.average.values, STAGE: torch.tensor(stage)}
 

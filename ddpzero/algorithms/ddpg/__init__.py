@@ -1,5 +1,7 @@
-"""Deep deterministic policy gradient (Lillicrap et al., 2016) for team games with discrete actions, made to work: what
-the core needs to know before it loads torch."""
+"""Deep deterministic policy gradient (Lillicrap et al., 2016) for team games with discrete actions.
+
+With the later remedies that training needs; see settings.py. This module is the plugin and does not import torch.
+"""
 
 from __future__ import annotations
 
@@ -31,14 +33,16 @@ SECTIONS = {
 
 
 def make_algorithm(game: TeamGame, sections: Mapping[str, Any]) -> DDPG:
-    """DDPG for a game, with its settings by the names in SECTIONS."""
+    """Return DDPG for a game. sections: the settings, by the names in SECTIONS."""
     from ddpzero.algorithms.ddpg.algorithm import DDPG  # imports torch
 
     return DDPG(game, sections["algorithm"], sections["network"], sections["opponent"])
 
 
 def check(settings: Settings, game: TeamGame) -> None:
-    """UserError unless two teams play the game, it has the opponents asked for, and observation and network fit."""
+    """Raise UserError unless the game has two teams and the rule agents named as opponents, observation and network fit
+    together, and the settings ask for float32 and no compiled actors.
+    """
     require(
         game.spec.num_teams == 2,
         f"algorithm=ddpg cannot play game={settings.game.name}: it has {game.spec.num_teams} teams, not 2.",

@@ -1,6 +1,6 @@
-"""The body of a DDPG actor: many games in lockstep, one team of each played by the policy, handed out when they end.
+"""The DDPG actor: plays many episodes in lockstep, one team of each with the policy, and returns finished episodes.
 
-Lives in an actor process (ddpzero/actors); never talks to other processes itself.
+Runs in an actor process (ddpzero/actors) and never communicates with other processes.
 """
 
 from __future__ import annotations
@@ -35,16 +35,13 @@ from ddpzero.games.core.team_lockstep import count_deaths, points_of, reset_game
 from ddpzero.replay import Episode
 from ddpzero.system.memory import empty_arrays
 
-# A slice of play ends after so long, so that the process looks for news from its rank.
+# Duration of one call of `play`; between calls the process reads messages from its rank.
 _SLICE_SECONDS = 0.1
 _NO_LIMIT = -1
 
 
 class DDPGActor:
-    """Plays; see ddpzero/actors for the contract of an actor's methods.
-
-    Letters: G games, N agents, K agents of a team, T max_steps.
-    """
+    """Plays episodes; see actors/spec.py for the contract of its methods. Letter: K agents of a team."""
 
     def __init__(
         self,
@@ -63,7 +60,7 @@ class DDPGActor:
             Policy(game, settings, network, device) for _ in range(opponent.num_past_selves)
         ]
         self._opponents = Opponents(game, num_games, self._past_selves)
-        # How much the games explore: from epsilon itself down to epsilon ** (1 + spread).
+        # Exponents of epsilon: the slots explore with rates from epsilon down to epsilon ** (1 + spread).
         self._exponents = 1.0 + settings.epsilon_spread * np.linspace(0.0, 1.0, num_games)
         self._guidance = np.zeros(1)
         self._weights_version = 0
@@ -77,13 +74,13 @@ class DDPGActor:
     def _allocate_games(self, num_games: int) -> None:
         game, spec = self._game, self._game.spec
         self._positions = game.new_positions(num_games)
-        # Rule agents have random numbers of their own, so that episodes can be replayed without them.
+        # Rule agents use a separate stream of random numbers, so that an episode can be replayed without them.
         self._random_states = np.zeros((num_games, 2), np.uint64)
         self._opponent_states = np.zeros((num_games, 2), np.uint64)
         self._actions = np.zeros((num_games, spec.num_agents), np.int64)
         self._rewards = np.zeros((num_games, spec.num_agents), np.float32)
         self._statuses = np.full(num_games, GOING_ON, np.int64)
-        # Of the running episode.
+        # State of the running episodes.
         self._deaths = np.zeros((num_games, spec.num_agents), np.int64)
         self._is_running = np.zeros(num_games, np.bool_)
         self._is_evaluation = np.zeros(num_games, np.bool_)
@@ -97,7 +94,7 @@ class DDPGActor:
         self._start_states = np.zeros((num_games, 2), np.uint64)
 
     def receive(self, arrays: Mapping[str, np.ndarray], weights_version: int) -> None:
-        """Play with new weights from now on."""
+        """Play with new weights, new past selves and new guidance from now on."""
         self._policy.load(_part(arrays, "actor."))
         for index, policy in enumerate(self._past_selves):
             policy.load(_part(arrays, f"past{index}."))
@@ -105,7 +102,7 @@ class DDPGActor:
         self._weights_version = weights_version
 
     def play(self) -> list[Episode]:
-        """Advance all games for about a tenth of a second; returns the games that ended."""
+        """Advance all episodes for about 0.1 seconds; return those that ended."""
         if not self._has_started:
             self._restart(self._seed, _NO_LIMIT)
         episodes: list[Episode] = []
@@ -121,7 +118,7 @@ class DDPGActor:
         return episodes
 
     def start_round(self, num_episodes: int, round_seed: int) -> None:
-        """Drop all games and play exactly num_episodes new ones, determined by the seed and the weights alone."""
+        """Drop all episodes and play exactly num_episodes new ones, determined by the seed and the weights alone."""
         self._restart(round_seed, num_episodes)
 
     @property
@@ -129,14 +126,14 @@ class DDPGActor:
         return self._num_games_to_start == 0 and not self._is_running.any()
 
     def take_metrics(self) -> dict[str, float]:
-        """Counts and seconds since the last call."""
+        """Return counts and seconds since the last call."""
         metrics, self._counts = self._counts, {}
         return metrics
 
     # ------------------------------------------------------------------------- the games
 
     def _step(self) -> list[Episode]:
-        """One step of every running game; returns the games that ended with it."""
+        """Make one step in every running episode; return the episodes that ended with it."""
         games = np.flatnonzero(self._is_running)
         teams, steps = self._teams[games], self._steps[games]
         view = self._observe(games)
@@ -181,7 +178,10 @@ class DDPGActor:
         return self._policy.observe(self._positions[games], self._teams[games])
 
     def _choose(self, games: np.ndarray, view: View) -> np.ndarray:
-        """`[n, K]`: of the policy, some at random; in evaluation games the policy's best."""
+        """Return choices `[n, K]`: sampled from the policy, or uniformly with the slot's epsilon.
+
+        In evaluation episodes, return the policy's most probable choices.
+        """
         drawn = self._policy.choose(view, self._rng)
         is_evaluation = self._is_evaluation[games]
         if is_evaluation.any():
@@ -196,7 +196,7 @@ class DDPGActor:
         return drawn
 
     def _episode(self, game: int) -> Episode:
-        """The game that has just ended, as samples and facts."""
+        """Return the episode that has just ended in slot `game`: its samples and its info."""
         spec, team = self._game.spec, int(self._teams[game])
         num_steps, size = int(self._steps[game]), spec.agents_per_team
         own = slice(team * size, (team + 1) * size)
@@ -238,20 +238,20 @@ class DDPGActor:
         self._rng = np.random.Generator(np.random.PCG64(seed))
         states = new_random_states(seed, 2 * len(self._random_states))
         self._random_states[:], self._opponent_states[:] = np.split(states, 2)
-        # Every place holds a whole game, so that idle ones can be stepped along.
+        # Every slot holds a valid position, since idle slots are stepped too.
         reset_games(
             self._game.rules, self._positions, self._random_states, ~np.zeros_like(self._is_running)
         )
         self._is_running[:] = False
-        # In places that stay idle no past self of an earlier round may draw.
+        # A past self from an earlier round must not sample actions in slots that stay idle.
         self._opponents.chosen[:] = 0
-        # A round may have fewer evaluation games than there are rule agents.
+        # Start with a random rule agent: a round may have fewer evaluation episodes than there are rule agents.
         self._next_evaluation = int(self._rng.integers(self._opponents.num_rules))
         self._num_games_to_start = num_episodes
         self._fill_places()
 
     def _fill_places(self) -> None:
-        """Start games in free places, as long as there are games to start."""
+        """Start episodes in free slots while there are episodes to start."""
         chosen = np.zeros(len(self._is_running), np.bool_)
         for place in np.flatnonzero(~self._is_running):
             if self._num_games_to_start == 0:
@@ -295,7 +295,7 @@ def make_actor(
     actor_index: int,
     seed: int,
 ) -> DDPGActor:
-    """Make an actor in its process. game: arguments of `load_any_game`; rank and actor_index are part of the seed."""
+    """Make an actor in its process. game: arguments of `load_any_game`. rank and actor_index are part of `seed`."""
     loaded = load_any_game(**game)
     assert isinstance(loaded, TeamGame)
     return DDPGActor(loaded, settings, network, opponent, num_games, device, seed)

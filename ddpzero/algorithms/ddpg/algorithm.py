@@ -35,7 +35,7 @@ _NUM_STRONGEST = 3  # rule agents in the console's summary line
 
 @dataclass(frozen=True)
 class DDPG:
-    """DDPG for one game, with its settings; every method is a line of the contract."""
+    """DDPG for one game, with its settings; base.py documents the methods."""
 
     game: TeamGame
     settings: DDPGSettings
@@ -122,7 +122,7 @@ class DDPG:
         return DDPGPlayer(policy, name)
 
     def summarize_episodes(self, infos: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-        """Of games with exploration: rewards, points, deaths; of evaluation games: points against each rule agent."""
+        """Return rewards, points and deaths with exploration, and without it points against each rule agent."""
         metrics: dict[str, float] = {}
         explored = [info for info in infos if not info["is_evaluation"]]
         if explored:
@@ -146,7 +146,7 @@ class DDPG:
         return metrics
 
     def summary_line(self, metrics: Mapping[str, float]) -> str:
-        """ "won 71%, 34.0 : 22.7 points, 5.1 deaths a game, epsilon 0.01; beats greedy 93% of 40, bfs 2 of 3"."""
+        """Return "won 71%, 34.0 : 22.7 points, 5.1 deaths a game, epsilon 0.01; beats greedy 93% of 40, bfs 2 of 3"."""
         if "self_play/wins" not in metrics:
             return ""
         words = [
@@ -181,7 +181,7 @@ class DDPG:
 
 
 def replay(game: TeamGame, info: Mapping[str, Any]) -> np.ndarray:
-    """The positions `[T + 1, P]` of an episode whose info has its random state and actions."""
+    """Return the positions `[T + 1, P]` of an episode of T steps whose info has its random state and actions."""
     spec = game.spec
     position = game.new_positions(1)
     random_state = np.array([info["random_state"]], np.uint64)
@@ -197,7 +197,7 @@ def replay(game: TeamGame, info: Mapping[str, Any]) -> np.ndarray:
 
 
 def _share_of_games(share: float, num_games: float) -> str:
-    """ "93% of 40", or "2 of 3" where a share would say too much."""
+    """Return "93% of 40", or "2 of 3" for too few episodes to state a share."""
     if num_games < _NUM_GAMES_FOR_A_SHARE:
         return f"{share * num_games:.0f} of {num_games:.0f}"
     return f"{share:.0%} of {num_games:.0f}"

@@ -1,7 +1,7 @@
-"""What actors are told besides weights: how much to explore and whom to play against. Pure bookkeeping, no torch.
+"""The guidance that actors receive with the weights: how much to explore and which opponents to play. No torch.
 
-The learner sums the results of finished games over all ranks: this state is the same at each of them and in every
-checkpoint.
+The learner sums the results of finished episodes over all ranks, so that the guidance is equal on all of them. Its
+state is part of every checkpoint.
 """
 
 from __future__ import annotations
@@ -14,16 +14,19 @@ import numpy as np
 
 from ddpzero.algorithms.ddpg.settings import DDPGSettings, OpponentSettings
 
+# Size of the window of evaluation episodes against each rule agent.
 _EVALUATION_GAMES = 100
-EPSILON = 0  # entry of the vector that actors get; behind it the shares of the opponents
+# Index of epsilon in the vector that actors receive; the shares of the opponents follow.
+EPSILON = 0
 
 
 @dataclass
 class Progress:
-    """Counts over all ranks and resumes. level: "ladder": the rule agent that is to be beaten.
+    """Counts over all ranks and resumes.
 
-    wins and games: against it, of a window of about opponent.promotion_episodes.
-    evaluation_wins, evaluation_games: without exploration, against every rule agent, of a window of some 100 games.
+    level: with strategy "ladder", the index of the rule agent to beat next.
+    wins, games: episodes won and played against it, in a window of about opponent.promotion_episodes.
+    evaluation_wins, evaluation_games: the same without exploration, for each rule agent, in a window of about 100.
     """
 
     episodes: int = 0
@@ -37,7 +40,10 @@ class Progress:
 
 @dataclass
 class Guidance:
-    """The state, and what follows from it. rule_agents: names in order of strength, as the game's spec has them."""
+    """Epsilon and the shares of the opponents, computed from `progress`.
+
+    rule_agents: names in order of strength, from the game's spec.
+    """
 
     settings: DDPGSettings
     opponent: OpponentSettings
@@ -52,7 +58,7 @@ class Guidance:
 
     @property
     def epsilon(self) -> float:
-        """The chance of a random action in the least explorative game's place, before epsilon_spread."""
+        """The probability of a random action in the slot that explores most; epsilon_spread lowers it for others."""
         settings = self.settings
         units = {
             "episode": self.progress.episodes,
@@ -62,7 +68,10 @@ class Guidance:
 
     @property
     def shares(self) -> np.ndarray:
-        """`[rule agents + 1]` float64 that sum to 1: of games against each rule agent, and against past selves."""
+        """Shares of the episodes against each rule agent and, last, against past selves.
+
+        `[rule agents + 1]` float64 that sum to 1.
+        """
         shares = np.zeros(len(self.rule_agents) + 1)
         self_share = self.opponent.self_share
         shares[-1] = self_share
@@ -70,7 +79,7 @@ class Guidance:
         num_earlier = level if self.opponent.strategy == "ladder" else 0
         earlier_share = self.opponent.earlier_share if num_earlier else 0.0
         shares[level] += (1.0 - self_share) * (1.0 - earlier_share)
-        # The nearer below the present level, the more.
+        # Each level below the current one has half the share of the level above it.
         weights = 0.5 ** np.arange(num_earlier)[::-1]
         shares[:num_earlier] += (1.0 - self_share) * earlier_share * weights / max(weights.sum(), 1)
         shares /= shares.sum()
@@ -78,7 +87,7 @@ class Guidance:
 
     @property
     def vector(self) -> np.ndarray:
-        """What is published: epsilon, then the shares."""
+        """The vector that actors receive: epsilon, then the shares."""
         return np.concatenate([[self.epsilon], self.shares])
 
     def _count_names(self) -> list[str]:
@@ -88,7 +97,7 @@ class Guidance:
         return ["episodes", "environment_steps", *results]
 
     def count_results(self, infos: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-        """Reduce the infos of finished games to counts that can be summed over ranks; the keys never change."""
+        """Reduce the infos of finished episodes to counts that can be summed over ranks; the keys never change."""
         counts = dict.fromkeys(self._count_names(), 0.0)
         for info in infos:
             counts["episodes"] += 1
@@ -100,7 +109,7 @@ class Guidance:
         return counts
 
     def apply_results(self, counts: Mapping[str, float]) -> None:
-        """Take in the counts of all ranks."""
+        """Update the progress with counts that are summed over all ranks."""
         progress = self.progress
         progress.episodes += int(counts["episodes"])
         progress.environment_steps += int(counts["environment_steps"])
@@ -121,12 +130,12 @@ class Guidance:
             progress.level += 1
             progress.wins = progress.games = 0.0
         elif progress.games >= 2 * window:
-            # Old results count for half, so that the rate is that of the recent games.
+            # Halve the weight of old results, so that the win rate follows recent episodes.
             progress.wins /= 2
             progress.games /= 2
 
     def evaluation_win_shares(self) -> dict[str, float]:
-        """Of recent games without exploration against every rule agent that was met."""
+        """Return the share of recent episodes won without exploration, by rule agent; no entry without episodes."""
         progress = self.progress
         shares = zip(
             self.rule_agents, progress.evaluation_wins, progress.evaluation_games, strict=True
@@ -137,9 +146,9 @@ class Guidance:
         return asdict(self.progress)
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Go on from `state()`, with what it lacks at its beginning. Raises ValueError for values of other kinds.
+        """Continue from `state()`; entries that it lacks keep their initial values.
 
-        A game with other rule agents than then begins its ladder anew.
+        If the number of rule agents has changed, all progress starts over. Raises ValueError for values of wrong types.
         """
         if not isinstance(state, Mapping):
             raise ValueError("its guidance is no mapping")
@@ -159,7 +168,7 @@ class Guidance:
             self.progress = progress
 
     def _level(self) -> int:
-        """The place of the present opponent among rule_agents."""
+        """Return the index of the current opponent in rule_agents."""
         strategy = self.opponent.strategy
         if strategy == "ladder":
             return self.progress.level
@@ -171,7 +180,7 @@ class Guidance:
 
 
 def scheduled_level(strategy: str, done: float) -> int:
-    """Level 0..4 of the public script's strategies at the share `done` of its episodes."""
+    """Return the level, 0..4, in the public script's strategies. done: share of the episodes that are done, 0..1."""
     if strategy == "linear":
         return min(4, int(4 * done))
     if strategy == "exponential":

@@ -1,4 +1,4 @@
-"""Which of DDPG's settings have no effect under the others. Called when a run starts; imports no torch."""
+"""Finds the settings of DDPG that have no effect. Called when a run starts; imports no torch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _OF_PAST_SELVES = ("opponent.num_past_selves", "opponent.past_self_interval_step
 
 
 def ignored(settings: Settings, game: TeamGame) -> dict[str, str]:
-    """Settings that have no effect under the others, each with the reason."""
+    """Return the settings that have no effect under the other settings, each with the reason."""
     sections = settings.sections
     algorithm: DDPGSettings = sections["algorithm"]
     reasons: dict[str, str] = {}

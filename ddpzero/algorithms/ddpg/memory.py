@@ -1,4 +1,4 @@
-"""The memory that a rank and its actors need for DDPG, from the code that allocates it."""
+"""Estimates the memory that a rank and its actors need for DDPG, from the layouts that the code allocates."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def memory_needs(
     on_gpu: bool,
     actors_on_gpu: bool,
 ) -> list[Need]:
-    """See Algorithm.memory_needs."""
+    """See CompleteAlgorithm.memory_needs."""
     parameters = parameters_size_bytes(
         lambda: make_networks(game, settings, network), network.min_parameters
     )
@@ -38,13 +38,13 @@ def memory_needs(
         Factor("actors.num_actors", num_actors, 8),
     )
     past = Factor("opponent.num_past_selves", opponent.num_past_selves, 4)
-    # Kept by the learner, published in two slots, saved, and in the actors as arrays and networks.
+    # Copies: in the learner, in two slots for publishing, while saving, and in each actor as arrays and as networks.
     past_copies = opponent.num_past_selves * (4 + 2 * num_actors)
     batch_numbers = 2 * math.prod(observation_shape(game, settings))
     batch_numbers += 6 * network.width * network.layers
     return [
         *network_needs(
-            # The target networks are one more set.
+            # Twice, because of the target networks.
             2 * parameters,
             of_network,
             learner.optimizer,

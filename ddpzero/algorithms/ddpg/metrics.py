@@ -1,4 +1,4 @@
-"""What DDPG measures: kind, unit and description of each metric, in the order in which a person looks at them."""
+"""Declarations of DDPG's metrics, in the order in which they are displayed."""
 
 from __future__ import annotations
 

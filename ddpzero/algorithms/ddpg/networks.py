@@ -1,6 +1,6 @@
-"""Actor and critic: what each sees goes through a body; a head tells logits, or a value for each action asked about.
+"""The actor and critic networks. Each has a body for observations; heads return logits or Q values of actions.
 
-Letters: B batch, O the shape of an observation, A choices, X actions asked about, M mates.
+Letters: B batch, O the shape of an observation, A choices, X evaluated actions, F features, C planes.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from ddpzero.games import TeamGame
 
 
 class TorusBody(nn.Module):
-    """Convolutions that wrap around the edges of the board, halved in size once: `[B, C, H, W]` to `[B, size]`.
+    """Convolutions that wrap around the edges of the board, the second with stride 2: `[B, C, H, W]` to `[B, size]`.
 
-    For games that show the board with the agent in the middle: cells keep their place, nothing is pooled at the end.
+    For games whose observations have the agent in the middle: cells keep their position, since nothing is pooled.
     """
 
     def __init__(self, num_planes: int, board_shape: tuple[int, int], channels: int):
@@ -34,13 +34,13 @@ class TorusBody(nn.Module):
         self.size = 2 * channels * height * width
 
     def forward(self, planes: Tensor) -> Tensor:
-        """planes: 0..1."""
+        """planes: float32 in 0..1."""
         planes = functional.relu(self.first(planes))
         return functional.relu(self.second(planes)).flatten(1)
 
 
 class FlatBody(nn.Module):
-    """Numbers as they are: `[B, F]`."""
+    """Returns features `[B, F]` unchanged."""
 
     def __init__(self, num_features: int):
         super().__init__()
@@ -51,7 +51,7 @@ class FlatBody(nn.Module):
 
 
 def make_body(shape: Sequence[int], settings: ActorCriticSettings) -> FlatBody | TorusBody:
-    """shape: of an observation, `[F]` or `[C, H, W]`."""
+    """Return the body for observations of this shape, `[F]` or `[C, H, W]`."""
     if len(shape) == 1:
         return FlatBody(shape[0])
     num_planes, height, width = shape
@@ -59,7 +59,7 @@ def make_body(shape: Sequence[int], settings: ActorCriticSettings) -> FlatBody |
 
 
 class Actor(nn.Module):
-    """The policy of every agent of a team: observation `[B, *O]` to logits `[B, A]`."""
+    """The policy that all agents of a team share: observations `[B, *O]` to logits `[B, A]`."""
 
     def __init__(self, shape: Sequence[int], num_actions: int, settings: ActorCriticSettings):
         super().__init__()
@@ -69,7 +69,8 @@ class Actor(nn.Module):
             nn.Linear(size, wider) for size, wider in itertools.pairwise(sizes)
         )
         self.head = nn.Linear(sizes[-1], num_actions)
-        nn.init.zeros_(self.head.weight)  # at first every action is as likely
+        # Initially, all actions are equally likely.
+        nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
     def forward(self, observation: Tensor) -> Tensor:
@@ -81,10 +82,10 @@ class Actor(nn.Module):
 
 
 class Critic(nn.Module):
-    """Q values of actions: one estimate, or two that share nothing but the body (twins).
+    """Q values of actions: one estimate, or two that share only the body (twin critics).
 
-    The action joins in the last hidden layer (in the second of two, as in Lillicrap et al., 2015), so that asking about
-    all actions costs little more than about one.
+    The action enters at the last hidden layer (the second of two, as in Lillicrap et al., 2015), so that evaluating all
+    actions costs little more than evaluating one.
     """
 
     def __init__(
@@ -95,7 +96,7 @@ class Critic(nn.Module):
         settings: ActorCriticSettings,
         num_critics: int,
     ):
-        """num_context: numbers besides the observation, of the mates (a centralized critic)."""
+        """num_context: inputs besides the observation, about the mates (for a centralized critic)."""
         super().__init__()
         self.body = make_body(shape, settings)
         sizes = [self.body.size + num_context] + settings.layers * [settings.width]
@@ -119,9 +120,11 @@ class Critic(nn.Module):
         actions: Tensor | None,
         first_only: bool = False,
     ) -> Tensor:
-        """observation `[B, *O]`, context `[B, num_context]` or None, actions `[B, X, A]`; returns `[critics, B, X]`.
+        """Return Q values `[critics, B, X]`.
 
-        actions: one-hot, or weights of all; None: every action in turn, X = A. first_only: of the first critic alone.
+        observation: `[B, *O]`. context: `[B, num_context]`, or None.
+        actions: `[B, X, A]`, one-hot or weights over all actions; None: each action, X = A.
+        first_only: only of the first critic.
         """
         seen = self.body(observation)
         if context is not None:
@@ -131,9 +134,10 @@ class Critic(nn.Module):
             values = seen
             for layer in self.hidden[index]:  # type: ignore[attr-defined]  # a ModuleList
                 values = functional.relu(layer(values))
-            every_action = self.actions[index]  # [A, width]
+            # [A, width]
+            every_action = self.actions[index]
             joined = every_action if actions is None else actions @ every_action
-            # In place: a second array of this size would cost more than the sum itself.
+            # In place: allocating a second tensor of this size would cost more than the addition.
             values = (self.last[index](values).unsqueeze(1) + joined).relu_()
             estimates.append(self.heads[index](values).squeeze(-1))
         return torch.stack(estimates)
@@ -142,7 +146,7 @@ class Critic(nn.Module):
 def make_networks(
     game: TeamGame, settings: DDPGSettings, network: ActorCriticSettings
 ) -> dict[str, nn.Module]:
-    """Actor and critic with initial parameters from torch's global generator."""
+    """Return the actor and the critic, with initial parameters sampled from torch's global generator."""
     shape, num_actions = observation_shape(game, settings), game.spec.num_actions
     num_context = 0
     if settings.centralized_critic:
@@ -156,12 +160,12 @@ def make_networks(
 
 
 def as_input(observation: Tensor) -> Tensor:
-    """Stored observations as the networks take them: features as float32, planes as 0..1."""
+    """Convert stored observations to network inputs, float32; planes from 0..255 to 0..1."""
     if observation.dtype == torch.uint8:
         return observation.float() / 255.0
     return observation.float()
 
 
 def masked(logits: Tensor, legal: Tensor) -> Tensor:
-    """Logits `[..., A]` with illegal choices impossible."""
+    """Return logits `[..., A]` in which illegal choices have no probability. legal: `[..., A]` bool."""
     return logits.masked_fill(~legal, -1e9)

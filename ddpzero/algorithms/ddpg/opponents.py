@@ -1,6 +1,6 @@
-"""Who plays the other team in each of an actor's games, and what it does.
+"""Chooses the opponent of each episode of an actor, and the actions of the opponents.
 
-An opponent is a number: a rule agent by its place in the game's list, or, from `num_rules` on, a past self.
+An opponent is an integer: the index of a rule agent in the game's list, or `num_rules` plus the index of a past self.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ from ddpzero.games.core.team_lockstep import NO_LEVEL, act_by_rules
 
 
 class Opponents:
-    """The other teams of G games. Letters: N agents, P position_size."""
+    """The other teams in G slots. Letters: N agents, P position_size, K agents of a team.
+
+    chosen: `[G]`, the opponent in each slot.
+    """
 
     def __init__(self, game: TeamGame, num_games: int, past_selves: Sequence[Policy]):
         self.num_rules = len(game.spec.rule_agents)
@@ -26,7 +29,10 @@ class Opponents:
         self._scratch = np.empty(game.spec.scratch_shape, np.uint32)
 
     def choose(self, place: int, shares: np.ndarray, rng: np.random.Generator) -> None:
-        """Draw the opponent of a new game: `shares` of the rule agents, the last one of all past selves together."""
+        """Sample the opponent of a new episode in slot `place`.
+
+        shares: probabilities of the rule agents and, last, of all past selves together.
+        """
         opponent = int(rng.choice(len(shares), p=shares))
         if opponent == self.num_rules:
             opponent += int(rng.integers(len(self._past_selves)))
@@ -40,7 +46,7 @@ class Opponents:
         random_states: np.ndarray,
         rng: np.random.Generator,
     ) -> None:
-        """Write the entries of team `teams` `[G]` in `actions` `[G, N]` for positions `[G, P]`."""
+        """Write the actions of teams `teams` `[G]` to their entries of `actions` `[G, N]` for positions `[G, P]`."""
         levels = np.where(self.chosen < self.num_rules, self.chosen, NO_LEVEL)
         with no_exceptions(self._game):
             act_by_rules(
@@ -57,6 +63,6 @@ class Opponents:
 def write_team_actions(
     actions: np.ndarray, games: np.ndarray, teams: np.ndarray, team_actions: np.ndarray
 ) -> None:
-    """Put the actions `[n, K]` of teams `[n]` into the rows `games` `[n]` of `actions` `[G, N]`."""
+    """Write the actions `[n, K]` of teams `[n]` to the rows `games` `[n]` of `actions` `[G, N]`."""
     size = team_actions.shape[1]
     actions[games[:, None], teams[:, None] * size + np.arange(size)] = team_actions

@@ -1,4 +1,4 @@
-"""A trained DDPG policy as a player of matches and for people to watch: each agent makes its most probable choice."""
+"""A trained DDPG policy as a player for matches and for play: each agent makes its most probable choice."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import numpy as np
 from ddpzero.algorithms.ddpg.policy import Policy
 from ddpzero.evaluators.answers import EvaluationError
 
-# Positions looked at together: what agents see of more would fill the memory.
+# Positions that are evaluated together; the observations of more could fill the memory.
 _MAX_GAMES = 4096
 
 
 class DDPGPlayer:
-    """A TeamPlayer; no chance is involved."""
+    """A deterministic TeamPlayer."""
 
     def __init__(self, policy: Policy, name: str):
         self.name = name
@@ -21,7 +21,7 @@ class DDPGPlayer:
     def choose(
         self, positions: np.ndarray, teams: np.ndarray, random_states: np.ndarray
     ) -> np.ndarray:
-        """The actions `[n, K]` of team `teams` `[n]` in positions `[n, P]`."""
+        """Return the actions `[n, K]` of teams `teams` `[n]` in positions `[n, P]`."""
         parts = [slice(row, row + _MAX_GAMES) for row in range(0, len(positions), _MAX_GAMES)]
         return np.concatenate([self._choose_some(positions[part], teams[part]) for part in parts])
 

@@ -1,4 +1,4 @@
-"""A policy at play: looks at positions, asks the network, picks choices. For actors, opponents and players."""
+"""A policy that plays: observes positions, evaluates the network, chooses. Used by actors, opponents and players."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from ddpzero.games.core.team_lockstep import observe_features_of, observe_planes
 
 @dataclass(frozen=True)
 class View:
-    """What a team sees in n games. Letters: K agents, A choices, O the shape of an observation.
+    """The observations of one team in n episodes. Letters: K agents, A choices, O the shape of an observation.
 
-    observation: `[n, K, *O]`. legal: `[n, K, A]` bool. actions: `[n, K, A]`, the action behind each choice.
+    observation: `[n, K, *O]`. legal: `[n, K, A]` bool. actions: `[n, K, A]`, the game's action for each choice.
     """
 
     observation: np.ndarray
@@ -29,12 +29,12 @@ class View:
     actions: np.ndarray
 
     def actions_of(self, choices: np.ndarray) -> np.ndarray:
-        """The actions `[n, K]` behind choices `[n, K]`."""
+        """Return the game's actions `[n, K]` for choices `[n, K]`."""
         return np.take_along_axis(self.actions, choices[..., None], axis=2)[..., 0]
 
 
 class Policy:
-    """One set of weights that plays."""
+    """The actor network with one set of weights."""
 
     def __init__(
         self, game: TeamGame, settings: DDPGSettings, network: ActorCriticSettings, device: str
@@ -48,13 +48,13 @@ class Policy:
         self._scratch = np.empty(game.spec.scratch_shape, np.uint32)
 
     def load(self, weights: Mapping[str, np.ndarray | torch.Tensor]) -> None:
-        """Take weights by the actor's names."""
+        """Load weights, by the names in the actor's state dict."""
         self._actor.load_state_dict(
             {name: torch.as_tensor(value) for name, value in weights.items()}
         )
 
     def observe(self, positions: np.ndarray, teams: np.ndarray) -> View:
-        """What team `teams` `[n]` sees of positions `[n, P]`, in the precision that is stored."""
+        """Return what teams `teams` `[n]` see in positions `[n, P]`, in the precision in which samples are stored."""
         spec = self._game.spec
         lead = (len(positions), spec.agents_per_team)
         legal = np.empty((*lead, spec.num_actions), np.bool_)
@@ -73,9 +73,9 @@ class Policy:
 
     @torch.inference_mode()
     def choose(self, view: View, rng: np.random.Generator | None) -> np.ndarray:
-        """Choices `[n, K]`: sampled from the policy, or without `rng` the most probable ones.
+        """Return choices `[n, K]`: sampled from the policy, or the most probable ones if rng is None.
 
-        Raises EvaluationError if the network's answers are not finite, or too large to tell legal choices by.
+        Raises EvaluationError if the logits are not finite, or so large that an illegal choice wins.
         """
         observation = torch.from_numpy(view.observation).flatten(0, 1).to(self._device)
         legal = torch.from_numpy(view.legal).flatten(0, 1).to(self._device)

@@ -1,4 +1,4 @@
-"""Compiles what an actor calls, in a process that then goes (ddpzero/actors/preparation.py)."""
+"""Compiles what an actor calls, in a process that ends afterwards (actors/preparation.py)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ddpzero.games.core.team_lockstep import (
 
 
 def compile_games(*, game: Mapping[str, Any], settings: DDPGSettings, **_: Any) -> None:
-    """Compile the loops over games, unless they lie in numba's cache; the arguments of `actor.make_actor`."""
+    """Compile the loops over games, unless numba's cache has them. Takes the arguments of `actor.make_actor`."""
     loaded = load_any_game(**game)
     assert isinstance(loaded, TeamGame)
     rules, spec = loaded.rules, loaded.spec

@@ -1,6 +1,6 @@
-"""One sample of DDPG: a transition of one agent over several steps, as the action that was really made.
+"""DDPG's samples: transitions of one agent over several steps, with the choice that it made.
 
-Letters: T steps of an episode, K agents of a team, A choices, M = K - 1 mates, O the shape of an observation.
+Letters: T steps of an episode, K agents of a team, A choices, O the shape of an observation.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from ddpzero.system.memory import Layout
 
 
 def observation_shape(game: TeamGame, settings: DDPGSettings) -> tuple[int, ...]:
-    """`O`: [F] of features, [C, H, W] of planes."""
+    """Return the shape O of an agent's observation: `[F]` for features, `[C, H, W]` for planes."""
     if settings.observation == "features":
         return (game.spec.num_features,)
     return (game.spec.num_planes, *game.spec.board_shape)
 
 
 def observation_dtype(settings: DDPGSettings) -> np.dtype:
-    """As stored: half precision is enough for features between -4 and 4."""
+    """Return the dtype in which observations are stored; float16 is precise enough for features in -4..4."""
     return np.dtype(np.float16 if settings.observation == "features" else np.uint8)
 
 
@@ -52,7 +52,10 @@ def sample_spec(game: TeamGame, settings: DDPGSettings) -> SampleSpec:
 
 
 def episodes_layout(game: TeamGame, settings: DDPGSettings, num_games: int) -> Layout:
-    """What is kept of games under way `[G, T + 1, ...]`, T the most steps; samples are made of it at the end."""
+    """Return the layout of the buffers of running episodes, `[num_games, max_steps + 1, ...]`.
+
+    Samples are made from the buffers when an episode ends.
+    """
     spec = game.spec
     steps = (num_games, spec.max_steps + 1)
     agents = (*steps, spec.agents_per_team)
@@ -72,7 +75,10 @@ def episodes_layout(game: TeamGame, settings: DDPGSettings, num_games: int) -> L
 def mixed_rewards(
     rewards: np.ndarray, opponent_rewards: np.ndarray, settings: DDPGSettings
 ) -> np.ndarray:
-    """What an agent is given `[T, K]` float32, from its team's and the other team's rewards `[T, K]`."""
+    """Return the rewards that agents train on, `[T, K]` float32.
+
+    rewards, opponent_rewards: the game's rewards of the agent's team and of the other team, `[T, K]`.
+    """
     share = settings.team_reward_share
     mixed: np.ndarray = (1.0 - share) * rewards + share * rewards.mean(axis=1, keepdims=True)
     mixed -= settings.opponent_reward_share * opponent_rewards.mean(axis=1, keepdims=True)
@@ -89,14 +95,15 @@ def transitions(
     is_terminated: bool,
     settings: DDPGSettings,
 ) -> dict[str, np.ndarray]:
-    """The columns of an episode: a row per step and agent, none of them a view of what is given.
+    """Return the columns of an episode, one row per step and agent; no column is a view of an argument.
 
-    observations `[T + 1, K, *O]` and legal `[T + 1, K, A]`: the last ones after the last step; choices and (mixed)
-    rewards `[T, K]`; weights_versions `[T]`. is_terminated: by the rules; else time was up, and the value of the last
-    position counts.
+    observations, legal: `[T + 1, K, *O]`, `[T + 1, K, A]`; the last entry is after the last step.
+    choices, rewards: `[T, K]`; the rewards are mixed. weights_versions: `[T]`.
+    is_terminated: whether the rules ended the episode; else it was truncated, and the last position has a value.
     """
     num_steps, num_agents = choices.shape
-    reach = np.minimum(np.arange(num_steps) + settings.num_steps, num_steps)  # [T]: where it looks
+    # [T]: the step at which each transition ends.
+    reach = np.minimum(np.arange(num_steps) + settings.num_steps, num_steps)
     sums = np.zeros((num_steps, num_agents), np.float32)
     for ahead in range(min(settings.num_steps, num_steps)):
         sums[: num_steps - ahead] += settings.gamma**ahead * rewards[ahead:]

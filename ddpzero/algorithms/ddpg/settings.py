@@ -1,4 +1,4 @@
-"""DDPG's own settings: conf/algorithm/ddpg.yaml, conf/network/mlp.yaml and torus_cnn.yaml, conf/opponent/*.yaml."""
+"""Settings of DDPG: conf/algorithm/ddpg.yaml, conf/network/mlp.yaml and torus_cnn.yaml, conf/opponent/*.yaml."""
 
 from __future__ import annotations
 
@@ -16,26 +16,28 @@ _MAX_LAYERS = 1000
 
 @dataclass(frozen=True)
 class DDPGSettings:
-    """How an agent explores, what its rewards are, and how actor and critic learn.
+    """Settings of exploration, of rewards, and of the updates of actor and critic.
 
-    observation: "features" (numbers, seen from the agent) or "planes" (images of the whole board).
-    gamma: discount of a step. num_steps: rewards of so many steps are added up before the critic's estimate.
-    tau: share of the online networks that goes into the target networks with every update.
-    estimator: of the actor's gradient. "exact": the expectation of the critic over all actions; "gumbel": one action,
-        straight through (Jang et al., 2017); "softmax": the critic is given the probabilities as if they were an
-        action, as the public baseline does.
-    twin_critics: the smaller of two estimates counts (Fujimoto et al., 2018). policy_delay: critic updates for each of
-        the actor's and of the target networks.
-    actor_learning_rate: at its peak; None: learner.learning_rate. The schedule of learner holds for both.
-    entropy_weight: of the policy's entropy in the actor's objective. logit_l2: of the mean squared logit.
-    epsilon: chance of a random legal action at first; then times epsilon_decay per unit, down to final_epsilon.
+    observation: "features" (numbers, relative to the agent) or "planes" (images of the whole board).
+    gamma: discount per step. num_steps: number of rewards that are summed before the critic's estimate (n-step return).
+    tau: weight of the online networks in each update of the target networks.
+    estimator: of the actor's gradient. "exact": the critic's expectation over all actions; "gumbel": a sampled action
+        with the straight-through estimator (Jang et al., 2017); "softmax": the critic evaluates the probabilities as if
+        they were an action, as the public baseline does.
+    gumbel_temperature: of the softmax of estimator "gumbel".
+    twin_critics: train two critics and use the smaller estimate (Fujimoto et al., 2018).
+    policy_delay: critic updates per update of the actor and of the target networks.
+    actor_learning_rate: peak rate of the actor; None: learner.learning_rate. Both follow the schedule of learner.
+    entropy_weight: weight of the policy's entropy in the actor's loss. logit_l2: weight of the mean squared logit.
+    epsilon: initial probability of a random legal action. It is multiplied by epsilon_decay after each unit, down to
+        final_epsilon.
     epsilon_decay_unit: "episode" or "environment_step", counted over all ranks.
-    epsilon_spread: the games of an actor explore differently: from epsilon to epsilon ** (1 + epsilon_spread).
-    team_reward_share: share of the team's mean reward in an agent's reward. opponent_reward_share: so much of the
-        opponents' mean reward is taken away.
-    centralized_critic: the critic also sees what the team mates see and do (Lowe et al., 2017).
-    evaluation_share: of games played without exploration against each of the rule agents in turn.
-    reward_scale: factor on all rewards, which keeps critic and entropy of one size.
+    epsilon_spread: the slots of an actor explore with different rates, from epsilon to epsilon ** (1 + epsilon_spread).
+    team_reward_share: share of the team's mean reward in an agent's reward.
+    opponent_reward_share: multiple of the opponents' mean reward that is subtracted from an agent's reward.
+    centralized_critic: the critic also sees the observations and choices of the mates (Lowe et al., 2017).
+    evaluation_share: share of episodes played without exploration, against each rule agent in turn.
+    reward_scale: factor on all rewards; it brings Q values and entropy to the same scale.
     """
 
     observation: Literal["features", "planes"] = "features"
@@ -96,10 +98,10 @@ class DDPGSettings:
 
 @dataclass(frozen=True)
 class ActorCriticSettings:
-    """The size of actor and critic, two networks of one kind.
+    """The architecture of actor and critic.
 
-    name: "mlp" for features, "torus_cnn" for planes (convolutions that wrap around the edges, then layers as in mlp).
-    width: of each of `layers` hidden layers. channels: of the convolutions.
+    name: "mlp" for features; "torus_cnn" for planes: convolutions that wrap around the edges, then an MLP.
+    layers: number of hidden layers. width: units of each of them. channels: of the first convolution.
     """
 
     name: Literal["mlp", "torus_cnn"] = "mlp"
@@ -118,29 +120,32 @@ class ActorCriticSettings:
 
     @property
     def min_parameters(self) -> int:
-        """There are at least so many, at whatever size."""
+        """A lower bound of the number of parameters."""
         convolutions = 18 * self.channels**2 if self.name == "torus_cnn" else 0
         return (self.layers - 1) * self.width**2 + self.width + convolutions
 
     @property
     def size_tag(self) -> str:
-        """The size in a model's name: "h2x128"."""
+        """The size as a part of model names, such as "h2x128"."""
         convolutions = f"c{self.channels}" if self.name == "torus_cnn" else ""
         return f"{convolutions}h{self.layers}x{self.width}"
 
 
 @dataclass(frozen=True)
 class OpponentSettings:
-    """Who plays the other team in training.
+    """Settings of the opponents, which play the other team in training.
 
-    strategy: how the rule agent is chosen: by p = episodes / schedule_episodes, or by the results of the episodes.
-        "linear": level int(4 p); "exponential": int(4 p ** 1.5); "curriculum": level 0 up to p = 10 %, 1 up to 30 %, 2
-        up to 60 %, 3 up to 85 %, then 4; levels are `schedule_levels`. "ladder": one of the game's rule agents, in
-        their order, the next one when the win rate against the present one passes promotion_win_share.
-    final_agent: "linear", "exponential" and "curriculum" play against it from final_agent_from_episode on.
-    earlier_share: "ladder": of the games against rule agents so many are against the ones below the present.
-    self_share: of all games, against past selves. num_past_selves: kept, one more every past_self_interval_steps
-        updates in place of the oldest.
+    strategy: how the rule agent is chosen, by p = episodes / schedule_episodes or by the results of the episodes.
+        "linear": level int(4 p). "exponential": level int(4 p ** 1.5). "curriculum": level 0 up to p = 10 %, 1 up to
+        30 %, 2 up to 60 %, 3 up to 85 %, then 4. The levels are indices in `schedule_levels`. "ladder": the game's rule
+        agents in their order; the next one when the win rate against the current one reaches promotion_win_share.
+    final_agent: the rule agent from episode final_agent_from_episode on; not with "ladder".
+    first_level: index of the first rule agent of "ladder".
+    promotion_episodes: least number of episodes against a rule agent of "ladder" before the next one.
+    earlier_share: with "ladder", share of the episodes against rule agents that are against earlier ones.
+    self_share: share of all episodes that are against past selves.
+    num_past_selves: number of past selves that are kept. A copy of the current agent replaces the oldest one every
+        past_self_interval_steps updates.
     """
 
     strategy: Strategy = "ladder"

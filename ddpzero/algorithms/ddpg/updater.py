@@ -1,8 +1,8 @@
-"""One update of actor and critic, each under its own DistributedDataParallel, or alone.
+"""The updater of DDPG: trains actor and critic, each under its own DistributedDataParallel with several ranks.
 
-Critic: Q(s, a) of the action that was made, against the rewards of some steps plus the discounted value of what the
-target actor would do then, by the smaller of the target critics (Fujimoto et al., 2018).
-Actor: uphill in the first critic's estimate; `algorithm.estimator` says through which gradient.
+Critic: fits Q(s, a) of the action that was made to the rewards of the next steps plus the discounted value of the
+target actor's action after them, the smaller one of the target critics (Fujimoto et al., 2018).
+Actor: maximizes the first critic's estimate; `algorithm.estimator` selects the gradient estimator.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from ddpzero.settings import LearnerSettings
 
 Tensors = dict[str, Tensor]
 
-# Q values are sums of discounted rewards: so many times the rewards themselves, or logits of this size, are rubbish.
+# Q values are sums of discounted rewards: this many times the largest reward, or logits of this size, mean divergence.
 _HOPELESS_SIZE = 1e6
 
 
 class DDPGUpdater:
-    """Owns the networks, their targets, the moving average that plays, the optimizers and past selves of one rank.
+    """Owns a rank's networks, target networks, moving average of the actor, optimizers, past selves and guidance.
 
-    Letters: B batch, A choices, M mates of an agent.
+    Letters: B batch, A choices, M mates of an agent, X evaluated actions, O the shape of an observation.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class DDPGUpdater:
         compiles = learner.compile
         self._forward_actor = torch.compile(wrapped_actor) if compiles else wrapped_actor
         self._forward_critic = torch.compile(wrapped_critic) if compiles else wrapped_critic
-        # The critic's parameters as constants: they share its memory, and no gradient reaches it through them.
+        # The critic's parameters as constants: they share its memory, but the actor's loss leaves no gradient in them.
         self._critic_constants = {
             name: value.detach() for name, value in self._critic.named_parameters()
         }
@@ -82,7 +82,7 @@ class DDPGUpdater:
     # ------------------------------------------------------------------------- learning
 
     def update(self, batch: Tensors, learning_rate: float) -> Tensors:
-        """One step of the critic, and every policy_delay-th time of the actor and the targets; metrics, no sync."""
+        """Update the critic, and every policy_delay-th time actor and targets; return metrics, without a sync."""
         observation, context = self._inputs(batch)
         loss, metrics = self._critic_loss(batch, observation, context)
         step = self._step_critic(loss, learning_rate)
@@ -114,14 +114,14 @@ class DDPGUpdater:
         with torch.no_grad():
             logits = functional_call(self._actor, self._average.values, (observation,))
         rewards = batch["reward"].abs().amax().clamp_min(1.0)
-        # Not "above": a comparison with NaN is False.
+        # Compared with `<`, since comparisons with NaN are False.
         has_sizes = (logits.abs().amax() < _HOPELESS_SIZE) & (
             metrics["q_values/mean_size"] < _HOPELESS_SIZE * rewards
         )
         return has_gradients and bool(has_sizes)
 
     def _inputs(self, batch: Tensors) -> tuple[Tensor, Tensor | None]:
-        """What actor and critic see of a batch; seeds the random numbers of its losses."""
+        """Return the critic's and actor's inputs of a batch, and seed the random numbers of its losses."""
         self._generator.manual_seed(seed_of_update(self._seed, self._num_updates))
         return as_input(batch["observation"]), self._context(batch, "")
 
@@ -143,7 +143,7 @@ class DDPGUpdater:
 
     @torch.no_grad()
     def _next_value(self, batch: Tensors) -> Tensor:
-        """`[B]`: what the target critics, the smaller one, expect of the target actor's action after the steps."""
+        """Return the value `[B]` of the target actor's action after the steps: the minimum of the target critics."""
         observation = as_input(batch["next_observation"])
         logits = masked(self._target_actor(observation), batch["next_legal"])
         if self._settings.estimator == "softmax":
@@ -163,7 +163,7 @@ class DDPGUpdater:
         policy = log_policy.exp()
         entropy = -(policy * log_policy.clamp_min(-20.0)).sum(dim=1).mean()
         actions, weights = self._actions(legal_logits)
-        # As constants: the actor's loss leaves no gradient in the critic, and none to all-reduce.
+        # With constant parameters: the actor's loss leaves no gradient in the critic, so that none is all-reduced.
         judged = (observation, context, actions, True)
         values = functional_call(self._critic, self._critic_constants, judged)[0]  # [B, X]
         value = (weights * values).sum(dim=1).mean()
@@ -178,9 +178,9 @@ class DDPGUpdater:
         return learning_rate * self._settings.actor_learning_rate / self._learner.learning_rate
 
     def _actions(self, logits: Tensor) -> tuple[Tensor | None, Tensor]:
-        """What the critic is asked about, `[B, X, A]`, and how much each counts, `[B, X]`; see algorithm.estimator.
+        """Return the actions to evaluate, `[B, X, A]`, and their weights, `[B, X]`; see algorithm.estimator.
 
-        None: about every action.
+        actions None: every action, X = A.
         """
         settings = self._settings
         policy = functional.softmax(logits, dim=1)
@@ -199,7 +199,11 @@ class DDPGUpdater:
 
     @torch.no_grad()
     def _context(self, batch: Tensors, moment: str) -> Tensor | None:
-        """`[B, num_context]`: what the mates saw and did; after the steps (moment "next_") what they would do."""
+        """Return the critic's inputs about the mates, `[B, num_context]`; None unless samples have them.
+
+        moment: "" for what the mates saw and chose, "next_" for what they see after the steps and the choices of the
+        target actor there.
+        """
         if f"mates_{moment}observation" not in batch:
             return None
         seen = as_input(batch[f"mates_{moment}observation"])  # [B, M, *O]
@@ -226,7 +230,7 @@ class DDPGUpdater:
         self._average.move(self._actor.state_dict(), self._num_updates)
 
     def _keep_self(self) -> None:
-        """The actor of now takes the place of the oldest past self."""
+        """Replace the oldest past self with the current moving average of the actor."""
         if self._past_selves:
             self._past_selves.pop(0)
             self._past_selves.append(copied(self._average.values))
@@ -256,7 +260,7 @@ class DDPGUpdater:
         }
 
     def actor_weights(self) -> Tensors:
-        """The policy, past selves (`past<i>.`) and the guidance."""
+        """Return the policy (`actor.`), the past selves (`past<i>.`) and the guidance."""
         past = {
             f"past{index}.{name}": value
             for index, weights in enumerate(self._past_selves)
@@ -266,14 +270,14 @@ class DDPGUpdater:
         return {**policy, **past, "guidance": torch.from_numpy(self._guidance.vector)}
 
     def released_weights(self) -> Tensors:
-        """The moving average of the actor, the critic, and what they aim at: enough to play or to start from."""
+        """Return the moving average of the actor and the critic: enough to play with or to start a run from."""
         return {
             **{f"actor.{name}": value for name, value in self._average.values.items()},
             **{f"critic.{name}": value for name, value in self._critic.state_dict().items()},
         }
 
     def start_from(self, weights: Mapping[str, Tensor]) -> None:
-        """Begin with released weights; targets and past selves are the same then."""
+        """Start from released weights; targets, moving average and past selves become equal to them."""
         for network, prefix in (
             (self._actor, "actor."),
             (self._target_actor, "actor."),
@@ -314,7 +318,7 @@ class DDPGUpdater:
         self._guidance.load_state(state["guidance"])
         for name, network in self._networks().items():
             network.load_state_dict(state[name])
-        # With more past selves than before, the agent of now stands for those that are missing.
+        # If more past selves are kept than were saved, copies of the saved moving average fill the missing ones.
         fillers = [state["ema"]] * len(self._past_selves)
         kept = (fillers + past_selves)[len(past_selves) :]
         for mine, saved in zip([own, *self._past_selves], [state["ema"], *kept], strict=True):
