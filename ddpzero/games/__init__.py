@@ -1,5 +1,6 @@
-"""Rules of games, one file a game, behind two kernel contracts: contract.py for board games, team_contract.py for
-games that teams play all at once."""
+"""Rules of games, behind two kernel contracts: core/contract.py for board games, core/team_contract.py for games whose
+teams act simultaneously.
+"""
 
 from ddpzero.games.core.game import Game
 from ddpzero.games.core.loader import known_games, load_any_game, load_game, variation

@@ -1,6 +1,6 @@
 """Connect Four: stones fall to the lowest free cell of a column; `line` in a row wins; a full board is a draw.
 
-Actions are columns from left to right. Cells are columns * row + column, row 0 on top.
+Actions are columns from left to right. Cells are columns * row + column; row 0 is the top.
 
     position [rows * columns + columns + 2] uint8:
         cells (0 empty, 1 first player, 2 second), the number of stones in each column, plies, status
@@ -21,7 +21,7 @@ from ddpzero.games.shared.stones import DRAW, GOING_ON, observe_stones, return_o
 
 @dataclass(frozen=True)
 class Parameters:
-    """rows, columns: board size, 2..15 each. line: stones in a row that win."""
+    """rows, columns: board size, 2..15 each. line: number of stones in a row that wins."""
 
     rows: int = 6
     columns: int = 7
@@ -103,7 +103,7 @@ def action_name(parameters: Parameters, action: int) -> str:
 
 
 def parse_action(parameters: Parameters, text: str) -> int:
-    """A column: its letter in either case, or its number counted from 1."""
+    """Return the column named by its letter in either case, or by its number counted from 1."""
     cleaned = text.strip().lower()
     column = COLUMN_LETTERS.find(cleaned) if len(cleaned) == 1 else -1
     if cleaned.isdecimal():

@@ -1,19 +1,19 @@
-"""Dots and Boxes: draw an edge between two dots; who draws the fourth side of a box owns it and moves again.
+"""Dots and Boxes: draw an edge between two dots; a player who draws the fourth side of a box owns it and moves again.
 
-The game ends when every edge is drawn; most boxes win, as many for both is a draw. An edge that completes two boxes
-gives one more turn, as one box does; there is no pass.
+The game ends when every edge is drawn. The player with most boxes wins; equal numbers are a draw. An edge that
+completes two boxes gives one more turn, like an edge that completes one. There is no pass.
 
-Actions are edges: first the horizontal ones, columns * r + c with r in 0..rows, then the vertical ones,
-(rows + 1) * columns + (columns + 1) * r + c with c in 0..columns; row 0 on top. Boxes are columns * r + c.
+Actions are edges: first the horizontal ones, columns * r + c with r in 0..rows, then the vertical ones, (rows + 1) *
+columns + (columns + 1) * r + c with c in 0..columns; row 0 is the top. Boxes are columns * r + c.
 
-The board is the lattice of 2 * rows + 1 by 2 * columns + 1 cells that the drawing shows: dots in even rows and
-columns, boxes in odd ones, horizontal edges in even rows and odd columns, vertical edges the other way round. An edge
-is named by its cell as chess names one: a letter for the column, then the row counted from the bottom ("b1").
+The board is the lattice of 2 * rows + 1 by 2 * columns + 1 cells that `render` shows: dots in even rows and columns,
+boxes in odd ones, horizontal edges in even rows and odd columns, vertical edges in odd rows and even columns. An edge
+is named by its cell as in chess: a letter for the column, then the row counted from the bottom ("b1").
 
 E edges, B boxes:
 
     position [E + 2 B + 4] uint8:
-        edges (1 drawn), owners of the boxes (0 nobody, 1 first player, 2 second), drawn sides of the boxes,
+        edges (1 drawn), owners of the boxes (0 none, 1 first player, 2 second), number of drawn sides of the boxes,
         plies, mover (0 at the end), boxes of the first player, boxes of the second
     planes [9, 2 * rows + 1, 2 * columns + 1], from the mover's side:
         0     drawn edges
@@ -22,10 +22,10 @@ E edges, B boxes:
         3     the opponent's boxes
         4     ones: marks the board for zero-padded convolutions
         5..8  boxes with 0, 1, 2, 3 drawn sides
-      Where edges and boxes are needs no planes of its own: they would be sums of these.
-    globals [3]: own boxes minus the opponent's; boxes that nobody owns; 1 if an odd number of edges is left, else -1
-      Odd or even decides who has to open the long chains (Berlekamp, "The Dots and Boxes Game", 2000), and is what a
-      network is slowest to find out by itself.
+      There are no planes for the locations of edges and boxes: they would be sums of these.
+    globals [3]: own boxes minus the opponent's; boxes without an owner; 1 if an odd number of edges is left, else -1
+      This parity decides which player has to open the long chains (Berlekamp, "The Dots and Boxes Game", 2000), and is
+      the feature that a network learns most slowly.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ from ddpzero.games.core.compiled import compiled
 from ddpzero.games.core.spec import GameSpec
 from ddpzero.games.shared.boards import draw_board, parse_square, rectangle_symmetries, square_name
 
-# What a cell of the drawing shows; a horizontal edge fills the gaps to its dots.
+# Symbols of `render`; a horizontal edge also fills the gaps to its dots.
 _SYMBOLS = " +-|XO"
 _DOT, _HORIZONTAL, _VERTICAL, _FIRST_OWNER = 1, 2, 3, 4
 
 
 @dataclass(frozen=True)
 class Parameters:
-    """rows, columns: boxes, 1..9 each."""
+    """rows, columns: number of boxes, 1..9 each."""
 
     rows: int = 5
     columns: int = 5
@@ -76,7 +76,8 @@ def spec(parameters: Parameters) -> GameSpec:
         action_symmetries=edge_of_cell[cell_symmetries[:, cells]],
         action_cells=cells,
         num_globals=3,
-        global_scales=(0.1, 0.1, 1.0),  # the same for all sizes: a network may play several
+        # The scales are the same for all sizes, because one network may play several.
+        global_scales=(0.1, 0.1, 1.0),
         max_score=num_boxes,
         owner_cells=_box_cells(parameters),
     )
@@ -87,14 +88,14 @@ def _lattice_shape(parameters: Parameters) -> tuple[int, int]:
 
 
 def _edge_cells(parameters: Parameters) -> np.ndarray:
-    """`[E]` int32, the cell of each edge on the lattice."""
+    """Return `[E]` int32, the cell of each edge on the lattice."""
     height, width = _lattice_shape(parameters)
     lattice = np.arange(height * width, dtype=np.int32).reshape(height, width)
     return np.concatenate([lattice[::2, 1::2].reshape(-1), lattice[1::2, ::2].reshape(-1)])
 
 
 def _box_cells(parameters: Parameters) -> np.ndarray:
-    """`[B]` int32, the cell of each box on the lattice."""
+    """Return `[B]` int32, the cell of each box on the lattice."""
     height, width = _lattice_shape(parameters)
     lattice = np.arange(height * width, dtype=np.int32).reshape(height, width)
     return lattice[1::2, 1::2].reshape(-1)
@@ -112,13 +113,13 @@ def _num_edges(rules):
 
 @compiled
 def _plies(rules):
-    """The entry of the plies; behind it are the mover and the numbers of boxes."""
+    """Return the index of the entry for plies; the mover and the two numbers of boxes follow it."""
     return _num_edges(rules) + 2 * rules.rows * rules.columns
 
 
 @compiled
 def _add_side(rules, position, box):
-    """Count one more drawn side of a box; the fourth makes it the mover's."""
+    """Count one more drawn side of a box; the fourth makes the mover its owner."""
     num_boxes = rules.rows * rules.columns
     owners = _num_edges(rules)
     sides, mover = owners + num_boxes, _plies(rules) + 1
@@ -145,7 +146,7 @@ def apply_action(rules, position, action):
     position[action] = 1
     position[plies] += 1
     if action < num_horizontal:
-        # The box below has the edge's own index.
+        # The box below the edge has the edge's index.
         if action >= columns:
             _add_side(rules, position, action - columns)
         if action < rows * columns:
@@ -173,7 +174,7 @@ def is_terminal(rules, position):
 @compiled
 def score(rules, position):
     boxes = _plies(rules) + 2
-    # Numba's difference of two bytes is unsigned.
+    # In numba the difference of two bytes is unsigned.
     return np.int64(position[boxes]) - np.int64(position[boxes + 1])
 
 
@@ -238,7 +239,7 @@ def action_name(parameters: Parameters, action: int) -> str:
 
 
 def parse_action(parameters: Parameters, text: str) -> int:
-    """An edge: the letter above it and the number beside it in the drawing."""
+    """Return the edge at the letter and number of its cell in the rendered board."""
     height, width = _lattice_shape(parameters)
     try:
         edges = np.flatnonzero(_edge_cells(parameters) == parse_square(text, height, width))
@@ -259,7 +260,7 @@ def board(parameters: Parameters, position: np.ndarray) -> np.ndarray:
 
 
 def render(parameters: Parameters, position: np.ndarray, last_action: int | None) -> str:
-    """Dots, drawn edges, the owners of boxes; the letters and numbers name the edges."""
+    """Return dots, drawn edges and the owners of boxes as text; the letters and numbers name the edges."""
     height, width = _lattice_shape(parameters)
     edge_cells = _edge_cells(parameters)
     lattice = np.zeros((height, width), dtype=np.int64)

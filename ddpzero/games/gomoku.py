@@ -1,12 +1,12 @@
-"""Gomoku: the first to put `line` stones in a row wins; a full board is a draw.
+"""Gomoku: the first player with `line` stones in a row wins; a full board is a draw.
 
-Freestyle rules by default: longer rows win too; with `exact_five` they do not count, for either player.
-Actions are cells, size * row + column, row 0 on top.
+By default freestyle rules apply: longer rows win, too. With `exact_five` they do not count, for either player.
+Actions are cells, size * row + column; row 0 is the top.
 
     position [size^2 + 2 + history] uint8, or int16 from size 16 on: cells (0 empty, 1 first player, 2 second), plies,
         status, the last moves, newest first, each as its action + 1, 0 for none
-    planes [3 + history, size, size]: three of stones.observe_stones, then one for each of the last moves, newest first:
-        the cell where it was made
+    planes [3 + history, size, size]: the three of stones.observe_stones, then one for the cell of each of the last
+        moves, newest first
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _MAX_HISTORY = 8
 
 @dataclass(frozen=True)
 class Parameters:
-    """size: cells along an edge, 3..25. line: stones in a row that win. exact_five: longer rows do not win.
+    """size: cells along an edge, 3..25. line: number of stones in a row that wins. exact_five: longer rows do not win.
 
-    history: last moves that the network sees, 0..8; they draw its eye to where the fight is.
+    history: number of last moves that the network sees, 0..8; they direct its attention to where the fight is.
     """
 
     size: int = 15
@@ -54,7 +54,7 @@ def spec(parameters: Parameters) -> GameSpec:
     return GameSpec(
         num_actions=num_cells,
         position_size=num_cells + 2 + parameters.history,
-        # Plies and actions must fit; small positions are copied faster.
+        # The dtype must hold plies and actions; small positions are copied faster.
         position_dtype=np.dtype(np.uint8 if num_cells <= 255 else np.int16),
         num_planes=_NUM_PLANES + parameters.history,
         board_shape=(parameters.size, parameters.size),

@@ -1,16 +1,17 @@
-"""Hex: the first player joins the top edge with the bottom edge, the second the left edge with the right one.
+"""Hex: the first player joins the top edge with the bottom edge, the second player the left edge with the right edge.
 
 On a full board exactly one of them has done so: there are no draws. The game ends with the first connection.
-Actions are cells, size * row + column, row 0 on top. The neighbours of (r, c) are (r, c - 1), (r, c + 1), (r - 1, c),
-(r + 1, c), (r - 1, c + 1) and (r + 1, c - 1). Cells are named from the top left corner, "a1".
-With `swap`, the pie rule: the second player may answer the first stone by playing on its cell. That stone (r, c) is
-then replaced by one of the second player on (c, r), which is to this player's edges what the other was to its own.
+Actions are cells, size * row + column; row 0 is the top. The neighbors of (r, c) are (r, c - 1), (r, c + 1), (r - 1,
+c), (r + 1, c), (r - 1, c + 1) and (r + 1, c - 1). Cells are named from the top left corner, "a1".
+`swap` is the pie rule: the second player may answer the first stone by playing on its cell. That stone (r, c) is then
+replaced by a stone of the second player on (c, r), which has the same relation to this player's edges as the first
+stone had to its own.
 
     position [size^2 + 2] int16: cells, plies, status. A cell is 0 empty, 1 first player or 2 second player; plus 4 if
         stones join it with its player's first edge (top, left), plus 8 if with the last one (bottom, right)
     planes [6, size, size], with `swap` [7, size, size]: own stones, the opponent's stones, ones (they mark the board
-        for zero-padded convolutions), ones where the mover is the first player, own stones joined with one of the own
-        edges, the opponent's with one of theirs, and with `swap` ones where the mover may swap
+        for zero-padded convolutions), ones if the mover is the first player, own stones joined with an edge of the
+        mover, the opponent's stones joined with an edge of the opponent, and with `swap` ones if the mover may swap
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ _STONE = 3
 _FIRST_EDGE = 4
 _LAST_EDGE = 8
 _EDGES = _FIRST_EDGE | _LAST_EDGE
-# Above these, while edges spread: the next cell to spread from, plus one; 0 at the end of that list.
+# While edges spread, the bits above hold the next cell to spread from, plus one; 0 ends that list.
 _LINK_SHIFT = 4
 _UNLINKED = _STONE | _EDGES
 _NEIGHBOURS = ((0, -1), (0, 1), (-1, 0), (1, 0), (-1, 1), (1, -1))
@@ -56,7 +57,7 @@ class Parameters:
 
 def spec(parameters: Parameters) -> GameSpec:
     size, num_cells = parameters.size, parameters.size**2
-    # The identity and the half turn: no other symmetry of a square keeps neighbours and edges.
+    # The identity and the half turn: no other symmetry of a square keeps neighbors and edges.
     symmetries = rectangle_symmetries(size, size)[[0, 3]]
     return GameSpec(
         num_actions=num_cells,
@@ -119,7 +120,7 @@ def observe(rules, position, planes):
     num_cells = rules.size * rules.size
     own = (position[num_cells] & 1) + 1
     other = 3 - own
-    # One loop a plane: each is vectorised; together they are not.
+    # One loop per plane: separate loops are vectorized, a combined one is not.
     for cell in range(num_cells):
         planes[cell] = position[cell] & _STONE == own
     for cell in range(num_cells):
@@ -147,7 +148,7 @@ def _may_swap(rules, position):
 
 @compiled
 def _edges_of(size, position, stone, row, column):
-    """The edges that a stone on an empty cell is joined with, at once or by its neighbours."""
+    """Return the edges that a stone on an empty cell is joined with, directly or through its neighbors."""
     along = row if stone == 1 else column
     edges = (_FIRST_EDGE if along == 0 else 0) | (_LAST_EDGE if along == size - 1 else 0)
     for down, right in _NEIGHBOURS:
@@ -160,10 +161,10 @@ def _edges_of(size, position, stone, row, column):
 
 @compiled
 def _spread(size, position, row, column):
-    """Give the edges of a stone to all that are joined with it.
+    """Give the edges of a stone to all stones that are joined with it.
 
-    All stones of a group have the same edges, so that each takes part in at most two spreads of a game. The cells
-    to go on from are a list through their own entries: it needs no room.
+    All stones of a group have the same edges, so each of them takes part in at most two spreads of an episode. The
+    cells to continue from form a list that is linked through their entries and needs no further memory.
     """
     cell = size * row + column
     joined = position[cell]
@@ -198,11 +199,12 @@ def board(parameters: Parameters, position: np.ndarray) -> np.ndarray:
 
 
 def winning_cells(parameters: Parameters, position: np.ndarray) -> list[int]:
-    """The shortest chain of either player from one of the player's edges to the other; none before the end."""
+    """Return a shortest chain of the winner between the two edges of that player; empty before the end."""
     size = parameters.size
     stones = board(parameters, position).reshape(size, size)
     for player in (1, 2):
-        # The second player's edges are columns: the board is turned for the search, and cells back after it.
+        # The second player's edges are columns: transpose the board for the search, and the cells
+        # after it.
         own = (stones if player == 1 else stones.T) == player
         if chain := _shortest_chain(own):
             cells = chain if player == 1 else [(column, row) for row, column in chain]
@@ -211,7 +213,7 @@ def winning_cells(parameters: Parameters, position: np.ndarray) -> list[int]:
 
 
 def _shortest_chain(own: np.ndarray) -> list[tuple[int, int]]:
-    """Neighbouring True cells from the first row to the last, by a breadth-first search."""
+    """Return neighboring True cells from the first row to the last, found by breadth-first search."""
     size = len(own)
     parents: dict[tuple[int, int], tuple[int, int] | None] = {
         (0, column): None for column in range(size) if own[0, column]
@@ -236,7 +238,7 @@ def _shortest_chain(own: np.ndarray) -> list[tuple[int, int]]:
 
 
 def render(parameters: Parameters, position: np.ndarray, last_action: int | None) -> str:
-    """The board as a slanted rhombus; each player's mark stands along the player's edges."""
+    """Return the board as a slanted rhombus, with each player's symbol along the player's edges."""
     size = parameters.size
     symbols = np.array(list(".XO"))[board(parameters, position)].reshape(size, size)
     last_row, last_column = (-1, -1) if last_action is None else divmod(last_action, size)

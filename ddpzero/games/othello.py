@@ -1,8 +1,8 @@
-"""Othello: a disc must outflank lines of the opponent's discs and turns them over; most discs win.
+"""Othello: a disc must outflank lines of the opponent's discs and turns them over; the player with most discs wins.
 
 The game ends as soon as neither player can place a disc; the rest follows the rules of the World Othello Federation.
-Other boards start with the same four discs in their middle.
-Actions are cells, size * row + column, row 0 on top, and behind them the pass, which is legal only where no disc can
+Boards of other sizes start with the same four discs in the middle.
+Actions are cells, size * row + column with row 0 at the top, followed by the pass, which is legal only if no disc can
 be placed. Cells are named from the top left corner, "a1": the first moves are d3, c4, f5 and e6.
 
     position [3 * size + 2] uint16; bit c of a row's entry is its cell in column c:
@@ -30,15 +30,15 @@ from ddpzero.games.shared.boards import (
 from ddpzero.games.shared.stones import DRAW, GOING_ON, return_of_status
 
 _PASS = "pass"
-# Of rectangle_symmetries those first that keep the start: the identity, the half turn, reflections at the diagonals.
-# The others turn it into the start with the colours swapped.
+# rectangle_symmetries, reordered. The first four keep the start: the identity, the half turn, the
+# reflections at the diagonals. The others turn it into the start with the colors swapped.
 _SYMMETRIES = [0, 3, 4, 7, 1, 2, 5, 6]
 _NUM_START_SYMMETRIES = 4
 
 
 @dataclass(frozen=True)
 class Parameters:
-    """size: cells along an edge, even, 4..16."""
+    """size: cells along an edge, an even number, 4..16."""
 
     size: int = 8
 
@@ -59,7 +59,7 @@ def spec(parameters: Parameters) -> GameSpec:
         position_dtype=np.dtype(np.uint16),
         num_planes=4,
         board_shape=(size, size),
-        # The first ply places a disc, and so does the one after each pass.
+        # The first ply places a disc, and so does the ply after each pass.
         max_plies=2 * (num_cells - 4) - 1,
         cell_symmetries=symmetries,
         action_symmetries=np.concatenate([symmetries, passes], axis=1),
@@ -147,20 +147,20 @@ def ownership(rules, position, owners):
 
 @compiled
 def _entry(position, index):
-    """An entry as int64: unsigned numbers together with signed ones would become floats."""
+    """Return an entry as int64: operations on unsigned and signed numbers would give floats."""
     return np.int64(position[index])
 
 
 @compiled
 def _owner(size, position, row, column):
-    """Whose disc lies on a cell: 1 the first player's, -1 the second's, 0 nobody's."""
+    """Return the owner of the disc on a cell: 1 first player, -1 second, 0 none."""
     first, second = _entry(position, row), _entry(position, size + row)
     return ((first >> column) & 1) - ((second >> column) & 1)
 
 
 @compiled
 def _draw_rows(size, position, rows_at, planes, plane_at):
-    """Write the rows from entry rows_at of the position on as the plane that begins at planes[plane_at]."""
+    """Write the rows that start at entry rows_at of the position as the plane that starts at planes[plane_at]."""
     for row in range(size):
         bits = _entry(position, rows_at + row)
         for column in range(size):
@@ -173,7 +173,8 @@ def _place_disc(size, position, player, row, column):
     own_at, other_at = player * size, (1 - player) * size
     position[own_at + row] |= 1 << column
     for down in (-1, 0, 1):
-        # To the same column, the next, the one before. Beyond an edge the bit is in no row.
+        # Shifts to the same column, the next one and the previous one. Beyond an edge the bit is in
+        # no row.
         for right, left in ((0, 0), (1, 0), (0, 1)):
             end, bit, length = row + down, (1 << column) << right >> left, 0
             while 0 <= end < size and position[other_at + end] & bit != 0:
@@ -187,14 +188,15 @@ def _place_disc(size, position, player, row, column):
 
 @compiled
 def _find_moves(size, position, player):
-    """Write where `player` can place a disc; returns 0 if nowhere."""
+    """Write the cells where `player` can place a disc; return 0 if there are none."""
     own_at, other_at, moves_at = player * size, (1 - player) * size, 2 * size
     all_columns = (1 << size) - 1
     for row in range(size):
         own, other = _entry(position, own_at + row), _entry(position, other_at + row)
-        # Rightwards: an addition carries through each line of discs that begins behind an own one.
+        # To the right: an addition carries through each line of discs that begins after an own
+        # disc.
         found = ((own << 1) & other) + other
-        # Leftwards: lines of up to 2, 4, 8 and 16 discs.
+        # To the left: lines of up to 2, 4, 8 and 16 discs.
         line = (own >> 1) & other
         line |= other & (line >> 1)
         both = other & (other >> 1)
@@ -211,12 +213,13 @@ def _find_moves(size, position, player):
 
 @compiled
 def _sweep(size, position, own_at, other_at, first_row, step):
-    """Add the moves that outflank discs straight and diagonally above (step 1) or below (-1) to those known.
+    """Add the moves that outflank discs straight and diagonally above (step 1) or below (-1) to the known moves.
 
-    Returns all moves' columns.
+    Returns the columns of all moves.
     """
     moves_at, all_columns = 2 * size, (1 << size) - 1
-    # Of the row before: own discs, and the other discs with a line of such to an own one, in three directions.
+    # About the previous row: own discs, and in three directions the opponent's discs that a line of
+    # such discs connects to an own disc.
     own_before = straight = right = left = 0
     columns = 0
     for index in range(size):
@@ -242,7 +245,7 @@ def action_name(parameters: Parameters, action: int) -> str:
 
 
 def parse_action(parameters: Parameters, text: str) -> int:
-    """A cell, or "pass"."""
+    """Return the action for a cell or for "pass"."""
     size = parameters.size
     if text.strip().lower() == _PASS:
         return size**2

@@ -1,6 +1,6 @@
-"""Tic-tac-toe: three in a row on a 3 x 3 board; a full board is a draw.
+"""Tic-tac-toe: three in a row on a 3 x 3 board wins; a full board is a draw.
 
-Actions are cells, 3 * row + column, row 0 on top.
+Actions are cells, 3 * row + column; row 0 is the top.
 
     position [11] uint8: cells (0 empty, 1 first player, 2 second), plies, status
     planes [3, 3, 3]: see stones.observe_stones
@@ -18,13 +18,14 @@ from ddpzero.games.shared.lines import cells_in_lines, makes_line
 from ddpzero.games.shared.stones import DRAW, GOING_ON, observe_stones, return_of_status
 
 NUM_CELLS = 9
-PLIES = 9  # entries of a position
+# Indices of entries of a position.
+PLIES = 9
 STATUS = 10
 
 
 @dataclass(frozen=True)
 class Parameters:
-    """Tic-tac-toe has none."""
+    """Tic-tac-toe has no parameters."""
 
 
 def spec(parameters: Parameters) -> GameSpec:

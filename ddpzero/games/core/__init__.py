@@ -1,1 +1,1 @@
-"""What every game has to do with: contracts, loading, compiling, checks."""
+"""The parts that all games share: contracts, loading, compilation, checks."""

@@ -1,7 +1,7 @@
-"""Where numba keeps machine code when it cannot keep it where it likes to: beside the sources, or in the user's cache.
-And how to delete it.
+"""Chooses the folder of numba's cache where numba cannot write its default ones, and deletes cached machine code.
 
-Called by compiled.py, before anything is compiled, in every process, and by `ddpzero cache clear`.
+By default numba writes beside the sources or in the user's cache folder. Called by compiled.py in every process before
+anything is compiled, and by `ddpzero cache clear`.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ _VARIABLE = "NUMBA_CACHE_DIR"
 
 
 def ensure_cache_folder() -> None:
-    """Set NUMBA_CACHE_DIR, for this process and its children, unless numba finds a folder without it.
+    """Set NUMBA_CACHE_DIR, for this process and its children, unless numba finds a writable folder without it.
 
-    An installation that is read-only, used without a home that can be written, would end in numba's "no locator
+    Without it, a read-only installation that is used without a writable home directory fails with numba's "no locator
     available".
     """
     usual = [
@@ -38,9 +38,10 @@ def ensure_cache_folder() -> None:
 
 
 def discard_unreadable_indexes() -> None:
-    """Let numba compile again, instead of failing, where its cache was written by another version of ddpzero.
+    """Make numba compile again, instead of fail, if its cache was written by another version of ddpzero.
 
-    Numba unpickles an index before it compares the source's stamp, and types in it may be of modules that were renamed.
+    Numba unpickles an index before it compares the time stamp of the source, and the index may refer to types of
+    modules that have been renamed.
     """
     load = IndexDataCacheFile._load_index
     if getattr(load, "discards_unreadable", False):
@@ -57,10 +58,11 @@ def discard_unreadable_indexes() -> None:
 
 
 def clear_cache(*other_sources: Path) -> tuple[int, int]:
-    """Delete the machine code that numba keeps of ddpzero's files; returns how many files, and their bytes.
+    """Delete the machine code that numba has cached for ddpzero's files; returns the number of files and their total
+    bytes.
 
-    The code of all games, one's own included, is kept with the files of ddpzero that call them. other_sources: files
-    whose folders may hold compiled functions of their own.
+    The code of all games, including games from other files, is cached with the files of ddpzero that call them.
+    other_sources: files whose folders may hold further compiled functions.
     """
     sources = [*PACKAGE_DIR.rglob("*.py"), *(file.resolve() for file in other_sources)]
     num_files = size_bytes = 0
@@ -73,7 +75,9 @@ def clear_cache(*other_sources: Path) -> tuple[int, int]:
 
 
 def _folders_of(source: Path) -> Iterator[Path]:
-    """Where numba may have kept what it compiled of a file, today or with another NUMBA_CACHE_DIR of ours."""
+    """Yield the folders where numba may have cached code of a file, under the current or an earlier NUMBA_CACHE_DIR of
+    ddpzero.
+    """
     yield source.parent / "__pycache__"
     name = _CacheLocator.get_suitable_cache_subpath(str(source))
     for folder in (config.CACHE_DIR, AppDirs("numba", False).user_cache_dir):
@@ -82,7 +86,9 @@ def _folders_of(source: Path) -> Iterator[Path]:
 
 
 def _own_folder() -> Path:
-    """A folder that nobody else can write: numba loads what lies in it as code. The same one in every process."""
+    """Return a folder that no other user can write, because numba executes code from it. It is the same in every
+    process.
+    """
     name = f"ddpzero-{os.getuid()}-numba"
     given = os.environ.get("XDG_CACHE_HOME")
     parents: Sequence[Path] = [*([Path(given)] if given else []), Path(tempfile.gettempdir())]
@@ -99,7 +105,7 @@ def _own_folder() -> Path:
 
 
 def _can_write(folder: Path) -> bool:
-    """As numba tries it."""
+    """Return whether a folder can be written, tested as numba does."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()

@@ -1,22 +1,23 @@
-"""How ddpzero compiles its inner loops.
+"""Compiles ddpzero's inner loops.
 
-`@compiled` is for functions that only compiled code calls, `@compiled(cache=True)` for those that Python calls and that
-take `rules`: they keep their machine code on disk, and the type of the rules makes it stale when a source changes. Both
-are numba's `njit` with some decisions, measured on searches and on self-play:
+Use `@compiled` for functions that only compiled code calls. Use `@compiled(cache=True)` for functions that Python calls
+and that take `rules`: their machine code is cached on disk, and the type of the rules makes the cache stale when a
+source changes. Both are numba's `njit` with options that were chosen by measuring searches and self-play:
 
-- No reference counts: a call that takes an array would add and subtract atomically; seven times slower.
-- Functions are inlined into the one that Python calls: a forest is 30 arrays, which would be copied at every call;
-  twice as slow.
+- No reference counts. A call that takes an array would otherwise add and subtract atomically; that is seven times
+slower.
+- Functions are inlined into the one that Python calls. A forest is 30 arrays, which would otherwise be copied at every
+call; that is twice as slow.
 - No checks for division by zero.
-- Only what Python calls has an entry for Python: numba gives every function two, and inlines the function into both;
-  two fifths of the time to compile.
-- Signed integers are passed as int64: numba would compile a function anew for each width and for constants, a quarter
-  of all functions.
+- Only functions that Python calls have an entry point for Python. Numba otherwise generates two for every function and
+inlines the function into both; that costs two fifths of the compile time.
+- Signed integers are passed as int64. Numba would otherwise compile a function anew for each width and for constants;
+these are a quarter of all functions.
 
-What follows for the writer: no new arrays, lists or strings inside; `a[:] = b` for arrays is a loop (`copy_row`).
-`@compiled_apart` for long functions that are called in several places or seldom: not inlined, optimised once. It is for
-functions without a forest, or called once a move. Without `rules` a board's size is no constant in them: with all of
-its board functions apart, a search of Go was a sixth slower.
+Compiled code therefore creates no arrays, lists or strings, and copies arrays in a loop (`copy_row`) instead of by
+`a[:] = b`. Use `@compiled_apart` for long functions that are called rarely or from several places: they are not
+inlined, and are optimized once. It suits functions that take no forest or are called once per move. Without `rules`,
+the board size is not a constant in them: with all board functions of Go compiled apart, a search was a sixth slower.
 """
 
 from __future__ import annotations
@@ -34,20 +35,21 @@ from ddpzero.games.core.cache_folder import discard_unreadable_indexes, ensure_c
 ensure_cache_folder()
 discard_unreadable_indexes()
 
-# All said: what is left out a function inherits from the one that calls it, inlining too.
+# Set every option explicitly: a function inherits options that are missing from its caller,
+# including inlining.
 _OPTIONS = {"_nrt": False, "error_model": "numpy", "forceinline": False, "no_cfunc_wrapper": True}
 _INNER_OPTIONS = {**_OPTIONS, "no_cpython_wrapper": True}
 
 
 class InnerFunction:
-    """A function that only compiled code can call. Numba sees it by its type; Python sees `py_func`, its source."""
+    """A function that only compiled code can call. Numba uses its type; Python can reach the source, `py_func`."""
 
     __slots__ = ("_dispatcher", "_numba_type_", "py_func")
 
     def __init__(self, function: Callable[..., Any], *, is_inlined: bool):
         self.py_func = function
         self._dispatcher = njit(**{**_INNER_OPTIONS, "forceinline": is_inlined})(function)
-        # The type refers to the dispatcher weakly.
+        # The type holds only a weak reference to the dispatcher.
         self._numba_type_ = InnerFunctionType(self._dispatcher)
 
     def __call__(self, *arguments: Any) -> Any:
@@ -57,7 +59,7 @@ class InnerFunction:
 
 
 class InnerFunctionType(types.Dispatcher):
-    """Numba's type of one inner function: settles how arguments are passed."""
+    """Numba's type of one inner function. It decides how arguments are passed."""
 
     def get_call_type(self, context, args, kws):
         by_name = {name: _passed_as(argument) for name, argument in kws.items()}
@@ -73,9 +75,9 @@ def _passed_as(argument: types.Type) -> types.Type:
 
 
 class Choice:
-    """A call of it, in compiled code, is the call of the inner function that the types of the arguments ask for.
+    """A callable that compiled code resolves, by the types of the arguments, to an inner function.
 
-    choose: takes numba's types of the arguments; returns None for such as it does not know.
+    choose: takes numba's types of the arguments; returns None for types that it does not know.
     """
 
     __slots__ = ("_name", "_numba_type_")
@@ -91,7 +93,7 @@ class Choice:
 
 
 class ChoiceType(types.Callable, types.Opaque):
-    """Numba's type of one choice."""
+    """Numba's type of one Choice."""
 
     def __init__(self, name: str, choose: Callable[..., InnerFunction | None]):
         super().__init__(f"{choose.__module__}.{name}")
@@ -120,14 +122,14 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any
 
 
 def compiled(function=None, /, **options):
-    """Compile a function for the inner loops; with options, those of numba's `njit`, Python can call it."""
+    """Compile a function for the inner loops. With options, which are those of numba's `njit`, Python can call it."""
     if function is not None:
         return InnerFunction(function, is_inlined=True)
     return njit(**_OPTIONS, **options)
 
 
 def compiled_apart(function: Callable[..., Any], /) -> InnerFunction:
-    """See above."""
+    """Compile a function for the inner loops without inlining it; see the module's docstring."""
     return InnerFunction(function, is_inlined=False)
 
 

@@ -1,11 +1,10 @@
-"""The kernel contract that joins every board game to every search. Games that teams play all at once have another
-one, made of the same parts: team_contract.py.
+"""The kernel contract between board games and searches. team_contract.py has the one for games of simultaneous teams.
 
 A game's rules are a *type* for numba: its name carries the parameters and a hash of the sources, its fields
-(`rules.rows`) are compile-time constants, and the generic kernels below resolve to that game's functions. So a
-search is written once, compiled to inlined code per game, cached on disk across processes, and never stale.
+(`rules.rows`) are compile-time constants, and the generic kernels below resolve to that game's functions. A search is
+therefore written once, compiled to inlined code for each game, cached on disk across processes, and never stale.
 
-Called by the search, the self-play loop and the tools; it never knows a particular game.
+Called by the search, the self-play loop and the tools. It knows no particular game.
 
 Letters: P position_size, A num_actions, C num_planes, F num_globals, H x W board_shape, B board cells.
 """
@@ -30,27 +29,28 @@ from numba.extending import (
 
 from ddpzero.games.core.compiled import Choice, InnerFunction, compiled, compiled_apart, copy_row
 
-# The parameters' names of every kernel, filled by the decorators below.
+# Parameter names of every kernel, filled by the decorators below.
 KERNEL_PARAMETERS: dict[str, tuple[str, ...]] = {}
 OPTIONAL_KERNEL_PARAMETERS: dict[str, tuple[str, ...]] = {}
 
-# Kernels of the games loaded in this process, by type name. Numba asks only when it compiles: code that comes
-# from the disk cache needs no entry here.
+# Kernels of the games loaded in this process, by type name. Numba asks for them only when it
+# compiles: code that comes from the disk cache needs no entry here.
 _kernels_by_type_name: dict[str, dict[str, InnerFunction]] = {}
 
-# A game that is loaded again brings the same functions: they need no compiling again.
+# A game that is loaded again has the same functions, which need not be compiled again.
 _compiled_once = cache(compiled)
 _compiled_apart_once = cache(compiled_apart)
 
-# The long kernels are called, not inlined: a tenth less to compile, and a search is as fast.
+# The long kernels are called, not inlined: this saves a tenth of the compile time, and a search is
+# as fast.
 _APART = {"initial_position", "legal_actions", "apply_action", "observe", "ownership"}
 
 
 class RulesType(types.Type):
     """Numba's type of one game with fixed parameters.
 
-    Pickled into numba's cache index by name and constants alone, so an index that mentions a game from outside
-    the tree loads in a process that cannot import that game.
+    It is pickled into numba's cache index by name and constants alone. An index that mentions a game from outside the
+    tree can therefore be loaded by a process that cannot import that game.
     """
 
     def __init__(self, name: str, constants: tuple[tuple[str, int], ...]):
@@ -59,15 +59,16 @@ class RulesType(types.Type):
 
 
 class Rules:
-    """A game's rules as a value to pass to compiled functions; all its information is in its numba type.
+    """A game's rules as a value that is passed to compiled functions; all its information is in its numba type.
 
-    constants: what kernels read as `rules.<name>`; integers (a bool counts as 0 or 1).
-    kernels: the functions named in KERNEL_PARAMETERS, and of OPTIONAL_KERNEL_PARAMETERS those the game has;
-    plain or `@compiled`. They work in the arrays they get and make none: see compiled.py. What they call, another
-    kernel of theirs too, must be compiled.
+    constants: the values that kernels read as `rules.<name>`; integers (a bool counts as 0 or 1).
+    kernels: the functions named in KERNEL_PARAMETERS, and those of OPTIONAL_KERNEL_PARAMETERS that the game has; plain
+    or `@compiled`. They work in the arrays they are given and create none: see compiled.py. Functions that they call,
+    including other kernels of the game, must be compiled.
     """
 
-    # The name that numba looks for: a type found there costs a call from Python a third of a registered one.
+    # The attribute name that numba looks for: a call from Python that finds its type here takes a
+    # third of the time of one with a registered type.
     __slots__ = ("_numba_type_",)
 
     def __init__(
@@ -114,9 +115,10 @@ def _lower_constant(context, builder, rules, value, attribute):
 def generic_kernels(
     kernel_parameters: dict[str, tuple[str, ...]],
 ) -> Callable[[Callable[..., Any]], Choice]:
-    """Make a call of the decorated function, in compiled code, the call of the game's kernel of that name.
+    """Return a decorator that makes calls of the decorated function, in compiled code, calls of the game's kernel of
+    that name.
 
-    kernel_parameters: takes in the names of the parameters, by the name of the kernel.
+    kernel_parameters: the decorator adds the parameter names, keyed by the kernel's name.
     """
 
     def decorate(declaration: Callable[..., Any]) -> Choice:
@@ -152,7 +154,7 @@ def _no_owners(rules, position, owners):
     pass
 
 
-# What a game does that leaves an optional kernel out.
+# Defaults of the optional kernels.
 _DEFAULT_KERNELS: dict[str, Callable[..., Any]] = {
     "observe_globals": _no_globals,
     "copy_position": _copy_all,
@@ -163,12 +165,12 @@ _DEFAULT_KERNELS: dict[str, Callable[..., Any]] = {
 
 @_required
 def initial_position(rules, position):
-    """Write the start position into `position` `[P]`, every entry of it."""
+    """Write every entry of the start position into `position` `[P]`."""
 
 
 @_required
 def legal_actions(rules, position, legal):
-    """Write `legal` `[A]` bool, every entry, True = legal; all False in a terminal position."""
+    """Write every entry of `legal` `[A]` bool, True = legal; all False in a terminal position."""
 
 
 @_required
@@ -178,7 +180,7 @@ def apply_action(rules, position, action):
 
 @_required
 def current_player(rules, position):
-    """Who moves, 0 or 1; the same player may move twice running. Any of the two in a terminal position."""
+    """Return the player to move, 0 or 1; a player may move twice in a row. In a terminal position either is allowed."""
 
 
 @_required
@@ -188,29 +190,33 @@ def is_terminal(rules, position):
 
 @_required
 def player_return(rules, position, player):
-    """The result of `player` in [-1, 1] of a terminal position; the two sum to 0."""
+    """Return the result of `player` in a terminal position, in [-1, 1]; the two players' results sum to 0."""
 
 
 @_required
 def observe(rules, position, planes):
-    """Write `planes` `[C * H * W]` uint8 0 or 1 from the mover's side; they come zeroed."""
+    """Write `planes` `[C * H * W]` uint8 0 or 1 from the mover's side; the caller has set them to zero."""
 
 
 @_optional
 def observe_globals(rules, position, globals):
-    """Write `globals` `[F]` int8, every entry, from the mover's side: what concerns the whole board, such as komi."""
+    """Write every entry of `globals` `[F]` int8 from the mover's side: facts about the whole board, such as komi."""
 
 
 @_optional
 def copy_position(rules, source, target):
-    """Copy a position; for games that use only the front of a long row, with the moves made so far at its end."""
+    """Copy a position. For games that use only the front of a long row, such as one that ends with the moves made so
+    far.
+    """
 
 
 @_optional
 def score(rules, position):
-    """The first player's points minus the second's in a terminal position, without komi; needs spec's max_score."""
+    """Return the first player's points minus the second's in a terminal position, without komi; needs max_score in the
+    spec.
+    """
 
 
 @_optional
 def ownership(rules, position, owners):
-    """Write `owners` `[B]` int8 of a terminal position: 1 first player, -1 second player, 0 nobody."""
+    """Write `owners` `[B]` int8 of a terminal position: 1 first player, -1 second player, 0 neither."""

@@ -1,8 +1,8 @@
-"""Plays games and checks whatever the kernel contract promises: for the tests, `ddpzero verify contract`, and before a
-training of a game from outside the tree (contract_process.py).
+"""Plays episodes and checks every promise of the kernel contract.
 
-It knows no particular game. Nothing in it is endless: games end after max_plies, and the number of games is given.
-team_contract_checks.py does the same for team games.
+Called by the tests, by `ddpzero verify contract`, and before a training with a game from outside the tree
+(contract_process.py). It knows no particular game. It always ends: an episode ends after max_plies, and the number of
+episodes is given. team_contract_checks.py does the same for team games.
 """
 
 from __future__ import annotations
@@ -31,23 +31,25 @@ from ddpzero.games.core.sought_games import (
     seek_game,
 )
 
-# Entries around a position or mask that a kernel must leave alone: compiled code does not check its indices.
+# Guard entries around a position or mask, which a kernel must not change: compiled code does not
+# check its indices.
 _GUARD = 256
 _GUARD_VALUE = 85
-# What may lie around a position: a kernel that reads there gives two answers.
+# Two contents of the guards around a position: a kernel that reads there gives two different
+# results.
 _GUARD_VALUES = (85, 2)
-# Arrays are checked with two contents: what a kernel leaves unwritten differs.
+# Two initial contents of the arrays: entries that a kernel does not write differ.
 _GARBAGE = (0, 1)
 _ROUNDING = 1e-6
 
-# Yields what is wrong, and returns what a kernel wrote.
+# Yields the violations, and returns what a kernel wrote.
 Checked = Generator[str, None, np.ndarray]
 
 
 def check_contract(game: Game, num_games: int = 20, seed: int = 0) -> list[str]:
-    """Play games by `game` and tell, one sentence each, what of the contract it breaks.
+    """Play episodes of `game` and return its violations of the contract, one sentence each.
 
-    Returns at most ten different sentences; none when the game keeps the contract.
+    Returns at most ten different sentences, and none if the game keeps the contract.
     """
     return contract_report(game, num_games, seed).violations
 
@@ -59,10 +61,11 @@ def contract_report(
     max_seconds: float = float("inf"),
     alive: Alive = ignore,
 ) -> ContractReport:
-    """Play num_games games, or as many as begin within max_seconds, at least two; tell what was checked and found.
+    """Play num_games episodes, or those that begin within max_seconds but at least two; report the checks and
+    violations.
 
-    Half of them are random; the others are sought to be long, or to end with extreme scores.
-    alive: called before each step with the seconds that it may take at most.
+    Half of the episodes are random. The others are searched for great length or for extreme scores.
+    alive: called before each step with the maximum number of seconds that the step may take.
     """
     spec = game.spec
     report = ContractReport(game.name, game.module.__file__ or "", f"max_plies={spec.max_plies}")
@@ -71,7 +74,7 @@ def contract_report(
 
 
 class _Check:
-    """One check; its generators yield violations, and count in the report what they checked."""
+    """One check. Its generators yield violations, and count in the report what they checked."""
 
     def __init__(self, game: Game, report: ContractReport, alive: Alive, seed: int):
         self.game = game
@@ -111,7 +114,7 @@ class _Check:
         self.report.checked[promise] += 1
 
     def uncompiled_kernels(self) -> Iterator[str]:
-        """Compile every kernel by itself, so that an error names the kernel and not the search that inlines it."""
+        """Compile every kernel on its own, so that an error names the kernel and not the search that inlines it."""
         game = self.game
         position = np.zeros(self.spec.position_size, dtype=self.spec.position_dtype)
         calls = {
@@ -179,12 +182,15 @@ class _Check:
             yield f"parse_action({text!r}) must raise a ValueError that tells what is allowed."
 
     def check_game(self, sought: list[int]) -> Iterator[str]:
-        """Play a game, its moves those sought and then random ones, and beside it its image under every symmetry that
-        has the same start."""
+        """Play an episode, first the moves `sought` and then random ones.
+
+        Along with it, play its image under every symmetry that keeps the start position.
+        """
         game, spec = self.game, self.spec
         position = game.initial_position()
         images = game.new_positions(len(spec.action_symmetries[: spec.num_start_symmetries]))
-        # image_actions[s, a]: what action a is on the board moved by symmetry s.
+        # image_actions[s, a]: the action that corresponds to action a on the board moved by
+        # symmetry s.
         image_actions = np.argsort(spec.action_symmetries[: len(images)], axis=1)
         last_action = None
         for ply in range(spec.max_plies + 1):
@@ -193,7 +199,7 @@ class _Check:
             yield from self.check_position(position, last_action)
             asymmetries = list(self.check_images(position, images))
             yield from asymmetries
-            # An action that is not legal in the image could write anywhere.
+            # An action that is not legal in the image could write outside the arrays.
             if asymmetries or game.is_terminal(position):
                 break
             self.count("a position that is not terminal has a legal action")
@@ -216,7 +222,7 @@ class _Check:
         self.count("games end within max_plies")
 
     def apply(self, position: np.ndarray, action: int) -> Checked:
-        """Yield what is wrong; return the position after the action."""
+        """Yield the violations; return the position after the action."""
         self.count("apply_action changes the position, always in the same way")
         successors = []
         for guard_value in _GUARD_VALUES:
@@ -229,7 +235,7 @@ class _Check:
         return successors[0]
 
     def check_position(self, position: np.ndarray, last_action: int | None) -> Iterator[str]:
-        """Check what is promised of a single position."""
+        """Check the promises about a single position."""
         game = self.game
         before = position.copy()
         terminal = game.is_terminal(position)
@@ -261,7 +267,7 @@ class _Check:
             yield "a kernel other than apply_action changes the position."
 
     def call_twice(self, kernel: str, position: np.ndarray, what: str) -> Checked:
-        """Yield what is wrong with a kernel that writes an array, called with two contents of it; return the array."""
+        """Call a kernel that writes an array on two initial contents; yield the violations and return the array."""
         self.count(f"{kernel} writes {what}, always the same")
         results = []
         for garbage, guard_value in zip(_GARBAGE, _GUARD_VALUES, strict=True):
@@ -274,7 +280,7 @@ class _Check:
         return results[0]
 
     def check_copy(self, position: np.ndarray) -> Iterator[str]:
-        """A copy over a row that was used before must be as good as the original."""
+        """Check that a copy into a row that was used before equals the original."""
         self.count("copy_position copies all that the rules look at")
         game = self.game
         copied, is_inside = self.kernels.copy_position(position)
@@ -297,7 +303,7 @@ class _Check:
             yield "render must draw something, without blanks or line ends behind it."
 
     def check_result(self, position: np.ndarray) -> Iterator[str]:
-        """Check what is promised of a terminal position alone."""
+        """Check the promises that concern only a terminal position."""
         game = self.game
         self.count("returns are in [-1, 1] and sum to 0")
         returns = game.returns(position)
@@ -318,7 +324,7 @@ class _Check:
                 yield "ownership must write 1 (first player), -1 (second player) or 0 everywhere."
 
     def check_images(self, position: np.ndarray, images: np.ndarray) -> Iterator[str]:
-        """Check that the rules see in each moved position what they see in the position itself, moved."""
+        """Check that the rules give the same results, moved, in each moved position as in the position itself."""
         spec, game = self.spec, self.game
         legal, planes = game.legal_actions(position), game.observation(position)
         flat_planes = planes.reshape(game.num_planes, -1)
@@ -345,7 +351,8 @@ class _Check:
 class _GuardedKernels:
     """The kernels that write arrays, called with guards around all arrays.
 
-    Each method has its kernel's name, which a crash shows, and returns what was written and whether the guards held.
+    Each method has the name of its kernel, which a crash shows, and returns the written array and whether the guards
+    are unchanged.
     """
 
     def __init__(self, game: Game):
@@ -420,20 +427,20 @@ def _observation_size(game: Game) -> int:
 def with_guards(
     size: int, dtype: np.dtype, guard_value: int = _GUARD_VALUE
 ) -> tuple[np.ndarray, np.ndarray]:
-    """An array with guards on both sides, and the view between them that a kernel may write."""
+    """Return an array with guards on both sides, and the view between them that a kernel may write."""
     guarded = np.full(size + 2 * _GUARD, guard_value, dtype=dtype)
     return guarded, guarded[_GUARD:-_GUARD]
 
 
 def guards_hold(guarded: np.ndarray, guard_value: int = _GUARD_VALUE) -> bool:
-    """Nothing was written outside of the view that with_guards gave."""
+    """Return whether nothing was written outside the view that with_guards returned."""
     return bool(
         (guarded[:_GUARD] == guard_value).all() and (guarded[-_GUARD:] == guard_value).all()
     )
 
 
 def check_guards(guarded: np.ndarray, kernel: str) -> list[str]:
-    """What is to be told of the guards around an array after a call of `kernel`."""
+    """Return the violations that the guards around an array show after a call of `kernel`."""
     return [] if guards_hold(guarded) else [_writes_outside(kernel)]
 
 

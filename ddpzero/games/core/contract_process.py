@@ -1,5 +1,7 @@
-"""A check of a game's contract in a process of its own, bounded in time: whatever compiled code does there, the caller
-gets a report. Called by `ddpzero verify contract`, and before a training of a game from outside the tree.
+"""Checks a game's contract in a separate process, within bounded time, so that no crash of compiled code ends the
+caller.
+
+Called by `ddpzero verify contract`, and before a training with a game from outside the tree.
 
     python -m ddpzero.games.core.contract_process < arguments.json > report.json
 """
@@ -26,18 +28,19 @@ from ddpzero.games.core.team_contract_checks import team_contract_report
 from ddpzero.games.core.team_game import TeamGame
 from ddpzero.system.parent import follow_parent
 
-# Of a first look at a game before its training: games, and the seconds in which they begin.
+# The first check of a game before its training: number of episodes, and the seconds within which
+# they begin.
 _FIRST_LOOK_GAMES = 12
 _FIRST_LOOK_SECONDS = 3.0
-# What faulthandler writes of the innermost function, and when time is up.
+# What faulthandler writes about the innermost function, and after a timeout.
 _INNERMOST = re.compile(r'^  File ".*", line \d+ in (\w+)$', re.MULTILINE)
 _TIMEOUT = "Timeout ("
 
 
 def require_contract(arguments: Mapping[str, Any]) -> None:
-    """Take a first look at a game, in seconds; raise GamePromiseError if it breaks its contract.
+    """Check a game for a few seconds; raise GamePromiseError if it violates its contract.
 
-    arguments: of load_any_game.
+    arguments: those of load_any_game.
     """
     report = check_apart(arguments, _FIRST_LOOK_GAMES, 0, _FIRST_LOOK_SECONDS)
     if report.violations:
@@ -55,8 +58,8 @@ def check_apart(
 ) -> ContractReport:
     """Check the contract of the game with these arguments of load_any_game; see contract_report.
 
-    call_seconds: a call of a kernel that takes longer is endless. A crash or an endless loop in a kernel is a violation
-    like others. RuntimeError if the check itself fails.
+    call_seconds: a kernel call that takes longer counts as endless. A crash or an endless loop in a kernel is reported
+    as a violation. Raises RuntimeError if the check itself fails.
     """
     game = load_any_game(**arguments)
     task = {
@@ -69,7 +72,7 @@ def check_apart(
         "call_seconds": call_seconds,
     }
     finished = subprocess.run(
-        # With this package, whatever lies in the working folder.
+        # Use this package, whatever modules are in the working directory.
         [sys.executable, "-P", "-m", __name__],
         env={
             **os.environ,
@@ -91,7 +94,7 @@ def check_apart(
 
 
 def _how_it_ended(exit_code: int, said: str, call_seconds: float) -> str:
-    """Return what a process that left no report died of, by its exit code and its standard error."""
+    """Return the cause of death of a process that left no report, from its exit code and its standard error."""
     innermost = _INNERMOST.search(said)
     where = kernel_behind(innermost.group(1)) if innermost else "a kernel"
     if exit_code < 0:
@@ -108,7 +111,7 @@ def _python_path() -> list[str]:
 
 
 def main() -> None:
-    """Check the game that standard input describes; the report goes to standard output."""
+    """Check the game that standard input describes; print the report to standard output."""
     faulthandler.enable()
     task = json.load(sys.stdin)
     follow_parent(task["parent_pid"])

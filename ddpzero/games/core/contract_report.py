@@ -1,4 +1,4 @@
-"""What a check of a game's contract found: promises, how often each was checked, and those that are broken."""
+"""The result of a check of a game's contract: the promises, how often each was checked, and the violations."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from ddpzero.games.core.promises import GamePromiseError
 from ddpzero.system.errors import in_one_line
 
-# A broken promise shows at every ply: a person needs it told once.
+# A violation occurs at every ply, but is reported once.
 _MAX_VIOLATIONS = 10
 
 
@@ -19,9 +19,9 @@ _MAX_VIOLATIONS = 10
 class ContractReport:
     """The result of one check.
 
-    game: as people name it. file: of the game. limit: "max_plies" or "max_steps" with its value.
-    checked: how often each promise was checked, in the order of the first time.
-    num_positions: checked in full. longest_game: in plies, or in steps of all agents.
+    game: its name. file: its path. limit: "max_plies" or "max_steps" with its value.
+    checked: how often each promise was checked, in the order of the first check.
+    num_positions: number of positions checked in full. longest_game: in plies, or in steps of all agents.
     violations: at most ten different sentences; none if the game keeps its contract.
     """
 
@@ -35,7 +35,7 @@ class ContractReport:
     violations: list[str] = field(default_factory=list)
 
     def collect(self, found: Iterable[str]) -> None:
-        """Keep the first ten different sentences; an error raised in between is the last one."""
+        """Keep the first ten different sentences; an error that is raised in between becomes the last one."""
         try:
             for violation in found:
                 if violation not in self.violations:
@@ -44,12 +44,13 @@ class ContractReport:
                     break
         except GamePromiseError as error:
             self.violations.append(error.promise)
-        except Exception as error:  # the Python of the game, or a kernel, may raise anything
+        # The Python functions of the game and its kernels may raise anything.
+        except Exception as error:
             function = traceback.extract_tb(error.__traceback__)[-1].name
             self.violations.append(f"{kernel_behind(function)} raises {in_one_line(error)}")
 
     def lines(self) -> list[str]:
-        """The report for people."""
+        """Return the report as lines of text."""
         head = (
             f"contract of {self.game} ({self.file}): {self.num_games} games, {self.num_positions} positions, longest "
             f"game {self.longest_game} of {self.limit}"
@@ -69,23 +70,23 @@ class ContractReport:
         ]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON; `ContractReport(**values)` takes them back."""
+        """Return plain values for JSON; `ContractReport(**values)` restores them."""
         return {**vars(self), "checked": dict(self.checked)}
 
 
-# Told at each step of a check how many seconds the next one may take.
+# Called at each step of a check with the number of seconds that the next step may take.
 Alive = Callable[[float], None]
 
 
 def ignore(seconds: float) -> None:
-    """Nobody watches this check."""
+    """Do nothing: this check has no time limit."""
 
 
-# A check that waits this long for one call of a kernel, or for the compiler, will wait for ever.
+# A kernel call, or a compilation, that takes this long is considered endless.
 CALL_SECONDS = 30.0
 COMPILE_SECONDS = 600.0
 
-# Methods of Game and of the checks that call a kernel of another name.
+# Methods of Game and functions of the checks that call a kernel with another name.
 _KERNELS = {
     "possible_actions": "legal_actions",
     "returns": "player_return",
@@ -104,5 +105,5 @@ _KERNELS = {
 
 
 def kernel_behind(function: str) -> str:
-    """Return the kernel, or the function of a game's file, that ran in a Python function of that name."""
+    """Return the name of the kernel, or of the game file's function, that ran in the Python function of that name."""
     return _KERNELS.get(function, function)

@@ -1,7 +1,6 @@
-"""Embeds smaller boards of a game in a larger one, the frame, so that one network can learn boards of several sizes.
+"""Embeds smaller boards of a game in a larger one, the frame, so that one network can learn several board sizes.
 
-A board occupies the first rows and columns of its frame; the rest is padding. Everything that belongs to a cell moves
-with the cell.
+A board occupies the first rows and columns of its frame; the rest is padding. All data of a cell moves with the cell.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from ddpzero.games.core.game import Game
 
 @dataclass(frozen=True)
 class BoardEmbedding:
-    """Maps a board's entries to those of its frame. Letters: H x W the board's cells, A its actions, B what is owned.
+    """Maps a board's entries to those of its frame. Letters: H x W board shape, A num_actions, B entries of ownership.
 
     cells: `[H * W]`. actions: `[A]`.
     """
@@ -28,7 +27,9 @@ class BoardEmbedding:
 
     @cached_property
     def owners(self) -> np.ndarray:
-        """`[B]`, empty in games without ownership. Compiles the game's kernels: do not use it to check a config."""
+        """Indices `[B]`, empty for games without ownership. Compiles the game's kernels: do not use it to check a
+        config.
+        """
         here, there = self.board.owner_cells, self.frame.owner_cells
         if here is None or there is None:
             return np.empty(0, np.int64)
@@ -118,7 +119,7 @@ def _embedded_actions(board: Game, frame: Game, cells: np.ndarray) -> np.ndarray
 
 
 def _inverse(cells: np.ndarray, num_cells: int) -> np.ndarray:
-    """`[num_cells]`: the index of each cell in `cells`, or -1. Ignores negative entries, which are not cells."""
+    """Return `[num_cells]`: the index of each cell in `cells`, or -1. Ignores negative entries, which are not cells."""
     entries = np.full(num_cells, -1, np.int64)
     is_cell = cells >= 0
     entries[cells[is_cell]] = np.flatnonzero(is_cell)

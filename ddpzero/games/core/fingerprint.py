@@ -1,10 +1,11 @@
-"""What a game's machine code was made from, as a short hash: it makes cached code stale when any of that changes.
+"""Computes a short hash of everything a game's machine code is made from; a change of it makes cached code stale.
 
-Numba's cache looks only at the file of the function that it caches, and that is a file of ddpzero. So this follows what
-the game's kernels reach: functions, through their globals and closures, whatever module they are in; the values of the
-globals that they read; the source of these modules, and of the modules of one's own that those import. Code of ddpzero
-itself that is compiled together with every game counts as source. Libraries count by what kernels reach of them; numpy,
-numba and Python's own not at all. No path and no time is part of the hash: a copy elsewhere has the same one.
+Numba's cache looks only at the file of the function that it caches, and that is a file of ddpzero. The hash therefore
+covers all that the game's kernels reach: functions, through their globals and closures, in whatever module; the values
+of the globals that they read; the source of these modules, and of the user's modules that those import. Code of ddpzero
+that is compiled together with every game counts as source. Of libraries, only what the kernels reach counts; numpy,
+numba and the standard library do not count. The hash contains no path and no time: a copy in another folder has the
+same hash.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ import numpy as np
 
 from ddpzero import PACKAGE_DIR
 
-# What is compiled together with every game, besides the searches.
+# Modules that are compiled together with every game, besides the searches.
 _COMPILED_WITH_GAMES = ("compiled", "contract", "promises", "random_bits", "team_contract")
-# Packages with a version of their own; numba keeps code of each of its versions apart.
+# Packages that have their own version; numba keeps code of each of its versions apart.
 _NOT_FOLLOWED = {"numba", "llvmlite", "numpy", "math", "builtins"}
 _PLAIN = (int, float, complex, str, bytes, bool, type(None), np.generic, type(Ellipsis))
 _SIZE = 12
@@ -34,7 +35,7 @@ _SIZE = 12
 
 @cache
 def fingerprint(module: ModuleType, kernels: tuple[str, ...]) -> str:
-    """Hash what the functions `kernels` of a game's module are made from."""
+    """Return the hash of everything that the functions `kernels` of a game's module are made from."""
     digest = _Digest()
     for file in _sources_of_ddpzero():
         digest.add(file.name, file.read_bytes())
@@ -46,7 +47,7 @@ def fingerprint(module: ModuleType, kernels: tuple[str, ...]) -> str:
 
 
 def file_fingerprint(file: Path) -> str:
-    """Hash the content of one file: two that differ are two modules, however alike their names."""
+    """Return the hash of a file's content. Files with different content are different modules, whatever their names."""
     return hashlib.sha256(file.read_bytes()).hexdigest()[:_SIZE]
 
 
@@ -56,11 +57,11 @@ def _sources_of_ddpzero() -> Iterator[Path]:
 
 
 class _Digest:
-    """A hash that grows by whatever is reached; each thing once."""
+    """A hash over all reached objects, each counted once."""
 
     def __init__(self) -> None:
         self._hash = hashlib.sha256()
-        # The things themselves are kept: the id of one that is gone may be another's.
+        # Keep the objects themselves: the id of a deleted object may be reused.
         self._reached: dict[int, Any] = {}
 
     def hexdigest(self) -> str:
@@ -72,7 +73,7 @@ class _Digest:
             self._hash.update(f"{len(data)}:".encode() + data)
 
     def reach(self, value: Any, attributes: Iterable[str] = ()) -> None:
-        """Take in a value that compiled code refers to. attributes: names that it may read of a module."""
+        """Add a value that compiled code refers to. attributes: names that the code may read from a module."""
         if isinstance(value, ModuleType):
             self._reach_attributes(value, attributes)
             return
@@ -101,7 +102,7 @@ class _Digest:
             self._reach_object(value)
 
     def reach_module(self, module: ModuleType) -> None:
-        """Take in the source of a module, and of the modules of one's own that it imports."""
+        """Add the source of a module, and of the user's modules that it imports."""
         if id(module) in self._reached or _is_not_followed(module.__name__):
             return
         self._reached[id(module)] = module
@@ -135,19 +136,22 @@ class _Digest:
             self.reach_module(module)
 
     def _reach_code(self, code: CodeType) -> None:
-        """The instructions and what they name: the same whatever lines they are on."""
+        """Add the instructions and the names they use; line numbers do not count."""
         self.add("code", code.co_code, " ".join(code.co_names + code.co_varnames))
         for constant in code.co_consts:
             self.reach(constant)
 
     def _reach_object(self, value: Any) -> None:
-        """A dispatcher of numba or ours by its function; an enumeration by its members; all else by its class."""
+        """Add a dispatcher of numba or ddpzero by its function, an enumeration by its members, any other object by its
+        class.
+        """
         if (function := _python_function(value)) is not None:
             self.reach(function)
             return
         cls = value if isinstance(value, type) else type(value)
         self.add("object", cls.__module__, cls.__qualname__)
-        if " at 0x" not in (text := repr(value)):  # an address differs from process to process
+        # An address differs from process to process.
+        if " at 0x" not in (text := repr(value)):
             self.add(text)
         if issubclass(cls, enum.Enum):
             self.add(repr([(member.name, member.value) for member in cls]))
@@ -167,7 +171,7 @@ class _Digest:
 
 
 def _python_function(value: Any) -> FunctionType | None:
-    """What a dispatcher of numba, a ufunc made by numba, or one of ours compiles."""
+    """Return the function that a dispatcher of numba or ddpzero, or a ufunc made by numba, compiles."""
     for holder in (value, getattr(value, "_dispatcher", None)):
         function = getattr(holder, "py_func", None)
         if isinstance(function, FunctionType):
@@ -176,7 +180,7 @@ def _python_function(value: Any) -> FunctionType | None:
 
 
 def _names_of(code: CodeType) -> tuple[list[str], list[str]]:
-    """The globals that code reads, and the attributes that it reads of anything, with those of functions inside it."""
+    """Return the globals that code reads and the attributes that it reads of any object, including nested functions."""
     names: set[str] = set()
     attributes: set[str] = set()
     for instruction in dis.get_instructions(code):
@@ -193,7 +197,7 @@ def _names_of(code: CodeType) -> tuple[list[str], list[str]]:
 
 
 def _module_name(value: Any) -> str:
-    """The module of a function, a dispatcher or a class."""
+    """Return the module of a function, a dispatcher or a class."""
     name = getattr(_python_function(value) or value, "__module__", None)
     return name if isinstance(name, str) else ""
 
@@ -211,7 +215,7 @@ def _file_of(module: ModuleType) -> Path | None:
 
 
 def _is_own(file: Path | None) -> bool:
-    """Somebody's own module: neither of ddpzero nor installed with Python or pip."""
+    """Return whether a module is the user's: neither part of ddpzero nor installed with Python or pip."""
     if file is None:
         return False
     return not any(file.is_relative_to(folder) for folder in _installed_folders())

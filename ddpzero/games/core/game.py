@@ -1,6 +1,6 @@
-"""A game as the rest of the program sees it: sizes, names, text, and its rules for single positions.
+"""A board game as the other packages use it: sizes, names, text, and its rules for single positions.
 
-Everything fast goes through `game.rules` in compiled code; the methods here serve tools, tests and people.
+All fast code uses `game.rules` in compiled functions; the methods here are for tools, tests and people.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ddpzero.system.errors import in_one_line
 class Game:
     """One game with fixed parameters. Letters as in GameSpec.
 
-    source: of a game from elsewhere, as given: the path of its file, or its module; None for a game of ddpzero.
+    source: of a game from outside the tree, as given: the path of its file, or its module; None for a game of ddpzero.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Game:
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """What `load_any_game` makes the same game from, in another process: name, source and parameters."""
+        """Arguments of `load_any_game` that make the same game in another process: name, source and parameters."""
         return {"name": self.name, "source": self.source, **asdict(self.parameters)}
 
     @property
@@ -47,7 +47,7 @@ class Game:
 
     @property
     def num_inputs(self) -> int:
-        """Planes that a network is given: those of the observation, and one for each global."""
+        """Number of planes of a network's input: those of the observation, and one for each global."""
         return self.spec.num_planes + self.spec.num_globals
 
     @property
@@ -56,7 +56,7 @@ class Game:
 
     @property
     def observation_size_bytes(self) -> int:
-        """Bytes of one observation: the bit-packed planes, ceil(C * H * W / 8), then the globals, one each."""
+        """Bytes of one observation: the bit-packed planes, ceil(C * H * W / 8), then one byte for each global."""
         return self.planes_size_bytes + self.spec.num_globals
 
     @property
@@ -66,7 +66,7 @@ class Game:
 
     @property
     def num_cells(self) -> int:
-        """Entries of `board`: cells, or whatever the players own in this game."""
+        """Number of entries of `board`: cells, or what else the players own in this game."""
         return self.board(self.initial_position()).size
 
     @property
@@ -76,12 +76,12 @@ class Game:
 
     @property
     def has_ownership(self) -> bool:
-        """Whether the rules say who owns each cell at the end."""
+        """Whether the rules define the owner of each cell at the end."""
         return hasattr(self.module, "ownership")
 
     @property
     def owner_cells(self) -> np.ndarray | None:
-        """`[B]`, the cells on which a network can say who will own them; None of a game without such."""
+        """Cells `[B]` whose final owner a network can predict; None for a game without such cells."""
         if not self.has_ownership:
             return None
         num_cells = self.spec.cell_symmetries.shape[1]
@@ -90,7 +90,7 @@ class Game:
         return self.spec.owner_cells
 
     def new_positions(self, num_positions: int) -> np.ndarray:
-        """`[n, P]` start positions."""
+        """Return `[n, P]` start positions."""
         positions = np.empty(
             (num_positions, self.spec.position_size), dtype=self.spec.position_dtype
         )
@@ -102,7 +102,7 @@ class Game:
         return self.new_positions(1)[0]
 
     def require_positions(self, positions: np.ndarray) -> None:
-        """Raise ValueError unless this is `[n, P]` of the game's dtype: compiled code looks at neither."""
+        """Raise ValueError unless this is `[n, P]` of the game's dtype. Compiled code checks neither."""
         spec = self.spec
         if positions.shape[1:] != (spec.position_size,) or positions.dtype != spec.position_dtype:
             raise ValueError(
@@ -111,28 +111,30 @@ class Game:
             )
 
     def require_running(self, positions: np.ndarray) -> None:
-        """Raise ValueError unless these are positions `[n, P]` in which the game goes on."""
+        """Raise ValueError unless these are positions `[n, P]` that are not terminal."""
         self.require_positions(positions)
         for index, position in enumerate(positions):
             if single.is_terminal(self.rules, position):
                 raise ValueError(f"position {index} is terminal: in {self.name} the game is over.")
 
     def legal_actions(self, position: np.ndarray) -> np.ndarray:
-        """`[A]` bool, True = legal."""
+        """Return `[A]` bool, True = legal."""
         self.require_positions(position[None])
         legal = np.empty(self.num_actions, dtype=np.bool_)
         single.legal_actions(self.rules, position, legal)
         return legal
 
     def possible_actions(self, position: np.ndarray) -> np.ndarray:
-        """Indices of the legal actions of a position that is not terminal; GamePromiseError if there are none."""
+        """Return the indices of the legal actions of a position that is not terminal. Raises GamePromiseError if there
+        are none.
+        """
         actions = np.flatnonzero(self.legal_actions(position))
         if not len(actions):
             require_no_fault(self, NO_LEGAL_ACTION)
         return actions
 
     def apply_action(self, position: np.ndarray, action: int) -> np.ndarray:
-        """The position after a legal action, as a new array; ValueError when it is not legal."""
+        """Return the position after a legal action, as a new array. Raises ValueError if the action is not legal."""
         is_index = isinstance(action, (int, np.integer)) and 0 <= action < self.num_actions
         if not (is_index and self.legal_actions(position)[action]):
             raise ValueError(f"action {action} is not legal in this position of {self.name}.")
@@ -149,7 +151,7 @@ class Game:
         return bool(single.is_terminal(self.rules, position))
 
     def returns(self, position: np.ndarray) -> np.ndarray:
-        """`[2]` float32, each player's result of a terminal position."""
+        """Return `[2]` float32, each player's result of a terminal position."""
         self.require_positions(position[None])
         return np.array(
             [single.player_return(self.rules, position, player) for player in (0, 1)],
@@ -157,38 +159,40 @@ class Game:
         )
 
     def score(self, position: np.ndarray) -> int:
-        """The first player's points minus the second's in a terminal position; needs `has_score`."""
+        """Return the first player's points minus the second's in a terminal position; needs `has_score`."""
         self.require_positions(position[None])
         return int(single.score(self.rules, position))
 
     def ownership(self, position: np.ndarray) -> np.ndarray:
-        """`[cells]` int8 of a terminal position: 1 first player, -1 second, 0 nobody; needs `has_ownership`."""
+        """Return `[cells]` int8 of a terminal position: 1 first player, -1 second, 0 neither; needs `has_ownership`."""
         self.require_positions(position[None])
         owners = np.zeros(self.num_cells, dtype=np.int8)
         single.ownership(self.rules, position, owners)
         return owners
 
     def observation(self, position: np.ndarray) -> np.ndarray:
-        """`[C, H, W]` uint8 0/1, from the mover's side."""
+        """Return `[C, H, W]` uint8 0/1, from the mover's side."""
         self.require_positions(position[None])
         planes = np.zeros((self.num_planes, *self.board_shape), dtype=np.uint8)
         single.observe(self.rules, position, planes.reshape(-1))
         return planes
 
     def observed_globals(self, position: np.ndarray) -> np.ndarray:
-        """`[F]` int8, from the mover's side."""
+        """Return `[F]` int8, from the mover's side."""
         self.require_positions(position[None])
         numbers = np.zeros(self.spec.num_globals, dtype=np.int8)
         single.observe_globals(self.rules, position, numbers)
         return numbers
 
     def packed_observation(self, position: np.ndarray) -> np.ndarray:
-        """`[observation_size_bytes]` uint8, as evaluators and samples have it: bit-packed planes, then globals."""
+        """Return `[observation_size_bytes]` uint8, the format of evaluators and samples: bit-packed planes, then
+        globals.
+        """
         planes = np.packbits(self.observation(position), bitorder="little")
         return np.concatenate([planes, self.observed_globals(position).view(np.uint8)])
 
     def board(self, position: np.ndarray) -> np.ndarray:
-        """`[cells]` uint8: 0 empty, 1 first player, 2 second player."""
+        """Return `[cells]` uint8: 0 empty, 1 first player, 2 second player."""
         board = np.asarray(self._ask("board", position))
         if board.ndim != 1 or not np.isin(board, (0, 1, 2)).all():
             raise broken_promise(
@@ -197,7 +201,7 @@ class Game:
         return board.astype(np.uint8)
 
     def winning_cells(self, position: np.ndarray) -> list[int]:
-        """The cells of `board` that won a terminal position; none of a game that cannot tell."""
+        """Return the cells of `board` that won a terminal position; empty if the game does not define them."""
         if not hasattr(self.module, "winning_cells"):
             return []
         cells = self._ask("winning_cells", position)
@@ -208,7 +212,7 @@ class Game:
         return [int(cell) for cell in cells]
 
     def final_points(self, position: np.ndarray) -> tuple[int, int] | None:
-        """Points of both players in a terminal position; None of a game that does not say who owns what."""
+        """Return the points of both players in a terminal position; None for a game without score or ownership."""
         if not (self.has_score and self.has_ownership):
             return None
         owners = self.ownership(position)
@@ -218,15 +222,15 @@ class Game:
         return self._ask_text("action_name", int(action))
 
     def parse_action(self, text: str) -> int:
-        """The action that a person named; ValueError with what is allowed."""
+        """Return the action that a text names. Raises a ValueError that says what is allowed."""
         return self._ask("parse_action", text)
 
     def render(self, position: np.ndarray, last_action: int | None = None) -> str:
-        """The board as text; the last action is marked."""
+        """Return the board as text, with the last action marked."""
         return self._ask_text("render", position, last_action)
 
     def _ask(self, function: str, *arguments: Any) -> Any:
-        """What a Python function of the game's file returns; a ValueError is its own sentence for people."""
+        """Call a Python function of the game's file. Passes its ValueError on, whose sentence is for people."""
         try:
             return getattr(self.module, function)(self.parameters, *arguments)
         except ValueError:

@@ -1,6 +1,6 @@
-"""Finds a game's file, checks that it keeps the kernel contract, and makes a Game of it.
+"""Finds a game's file, checks its functions against the kernel contract, and makes a Game of it.
 
-Called once per process that needs a game; actors receive the same arguments and load it again.
+Called once in every process that needs a game; actors receive the same arguments and load it again.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ddpzero.games.core.team_game import TeamGame, TeamGameSpec
 from ddpzero.system.errors import in_one_line
 
 _GAMES_DIR = PACKAGE_DIR / "games"
-# What tells the file of a game from its helpers.
+# The declaration that distinguishes the file of a game from helper files.
 _DECLARES_PARAMETERS = re.compile(r"^class Parameters\b", re.MULTILINE)
 _PYTHON_SIDE = {
     "spec": ("parameters",),
@@ -36,14 +36,14 @@ _PYTHON_SIDE = {
     "board": ("parameters", "position"),
     "render": ("parameters", "position", "last_action"),
 }
-# The cells of `board` that won: people see them marked.
+# The cells of `board` that won, to mark them for people.
 _OPTIONAL_PYTHON_SIDE: dict[str, tuple[str, ...]] = {"winning_cells": ("parameters", "position")}
 _PYTHON_SIDE_OF_TEAM_GAMES = {
     "spec": ("parameters",),
     "render": ("parameters", "position", "in_colour"),
     "picture": ("parameters", "position"),
 }
-# The same drawing with one agent marked, the one that a person steers.
+# As render, with one agent marked: the one that a person steers.
 _OPTIONAL_PYTHON_SIDE_OF_TEAM_GAMES: dict[str, tuple[str, ...]] = {
     "render_marked": ("parameters", "position", "in_colour", "agent"),
 }
@@ -51,7 +51,7 @@ _KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: 
 
 
 def known_games() -> list[str]:
-    """Names of the games that come with ddpzero, in alphabetical order."""
+    """Return the names of ddpzero's games in alphabetical order."""
     return sorted(_modules_of_games())
 
 
@@ -82,12 +82,12 @@ def load_game(name: str, source: str | None = None, **parameters: Any) -> Game:
 
 
 def load_any_game(name: str, source: str | None = None, **parameters: Any) -> Game | TeamGame:
-    """Load a board game or a team game; a file with the kernel `step` is one for teams. As load_game otherwise."""
+    """Load a board game or a team game. A file with the kernel `step` is a team game. Otherwise as load_game."""
     return _make_game(name, source, _load_module(name, source), parameters)
 
 
 def variation(game: Game, **parameters: Any) -> Game:
-    """The same board game with other values of these parameters ("size=9"). Raises ValueError as load_game does."""
+    """Return the same board game with other values of these parameters ("size=9"). Raises ValueError like load_game."""
     changed = {**asdict(game.parameters), **parameters}
     varied = _make_game(game.name, game.source, game.module, changed)
     assert isinstance(varied, Game)
@@ -120,7 +120,8 @@ def _make_game(
             f"game {name} ({module.__file__}) has the kernel score: its spec must say max_score, the most points that "
             "one side can be ahead."
         )
-    # The module's name is part of it: cached machine code looks its module up by name.
+    # The type name contains the module's name, because cached machine code looks its module up by
+    # name.
     type_name = f"{module.__name__}({arguments})@{fingerprint(module, tuple(kernels))}"
     rules = Rules(type_name, constants, kernels)
     if is_for_teams:
@@ -131,7 +132,7 @@ def _make_game(
 def _ask_python_side(
     name: str, module: ModuleType, parameters: dict[str, Any], is_for_teams: bool
 ) -> tuple[Any, Any, dict[str, Any]]:
-    """The Parameters of a game, its spec and the constants of its kernels. A ValueError is the game's own sentence."""
+    """Return the Parameters of a game, its spec and the constants of its kernels. Passes ValueErrors of the game on."""
     wanted = TeamGameSpec if is_for_teams else GameSpec
     what = "Parameters"
     try:
@@ -189,7 +190,8 @@ def _load_module(name: str, source: str | None) -> ModuleType:
         raise ValueError(
             f"game.source={source} is not a file: give the path of the game's .py file."
         )
-    # Named by content, not by path: the cached machine code of a file serves its copies elsewhere too.
+    # The name depends on the content, not on the path: cached machine code also serves copies in
+    # other folders.
     module_name = f"ddpzero_game_{file.stem}_{file_fingerprint(file)}"
     if (loaded := sys.modules.get(module_name)) is not None and loaded.__file__ != str(file):
         # A copy in another folder may read other data there.
@@ -200,7 +202,8 @@ def _load_module(name: str, source: str | None) -> ModuleType:
     module_spec = importlib.util.spec_from_file_location(module_name, file)
     assert module_spec is not None and module_spec.loader is not None
     module = importlib.util.module_from_spec(module_spec)
-    sys.modules[module_name] = module  # dataclasses look their module up there
+    # dataclasses look their module up in sys.modules.
+    sys.modules[module_name] = module
     try:
         module_spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
@@ -217,7 +220,7 @@ def _check_functions(
     required: dict[str, tuple[str, ...]],
     optional: dict[str, tuple[str, ...]],
 ) -> None:
-    """Whether the file has the functions, with these parameters, that the contract asks for."""
+    """Check that the file has the functions of the contract, with these parameters; raise ValueError if not."""
     if not is_dataclass(getattr(module, "Parameters", None)):
         raise ValueError(f"game {name} ({module.__file__}) lacks the dataclass Parameters.")
     for function_name, expected in {**required, **optional}.items():

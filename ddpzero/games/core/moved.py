@@ -1,4 +1,4 @@
-"""Modules that games from outside the tree import by the names of earlier versions: these work for one version more.
+"""Earlier names of modules that games from outside the tree import: they work for one more version.
 
 Called by loader.py before such a game is imported. Version 0.3 drops this file.
 """
@@ -28,14 +28,14 @@ _NEW_NAMES = {
 
 
 def keep_old_names() -> None:
-    """Let the old names stand for the modules that have other names today."""
+    """Register the modules under their old names, too."""
     for old, new in _NEW_NAMES.items():
         if old not in sys.modules:
             sys.modules[old] = importlib.import_module(new)
 
 
 def tell_of_old_names(file: Path) -> None:
-    """Log a warning for each old name in a game's file, once per node; other files of that game are not looked at."""
+    """Log a warning for each old name in a game's file, once per node. Does not look at other files of that game."""
     if os.environ.get("LOCAL_RANK", "0") != "0":
         return
     text = file.read_text(encoding="utf-8", errors="replace")

@@ -1,4 +1,4 @@
-"""What a player is: whoever chooses actions in matches, judges and play, trained or not. Contracts, no player."""
+"""Protocols of players, trained or not, which choose actions in matches, judges and play. Defines no player."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ import numpy as np
 class Player(Protocol):
     """Plays a board game.
 
-    uses_chance: whether `choose` reads `rng`; two games between players that do not are the same.
+    uses_chance: whether `choose` uses `rng`; all episodes between two players that do not are the same.
     """
 
     name: str
     uses_chance: bool
 
     def choose(self, positions: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """An action `[n]` for each position `[n, P]`; it is this player's turn in all of them."""
+        """Return an action `[n]` for each position `[n, P]`; it is this player's turn in all of them."""
         ...
 
 
 @dataclass(frozen=True)
 class Analysis:
-    """What a player thinks of n positions, each seen by the player to move. Letter: A num_actions.
+    """A player's evaluation of n positions, each from the view of the player to move. Letter: A num_actions.
 
     actions: `[n]` integers, what it would play.
-    policy: `[n, A]` float32 that sums to 1, how much it favors each action; illegal ones 0.
+    policy: `[n, A]` float32 that sums to 1, its preference for each action; 0 for illegal ones.
     value: `[n]` float32 in [-1, 1], the return that it expects.
     wdl: `[n, 3]` float32 that sums to 1, the probabilities of a win, a draw and a loss.
     """
@@ -40,23 +40,24 @@ class Analysis:
 
 @runtime_checkable
 class Analyst(Player, Protocol):
-    """A player that can also say what it thinks; `isinstance` tells whether a player is one."""
+    """A player that can also evaluate positions; `isinstance` tests whether a player is one."""
 
     def analyse(self, positions: np.ndarray, rng: np.random.Generator) -> Analysis:
-        """The thoughts behind the actions that `choose` would return for positions `[n, P]`."""
+        """Return the evaluations behind the actions that `choose` would return for positions `[n, P]`."""
         ...
 
 
 class TeamPlayer(Protocol):
-    """Acts for the agents of one team in a team game. Letters: P position_size, K agents of a team."""
+    """Acts for the agents of one team in a team game. Letters: P position_size, K agents per team."""
 
     name: str
 
     def choose(
         self, positions: np.ndarray, teams: np.ndarray, random_states: np.ndarray
     ) -> np.ndarray:
-        """Integer actions `[n, K]` of the agents of team `teams` `[n]` in `positions` `[n, P]`; no game is over.
+        """Return integer actions `[n, K]` of the agents of team `teams` `[n]` in `positions` `[n, P]`, none of them
+        terminal.
 
-        random_states: `[n, 2]` uint64, one stream of random numbers for each row; sampling advances it in place.
+        random_states: `[n, 2]` uint64, one random stream per row; sampling advances it in place.
         """
         ...

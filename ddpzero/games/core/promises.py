@@ -1,7 +1,8 @@
-"""What happens when a game breaks a promise of its contract: compiled code notes a fault, Python raises one sentence.
+"""Reports that a game broke a promise of its contract: compiled code records a fault code, Python raises an error.
 
-Compiled code must not go on with what breaks a promise (it would write outside of its arrays), and it cannot raise
-cheaply: it keeps a code of those below beside its results, and whoever called it from Python asks `require_no_fault`.
+Compiled code must not continue after a broken promise, because it would write outside its arrays, and it cannot raise
+cheaply. It stores one of the codes below beside its results, and its Python caller passes the code to
+`require_no_fault`.
 """
 
 from __future__ import annotations
@@ -34,14 +35,14 @@ _SENTENCES = {
     WRONG_RETURN: "player_return is outside [-1, 1].",
 }
 
-# Returns are float32.
+# Tolerance for returns, which are float32.
 _ROUNDING = 1e-6
-# What numba says of code without reference counts (compiled.py) that would need them.
+# Numba's messages for code that needs reference counts, which compiled.py turns off.
 _SIGNS_OF_ALLOCATION = ("NRT required", "Only accept returning of array")
 
 
 class NamedGame(Protocol):
-    """What a sentence about a game needs: a Game or a TeamGame, whose files import this one."""
+    """The attributes that an error message about a game needs, of a Game or a TeamGame; their files import this one."""
 
     @property
     def name(self) -> str: ...
@@ -54,23 +55,24 @@ class NamedGame(Protocol):
 
 
 class BoardGame(NamedGame, Protocol):
-    """A Game."""
+    """The attributes of a Game that are used here."""
 
     @property
     def spec(self) -> GameSpec: ...
 
 
 class GamePromiseError(UserError):
-    """A game's kernels or functions broke what games/contract.py promises. The message says how to see more.
+    """A kernel or function of a game broke a promise of games/core/contract.py. The message names a command that shows
+    more.
 
-    promise: what was broken, as a sentence without the game.
+    promise: the violation, as a sentence that does not name the game.
     """
 
     promise: str = ""
 
 
 def broken_promise(game: NamedGame, what: str) -> GamePromiseError:
-    """Return the error to raise. what: the promise that was broken, as a sentence."""
+    """Return the error to raise. what: the violation, as a sentence."""
     error = GamePromiseError(
         f"game {game.name} ({game.module.__file__}) breaks its contract: {what} `{verify_command(game)}` checks it."
     )
@@ -79,7 +81,7 @@ def broken_promise(game: NamedGame, what: str) -> GamePromiseError:
 
 
 def require_no_fault(game: BoardGame, fault: int) -> None:
-    """Raise GamePromiseError for a fault that compiled code has noted."""
+    """Raise GamePromiseError if compiled code has recorded a fault."""
     if fault != NO_FAULT:
         raise broken_promise(game, fault_sentence(game, int(fault)))
 
@@ -93,7 +95,9 @@ def require_result(game: BoardGame, returns: np.ndarray) -> None:
 
 
 def require_end(game: TeamGame, statuses: np.ndarray, num_steps: np.ndarray) -> None:
-    """Raise GamePromiseError for statuses `[n]` that do not exist, or for a game that goes on after too many steps."""
+    """Raise GamePromiseError for statuses `[n]` that do not exist, or for an episode that continues after max_steps
+    steps.
+    """
     if not ((statuses >= GOING_ON) & (statuses <= TRUNCATED)).all():
         raise broken_promise(
             game, f"status is {statuses.max()}: it must be from {GOING_ON} to {TRUNCATED}."
@@ -105,7 +109,7 @@ def require_end(game: TeamGame, statuses: np.ndarray, num_steps: np.ndarray) -> 
 
 
 def require_actions(game: TeamGame, actions: np.ndarray) -> None:
-    """Raise GamePromiseError for actions, as observations and rule agents name them, that do not exist."""
+    """Raise GamePromiseError for actions, written by observation kernels or rule agents, that do not exist."""
     if actions.min() < 0 or actions.max() >= game.spec.num_actions:
         raise broken_promise(
             game,
@@ -115,20 +119,20 @@ def require_actions(game: TeamGame, actions: np.ndarray) -> None:
 
 
 def require_rewards(game: TeamGame, rewards: np.ndarray) -> None:
-    """Raise GamePromiseError for rewards that are no finite numbers."""
+    """Raise GamePromiseError for rewards that are not finite."""
     if not np.isfinite(rewards).all():
         raise broken_promise(game, "step writes a reward that is not a finite number.")
 
 
 def fault_sentence(game: BoardGame, fault: int) -> str:
-    """Return what a fault's code means."""
+    """Return the sentence that describes a fault code."""
     if fault == TOO_LONG:
         return f"a game is not over after max_plies={game.spec.max_plies} plies."
     return _SENTENCES[fault]
 
 
 def suspicion(game: NamedGame) -> str:
-    """Return what to tell a person whose process crashed or hung with this game; "" for a game of ddpzero."""
+    """Return the hint for a person whose process crashed or hung with this game; "" for a game of ddpzero."""
     if game.source is None:
         return ""
     return (
@@ -139,7 +143,9 @@ def suspicion(game: NamedGame) -> str:
 
 @contextmanager
 def no_exceptions(game: NamedGame) -> Iterator[None]:
-    """Within this block compiled code that contains the game's kernels is called; nothing but they can raise there."""
+    """Turn exceptions within this block into GamePromiseError. It calls compiled code in which only the kernels can
+    raise.
+    """
     try:
         yield
     except (UserError, MemoryError):
@@ -151,7 +157,7 @@ def no_exceptions(game: NamedGame) -> Iterator[None]:
 
 
 def reason_of(error: NumbaError) -> str:
-    """Return the part of numba's message that speaks of the kernel; the rest is how numba got there."""
+    """Return the part of numba's message that concerns the kernel, without the path by which numba reached it."""
     if any(sign in str(error) for sign in _SIGNS_OF_ALLOCATION):
         return "it makes a new array, but kernels must work in the arrays that they get."
     _, found, inner = str(error).partition("raised a specific error:")
@@ -162,7 +168,7 @@ def reason_of(error: NumbaError) -> str:
 def verify_command(game: NamedGame, words: Sequence[str] | None = None) -> str:
     """Return the command line that checks this game with these parameters.
 
-    words: of this program's own command line, for its --config-dir; None: sys.argv, which actors inherit.
+    words: this program's command line, which may contain --config-dir; None: sys.argv, which actors inherit.
     """
     command = ["ddpzero verify contract", *_config_dir(sys.argv if words is None else words)]
     command.append(f"--game {game.name}")

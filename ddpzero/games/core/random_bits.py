@@ -1,9 +1,10 @@
-"""Random numbers for compiled code: xoroshiro128++ (Blackman and Vigna 2019), its state passed in by the caller.
+"""Random numbers for compiled code: xoroshiro128++ (Blackman and Vigna 2019); the caller passes the state.
 
-Called by the search, by rollouts and by benchmarks. Numba's own generator is one hidden state per thread: it cannot
-be saved in a checkpoint or belong to one game, which is what makes a resumed run equal to one never stopped.
+Called by the search, by rollouts and by benchmarks. Numba's own generator has one hidden state per thread, which can
+neither be saved in a checkpoint nor belong to one episode. Both are needed to make a resumed run equal to an
+uninterrupted one.
 
-A state is a row `[2]` uint64, changed in place by every draw.
+A state is a row `[2]` uint64. Sampling changes it in place.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ from ddpzero.games.core.compiled import compiled
 
 _LOW_32_BITS = np.uint64(0xFFFFFFFF)
 _UNITS_OF_FLOAT = 1.0 / 2**53
-# Draws before `choose_uniformly` counts instead: with a quarter of the entries true one in ten choices counts.
+# Number of samples before `choose_uniformly` counts instead: with a quarter of the entries true,
+# one choice in ten counts.
 _MAX_TRIES = 8
 
 
 def new_random_states(seed: int, num_states: int) -> np.ndarray:
-    """`[num_states, 2]` uint64, independent streams that depend on nothing but the seed and their row."""
+    """Return `[num_states, 2]` uint64, independent streams that depend only on the seed and on their row."""
     return np.random.SeedSequence(seed).generate_state(2 * num_states, np.uint64).reshape(-1, 2)
 
 
@@ -30,7 +32,7 @@ def _rotate_left(word, bits):
 
 @compiled
 def next_uint64(state):
-    """Draw 64 random bits."""
+    """Sample 64 random bits."""
     first, second = state[0], state[1]
     bits = _rotate_left(first + second, 17) + first
     second ^= first
@@ -41,15 +43,15 @@ def next_uint64(state):
 
 @compiled
 def next_float(state):
-    """Draw a float64 in [0, 1), every multiple of 2^-53 equally likely."""
+    """Sample a float64 in [0, 1), a multiple of 2^-53, uniformly."""
     return np.float64(next_uint64(state) >> np.uint64(11)) * _UNITS_OF_FLOAT
 
 
 @compiled
 def next_below(state, bound):
-    """Draw an int64 in 0 .. bound - 1, all equally likely; 1 <= bound < 2^32.
+    """Sample an int64 in 0 .. bound - 1 uniformly; 1 <= bound < 2^32.
 
-    Multiplies instead of dividing, and redraws what would make some numbers likelier (Lemire 2019).
+    Multiplies instead of dividing, and samples again where the result would be biased (Lemire 2019).
     """
     wide_bound = np.uint64(bound)
     product = (next_uint64(state) >> np.uint64(32)) * wide_bound
@@ -62,10 +64,10 @@ def next_below(state, bound):
 
 @compiled
 def choose_uniformly(mask, state):
-    """Draw an index at which `mask` (bool) is True, all equally likely; -1 if there is none."""
+    """Sample an index at which `mask` (bool) is True, uniformly; -1 if there is none."""
     num_entries = mask.shape[0]
-    # A guess that hits is uniform, whichever guess it is; where most actions are legal this is much faster than
-    # counting them.
+    # A random index that hits is uniform, whichever attempt it is. If most actions are legal, this
+    # is much faster than counting them.
     for _ in range(_MAX_TRIES):
         index = next_below(state, num_entries)
         if mask[index]:

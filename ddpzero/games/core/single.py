@@ -1,4 +1,4 @@
-"""The kernels for one position at a time, called from Python: for tools and tests, never in a hot loop."""
+"""Each kernel for one position, callable from Python: for tools and tests, never in a hot loop."""
 
 from __future__ import annotations
 

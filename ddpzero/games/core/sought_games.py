@@ -1,9 +1,9 @@
-"""Games that are long, or end with extreme scores: what random games hardly ever reach, and promises break at.
+"""Searches for long episodes and for extreme scores, where promises break and which random episodes hardly ever reach.
 
-A nested Monte Carlo search (Cazenave, IJCAI 2009) of one level: each move is the next one of the best of all games
-played at random so far. Where the longest game is sought, all different positions after each ply are followed as well,
-a random part of them where there are too many: that finds it for sure where there are few, and every long game is a
-single line among many. Called by contract_checks.py.
+A nested Monte Carlo search (Cazenave, IJCAI 2009) of level one: each move is the next move of the best episode among
+all random ones so far. A search for the longest episode also follows all different positions after each ply, or a
+random subset of them if there are too many. It finds the longest episode with certainty if the positions are few, even
+if every long episode is a single line among many. Called by contract_checks.py.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ LONGEST = 0
 HIGHEST_SCORE = 1
 LOWEST_SCORE = -1
 
-# Random plies that one search may take: a tenth of a second for most games.
+# Limit of random plies per search: a tenth of a second for most games.
 _BUDGET_PLIES = 100_000
-# Random games that one move may take: for small games it is plenty.
+# Limit of random episodes per move: plenty for small games.
 _MAX_TRIES = 200
-# Positions that are followed after each ply; with fewer than the least, random games find more.
+# Numbers of positions to follow after each ply; below the minimum, random episodes find more.
 _MAX_WIDTH = 2000
 _MIN_WIDTH = 8
 _MAX_LOOKUPS = 32
-# Random actions that are looked at for one that does not end the game.
+# Number of random actions to try for one that does not end the episode.
 _MAX_LOOKS = 4
 
 
 def seek_game(game: Game, objective: int, seed: int) -> list[int]:
-    """Return the actions of a game that is as long as possible, or has an extreme score.
+    """Return the actions of an episode that is as long as possible or has an extreme score.
 
-    A list of max_plies + 1 actions is no whole game: it is longer than max_plies.
+    A list of max_plies + 1 actions is not a complete episode: that is longer than max_plies.
     """
     by_layers = _seek_longest(game, seed) if objective == LONGEST else []
     if len(by_layers) >= game.spec.max_plies:
@@ -47,7 +47,7 @@ def seek_game(game: Game, objective: int, seed: int) -> list[int]:
 
 
 def compile_seek(game: Game) -> None:
-    """Compile seek_game, which takes much longer than a call of it."""
+    """Compile seek_game, which takes much longer than calling it."""
     calls: list[tuple[Any, tuple[Any, ...]]] = [
         (_seek, _arguments(game, np.zeros(1, np.int64), LONGEST, 0)),
         (_follow_layers, _layer_arguments(game, 1, 0)),
@@ -57,7 +57,9 @@ def compile_seek(game: Game) -> None:
 
 
 def _seek_longest(game: Game, seed: int) -> list[int]:
-    """Return actions after which a game goes on, as many as were found; nothing where there are too many positions."""
+    """Return the longest found list of actions that does not end an episode; empty if there are too many positions to
+    search.
+    """
     width = min(_MAX_WIDTH, _BUDGET_PLIES // (game.spec.max_plies * game.num_actions))
     if width < _MIN_WIDTH:
         return []
@@ -100,9 +102,11 @@ def _arguments(game: Game, best: np.ndarray, objective: int, seed: int) -> tuple
 
 @compiled(cache=True)
 def _seek(rules, positions, legal, best, trial, random_state, objective, num_tries, budget_plies):
-    """Fill `best` [max_plies + 1] and return how many of it are the game; it ends early where no action is legal.
+    """Fill `best` [max_plies + 1] and return the length of the episode in it. The episode stops where no action is
+    legal.
 
-    positions: `[3, P]`: after the moves made, of the random game, after its next move. legal `[A]`, trial: to work in.
+    positions: `[3, P]`: after the moves played; of the random episode; of the random episode after its next move.
+    legal `[A]`, trial: work space.
     """
     contract.initial_position(rules, positions[0])
     max_length = best.shape[0]
@@ -151,10 +155,13 @@ def _seek(rules, positions, legal, best, trial, random_state, objective, num_tri
 
 @compiled(cache=True)
 def _follow_layers(rules, layers, legal, table, parents, actions, random_state):
-    """Follow up to W different positions after each ply; return after how many plies, of T, some game still goes on.
+    """Follow up to W different positions after each ply; return the number of plies, at most T, after which one is not
+    terminal.
 
-    layers `[2, W + 1, P]`: the positions after a ply and after the next one, with a row to work in. legal `[A]`.
-    table: rows of the next layer by their hashes. parents and actions `[T, W]`: where each position came from.
+    layers: `[2, W + 1, P]`, the positions after one ply and after the next, each with one row of work space. legal:
+    `[A]`.
+    table: rows of the next layer, by the hashes of their positions. parents, actions: `[T, W]`, the origin of each
+    position.
     """
     width = parents.shape[1]
     contract.initial_position(rules, layers[0, 0])
@@ -173,7 +180,7 @@ def _follow_layers(rules, layers, legal, table, parents, actions, random_state):
                 contract.apply_action(rules, there[width], action)
                 if contract.is_terminal(rules, there[width]) or _is_known(there, table):
                     continue
-                # Each of all that are found stays with the same chance.
+                # Reservoir sampling: each position found is kept with the same probability.
                 row = num_found
                 num_found += 1
                 if row >= width:
@@ -200,7 +207,7 @@ def _hash(position, size):
 
 @compiled
 def _is_known(layer, table):
-    """Whether the last row of a layer equals one that is remembered."""
+    """Return whether the last row of a layer equals a row in the table."""
     last = layer.shape[0] - 1
     place = _hash(layer[last], table.shape[0])
     for _ in range(_MAX_LOOKUPS):
@@ -220,7 +227,7 @@ def _is_known(layer, table):
 
 @compiled
 def _remember(layer, table, row):
-    """Enter a row of a layer into the table, unless that is so full that looking in it would take long."""
+    """Enter a row of a layer into the table, unless the table is so full that looking it up would take long."""
     place = _hash(layer[row], table.shape[0])
     for _ in range(_MAX_LOOKUPS):
         if table[place] < 0:

@@ -1,4 +1,4 @@
-"""What a game file says about itself besides its kernels."""
+"""What a game file declares besides its kernels."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# Beyond it arrays of a size that no machine has would be asked for.
+# Upper limit of sizes: above it, arrays would not fit into any machine's memory.
 MOST_OF_ANYTHING = 10_000_000
 _SIZES = ("num_actions", "position_size", "num_planes", "board_shape", "max_plies")
 
@@ -18,19 +18,19 @@ class GameSpec:
     Letters: A num_actions, P position_size, C num_planes, F num_globals, H x W board_shape, S symmetries.
 
     position_dtype: the integer type of a position's entries.
-    max_plies: no game is longer.
-    cell_symmetries: `[S, H * W]` int32; `moved = plane[cell_symmetries[s]]`; the identity first.
+    max_plies: upper limit of an episode's length.
+    cell_symmetries: `[S, H * W]` int32; `moved = plane[cell_symmetries[s]]`; the identity is the first.
     action_symmetries: `[S, A]` int32; `moved_policy = policy[action_symmetries[s]]`, in the same order.
-    num_start_symmetries: the first so many symmetries leave the start position as it is; None: all of them.
-    action_cells: `[A]` int32, the cell that each action belongs to, -1 for one that belongs to none (a pass); None
-    where actions are no cells. A network with it plays boards of all sizes.
-    num_globals: numbers that the network sees besides the planes, what `observe_globals` writes.
-    max_score: no score is larger, either way; of a game that counts points (kernel `score`).
-    owner_cells: `[B]` int32, the cell where each entry of `ownership` lies; None where they are the cells themselves,
-    or where no cell is an entry's own.
-    global_scales: `[F]`, what the network multiplies them by, so that they come near -1..1; () for 1.
+    num_start_symmetries: the number of symmetries, counted from the first, that keep the start position; None: all.
+    action_cells: `[A]` int32, the cell of each action, -1 for an action without a cell (a pass); None if actions are
+    not cells. A network of a game with action_cells can play boards of all sizes.
+    num_globals: number of values that the network sees besides the planes, written by `observe_globals`.
+    max_score: upper limit of the score's absolute value, for a game with the kernel `score`.
+    owner_cells: `[B]` int32, the cell of each entry of `ownership`; None if the entries are the cells, or if they do
+    not belong to single cells.
+    global_scales: `[F]`, factors by which the network multiplies the globals to bring them near -1..1; (): all 1.
 
-    Raises ValueError when the fields do not fit together.
+    Raises ValueError if the fields are inconsistent.
     """
 
     num_actions: int
@@ -115,9 +115,9 @@ class GameSpec:
 
     @property
     def actions_are_columns(self) -> bool:
-        """The actions move with the board's columns under its symmetries, and some symmetry moves the columns.
+        """Whether the actions move with the board's columns under its symmetries, and some symmetry moves the columns.
 
-        Without such a symmetry the number of actions may equal the number of columns by chance.
+        Without such a symmetry the number of actions may equal the number of columns by coincidence.
         """
         height, width = self.board_shape
         columns = self.cell_symmetries.reshape(-1, height, width) % width
@@ -169,5 +169,5 @@ def _check_symmetries(name: str, symmetries: np.ndarray, num_entries: int) -> No
 
 
 def is_size(value: object, most: int) -> bool:
-    """Whether a value is a whole number from 1 to `most`."""
+    """Return whether a value is a whole number from 1 to `most`."""
     return isinstance(value, (int, np.integer)) and bool(1 <= value <= most)

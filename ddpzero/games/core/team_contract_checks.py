@@ -1,7 +1,6 @@
-"""Plays random games of a team game and checks whatever its contract promises (team_contract.py): for the tests and
-`ddpzero verify contract`. It knows no particular game.
+"""Plays random episodes of a team game and checks every promise of its contract (team_contract.py).
 
-Letters as in team_contract.py.
+Called by the tests and by `ddpzero verify contract`. It knows no particular game. Letters as in team_contract.py.
 """
 
 from __future__ import annotations
@@ -45,14 +44,14 @@ _PROMISES_OF_A_POSITION = (
     "no kernel writes outside the array it is given",
     "only reset and step change the position",
 )
-# What arrays hold before a kernel writes them: what it leaves differs between the two calls.
+# Initial contents of arrays: entries that a kernel does not write differ between the two calls.
 _GARBAGE = (0, 1)
 
 
 def check_team_contract(game: TeamGame, num_games: int = 20, seed: int = 0) -> list[str]:
-    """Play games between random actions and rule agents and tell, one sentence each, what of the contract is broken.
+    """Play episodes with random actions and rule agents and return the violations of the contract, one sentence each.
 
-    Returns at most ten different sentences; none when the game keeps the contract.
+    Returns at most ten different sentences, and none if the game keeps the contract.
     """
     return team_contract_report(game, num_games, seed).violations
 
@@ -64,9 +63,10 @@ def team_contract_report(
     max_seconds: float = float("inf"),
     alive: Alive = ignore,
 ) -> ContractReport:
-    """Play num_games games, or as many as begin within max_seconds, at least two; tell what was checked and found.
+    """Play num_games episodes, or those that begin within max_seconds but at least two; report the checks and
+    violations.
 
-    alive: called before each step with the seconds that it may take at most.
+    alive: called before each step with the maximum number of seconds that the step may take.
     """
     limit = f"max_steps={game.spec.max_steps}"
     report = ContractReport(game.name, game.module.__file__ or "", limit)
@@ -81,7 +81,7 @@ def _status(rules, position):
 
 @dataclass(frozen=True)
 class _Seen:
-    """What a team sees: entries `[K, F]` or `[K, C, H, W]`; legal, actions `[K, A]`."""
+    """A team's observation: entries `[K, F]` or `[K, C, H, W]`; legal, actions `[K, A]`."""
 
     entries: np.ndarray
     legal: np.ndarray
@@ -110,7 +110,7 @@ def _violations(
 
 
 def _uncompiled_kernels(game: TeamGame, report: ContractReport, alive: Alive) -> Iterator[str]:
-    """Compile each kernel in the loop that actors call it in."""
+    """Compile each kernel in the loop in which actors call it."""
     spec = game.spec
     size, row = spec.agents_per_team, (1, spec.num_agents)
     positions, random_states = game.new_positions(1), new_random_states(0, 1)
@@ -121,7 +121,7 @@ def _uncompiled_kernels(game: TeamGame, report: ContractReport, alive: Alive) ->
     legal = np.zeros((1, size, spec.num_actions), dtype=np.bool_)
     actions = np.zeros((1, size, spec.num_actions), dtype=np.int64)
     rewards = np.zeros(row, dtype=np.float32)
-    # `step` is compiled together with `status`, which comes before it.
+    # `status` comes first, because `step` is compiled together with it.
     calls: dict[str, tuple[Any, tuple[Any, ...]]] = {
         "status": (_status, (positions[0],)),
         "reset": (team_lockstep.reset_games, (positions, random_states, legal[0, 0])),
@@ -159,7 +159,7 @@ def _check_game(
     rng: np.random.Generator,
     alive: Alive,
 ) -> Iterator[str]:
-    """One game; each team plays random actions, or by one of the rule agents."""
+    """Play one episode. Each team plays random actions or follows one of the rule agents."""
     spec = game.spec
     alive(CALL_SECONDS)
     position = yield from _reset(game, random_state)
@@ -190,13 +190,14 @@ def _check_game(
         report.longest_game = max(report.longest_game, num_steps)
     if status not in (TERMINATED, TRUNCATED):
         yield f"status is {status}: it must be {GOING_ON}, {TERMINATED} or {TRUNCATED}."
-    # The last position is observed, too: when time ran out its value is part of the returns before it.
+    # The last position is observed, too: after a truncation its value is part of the returns before
+    # it.
     yield from _check_position(game, position, random_state)
     yield from _check_python_side(game, position)
 
 
 def _reset(game: TeamGame, random_state: np.ndarray) -> Checked:
-    """Draw a start; returns it and has random_state moved on."""
+    """Sample a start position and return it; advances random_state."""
     starts, states = [], []
     for garbage in _GARBAGE:
         framed, position = with_guards(game.spec.position_size, game.spec.position_dtype)
@@ -217,7 +218,7 @@ def _reset(game: TeamGame, random_state: np.ndarray) -> Checked:
 def _step(
     game: TeamGame, position: np.ndarray, actions: np.ndarray, random_state: np.ndarray
 ) -> Checked:
-    """Play a step; returns the position after it and has random_state moved on."""
+    """Play a step and return the position after it; advances random_state."""
     results = []
     given = actions.copy()
     for garbage in _GARBAGE:
@@ -255,7 +256,7 @@ def _step(
 
 
 def _check_position(game: TeamGame, position: np.ndarray, random_state: np.ndarray) -> Checked:
-    """Check what is promised of a single position; returns `[L, T, K]`, what each rule agent does for each team."""
+    """Check the promises about a single position; return `[L, T, K]`, the actions of each rule agent for each team."""
     spec = game.spec
     before = position.copy()
     by_rule = np.zeros((len(spec.rule_agents), spec.num_teams, spec.agents_per_team), np.int64)
@@ -278,7 +279,7 @@ def _check_position(game: TeamGame, position: np.ndarray, random_state: np.ndarr
 def _check_observation(
     game: TeamGame, position: np.ndarray, team: int, kernel: str
 ) -> Generator[str, None, _Seen | None]:
-    """Returns what the team sees; None where it cannot be used."""
+    """Return the team's observation; None if it cannot be used."""
     seen = []
     for garbage in _GARBAGE:
         observed = yield from _observe(game, position, team, kernel, garbage)
@@ -334,7 +335,7 @@ def _observe(
 def _check_rule_agent(
     game: TeamGame, position: np.ndarray, team: int, level: int, random_state: np.ndarray
 ) -> Checked:
-    """Returns `[K]`, its actions; 0 for those that are none."""
+    """Return the rule agent's actions `[K]`; all 0 if they are not actions."""
     spec = game.spec
     name = spec.rule_agents[level]
     own = slice(team * spec.agents_per_team, (team + 1) * spec.agents_per_team)
@@ -399,7 +400,7 @@ def _check_python_side(game: TeamGame, position: np.ndarray) -> Iterator[str]:
 
 
 def _scratch(game: TeamGame, garbage: int) -> tuple[np.ndarray, np.ndarray]:
-    """As with_guards, in the shape of scratch; what is left in it from another call must not matter."""
+    """Return work space like with_guards, in the shape of scratch. Contents that another call left must not matter."""
     framed, flat = with_guards(int(np.prod(game.spec.scratch_shape)), np.dtype(np.uint32))
     flat[:] = garbage * 0xFFFFFFFF
     return framed, flat.reshape(game.spec.scratch_shape)
@@ -410,7 +411,7 @@ def _are_actions(game: TeamGame, actions: np.ndarray) -> bool:
 
 
 def _allowed(seen: _Seen) -> list[set[int]]:
-    """Of each agent the actions behind its legal choices."""
+    """Return the set of actions of each agent's legal choices."""
     return [
         set(actions[legal].tolist())
         for actions, legal in zip(seen.actions, seen.legal, strict=True)

@@ -1,6 +1,6 @@
-"""A team game as the rest of the program sees it: sizes, names of its rule agents, text; see team_contract.py.
+"""A team game as the other packages use it: sizes, names of its rule agents, text; see team_contract.py.
 
-Everything fast goes through `game.rules` in team_lockstep.py; the methods here serve tools, tests and people.
+All fast code uses `game.rules` in team_lockstep.py; the methods here are for tools, tests and people.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ class TeamGameSpec:
 
     Letters: N num_agents, A num_actions, P position_size, F num_features, C num_planes, H x W board_shape.
 
-    position_dtype: the integer type of a position's entries. max_steps: no game is longer.
-    scratch_shape: of the uint32 array that kernels work in.
-    rule_agents: names of the players by rule, from weak to strong; their place is the level of `act_by_rule`.
+    position_dtype: the integer type of a position's entries. max_steps: upper limit of an episode's length.
+    scratch_shape: shape of the kernels' uint32 work space.
+    rule_agents: names of the rule agents, from weak to strong; the index of a name is the level of `act_by_rule`.
     action_names, action_keys: of every action, for a person who steers an agent: "up", and the key "w".
     """
 
@@ -76,7 +76,7 @@ class TeamGameSpec:
 class TeamGame:
     """One team game with fixed parameters.
 
-    source: of a game from elsewhere, as given: the path of its file, or its module; None for a game of ddpzero.
+    source: of a game from outside the tree, as given: the path of its file, or its module; None for a game of ddpzero.
     """
 
     name: str
@@ -88,23 +88,23 @@ class TeamGame:
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """What `load_any_game` makes the same game from, in another process: name, source and parameters."""
+        """Arguments of `load_any_game` that make the same game in another process: name, source and parameters."""
         return {"name": self.name, "source": self.source, **asdict(self.parameters)}
 
     def new_positions(self, num_positions: int) -> np.ndarray:
-        """`[n, P]` for `reset_games` to fill."""
+        """Return `[n, P]` for `reset_games` to fill."""
         return np.zeros((num_positions, self.spec.position_size), self.spec.position_dtype)
 
     def render(self, position: np.ndarray, in_colour: bool = False) -> str:
-        """The board as text; in_colour: with the escape codes of a terminal."""
+        """Return the board as text; in_colour: with the escape codes of a terminal."""
         return self.module.render(self.parameters, position, in_colour)
 
     def render_marked(self, position: np.ndarray, in_colour: bool, agent: int) -> str:
-        """The same with one agent marked, where the game can do that."""
+        """Return the board as text with one agent marked, if the game supports that."""
         if not hasattr(self.module, "render_marked"):
             return self.render(position, in_colour)
         return self.module.render_marked(self.parameters, position, in_colour, agent)
 
     def picture(self, position: np.ndarray) -> np.ndarray:
-        """The board as an image `[height, width, 3]` uint8."""
+        """Return the board as an image `[height, width, 3]` uint8."""
         return self.module.picture(self.parameters, position)

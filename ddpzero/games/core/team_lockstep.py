@@ -1,6 +1,6 @@
-"""Compiled loops over many games of a team game at once: what actors, players, tools and tests call.
+"""Compiled loops over many episodes of a team game, called by actors, players, tools and tests.
 
-Letters: G games, the others as in team_contract.py. Every game has its own random state `[2]` uint64.
+Letters: G episodes, the others as in team_contract.py. Every episode has its own random state `[2]` uint64.
 """
 
 from __future__ import annotations
@@ -8,12 +8,13 @@ from __future__ import annotations
 from ddpzero.games.core import team_contract
 from ddpzero.games.core.compiled import compiled
 
-NO_LEVEL = -1  # no rule agent: somebody else acts for this team
+# No rule agent acts for this team: its actions come from elsewhere.
+NO_LEVEL = -1
 
 
 @compiled(cache=True)
 def reset_games(rules, positions, random_states, chosen):
-    """Begin anew in the games where `chosen` `[G]` bool says so."""
+    """Start new episodes in the slots where `chosen` `[G]` bool is True."""
     for game in range(positions.shape[0]):
         if chosen[game]:
             team_contract.reset(rules, positions[game], random_states[game])
@@ -21,7 +22,7 @@ def reset_games(rules, positions, random_states, chosen):
 
 @compiled(cache=True)
 def step_games(rules, positions, actions, rewards, statuses, random_states):
-    """Play `actions` `[G, N]` in every game that goes on; writes `rewards` `[G, N]` and `statuses` `[G]`."""
+    """Play `actions` `[G, N]` in every running episode; write `rewards` `[G, N]` and `statuses` `[G]`."""
     for game in range(positions.shape[0]):
         if team_contract.status(rules, positions[game]) == team_contract.GOING_ON:
             team_contract.step(
@@ -35,7 +36,7 @@ def step_games(rules, positions, actions, rewards, statuses, random_states):
 
 @compiled(cache=True)
 def observe_features_of(rules, positions, teams, scratch, features, legal, actions):
-    """What the agents of team `teams` `[G]` see: features `[G, K, F]`, legal and actions `[G, K, A]`."""
+    """Observe for the agents of team `teams` `[G]`: write features `[G, K, F]`, legal and actions `[G, K, A]`."""
     for game in range(positions.shape[0]):
         team_contract.observe_features(
             rules,
@@ -50,7 +51,7 @@ def observe_features_of(rules, positions, teams, scratch, features, legal, actio
 
 @compiled(cache=True)
 def observe_planes_of(rules, positions, teams, planes, legal, actions):
-    """The same as planes `[G, K, C, H, W]` uint8."""
+    """Observe as images: write planes `[G, K, C, H, W]` uint8; the rest as observe_features_of."""
     for game in range(positions.shape[0]):
         team_contract.observe_planes(
             rules, positions[game], teams[game], planes[game], legal[game], actions[game]
@@ -59,7 +60,7 @@ def observe_planes_of(rules, positions, teams, planes, legal, actions):
 
 @compiled(cache=True)
 def act_by_rules(rules, positions, teams, levels, scratch, actions, random_states):
-    """The rule agents `levels` `[G]` act for team `teams` `[G]` in `actions` `[G, N]`; NO_LEVEL: nobody does."""
+    """Let the rule agents `levels` `[G]` act for team `teams` `[G]` in `actions` `[G, N]`; NO_LEVEL: write nothing."""
     for game in range(positions.shape[0]):
         if levels[game] != NO_LEVEL:
             team_contract.act_by_rule(

@@ -1,15 +1,16 @@
-"""Stones of Go in a position: groups, liberties, captures, area. Compiled; called by games/go/game.py and history.py.
+"""The stones of a Go position: groups, liberties, captures, area. Compiled; called by games/go/game.py and history.py.
 
-Points lie in rows of size + 1 with a border of one point around the board, so that neighbours are at fixed distances:
-the point of row r, column c is (r + 1) * (size + 1) + c + 1. A group is named by one of its stones, its root.
+Points are stored in rows of size + 1 with a border of one point around the board, so that neighbors are at fixed
+distances: the point of row r, column c is (r + 1) * (size + 1) + c + 1. A group is named by one of its stones, its
+root.
 
     STONES   per point: 0 empty, root of the group (black), -root (white), BORDER
-    NEXT     per point with a stone: the next stone of its group, round and round
-    LIBS     per point, at roots: pseudo-liberties, empty neighbours counted once for each stone that touches them.
-             In a position that has ended, at empty points: who owns them, 1, -1 or 0.
+    NEXT     per point with a stone: the next stone of its group, in a ring
+    LIBS     per point, at roots: pseudo-liberties, empty neighbors counted once for each adjacent stone of the group.
+             In a terminal position, at empty points: the owner, 1 black, -1 white or 0 neither.
 
-A point p is a group's only liberty exactly where the group has as many pseudo-liberties as stones that touch p.
-Pseudo-liberties as in the libEGO and Gopher programs.
+A point p is a group's only liberty exactly if the group's number of pseudo-liberties equals the number of its stones
+adjacent to p. Pseudo-liberties are used as in the programs libEGO and Gopher.
 """
 
 from __future__ import annotations
@@ -22,12 +23,13 @@ BORDER = 32767
 BLACK = 1
 WHITE = -1
 
-_UNSEEN = 9  # of LIBS while areas are found
+# Entries of LIBS while areas are searched.
+_UNSEEN = 9
 _SEEN = 8
 
 
 def num_points(size: int) -> int:
-    """Of a board with its border."""
+    """Return the number of points of a board with its border."""
     return (size + 2) * (size + 1)
 
 
@@ -48,7 +50,7 @@ def cell_of_point(size, point):
 
 @compiled
 def neighbour(size, point, direction):
-    """direction: 0..3."""
+    """Return the neighbor of a point. direction: 0..3."""
     if direction == 0:
         return point - 1
     if direction == 1:
@@ -69,13 +71,13 @@ def set_border(position, size):
 
 @compiled
 def is_of(stone, colour):
-    """Whether an entry of STONES is a stone of that colour."""
+    """Return whether an entry of STONES is a stone of that color."""
     return stone != BORDER and stone * colour > 0
 
 
 @compiled
 def add_stone(position, size, point, colour):
-    """Put a stone on an empty point; groups of its colour around it become one. Takes nothing off the board."""
+    """Put a stone on an empty point and merge the adjacent groups of its color. Captures nothing."""
     following, libs = points_of(size), 2 * points_of(size)
     position[point] = colour * point
     position[following + point] = point
@@ -96,7 +98,7 @@ def add_stone(position, size, point, colour):
 
 @compiled
 def _merge(position, size, first, second, colour):
-    """Make one group of two, by renaming the one with fewer pseudo-liberties: it is the smaller one, as a rule."""
+    """Merge two groups by renaming the one with fewer pseudo-liberties, which is usually the smaller one."""
     following, libs = points_of(size), 2 * points_of(size)
     root, renamed = first, second
     if position[libs + second] > position[libs + first]:
@@ -136,7 +138,7 @@ def remove_group(position, size, root):
 
 @compiled
 def touching(position, size, point, group):
-    """How many stones of a group (entry of STONES) are next to a point."""
+    """Return the number of stones of a group (entry of STONES) adjacent to a point."""
     count = 0
     for direction in range(4):
         count += position[neighbour(size, point, direction)] == group
@@ -145,8 +147,9 @@ def touching(position, size, point, group):
 
 @compiled
 def has_room(position, size, point, colour):
-    """Whether a stone of that colour on an empty point without empty neighbours would have a liberty, after taking
-    what it takes."""
+    """Return whether a stone of that color, on an empty point without empty neighbors, has a liberty after its
+    captures.
+    """
     libs = 2 * points_of(size)
     for direction in range(4):
         group = position[neighbour(size, point, direction)]
@@ -167,9 +170,10 @@ def is_beside_own(position, size, point, colour):
 
 @compiled_apart
 def mark_areas(position, size):
-    """At the end: write the owners of the empty points into LIBS; returns black's area minus white's.
+    """Write the owners of the empty points of a terminal position into LIBS; return black's area minus white's.
 
-    Area counting, every stone is alive (Tromp-Taylor): an empty region belongs to whose stones alone it touches.
+    Area counting, every stone is alive (Tromp-Taylor): an empty region belongs to a player if only stones of that
+    player are adjacent to it.
     """
     libs = 2 * points_of(size)
     difference = 0
@@ -189,7 +193,7 @@ def mark_areas(position, size):
 
 @compiled
 def _mark_region(position, size, start):
-    """Walk through an empty region, linking its points in NEXT; returns what it counts for black."""
+    """Traverse an empty region, linking its points in NEXT; return its points for black (negative for white)."""
     following, libs = points_of(size), 2 * points_of(size)
     position[libs + start] = _SEEN
     last = start
@@ -227,8 +231,10 @@ def _mark_region(position, size, start):
 
 @compiled
 def observe_liberties(position, size, planes, first):
-    """Write planes first, first + 1, first + 2: stones of groups with one, two, three liberties. The plane behind them
-    is to work in, and zero again."""
+    """Write planes first, first + 1, first + 2: stones of groups with one, two, three liberties.
+
+    Uses the plane after them as work space and leaves it zero.
+    """
     num_cells = size * size
     counts = (first + 3) * num_cells
     for cell in range(num_cells):

@@ -1,17 +1,17 @@
-"""Go by area: Tromp-Taylor scoring, every stone is alive at the end; two passes running end the game.
+"""Go with area scoring (Tromp-Taylor): every stone is alive at the end; two consecutive passes end the game.
 
-`ko` simple: no move may take back the single stone that took a single stone. positional: no board may come again.
-situational: no board may come again with the same player to move. Passing is always legal. `suicide`: a move may take
-its own group off the board, if that is of two stones or more. A game of max_plies is scored as it stands.
-Actions are points, size * row + column, row 0 at the bottom (GTP's A1 is 0), then the pass. The first player is black;
-with a handicap it has stones on the star points (GTP's fixed_handicap) and white begins.
+`ko` simple: no move may retake the single stone that has just captured a single stone. positional: no board may repeat.
+situational: no board may repeat with the same player to move. Passing is always legal. `suicide`: a move may capture
+its own group if that has two or more stones. An episode of max_plies is scored as it stands.
+Actions are points, size * row + column with row 0 at the bottom (GTP's A1 is 0), then the pass. The first player is
+black; with a handicap black starts with stones on the star points (GTP's fixed_handicap) and white begins.
 
-    position int16: STONES, NEXT, LIBS (board.py), TAKEN (history.py), the entries named below, and but for
-        ko=simple HEADS and BOARDS (history.py), of which only as many are in use as there were boards
+    position int16: STONES, NEXT, LIBS (board.py), TAKEN (history.py), the entries named below, and except with
+        ko=simple HEADS and BOARDS (history.py); only the part of BOARDS for boards that have occurred is in use
     planes [7 + history, size, size]
         0 own stones, 1 the opponent's stones, 2 ones, 3-5 stones of both whose groups have one, two, three liberties,
-        6 points that only ko forbids, 7.. the last move, the one before, ... (a pass is nowhere)
-    globals [3]: twice the komi, as the mover gains by it; 1 black to move, -1 white; 1 after a pass, else 0
+        6 points that only ko forbids, 7.. the last move, the one before, ... (all zero for a pass)
+    globals [3]: twice the komi, positive if it favors the mover; 1 black to move, -1 white; 1 after a pass, else 0
 """
 
 from __future__ import annotations
@@ -60,16 +60,16 @@ KO_RULES = ("simple", "positional", "situational")
 _SIMPLE = 0
 _SITUATIONAL = 2
 
-# Entries behind TAKEN.
+# Indices of the entries that follow TAKEN.
 _MOVER = 0  # 0 black, 1 white
 _PLIES = 1
-_PASSES = 2  # running
+_PASSES = 2  # consecutive
 _KO = 3  # the point that simple ko forbids, 0 for none
 _IS_OVER = 4
 _SCORE = 5  # black's area minus white's, once the game is over
 _NUM_STONES = 6
 _NUM_BOARDS = 7
-_HASH = 8  # four entries
+_HASH = 8  # the first of four entries
 _RECENT = 12  # action + 1 of the last move, of the one before, ...
 MAX_HISTORY = 8
 _NUM_ENTRIES = _RECENT + MAX_HISTORY
@@ -86,8 +86,9 @@ _LETTERS = "ABCDEFGHJKLMNOPQRST"  # without I
 class Parameters:
     """size: 2..19. komi: white's points for moving second, a multiple of 0.5. ko: simple, positional or situational.
 
-    suicide: whether groups of two stones or more may be taken by their owner. handicap: black's stones at the start,
-    0 or 2..9. max_plies: the game's limit; 0: 3 * size^2 + 100. history: moves that the network sees, 0..8.
+    suicide: whether a move may capture its own group of two or more stones. handicap: number of black stones at the
+    start, 0 or 2..9. max_plies: limit of an episode's length; 0: 3 * size^2 + 100. history: number of last moves that
+    the network sees, 0..8.
     """
 
     size: int = 9
@@ -188,7 +189,7 @@ def _boards_start(rules):
 
 @compiled
 def _colour(rules, position):
-    """Of the mover."""
+    """Return the color of the mover."""
     return BLACK if position[_entries_start(rules) + _MOVER] == 0 else WHITE
 
 
@@ -218,7 +219,7 @@ def legal_actions(rules, position, legal):
         legal[:] = False
         return
     colour = _colour(rules, position)
-    # Most points that are legal have an empty neighbour: this pass is vectorised.
+    # Most legal points have an empty neighbor: this pass is vectorized.
     for row in range(size):
         first = (row + 1) * width + 1
         for column in range(size):
@@ -267,7 +268,7 @@ def apply_action(rules, position, action):
     if position[entries + _PASSES] == 2 or position[entries + _PLIES] == rules.max_plies:
         position[entries + _IS_OVER] = 1
         position[entries + _SCORE] = mark_areas(position, size)
-    # With positional superko a pass brings no new board.
+    # With positional superko a pass adds no new board.
     elif rules.ko == _SITUATIONAL or (rules.ko != _SIMPLE and action != size * size):
         _remember_board(rules, position)
 
@@ -344,7 +345,7 @@ def copy_position(rules, source, target):
 
 @compiled
 def _handicap_cell(size, handicap, index):
-    """The cell of the index-th handicap stone, in the order of GTP's fixed_handicap."""
+    """Return the cell of the index-th handicap stone, in the order of GTP's fixed_handicap."""
     near = 2 if size < 13 else 3
     lines = (near, size // 2, size - 1 - near)
     row, column = _HANDICAP_PLACES[index]
@@ -355,7 +356,7 @@ def _handicap_cell(size, handicap, index):
 
 @compiled
 def _play(rules, position, point, colour):
-    """Put a stone on the board and take off what has no liberty left."""
+    """Put a stone on the board and remove the groups without liberties."""
     size = rules.size
     entries = _entries_start(rules)
     following, libs = points_of(size), 2 * points_of(size)
@@ -381,7 +382,7 @@ def _play(rules, position, point, colour):
 
 @compiled
 def _take(rules, position, root, colour):
-    """Take a group off the board; returns its number of stones."""
+    """Take a group off the board; return its number of stones."""
     size = rules.size
     entries = _entries_start(rules)
     count = group_size(position, size, root)
@@ -394,7 +395,7 @@ def _take(rules, position, root, colour):
 
 @compiled
 def _remember_board(rules, position):
-    """Add the present board to the history."""
+    """Add the current board to the history."""
     entries = _entries_start(rules)
     board_hash = read_hash(position, entries + _HASH)
     if rules.ko == _SITUATIONAL:
@@ -412,7 +413,7 @@ def _remember_board(rules, position):
 
 @compiled
 def _repeats(rules, position, point):
-    """Whether the mover's stone on a point would bring a board back."""
+    """Return whether the mover's stone on a point would repeat a board."""
     entries = _entries_start(rules)
     colour = _colour(rules, position)
     num_stones, board_hash = board_after(
@@ -430,7 +431,7 @@ def _repeats(rules, position, point):
 
 @compiled
 def _forbid_repetitions(rules, position, legal):
-    """Make what superko forbids not legal, of the moves that take no own stone off."""
+    """Clear the mask of the moves that superko forbids, among the moves that capture none of the mover's own stones."""
     size = rules.size
     num_words = num_taken_entries(size)
     first = _taken_start(rules) + (0 if _colour(rules, position) > 0 else num_words)
@@ -446,7 +447,7 @@ def _forbid_repetitions(rules, position, legal):
 
 @compiled
 def _observe_bans(rules, position, planes):
-    """Write the plane of the points that the mover might play on but for ko or superko."""
+    """Write the plane of the points where only ko or superko forbids the mover to play."""
     size, num_cells = rules.size, rules.size * rules.size
     ko_point = position[_entries_start(rules) + _KO]
     if rules.ko == _SIMPLE:
@@ -471,7 +472,7 @@ def _observe_bans(rules, position, planes):
 
 
 def action_name(parameters: Parameters, action: int) -> str:
-    """As in GTP: "D4", "pass"."""
+    """Return the name used by GTP: "D4", "pass"."""
     size = parameters.size
     if action == size**2:
         return "pass"

@@ -1,13 +1,14 @@
-"""Which boards there were before in a game of Go, for superko. Compiled; called by games/go/game.py.
+"""The earlier boards of a Go episode, for superko. Compiled; called by games/go/game.py.
 
-A board is known by a Zobrist hash of 64 bits; with situational superko the player to move is part of it. Boards are
-linked by their number of stones: a new board need be compared only with those that have as many.
+A board is identified by a Zobrist hash of 64 bits; with situational superko the hash includes the player to move.
+Boards are linked by their number of stones, so a new board is compared only with boards of the same number.
 
-    HEADS    [size^2 + 1]: 1 + the last board with so many stones, 0 for none
-    BOARDS   [5] for each board: 1 + the board before it with as many stones, then the hash in four parts
+    HEADS    [size^2 + 1]: 1 + the index of the last board with that number of stones, 0 for none
+    BOARDS   [5] for each board: 1 + the index of the previous board with as many stones, then the hash in four parts
 
-A move that takes no own stone off can repeat a board only on a point where a stone of the mover was taken before: on
-the earlier board it stood there. TAKEN has a bit for each point and colour, 16 to an entry; nothing else is looked up.
+A move that captures none of the mover's stones can repeat a board only on a point where a stone of the mover was
+captured before, because the earlier board had a stone there. TAKEN has a bit for each such point and color, 16 per
+entry; only these points are looked up.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ from ddpzero.games.go.board import (
 
 BOARD_ENTRIES = 5
 
-# Hashes of a black and of a white stone on each point, and of white to move. Drawn once: any random numbers do.
+# Hashes of a black and of a white stone on each point, and of white to move. They are fixed; any
+# random numbers would do.
 _HASHES = np.random.Generator(np.random.PCG64(20251)).integers(
     0, 2**64, (2, num_points(MAX_SIZE)), np.uint64
 )
@@ -42,13 +44,13 @@ def stone_hash(colour, point):
 
 @compiled
 def side_hash(colour):
-    """Of the colour to move."""
+    """Return the hash of the color to move."""
     return np.uint64(0) if colour > 0 else _WHITE_TO_MOVE
 
 
 @compiled
 def read_hash(position, start):
-    """The hash in four entries from `start` on."""
+    """Return the hash stored in the four entries from `start` on."""
     value = np.uint64(0)
     for part in range(4):
         value = (value << np.uint64(16)) | (np.uint64(position[start + 3 - part]) & _PART)
@@ -64,7 +66,7 @@ def write_hash(position, start, value):
 
 @compiled
 def group_hash(position, size, root, colour):
-    """Of all stones of a group."""
+    """Return the hash of all stones of a group."""
     following = points_of(size)
     value = np.uint64(0)
     stone = root
@@ -77,7 +79,7 @@ def group_hash(position, size, root, colour):
 
 @compiled_apart
 def forget_group(position, size, root, colour, taken, hash_start):
-    """A group goes off the board: its points into TAKEN, its stones out of the hash."""
+    """Record the capture of a group: mark its points in TAKEN and remove its stones from the hash."""
     following = points_of(size)
     stone = root
     while True:
@@ -91,13 +93,13 @@ def forget_group(position, size, root, colour, taken, hash_start):
 
 @compiled
 def num_taken_entries(size):
-    """Entries of TAKEN for one colour."""
+    """Return the number of entries of TAKEN for one color."""
     return (points_of(size) + 15) // 16
 
 
 @compiled
 def mark_taken(position, taken, size, point, colour):
-    """taken: where TAKEN begins."""
+    """Mark a captured stone. taken: the start of TAKEN."""
     word = taken + (point >> 4) + (0 if colour > 0 else num_taken_entries(size))
     position[word] = position[word] | (1 << (point & 15))
 
@@ -110,7 +112,9 @@ def was_taken(position, taken, size, point, colour):
 
 @compiled_apart
 def is_known(position, heads, boards, num_stones, board_hash):
-    """Whether there was a board with that hash and so many stones. heads, boards: where HEADS and BOARDS begin."""
+    """Return whether there was a board with that hash and number of stones. heads, boards: the starts of HEADS and
+    BOARDS.
+    """
     index = position[heads + num_stones]
     while index != 0:
         start = boards + (index - 1) * BOARD_ENTRIES
@@ -122,7 +126,7 @@ def is_known(position, heads, boards, num_stones, board_hash):
 
 @compiled_apart
 def add_board(position, heads, boards, num_boards, num_stones, board_hash):
-    """Remember a board as number num_boards."""
+    """Store a board as number num_boards."""
     start = boards + num_boards * BOARD_ENTRIES
     position[start] = position[heads + num_stones]
     write_hash(position, start + 1, board_hash)
@@ -131,9 +135,9 @@ def add_board(position, heads, boards, num_boards, num_stones, board_hash):
 
 @compiled_apart
 def board_after(position, size, point, colour, num_stones, board_hash):
-    """(number of stones, hash) of the board after a stone of that colour on an empty point; nothing is changed.
+    """Return (number of stones, hash) of the board after a stone of that color on an empty point; changes nothing.
 
-    num_stones, board_hash: of the present board.
+    num_stones, board_hash: of the current board.
     """
     libs = 2 * points_of(size)
     board_hash ^= stone_hash(colour, point)
@@ -154,7 +158,7 @@ def board_after(position, size, point, colour, num_stones, board_hash):
                     num_stones -= group_size(position, size, abs(group))
     if lives:
         return num_stones, board_hash
-    # Suicide: the stone and its neighbours go.
+    # Suicide: remove the stone and the adjacent groups of its color.
     board_hash ^= stone_hash(colour, point)
     num_stones -= 1
     for direction in range(4):
@@ -167,7 +171,7 @@ def board_after(position, size, point, colour, num_stones, board_hash):
 
 @compiled
 def _came_before(position, size, point, direction):
-    """Whether the group in that direction lies in an earlier one, too."""
+    """Return whether the group in that direction also lies in an earlier direction."""
     group = position[neighbour(size, point, direction)]
     for earlier in range(direction):
         if position[neighbour(size, point, earlier)] == group:

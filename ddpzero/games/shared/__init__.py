@@ -1,1 +1,1 @@
-"""What several board games share."""
+"""The parts that several board games share."""

@@ -1,4 +1,4 @@
-"""What many board games share outside the kernels: coordinates, symmetries as index permutations, text drawings."""
+"""Coordinates, symmetries as index permutations, and text boards, shared by many board games outside their kernels."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def square_name(row: int, column: int, num_rows: int) -> str:
 
 
 def parse_square(text: str, num_rows: int, num_columns: int) -> int:
-    """Turn "d4" or "D4" into row * num_columns + column; ValueError says what would be right."""
+    """Turn "d4" or "D4" into row * num_columns + column. Raises a ValueError that says what is allowed."""
     cleaned = text.strip().lower()
     column = COLUMN_LETTERS.find(cleaned[:1]) if cleaned else -1
     row = num_rows - int(cleaned[1:]) if cleaned[1:].isdecimal() else -1
@@ -28,13 +28,16 @@ def parse_square(text: str, num_rows: int, num_columns: int) -> int:
 
 
 def upside_down(size: int, cell: int) -> int:
-    """Where a cell of a square board is with row 0 at the bottom: for games whose rows are counted from the top."""
+    """Return the index of a cell of a square board whose rows are counted from the bottom, for games that count from
+    the top.
+    """
     row, column = divmod(cell, size)
     return size * (size - 1 - row) + column
 
 
 def rectangle_symmetries(num_rows: int, num_columns: int) -> np.ndarray:
-    """All rotations and reflections of a board: `[S, H * W]` int32, S = 8 on squares, else 4; the identity first.
+    """Return all rotations and reflections of a board: `[S, H * W]` int32, S = 8 on squares, else 4; the identity
+    first.
 
     Entry [s, i] is the cell whose content moves to cell i: `moved = cells[symmetries[s]]`.
     """
@@ -53,9 +56,9 @@ def draw_board(
     last_cell: int | None,
     letters: str = COLUMN_LETTERS,
 ) -> str:
-    """Draw a board as text, nearly square in a terminal; the last move stands in brackets.
+    """Return a board as text, nearly square in a terminal, with the last move in brackets.
 
-    cells: integers that index `symbols`; the first H * W are the board, row-major. letters: of the columns.
+    cells: integers that index `symbols`; the first H * W are the board, row-major. letters: names of the columns.
     Large boards have their letters and numbers on every side.
     """
     label_width = len(str(num_rows))
@@ -67,7 +70,7 @@ def draw_board(
         line = f"{label} "
         for column in range(num_columns):
             cell = row * num_columns + column
-            # The bracket behind the last move takes the place of the blank before the next cell.
+            # The bracket after the last move replaces the blank before the next cell.
             before = "[" if cell == last_cell else "]" if column and cell - 1 == last_cell else " "
             line += before + symbols[int(cells[cell])]
         line += "]" if last_cell == (row + 1) * num_columns - 1 else " "

@@ -1,4 +1,4 @@
-"""Lines of equal stones on a rectangular board, for every game that is won by a row of them."""
+"""Lines of equal stones on a rectangular board, for every game that is won by such a line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def run_length(cells, cell, stride, room):
     """Count the stones equal to the one on `cell` that follow it without a gap in one direction.
 
     cells: integer array whose first entries are the board, row-major.
-    stride: what leads from a cell to the next one; room: cells from `cell` to the edge of the board.
+    stride: difference between the indices of a cell and the next one; room: number of cells from `cell` to the edge.
     """
     stone = cells[cell]
     length = 0
@@ -25,10 +25,10 @@ def run_length(cells, cell, stride, room):
 
 @compiled
 def makes_line(cells, rows, columns, row, column, line, exact):
-    """Tell whether the stone on (row, column) is part of `line` equal stones in a row.
+    """Return whether the stone on (row, column) is part of `line` equal stones in a row.
 
     cells: integer array whose first rows * columns entries are the board, row-major.
-    exact: longer rows do not count; otherwise `line` or more do.
+    exact: exactly `line` stones count; otherwise `line` or more.
     """
     cell = row * columns + column
     up, down, left, right = row, rows - 1 - row, column, columns - 1 - column
@@ -48,9 +48,10 @@ def makes_line(cells, rows, columns, row, column, line, exact):
 def cells_in_lines(
     cells: np.ndarray, rows: int, columns: int, line: int, exact: bool = False
 ) -> list[int]:
-    """The cells of all rows of `line` or more equal stones; exact: of `line` only. For people, in plain Python.
+    """Return the cells of all lines of `line` or more equal stones; exact: of exactly `line`. For people, in plain
+    Python.
 
-    cells: integers, 0 for none; the first rows * columns entries are the board, row-major.
+    cells: integers, 0 for empty; the first rows * columns entries are the board, row-major.
     """
     board = [
         [int(cells[columns * row + column]) for column in range(columns)] for row in range(rows)
@@ -68,7 +69,7 @@ def cells_in_lines(
 def _run(
     board: list[list[int]], row: int, column: int, down: int, right: int
 ) -> list[tuple[int, int]]:
-    """The row of equal stones that begins on a cell; none where it goes on behind it."""
+    """Return the line of equal stones that begins on a cell; empty if the cell before it has an equal stone."""
 
     def stone(row: int, column: int) -> int:
         is_there = 0 <= row < len(board) and 0 <= column < len(board[0])
