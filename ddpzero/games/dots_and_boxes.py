@@ -3,8 +3,8 @@
 The game ends when every edge is drawn. The player with most boxes wins; equal numbers are a draw. An edge that
 completes two boxes gives one more turn, like an edge that completes one. There is no pass.
 
-Actions are edges: first the horizontal ones, columns * r + c with r in 0..rows, then the vertical ones, (rows + 1) *
-columns + (columns + 1) * r + c with c in 0..columns; row 0 is the top. Boxes are columns * r + c.
+Actions are edges: first the horizontal ones, columns * r + c with r in 0..rows, then the vertical ones,
+(rows + 1) * columns + (columns + 1) * r + c with c in 0..columns; row 0 is the top. Boxes are columns * r + c.
 
 The board is the lattice of 2 * rows + 1 by 2 * columns + 1 cells that `render` shows: dots in even rows and columns,
 boxes in odd ones, horizontal edges in even rows and odd columns, vertical edges in odd rows and even columns. An edge

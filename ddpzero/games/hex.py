@@ -1,8 +1,8 @@
 """Hex: the first player joins the top edge with the bottom edge, the second player the left edge with the right edge.
 
 On a full board exactly one of them has done so: there are no draws. The game ends with the first connection.
-Actions are cells, size * row + column; row 0 is the top. The neighbors of (r, c) are (r, c - 1), (r, c + 1), (r - 1,
-c), (r + 1, c), (r - 1, c + 1) and (r + 1, c - 1). Cells are named from the top left corner, "a1".
+Actions are cells, size * row + column; row 0 is the top. Cells are named from the top left corner, "a1".
+The neighbors of (r, c) are (r, c - 1), (r, c + 1), (r - 1, c), (r + 1, c), (r - 1, c + 1) and (r + 1, c - 1).
 `swap` is the pie rule: the second player may answer the first stone by playing on its cell. That stone (r, c) is then
 replaced by a stone of the second player on (c, r), which has the same relation to this player's edges as the first
 stone had to its own.

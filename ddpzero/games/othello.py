@@ -218,7 +218,7 @@ def _sweep(size, position, own_at, other_at, first_row, step):
     Returns the columns of all moves.
     """
     moves_at, all_columns = 2 * size, (1 << size) - 1
-    # About the previous row: own discs, and in three directions the opponent's discs that a line of
+    # Of the previous row: own discs, and in three directions the opponent's discs that a line of
     # such discs connects to an own disc.
     own_before = straight = right = left = 0
     columns = 0

@@ -58,8 +58,7 @@ def discard_unreadable_indexes() -> None:
 
 
 def clear_cache(*other_sources: Path) -> tuple[int, int]:
-    """Delete the machine code that numba has cached for ddpzero's files; returns the number of files and their total
-    bytes.
+    """Delete the machine code that numba has cached for ddpzero's files; return their number and total size in bytes.
 
     The code of all games, including games from other files, is cached with the files of ddpzero that call them.
     other_sources: files whose folders may hold further compiled functions.

@@ -1,4 +1,4 @@
-"""The kernel contract between board games and searches. team_contract.py has the one for games of simultaneous teams.
+"""The kernel contract between board games and searches. The one for team games is in team_contract.py.
 
 A game's rules are a *type* for numba: its name carries the parameters and a hash of the sources, its fields
 (`rules.rows`) are compile-time constants, and the generic kernels below resolve to that game's functions. A search is
@@ -185,7 +185,7 @@ def current_player(rules, position):
 
 @_required
 def is_terminal(rules, position):
-    """Whether the rules have ended the game."""
+    """Return whether the rules have ended the episode."""
 
 
 @_required

@@ -64,7 +64,7 @@ def contract_report(
     """Play num_games episodes, or those that begin within max_seconds but at least two; report the checks and
     violations.
 
-    Half of the episodes are random. The others are searched for great length or for extreme scores.
+    Half of the episodes are random. The others are the results of searches for long ones or for extreme scores.
     alive: called before each step with the maximum number of seconds that the step may take.
     """
     spec = game.spec

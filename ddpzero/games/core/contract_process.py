@@ -72,7 +72,7 @@ def check_apart(
         "call_seconds": call_seconds,
     }
     finished = subprocess.run(
-        # Use this package, whatever modules are in the working directory.
+        # Import this package even if the working directory has modules of the same names.
         [sys.executable, "-P", "-m", __name__],
         env={
             **os.environ,
@@ -94,7 +94,7 @@ def check_apart(
 
 
 def _how_it_ended(exit_code: int, said: str, call_seconds: float) -> str:
-    """Return the cause of death of a process that left no report, from its exit code and its standard error."""
+    """Return why a process that left no report ended, from its exit code and its standard error."""
     innermost = _INNERMOST.search(said)
     where = kernel_behind(innermost.group(1)) if innermost else "a kernel"
     if exit_code < 0:

@@ -65,7 +65,7 @@ class BoardEmbedding:
 
 
 def embed_board(board: Game, frame: Game) -> BoardEmbedding:
-    """Return the embedding of `board` in `frame`. ValueError unless both are the same game and the board fits.
+    """Return the embedding of `board` in `frame`. Raises ValueError unless both are the same game and the board fits.
 
     With equal parameters the actions may mean anything; otherwise they must be cells or columns.
     """

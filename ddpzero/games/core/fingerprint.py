@@ -1,8 +1,8 @@
 """Computes a short hash of everything a game's machine code is made from; a change of it makes cached code stale.
 
 Numba's cache looks only at the file of the function that it caches, and that is a file of ddpzero. The hash therefore
-covers all that the game's kernels reach: functions, through their globals and closures, in whatever module; the values
-of the globals that they read; the source of these modules, and of the user's modules that those import. Code of ddpzero
+covers all that the game's kernels reach: functions, through their globals and closures, in any module; the values of
+the globals that they read; the source of these modules, and of the user's modules that those import. Code of ddpzero
 that is compiled together with every game counts as source. Of libraries, only what the kernels reach counts; numpy,
 numba and the standard library do not count. The hash contains no path and no time: a copy in another folder has the
 same hash.

@@ -1,4 +1,4 @@
-"""Searches for long episodes and for extreme scores, where promises break and which random episodes hardly ever reach.
+"""Searches for long episodes and extreme scores, which random episodes hardly ever reach and where promises break.
 
 A nested Monte Carlo search (Cazenave, IJCAI 2009) of level one: each move is the next move of the best episode among
 all random ones so far. A search for the longest episode also follows all different positions after each ply, or a
@@ -158,10 +158,9 @@ def _follow_layers(rules, layers, legal, table, parents, actions, random_state):
     """Follow up to W different positions after each ply; return the number of plies, at most T, after which one is not
     terminal.
 
-    layers: `[2, W + 1, P]`, the positions after one ply and after the next, each with one row of work space. legal:
-    `[A]`.
-    table: rows of the next layer, by the hashes of their positions. parents, actions: `[T, W]`, the origin of each
-    position.
+    layers: `[2, W + 1, P]`, the positions after one ply and after the next, each with one row of work space.
+    legal: `[A]`, work space. table: rows of the next layer, by the hashes of their positions.
+    parents, actions: `[T, W]`, the origin of each position.
     """
     width = parents.shape[1]
     contract.initial_position(rules, layers[0, 0])
@@ -227,7 +226,7 @@ def _is_known(layer, table):
 
 @compiled
 def _remember(layer, table, row):
-    """Enter a row of a layer into the table, unless the table is so full that looking it up would take long."""
+    """Enter a row of a layer into the table, unless the table is so full that a lookup would take long."""
     place = _hash(layer[row], table.shape[0])
     for _ in range(_MAX_LOOKUPS):
         if table[place] < 0:

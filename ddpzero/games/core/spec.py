@@ -106,7 +106,7 @@ class GameSpec:
 
     @property
     def owner_symmetries(self) -> np.ndarray:
-        """`[S, B]`: `moved_owners = owners[owner_symmetries[s]]`."""
+        """Indices `[S, B]`: `moved_owners = owners[owner_symmetries[s]]`."""
         if self.owner_cells is None:
             return self.cell_symmetries
         entry_of_cell = np.full(self.cell_symmetries.shape[1], -1, np.int32)

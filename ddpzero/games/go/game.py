@@ -431,7 +431,7 @@ def _repeats(rules, position, point):
 
 @compiled
 def _forbid_repetitions(rules, position, legal):
-    """Clear the mask of the moves that superko forbids, among the moves that capture none of the mover's own stones."""
+    """Set `legal` to False for moves that superko forbids, among those that capture none of the mover's own stones."""
     size = rules.size
     num_words = num_taken_entries(size)
     first = _taken_start(rules) + (0 if _colour(rules, position) > 0 else num_words)

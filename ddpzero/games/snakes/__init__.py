@@ -1,1 +1,1 @@
-"""Snakes on a torus: the game in game.py, its rules, views, agents and pictures beside it."""
+"""Snakes on a torus: the game in game.py, its rules, views, agents and pictures in the other files."""

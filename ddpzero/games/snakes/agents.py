@@ -1,16 +1,16 @@
-"""Players of snakes by rule, from weak to strong: the yardsticks of a trained agent and its first opponents. Compiled.
+"""Rule agents for snakes, from weak to strong: benchmarks and first opponents of a trained agent. Compiled.
 
     random    any direction
-    nearest   towards the nearest bean, whatever is in the way
-    level3    likewise, a body in the way counts as a long detour
-    evasion   of the moves that begin a free path of two steps the one nearest to a bean
-    greedy    the public competition's rule: each bean for one snake, the nearest first, never into a body
-    level4    as level3, each bean for one snake only, and narrow places count a little
-    bfs       of the moves that keep room, the one with the shortest free way to a bean that no mate has nearer; enters
-              a cell that another may enter, too, where the other has more to lose
+    nearest   toward the nearest bean, even into a body
+    level3    like nearest, but a body in the way counts as a long detour
+    evasion   of the moves that begin a free path of two steps, the one nearest to a bean
+    greedy    the public competition's rule: one snake per bean, the nearest bean first, never into a body
+    level4    like level3, with only one snake per bean and a small cost for narrow places
+    bfs       of the moves that keep room, the one with the shortest free path to a bean that no teammate is nearer to;
+              enters a cell that another snake may enter too, if the other snake has more to lose
 
-NAMES is their order as measured (README has the table). Distances are around the torus; greedy's are not, like its
-model's.
+NAMES has them in the order of their measured strength (the table is in README.md). Distances go around the torus,
+except those of greedy, as in the original.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ NAMES = ("random", "nearest", "level3", "evasion", "greedy", "level4", "bfs")
 _RANDOM, _NEAREST, _LEVEL3, _EVASION, _GREEDY, _LEVEL4, _BFS = range(len(NAMES))
 
 _FAR = 1 << 40
-_DETOUR = 10  # what a body in the way costs levels 3 and 4, in steps
+# Cost of a body in the way for level3 and level4, in steps.
+_DETOUR = 10
 
-# Of bfs, tuned against greedy: what a missing cell of room and a point at stake count, in steps; and a step itself, so
-# that the distance from mates decides between equals only.
+# Weights of bfs, tuned against greedy: the cost of a missing cell of room and of a point at stake,
+# in steps, and the scale of a step, at which the distance from teammates only breaks ties.
 _SPARE_ROOM = 16
 _STEPS_PER_CELL = 5
 _STEPS_PER_POINT = 3
@@ -40,7 +41,8 @@ _STEP = 16
 @compiled
 def act_by_rule(rules, position, team, level, scratch, actions, random_state):
     size = rules.snakes // rules.teams
-    taken = np.uint64(0)  # beans that snakes of this team have chosen, by their place in the list
+    # Bit set of the beans that snakes of this team have chosen, by index in the list.
+    taken = np.uint64(0)
     if level == _BFS:
         snake_bits.look_ahead(rules, position, scratch)
     for snake in range(team * size, (team + 1) * size):
@@ -68,7 +70,7 @@ def _take(taken, index):
 
 @compiled
 def _torus_distance(rules, one, other):
-    """Steps between two cells on an empty board."""
+    """Return the number of steps between two cells on an empty board."""
     rows = abs(one // rules.columns - other // rules.columns)
     columns = abs(one % rules.columns - other % rules.columns)
     return min(rows, rules.rows - rows) + min(columns, rules.columns - columns)
@@ -76,7 +78,7 @@ def _torus_distance(rules, one, other):
 
 @compiled
 def _nearest_bean(rules, position, cell, taken):
-    """(its place in the list, distance) of the nearest bean that is not taken; (-1, far) without any."""
+    """Return (index in the list, distance) of the nearest bean that is not taken; (-1, _FAR) if there is none."""
     best, best_distance = -1, _FAR
     for index in range(snake_rules.num_beans(position)):
         if not _is_taken(taken, index):
@@ -88,7 +90,7 @@ def _nearest_bean(rules, position, cell, taken):
 
 @compiled
 def _by_distance(rules, position, snake, level, taken):
-    """nearest, level 3 and level 4."""
+    """Choose an action by the rules nearest, level3 and level4."""
     head = snake_rules.head(rules, position, snake)
     reverse = snake_rules.heading(rules, position, snake) ^ 1
     target, _ = _nearest_bean(rules, position, head, taken)
@@ -134,7 +136,7 @@ def _evasion(rules, position, snake):
 
 @compiled
 def _greedy(rules, position, snake, taken):
-    """Straight distances, as on a board with edges; ties go to the older bean and the lower direction."""
+    """Choose by straight distances, as on a board with edges; ties go to the older bean and the lower direction."""
     columns = rules.columns
     head = snake_rules.head(rules, position, snake)
     target, target_distance = -1, _FAR
@@ -159,9 +161,10 @@ def _greedy(rules, position, snake, taken):
 
 @compiled
 def _bfs(rules, position, snake, scratch, taken, actions):
-    """Room is what can be reached within HORIZON steps; a move needs as much as the snake is long, and some more.
+    """Choose by room, the cells that can be reached within HORIZON steps; a move needs the snake's length and some
+    more.
 
-    actions: of the mates before this snake, which have chosen.
+    actions: those of the teammates before this snake, which have chosen.
     """
     head = snake_rules.head(rules, position, snake)
     needed = snake_rules.length(rules, position, snake) + _SPARE_ROOM
@@ -202,7 +205,7 @@ def _bfs(rules, position, snake, scratch, taken, actions):
 
 @compiled
 def _left_to_mates(rules, position, snake, scratch):
-    """The beans that a mate yet to choose reaches sooner."""
+    """Return the beans that a teammate which has not yet chosen reaches sooner."""
     size = rules.snakes // rules.teams
     left = np.uint64(0)
     for index in range(snake_rules.num_beans(position)):
@@ -215,7 +218,7 @@ def _left_to_mates(rules, position, snake, scratch):
 
 @compiled
 def _is_entered_by_mate(rules, position, snake, cell, actions):
-    """Whether a mate that has chosen goes to the cell."""
+    """Return whether a teammate that has chosen enters the cell."""
     size = rules.snakes // rules.teams
     for mate in range(snake // size * size, snake):
         head = snake_rules.head(rules, position, mate)
@@ -226,7 +229,7 @@ def _is_entered_by_mate(rules, position, snake, cell, actions):
 
 @compiled
 def _points_at_stake(rules, position, snake, cell, scratch):
-    """What the team would lose, more than the others, if all who can enter the cell with this step did."""
+    """Return how many more points the team would lose than the others if all snakes that can enter the cell did so."""
     size = rules.snakes // rules.teams
     own_points = snake_rules.length(rules, position, snake) - snake_rules.START_LENGTH
     stake = 0

@@ -1,22 +1,24 @@
-"""Sets of cells of the snakes' torus as rows of bits: which cells are free when, and who can be where after t steps.
+"""Bit sets of cells of the snakes' torus: which cells are free at which step, and where each snake can be after t
+steps.
 
-Letters: R rows, L columns (bit c of word r is the cell of row r, column c), S snakes, K snakes of a team,
-T = HORIZON steps ahead, B beans.
+Letters: R rows, L columns (bit c of word r is the cell of row r, column c), S snakes, K snakes per team, T = HORIZON
+steps ahead, B beans.
 
-Sets lie side by side in *bundles*, a multiple of 16 of them (the lanes): first the words of row 0 of all of them, then
-those of row 1, and so on. A breadth-first step of a bundle is a dozen operations on each row, and the processor does 8
-or 16 words at a time. The place of a set is that of its first word.
+Sets are stored in *bundles* of a multiple of 16 sets (the lanes): first the words of row 0 of all sets, then those of
+row 1, and so on. A breadth-first step of a bundle takes a dozen operations per row, and the processor does them on 8 or
+16 words at a time. The offset of a set is that of its first word.
 
-`scratch` `[1, words]` holds bundles of R rows, each with one row more:
+`scratch` `[1, words]` holds bundles of R rows, each with one extra row:
 
-    ahead [T + 1]: entry t has a set for each snake, where it can be within t steps (`reach`), and one for each move of
-        each snake of one team, where anybody but that snake can be (`others`, the same for its three moves)
-    room [T + 1]: entry t has a set for each move of each snake of that team, where it leads within t steps
-    own_room [T + 1]: likewise into cells where nobody else can be as soon, until a step finds none. In the row more of
-        entry t are the lanes that grew with step t, as words other than 0
-    one bundle of single sets: free [T + 1], entry t the cells that a head can enter with its t-th step from now, bodies
-        moving on meanwhile; and two to work in
-    and behind the bundles steps [B, lanes]: in how many steps a snake can be on a bean; T + 1 for more
+    ahead [T + 1]: entry t has a set for each snake, the cells where it can be within t steps (`reach`), and one for
+        each move of each snake of one team, the cells where any other snake can be (`others`, equal for the three
+        moves of a snake)
+    room [T + 1]: entry t has a set for each move of each snake of that team, the cells it leads to within t steps
+    own_room [T + 1]: like room, but only through cells that no other snake can reach as soon, until a step adds none.
+        The extra row of entry t marks the lanes that grew with step t by nonzero words
+    one bundle of single sets: free [T + 1], entry t the cells that a head can enter with its t-th step from now, given
+        that bodies move on; and two sets of work space
+    after the bundles, steps [B, lanes]: the number of steps in which a snake can reach a bean; T + 1 for more
 
 Compiled; used by views.py and agents.py.
 """
@@ -29,11 +31,12 @@ from ddpzero.games.core.compiled import compiled
 from ddpzero.games.snakes import rules as snake_rules
 
 HORIZON = 10
-_JUMPS = (5, 3, 1, 1)  # of a search among 0 .. HORIZON: each half of what is left, rounded up
+# Steps of a binary search in 0 .. HORIZON: each is half of the remaining range, rounded up.
+_JUMPS = (5, 3, 1, 1)
 
-MOVES = 3  # of a snake: all but back
+MOVES = 3  # per snake: all directions except backward
 
-# Which bundle is the first of each kind.
+# Index of the first bundle of each kind.
 _AHEAD = 0
 _ROOM = _AHEAD + HORIZON + 1
 _OWN_ROOM = _ROOM + HORIZON + 1
@@ -48,7 +51,7 @@ _ZERO = np.uint32(0)
 
 
 def scratch_shape(rows: int, snakes: int, beans: int) -> tuple[int, int]:
-    """Enough for any number of teams."""
+    """Return the shape of scratch, which is enough for any number of teams."""
     lanes = ((1 + MOVES) * snakes + 15) // 16 * 16
     return 1, (_NUM_BUNDLES * (rows + 1) + beans) * lanes
 
@@ -60,7 +63,7 @@ def _team_size(rules):
 
 @compiled
 def _lanes(rules):
-    """Sets of a bundle; also the way from a word of a set to that of the next row."""
+    """Return the number of sets in a bundle, which is also the distance between a set's words of successive rows."""
     return (MOVES * _team_size(rules) + rules.snakes + 15) // 16 * 16
 
 
@@ -101,7 +104,7 @@ def free_at(rules, t):
 
 @compiled
 def work_at(rules, index):
-    """The sets to work in, 0 and 1."""
+    """Return the offset of work space set 0 or 1."""
     return free_at(rules, HORIZON + 1 + index)
 
 
@@ -112,7 +115,7 @@ def _steps_at(rules, snake, index):
 
 @compiled
 def steps_to_bean(rules, scratch, snake, index):
-    """Steps in which a snake can be on a bean; HORIZON + 1: more."""
+    """Return the number of steps in which a snake can reach a bean; HORIZON + 1: more."""
     return np.int64(scratch[0, _steps_at(rules, snake, index)])
 
 
@@ -121,21 +124,21 @@ def steps_to_bean(rules, scratch, snake, index):
 
 @compiled
 def row_and_column(rules, cell):
-    # Without a sign a division is shorter.
+    # Division of unsigned integers is faster.
     row = np.uint32(cell) // np.uint32(rules.columns)
     return np.int64(row), np.int64(np.uint32(cell) - row * np.uint32(rules.columns))
 
 
 @compiled
 def _word_and_bit(rules, at, cell):
-    """The place of a cell's word, and its bit there."""
+    """Return the offset of a cell's word, and its bit there."""
     row, column = row_and_column(rules, cell)
     return at + row * _lanes(rules), np.uint32(column)
 
 
 @compiled
 def start_with(rules, scratch, at, cell):
-    """Make the set hold one cell."""
+    """Set the set to one cell."""
     for row in range(rules.rows):
         scratch[0, at + row * _lanes(rules)] = _ZERO
     add_cell(rules, scratch, at, cell)
@@ -155,7 +158,9 @@ def has_cell(rules, scratch, at, cell):
 
 @compiled
 def first_step_to(rules, scratch, at, cell):
-    """The first t > 0 with a cell in entry t, given the place of a set in entry 0; HORIZON + 1: none has it."""
+    """Return the first t > 0 whose entry t has a cell, given the offset of a set in entry 0; HORIZON + 1 if none has
+    it.
+    """
     place, bit = _word_and_bit(rules, at, cell)
     last_without = np.int64(0)
     for jump in _JUMPS:
@@ -166,7 +171,7 @@ def first_step_to(rules, scratch, at, cell):
 
 @compiled
 def count(rules, scratch, at):
-    """Cells in a set."""
+    """Return the number of cells in a set."""
     total = 0
     for row in range(rules.rows):
         total += _count_bits(scratch[0, at + row * _lanes(rules)])
@@ -175,7 +180,7 @@ def count(rules, scratch, at):
 
 @compiled
 def _count_bits(word):
-    """Written so that LLVM makes it one instruction."""
+    """Return the number of set bits, in a form that LLVM turns into one instruction."""
     bits = np.uint64(word)
     bits = bits - ((bits >> np.uint64(1)) & np.uint64(0x5555555555555555))
     twos = np.uint64(0x3333333333333333)
@@ -186,20 +191,21 @@ def _count_bits(word):
 
 @compiled
 def _spread_row(rules, words, source, row, above, below, allowed):
-    """A row of a set, and those of the neighbours of its cells that are in `allowed`.
+    """Return a row of a set together with the neighbors of its cells that are in `allowed`.
 
-    above, below: the rows there, around the torus.
+    above, below: the indices of the adjacent rows, around the torus.
     """
     word = words[source + row * _lanes(rules)]
     wrap = np.uint32(rules.columns - 1)
     near = (word << _ONE) | (word >> wrap) | (word >> _ONE) | (word << wrap)
     near |= words[source + above * _lanes(rules)] | words[source + below * _lanes(rules)]
-    return np.uint32(word | (near & allowed))  # numba makes 64 bits of it: half as many at a time
+    # Without the conversion numba would use 64 bits, and process half as many words at a time.
+    return np.uint32(word | (near & allowed))
 
 
 @compiled
 def spread(rules, scratch, source, allowed, target):
-    """target = source and those of its neighbours that are in `allowed`; target is another set than source."""
+    """Set target to source and those of its neighbors that are in `allowed`; target must be another set than source."""
     words = scratch[0]
     for row in range(rules.rows):
         above = row - 1 if row > 0 else rules.rows - 1
@@ -214,20 +220,20 @@ def spread(rules, scratch, source, allowed, target):
 
 @compiled
 def look_ahead(rules, position, scratch):
-    """Fill free, reach and steps of a position; the other sets mean nothing then."""
+    """Fill free, reach and steps for a position; the other sets are undefined afterward."""
     _clear_bundle(rules, scratch, _AHEAD)
     _look_ahead(rules, position, scratch)
 
 
 @compiled
 def start_moves(rules, scratch):
-    """Empty entry 0 of room; to be added before look_ahead_for: the cell that each move leads to."""
+    """Clear entry 0 of room. Before look_ahead_for, add to it the cell that each move leads to."""
     _clear_bundle(rules, scratch, _ROOM)
 
 
 @compiled
 def look_ahead_for(rules, position, team, scratch):
-    """As look_ahead, and fill others, room and own_room of a team, given entry 0 of room."""
+    """Do what look_ahead does, and fill others, room and own_room of a team, given entry 0 of room."""
     _clear_bundle(rules, scratch, _AHEAD)
     for snake in range(team * _team_size(rules), (team + 1) * _team_size(rules)):
         for other in range(rules.snakes):
@@ -261,9 +267,10 @@ def _look_ahead(rules, position, scratch):
 
 @compiled
 def _look_at_bodies(rules, position, scratch):
-    """A segment with n others behind it is on its cell up to step n, unless its snake eats on the way."""
+    """Fill free: a segment with n others behind it stays on its cell up to step n, unless its snake eats before."""
     words = scratch[0]
-    # First entry t lacks the cells that are left after step t, the last one those that are left later, too.
+    # First, entry t lacks the cells that become free after step t; the last entry also lacks those
+    # that become free later.
     full = np.uint32((1 << rules.columns) - 1)
     for index in range(_bundle_at(rules, 1)):
         words[free_at(rules, 0) + index] = full
@@ -274,7 +281,7 @@ def _look_at_bodies(rules, position, scratch):
             free = free_at(rules, min(num_behind, HORIZON))
             place, bit = _word_and_bit(rules, free, cell)
             words[place] &= ~(_ONE << bit)
-    # Then, from the last step back, those that are left later.
+    # Then, from the last step back, also remove the cells that become free later.
     for row in range(rules.rows):
         free = words[free_at(rules, HORIZON) + row * _lanes(rules)]
         for t in range(HORIZON - 1, -1, -1):
@@ -285,7 +292,7 @@ def _look_at_bodies(rules, position, scratch):
 
 @compiled
 def _flood(rules, scratch):
-    """Fill ahead, room and own_room from entries 0."""
+    """Fill ahead, room and own_room from their entries 0."""
     words = scratch[0]
     last = rules.rows - 1
     for t in range(1, HORIZON + 1):
@@ -301,13 +308,13 @@ def _flood(rules, scratch):
 
 @compiled
 def _growth_at(rules, t):
-    """The place of what says which sets of own_room grew with step t."""
+    """Return the offset of the row that marks which sets of own_room grew with step t."""
     return _bundle_at(rules, _OWN_ROOM + t) + rules.rows * _lanes(rules)
 
 
 @compiled
 def _start_rooms(rules, words):
-    """Entries 1 of room and own_room: with the first step a snake is where its move leads, and nowhere else."""
+    """Fill entries 1 of room and own_room: with its first step a snake is where its move leads, and nowhere else."""
     moves, others = _bundle_at(rules, _ROOM), _bundle_at(rules, _AHEAD + 1)
     room, own_room = _bundle_at(rules, _ROOM + 1), _bundle_at(rules, _OWN_ROOM + 1)
     for index in range(rules.rows * _lanes(rules)):
@@ -319,14 +326,14 @@ def _start_rooms(rules, words):
 
 @compiled
 def _flood_row(rules, words, t, row, above, below):
-    """A row of entry t of ahead, room and own_room."""
+    """Fill a row of entry t of ahead, room and own_room."""
     ahead, last_ahead = _bundle_at(rules, _AHEAD + t), _bundle_at(rules, _AHEAD + t - 1)
     room, last_room = _bundle_at(rules, _ROOM + t), _bundle_at(rules, _ROOM + t - 1)
     own, last_own = _bundle_at(rules, _OWN_ROOM + t), _bundle_at(rules, _OWN_ROOM + t - 1)
     growth, last_growth = _growth_at(rules, t), _growth_at(rules, t - 1)
     begin = row * _lanes(rules)
     free = words[free_at(rules, t) + begin]
-    # One loop for all three: from shorter ones LLVM makes no vector operations, as it unrolls them first.
+    # One loop for all three: LLVM unrolls shorter loops first and then makes no vector operations.
     for lane in range(_lanes(rules)):
         others = _spread_row(rules, words, last_ahead + lane, row, above, below, free)
         words[ahead + begin + lane] = others

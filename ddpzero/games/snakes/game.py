@@ -1,6 +1,6 @@
-"""Snakes on a torus, two or more teams, all at once: 3v3 on 10 x 20 cells as in the public competition.
+"""Snakes on a torus: two or more teams move simultaneously; 3v3 on 10 x 20 cells as in the public competition.
 
-Rules and the layout of a position: rules.py. What agents see: views.py. Players by rule: agents.py.
+rules.py has the rules and the layout of a position, views.py the observations, agents.py the rule agents.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from ddpzero.games.snakes import views as snake_views
 
 @dataclass(frozen=True)
 class Parameters:
-    """rows, columns: of the torus. snakes: in all, shared out to `teams` teams of one size, team 0 first.
+    """rows, columns: shape of the torus. snakes: total number, divided into `teams` teams of equal size, team 0 first.
 
-    beans: on the board, as far as there is room. steps: a game's length, unless the board is full before.
+    beans: number on the board, if there is room. steps: an episode's length, unless the board is full earlier.
     """
 
     rows: int = 10
@@ -34,7 +34,7 @@ class Parameters:
     def __post_init__(self) -> None:
         for name, lowest, highest in (
             ("rows", 3, 64),
-            ("columns", 3, 32),  # a row of cells is a word of 32 bits
+            ("columns", 3, 32),  # the cells of a row are bits of a 32-bit word
             ("snakes", 1, 32),
             ("teams", 1, 32),
             ("beans", 1, 64),
@@ -51,7 +51,7 @@ class Parameters:
                 "choose a multiple."
             )
         cells = self.rows * self.columns
-        # A third of the board for snakes: the start draws until all of them fit.
+        # Snakes start on at most a third of the board, because they are sampled until all fit.
         if 9 * self.snakes + self.beans > cells:
             raise ValueError(
                 f"game.rows={self.rows} by game.columns={self.columns} is too small for game.snakes={self.snakes} "
@@ -94,7 +94,7 @@ def died(rules, position, agent):
 
 
 def team_points(rules, position, team):
-    """Cells grown: what the team's snakes are longer than at the start."""
+    """Return the number of cells by which the team's snakes have grown since the start."""
     size = rules.snakes // rules.teams
     points = 0
     for snake in range(team * size, (team + 1) * size):

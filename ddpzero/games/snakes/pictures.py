@@ -1,4 +1,4 @@
-"""Snakes for people: as text, in colour on a terminal, and as a picture. Plain Python, called for single positions."""
+"""Text, in color on a terminal, and images of snakes, for people. Plain Python, called for single positions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-# Of teams 0 and 1 and whoever else plays: the 256 colours of a terminal, and RGB.
+# Colors of the teams, from team 0 on: of a terminal's 256 colors, and RGB.
 _TERMINAL_COLOURS = (39, 208, 76, 201, 226, 51, 196, 99)
 _MARKED_COLOUR = 231
 _RGB = (
@@ -21,7 +21,7 @@ _CELL_PIXELS = 12
 
 
 def bodies(parameters: Any, position: np.ndarray) -> list[list[int]]:
-    """Of every snake its cells, the head first; see rules.py for the layout."""
+    """Return the cells of every snake, the head first; see rules.py for the layout."""
     cells = parameters.rows * parameters.columns
     fields = 3 + parameters.beans
     rings = fields + 6 * parameters.snakes
@@ -34,21 +34,22 @@ def bodies(parameters: Any, position: np.ndarray) -> list[list[int]]:
 
 
 def beans(parameters: Any, position: np.ndarray) -> list[int]:
-    """Cells, the oldest bean first."""
+    """Return the cells of the beans, the oldest first."""
     return [int(cell) for cell in position[3 : 3 + int(position[2])]]
 
 
 def points(parameters: Any, position: np.ndarray) -> list[int]:
-    """Cells grown, per team."""
+    """Return the number of cells grown per team."""
     size = parameters.snakes // parameters.teams
     grown = [len(body) - 3 for body in bodies(parameters, position)]
     return [sum(grown[team * size :][:size]) for team in range(parameters.teams)]
 
 
 def text(parameters: Any, position: np.ndarray, in_colour: bool, marked: int | None = None) -> str:
-    """Heads are arrows, bodies the snake's number, beans `*`; above the board the step and the points.
+    """Return the board as text: heads are arrows, bodies the snake's number, beans `*`; above it the step and the
+    points.
 
-    marked: a snake that is drawn with `#` and bright, with a word about it above the board.
+    marked: a snake that is shown with `#` in a bright color, and named above the board.
     """
     rows, columns = parameters.rows, parameters.columns
     size = parameters.snakes // parameters.teams
@@ -83,7 +84,7 @@ def _paint(character: str, colour: int, in_colour: bool) -> str:
 
 
 def image(parameters: Any, position: np.ndarray) -> np.ndarray:
-    """`[height, width, 3]` uint8: bodies in the colour of their team, each snake a shade of it, heads bright."""
+    """Return `[height, width, 3]` uint8: bodies in the team's color, each snake in its own shade, heads bright."""
     rows, columns = parameters.rows, parameters.columns
     size = parameters.snakes // parameters.teams
     board = np.empty((rows * columns, 3), np.uint8)

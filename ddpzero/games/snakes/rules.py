@@ -1,14 +1,14 @@
-"""The rules of snakes on a torus, step by step as the public environment plays them (jidiai/Competition_3v3snakes,
+"""The rules of snakes on a torus. Each step equals that of the public environment (jidiai/Competition_3v3snakes,
 env/snakes.py), with all of its quirks. Compiled; the kernels of game.py, views.py and agents.py use it.
 
-Letters: R rows, L columns, M = R * L cells (cell = L * row + column), S snakes, B beans at most.
+Letters: R rows, L columns, M = R * L cells (cell = L * row + column), S snakes, B maximum number of beans.
 
 A position is a row of int16:
 
     steps, status, beans on the board, beans [B] (oldest first, then undefined)
-    per snake: length, place of the head in its ring, heading, heading one step ago, ate, died (in the last step)
-    per snake: ring [M + 1] of cells; segment i, counted from the head, lies at (place of the head + i) mod (M + 1)
-    covered [M]: segments on each cell; bean_on [M]: 0 or 1
+    per snake: length, index of the head in its ring, heading, heading one step ago, ate, died (in the last step)
+    per snake: ring [M + 1] of cells; segment i, counted from the head, is at (index of the head + i) mod (M + 1)
+    covered [M]: number of segments on each cell; bean_on [M]: 0 or 1
 
 Headings and actions: 0 up (row - 1), 1 down, 2 left (column - 1), 3 right; the reverse of d is d ^ 1.
 """
@@ -36,7 +36,7 @@ _DIED = 5
 
 
 def position_size(rows: int, columns: int, snakes: int, beans: int) -> int:
-    """Entries of a position."""
+    """Return the number of entries of a position."""
     cells = rows * columns
     return _BEANS + beans + snakes * (_SNAKE_FIELDS + cells + 1) + 2 * cells
 
@@ -86,7 +86,7 @@ def num_beans(position):
 
 @compiled
 def bean(position, index):
-    """The cell of a bean, the oldest first."""
+    """Return the cell of a bean; index 0 is the oldest."""
     return position[_BEANS + index]
 
 
@@ -102,7 +102,7 @@ def heading(rules, position, snake):
 
 @compiled
 def last_heading(rules, position, snake):
-    """The heading before the last step, as the public observation gives it."""
+    """Return the heading before the last step, which is part of the public observation."""
     return position[_fields(rules, snake) + _LAST_HEADING]
 
 
@@ -118,7 +118,7 @@ def died(rules, position, snake):
 
 @compiled
 def segment(rules, position, snake, index):
-    """The cell of a segment, 0 the head."""
+    """Return the cell of a segment; index 0 is the head."""
     place = position[_fields(rules, snake) + _HEAD] + index
     if place > num_cells(rules):
         place -= num_cells(rules) + 1
@@ -137,7 +137,7 @@ def tail(rules, position, snake):
 
 @compiled
 def covered(rules, position, cell):
-    """How many segments lie on a cell."""
+    """Return the number of segments on a cell."""
     return position[_covered(rules) + cell]
 
 
@@ -148,13 +148,13 @@ def has_bean(rules, position, cell):
 
 @compiled
 def is_free(rules, position, cell):
-    """Neither snake nor bean."""
+    """Return whether a cell has neither a snake nor a bean."""
     return position[_covered(rules) + cell] == 0 and position[_bean_on(rules) + cell] == 0
 
 
 @compiled
 def neighbour(rules, cell, direction):
-    """The next cell in a direction, around the edges."""
+    """Return the next cell in a direction, around the edges."""
     columns = rules.columns
     if direction == 0:
         return cell - columns if cell >= columns else cell + num_cells(rules) - columns
@@ -172,7 +172,7 @@ def neighbour(rules, cell, direction):
 
 @compiled
 def clear(rules, position):
-    """An empty board before the first step."""
+    """Write an empty board before the first step."""
     for index in range(position.shape[0]):
         position[index] = 0
 
@@ -185,7 +185,7 @@ def set_heading(rules, position, snake, direction):
 
 @compiled
 def append_segment(rules, position, snake, cell):
-    """Put one more segment behind the tail; the first is the head."""
+    """Add a segment behind the tail; the first segment is the head."""
     fields = _fields(rules, snake)
     place = position[fields + _HEAD] + position[fields + _LENGTH]
     if place > num_cells(rules):
@@ -197,7 +197,7 @@ def append_segment(rules, position, snake, cell):
 
 @compiled
 def place_bean(rules, position, cell):
-    """Add the youngest bean."""
+    """Add a bean, as the youngest."""
     position[_BEANS + position[_NUM_BEANS]] = cell
     position[_NUM_BEANS] += 1
     position[_bean_on(rules) + cell] = 1
@@ -233,7 +233,7 @@ def _remove_body(rules, position, snake):
 
 @compiled
 def reset(rules, position, random_state):
-    """Snakes in index order, each straight, at random; then the beans."""
+    """Place straight snakes at random, in index order, and then the beans."""
     clear(rules, position)
     for snake in range(rules.snakes):
         _place_at_random(rules, position, snake, random_state)
@@ -242,7 +242,7 @@ def reset(rules, position, random_state):
 
 @compiled
 def _place_at_random(rules, position, snake, random_state):
-    """Direction, row and column are drawn again, all three, until the three cells ahead are free of snakes."""
+    """Place a snake. Samples direction, row and column together until the snake's three cells are free of snakes."""
     while True:
         direction = next_below(random_state, 4)
         row = next_below(random_state, rules.rows)
@@ -263,11 +263,11 @@ def _place_at_random(rules, position, snake, random_state):
 
 @compiled
 def step(rules, position, actions, rewards, random_state):
-    """One step of all snakes, with its random outcomes drawn."""
+    """Play one step of all snakes, and sample its random outcomes."""
     for snake in range(rules.snakes):
         direction = actions[snake]
         if direction == heading(rules, position, snake) ^ 1:
-            # One of the other three, straight on among them.
+            # Sample one of the other three directions, including straight on.
             direction = (direction + 1 + next_below(random_state, 3)) & 3
         _move(rules, position, snake, direction)
     settle(rules, position, rewards)
@@ -277,14 +277,14 @@ def step(rules, position, actions, rewards, random_state):
 
 @compiled
 def move_all(rules, position, directions):
-    """The moves of a step, given where each snake really went: `directions` `[S]`."""
+    """Make the moves of a step, given the direction in which each snake really went: `directions` `[S]`."""
     for snake in range(rules.snakes):
         _move(rules, position, snake, directions[snake])
 
 
 @compiled
 def _move(rules, position, snake, direction):
-    """A bean goes to the first snake that reaches it; who eats keeps its tail."""
+    """Move a snake. The first snake that reaches a bean eats it; a snake that eats keeps its tail."""
     fields = _fields(rules, snake)
     new_head = neighbour(rules, head(rules, position, snake), direction)
     position[fields + _LAST_HEADING] = position[fields + _HEADING]
@@ -306,7 +306,9 @@ def _move(rules, position, snake, direction):
 
 @compiled
 def settle(rules, position, rewards):
-    """After all moves: who died, the rewards `[S]`, and the dead come back where there is room."""
+    """Finish the moves of a step: find the snakes that died, write the rewards `[S]`, and respawn the dead where there
+    is room.
+    """
     for snake in range(rules.snakes):
         fields = _fields(rules, snake)
         has_died = covered(rules, position, head(rules, position, snake)) > 1
@@ -324,9 +326,10 @@ def settle(rules, position, rewards):
 
 @compiled
 def _respawn(rules, position, snake):
-    """Three cells found by breadth-first search from the first free cell in row-major order; none: length 0.
+    """Respawn a snake on three cells found by breadth-first search from the first free cell in row-major order.
 
-    The ring of the dead snake holds the queue, and cells that this search has visited count as covered until its end.
+    If there are no such cells, its length stays 0. The ring of the dead snake holds the queue. Cells that this search
+    has visited count as covered until it ends.
     """
     ring = _ring(rules, snake)
     num_visited = 0
@@ -335,7 +338,7 @@ def _respawn(rules, position, snake):
     for start in range(num_cells(rules)):
         if not is_free(rules, position, start):
             continue
-        # The start is queued unvisited, as the original does: its neighbours queue it once more.
+        # The start is not marked as visited, as in the original: its neighbors queue it once more.
         queue_begin = num_visited
         num_popped = 0
         cell = start
@@ -387,14 +390,14 @@ def _respawn(rules, position, snake):
 
 @compiled
 def refill_beans(rules, position, random_state):
-    """New beans, uniform over the cells without snake or bean, as far as there are such cells."""
+    """Add the missing beans on cells without snake or bean, sampled uniformly, as long as there are such cells."""
     num_missing = rules.beans - position[_NUM_BEANS]
     if num_missing == 0:
         return
     num_covered = 0
     for snake in range(rules.snakes):
         num_covered += length(rules, position, snake)
-    # A guess that hits is uniform; on a full board counting is faster.
+    # A random cell that is free is uniform; on a crowded board counting is faster.
     is_crowded = 4 * (num_covered + rules.beans) > 3 * num_cells(rules)
     for _ in range(num_missing):
         cell = next_below(random_state, num_cells(rules))
@@ -416,7 +419,7 @@ def refill_beans(rules, position, random_state):
 
 @compiled
 def finish_step(rules, position):
-    """Count the step; the game is over when the board is full, a snake found no room, or time is up."""
+    """Count the step; the episode ends when the board is full, a snake found no room, or the step limit is reached."""
     position[_STEPS] += 1
     total_length = 0
     has_room = True

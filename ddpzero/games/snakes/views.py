@@ -1,13 +1,14 @@
-"""What an agent sees of a game of snakes: numbers (`features`) or images (`planes`), both from its own head.
+"""An agent's observations of snakes: numbers (`features`) or images (`planes`), both relative to its own head.
 
-features are seen in the snake's own frame (forward is where it heads; distances go around the torus the short way), so
-what it learns in one place and direction serves it everywhere. Its choices are straight on, right, back, left.
-planes are rolled so that the own head is in the middle, and keep up and down: choices are the four directions.
+features are in the snake's own frame of reference (forward is its heading; distances go the short way around the
+torus), so that what it learns in one place and direction applies everywhere. Its choices are straight on, right, back,
+left. planes are rolled so that the snake's own head is in the middle. Their orientation is that of the board: choices
+are the four directions.
 
-Legal is what can make sense: not the reverse of the heading, which the rules replace by a random move, and, while
-there is another, not a cell whose body will still be there.
+A choice is legal unless it is the reverse of the heading, which the rules replace by a random move, or enters a cell
+that a body will still cover. If all choices other than the reverse enter such cells, these choices are legal, too.
 
-Letters: R rows, L columns, S snakes, K snakes of a team, T = snake_bits.HORIZON steps ahead.
+Letters: R rows, L columns, S snakes, K snakes per team, T = snake_bits.HORIZON steps ahead.
 """
 
 from __future__ import annotations
@@ -19,15 +20,16 @@ from ddpzero.games.snakes import bits as snake_bits
 from ddpzero.games.snakes import rules as snake_rules
 from ddpzero.games.snakes.bits import HORIZON
 
-# choices: straight on, right, back, left of headings up, down, left, right
+# The directions of the choices straight on, right, back, left, for headings up, down, left, right.
 _STRAIGHT, _RIGHT, _BACK, _LEFT = 0, 1, 2, 3
 _TURNS = np.array([[0, 3, 1, 2], [1, 2, 0, 3], [2, 0, 3, 1], [3, 1, 2, 0]], dtype=np.int64)
-_CHOICES = np.argsort(_TURNS, axis=1)  # by a heading and a direction: the choice between them
-# Rows down and columns to the right of a step up, down, left, right.
+_CHOICES = np.argsort(_TURNS, axis=1)  # the choice, by heading and direction
+# Rows down and columns to the right that a step up, down, left, right moves.
 _DOWN = np.array([-1, 1, 0, 0], dtype=np.int64)
 _RIGHTWARD = np.array([0, 0, -1, 1], dtype=np.int64)
 
-# What features tell of, in this order: the snake itself, its moves, the nearest beans, every other snake.
+# The features describe, in this order: the snake itself, its moves, the nearest beans, every other
+# snake.
 _MOVES = (_STRAIGHT, _RIGHT, _LEFT)
 _BEANS_SEEN = 5
 _OWN_FEATURES = 5
@@ -38,17 +40,19 @@ _FIRST_OF_MOVES = _OWN_FEATURES
 _FIRST_OF_BEANS = _FIRST_OF_MOVES + len(_MOVES) * _MOVE_FEATURES
 _FIRST_OF_SNAKES = _FIRST_OF_BEANS + _BEANS_SEEN * _BEAN_FEATURES
 
-# Whole numbers are multiplied by these and the like, as a division takes longer; the nearest float32 is the same.
+# Integers are multiplied by these and similar factors because a division takes longer; the nearest
+# float32 is the same.
 _PER_SEGMENT = 1 / 20
-_PER_CELL = 1 / 8  # of a distance
+_PER_CELL = 1 / 8  # for distances
 _PER_STEP = 1 / HORIZON
-_NEARNESS = np.array([0.0, *(1 / t for t in range(1, HORIZON + 1)), 0.0])  # of what is t steps away
+# By distance in steps.
+_NEARNESS = np.array([0.0, *(1 / t for t in range(1, HORIZON + 1)), 0.0])
 
 NUM_PLANES = 12
 
 
 def num_features(snakes: int, teams: int) -> int:
-    """Entries of an agent's features."""
+    """Return the number of an agent's features."""
     return _FIRST_OF_SNAKES + (snakes - 1) * _SNAKE_FEATURES
 
 
@@ -117,7 +121,7 @@ def _observe_itself(rules, position, snake, row):
 
 @compiled
 def _observe_move(rules, position, snake, move, cell, scratch, row):
-    """What lies behind a step: whether it can be made, who else may come, room, and beans."""
+    """Write the features of a move: whether it is possible, which other snakes may enter the cell, room, and beans."""
     place = _FIRST_OF_MOVES + move * _MOVE_FEATURES
     for index in range(_MOVE_FEATURES):
         row[place + index] = 0.0
@@ -139,7 +143,7 @@ def _observe_move(rules, position, snake, move, cell, scratch, row):
 
 @compiled
 def _observe_room(rules, snake, move, scratch, row, place):
-    """How many cells are within reach, and of those where nobody else can be as soon."""
+    """Write the number of cells within reach, and of those that no other snake can reach as soon."""
     room = snake_bits.count(rules, scratch, snake_bits.room_at(rules, snake, move, HORIZON))
     room_4 = snake_bits.count(rules, scratch, snake_bits.room_at(rules, snake, move, 4))
     room_8 = snake_bits.count(rules, scratch, snake_bits.room_at(rules, snake, move, 8))
@@ -154,7 +158,9 @@ def _observe_room(rules, snake, move, scratch, row, place):
 
 @compiled
 def _observe_beans_behind(rules, position, snake, move, scratch, row, place):
-    """How near the nearest bean is; where nobody else can be as soon, the nearest and how many there are."""
+    """Write how near the nearest bean is and, among beans that no other snake can reach as soon, the nearest and their
+    number.
+    """
     room = snake_bits.room_at(rules, snake, move, 0)
     own_room = snake_bits.own_room_at(rules, snake, move, 0)
     for index in range(snake_rules.num_beans(position)):
@@ -169,7 +175,7 @@ def _observe_beans_behind(rules, position, snake, move, scratch, row, place):
 
 @compiled
 def _observe_rivals(rules, position, snake, cell, scratch, row, place):
-    """Whoever can be on a cell with its next step may collide with us head-on."""
+    """Count the snakes that can enter the cell with their next step, and so may collide with this one head-on."""
     size = rules.snakes // rules.teams
     num_mates = 0
     num_others = 0
@@ -190,7 +196,7 @@ def _observe_rivals(rules, position, snake, cell, scratch, row, place):
 
 @compiled
 def _observe_tails(rules, position, snake, cell, row, place):
-    """Whether the tail of a mate, or of another, is about to leave the cell, unless its owner eats: then it stays."""
+    """Write whether the cell is the tail of a teammate, or of an opponent, that may eat and so keep its tail there."""
     size = rules.snakes // rules.teams
     if snake_rules.covered(rules, position, cell) == 0:
         return
@@ -202,7 +208,7 @@ def _observe_tails(rules, position, snake, cell, row, place):
 
 @compiled
 def _may_eat(rules, position, snake):
-    """Whether there is a bean beside the snake's head."""
+    """Return whether a bean is next to the snake's head."""
     for direction in range(snake_rules.NUM_ACTIONS):
         cell = _cell_ahead(rules, position, snake, direction)
         if snake_rules.has_bean(rules, position, cell):
@@ -212,7 +218,7 @@ def _may_eat(rules, position, snake):
 
 @compiled
 def _short_way(difference, size):
-    """A difference of rows or columns the short way around the torus, which has `size` of them."""
+    """Return a difference of rows or columns taken the short way around the torus, which has `size` of them."""
     if difference < -(size // 2):
         return difference + size
     if difference >= size - size // 2:
@@ -222,7 +228,7 @@ def _short_way(difference, size):
 
 @compiled
 def _forward_and_right(rules, heading, origin, cell):
-    """The short way around the torus from origin (row, column) to a cell, as steps forward and to the right."""
+    """Return the short way around the torus from origin (row, column) to a cell, as steps forward and to the right."""
     row, column = snake_bits.row_and_column(rules, cell)
     down = _short_way(row - origin[0], rules.rows)
     right = _short_way(column - origin[1], rules.columns)
@@ -232,7 +238,7 @@ def _forward_and_right(rules, heading, origin, cell):
 
 @compiled
 def _observe_beans(rules, position, snake, scratch, row):
-    """The nearest beans, nearest first: where, and who is how far away."""
+    """Write the nearest beans, nearest first: their location, and the distances of the snakes."""
     heading = snake_rules.heading(rules, position, snake)
     origin = snake_bits.row_and_column(rules, snake_rules.head(rules, position, snake))
     last_key = -1
@@ -240,7 +246,7 @@ def _observe_beans(rules, position, snake, scratch, row):
     for _ in range(_BEANS_SEEN):
         for index in range(_BEAN_FEATURES):
             row[place + index] = 0.0
-        # The next in order of (steps, index).
+        # Find the next bean in the order of (steps, index).
         best_key = 1 << 30
         for index in range(snake_rules.num_beans(position)):
             key = snake_bits.steps_to_bean(rules, scratch, snake, index) * 128 + index
@@ -263,7 +269,7 @@ def _observe_beans(rules, position, snake, scratch, row):
 
 @compiled
 def _steps_of_others(rules, scratch, snake, index):
-    """In how many steps the nearest mate, and the nearest of the others, can be on a bean."""
+    """Return the number of steps in which the nearest teammate, and the nearest opponent, can reach a bean."""
     size = rules.snakes // rules.teams
     mates = HORIZON + 1
     others = HORIZON + 1
@@ -279,7 +285,7 @@ def _steps_of_others(rules, scratch, snake, index):
 
 @compiled
 def _observe_snakes(rules, position, snake, row):
-    """Mates in index order, then the others, beginning with the team after the own one."""
+    """Write teammates in index order, then the opponents, beginning with the team that follows the snake's own."""
     heading = snake_rules.heading(rules, position, snake)
     origin = snake_bits.row_and_column(rules, snake_rules.head(rules, position, snake))
     size = rules.snakes // rules.teams
@@ -306,8 +312,10 @@ def _observe_snakes(rules, position, snake, row):
 
 @compiled
 def observe_planes(rules, position, team, planes, legal, actions):
-    """Bodies as the steps for which they still block a cell (16 each; 8 more for who may eat and keep its tail), heads,
-    the cells before them, beans, and three numbers.
+    """Write bodies, heads, the cells in front of them, beans, and three numbers.
+
+    The value of a body segment is 16 for each step for which it still blocks its cell, plus 8 if its snake may eat and
+    so keep its tail.
     """
     size = rules.snakes // rules.teams
     for agent in range(size):
@@ -355,7 +363,7 @@ def _draw_planes(rules, position, snake, planes):
             own_points += length
         else:
             other_points += length
-        # Who eats with the next step keeps its tail: half a step more.
+        # A snake that eats with the next step keeps its tail: add half a step.
         perhaps = 8 * _may_eat(rules, position, other)
         for index in range(length):
             cell = snake_rules.segment(rules, position, other, index)
