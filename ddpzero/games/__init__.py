@@ -1,6 +1,4 @@
-"""Rules of games, behind two kernel contracts: core/contract.py for board games, core/team_contract.py for games whose
-teams act simultaneously.
-"""
+"""Rules of games behind two contracts: core/contract.py for board games, core/team_contract.py for team games."""
 
 from ddpzero.games.core.game import Game
 from ddpzero.games.core.loader import known_games, load_any_game, load_game, variation

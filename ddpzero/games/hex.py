@@ -203,8 +203,8 @@ def winning_cells(parameters: Parameters, position: np.ndarray) -> list[int]:
     size = parameters.size
     stones = board(parameters, position).reshape(size, size)
     for player in (1, 2):
-        # The second player's edges are columns: transpose the board for the search, and the cells
-        # after it.
+        # The second player's edges are columns: transpose the board for the search, and then the
+        # cells.
         own = (stones if player == 1 else stones.T) == player
         if chain := _shortest_chain(own):
             cells = chain if player == 1 else [(column, row) for row, column in chain]

@@ -173,8 +173,7 @@ def _place_disc(size, position, player, row, column):
     own_at, other_at = player * size, (1 - player) * size
     position[own_at + row] |= 1 << column
     for down in (-1, 0, 1):
-        # Shifts to the same column, the next one and the previous one. Beyond an edge the bit is in
-        # no row.
+        # Shifts to the same, the next and the previous column. Beyond an edge the bit is in no row.
         for right, left in ((0, 0), (1, 0), (0, 1)):
             end, bit, length = row + down, (1 << column) << right >> left, 0
             while 0 <= end < size and position[other_at + end] & bit != 0:
@@ -193,8 +192,7 @@ def _find_moves(size, position, player):
     all_columns = (1 << size) - 1
     for row in range(size):
         own, other = _entry(position, own_at + row), _entry(position, other_at + row)
-        # To the right: an addition carries through each line of discs that begins after an own
-        # disc.
+        # To the right: an addition carries through each line of discs after an own disc.
         found = ((own << 1) & other) + other
         # To the left: lines of up to 2, 4, 8 and 16 discs.
         line = (own >> 1) & other

@@ -74,9 +74,7 @@ def clear_cache(*other_sources: Path) -> tuple[int, int]:
 
 
 def _folders_of(source: Path) -> Iterator[Path]:
-    """Yield the folders where numba may have cached code of a file, under the current or an earlier NUMBA_CACHE_DIR of
-    ddpzero.
-    """
+    """Yield the folders where numba may have cached code of a file, with or without NUMBA_CACHE_DIR."""
     yield source.parent / "__pycache__"
     name = _CacheLocator.get_suitable_cache_subpath(str(source))
     for folder in (config.CACHE_DIR, AppDirs("numba", False).user_cache_dir):
@@ -85,9 +83,7 @@ def _folders_of(source: Path) -> Iterator[Path]:
 
 
 def _own_folder() -> Path:
-    """Return a folder that no other user can write, because numba executes code from it. It is the same in every
-    process.
-    """
+    """Return a folder, the same in every process, that no other user can write: numba executes code from it."""
     name = f"ddpzero-{os.getuid()}-numba"
     given = os.environ.get("XDG_CACHE_HOME")
     parents: Sequence[Path] = [*([Path(given)] if given else []), Path(tempfile.gettempdir())]

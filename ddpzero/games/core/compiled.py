@@ -35,8 +35,7 @@ from ddpzero.games.core.cache_folder import discard_unreadable_indexes, ensure_c
 ensure_cache_folder()
 discard_unreadable_indexes()
 
-# Set every option explicitly: a function inherits options that are missing from its caller,
-# including inlining.
+# Set every option explicitly: a function inherits missing options from its caller, even inlining.
 _OPTIONS = {"_nrt": False, "error_model": "numpy", "forceinline": False, "no_cfunc_wrapper": True}
 _INNER_OPTIONS = {**_OPTIONS, "no_cpython_wrapper": True}
 

@@ -41,8 +41,7 @@ _kernels_by_type_name: dict[str, dict[str, InnerFunction]] = {}
 _compiled_once = cache(compiled)
 _compiled_apart_once = cache(compiled_apart)
 
-# The long kernels are called, not inlined: this saves a tenth of the compile time, and a search is
-# as fast.
+# The long kernels are not inlined: this saves a tenth of the compile time; a search is as fast.
 _APART = {"initial_position", "legal_actions", "apply_action", "observe", "ownership"}
 
 
@@ -115,9 +114,9 @@ def _lower_constant(context, builder, rules, value, attribute):
 def generic_kernels(
     kernel_parameters: dict[str, tuple[str, ...]],
 ) -> Callable[[Callable[..., Any]], Choice]:
-    """Return a decorator that makes calls of the decorated function, in compiled code, calls of the game's kernel of
-    that name.
+    """Return a decorator that turns calls of the decorated function, in compiled code, into calls of a game's kernel.
 
+    The kernel is the one with the name of the decorated function.
     kernel_parameters: the decorator adds the parameter names, keyed by the kernel's name.
     """
 
@@ -205,15 +204,14 @@ def observe_globals(rules, position, globals):
 
 @_optional
 def copy_position(rules, source, target):
-    """Copy a position. For games that use only the front of a long row, such as one that ends with the moves made so
-    far.
-    """
+    """Copy a position. For games that use only the front of a long row, such as one that ends with a list of moves."""
 
 
 @_optional
 def score(rules, position):
-    """Return the first player's points minus the second's in a terminal position, without komi; needs max_score in the
-    spec.
+    """Return the first player's points minus the second's in a terminal position, without komi.
+
+    Needs max_score in the spec.
     """
 
 

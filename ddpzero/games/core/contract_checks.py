@@ -35,8 +35,7 @@ from ddpzero.games.core.sought_games import (
 # check its indices.
 _GUARD = 256
 _GUARD_VALUE = 85
-# Two contents of the guards around a position: a kernel that reads there gives two different
-# results.
+# Two contents of the guards around a position: a kernel that reads them gives two results.
 _GUARD_VALUES = (85, 2)
 # Two initial contents of the arrays: entries that a kernel does not write differ.
 _GARBAGE = (0, 1)
@@ -61,8 +60,7 @@ def contract_report(
     max_seconds: float = float("inf"),
     alive: Alive = ignore,
 ) -> ContractReport:
-    """Play num_games episodes, or those that begin within max_seconds but at least two; report the checks and
-    violations.
+    """Play num_games episodes, or those that begin within max_seconds but at least two; return the report.
 
     Half of the episodes are random. The others are the results of searches for long ones or for extreme scores.
     alive: called before each step with the maximum number of seconds that the step may take.
@@ -189,8 +187,7 @@ class _Check:
         game, spec = self.game, self.spec
         position = game.initial_position()
         images = game.new_positions(len(spec.action_symmetries[: spec.num_start_symmetries]))
-        # image_actions[s, a]: the action that corresponds to action a on the board moved by
-        # symmetry s.
+        # image_actions[s, a]: action a, as it is on the board moved by symmetry s.
         image_actions = np.argsort(spec.action_symmetries[: len(images)], axis=1)
         last_action = None
         for ply in range(spec.max_plies + 1):

@@ -1,5 +1,4 @@
-"""Checks a game's contract in a separate process, within bounded time, so that no crash of compiled code ends the
-caller.
+"""Checks a game's contract in a separate process, within bounded time: a crash of compiled code cannot end the caller.
 
 Called by `ddpzero verify contract`, and before a training with a game from outside the tree.
 
@@ -28,8 +27,7 @@ from ddpzero.games.core.team_contract_checks import team_contract_report
 from ddpzero.games.core.team_game import TeamGame
 from ddpzero.system.parent import follow_parent
 
-# The first check of a game before its training: number of episodes, and the seconds within which
-# they begin.
+# The check of a game before its training: number of episodes, and seconds within which they begin.
 _FIRST_LOOK_GAMES = 12
 _FIRST_LOOK_SECONDS = 3.0
 # What faulthandler writes about the innermost function, and after a timeout.

@@ -27,8 +27,9 @@ class BoardEmbedding:
 
     @cached_property
     def owners(self) -> np.ndarray:
-        """Indices `[B]`, empty for games without ownership. Compiles the game's kernels: do not use it to check a
-        config.
+        """Indices `[B]`, empty for games without ownership.
+
+        Compiles the game's kernels: do not use it to check a config.
         """
         here, there = self.board.owner_cells, self.frame.owner_cells
         if here is None or there is None:

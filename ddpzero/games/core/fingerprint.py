@@ -142,9 +142,7 @@ class _Digest:
             self.reach(constant)
 
     def _reach_object(self, value: Any) -> None:
-        """Add a dispatcher of numba or ddpzero by its function, an enumeration by its members, any other object by its
-        class.
-        """
+        """Add a dispatcher by its function, an enumeration by its members, any other object by its class."""
         if (function := _python_function(value)) is not None:
             self.reach(function)
             return

@@ -125,8 +125,9 @@ class Game:
         return legal
 
     def possible_actions(self, position: np.ndarray) -> np.ndarray:
-        """Return the indices of the legal actions of a position that is not terminal. Raises GamePromiseError if there
-        are none.
+        """Return the indices of the legal actions of a position that is not terminal.
+
+        Raises GamePromiseError if there are none.
         """
         actions = np.flatnonzero(self.legal_actions(position))
         if not len(actions):
@@ -185,9 +186,7 @@ class Game:
         return numbers
 
     def packed_observation(self, position: np.ndarray) -> np.ndarray:
-        """Return `[observation_size_bytes]` uint8, the format of evaluators and samples: bit-packed planes, then
-        globals.
-        """
+        """Return `[observation_size_bytes]` uint8, as evaluators and samples use it: packed planes, then globals."""
         planes = np.packbits(self.observation(position), bitorder="little")
         return np.concatenate([planes, self.observed_globals(position).view(np.uint8)])
 

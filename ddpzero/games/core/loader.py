@@ -120,8 +120,7 @@ def _make_game(
             f"game {name} ({module.__file__}) has the kernel score: its spec must say max_score, the most points that "
             "one side can be ahead."
         )
-    # The type name contains the module's name, because cached machine code looks its module up by
-    # name.
+    # The module's name is part of the type name: cached machine code looks its module up by name.
     type_name = f"{module.__name__}({arguments})@{fingerprint(module, tuple(kernels))}"
     rules = Rules(type_name, constants, kernels)
     if is_for_teams:
@@ -190,8 +189,8 @@ def _load_module(name: str, source: str | None) -> ModuleType:
         raise ValueError(
             f"game.source={source} is not a file: give the path of the game's .py file."
         )
-    # The name depends on the content, not on the path: cached machine code also serves copies in
-    # other folders.
+    # Name the module by content, not by path: cached machine code then also serves copies
+    # elsewhere.
     module_name = f"ddpzero_game_{file.stem}_{file_fingerprint(file)}"
     if (loaded := sys.modules.get(module_name)) is not None and loaded.__file__ != str(file):
         # A copy in another folder may read other data there.

@@ -55,9 +55,9 @@ class TeamPlayer(Protocol):
     def choose(
         self, positions: np.ndarray, teams: np.ndarray, random_states: np.ndarray
     ) -> np.ndarray:
-        """Return integer actions `[n, K]` of the agents of team `teams` `[n]` in `positions` `[n, P]`, none of them
-        terminal.
+        """Return integer actions `[n, K]` of the agents of team `teams` `[n]` in positions `[n, P]`.
 
+        None of the positions is terminal.
         random_states: `[n, 2]` uint64, one random stream per row; sampling advances it in place.
         """
         ...

@@ -62,8 +62,7 @@ class BoardGame(NamedGame, Protocol):
 
 
 class GamePromiseError(UserError):
-    """A kernel or function of a game broke a promise of games/core/contract.py. The message names a command that shows
-    more.
+    """A kernel or function of a game broke a promise of its contract. The message names a command that shows more.
 
     promise: the violation, as a sentence that does not name the game.
     """
@@ -95,9 +94,7 @@ def require_result(game: BoardGame, returns: np.ndarray) -> None:
 
 
 def require_end(game: TeamGame, statuses: np.ndarray, num_steps: np.ndarray) -> None:
-    """Raise GamePromiseError for statuses `[n]` that do not exist, or for an episode that continues after max_steps
-    steps.
-    """
+    """Raise GamePromiseError for statuses `[n]` that do not exist, or for an episode that continues after max_steps."""
     if not ((statuses >= GOING_ON) & (statuses <= TRUNCATED)).all():
         raise broken_promise(
             game, f"status is {statuses.max()}: it must be from {GOING_ON} to {TRUNCATED}."
@@ -143,8 +140,9 @@ def suspicion(game: NamedGame) -> str:
 
 @contextmanager
 def no_exceptions(game: NamedGame) -> Iterator[None]:
-    """Turn exceptions within this block into GamePromiseError. It calls compiled code in which only the kernels can
-    raise.
+    """Turn exceptions of kernels into GamePromiseError.
+
+    The block calls compiled code in which only the kernels can raise.
     """
     try:
         yield

@@ -57,9 +57,7 @@ def compile_seek(game: Game) -> None:
 
 
 def _seek_longest(game: Game, seed: int) -> list[int]:
-    """Return the longest found list of actions that does not end an episode; empty if there are too many positions to
-    search.
-    """
+    """Return the longest found list of actions that does not end an episode; empty if there are too many positions."""
     width = min(_MAX_WIDTH, _BUDGET_PLIES // (game.spec.max_plies * game.num_actions))
     if width < _MIN_WIDTH:
         return []
@@ -102,8 +100,7 @@ def _arguments(game: Game, best: np.ndarray, objective: int, seed: int) -> tuple
 
 @compiled(cache=True)
 def _seek(rules, positions, legal, best, trial, random_state, objective, num_tries, budget_plies):
-    """Fill `best` [max_plies + 1] and return the length of the episode in it. The episode stops where no action is
-    legal.
+    """Fill `best` `[max_plies + 1]` with an episode, which stops where no action is legal, and return its length.
 
     positions: `[3, P]`: after the moves played; of the random episode; of the random episode after its next move.
     legal `[A]`, trial: work space.
@@ -155,9 +152,9 @@ def _seek(rules, positions, legal, best, trial, random_state, objective, num_tri
 
 @compiled(cache=True)
 def _follow_layers(rules, layers, legal, table, parents, actions, random_state):
-    """Follow up to W different positions after each ply; return the number of plies, at most T, after which one is not
-    terminal.
+    """Follow up to W different positions after each ply; return the number of plies followed, at most T.
 
+    Only positions that are not terminal are followed.
     layers: `[2, W + 1, P]`, the positions after one ply and after the next, each with one row of work space.
     legal: `[A]`, work space. table: rows of the next layer, by the hashes of their positions.
     parents, actions: `[T, W]`, the origin of each position.

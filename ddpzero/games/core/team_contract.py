@@ -61,8 +61,9 @@ def observe_features(rules, position, team, scratch, features, legal, actions):
 
 @_required
 def observe_planes(rules, position, team, planes, legal, actions):
-    """Write the observations as images: every entry of `planes` `[K, C, H, W]` uint8 0..255; the rest as
-    observe_features.
+    """Write the observations as images: every entry of `planes` `[K, C, H, W]` uint8 0..255.
+
+    legal, actions: as in observe_features.
     """
 
 

@@ -63,8 +63,7 @@ def team_contract_report(
     max_seconds: float = float("inf"),
     alive: Alive = ignore,
 ) -> ContractReport:
-    """Play num_games episodes, or those that begin within max_seconds but at least two; report the checks and
-    violations.
+    """Play num_games episodes, or those that begin within max_seconds but at least two; return the report.
 
     alive: called before each step with the maximum number of seconds that the step may take.
     """
@@ -190,8 +189,7 @@ def _check_game(
         report.longest_game = max(report.longest_game, num_steps)
     if status not in (TERMINATED, TRUNCATED):
         yield f"status is {status}: it must be {GOING_ON}, {TERMINATED} or {TRUNCATED}."
-    # The last position is observed, too: after a truncation its value is part of the returns before
-    # it.
+    # Observe the last position, too: after a truncation its value is part of the earlier returns.
     yield from _check_position(game, position, random_state)
     yield from _check_python_side(game, position)
 

@@ -147,8 +147,9 @@ def touching(position, size, point, group):
 
 @compiled
 def has_room(position, size, point, colour):
-    """Return whether a stone of that color, on an empty point without empty neighbors, has a liberty after its
-    captures.
+    """Return whether a stone of that color would have a liberty after its captures.
+
+    point: an empty point without empty neighbors.
     """
     libs = 2 * points_of(size)
     for direction in range(4):

@@ -112,8 +112,9 @@ def was_taken(position, taken, size, point, colour):
 
 @compiled_apart
 def is_known(position, heads, boards, num_stones, board_hash):
-    """Return whether there was a board with that hash and number of stones. heads, boards: the starts of HEADS and
-    BOARDS.
+    """Return whether there was a board with that hash and number of stones.
+
+    heads, boards: the starts of HEADS and BOARDS.
     """
     index = position[heads + num_stones]
     while index != 0:

@@ -28,18 +28,15 @@ def parse_square(text: str, num_rows: int, num_columns: int) -> int:
 
 
 def upside_down(size: int, cell: int) -> int:
-    """Return the index of a cell of a square board whose rows are counted from the bottom, for games that count from
-    the top.
-    """
+    """Convert a cell of a square board from rows counted from the top to rows counted from the bottom, or back."""
     row, column = divmod(cell, size)
     return size * (size - 1 - row) + column
 
 
 def rectangle_symmetries(num_rows: int, num_columns: int) -> np.ndarray:
-    """Return all rotations and reflections of a board: `[S, H * W]` int32, S = 8 on squares, else 4; the identity
-    first.
+    """Return all rotations and reflections of a board: `[S, H * W]` int32; S is 8 on squares, else 4.
 
-    Entry [s, i] is the cell whose content moves to cell i: `moved = cells[symmetries[s]]`.
+    The identity is the first. Entry [s, i] is the cell whose content moves to cell i: `moved = cells[symmetries[s]]`.
     """
     cells = np.arange(num_rows * num_columns, dtype=np.int32).reshape(num_rows, num_columns)
     turned = [cells, cells[:, ::-1], cells[::-1], cells[::-1, ::-1]]

@@ -48,10 +48,10 @@ def makes_line(cells, rows, columns, row, column, line, exact):
 def cells_in_lines(
     cells: np.ndarray, rows: int, columns: int, line: int, exact: bool = False
 ) -> list[int]:
-    """Return the cells of all lines of `line` or more equal stones; exact: of exactly `line`. For people, in plain
-    Python.
+    """Return the cells of all lines of `line` or more equal stones, in plain Python, for people.
 
     cells: integers, 0 for empty; the first rows * columns entries are the board, row-major.
+    exact: only lines of exactly `line` stones count.
     """
     board = [
         [int(cells[columns * row + column]) for column in range(columns)] for row in range(rows)

@@ -161,8 +161,7 @@ def _greedy(rules, position, snake, taken):
 
 @compiled
 def _bfs(rules, position, snake, scratch, taken, actions):
-    """Choose by room, the cells that can be reached within HORIZON steps; a move needs the snake's length and some
-    more.
+    """Choose by room, the number of cells within HORIZON steps: a move needs the snake's length and some more.
 
     actions: those of the teammates before this snake, which have chosen.
     """

@@ -1,5 +1,4 @@
-"""Bit sets of cells of the snakes' torus: which cells are free at which step, and where each snake can be after t
-steps.
+"""Bit sets of cells of the snakes' torus: the cells that are free at each step, and those that each snake can reach.
 
 Letters: R rows, L columns (bit c of word r is the cell of row r, column c), S snakes, K snakes per team, T = HORIZON
 steps ahead, B beans.
@@ -158,9 +157,7 @@ def has_cell(rules, scratch, at, cell):
 
 @compiled
 def first_step_to(rules, scratch, at, cell):
-    """Return the first t > 0 whose entry t has a cell, given the offset of a set in entry 0; HORIZON + 1 if none has
-    it.
-    """
+    """Return the first t > 0 whose entry t has a cell, or HORIZON + 1, given the offset of a set in entry 0."""
     place, bit = _word_and_bit(rules, at, cell)
     last_without = np.int64(0)
     for jump in _JUMPS:

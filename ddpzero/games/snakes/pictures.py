@@ -46,8 +46,7 @@ def points(parameters: Any, position: np.ndarray) -> list[int]:
 
 
 def text(parameters: Any, position: np.ndarray, in_colour: bool, marked: int | None = None) -> str:
-    """Return the board as text: heads are arrows, bodies the snake's number, beans `*`; above it the step and the
-    points.
+    """Return the board as text: heads are arrows, bodies the snake's number, beans `*`; above it are step and points.
 
     marked: a snake that is shown with `#` in a bright color, and named above the board.
     """

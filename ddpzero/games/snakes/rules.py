@@ -1,5 +1,7 @@
-"""The rules of snakes on a torus. Each step equals that of the public environment (jidiai/Competition_3v3snakes,
-env/snakes.py), with all of its quirks. Compiled; the kernels of game.py, views.py and agents.py use it.
+"""The rules of snakes on a torus. Every step equals that of the public environment, with all of its quirks.
+
+That environment is jidiai/Competition_3v3snakes, env/snakes.py. Compiled; used by the kernels of game.py, views.py and
+agents.py.
 
 Letters: R rows, L columns, M = R * L cells (cell = L * row + column), S snakes, B maximum number of beans.
 
@@ -306,9 +308,7 @@ def _move(rules, position, snake, direction):
 
 @compiled
 def settle(rules, position, rewards):
-    """Finish the moves of a step: find the snakes that died, write the rewards `[S]`, and respawn the dead where there
-    is room.
-    """
+    """Find the snakes that died in a step, write the rewards `[S]`, and respawn the dead where there is room."""
     for snake in range(rules.snakes):
         fields = _fields(rules, snake)
         has_died = covered(rules, position, head(rules, position, snake)) > 1
@@ -338,7 +338,8 @@ def _respawn(rules, position, snake):
     for start in range(num_cells(rules)):
         if not is_free(rules, position, start):
             continue
-        # The start is not marked as visited, as in the original: its neighbors queue it once more.
+        # The start is not marked as visited, as in the public environment: its neighbors queue it
+        # once more.
         queue_begin = num_visited
         num_popped = 0
         cell = start

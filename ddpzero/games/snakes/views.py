@@ -28,8 +28,7 @@ _CHOICES = np.argsort(_TURNS, axis=1)  # the choice, by heading and direction
 _DOWN = np.array([-1, 1, 0, 0], dtype=np.int64)
 _RIGHTWARD = np.array([0, 0, -1, 1], dtype=np.int64)
 
-# The features describe, in this order: the snake itself, its moves, the nearest beans, every other
-# snake.
+# The order of the features: the snake itself, its moves, the nearest beans, every other snake.
 _MOVES = (_STRAIGHT, _RIGHT, _LEFT)
 _BEANS_SEEN = 5
 _OWN_FEATURES = 5
@@ -158,8 +157,9 @@ def _observe_room(rules, snake, move, scratch, row, place):
 
 @compiled
 def _observe_beans_behind(rules, position, snake, move, scratch, row, place):
-    """Write how near the nearest bean is and, among beans that no other snake can reach as soon, the nearest and their
-    number.
+    """Write the nearness of the nearest bean, then that of the nearest bean that no other snake can reach as soon.
+
+    Also write the number of the beans that no other snake can reach as soon.
     """
     room = snake_bits.room_at(rules, snake, move, 0)
     own_room = snake_bits.own_room_at(rules, snake, move, 0)
