@@ -1,12 +1,12 @@
 """The entry point of training, started once per rank by torchrun:
 
-    torchrun --standalone --nproc_per_node=8 -m ddpzero.main                          Connect Four until it is stopped
+    torchrun --standalone --nproc_per_node=8 -m ddpzero.main                          Connect Four, until stopped
     torchrun --standalone --nproc_per_node=1 -m ddpzero.main +experiment=quick        five minutes on two CPU cores
     torchrun --standalone --nproc_per_node=1 -m ddpzero.main +experiment=gomoku +hardware=gpu24gb run_name=gomoku_1
     python -m ddpzero.main game=gomoku game.size=9 search=puct learner.max_minutes=30 one rank, without torchrun
     python -m ddpzero.main +experiment=quick --cfg job                                print the config and stop
 
-The same command again continues the run in runs/<run_name>. Spawned actors import this file as well, so its top level
+The same command again continues the run in runs/<run_name>. Spawned actors also import this file, so its top level
 imports nothing heavy.
 """
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    """Train as the command line says; every failure ends in one sentence and an exit code."""
+    """Train with the settings on the command line; report a failure by one sentence and an exit code."""
     die_with_parent()
     # Installed before torch is imported, so that a signal during the import is handled.
     stop = install_stop_signal()

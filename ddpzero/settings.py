@@ -22,7 +22,10 @@ _MAX_RUN_NAME_BYTES = 150
 
 @dataclass(frozen=True)
 class GameSettings:
-    """name: a game of ddpzero, or any name if `source` gives its file. parameters: the game's own (rows, size, ...)."""
+    """The game of a run.
+
+    name: a game of ddpzero, or any name if `source` is the game's file. parameters: of the game (rows, size, ...).
+    """
 
     name: str
     source: str | None = None
@@ -36,7 +39,10 @@ class GameSettings:
 
 @dataclass(frozen=True)
 class ActorSettings:
-    """The self-play processes of one rank. num_actors: None for one per core that this rank may use, minus one."""
+    """The self-play processes of one rank.
+
+    num_actors: number of processes; None: one per core that this rank may use, minus one.
+    """
 
     num_actors: int | None = None
     num_games: int = 128
@@ -104,13 +110,14 @@ class ReplaySettings:
 
 @dataclass(frozen=True)
 class LearnerSettings:
-    """The learner of one rank. batch_size is per rank; every limit is optional, and the first one reached ends the run.
+    """The learner of one rank. batch_size is per rank.
 
-    schedule "concurrent": actors play while the learner trains. "rounds": each rank plays episodes_per_round
-    episodes, then makes steps_per_round updates, then publishes; reproducible for a seed. An epoch is steps_per_epoch
-    updates, and exactly one round in schedule "rounds".
-    max_minutes counts training time over all resumes of the run, from the first finished game on; max_samples and
-    max_episodes count samples and episodes of all ranks.
+    schedule: "concurrent": actors play while the learner trains. "rounds": each rank plays episodes_per_round episodes,
+    then makes steps_per_round updates, then publishes; reproducible for a seed. An epoch is steps_per_epoch updates, or
+    one round with schedule "rounds".
+    max_epochs, max_minutes, max_samples, max_episodes: optional limits; the first one reached ends the run. max_minutes
+    counts training time over all resumes, from the first finished episode on; max_samples and max_episodes count those
+    of all ranks.
     """
 
     schedule: Literal["concurrent", "rounds"] = "concurrent"
@@ -223,10 +230,11 @@ class CheckpointSettings:
 
 @dataclass(frozen=True)
 class LoggingSettings:
-    """interval_seconds: between two rows of the console and of TensorBoard. level: of the log files.
+    """What is logged, how often, and where.
 
-    interval_episodes: None, or the number of episodes of all ranks between two rows, each with a summary line.
-    csv, wandb: more places for the rows, see run/backends.py.
+    interval_seconds: time between two rows of metrics in the console and TensorBoard. level: of the log files.
+    interval_episodes: number of episodes of all ranks between two rows, each with a summary line; None: rows by time.
+    csv, wandb: also write the rows to these backends; see run/backends.py.
     """
 
     interval_seconds: float = 10.0

@@ -37,7 +37,7 @@ _RESULTS_FILE = "optimization_results.yaml"
 
 
 class JobFailed(Exception):
-    """A job of a sweep has failed or was stopped. sentence, exit_code: with which the sweep then ends."""
+    """A job of a sweep has failed or was stopped. sentence, exit_code: how the sweep reports it and exits."""
 
     def __init__(self, sentence: str, exit_code: int) -> None:
         # Both arguments, so that another process can unpickle the error.
@@ -47,7 +47,7 @@ class JobFailed(Exception):
 
 
 def explain_launcher_error(error: Exception) -> str | None:
-    """Return a sentence for a job's process that a launcher has lost; None for any other error."""
+    """Return a sentence if a launcher has lost the process of a job; None for any other error."""
     package = type(error).__module__.partition(".")[0]
     if package not in ("joblib", "submitit"):
         return None
@@ -180,8 +180,8 @@ def run_job(
     """Train one job of a sweep and return its objective, None without one.
 
     config: the job's composed config. train: `(stop, jobs_at_once)` -> the run's folder and sweep.objective; raises
-    UserError or RunFailed. stop: of the launching process, launcher_pid; with launchers other than Hydra's default the
-    job is in another process, where `stop` is only a copy.
+    UserError or RunFailed. stop: the stop signal of the launching process, whose id is launcher_pid; with launchers
+    other than Hydra's default the job runs in another process, where `stop` is only a copy.
     Raises JobFailed, so that the other jobs continue; SystemExit in the launching process if they should not.
     """
     is_launchers_process = os.getpid() == launcher_pid
@@ -223,7 +223,7 @@ def run_job(
 def _name_of(config: DictConfig) -> str:
     try:
         return str(config.run_name)
-    # The run's name is the fault of this job.
+    # This job's run_name cannot be resolved.
     except OmegaConfBaseException:
         return f"job {HydraConfig.get().job.num}"
 
@@ -236,7 +236,7 @@ def _jobs_at_once() -> int:
 
 @cache
 def _stop_signal_of_job_process() -> StopSignal:
-    """Return the stop signal that all jobs of this process share, so that none begins after a stop."""
+    """Return the stop signal that all jobs of this process share, so that no job starts after a stop."""
     return StopSignal()
 
 

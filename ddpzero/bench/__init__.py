@@ -1,1 +1,1 @@
-"""The benchmarks behind every speed that README claims: `ddpzero bench rules|search|learner`."""
+"""Benchmarks: `ddpzero bench rules|search|learner`, which measure the speeds in README, and launch/gpu_check.sh."""

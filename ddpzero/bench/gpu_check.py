@@ -1,10 +1,10 @@
-"""All that there is to measure on a GPU, in under nine minutes: one table, one JSON file.
+"""Measures everything on a GPU in under nine minutes; prints a table and writes a JSON file.
 
     bash launch/gpu_check.sh
-    python -m ddpzero.bench.gpu_check --device cpu --quick        its logic, without a GPU
+    python -m ddpzero.bench.gpu_check --device cpu --quick        tests the program without a GPU
 
-Each step (gpu_steps.py) runs in a separate process with a time limit: one that fails, hangs or lacks a package costs
-its own figures only. The steps that need nothing but torch and numba come first.
+Each step (gpu_steps.py) runs in a separate process with a time limit, so that a step that fails, hangs or lacks a
+package loses only its own results. Steps that need few packages come first.
 """
 
 from __future__ import annotations
@@ -32,7 +32,10 @@ _TRAINING_PACKAGES = ("psutil", "safetensors", "tensorboard", "yaml")
 
 @dataclass(frozen=True)
 class Step:
-    """packages: imported besides torch, numpy and numba. seconds: that it plans with; quick_seconds: with --quick."""
+    """One step. seconds: its planned duration; quick_seconds: the same with --quick.
+
+    packages: what it imports besides torch, numpy and numba.
+    """
 
     name: str
     seconds: float
@@ -49,13 +52,13 @@ STEPS = (
     Step("two_ranks", 60, 13, _TRAINING_PACKAGES),
     Step("training", 240, 13, _TRAINING_PACKAGES),
 )
-# A step may run longer than the time that it plans with: it starts processes and, once, compiles.
+# A step may exceed its planned duration by this much, because it starts processes and may have to compile.
 _GRACE_SECONDS = 90.0
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table. problem: why there is no value."""
+    """One line of the table. problem: why there is no value, or ""."""
 
     step: str
     figure: str
@@ -66,7 +69,7 @@ class Row:
 
 
 def main() -> int:
-    """Run the steps and print what they found; returns 0, or 1 if a step failed."""
+    """Run the steps and print their results; return 0, or 1 if a step failed."""
     options = _options()
     started = time.monotonic()
     machine = describe_machine()
@@ -89,7 +92,7 @@ def main() -> int:
 
 
 def run_step(step: Step, device: str, is_quick: bool, seconds_left: float) -> list[Row]:
-    """Run one step in a separate process; keep what it printed even if it fails."""
+    """Run one step in a separate process; return the results that it printed, even if it fails."""
     if missing := [name for name in step.packages if not _is_installed(name)]:
         return [Row(step.name, "not run", note=f"needs {', '.join(missing)}, not installed here")]
     seconds = min(step.quick_seconds if is_quick else step.seconds, seconds_left)
@@ -118,7 +121,7 @@ def run_step(step: Step, device: str, is_quick: bool, seconds_left: float) -> li
 
 
 def pytest_row(output: str, exit_code: int | None) -> Row:
-    """The closing line of pytest as a row."""
+    """Return the last line of pytest's output as a row."""
     closing = _last_line(output)
     passed = re.search(r"(\d+) passed", closing)
     is_good = exit_code == 0 and passed is not None
@@ -134,7 +137,7 @@ def pytest_row(output: str, exit_code: int | None) -> Row:
 
 
 def describe_machine() -> dict[str, str]:
-    """Names and versions, for whoever compares two tables."""
+    """Return names and versions of hardware and software, to compare tables of different machines."""
     import numba
     import torch
 
@@ -158,7 +161,7 @@ def describe_machine() -> dict[str, str]:
 
 
 def format_row(row: Row) -> str:
-    """One line of the table."""
+    """Return a row as one line of the table."""
     if row.problem:
         return f"{row.step:10}  {row.figure:45}  FAILED: {row.problem}"
     value = "" if row.value is None or row.figure == "not run" else _readable(row.value)
@@ -166,7 +169,7 @@ def format_row(row: Row) -> str:
 
 
 def _run(command: list[str], limit_seconds: float) -> tuple[str, int | None]:
-    """Return what a command printed and its exit code; None where it had to be stopped, with all that it started."""
+    """Return a command's output and exit code. After limit_seconds, end all its processes; the exit code is None."""
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
@@ -189,7 +192,7 @@ def _run(command: list[str], limit_seconds: float) -> tuple[str, int | None]:
 
 
 def _commit() -> str:
-    """The commit of the clone that is measured, as far as it is known."""
+    """Return the commit of the clone that is measured, or "unknown"."""
     try:
         found = subprocess.run(
             ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True

@@ -2,8 +2,8 @@
 
     python -m ddpzero.bench.gpu_steps forward --device cuda --seconds 50
 
-Prints one JSON object per figure: step, figure, value, unit, note. Imports no hydra, rich or pytest, and each step only
-what it measures: the machine may have little more than torch and numba.
+Prints one JSON object per figure: step, figure, value, unit, note. Does not import hydra, rich or pytest, and each step
+imports only what it measures: the machine may have little more than torch and numba.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ddpzero.settings import Settings
 
 _DTYPES = ("float32", "bfloat16", "float16")
-# Game, parameters, network: what `quick`, `connect_four` and a large Go network run.
+# Name, game, parameters and network: those of the experiments quick and connect_four, and a large Go network.
 _NETWORKS: tuple[tuple[str, str, dict[str, Any], dict[str, Any]], ...] = (
     ("quick", "connect_four", {}, {"blocks": 3, "channels": 32, "value_head": "dense"}),
     ("connect_four", "connect_four", {}, {"blocks": 8, "channels": 128, "value_head": "dense"}),
@@ -37,11 +37,12 @@ _NETWORKS: tuple[tuple[str, str, dict[str, Any], dict[str, Any]], ...] = (
 )
 _BATCH_SIZES = (64, 256, 1024, 4096)
 _ACTOR_COUNTS = (1, 2, 4, 8)
-_MAX_WAIT_SECONDS = 120.0  # for actors to start; on a fresh machine they compile
+# The longest wait for actors to start; on a new machine they compile first.
+_MAX_WAIT_SECONDS = 120.0
 
 
 class Emitter:
-    """Prints the figures of one step as they come, so that a step that dies leaves what it had."""
+    """Prints each figure of a step at once, so that a step that dies leaves the figures measured before."""
 
     def __init__(self, step: str) -> None:
         self._step = step
@@ -52,7 +53,7 @@ class Emitter:
 
 
 def run_config(device: str, is_quick: bool) -> dict[str, Any]:
-    """The training that is measured: Connect Four as +experiment=connect_four +hardware=gpu24gb, or a tiny one."""
+    """Return the config of the training that is measured: +experiment=connect_four +hardware=gpu24gb, or a tiny one."""
     if is_quick:
         network: dict[str, Any] = {"blocks": 1, "channels": 16}
         actors: dict[str, Any] = {"num_actors": 1, "num_games": 16, "device": device}
@@ -86,7 +87,7 @@ def run_config(device: str, is_quick: bool) -> dict[str, Any]:
 
 
 def make_settings(config: dict[str, Any]) -> Settings:
-    """Settings from a config with defaults left out, without hydra."""
+    """Return the settings of a config in which defaults are left out; does not use hydra."""
     from ddpzero.config.conversion import settings_from_dict, with_defaults
 
     return settings_from_dict(with_defaults(config))
@@ -96,7 +97,7 @@ def make_settings(config: dict[str, Any]) -> Settings:
 
 
 def measure_agreement(options: argparse.Namespace, emit: Emitter) -> None:
-    """How far the device's answers are from those of this machine's CPU in float32, per dtype."""
+    """Measure the largest difference of the device's evaluations from the CPU's in float32, for each dtype."""
     from ddpzero.evaluators.network import NetworkEvaluator
     from ddpzero.games import load_game
     from ddpzero.networks import NetworkSettings, make_network
@@ -105,13 +106,15 @@ def measure_agreement(options: argparse.Namespace, emit: Emitter) -> None:
     torch.manual_seed(0)
     network = make_network(game, NetworkSettings(blocks=3, channels=32))
     for parameter in network.parameters():
-        torch.nn.init.normal_(parameter, std=0.1)  # heads begin at zero: their answers would agree
+        # Heads start at zero, where all devices would agree.
+        torch.nn.init.normal_(parameter, std=0.1)
     packed = torch.randint(256, (64, game.observation_size_bytes), dtype=torch.uint8).numpy()
 
     def answers(device: str, precision: Any) -> torch.Tensor:
         evaluator = NetworkEvaluator(network, game, 64, 2, device, precision)
         rows = []
-        for slot in (0, 1):  # both in flight at once
+        # Both slots are evaluated at the same time.
+        for slot in (0, 1):
             evaluator.observations(slot)[:] = packed
             evaluator.submit(slot, 64)
         for slot in (0, 1):
@@ -128,7 +131,7 @@ def measure_agreement(options: argparse.Namespace, emit: Emitter) -> None:
 
 
 def measure_forward(options: argparse.Namespace, emit: Emitter) -> None:
-    """Bare forward rates by network, dtype and batch size."""
+    """Measure bare forward rates by network, dtype and batch size."""
     networks = _NETWORKS[:1] if options.quick else _NETWORKS
     batch_sizes = (8, 64) if options.quick else _BATCH_SIZES
     dtypes = _dtypes(options.device)
@@ -147,7 +150,7 @@ def measure_forward(options: argparse.Namespace, emit: Emitter) -> None:
 
 
 def measure_self_play(options: argparse.Namespace, emit: Emitter) -> None:
-    """Evaluations of 1 to 8 actors together, as a fraction of the bare forward rate of one process."""
+    """Measure the evaluations of 1 to 8 actors together, as a fraction of the bare forward rate of one process."""
     from ddpzero.algorithms.loader import load_algorithm
 
     settings = make_settings(run_config(options.device, options.quick))
@@ -174,7 +177,7 @@ def measure_self_play(options: argparse.Namespace, emit: Emitter) -> None:
 
 
 def measure_learner(options: argparse.Namespace, emit: Emitter) -> None:
-    """Updates per second of the learner's loop, and of its bare loop: the same batch again and again."""
+    """Measure updates per second of the learner's loop, and of a bare loop that repeats the same batch."""
     import numpy as np
 
     from ddpzero.algorithms.loader import load_algorithm
@@ -204,7 +207,8 @@ def measure_learner(options: argparse.Namespace, emit: Emitter) -> None:
                 updates += 1
             _wait_for(device)
             updates_per_second.append(updates / (time.perf_counter() - started))
-    bare, loop = (median(values[1:]) for values in slices.values())  # the first one warms up
+    # The first slice is the warm-up.
+    bare, loop = (median(values[1:]) for values in slices.values())
     size = f"batch {settings.learner.batch_size}, {algorithm.model_tag()}"
     emit("bare loop", bare, "updates/s", size)
     emit("learner", loop, "updates/s", size)
@@ -212,13 +216,13 @@ def measure_learner(options: argparse.Namespace, emit: Emitter) -> None:
 
 
 def measure_training(options: argparse.Namespace, emit: Emitter) -> None:
-    """One rank trains Connect Four for the time of this step, with nvidia-smi sampled."""
+    """Train Connect Four on one rank for the time of this step, and sample nvidia-smi."""
     with tempfile.TemporaryDirectory(prefix="gpu-check-") as folder:
         _train(1, options, emit, Path(folder))
 
 
 def measure_two_ranks(options: argparse.Namespace, emit: Emitter) -> None:
-    """Two ranks train together, over NCCL where there are two GPUs."""
+    """Train on two ranks: with NCCL on two GPUs, or with gloo on the CPU."""
     if options.device == "cuda" and torch.cuda.device_count() < 2:
         emit("not run", 0.0, note="one GPU: two ranks need two")
         return
@@ -227,7 +231,7 @@ def measure_two_ranks(options: argparse.Namespace, emit: Emitter) -> None:
 
 
 def run_rank(config_file: str) -> None:
-    """One rank of `_train`, as ddpzero.main without hydra."""
+    """Run one rank of `_train`, like ddpzero.main but without hydra."""
     from ddpzero.system.parent import die_with_parent
     from ddpzero.system.signals import install_stop_signal
 
@@ -303,7 +307,7 @@ def _self_play_rates(
     precision: Any,
     seconds: float,
 ) -> tuple[float, float]:
-    """Evaluations and simulations per second of several actors together."""
+    """Return evaluations and simulations per second of num_actors actors together."""
     from dataclasses import replace
 
     from ddpzero.actors import ActorPool, WeightsChannel
@@ -328,7 +332,8 @@ def _self_play_rates(
         channel.publish(weights, 0)
         deadline = time.monotonic() + _MAX_WAIT_SECONDS
         heard: set[int] = set()
-        while len(heard) < num_actors:  # every actor has finished an episode: all are at work
+        # Wait until every actor has finished an episode.
+        while len(heard) < num_actors:
             heard |= {episode.info["actor_index"] for episode in pool.poll(0.1)}
             if time.monotonic() > deadline:
                 raise RuntimeError(f"{len(heard)} of {num_actors} actors were at work in time.")
@@ -362,12 +367,13 @@ def _forward_rate(
     evaluator = NetworkEvaluator(
         make_network(game, NetworkSettings(**network)), game, batch_size, 1, device, precision
     )
-    bare_forward_rate(evaluator, batch_size, 0.25 * seconds)  # picks algorithms, raises clocks
+    # Warm up: libraries select algorithms, and the GPU raises its clocks.
+    bare_forward_rate(evaluator, batch_size, 0.25 * seconds)
     return bare_forward_rate(evaluator, batch_size, seconds)
 
 
 class _Sampler:
-    """Samples nvidia-smi while its block runs; says nothing where there is no such program."""
+    """Samples nvidia-smi while its block runs; the summary is "" if there is no such program."""
 
     def __enter__(self) -> _Sampler:
         self._text = ""
@@ -387,12 +393,12 @@ class _Sampler:
             self._text = self._process.communicate()[0]
 
     def summary(self) -> str:
-        """ "GPU 81 % busy, 23.4 GB, 412 W", means over the second half of the time, memory at its most; or ""."""
+        """Return "GPU 81 % busy, 23.4 GiB, 412 W", or "": means over the second half of the time, maximum of memory."""
         return summarize_samples(self._text)
 
 
 def summarize_samples(text: str) -> str:
-    """text: lines "utilization, MiB, watts" of nvidia-smi, one per GPU and moment; fields may be "[N/A]"."""
+    """Summarize nvidia-smi's lines "utilization, MiB, watts", one per GPU and sample; fields may be "[N/A]"."""
     rows = [[_number(field) for field in line.split(",")] for line in text.splitlines()]
     rows = [row for row in rows if len(row) == 3]
     rows = rows[len(rows) // 2 :]
@@ -420,13 +426,13 @@ def _metrics(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _last_sentence(output: str) -> str:
-    """What the training said last of its failure."""
+    """Return the last sentence that the training printed about its failure."""
     lines = [line for line in output.splitlines() if line.startswith("ddpzero: ")]
     return (lines or output.strip().splitlines() or ["it said nothing"])[-1]
 
 
 def _dtypes(device: str) -> tuple[str, ...]:
-    """Few CPUs compute in float16."""
+    """Return the dtypes to measure: without float16 on a CPU, since few CPUs compute in it."""
     return _DTYPES[:2] if device == "cpu" else _DTYPES
 
 

@@ -1,6 +1,6 @@
-"""Benchmarks one learner on random samples. Called by `ddpzero bench learner`; knows no plugin.
+"""Benchmarks one learner on random samples. Called by `ddpzero bench learner`; works with any plugin.
 
-An update includes everything in the learner's loop: sample a batch, copy it to the device, one optimizer step.
+An update includes all work of the learner's loop: sampling a batch, copying it to the device, one optimizer step.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _MAX_SAMPLES = 50_000
 
 
 def bench_learner(settings: Settings, seconds: float = 10.0, seed: int = 0) -> list[Measurement]:
-    """Update for `seconds`; returns the medians of updates and of samples per second over slices of that time."""
+    """Update for `seconds`; return the median updates and samples per second over slices of that time."""
     learner = settings.learner
     torch.set_num_threads(learner.num_threads)
     torch.manual_seed(seed)
@@ -56,7 +56,8 @@ def bench_learner(settings: Settings, seconds: float = 10.0, seed: int = 0) -> l
         _wait_for(device)
         return num_updates / (time.perf_counter() - started)
 
-    updates_per_second()  # compiles, and fills caches
+    # Warm up: compiles, and fills caches.
+    updates_per_second()
     deadline = time.perf_counter() + seconds
     samples = [updates_per_second()]
     while time.perf_counter() < deadline:

@@ -1,4 +1,4 @@
-"""Random samples of any layout, to measure a learner without self-play."""
+"""Random samples for any sample spec, to measure a learner without self-play."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from ddpzero.replay import SampleSpec
 
 
 def noise(spec: SampleSpec, num_samples: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Columns `[n, ...]`: floats from 0 to 1, bytes 0 or 1, True, and zeros for other integers: they may be indices."""
+    """Return columns `[num_samples, ...]`: floats in 0..1, bytes 0 or 1, booleans True, other integers 0.
+
+    Other integers may be indices, of which 0 is always valid.
+    """
     columns = {}
     for name, field in spec.items():
         shape = (num_samples, *field.shape)

@@ -1,8 +1,8 @@
-"""Benchmarks the rules: random games on one core, all in compiled code. Called by `ddpzero bench rules`.
+"""Benchmarks the rules: random play on one core, all in compiled code. Called by `ddpzero bench rules`.
 
-A step of a board game is a whole ply: the legal mask, a uniformly chosen legal action, applying it, the test for the
-end, and a new game after the end. A step of a team game is a uniform action for each agent and one step of the game;
-the second figure also includes the observation of one team.
+A step of a board game is a whole ply: compute the legal mask, sample a legal action uniformly, apply it, test for the
+end of the episode, and start a new one after the end. A step of a team game samples an action uniformly for each agent
+and makes one step of the game; a second measurement also computes the observation of one team.
 """
 
 from __future__ import annotations
@@ -21,18 +21,17 @@ from ddpzero.games.core.random_bits import choose_uniformly, new_random_states, 
 from ddpzero.games.core.team_lockstep import reset_games
 from ddpzero.system.measurements import Measurement, game_settings
 
-# Short, so that other processes disturb few samples and not the median.
+# Short, so that other processes disturb only a few samples and not the median.
 _SAMPLE_SECONDS = 0.05
 
 
 def bench_rules(
     game: Game | TeamGame, seconds: float = 5.0, num_games: int = 64, seed: int = 0
 ) -> list[Measurement]:
-    """Advance `num_games` random games in turn for `seconds`; restart each at its end.
+    """Advance `num_games` random episodes in turn for `seconds`; each restarts at its end.
 
-    Returns the medians of steps per second and of steps per second of CPU time; the second is
-    the first without the influence of other programs on the core. For a team game, measures both again with the
-    features of one team at each step, for another `seconds`.
+    Returns the median steps per second and per second of CPU time; other programs on the core do not influence the
+    latter. For a team game, measures both again for another `seconds`, with the features of one team at each step.
     """
     if isinstance(game, TeamGame):
         players = {
@@ -54,7 +53,7 @@ def bench_rules(
 
 
 def _player(game: Game, num_games: int, seed: int) -> Callable[[int], int]:
-    """Make a function that plays a given number of rounds."""
+    """Return a function that plays a given number of rounds, one step of each episode per round."""
     positions = game.new_positions(num_games)
     legal = np.zeros(game.num_actions, dtype=np.bool_)
     random_state = new_random_states(seed, 1)[0]
@@ -70,7 +69,7 @@ def _player(game: Game, num_games: int, seed: int) -> Callable[[int], int]:
 def _team_player(
     game: TeamGame, num_games: int, seed: int, with_observations: bool
 ) -> Callable[[int], int]:
-    """Make a function that plays a given number of rounds."""
+    """Return a function that plays a given number of rounds, one step of each episode per round."""
     spec = game.spec
     positions = game.new_positions(num_games)
     random_states = new_random_states(seed, num_games)
@@ -98,15 +97,16 @@ def _team_player(
 
 
 def _rates(play: Callable[[int], int], seconds: float) -> tuple[float, float]:
-    """Rounds per second and per CPU second, medians over `seconds`."""
+    """Return the median rounds per second and per CPU second over samples of `seconds` in all."""
 
     def measure(num_rounds: int) -> tuple[float, float]:
-        """Wall and CPU seconds of num_rounds rounds."""
+        """Return the wall and CPU seconds of num_rounds rounds."""
         wall, cpu = time.perf_counter(), time.thread_time()
         play(num_rounds)
         return time.perf_counter() - wall, time.thread_time() - cpu
 
-    measure(1)  # compiles
+    # Warm up: compiles.
+    measure(1)
     num_rounds = 1
     while (wall_seconds := measure(num_rounds)[0]) < _SAMPLE_SECONDS / 4:
         num_rounds *= 2
@@ -120,10 +120,9 @@ def _rates(play: Callable[[int], int], seconds: float) -> tuple[float, float]:
 
 @compiled(cache=True)
 def play_randomly(rules, positions, legal, random_state, num_rounds):
-    """Play num_rounds steps in each of `positions` `[n, P]`, in place; returns the number of games that ended, -1 if a
-    position that is not terminal has no legal action.
+    """Play num_rounds steps in each of `positions` `[n, P]`, in place; return the number of episodes that ended.
 
-    legal: `[A]` bool to work in.
+    Returns -1 if a position that is not terminal has no legal action. legal: `[A]` bool, a work array.
     """
     num_ended = 0
     for _ in range(num_rounds):
@@ -155,10 +154,10 @@ def play_team_game_randomly(
     random_states,
     num_rounds,
 ):
-    """Play num_rounds steps in each of `positions` `[n, P]`, in place; returns the number of games that ended.
+    """Play num_rounds steps in each of `positions` `[n, P]`, in place; return the number of episodes that ended.
 
-    num_observed_teams: before each step write the features of one of the first num_observed_teams teams, in turn.
-    random_states: `[n, 2]`. The other arrays are to work in, of one game and one team: see team_contract.py.
+    num_observed_teams: before each step, write the features of one of the first num_observed_teams teams, in turn.
+    random_states: `[n, 2]`. The other arrays are work arrays for one episode and one team; see team_contract.py.
     """
     num_ended = 0
     for round_index in range(num_rounds):

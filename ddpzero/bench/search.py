@@ -1,8 +1,8 @@
-"""Benchmarks the search, with an evaluator that costs nothing or with a network. Called by `ddpzero bench search`.
+"""Benchmarks the search with uniform evaluations or with a network. Called by `ddpzero bench search`.
 
-With a network the main figure is the fraction of the bare forward rate: positions that the search evaluates per second,
-divided by the rate of the same module on prepared planes. Both are measured in turn, in slices so short that other
-processes slow down both alike. No evaluation cache: each evaluated position is a forward pass.
+With a network the main result is the fraction of the bare forward rate: positions that the search evaluates per second,
+divided by the rate of the same network on prepared planes. Both are measured alternately, in slices so short that other
+processes slow down both alike. There is no evaluation cache: each evaluated position is a forward pass.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ _MAX_OPENING_PLIES = 8
 def bench_search(
     settings: Settings, evaluator: str = "uniform", seconds: float = 10.0, seed: int = 0
 ) -> list[Measurement]:
-    """Search in actors.num_games games for `seconds`; medians over slices of that time.
+    """Search in actors.num_games slots for `seconds`; return medians over slices of that time.
 
-    A search that has spent its budget restarts at once, as in self-play, so that batches stay full.
-    evaluator: "uniform" or "network". On CPUs the network uses actors.num_threads. On a GPU two groups of searches take
-    turns, as in an actor: the tree work of one overlaps the forward pass of the other.
+    A search that has made all its simulations restarts at once, as in self-play, so that batches stay full.
+    evaluator: "uniform" or "network". On a CPU the network uses actors.num_threads. On a GPU two groups of searches
+    alternate, as in an actor: the tree work of one overlaps the forward pass of the other.
     """
     require(
         evaluator in ("uniform", "network"),
@@ -119,7 +119,8 @@ class EndlessSearches:
         sizes = [len(part) for part in np.array_split(np.arange(num_games), num_groups)]
         self._groups = [Search(game, settings, size) for size in sizes]
         self._positions = [random_positions(game, size, rng) for size in sizes]
-        self._num_finished = 0  # simulations of finished searches
+        # Simulations of finished searches.
+        self._num_finished = 0
 
     @property
     def max_batch(self) -> int:
@@ -127,7 +128,7 @@ class EndlessSearches:
 
     @property
     def num_simulations(self) -> int:
-        """The number of simulations finished since the beginning."""
+        """The number of simulations that have been made so far."""
         running = sum(int(group.forest.trees["num_finished"].sum()) for group in self._groups)
         return self._num_finished + running
 
@@ -172,7 +173,7 @@ def restart_and_propose(rules, forest, config, cache, weights_version, positions
 
 
 def random_positions(game: Game, num_positions: int, rng: np.random.Generator) -> np.ndarray:
-    """`[n, P]` positions after a few uniformly random plies, none of them terminal."""
+    """Return positions `[n, P]` after a few uniformly random plies; none of them is terminal."""
     positions: list[np.ndarray] = []
     while len(positions) < num_positions:
         position = game.initial_position()
@@ -187,13 +188,16 @@ def random_positions(game: Game, num_positions: int, rng: np.random.Generator) -
 
 @dataclass(frozen=True)
 class Sample:
-    """Measurements of one slice of searching, and of the bare network right after it."""
+    """Measurements of one slice of searching, and of the bare network right after it.
+
+    cpu_seconds: of this thread. num_evaluated: positions. forward_per_second: 0 without a network.
+    """
 
     seconds: float
-    cpu_seconds: float  # of this thread
+    cpu_seconds: float
     num_simulations: int
-    num_evaluated: int  # positions
-    forward_per_second: float  # 0 without a network
+    num_evaluated: int
+    forward_per_second: float
 
 
 def measure(
@@ -202,9 +206,10 @@ def measure(
     seconds: float,
     network: NetworkEvaluator | None = None,
 ) -> list[Sample]:
-    """Take samples for `seconds`; with `network` half of the time goes to its bare forward rate."""
+    """Return samples taken for `seconds`; with `network`, half of the time measures its bare forward rate."""
     games.begin(evaluator)
-    _take_sample(games, evaluator, network)  # compiles, and fills the processor's caches
+    # Warm up: compiles, and fills the processor's caches.
+    _take_sample(games, evaluator, network)
     deadline = time.perf_counter() + seconds
     samples = [_take_sample(games, evaluator, network)]
     while time.perf_counter() < deadline:
@@ -231,7 +236,7 @@ def _take_sample(
 
 
 def _medians(samples: list[Sample]) -> list[tuple[str, float, str]]:
-    """The figures of a benchmark: name, value, unit."""
+    """Return the results of a benchmark: name, value, unit."""
     figures = [
         (
             "simulations_per_second",
@@ -240,7 +245,7 @@ def _medians(samples: list[Sample]) -> list[tuple[str, float, str]]:
         )
     ]
     if samples[0].forward_per_second == 0:
-        # The first figure without the influence of other programs on the same core.
+        # The same rate without the influence of other programs on the core.
         rates = [sample.num_simulations / sample.cpu_seconds for sample in samples]
         return [*figures, ("simulations_per_cpu_second", median(rates), "1/s")]
     forward = median(sample.forward_per_second for sample in samples)
@@ -251,7 +256,7 @@ def _medians(samples: list[Sample]) -> list[tuple[str, float, str]]:
 
 
 def _device(settings: Settings) -> str:
-    """The device of an actor in training: its own, or the learner's."""
+    """Return the device of an actor in training: actors.device, else that of the learner."""
     for device in (settings.actors.device, settings.device):
         if device != "auto":
             return device

@@ -1,1 +1,1 @@
-"""The program ddpzero: its commands, their options and help."""
+"""The program `ddpzero`: its commands, their options and help."""

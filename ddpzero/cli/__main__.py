@@ -1,4 +1,4 @@
-"""python -m ddpzero.cli: the program ddpzero where it is not on the path."""
+"""Runs the program `ddpzero` as `python -m ddpzero.cli`, for environments without the console script."""
 
 import sys
 

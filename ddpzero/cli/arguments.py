@@ -35,10 +35,10 @@ _JSON_HELP = (
     "then the conditions, which have the same names in all commands (game.rows, num_simulations, seed, seconds)"
 )
 _RECORDED = "recorded games: a name that --list prints, or a .npz file"
-# Hydra's overrides: key=value, +key=value, ++key=value, ~key. No path looks like one: a key holds no slash.
+# Hydra's overrides: key=value, +key=value, ++key=value, ~key. No path looks like one, since a key contains no slash.
 _OVERRIDE = re.compile(r"\+{0,2}[A-Za-z_][\w.@]*=|~[A-Za-z_]")
 
-# Integers in compiled code have 64 bits. Nobody waits more than ten days for a benchmark or between moves.
+# Integers in compiled code have 64 bits. Ten days is more than a benchmark or a delay between moves needs.
 _MOST = 2**63 - 1
 _MOST_SECONDS = 10 * 24 * 3600
 
@@ -61,16 +61,15 @@ _CORE_KEYS = (
     *("checkpoint", "logging", "hydra", "sweep", *_READS_GAME, "hardware"),
 )
 
-_Commands = (
-    argparse._SubParsersAction
-)  # argparse has no public name for what add_subparsers returns
+# argparse has no public name for the type that add_subparsers returns.
+_Commands = argparse._SubParsersAction
 
 
 class _List(argparse.Action):
-    """Prints what the package contains and exits, as --help does."""
+    """An option that prints a list of the package's files and exits, as --help does."""
 
     def __init__(self, option_strings: Sequence[str], dest: str, lines: str, help: str):
-        """lines: the function of judges.packaged that yields what to print."""
+        """lines: name of the function in judges.packaged that returns the lines to print."""
         super().__init__(option_strings, dest=argparse.SUPPRESS, nargs=0, help=help)
         self._lines = lines
 
@@ -82,7 +81,7 @@ class _List(argparse.Action):
 
 
 class _Parser(argparse.ArgumentParser):
-    """Reports an error in one sentence, without the usage, as all other errors of the user; exits with code 2."""
+    """Reports an error in one sentence without the usage, like all other errors of the user; exits with code 2."""
 
     def error(self, message: str) -> NoReturn:
         command = self.prog.partition(" ")[2]
@@ -104,9 +103,10 @@ def _in_plain_words(message: str, parser: argparse.ArgumentParser) -> str:
 
 
 def parse_arguments(words: Sequence[str]) -> argparse.Namespace:
-    """Parse the options of one command. `command` is its name ("bench search"), `overrides` are the settings.
+    """Parse the words of one command.
 
-    Exits after printing help or an error, as argparse does. Without any word it prints help and exits with code 2.
+    In the result, `command` is its name ("bench search") and `overrides` are the settings, key=value. Exits after
+    printing help or an error, as argparse does; without words, prints help and exits with code 2.
     """
     parser = make_parser()
     if not words:
@@ -125,7 +125,7 @@ def parse_arguments(words: Sequence[str]) -> argparse.Namespace:
 
 
 def _surplus_message(options: argparse.Namespace, surplus: Sequence[str]) -> str:
-    """Explain words that no argument of the command takes."""
+    """Return a sentence about words that no argument of the command accepts."""
     option = next((word for word in surplus if word.startswith("-")), None)
     if option is not None:
         return f"there is no option {option[:80]}"
@@ -144,7 +144,7 @@ def _surplus_message(options: argparse.Namespace, surplus: Sequence[str]) -> str
 
 
 def _problem_of_options(options: argparse.Namespace) -> str | None:
-    """Explain the first option that would have no effect; None if all have one."""
+    """Return a sentence about the first option without effect; None if all options have one."""
     command, overrides = options.command, options.overrides
     if overrides and not options.reads:
         return f"{overrides[0]}: {command} takes no settings, because a run brings its own"
@@ -184,7 +184,7 @@ def _key_of(override: str) -> str:
 
 
 def _has_effect(key: str, reads: Sequence[str]) -> bool:
-    """reads: keys and groups; "..." includes all groups of plugins."""
+    """Return whether a command reads this key. reads: keys and groups; "..." includes all groups of plugins."""
     if "..." in reads and key.partition(".")[0] not in _CORE_KEYS:
         return True
     return any(key == known or key.startswith(f"{known}.") for known in reads)
@@ -211,7 +211,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def _add_train(commands: _Commands) -> None:
-    """Add `train` for the help and for completion. cli/commands.py passes the words after it to main.py."""
+    """Add `train` for help and completion. cli/commands.py passes the words after it to main.py."""
     commands.add_parser(
         "train", help="Train an agent; the same as python -m ddpzero.main.", add_help=False
     ).set_defaults(command="train", reads=())
@@ -427,13 +427,14 @@ def _add_completion(commands: _Commands) -> None:
         "source <(ddpzero completion bash)",
     )
     completion.add_argument("shell", choices=("bash", "zsh"))
-    completion.add_argument("--line", help=argparse.SUPPRESS)  # asked by the script
+    # The printed script calls `ddpzero completion SHELL --line LINE`.
+    completion.add_argument("--line", help=argparse.SUPPRESS)
 
 
 def _add_command(
     commands: _Commands, name: str, help_text: str, example: str
 ) -> argparse.ArgumentParser:
-    """name: all words of the command; `commands` selects by the last one."""
+    """Add a command. name: all of its words, such as "bench search"; `commands` selects by the last one."""
     parser = commands.add_parser(
         name.split()[-1],
         help=help_text,
@@ -445,7 +446,7 @@ def _add_command(
 
 
 def _add_settings(parser: argparse.ArgumentParser, reads: Sequence[str] = _READS_GAME) -> None:
-    """reads: the settings that have an effect on the command; see _READS_GAME."""
+    """Let a command accept settings. reads: those that have an effect on the command; see _READS_GAME."""
     parser.set_defaults(reads=reads)
     parser.add_argument("--game", type=_name, help="a file of conf/game; short for game=GAME")
     parser.add_argument(
@@ -454,7 +455,7 @@ def _add_settings(parser: argparse.ArgumentParser, reads: Sequence[str] = _READS
         type=_path,
         help="a folder like conf/, which is searched first",
     )
-    # Only for the help: parse_arguments takes the settings out before and refuses whatever is left here.
+    # Only for the help: parse_arguments removes settings before parsing and refuses the words that remain here.
     parser.add_argument(
         "overrides",
         metavar="key=value",
@@ -484,7 +485,7 @@ def _add_json(parser: argparse.ArgumentParser) -> None:
 
 
 def _path(text: str) -> str:
-    """Replace a ~ that the shell has left; names of players contain none and stay as they are."""
+    """Expand a leading ~ that the shell did not expand; names of players contain none."""
     return os.path.expanduser(_name(text))
 
 

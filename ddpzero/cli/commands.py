@@ -1,6 +1,6 @@
-"""The program `ddpzero`. `ddpzero --help` lists its commands (cli/arguments.py).
+"""The program `ddpzero`: runs the commands that cli/arguments.py declares; `ddpzero --help` lists them.
 
-Spawned processes import this file again, so each command imports what it needs when it runs.
+Spawned processes import this file again, so each command imports what it needs only when it runs.
 """
 
 from __future__ import annotations
@@ -235,19 +235,19 @@ _COMMANDS = {
 
 
 def _with_game(options: Namespace, settings: Sequence[str]) -> Namespace:
-    """Put these settings of a game before the others, unless the options name a game."""
+    """Put these settings, which choose a game, before the others, unless the options name a game."""
     if not options.game and not any(word.startswith("game=") for word in options.overrides):
         options.overrides = [*settings, *options.overrides]
     return options
 
 
 def _overrides(options: Namespace) -> list[str]:
-    """--game G is short for game=G."""
+    """Return the settings of the command; --game G stands for game=G."""
     return [*([f"game={options.game}"] if options.game else []), *options.overrides]
 
 
 def _game(options: Namespace) -> Game:
-    """A board game."""
+    """Return the game that the options name, which must be a board game."""
     from ddpzero.config.hydra import compose_game
     from ddpzero.games import load_game
 
@@ -256,7 +256,7 @@ def _game(options: Namespace) -> Game:
 
 
 def _any_game(options: Namespace) -> Game | TeamGame:
-    """A board game or a game for teams."""
+    """Return the game that the options name: a board game or a team game."""
     from ddpzero.config.hydra import compose_game
     from ddpzero.games import load_any_game
 

@@ -1,7 +1,7 @@
-"""Completion for the shell: `source <(ddpzero completion bash)`, or zsh, in the shell's start file.
+"""Completion for the shell: put `source <(ddpzero completion bash)`, or zsh, in the shell's start file.
 
-The scripts ask this program for every word. It knows the commands and options from the parser itself, the settings
-from conf/, and the runs from the folder of all runs; where it knows nothing, the shell offers files.
+The scripts call this program for every word. It takes commands and options from the parser, settings from conf/, and
+runs from the folder of all runs. If it returns no candidates, the shell offers files.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import yaml
 
 from ddpzero.run.finder import RUNS_DIR
 
-# What is after an = or a : is a word of its own for bash, and alone is replaced.
+# Bash splits words at = and : and replaces only the part after the last one.
 _BASH = """\
 _ddpzero() {
     local line="${COMP_LINE:0:COMP_POINT}"
@@ -43,22 +43,22 @@ SCRIPTS = {"bash": _BASH, "zsh": _ZSH}
 _PLAYERS = ("random", "rollout:1000")
 _CONFIG_FILE = "config.yaml"
 _PRESETS = ("experiment", "hardware")
-# Hydra's own groups under conf/, none of ours.
+# Groups under conf/ that belong to Hydra.
 _FOREIGN = ("hydra",)
 
 
 def candidates(
     parser: argparse.ArgumentParser, conf: Callable[[], Path], shell: str, line: str
 ) -> list[str]:
-    """What the last word of a line may become.
+    """Return the candidates for the last word of a line.
 
-    conf: finds conf/, and costs half a second: called only where settings are looked for. line: all up to the cursor,
-    the program's name first.
+    conf: finds conf/; it takes half a second, so it is called only to complete settings.
+    line: the command line up to the cursor, starting with the program's name.
     """
     *before, word = re.split(r"\s+", line.lstrip())
     option, equals, _ = word.partition("=")
     if equals and option.startswith("--"):
-        # "--game=he" is completed as "--game he", behind what is there.
+        # Complete "--game=he" like "--game he", and keep the option before the value.
         values = _possible(parser, conf, [*before[1:], option], has_settings=False)
         possible: Iterable[str] = (f"{option}={value}" for value in values)
     else:
@@ -77,7 +77,7 @@ def _possible(
     words: Sequence[str],
     has_settings: bool,
 ) -> Iterator[str]:
-    """All words that may follow the words of a line."""
+    """Yield all words that may follow `words`."""
     command = ""
     for word in words:
         commands = _commands(parser)
@@ -108,7 +108,7 @@ def _commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentPar
 
 
 def _values(action: argparse.Action, command: str, conf: Callable[[], Path]) -> Iterable[str]:
-    """What may stand for an argument; nothing where only a number or a path of the user's will do."""
+    """Return the possible values of an argument; none if it is a number or a path."""
     if isinstance(action, argparse._SubParsersAction):
         return ()
     if action.choices is not None:
@@ -131,7 +131,7 @@ def _runs() -> list[str]:
 
 
 def _settings(conf: Callable[[], Path], reads: Sequence[str] | None) -> Iterator[str]:
-    """`group=option`, `+preset=option` and `key=`; reads: of the settings that a command reads, None for all."""
+    """Yield `group=option`, `+preset=option` and `key=`. reads: the settings that the command reads; None for all."""
 
     def is_read(key: str) -> bool:
         top = key.partition(".")[0]
@@ -149,14 +149,14 @@ def _settings(conf: Callable[[], Path], reads: Sequence[str] | None) -> Iterator
 
 
 def _options(conf: Callable[[], Path], group: str) -> list[str]:
-    """An option may stand in a folder of its group: ddpg/mlp. Files that begin with _ are parts of others."""
+    """Return the options of a group. One in a subfolder is named ddpg/mlp; files that begin with _ are no options."""
     folder = conf() / group
     files = (file.relative_to(folder) for file in folder.rglob("*.yaml"))
     return [file.with_suffix("").as_posix() for file in files if file.name[0] != "_"]
 
 
 def _keys(file: Path) -> Iterator[str]:
-    """The keys of a yaml, dotted where it has groups of its own."""
+    """Yield the keys of a YAML file, dotted inside nested groups."""
     for key, value in (yaml.safe_load(file.read_text()) or {}).items():
         if key in ("defaults", "hydra", "plugin", "name"):
             continue

@@ -1,7 +1,7 @@
-"""`ddpzero monitor runs/x`: how a run is doing, from another terminal, also when it has ended or died.
+"""`ddpzero monitor runs/x`: shows the state of a run from another terminal, even after it has ended or died.
 
-Reads status.json, metrics.jsonl and the checkpoints' manifests; never writes into the run folder and never imports
-torch. monitor_view.py draws what is found here.
+Reads status.json, metrics.jsonl and the checkpoints' manifests. Never writes to the run folder and never imports torch.
+monitor_view.py lays out the page.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ from ddpzero.system.guarded_files import printable
 from ddpzero.system.json_text import json_text
 from ddpzero.system.keyboard import ESCAPE, ReadKey, keyboard
 
-# A run that says nothing for so long is silent: it reports every logging.interval_seconds, but may be saving.
+# A run that has not reported for this long counts as silent. It reports more often, but saving can delay a report.
 _SILENT_AFTER_SECONDS = 60.0
 _INTERVAL_SECONDS = 2.0
-# A terminal that has another size is drawn anew after this time at most.
+# After a resize of the terminal, the page is redrawn within this time.
 _SIZE_SECONDS = 0.25
-# Of a folder that a run was started in, even if it says nothing of itself.
+# Files of a folder in which a run was started, even if its status cannot be read.
 _SIGNS_OF_A_RUN = (STATUS_FILE, CONFIG_FILE)
 _KEYS_TO_LEAVE = ("q", "Q", ESCAPE, "\x04")
 _LINES_OF_KEY = {"j": 1, "down": 1, "k": -1, "up": -1}
@@ -58,9 +58,10 @@ def run_monitor(
     as_json: bool = False,
     interval_seconds: float | None = None,
 ) -> None:
-    """Show a run until `q` or Ctrl-C, or once; as_json: once, as one line. Raises UserError if there is no such run.
+    """Show a run until the user presses `q` or Ctrl-C. Raises UserError if there is no such run.
 
-    run_dir: its folder, or its name in the folder of all runs.
+    run_dir: its folder, or its name in the folder of all runs. once: print the page once. as_json: print one line of
+    JSON once.
     """
     text = str(run_dir)
     run_dir = find_run(text) or (Path(text) if "/" in text else RUNS_DIR / text)
@@ -79,7 +80,7 @@ def run_monitor(
 
 
 def _watch(console: Console, look: Callable[[], Page], interval_seconds: float) -> None:
-    """Draw the page again and again until a key or a signal ends it; then leave all of it on the terminal."""
+    """Refresh the page until a key or a signal ends it; then print the whole page once."""
     page = look()
     with ExitStack() as stack:
         stack.enter_context(suppress(KeyboardInterrupt))
@@ -101,13 +102,13 @@ def _watch(console: Console, look: Callable[[], Page], interval_seconds: float) 
 
 
 def _lines(key: str, height: int) -> int:
-    """How many lines a key scrolls."""
+    """Return how many lines a key scrolls; negative for up."""
     return _LINES_OF_KEY.get(key, _PAGES_OF_KEY.get(key, 0) * max(height // 2, 1))
 
 
 @contextmanager
 def _keys() -> Iterator[ReadKey | None]:
-    """Yield how keys are read, None where standard input is no terminal."""
+    """Yield the function that reads keys; None if standard input is no terminal."""
     if not sys.stdin.isatty():
         yield None
         return
@@ -116,7 +117,7 @@ def _keys() -> Iterator[ReadKey | None]:
 
 
 def _wait(read_key: ReadKey | None, seconds: float) -> str:
-    """Return the key that is pressed within that time, "" for none."""
+    """Return the key that is pressed within `seconds`, "" for none."""
     if read_key is not None:
         return read_key(seconds)
     time.sleep(seconds)
@@ -125,7 +126,7 @@ def _wait(read_key: ReadKey | None, seconds: float) -> str:
 
 @contextmanager
 def _ended_by(*numbers: signal.Signals) -> Iterator[None]:
-    """Let these signals end the block as an exception does, so that the terminal is left as it was."""
+    """Within this block, turn these signals into SystemExit, so that the terminal is restored."""
 
     def end(number: int, frame: object) -> None:
         raise SystemExit(128 + number)
@@ -144,7 +145,7 @@ def _has_unicode(console: Console) -> bool:
 
 
 def look_at(run_dir: Path, curves: CurvesFile | None = None) -> RunView:
-    """Read a run's folder. curves: of an earlier look. Raises UserError if there is no run in it."""
+    """Read a run's folder. curves: those of an earlier call, to continue. Raises UserError if no run is in it."""
     status = read_status(run_dir)
     if status is None and any(os.path.lexists(run_dir / name) for name in _SIGNS_OF_A_RUN):
         status = {}
@@ -165,10 +166,10 @@ def look_at(run_dir: Path, curves: CurvesFile | None = None) -> RunView:
 
 
 def judge_health(status: Mapping[str, Any], now: float) -> tuple[Health, str]:
-    """Return whether a run lives, and a sentence; now: seconds since the epoch.
+    """Return the health of a run, and a sentence about it. now: seconds since the epoch.
 
-    On its own host by rank 0's process (its start time tells it from another one with that number), from elsewhere by
-    the age of what it last said.
+    On the run's host, the run is alive if rank 0's process is; the start time distinguishes the process from a later
+    one with the same id. On other hosts, the age of the last report decides.
     """
     if not all(name in status for name in ("state", "pid", "host", "time")):
         return "unknown", f"{STATUS_FILE} cannot be read: whether the run goes on is not known"
@@ -190,7 +191,7 @@ def judge_health(status: Mapping[str, Any], now: float) -> tuple[Health, str]:
 
 
 def _checkpoints(run_dir: Path) -> list[CheckpointLine]:
-    """Look at the checkpoints on the disk, newest first, by their manifests and the files' sizes."""
+    """Return the checkpoints on disk, newest first. Checks only their manifests and the sizes of their files."""
     lines = []
     for path in newest_first(run_dir / CHECKPOINTS_FOLDER):
         try:
@@ -211,14 +212,15 @@ def _checkpoints(run_dir: Path) -> list[CheckpointLine]:
 
 
 def _is_process(status: Mapping[str, Any]) -> bool:
-    """Whether the very process that wrote the status still runs on this host."""
+    """Return whether the process that wrote the status still runs on this host."""
     try:
         process = psutil.Process(status["pid"])
         started = status.get("process_started", process.create_time())
         return (
             abs(process.create_time() - started) < 1.0 and process.status() != psutil.STATUS_ZOMBIE
         )
-    except (psutil.Error, ValueError, OverflowError):  # numbers that no process can have, too
+    # The status may hold a number that no process can have.
+    except (psutil.Error, ValueError, OverflowError):
         return False
 
 

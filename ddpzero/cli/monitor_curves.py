@@ -1,4 +1,4 @@
-"""The curves of a run for the terminal: read from metrics.jsonl while the run writes it, drawn as sparklines."""
+"""The curves of a run for the terminal: reads metrics.jsonl while the run writes it, and renders sparklines."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 
 from ddpzero.system.guarded_files import is_count, is_finite_number, parse_json_line, printable
 
-# A week of rows every ten seconds has more than a terminal shows: older files are read from here on.
+# At most this much of the end of a file is read: more rows than a terminal can show.
 _MAX_BYTES = 64 << 20
-# Twice as many columns as the widest sparkline has leave its shape as it is.
+# Far more rows than the widest sparkline has columns, so that thinning out keeps the shape of curves.
 _MAX_ROWS = 2048
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _ASCII_BLOCKS = "_.-:=+*#"
@@ -22,7 +22,8 @@ _ASCII_BLOCKS = "_.-:=+*#"
 class Curves:
     """The rows of one run: `steps[i]` is the learner_step of `rows[i]`, which maps tags to finite numbers.
 
-    A long run keeps one row of every `stride`. newest: the newest value of each tag, of all rows.
+    stride: of a long run, only every `stride`-th row is kept. newest: the newest value of each tag, over all rows.
+    num_added: rows added, kept or not.
     """
 
     steps: list[int] = field(default_factory=list)
@@ -32,7 +33,7 @@ class Curves:
     num_added: int = 0
 
     def add(self, row: dict[str, Any]) -> None:
-        """Take in a row."""
+        """Add a row. Ignores a row without a valid learner_step."""
         step = row.get("learner_step")
         if not is_count(step):
             return
@@ -46,15 +47,16 @@ class Curves:
             self.steps, self.rows, self.stride = self.steps[::2], self.rows[::2], 2 * self.stride
 
     def range_of(self, tag: str) -> tuple[float, float] | None:
-        """The smallest and the largest value of a tag; None if it has no value, or but one."""
+        """Return the smallest and the largest value of a tag; None if it has fewer than two different values."""
         values = [row[tag] for row in (*self.rows, self.newest) if tag in row]
         low, high = min(values, default=0.0), max(values, default=0.0)
         return (low, high) if low < high else None
 
     def of(self, tag: str, num_cells: int) -> list[float | None]:
-        """A tag's curve over learner_step in at most num_cells means, equally wide in steps; None before it begins.
+        """Return a tag's curve over learner_step: at most num_cells means over equal ranges of steps.
 
-        A cell without a value repeats the one before, so that a metric that comes rarely is still a line.
+        A cell without a value repeats the previous one, so that a rare metric still shows as a line. Cells before the
+        first value are None.
         """
         if not self.rows or num_cells < 1:
             return []
@@ -72,7 +74,7 @@ class Curves:
 
 
 class CurvesFile:
-    """Follows a metrics.jsonl: each `refresh` reads what was appended; a file that was replaced is read anew."""
+    """Follows a metrics.jsonl: each `refresh` reads the lines appended since; a replaced file is read again."""
 
     def __init__(self, path: Path) -> None:
         self.curves = Curves()
@@ -81,13 +83,14 @@ class CurvesFile:
         self._offset = 0
 
     def refresh(self) -> Curves:
-        """Return the curves up to now; whatever cannot be read is left out."""
+        """Return the curves up to now, without lines that cannot be read."""
         try:
             with open(
                 os.open(self._path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb"
             ) as file:
                 self._read(file.fileno())
-        except OSError:  # no row yet, or no right to read it
+        # There is no row yet, or no permission to read the file.
+        except OSError:
             pass
         return self.curves
 
@@ -105,7 +108,7 @@ class CurvesFile:
 
 
 def sparkline(values: Sequence[float | None], has_unicode: bool) -> str:
-    """Draw a curve, one character a value, between its smallest and its largest value; None is a space."""
+    """Return a curve as text, one character per value, scaled to the range of the values; None is a space."""
     blocks = _BLOCKS if has_unicode else _ASCII_BLOCKS
     known = [value for value in values if value is not None]
     if not known:

@@ -1,6 +1,6 @@
-"""Metrics in the terminal: the key metrics first, then all others in groups, each with its value and its curve.
+"""The metrics on the monitor's page: key metrics first, then the others in groups, each with its value and its curve.
 
-Part of the page that monitor_view.py puts together.
+monitor_view.py builds the page from these lines.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ddpzero.system.metric_info import (
     sorted_tags,
 )
 
-# Of runs of versions that kept no declarations.
+# Declarations for runs of earlier versions, which did not save theirs.
 UNDECLARED = {
     "losses/total": MetricInfo(is_headline=True),
     "evaluation/wins_against_*": MetricInfo(unit=SHARE, is_headline=True),
@@ -30,20 +30,20 @@ UNDECLARED = {
     "speed/*": MetricInfo(unit=PER_SECOND),
 }
 _KEY_METRICS = "key metrics"
-# Groups of the core, behind those of the plugin: what costs time and memory matters later.
+# Groups of the core; they follow those of the plugin, which are looked at more often.
 _LAST_GROUPS = ("speed", "learner", "replay", "memory", "time", "time_actors")
 _MIN_COLUMNS_FOR = {3: 150, 2: 72}
 GAP = 2
 _VALUE_COLUMNS = 9
 _MAX_SPARKLINE = 60
-# With so many columns a curve has room for its range.
+# A cell of at least this width also shows the curve's range.
 _WIDE_CELL = 76
 _RANGE_COLUMNS = 22
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line of the page. num_curves: how many curves it shows."""
+    """One line of the page. num_curves: the number of curves in it."""
 
     text: Text
     num_curves: int = 0
@@ -51,7 +51,7 @@ class Line:
 
 @dataclass(frozen=True)
 class MetricsPanel:
-    """Draws metrics. values: the newest value of each tag. has_unicode: the terminal shows Unicode."""
+    """Renders metrics. values: the newest value of each tag. has_unicode: whether the terminal can show Unicode."""
 
     metrics: Metrics
     curves: Curves
@@ -59,7 +59,7 @@ class MetricsPanel:
     has_unicode: bool
 
     def cell(self, tag: str, name: str, name_columns: int, width: int) -> Text:
-        """A name, the newest value and a sparkline in `width` columns; with enough room also the curve's range."""
+        """Return a name, the newest value and a sparkline in `width` columns; if wide enough, also the range."""
         unit = info_of(self.metrics, tag).unit
         has_range = width >= _WIDE_CELL
         num_cells = width - name_columns - _VALUE_COLUMNS - 2 * GAP - has_range * _RANGE_COLUMNS
@@ -78,14 +78,14 @@ class MetricsPanel:
 
 
 def _name_columns(names: Sequence[str], width: int) -> int:
-    """Columns for the names of cells of `width`: those of the longest, but a quarter is left to the curve."""
+    """Return the columns for names in cells of `width`: those of the longest name, but leave a quarter to the curve."""
     range_columns = _RANGE_COLUMNS if width >= _WIDE_CELL else 0
     rest = width - _VALUE_COLUMNS - 2 * GAP - range_columns
     return max(1, min(max(map(len, names)), rest - max(4, rest // 4)))
 
 
 def value_text(value: float, unit: str) -> str:
-    """Return a value as a person reads it, in at most nine characters."""
+    """Return a value as text for the user, in at most nine characters."""
     if unit == SHARE:
         return f"{100 * value:.1f}%"
     if unit == PER_SECOND:
@@ -99,7 +99,7 @@ def value_text(value: float, unit: str) -> str:
 
 
 def key_metrics(panel: MetricsPanel, width: int) -> list[Line]:
-    """Draw the metrics that a person looks at first, in the order of their declarations."""
+    """Return the lines of the headline metrics, in the order of their declarations."""
     tags = [
         tag
         for tag in sorted_tags(panel.metrics, list(panel.values))
@@ -117,7 +117,7 @@ def key_metrics(panel: MetricsPanel, width: int) -> list[Line]:
 
 
 def groups(panel: MetricsPanel, width: int) -> list[Line]:
-    """Stack the groups in as many columns as fit, each below the column that is shortest so far."""
+    """Return the lines of all other metrics by group, in as many columns as fit; a group extends the shortest one."""
     grouped = _grouped(panel)
     if not grouped:
         return []
@@ -143,7 +143,7 @@ def groups(panel: MetricsPanel, width: int) -> list[Line]:
 
 
 def _grouped(panel: MetricsPanel) -> dict[str, list[str]]:
-    """Return group -> its tags without the key metrics, the groups in the order in which they matter."""
+    """Return group -> its tags without the key metrics; groups of the core come last."""
     groups: dict[str, list[str]] = {}
     for tag in sorted_tags(panel.metrics, list(panel.values)):
         if not info_of(panel.metrics, tag).is_headline:
@@ -169,7 +169,8 @@ def _title(name: str, width: int, has_unicode: bool) -> Line:
 
 def _words(name: str, tag: str, panel: MetricsPanel) -> str:
     if info_of(panel.metrics, tag).unit == PER_SECOND:
-        name = name.removesuffix("_per_second")  # the value says so
+        # The value shows the unit.
+        name = name.removesuffix("_per_second")
     return name.replace("_", " ").replace("/", " ")
 
 

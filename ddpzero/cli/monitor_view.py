@@ -1,6 +1,6 @@
-"""The page of `ddpzero monitor`: its head, the metrics (monitor_metrics.py), the checkpoints, cut to the terminal.
+"""The page of `ddpzero monitor`: head, metrics (monitor_metrics.py) and checkpoints, cut to the size of the terminal.
 
-Turns a RunView into lines of text of at most the terminal's width; reads nothing and writes nothing.
+Converts a RunView to lines of text of at most the terminal's width. Reads and writes no files.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _MAX_SENTENCE_LINES = 4
 
 @dataclass(frozen=True)
 class CheckpointLine:
-    """One checkpoint on the disk. problem: why it is not whole, or ""; its content is not read."""
+    """One checkpoint on disk. problem: why it is incomplete, or "". learner_step: None if unknown."""
 
     model: str
     learner_step: int | None
@@ -44,7 +44,7 @@ class CheckpointLine:
 
 @dataclass(frozen=True)
 class RunView:
-    """What there is to see of a run. status: as RunRecord.status wrote it. sentence: its health in words."""
+    """The data of the page. status: as RunRecord.status wrote it. sentence: describes the health."""
 
     run_dir: Path
     health: Health
@@ -57,14 +57,14 @@ class RunView:
 
 @dataclass(frozen=True)
 class Page:
-    """Lines that are always shown, and lines that are scrolled."""
+    """The lines that are always shown (head), and those that scroll (body)."""
 
     head: list[Line]
     body: list[Line]
 
 
 def make_page(view: RunView, width: int, has_unicode: bool = True) -> Page:
-    """Return the page for a terminal of `width` columns. has_unicode: it shows Unicode."""
+    """Return the page for a terminal of `width` columns. has_unicode: whether the terminal can show Unicode."""
     newest = {**view.curves.newest, **view.status.get("scalars", {})}
     panel = MetricsPanel(view.metrics or UNDECLARED, view.curves, newest, has_unicode)
     body = [*key_metrics(panel, width), *groups(panel, width)]
@@ -74,18 +74,18 @@ def make_page(view: RunView, width: int, has_unicode: bool = True) -> Page:
 
 
 def whole(page: Page) -> RenderableType:
-    """Return all of a page."""
+    """Return the whole page."""
     return _group([*page.head, *page.body])
 
 
 def cut(
     page: Page, height: int, first: int, leave: str, scroll: str = ""
 ) -> tuple[RenderableType, int]:
-    """Return a page cut to `height` lines, and `first` as far as there is something to scroll.
+    """Return a page cut to `height` lines, and `first` limited to the lines that there are.
 
-    first: the line of the body to begin with. leave, scroll: which keys do so, for the last line.
+    first: index of the first visible line of the body. leave, scroll: texts about these keys, for the last line.
     """
-    # A very low terminal shows less of the head.
+    # A terminal with few lines shows a part of the head.
     head = page.head[: max(1, height - 3)]
     room = max(1, height - len(head) - 1)
     first = max(0, min(first, len(page.body) - room))
@@ -133,7 +133,7 @@ def _head(view: RunView, width: int) -> list[Line]:
 
 
 def _wrapped(facts: Sequence[tuple[str, str]], width: int) -> list[Text]:
-    """Put facts, (name, text), side by side on lines of `width`; a fact is never broken."""
+    """Return lines of at most `width` columns with facts, (name, text), side by side; never breaks a fact."""
     lines: list[Text] = []
     for name, text in facts:
         fact = Text.assemble((name, "dim"), f" {text}  ")

@@ -1,9 +1,9 @@
-"""Draws launch/training.svg, the picture in README.md, from a finished run of a board game:
+"""Creates launch/training.svg, the image in README.md, from a finished run of a board game:
 
     python -m ddpzero.main +experiment=quick | tee quick.txt
     python -m ddpzero.cli.picture runs/quick quick.txt launch/training.svg
 
-The picture shows progress lines from the console, the monitor's page, and a position with the agent's evaluation.
+The image shows progress lines from the console, the monitor's page, and a position with the agent's evaluation.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def show_monitor(console: Console, run_dir: Path) -> None:
 
 
 def show_position(console: Console, run_dir: Path) -> None:
-    """A position of a game that the agent plays against itself, as `ddpzero play` shows it."""
+    """Print a position of an episode that the agent plays against itself, as `ddpzero play` shows it."""
     agent = load_agent(run_dir)
     assert isinstance(agent.game, Game)
     player = agent.make_player()

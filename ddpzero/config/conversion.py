@@ -33,7 +33,7 @@ _SPECIAL = ("algorithm", "game", "sections")
 def settings_from_dict(config: Mapping[str, Any]) -> Settings:
     """Convert and check a whole configuration; loads the plugin and the game, never torch.
 
-    Raises UserError; ValueError from a game that does not like its parameters.
+    Raises UserError, or ValueError if the game refuses its parameters.
     """
     algorithm = as_group(config.get("algorithm"), "algorithm")
     plugin_name = plugin_name_of(algorithm)
@@ -97,7 +97,8 @@ def _defaults_of_groups(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the defaults of each group of keys, of the core and of the config's plugin if it can be loaded."""
     groups = {n: _field_defaults(h) for n, h in get_type_hints(Settings).items() if is_dataclass(h)}
     del groups["game"]
-    with suppress(Exception):  # the plugin may be gone, and a damaged config may name anything
+    # The plugin may have been removed, and a damaged config may name anything.
+    with suppress(Exception):
         plugin = load_plugin(plugin_name_of(config["algorithm"]))
         groups |= {name: _field_defaults(section) for name, section in plugin.sections.items()}
     return groups
@@ -124,7 +125,7 @@ def settings_to_dict(settings: Settings) -> dict[str, Any]:
 
 
 def plugin_name_of(algorithm: Mapping[str, Any]) -> str:
-    """Settings.algorithm from the group `algorithm`: the module's name, or the absolute path of the file."""
+    """Return Settings.algorithm for the group `algorithm`: the module's name, or the absolute path of the file."""
     plugin = convert(algorithm.get("plugin"), str | None, "algorithm.plugin")
     source = convert(algorithm.get("source"), str | None, "algorithm.source")
     require(
@@ -144,7 +145,7 @@ def plugin_name_of(algorithm: Mapping[str, Any]) -> str:
 
 
 def game_settings_from_dict(group: dict[str, Any]) -> GameSettings:
-    """Check the group `game`: loads the game, for it knows its parameters. Errors as above."""
+    """Convert and check the group `game`; loads the game, which declares its parameters. Errors as above."""
     name = convert(group.pop("name", None), str, "game.name")
     source = convert(group.pop("source", None), str | None, "game.source")
     if source is not None and source.endswith(".py"):

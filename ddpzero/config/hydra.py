@@ -1,7 +1,7 @@
-"""Hydra's side of the configuration: where conf/ is, how it is composed, what Hydra's errors mean.
+"""Hydra's part of the configuration: finds conf/, composes the config, explains Hydra's errors.
 
-Called by main.py and cli/ only; below them everything gets plain dataclasses. Besides main.py and sweep.py, the
-only file that imports hydra or omegaconf.
+Called only by main.py and cli/; all other code receives plain dataclasses. Besides main.py and sweep.py, the only file
+that imports hydra or omegaconf.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ _LIST_OF_OPTIONS = "python -m ddpzero.main --hydra-help lists the options."
 _MAX_DIGITS = 1000
 _MAX_JOBS = 10_000
 
-# For the folder of a --multirun, which Hydra makes by itself: its ~ is the home.
+# For the folder of a --multirun, which Hydra creates itself: expands ~ to the home folder.
 OmegaConf.register_new_resolver("home", os.path.expanduser, replace=True)
 
 
@@ -122,7 +122,8 @@ def _converted(config: DictConfig, convert: Callable[[dict[str, Any]], _Converte
         return convert(as_group(values, "game"))
     except UserError:
         raise
-    except ValueError as error:  # of a game's rules
+    # The game's rules refuse the parameters.
+    except ValueError as error:
         raise UserError(str(error)) from None
 
 
@@ -264,7 +265,7 @@ def _explain_missing_option(file: str, found: list[str]) -> str:
     """
     group, _, option = file.rpartition("/")
     if (conf_dir() / group.partition("/")[0]).is_dir():
-        # An option may stand in a folder inside its group: network=ddpg/mlp.
+        # An option may be in a subfolder of its group: network=ddpg/mlp.
         group, _, option = file.partition("/")
     of_conf = _options_of(group)
     hidden = {name for name in (*found, *of_conf) if name.startswith("_")}
@@ -288,12 +289,12 @@ def _explain_unknown_key(text: str, cause: OmegaConfBaseException) -> str:
     if not isinstance(parent, DictConfig):
         return f"{path}={value} is not a setting: {path.rpartition('.')[0]} is a single value."
     known = [str(key) for key in parent if key != "hydra"]
-    # With a typo in the middle ("learer.batch_size"), that is what must be named.
+    # The typo may be in the middle of the path ("learer.batch_size"): name that part.
     return unknown_key_message(str(cause.full_key), value if cause.full_key == path else {}, known)
 
 
 def arrange_words(words: Sequence[str]) -> list[str]:
-    """Return the words of the command line with all options before the settings: Hydra does not accept a mixture.
+    """Return the words of the command line with all options before the settings, since Hydra accepts no mixture.
 
     Raises UserError for words that would make Hydra print a usage message or a traceback.
     """
@@ -427,14 +428,14 @@ def _is_alias(group: str, option: str) -> bool:
 
 
 def _read_option(group: str, option: str) -> tuple[dict[str, Any], list[str]]:
-    """The keys of an option's file with their values, and the options of the same group that it includes."""
+    """Return the keys and values in an option's file, and the options of the same group that it includes."""
     values = yaml.safe_load((conf_dir() / group / f"{option}.yaml").read_text(encoding="utf-8"))
     included = [str(base).partition("@")[0] for base in values.pop("defaults", [])]
     return values, [base for base in included if base != "_self_"]
 
 
 def _check_preset_order(overrides: Sequence[str]) -> None:
-    """Hydra lets the later preset win: an experiment after the hardware would silently undo it."""
+    """Raise UserError if +hardware precedes +experiment: in Hydra the later one wins and would silently undo it."""
     keys = [override.key_or_group for override in _parsed(overrides)]
     given = [key for key in keys if key in PRESETS]
     if given != sorted(given, key=PRESETS.index):

@@ -15,7 +15,7 @@ from typing import Any
 from ddpzero.config.strict import show
 from ddpzero.system.errors import require
 
-# Dotted old key to dotted new key. Keys of the group `game` belong to the game and cannot stand here.
+# Dotted old key to dotted new key. Keys of the group `game` belong to the game and cannot be renamed here.
 RENAMED_KEYS = {
     "actors.evaluation_cache_megabytes": "algorithm.evaluation_cache_megabytes",
     "opponent.max_episodes": "opponent.schedule_episodes",

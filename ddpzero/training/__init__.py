@@ -1,1 +1,1 @@
-"""One rank's training: the loop, what it counts and measures, and what it tells."""
+"""The training of one rank: the loop, its counters, metrics, reports and checkpoints."""

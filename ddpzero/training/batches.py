@@ -10,10 +10,10 @@ Batch = dict[str, torch.Tensor]
 
 
 class BatchFeeder:
-    """Samples batches; on a GPU the next one is copied while the current one trains.
+    """Samples batches; with a GPU, the next batch is copied while the network trains on the current one.
 
-    On a CPU nothing would overlap, and without sampling ahead a run that is stopped and resumed between two updates
-    samples exactly what a run without a stop samples.
+    On a CPU copying would not overlap with training. Without sampling ahead, a run that is stopped and resumed between
+    two updates samples the same batches as a run without a stop.
     """
 
     def __init__(self, buffer: ReplayBuffer, batch_size: int, device: torch.device):

@@ -1,4 +1,4 @@
-"""Decides when a checkpoint is due: saving should take little of the time, and a killed run should lose little."""
+"""Decides when a checkpoint is due: saving should take little time, and a killed run should lose little work."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import time
 
 from ddpzero.settings import CheckpointSettings
 
-# With checkpoint.interval_minutes=null, seconds without a save that follow each second of saving.
+# With checkpoint.interval_minutes=null, seconds of training between two saves per second of saving.
 _SECONDS_BETWEEN_PER_SECOND_OF_SAVING = 50.0
-# A failed save is not tried again sooner than this, however quickly it failed.
+# The shortest time before a failed save is retried.
 _RETRY_SECONDS = 10.0
 # A checkpoint interrupts an epoch that lasts longer than this.
 _LONGEST_GAP_SECONDS = 300.0
 
 
 class CheckpointSchedule:
-    """Decides by this process's clock; all ranks of a run must follow rank 0's decision.
+    """Decides by the clock of this process; all ranks must follow rank 0's decision.
 
-    Whether and when a checkpoint is saved does not change what the run learns.
+    Saving a checkpoint does not change what a run learns.
     """
 
     def __init__(self, settings: CheckpointSettings) -> None:
@@ -43,7 +43,7 @@ class CheckpointSchedule:
         return time.monotonic() - since >= max(self._gap_seconds, _LONGEST_GAP_SECONDS)
 
     def note_save(self, seconds: float, succeeded: bool) -> None:
-        """Note that a save has just ended. seconds: how long it held up the learner."""
+        """Record that a save has just ended. seconds: how long the learner waited for it."""
         minutes = self._settings.interval_minutes
         adaptive_seconds = _SECONDS_BETWEEN_PER_SECOND_OF_SAVING * seconds
         self._gap_seconds = adaptive_seconds if minutes is None else 60 * minutes

@@ -33,7 +33,7 @@ CheckWeights = Callable[[dict[str, torch.Tensor]], None]
 class Checkpointing:
     """The checkpoints of one run. `save` and `restore` are collectives.
 
-    config: `settings` as nested plain values, which each checkpoint keeps.
+    config: `settings` as nested plain values, stored in each checkpoint.
     """
 
     def __init__(
@@ -54,18 +54,21 @@ class Checkpointing:
 
     @property
     def newest(self) -> str:
-        """The name of the newest checkpoint that is whole and sound; "" before the first one."""
+        """The name of the newest complete checkpoint with sound weights; "" before the first one."""
         return self._checkpoints.newest or ""
 
     @property
     def last_error(self) -> str | None:
-        """Why the last save failed; None if it did not."""
+        """The reason why the last save failed; None if it succeeded."""
         return self._checkpoints.last_error
 
     # ------------------------------------------------------------------ saving
 
     def save(self, check: CheckWeights) -> str:
-        """Save everything, all ranks together; returns the name of a new checkpoint, "" if there is none."""
+        """Save everything, all ranks together; return the name of the new checkpoint, or "".
+
+        It is "" if saving failed, or if the checkpoint of this model exists already.
+        """
         started = time.monotonic()
         weights, trainer = self._parts.updater.released_weights(), self._parts.updater.state()
         check({**weights, **state_tensors(trainer)})
@@ -101,15 +104,16 @@ class Checkpointing:
     # --------------------------------------------------------------- restoring
 
     def restore(self) -> None:
-        """Resume from the newest usable checkpoint, all ranks together; without one begin anew, or from init_from.
+        """Resume from the newest usable checkpoint, all ranks together; without checkpoints start a new run.
 
-        Raises UserError if there are checkpoints and none is usable, or if init_from does not fit.
+        A new run starts from init_from if that is set. Raises UserError if there are checkpoints and none is usable, or
+        if init_from does not fit.
         """
         restored = self._checkpoints.restore(self._load)
         if restored is None:
             self._begin()
             return
-        # A round is played again if its samples were of no use.
+        # The samples of the round could not be restored: play it again.
         if self._state.ranks.any_rank(self._parts.buffer.num_samples == 0):
             self._state.counters.round_is_played = False
         self._saved_model = restored.model
@@ -122,9 +126,9 @@ class Checkpointing:
             updater.start_from(load_initial_weights(source, runs_dir, expected, self._state.ranks))
 
     def _load(self, restored: Restored) -> None:
-        """Load a checkpoint into this rank's parts. What a changed config makes useless begins anew, with a warning.
+        """Load a checkpoint into this rank's parts. What does not fit a changed config starts over, with a warning.
 
-        Raises UserError if its config has other networks; ValueError, KeyError or TypeError if it is of no use.
+        Raises UserError if its config has other networks; ValueError, KeyError or TypeError if it is unusable.
         """
         changes = self._accepted_changes(restored)
         counters = counters_from_checkpoint(restored.counters, restored.model)
@@ -145,7 +149,7 @@ class Checkpointing:
                 logger.warning("%s", warning)
 
     def _accepted_changes(self, restored: Restored) -> list[str]:
-        """Return what differs between the checkpoint's config and this one. Raises ValueError for another run's."""
+        """Return the differences of a checkpoint's config from this one. Raises ValueError for that of another run."""
         _, changes = config_changes(restored.config, self._config)
         may_change = self._settings.checkpoint.allow_config_change
         if changes and not may_change:

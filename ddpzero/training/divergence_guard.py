@@ -1,4 +1,4 @@
-"""Ends a training that has diverged before its weights reach an actor or a checkpoint. All ranks together."""
+"""Ends a diverged training before its weights reach an actor or a checkpoint. All ranks together."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from ddpzero.training.state import RunState
 
 
 class DivergenceGuard:
-    """Checks weights of the updater.
+    """Checks the updater's weights.
 
-    learning_rate: of the settings, for the sentence. last_batch: what the updater trained on last.
-    newest_checkpoint: the name of the one to go on from; "" for none.
+    learning_rate: from the settings, for the error message. last_batch: the batch of the last update.
+    newest_checkpoint: the checkpoint from which the user can continue; "" for none.
     """
 
     def __init__(
@@ -35,10 +35,10 @@ class DivergenceGuard:
         self._learning_rate = learning_rate
 
     def require_sound(self, weights: Mapping[str, torch.Tensor], must_try: bool = False) -> None:
-        """Raise DivergenceError, at every rank, if the training is lost. Call it before weights leave the learner.
+        """Raise DivergenceError on every rank if the training has diverged. Call it before weights leave the learner.
 
-        must_try: try an update in any case, not only if the last one was skipped. Weights can be finite and useless;
-        checkpoints of such weights would push out the good ones.
+        must_try: test an update in any case, not only if the last one was skipped. Finite weights can be useless too,
+        and their checkpoints would replace the good ones.
         """
         num_skipped = self._updater.skipped_in_a_row()
         self._end_if_any_rank_has(skipping_problem(num_skipped) or weights_problem(weights))
@@ -61,7 +61,7 @@ class DivergenceGuard:
         return False
 
     def _batches_to_try(self, last_batch: Batch) -> Iterator[Batch]:
-        # The last one first: a sound training samples no other, so that it stays repeatable.
+        # The last batch first: a sound training then samples no other batch and remains reproducible.
         yield last_batch
         for _ in range(NUM_TRIALS - 1):
             yield self._feeder.take()

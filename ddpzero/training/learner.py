@@ -1,8 +1,8 @@
-"""One rank's loop: take in episodes, update, publish weights, meet the other ranks, keep checkpoints.
+"""The training loop of one rank: insert episodes, update, publish weights, synchronize with other ranks, checkpoint.
 
     torchrun -> train() on every rank -> ActorPool (this rank's actors) -> ReplayBuffer -> Updater (DDP) -> weights
 
-Called by main.py once the config is checked. Knows neither games nor algorithms beyond their contracts.
+Called by main.py after the config is checked. Uses games and algorithms only through their contracts.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from ddpzero.training.state import RunState
 
 logger = logging.getLogger(__name__)
 
-# A rank that waits for data meets the others this often, which is how it learns of a stop signal.
+# How often a rank that waits for data synchronizes with the others, by which it learns of stop signals.
 _POLL_SECONDS = 0.2
 
 
@@ -52,10 +52,10 @@ def train(
 ) -> None:
     """Train until a limit of the config or a stop signal; resume if the run folder holds a checkpoint.
 
-    config: `settings` as a nested JSON-able dict, for the run folder and for comparing ranks.
+    config: `settings` as a nested JSON-able dict, stored in the run folder and compared between ranks.
     notices: warnings about the settings, which rank 0 logs.
-    Raises UserError for what a user can mend (folder in use, other config); for all else RunFailed, once the console
-    and the log file have the reason.
+    Raises UserError for what the user can fix, such as a folder in use or another config; RunFailed for any other
+    failure, after the reason was written to the console and the log file.
     """
     run_dir = Path(settings.runs_dir) / settings.run_name
     with ExitStack() as stack:
@@ -73,7 +73,7 @@ def train(
         for warning in [*warnings, *notices] if ranks.is_first else warnings:
             logger.warning("%s", warning)
         torch.set_num_threads(settings.learner.num_threads)
-        # Whatever fails from here on is the status of the run.
+        # From here on, a failure is recorded in the run's status.
         metrics = all_metrics(settings.algorithm)
         backends = make_backends(run_dir, csv=settings.logging.csv, wandb=settings.logging.wandb)
         record = stack.enter_context(RunRecord(run_dir, ranks, 0, metrics, backends))
@@ -94,9 +94,9 @@ def build_learner(
     outlets: Outlets,
     stack: ExitStack,
 ) -> Learner:
-    """Build a rank's parts, restore the newest checkpoint, start the actors; all ranks together.
+    """Build a rank's parts, restore the newest checkpoint, and start the actors, all ranks together.
 
-    stack: ends the actors.
+    stack: stops the actors when it is closed.
     """
     settings = repeatable(settings, state.ranks.device)
     parts = build_parts(settings, state.ranks)
@@ -121,7 +121,10 @@ def build_learner(
 
 
 def repeatable(settings: Settings, device: torch.device) -> Settings:
-    """Return the settings for schedule "rounds", which must repeat: no dtype is chosen by a measurement at start."""
+    """Return the settings with fixed dtypes for schedule "rounds" on a CPU, which must be reproducible.
+
+    Otherwise a measurement at the start would choose the dtypes.
+    """
     if settings.learner.schedule != "rounds" or device.type != "cpu":
         return settings
     learner, actors = settings.learner, settings.actors
@@ -134,9 +137,9 @@ def repeatable(settings: Settings, device: torch.device) -> Settings:
 
 @dataclass
 class Learner:
-    """The parts of one rank and the loop over them.
+    """One rank's parts and its training loop.
 
-    new_infos: of the episodes that the updater has not counted yet.
+    new_infos: the infos of the episodes that the updater has not counted yet.
     """
 
     settings: Settings
@@ -153,8 +156,8 @@ class Learner:
     # ---------------------------------------------------------------- the loop
 
     def run(self) -> str:
-        """Train to the end; returns why it ended."""
-        # All that was imported stays: looking through it for garbage takes an eighth of a second each time.
+        """Train until the run ends; return the reason for its end."""
+        # Imported objects stay alive: without this, each full garbage collection visits them, for 1/8 second.
         gc.freeze()
         self.reports.write_start(self.config, self.pool)
         if not self.plays_rounds:
@@ -165,18 +168,18 @@ class Learner:
             else:
                 self.train_epoch()
         self.save()
-        # Before the last line: on a terminal, that one stays below.
+        # Log it before the last progress line, which stays at the bottom of the terminal.
         logger.info("stopped: %s", reason)
         self.reports.write_end(self.pool)
         return reason
 
     @property
     def plays_rounds(self) -> bool:
-        """Whether the ranks play and train in turn."""
+        """Whether the schedule is "rounds": ranks alternate between playing and training."""
         return self.settings.learner.schedule == "rounds"
 
     def train_epoch(self) -> None:
-        """Updates up to the next epoch boundary; returns early when the run must stop."""
+        """Update until the next epoch boundary; return early if the run must stop."""
         while not self.meet_ranks():
             if not self.take_in_episodes():
                 continue
@@ -186,7 +189,7 @@ class Learner:
                 return
 
     def update(self) -> None:
-        """One optimizer step on all ranks."""
+        """Make one optimizer step, all ranks together."""
         learner, state, metrics = self.settings.learner, self.state, self.reports.metrics
         with metrics.clock("sample"):
             batch = self.parts.feeder.take()
@@ -203,7 +206,7 @@ class Learner:
             self.publish()
 
     def publish(self) -> None:
-        """Hand the newest weights to this rank's actors."""
+        """Publish the current weights to this rank's actors."""
         with self.reports.metrics.clock("publish"):
             self.share_results()
             weights = self.parts.updater.actor_weights()
@@ -211,7 +214,7 @@ class Learner:
             self.channel.publish(weights, self.state.count_publish())
 
     def play_round(self) -> None:
-        """Schedule "rounds": play this epoch's episodes with the newest weights; a stop leaves nothing half done."""
+        """Schedule "rounds": play this epoch's episodes with the current weights; after a stop, insert none of them."""
         weights_version = self.state.counters.weights_version + 1
         num_episodes, num_actors = self.settings.learner.episodes_per_round, self.pool.num_actors
         weights = self.parts.updater.actor_weights()
@@ -235,17 +238,17 @@ class Learner:
         self.state.count_round(weights_version)
 
     def finish_epoch(self) -> None:
-        """Meet the other ranks at an epoch boundary: a checkpoint if one is due, a sample game for TensorBoard."""
+        """Synchronize at an epoch boundary, save a checkpoint if one is due, and show a sample episode."""
         ranks, epoch = self.state.ranks, self.state.epoch
         ranks.barrier(f"epoch {epoch}")
         self.state.end_epoch()
-        # One clock decides for all ranks.
+        # The clock of rank 0 decides for all ranks.
         if ranks.broadcast(self.checkpointing.schedule.is_due_after_epoch(epoch)):
             self.save()
         self.reports.show_sample_game()
 
     def meet_ranks(self) -> bool:
-        """Meet the other ranks between updates, report and save if it is time; returns whether the run must stop."""
+        """Synchronize between updates; report and save if due. Return whether the run must stop, all ranks together."""
         state, is_first = self.state, self.state.ranks.is_first
         self.reports.show_progress(self.pool)
         must_stop, must_report, must_save, has_bad_weights = state.vote(
@@ -273,7 +276,7 @@ class Learner:
             self.reports.show_checkpoint(name)
 
     def require_sound(self, weights: dict[str, torch.Tensor], must_try: bool = False) -> None:
-        """Raise DivergenceError, at every rank, if the training is lost; see DivergenceGuard."""
+        """Raise DivergenceError on every rank if the training has diverged; see DivergenceGuard."""
         self.guard.newest_checkpoint = self.checkpointing.newest
         self.guard.require_sound(weights, must_try)
 
@@ -291,17 +294,17 @@ class Learner:
         return not self.state.ranks.any_rank(self.allowed_steps() == 0)
 
     def allowed_steps(self) -> int:
-        """Updates that this rank may make before the actors must hand in more samples."""
+        """Return the number of updates that this rank may make before actors must deliver more samples."""
         buffer = self.parts.buffer
         return self.parts.balance.allowed_steps(buffer.num_inserted, buffer.num_sampled)
 
     def allowed_inserts(self) -> int:
-        """Samples that this rank may insert before the learner must make more updates."""
+        """Return the number of samples that this rank may insert before the learner must make more updates."""
         buffer = self.parts.buffer
         return self.parts.balance.allowed_inserts(buffer.num_inserted, buffer.num_sampled)
 
     def insert(self, episodes: list[Episode]) -> None:
-        """Insert finished episodes into this rank's buffer, and count them."""
+        """Insert finished episodes into this rank's replay buffer, and count them."""
         for episode in episodes:
             self.parts.buffer.add(episode.columns)
             self.new_infos.append(episode.info)
@@ -309,7 +312,7 @@ class Learner:
             self.reports.add_episode(episode)
 
     def share_results(self) -> None:
-        """Tell the updater of the episodes that all ranks inserted since the last time, all ranks together."""
+        """Pass the results of all ranks' new episodes to the updater, all ranks together."""
         counts = self.parts.updater.count_results(self.new_infos)
         self.new_infos = []
         if counts:

@@ -1,4 +1,4 @@
-"""When a run is over, and how long the rest takes: pure functions of where it stands."""
+"""The limits that end a run, and the time that is left: pure functions of the run's progress."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from ddpzero.training.counters import Counters
 
 
 def reached_limit(learner: LearnerSettings, counters: Counters, minutes: float) -> str:
-    """Return the limit that ends the run, as a sentence; "" while there is none.
+    """Return a sentence about the limit that ends the run; "" if none is reached.
 
-    minutes: of training so far; counters.minutes is as old as the last row.
+    minutes: training time so far; counters.minutes is that of the last row.
     """
     epoch = counters.learner_step // learner.epoch_steps
     if learner.max_epochs is not None and epoch >= learner.max_epochs:
@@ -25,7 +25,7 @@ def reached_limit(learner: LearnerSettings, counters: Counters, minutes: float) 
 
 
 def reached_amount(learner: LearnerSettings, counters: Counters) -> str:
-    """Return the limit of samples or episodes that is reached, as a sentence; "" while there is none."""
+    """Return a sentence about the limit of samples or episodes that is reached; "" if none is."""
     if learner.schedule == "rounds" and counters.round_is_played:
         # The episodes of a round are trained on before the run ends.
         return ""
@@ -37,7 +37,7 @@ def reached_amount(learner: LearnerSettings, counters: Counters) -> str:
 
 
 def up_to(episodes: list[Episode], samples_left: float, episodes_left: float) -> list[Episode]:
-    """Return the first of `episodes` that still fit; the last one may exceed samples_left."""
+    """Return the first of `episodes`, up to the limits; the last one may exceed samples_left."""
     num_taken = 0
     for episode in episodes:
         if samples_left <= 0 or num_taken >= episodes_left:
@@ -48,7 +48,7 @@ def up_to(episodes: list[Episode], samples_left: float, episodes_left: float) ->
 
 
 def share_left(limit: int | None, count: int, world_size: int) -> float:
-    """Return one rank's share, rounded up, of what is left to a limit of all ranks; infinity without a limit."""
+    """Return one rank's share, rounded up, of what remains to a limit for all ranks; infinity without a limit."""
     return math.inf if limit is None else math.ceil((limit - count) / world_size)
 
 
@@ -62,9 +62,10 @@ def time_left(
     samples_per_second: float,
     episodes_per_second: float,
 ) -> tuple[float | None, float | None]:
-    """Return (share of the run that is done, seconds to its end) by the limit that will be reached first.
+    """Return (share of the run that is done, seconds to its end) for the limit that will be reached first.
 
-    epoch, minutes, samples, episodes: where the run stands. None: there is no limit; there is no rate yet.
+    epoch, minutes, samples, episodes: the run's progress. The share is None without a limit, the seconds also while
+    there is no rate.
     """
     limits = (
         (learner.max_epochs, epoch, epochs_per_second),

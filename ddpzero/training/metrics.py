@@ -1,7 +1,7 @@
-"""What a run measures about itself: where the time goes, means, rates, memory; one row per logging interval.
+"""The metrics of a run: shares of time, means, rates and memory; one row per logging interval.
 
-Every rank has a PhaseClock and an IntervalMetrics. Called by the learner; nothing here waits for the GPU except
-`IntervalMetrics.collect`. run/record.py keeps the rows.
+Each rank has a PhaseClock and an IntervalMetrics. Called by the learner; only `IntervalMetrics.collect` waits for the
+GPU. run/record.py stores the rows.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ddpzero.system.metric_info import SHARE, MetricInfo, Metrics, rate, time_sh
 _GIB = float(1 << 30)
 _OTHER = "other"
 
-# What the core measures, of any plugin; a plugin's METRICS stand before these.
+# Metrics of the core, for any plugin; a plugin's METRICS come before these.
 CORE_METRICS = {
     LOSS: MetricInfo("The loss that the plugin minimizes.", is_headline=True),
     "speed/episodes_per_second": rate("episodes", "Episodes that the learners took in."),
@@ -55,13 +55,13 @@ CORE_METRICS = {
 
 
 def all_metrics(plugin: str) -> dict[str, MetricInfo]:
-    """Return what a plugin and the core declare; the plugin's come first, and win where both declare a tag."""
+    """Return the metrics that a plugin and the core declare. The plugin's come first, and win if both declare a tag."""
     metrics = load_plugin(plugin).metrics
     return {**metrics, **{tag: info for tag, info in CORE_METRICS.items() if tag not in metrics}}
 
 
 class PhaseClock:
-    """Says which share of the time a loop spends in which of its phases.
+    """Measures the share of time that a loop spends in each of its phases.
 
         with clock("update"):
             ...
@@ -76,7 +76,7 @@ class PhaseClock:
 
     @contextmanager
     def __call__(self, phase: str) -> Iterator[None]:
-        """Count the block for a phase."""
+        """Count the time of the block for a phase."""
         self._settle()
         self._open.append(phase)
         try:
@@ -86,7 +86,7 @@ class PhaseClock:
             self._open.pop()
 
     def take_shares(self) -> dict[str, float]:
-        """Return phase -> share of the time since the last call; a phase once seen stays, with 0."""
+        """Return phase -> share of the time since the last call; all phases seen before are included, with 0."""
         self._settle()
         total = sum(self._seconds.values())
         shares = {phase: seconds / total for phase, seconds in self._seconds.items() if total > 0}
@@ -94,7 +94,7 @@ class PhaseClock:
         return shares
 
     def _settle(self) -> None:
-        """Count the time since the last change for the phase that is open."""
+        """Add the time since the last change to the innermost open phase."""
         now = time.perf_counter()
         phase = self._open[-1]
         self._seconds[phase] = self._seconds.get(phase, 0.0) + now - self._since
@@ -103,7 +103,10 @@ class PhaseClock:
 
 @dataclass(frozen=True)
 class _Interval:
-    """What one rank measured between two rows. sums, num_added: of `add`. shares: of the phases, of `seconds`."""
+    """One rank's measurements between two rows.
+
+    sums, num_added: the sum and the number of the values added for each tag. shares: of each phase in `seconds`.
+    """
 
     seconds: float
     sums: dict[str, float]
@@ -116,7 +119,7 @@ class _Interval:
         return {tag: total / self.num_added[tag] for tag, total in self.sums.items()}
 
     def followed_by(self, later: _Interval) -> _Interval:
-        """Return both as one interval."""
+        """Return this interval and `later` as one interval."""
         seconds = self.seconds + later.seconds
         shares = {
             phase: (
@@ -136,10 +139,10 @@ class _Interval:
 
 
 class IntervalMetrics:
-    """One rank's metrics since the last row, and how the ranks' metrics become that row.
+    """Collects one rank's metrics since the last row, and computes the row from the metrics of all ranks.
 
-    num_actors: of this rank; for the shares of the actors' time. clock: where the time goes. declared: how rows are
-    computed from counts.
+    num_actors: of this rank, for the shares of the actors' time. clock: measures the phases of the learner's loop.
+    declared: the declarations by which metrics are computed from counts.
     """
 
     def __init__(self, ranks: Ranks, clock: PhaseClock, declared: Metrics = CORE_METRICS) -> None:
@@ -156,7 +159,7 @@ class IntervalMetrics:
         self._last_values: dict[str, float] = {}
 
     def add(self, metrics: Mapping[str, torch.Tensor | float]) -> None:
-        """Take in one more value of each tag; a row has their means. Tensors stay on their device: no sync."""
+        """Add one value for each tag; a row has their means. Tensors stay on their device, without a sync."""
         for tag, value in metrics.items():
             if isinstance(value, torch.Tensor):
                 value = value.detach().float()
@@ -164,33 +167,33 @@ class IntervalMetrics:
             self._num_added[tag] = self._num_added.get(tag, 0) + 1
 
     def count(self, **amounts: float) -> None:
-        """Count things done at this rank; a row has the metrics that are declared of them, or rates."""
+        """Add to this rank's counts; a row has the metrics that are declared for them, or their rates."""
         for name, amount in amounts.items():
             self._counts[name] = self._counts.get(name, 0.0) + amount
 
     def set_last(self, tag: str, value: float) -> None:
-        """Note how things stand now; a row has the last value, as a mean over ranks."""
+        """Set the current value of a tag; a row has the last value, as a mean over ranks."""
         self._last_values[tag] = float(value)
 
     @property
     def seconds(self) -> float:
-        """How long the present interval lasts so far."""
+        """The duration of the current interval so far."""
         return time.perf_counter() - self._start
 
     @property
     def previous_seconds(self) -> float:
-        """How long the one before lasted; 0 if there was none."""
+        """The duration of the previous interval; 0 if there was none."""
         return 0.0 if self._previous is None else self._previous.seconds
 
     def collect(
         self, summary: Mapping[str, float] | None = None, with_previous: bool = False
     ) -> dict[str, float]:
-        """Return one row, tag -> value, equal at every rank, and begin the next interval; all ranks together.
+        """Return one row, tag -> value, equal on every rank, and start the next interval; all ranks together.
 
-        summary: this rank's own metrics of the interval, which become means over ranks. with_previous: the row covers
-        the interval before, too.
+        summary: further metrics of this rank for the interval, averaged over ranks. with_previous: whether the row also
+        covers the previous interval.
 
-        From `count`: the metrics declared of counts, and speed/<count>_per_second of each other count. From the clock:
+        From `count`: the metrics declared for counts, and speed/<count>_per_second for other counts. From the clock:
         time/<phase>, a mean over ranks. memory/cpu_gib: ranks and their actors, summed. memory/gpu_gib: in use on the
         fullest GPU.
         """
@@ -223,7 +226,7 @@ class IntervalMetrics:
         return metrics
 
     def _end_interval(self) -> _Interval:
-        """Return what was measured since the last row, with one wait for the device, and begin anew."""
+        """Return the measurements since the last row and reset them; waits for the device once."""
         now = time.perf_counter()
         on_device = {tag: v for tag, v in self._sums.items() if isinstance(v, torch.Tensor)}
         sums = {tag: float(v) for tag, v in self._sums.items() if tag not in on_device}
@@ -246,7 +249,7 @@ def _added(first: Mapping[str, float], second: Mapping[str, float]) -> dict[str,
 def _of_counts(
     declared: Metrics, sums: Mapping[str, float], seconds: float, actor_seconds: float
 ) -> dict[str, float]:
-    """Return the metrics of counts, from their sums over ranks. actor_seconds: the interval's, of all actors."""
+    """Return the metrics of counts from their sums over ranks. actor_seconds: of all actors together."""
     values: dict[str, float] = {}
     used: set[str] = set()
     for tag, info in declared.items():
@@ -259,26 +262,27 @@ def _of_counts(
             whole = sums[info.counts[1]]
         if whole > 0:
             value = amount / whole
-            # An actor counts a wait when it ends: it may have begun in an earlier interval.
+            # An actor counts a wait at its end; the wait may have begun in an earlier interval.
             values[tag] = min(value, 1.0) if info.kind == "time_share" else value
     rates = {name: sums[name] / seconds for name in sums if name not in used}
     return {**values, **{f"speed/{name}_per_second": value for name, value in rates.items()}}
 
 
 def _memory_of_process_tree(process: psutil.Process) -> int:
-    """Return the bytes in memory of a rank and its actors; pages that actors share with others count once, in it."""
+    """Return the resident bytes of a rank and its actors; pages that actors share count once, for the rank."""
     total = process.memory_info().rss
     for child in process.children(recursive=True):
         try:
             memory = child.memory_info()
-        except psutil.Error:  # it has just ended, or is hidden from us
+        # The process has just ended, or this process may not read it.
+        except psutil.Error:
             continue
         total += memory.rss - memory.shared
     return total
 
 
 def _memory_in_use(device: torch.device) -> int:
-    """Return the bytes in use on a GPU, by whatever process; 0 on the CPU."""
+    """Return the bytes in use on a GPU by all processes; 0 for the CPU."""
     if device.type != "cuda":
         return 0
     free, total = torch.cuda.mem_get_info(device)

@@ -1,4 +1,4 @@
-"""The objective of a sweep, a counter or a metric of each job's run, and a job's share of the machine's cores."""
+"""The objective of a sweep, which is a counter or a metric of each job's run; a job's share of the machine's cores."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _COUNTERS = tuple(field.name for field in fields(Counters) if field.name != "rou
 
 
 def check_objective(name: str | None) -> None:
-    """Raise UserError for an objective that no run can have. A plugin's metrics are known only at the end of a job."""
+    """Raise UserError for an objective that no run can have. Metrics of plugins are checked at the end of a job."""
     require(
         name is None or "/" in name or name in _COUNTERS,
         f"sweep.objective={name} is not a counter of a run: the counters are {', '.join(_COUNTERS)}. Name a metric "
@@ -45,7 +45,7 @@ def read_objective(run_dir: Path, name: str) -> float:
 def _mean_at_the_end(rows: list[dict[str, Any]], name: str) -> float:
     """Return the mean over the rows in the last tenth of the updates, weighted by the updates of each row.
 
-    A last row that covers only a moment thus counts little. The last row with this metric is always among them.
+    Thus a last row over a short interval has little weight. The last row with this metric is always included.
     """
     first_step = (1 - _LAST_SHARE) * rows[-1]["learner_step"]
     before = [0, *(row["learner_step"] for row in rows)]
@@ -83,7 +83,7 @@ def _unknown_metric(run_dir: Path, name: str, keys: set[str]) -> str:
 
 
 def share_cores(settings: Settings, jobs_at_once: int) -> Settings:
-    """Return the settings with a job's share of the actors that the machine has cores for, unless num_actors is set."""
+    """Return the settings with num_actors for a job's share of the machine's cores, unless num_actors is set."""
     if settings.actors.num_actors is not None or jobs_at_once == 1:
         return settings
     actors = replace(settings.actors, num_actors=default_num_actors(jobs_at_once))

@@ -1,4 +1,4 @@
-"""The parts that one rank trains with, built from the settings in a fixed order: the same seed, the same parameters."""
+"""Builds the parts that one rank trains with, in a fixed order, so that the seed determines the initial parameters."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Parts:
-    """What a rank trains with. balance: who may go on, learner or actors. metrics: their declarations."""
+    """The parts that a rank trains with.
+
+    balance: decides whether the learner may update and the actors may insert. metrics: declarations of the metrics.
+    """
 
     algorithm: CompleteAlgorithm
     updater: CompleteUpdater
@@ -40,8 +43,8 @@ class Parts:
 
 
 def build_parts(settings: Settings, ranks: Ranks) -> Parts:
-    """Build everything but the actors; sets the seed of torch's global generator."""
-    # The same parameters on every rank, whatever ranks sampled before; everything else differs by rank.
+    """Build all parts except the actors; sets the seed of torch's global generator."""
+    # Every rank needs the same parameters, so this seed is not derived from the rank. All other seeds are.
     torch.manual_seed(settings.seed)
     learner, replay = settings.learner, settings.replay
     algorithm = load_algorithm(settings)
@@ -82,7 +85,7 @@ def start_actors(
             channel,
             num_actors=actors.num_actors or default_num_actors(ranks.local_world_size),
             rank=ranks.rank,
-            # A resumed run must not play the games of its beginning again.
+            # With learner_step, so that a resumed run does not repeat its first episodes.
             seed=derive_seed(settings.seed, ranks.rank, "actors", state.counters.learner_step),
             sample_spec=parts.buffer.spec,
             schedule=settings.learner.schedule,

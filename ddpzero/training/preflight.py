@@ -1,7 +1,8 @@
-"""Checks what a run needs of its machine before anything is created: devices, memory, open files, the run that
-init_from names, and the contract of a game from outside the tree.
+"""Checks the machine before a run creates anything: devices, memory, open files, the run that init_from names, and the
+contract of a game from outside the package.
 
-Called by the learner on all ranks once they have joined. settings.py refuses earlier what no machine could run.
+Called by the learner on all ranks after they have joined. settings.py has already refused settings that no machine can
+run.
 """
 
 from __future__ import annotations
@@ -36,9 +37,9 @@ _FILES_OF_AN_ACTOR = 4
 
 
 def check_machine(settings: Settings, run_dir: Path, ranks: Ranks) -> list[str]:
-    """Check the machine, all ranks together; returns warnings at one rank of each node.
+    """Check the machine, all ranks together; return warnings on one rank of each node.
 
-    Raises the same UserError at every rank if a check fails at any rank.
+    Raises the same UserError on every rank if a check fails on any of them.
     """
     problem = ""
     warnings: list[str] = []
@@ -94,7 +95,7 @@ def check_half_precision(
 
 
 def check_compiler(settings: Settings, device: torch.device, actor_device: torch.device) -> None:
-    """Raise UserError for torch.compile on a CPU without the C++ compiler that it calls."""
+    """Raise UserError for torch.compile on a CPU without a C++ compiler."""
     for path, compiles, used in (
         ("learner.compile", settings.learner.compile, device),
         ("actors.compile", settings.actors.compile, actor_device),
@@ -108,7 +109,7 @@ def check_compiler(settings: Settings, device: torch.device, actor_device: torch
 
 
 def check_open_files(num_actors: int) -> None:
-    """Raise this process's limit of open files to what its actors need; UserError if the system does not allow it."""
+    """Increase this process's limit of open files to what its actors need. Raises UserError if that is not allowed."""
     needed = _FILES_OF_A_RANK + _FILES_OF_AN_ACTOR * num_actors
     allowed = allow_open_files(needed)
     fitting = (allowed - _FILES_OF_A_RANK) // _FILES_OF_AN_ACTOR
@@ -128,9 +129,9 @@ def check_run_memory(
     local_world_size: int,
     memory: Memory | None = None,
 ) -> list[str]:
-    """Raise UserError for a run that this machine, or this rank's GPU, has no memory for; returns warnings.
+    """Return warnings about memory. Raises UserError if the machine or this rank's GPU has too little for the run.
 
-    memory: of the machine; None: measured now.
+    memory: that of the machine; None: measure it.
     """
     algorithm = load_algorithm(settings)
     on_gpu, actors_on_gpu = device.type == "cuda", actor_device.type == "cuda"
@@ -153,7 +154,7 @@ def run_needs(
     on_gpu: bool,
     actors_on_gpu: bool,
 ) -> list[Need]:
-    """Return what one rank and its actors need."""
+    """Return the memory that one rank and its actors need."""
     replay, learner, actors = settings.replay, settings.learner, settings.actors
     sample_bytes = samples_size_bytes(algorithm.sample_spec(), 1)
     needs = [

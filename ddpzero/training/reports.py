@@ -1,4 +1,4 @@
-"""What the learner says of the run: rows for TensorBoard and the monitor, the progress line, sample games."""
+"""The learner's reports: rows for TensorBoard and the monitor, the progress line, sample episodes."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from ddpzero.training.state import RunState
 
 logger = logging.getLogger(__name__)
 
-# Drawing a film takes the learner up to a second.
+# Rendering a film takes up to a second of the learner's time.
 _FILM_INTERVAL_SECONDS = 60.0
-# A shorter interval has no row of its own at the end of a run.
+# At the end of a run, a shorter interval gets no separate row.
 _SHORTEST_INTERVAL_SECONDS = 1.0
-# The monitor hears this often that the run lives; rows of many episodes can be minutes apart.
+# How often the monitor is told that the run is alive; rows of many episodes can be minutes apart.
 _SIGN_OF_LIFE_SECONDS = 10.0
 _RATES = ("updates", "samples_generated", "episodes", "simulations", "environment_steps")
 
 
 @dataclass(frozen=True)
 class Outlets:
-    """Where a rank's reports go."""
+    """The destinations of a rank's reports."""
 
     run_dir: Path
     record: RunRecord
@@ -42,7 +42,7 @@ class Outlets:
 
 
 class Reports:
-    """One rank's reports. outlets: where they go. metrics: what the rank measures; the learner adds to them."""
+    """Writes one rank's reports. outlets: their destinations. metrics: the rank's metrics; the learner adds to them."""
 
     def __init__(
         self, settings: LoggingSettings, parts: Parts, state: RunState, outlets: Outlets
@@ -53,19 +53,19 @@ class Reports:
         self._state = state
         self.outlets = outlets
         self._last_row: dict[str, float] = {}
-        # Of the episodes since the last row, and of those in the last row.
+        # The infos of the episodes since the last row, and of those in the last row.
         self._new_infos: list[dict[str, Any]] = []
         self._previous_infos: list[dict[str, Any]] = []
-        # Of the last episode that can be shown.
+        # The info of the last episode that can be shown.
         self._last_info: dict[str, Any] | None = None
         self._filmed_at = -math.inf
         self._sample_outage = Outage("TensorBoard's sample game")
         self._reported_at = self._told_at = time.monotonic()
-        # Episodes up to the last row, and up to the row before.
+        # The number of episodes at the last row, and at the row before.
         self._reported_episodes = self._reported_before = state.counters.episodes
 
     def add_episode(self, episode: Episode) -> None:
-        """Take in an episode that went into this rank's buffer."""
+        """Count an episode that was inserted into this rank's buffer."""
         self._new_infos.append(episode.info)
         if self._parts.algorithm.can_show(episode.info):
             self._last_info = episode.info
@@ -75,7 +75,7 @@ class Reports:
 
     @property
     def is_row_due(self) -> bool:
-        """Whether rank 0 finds that it is time for a row: by the clock, or by its share of the episodes."""
+        """Whether a row is due, by rank 0's clock or by its share of the episodes; False on other ranks."""
         if not self._state.ranks.is_first:
             return False
         interval_episodes = self._settings.interval_episodes
@@ -84,7 +84,7 @@ class Reports:
         return time.monotonic() - self._reported_at >= self._settings.interval_seconds
 
     def write_start(self, config: Mapping[str, Any], pool: ActorPool) -> None:
-        """Say that the run has begun, all ranks together. config: the resolved one, for TensorBoard."""
+        """Report the start of the run, all ranks together. config: the resolved config, for TensorBoard."""
         self.outlets.record.config(config)
         self._state.share_counters()
         self._write_status(pool)
@@ -98,8 +98,8 @@ class Reports:
     def write_end(self, pool: ActorPool) -> None:
         """Write the last row and the last progress line, all ranks together.
 
-        A row over a fraction of a second would say nothing: a short last interval becomes part of the one before. A
-        run that ends as soon as it has started has no row.
+        A row over a fraction of a second would be meaningless: a short last interval is merged with the previous one. A
+        run that ends immediately after its start has no row.
         """
         seconds, previous_seconds = self._state.ranks.broadcast(
             [self.metrics.seconds, self.metrics.previous_seconds]
@@ -131,7 +131,7 @@ class Reports:
         self._reported_at = time.monotonic()
 
     def _write_status(self, pool: ActorPool, **fields: Any) -> None:
-        """Write what the monitor shows, and share the time that is left, all ranks together."""
+        """Write the status that the monitor shows, and share the time left, all ranks together."""
         state = self._state
         state.share_time_left(self._rates())
         restarts = int(state.ranks.sum({"restarts": pool.num_restarts})["restarts"])
@@ -157,11 +157,11 @@ class Reports:
     # ------------------------------------------------------------- everything else
 
     def show_checkpoint(self, name: str) -> None:
-        """Tell the monitor of a new checkpoint."""
+        """Report a new checkpoint to the monitor."""
         self.outlets.record.status("running", checkpoint=name)
 
     def show_progress(self, pool: ActorPool) -> None:
-        """Refresh the progress line, and from time to time the counters that the monitor shows."""
+        """Update the progress line, and at intervals the counters that the monitor shows."""
         self.outlets.progress.show(self._progress_metrics(pool))
         if time.monotonic() - self._told_at >= _SIGN_OF_LIFE_SECONDS:
             self._told_at = time.monotonic()
@@ -172,7 +172,7 @@ class Reports:
             )
 
     def show_sample_game(self) -> None:
-        """Show the last finished game in TensorBoard: as text, and from time to time as a film if it has pictures."""
+        """Show the last finished episode in TensorBoard as text, and at intervals as a film if it has images."""
         info, record = self._last_info, self.outlets.record
         if info is None or not self._state.ranks.is_first:
             return
@@ -186,7 +186,7 @@ class Reports:
                     record.film("sample_game", frames, step)
 
     def _rates(self) -> dict[str, float]:
-        """Return rates per second over all ranks, as of the last row; 0 for what was not counted."""
+        """Return rates per second over all ranks, from the last row; 0 for counts that are not in it."""
         return {name: self._last_row.get(f"speed/{name}_per_second", 0.0) for name in _RATES}
 
     def _progress_metrics(self, pool: ActorPool) -> ProgressMetrics:

@@ -1,6 +1,6 @@
-"""Where a run stands: the owner of its counters, its clock and its limits. Everybody else reads.
+"""The progress of a run: RunState owns its counters, its clock and its limits; all other code only reads them.
 
-One RunState per rank. Methods that say "all ranks together" are collectives; all others only look or count locally.
+Each rank has one RunState. Methods that say "all ranks together" are collectives; all others read or count locally.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from ddpzero.training.limits import reached_amount, reached_limit, share_left, t
 class RunState:
     """Counters, clock and limits of one run.
 
-    counters: equal on all ranks since the last vote. new_samples, new_episodes: inserted at this rank since then.
-    seconds_left: to the end of the run, as rank 0 estimated it in the last `share_time_left`; None if unknown.
+    counters: equal on all ranks; they include all samples and episodes up to the last vote.
+    new_samples, new_episodes: inserted on this rank since the last vote.
+    seconds_left: time to the end of the run, estimated by rank 0 in the last `share_time_left`; None if unknown.
     """
 
     def __init__(self, learner: LearnerSettings, ranks: Ranks, stop: StopSignal) -> None:
@@ -38,7 +39,7 @@ class RunState:
 
     @property
     def epoch(self) -> int:
-        """Epochs finished."""
+        """The number of finished epochs."""
         return self.counters.learner_step // self._learner.epoch_steps
 
     @property
@@ -48,29 +49,29 @@ class RunState:
 
     @property
     def is_stopped_by_signal(self) -> bool:
-        """Whether a signal ends the run, rather than one of its limits."""
+        """Whether a signal ends the run, rather than a limit."""
         return self._stop.is_set
 
     @property
     def num_episodes(self) -> int:
-        """Episodes as far as this rank knows: those of the last vote, and its own since."""
+        """The number of episodes known to this rank: all up to the last vote, and its own since then."""
         return self.counters.episodes + self.new_episodes
 
     @property
     def num_samples(self) -> int:
-        """Samples generated, as far as this rank knows."""
+        """The number of samples known to this rank: all up to the last vote, and its own since then."""
         return self.counters.samples + self.new_samples
 
     @property
     def minutes(self) -> float:
-        """Minutes of training up to now, by this rank's clock."""
+        """The training time up to now, by this rank's clock."""
         if self._clock_started_at is None:
             return self.counters.minutes
         return self.counters.minutes + (time.monotonic() - self._clock_started_at) / 60
 
     @property
     def fraction_done(self) -> float:
-        """Share of the run that is done, 0..1, equal on all ranks."""
+        """The share of the run that is done, 0..1, equal on all ranks."""
         max_epochs = self._learner.max_epochs
         if max_epochs is None:
             return self._fraction
@@ -79,18 +80,18 @@ class RunState:
 
     @property
     def has_generated_enough(self) -> bool:
-        """Whether a limit of samples or episodes is reached; equal on all ranks, as the counters are."""
+        """Whether a limit of samples or episodes is reached; equal on all ranks, like the counters."""
         return bool(reached_amount(self._learner, self.counters))
 
     @property
     def wants_to_stop(self) -> bool:
-        """Whether this rank knows a reason to stop."""
+        """Whether this rank knows a reason to stop: a signal, or a limit."""
         return self._stop.is_set or bool(self._limit_reached_here())
 
     def up_to_limit(self, episodes: list[Episode]) -> list[Episode]:
-        """Return the first of `episodes`, up to this rank's share of what is left to max_samples and max_episodes.
+        """Return the first of `episodes`, up to this rank's share of what remains to max_samples and max_episodes.
 
-        Between two votes a fast game can finish hundreds of episodes, which would take a run far beyond its limit.
+        Without it a run could exceed its limits by far: fast games finish hundreds of episodes between two votes.
         """
         learner, counters, world_size = self._learner, self.counters, self.ranks.world_size
         samples_left = share_left(learner.max_samples, counters.samples, world_size)
@@ -109,32 +110,32 @@ class RunState:
         self.counters.samples_trained += self._learner.batch_size * self.ranks.world_size
 
     def count_episode(self, episode: Episode) -> None:
-        """Count an episode that was inserted at this rank. The clock starts with the first one."""
+        """Count an episode that was inserted on this rank. The first one starts the clock."""
         if self._clock_started_at is None:
             self._clock_started_at = time.monotonic()
         self.new_samples += episode.num_samples
         self.new_episodes += 1
 
     def count_publish(self) -> int:
-        """Count a publish; returns the version of the weights that are published now."""
+        """Count a publish; return the version of the weights to publish."""
         self.counters.weights_version += 1
         return self.counters.weights_version
 
     def count_round(self, weights_version: int) -> None:
-        """Note, in schedule "rounds", that this epoch's episodes are in the buffers."""
+        """Schedule "rounds": record that this epoch's episodes are in the buffers."""
         self.counters.weights_version = weights_version
         self.counters.round_is_played = True
 
     def end_epoch(self) -> None:
-        """Note, in schedule "rounds", that the next epoch needs new episodes."""
+        """Schedule "rounds": record that the next epoch needs new episodes."""
         self.counters.round_is_played = False
 
     # ---------------------------------------------------------------- all ranks together
 
     def vote(self, *flags: bool) -> list[bool]:
-        """Return for each flag whether it is set at any rank, all ranks together.
+        """Return for each flag whether it is set on any rank, all ranks together.
 
-        The same message adds what every rank has inserted since the last vote to the counters.
+        The same collective adds all samples and episodes inserted since the last vote to the counters.
         """
         votes, (samples, episodes) = self.ranks.vote(flags, [self.new_samples, self.new_episodes])
         self.counters.samples += samples
@@ -143,7 +144,7 @@ class RunState:
         return votes
 
     def share_counters(self) -> None:
-        """Bring the counters up to date, all ranks together; minutes are those of rank 0's clock."""
+        """Update the counters, all ranks together; minutes are those of rank 0's clock."""
         self.vote()
         minutes = self.minutes
         if self._clock_started_at is not None:
@@ -151,9 +152,9 @@ class RunState:
         self.counters.minutes = self.ranks.broadcast(minutes)
 
     def share_time_left(self, rates: Mapping[str, float]) -> None:
-        """Estimate the fraction done and the seconds left at rank 0 and tell all ranks, all ranks together.
+        """Estimate the fraction done and the seconds left on rank 0 and send both to all ranks, all ranks together.
 
-        rates: per second, of "updates", "samples_generated" and "episodes", over all ranks.
+        rates: "updates", "samples_generated" and "episodes" per second, over all ranks.
         """
         counters, epoch_steps = self.counters, self._learner.epoch_steps
         fraction, seconds_left = time_left(
@@ -169,16 +170,16 @@ class RunState:
         self._fraction, self.seconds_left = self.ranks.broadcast((fraction or 0.0, seconds_left))
 
     def agree_on_reason_to_stop(self) -> str:
-        """Return why the run is over, or "", all ranks together and equal on all of them."""
+        """Return why the run is over, or "", all ranks together; the same on every rank."""
         signals = [signal for signal in self.ranks.gather(self._stop.reason) if signal]
         if signals:
-            # The scheduler may have signaled one node only.
+            # The scheduler may have signaled only one node.
             self._stop.set(signals[0])
             return f"signal {signals[0]}; start the same command again to go on"
         reached = [limit for limit in self.ranks.gather(self._limit_reached_here()) if limit]
         return reached[0] if reached else ""
 
     def _limit_reached_here(self) -> str:
-        # One clock decides for all ranks.
+        # The clock of rank 0 decides for all ranks.
         minutes = self.minutes if self.ranks.is_first else 0.0
         return reached_limit(self._learner, self.counters, minutes)
