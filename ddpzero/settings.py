@@ -254,7 +254,7 @@ class LoggingSettings:
 
 @dataclass(frozen=True)
 class SweepSettings:
-    """objective: the metric or counter that a job of a --multirun returns to its sweeper; see sweep.py."""
+    """Settings of a sweep. objective: the metric or counter that a job returns to the sweeper; see sweep.py."""
 
     objective: str | None = None
 

@@ -28,9 +28,10 @@ A plugin must implement `Algorithm`, `Updater`, the actor (`Actor` in actors/spe
 `TeamPlayer` in games/core/players.py). `CompleteAlgorithm` and `CompleteUpdater` add optional methods; defaults.py has
 the defaults for those that a plugin leaves out. `ddpzero verify algorithm` tests a plugin against this contract.
 
-A metric is named "group/name"; TensorBoard and the monitor group metrics by the first part. The groups in CORE_GROUPS
-belong to the core. `Updater.update` must return LOSS, which the progress line shows. Without an entry in METRICS a
-metric is a mean, and a count that actors return becomes the rate speed/<count>_per_second.
+A metric is named "group/name"; TensorBoard and the monitor group metrics by the first part. `Updater.update` must
+return LOSS, which the progress line shows. Methods of a plugin must not return metrics in CORE_GROUPS; METRICS may
+declare rates and time shares there, computed from the counts of `Actor.take_metrics`. Without an entry in METRICS, a
+metric is a mean, and a count becomes the rate speed/<count>_per_second.
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
 
 # The metric of the loss that an updater minimizes; with several losses, the one that best shows its progress.
 LOSS = "losses/total"
+# Groups of the metrics that the core itself measures.
 CORE_GROUPS = frozenset({"learner", "memory", "replay", "speed", "time", "time_actors"})
 
 GameKind = TypeVar("GameKind", Game, TeamGame, contravariant=True)
@@ -131,10 +133,11 @@ class CompleteUpdater(Updater, Protocol):
         ...
 
     def is_trainable(self, batch: Tensors) -> bool:
-        """Return whether an update on this batch would succeed, and the released weights give outputs of a sane size.
+        """Return whether training can continue; called before each checkpoint and when training may have diverged.
 
-        Must not change the updater. All ranks call it together: the gradient is averaged over ranks, the outputs are
-        those of this rank. Default: True.
+        False if an update on this batch would be skipped, or if the released weights give outputs that are not finite
+        or far too large. Must not change the updater. All ranks call it together: the gradient is averaged over ranks,
+        the outputs are those of this rank. Default: True.
         """
         ...
 
@@ -167,18 +170,18 @@ class Algorithm(Protocol):
     ) -> Updater:
         """Return the updater of one rank.
 
-        networks: the result of `make_networks`, equal on all ranks, still on the CPU.
+        networks: the result of `make_networks`, on the CPU and equal on all ranks.
         wrap: DistributedDataParallel, or the identity for a single rank. Every forward pass with a gradient must go
             through the wrapped network, which averages the gradients over ranks.
-        device: where to train. seed: for random numbers of this rank, different on each rank.
+        device: the training device. seed: for random numbers of this rank; different on each rank.
         """
         ...
 
     def actor_spec(self, actors: ActorSettings, device: str) -> ActorSpec:
         """Return how to make this plugin's actor in a new process.
 
-        device: where the actor evaluates networks, such as "cpu" or "cuda:0". The actor
-        loads the game from `game.arguments`.
+        device: where the actor evaluates networks, such as "cpu" or "cuda:0". The actor loads the game from
+        `game.arguments`.
         """
         ...
 
@@ -212,9 +215,9 @@ class CompleteAlgorithm(Algorithm, Protocol):
         ...
 
     def fits(self, game: Game | TeamGame) -> bool:
-        """Return whether networks trained on this algorithm's game can play `game`, as on a board of another size.
+        """Return whether networks trained on this algorithm's game can also play `game`.
 
-        Default: False.
+        `game` may be the same game with a board of another size. Default: False.
         """
         ...
 

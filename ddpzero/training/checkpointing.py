@@ -26,7 +26,7 @@ from ddpzero.training.state import RunState
 
 logger = logging.getLogger(__name__)
 
-# Checks the weights that are about to be saved; raises DivergenceError at every rank.
+# Checks the weights that are about to be saved; raises DivergenceError on every rank.
 CheckWeights = Callable[[dict[str, torch.Tensor]], None]
 
 

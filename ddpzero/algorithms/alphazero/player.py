@@ -66,7 +66,7 @@ class AlphaZeroPlayer:
         return self.search(positions).actions
 
     def search(self, positions: np.ndarray) -> SearchResult:
-        """Search all of `positions` [n, P]."""
+        """Search each of `positions` [n, P]."""
         parts = [
             self._search_some(positions[start : start + self._max_games])
             for start in range(0, len(positions), self._max_games)
