@@ -361,10 +361,10 @@ def test_counters_that_contradict_each_other_are_passed_over(
 @pytest.mark.parametrize(
     ("key", "value", "reason"),
     [
-        ("game.name", "hex", "game.name is 'hex' there"),
-        ("algorithm.plugin", "os", "algorithm.plugin is 'os' there"),
-        ("game", [1], "game is [1] there"),
-        ("game.source", -1, "game.source is -1 there"),
+        ("game.name", "hex", "its game.name is 'hex'"),
+        ("algorithm.plugin", "os", "its algorithm.plugin is 'os'"),
+        ("game", [1], "its game is [1]"),
+        ("game.source", -1, "its game.source is -1"),
         ("network", None, "network=null is not allowed"),
         ("learner", "x", "learner=x is not a group of keys"),
         ("learner.batch_size", "8", "learner.batch_size='8' is not a whole number"),
@@ -443,7 +443,7 @@ def test_a_change_of_the_users_is_refused_though_an_older_checkpoint_lacks_it(bo
 def test_where_none_is_usable_the_last_reason_is_told(board: Path) -> None:
     for path in (board / "checkpoints").iterdir():
         (path / "trainer.pt").write_bytes(b"")
-    with pytest.raises(UserError, match=r"none that is usable .*trainer\.pt has 0 bytes"):
+    with pytest.raises(UserError, match=r"contains no usable checkpoint.*trainer\.pt has 0 bytes"):
         start(board, BOARD)
 
 
@@ -526,7 +526,7 @@ def test_the_weight_decay_of_now_counts_not_the_saved_one(board: Path) -> None:
     learner = start(board, BOARD, ALLOW, "learner.weight_decay=0.125")
     decays = {
         group["weight_decay"]
-        for optimizer in learner.parts.updater._step.optimizers  # type: ignore[attr-defined]
+        for optimizer in learner.parts.updater._trained._step.optimizers  # type: ignore[attr-defined]
         for group in optimizer.param_groups
     }
     assert decays == {0.125, 0.0}

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.judges.test_perft import recorded_counts
 
 from ddpzero.games import Game, load_game
 from ddpzero.games.core import single
 from ddpzero.judges.rules_traces import verify_rules
 from tests.perft import perft
 from tests.recorded import recorded_games
+from tests.test_perft import recorded_counts
 
 SUPERKO = ("positional", "situational")
 
