@@ -120,8 +120,8 @@ def _check_sweeper(target: str, objective: object) -> None:
     is_basic = target.endswith(".BasicSweeper")
     require(
         is_basic or objective is not None,
-        f"sweep.objective=null: {target.rpartition('.')[2]} chooses the next jobs by what the last ones came to. Set "
-        "it to a metric or a counter of the run, as in sweep.objective=losses/total.",
+        f"sweep.objective=null: {target.rpartition('.')[2]} chooses the next jobs by the objectives of the last ones. "
+        "Set it to a metric or a counter of the run, as in sweep.objective=losses/total.",
     )
 
 

@@ -111,7 +111,7 @@ class _Check:
         yield "an update changes the released weights", self.check_learning
         yield "a trial of a batch (is_trainable) changes nothing", self.check_trial
         yield "load_state(state()) continues bit by bit", self.check_resume
-        yield "load_state refuses a state of no use", self.check_foreign_state
+        yield "load_state refuses an unusable state", self.check_foreign_state
         yield (
             "a new run starts from released weights, or init_from is refused",
             self.check_start_from,

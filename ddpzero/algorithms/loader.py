@@ -115,7 +115,7 @@ def _import_module(key: str, name: str) -> ModuleType:
     # Importing a user's module can raise anything.
     except (Exception, SystemExit) as error:
         raise UserError(
-            f"{key} cannot be imported ({in_one_line(error)}): mend that module."
+            f"{key} cannot be imported ({in_one_line(error)}): fix that module."
         ) from error
 
 
@@ -137,7 +137,7 @@ def _import_file(key: str, file: Path) -> ModuleType:
         module = importlib.import_module(file.stem)
     except (Exception, SystemExit) as error:
         raise UserError(
-            f"{key} cannot be imported ({in_one_line(error)}): mend that file."
+            f"{key} cannot be imported ({in_one_line(error)}): fix that file."
         ) from error
     found = module.__file__ or "a part of Python"
     require(

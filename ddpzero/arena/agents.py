@@ -66,7 +66,7 @@ class Agent:
             require(
                 _takes(make_player, "num_simulations"),
                 f"num_simulations={num_simulations} (--simulations): the player of {self.model} does not search, its "
-                "algorithm has no such setting: leave it out.",
+                "algorithm has no such setting: remove it.",
             )
             overrides["num_simulations"] = num_simulations
         return make_player(self.weights, self.model, **overrides)
@@ -96,7 +96,7 @@ def require_agent_that_searches(
     require(
         any(is_agent(text, game) for text in texts),
         f"num_simulations={given} (--simulations) is for trained agents, and here is none "
-        f"({', '.join(dict.fromkeys(texts))}): leave it out, or give plain tree search its own number, as in "
+        f"({', '.join(dict.fromkeys(texts))}): remove it, or give plain tree search its own number, as in "
         "rollout:1000.",
     )
 
@@ -199,7 +199,7 @@ def _refuse_simulations(game: TeamGame, num_simulations: int | None) -> None:
     require(
         num_simulations is None,
         f"num_simulations={num_simulations} (--simulations): players of {game.name}, where all act at once, choose "
-        "without search: leave it out.",
+        "without search: remove it.",
     )
 
 

@@ -1,6 +1,6 @@
 """A match between two players: every opening twice, with swapped sides, all games in lockstep.
 
-Called by run.run_match and by whoever rates players; prints nothing.
+Called by run.run_match and by code that rates players; prints nothing.
 """
 
 from __future__ import annotations

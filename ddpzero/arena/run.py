@@ -50,7 +50,7 @@ def run_match(
         require(
             opening_plies is None,
             f"opening_plies={opening_plies} (--opening-plies): games of {game.name} start at random by themselves: "
-            "leave it out.",
+            "remove it.",
         )
         team_a, team_b = (
             parse_player(text, game, num_simulations) for text in (player_a, player_b)

@@ -213,7 +213,7 @@ def _last_line(output: str) -> str:
     lines = [
         line for line in output.splitlines() if line.strip() and not line.startswith('{"step"')
     ]
-    return lines[-1].strip() if lines else "it said nothing"
+    return lines[-1].strip() if lines else "it printed nothing"
 
 
 def _readable(value: float) -> str:

@@ -428,7 +428,7 @@ def _metrics(path: Path) -> Iterator[dict[str, Any]]:
 def _last_sentence(output: str) -> str:
     """Return the last sentence that the training printed about its failure."""
     lines = [line for line in output.splitlines() if line.startswith("ddpzero: ")]
-    return (lines or output.strip().splitlines() or ["it said nothing"])[-1]
+    return (lines or output.strip().splitlines() or ["it printed nothing"])[-1]
 
 
 def _dtypes(device: str) -> tuple[str, ...]:

@@ -245,10 +245,10 @@ def _explain_missing_group(override: str) -> str:
         return f"{override}: the config has no {group} to replace; add a preset with a plus, +{override}."
     if (conf_dir() / group).is_dir():
         return (
-            f"{override}: the algorithm of this config reads no group {group}: leave it out, or choose another "
+            f"{override}: the algorithm of this config reads no group {group}: remove it, or choose another "
             f"algorithm ({', '.join(_options_of('algorithm'))})."
         )
-    return f"{override}: there is no such key or group to set: mend its name."
+    return f"{override}: there is no such key or group to set: correct its name."
 
 
 def _options_of(group: str) -> list[str]:
@@ -274,9 +274,7 @@ def _explain_missing_option(file: str, found: list[str]) -> str:
     if group in PRESETS:
         group = f"+{group}"
     if not options:
-        return (
-            f"{file} is neither in {conf_dir()} nor in the folder of --config-dir: mend its name."
-        )
+        return f"{file} is neither in {conf_dir()} nor in the folder of --config-dir: correct its name."
     nearest = get_close_matches(option, options, n=1)
     hint = f" Did you mean {group}={nearest[0]}?" if nearest else ""
     return f"{group}={option} is not there.{hint} There are {', '.join(options)}; --config-dir adds a folder of yours."
@@ -359,7 +357,7 @@ def check_words(words: Sequence[str]) -> None:
     for word in words:
         if not word.strip():
             raise UserError(
-                f"{word!r} is an empty word among the settings: leave it out, or write key=value."
+                f"{word!r} is an empty word among the settings: remove it, or write key=value."
             )
         if word.lstrip("+~").startswith("="):
             raise UserError(f"{word}: no key stands before the =. Write key=value.")

@@ -81,7 +81,7 @@ def check_scaler_state(saved: Any) -> None:
     names = {"scale", "growth_factor", "backoff_factor", "growth_interval", "_growth_tracker"}
     is_state = isinstance(saved, Mapping) and saved.keys() == names
     if not (is_state and all(is_finite_number(value) and value >= 0 for value in saved.values())):
-        raise ValueError("its gradient scaler's state is of no use")
+        raise ValueError("its gradient scaler's state cannot be used")
 
 
 def _is_state_of(optimizer: Optimizer, saved: Any) -> bool:

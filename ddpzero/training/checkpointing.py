@@ -115,7 +115,7 @@ class Checkpointing:
             return
         # The samples of the round could not be restored: play it again.
         if self._state.ranks.any_rank(self._parts.buffer.num_samples == 0):
-            self._state.counters.round_is_played = False
+            self._state.require_new_round()
         self._saved_model = restored.model
         logger.info("resumed from %s", restored.path)
 

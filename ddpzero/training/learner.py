@@ -241,7 +241,7 @@ class Learner:
         """Synchronize at an epoch boundary, save a checkpoint if one is due, and show a sample episode."""
         ranks, epoch = self.state.ranks, self.state.epoch
         ranks.barrier(f"epoch {epoch}")
-        self.state.end_epoch()
+        self.state.require_new_round()
         # The clock of rank 0 decides for all ranks.
         if ranks.broadcast(self.checkpointing.schedule.is_due_after_epoch(epoch)):
             self.save()

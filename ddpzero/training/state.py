@@ -126,8 +126,8 @@ class RunState:
         self.counters.weights_version = weights_version
         self.counters.round_is_played = True
 
-    def end_epoch(self) -> None:
-        """Schedule "rounds": record that the next epoch needs new episodes."""
+    def require_new_round(self) -> None:
+        """Note that schedule "rounds" needs new episodes: an epoch has ended, or the samples of its round are gone."""
         self.counters.round_is_played = False
 
     # ---------------------------------------------------------------- all ranks together

@@ -76,7 +76,7 @@ def test_a_round_that_is_played_is_trained_on_before_the_run_ends(alone: Ranks) 
     counters = Counters(episodes=100, round_is_played=True)
     state = state_of(alone, counters, max_episodes=100, schedule="rounds")
     assert not state.has_generated_enough and state.agree_on_reason_to_stop() == ""
-    state.end_epoch()
+    state.require_new_round()
     assert state.has_generated_enough
 
 

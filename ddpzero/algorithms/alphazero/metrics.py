@@ -47,7 +47,9 @@ METRICS = {
     "policy/entropy": MetricInfo("Entropy of the policy head.", "nats"),
     "policy/target_entropy": MetricInfo("Entropy of the search's policy target.", "nats"),
     "score/mean": MetricInfo("Mean final score that the score head expects.", "points"),
-    "score/mean_error": MetricInfo("Mean distance of that from the score that came.", "points"),
+    "score/mean_error": MetricInfo(
+        "Mean distance of the predicted score from the final score.", "points"
+    ),
     "curriculum/stage": MetricInfo("Stage of the curriculum, counted from 1."),
     "curriculum/share_of_*": MetricInfo("Share of the games that were played on board *.", SHARE),
     "gradients/norm": MetricInfo("Norm of the gradient before it is clipped."),

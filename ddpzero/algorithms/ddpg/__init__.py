@@ -79,5 +79,5 @@ def check(settings: Settings, game: TeamGame) -> None:
         )
     require(
         not settings.actors.compile,
-        "actors.compile=true: algorithm=ddpg compiles the learner's networks only (learner.compile): leave it out.",
+        "actors.compile=true: algorithm=ddpg compiles the learner's networks only (learner.compile): remove it.",
     )

@@ -60,7 +60,7 @@ def memory_needs(
             on_gpu=on_gpu,
         ),
         Need(
-            "for games under way",
+            "for running episodes",
             num_actors * layout_size_bytes(episodes_layout(game, settings, actors.num_games)),
             of_actors,
         ),

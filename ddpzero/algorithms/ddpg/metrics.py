@@ -29,7 +29,7 @@ METRICS = {
     ),
     "losses/critic": MetricInfo("Smooth L1 distance of the critic from its bootstrapped target."),
     "exploration/epsilon": MetricInfo(
-        "Chance of a random action in the game that explores least.", SHARE, is_headline=True
+        "Chance of a random action in the game that explores most.", SHARE, is_headline=True
     ),
     "opponent/level": MetricInfo(
         "Rule agent that the ladder plays against now, counted from 0.", is_headline=True

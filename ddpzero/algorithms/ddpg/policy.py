@@ -86,6 +86,6 @@ class Policy:
         is_legal = np.take_along_axis(view.legal.reshape(logits.shape), choices[:, None], axis=1)
         if not (np.isfinite(logits).all() and is_legal.all()):
             raise EvaluationError(
-                "the policy answered with numbers that are not finite, or far too large: its weights are of no use."
+                "the policy answered with numbers that are not finite, or far too large: its weights cannot be used."
             )
         return choices.reshape(view.legal.shape[:2])

@@ -147,7 +147,7 @@ def _ask_python_side(
         raise ValueError(f"game {name} ({module.__file__}): {error}") from error
     except Exception as error:
         raise ValueError(
-            f"game {name} ({module.__file__}): {what}() raises {in_one_line(error)}: mend that file."
+            f"game {name} ({module.__file__}): {what}() raises {in_one_line(error)}: fix that file."
         ) from error
     if not isinstance(spec, wanted):
         raise ValueError(
@@ -182,7 +182,7 @@ def _load_module(name: str, source: str | None) -> ModuleType:
             ) from None
         except (Exception, SystemExit) as error:
             raise ValueError(
-                f"game.source={source} cannot be imported ({in_one_line(error)}): mend that module."
+                f"game.source={source} cannot be imported ({in_one_line(error)}): fix that module."
             ) from error
     file = Path(source).expanduser().resolve()
     if not file.is_file():
@@ -208,7 +208,7 @@ def _load_module(name: str, source: str | None) -> ModuleType:
     except (Exception, SystemExit) as error:
         del sys.modules[module_name]
         raise ValueError(
-            f"game.source={source} cannot be loaded ({in_one_line(error)}): mend that file."
+            f"game.source={source} cannot be loaded ({in_one_line(error)}): fix that file."
         ) from error
     return module
 
