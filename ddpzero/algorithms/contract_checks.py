@@ -18,7 +18,7 @@ import torch
 from ddpzero.actors.spec import Actor
 from ddpzero.algorithms.base import CORE_GROUPS, LOSS, CompleteUpdater
 from ddpzero.algorithms.contract_ranks import released_at_two_ranks
-from ddpzero.algorithms.loader import load_algorithm, load_plugin
+from ddpzero.algorithms.loader import has_parameter, load_algorithm, load_plugin
 from ddpzero.games import Game, TeamGame
 from ddpzero.games.core.random_bits import new_random_states
 from ddpzero.games.core.team_lockstep import reset_games
@@ -296,7 +296,7 @@ class _Check:
         yield "it accepts no_such_override=1"
 
     def _known_overrides(self) -> dict[str, Any]:
-        return {"device": "cpu"} if takes(self.algorithm.make_player, "device") else {}
+        return {"device": "cpu"} if has_parameter(self.algorithm.make_player, "device") else {}
 
     def check_reports(self) -> Iterator[str]:
         infos = [episode.info for episode in self.episodes]
@@ -334,13 +334,6 @@ class _Check:
             len(self.columns["weights_version"]), size=_BATCH_SIZE
         )
         return {name: torch.from_numpy(column[rows]) for name, column in self.columns.items()}
-
-
-def takes(function: Callable[..., Any], name: str) -> bool:
-    """Return whether a function has a parameter of this name."""
-    import inspect
-
-    return name in inspect.signature(function).parameters
 
 
 def _positions(game: Game) -> np.ndarray:

@@ -159,3 +159,8 @@ def _require_function(
         found == parameters,
         f"{where}: {name}({', '.join(found)}) must have the parameters ({', '.join(parameters)}): write {wanted}.",
     )
+
+
+def has_parameter(function: Callable[..., Any], name: str) -> bool:
+    """Return whether a function declares a parameter of this name."""
+    return name in inspect.signature(function).parameters

@@ -5,7 +5,6 @@ Called by match, judge and play. Knows no plugin: the run's own one makes the pl
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from ddpzero.algorithms.base import CompleteAlgorithm
-from ddpzero.algorithms.loader import load_algorithm
+from ddpzero.algorithms.loader import has_parameter, load_algorithm
 from ddpzero.arena.players import RandomPlayer, RolloutPlayer
 from ddpzero.arena.team_players import RulePlayer
 from ddpzero.config.conversion import settings_from_dict, with_defaults
@@ -60,11 +59,11 @@ class Agent:
             _refuse_simulations(self.game, num_simulations)
         make_player = self.algorithm.make_player
         overrides: dict[str, Any] = {}
-        if _takes(make_player, "device"):
+        if has_parameter(make_player, "device"):
             overrides["device"] = "cuda" if torch.cuda.is_available() else "cpu"
         if num_simulations is not None:
             require(
-                _takes(make_player, "num_simulations"),
+                has_parameter(make_player, "num_simulations"),
                 f"num_simulations={num_simulations} (--simulations): the player of {self.model} does not search, its "
                 "algorithm has no such setting: remove it.",
             )
@@ -185,14 +184,6 @@ def describe_game(game: Game | TeamGame) -> str:
     parameters = asdict(game.parameters)
     listed = ", ".join(f"{name}={value}" for name, value in parameters.items())
     return f"{game.name} with {listed}" if listed else game.name
-
-
-def _takes(function: Callable[..., Any], name: str) -> bool:
-    parameters = inspect.signature(function).parameters.values()
-    return any(
-        parameter.name == name or parameter.kind is inspect.Parameter.VAR_KEYWORD
-        for parameter in parameters
-    )
 
 
 def _refuse_simulations(game: TeamGame, num_simulations: int | None) -> None:
