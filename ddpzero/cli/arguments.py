@@ -217,8 +217,16 @@ def _add_train(commands: _Commands) -> None:
     ).set_defaults(command="train", reads=())
 
 
+def _add_recorded_file(parser: argparse.ArgumentParser, lines: str) -> None:
+    """Add a file of recorded games, and --list for those of the package. lines: see _List."""
+    parser.add_argument("file", metavar="FILE", type=_path, help=_RECORDED)
+    parser.add_argument(
+        "--list", action=_List, lines=lines, help="list the included files and exit"
+    )
+
+
 def _add_verify(commands: _Commands) -> None:
-    parser = commands.add_parser("verify", help="Check the rules of a game.")
+    parser = commands.add_parser("verify", help="Check a game or an algorithm.")
     kinds = parser.add_subparsers(title="what", metavar="WHAT", required=True)
     rules = _add_command(
         kinds,
@@ -227,10 +235,7 @@ def _add_verify(commands: _Commands) -> None:
         "anything differs. With a file of your own, give --game and the game's settings.",
         "ddpzero verify rules gomoku15",
     )
-    rules.add_argument("file", metavar="FILE", type=_path, help=_RECORDED)
-    rules.add_argument(
-        "--list", action=_List, lines="recorded_lines", help="list the included files and exit"
-    )
+    _add_recorded_file(rules, "recorded_lines")
     _add_settings(rules)
     snakes = _add_command(
         kinds,
@@ -239,10 +244,7 @@ def _add_verify(commands: _Commands) -> None:
         "each step. Exits with code 1 if anything differs.",
         "ddpzero verify snakes snakes3v3_ends",
     )
-    snakes.add_argument("file", metavar="FILE", type=_path, help=_RECORDED)
-    snakes.add_argument(
-        "--list", action=_List, lines="snakes_lines", help="list the included files and exit"
-    )
+    _add_recorded_file(snakes, "snakes_lines")
     _add_settings(snakes)
     contract = _add_command(
         kinds,
