@@ -43,7 +43,7 @@ class MovingAverage:
 
     @torch.no_grad()
     def move(self, values: Mapping[str, Tensor], num_updates: int) -> None:
-        """Move the average towards `values`, the state after an update. num_updates: updates made, including it."""
+        """Move the average toward `values`, the state after an update. num_updates: updates made, including it."""
         # Early in a run the decay is smaller, so that the initial parameters do not dominate the average.
         decay = min(self._decay, (1.0 + num_updates) / (10.0 + num_updates))
         newest = [values[name] for name in self.values]

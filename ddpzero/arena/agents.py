@@ -74,7 +74,7 @@ class Agent:
 def load_agent(text: str | Path) -> Agent:
     """The newest agent of a run, or the one of a checkpoint, by folder or name; UserError when there is none."""
     # Imported here because torch takes a second to import, and players without training do not need it.
-    from ddpzero.run.checkpoint import load_weights
+    from ddpzero.run.checkpoint_content import load_weights
 
     released = load_weights(find_run(str(text)) or Path(text))
     try:

@@ -78,7 +78,7 @@ class RolloutPlayer:
     def choose(self, positions: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         return self._search(positions, rng).actions
 
-    def analyse(self, positions: np.ndarray, rng: np.random.Generator) -> Analysis:
+    def analyze(self, positions: np.ndarray, rng: np.random.Generator) -> Analysis:
         result = self._search(positions, rng)
         wdl = (result.wdl_counts / self._num_simulations).astype(np.float32)
         return Analysis(

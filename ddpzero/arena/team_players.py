@@ -28,5 +28,5 @@ class RulePlayer:
         act_by_rules(
             self._game.rules, positions, teams, levels, self._scratch, actions, random_states
         )
-        # A team's agents are neighbours: row t of a game's second view is team t.
+        # A team's agents are neighbors: row t of a game's second view is team t.
         return actions.reshape(num_games, spec.num_teams, -1)[np.arange(num_games), teams]

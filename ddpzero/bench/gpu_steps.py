@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from ddpzero.bench.gpu_sampler import GpuSampler
 from ddpzero.system.json_text import json_text
 
 if TYPE_CHECKING:
@@ -167,7 +168,7 @@ def measure_self_play(options: argparse.Namespace, emit: Emitter) -> None:
     emit(f"bare forward, {precision} batch {batch_size}", bare, "positions/s")
     seconds = 0.6 * options.seconds / len(counts)
     for count in counts:
-        with _Sampler() as sampler:
+        with GpuSampler() as sampler:
             evaluations, simulations = _self_play_rates(
                 settings, algorithm, count, options.device, precision, seconds
             )
@@ -268,7 +269,7 @@ def _train(num_ranks: int, options: argparse.Namespace, emit: Emitter, folder: P
     (folder / "config.json").write_text(json_text(config))
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     command += [f"--nproc_per_node={num_ranks}", "-m", "ddpzero.bench.gpu_steps", "rank"]
-    with _Sampler() as sampler:
+    with GpuSampler() as sampler:
         result = subprocess.run(
             [*command, "--config", str(folder / "config.json")],
             stdout=subprocess.PIPE,
@@ -370,54 +371,6 @@ def _forward_rate(
     # Warm up: libraries select algorithms, and the GPU raises its clocks.
     bare_forward_rate(evaluator, batch_size, 0.25 * seconds)
     return bare_forward_rate(evaluator, batch_size, seconds)
-
-
-class _Sampler:
-    """Samples nvidia-smi while its block runs; the summary is "" if there is no such program."""
-
-    def __enter__(self) -> _Sampler:
-        self._text = ""
-        query = "--query-gpu=utilization.gpu,memory.used,power.draw"
-        command = ["nvidia-smi", query, "--format=csv,noheader,nounits", "-lms", "500"]
-        try:
-            self._process: subprocess.Popen[str] | None = subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-            )
-        except OSError:
-            self._process = None
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._process is not None:
-            self._process.terminate()
-            self._text = self._process.communicate()[0]
-
-    def summary(self) -> str:
-        """Return "GPU 81 % busy, 23.4 GiB, 412 W", or "": means over the second half of the time, maximum of memory."""
-        return summarize_samples(self._text)
-
-
-def summarize_samples(text: str) -> str:
-    """Summarize nvidia-smi's lines "utilization, MiB, watts", one per GPU and sample; fields may be "[N/A]"."""
-    rows = [[_number(field) for field in line.split(",")] for line in text.splitlines()]
-    rows = [row for row in rows if len(row) == 3]
-    rows = rows[len(rows) // 2 :]
-    busy, memory, power = (
-        [value for row in rows if (value := row[column]) is not None] for column in range(3)
-    )
-    parts = [
-        f"GPU {fmean(busy):.0f} % busy" if busy else "",
-        f"{max(memory) / 1024:.1f} GiB" if memory else "",
-        f"{fmean(power):.0f} W" if power else "",
-    ]
-    return ", ".join(part for part in parts if part)
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
 
 
 def _metrics(path: Path) -> Iterator[dict[str, Any]]:

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import os
 import re
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from ddpzero import __version__
+from ddpzero.cli import argument_types
+from ddpzero.cli.overrides import (
+    OVERRIDE,
+    READS_GAME,
+    READS_LEARNER,
+    READS_SEARCH,
+    key_of,
+    problem_of_override,
+)
 
 _DESCRIPTION = """\
 Train game-playing agents, play against them, and measure them.
@@ -35,31 +43,6 @@ _JSON_HELP = (
     "then the conditions, which have the same names in all commands (game.rows, num_simulations, seed, seconds)"
 )
 _RECORDED = "recorded games: a name that --list prints, or a .npz file"
-# Hydra's overrides: key=value, +key=value, ++key=value, ~key. No path looks like one, since a key contains no slash.
-_OVERRIDE = re.compile(r"\+{0,2}[A-Za-z_][\w.@]*=|~[A-Za-z_]")
-
-# Integers in compiled code have 64 bits. Ten days is more than a benchmark or a delay between moves needs.
-_MOST = 2**63 - 1
-_MOST_SECONDS = 10 * 24 * 3600
-
-# The settings that each command reads. A name includes all keys below it; "..." includes all groups of the algorithm.
-_READS_GAME = ("game", "experiment")
-_READS_SEARCH = ("game", "search", "evaluator", "actors.num_games", "experiment", "hardware")
-_READ_WITH_NETWORK = (
-    *("network", "device", "actors.device", "actors.precision"),
-    *("actors.compile", "actors.num_threads"),
-)
-_READS_LEARNER = (
-    *("game", "...", "experiment", "hardware", "device", "replay.capacity"),
-    *("learner.batch_size", "learner.optimizer", "learner.learning_rate", "learner.weight_decay"),
-    *("learner.gradient_clip", "learner.ema_decay", "learner.precision", "learner.compile"),
-    "learner.num_threads",
-)
-# All other groups belong to algorithms.
-_CORE_KEYS = (
-    *("run_name", "runs_dir", "init_from", "seed", "device", "game", "actors", "replay", "learner"),
-    *("checkpoint", "logging", "hydra", "sweep", *_READS_GAME, "hardware"),
-)
 
 # argparse has no public name for the type that add_subparsers returns.
 _Commands = argparse._SubParsersAction
@@ -112,13 +95,11 @@ def parse_arguments(words: Sequence[str]) -> argparse.Namespace:
     if not words:
         parser.print_help()
         parser.exit(2)
-    options, unknown = parser.parse_known_args(
-        [word for word in words if not _OVERRIDE.match(word)]
-    )
+    options, unknown = parser.parse_known_args([word for word in words if not OVERRIDE.match(word)])
     surplus = [*getattr(options, "overrides", []), *unknown]
     if surplus:
         options.command_parser.error(_surplus_message(options, surplus))
-    options.overrides = [word for word in words if _OVERRIDE.match(word)]
+    options.overrides = [word for word in words if OVERRIDE.match(word)]
     if problem := _problem_of_options(options):
         options.command_parser.error(problem)
     return options
@@ -149,9 +130,9 @@ def _problem_of_options(options: argparse.Namespace) -> str | None:
     if overrides and not options.reads:
         return f"{overrides[0]}: {command} takes no settings, because a run brings its own"
     for override in overrides:
-        if problem := _problem_of_override(override, options):
+        if problem := problem_of_override(override, options):
             return f"{override} has no effect on {command}{problem}"
-    named = next((override for override in overrides if _key_of(override) == "game"), None)
+    named = next((override for override in overrides if key_of(override) == "game"), None)
     if options.game is not None and named is not None:
         return f"--game {options.game} and {named} both name a game; remove one of them"
     if command in ("match", "play") and options.config_dir and not (options.game or overrides):
@@ -161,33 +142,6 @@ def _problem_of_options(options: argparse.Namespace) -> str | None:
             f"--interval {options.interval:g} has no effect with --once or --json, which print once"
         )
     return None
-
-
-def _problem_of_override(override: str, options: argparse.Namespace) -> str | None:
-    """Return the end of the sentence that refuses a setting without effect; None if it has an effect."""
-    key = _key_of(override)
-    if _has_effect(key, options.reads):
-        return None
-    if options.command == "bench search" and _has_effect(key, _READ_WITH_NETWORK):
-        if "evaluator=network" in options.overrides:
-            return None
-        return " without a network; add evaluator=network, or remove it"
-    if key == "seed":
-        return "; write --seed N"
-    reads = ["groups of the algorithm" if name == "..." else name for name in options.reads]
-    return f", which reads {', '.join(reads)}; remove it"
-
-
-def _key_of(override: str) -> str:
-    """Return "game.size" for "++game.size=9", and "search" for "search@_global_.search=puct"."""
-    return override.lstrip("+~").partition("=")[0].partition("@")[0]
-
-
-def _has_effect(key: str, reads: Sequence[str]) -> bool:
-    """Return whether a command reads this key. reads: keys and groups; "..." includes all groups of plugins."""
-    if "..." in reads and key.partition(".")[0] not in _CORE_KEYS:
-        return True
-    return any(key == known or key.startswith(f"{known}.") for known in reads)
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -219,7 +173,7 @@ def _add_train(commands: _Commands) -> None:
 
 def _add_recorded_file(parser: argparse.ArgumentParser, lines: str) -> None:
     """Add a file of recorded games, and --list for those of the package. lines: see _List."""
-    parser.add_argument("file", metavar="FILE", type=_path, help=_RECORDED)
+    parser.add_argument("file", metavar="FILE", type=argument_types.path, help=_RECORDED)
     parser.add_argument(
         "--list", action=_List, lines=lines, help="list the included files and exit"
     )
@@ -252,7 +206,9 @@ def _add_verify(commands: _Commands) -> None:
         "Play random games and check that a game keeps the kernel contract. Exits with code 1 if it does not.",
         "ddpzero verify contract --config-dir my_conf --game my_game",
     )
-    contract.add_argument("--games", type=_positive, default=20, help="number of random games (20)")
+    contract.add_argument(
+        "--games", type=argument_types.positive, default=20, help="number of random games (20)"
+    )
     _add_seed(contract)
     _add_settings(contract)
     algorithm = _add_command(
@@ -267,7 +223,7 @@ def _add_verify(commands: _Commands) -> None:
         metavar="ALGORITHM",
         help="a .py file, a module (my_lab.my_algorithm), or an option of conf/algorithm",
     )
-    _add_settings(algorithm, (*_READS_GAME, "...", "learner"))
+    _add_settings(algorithm, (*READS_GAME, "...", "learner"))
 
 
 def _add_bench(commands: _Commands) -> None:
@@ -276,26 +232,28 @@ def _add_bench(commands: _Commands) -> None:
     for name, reads, help_text, example in (
         (
             "rules",
-            _READS_GAME,
+            READS_GAME,
             "Measure steps per second of random play on one core.",
             "ddpzero bench rules game=gomoku game.size=9",
         ),
         (
             "search",
-            _READS_SEARCH,
+            READS_SEARCH,
             "Measure simulations per second of the search, with uniform evaluations (evaluator=uniform, the default) "
             "or with an untrained network (evaluator=network); the latter also as a fraction of the network's speed.",
             "ddpzero bench search game=gomoku evaluator=network search.num_simulations=200 network.blocks=4",
         ),
         (
             "learner",
-            _READS_LEARNER,
+            READS_LEARNER,
             "Measure updates per second of one learner on random samples.",
             "ddpzero bench learner +experiment=gomoku +hardware=gpu24gb",
         ),
     ):
         kind = _add_command(kinds, f"bench {name}", help_text, example)
-        kind.add_argument("--seconds", type=_seconds, default=5.0, help="how long to measure (5)")
+        kind.add_argument(
+            "--seconds", type=argument_types.seconds, default=5.0, help="how long to measure (5)"
+        )
         _add_seed(kind)
         _add_json(kind)
         _add_settings(kind, reads)
@@ -309,15 +267,20 @@ def _add_match(commands: _Commands) -> None:
         "with sides swapped.",
         "ddpzero match runs/quick rollout:1000 --games 200 --simulations 100",
     )
-    match.add_argument("player_a", metavar="A", type=_path, help=_PLAYER_OR_RULE_AGENT)
-    match.add_argument("player_b", metavar="B", type=_path, help="as A")
     match.add_argument(
-        "--games", type=_even, default=200, help="number of games, even and at least 2 (200)"
+        "player_a", metavar="A", type=argument_types.path, help=_PLAYER_OR_RULE_AGENT
+    )
+    match.add_argument("player_b", metavar="B", type=argument_types.path, help="as A")
+    match.add_argument(
+        "--games",
+        type=argument_types.even,
+        default=200,
+        help="number of games, even and at least 2 (200)",
     )
     _add_simulations(match)
     match.add_argument(
         "--opening-plies",
-        type=_not_negative,
+        type=argument_types.not_negative,
         help="random plies at the start of a board game (default: chosen for the game)",
     )
     _add_seed(match)
@@ -335,21 +298,25 @@ def _add_judge(commands: _Commands) -> None:
     judge.add_argument(
         "file",
         metavar="FILE",
-        type=_path,
+        type=argument_types.path,
         help="solved positions: a name that --list prints, or a .npz file for connect_four, dots_and_boxes, hex or "
         "othello",
     )
     judge.add_argument(
         "--list", action=_List, lines="positions_lines", help="list the included files and exit"
     )
-    judge.add_argument("players", metavar="PLAYER", type=_path, nargs="+", help=_PLAYER)
+    judge.add_argument(
+        "players", metavar="PLAYER", type=argument_types.path, nargs="+", help=_PLAYER
+    )
     judge.add_argument(
         "--simulations",
-        type=_numbers,
+        type=argument_types.numbers,
         help="simulations per move of the runs, one row for each number; 0: the network alone (default: as in the "
         "run)",
     )
-    judge.add_argument("--seed", type=_not_negative, help="seed of players that play randomly (0)")
+    judge.add_argument(
+        "--seed", type=argument_types.not_negative, help="seed of players that play randomly (0)"
+    )
     _add_json(judge)
 
 
@@ -361,7 +328,9 @@ def _add_play(commands: _Commands) -> None:
         "team; PLAYER plays all other agents.",
         "ddpzero play runs/quick --simulations 400",
     )
-    play.add_argument("player", metavar="PLAYER", type=_path, help=_PLAYER_OR_RULE_AGENT)
+    play.add_argument(
+        "player", metavar="PLAYER", type=argument_types.path, help=_PLAYER_OR_RULE_AGENT
+    )
     play.add_argument(
         "--mode",
         choices=("human", "ai"),
@@ -371,24 +340,26 @@ def _add_play(commands: _Commands) -> None:
     play.add_argument(
         "--opponent",
         metavar="PLAYER",
-        type=_path,
+        type=argument_types.path,
         help="mode ai: the second player (default: PLAYER)",
     )
     play.add_argument(
         "--color",
         "--colour",
-        dest="colour",
+        dest="color",
         choices=("ask", "first", "second"),
         help="mode human: your color, or your team (ask)",
     )
     _add_simulations(play)
     play.add_argument(
         "--delay",
-        type=_seconds,
+        type=argument_types.seconds,
         help="mode ai: seconds between moves (0.5; in team games 0.1)",
     )
     play.add_argument(
-        "--seed", type=_not_negative, help="seed that reproduces a game (default: random)"
+        "--seed",
+        type=argument_types.not_negative,
+        help="seed that reproduces a game (default: random)",
     )
     _add_settings(play)
 
@@ -414,9 +385,14 @@ def _add_monitor(commands: _Commands) -> None:
         "ddpzero monitor runs/quick",
     )
     monitor.add_argument(
-        "run_dir", metavar="RUN", type=_path, help="folder of a run, or its name in runs/"
+        "run_dir",
+        metavar="RUN",
+        type=argument_types.path,
+        help="folder of a run, or its name in runs/",
     )
-    monitor.add_argument("--interval", type=_seconds, help="seconds between updates (2)")
+    monitor.add_argument(
+        "--interval", type=argument_types.seconds, help="seconds between updates (2)"
+    )
     monitor.add_argument("--once", action="store_true", help="print once and exit")
     monitor.add_argument("--json", action="store_true", help="print one line of JSON and exit")
 
@@ -447,14 +423,16 @@ def _add_command(
     return parser
 
 
-def _add_settings(parser: argparse.ArgumentParser, reads: Sequence[str] = _READS_GAME) -> None:
-    """Let a command accept settings. reads: those that have an effect on the command; see _READS_GAME."""
+def _add_settings(parser: argparse.ArgumentParser, reads: Sequence[str] = READS_GAME) -> None:
+    """Let a command accept settings. reads: those that have an effect on the command; see READS_GAME."""
     parser.set_defaults(reads=reads)
-    parser.add_argument("--game", type=_name, help="a file of conf/game; short for game=GAME")
+    parser.add_argument(
+        "--game", type=argument_types.name, help="a file of conf/game; short for game=GAME"
+    )
     parser.add_argument(
         "--config-dir",
         metavar="DIR",
-        type=_path,
+        type=argument_types.path,
         help="a folder like conf/, which is searched first",
     )
     # Only for the help: parse_arguments removes settings before parsing and refuses the words that remain here.
@@ -471,72 +449,16 @@ def _add_simulations(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--simulations",
         metavar="N",
-        type=_not_negative,
+        type=argument_types.not_negative,
         help="simulations per move of the runs; 0: the network alone (default: as in the run)",
     )
 
 
 def _add_seed(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--seed", type=_not_negative, default=0, help="seed of all random choices (0)"
+        "--seed", type=argument_types.not_negative, default=0, help="seed of all random choices (0)"
     )
 
 
 def _add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help=_JSON_HELP)
-
-
-def _path(text: str) -> str:
-    """Expand a leading ~ that the shell did not expand; names of players contain none."""
-    return os.path.expanduser(_name(text))
-
-
-def _name(text: str) -> str:
-    if not text.strip():
-        raise argparse.ArgumentTypeError(f"{text!r} is an empty name")
-    return text
-
-
-def _positive(text: str) -> int:
-    return _whole_number(text, at_least=1)
-
-
-def _not_negative(text: str) -> int:
-    return _whole_number(text, at_least=0)
-
-
-def _even(text: str) -> int:
-    if not (_is_number(text) and int(text) >= 2 and int(text) % 2 == 0):
-        raise argparse.ArgumentTypeError(
-            f"{text[:80]!r} is not an even number of at least 2 (each start is played twice, with sides swapped)"
-        )
-    return int(text)
-
-
-def _numbers(text: str) -> list[int]:
-    return [_not_negative(part) for part in text.split(",")]
-
-
-def _whole_number(text: str, at_least: int) -> int:
-    if not (_is_number(text) and at_least <= int(text)):
-        raise argparse.ArgumentTypeError(
-            f"{text[:80]!r} is not a whole number from {at_least} to {_MOST}"
-        )
-    return int(text)
-
-
-def _is_number(text: str) -> bool:
-    digits_only = text.isascii() and text.isdecimal() and len(text) <= len(str(_MOST))
-    return digits_only and int(text) <= _MOST
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds <= _MOST_SECONDS:
-        raise argparse.ArgumentTypeError(
-            f"{text[:80]!r} is not a number of seconds from 0 to {_MOST_SECONDS}"
-        )
-    return seconds

@@ -197,7 +197,7 @@ def _play(options: Namespace) -> int:
         options.opponent,
         game=_any_game_if_given(options),
         mode=options.mode,
-        colour=options.colour,
+        color=options.color,
         num_simulations=options.simulations,
         delay_seconds=options.delay,
         seed=options.seed,

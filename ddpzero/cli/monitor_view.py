@@ -65,7 +65,7 @@ class Page:
 
 def make_page(view: RunView, width: int, has_unicode: bool = True) -> Page:
     """Return the page for a terminal of `width` columns. has_unicode: whether the terminal can show Unicode."""
-    newest = {**view.curves.newest, **view.status.get("scalars", {})}
+    newest = {**view.curves.newest, **view.status.get("metrics", {})}
     panel = MetricsPanel(view.metrics or UNDECLARED, view.curves, newest, has_unicode)
     body = [*key_metrics(panel, width), *groups(panel, width)]
     if not body:

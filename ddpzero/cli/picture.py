@@ -70,11 +70,11 @@ def show_position(console: Console, run_dir: Path) -> None:
     for _ in range(NUM_PLIES):
         action = int(player.choose(position[None], rng)[0])
         position = agent.game.apply_action(position, action)
-    analysis = player.analyse(position[None], rng)
+    analysis = player.analyze(position[None], rng)
     console.print(f"$ ddpzero play {run_dir.name}", style="bold")
     console.print(
         side_by_side(
-            board_view(agent.game, position, action, "colour"),
+            board_view(agent.game, position, action, "color"),
             analysis_view(agent.game, analysis, f"{agent.model} expects"),
         )
     )

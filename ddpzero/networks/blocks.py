@@ -1,6 +1,6 @@
 """The blocks of towers: features `[B, C, H, W]` in, features of the same shape out; on_board as in layers.py.
 
-No batch statistics: ranks, evaluators and batch sizes agree exactly. In their place the initialisation of Fixup (Zhang
+No batch statistics: ranks, evaluators and batch sizes agree exactly. In their place the initialization of Fixup (Zhang
 et al., ICLR 2019): every block starts as the identity, and the inner convolutions are scaled by the depth.
 """
 

@@ -14,7 +14,7 @@ from ddpzero.play.team_session import TeamSession
 from ddpzero.system.errors import UserError, require
 
 _MODES = ("human", "ai")
-_COLOURS = ("first", "second", "ask")
+_COLORS = ("first", "second", "ask")
 _MOVE_SECONDS = 0.5
 _TEAM_STEP_SECONDS = 0.1
 
@@ -25,7 +25,7 @@ def run_play(
     *,
     game: Game | TeamGame | None = None,
     mode: str = "human",
-    colour: str | None = None,
+    color: str | None = None,
     num_simulations: int | None = None,
     delay_seconds: float | None = None,
     seed: int | None = None,
@@ -36,17 +36,17 @@ def run_play(
     None for the player itself.
     game: None for the one that the first agent among them was trained on.
     mode: "human": a person against the player; "ai": the player against its opponent, to watch.
-    colour: the person's place, "first", "second" or "ask", None for "ask"; in a team game, the team whose first agent
+    color: the person's place, "first", "second" or "ask", None for "ask"; in a team game, the team whose first agent
     the person controls. Only in mode "human".
     num_simulations: of agents; None for their configured number.
     delay_seconds: the least duration of a move, only in mode "ai"; None for one that suits watching. seed: None for
     different games every time.
     """
-    _check_modes(player, opponent, mode, colour, delay_seconds)
+    _check_modes(player, opponent, mode, color, delay_seconds)
     texts = [player] if opponent is None else [player, opponent]
     game = game or any_game_of_players(texts)
     require_agent_that_searches(texts, game, num_simulations)
-    colour = colour or "ask"
+    color = color or "ask"
     person = Person(Console(highlight=False))
     rng = np.random.default_rng(seed)
     try:
@@ -55,32 +55,32 @@ def run_play(
                 parse_player(text, game, num_simulations) for text in (player, opponent or player)
             ]
             seconds = _TEAM_STEP_SECONDS if delay_seconds is None else delay_seconds
-            _play_team_games(game, (teams[0], teams[1]), mode, colour, person, rng, seconds)
+            _play_team_games(game, (teams[0], teams[1]), mode, color, person, rng, seconds)
         else:
             players = [
                 parse_player(text, game, num_simulations) for text in (player, opponent or player)
             ]
             seconds = _MOVE_SECONDS if delay_seconds is None else delay_seconds
-            _play_games(game, (players[0], players[1]), mode, colour, person, rng, seconds)
+            _play_games(game, (players[0], players[1]), mode, color, person, rng, seconds)
     except (Leave, KeyboardInterrupt):
         person.console.print()
     person.console.print("good bye.")
 
 
 def _check_modes(
-    player: str, opponent: str | None, mode: str, colour: str | None, delay_seconds: float | None
+    player: str, opponent: str | None, mode: str, color: str | None, delay_seconds: float | None
 ) -> None:
     """Raise UserError for arguments that are unknown or belong to the other mode."""
     _check_choice("mode", mode, _MODES)
-    if colour is not None:
-        _check_choice("colour", colour, _COLOURS)
+    if color is not None:
+        _check_choice("color", color, _COLORS)
     require(
         mode == "ai" or opponent is None,
         f"opponent={opponent} is for mode=ai: in mode=human the opponent is you.",
     )
     require(
-        mode == "human" or colour is None,
-        f"colour={colour} is for mode=human: in mode=ai {player} plays first, its opponent second.",
+        mode == "human" or color is None,
+        f"color={color} is for mode=human: in mode=ai {player} plays first, its opponent second.",
     )
     require(
         mode == "ai" or delay_seconds is None,
@@ -92,7 +92,7 @@ def _play_games(
     game: Game,
     players: tuple[Player, Player],
     mode: str,
-    colour: str,
+    color: str,
     person: Person,
     rng: np.random.Generator,
     delay_seconds: float,
@@ -101,7 +101,7 @@ def _play_games(
     while True:
         if mode == "human":
             you, other = Seat("you", None), Seat(players[0].name, players[0])
-            seats = (you, other) if _persons_place(person, colour) == 0 else (other, you)
+            seats = (you, other) if _persons_place(person, color) == 0 else (other, you)
         else:
             seats = (
                 Seat(f"{players[0].name} (first)", players[0]),
@@ -116,7 +116,7 @@ def _play_team_games(
     game: TeamGame,
     players: tuple[TeamPlayer, TeamPlayer],
     mode: str,
-    colour: str,
+    color: str,
     person: Person,
     rng: np.random.Generator,
     delay_seconds: float,
@@ -126,16 +126,16 @@ def _play_team_games(
         f"game.teams={game.spec.num_teams}: {game.name} is played by 2 teams here.",
     )
     while True:
-        place = _persons_place(person, colour) if mode == "human" else None
+        place = _persons_place(person, color) if mode == "human" else None
         TeamSession(game, person, players, place, rng, delay_seconds).play_game()
         if not person.ask_another_game():
             return
 
 
-def _persons_place(person: Person, colour: str) -> int:
+def _persons_place(person: Person, color: str) -> int:
     """Return 0 if the person plays first, or with team 0; otherwise 1."""
-    if colour != "ask":
-        return _COLOURS.index(colour)
+    if color != "ask":
+        return _COLORS.index(color)
     answers = {"first": 0, "1": 0, "second": 1, "2": 1}
     return int(str(person.ask("do you play first or second? [1/2] ", answers)))
 

@@ -125,7 +125,7 @@ class Session:
         if not isinstance(player, Analyst):
             chosen = player.choose(position, self._rng)
             return int(checked_actions(player.name, chosen, (1,), num_actions)[0]), None
-        analysis = player.analyse(position, self._rng)
+        analysis = player.analyze(position, self._rng)
         action = int(checked_actions(player.name, analysis.actions, (1,), num_actions)[0])
         if len(episode.actions) < _NUM_VARIED_PLIES:
             policy = analysis.policy[0].astype(np.float64)
@@ -138,7 +138,7 @@ class Session:
             self._person.say(f"{adviser.name} has no opinion to share.")
             return
         with self._console.status(f"{adviser.name} is thinking"):
-            analysis = adviser.analyse(episode.position[None], self._rng)
+            analysis = adviser.analyze(episode.position[None], self._rng)
         best = self._game.action_name(int(analysis.actions[0]))
         self._person.say(f"in your place {adviser.name} would play {best}")
         self._console.print(analysis_view(self._game, analysis, "it would expect"))
@@ -165,11 +165,7 @@ class Session:
             f"\n{resigned}{seats[winner].name} {verb} {after}{self._points(episode)}.",
             style=PLAYER_STYLES[winner],
         )
-        if (
-            self._look != "colour"
-            and episode.is_over
-            and self._game.winning_cells(episode.position)
-        ):
+        if self._look != "color" and episode.is_over and self._game.winning_cells(episode.position):
             self._person.say("the winning line is marked with *.")
 
     def _winner(self, episode: PlayedEpisode) -> int | None:

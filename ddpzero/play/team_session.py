@@ -48,16 +48,16 @@ class TeamSession:
         streams = new_random_states(int(self._rng.integers(2**32)), 3)[:, None]
         with self._person.console.status(_COMPILING):
             table = TeamTable(self._game, streams[0])
-            self._game.render(table.positions[0], self._in_colour)
+            self._game.render(table.positions[0], self._in_color)
         person, steered = self._person, self._steered_agent()
         with Live(console=person.console, auto_refresh=False, transient=False) as live:
 
             def show(note: str = "") -> None:
                 position = table.positions[0]
                 if steered is None:
-                    drawing = self._game.render(position, self._in_colour)
+                    drawing = self._game.render(position, self._in_color)
                 else:
-                    drawing = self._game.render_marked(position, self._in_colour, steered)
+                    drawing = self._game.render_marked(position, self._in_color, steered)
                 board = Text.from_ansi(drawing)
                 lines = [Text(line, style="dim") for line in (self._teams(), note) if line]
                 live.update(Text("\n").join([board, *lines]), refresh=True)
@@ -85,7 +85,7 @@ class TeamSession:
         return points
 
     @property
-    def _in_colour(self) -> bool:
+    def _in_color(self) -> bool:
         return self._person.console.color_system is not None
 
     def _steered_agent(self) -> int | None:

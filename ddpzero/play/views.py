@@ -37,15 +37,15 @@ _BAR_WIDTH = 32
 _NUM_BEST_ACTIONS = 5
 
 
-# plain: letters only; shapes: discs without color; colour: both.
-Look = Literal["plain", "shapes", "colour"]
+# plain: letters only; shapes: discs without color; color: both.
+Look = Literal["plain", "shapes", "color"]
 
 
 def look_of(console: Console) -> Look:
     """Return how to render a board: without discs if the output shows only ASCII, without color if NO_COLOR is set."""
     if console.color_system is None or console.options.ascii_only:
         return "plain"
-    return "shapes" if console.no_color else "colour"
+    return "shapes" if console.no_color else "color"
 
 
 def player_marks(look: Look) -> tuple[str, str]:
@@ -64,7 +64,7 @@ def board_view(
     won = game.winning_cells(position) if game.is_terminal(position) else []
     places = _places_of_cells(lines, game.num_cells) if won else []
     won_places = {places[cell] for cell in won} if places else set()
-    if look != "colour":
+    if look != "color":
         lines = [_marked(line, row, won_places) for row, line in enumerate(lines)]
     if look == "plain":
         return Text("\n".join(lines))
@@ -86,17 +86,17 @@ def analysis_view(game: Game, analysis: Analysis, title: str) -> RenderableType:
             for name, share, style in zip(("win", "draw", "loss"), wdl, _WDL_STYLES, strict=True)
         )
     )
-    favourites = Table.grid(padding=(0, 1))
+    favorites = Table.grid(padding=(0, 1))
     policy = analysis.policy[0]
     for action in np.argsort(-policy, kind="stable")[:_NUM_BEST_ACTIONS]:
         # Skip actions that would be shown with 0 %.
         if policy[action] >= 0.005:
-            favourites.add_row(
+            favorites.add_row(
                 Text(game.action_name(action), style="bold"),
                 Text("━" * max(1, round(policy[action] * (_BAR_WIDTH - 9))), style="cyan"),
                 Text(f"{policy[action]:.0%}", style="dim"),
             )
-    body = Group(_wdl_bar(wdl), chances, Text(), favourites)
+    body = Group(_wdl_bar(wdl), chances, Text(), favorites)
     return Panel(
         body, title=title, title_align="left", box=ROUNDED, expand=False, border_style="dim"
     )

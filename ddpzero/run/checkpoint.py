@@ -8,7 +8,7 @@
 
 A resume skips damaged checkpoints; the next save moves them to `checkpoints/.passed-over/`.
 A checkpoint is written to `.partial-<model>` and renamed once it is complete and on disk, so a process that is killed
-at any moment leaves the previous checkpoint intact. Called by the learner; players call `load_weights`.
+at any moment leaves the previous checkpoint intact. Called by the learner; players use checkpoint_content.py.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import errno
 import logging
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,10 +28,16 @@ import torch
 from safetensors.torch import save as tensors_to_bytes
 
 from ddpzero.replay import ReplayState, redistribute
+from ddpzero.run.checkpoint_content import (
+    broken_content,
+    check_alike,
+    check_sane,
+    read_rank,
+    read_trainer,
+)
 from ddpzero.run.checkpoint_files import (
     CHECKPOINTS_FOLDER,
     CONFIG_FILE,
-    MANIFEST_FILE,
     PARTIAL_PREFIX,
     PASSED_OVER_FOLDER,
     TRAINER_FILE,
@@ -53,18 +59,12 @@ from ddpzero.run.checkpoint_files import (
     write_json,
     write_manifest,
 )
-from ddpzero.run.divergence import state_tensors, weights_problem
 from ddpzero.run.folder import config_text
 from ddpzero.run.ranks import Ranks
-from ddpzero.system.errors import UserError, require
+from ddpzero.system.errors import require
 from ddpzero.system.guarded_files import (
-    UnreadableFileError,
-    is_count,
     is_dense,
-    map_arrays,
-    read_json,
     read_tensors,
-    read_torch,
     read_yaml,
 )
 from ddpzero.system.whole_files import remove
@@ -115,17 +115,6 @@ class Restored:
     replay_arrays: dict[str, np.ndarray]
     replay_meta: dict[str, Any]
     rank_state: dict[str, Any] | None
-
-
-@dataclass(frozen=True)
-class ReleasedWeights:
-    """The part of a checkpoint that a player needs; tensors are on the CPU."""
-
-    weights: dict[str, torch.Tensor]
-    config: dict[str, Any]
-    counters: dict[str, Any]
-    model: str
-    path: Path
 
 
 def model_name(run_name: str, model_tag: str, samples_trained: int, samples_generated: int) -> str:
@@ -239,7 +228,7 @@ class Checkpoints:
             rank_file(rank): write_json(partial / rank_file(rank), rank_state),
         }
         if self._ranks.is_first:
-            _check_sane(partial, snapshot.weights, snapshot.trainer)
+            check_sane(partial, snapshot.weights, snapshot.trainer)
             weights = {
                 name: tensor.detach().cpu().contiguous()
                 for name, tensor in snapshot.weights.items()
@@ -327,11 +316,11 @@ class Checkpoints:
 
     def _read(self, path: Path, manifest: Manifest) -> Restored:
         """Read what this rank needs; the checksums have been verified."""
-        with _broken_content(path):
-            states = [_read_rank(path, rank) for rank in range(manifest.world_size)]
+        with broken_content(path):
+            states = [read_rank(path, rank) for rank in range(manifest.world_size)]
             same_world = manifest.world_size == self._ranks.world_size
             if not same_world:
-                _check_alike([replay for replay, _ in states])
+                check_alike([replay for replay, _ in states])
             replay = redistribute(
                 [replay for replay, _ in states], self._ranks.world_size, self._ranks.rank
             )
@@ -341,13 +330,13 @@ class Checkpoints:
                 counters=manifest.counters,
                 config=read_yaml(path / CONFIG_FILE),
                 weights=read_tensors(path / WEIGHTS_FILE),
-                trainer=_read_trainer(path),
+                trainer=read_trainer(path),
                 saved_by=manifest.saved_by,
                 replay_arrays=replay.arrays,
                 replay_meta=replay.meta,
                 rank_state=states[self._ranks.rank][1] if same_world else None,
             )
-        _check_sane(path, restored.weights, restored.trainer)
+        check_sane(path, restored.weights, restored.trainer)
         if self._ranks.is_first and not same_world:
             _log_redistribution(manifest, [replay for replay, _ in states], self._ranks)
         return restored
@@ -370,74 +359,6 @@ class Checkpoints:
         return result
 
 
-def load_weights(path: Path | str) -> ReleasedWeights:
-    """Load what a player needs from a checkpoint's folder, or from the newest complete checkpoint in a run's folder.
-
-    Reads and verifies only weights and config. Raises UserError if no checkpoint is usable.
-    """
-    path = Path(path)
-    if (path / MANIFEST_FILE).exists():
-        candidates = [path]
-    else:
-        candidates = newest_first(path / CHECKPOINTS_FOLDER)
-        require(
-            bool(candidates),
-            f"{path} is neither a checkpoint (a folder with {MANIFEST_FILE}) nor a run with checkpoints "
-            f"({CHECKPOINTS_FOLDER}/<model>/).",
-        )
-    problems = []
-    for candidate in candidates:
-        try:
-            return _load_weights(candidate)
-        except CheckpointError as error:
-            logger.warning("skipped checkpoint %s: %s", candidate.name, error)
-            problems.append(str(error))
-    raise UserError(f"{path} contains no usable checkpoint: {' '.join(problems)}")
-
-
-def _load_weights(path: Path) -> ReleasedWeights:
-    manifest = read_manifest(path)
-    with _broken_content(path):
-        for name in (WEIGHTS_FILE, CONFIG_FILE):
-            check_file(path, name, manifest.files[name])
-        weights = read_tensors(path / WEIGHTS_FILE)
-        _check_sane(path, weights)
-        config = read_yaml(path / CONFIG_FILE)
-    return ReleasedWeights(weights, config, manifest.counters, manifest.model, path)
-
-
-def _read_rank(path: Path, rank: int) -> tuple[ReplayState, dict[str, Any]]:
-    """Return a rank's buffer, memory-mapped, and its state. Raises ValueError if either has the wrong type."""
-    document = read_json(path / rank_file(rank))
-    groups = ("replay_meta", "rank_state")
-    if not (isinstance(document, dict) and all(isinstance(document.get(g), dict) for g in groups)):
-        raise ValueError(f"{rank_file(rank)} lacks replay_meta or rank_state")
-    arrays = map_arrays(path / replay_file(rank))
-    return ReplayState(arrays, document["replay_meta"]), document["rank_state"]
-
-
-def _read_trainer(path: Path) -> dict[str, Any]:
-    state = read_torch(path / TRAINER_FILE)
-    if not isinstance(state, dict):
-        raise ValueError(
-            f"{TRAINER_FILE} contains a {type(state).__name__}, not the state of an updater"
-        )
-    return state
-
-
-def _check_alike(states: list[ReplayState]) -> None:
-    """Raise ValueError unless the buffers can be redistributed: equal fields, and equally many rows in each field."""
-    layouts = []
-    for rank, state in enumerate(states):
-        layouts.append({name: (a.dtype, a.shape[1:]) for name, a in state.arrays.items()})
-        num_rows = {len(array) if array.ndim else -1 for array in state.arrays.values()}
-        counts = (state.meta.get("num_inserted"), state.meta.get("num_sampled"))
-        if not (len(num_rows) == 1 and min(num_rows) >= 0 and all(map(is_count, counts))):
-            raise ValueError(f"the replay buffer of rank {rank} has no valid number of samples")
-    if any(layout != layouts[0] for layout in layouts):
-        raise ValueError("the replay buffers of its ranks have different fields")
-
-
 def _check_trainer_state(state: Any) -> None:
     """Raise RuntimeError for a state that `read_torch` would refuse, so that it shows before a resume needs it."""
     if isinstance(state, Mapping):
@@ -452,35 +373,9 @@ def _check_trainer_state(state: Any) -> None:
         )
 
 
-def _check_sane(
-    path: Path, weights: Mapping[str, torch.Tensor], trainer: Mapping[str, Any] | None = None
-) -> None:
-    """Raise CheckpointError for weights or a trainer's state that are not finite or far too large."""
-    if problem := weights_problem({**weights, **state_tensors(trainer or {})}):
-        raise CheckpointError(f"{path} comes from a training that has diverged: {problem}.")
-
-
 def _take(take: Callable[[Restored], None], restored: Restored) -> None:
-    with _broken_content(restored.path):
+    with broken_content(restored.path):
         take(restored)
-
-
-@contextmanager
-def _broken_content(path: Path) -> Iterator[None]:
-    """Turn errors that a file's content causes in its reader into CheckpointErrors; other UserErrors pass."""
-    try:
-        yield
-    except UnreadableFileError as error:
-        raise CheckpointError(str(error)) from None
-    except (UserError, CheckpointError, torch.OutOfMemoryError):
-        raise
-    except (
-        *(ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError),
-        # torch raises it where a plugin leaves the checks to torch.
-        RuntimeError,
-    ) as error:
-        text = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-        raise CheckpointError(f"{path} has content that cannot be used: {text[:400]}.") from None
 
 
 def _log_redistribution(manifest: Manifest, states: list[ReplayState], ranks: Ranks) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from ddpzero.run.checkpoint import ReleasedWeights, load_weights
+from ddpzero.run.checkpoint_content import ReleasedWeights, load_weights
 from ddpzero.run.checkpoint_files import CHECKPOINTS_FOLDER, MANIFEST_FILE
 from ddpzero.run.finder import find_run, nearest_runs
 from ddpzero.run.ranks import Ranks

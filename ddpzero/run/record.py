@@ -42,7 +42,7 @@ STATUS_FILE = "status.json"
 METRIC_INFO_FILE = "metric_info.json"
 # Fields of an earlier process that stay valid until this process writes new ones: a start that fails writes neither
 # counters nor a row.
-_KEPT_FIELDS = ("epoch", "learner_step", "counters", "scalars", "checkpoint")
+_KEPT_FIELDS = ("epoch", "learner_step", "counters", "metrics", "checkpoint")
 # status.json is padded: on a full disk, a longer status still fits into the blocks that the file already has.
 _STATUS_SLACK_BYTES = 8192
 # A status that is overwritten in place is complete again after a few microseconds.
@@ -258,7 +258,7 @@ _FIELDS: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(("pid", "num_starts", "world_size"), is_count),
     **dict.fromkeys(("epoch", "learner_step", "num_actors", "actor_restarts"), is_count),
     "seconds_left": _is_number_or_none,
-    **dict.fromkeys(("counters", "scalars"), _is_object),
+    **dict.fromkeys(("counters", "metrics"), _is_object),
 }
 
 

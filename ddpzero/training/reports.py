@@ -126,7 +126,7 @@ class Reports:
         self._last_row = self.metrics.collect(summary, with_previous)
         self._previous_infos, self._new_infos = self._new_infos, []
         self.outlets.record.row(self._state.counters.learner_step, self._last_row)
-        self._write_status(pool, scalars=self._last_row)
+        self._write_status(pool, metrics=self._last_row)
         self._log_block_of_episodes()
         self._reported_at = time.monotonic()
 

@@ -19,11 +19,11 @@ HERE = Path(__file__).parent
 
 
 @contextmanager
-def toy_rank(behaviour: str) -> Iterator[tuple[subprocess.Popen, list[int]]]:
+def toy_rank(behavior: str) -> Iterator[tuple[subprocess.Popen, list[int]]]:
     """A rank in a process group of its own, and the pids of its actors."""
     path = os.pathsep.join([str(HERE), str(HERE.parent.parent), os.environ.get("PYTHONPATH", "")])
     rank = subprocess.Popen(
-        [sys.executable, str(HERE / "toy_rank.py"), behaviour],
+        [sys.executable, str(HERE / "toy_rank.py"), behavior],
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
@@ -44,9 +44,9 @@ def none_runs(pids: list[int]) -> bool:
     return not any(is_running(pid) for pid in pids)
 
 
-@pytest.mark.parametrize("behaviour", ["polls", "blocks", "has deaf actors"])
-def test_actors_die_with_a_rank_that_is_killed(behaviour):
-    with toy_rank(behaviour) as (rank, pids):
+@pytest.mark.parametrize("behavior", ["polls", "blocks", "has deaf actors"])
+def test_actors_die_with_a_rank_that_is_killed(behavior):
+    with toy_rank(behavior) as (rank, pids):
         time.sleep(0.3)  # blocked actors are in the middle of a send
         assert all(is_running(pid) for pid in pids)
         rank.kill()
@@ -77,9 +77,9 @@ def test_actors_that_start_survive_signals_to_the_group():
         assert all(is_running(pid) for pid in pids) and rank.poll() is None
 
 
-@pytest.mark.parametrize("behaviour", ["polls", "leaves on SIGTERM"])
-def test_sigterm_to_the_process_group_leaves_no_orphans(behaviour):
-    with toy_rank(behaviour) as (rank, pids):
+@pytest.mark.parametrize("behavior", ["polls", "leaves on SIGTERM"])
+def test_sigterm_to_the_process_group_leaves_no_orphans(behavior):
+    with toy_rank(behavior) as (rank, pids):
         os.killpg(rank.pid, signal.SIGTERM)
         rank.wait(timeout=10)
         assert wait_until(lambda: none_runs(pids), seconds=5) < 5

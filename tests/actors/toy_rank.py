@@ -11,23 +11,23 @@ import sys
 import time
 
 
-def main(behaviour: str) -> None:
+def main(behavior: str) -> None:
     from helpers import ToyPool
 
     # Deaf: in the middle of a long computation, they do not look at their connection.
-    trouble = {"trouble": "hang", "trouble_after": 100} if behaviour == "has deaf actors" else {}
+    trouble = {"trouble": "hang", "trouble_after": 100} if behavior == "has deaf actors" else {}
     toys = ToyPool(
         num_actors=3, episodes_per_slice=50, num_samples=200, slice_seconds=0.001, **trouble
     )
-    if behaviour != "starts":
+    if behavior != "starts":
         toys.poll_until(lambda episodes: {e.info["actor_index"] for e in episodes} == {0, 1, 2})
     print(json.dumps(toys.pool.pids), flush=True)
-    if behaviour == "returns":
+    if behavior == "returns":
         return
-    if behaviour == "leaves on SIGTERM":
+    if behavior == "leaves on SIGTERM":
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     while True:
-        if behaviour == "blocks":
+        if behavior == "blocks":
             time.sleep(1)
         else:
             toys.pool.poll(0.1)

@@ -14,7 +14,7 @@ from ddpzero.config.conversion import settings_to_dict
 from ddpzero.games import load_game
 from ddpzero.judges.packaged import POSITIONS_FOLDER
 from ddpzero.judges.perfect_play import run_judge
-from ddpzero.run.checkpoint import ReleasedWeights
+from ddpzero.run.checkpoint_content import ReleasedWeights
 from ddpzero.settings import (
     ActorSettings,
     CheckpointSettings,
@@ -94,7 +94,7 @@ def run_dir(tmp_path, monkeypatch):
         assert path == folder
         return released
 
-    monkeypatch.setattr("ddpzero.run.checkpoint.load_weights", load_weights)
+    monkeypatch.setattr("ddpzero.run.checkpoint_content.load_weights", load_weights)
     return folder
 
 

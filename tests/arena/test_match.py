@@ -38,7 +38,7 @@ def result_of(returns) -> MatchResult:
     return MatchResult("a", "b", returns, np.zeros(returns.shape, np.int32), returns.size, 1.0)
 
 
-def test_every_opening_is_played_with_both_colours():
+def test_every_opening_is_played_with_both_colors():
     game = load_game("tic_tac_toe")
     player = LowestAction(game)
     result = play_match(player, RandomPlayer(game), game, 20, seed=0)
@@ -73,7 +73,7 @@ def test_a_match_is_repeated_by_its_seed():
     assert (one.num_plies != other.num_plies).any()
 
 
-def test_the_stronger_player_wins_with_both_colours():
+def test_the_stronger_player_wins_with_both_colors():
     game = load_game("connect_four")
     result = play_match(RolloutPlayer(game, 200), RandomPlayer(game), game, 40, seed=0)
     assert result.score(0) > 0.9

@@ -32,7 +32,7 @@ def test_analysis_is_from_the_movers_side_and_sums_to_one():
     won = game.initial_position()
     for action in (0, 1, 0, 1, 0, 1):
         won = game.apply_action(won, action)
-    analysis = RolloutPlayer(game, 500).analyse(won[None], np.random.default_rng(0))
+    analysis = RolloutPlayer(game, 500).analyze(won[None], np.random.default_rng(0))
     np.testing.assert_allclose(analysis.policy.sum(axis=1), 1, atol=1e-6)
     np.testing.assert_allclose(analysis.wdl.sum(axis=1), 1, atol=1e-6)
     assert analysis.actions.tolist() == [0]

@@ -21,7 +21,7 @@ def result_of(returns, num_distinct_games=None) -> MatchResult:
     return MatchResult("a", "b", returns, num_plies, distinct, 1.0)
 
 
-def test_the_table_shows_both_colours_and_the_sentence_the_score(capsys):
+def test_the_table_shows_both_colors_and_the_sentence_the_score(capsys):
     game = load_game("tic_tac_toe")
     run_match("rollout:50", "random", game=game, num_games=20, seed=1)
     output = " ".join(capsys.readouterr().out.split())

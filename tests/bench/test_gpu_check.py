@@ -13,7 +13,8 @@ import pytest
 
 from ddpzero.bench import gpu_check
 from ddpzero.bench.gpu_check import Row, Step, format_row, pytest_row, run_step
-from ddpzero.bench.gpu_steps import make_settings, run_config, summarize_samples
+from ddpzero.bench.gpu_sampler import summarize_samples
+from ddpzero.bench.gpu_steps import make_settings, run_config
 from tests.places import REPO
 
 # Put into a folder on PYTHONPATH: as if these packages were not installed.
@@ -161,15 +162,15 @@ def test_the_measured_training_is_a_valid_config(is_quick):
 
 
 def test_a_missing_program_nvidia_smi_costs_its_samples_only(monkeypatch, tmp_path):
-    from ddpzero.bench.gpu_steps import _Sampler
+    from ddpzero.bench.gpu_sampler import GpuSampler
 
     monkeypatch.setenv("PATH", str(tmp_path))
-    with _Sampler() as sampler:
+    with GpuSampler() as sampler:
         pass
     assert sampler.summary() == ""
     program = tmp_path / "nvidia-smi"
     program.write_text('#!/bin/sh\necho "40, 1024, 100"\nexec /bin/sleep 30\n')
     program.chmod(0o755)
-    with _Sampler() as sampler:
+    with GpuSampler() as sampler:
         time.sleep(0.5)
     assert sampler.summary() == "GPU 40 % busy, 1.0 GiB, 100 W"

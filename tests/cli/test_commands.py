@@ -200,8 +200,8 @@ def test_settings_that_a_benchmark_reads_are_taken(words):
         (["play", "greedy", "--game", "snakes", "--simulations", "3"], "without search"),
         (["play", "random", "--game", "tic_tac_toe", "--delay", "1"], "delay=1.0 is for mode=ai"),
         (
-            ["play", "random", "--game", "hex", "--mode", "ai", "--colour", "first"],
-            "colour=first is for mode=human",
+            ["play", "random", "--game", "hex", "--mode", "ai", "--color", "first"],
+            "color=first is for mode=human",
         ),
     ],
     ids=lambda value: value if isinstance(value, str) else " ".join(value[:2]),

@@ -88,7 +88,7 @@ def run_dir(tmp_path: Path) -> Path:
             epoch=3,
             learner_step=1500,
             counters={"episodes": 2310, "samples": 81234, "minutes": 3.2},
-            scalars={
+            metrics={
                 "losses/total": 2.312,
                 "speed/simulations_per_second": 9832.0,
                 "time/update": 0.625,
@@ -133,7 +133,7 @@ def test_checkpoints_are_listed_newest_first_with_what_is_wrong(run_dir: Path) -
     assert oldest.size_bytes > 1000
 
 
-def test_a_folder_without_a_run_names_its_neighbours(run_dir: Path) -> None:
+def test_a_folder_without_a_run_names_its_neighbors(run_dir: Path) -> None:
     with pytest.raises(UserError, match=r"quik holds no run .*Runs in .*runs: quick\."):
         look_at(run_dir.parent / "quik")
 
@@ -253,7 +253,7 @@ ANYTHING = (
 def test_a_status_in_which_anything_stands_is_shown_as_far_as_it_can_be_read(run_dir: Path) -> None:
     path = run_dir / "status.json"
     whole = json.loads(path.read_text())
-    for name in (*whole, "counters.episodes", "scalars.losses/total"):
+    for name in (*whole, "counters.episodes", "metrics.losses/total"):
         for value in ANYTHING:
             status = json.loads(json.dumps(whole))
             group, _, key = name.rpartition(".")

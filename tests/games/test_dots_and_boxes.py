@@ -288,7 +288,7 @@ def test_the_drawing_marks_an_edge_at_each_border():
     assert drawing(game, "b1").splitlines()[3] == "1  +[-]+"
 
 
-def test_large_boards_are_labelled_on_every_side():
+def test_large_boards_are_labeled_on_every_side():
     game = load(5, 5)
     lines = drawing(game, "b11 k10").splitlines()
     assert lines[0] == lines[-1] == "    a b c d e f g h i j k"

@@ -122,7 +122,7 @@ def test_stones_all_along_ones_own_edge_do_not_win():
     assert not game.is_terminal(drawn(game, "OX.X O..X OX.. O..."))
 
 
-def test_cells_on_the_short_diagonal_are_neighbours_and_on_the_long_one_not():
+def test_cells_on_the_short_diagonal_are_neighbors_and_on_the_long_one_not():
     game = load_game("hex", size=3)
     assert is_won_by(game, drawn(game, "OOX .X. X.."), 0)
     assert not game.is_terminal(drawn(game, "X.. .XO .OX"))

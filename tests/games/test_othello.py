@@ -412,11 +412,11 @@ def test_a_step_on_a_turned_board_is_the_turned_step(size, seed, progress, symme
 @pytest.mark.parametrize("size", [4, 8])
 @QUICK
 @given(seed=SEEDS, progress=PROGRESS)
-def test_with_the_colours_swapped_only_the_result_is_another(size, seed, progress):
+def test_with_the_colors_swapped_only_the_result_is_another(size, seed, progress):
     game = load_game("othello", size=size)
     position = played(game, np.random.default_rng(seed), progress)
-    other_colours = np.array([0, 2, 1])[game.board(position)]
-    image = position_of(game, other_colours, 1 - game.current_player(position))
+    other_colors = np.array([0, 2, 1])[game.board(position)]
+    image = position_of(game, other_colors, 1 - game.current_player(position))
     assert np.array_equal(game.legal_actions(image), game.legal_actions(position))
     assert np.array_equal(game.observation(image), game.observation(position))
     assert game.is_terminal(image) == game.is_terminal(position)
@@ -484,7 +484,7 @@ def test_a_drawing_counts_the_rows_from_the_top_and_marks_the_last_disc():
     assert "[" not in game.render(position)
 
 
-def test_a_drawing_of_a_large_board_is_labelled_on_every_side():
+def test_a_drawing_of_a_large_board_is_labeled_on_every_side():
     game = load_game("othello", size=10)
     rows = game.render(game.initial_position()).splitlines()
     assert rows[0] == rows[11] == "    a b c d e f g h i j"

@@ -54,7 +54,7 @@ def test_a_batch_of_matrices_is_orthogonalized_one_by_one():
         torch.testing.assert_close(together[index], orthogonalize(matrices[index : index + 1])[0])
 
 
-def test_muon_minimises_a_least_squares_problem():
+def test_muon_minimizes_a_least_squares_problem():
     torch.manual_seed(2)
     target = torch.randn(8, 8, 3, 3)
     parameter = nn.Parameter(torch.zeros(8, 8, 3, 3))

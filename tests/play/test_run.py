@@ -45,9 +45,9 @@ def test_the_end_of_input_is_a_polite_end(keyboard, capsys, game):
     assert capsys.readouterr().out.endswith("good bye.\n")
 
 
-def test_the_colour_may_be_chosen_beforehand(keyboard, capsys, game):
+def test_the_color_may_be_chosen_beforehand(keyboard, capsys, game):
     keyboard("quit")
-    run_play("random", game=game, colour="second", seed=0)
+    run_play("random", game=game, color="second", seed=0)
     output = capsys.readouterr().out
     assert "first or second" not in output
     assert "X random   O you" in output
@@ -75,7 +75,7 @@ def test_an_opponent_for_a_person_is_refused(game):
         run_play("random", "random", game=game)
 
 
-@pytest.mark.parametrize(("key", "value"), [("mode", "robot"), ("colour", "green")])
+@pytest.mark.parametrize(("key", "value"), [("mode", "robot"), ("color", "green")])
 def test_unknown_choices_are_refused_with_what_is_allowed(game, key, value):
     with pytest.raises(ValueError, match=f"{key}={value} is unknown: it is one of"):
         run_play("random", game=game, **{key: value})

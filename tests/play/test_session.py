@@ -34,7 +34,7 @@ class Thoughtful(Scripted):
 
     name = "thoughtful"
 
-    def analyse(self, positions, rng):
+    def analyze(self, positions, rng):
         policy = np.full((1, 9), 0.01, dtype=np.float32)
         policy[0, self._actions[0]] = 0.92
         wdl = np.array([[0.2, 0.5, 0.3]], dtype=np.float32)

@@ -33,7 +33,7 @@ def play(game, moves):
     return position, game.parse_action(moves.split()[-1])
 
 
-def test_without_colour_the_board_is_the_games_own_drawing():
+def test_without_color_the_board_is_the_games_own_drawing():
     game = load_game("connect_four")
     position, last = play(game, "d d")
     assert plain(board_view(game, position, last, look="plain")).strip() == (
@@ -41,13 +41,13 @@ def test_without_colour_the_board_is_the_games_own_drawing():
     )
 
 
-def test_in_colour_stones_are_discs_and_the_last_one_stands_out():
+def test_in_color_stones_are_discs_and_the_last_one_stands_out():
     game = load_game("connect_four")
     position, last = play(game, "d d")
-    view = board_view(game, position, last, look="colour")
+    view = board_view(game, position, last, look="color")
     assert plain(view).count("●") == plain(view).count("○") == 1
     assert not set("XO[]") & set(plain(view))
-    with_last, without_last = draw(view), draw(board_view(game, position, None, look="colour"))
+    with_last, without_last = draw(view), draw(board_view(game, position, None, look="color"))
     assert with_last != without_last
 
 
@@ -56,7 +56,7 @@ def test_the_frame_keeps_its_width_wherever_the_last_move_is():
     widths = set()
     for move in ("a1", "b2", "c3"):
         position, last = play(game, move)
-        lines = plain(board_view(game, position, last, look="colour")).splitlines()
+        lines = plain(board_view(game, position, last, look="color")).splitlines()
         widths |= {len(line.rstrip()) for line in lines}
     assert len(widths) == 1
 
@@ -64,7 +64,7 @@ def test_the_frame_keeps_its_width_wherever_the_last_move_is():
 def test_coordinates_are_drawn_as_they_are():
     game = load_game("tic_tac_toe")
     position = game.initial_position()
-    text = plain(board_view(game, position, None, look="colour"))
+    text = plain(board_view(game, position, None, look="color"))
     for character in "abc123":
         assert character in text
 
@@ -78,7 +78,7 @@ def test_the_bar_has_the_same_length_for_all_chances(wdl):
     assert sum(text.count(character) for character in "█▒░") == 32
 
 
-def test_only_the_favourite_actions_are_listed():
+def test_only_the_favorite_actions_are_listed():
     game = load_game("tic_tac_toe")
     policy = np.array([[0.6, 0.3, 0.1, 0, 0, 0, 0, 0, 0]], dtype=np.float32)
     analysis = Analysis(np.zeros(1), policy, np.zeros(1), np.array([[0.5, 0.25, 0.25]]))
@@ -88,7 +88,7 @@ def test_only_the_favourite_actions_are_listed():
     assert "a2" not in text
 
 
-def test_without_colours_discs_differ_by_shape_and_the_last_move_stands_in_brackets():
+def test_without_colors_discs_differ_by_shape_and_the_last_move_stands_in_brackets():
     game = load_game("connect_four")
     position, last = play(game, "d d")
     text = plain(board_view(game, position, last, look="shapes"))
@@ -116,8 +116,8 @@ def test_the_cells_that_have_won_are_marked(name, parameters, moves, cells):
     assert letters.count("*") == letters.count("*" + "XO"[winner]) == len(cells)
     shapes = plain(board_view(game, position, last, look="shapes"))
     assert shapes.count("*") == shapes.count("*" + "●○"[winner]) == len(cells)
-    assert "*" not in plain(board_view(game, position, last, look="colour"))
-    unmarked = draw(board_view(game, position, last, look="colour"))
+    assert "*" not in plain(board_view(game, position, last, look="color"))
+    unmarked = draw(board_view(game, position, last, look="color"))
     assert unmarked.count("48;5;22") == len(cells), "the background of each"
 
 
@@ -135,7 +135,7 @@ def test_a_game_that_cannot_tell_marks_nothing():
 
 def test_the_letter_of_a_column_is_no_disc():
     game = load_game("go", size=15)
-    text = plain(board_view(game, game.initial_position(), None, look="colour"))
+    text = plain(board_view(game, game.initial_position(), None, look="color"))
     assert "A B C D E F G H J K L M N O P" in text
     assert not set("●○") & set(text)
 
@@ -150,7 +150,7 @@ def test_the_marks_along_the_edges_of_hex_are_the_players():
 @pytest.mark.parametrize(
     ("settings", "look"),
     [
-        ({"color_system": "truecolor", "no_color": False}, "colour"),
+        ({"color_system": "truecolor", "no_color": False}, "color"),
         ({"color_system": "truecolor", "no_color": True}, "shapes"),
         ({"color_system": None}, "plain"),
     ],

@@ -21,10 +21,10 @@ from ddpzero.play.team_session import TeamSession
 
 LOOKS = {
     "plain": {"color_system": None},
-    "no colour": {"force_terminal": True, "color_system": "truecolor", "no_color": True},
-    "colour": {"force_terminal": True, "color_system": "truecolor"},
+    "no color": {"force_terminal": True, "color_system": "truecolor", "no_color": True},
+    "color": {"force_terminal": True, "color_system": "truecolor"},
 }
-DISCS = {"plain": "XO", "no colour": "●○", "colour": "●○"}
+DISCS = {"plain": "XO", "no color": "●○", "color": "●○"}
 GAMES = [
     ("tic_tac_toe", {}),
     ("connect_four", {}),
@@ -89,7 +89,7 @@ def sentence_of_end(episode):
 
 
 def _check_last_board(episode, screen, look):
-    """The board has the discs of both, told apart without colour, and the cells that have won are marked."""
+    """The board has the discs of both, told apart without color, and the cells that have won are marked."""
     game = episode.game
     board = np.asarray(game.board(episode.position))
     cells = "\n".join(
@@ -100,8 +100,8 @@ def _check_last_board(episode, screen, look):
     for disc, player in zip(DISCS[look], (1, 2), strict=True):
         assert cells.count(disc) == int((board == player).sum()) + edges
     won = game.winning_cells(episode.position)
-    assert cells.count("*") == (0 if look == "colour" or not won else len(won) + 1)
-    assert ("the winning line is marked with *." in screen) == (look != "colour" and bool(won))
+    assert cells.count("*") == (0 if look == "color" or not won else len(won) + 1)
+    assert ("the winning line is marked with *." in screen) == (look != "color" and bool(won))
 
 
 @pytest.mark.parametrize("look", LOOKS)

@@ -17,7 +17,8 @@ import pytest
 import torch
 
 from ddpzero.run import checkpoint, checkpoint_files
-from ddpzero.run.checkpoint import Checkpoints, load_weights
+from ddpzero.run.checkpoint import Checkpoints
+from ddpzero.run.checkpoint_content import load_weights
 from ddpzero.run.checkpoint_files import (
     FileRecord,
     read_manifest,
@@ -336,7 +337,7 @@ def test_weights_that_are_not_finite_are_never_saved(tmp_path: Path, alone: Rank
 def save_unchecked(run_dir: Path, ranks: Ranks, monkeypatch, step: int, **changes: Any) -> None:
     """As an older version saved it."""
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoint, "_check_sane", lambda *_: None)
+        patch.setattr(checkpoint, "check_sane", lambda *_: None)
         assert Checkpoints(run_dir, ranks, 10).save(snapshot(step, **changes)) is not None
 
 

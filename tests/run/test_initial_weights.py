@@ -10,7 +10,7 @@ import torch
 
 from ddpzero.algorithms.loader import load_algorithm
 from ddpzero.config.hydra import compose_settings
-from ddpzero.run.checkpoint import load_weights
+from ddpzero.run.checkpoint_content import load_weights
 from ddpzero.run.initial_weights import find_checkpoint, load_initial_weights
 from ddpzero.run.ranks import Ranks, join_ranks
 from ddpzero.system.errors import UserError

@@ -17,7 +17,7 @@ from ddpzero.arena.run import run_match
 from ddpzero.cli.monitor import run_monitor
 from ddpzero.config.conversion import settings_from_dict, settings_to_dict, with_defaults
 from ddpzero.config.hydra import compose_settings
-from ddpzero.run.checkpoint import load_weights
+from ddpzero.run.checkpoint_content import load_weights
 from ddpzero.run.folder import check_run_config
 from ddpzero.run.ranks import Ranks
 from tests.places import DATA

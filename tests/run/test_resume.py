@@ -24,7 +24,7 @@ from safetensors.torch import save as tensors_to_bytes
 from ddpzero.arena.agents import load_agent
 from ddpzero.config.hydra import compose_settings
 from ddpzero.replay import SampleSpec
-from ddpzero.run.checkpoint import load_weights
+from ddpzero.run.checkpoint_content import load_weights
 from ddpzero.run.checkpoint_files import (
     FileRecord,
     newest_first,

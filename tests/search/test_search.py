@@ -25,10 +25,10 @@ def position_of(game: Game, board: str) -> np.ndarray:
     return position
 
 
-def search_one(game: Game, algorithm: str, position: np.ndarray, favourite: int) -> SearchResult:
+def search_one(game: Game, algorithm: str, position: np.ndarray, favorite: int) -> SearchResult:
     """The evaluator holds one action for e times as good as any other, and every position for even."""
     logits = np.zeros(game.num_actions, np.float32)
-    logits[favourite] = 1.0
+    logits[favorite] = 1.0
     settings = SearchSettings(algorithm=algorithm, num_simulations=200)
     search = Search(game, settings, num_games=1)
     evaluator = FunctionEvaluator(game, search.max_batch, lambda _: (logits, (0.25, 0.5, 0.25)))
@@ -38,7 +38,7 @@ def search_one(game: Game, algorithm: str, position: np.ndarray, favourite: int)
 @ALGORITHMS
 def test_takes_a_win_in_one_over_a_better_prior(tic_tac_toe: Game, algorithm: str):
     position = position_of(tic_tac_toe, "XX. OO. ...")
-    result = search_one(tic_tac_toe, algorithm, position, favourite=5)
+    result = search_one(tic_tac_toe, algorithm, position, favorite=5)
     assert result.actions[0] == 2
     assert result.policy_target[0, 2] > 0.7
 
@@ -46,14 +46,14 @@ def test_takes_a_win_in_one_over_a_better_prior(tic_tac_toe: Game, algorithm: st
 @ALGORITHMS
 def test_avoids_a_loss_in_two_over_a_better_prior(tic_tac_toe: Game, algorithm: str):
     position = position_of(tic_tac_toe, "XX. .O. ...")
-    result = search_one(tic_tac_toe, algorithm, position, favourite=6)
+    result = search_one(tic_tac_toe, algorithm, position, favorite=6)
     assert result.actions[0] == 2
 
 
 @ALGORITHMS
 def test_finds_a_double_threat(tic_tac_toe: Game, algorithm: str):
     position = position_of(tic_tac_toe, "XO. X.. O..")
-    result = search_one(tic_tac_toe, algorithm, position, favourite=8)
+    result = search_one(tic_tac_toe, algorithm, position, favorite=8)
     assert result.actions[0] == 4
     assert result.root_value[0] > 0
 
@@ -61,7 +61,7 @@ def test_finds_a_double_threat(tic_tac_toe: Game, algorithm: str):
 @ALGORITHMS
 def test_sees_that_a_double_threat_is_lost(tic_tac_toe: Game, algorithm: str):
     position = position_of(tic_tac_toe, "XO. XX. O..")
-    result = search_one(tic_tac_toe, algorithm, position, favourite=8)
+    result = search_one(tic_tac_toe, algorithm, position, favorite=8)
     assert result.root_value[0] < -0.7
 
 
@@ -72,7 +72,7 @@ def test_a_player_who_moves_again_wants_what_is_good_for_itself(random_tree: Gam
     other = next(
         a for a in np.flatnonzero(random_tree.legal_actions(position)) if a != winning_action
     )
-    result = search_one(random_tree, algorithm, position, favourite=other)
+    result = search_one(random_tree, algorithm, position, favorite=other)
     assert result.actions[0] == winning_action
     assert result.policy_target[0, winning_action] > 0.7
 

@@ -103,9 +103,9 @@ def test_without_solve_the_budget_is_spent(algorithm: str, tic_tac_toe: Game):
 def test_a_move_that_is_proven_to_lose_is_not_played(algorithm: str, tic_tac_toe: Game):
     """O threatens the left column; whatever the prior says, only X's answer there does not lose."""
     position = position_of(tic_tac_toe, "OX. O.X ...")
-    for favourite in np.flatnonzero(tic_tac_toe.legal_actions(position)):
+    for favorite in np.flatnonzero(tic_tac_toe.legal_actions(position)):
         logits = np.zeros(9, np.float32)
-        logits[favourite] = 3.0
+        logits[favorite] = 3.0
         settings = SearchSettings(algorithm=algorithm, num_simulations=200)
         search = Search(tic_tac_toe, settings, num_games=1)
         evaluator = FunctionEvaluator(

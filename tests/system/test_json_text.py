@@ -62,11 +62,11 @@ def test_rows_of_the_gpu_check_are_json(capsys):
 def test_metrics_and_status_of_a_run_are_json(tmp_path, alone):
     with RunRecord(tmp_path, alone) as record:
         record.row(1, {"losses/total": NAN, "rates/updates": INFINITY, "losses/value": 0.5})
-        record.status("running", scalars={"losses/total": NAN}, counters={"minutes": INFINITY})
+        record.status("running", metrics={"losses/total": NAN}, counters={"minutes": INFINITY})
     row = strictly((tmp_path / METRICS_FILE).read_text())
     assert (row["losses/total"], row["rates/updates"], row["losses/value"]) == (None, None, 0.5)
     status = strictly((tmp_path / STATUS_FILE).read_text())
-    assert (status["scalars"], status["counters"]) == ({"losses/total": None}, {"minutes": None})
+    assert (status["metrics"], status["counters"]) == ({"losses/total": None}, {"minutes": None})
 
 
 def test_all_json_for_others_is_written_in_one_place():

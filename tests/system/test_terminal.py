@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-PLAY = ["play", "random", "--game", "tic_tac_toe", "--colour", "first", "--seed", "1"]
+PLAY = ["play", "random", "--game", "tic_tac_toe", "--color", "first", "--seed", "1"]
 
 
 def run_cli(

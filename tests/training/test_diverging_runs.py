@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from ddpzero.config.hydra import compose_settings
-from ddpzero.run.checkpoint import load_weights
+from ddpzero.run.checkpoint_content import load_weights
 from tests.run.checkpointed_runs import resume, without_actors
 from tests.training.whole_runs import run, start
 

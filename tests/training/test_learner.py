@@ -11,7 +11,7 @@ import pytest
 
 from ddpzero.config.hydra import compose_settings
 from ddpzero.games import load_game
-from ddpzero.run.checkpoint import load_weights
+from ddpzero.run.checkpoint_content import load_weights
 from tests.run.checkpointed_runs import resume, without_actors
 from tests.torchrun import run_ranks
 from tests.training.whole_runs import (

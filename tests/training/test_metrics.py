@@ -293,17 +293,17 @@ def test_the_status_is_kept_from_call_to_call_and_counts_starts(
 ) -> None:
     with RunRecord(tmp_path, alone) as record:
         assert (read_status(tmp_path) or {})["state"] == "starting"
-        scalars = {"losses/total": math.inf, "value/accuracy": 0.5}
-        record.status("running", epoch=1, scalars=scalars)
+        metrics = {"losses/total": math.inf, "value/accuracy": 0.5}
+        record.status("running", epoch=1, metrics=metrics)
         record.status("running", checkpoint="x")
     status = read_status(tmp_path)
     assert status is not None
     assert (status["epoch"], status["checkpoint"], status["num_starts"]) == (1, "x", 1)
-    assert status["scalars"] == {"value/accuracy": 0.5}
+    assert status["metrics"] == {"value/accuracy": 0.5}
     with RunRecord(tmp_path, alone):
         pass
     again = read_status(tmp_path) or {}
-    assert (again["num_starts"], again["scalars"]) == (2, {"value/accuracy": 0.5})
+    assert (again["num_starts"], again["metrics"]) == (2, {"value/accuracy": 0.5})
 
 
 @contextmanager

@@ -78,7 +78,7 @@ class AlphaZeroPlayer:
             )
         )
 
-    def analyse(self, positions: np.ndarray, rng: np.random.Generator) -> Analysis:
+    def analyze(self, positions: np.ndarray, rng: np.random.Generator) -> Analysis:
         """Analyze `positions` [n, P]."""
         result = self.search(positions)
         draw = np.minimum(result.root_draw, 1.0 - np.abs(result.root_value))

@@ -290,14 +290,14 @@ class _Check:
             yield "copy_position leaves something out that the rules look at."
 
     def check_python_side(self, position: np.ndarray, last_action: int | None) -> Iterator[str]:
-        self.count("board is a row of 0, 1 and 2, and render draws something")
+        self.count("board is a row of 0, 1 and 2, and render returns a drawing")
         if self.game.board(position).size != self.game.num_cells:
             yield "board must be a row of as many cells in every position."
         if self.game.is_terminal(position):
             self.game.winning_cells(position)
         drawing = self.game.render(position, last_action)
         if not drawing.strip() or drawing != drawing.rstrip():
-            yield "render must draw something, without blanks or line ends behind it."
+            yield "render must return a drawing that does not end in blanks or line ends."
 
     def check_result(self, position: np.ndarray) -> Iterator[str]:
         """Check the promises that concern only a terminal position."""

@@ -40,13 +40,15 @@ _PYTHON_SIDE = {
 _OPTIONAL_PYTHON_SIDE: dict[str, tuple[str, ...]] = {"winning_cells": ("parameters", "position")}
 _PYTHON_SIDE_OF_TEAM_GAMES = {
     "spec": ("parameters",),
-    "render": ("parameters", "position", "in_colour"),
+    "render": ("parameters", "position", "in_color"),
     "picture": ("parameters", "position"),
 }
 # As render, with one agent marked: the one that a person steers.
 _OPTIONAL_PYTHON_SIDE_OF_TEAM_GAMES: dict[str, tuple[str, ...]] = {
-    "render_marked": ("parameters", "position", "in_colour", "agent"),
+    "render_marked": ("parameters", "position", "in_color", "agent"),
 }
+# Former names of parameters, which games may keep for one version; ddpzero passes them by position.
+_RENAMED = {"in_colour": "in_color"}
 _KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}
 
 
@@ -231,7 +233,7 @@ def _check_functions(
                 f"game {name} ({module.__file__}) lacks {function_name}({', '.join(expected)})."
             )
         signature = tuple(inspect.signature(getattr(function, "py_func", function)).parameters)
-        if signature != expected:
+        if tuple(_RENAMED.get(parameter, parameter) for parameter in signature) != expected:
             raise ValueError(
                 f"game {name} ({module.__file__}): {function_name}({', '.join(signature)}) must have the "
                 f"parameters ({', '.join(expected)}), with these names."

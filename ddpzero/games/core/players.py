@@ -42,7 +42,7 @@ class Analysis:
 class Analyst(Player, Protocol):
     """A player that can also evaluate positions; `isinstance` tests whether a player is one."""
 
-    def analyse(self, positions: np.ndarray, rng: np.random.Generator) -> Analysis:
+    def analyze(self, positions: np.ndarray, rng: np.random.Generator) -> Analysis:
         """Return the evaluations behind the actions that `choose` would return for positions `[n, P]`."""
         ...
 

@@ -33,7 +33,7 @@ from ddpzero.games.core.team_lockstep import NO_LEVEL
 _PROMISES_OF_A_GAME = (
     "reset writes every entry, the same from one random state, of a game that goes on",
     "games end within max_steps, as TERMINATED or TRUNCATED",
-    "render draws something, the same with and without colors, and picture is an image",
+    "render returns the same drawing with and without colors, and picture is an image",
 )
 _PROMISES_OF_A_POSITION = (
     "step changes the position, always in the same way, and writes finite rewards",
@@ -385,13 +385,13 @@ def _check_deaths(game: TeamGame, position: np.ndarray) -> Iterator[str]:
 
 
 def _check_python_side(game: TeamGame, position: np.ndarray) -> Iterator[str]:
-    plain, coloured = game.render(position), game.render(position, in_colour=True)
+    plain, colored = game.render(position), game.render(position, in_color=True)
     if not plain.strip() or plain != plain.rstrip():
-        yield "render must draw something, without blanks or line ends behind it."
+        yield "render must return a drawing that does not end in blanks or line ends."
     if "\x1b" in plain:
-        yield "render writes escape codes without in_colour."
-    if re.sub(r"\x1b\[[0-9;]*m", "", coloured) != plain:
-        yield "render draws something else in colour."
+        yield "render writes escape codes without in_color."
+    if re.sub(r"\x1b\[[0-9;]*m", "", colored) != plain:
+        yield "render(in_color=True) differs from render(in_color=False) in more than escape codes."
     picture = game.picture(position)
     if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
         yield f"picture is {picture.dtype} {picture.shape}: it must be uint8 [height, width, 3]."

@@ -95,15 +95,15 @@ class TeamGame:
         """Return `[n, P]` for `reset_games` to fill."""
         return np.zeros((num_positions, self.spec.position_size), self.spec.position_dtype)
 
-    def render(self, position: np.ndarray, in_colour: bool = False) -> str:
-        """Return the board as text; in_colour: with the escape codes of a terminal."""
-        return self.module.render(self.parameters, position, in_colour)
+    def render(self, position: np.ndarray, in_color: bool = False) -> str:
+        """Return the board as text; in_color: with the escape codes of a terminal."""
+        return self.module.render(self.parameters, position, in_color)
 
-    def render_marked(self, position: np.ndarray, in_colour: bool, agent: int) -> str:
+    def render_marked(self, position: np.ndarray, in_color: bool, agent: int) -> str:
         """Return the board as text with one agent marked, if the game supports that."""
         if not hasattr(self.module, "render_marked"):
-            return self.render(position, in_colour)
-        return self.module.render_marked(self.parameters, position, in_colour, agent)
+            return self.render(position, in_color)
+        return self.module.render_marked(self.parameters, position, in_color, agent)
 
     def picture(self, position: np.ndarray) -> np.ndarray:
         """Return the board as an image `[height, width, 3]` uint8."""

@@ -49,7 +49,7 @@ def cell_of_point(size, point):
 
 
 @compiled
-def neighbour(size, point, direction):
+def neighbor(size, point, direction):
     """Return the neighbor of a point. direction: 0..3."""
     if direction == 0:
         return point - 1
@@ -70,20 +70,20 @@ def set_border(position, size):
 
 
 @compiled
-def is_of(stone, colour):
+def is_of(stone, color):
     """Return whether an entry of STONES is a stone of that color."""
-    return stone != BORDER and stone * colour > 0
+    return stone != BORDER and stone * color > 0
 
 
 @compiled
-def add_stone(position, size, point, colour):
+def add_stone(position, size, point, color):
     """Put a stone on an empty point and merge the adjacent groups of its color. Captures nothing."""
     following, libs = points_of(size), 2 * points_of(size)
-    position[point] = colour * point
+    position[point] = color * point
     position[following + point] = point
     own_libs = 0
     for direction in range(4):
-        beside = neighbour(size, point, direction)
+        beside = neighbor(size, point, direction)
         stone = position[beside]
         if stone == 0:
             own_libs += 1
@@ -91,13 +91,13 @@ def add_stone(position, size, point, colour):
             position[libs + abs(stone)] -= 1
     position[libs + point] = own_libs
     for direction in range(4):
-        stone = position[neighbour(size, point, direction)]
-        if is_of(stone, colour) and stone != position[point]:
-            _merge(position, size, abs(position[point]), abs(stone), colour)
+        stone = position[neighbor(size, point, direction)]
+        if is_of(stone, color) and stone != position[point]:
+            _merge(position, size, abs(position[point]), abs(stone), color)
 
 
 @compiled
-def _merge(position, size, first, second, colour):
+def _merge(position, size, first, second, color):
     """Merge two groups by renaming the one with fewer pseudo-liberties, which is usually the smaller one."""
     following, libs = points_of(size), 2 * points_of(size)
     root, renamed = first, second
@@ -105,7 +105,7 @@ def _merge(position, size, first, second, colour):
         root, renamed = second, first
     stone = renamed
     while True:
-        position[stone] = colour * root
+        position[stone] = color * root
         stone = position[following + stone]
         if stone == renamed:
             break
@@ -128,7 +128,7 @@ def remove_group(position, size, root):
             break
     while True:
         for direction in range(4):
-            beside = position[neighbour(size, stone, direction)]
+            beside = position[neighbor(size, stone, direction)]
             if beside != 0 and beside != BORDER:
                 position[libs + abs(beside)] += 1
         stone = position[following + stone]
@@ -141,30 +141,30 @@ def touching(position, size, point, group):
     """Return the number of stones of a group (entry of STONES) adjacent to a point."""
     count = 0
     for direction in range(4):
-        count += position[neighbour(size, point, direction)] == group
+        count += position[neighbor(size, point, direction)] == group
     return count
 
 
 @compiled
-def has_room(position, size, point, colour):
+def has_room(position, size, point, color):
     """Return whether a stone of that color would have a liberty after its captures.
 
     point: an empty point without empty neighbors.
     """
     libs = 2 * points_of(size)
     for direction in range(4):
-        group = position[neighbour(size, point, direction)]
+        group = position[neighbor(size, point, direction)]
         if group != 0 and group != BORDER:
             is_only_liberty = position[libs + abs(group)] == touching(position, size, point, group)
-            if is_only_liberty != (group * colour > 0):
+            if is_only_liberty != (group * color > 0):
                 return True
     return False
 
 
 @compiled
-def is_beside_own(position, size, point, colour):
+def is_beside_own(position, size, point, color):
     for direction in range(4):
-        if is_of(position[neighbour(size, point, direction)], colour):
+        if is_of(position[neighbor(size, point, direction)], color):
             return True
     return False
 
@@ -205,7 +205,7 @@ def _mark_region(position, size, start):
     while True:
         count += 1
         for direction in range(4):
-            beside = neighbour(size, point, direction)
+            beside = neighbor(size, point, direction)
             stone = position[beside]
             if stone == 0:
                 if position[libs + beside] == _UNSEEN:
@@ -242,11 +242,11 @@ def observe_liberties(position, size, planes, first):
         point = point_of_cell(size, cell)
         if position[point] == 0:
             for direction in range(4):
-                group = position[neighbour(size, point, direction)]
+                group = position[neighbor(size, point, direction)]
                 if group != 0 and group != BORDER:
                     is_first = True
                     for earlier in range(direction):
-                        is_first &= position[neighbour(size, point, earlier)] != group
+                        is_first &= position[neighbor(size, point, earlier)] != group
                     place = counts + cell_of_point(size, abs(group))
                     if is_first and planes[place] < 4:
                         planes[place] += 1

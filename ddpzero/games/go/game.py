@@ -32,7 +32,7 @@ from ddpzero.games.go.board import (
     is_beside_own,
     is_of,
     mark_areas,
-    neighbour,
+    neighbor,
     num_points,
     observe_liberties,
     point_of_cell,
@@ -188,7 +188,7 @@ def _boards_start(rules):
 
 
 @compiled
-def _colour(rules, position):
+def _color(rules, position):
     """Return the color of the mover."""
     return BLACK if position[_entries_start(rules) + _MOVER] == 0 else WHITE
 
@@ -218,7 +218,7 @@ def legal_actions(rules, position, legal):
     if position[entries + _IS_OVER] != 0:
         legal[:] = False
         return
-    colour = _colour(rules, position)
+    color = _color(rules, position)
     # Most legal points have an empty neighbor: this pass is vectorized.
     for row in range(size):
         first = (row + 1) * width + 1
@@ -235,9 +235,9 @@ def legal_actions(rules, position, legal):
         for column in range(size):
             point = first + column
             if position[point] == 0 and not legal[row * size + column]:
-                is_legal = has_room(position, size, point, colour)
+                is_legal = has_room(position, size, point, color)
                 if rules.suicide != 0 and not is_legal:
-                    is_legal = is_beside_own(position, size, point, colour)
+                    is_legal = is_beside_own(position, size, point, color)
                     if rules.ko != _SIMPLE and is_legal:
                         is_legal = not _repeats(rules, position, point)
                 legal[row * size + column] = is_legal
@@ -263,7 +263,7 @@ def apply_action(rules, position, action):
         position[entries + _PASSES] += 1
     else:
         position[entries + _PASSES] = 0
-        _play(rules, position, point_of_cell(size, action), _colour(rules, position))
+        _play(rules, position, point_of_cell(size, action), _color(rules, position))
     position[entries + _MOVER] = 1 - position[entries + _MOVER]
     if position[entries + _PASSES] == 2 or position[entries + _PLIES] == rules.max_plies:
         position[entries + _IS_OVER] = 1
@@ -306,14 +306,14 @@ def ownership(rules, position, owners):
 def observe(rules, position, planes):
     size, num_cells = rules.size, rules.size * rules.size
     recent = _entries_start(rules) + _RECENT
-    colour = _colour(rules, position)
+    color = _color(rules, position)
     for row in range(size):
         first = (row + 1) * (size + 1) + 1
         for column in range(size):
             stone = position[first + column]
             cell = row * size + column
-            planes[cell] = stone * colour > 0
-            planes[num_cells + cell] = stone * colour < 0
+            planes[cell] = stone * color > 0
+            planes[num_cells + cell] = stone * color < 0
             planes[2 * num_cells + cell] = 1
     observe_liberties(position, size, planes, _LIBERTIES)
     if position[_entries_start(rules) + _IS_OVER] == 0:
@@ -325,9 +325,9 @@ def observe(rules, position, planes):
 
 
 def observe_globals(rules, position, globals):
-    colour = _colour(rules, position)
-    globals[0] = min(max(-colour * rules.twice_komi, -127), 127)
-    globals[1] = colour
+    color = _color(rules, position)
+    globals[0] = min(max(-color * rules.twice_komi, -127), 127)
+    globals[1] = color
     globals[2] = position[_entries_start(rules) + _PASSES] > 0
 
 
@@ -355,40 +355,40 @@ def _handicap_cell(size, handicap, index):
 
 
 @compiled
-def _play(rules, position, point, colour):
+def _play(rules, position, point, color):
     """Put a stone on the board and remove the groups without liberties."""
     size = rules.size
     entries = _entries_start(rules)
     following, libs = points_of(size), 2 * points_of(size)
-    add_stone(position, size, point, colour)
+    add_stone(position, size, point, color)
     position[entries + _NUM_STONES] += 1
     if rules.ko != _SIMPLE:
-        board_hash = read_hash(position, entries + _HASH) ^ stone_hash(colour, point)
+        board_hash = read_hash(position, entries + _HASH) ^ stone_hash(color, point)
         write_hash(position, entries + _HASH, board_hash)
     num_taken = 0
     taken_point = 0
     for direction in range(4):
-        beside = neighbour(size, point, direction)
+        beside = neighbor(size, point, direction)
         group = position[beside]
-        if is_of(group, -colour) and position[libs + abs(group)] == 0:
-            num_taken += _take(rules, position, abs(group), -colour)
+        if is_of(group, -color) and position[libs + abs(group)] == 0:
+            num_taken += _take(rules, position, abs(group), -color)
             taken_point = beside
     own = abs(position[point])
     if position[libs + own] == 0:
-        _take(rules, position, own, colour)
+        _take(rules, position, own, color)
     elif num_taken == 1 and position[following + point] == point and position[libs + point] == 1:
         position[entries + _KO] = taken_point
 
 
 @compiled
-def _take(rules, position, root, colour):
+def _take(rules, position, root, color):
     """Take a group off the board; return its number of stones."""
     size = rules.size
     entries = _entries_start(rules)
     count = group_size(position, size, root)
     position[entries + _NUM_STONES] -= count
     if rules.ko != _SIMPLE:
-        forget_group(position, size, root, colour, _taken_start(rules), entries + _HASH)
+        forget_group(position, size, root, color, _taken_start(rules), entries + _HASH)
     remove_group(position, size, root)
     return count
 
@@ -399,7 +399,7 @@ def _remember_board(rules, position):
     entries = _entries_start(rules)
     board_hash = read_hash(position, entries + _HASH)
     if rules.ko == _SITUATIONAL:
-        board_hash ^= side_hash(_colour(rules, position))
+        board_hash ^= side_hash(_color(rules, position))
     add_board(
         position,
         _heads_start(rules),
@@ -415,17 +415,17 @@ def _remember_board(rules, position):
 def _repeats(rules, position, point):
     """Return whether the mover's stone on a point would repeat a board."""
     entries = _entries_start(rules)
-    colour = _colour(rules, position)
+    color = _color(rules, position)
     num_stones, board_hash = board_after(
         position,
         rules.size,
         point,
-        colour,
+        color,
         position[entries + _NUM_STONES],
         read_hash(position, entries + _HASH),
     )
     if rules.ko == _SITUATIONAL:
-        board_hash ^= side_hash(-colour)
+        board_hash ^= side_hash(-color)
     return is_known(position, _heads_start(rules), _boards_start(rules), num_stones, board_hash)
 
 
@@ -434,7 +434,7 @@ def _forbid_repetitions(rules, position, legal):
     """Set `legal` to False for moves that superko forbids, among those that capture none of the mover's own stones."""
     size = rules.size
     num_words = num_taken_entries(size)
-    first = _taken_start(rules) + (0 if _colour(rules, position) > 0 else num_words)
+    first = _taken_start(rules) + (0 if _color(rules, position) > 0 else num_words)
     for word in range(num_words):
         if position[first + word] != 0:
             for bit in range(16):
@@ -454,16 +454,16 @@ def _observe_bans(rules, position, planes):
         if ko_point != 0:
             planes[_BANS * num_cells + cell_of_point(size, ko_point)] = 1
         return
-    colour = _colour(rules, position)
+    color = _color(rules, position)
     for cell in range(num_cells):
         point = point_of_cell(size, cell)
         if position[point] == 0:
-            lives = has_room(position, size, point, colour)
+            lives = has_room(position, size, point, color)
             for direction in range(4):
-                lives |= position[neighbour(size, point, direction)] == 0
-            may_repeat = lives and was_taken(position, _taken_start(rules), size, point, colour)
+                lives |= position[neighbor(size, point, direction)] == 0
+            may_repeat = lives and was_taken(position, _taken_start(rules), size, point, color)
             if rules.suicide != 0 and not lives:
-                may_repeat = is_beside_own(position, size, point, colour)
+                may_repeat = is_beside_own(position, size, point, color)
             if may_repeat:
                 planes[_BANS * num_cells + cell] = _repeats(rules, position, point)
 

@@ -20,7 +20,7 @@ from ddpzero.games.go.board import (
     BORDER,
     MAX_SIZE,
     is_of,
-    neighbour,
+    neighbor,
     num_points,
     points_of,
     touching,
@@ -38,14 +38,14 @@ _PART = np.uint64(0xFFFF)
 
 
 @compiled
-def stone_hash(colour, point):
-    return _HASHES[0 if colour > 0 else 1, point]
+def stone_hash(color, point):
+    return _HASHES[0 if color > 0 else 1, point]
 
 
 @compiled
-def side_hash(colour):
+def side_hash(color):
     """Return the hash of the color to move."""
-    return np.uint64(0) if colour > 0 else _WHITE_TO_MOVE
+    return np.uint64(0) if color > 0 else _WHITE_TO_MOVE
 
 
 @compiled
@@ -65,29 +65,29 @@ def write_hash(position, start, value):
 
 
 @compiled
-def group_hash(position, size, root, colour):
+def group_hash(position, size, root, color):
     """Return the hash of all stones of a group."""
     following = points_of(size)
     value = np.uint64(0)
     stone = root
     while True:
-        value ^= stone_hash(colour, stone)
+        value ^= stone_hash(color, stone)
         stone = position[following + stone]
         if stone == root:
             return value
 
 
 @compiled_apart
-def forget_group(position, size, root, colour, taken, hash_start):
+def forget_group(position, size, root, color, taken, hash_start):
     """Record the capture of a group: mark its points in TAKEN and remove its stones from the hash."""
     following = points_of(size)
     stone = root
     while True:
-        mark_taken(position, taken, size, stone, colour)
+        mark_taken(position, taken, size, stone, color)
         stone = position[following + stone]
         if stone == root:
             break
-    board_hash = read_hash(position, hash_start) ^ group_hash(position, size, root, colour)
+    board_hash = read_hash(position, hash_start) ^ group_hash(position, size, root, color)
     write_hash(position, hash_start, board_hash)
 
 
@@ -98,15 +98,15 @@ def num_taken_entries(size):
 
 
 @compiled
-def mark_taken(position, taken, size, point, colour):
+def mark_taken(position, taken, size, point, color):
     """Mark a captured stone. taken: the start of TAKEN."""
-    word = taken + (point >> 4) + (0 if colour > 0 else num_taken_entries(size))
+    word = taken + (point >> 4) + (0 if color > 0 else num_taken_entries(size))
     position[word] = position[word] | (1 << (point & 15))
 
 
 @compiled
-def was_taken(position, taken, size, point, colour):
-    word = taken + (point >> 4) + (0 if colour > 0 else num_taken_entries(size))
+def was_taken(position, taken, size, point, color):
+    word = taken + (point >> 4) + (0 if color > 0 else num_taken_entries(size))
     return (position[word] >> (point & 15)) & 1 != 0
 
 
@@ -135,37 +135,37 @@ def add_board(position, heads, boards, num_boards, num_stones, board_hash):
 
 
 @compiled_apart
-def board_after(position, size, point, colour, num_stones, board_hash):
+def board_after(position, size, point, color, num_stones, board_hash):
     """Return (number of stones, hash) of the board after a stone of that color on an empty point; changes nothing.
 
     num_stones, board_hash: of the current board.
     """
     libs = 2 * points_of(size)
-    board_hash ^= stone_hash(colour, point)
+    board_hash ^= stone_hash(color, point)
     num_stones += 1
     lives = False
     for direction in range(4):
-        group = position[neighbour(size, point, direction)]
+        group = position[neighbor(size, point, direction)]
         if group == 0:
             lives = True
         elif group != BORDER:
             is_only_liberty = position[libs + abs(group)] == touching(position, size, point, group)
-            if group * colour > 0:
+            if group * color > 0:
                 lives |= not is_only_liberty
             elif is_only_liberty:
                 lives = True
                 if not _came_before(position, size, point, direction):
-                    board_hash ^= group_hash(position, size, abs(group), -colour)
+                    board_hash ^= group_hash(position, size, abs(group), -color)
                     num_stones -= group_size(position, size, abs(group))
     if lives:
         return num_stones, board_hash
     # Suicide: remove the stone and the adjacent groups of its color.
-    board_hash ^= stone_hash(colour, point)
+    board_hash ^= stone_hash(color, point)
     num_stones -= 1
     for direction in range(4):
-        group = position[neighbour(size, point, direction)]
-        if is_of(group, colour) and not _came_before(position, size, point, direction):
-            board_hash ^= group_hash(position, size, abs(group), colour)
+        group = position[neighbor(size, point, direction)]
+        if is_of(group, color) and not _came_before(position, size, point, direction):
+            board_hash ^= group_hash(position, size, abs(group), color)
             num_stones -= group_size(position, size, abs(group))
     return num_stones, board_hash
 
@@ -173,9 +173,9 @@ def board_after(position, size, point, colour, num_stones, board_hash):
 @compiled
 def _came_before(position, size, point, direction):
     """Return whether the group in that direction also lies in an earlier direction."""
-    group = position[neighbour(size, point, direction)]
+    group = position[neighbor(size, point, direction)]
     for earlier in range(direction):
-        if position[neighbour(size, point, earlier)] == group:
+        if position[neighbor(size, point, earlier)] == group:
             return True
     return False
 

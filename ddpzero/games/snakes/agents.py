@@ -98,7 +98,7 @@ def _by_distance(rules, position, snake, level, taken):
     for action in range(snake_rules.NUM_ACTIONS):
         if action == reverse:
             continue
-        cell = snake_rules.neighbour(rules, head, action)
+        cell = snake_rules.neighbor(rules, head, action)
         cost = 0
         if target >= 0:
             cost = 4 * _torus_distance(rules, cell, snake_rules.bean(position, target))
@@ -106,7 +106,7 @@ def _by_distance(rules, position, snake, level, taken):
             cost += 4 * _DETOUR
         if level == _LEVEL4:
             for direction in range(snake_rules.NUM_ACTIONS):
-                beyond = snake_rules.neighbour(rules, cell, direction)
+                beyond = snake_rules.neighbor(rules, cell, direction)
                 cost += snake_rules.covered(rules, position, beyond) > 0
         if cost < best_cost:
             best_action, best_cost = action, cost
@@ -120,12 +120,12 @@ def _evasion(rules, position, snake):
     head = snake_rules.head(rules, position, snake)
     best_action, best_cost = snake_rules.heading(rules, position, snake), _FAR
     for action in range(snake_rules.NUM_ACTIONS):
-        cell = snake_rules.neighbour(rules, head, action)
+        cell = snake_rules.neighbor(rules, head, action)
         if snake_rules.covered(rules, position, cell) > 0:
             continue
         goes_on = False
         for direction in range(snake_rules.NUM_ACTIONS):
-            beyond = snake_rules.neighbour(rules, cell, direction)
+            beyond = snake_rules.neighbor(rules, cell, direction)
             goes_on = goes_on or snake_rules.covered(rules, position, beyond) == 0
         if goes_on:
             _, cost = _nearest_bean(rules, position, cell, np.uint64(0))
@@ -151,7 +151,7 @@ def _greedy(rules, position, snake, taken):
         return best_action, taken
     bean = snake_rules.bean(position, target)
     for action in range(snake_rules.NUM_ACTIONS):
-        cell = snake_rules.neighbour(rules, head, action)
+        cell = snake_rules.neighbor(rules, head, action)
         if snake_rules.covered(rules, position, cell) == 0:
             down, right = bean // columns - cell // columns, bean % columns - cell % columns
             if down * down + right * right < best_distance:
@@ -170,7 +170,7 @@ def _bfs(rules, position, snake, scratch, taken, actions):
     unwanted = taken | _left_to_mates(rules, position, snake, scratch)
     best_action, best_cost, best_bean = snake_rules.heading(rules, position, snake), _FAR, -1
     for action in range(snake_rules.NUM_ACTIONS):
-        cell = snake_rules.neighbour(rules, head, action)
+        cell = snake_rules.neighbor(rules, head, action)
         if not snake_bits.has_cell(rules, scratch, snake_bits.free_at(rules, 1), cell) or (
             _is_entered_by_mate(rules, position, snake, cell, actions)
         ):
@@ -221,7 +221,7 @@ def _is_entered_by_mate(rules, position, snake, cell, actions):
     size = rules.snakes // rules.teams
     for mate in range(snake // size * size, snake):
         head = snake_rules.head(rules, position, mate)
-        if snake_rules.neighbour(rules, head, actions[mate]) == cell:
+        if snake_rules.neighbor(rules, head, actions[mate]) == cell:
             return True
     return False
 

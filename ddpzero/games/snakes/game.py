@@ -102,12 +102,12 @@ def team_points(rules, position, team):
     return points
 
 
-def render(parameters: Parameters, position: np.ndarray, in_colour: bool) -> str:
-    return snake_pictures.text(parameters, position, in_colour)
+def render(parameters: Parameters, position: np.ndarray, in_color: bool) -> str:
+    return snake_pictures.text(parameters, position, in_color)
 
 
-def render_marked(parameters: Parameters, position: np.ndarray, in_colour: bool, agent: int) -> str:
-    return snake_pictures.text(parameters, position, in_colour, marked=agent)
+def render_marked(parameters: Parameters, position: np.ndarray, in_color: bool, agent: int) -> str:
+    return snake_pictures.text(parameters, position, in_color, marked=agent)
 
 
 def picture(parameters: Parameters, position: np.ndarray) -> np.ndarray:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 # Colors of the teams, from team 0 on: of a terminal's 256 colors, and RGB.
-_TERMINAL_COLOURS = (39, 208, 76, 201, 226, 51, 196, 99)
-_MARKED_COLOUR = 231
+_TERMINAL_COLORS = (39, 208, 76, 201, 226, 51, 196, 99)
+_MARKED_COLOR = 231
 _RGB = (
     *((66, 135, 245), (245, 130, 48), (80, 180, 80), (200, 80, 200)),
     *((220, 200, 60), (80, 200, 200), (220, 60, 60), (130, 90, 220)),
@@ -45,7 +45,7 @@ def points(parameters: Any, position: np.ndarray) -> list[int]:
     return [sum(grown[team * size :][:size]) for team in range(parameters.teams)]
 
 
-def text(parameters: Any, position: np.ndarray, in_colour: bool, marked: int | None = None) -> str:
+def text(parameters: Any, position: np.ndarray, in_color: bool, marked: int | None = None) -> str:
     """Return the board as text: heads are arrows, bodies the snake's number, beans `*`; above it are step and points.
 
     marked: a snake that is shown with `#` in a bright color, and named above the board.
@@ -53,33 +53,33 @@ def text(parameters: Any, position: np.ndarray, in_colour: bool, marked: int | N
     rows, columns = parameters.rows, parameters.columns
     size = parameters.snakes // parameters.teams
     cells = ["·"] * (rows * columns)
-    colours = [238] * (rows * columns)
+    colors = [238] * (rows * columns)
     for cell in beans(parameters, position):
-        cells[cell], colours[cell] = "*", 231
+        cells[cell], colors[cell] = "*", 231
     for snake, body in enumerate(bodies(parameters, position)):
         heading = int(position[3 + parameters.beans + 6 * snake + 2])
         for index, cell in reversed(list(enumerate(body))):
             body_text = "#" if snake == marked else str(snake % 10)
             cells[cell] = _ARROWS[heading] if index == 0 else body_text
-            colours[cell] = _TERMINAL_COLOURS[snake // size % len(_TERMINAL_COLOURS)]
+            colors[cell] = _TERMINAL_COLORS[snake // size % len(_TERMINAL_COLORS)]
             if snake == marked:
-                colours[cell] = _MARKED_COLOUR
+                colors[cell] = _MARKED_COLOR
     score = " : ".join(
-        _paint(str(number), _TERMINAL_COLOURS[team % len(_TERMINAL_COLOURS)], in_colour)
+        _paint(str(number), _TERMINAL_COLORS[team % len(_TERMINAL_COLORS)], in_color)
         for team, number in enumerate(points(parameters, position))
     )
     heading_line = f"step {int(position[0])} of {parameters.steps}   {score}"
     if marked is not None:
-        heading_line += "   " + _paint(f"# snake {marked} is yours", _MARKED_COLOUR, in_colour)
+        heading_line += "   " + _paint(f"# snake {marked} is yours", _MARKED_COLOR, in_color)
     lines = [heading_line]
     for row in range(rows):
         places = range(row * columns, (row + 1) * columns)
-        lines.append(" ".join(_paint(cells[cell], colours[cell], in_colour) for cell in places))
+        lines.append(" ".join(_paint(cells[cell], colors[cell], in_color) for cell in places))
     return "\n".join(lines)
 
 
-def _paint(character: str, colour: int, in_colour: bool) -> str:
-    return f"\x1b[38;5;{colour}m{character}\x1b[0m" if in_colour else character
+def _paint(character: str, color: int, in_color: bool) -> str:
+    return f"\x1b[38;5;{color}m{character}\x1b[0m" if in_color else character
 
 
 def image(parameters: Any, position: np.ndarray) -> np.ndarray:
@@ -89,10 +89,10 @@ def image(parameters: Any, position: np.ndarray) -> np.ndarray:
     board = np.empty((rows * columns, 3), np.uint8)
     board[:] = _BACKGROUND
     for snake, body in enumerate(bodies(parameters, position)):
-        colour = np.array(_RGB[snake // size % len(_RGB)], np.float32)
+        color = np.array(_RGB[snake // size % len(_RGB)], np.float32)
         shade = 0.55 + 0.2 * (snake % size) / max(1, size - 1)
         for index, cell in reversed(list(enumerate(body))):
-            board[cell] = np.minimum(255, colour * (1.0 if index == 0 else shade))
+            board[cell] = np.minimum(255, color * (1.0 if index == 0 else shade))
     pixels = board.reshape(rows, columns, 3).repeat(_CELL_PIXELS, 0).repeat(_CELL_PIXELS, 1)
     pixels[::_CELL_PIXELS] = _GRID
     pixels[:, ::_CELL_PIXELS] = _GRID

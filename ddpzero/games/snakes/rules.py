@@ -155,7 +155,7 @@ def is_free(rules, position, cell):
 
 
 @compiled
-def neighbour(rules, cell, direction):
+def neighbor(rules, cell, direction):
     """Return the next cell in a direction, around the edges."""
     columns = rules.columns
     if direction == 0:
@@ -249,8 +249,8 @@ def _place_at_random(rules, position, snake, random_state):
         direction = next_below(random_state, 4)
         row = next_below(random_state, rules.rows)
         back = row * rules.columns + next_below(random_state, rules.columns)
-        middle = neighbour(rules, back, direction)
-        front = neighbour(rules, middle, direction)
+        middle = neighbor(rules, back, direction)
+        front = neighbor(rules, middle, direction)
         if (
             covered(rules, position, back) == 0
             and covered(rules, position, middle) == 0
@@ -288,7 +288,7 @@ def move_all(rules, position, directions):
 def _move(rules, position, snake, direction):
     """Move a snake. The first snake that reaches a bean eats it; a snake that eats keeps its tail."""
     fields = _fields(rules, snake)
-    new_head = neighbour(rules, head(rules, position, snake), direction)
+    new_head = neighbor(rules, head(rules, position, snake), direction)
     position[fields + _LAST_HEADING] = position[fields + _HEADING]
     position[fields + _HEADING] = direction
     has_eaten = has_bean(rules, position, new_head)
@@ -357,7 +357,7 @@ def _respawn(rules, position, snake):
                 if found == START_LENGTH:
                     break
                 for direction in (3, 1, 0, 2):
-                    other = neighbour(rules, cell, direction)
+                    other = neighbor(rules, cell, direction)
                     if is_free(rules, position, other):
                         position[_covered(rules) + other] = 1
                         position[ring + num_visited] = other

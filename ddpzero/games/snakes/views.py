@@ -81,7 +81,7 @@ def observe_features(rules, position, team, scratch, features, legal, actions):
 
 @compiled
 def _cell_ahead(rules, position, snake, direction):
-    return snake_rules.neighbour(rules, snake_rules.head(rules, position, snake), direction)
+    return snake_rules.neighbor(rules, snake_rules.head(rules, position, snake), direction)
 
 
 @compiled
@@ -332,7 +332,7 @@ def _mark_legal_without_bits(rules, position, snake, legal):
     reverse = snake_rules.heading(rules, position, snake) ^ 1
     has_way = False
     for choice in range(snake_rules.NUM_ACTIONS):
-        cell = snake_rules.neighbour(rules, head, choice)
+        cell = snake_rules.neighbor(rules, head, choice)
         num_segments = snake_rules.covered(rules, position, cell)
         for other in range(rules.snakes):
             num_segments -= snake_rules.tail(rules, position, other) == cell
@@ -373,7 +373,7 @@ def _draw_planes(rules, position, snake, planes):
             planes[kind, row, column] = max(planes[kind, row, column], blocked)
             if index == 0 and kind > 0:
                 planes[2 + kind, row, column] = min(255, 16 * length)
-        front = snake_rules.neighbour(
+        front = snake_rules.neighbor(
             rules,
             snake_rules.head(rules, position, other),
             snake_rules.heading(rules, position, other),

@@ -64,6 +64,6 @@ def test_a_player_with_such_weights_is_named(algorithm: Any, bad: float):
     search = SearchSettings(algorithm=algorithm, num_simulations=8)
     player = AlphaZeroPlayer(GAME, bad_network(bad), search, "quick-s99", "cpu", "float32")
     rng = np.random.default_rng(0)
-    for ask in (player.choose, player.analyse):
+    for ask in (player.choose, player.analyze):
         with pytest.raises(EvaluationError, match="the network of quick-s99 answered with"):
             ask(GAME.new_positions(2), rng)

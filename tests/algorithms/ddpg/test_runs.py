@@ -17,7 +17,7 @@ from ddpzero.arena.team_match import play_team_match
 from ddpzero.arena.team_players import RulePlayer
 from ddpzero.config.hydra import compose_settings
 from ddpzero.games import TeamGame
-from ddpzero.run.checkpoint import load_weights
+from ddpzero.run.checkpoint_content import load_weights
 from ddpzero.system.errors import UserError
 from tests.test_main import run_main
 from tests.torchrun import run_ranks

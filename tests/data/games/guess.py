@@ -101,8 +101,8 @@ def act_by_rule(rules, position, team, level, scratch, actions, random_state):
         actions[agent] = position[1] if level == 1 else next_below(random_state, rules.numbers)
 
 
-def render(parameters: Parameters, position: np.ndarray, in_colour: bool) -> str:
-    number = f"\x1b[1m{position[1]}\x1b[0m" if in_colour else str(position[1])
+def render(parameters: Parameters, position: np.ndarray, in_color: bool) -> str:
+    number = f"\x1b[1m{position[1]}\x1b[0m" if in_color else str(position[1])
     return f"step {position[0]}, number {number}, points {position[2:].tolist()}"
 
 

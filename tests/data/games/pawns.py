@@ -1,6 +1,6 @@
 """Pawns, a game whose actions are moves from cell to cell: pawns of chess on 4 x 4 cells, without their double step.
 
-Whoever reaches the last row wins; so does who leaves the other without a move. The first player moves towards row 0.
+Whoever reaches the last row wins; so does who leaves the other without a move. The first player moves toward row 0.
 
 Actions are 16 * from + to; cells 4 * row + column, row 0 on top.
 

@@ -144,7 +144,7 @@ MISTAKES = {
         "return None",
         "action_name must return text, not NoneType.",
     ),
-    "empty drawing": ('return f"cells', 'return "" and f"cells', "render must draw"),
+    "empty drawing": ('return f"cells', 'return "" and f"cells', "render must return a drawing"),
     "new array": ("position[:] = 0\n", "position[:] = np.zeros(11)\n", "it makes a new array"),
     "hidden new array": (
         "position[:] = 0\n",

@@ -45,6 +45,14 @@ def test_a_team_game_from_outside_the_tree_keeps_the_contract():
     assert check_team_contract(load("guess", GUESS), num_games=20, seed=3) == []
 
 
+def test_a_team_game_may_keep_the_former_name_of_a_parameter(tmp_path):
+    copy = tmp_path / "guess.py"
+    copy.write_text(GUESS.read_text().replace("in_color", "in_colour"))
+    game = load("guess", copy)
+    position = game.new_positions(1)[0]
+    assert game.render(position, in_color=True) != game.render(position)
+
+
 def test_the_command_that_checks_a_contract_takes_team_games(tmp_path, capsys):
     (tmp_path / "game").mkdir()
     words = ["verify", "contract", "game=guess", "--config-dir", str(tmp_path), "--games", "3"]
@@ -185,13 +193,13 @@ MISTAKES = {
         "    return {}.items\n",
         "died does not compile",
     ),
-    "empty drawing": ('    return f"step', '    return "" and f"step', "must draw something"),
-    "other drawing in colour": (
+    "empty drawing": ('    return f"step', '    return "" and f"step', "must return a drawing"),
+    "other drawing in color": (
         "\\x1b[1m{position[1]}",
         "\\x1b[1m{position[1] + 1}",
-        "render draws something else in colour",
+        "in more than escape codes",
     ),
-    "always in colour": (" if in_colour else str(position[1])", "", "escape codes"),
+    "always in color": (" if in_color else str(position[1])", "", "escape codes"),
     "grey picture": ("numbers, 3)", "numbers, 1)", "picture is uint8 (1, 3, 1)"),
     "new array": ("    points = 0\n", "    points = np.zeros(1)[0]\n", "it makes a new array"),
     "not compilable": (

@@ -188,8 +188,8 @@ class Reference:
         if point in self.stones:
             return 1 - 2 * self.stones[point]
         _, around = self.group(self.stones, point)
-        colours = {self.stones[p] for p in around}
-        return 1 - 2 * colours.pop() if len(colours) == 1 else 0
+        colors = {self.stones[p] for p in around}
+        return 1 - 2 * colors.pop() if len(colors) == 1 else 0
 
     def liberties(self, point: tuple[int, int]) -> int:
         _, around = self.group(self.stones, point)
@@ -463,7 +463,7 @@ def test_stones_are_seen_from_the_movers_side():
     assert (planes[2] == 1).all()
 
 
-def test_komi_colour_and_a_pass_are_seen_as_numbers():
+def test_komi_color_and_a_pass_are_seen_as_numbers():
     game = load_game("go", size=5)
     assert game.observed_globals(play(game, "A1 B2")).tolist() == [-15, 1, 0]
     assert game.observed_globals(play(game, "A1 B2 pass")).tolist() == [15, -1, 1]

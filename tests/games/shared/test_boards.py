@@ -45,7 +45,7 @@ def test_a_drawing_marks_the_last_move():
     assert game.render(position, last_action=3).splitlines()[5] == "2  . . .[O]. . ."
 
 
-def test_large_boards_are_labelled_on_every_side():
+def test_large_boards_are_labeled_on_every_side():
     game = load_game("gomoku", size=10)
     position = game.apply_action(game.initial_position(), 0)
     lines = game.render(position, last_action=0).splitlines()

@@ -49,22 +49,22 @@ def test_text_shows_heads_as_arrows_bodies_by_number_and_beans():
     assert game.render(position).splitlines()[1] == "v 0 0 · · · · ·"
 
 
-def test_colours_tell_teams_apart_and_change_nothing_else():
+def test_colors_tell_teams_apart_and_change_nothing_else():
     game = board_2v2()
     position = drawn(game, DRAWING)
-    coloured = game.render(position, in_colour=True)
-    assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == game.render(position)
-    board = "".join(coloured.splitlines()[1:])
-    colours = {
+    colored = game.render(position, in_color=True)
+    assert re.sub(r"\x1b\[[0-9;]*m", "", colored) == game.render(position)
+    board = "".join(colored.splitlines()[1:])
+    colors = {
         character: set(re.findall(rf"\x1b\[38;5;(\d+)m{re.escape(character)}\x1b\[0m", board))
         for character in "0123*·"
     }
-    assert all(len(found) == 1 for found in colours.values())
-    assert colours["0"] == colours["1"] and colours["2"] == colours["3"]
-    assert len(set(map(frozenset, colours.values()))) == 4  # two teams, beans, ground
-    # The points in the colours of their teams.
-    (own,), (other,) = colours["0"], colours["2"]
-    assert f"\x1b[38;5;{own}m1\x1b[0m : \x1b[38;5;{other}m0\x1b[0m" in coloured.splitlines()[0]
+    assert all(len(found) == 1 for found in colors.values())
+    assert colors["0"] == colors["1"] and colors["2"] == colors["3"]
+    assert len(set(map(frozenset, colors.values()))) == 4  # two teams, beans, ground
+    # The points in the colors of their teams.
+    (own,), (other,) = colors["0"], colors["2"]
+    assert f"\x1b[38;5;{own}m1\x1b[0m : \x1b[38;5;{other}m0\x1b[0m" in colored.splitlines()[0]
 
 
 def test_bodies_beans_and_points_are_those_of_the_rules():
@@ -94,24 +94,24 @@ def _read_segments(rules, position, segments):
             segments[snake, index] = snake_rules.segment(rules, position, snake, index)
 
 
-def test_a_picture_has_heads_in_the_colour_of_the_team_bodies_darker_and_beans():
+def test_a_picture_has_heads_in_the_color_of_the_team_bodies_darker_and_beans():
     game = board_2v2()
     pixels = game.picture(drawn(game, DRAWING))
     size = pixels.shape[0] // 6
     assert pixels.shape == (6 * size, 8 * size, 3)
     # The middle of each cell, by the letters of the drawing.
-    colour = {
+    color = {
         letter: pixels[cell // 8 * size + size // 2, cell % 8 * size + size // 2].astype(int)
         for cell, letter in enumerate("".join(DRAWING.split()))
     }
-    assert np.array_equal(colour["a"], colour["A"]) and np.array_equal(colour["0"], colour["n"])
-    assert not np.array_equal(colour["a"], colour["0"])
+    assert np.array_equal(color["a"], color["A"]) and np.array_equal(color["0"], color["n"])
+    assert not np.array_equal(color["a"], color["0"])
     for head, body, end in ("abd", "ABC", "012", "nop"):
-        assert np.array_equal(colour[body], colour[end])
-        assert (colour[body] < colour[head]).all()
-    assert not np.array_equal(colour["b"], colour["B"])  # mates
-    assert colour["*"].min() > 240
-    assert colour["."].max() < 50
+        assert np.array_equal(color[body], color[end])
+        assert (color[body] < color[head]).all()
+    assert not np.array_equal(color["b"], color["B"])  # mates
+    assert color["*"].min() > 240
+    assert color["."].max() < 50
 
 
 def test_a_bean_leaves_the_ground_of_its_cell_to_be_seen():

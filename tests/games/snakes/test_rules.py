@@ -269,7 +269,7 @@ _AROUND_THE_CORNER = {"right": 1, "down": 8, "up": 40, "left": 7}
         # Three in a row, their middle first.
         ("right left", [0, 1, 7], LEFT),
         ("down up", [0, 8, 40], UP),
-        # One way only: the third cell is a neighbour of the second. The start is found again, and passed over.
+        # One way only: the third cell is a neighbor of the second. The start is found again, and passed over.
         ("right", [0, 1, 2], LEFT),
         ("down", [0, 8, 9], UP),
         ("up", [0, 40, 41], UP),  # across the edge

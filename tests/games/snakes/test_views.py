@@ -354,7 +354,7 @@ class LookAhead:
                 sets.append(sets[-1] | self.around(sets[-1]) & self.free[t])
 
     def around(self, cells: set[int]) -> set[int]:
-        return {neighbour(self.game, cell, direction) for cell in cells for direction in range(4)}
+        return {neighbor(self.game, cell, direction) for cell in cells for direction in range(4)}
 
     def is_mate(self, snake: int, other: int) -> bool:
         return snake // self.game.spec.agents_per_team == other // self.game.spec.agents_per_team
@@ -373,7 +373,7 @@ class LookAhead:
 
     def move(self, snake: int, direction: int) -> np.ndarray:
         found = np.zeros(MOVE)
-        cell = neighbour(self.game, self.seen.bodies[snake][0], direction)
+        cell = neighbor(self.game, self.seen.bodies[snake][0], direction)
         release = next((t for t in range(HORIZON) if cell in self.free[t + 1]), HORIZON)
         if release > 0:
             found[1] = release / HORIZON
@@ -484,7 +484,7 @@ def test_planes_are_seen_from_each_agents_own_head():
                 board = np.zeros(9 * 19, np.int64)
                 row, column = divmod(body[0], 19)
                 perhaps = 8 * any(
-                    neighbour(game, body[0], direction) in beans for direction in range(4)
+                    neighbor(game, body[0], direction) in beans for direction in range(4)
                 )
                 board[body] = [
                     min(255, 16 * (len(body) - index) + perhaps) for index in range(len(body))
@@ -546,7 +546,7 @@ def some_positions() -> np.ndarray:
     return positions_of_games(odd_board(), num_games=4, seed=1, every=20)
 
 
-def neighbour(game: TeamGame, cell: int, direction: int) -> int:
+def neighbor(game: TeamGame, cell: int, direction: int) -> int:
     rows, columns = game.parameters.rows, game.parameters.columns
     down, right = {UP: (-1, 0), DOWN: (1, 0), LEFT: (0, -1), RIGHT: (0, 1)}[direction]
     return (cell // columns + down) % rows * columns + (cell + right) % columns

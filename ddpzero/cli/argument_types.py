@@ -1,0 +1,69 @@
+"""The types of the arguments of `ddpzero`: each converts a text, or raises argparse's error with a sentence.
+
+Used by arguments.py; imports only argparse.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+# Integers in compiled code have 64 bits. Ten days is more than a benchmark or a delay between moves needs.
+_MOST = 2**63 - 1
+_MOST_SECONDS = 10 * 24 * 3600
+
+
+def path(text: str) -> str:
+    """Return a path; expand a leading ~ that the shell did not expand; names of players contain none."""
+    return os.path.expanduser(name(text))
+
+
+def name(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError(f"{text!r} is an empty name")
+    return text
+
+
+def positive(text: str) -> int:
+    return _whole_number(text, at_least=1)
+
+
+def not_negative(text: str) -> int:
+    return _whole_number(text, at_least=0)
+
+
+def even(text: str) -> int:
+    if not (_is_number(text) and int(text) >= 2 and int(text) % 2 == 0):
+        raise argparse.ArgumentTypeError(
+            f"{text[:80]!r} is not an even number of at least 2 (each start is played twice, with sides swapped)"
+        )
+    return int(text)
+
+
+def numbers(text: str) -> list[int]:
+    return [not_negative(part) for part in text.split(",")]
+
+
+def _whole_number(text: str, at_least: int) -> int:
+    if not (_is_number(text) and at_least <= int(text)):
+        raise argparse.ArgumentTypeError(
+            f"{text[:80]!r} is not a whole number from {at_least} to {_MOST}"
+        )
+    return int(text)
+
+
+def _is_number(text: str) -> bool:
+    digits_only = text.isascii() and text.isdecimal() and len(text) <= len(str(_MOST))
+    return digits_only and int(text) <= _MOST
+
+
+def seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= _MOST_SECONDS:
+        raise argparse.ArgumentTypeError(
+            f"{text[:80]!r} is not a number of seconds from 0 to {_MOST_SECONDS}"
+        )
+    return seconds

@@ -1,0 +1,148 @@
+"""The content of a checkpoint's files, read and checked; checkpoint.py saves and restores them with all ranks.
+
+Players call `load_weights`. Whatever a damaged or forged file causes becomes a CheckpointError.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ddpzero.replay import ReplayState
+from ddpzero.run.checkpoint_files import (
+    CHECKPOINTS_FOLDER,
+    CONFIG_FILE,
+    MANIFEST_FILE,
+    TRAINER_FILE,
+    WEIGHTS_FILE,
+    CheckpointError,
+    check_file,
+    newest_first,
+    rank_file,
+    read_manifest,
+    replay_file,
+)
+from ddpzero.run.divergence import state_tensors, weights_problem
+from ddpzero.system.errors import UserError, require
+from ddpzero.system.guarded_files import (
+    UnreadableFileError,
+    is_count,
+    map_arrays,
+    read_json,
+    read_tensors,
+    read_torch,
+    read_yaml,
+)
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ReleasedWeights:
+    """The part of a checkpoint that a player needs; tensors are on the CPU."""
+
+    weights: dict[str, torch.Tensor]
+    config: dict[str, Any]
+    counters: dict[str, Any]
+    model: str
+    path: Path
+
+
+def load_weights(path: Path | str) -> ReleasedWeights:
+    """Load what a player needs from a checkpoint's folder, or from the newest complete checkpoint in a run's folder.
+
+    Reads and verifies only weights and config. Raises UserError if no checkpoint is usable.
+    """
+    path = Path(path)
+    if (path / MANIFEST_FILE).exists():
+        candidates = [path]
+    else:
+        candidates = newest_first(path / CHECKPOINTS_FOLDER)
+        require(
+            bool(candidates),
+            f"{path} is neither a checkpoint (a folder with {MANIFEST_FILE}) nor a run with checkpoints "
+            f"({CHECKPOINTS_FOLDER}/<model>/).",
+        )
+    problems = []
+    for candidate in candidates:
+        try:
+            return _load_weights(candidate)
+        except CheckpointError as error:
+            logger.warning("skipped checkpoint %s: %s", candidate.name, error)
+            problems.append(str(error))
+    raise UserError(f"{path} contains no usable checkpoint: {' '.join(problems)}")
+
+
+def _load_weights(path: Path) -> ReleasedWeights:
+    manifest = read_manifest(path)
+    with broken_content(path):
+        for name in (WEIGHTS_FILE, CONFIG_FILE):
+            check_file(path, name, manifest.files[name])
+        weights = read_tensors(path / WEIGHTS_FILE)
+        check_sane(path, weights)
+        config = read_yaml(path / CONFIG_FILE)
+    return ReleasedWeights(weights, config, manifest.counters, manifest.model, path)
+
+
+def read_rank(path: Path, rank: int) -> tuple[ReplayState, dict[str, Any]]:
+    """Return a rank's buffer, memory-mapped, and its state. Raises ValueError if either has the wrong type."""
+    document = read_json(path / rank_file(rank))
+    groups = ("replay_meta", "rank_state")
+    if not (isinstance(document, dict) and all(isinstance(document.get(g), dict) for g in groups)):
+        raise ValueError(f"{rank_file(rank)} lacks replay_meta or rank_state")
+    arrays = map_arrays(path / replay_file(rank))
+    return ReplayState(arrays, document["replay_meta"]), document["rank_state"]
+
+
+def read_trainer(path: Path) -> dict[str, Any]:
+    state = read_torch(path / TRAINER_FILE)
+    if not isinstance(state, dict):
+        raise ValueError(
+            f"{TRAINER_FILE} contains a {type(state).__name__}, not the state of an updater"
+        )
+    return state
+
+
+def check_alike(states: list[ReplayState]) -> None:
+    """Raise ValueError unless the buffers can be redistributed: equal fields, and equally many rows in each field."""
+    layouts = []
+    for rank, state in enumerate(states):
+        layouts.append({name: (a.dtype, a.shape[1:]) for name, a in state.arrays.items()})
+        num_rows = {len(array) if array.ndim else -1 for array in state.arrays.values()}
+        counts = (state.meta.get("num_inserted"), state.meta.get("num_sampled"))
+        if not (len(num_rows) == 1 and min(num_rows) >= 0 and all(map(is_count, counts))):
+            raise ValueError(f"the replay buffer of rank {rank} has no valid number of samples")
+    if any(layout != layouts[0] for layout in layouts):
+        raise ValueError("the replay buffers of its ranks have different fields")
+
+
+def check_sane(
+    path: Path, weights: Mapping[str, torch.Tensor], trainer: Mapping[str, Any] | None = None
+) -> None:
+    """Raise CheckpointError for weights or a trainer's state that are not finite or far too large."""
+    if problem := weights_problem({**weights, **state_tensors(trainer or {})}):
+        raise CheckpointError(f"{path} comes from a training that has diverged: {problem}.")
+
+
+@contextmanager
+def broken_content(path: Path) -> Iterator[None]:
+    """Turn errors that a file's content causes in its reader into CheckpointErrors; other UserErrors pass."""
+    try:
+        yield
+    except UnreadableFileError as error:
+        raise CheckpointError(str(error)) from None
+    except (UserError, CheckpointError, torch.OutOfMemoryError):
+        raise
+    except (
+        *(ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError),
+        # torch raises it where a plugin leaves the checks to torch.
+        RuntimeError,
+    ) as error:
+        text = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+        raise CheckpointError(f"{path} has content that cannot be used: {text[:400]}.") from None
