@@ -1,6 +1,6 @@
-"""Players from the command line: what a person types becomes a player, a run folder becomes its trained agent.
+"""Makes players from names on the command line: programs without training, and the trained agents of runs.
 
-Called by match, judge and play. Knows no plugin: the run's own one makes the player.
+Called by match, judge and play. The plugin of the run makes the player.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 _MAX_DIGITS = 18
 
-# In board games; in a team game the names of its rule agents stand for the first two.
+# For board games; in a team game, the names of its rule agents replace the first two.
 _RUN = f"a run (its folder, its name in {RUNS_DIR}/, or RUN@EPISODE), the folder of a checkpoint"
 ALLOWED_PLAYERS = f"random, rollout:N (plain tree search, N simulations a move), {_RUN}"
 
 
 @dataclass(frozen=True)
 class Agent:
-    """A trained agent as a checkpoint released it, ready to play. rebind: the same algorithm for another game."""
+    """A trained agent from a checkpoint. rebind: makes the same algorithm for another game."""
 
     model: str
     algorithm: CompleteAlgorithm
@@ -45,13 +45,13 @@ class Agent:
         return self.algorithm.game
 
     def on(self, game: Game | TeamGame) -> Agent:
-        """The same agent on a board of another size that its networks fit."""
+        """Return the same agent for a board of another size that its networks fit."""
         return replace(self, algorithm=self.rebind(game))
 
     def make_player(self, num_simulations: int | None = None) -> Player | TeamPlayer:
-        """num_simulations: a move's budget; 0 is the bare network; None as configured, or without search.
+        """Make the player. num_simulations: per move; 0 for the network alone; None for the number in its config.
 
-        UserError for a number where the plugin's player does not search.
+        Raises UserError for a number if the plugin's player does not search.
         """
         import torch
 
@@ -72,7 +72,7 @@ class Agent:
 
 
 def load_agent(text: str | Path) -> Agent:
-    """The newest agent of a run, or the one of a checkpoint, by folder or name; UserError when there is none."""
+    """Load the newest agent of a run, or the agent of a checkpoint, by folder or name. Raises UserError."""
     # Imported here because torch takes a second to import, and players without training do not need it.
     from ddpzero.run.checkpoint_content import load_weights
 
@@ -88,22 +88,22 @@ def load_agent(text: str | Path) -> Agent:
 def require_agent_that_searches(
     texts: Sequence[str], game: Game | TeamGame | None, simulations: int | Sequence[int] | None
 ) -> None:
-    """UserError for --simulations if no player is a trained agent. For team games parse_player raises its own error."""
+    """Raise UserError for --simulations if no player is a trained agent; for team games, parse_player does it."""
     if simulations is None or isinstance(game, TeamGame):
         return
     given = ",".join(map(str, [simulations] if isinstance(simulations, int) else simulations))
     require(
         any(is_agent(text, game) for text in texts),
-        f"num_simulations={given} (--simulations) is for trained agents, and here is none "
+        f"num_simulations={given} (--simulations) applies to trained agents, and none plays here "
         f"({', '.join(dict.fromkeys(texts))}): remove it, or give plain tree search its own number, as in "
         "rollout:1000.",
     )
 
 
 def is_agent(text: str, game: Game | TeamGame | None = None) -> bool:
-    """Whether `text` names the folder of an agent, not a player that needs no training.
+    """Return whether `text` names a trained agent rather than a player without training.
 
-    game: what is to be played; None for some board game. UserError when `text` names neither.
+    game: the game to be played; None for any board game. Raises UserError if `text` names neither.
     """
     where, allowed = "" if game is None else f" in {game.name}", ALLOWED_PLAYERS
     if isinstance(game, TeamGame):
@@ -129,10 +129,10 @@ def parse_player(text: str, game: TeamGame, num_simulations: int | None = None) 
 def parse_player(
     text: str, game: Game | TeamGame, num_simulations: int | None = None
 ) -> Player | TeamPlayer:
-    """Make the player that the user named; UserError with the allowed names.
+    """Make the player that the user named. Raises UserError with the allowed names.
 
-    num_simulations: of an agent, see Agent.make_player; the others have theirs in the name or need none. In a team game
-    nobody searches: UserError unless None.
+    num_simulations: for a trained agent, see Agent.make_player; other players ignore it. Must be None in team games,
+    whose players do not search.
     """
     if is_agent(text, game):
         agent = load_agent(text)
@@ -153,7 +153,7 @@ def parse_player(
 
 
 def any_game_of_players(texts: Sequence[str]) -> Game | TeamGame:
-    """The game of the first player that is an agent; UserError if there is none."""
+    """Return the game of the first player that is a trained agent. Raises UserError if there is none."""
     others = [text for text in texts if not _plays_any_board_game(text)]
     agents = [text for text in others if find_run(text) is not None]
     if agents:
@@ -164,23 +164,23 @@ def any_game_of_players(texts: Sequence[str]) -> Game | TeamGame:
             f"{nearest_runs(others[0])} To name a rule agent, give the game, too, as in --game snakes."
         )
     raise UserError(
-        f"{' and '.join(texts)} can play any game: say which one, as in --game connect_four."
+        f"{' and '.join(texts)} can play any game: name one, as in --game connect_four."
     )
 
 
 def game_of_players(texts: Sequence[str]) -> Game:
-    """Like any_game_of_players, for tools of board games: UserError if the game is a team game."""
+    """Do the same for tools that play board games only. Raises UserError for a team game."""
     game = any_game_of_players(texts)
     if isinstance(game, TeamGame):
         raise UserError(
-            f"{' and '.join(texts)}: {game.name} is played by teams all at once, and this is for games in which two "
-            "players take turns."
+            f"{' and '.join(texts)}: {game.name} is a team game, and this command is for games in which two players "
+            "take turns."
         )
     return game
 
 
 def describe_game(game: Game | TeamGame) -> str:
-    """ "gomoku with size=15, line=5, exact_five=False"."""
+    """Return "gomoku with size=15, line=5, exact_five=False"."""
     parameters = asdict(game.parameters)
     listed = ", ".join(f"{name}={value}" for name, value in parameters.items())
     return f"{game.name} with {listed}" if listed else game.name
@@ -189,8 +189,8 @@ def describe_game(game: Game | TeamGame) -> str:
 def _refuse_simulations(game: TeamGame, num_simulations: int | None) -> None:
     require(
         num_simulations is None,
-        f"num_simulations={num_simulations} (--simulations): players of {game.name}, where all act at once, choose "
-        "without search: remove it.",
+        f"num_simulations={num_simulations} (--simulations): players of the team game {game.name} do not search: "
+        "remove it.",
     )
 
 

@@ -27,8 +27,8 @@ class MatchResult:
 
     returns: `[m, 2]` float32 in [-1, 1]: A's result in the games of opening m, as player 0 and as player 1.
     num_plies: `[m, 2]` int32, the length of each game in plies, its opening included, or in steps of all agents.
-    num_distinct_games: games that differ in their opening or in a move: where most are repeated, they tell less than
-    score_interval believes.
+    num_distinct_games: the number of games that differ in their opening or in a move; if most games are repeated,
+    score_interval is too narrow.
     points: `[m, 2, 2]` integers, of A and of B at the end of each game; None in games that are only won or lost.
     """
 
@@ -45,17 +45,17 @@ class MatchResult:
         return self.returns.size
 
     def counts(self, player: int | None = None) -> tuple[int, int, int]:
-        """The numbers of games that A won, drew and lost: in all games, or in those in which it was `player`."""
+        """Return how many games A won, drew and lost: of all games, or of those that it played as `player`."""
         returns = self.returns if player is None else self.returns[:, player]
         return int((returns > 0).sum()), int((returns == 0).sum()), int((returns < 0).sum())
 
     def score(self, player: int | None = None) -> float:
-        """A's match score per game: a win counts 1, a draw 0.5."""
+        """Return A's match score per game: a win counts 1, a draw 0.5."""
         wins, draws, losses = self.counts(player)
         return (wins + draws / 2) / (wins + draws + losses)
 
     def mean_points(self, player: int | None = None) -> tuple[float, float]:
-        """Points per game of A and of B; only where games have points."""
+        """Return the points per game of A and of B. Only for games with points."""
         assert self.points is not None, "this game has no points"
         points = self.points if player is None else self.points[:, player]
         of_a, of_b = points.reshape(-1, 2).mean(axis=0)
@@ -89,8 +89,8 @@ def play_match(
     """Play num_games games, an even number, from num_games / 2 random openings.
 
     opening_plies: see random_openings.
-    on_progress: called after the moves of either player with A's returns `[num_games / 2, 2]`, NaN where the game goes
-    on, and the plies of each game so far.
+    on_progress: called after the moves of each player with A's returns `[num_games / 2, 2]`, NaN for unfinished games,
+    and the plies of each game so far.
     """
     require_pairs(num_games)
     factors = [Factor("--games ", num_games, 200)]
@@ -118,7 +118,7 @@ def play_match(
 
 
 def require_pairs(num_games: int) -> None:
-    """UserError unless num_games games can be divided into pairs."""
+    """Raise UserError unless num_games games can be divided into pairs."""
     require(
         num_games >= 2 and num_games % 2 == 0,
         f"num_games={num_games} (--games) must be even and at least 2, because each start is played twice, with sides "
@@ -127,7 +127,7 @@ def require_pairs(num_games: int) -> None:
 
 
 def _game_bytes(game: Game) -> int:
-    """Memory of one game of a match, of what its opening was chosen from, and of what a player says about it."""
+    """Return the memory of one game of a match, including its candidate openings and a player's analysis."""
     spec = game.spec
     position_bytes = spec.position_size * spec.position_dtype.itemsize
     return 500 + 10 * position_bytes + 12 * spec.num_actions + 8 * spec.max_plies
@@ -147,7 +147,7 @@ class _Table:
         self._player_of_a = np.arange(num_games) % 2
 
     def rows_to_move(self, side: int) -> np.ndarray:
-        """The running games in which A (side 0) or B (side 1) is to move."""
+        """Return the unfinished games in which A (side 0) or B (side 1) is to move."""
         movers = np.array([self._game.current_player(position) for position in self.positions])
         return np.flatnonzero(self.is_going_on & ((movers != self._player_of_a) == side))
 

@@ -27,9 +27,9 @@ from ddpzero.system.measurements import Measurement
 def match_progress(
     num_games: int, max_plies: int
 ) -> Iterator[Callable[[np.ndarray, np.ndarray], None]]:
-    """A live line on stderr, only where that is a terminal; yields what play_match calls as on_progress.
+    """Show a live line on stderr if that is a terminal; yield the function that play_match calls as on_progress.
 
-    The bar counts plies, of which a game that is over has had all of max_plies.
+    The bar counts plies; a finished game counts as max_plies.
     """
     with _progress(num_games * max_plies, "") as update:
 
@@ -48,7 +48,7 @@ def match_progress(
 
 @contextmanager
 def team_match_progress(max_steps: int) -> Iterator[Callable[[int, np.ndarray], None]]:
-    """The same for play_team_match, which counts steps because all its games end together."""
+    """Do the same for play_team_match; the bar counts steps, since all games of such a match end together."""
     with _progress(max_steps, "steps") as update:
 
         def show(num_steps: int, leads: np.ndarray) -> None:
@@ -62,7 +62,7 @@ def team_match_progress(max_steps: int) -> Iterator[Callable[[int, np.ndarray], 
 
 @contextmanager
 def _progress(total: int, unit: str) -> Iterator[Callable[[int, str], None]]:
-    """Yields what takes the units completed and a description. unit: "" for numbers that say nothing to a person."""
+    """Yield a function of the completed units and a description. unit: "" shows a percentage instead of counts."""
     console = Console(stderr=True)
     counts = (MofNCompleteColumn(), TextColumn(unit)) if unit else (TaskProgressColumn(),)
     columns = (TextColumn("{task.description}"), BarColumn(), *counts, TimeRemainingColumn())
@@ -97,7 +97,7 @@ def print_match(result: MatchResult, console: Console) -> None:
 
 
 def match_sentence(result: MatchResult) -> str:
-    """A sentence with the match score, its interval, the Elo difference and any caveats."""
+    """Return a sentence with the match score, its interval, the Elo difference and any caveats."""
     low, high = result.score_interval
     elo = elo_text(result.elo, *result.elo_interval)
     length = f"{result.num_plies.mean():.0f} {'plies' if result.points is None else 'steps'}"
@@ -116,7 +116,7 @@ def match_sentence(result: MatchResult) -> str:
 def match_measurements(
     result: MatchResult, game_name: str, settings: dict[str, Any]
 ) -> list[Measurement]:
-    """The match score with its interval and the counts behind it."""
+    """Return the match score and the Elo difference with their intervals, and the counts behind them."""
     low, high = result.score_interval
     wins, draws, losses = result.counts()
     counted = {

@@ -1,4 +1,4 @@
-"""`ddpzero match A B`."""
+"""Runs `ddpzero match A B`."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def run_match(
     """Play a match and print its result: a table and a sentence, or one JSON line per measurement.
 
     player_a, player_b: see agents.ALLOWED_PLAYERS, or the name of a rule agent of a team game.
-    game: None for the one that the first agent among the players was trained on.
+    game: None for the game of the first trained agent among the players.
     num_games: even, see play_match.
-    num_simulations, opening_plies: of agents, None as their runs were configured, and see play_match; only in board
-    games.
+    num_simulations: of trained agents, None for the number in their configs. opening_plies: see play_match. Both only
+    in board games.
     """
     game = game or any_game_of_players((player_a, player_b))
     require_agent_that_searches((player_a, player_b), game, num_simulations)

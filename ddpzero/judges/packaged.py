@@ -1,7 +1,7 @@
-"""Solved positions and recorded games that come with the package, found by name: `ddpzero judge --list`.
+"""Finds the solved positions and recorded games that come with the package: `ddpzero judge --list`.
 
-positions/ holds positions with the value of every action by perfect play, recorded/ holds random games as other
-programs' rules play them; where they come from is in the README.md of each.
+positions/ holds positions with the value of every action under perfect play; recorded/ holds random games that other
+programs played by their own rules. The README.md of each folder names the sources.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ RECORDED_SETTINGS: dict[str, tuple[str, ...]] = {
 
 
 def find_positions(text: str) -> Path:
-    """The file of solved positions that `text` names: a path, or a name of the package; UserError if there is none."""
+    """Return the file of solved positions that `text` names: a path or a name in the package. Raises UserError."""
     return _find(text, _files(POSITIONS_FOLDER), "solved positions", "ddpzero judge --list")
 
 
 def find_recorded_games(text: str, of_snakes: bool = False) -> tuple[Path, tuple[str, ...]]:
-    """The file of recorded games that `text` names, and the settings of its game, () for a file from elsewhere."""
+    """Return the file of recorded games that `text` names, and its game's settings; () for a file of the user."""
     command = f"ddpzero verify {'snakes' if of_snakes else 'rules'} --list"
     known = _recorded(of_snakes)
     file = _find(text, known, "recorded games", command)
@@ -43,14 +43,14 @@ def find_recorded_games(text: str, of_snakes: bool = False) -> tuple[Path, tuple
 
 
 def names(command: str) -> list[str]:
-    """What `FILE` may be in a command: "judge", "verify rules" or "verify snakes"."""
+    """Return the names that the command "judge", "verify rules" or "verify snakes" accepts as its FILE."""
     if command == "judge":
         return [file.stem for file in _files(POSITIONS_FOLDER)]
     return [file.stem for file in _recorded(of_snakes=command == "verify snakes")]
 
 
 def positions_lines() -> Iterator[str]:
-    """A line for each file of solved positions: its name, its game, how many."""
+    """Yield a line for each file of solved positions: its name, its game, the number of positions."""
     from ddpzero.judges.solved_positions import game_and_count
 
     for file in _files(POSITIONS_FOLDER):
@@ -59,14 +59,14 @@ def positions_lines() -> Iterator[str]:
 
 
 def recorded_lines() -> Iterator[str]:
-    """A line for each file of recorded board games: its name, how many, the settings of its game."""
+    """Yield a line for each file of recorded board games: its name, the number of games, the game's settings."""
     for file in _recorded(of_snakes=False):
         with np.load(file, allow_pickle=False) as archive:
             yield f"{file.stem:<22}{len(archive['lengths']):>5} games   {_settings(file)}"
 
 
 def snakes_lines() -> Iterator[str]:
-    """The same for recorded games of snakes."""
+    """Yield the same for recorded games of snakes."""
     for file in _recorded(of_snakes=True):
         with np.load(file, allow_pickle=False) as archive:
             yield f"{file.stem:<22}{len(archive['n_steps']):>5} games   {_settings(file)}"
@@ -81,7 +81,7 @@ def _find(text: str, known: Sequence[Path], what: str, list_command: str) -> Pat
         return file
     names = ", ".join(path.stem for path in known)
     raise UserError(
-        f"{text[:200]!r} is no file, and there are no {what} of this name: give the path of an .npz, or one of {names} "
+        f"{text[:200]!r} is not a file, and no {what} have this name: give the path of an .npz file, or one of {names} "
         f"({list_command})."
     )
 
@@ -89,7 +89,8 @@ def _find(text: str, known: Sequence[Path], what: str, list_command: str) -> Pat
 def _is_there(file: Path) -> bool:
     try:
         return file.exists()
-    except (OSError, ValueError):  # a name that no file can have
+    # The name is not one that a file can have.
+    except (OSError, ValueError):
         return False
 
 

@@ -101,5 +101,5 @@ def test_a_rollout_player_needs_a_number_of_simulations(text):
 
 
 def test_players_without_a_game_of_their_own_need_one():
-    with pytest.raises(ValueError, match="can play any game: say which one"):
+    with pytest.raises(ValueError, match="can play any game: name one"):
         run_match("random", "rollout:10")

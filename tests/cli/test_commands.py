@@ -191,11 +191,11 @@ def test_settings_that_a_benchmark_reads_are_taken(words):
         (["bench", "search", "evaluator=oracle", "game=tic_tac_toe"], "evaluator=oracle"),
         (
             ["match", "random", "rollout:9", "--game", "tic_tac_toe", "--simulations", "3"],
-            "num_simulations=3 (--simulations) is for trained agents, and here is none (random, rollout:9)",
+            "num_simulations=3 (--simulations) applies to trained agents, and none plays here (random, rollout:9)",
         ),
         (
             ["judge", "hex3", "random", "--simulations", "0,4"],
-            "num_simulations=0,4 (--simulations) is for trained agents, and here is none (random)",
+            "num_simulations=0,4 (--simulations) applies to trained agents, and none plays here (random)",
         ),
         (["play", "greedy", "--game", "snakes", "--simulations", "3"], "without search"),
         (["play", "random", "--game", "tic_tac_toe", "--delay", "1"], "delay=1.0 is for mode=ai"),

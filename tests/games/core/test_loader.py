@@ -18,7 +18,7 @@ def test_known_games_are_the_game_files():
 
 
 def test_a_game_for_teams_is_refused_where_players_take_turns():
-    with pytest.raises(ValueError, match="game=snakes is played by teams all at once"):
+    with pytest.raises(ValueError, match="game=snakes is a team game"):
         load_game("snakes")
 
 
