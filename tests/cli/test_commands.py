@@ -197,7 +197,7 @@ def test_settings_that_a_benchmark_reads_are_taken(words):
             ["judge", "hex3", "random", "--simulations", "0,4"],
             "num_simulations=0,4 (--simulations) applies to trained agents, and none plays here (random)",
         ),
-        (["play", "greedy", "--game", "snakes", "--simulations", "3"], "without search"),
+        (["play", "greedy", "--game", "snakes", "--simulations", "3"], "do not search"),
         (["play", "random", "--game", "tic_tac_toe", "--delay", "1"], "delay=1.0 is for mode=ai"),
         (
             ["play", "random", "--game", "hex", "--mode", "ai", "--color", "first"],
