@@ -85,5 +85,5 @@ def test_the_command_plays_team_games(game: TeamGame, monkeypatch, capsys):
 
 
 def test_search_is_refused_where_nobody_searches(game: TeamGame):
-    with pytest.raises(ValueError, match=r"num_simulations=10 .* without search"):
+    with pytest.raises(ValueError, match=r"num_simulations=10 .* do not search"):
         run_play("nearest", game=game, mode="ai", num_simulations=10)
