@@ -30,7 +30,7 @@ from ddpzero.run.checkpoint_files import (
     newest_first,
     read_manifest,
 )
-from ddpzero.run.finder import RUNS_DIR, find_run
+from ddpzero.run.finder import RUNS_DIR, find_run, nearest_runs
 from ddpzero.run.progress import duration_text
 from ddpzero.run.record import METRICS_FILE, STATUS_FILE, read_metric_info, read_status
 from ddpzero.system.errors import UserError
@@ -150,9 +150,10 @@ def look_at(run_dir: Path, curves: CurvesFile | None = None) -> RunView:
     if status is None and any(os.path.lexists(run_dir / name) for name in _SIGNS_OF_A_RUN):
         status = {}
     if status is None:
-        siblings = sorted(path.parent.name for path in run_dir.parent.glob("*/status.json"))
-        others = f" Runs in {run_dir.parent}: {', '.join(siblings)}." if siblings else ""
-        raise UserError(f"{run_dir} holds no run that ever started (no status.json).{others}")
+        raise UserError(
+            f"{run_dir} contains no run that ever started (no {STATUS_FILE})."
+            f"{nearest_runs(run_dir.name, run_dir.parent)}"
+        )
     health, sentence = judge_health(status, now=time.time())
     return RunView(
         run_dir,
