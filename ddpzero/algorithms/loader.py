@@ -8,8 +8,11 @@ from __future__ import annotations
 import importlib
 import inspect
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, is_dataclass
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, is_dataclass
+from functools import wraps
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -29,7 +32,10 @@ _KINDS = {
 
 @dataclass(frozen=True)
 class Plugin:
-    """What the core uses of a plugin's module; see base.py. key: its name in errors, "algorithm.plugin=..."."""
+    """What the core uses of a plugin's module; see base.py. key: its name in errors, "algorithm.plugin=...".
+
+    Its functions raise UserError for any error of the plugin's own code; see errors_of_plugin.
+    """
 
     key: str
     game_kind: type[Game] | type[TeamGame]
@@ -53,7 +59,19 @@ def load_algorithm(settings: Settings, game: Game | TeamGame | None = None) -> C
     plugin = load_plugin(settings.algorithm)
     game = game or load_any_game(**settings.game.arguments)
     plugin.require_kind(game)
-    return complete_algorithm(plugin.make_algorithm(game, settings.sections))
+    algorithm = plugin.make_algorithm(game, settings.sections)
+    if missing := missing_members(algorithm, Algorithm):
+        raise UserError(
+            f"{plugin.key}: the algorithm that make_algorithm returns lacks {', '.join(missing)}: add what the class "
+            "Algorithm in ddpzero/algorithms/base.py describes."
+        )
+    return complete_algorithm(algorithm)
+
+
+def missing_members(part: object, protocol: type) -> list[str]:
+    """Return the methods and properties of a protocol that an object does not have."""
+    names = [name for name in vars(protocol) if not name.startswith("_")]
+    return [name for name in names if not hasattr(part, name)]
 
 
 def check_settings(settings: Settings) -> None:
@@ -76,11 +94,15 @@ def load_plugin(name: str) -> Plugin:
     kind: Any = getattr(module, "GAME_KIND", None)
     sections: Any = getattr(module, "SECTIONS", None)
     require(
-        isinstance(sections, dict) and all(is_dataclass(section) for section in sections.values()),
-        f"{where} is not a plugin: it needs SECTIONS, a dict of section name to dataclass.",
+        isinstance(sections, dict)
+        and all(isinstance(name, str) for name in sections)
+        and all(
+            isinstance(section, type) and is_dataclass(section) for section in sections.values()
+        ),
+        f"{where} is not a plugin: it needs SECTIONS, a dict of section name to dataclass (the class itself).",
     )
     require(
-        kind in _KINDS,
+        isinstance(kind, type) and kind in _KINDS,
         f"{where} is not a plugin: it needs GAME_KIND = Game or GAME_KIND = TeamGame, the kind of games that it "
         "plays (from ddpzero.games import Game, TeamGame).",
     )
@@ -96,8 +118,75 @@ def load_plugin(name: str) -> Plugin:
     given = {name: names for name, names in optional.items() if hasattr(module, name)}
     for function, names in given.items():
         _require_function(where, module, function, names)
-    functions = {function: getattr(module, function) for function in ("make_algorithm", *given)}
+    functions = {
+        name: _guarded(key, name, getattr(module, name)) for name in ("make_algorithm", *given)
+    }
+    if "ignored" in functions:
+        functions["ignored"] = _with_checked_result(key, functions["ignored"])
     return Plugin(key, kind, sections, metrics=metrics, **functions)
+
+
+@contextmanager
+def errors_of_plugin(key: str, what: str) -> Iterator[None]:
+    """Raise UserError for any error that the plugin's code raises in the block, with its type, text and line.
+
+    what: the subject of the sentence, such as "make_algorithm". A UserError of the plugin passes unchanged, because it
+    is written for the user; so does KeyboardInterrupt.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    # A plugin can raise anything; SystemExit would end the program without a message.
+    except (Exception, SystemExit) as error:
+        raise UserError(
+            f"{key}: {what} raises {in_one_line(error)} ({_line_of(error)}): fix the plugin."
+        ) from error
+
+
+def _line_of(error: BaseException) -> str:
+    """Return file and line of the frame that raised the error, "my_algorithm.py, line 30"."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{Path(frame.filename).name}, line {frame.lineno}"
+
+
+def _guarded(key: str, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(function)
+    def guarded(*arguments: Any) -> Any:
+        with errors_of_plugin(key, name):
+            return function(*arguments)
+
+    return guarded
+
+
+def _with_checked_result(key: str, ignored: Callable[..., Any]) -> Callable[..., dict[str, str]]:
+    """Return the function `ignored` of a plugin with a check that it returns reasons for existing settings."""
+
+    def checked(settings: Settings, game: Any) -> dict[str, str]:
+        reasons: Any = ignored(settings, game)
+        require(
+            isinstance(reasons, dict)
+            and all(isinstance(text, str) for entry in reasons.items() for text in entry),
+            f"{key}: ignored returns {reasons!r}, which is not a dict of setting to reason, such as "
+            '{"learner.optimizer": "this algorithm has its own"}: fix the plugin.',
+        )
+        known = _keys_of_groups(settings)
+        for name in reasons:
+            require(
+                name in known,
+                f"{key}: ignored names {name!r}, which is not a setting of this config, such as learner.optimizer: "
+                "fix the plugin.",
+            )
+        return dict(reasons)
+
+    return checked
+
+
+def _keys_of_groups(settings: Settings) -> set[str]:
+    """Return the dotted keys of all groups that are dataclasses, of the core and of the plugin."""
+    groups = {name: value for name, value in vars(settings).items() if is_dataclass(value)}
+    groups |= settings.sections
+    return {f"{name}.{field.name}" for name, group in groups.items() for field in fields(group)}
 
 
 def _import_module(key: str, name: str) -> ModuleType:
@@ -108,15 +197,21 @@ def _import_module(key: str, name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
+        if not f"{name}.".startswith(f"{error.name}."):
+            raise _not_importable(key, error) from error
         raise UserError(
             f"{key} cannot be imported ({error}): name a module, and put its folder on PYTHONPATH if it is not "
             "installed; or name its file, algorithm.source=FILE.py."
         ) from None
     # Importing a user's module can raise anything.
     except (Exception, SystemExit) as error:
-        raise UserError(
-            f"{key} cannot be imported ({in_one_line(error)}): fix that module."
-        ) from error
+        raise _not_importable(key, error) from error
+
+
+def _not_importable(key: str, error: BaseException) -> UserError:
+    # The text of a SyntaxError already names the line; its last frame is in importlib.
+    where = "" if isinstance(error, SyntaxError) else f", {_line_of(error)}"
+    return UserError(f"{key} cannot be imported ({in_one_line(error)}{where}): fix the plugin.")
 
 
 def _import_file(key: str, file: Path) -> ModuleType:
@@ -136,9 +231,7 @@ def _import_file(key: str, file: Path) -> ModuleType:
     try:
         module = importlib.import_module(file.stem)
     except (Exception, SystemExit) as error:
-        raise UserError(
-            f"{key} cannot be imported ({in_one_line(error)}): fix that file."
-        ) from error
+        raise _not_importable(key, error) from error
     found = module.__file__ or "a part of Python"
     require(
         Path(found).resolve() == file.resolve(),
@@ -154,7 +247,9 @@ def _require_function(
     function: Any = getattr(module, name, None)
     wanted = f"{name}({', '.join(parameters)})"
     require(callable(function), f"{where} is not a plugin: it needs {wanted}.")
-    found = tuple(inspect.signature(function).parameters)
+    # Callables from C, such as `dict`, may have no signature.
+    with errors_of_plugin(where, f"the signature of {name}"):
+        found = tuple(inspect.signature(function).parameters)
     require(
         found == parameters,
         f"{where}: {name}({', '.join(found)}) must have the parameters ({', '.join(parameters)}): write {wanted}.",

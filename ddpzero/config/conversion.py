@@ -12,7 +12,7 @@ from dataclasses import MISSING, asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from ddpzero.algorithms.loader import check_settings, load_plugin
+from ddpzero.algorithms.loader import Plugin, check_settings, errors_of_plugin, load_plugin
 from ddpzero.config.renamed import rename_composed, rename_saved
 from ddpzero.config.strict import (
     as_group,
@@ -49,14 +49,17 @@ def settings_from_dict(config: Mapping[str, Any]) -> Settings:
     settings = Settings(
         **{name: convert(config.get(name), hint, name) for name, hint in hints.items()},
         algorithm=plugin_name,
-        sections={
-            name: make_dataclass(section, groups.get(name), name)
-            for name, section in plugin.sections.items()
-        },
+        sections={name: _section(plugin, name, groups.get(name)) for name in plugin.sections},
         game=game_settings_from_dict(as_group(config.get("game"), "game")),
     )
     check_settings(settings)
     return settings
+
+
+def _section(plugin: Plugin, name: str, group: Any) -> Any:
+    # The dataclass may have type hints that do not exist, and its __post_init__ can raise anything.
+    with errors_of_plugin(plugin.key, f"the dataclass of SECTIONS[{name!r}]"):
+        return make_dataclass(plugin.sections[name], group, name)
 
 
 def with_defaults(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import pytest
 from ddpzero.algorithms.loader import load_algorithm, load_plugin
 from ddpzero.config.conversion import settings_from_dict, settings_to_dict
 from ddpzero.config.hydra import compose_settings
+from ddpzero.config.ignored import ignored_settings
 from ddpzero.system.errors import UserError
 
 PLUGIN = """
@@ -27,6 +28,7 @@ SECTIONS = {"algorithm": Noise}
 class Bound:
     def __init__(self, game, sections):
         self.game, self.noise = game, sections["algorithm"]
+    sample_spec = make_networks = make_updater = actor_spec = make_player = None
 
 def make_algorithm(game, sections):
     return Bound(game, sections)
@@ -83,6 +85,30 @@ MISTAKES = {
         PLUGIN.replace("(game, sections):\n    return", "(sections):\n    return"),
         "make_algorithm(sections) must have the parameters (game, sections)",
     ),
+    "a kind of game in a list": (
+        PLUGIN.replace("GAME_KIND = Game", "GAME_KIND = [Game]"),
+        "it needs GAME_KIND = Game or",
+    ),
+    "an instance of its settings": (
+        PLUGIN.replace('"algorithm": Noise}', '"algorithm": Noise()}'),
+        "a dict of section name to dataclass (the class itself)",
+    ),
+    "settings with an unknown type": (
+        PLUGIN.replace("scale: float", "scale: 'complicated'"),
+        "the dataclass of SECTIONS['algorithm'] raises NameError: name 'complicated' is not defined",
+    ),
+    "settings that raise": (
+        PLUGIN.replace("0.1\n", "0.1\n    def __post_init__(self): raise KeyError(3)\n"),
+        "the dataclass of SECTIONS['algorithm'] raises KeyError: 3 (mistaken.py, line 8)",
+    ),
+    "a check that raises": (
+        PLUGIN + "def check(settings, game): {}['size']",
+        "check raises KeyError: 'size' (mistaken.py, line 19): fix the plugin",
+    ),
+    "a check that exits": (
+        PLUGIN + "def check(settings, game): raise SystemExit",
+        "check raises SystemExit (mistaken.py, line 19): fix the plugin",
+    ),
     "metrics of another type": (PLUGIN + "METRICS = []", "has a METRICS that is no dict"),
 }
 
@@ -96,6 +122,50 @@ def test_a_file_that_is_no_plugin_is_told_in_a_sentence(mistake: str, folder: Pa
     with pytest.raises(UserError) as caught:
         compose_settings(["algorithm=own", f"algorithm.source={file}"])
     assert str(caught.value).startswith(f"algorithm.source={file}")
+    assert sentence in str(caught.value)
+
+
+MISTAKES_OF_FUNCTIONS = {
+    "make_algorithm raises": (
+        PLUGIN.replace("return Bound(game, sections)", "return {}['a\\nb']"),
+        "make_algorithm raises KeyError: 'a\\nb' (mistaken.py, line 18): fix the plugin.",
+    ),
+    "make_algorithm exits": (
+        PLUGIN.replace("return Bound(game, sections)", "raise SystemExit(0)"),
+        "make_algorithm raises SystemExit: 0 (mistaken.py, line 18): fix the plugin.",
+    ),
+    "make_algorithm returns nothing": (
+        PLUGIN.replace("return Bound", "Bound"),
+        "lacks game, sample_spec, make_networks, make_updater, actor_spec, make_player: add what",
+    ),
+    "ignored raises": (
+        PLUGIN + "def ignored(settings, game): raise OSError(2, 'not there')",
+        "ignored raises FileNotFoundError: [Errno 2] not there (mistaken.py, line 19)",
+    ),
+    "ignored returns a list": (
+        PLUGIN + "def ignored(settings, game): return ['learner.optimizer']",
+        "ignored returns ['learner.optimizer'], which is not a dict of setting to reason",
+    ),
+    "ignored names a group": (
+        PLUGIN + "def ignored(settings, game): return {'learner': 'unused'}",
+        "ignored names 'learner', which is not a setting of this config",
+    ),
+    "ignored names an unknown setting": (
+        PLUGIN + "def ignored(settings, game): return {'learner.size': 'unused'}",
+        "ignored names 'learner.size', which is not a setting of this config",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES_OF_FUNCTIONS)
+def test_an_error_in_a_function_of_a_plugin_is_one_sentence(mistake: str, folder: Path) -> None:
+    text, sentence = MISTAKES_OF_FUNCTIONS[mistake]
+    (folder / "mistaken.py").write_text(text)
+    settings = compose_settings(["algorithm=own", "algorithm.source=mistaken.py"])
+    with pytest.raises(UserError) as caught:
+        load_algorithm(settings)
+        ignored_settings(settings)
+    assert str(caught.value).startswith(f"algorithm.source={folder / 'mistaken.py'}: ")
     assert sentence in str(caught.value)
 
 
