@@ -13,4 +13,6 @@ cd "$here/.."
 ranks="${NPROC_PER_NODE:-$(ddpzero_num_ranks)}"
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"     # learners and actors set their own threads
 export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1        # or a restarted group can meet stale keys of the last one
-exec torchrun --standalone --nproc_per_node="$ranks" -m ddpzero.main "$@"
+train=(python) # torchrun prints a traceback of its own after Ctrl-C and after an error
+((ranks == 1)) || train=(torchrun --standalone --nproc_per_node="$ranks")
+exec "${train[@]}" -m ddpzero.main "$@"

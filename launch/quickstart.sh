@@ -23,7 +23,9 @@ run="$runs_dir/$run_name"
 ranks="$(ddpzero_num_ranks)"
 
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" # learners and actors set their own threads
-torchrun --standalone --nproc_per_node="$ranks" -m ddpzero.main +experiment=quick "$@"
+train=(python) # torchrun prints a traceback of its own after Ctrl-C and after an error
+((ranks == 1)) || train=(torchrun --standalone --nproc_per_node="$ranks")
+"${train[@]}" -m ddpzero.main +experiment=quick "$@"
 
 echo
 echo "The agent against plain tree search with 1,000 simulations a move:"

@@ -77,7 +77,9 @@ def _completion(options: Namespace) -> int:
     if options.line is None:
         print(SCRIPTS[options.shell], end="")
     else:
-        print(*candidates(make_parser(), conf, options.shell, options.line), sep="\n")
+        # Not even an empty line if there are none: the shell would take it for a candidate.
+        for candidate in candidates(make_parser(), conf, options.shell, options.line):
+            print(candidate)
     return 0
 
 

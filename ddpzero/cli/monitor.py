@@ -150,8 +150,9 @@ def look_at(run_dir: Path, curves: CurvesFile | None = None) -> RunView:
     if status is None and any(os.path.lexists(run_dir / name) for name in _SIGNS_OF_A_RUN):
         status = {}
     if status is None:
+        problem = f"contains no run that ever started (no {STATUS_FILE})"
         raise UserError(
-            f"{run_dir} contains no run that ever started (no {STATUS_FILE})."
+            f"{run_dir} {problem if run_dir.is_dir() else 'does not exist'}."
             f"{nearest_runs(run_dir.name, run_dir.parent)}"
         )
     health, sentence = judge_health(status, now=time.time())

@@ -52,6 +52,8 @@ class Session:
         self._person = person
         self._console = person.console
         self._rng = rng
+        # Compiling takes a few seconds, once for each game and machine.
+        self._note = " (the first move may take long: the code of the game is loaded or compiled)"
         self._delay_seconds = delay_seconds
 
     def play_game(self, seats: tuple[Seat, Seat]) -> PlayedEpisode:
@@ -108,7 +110,7 @@ class Session:
     ) -> None:
         seat = seats[episode.current_player]
         started = time.perf_counter()
-        with self._console.status(f"{seat.name} is thinking"):
+        with self._console.status(self._thinking(seat.name)):
             action, analysis = self._think(episode, player)
             if action not in episode.legal_actions():
                 raise PlayerError(
@@ -118,6 +120,11 @@ class Session:
         episode.play(action)
         note = f"{seat.name} plays {self._game.action_name(action)}"
         self._show(episode, seats, analysis, f"{seat.name} expects", note)
+
+    def _thinking(self, name: str) -> str:
+        """Return what is shown while a player thinks. The first time it may take long."""
+        note, self._note = self._note, ""
+        return f"{name} is thinking{note}"
 
     def _think(self, episode: PlayedEpisode, player: Player) -> tuple[int, Analysis | None]:
         position = episode.position[None]
@@ -137,7 +144,7 @@ class Session:
         if not isinstance(adviser, Analyst):
             self._person.say(f"{adviser.name} has no opinion to share.")
             return
-        with self._console.status(f"{adviser.name} is thinking"):
+        with self._console.status(self._thinking(adviser.name)):
             analysis = adviser.analyze(episode.position[None], self._rng)
         best = self._game.action_name(int(analysis.actions[0]))
         self._person.say(f"in your place {adviser.name} would play {best}")

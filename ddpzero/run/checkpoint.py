@@ -381,8 +381,8 @@ def _take(take: Callable[[Restored], None], restored: Restored) -> None:
 def _log_redistribution(manifest: Manifest, states: list[ReplayState], ranks: Ranks) -> None:
     num_samples = sum(len(next(iter(state.arrays.values()))) for state in states)
     logger.warning(
-        "%s was saved by %d ranks and continues with %d: the %d samples of all replay buffers are redistributed, about "
-        "%d per rank, ordered by age; every rank samples with new random numbers.",
+        "%s was saved with world size %d and continues with world size %d: the %d samples of all replay buffers are "
+        "redistributed, about %d per rank, ordered by age; every rank samples with new random numbers.",
         manifest.model,
         manifest.world_size,
         ranks.world_size,

@@ -65,6 +65,11 @@ def load_weights(path: Path | str) -> ReleasedWeights:
     else:
         candidates = newest_first(path / CHECKPOINTS_FOLDER)
         require(
+            bool(candidates) or not (path / CHECKPOINTS_FOLDER).is_dir(),
+            f"{path} has no checkpoint yet: a run saves the first one after learner.steps_per_epoch updates, and when "
+            "it is stopped.",
+        )
+        require(
             bool(candidates),
             f"{path} is neither a checkpoint (a folder with {MANIFEST_FILE}) nor a run with checkpoints "
             f"({CHECKPOINTS_FOLDER}/<model>/).",

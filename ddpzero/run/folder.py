@@ -141,7 +141,12 @@ def config_changes(
     from ddpzero.config.conversion import with_defaults
 
     changed, refused = [], []
-    for key, old, new in differences(with_defaults(before), with_defaults(_plain(config))):
+    found = list(differences(with_defaults(before), with_defaults(_plain(config))))
+    replaced = [key.partition(".")[0] for key, *_ in found if key in _NEVER_CHANGED]
+    for key, old, new in found:
+        # Another game has other parameters: its name says it all.
+        if key.partition(".")[0] in replaced and key not in _NEVER_CHANGED:
+            continue
         old_text, new_text = ("absent" if v is ABSENT else repr(v)[:200] for v in (old, new))
         if new is ABSENT:
             new_text = "no setting of this version of ddpzero"

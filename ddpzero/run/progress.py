@@ -27,6 +27,7 @@ _GAP = "  "
 class ProgressMetrics:
     """The values that the line shows. Counts are over all ranks; a rate of 0 or a value of None is not known yet.
 
+    seconds: of training, over all resumes; 0 before the first episode.
     fraction: completed share of the run, None without a limit. note: what the learner waits for, "" if it does not.
     simulations_per_second: of algorithms with a tree search; environment_steps_per_second: of the others.
     """
@@ -41,22 +42,30 @@ class ProgressMetrics:
     simulations_per_second: float = 0.0
     environment_steps_per_second: float = 0.0
     loss: float | None = None
+    seconds: float = 0.0
     fraction: float | None = None
     seconds_left: float | None = None
     note: str = ""
 
 
 class Progress:
-    """The progress line of this process. If not enabled (ranks other than 0), it prints only messages."""
+    """The progress line of this process. If not enabled (ranks other than 0), it prints only messages.
 
-    def __init__(self, enabled: bool, stream: TextIO | None = None) -> None:
+    max_silence_seconds: without a terminal, a line is printed at least this often.
+    """
+
+    def __init__(
+        self, enabled: bool, stream: TextIO | None = None, max_silence_seconds: float = 20.0
+    ) -> None:
         self._stream = stream or sys.stderr
         self._is_terminal = self._stream.isatty() and os.environ.get("TERM") != "dumb"
         self._enabled = enabled
         self._line = ""
         self._rates: deque[tuple[float, ...]] = deque(maxlen=_SMOOTHED_REPORTS)
         self._started = time.monotonic()
+        self._max_silence_seconds = max_silence_seconds
         self._shown_at = 0.0
+        self._printed_at = time.monotonic()
         # A signal handler or another thread may log during a write.
         self._lock = threading.RLock()
 
@@ -71,17 +80,23 @@ class Progress:
             self._line = ""
 
     def show(self, metrics: ProgressMetrics) -> None:
-        """Refresh the live line, at most every _REFRESH_SECONDS; do nothing without a terminal."""
+        """Refresh the live line, at most every _REFRESH_SECONDS.
+
+        Without a terminal, print a line after max_silence_seconds without one.
+        """
         now = time.monotonic()
-        if not (self._enabled and self._is_terminal) or now - self._shown_at < _REFRESH_SECONDS:
+        if not self._enabled or now - self._shown_at < _REFRESH_SECONDS:
+            return
+        if not self._is_terminal:
+            if now - self._printed_at >= self._max_silence_seconds:
+                self._print(metrics)
             return
         self._shown_at = now
         with self._lock:
             # Leave the last column free: some terminals wrap a full line.
             columns = shutil.get_terminal_size().columns - 1
-            self._line = format_line(
-                self._smoothed(metrics), columns, now - self._started, self._has_unicode()
-            )
+            line = self._smoothed(metrics)
+            self._line = format_line(line, columns, self._elapsed(metrics), self._has_unicode())
             self._write(_CLEAR_LINE + self._line)
 
     def report(self, metrics: ProgressMetrics) -> None:
@@ -99,10 +114,7 @@ class Progress:
         if any(rates) or self._rates:
             self._rates.append(rates)
         if self._enabled and not self._is_terminal:
-            seconds = time.monotonic() - self._started
-            self._write(
-                f"{time.strftime('%H:%M:%S')} {format_line(self._smoothed(metrics), None, seconds)}\n"
-            )
+            self._print(metrics)
         self.show(metrics)
 
     def report_last(self, metrics: ProgressMetrics) -> None:
@@ -115,6 +127,15 @@ class Progress:
         with self._lock:
             clear = _CLEAR_LINE if self._is_terminal else ""
             self._write(f"{clear}{text}\n{self._line}")
+
+    def _print(self, metrics: ProgressMetrics) -> None:
+        self._printed_at = time.monotonic()
+        line = format_line(self._smoothed(metrics), None, self._elapsed(metrics))
+        self._write(f"{time.strftime('%H:%M:%S')} {line}\n")
+
+    def _elapsed(self, metrics: ProgressMetrics) -> float:
+        """Return the seconds of training, or since the start of this process before training has begun."""
+        return metrics.seconds or time.monotonic() - self._started
 
     def _smoothed(self, metrics: ProgressMetrics) -> ProgressMetrics:
         """Return the metrics with rates as means over the last reports."""

@@ -66,7 +66,9 @@ def train(
         warnings = check_machine(settings, run_dir, ranks)
         stack.enter_context(claim_run_folder(run_dir, ranks))
         changes = check_run_config(run_dir, config, settings.checkpoint.allow_config_change, ranks)
-        progress = stack.enter_context(Progress(enabled=ranks.is_first))
+        max_silence_seconds = 1.5 * settings.logging.interval_seconds
+        progress = Progress(ranks.is_first, max_silence_seconds=max_silence_seconds)
+        stack.enter_context(progress)
         setup_logging(run_dir, ranks.rank, ranks.world_size, settings.logging.level, progress)
         for change in changes:
             logger.info("%s", change)

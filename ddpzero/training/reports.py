@@ -61,6 +61,7 @@ class Reports:
         self._filmed_at = -math.inf
         self._sample_outage = Outage("TensorBoard's sample game")
         self._reported_at = self._told_at = time.monotonic()
+        self._logged_episodes = state.counters.episodes
         # The number of episodes at the last row, and at the row before.
         self._reported_episodes = self._reported_before = state.counters.episodes
 
@@ -151,7 +152,8 @@ class Reports:
         first, last = self._reported_episodes + 1, self._state.counters.episodes
         self._reported_before, self._reported_episodes = self._reported_episodes, last
         line = self._parts.algorithm.summary_line(self._last_row)
-        if self._settings.interval_episodes is not None and line and last >= first:
+        is_new, self._logged_episodes = last > self._logged_episodes, last
+        if self._settings.interval_episodes is not None and line and is_new:
             logger.info("episodes %s to %s: %s", f"{first:,}", f"{last:,}", line)
 
     # ------------------------------------------------------------- everything else
@@ -205,6 +207,7 @@ class Reports:
             simulations_per_second=rates["simulations"],
             environment_steps_per_second=rates["environment_steps"],
             loss=self._last_row.get(LOSS),
+            seconds=60 * state.minutes,
             fraction=state.fraction_done or None,
             seconds_left=state.seconds_left,
             note=note,

@@ -134,7 +134,7 @@ def test_checkpoints_are_listed_newest_first_with_what_is_wrong(run_dir: Path) -
 
 
 def test_a_folder_without_a_run_suggests_the_nearest_one(run_dir: Path) -> None:
-    with pytest.raises(UserError, match=r"quik contains no run .* Did you mean quick\?"):
+    with pytest.raises(UserError, match=r"quik does not exist\. Did you mean quick\?"):
         look_at(run_dir.parent / "quik")
 
 

@@ -87,7 +87,10 @@ def test_fewer_ranks_take_over_all_samples_and_say_so(
         *range(1000, 1050),
         *range(2000, 2060),
     ]
-    assert "was saved by 2 ranks and continues with 1: the 110 samples" in caplog.text
+    assert (
+        "was saved with world size 2 and continues with world size 1: the 110 samples"
+        in caplog.text
+    )
 
 
 def test_a_failure_at_one_rank_is_a_failure_at_all(

@@ -125,6 +125,23 @@ def test_the_line_is_refreshed_a_few_times_a_second_only() -> None:
     assert terminal.getvalue().count("quick") < 10
 
 
+def test_without_a_terminal_a_long_silence_between_intervals_ends_with_a_line() -> None:
+    stream = io.StringIO()
+    with Progress(True, stream, max_silence_seconds=3600) as progress:
+        progress.show(METRICS)
+    assert stream.getvalue() == ""
+    with Progress(True, stream, max_silence_seconds=0.0) as progress:
+        progress.show(replace(METRICS, note="compiling"))
+    assert "compiling" in stream.getvalue() and stream.getvalue().count("\n") == 1
+
+
+def test_the_line_shows_the_time_of_training_over_all_resumes() -> None:
+    stream = io.StringIO()
+    with Progress(True, stream) as progress:
+        progress.report(replace(METRICS, seconds=3723.0, seconds_left=None))
+    assert "1:02:03" in stream.getvalue()
+
+
 def test_where_there_is_no_terminal_each_interval_is_a_line_of_its_own() -> None:
     stream = io.StringIO()
     with Progress(True, stream) as progress:
