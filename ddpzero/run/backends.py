@@ -26,7 +26,10 @@ class Backend(Protocol):
         ...
 
     def row(self, row: Mapping[str, float]) -> None:
-        """Write a row that metrics.jsonl already contains: `learner_step`, `time` and the metrics."""
+        """Write a row that metrics.jsonl already contains: `learner_step`, `time` and the metrics.
+
+        A row that could not be written to metrics.jsonl is lost for all backends.
+        """
         ...
 
     def end(self, has_failed: bool) -> None:

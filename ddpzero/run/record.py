@@ -58,7 +58,8 @@ class RunRecord:
     process wrote, are dropped: those steps are repeated now.
     An exception that leaves the block becomes the status "failed", with its sentence.
 
-    Each of the places fails and recovers independently, and never ends the training; see outage.py.
+    Each of the places fails and recovers by itself, and never ends the training; see outage.py. Only backends depend on
+    another place: they get the rows that were written to metrics.jsonl.
     """
 
     def __init__(
@@ -148,7 +149,8 @@ class RunRecord:
         row = {"learner_step": step, "time": round(time.time(), 3), **metrics}
         with self._metrics_outage.watch():
             append_whole(self._run_dir / METRICS_FILE, f"{json_text(row)}\n".encode())
-        self._tell_backends(lambda backend: backend.row(row))
+            # Backends get only rows that metrics.jsonl contains.
+            self._tell_backends(lambda backend: backend.row(row))
 
     def status(self, state: str, **fields: Any) -> None:
         """Write the state and the fields for `ddpzero monitor`; a field keeps its value until it is given again.

@@ -51,10 +51,10 @@ class TensorBoardEvents:
         with self._outage.watch():
             summaries = [scalar(tag, value) for tag, value in metrics.items()]
             for tag, summary in zip(metrics, summaries, strict=True):
-                # TensorBoard reads the description of a curve's first point.
+                # TensorBoard reads the metadata of a curve's first point.
                 if tag not in self._described:
                     description = info_of(self._metrics, tag).description
-                    summary.value[0].metadata.summary_description = description
+                    summary.value[0].metadata.CopyFrom(pages.curve_metadata(description))
             self._append(summaries, step)
             self._described.update(metrics)
 

@@ -1,6 +1,6 @@
-"""Summaries for TensorBoard's pages besides curves: the page of key metrics and the table of hyperparameters.
+"""What TensorBoard's plugins read of a run: descriptions of curves, the page of key metrics, the hyperparameters.
 
-Each function returns a summary for one of TensorBoard's plugins, for tensorboard_events.py. Light to import.
+The functions return summaries, or the metadata of one, for tensorboard_events.py. Light to import.
 """
 
 from __future__ import annotations
@@ -12,11 +12,24 @@ from ddpzero.system.json_text import json_text
 from ddpzero.system.metric_info import PER_SECOND, Metrics, tag_regex
 
 if TYPE_CHECKING:
-    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
 
 _CATEGORY = "key metrics"
 # They set where and how a run is stored and logged, not how it is trained.
 _NOT_HYPERPARAMETERS = ("run_name", "runs_dir", "device", "checkpoint", "logging", "sweep")
+
+
+def curve_metadata(description: str) -> SummaryMetadata:
+    """Return the metadata of a curve's first point.
+
+    TensorBoard's default loader, the data server, ignores metadata without plugin and data class.
+    """
+    from tensorboard.compat.proto.summary_pb2 import DATA_CLASS_SCALAR
+    from tensorboard.plugins.scalar.metadata import create_summary_metadata
+
+    metadata = create_summary_metadata(display_name="", description=description)
+    metadata.data_class = DATA_CLASS_SCALAR
+    return metadata
 
 
 def layout(metrics: Metrics) -> Summary:

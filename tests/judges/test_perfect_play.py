@@ -218,9 +218,8 @@ def test_players_without_training_play_the_game_of_the_file(capsys):
 
 def test_json_says_which_board(capsys):
     run_judge(DOTS, ["random"], as_json=True)
-    for line in capsys.readouterr().out.splitlines():
-        figure = json.loads(line)
-        assert (figure["game"], figure["game.rows"]) == ("dots_and_boxes", 3)
+    figures = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {(figure["game"], figure["game.rows"]) for figure in figures} == {("dots_and_boxes", 3)}
 
 
 def test_json_prints_figures_and_nothing_else(capsys):

@@ -6,6 +6,7 @@ wandb itself is not a dependency of the tests: the stand-in records what is call
 from __future__ import annotations
 
 import csv
+import errno
 import importlib.util
 import json
 import math
@@ -18,6 +19,8 @@ from typing import Any
 
 import pytest
 
+from ddpzero.run import csv_file
+from ddpzero.run import record as record_module
 from ddpzero.run.backends import check_backends, make_backends
 from ddpzero.run.ranks import Ranks, join_ranks
 from ddpzero.run.record import RunRecord
@@ -119,9 +122,7 @@ def test_a_table_that_is_asked_for_later_begins_with_the_rows_before(
     assert [row["learner_step"] for row in table(tmp_path)] == ["1", "2"]
 
 
-def test_after_a_full_disk_the_table_is_whole_again(
-    tmp_path: Path, alone: Ranks, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_after_a_full_disk_the_table_is_whole_again(tmp_path: Path, alone: Ranks) -> None:
     with record(tmp_path, alone, csv=True) as run:
         run.config(CONFIG)
         run.row(1, {"losses/total": 1.0})
@@ -133,7 +134,45 @@ def test_after_a_full_disk_the_table_is_whole_again(
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         run.row(3, {"losses/total": 3.0})
     assert_same_rows(tmp_path)
-    assert sum("metrics.csv cannot be written: File too large" in m for m in caplog.messages) == 1
+
+
+def test_a_row_that_metrics_jsonl_lacks_is_not_in_the_table_either(
+    tmp_path: Path, alone: Ranks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with record(tmp_path, alone, csv=True) as run:
+        run.config(CONFIG)
+        run.row(1, {"losses/total": 1.0})
+        with monkeypatch.context() as patch:
+            patch.setattr(record_module, "append_whole", no_space)
+            run.row(2, {"losses/total": 2.0})
+        assert_same_rows(tmp_path)
+        run.row(3, {"losses/total": 3.0})
+    assert_same_rows(tmp_path)
+    assert [row["learner_step"] for row in table(tmp_path)] == ["1", "3"]
+
+
+def test_a_row_that_the_table_could_not_take_is_added_with_the_next_one(
+    tmp_path: Path,
+    alone: Ranks,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with record(tmp_path, alone, csv=True) as run:
+        run.config(CONFIG)
+        run.row(1, {"losses/total": 1.0})
+        with monkeypatch.context() as patch:
+            patch.setattr(csv_file, "append_whole", no_space)
+            run.row(2, {"losses/total": 2.0})
+        assert [row["learner_step"] for row in table(tmp_path)] == ["1"]
+        run.row(3, {"losses/total": 3.0})
+        assert [row["learner_step"] for row in table(tmp_path)] == ["1", "2", "3"]
+    assert_same_rows(tmp_path)
+    (warning,) = caplog.messages
+    assert "metrics.csv cannot be written: No space left on device." in warning
+
+
+def no_space(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_a_table_that_somebody_deletes_comes_back_whole(tmp_path: Path, alone: Ranks) -> None:
@@ -149,11 +188,16 @@ def test_a_table_that_somebody_deletes_comes_back_whole(tmp_path: Path, alone: R
 
 
 class StandIn(ModuleType):
-    """As much of wandb as is called here. server: run id -> the steps that it has; failures: what then raises."""
+    """As much of wandb as is called here.
+
+    server: run id -> the steps that were logged. failures: the functions that raise. It asserts nothing: RunRecord
+    would suppress the error.
+    """
 
     def __init__(self) -> None:
         super().__init__("wandb")
         self.server: dict[str, list[int]] = {}
+        self.losses: list[tuple[int, float]] = []
         self.inits: list[dict[str, Any]] = []
         self.exit_codes: list[int] = []
         self.failures: set[str] = set()
@@ -179,8 +223,7 @@ class StandInRun:
     def log(self, row: Mapping[str, float], step: int) -> None:
         if "log" in self._wandb.failures:
             raise BrokenPipeError("its process is gone")
-        assert step >= self.step
-        assert row["learner_step"] == step
+        self._wandb.losses.append((int(row["learner_step"]), row["losses/total"]))
         self._steps.append(step)
         self.step = step
 
@@ -208,6 +251,7 @@ def test_rows_and_config_go_to_a_run_of_that_name(
     assert (init["project"], init["name"], init["config"]) == ("ddpzero", "quick", CONFIG)
     assert init["settings"].console == "off"
     assert list(wandb.server.values()) == [[10, 20]]
+    assert wandb.losses == [(10, 1.0), (20, 0.5)]
     assert wandb.exit_codes == [0]
 
 

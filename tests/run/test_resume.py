@@ -440,6 +440,23 @@ def test_a_change_of_the_users_is_refused_though_an_older_checkpoint_lacks_it(bo
         start(board, BOARD)
 
 
+def test_rows_after_the_checkpoint_are_dropped_when_the_run_resumes(board: Path) -> None:
+    last = STEPS[-1]
+    written = [
+        {"learner_step": step, "losses/total": 1.0} for step in (1, last, last + 1, last + 2)
+    ]
+    (board / "metrics.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in written))
+    record = start(board, BOARD).reports.outlets.record
+    for step in (last, last + 2):
+        record.row(step, {"losses/total": 2.0})
+    rows = map(json.loads, (board / "metrics.jsonl").read_text().splitlines())
+    assert [(row["learner_step"], row["losses/total"]) for row in rows] == [
+        (1, 1.0),
+        (last, 1.0),
+        (last + 2, 2.0),
+    ]
+
+
 def test_where_none_is_usable_the_last_reason_is_told(board: Path) -> None:
     for path in (board / "checkpoints").iterdir():
         (path / "trainer.pt").write_bytes(b"")

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.backend.event_processing.event_file_loader import LegacyEventFileLoader
+from tensorboard.compat.proto.summary_pb2 import DATA_CLASS_SCALAR, SummaryMetadata
 from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.plugins.hparams import api_pb2
 from tensorboard.plugins.hparams import metadata as hparams
@@ -47,6 +49,16 @@ def events(run_dir: Path) -> EventAccumulator:
     return EventAccumulator(str(run_dir), size_guidance={"scalars": 0}).Reload()
 
 
+def first_metadata(run_dir: Path) -> dict[str, SummaryMetadata]:
+    """The metadata of each tag's first point, as in the file."""
+    (path,) = run_dir.glob("events.*")
+    first: dict[str, SummaryMetadata] = {}
+    for event in LegacyEventFileLoader(str(path)).Load():
+        for value in event.summary.value:
+            first.setdefault(value.tag, value.metadata)
+    return first
+
+
 def plugin_data(run_dir: Path, tag: str) -> bytes:
     return events(run_dir).SummaryMetadata(tag).plugin_data.content
 
@@ -62,6 +74,20 @@ def test_a_curve_has_its_description_from_the_first_point_on(tmp_path: Path, alo
         == "Won against bfs."
     )
     assert read.SummaryMetadata("own/thing").summary_description == ""
+
+
+def test_the_first_point_of_a_curve_names_the_plugin_and_the_data_class(
+    tmp_path: Path, alone: Ranks
+) -> None:
+    """TensorBoard's default loader ignores a description without them."""
+    with RunRecord(tmp_path, alone, metrics=METRICS) as record:
+        for step in (1, 2):
+            record.row(step, {"losses/total": 1.0, "own/thing": 1.0})
+    first = first_metadata(tmp_path)
+    for tag, description in (("losses/total", "Sum of the losses."), ("own/thing", "")):
+        assert first[tag].plugin_data.plugin_name == "scalars"
+        assert first[tag].data_class == DATA_CLASS_SCALAR
+        assert first[tag].summary_description == description
 
 
 def test_the_key_metrics_have_a_page_with_those_of_one_group_and_unit_together(

@@ -340,7 +340,8 @@ def test_a_full_disk_costs_figures_and_each_place_recovers_and_says_so(
     assert [row["learner_step"] for row in rows(tmp_path)] == [1, 5]
     assert [point.step for point in events(tmp_path).Scalars("loss")] == [1, 5]
     assert (read_status(tmp_path) or {})["epoch"] == 5
-    assert all(file.stat().st_size for file in tmp_path.glob("events.*"))
+    (file,) = tmp_path.glob("events.*")
+    assert file.stat().st_size > 0
 
 
 def test_curves_go_on_where_metrics_cannot_be_written(tmp_path: Path, alone: Ranks) -> None:

@@ -68,6 +68,7 @@ def final_state(folder: Path) -> dict[str, object]:
     assert path is not None
     trainer = torch.load(path / "trainer.pt", weights_only=True)
     replay = {file.name: load_file(file) for file in sorted(path.glob("replay-rank*"))}
+    assert replay
     return {
         "weights": load_file(path / "weights.safetensors"),
         "trainer": trainer,
