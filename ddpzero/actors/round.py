@@ -32,7 +32,7 @@ class Round:
         return [episode for episodes in self._episodes for episode in episodes]
 
     def owes(self, actor_index: int) -> bool:
-        """Whether this actor has not played its quota yet."""
+        """Return whether this actor has not played its quota yet."""
         return self._owes[actor_index]
 
     def command(self, actor_index: int) -> Message:

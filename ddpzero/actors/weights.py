@@ -168,5 +168,5 @@ def _checksum(slot: np.ndarray, weights_version: int) -> int:
 
 
 def _as_numpy(value: Any) -> np.ndarray:
-    """A torch tensor on any device as numpy, without importing torch."""
+    """Return a torch tensor on any device as numpy, without importing torch."""
     return value.detach().cpu().numpy() if hasattr(value, "detach") else np.asarray(value)

@@ -38,7 +38,7 @@ def share_interval(num_hits: int, num_trials: int) -> tuple[float, float]:
 
 
 def elo_difference(score: float) -> float:
-    """The Elo difference of a player with the match score `score` in [0, 1]; infinite at both ends."""
+    """Return the Elo difference of a player with the match score `score` in [0, 1]; infinite at both ends."""
     if score <= 0:
         return -math.inf
     if score >= 1:

@@ -62,7 +62,7 @@ class TeamTable:
         require_end(self._game, self._statuses, self.num_steps)
 
     def points(self) -> np.ndarray:
-        """The scores of all teams so far: `[G, T]` int64."""
+        """Return the scores of all teams so far: `[G, T]` int64."""
         points = np.zeros((len(self.positions), self._game.spec.num_teams), np.int64)
         points_of(self._game.rules, self.positions, points)
         return points

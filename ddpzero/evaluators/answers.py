@@ -34,7 +34,7 @@ def points_of_score(score, scale):
 
 @compiled
 def are_usable(logits, outcomes):
-    """Whether logits `[n, A]` are finite and outcomes `[n, 4]` are probabilities and expected points; C-contiguous."""
+    """Return whether logits `[n, A]` are finite and outcomes `[n, 4]` are probabilities and points; C-contiguous."""
     # With fewer columns compiled code would read beyond the array.
     if outcomes.shape[1] != OUTCOME_SIZE:
         return False

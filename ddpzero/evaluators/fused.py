@@ -19,7 +19,7 @@ _ONEDNN_NAMES = {"identity": "none", "relu": "relu", "silu": "swish"}
 
 
 def is_available() -> bool:
-    """Whether this torch has oneDNN and the operators used here."""
+    """Return whether this torch has oneDNN and the operators used here."""
     return torch.backends.mkldnn.is_available() and all(
         hasattr(torch.ops.mkldnn, name)
         for name in (

@@ -41,7 +41,7 @@ def make_slot(inference: InferenceNetwork, max_batch: int) -> Slot:
 
 
 def batch_sizes(max_batch: int) -> list[int]:
-    """The batch sizes in use, ascending: eighths of max_batch, and powers of two below them.
+    """Return the batch sizes in use, ascending: eighths of max_batch, and powers of two below them.
 
     A smaller batch is padded to the next of them, because a new size costs a CPU milliseconds and up to 3 MB of
     generated code (measured), and a GPU with torch.compile a compilation.

@@ -20,7 +20,7 @@ _LONGEST_WAVE, _SHORTEST_WAVE = 4 * 32.0, 4.0
 
 
 def make_tower(settings: NetworkSettings, board_shape: tuple[int, int]) -> nn.ModuleList:
-    """The blocks that `settings` describe."""
+    """Return the blocks that `settings` describe."""
     channels, num_blocks = settings.channels, settings.blocks
     tower = nn.ModuleList()
     for index in range(num_blocks):

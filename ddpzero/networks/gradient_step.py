@@ -44,7 +44,7 @@ class GradientStep:
         self._decides_on_device = device.type != "cpu"
 
     def __call__(self, loss: Tensor, learning_rate: float) -> Step:
-        """One step down from `loss`, a scalar; an optimizer group's rate is learning_rate times its lr_factor."""
+        """Make one step down from `loss`, a scalar; an optimizer group's rate is learning_rate times its lr_factor."""
         self._zero_gradients()
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
@@ -66,7 +66,7 @@ class GradientStep:
         return Step(norm, is_skipped.to(norm.dtype))
 
     def has_finite_gradient(self, loss: Tensor) -> bool:
-        """Whether a step from `loss` would not be skipped; changes nothing, and waits for the device.
+        """Return whether a step from `loss` would not be skipped; changes nothing, and waits for the device.
 
         Like a step it is for all ranks together. The loss is not scaled: what float16's scale makes overflow is no sign
         of bad weights.
@@ -98,5 +98,5 @@ class GradientStep:
 
 
 def _gradient_of_loss(loss: Tensor) -> Tensor:
-    """The gradient of the loss: 1, or NaN, which then reaches every parameter on every rank."""
+    """Return the gradient of the loss: 1, or NaN, which then reaches every parameter on every rank."""
     return torch.where(loss.detach().isfinite(), 1.0, torch.nan).to(loss.dtype)

@@ -36,7 +36,7 @@ class OptimizerSettings(Protocol):
 
 
 def make_optimizers(network: nn.Module, settings: OptimizerSettings) -> list[Optimizer]:
-    """One or two optimizers that together hold every parameter once.
+    """Return one or two optimizers that together hold every parameter once.
 
     A group's learning rate is learner.learning_rate times its `lr_factor`. Weight decay is for matrices and kernels:
     biases and scales have no reason to shrink. "muon" trains the tower's kernels with Muon and the rest with AdamW.
@@ -106,7 +106,7 @@ def _is_state_of(optimizer: Optimizer, saved: Any) -> bool:
 
 
 def _is_entry(names: Set[str], entry: Any, parameter: Tensor) -> bool:
-    """Whether `entry` is what an optimizer keeps of a parameter."""
+    """Return whether `entry` is what an optimizer keeps of a parameter."""
     if not (isinstance(entry, Mapping) and entry.keys() == names):
         return False
     return all(
@@ -135,7 +135,7 @@ def _group(
 
 
 def _is_tower_kernel(parameter: Tensor) -> bool:
-    """Whether a parameter is the kernel of a convolution inside the tower: not the stem, not the heads."""
+    """Return whether a parameter is the kernel of a convolution inside the tower: not the stem, not the heads."""
     return (
         parameter.ndim == 4
         and parameter.shape[0] == parameter.shape[1]

@@ -31,7 +31,7 @@ _MIN_POSITIONS = 32
 
 
 def narrow_dtype(device: torch.device) -> torch.dtype | None:
-    """The 16-bit dtype in which `device` may be fast, or None."""
+    """Return the 16-bit dtype in which `device` may be fast, or None."""
     if device.type == "cuda":
         # Not is_bf16_supported(): it is also true for older GPUs, which emulate bfloat16 slowly.
         is_native = torch.cuda.get_device_capability(device) >= _FIRST_CAPABILITY_WITH_BFLOAT16
@@ -73,7 +73,7 @@ def faster_dtype(
 
 
 def positions_to_measure(game: Game, batch_size: int) -> int:
-    """The batch size for `faster_dtype`: the real one if that is cheap."""
+    """Return the batch size for `faster_dtype`: the real one if that is cheap."""
     num_cells = game.board_shape[0] * game.board_shape[1]
     return min(batch_size, max(_MIN_POSITIONS, _MAX_CELLS // num_cells))
 
@@ -81,7 +81,7 @@ def positions_to_measure(game: Game, batch_size: int) -> int:
 def training_dtype(
     network: nn.Module, game: Game, batch_size: int, device: torch.device
 ) -> torch.dtype:
-    """The dtype for torch.autocast in which a forward and a backward pass of `network` are fastest on `device`.
+    """Return the dtype for torch.autocast in which a forward and a backward pass of `network` are fastest on `device`.
 
     With GPUs their narrow dtype, unmeasured; float16 needs a GradScaler. The network itself is not touched.
     """

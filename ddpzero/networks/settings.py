@@ -63,7 +63,7 @@ class NetworkSettings:
         )
 
     def pools(self, block: int) -> bool:
-        """Whether the block of that index has global pooling: the last of every pooling_interval blocks."""
+        """Return whether the block of that index has global pooling: the last of every pooling_interval blocks."""
         return self.pooling_interval > 0 and (block + 1) % self.pooling_interval == 0
 
     @property

@@ -54,6 +54,6 @@ class SymmetryAverage(nn.Module):
         return policy, value, {name: self._mean(rest[0][name], batch_size) for name in auxiliary}
 
     def _mean(self, logits: Tensor, batch_size: int) -> Tensor:
-        """The log of the views' mean probabilities."""
+        """Return the log of the views' mean probabilities."""
         probabilities = torch.softmax(logits.float(), dim=1)
         return probabilities.view(len(self._cells), batch_size, -1).mean(0).log()

@@ -48,7 +48,7 @@ def _layout(game: Game, num_entries: int) -> Layout:
 
 @compiled
 def _first_place(cache, observation):
-    """The first place of an observation's entry; flip its lowest bit for the second place."""
+    """Return the first place of an observation's entry; flip its lowest bit for the second place."""
     key = np.uint64(0x9E3779B97F4A7C15)
     for index in range(observation.shape[0]):
         key = (key ^ np.uint64(observation[index])) * np.uint64(0x100000001B3)
@@ -70,7 +70,7 @@ def _is_entry_of(cache, place, observation, weights_version):
 
 @compiled
 def find_entry(cache, observation, weights_version):
-    """The place of the observation's entry, or NO_ENTRY."""
+    """Return the place of the observation's entry, or NO_ENTRY."""
     if cache.versions.shape[0] == 0:
         return NO_ENTRY
     cache.counts[0] += 1

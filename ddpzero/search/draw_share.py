@@ -44,7 +44,7 @@ def root_draw_shares(forest, config, targets, means, draw_shares):
 
 @compiled
 def _result(config, node):
-    """The outcome of a node whose value is known, without the share of points."""
+    """Return the outcome of a node whose value is known, without the share of points."""
     if config.score_weight > 0.0:
         return points.result_of(config, node.value, node.points)
     return node.value

@@ -97,7 +97,7 @@ prove_endgame = Choice("prove_endgame", _by_stack)
 
 @compiled_apart
 def _solve(rules, config, stack, position):
-    """Whether `position` was close enough to the end to be proven; then frame 0 has its exact value and points."""
+    """Return whether `position` was close enough to the end to be proven; then frame 0 has its value and points."""
     frames = stack.frames
     for depth in range(frames.shape[0]):
         frames[depth].killer = _NO_ACTION
@@ -146,7 +146,7 @@ def _open_frame(rules, config, stack, depth):
 
 @compiled
 def _next_action(stack, depth):
-    """The next action to try; _NO_ACTION if all were tried or the value is too good for the opponent to allow."""
+    """Return the next action to try; _NO_ACTION if all were tried or the opponent would not allow the value."""
     frame = stack.frames[depth]
     if frame.value >= frame.beta:
         return _NO_ACTION

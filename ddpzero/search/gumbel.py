@@ -79,7 +79,7 @@ def _completed_q(edge, mixed_value):
 
 @compiled
 def _best_root_action(forest, config, slot, num_visits, may_lose):
-    """The best root action with exactly num_visits visits, by log prior + gumbel + sigma(completed q)."""
+    """Return the best root action with exactly num_visits visits, by log prior + gumbel + sigma(completed q)."""
     edges = forest.edges[slot, ROOT]
     scores = forest.root_scores[slot]
     mixed_value, factor, _ = completion(forest, config, slot, ROOT)
@@ -98,7 +98,7 @@ def _best_root_action(forest, config, slot, num_visits, may_lose):
 
 @compiled
 def _select_root_action(forest, config, slot):
-    """The best action with the number of visits that sequential halving requires in this simulation."""
+    """Return the best action with the number of visits that sequential halving requires in this simulation."""
     tree = forest.trees[slot]
     simulation = min(tree.num_started, config.halving.shape[1] - 1)
     return _best_root_action(
@@ -182,7 +182,7 @@ def choose_action(forest, config, slot, ply):
 
 @compiled
 def root_value(forest, config, slot):
-    """The value of the improved policy: completed q values weighted by the policy target.
+    """Return the value of the improved policy: completed q values weighted by the policy target.
 
     The mean over the simulations is not usable: sequential halving spends many of them on actions that no player would
     choose. In positions of strong players the sign of that mean was wrong twice as often as right.
@@ -198,7 +198,7 @@ def root_value(forest, config, slot):
 
 @compiled
 def root_points(forest, config, slot):
-    """The points in root_value: the actions' means (the root's mean if unvisited), weighted by the policy target."""
+    """Return the points in root_value: means of actions (of the root if unvisited), weighted by the policy target."""
     edges, nodes = forest.edges[slot, ROOT], forest.nodes[slot]
     root = nodes[ROOT]
     mean = root.points_total / (1.0 + root.visit_sum)

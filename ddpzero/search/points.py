@@ -21,13 +21,13 @@ _MOST = math.tanh(4.0)
 
 @compiled
 def score_of(config, points):
-    """The inverse of points_of_score, limited to four times the scale."""
+    """Return the inverse of points_of_score, limited to four times the scale."""
     return config.score_scale * math.atanh(min(max(points, -_MOST), _MOST))
 
 
 @compiled
 def with_points(config, result, points):
-    """The value of a result with its share of points."""
+    """Return the value of a result with its share of points."""
     return (1.0 - config.score_weight) * result + config.score_weight * points
 
 
@@ -42,6 +42,6 @@ def add_points(rules, config, position, node):
 
 @compiled
 def result_of(config, value, points):
-    """The inverse of with_points: the result in a value that includes these points."""
+    """Return the inverse of with_points: the result in a value that includes these points."""
     result = (value - config.score_weight * points) / (1.0 - config.score_weight)
     return min(max(result, -1.0), 1.0)

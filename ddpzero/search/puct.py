@@ -14,7 +14,7 @@ from ddpzero.search.solver import is_lost
 
 @compiled
 def select_action(forest, config, slot, node):
-    """The edge with the largest q + c_puct(N) * prior * sqrt(N) / (1 + n); ties go to the lower action.
+    """Return the edge with the largest q + c_puct(N) * prior * sqrt(N) / (1 + n); ties go to the lower action.
 
     An unvisited edge has the node's mean value minus a reduction that grows with the visited prior (KataGo's first-play
     urgency); there is no reduction at a noisy root. Never selects a proven loss.
@@ -114,13 +114,13 @@ def choose_action(forest, config, slot, ply):
 
 @compiled
 def root_value(forest, config, slot):
-    """The mean of the root's evaluation and all simulations."""
+    """Return the mean of the root's evaluation and all simulations."""
     root = forest.nodes[slot, ROOT]
     return (np.float64(root.value) + root.value_total) / (1.0 + root.visit_sum)
 
 
 @compiled
 def root_points(forest, config, slot):
-    """The points in root_value: the mean of the root's evaluation and all simulations."""
+    """Return the points in root_value: the mean of the root's evaluation and all simulations."""
     root = forest.nodes[slot, ROOT]
     return root.points_total / (1.0 + root.visit_sum)

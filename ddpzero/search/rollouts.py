@@ -240,7 +240,7 @@ def _simulate(rules, tree, scratch, new_node, random_state, exploration, max_pli
 
 @compiled
 def _most_promising(tree, node, exploration):
-    """The child with the highest upper confidence bound (UCB1)."""
+    """Return the child with the highest upper confidence bound (UCB1)."""
     log_visits = np.log(tree.visits[node])
     best, best_bound = NO_NODE, -np.inf
     child = tree.last_child[node]

@@ -102,7 +102,7 @@ class SearchSettings:
         )
 
     def points_scale(self, game: Game) -> float | None:
-        """The scale of points for searches of `game`; None if the search ignores points."""
+        """Return the scale of points for searches of `game`; None if the search ignores points."""
         if self.score_weight == 0:
             return None
         return self.score_scale or max(1.0, game.spec.max_score / 4)

@@ -20,7 +20,7 @@ _LOSS = -1.0
 
 @compiled
 def known_value(forest, slot, node, action):
-    """The proven value of an action for the node's mover, in [-1, 1], or UNKNOWN."""
+    """Return the proven value of an action for the node's mover, in [-1, 1], or UNKNOWN."""
     child = forest.edges[slot, node, action].child
     if child == UNVISITED or forest.nodes[slot, child].state < TERMINAL:
         return UNKNOWN
@@ -71,19 +71,19 @@ def _correct_edge(forest, slot, child):
 
 @compiled
 def is_solved(forest, slot):
-    """Whether the root's value is proven."""
+    """Return whether the root's value is proven."""
     return forest.nodes[slot, ROOT].state == SOLVED
 
 
 @compiled
 def is_best_known(forest, slot, action):
-    """Whether an action of a solved root is proven to reach the root's value."""
+    """Return whether an action of a solved root is proven to reach the root's value."""
     return known_value(forest, slot, ROOT, action) == forest.nodes[slot, ROOT].value
 
 
 @compiled
 def is_lost(forest, config, slot, node, action):
-    """Whether an action is proven to lose. A node whose value is not known always has another action."""
+    """Return whether an action is proven to lose. A node whose value is not known always has another action."""
     edge = forest.edges[slot, node, action]
     # The first two conditions do not read the child, and are rarely true.
     return (

@@ -33,7 +33,7 @@ _GATHER_BITS = np.uint64(0x0102040810204080)
 
 
 def _of_algorithm(name: str) -> Choice:
-    """The function `name` of gumbel.py or puct.py, chosen by the type of `config`."""
+    """Return the function `name` of gumbel.py or puct.py, chosen by the type of `config`."""
 
     def choose(forest, config, *_):
         return getattr(gumbel if config.instance_class is GumbelConfig else puct, name)
@@ -143,7 +143,7 @@ def choose_action(forest, config, slot, ply):
 
 @compiled
 def root_value(forest, config, slot):
-    """The search's estimate for the root's mover."""
+    """Return the search's estimate for the root's mover."""
     if solver.is_solved(forest, slot):
         return np.float64(forest.nodes[slot, ROOT].value)
     return _algorithm_root_value(forest, config, slot)
@@ -151,7 +151,7 @@ def root_value(forest, config, slot):
 
 @compiled
 def root_result(forest, config, slot):
-    """The expected outcome in [-1, 1]: root_value without its share of points."""
+    """Return the expected outcome in [-1, 1]: root_value without its share of points."""
     value = root_value(forest, config, slot)
     if config.score_weight > 0.0:
         value = points.result_of(config, value, _root_points(forest, config, slot))
@@ -160,7 +160,7 @@ def root_result(forest, config, slot):
 
 @compiled
 def root_score(forest, config, slot):
-    """The expected score margin of the root's mover at the end; 0 if the search ignores points."""
+    """Return the expected score margin of the root's mover at the end; 0 if the search ignores points."""
     if config.score_weight == 0.0:
         return 0.0
     return points.score_of(config, _root_points(forest, config, slot))
@@ -175,7 +175,7 @@ def _root_points(forest, config, slot):
 
 @compiled
 def is_search_finished(forest, config, slot):
-    """Whether the budget is spent or the root's value is proven, and no leaf is under evaluation."""
+    """Return whether the budget is spent or the root's value is proven, and no leaf is under evaluation."""
     tree = forest.trees[slot]
     if tree.num_started != tree.num_finished:
         return False
