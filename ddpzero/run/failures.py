@@ -54,7 +54,8 @@ class FailureReport:
         error: BaseException | None,
         stack: TracebackType | None,
     ) -> None:
-        if error is None or isinstance(error, (UserError, SystemExit)):
+        # A SystemExit, which a game or a plugin can raise, would end the process without a message.
+        if error is None or isinstance(error, UserError):
             return
         sentence = failure_sentence(error)
         self._report(error, sentence)

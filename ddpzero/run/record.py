@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from ddpzero.run.backends import Backend
+from ddpzero.run.checkpoint_files import CHECKPOINTS_FOLDER, newest_first
 from ddpzero.run.failures import failure_sentence
 from ddpzero.run.folder import config_text
 from ddpzero.run.tensorboard_events import TensorBoardEvents
@@ -215,6 +216,12 @@ def read_status(run_dir: Path) -> dict[str, Any] | None:
             continue
         return _known_fields(status) if isinstance(status, dict) else None
     return None
+
+
+def is_new_run(run_dir: Path) -> bool:
+    """Return whether no training has started in the folder: it has neither a status nor a checkpoint."""
+    has_status = (run_dir / STATUS_FILE).exists()
+    return not has_status and not newest_first(run_dir / CHECKPOINTS_FOLDER)
 
 
 def read_metric_info(run_dir: Path) -> dict[str, MetricInfo]:

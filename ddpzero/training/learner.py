@@ -28,7 +28,7 @@ from ddpzero.run.folder import check_run_config, claim_run_folder, keep_config, 
 from ddpzero.run.logs import setup_logging
 from ddpzero.run.progress import Progress
 from ddpzero.run.ranks import join_ranks
-from ddpzero.run.record import RunRecord
+from ddpzero.run.record import RunRecord, is_new_run
 from ddpzero.settings import Settings
 from ddpzero.system.seeds import derive_seed
 from ddpzero.system.signals import StopSignal
@@ -63,22 +63,26 @@ def train(
         ranks = stack.enter_context(join_ranks(settings.device, settings.learner.timeout_seconds))
         report.ranks = ranks
         ranks.check_same_config(config)
-        warnings = check_machine(settings, run_dir, ranks)
+        # A new run that cannot start here leaves no folder.
+        is_new = ranks.broadcast(is_new_run(run_dir))
+        warnings = check_machine(settings, run_dir, ranks) if is_new else []
         stack.enter_context(claim_run_folder(run_dir, ranks))
         changes = check_run_config(run_dir, config, settings.checkpoint.allow_config_change, ranks)
         max_silence_seconds = 1.5 * settings.logging.interval_seconds
         progress = Progress(ranks.is_first, max_silence_seconds=max_silence_seconds)
         stack.enter_context(progress)
         setup_logging(run_dir, ranks.rank, ranks.world_size, settings.logging.level, progress)
+        # From here on, a failure is recorded in the run's status.
+        metrics = all_metrics(settings.algorithm)
+        backends = make_backends(run_dir, csv=settings.logging.csv, wandb=settings.logging.wandb)
+        record = stack.enter_context(RunRecord(run_dir, ranks, 0, metrics, backends))
+        if not is_new:
+            warnings = check_machine(settings, run_dir, ranks)
         for change in changes:
             logger.info("%s", change)
         for warning in [*warnings, *notices] if ranks.is_first else warnings:
             logger.warning("%s", warning)
         torch.set_num_threads(settings.learner.num_threads)
-        # From here on, a failure is recorded in the run's status.
-        metrics = all_metrics(settings.algorithm)
-        backends = make_backends(run_dir, csv=settings.logging.csv, wandb=settings.logging.wandb)
-        record = stack.enter_context(RunRecord(run_dir, ranks, 0, metrics, backends))
         state = RunState(settings.learner, ranks, stop)
         learner = build_learner(settings, config, state, Outlets(run_dir, record, progress), stack)
         reason = learner.run()

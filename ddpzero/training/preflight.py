@@ -1,8 +1,8 @@
-"""Checks the machine before a run creates anything: devices, memory, open files, the run that init_from names, and the
-contract of a game from outside the package.
+"""Checks whether a run can start here: devices, memory, open files, the run that init_from names, and the contract of a
+game from outside the package.
 
-Called by the learner on all ranks after they have joined. settings.py has already refused settings that no machine can
-run.
+Called by the learner on all ranks: for a new run before anything is created, for an earlier one once its folder is
+claimed. settings.py has already refused settings that no machine can run.
 """
 
 from __future__ import annotations
@@ -50,13 +50,14 @@ def check_machine(settings: Settings, run_dir: Path, ranks: Ranks) -> list[str]:
         check_compiler(settings, ranks.device, actor_device)
         num_actors = settings.actors.num_actors or default_num_actors(ranks.local_world_size)
         check_open_files(num_actors)
+        if ranks.is_first and settings.init_from is not None and not _has_checkpoint(run_dir):
+            find_checkpoint(settings.init_from, Path(settings.runs_dir))
+        # Before the algorithm compiles the kernels: numba's errors do not name the broken promise.
+        if ranks.is_first and settings.game.source is not None:
+            require_contract(settings.game.arguments)
         warnings = check_run_memory(
             settings, num_actors, ranks.device, actor_device, ranks.local_world_size
         )
-        if ranks.is_first and settings.game.source is not None:
-            require_contract(settings.game.arguments)
-        if ranks.is_first and settings.init_from is not None and not _has_checkpoint(run_dir):
-            find_checkpoint(settings.init_from, Path(settings.runs_dir))
     except UserError as error:
         problem = str(error)
     problems = [text for text in ranks.gather(problem) if text]

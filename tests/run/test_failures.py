@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,19 @@ import pytest
 from ddpzero.actors import ActorError
 from ddpzero.config.conversion import settings_to_dict
 from ddpzero.config.hydra import compose_settings
+from ddpzero.games import Game
 from ddpzero.run.checkpoint_files import CheckpointError
 from ddpzero.run.failures import FailureReport, RunFailed, failure_sentence, leave
+from ddpzero.run.folder import claim_run_folder
 from ddpzero.run.logs import log_path
-from ddpzero.run.record import read_status
+from ddpzero.run.ranks import Ranks
+from ddpzero.run.record import RunRecord, read_status
+from ddpzero.settings import Settings
 from ddpzero.system.errors import UserError
 from ddpzero.system.signals import StopSignal
 from ddpzero.training import parts
 from ddpzero.training.learner import train
+from tests.run.checkpointed_runs import resume, without_actors
 from tests.torchrun import environment, torchrun_command, write_program
 
 
@@ -144,10 +149,7 @@ class NoPool:
 def test_a_failure_while_the_parts_are_built_is_the_status_of_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    settings = compose_settings(
-        ["game=tic_tac_toe", "device=cpu", "network.blocks=1", "network.channels=16",
-         "learner.precision=float32", "replay.capacity=5000", f"runs_dir={tmp_path}", "run_name=x"]
-    )  # fmt: skip
+    settings = tiny_settings(tmp_path)
     monkeypatch.setattr(parts, "ActorPool", NoPool)
     with pytest.raises(RunFailed):
         train(settings, settings_to_dict(settings), StopSignal())
@@ -162,6 +164,80 @@ def test_a_failure_while_the_parts_are_built_is_the_status_of_the_run(
         .err.splitlines()[-1]
         .startswith("ddpzero: RuntimeError: no process can be started (traceback: ")
     )
+
+
+def tiny_settings(runs_dir: Path, *overrides: str) -> Settings:
+    return compose_settings(
+        ["game=tic_tac_toe", "device=cpu", "network.blocks=1", "network.channels=16",
+         "learner.precision=float32", "replay.capacity=5000", f"runs_dir={runs_dir}", "run_name=x",
+         *overrides]
+    )  # fmt: skip
+
+
+def start(settings: Settings) -> str:
+    """Start a training that ends with a sentence; return the sentence."""
+    with pytest.raises((RunFailed, UserError)) as ended:
+        train(settings, settings_to_dict(settings), StopSignal())
+    return str(ended.value)
+
+
+@pytest.fixture
+def finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, alone: Ranks) -> Path:
+    """The folder of a run with a checkpoint and the status "finished"."""
+    without_actors(monkeypatch)
+    resume(tmp_path / "x", tiny_settings(tmp_path)).save()
+    with RunRecord(tmp_path / "x", alone) as record:
+        record.status("finished", learner_step=40, counters={"episodes": 7}, checkpoint="step-40")
+    return tmp_path
+
+
+@pytest.mark.usefixtures("clean_logging")
+def test_a_plugin_that_fails_at_a_resume_makes_the_status_failed_and_keeps_the_counters(
+    finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def make_algorithm(game: Game, sections: Mapping[str, Any]) -> Any:
+        raise KeyError("board")
+
+    settings = tiny_settings(finished)
+    monkeypatch.setattr("ddpzero.algorithms.alphazero.make_algorithm", make_algorithm)
+    sentence = start(settings)
+    assert "KeyError: 'board'" in sentence
+    status = read_status(finished / "x")
+    assert status is not None
+    assert (status["state"], status["error"]) == ("failed", sentence)
+    assert (status["learner_step"], status["counters"]) == (40, {"episodes": 7})
+
+
+@pytest.mark.usefixtures("clean_logging")
+def test_a_resume_that_the_machine_cannot_run_makes_the_status_failed(finished: Path) -> None:
+    sentence = start(tiny_settings(finished, "replay.capacity=1000000000000"))
+    assert sentence.startswith("replay.capacity=1000000000000 wants ")
+    status = read_status(finished / "x")
+    assert status is not None
+    assert (status["state"], status["error"]) == ("failed", sentence)
+
+
+@pytest.mark.usefixtures("clean_logging")
+def test_a_refused_start_leaves_the_status_of_the_run_unchanged(
+    finished: Path, alone: Ranks
+) -> None:
+    before = (finished / "x" / "status.json").read_text()
+    assert "a run with a different config" in start(tiny_settings(finished, "network.channels=32"))
+    assert (finished / "x" / "status.json").read_text() == before
+    with claim_run_folder(finished / "x", alone):
+        assert "is in use by process" in start(tiny_settings(finished))
+    assert (finished / "x" / "status.json").read_text() == before
+
+
+@pytest.mark.usefixtures("clean_logging")
+def test_a_new_run_that_the_machine_cannot_run_leaves_no_folder(tmp_path: Path) -> None:
+    start(tiny_settings(tmp_path, "replay.capacity=1000000000000"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_code_that_exits_is_a_failure_with_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(RunFailed, match="SystemExit: 4"), FailureReport(tmp_path):
+        raise SystemExit(4)
 
 
 RANKS = """

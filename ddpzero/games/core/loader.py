@@ -147,7 +147,7 @@ def _ask_python_side(
         if PACKAGE_DIR in Path(module.__file__ or "").parents:
             raise
         raise ValueError(f"game {name} ({module.__file__}): {error}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ValueError(
             f"game {name} ({module.__file__}): {what}() raises {in_one_line(error)}: fix that file."
         ) from error
