@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from ddpzero.actors import default_num_actors
 from ddpzero.algorithms.base import CompleteAlgorithm
-from ddpzero.algorithms.loader import load_algorithm
+from ddpzero.algorithms.loader import errors_of_plugin, load_algorithm, load_plugin
 from ddpzero.games.core.contract_process import require_contract
-from ddpzero.replay import samples_size_bytes
+from ddpzero.replay import Field, SampleSpec, samples_size_bytes
 from ddpzero.run.backends import check_backends
 from ddpzero.run.checkpoint_files import CHECKPOINTS_FOLDER, newest_first
 from ddpzero.run.initial_weights import find_checkpoint
@@ -157,7 +159,8 @@ def run_needs(
 ) -> list[Need]:
     """Return the memory that one rank and its actors need."""
     replay, learner, actors = settings.replay, settings.learner, settings.actors
-    sample_bytes = samples_size_bytes(algorithm.sample_spec(), 1)
+    key = load_plugin(settings.algorithm).key
+    sample_bytes = samples_size_bytes(_sample_spec(key, algorithm), 1)
     needs = [
         Need(
             "for processes",
@@ -186,7 +189,30 @@ def run_needs(
                 is_slow=True,
             )
         )
-    needs += algorithm.memory_needs(actors, num_actors, learner, on_gpu, actors_on_gpu)
+    return needs + _needs_of_plugin(
+        key, lambda: algorithm.memory_needs(actors, num_actors, learner, on_gpu, actors_on_gpu)
+    )
+
+
+def _sample_spec(key: str, algorithm: CompleteAlgorithm) -> SampleSpec:
+    """Return the plugin's sample spec. Raises UserError if it is none."""
+    with errors_of_plugin(key, "sample_spec"):
+        spec: Any = algorithm.sample_spec()
+    require(
+        isinstance(spec, Mapping) and all(isinstance(field, Field) for field in spec.values()),
+        f"{key}: sample_spec returns {repr(spec)[:80]}, which is not a dict of name to Field: fix the plugin.",
+    )
+    return spec
+
+
+def _needs_of_plugin(key: str, memory_needs: Callable[[], Any]) -> list[Need]:
+    """Return the plugin's estimate of its memory. Raises UserError if it is none."""
+    with errors_of_plugin(key, "memory_needs"):
+        needs = memory_needs()
+    require(
+        isinstance(needs, list) and all(isinstance(need, Need) for need in needs),
+        f"{key}: memory_needs returns {repr(needs)[:80]}, which is not a list of Need: fix the plugin.",
+    )
     return needs
 
 
