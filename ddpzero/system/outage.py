@@ -12,11 +12,14 @@ logger = logging.getLogger(__name__)
 class Outage:
     """Suppresses the failures of one output; logs once that it fails, and once that it works again.
 
-    what: the output, as the beginning of a sentence. Callers try it again on every call.
+    what: the output, as the beginning of a sentence; failing, working: the rest of it. Callers try the output again on
+    every call.
     """
 
-    def __init__(self, what: str) -> None:
-        self._what = what
+    def __init__(
+        self, what: str, failing: str = "cannot be written", working: str = "can be written again"
+    ) -> None:
+        self._what, self._failing, self._working = what, failing, working
         self._num_failures = 0
 
     @contextmanager
@@ -29,8 +32,9 @@ class Outage:
             if self._num_failures == 1:
                 reason = error.strerror if isinstance(error, OSError) else None
                 logger.warning(
-                    "%s cannot be written: %s. Training continues without it.",
+                    "%s %s: %s. Training continues without it.",
                     self._what,
+                    self._failing,
                     reason or f"{type(error).__name__}: {error}",
                     # Errors of the disk need no traceback.
                     exc_info=not isinstance(error, OSError),
@@ -38,8 +42,9 @@ class Outage:
         else:
             if self._num_failures:
                 logger.info(
-                    "%s can be written again; failures in between: %d.",
+                    "%s %s; failures in between: %d.",
                     self._what,
+                    self._working,
                     self._num_failures,
                 )
             self._num_failures = 0

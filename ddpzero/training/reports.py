@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -59,7 +59,8 @@ class Reports:
         # The info of the last episode that can be shown.
         self._last_info: dict[str, Any] | None = None
         self._filmed_at = -math.inf
-        self._sample_outage = Outage("TensorBoard's sample game")
+        self._description_outage = _outage_of_plugin("describe_episode")
+        self._film_outage = _outage_of_plugin("film_episode")
         self._reported_at = self._told_at = time.monotonic()
         self._logged_episodes = state.counters.episodes
         # The number of episodes at the last row, and at the row before.
@@ -180,12 +181,17 @@ class Reports:
             return
         algorithm = self._parts.algorithm
         step = self._state.counters.learner_step
-        with self._sample_outage.watch():
-            record.text("sample_game", algorithm.describe_episode(info), step)
-            if time.monotonic() - self._filmed_at >= _FILM_INTERVAL_SECONDS:
-                self._filmed_at = time.monotonic()
-                if frames := algorithm.film_episode(info):
-                    record.film("sample_game", frames, step)
+        with self._description_outage.watch():
+            text = algorithm.describe_episode(info)
+            _require_text(text)
+            record.text("sample_game", text, step)
+        if time.monotonic() - self._filmed_at < _FILM_INTERVAL_SECONDS:
+            return
+        self._filmed_at = time.monotonic()
+        with self._film_outage.watch():
+            if frames := algorithm.film_episode(info):
+                _require_pictures(frames)
+                record.film("sample_game", frames, step)
 
     def _rates(self) -> dict[str, float]:
         """Return rates per second over all ranks, from the last row; 0 for counts that are not in it."""
@@ -212,3 +218,24 @@ class Reports:
             seconds_left=state.seconds_left,
             note=note,
         )
+
+
+def _outage_of_plugin(function: str) -> Outage:
+    return Outage(f"The plugin's {function}", "failed", "works again")
+
+
+def _require_text(text: Any) -> None:
+    """Raise TypeError unless it is text, so that the plugin is blamed and not TensorBoard."""
+    if not isinstance(text, str):
+        raise TypeError(f"it returned {type(text).__name__} instead of str")
+
+
+def _require_pictures(frames: Sequence[Any]) -> None:
+    """Raise TypeError unless each frame is a picture `[height, width, 3]` uint8."""
+    for frame in frames:
+        shape: tuple[int, ...] = getattr(frame, "shape", ())
+        dtype = getattr(frame, "dtype", type(frame).__name__)
+        if len(shape) != 3 or shape[2] != 3 or dtype != "uint8":
+            raise TypeError(
+                f"it returned a frame {dtype}{list(shape)} instead of uint8[height, width, 3]"
+            )

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
+from ddpzero.replay import Episode
 from ddpzero.run.progress import Progress
 from ddpzero.run.ranks import join_ranks
 from ddpzero.run.record import RunRecord, read_status
@@ -19,18 +23,63 @@ from ddpzero.training.reports import Outlets, Reports
 from ddpzero.training.state import RunState
 
 
+@contextmanager
+def reports_of(run_dir: Path, algorithm: Any = None) -> Iterator[tuple[Reports, RunState]]:
+    parts: Any = SimpleNamespace(metrics=CORE_METRICS, algorithm=algorithm)
+    with join_ranks("cpu") as ranks, RunRecord(run_dir, ranks) as record:
+        state = RunState(LearnerSettings(), ranks, StopSignal())
+        outlets = Outlets(run_dir, record, Progress(enabled=False))
+        yield Reports(LoggingSettings(interval_episodes=10**6), parts, state, outlets), state
+
+
 def test_the_monitor_hears_of_a_run_whose_rows_are_far_apart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reports_module, "_SIGN_OF_LIFE_SECONDS", 0.0)
-    parts: Any = SimpleNamespace(metrics=CORE_METRICS)
     pool: Any = SimpleNamespace(is_compiling=False)
-    with join_ranks("cpu") as ranks, RunRecord(tmp_path, ranks) as record:
-        state = RunState(LearnerSettings(), ranks, StopSignal())
-        outlets = Outlets(tmp_path, record, Progress(enabled=False))
-        reports = Reports(LoggingSettings(interval_episodes=10**6), parts, state, outlets)
+    with reports_of(tmp_path) as (reports, state):
         state.count_update()
         reports.show_progress(pool)
         status = read_status(tmp_path) or {}
     assert (status["state"], status["learner_step"]) == ("running", 1)
     assert status["counters"]["samples_trained"] == LearnerSettings().batch_size
+
+
+PICTURE = np.zeros((4, 5, 3), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("text", "frames", "sentence"),
+    [
+        ("text", [1], "film_episode failed: TypeError: it returned a frame int[]"),
+        (
+            "text",
+            [PICTURE[..., 0]],
+            "film_episode failed: TypeError: it returned a frame uint8[4, 5]",
+        ),
+        ("text", 7, "film_episode failed: TypeError: 'int' object is not iterable"),
+        (3, [PICTURE], "describe_episode failed: TypeError: it returned int instead of str"),
+    ],
+)
+def test_a_failure_of_the_plugin_is_not_blamed_on_tensorboard_and_is_told_once(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    text: Any,
+    frames: Any,
+    sentence: str,
+) -> None:
+    caplog.set_level("INFO")
+    monkeypatch.setattr(reports_module, "_FILM_INTERVAL_SECONDS", 0.0)
+    algorithm = SimpleNamespace(
+        can_show=lambda info: True,
+        describe_episode=lambda info: text,
+        film_episode=lambda info: frames,
+    )
+    with reports_of(tmp_path, algorithm) as (reports, _):
+        reports.add_episode(Episode({"outcome": np.zeros(1, np.float32)}, {}))
+        for _ in range(3):
+            reports.show_sample_game()
+    (message,) = caplog.messages
+    assert message.startswith(f"The plugin's {sentence}")
+    assert message.endswith(". Training continues without it.")
