@@ -116,7 +116,8 @@ def _verify_algorithm(options: Namespace) -> int:
     from ddpzero.algorithms.contract_checks import check_algorithm
     from ddpzero.config.hydra import algorithm_overrides, compose_settings
 
-    overrides = [*algorithm_overrides(options.algorithm), *_overrides(options)]
+    chosen = algorithm_overrides(options.algorithm, options.config_dir)
+    overrides = [*chosen, *_overrides(options)]
     report = check_algorithm(compose_settings(overrides, options.config_dir))
     print("\n".join(report.lines()))
     return 1 if report.violations else 0

@@ -39,7 +39,7 @@ def settings_from_dict(config: Mapping[str, Any]) -> Settings:
     plugin_name = plugin_name_of(algorithm)
     plugin = load_plugin(plugin_name)
     hints = {name: hint for name, hint in get_type_hints(Settings).items() if name not in _SPECIAL}
-    known = [*hints, "game", "algorithm", *plugin.sections]
+    known = [*hints, "game", *({"algorithm": None} | dict(plugin.sections))]
     refuse_unknown_keys("", config, known)
     if "algorithm" not in plugin.sections:
         refuse_unknown_keys("algorithm", algorithm, ["plugin", "source"])
@@ -58,6 +58,13 @@ def settings_from_dict(config: Mapping[str, Any]) -> Settings:
 
 def _section(plugin: Plugin, name: str, group: Any) -> Any:
     # The dataclass may have type hints that do not exist, and its __post_init__ can raise anything.
+    key = next((field.name for field in fields(plugin.sections[name])), "KEY")
+    require(
+        group is not None,
+        f"{name}=null is not allowed: {plugin.key} reads this group of keys. Remove `~{name}` or `{name}=null` if it "
+        f"is given; else set the group's keys, as in {name}.{key}=VALUE, or write them in a file "
+        "my_conf/algorithm/NAME.yaml (--config-dir my_conf algorithm=NAME; see ddpzero/algorithms/README.md).",
+    )
     with errors_of_plugin(plugin.key, f"the dataclass of SECTIONS[{name!r}]"):
         return make_dataclass(plugin.sections[name], group, name)
 
@@ -132,16 +139,20 @@ def plugin_name_of(algorithm: Mapping[str, Any]) -> str:
     plugin = convert(algorithm.get("plugin"), str | None, "algorithm.plugin")
     source = convert(algorithm.get("source"), str | None, "algorithm.source")
     require(
-        (plugin is None) != (source is None),
-        f"algorithm.plugin={show(plugin)} and algorithm.source={show(source)}: give one of them, the plugin's module "
-        "or the path of its .py file.",
+        plugin is not None or source is not None,
+        "the config names no algorithm: add algorithm.source=FILE.py, the path of the plugin's file, or "
+        "algorithm.plugin=PACKAGE.MODULE, the name of its module.",
+    )
+    require(
+        plugin is None or source is None,
+        f"algorithm.plugin={show(plugin)} and algorithm.source={show(source)} are both given: remove one of them.",
     )
     if plugin is not None:
         return plugin
     assert source is not None
     require(
         source.endswith(".py"),
-        f"algorithm.source={source} is not the path of a .py file: for a module use algorithm.plugin.",
+        f"algorithm.source={source} is not the path of a .py file: for a module write algorithm.plugin={source}.",
     )
     # A run must find its plugin when it is resumed or played from another folder.
     return str(Path(source).expanduser().resolve())

@@ -14,6 +14,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from difflib import get_close_matches
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -49,6 +50,9 @@ HYDRA_VERSION = "1.3"
 CONFIG_NAME = "config"
 # Command-line names of preset groups in the order in which they must be given: the later one wins.
 PRESETS = ("experiment", "hardware")
+
+# "mine.hidden=" and "mine.network.width="; the first group is "mine".
+_DOTTED_KEY = re.compile(r"([A-Za-z_]\w*)(?:\.\w+)+=")
 
 _LIST_OF_OPTIONS = "python -m ddpzero.main --hydra-help lists the options."
 
@@ -90,7 +94,7 @@ def _compose(overrides: Sequence[str], config_dir: str | None) -> tuple[DictConf
     """Return the composed config, and the overrides including config_dir. Raises UserError."""
     overrides = list(overrides)
     check_words(overrides)
-    overrides = rename_words(overrides)
+    overrides = _accept_new_keys(rename_words(overrides))
     if config_dir is not None:
         folder = Path(config_dir).expanduser().resolve()
         if not folder.is_dir():
@@ -143,6 +147,8 @@ def explain(error: Exception) -> str | None:
         return _explain_missing_option(str(error.missing_cfg_file), sorted(error.options or []))
     if isinstance(cause, OmegaConfBaseException) and "is not in struct" in str(cause):
         return _explain_unknown_key(text, cause)
+    if match := re.match(r"In '(\S+)/(\S+)': Could not override '(\S+?)[@']", text):
+        return _explain_group_of_preset(f"{match[1]}={match[2]}", match[3])
     if match := re.search(r"No match in the defaults list\.\s+.*use \+(\S+)", text):
         return _explain_missing_group(match[1])
     if match := re.match(r"Multiple values for (\S+)\..*override \S+: (\S+)'", text):
@@ -251,6 +257,14 @@ def _explain_missing_group(override: str) -> str:
     return f"{override}: there is no such key or group to set: correct its name."
 
 
+def _explain_group_of_preset(preset: str, group: str) -> str:
+    """Return a sentence for a preset "group=option" that sets a group which the algorithm does not have."""
+    return (
+        f"{'+' if preset.partition('=')[0] in PRESETS else ''}{preset} is for another algorithm: it sets {group}, "
+        "which the algorithm of this config does not read. Remove it, and set the keys that you need one by one."
+    )
+
+
 def _options_of(group: str) -> list[str]:
     """Return the options of a group, without files that begin with _, which are parts of options."""
     folder = conf_dir() / group
@@ -286,6 +300,8 @@ def _explain_unknown_key(text: str, cause: OmegaConfBaseException) -> str:
     parent = cause.parent_node
     if not isinstance(parent, DictConfig):
         return f"{path}={value} is not a setting: {path.rpartition('.')[0]} is a single value."
+    if path == "algorithm.source":
+        return f"{path}={value} needs algorithm=own: write algorithm=own {path}={value}."
     known = [str(key) for key in parent if key != "hydra"]
     # The typo may be in the middle of the path ("learer.batch_size"): name that part.
     return unknown_key_message(str(cause.full_key), value if cause.full_key == path else {}, known)
@@ -322,7 +338,8 @@ def arrange_words(words: Sequence[str]) -> list[str]:
     option_words = list(words)
     for word in reversed(overrides):
         del option_words[len(option_words) - 1 - option_words[::-1].index(word)]
-    return [*(word for word in option_words if word != "--"), *rename_words(overrides)]
+    overrides = _accept_new_keys(rename_words(overrides))
+    return [*(word for word in option_words if word != "--"), *overrides]
 
 
 def _check_num_jobs(overrides: Sequence[str]) -> None:
@@ -379,8 +396,12 @@ def _check_options(config: DictConfig, overrides: Sequence[str]) -> None:
     except UserError:
         return
     sections = load_plugin(plugin).sections
+    _check_keys_of_plugin(algorithm, sections.get("algorithm"), overrides)
+    foreign = sorted(_groups_of_algorithms() & set(config) - set(sections))
     for override in _parsed(overrides):
         group, option = override.key_or_group, override.value()
+        if group in PRESETS and foreign:
+            raise UserError(_explain_group_of_preset(f"{group}={option}", foreign[0]))
         if group not in sections or group == "algorithm" or not isinstance(option, str):
             continue
         known = {field.name for field in fields(sections[group])}
@@ -397,21 +418,60 @@ def _check_options(config: DictConfig, overrides: Sequence[str]) -> None:
             )
 
 
+def _groups_of_algorithms() -> set[str]:
+    """Return the groups in conf/ that algorithms read, such as network."""
+    folders = {folder.name for folder in conf_dir().iterdir() if folder.is_dir()}
+    return folders - {"algorithm", "game", *PRESETS}
+
+
+def _check_keys_of_plugin(algorithm: Any, section: type | None, overrides: Sequence[str]) -> None:
+    """Raise UserError if algorithm.plugin replaces the plugin of an option that has keys of another algorithm."""
+    given = [o for o in _parsed(overrides) if o.key_or_group == "algorithm.plugin"]
+    known = {field.name for field in fields(section)} if section else set()
+    # What the command line sets is reported by its name.
+    of_yaml = set(algorithm) - {o.key_or_group.partition(".")[2] for o in _parsed(overrides)}
+    foreign = sorted(of_yaml - known - {"plugin", "source"})
+    if given and foreign:
+        plugin = f"algorithm.plugin={algorithm['plugin']}"
+        raise UserError(
+            f"{plugin}: the config has keys of another algorithm (algorithm.{foreign[0]}): write algorithm=own "
+            f"{plugin}."
+        )
+
+
 def _parsed(overrides: Sequence[str]) -> list[Override]:
     return OverridesParser.create().parse_overrides(list(overrides))
 
 
-def algorithm_overrides(text: str) -> list[str]:
-    """Return the overrides that choose an algorithm, given its file, its module, or an option of conf/."""
+def algorithm_overrides(text: str, config_dir: str | None = None) -> list[str]:
+    """Return the overrides that choose an algorithm, given its file, its module or an option of its group."""
     if text.endswith(".py"):
         return ["algorithm=own", f"algorithm.source={text}"]
-    if "." not in text:
+    options = _options_of("algorithm")
+    is_module = "." in text or (config_dir is None and text.isidentifier() and find_spec(text))
+    if text in options or not is_module:
         return [f"algorithm={text}"]
-    for option in _options_of("algorithm"):
+    for option in options:
         file = conf_dir() / "algorithm" / f"{option}.yaml"
         if yaml.safe_load(file.read_text(encoding="utf-8")).get("plugin") == text:
             return [f"algorithm={option}"]
-    return ["algorithm=own", "~algorithm.source", f"+algorithm.plugin={text}"]
+    return ["algorithm=own", f"algorithm.plugin={text}"]
+
+
+def _accept_new_keys(words: Sequence[str]) -> list[str]:
+    """Return the words with ++ before the keys of an algorithm whose YAML file is not in conf/, or is own.yaml.
+
+    Without ++, Hydra refuses keys that the YAML file leaves out. conversion.py refuses those that the plugin lacks.
+    """
+    options = [word.partition("=")[2] for word in words if word.startswith("algorithm=")]
+    chosen = {option for text in options for option in text.split(",")}
+    if chosen <= {*_options_of("algorithm")} - {"own"}:
+        return list(words)
+    core = {field.name for field in fields(Settings)} - {"algorithm", "sections"} | {"hydra"}
+    return [
+        f"++{word}" if (key := _DOTTED_KEY.match(word)) and key[1] not in core else word
+        for word in words
+    ]
 
 
 def _keys_of(group: str, option: str) -> set[str]:

@@ -82,7 +82,7 @@ def changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         assert old in text
         file = tmp_path / "changed.py"
         file.write_text(text.replace(old, new))
-        overrides = ["algorithm=own", f"algorithm.source={file}", "+algorithm.hidden=8"]
+        overrides = ["algorithm=own", f"algorithm.source={file}", "algorithm.hidden=8"]
         return compose_settings([*overrides, "game=tic_tac_toe"])
 
     yield change
@@ -106,7 +106,7 @@ def test_gradients_that_are_not_averaged_over_ranks_are_told(changed) -> None:
 
 
 def test_the_example_keeps_the_contract_and_the_command_says_so(capsys) -> None:
-    words = ["verify", "algorithm", str(REINFORCE), "--game", "tic_tac_toe", "+algorithm.hidden=8"]
+    words = ["verify", "algorithm", str(REINFORCE), "--game", "tic_tac_toe", "algorithm.hidden=8"]
     assert ddpzero(words) == 0
     assert "14 of 14 promises kept" in capsys.readouterr().out
 

@@ -10,7 +10,7 @@ import pytest
 
 from ddpzero.algorithms.loader import load_algorithm, load_plugin
 from ddpzero.config.conversion import settings_from_dict, settings_to_dict
-from ddpzero.config.hydra import compose_settings
+from ddpzero.config.hydra import algorithm_overrides, compose_settings
 from ddpzero.config.ignored import ignored_settings
 from ddpzero.system.errors import UserError
 
@@ -41,7 +41,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", sys.path.copy())
     yield tmp_path
-    for name in ("mistaken", "noisy", "silent", "board_player"):
+    for name in ("mistaken", "noisy", "silent", "board_player", "my_lab", "my_lab.noisy"):
         sys.modules.pop(name, None)
 
 
@@ -56,6 +56,62 @@ def test_an_algorithm_is_one_file_that_runs_find_from_anywhere(folder: Path) -> 
     algorithm = load_algorithm(settings)
     assert algorithm.game.name == "tic_tac_toe"
     assert algorithm.noise.scale == 0.5  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("folder_of_module", ["", "my_lab"])
+def test_a_module_on_the_path_is_an_algorithm_for_training_and_for_verify(
+    folder_of_module: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(folder)
+    (folder / folder_of_module).mkdir(exist_ok=True)
+    (folder / folder_of_module / "noisy.py").write_text(PLUGIN)
+    name = f"{folder_of_module}.noisy".lstrip(".")
+    words = ["algorithm=own", f"algorithm.plugin={name}"]
+    assert algorithm_overrides(name) == words
+    assert compose_settings([*words, "algorithm.scale=2"]).sections["algorithm"].scale == 2.0
+
+
+def test_options_of_conf_and_their_modules_are_algorithms_for_verify(folder: Path) -> None:
+    assert algorithm_overrides("ddpg") == ["algorithm=ddpg"]
+    assert algorithm_overrides("ddpzero.algorithms.ddpg") == ["algorithm=ddpg"]
+    assert algorithm_overrides("noisy.py") == ["algorithm=own", "algorithm.source=noisy.py"]
+
+
+KEYS = {
+    "a key": ("", ["algorithm.scale=2"], None),
+    "a key with the plus of earlier versions": ("", ["+algorithm.scale=2"], None),
+    "a required key": ("float", ["algorithm.scale=2"], None),
+    "a key of another group": ("other", ["other.scale=2"], None),
+    "a typo": ("", ["algorithm.scal=2"], "Did you mean algorithm.scale? The keys of algorithm are"),
+    "a required key without a value": ("float", [], "write algorithm.scale=0.5, for instance."),
+    "a group without keys": ("other", [], "as in other.scale=VALUE, or write them in a file my_"),
+    "a typo in a core group": ("", ["learner.batchsize=3"], "Did you mean learner.batch_size?"),
+    "an experiment with other groups": ("", ["+experiment=quick"], "quick is for another algori"),
+    "a preset with keys of other groups": (
+        "",
+        ["+experiment=wide"],
+        "+experiment=wide is for another algorithm: it sets network, which the algorithm of",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", KEYS)
+def test_keys_of_an_own_algorithm_are_set_without_a_plus(kind: str, folder: Path) -> None:
+    change, words, sentence = KEYS[kind]
+    text = PLUGIN.replace("float = 0.1", "float") if change == "float" else PLUGIN
+    if change == "other":
+        text = text.replace('{"algorithm": Noise', '{"algorithm": Noise, "other": Noise')
+    (folder / "noisy.py").write_text(text)
+    (folder / "experiment").mkdir()
+    (folder / "experiment" / "wide.yaml").write_text("# @package _global_\nnetwork: {channels: 64}")
+    words = ["algorithm=own", "algorithm.source=noisy.py", *words]
+    if sentence is None:
+        section = change if change == "other" else "algorithm"
+        assert compose_settings(words).sections[section].scale == 2
+        return
+    with pytest.raises(UserError) as caught:
+        compose_settings(words, str(folder))
+    assert sentence in str(caught.value)
 
 
 def test_what_a_plugin_leaves_out_has_defaults(folder: Path) -> None:
@@ -188,10 +244,16 @@ def test_a_file_whose_name_cannot_be_imported_is_told(
 @pytest.mark.parametrize(
     ("overrides", "sentence"),
     [
-        (["algorithm=own"], "algorithm.source has no value (???)"),
+        (["algorithm=own"], "the config names no algorithm: add algorithm.source=FILE.py"),
         (["algorithm=own", "algorithm.source=folder"], "is not the path of a .py file"),
-        (["algorithm=own", "algorithm.source=null"], "and algorithm.source=null: give one"),
-        (["+algorithm.source=mine.py"], "algorithm.plugin=ddpzero.algorithms.alphazero and"),
+        (["algorithm=own", "algorithm.source=my_lab.mine"], "write algorithm.plugin=my_lab.mine."),
+        (["algorithm=own", "algorithm.source=null"], "the config names no algorithm"),
+        (["algorithm.source=mine.py"], "write algorithm=own algorithm.source=mine.py."),
+        (["algorithm.plugin=ddpzero.algorithms.ddpg"], "keys of another algorithm (algorithm."),
+        (
+            ["algorithm=own", "algorithm.source=mine.py", "algorithm.plugin=x"],
+            "algorithm.plugin=x and algorithm.source=mine.py are both given: remove one of them",
+        ),
     ],
 )
 def test_exactly_one_of_module_and_file_is_given(overrides: list[str], sentence: str) -> None:
