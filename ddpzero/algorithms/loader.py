@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib
 import inspect
 import sys
-import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
@@ -21,7 +20,7 @@ from ddpzero.algorithms.base import Algorithm, CompleteAlgorithm
 from ddpzero.algorithms.defaults import complete_algorithm
 from ddpzero.games import Game, TeamGame, load_any_game
 from ddpzero.settings import Settings
-from ddpzero.system.errors import UserError, in_one_line, require
+from ddpzero.system.errors import UserError, in_one_line, line_of, require
 from ddpzero.system.metric_info import MetricInfo
 
 _KINDS = {
@@ -69,8 +68,9 @@ def load_algorithm(settings: Settings, game: Game | TeamGame | None = None) -> C
 
 
 def missing_members(part: object, protocol: type) -> list[str]:
-    """Return the methods and properties of a protocol that an object does not have."""
-    names = [name for name in vars(protocol) if not name.startswith("_")]
+    """Return the attributes, methods and properties of a protocol that an object does not have."""
+    methods = [name for name in vars(protocol) if not name.startswith("_")]
+    names = [*inspect.get_annotations(protocol), *methods]
     return [name for name in names if not hasattr(part, name)]
 
 
@@ -140,14 +140,8 @@ def errors_of_plugin(key: str, what: str) -> Iterator[None]:
     # A plugin can raise anything; SystemExit would end the program without a message.
     except (Exception, SystemExit) as error:
         raise UserError(
-            f"{key}: {what} raises {in_one_line(error)} ({_line_of(error)}): fix the plugin."
+            f"{key}: {what} raises {in_one_line(error)} ({line_of(error)}): fix the plugin."
         ) from error
-
-
-def _line_of(error: BaseException) -> str:
-    """Return file and line of the frame that raised the error, "my_algorithm.py, line 30"."""
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{Path(frame.filename).name}, line {frame.lineno}"
 
 
 def _guarded(key: str, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -210,7 +204,7 @@ def _import_module(key: str, name: str) -> ModuleType:
 
 def _not_importable(key: str, error: BaseException) -> UserError:
     # The text of a SyntaxError already names the line; its last frame is in importlib.
-    where = "" if isinstance(error, SyntaxError) else f", {_line_of(error)}"
+    where = "" if isinstance(error, SyntaxError) else f", {line_of(error)}"
     return UserError(f"{key} cannot be imported ({in_one_line(error)}{where}): fix the plugin.")
 
 

@@ -12,7 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from ddpzero.algorithms.base import CompleteAlgorithm
-from ddpzero.algorithms.loader import has_parameter, load_algorithm
+from ddpzero.algorithms.loader import (
+    errors_of_plugin,
+    has_parameter,
+    load_algorithm,
+    load_plugin,
+    missing_members,
+)
 from ddpzero.arena.players import RandomPlayer, RolloutPlayer
 from ddpzero.arena.team_players import RulePlayer
 from ddpzero.config.conversion import settings_from_dict, with_defaults
@@ -33,9 +39,13 @@ ALLOWED_PLAYERS = f"random, rollout:N (plain tree search, N simulations a move),
 
 @dataclass(frozen=True)
 class Agent:
-    """A trained agent from a checkpoint. rebind: makes the same algorithm for another game."""
+    """A trained agent from a checkpoint.
+
+    plugin: of its algorithm, as errors name it. rebind: makes the same algorithm for another game.
+    """
 
     model: str
+    plugin: str
     algorithm: CompleteAlgorithm
     rebind: Callable[[Game | TeamGame], CompleteAlgorithm]
     weights: dict[str, torch.Tensor]
@@ -68,7 +78,21 @@ class Agent:
                 "algorithm has no such setting: remove it.",
             )
             overrides["num_simulations"] = num_simulations
-        return make_player(self.weights, self.model, **overrides)
+        with errors_of_plugin(self.plugin, "make_player"):
+            player = make_player(self.weights, self.model, **overrides)
+        protocol = TeamPlayer if isinstance(self.game, TeamGame) else Player
+        missing = missing_members(player, protocol)
+        require(
+            not missing,
+            f"{self.plugin}: the player that make_player returns lacks {', '.join(missing)}: add what the class "
+            f"{protocol.__name__} in ddpzero/games/core/players.py describes.",
+        )
+        return player
+
+    def fits(self, game: Game | TeamGame) -> bool:
+        """Return whether the agent's networks can also play `game`."""
+        with errors_of_plugin(self.plugin, "fits"):
+            return self.algorithm.fits(game)
 
 
 def load_agent(text: str | Path) -> Agent:
@@ -82,7 +106,8 @@ def load_agent(text: str | Path) -> Agent:
     except ValueError as error:
         raise UserError(f"The config of {released.path} cannot be used here: {error}") from None
     rebind = partial(load_algorithm, settings)
-    return Agent(released.model, load_algorithm(settings), rebind, released.weights)
+    key = load_plugin(settings.algorithm).key
+    return Agent(released.model, key, load_algorithm(settings), rebind, released.weights)
 
 
 def require_agent_that_searches(
@@ -138,7 +163,7 @@ def parse_player(
         agent = load_agent(text)
         if describe_game(agent.game) != describe_game(game):
             require(
-                agent.algorithm.fits(game),
+                agent.fits(game),
                 f"player {text} was trained on {describe_game(agent.game)}, but the game here is "
                 f"{describe_game(game)}, which its networks do not fit.",
             )

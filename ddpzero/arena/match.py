@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ddpzero.arena.openings import Openings, random_openings
-from ddpzero.arena.players import PlayerError, checked_actions
+from ddpzero.arena.players import PlayerError, checked_actions, errors_of_player
 from ddpzero.arena.statistics import elo_difference, paired_score_interval
 from ddpzero.games import Game
 from ddpzero.games.core.players import Player
@@ -103,7 +103,8 @@ def play_match(
         for side, player in enumerate((player_a, player_b)):
             rows = table.rows_to_move(side)
             if len(rows):
-                actions = player.choose(table.positions[rows], rng)
+                with errors_of_player(player.name):
+                    actions = player.choose(table.positions[rows], rng)
                 table.play(rows, actions, player)
                 if on_progress is not None:
                     on_progress(table.returns.reshape(-1, 2), table.num_plies.reshape(-1, 2))

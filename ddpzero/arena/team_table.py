@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ddpzero.arena.players import checked_actions
+from ddpzero.arena.players import checked_actions, errors_of_player
 from ddpzero.games import TeamGame
 from ddpzero.games.core.players import TeamPlayer
 from ddpzero.games.core.promises import require_end
@@ -40,7 +40,8 @@ class TeamTable:
         spec = self._game.spec
         rows = np.flatnonzero(self.is_going_on)
         drawn_from = random_states[rows]
-        chosen = player.choose(self.positions[rows], teams[rows], drawn_from)
+        with errors_of_player(player.name):
+            chosen = player.choose(self.positions[rows], teams[rows], drawn_from)
         random_states[rows] = drawn_from
         shape = (len(rows), spec.agents_per_team)
         chosen = checked_actions(player.name, chosen, shape, spec.num_actions)

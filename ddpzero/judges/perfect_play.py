@@ -21,7 +21,7 @@ from ddpzero.arena.agents import (
     parse_player,
     require_agent_that_searches,
 )
-from ddpzero.arena.players import PlayerError, checked_actions
+from ddpzero.arena.players import PlayerError, checked_actions, errors_of_player
 from ddpzero.arena.statistics import share_interval
 from ddpzero.games.core.players import Player
 from ddpzero.judges.packaged import find_positions
@@ -98,7 +98,8 @@ def judge(
 ) -> JudgeReport:
     """Ask the player for an action in every position, all at once."""
     started = time.perf_counter()
-    chosen = player.choose(solved.positions, np.random.default_rng(seed))
+    with errors_of_player(player.name):
+        chosen = player.choose(solved.positions, np.random.default_rng(seed))
     num_positions, num_actions = solved.scores.shape
     actions = checked_actions(player.name, chosen, (num_positions,), num_actions)
     seconds = time.perf_counter() - started

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from rich.text import Text
 
-from ddpzero.arena.players import PlayerError, checked_actions
+from ddpzero.arena.players import PlayerError, checked_actions, errors_of_player
 from ddpzero.games import Game
 from ddpzero.games.core.players import Analysis, Analyst, Player
 from ddpzero.play.episode import PlayedEpisode
@@ -110,7 +110,7 @@ class Session:
     ) -> None:
         seat = seats[episode.current_player]
         started = time.perf_counter()
-        with self._console.status(self._thinking(seat.name)):
+        with self._console.status(self._thinking(seat.name)), errors_of_player(player.name):
             action, analysis = self._think(episode, player)
             if action not in episode.legal_actions():
                 raise PlayerError(
@@ -144,7 +144,7 @@ class Session:
         if not isinstance(adviser, Analyst):
             self._person.say(f"{adviser.name} has no opinion to share.")
             return
-        with self._console.status(self._thinking(adviser.name)):
+        with self._console.status(self._thinking(adviser.name)), errors_of_player(adviser.name):
             analysis = adviser.analyze(episode.position[None], self._rng)
         best = self._game.action_name(int(analysis.actions[0]))
         self._person.say(f"in your place {adviser.name} would play {best}")

@@ -5,7 +5,9 @@ The message is a sentence with the dotted path or the file, the value given, wha
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Mapping
+from pathlib import Path
 
 # The exit codes of all programs in this package.
 EXIT_CODE_OF_FAILURE = 1
@@ -26,6 +28,12 @@ def in_one_line(error: BaseException) -> str:
     """Return the type and the text of an error of foreign code on one line: "KeyError: 'size'"."""
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def line_of(error: BaseException) -> str:
+    """Return file and line of the frame that raised the error, "my_algorithm.py, line 30"."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{Path(frame.filename).name}, line {frame.lineno}"
 
 
 def require_at_most(path: str, settings: object, limits: Mapping[str, float]) -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from ddpzero.arena.agents import Agent, any_game_of_players, is_agent, load_agent, parse_player
+from ddpzero.arena.players import RandomPlayer
 from ddpzero.arena.run import run_match
 from ddpzero.config.conversion import settings_to_dict
 from ddpzero.games import load_game
@@ -50,6 +51,8 @@ PLUGIN = """
 
 
     class Toy:
+        sample_spec = make_networks = make_updater = actor_spec = None
+
         def __init__(self, game):
             self.game = game
 
@@ -159,14 +162,38 @@ class WithoutSearch:
     game = None
 
     def make_player(self, weights, name):
-        return name
+        return RandomPlayer(load_game("tic_tac_toe"))
 
 
 def test_simulations_are_refused_where_the_plugins_player_does_not_search():
-    agent = Agent("plain-s1-d1", WithoutSearch(), lambda game: None, {})
-    assert agent.make_player() == "plain-s1-d1"
+    agent = Agent("plain-s1-d1", "algorithm.plugin=x", WithoutSearch(), lambda game: None, {})
+    assert agent.make_player().name == "random"
     with pytest.raises(ValueError, match=r"num_simulations=9 .*plain-s1-d1 does not search"):
         agent.make_player(9)
+
+
+class WithoutPlayer(WithoutSearch):
+    """Its make_player returns what is not a player, or raises."""
+
+    def __init__(self, error=None):
+        self.error = error
+
+    def make_player(self, weights, name):
+        if self.error is not None:
+            raise self.error
+        return name
+
+
+def test_a_make_player_that_fails_is_one_sentence_that_names_the_plugin():
+    def agent(*error):
+        return Agent("x-s1-d1", "algorithm.plugin=x", WithoutPlayer(*error), lambda game: None, {})
+
+    with pytest.raises(UserError, match=r"algorithm\.plugin=x: .*lacks name, uses_chance, choose:"):
+        agent().make_player()
+    with pytest.raises(
+        UserError, match=r"algorithm\.plugin=x: make_player raises KeyError: 'w' \("
+    ):
+        agent(KeyError("w")).make_player()
 
 
 def test_a_run_is_found_by_its_name_in_runs(run_dir, monkeypatch):

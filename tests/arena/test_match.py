@@ -33,6 +33,10 @@ class Cheat:
         return np.full(len(positions), 10**6)
 
 
+class Crash:
+    name = "crash"
+
+
 def result_of(returns) -> MatchResult:
     returns = np.array(returns, dtype=np.float32)
     return MatchResult("a", "b", returns, np.zeros(returns.shape, np.int32), returns.size, 1.0)
@@ -167,3 +171,15 @@ def test_an_action_that_exists_but_is_not_legal_ends_the_match_with_the_players_
     stubborn.choose = lambda positions, rng: np.zeros(len(positions), np.int64)
     with pytest.raises(PlayerError, match="player lowest broke the rules: action 0 is not legal"):
         play_match(stubborn, stubborn, game, 2, seed=0)
+
+
+@pytest.mark.parametrize("error", [IndexError("oops"), SystemExit("oops")])
+def test_a_player_that_raises_is_named_with_its_line(error, monkeypatch):
+    def choose(*_):
+        raise error
+
+    monkeypatch.setattr(Crash, "choose", choose, raising=False)
+    game = load_game("tic_tac_toe")
+    sentence = rf"player crash failed: {type(error).__name__}: oops \(test_match\.py, line \d+\)\."
+    with pytest.raises(PlayerError, match=sentence):
+        play_match(Crash(), RandomPlayer(game), game, 2, seed=0)

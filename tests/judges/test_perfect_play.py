@@ -236,7 +236,7 @@ def test_json_prints_figures_and_nothing_else(capsys):
 
 
 def test_a_file_that_is_not_there_is_told():
-    with pytest.raises(ValueError, match=r"'nothing\.npz' is no file"):
+    with pytest.raises(ValueError, match=r"'nothing\.npz' is not a file"):
         run_judge("nothing.npz", ["random"])
     with pytest.raises(ValueError, match=r"folder/nothing\.npz cannot be read: No such file"):
         run_judge("folder/nothing.npz", ["random"])
