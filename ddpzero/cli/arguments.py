@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 from ddpzero import __version__
 from ddpzero.cli import argument_types
+from ddpzero.cli.argument_errors import (
+    ArgumentsError,
+    Parser,
+    problem_of,
+    problem_of_surplus,
+    refuse,
+)
 from ddpzero.cli.overrides import (
     OVERRIDE,
     READS_GAME,
@@ -63,28 +69,6 @@ class _List(argparse.Action):
         parser.exit()
 
 
-class _Parser(argparse.ArgumentParser):
-    """Reports an error in one sentence without the usage, like all other errors of the user; exits with code 2."""
-
-    def error(self, message: str) -> NoReturn:
-        command = self.prog.partition(" ")[2]
-        sentence = ": ".join(filter(None, (command, _in_plain_words(message, self))))
-        self.exit(2, f"ddpzero: {sentence}; see {self.prog} --help\n")
-
-
-def _in_plain_words(message: str, parser: argparse.ArgumentParser) -> str:
-    """Return argparse's message, rewritten to list the commands if a command is wrong or missing."""
-    for action in parser._actions:
-        if not isinstance(action, argparse._SubParsersAction):
-            continue
-        allowed = ", ".join(action.choices)
-        if wrong := re.match(rf"argument {action.metavar}: invalid choice: (.*) \(choose", message):
-            return f"{wrong[1]} is not a command; the commands are {allowed}"
-        if message.endswith(f"required: {action.metavar}"):
-            return f"{action.metavar} is missing; the commands are {allowed}"
-    return message
-
-
 def parse_arguments(words: Sequence[str]) -> argparse.Namespace:
     """Parse the words of one command.
 
@@ -95,33 +79,16 @@ def parse_arguments(words: Sequence[str]) -> argparse.Namespace:
     if not words:
         parser.print_help()
         parser.exit(2)
-    options, unknown = parser.parse_known_args([word for word in words if not OVERRIDE.match(word)])
-    surplus = [*getattr(options, "overrides", []), *unknown]
-    if surplus:
-        options.command_parser.error(_surplus_message(options, surplus))
+    try:
+        options, unknown = parser.parse_known_args([w for w in words if not OVERRIDE.match(w)])
+    except ArgumentsError as error:
+        refuse(error.parser, problem_of(error, words))
+    if surplus := [*getattr(options, "overrides", []), *unknown]:
+        refuse(options.command_parser, problem_of_surplus(options, surplus))
     options.overrides = [word for word in words if OVERRIDE.match(word)]
     if problem := _problem_of_options(options):
-        options.command_parser.error(problem)
+        refuse(options.command_parser, problem)
     return options
-
-
-def _surplus_message(options: argparse.Namespace, surplus: Sequence[str]) -> str:
-    """Return a sentence about words that no argument of the command accepts."""
-    option = next((word for word in surplus if word.startswith("-")), None)
-    if option is not None:
-        return f"there is no option {option[:80]}"
-    without_key = next((word for word in surplus if word.lstrip("+~").startswith("=")), None)
-    if without_key is not None:
-        return f"{without_key[:80]} has no key before the =; write key=value"
-    words = " ".join(
-        word[:80] if word and word.isprintable() else repr(word[:80]) for word in surplus
-    )
-    hint = ""
-    if options.command == "play":
-        hint = "; with --mode ai, name the second player by --opponent PLAYER"
-    elif options.reads:
-        hint = "; name a game by --game NAME, and write settings as key=value"
-    return f"unexpected words: {words}{hint}"
 
 
 def _problem_of_options(options: argparse.Namespace) -> str | None:
@@ -145,7 +112,7 @@ def _problem_of_options(options: argparse.Namespace) -> str | None:
 
 
 def make_parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog="ddpzero",
         description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,

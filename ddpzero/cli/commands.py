@@ -150,6 +150,8 @@ def _bench_search(options: Namespace) -> int:
     chosen = [word for word in options.overrides if word.startswith("evaluator=")]
     options.overrides = [word for word in options.overrides if word not in chosen]
     evaluator = chosen[-1].partition("=")[2] if chosen else "uniform"
+    # This command cannot choose another algorithm, which the settings would advise in a team game.
+    _game(options)
     settings = compose_settings(_overrides(options), options.config_dir)
     measurements = bench_search(settings, evaluator, options.seconds, options.seed)
     return _print(measurements, options)

@@ -1,6 +1,6 @@
 """Settings on the command line of `ddpzero`, key=value: which words are settings, and which command reads which keys.
 
-Used by arguments.py; imports only argparse.
+Used by arguments.py and argument_errors.py; imports only argparse.
 """
 
 from __future__ import annotations
@@ -50,6 +50,11 @@ def problem_of_override(override: str, options: argparse.Namespace) -> str | Non
 def key_of(override: str) -> str:
     """Return "game.size" for "++game.size=9", and "search" for "search@_global_.search=puct"."""
     return override.lstrip("+~").partition("=")[0].partition("@")[0]
+
+
+def may_be_path(override: str) -> bool:
+    """Return whether a word that is read as a setting has no key of the core, and so may be meant as a path."""
+    return key_of(override).partition(".")[0] not in _CORE_KEYS
 
 
 def _has_effect(key: str, reads: Sequence[str]) -> bool:

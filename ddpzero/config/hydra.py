@@ -22,7 +22,7 @@ import yaml
 from hydra import compose, initialize_config_dir
 from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import ChoiceSweep, Override, RangeSweep
+from hydra.core.override_parser.types import ChoiceSweep, Override, Quote, QuotedString, RangeSweep
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import (
@@ -98,8 +98,8 @@ def _compose(overrides: Sequence[str], config_dir: str | None) -> tuple[DictConf
     if config_dir is not None:
         folder = Path(config_dir).expanduser().resolve()
         if not folder.is_dir():
-            raise UserError(f"--config-dir {config_dir} is not a folder.")
-        overrides.append(f"hydra.searchpath=['file://{folder}']")
+            raise UserError(_no_config_dir(config_dir))
+        overrides.append(f"hydra.searchpath=[{_quoted(f'file://{folder}')}]")
     try:
         with initialize_config_dir(str(conf_dir()), version_base=HYDRA_VERSION):
             return compose(CONFIG_NAME, overrides=overrides), overrides
@@ -164,20 +164,10 @@ def explain(error: Exception) -> str | None:
         )
     if type(error) is ValueError and _is_raised_by_hydra(error):
         return f"{' '.join(text.split())}; {_LIST_OF_OPTIONS}"
-    if isinstance(error, OverrideParseException) and "=~" in error.override:
-        key, _, path = error.override.partition("=~")
-        quoted = f"""{key}='"~{path}"'"""
-        return f"{error.override}: a ~ must stand in quotes, in a shell {quoted}; or write {key}=$HOME{path}."
+    if match := re.search(r"Additional config directory '(.*)' not found", text):
+        return _no_config_dir(match[1])
     if isinstance(error, OverrideParseException):
-        override = " ".join(error.override.split())
-        reason = " ".join(text.split()).split(" See https")[0]
-        if reason.startswith("LexerNoViableAlt"):
-            reason = "it contains a special character"
-        if "=" not in override and not override.startswith("~"):
-            return f"{override}: there is no = in it. {_hint_for_bare_word(override)}"
-        return (
-            f"{override}: {reason}. Write key=value, in quotes if the value has special characters."
-        )
+        return _explain_unreadable_override(" ".join(error.override.split()))
     if isinstance(error, MissingMandatoryValue):
         return f"{error.full_key} has no value (???): set it, as in {error.full_key}=..."
     if isinstance(error, InterpolationResolutionError):
@@ -188,6 +178,44 @@ def explain(error: Exception) -> str | None:
         if isinstance(error, (HydraException, OmegaConfBaseException))
         else None
     )
+
+
+def _no_config_dir(folder: str) -> str:
+    return (
+        f"--config-dir {folder} is not a folder: name one that is laid out like {conf_dir()}, or leave --config-dir "
+        "out."
+    )
+
+
+def _explain_unreadable_override(override: str) -> str:
+    """Return a sentence for a word that Hydra cannot parse; Hydra's message is about its grammar."""
+    if "=" not in override and not override.startswith("~"):
+        return f"{override}: there is no = in it. {_hint_for_bare_word(override)}"
+    key, _, value = override.partition("=")
+    if value.startswith("~"):
+        return (
+            f"""{override}: a ~ must stand in quotes, in a shell {key}='"{value}"'; or write """
+            f"{key}=$HOME{value[1:]}."
+        )
+    corrected = f"{key}={_quoted(value)}"
+    if value and not set(value) & set("\"'[{") and _is_readable(corrected):
+        return f"{override}: Hydra needs quotes around this value, in a shell '{corrected}'."
+    return (
+        f"{override}: Hydra cannot read this. Write key=value: close every bracket and quote, and use only ASCII "
+        "letters, digits, _ and dots in the key."
+    )
+
+
+def _is_readable(override: str) -> bool:
+    try:
+        return bool(_parsed([override]))
+    except HydraException:
+        return False
+
+
+def _quoted(text: str) -> str:
+    """Return the text in double quotes, in which Hydra changes no character."""
+    return QuotedString(text, Quote.double).with_quotes()
 
 
 def _is_raised_by_hydra(error: Exception) -> bool:
@@ -446,7 +474,7 @@ def _parsed(overrides: Sequence[str]) -> list[Override]:
 def algorithm_overrides(text: str, config_dir: str | None = None) -> list[str]:
     """Return the overrides that choose an algorithm, given its file, its module or an option of its group."""
     if text.endswith(".py"):
-        return ["algorithm=own", f"algorithm.source={text}"]
+        return ["algorithm=own", f"algorithm.source={_quoted(text)}"]
     options = _options_of("algorithm")
     is_module = "." in text or (config_dir is None and text.isidentifier() and find_spec(text))
     if text in options or not is_module:

@@ -36,9 +36,14 @@ def find_positions(text: str) -> Path:
 
 def find_recorded_games(text: str, of_snakes: bool = False) -> tuple[Path, tuple[str, ...]]:
     """Return the file of recorded games that `text` names, and its game's settings; () for a file of the user."""
-    command = f"ddpzero verify {'snakes' if of_snakes else 'rules'} --list"
+    command, other_command = ("snakes", "rules") if of_snakes else ("rules", "snakes")
     known = _recorded(of_snakes)
-    file = _find(text, known, "recorded games", command)
+    name = text.removesuffix(".npz")
+    if name in names(f"verify {other_command}") and not _is_there(Path(text)):
+        raise UserError(
+            f"the recorded games {name} are for another command: ddpzero verify {other_command} {name}."
+        )
+    file = _find(text, known, "recorded games", f"ddpzero verify {command} --list")
     return file, RECORDED_SETTINGS[file.stem] if file in known else ()
 
 

@@ -89,7 +89,23 @@ def test_a_path_with_an_equals_sign_is_a_path():
         (["bench", "game=hex"], "bench: WHAT is missing; the commands are rules, search, learner"),
         (["bench", "search", "=5"], "bench search: =5 has no key before the =; write key="),
         (["verify", ""], "verify: '' is not a command; the commands are rules, snakes, contract"),
-        (["match", "a"], "the following arguments are required: B;"),
+        (["match", "a"], "the following arguments are required: B; see"),
+        (["match", "a", "game=hex"], "the following arguments are required: B; see"),
+        (["--nosuch"], "ddpzero: there is no option --nosuch; see ddpzero --help"),
+        (["match", "-x", "random"], "match: there is no option -x; see ddpzero match --help"),
+        (["monitor", "-x"], "monitor: there is no option -x; see"),
+        (
+            ["match", "a=b", "random"],
+            "required: B; a=b is a setting; if it is a path, write ./a=b; see",
+        ),
+        (
+            ["verify", "algorithm", "a=b.py"],
+            "a=b.py is a setting; if it is a path, write ./a=b.py;",
+        ),
+        (
+            ["bench", "rules", "--game", "a=b"],
+            "expected one argument; a=b is a setting; if it is the argument, write --game=a=b; see",
+        ),
         (["match", "a", "b", "--foo"], "match: there is no option --foo; see ddpzero match --help"),
         (
             ["match", "a", "b", "--game", "hex", "+game=go"],
@@ -181,6 +197,9 @@ def test_settings_that_a_benchmark_reads_are_taken(words):
     ("words", "fragment"),
     [
         (["verify", "rules", "nowhere.npz"], "nowhere.npz"),
+        (["verify", "snakes", "go5"], "go5 are for another command: ddpzero verify rules go5."),
+        (["verify", "rules", "snakes3v3_ends.npz"], "ddpzero verify snakes snakes3v3_ends."),
+        (["bench", "search", "game=snakes"], "game=snakes is a team game"),
         (["verify", "rules", "go5", "--game", "conect_four"], "Did you mean game=connect_four?"),
         (["bench", "rules", "game.rows=99"], "game.rows=99"),
         (["match", "runs/nowhere", "random", "--game", "tic_tac_toe"], "runs/nowhere"),

@@ -251,7 +251,13 @@ MISTAKES = {
     "a seed beyond 64 bits": (["seed=100000000000000000000000000"], ["seed=1000", "is too large"]),
     "an actor that is dead at once": (["actors.hang_seconds=1e-300"], ["actors.hang_seconds=1e-300", "at least 10"]),
     "a time beyond all clocks": (["learner.timeout_seconds=1e20"], ["learner.timeout_seconds=1e+20", "at most"]),
-    "letters that Hydra cannot read": (["game=é"], ["game=é", "it contains a special character", "in quotes"]),
+    "letters that Hydra cannot read": (["game=é"], ["game=é: Hydra needs quotes", """'game="é"'."""]),
+    "an equals sign in a path": (
+        ["algorithm=own", "algorithm.source=odd/a=b.py"],
+        ["algorithm.source=odd/a=b.py: Hydra needs quotes", """'algorithm.source="odd/a=b.py"'."""],
+    ),
+    "a bracket that stays open": (["seed=[1"], ["seed=[1: Hydra cannot read this", "close every bracket"]),
+    "a key that Hydra cannot read": (["ké=1"], ["ké=1: Hydra cannot read this", "only ASCII letters"]),
     "a line break": (["seed=\n"], ["seed=", "key=value"]),
     "more digits than Python reads": ([f"seed={'9' * 5000}"], ["seed=9999", "the number has too many digits"]),
     "a number for a group": (["network=-.5"], ["network=-.5 gives a value to a group", "game=connect_four"]),
@@ -462,7 +468,7 @@ def test_a_wrong_option_of_training_is_one_sentence(words, sentence):
 
 
 def test_a_config_dir_that_is_not_there_is_refused():
-    with pytest.raises(UserError, match="--config-dir /nowhere is not a folder"):
+    with pytest.raises(UserError, match="--config-dir /nowhere is not a folder: name one that"):
         compose_settings([], config_dir="/nowhere")
 
 

@@ -35,13 +35,12 @@ def test_every_recorded_file_has_the_settings_of_its_game():
     assert {file.stem for file in RECORDED_FOLDER.glob("*.npz")} == set(RECORDED_SETTINGS)
 
 
-@pytest.mark.parametrize("text", ["hex33", "snakes3v3_ends", "x" * 5000])
+@pytest.mark.parametrize("text", ["hex33", "x" * 5000])
 def test_an_unknown_name_is_told_with_the_names_that_there_are(text: str):
     with pytest.raises(UserError, match=r"one of connect_four, connect_four_hard, .*judge --list"):
         find_positions(text)
-    if text != "snakes3v3_ends":
-        with pytest.raises(UserError, match=r"one of snakes3v3_ends \(ddpzero verify snakes"):
-            find_recorded_games(text, of_snakes=True)
+    with pytest.raises(UserError, match=r"one of snakes3v3_ends \(ddpzero verify snakes"):
+        find_recorded_games(text, of_snakes=True)
     with pytest.raises(UserError, match=r"one of connect_four, dots_and_boxes_3x3, .*rules --list"):
         find_recorded_games(text)
 
