@@ -175,6 +175,9 @@ def _words(name: str, tag: str, panel: MetricsPanel) -> str:
 
 
 def _fitted(name: str, width: int, has_unicode: bool) -> str:
+    """Return the name in `width` columns, shortened after a third: names of one group differ at their ends."""
     if len(name) <= width:
         return name.ljust(width)
-    return name[: width - 1] + ("…" if has_unicode else ".")
+    num_first = (width - 1) // 3
+    num_last = width - 1 - num_first
+    return name[:num_first] + ("…" if has_unicode else ".") + name[len(name) - num_last :]

@@ -167,7 +167,8 @@ def explain(error: Exception) -> str | None:
     if match := re.search(r"Additional config directory '(.*)' not found", text):
         return _no_config_dir(match[1])
     if isinstance(error, OverrideParseException):
-        return _explain_unreadable_override(" ".join(error.override.split()))
+        # _accept_new_keys adds ++, which users need not write.
+        return _explain_unreadable_override(" ".join(error.override.split()).removeprefix("++"))
     if isinstance(error, MissingMandatoryValue):
         return f"{error.full_key} has no value (???): set it, as in {error.full_key}=..."
     if isinstance(error, InterpolationResolutionError):

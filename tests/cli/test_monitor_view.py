@@ -75,6 +75,14 @@ def test_a_run_without_declarations_is_shown_in_groups(tmp_path: Path) -> None:
         assert words in text, words
 
 
+def test_names_that_differ_only_at_the_end_can_be_told_apart_in_a_narrow_terminal() -> None:
+    agents = ("random", "nearest", "evasion", "greedy", "level3", "level4", "bfs")
+    tags = [f"evaluation/wins_against_{agent}" for agent in agents]
+    text = lines(whole(make_page(view(tags, SNAKES_METRICS), 40)), 40)
+    names = [line[:21].strip() for line in text if "evalua" in line]
+    assert [name.split()[-1] for name in names] == list(agents)
+
+
 @pytest.mark.parametrize("width", [20, 40, 71, 72, 80, 100, 120, 149, 150, 200])
 @pytest.mark.parametrize("height", [3, 10, 24, 50])
 def test_the_page_fits_into_any_terminal(width: int, height: int) -> None:
