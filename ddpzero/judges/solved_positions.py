@@ -169,9 +169,10 @@ def read_solved_positions(file: Path, game: Game | None = None) -> SolvedPositio
     """
     arrays = read_npz(file)
     layout = _layout_of(file, arrays)
-    if game is not None:
-        return _solved_positions(file, layout, arrays, game)
     num_scores = arrays[layout.scores].shape[1]
+    if game is not None:
+        _require_game(file, layout, num_scores, game)
+        return _solved_positions(file, layout, arrays, game)
     games = [load_game(layout.game, **board) for board in layout.boards(num_scores)]
     errors = []
     for candidate in games:
@@ -187,6 +188,19 @@ def read_solved_positions(file: Path, game: Game | None = None) -> SolvedPositio
         raise errors[0]
     raise UserError(
         f"{errors[0]} That is as {describe_game(games[0])}; no other board of as many actions fits."
+    )
+
+
+def _require_game(file: Path, layout: _Layout, num_scores: int, game: Game) -> None:
+    """Raise UserError for players of another game or board. A game of the user may have the rules of the file's."""
+    fits = game.num_actions - layout.num_unscored == num_scores
+    if fits and (game.name == layout.game or game.source is not None):
+        return
+    games = [load_game(layout.game, **board) for board in layout.boards(num_scores)]
+    boards = [describe_game(g) for g in games if g.num_actions - layout.num_unscored == num_scores]
+    raise UserError(
+        f"{file} has positions of {' or '.join(boards) or layout.game}, but the player was trained on "
+        f"{describe_game(game)}: give it positions of its own game and board."
     )
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
 
+from ddpzero.arena.agents import describe_game
 from ddpzero.arena.players import PlayerError, RandomPlayer
 from ddpzero.games import load_game
 from ddpzero.judges.packaged import POSITIONS_FOLDER
 from ddpzero.judges.perfect_play import judge, run_judge
 from ddpzero.judges.solved_positions import ILLEGAL, read_solved_positions
+from ddpzero.system.errors import UserError
 from tests.recorded import recorded_games
 
 HARD = POSITIONS_FOLDER / "connect_four_hard.npz"
@@ -267,11 +270,24 @@ def test_missing_arrays_are_named(damaged):
         run_judge(damaged(board=None, scores=None), ["random"])
 
 
-def test_a_file_of_another_board_is_told():
-    with pytest.raises(
-        ValueError, match="scores has 7 entries a position, but tic_tac_toe here has 9"
-    ):
-        read_solved_positions(HARD, load_game("tic_tac_toe"))
+@pytest.mark.parametrize(
+    ("name", "words", "described"),
+    [
+        (
+            "connect_four_hard",
+            {"name": "tic_tac_toe"},
+            "connect_four with rows=6, columns=7, line=4",
+        ),
+        # Tic-tac-toe has as many actions as this board.
+        ("hex3", {"name": "tic_tac_toe"}, "hex with size=3, swap=False"),
+        ("hex4", {"name": "hex", "size": 3}, "hex with size=4, swap=False"),
+    ],
+)
+def test_the_file_of_another_game_than_the_players_names_both(name, words, described):
+    game = load_game(**words)
+    sentence = f"{name}.npz has positions of {described}, but the player was trained on {describe_game(game)}: "
+    with pytest.raises(UserError, match=re.escape(sentence)):
+        read_solved_positions(POSITIONS_FOLDER / f"{name}.npz", game)
 
 
 def test_a_file_of_another_kind_is_no_file_of_solved_positions():
