@@ -15,7 +15,8 @@ from typing import Any
 from ddpzero.config.strict import show
 from ddpzero.system.errors import require
 
-# Dotted old key to dotted new key. Keys of the group `game` belong to the game and cannot be renamed here.
+# Dotted old key to dotted new key. A key of the core that only some algorithms have now has no effect with the others.
+# Keys of the group `game` belong to the game and cannot be renamed here.
 RENAMED_KEYS = {
     "actors.evaluation_cache_megabytes": "algorithm.evaluation_cache_megabytes",
     "opponent.max_episodes": "opponent.schedule_episodes",
@@ -27,18 +28,27 @@ _told: set[str] = set()
 
 
 def rename_words(words: Sequence[str]) -> list[str]:
-    """Return the words of a command line with new names for old keys. Raises UserError if both names are given."""
+    """Return the words of a command line with new names for old keys. Raises UserError if both names are given.
+
+    A key that has moved to another group keeps its old name, for rename_composed: only the composed config tells
+    whether its algorithm has the new key.
+    """
     parts = [re.match(r"([+~]*)([^=]*)(.*)", word, re.DOTALL) for word in words]
     keys = {match[2] for match in parts if match}
     for old in RENAMED_KEYS.keys() & keys:
         _refuse_both(old, RENAMED_KEYS[old] in keys)
-        _tell(old)
     return [
-        f"{match[1]}{RENAMED_KEYS[match[2]]}{match[3]}"
-        if match and match[2] in RENAMED_KEYS
-        else word
+        _rename_word(match[1], match[2], match[3]) if match and match[2] in RENAMED_KEYS else word
         for word, match in zip(words, parts, strict=True)
     ]
+
+
+def _rename_word(prefix: str, old: str, rest: str) -> str:
+    new = RENAMED_KEYS[old]
+    if _group(old) != _group(new) and "~" not in prefix:
+        return f"++{old}{rest}"
+    _tell(old)
+    return f"{prefix}{new}{rest}"
 
 
 def rename_composed(
@@ -46,7 +56,7 @@ def rename_composed(
     defaults: Mapping[str, Any],
     on_command_line: Container[str],
 ) -> dict[str, Any]:
-    """Rename the keys that a YAML file gave by their old names, with a notice for each.
+    """Rename the keys that a YAML file, or a word that rename_words left, gave by their old names, with notices.
 
     defaults: the default of each known key, by group. on_command_line: dotted keys, whose values override YAML files.
     A key that the config's algorithm does not have is dropped. Raises UserError if YAML files gave both names.
@@ -55,13 +65,18 @@ def rename_composed(
     for old, new in RENAMED_KEYS.items():
         if (value := _take(renamed, old)) is _ABSENT:
             continue
-        _tell(old)
         group, _, key = new.partition(".")
-        if new in on_command_line or key not in defaults.get(group, {}):
+        if key not in defaults.get(group, {}):
+            _tell(old, f"{old}={show(value)} has no effect with this algorithm: remove it.")
+            continue
+        _tell(old)
+        if new in on_command_line:
             continue
         present = renamed.get(group, {}).get(key, defaults[group][key])
         # conf/ gives every key its default: any other value comes from a file or preset with the new name.
-        _refuse_both(old, present not in (defaults[group][key], value), f"={show(value)}")
+        is_from_file = old not in on_command_line
+        has_both = is_from_file and present not in (defaults[group][key], value)
+        _refuse_both(old, has_both, f"={show(value)}")
         _put(renamed, new, value)
     return renamed
 
@@ -104,12 +119,14 @@ def _refuse_both(old: str, has_both: bool, shown: str = "") -> None:
     )
 
 
-def _tell(old: str) -> None:
+def _group(path: str) -> str:
+    return path.partition(".")[0]
+
+
+def _tell(old: str, sentence: str = "") -> None:
+    """Print a notice about an old key, once: the sentence, or its new name."""
     if old in _told or os.environ.get("RANK", "0") != "0":
         return
     _told.add(old)
-    print(
-        f"ddpzero: {old} is now called {RENAMED_KEYS[old]}; the old name still works in this version.",
-        file=sys.stderr,
-        flush=True,
-    )
+    works = f"{old} is now called {RENAMED_KEYS[old]}; the old name still works in this version."
+    print(f"ddpzero: {sentence or works}", file=sys.stderr, flush=True)

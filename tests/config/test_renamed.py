@@ -41,8 +41,10 @@ def test_an_old_name_on_the_command_line_sets_the_new_key_and_is_told_once(capsy
 
 
 def test_training_takes_an_old_name_wherever_it_stands_among_the_words(capsys):
-    assert arrange_words([f"{OLD}=1,2", "--multirun"]) == ["--multirun", f"{NEW}=1,2"]
-    assert capsys.readouterr().err == SENTENCE
+    old, new = "opponent.promotion_games", "opponent.promotion_episodes"
+    assert arrange_words([f"{old}=1,2", "--multirun"]) == ["--multirun", f"{new}=1,2"]
+    assert capsys.readouterr().err == SENTENCE.replace(OLD, old).replace(NEW, new)
+    assert arrange_words([f"{OLD}=1,2", "--multirun"]) == ["--multirun", f"++{OLD}=1,2"]
 
 
 def test_only_rank_0_tells_of_an_old_name(monkeypatch, capsys):
@@ -73,9 +75,22 @@ def test_both_names_in_yaml_files_are_refused(own):
         compose_settings(["+experiment=own"], str(own))
 
 
-def test_an_old_name_of_another_algorithm_in_a_yaml_file_is_left_out(own):
-    words = ["+experiment=own", "algorithm=ddpg", "game=snakes"]
-    assert "evaluation_cache_megabytes" not in str(compose_settings(words, str(own)))
+@pytest.mark.parametrize("words", [["+experiment=own"], [f"{OLD}=7"]], ids=["file", "command line"])
+def test_an_old_name_of_a_key_that_this_algorithm_lacks_has_no_effect_and_is_told(
+    words, own, capsys
+):
+    settings = compose_settings([*words, "algorithm=ddpg", "game=snakes"], str(own))
+    assert "evaluation_cache_megabytes" not in str(settings)
+    assert capsys.readouterr().err == (
+        f"ddpzero: {OLD}=7 has no effect with this algorithm: remove it.\n"
+    )
+
+
+def test_an_old_name_on_the_command_line_wins_over_the_new_name_in_a_yaml_file(tmp_path):
+    (tmp_path / "experiment").mkdir()
+    text = "# @package _global_\nalgorithm:\n  evaluation_cache_megabytes: 8\n"
+    (tmp_path / "experiment" / "new.yaml").write_text(text)
+    assert cache_megabytes(["+experiment=new", f"{OLD}=9"], tmp_path) == 9
 
 
 def test_the_config_of_an_earlier_run_has_new_names_without_a_word(capsys):
