@@ -32,6 +32,19 @@ from ddpzero.system.terminal import prepare_output, until_reader_leaves
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+# What another environment lacks first.
+_LIBRARIES = (
+    "hydra",
+    "numba",
+    "numpy",
+    "omegaconf",
+    "psutil",
+    "rich",
+    "safetensors",
+    "torch",
+    "yaml",
+)
+
 
 def main() -> None:
     """Train with the settings on the command line; report a failure by one sentence and an exit code."""
@@ -43,6 +56,14 @@ def main() -> None:
         until_reader_leaves(lambda: _compose_and_train(stop), None)
     except KeyboardInterrupt:
         leave("interrupted twice before the run started.", EXIT_CODE_OF_FAILURE)
+    except ModuleNotFoundError as error:
+        if error.name not in _LIBRARIES:
+            raise
+        leave(
+            f"this Python ({sys.executable}) has no module {error.name}: activate the environment of ddpzero (source "
+            ".venv/bin/activate), or make one (bash launch/setup.sh).",
+            EXIT_CODE_OF_USER_ERROR,
+        )
 
 
 def _compose_and_train(stop: StopSignal) -> None:

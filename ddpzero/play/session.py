@@ -119,6 +119,8 @@ class Session:
         time.sleep(max(0.0, self._delay_seconds - (time.perf_counter() - started)))
         episode.play(action)
         note = f"{seat.name} plays {self._game.action_name(action)}"
+        if analysis is not None and action != int(analysis.actions[0]):
+            note += " (openings vary)"
         self._show(episode, seats, analysis, f"{seat.name} expects", note)
 
     def _thinking(self, name: str) -> str:

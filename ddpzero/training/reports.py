@@ -201,7 +201,7 @@ class Reports:
         state, rates = self._state, self._rates()
         note = "" if state.num_episodes else "waiting for the first episode"
         if pool.is_compiling:
-            note = "compiling for the actors (long only on a fresh machine)"
+            note = "compiling for the actors (once for each game)"
         return ProgressMetrics(
             run_name=self.outlets.run_dir.name,
             epoch=state.epoch,

@@ -353,7 +353,7 @@ def test_a_full_disk_costs_messages_and_is_told_once_and_so_is_its_end(
 
 
 def test_a_note_that_is_too_long_for_the_terminal_is_cut_before_lesser_parts_are_kept():
-    note = "compiling for the actors (long only on a fresh machine)"
+    note = "compiling for the actors (once for each game)"
     line = format_line(replace(METRICS, note=note), 60, 3.0)
     assert "compiling for" in line
     assert len(line) <= 60
