@@ -130,22 +130,3 @@ def test_positions_are_rows_of_the_declared_type():
     positions = game.new_positions(3)
     assert positions.shape == (3, 404)
     assert positions.dtype == np.int16
-
-
-def test_a_game_that_imports_modules_by_their_old_names_loads_and_is_told_the_new_ones(
-    tmp_path, caplog
-):
-    text = PAIRS.read_text()
-    old = text.replace("ddpzero.games.core.", "ddpzero.games.").replace(
-        "ddpzero.games.shared.", "ddpzero.games."
-    )
-    assert old != text
-    (tmp_path / "pairs.py").write_text(old)
-    game = load_game("pairs", source=str(tmp_path / "pairs.py"))
-    assert game.spec.num_actions == load_game("pairs", source=str(PAIRS)).spec.num_actions
-    told = [record.getMessage() for record in caplog.records]
-    assert [line.split(" imports ")[1].split(":")[0] for line in told] == [
-        "ddpzero.games.boards, which is ddpzero.games.shared.boards now",
-        "ddpzero.games.compiled, which is ddpzero.games.core.compiled now",
-        "ddpzero.games.spec, which is ddpzero.games.core.spec now",
-    ]
