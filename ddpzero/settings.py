@@ -92,11 +92,6 @@ class ReplaySettings:
             f"replay.min_samples={self.min_samples} must be at least 1.",
         )
         require(
-            self.min_samples <= self.capacity,
-            f"replay.min_samples={self.min_samples} is above replay.capacity={self.capacity}: learning would "
-            "never start. Lower min_samples or raise capacity.",
-        )
-        require(
             self.samples_per_insert > 0,
             f"replay.samples_per_insert={self.samples_per_insert} must be positive.",
         )
@@ -305,8 +300,14 @@ class Settings:
             f"run_name={self.run_name!r} names a folder in {self.runs_dir}: use {allowed}, and begin with a "
             "letter or digit.",
         )
+        plays_rounds = self.learner.schedule == "rounds"
         require(
-            self.learner.schedule == "rounds" or self.learner.batch_size <= self.replay.capacity,
+            plays_rounds or self.replay.min_samples <= self.replay.capacity,
+            f"replay.min_samples={self.replay.min_samples} is above replay.capacity={self.replay.capacity}: "
+            "learning would never start. Lower min_samples or raise capacity.",
+        )
+        require(
+            plays_rounds or self.learner.batch_size <= self.replay.capacity,
             f"learner.batch_size={self.learner.batch_size} is above replay.capacity={self.replay.capacity}: "
             "raise capacity.",
         )

@@ -17,7 +17,7 @@ COMMAND = [
     *("device=cpu", "seed=1", "actors.num_actors=1", "learner.schedule=rounds"),
     *("learner.episodes_per_round=512", "learner.steps_per_round=32", "learner.max_epochs=20"),
     *("learner.optimizer=adamw", "learner.learning_rate=0.003", "learner.ema_decay=0"),
-    *("replay.capacity=4000", "replay.min_samples=256", "replay.window_exponent=1"),
+    *("replay.capacity=4000", "replay.window_exponent=1"),
 ]
 
 
