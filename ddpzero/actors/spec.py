@@ -9,6 +9,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+# Registers the finder of modules from files: an actor's process imports this module before it unpickles a spec.
+import ddpzero.system.source_files  # noqa: F401
 from ddpzero.replay import Episode
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
@@ -22,6 +21,7 @@ from ddpzero.games import Game, TeamGame, load_any_game
 from ddpzero.settings import Settings
 from ddpzero.system.errors import UserError, in_one_line, line_of, require
 from ddpzero.system.metric_info import MetricInfo
+from ddpzero.system.source_files import import_source
 
 _KINDS = {
     Game: "two players take turns",
@@ -209,29 +209,15 @@ def _not_importable(key: str, error: BaseException) -> UserError:
 
 
 def _import_file(key: str, file: Path) -> ModuleType:
-    """Import a file as a module of its name, after appending its folder to sys.path.
-
-    Actors inherit sys.path: they find the plugin's factory and unpickle its settings by the module's name.
-    """
     require(file.is_file(), f"{key} is not a file: give the path of the plugin's .py file.")
     require(
         file.stem.isidentifier(),
         f"{key}: the file is imported as a module, and {file.stem} is no name of one: use letters, digits and '_'.",
     )
-    if str(file.parent) not in sys.path:
-        sys.path.append(str(file.parent))
-    # Python may have listed the folder before the file was written.
-    importlib.invalidate_caches()
     try:
-        module = importlib.import_module(file.stem)
+        return import_source(file)
     except (Exception, SystemExit) as error:
         raise _not_importable(key, error) from error
-    found = module.__file__ or "a part of Python"
-    require(
-        Path(found).resolve() == file.resolve(),
-        f"{key}: there is another module {file.stem} ({found}): rename the file.",
-    )
-    return module
 
 
 def _require_function(

@@ -11,6 +11,7 @@ from ddpzero.algorithms import contract_checks
 from ddpzero.algorithms.contract_checks import check_algorithm
 from ddpzero.cli.commands import main as ddpzero
 from ddpzero.config.hydra import compose_settings
+from ddpzero.system.source_files import module_name_of_source
 from tests.places import REINFORCE
 
 BREAKS = {
@@ -86,7 +87,7 @@ def changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         return compose_settings([*overrides, "game=tic_tac_toe"])
 
     yield change
-    del sys.modules["changed"]
+    del sys.modules[module_name_of_source(tmp_path / "changed.py")]
 
 
 @pytest.mark.parametrize("kind", BREAKS)

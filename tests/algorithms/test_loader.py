@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from ddpzero.actors import ActorSpec
 from ddpzero.algorithms.loader import load_algorithm, load_plugin
 from ddpzero.config.conversion import settings_from_dict, settings_to_dict
 from ddpzero.config.hydra import algorithm_overrides, compose_settings
@@ -225,20 +227,36 @@ def test_an_error_in_a_function_of_a_plugin_is_one_sentence(mistake: str, folder
     assert sentence in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("name", "sentence"),
-    [
-        ("json.py", "there is another module json ("),
-        ("my-plugin.py", "my-plugin is no name of one: use letters, digits and '_'"),
-    ],
-)
-def test_a_file_whose_name_cannot_be_imported_is_told(
-    name: str, sentence: str, folder: Path
-) -> None:
-    (folder / name).write_text(PLUGIN)
-    with pytest.raises(UserError) as caught:
-        load_plugin(str(folder / name))
-    assert sentence in str(caught.value)
+def test_a_file_whose_name_cannot_be_imported_is_told(folder: Path) -> None:
+    (folder / "my-plugin.py").write_text(PLUGIN)
+    with pytest.raises(
+        UserError, match=r"my-plugin is no name of one: use letters, digits and '_'"
+    ):
+        load_plugin(str(folder / "my-plugin.py"))
+
+
+def test_files_of_the_same_name_are_different_plugins(folder: Path) -> None:
+    """Even of a name that a module of Python or a file in the current folder has."""
+    sources = [folder / name / "json.py" for name in ("one", "two")]
+    for source, scale in zip(sources, (1.0, 2.0), strict=True):
+        source.parent.mkdir()
+        source.write_text(PLUGIN.replace("scale: float = 0.1", f"scale: float = {scale}"))
+    (folder / "json.py").write_text("raise ImportError('never imported')")
+    sections = [load_plugin(str(source)).sections["algorithm"] for source in sources]
+    assert [section().scale for section in sections] == [1.0, 2.0]
+
+
+def test_a_spawned_process_unpickles_what_a_file_defines(folder: Path) -> None:
+    """As an actor does, which imports only its own modules before."""
+    (folder / "plugins").mkdir()
+    (folder / "plugins" / "noisy.py").write_text(PLUGIN)
+    section = load_plugin(str(folder / "plugins" / "noisy.py")).sections["algorithm"]
+    process = multiprocessing.get_context("spawn").Process(
+        target=ActorSpec.make, args=(ActorSpec("builtins:dict", {"noise": section()}), 0, 0, 0)
+    )
+    process.start()
+    process.join(60)
+    assert process.exitcode == 0
 
 
 @pytest.mark.parametrize(
