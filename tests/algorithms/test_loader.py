@@ -76,7 +76,7 @@ def test_a_module_on_the_path_is_an_algorithm_for_training_and_for_verify(
 def test_options_of_conf_and_their_modules_are_algorithms_for_verify(folder: Path) -> None:
     assert algorithm_overrides("ddpg") == ["algorithm=ddpg"]
     assert algorithm_overrides("ddpzero.algorithms.ddpg") == ["algorithm=ddpg"]
-    assert algorithm_overrides("noisy.py") == ["algorithm=own", "algorithm.source=noisy.py"]
+    assert algorithm_overrides("noisy.py") == ["algorithm=own", 'algorithm.source="noisy.py"']
 
 
 KEYS = {
