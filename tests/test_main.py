@@ -94,7 +94,7 @@ def test_checking_a_config_does_not_import_torch():
     ("argument", "sentence"),
     [
         ("learner.bach_size=64", "learner.bach_size=64 is not a setting. Did you mean learner.batch_size?"),
-        ("game=chess", "game=chess is not there."),
+        ("game=chess", "game=chess does not exist."),
         ("learner.batch_size=0", "learner.batch_size=0 must be at least 1."),
     ],
     ids=["unknown to hydra", "no such option", "refused by us"],
@@ -111,7 +111,7 @@ def test_a_mistake_is_one_sentence_without_traceback_and_exit_code_2(argument, s
     ("arguments", "sentence"),
     [
         (["init_from=nope"], "init_from=nope: neither nope nor runs/nope is the folder of a run"),
-        (["replay.capacity=1000000000000"], "replay.capacity=1000000000000 wants "),
+        (["replay.capacity=1000000000000"], "replay.capacity=1000000000000 needs "),
         (["actors.num_actors=1000000000"], "actors.num_actors=1000000000 "),
         pytest.param(
             ["actors.device=cuda"],

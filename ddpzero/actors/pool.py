@@ -326,10 +326,11 @@ class ActorPool:
         self._has_bad_weights |= actor.died_of_weights
         # One more for these: the rank checks the weights first, and can say more than the actor.
         if actor.num_failures > self._max_restarts + actor.died_of_weights:
-            times = "once" if actor.num_failures == 1 else f"{actor.num_failures} times"
+            limit = f"(actors.max_restarts={self._max_restarts})"
+            if actor.num_failures == 1:
+                raise ActorError(f"{name} failed once {limit}: {report}")
             raise ActorError(
-                f"{name} failed {times} (actors.max_restarts={self._max_restarts}); at last "
-                f"{report}"
+                f"{name} failed {actor.num_failures} times {limit}; the last failure: {report}"
             )
         self.num_restarts += 1
         logger.warning(

@@ -212,7 +212,8 @@ def _import_file(key: str, file: Path) -> ModuleType:
     require(file.is_file(), f"{key} is not a file: give the path of the plugin's .py file.")
     require(
         file.stem.isidentifier(),
-        f"{key}: the file is imported as a module, and {file.stem} is no name of one: use letters, digits and '_'.",
+        f"{key}: the file is imported as a module, and {file.stem} is not a module's name: use letters, digits and "
+        "'_'.",
     )
     try:
         return import_source(file)

@@ -49,7 +49,7 @@ def run_match(
     if isinstance(game, TeamGame):
         require(
             opening_plies is None,
-            f"opening_plies={opening_plies} (--opening-plies): games of {game.name} start at random by themselves: "
+            f"opening_plies={opening_plies} (--opening-plies): games of {game.name} start at random already: "
             "remove it.",
         )
         team_a, team_b = (

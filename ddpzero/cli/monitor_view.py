@@ -94,10 +94,14 @@ def cut(
         page.body[first : first + room],
         page.body[first + room :],
     )
+    counts = {
+        where: sum(line.num_curves for line in lines)
+        for where, lines in (("above", above), ("below", below))
+    }
     hidden = [
-        f"{sum(line.num_curves for line in lines)} more curves {where}"
-        for lines, where in ((above, "above"), (below, "below"))
-        if any(line.num_curves for line in lines)
+        f"{count} more {'curve' if count == 1 else 'curves'} {where}"
+        for where, count in counts.items()
+        if count
     ]
     if not hidden and (above or below):
         hidden = ["more lines below" if below else "more lines above"]

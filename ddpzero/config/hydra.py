@@ -320,7 +320,7 @@ def _explain_missing_option(file: str, found: list[str]) -> str:
         return f"{file} is neither in {conf_dir()} nor in the folder of --config-dir: correct its name."
     nearest = get_close_matches(option, options, n=1)
     hint = f" Did you mean {group}={nearest[0]}?" if nearest else ""
-    return f"{group}={option} is not there.{hint} There are {', '.join(options)}; --config-dir adds a folder of yours."
+    return f"{group}={option} does not exist.{hint} The options are {', '.join(options)}; --config-dir adds your own."
 
 
 def _explain_unknown_key(text: str, cause: OmegaConfBaseException) -> str:

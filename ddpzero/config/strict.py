@@ -46,7 +46,7 @@ def as_group(value: Any, path: str) -> dict[str, Any]:
     """Return a copy of the mapping `value`. Raises UserError for any other value."""
     if value is None:
         raise UserError(
-            f"{path}=null is not allowed: it is a group of keys; take `~{path}` or `{path}=null` away."
+            f"{path}=null is not allowed: it is a group of keys; remove `~{path}` or `{path}=null`."
         )
     if not isinstance(value, Mapping):
         raise UserError(
@@ -143,7 +143,7 @@ def _remedy(value: Any, hint: Any, path: str, default: Any) -> str:
     if hint is int and isinstance(value, float) and value.is_integer():
         return f"write {path}={int(value)}."
     if hint in (int, float) and _is_quoted_number(value):
-        return f"leave the quotation marks away, {path}={value}."
+        return f"remove the quotation marks, {path}={value}."
     if default in (MISSING, None):
         choices = get_args(hint) if get_origin(hint) is Literal else ()
         default = choices[0] if choices else {bool: True, int: 1, float: 0.5}.get(hint, "name")

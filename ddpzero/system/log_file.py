@@ -48,7 +48,7 @@ class LogFileHandler(logging.Handler):
         if self._tell is not None and self._num_lost:
             self._tell(
                 logging.INFO,
-                f"{self._path} can be written again; {self._num_lost} messages are missing in it.",
+                f"{self._path} can be written again; messages missing in it: {self._num_lost}.",
             )
         self._num_lost = 0
 

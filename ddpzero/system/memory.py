@@ -90,22 +90,22 @@ def check_memory(
     factor = largest.main_factor
     size_bytes = num_ranks * largest.size_bytes
     others = total - size_bytes
-    wants = (
-        f"{factor} wants {_gib(size_bytes)} GiB "
+    needed = (
+        f"{factor} needs {_gib(size_bytes)} GiB "
         + (f"({num_ranks} ranks) " if num_ranks > 1 else "")
         + largest.what
-        + (f", besides {_gib(others)} GiB for the rest of the run," if others > room / 100 else "")
+        + (f", and the rest of the run {_gib(others)} GiB," if others > room / 100 else "")
         + f" on {where}, which has {_gib(memory.free_bytes)} GiB free for ddpzero"
     )
     if not is_impossible:
         return (
-            f"{wants}: if other programs keep the memory that they use now, the run will be killed when that fills "
+            f"{needed}: if other programs keep the memory that they use now, the run will be killed when that fills "
             f"up. Lower {factor.key.strip()}."
         )
     growing = num_ranks * sum(need.size_bytes for need in needs if need.grows_with(factor.key))
     fitting = math.floor(factor.value * max(0, room - (total - growing)) / growing)
     remedy = f"lower it to {fitting} at most" if fitting >= 1 else "lower it"
-    raise UserError(f"{wants}: {remedy}, or use a machine with more memory.")
+    raise UserError(f"{needed}: {remedy}, or use a machine with more memory.")
 
 
 def require_memory(

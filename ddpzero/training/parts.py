@@ -95,11 +95,11 @@ def start_actors(
         )
     )
     logger.info(
-        "rank %d on %s (%s): %d actors of %d games; replay buffer of %d samples takes %s",
+        "rank %d on %s (%s): %s with %d games each; replay buffer of %d samples takes %s",
         ranks.rank,
         ranks.node,
         ranks.device,
-        pool.num_actors,
+        "1 actor" if pool.num_actors == 1 else f"{pool.num_actors} actors",
         actors.num_games,
         parts.buffer.capacity,
         size_text(parts.buffer.size_bytes),

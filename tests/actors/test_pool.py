@@ -256,7 +256,7 @@ def test_what_an_actor_writes_to_standard_error_is_in_its_log(tmp_path, capfd):
 def test_the_first_line_of_an_error_says_what_happened():
     first_line, _, rest = fail_for_good(trouble="raise", max_restarts=0).partition("\n")
     assert first_line.endswith(
-        "at last it ended with exit code 1: ZeroDivisionError: the toy broke on purpose"
+        "failed once (actors.max_restarts=0): it ended with exit code 1: ZeroDivisionError: the toy broke on purpose"
     )
     assert "Traceback" in rest
     first_line, _, _ = fail_for_good(trouble="crash", max_restarts=0).partition("\n")

@@ -76,7 +76,8 @@ def test_a_module_on_the_path_is_an_algorithm_for_training_and_for_verify(
 def test_options_of_conf_and_their_modules_are_algorithms_for_verify(folder: Path) -> None:
     assert algorithm_overrides("ddpg") == ["algorithm=ddpg"]
     assert algorithm_overrides("ddpzero.algorithms.ddpg") == ["algorithm=ddpg"]
-    assert algorithm_overrides("noisy.py") == ["algorithm=own", 'algorithm.source="noisy.py"']
+    quoted = 'algorithm.source="runs/lr=3/é.py"'
+    assert algorithm_overrides("runs/lr=3/é.py") == ["algorithm=own", quoted]
 
 
 KEYS = {
@@ -230,7 +231,7 @@ def test_an_error_in_a_function_of_a_plugin_is_one_sentence(mistake: str, folder
 def test_a_file_whose_name_cannot_be_imported_is_told(folder: Path) -> None:
     (folder / "my-plugin.py").write_text(PLUGIN)
     with pytest.raises(
-        UserError, match=r"my-plugin is no name of one: use letters, digits and '_'"
+        UserError, match=r"my-plugin is not a module's name: use letters, digits and '_'"
     ):
         load_plugin(str(folder / "my-plugin.py"))
 

@@ -211,7 +211,7 @@ def test_a_plugin_that_fails_at_a_resume_makes_the_status_failed_and_keeps_the_c
 @pytest.mark.usefixtures("clean_logging")
 def test_a_resume_that_the_machine_cannot_run_makes_the_status_failed(finished: Path) -> None:
     sentence = start(tiny_settings(finished, "replay.capacity=1000000000000"))
-    assert sentence.startswith("replay.capacity=1000000000000 wants ")
+    assert sentence.startswith("replay.capacity=1000000000000 needs ")
     status = read_status(finished / "x")
     assert status is not None
     assert (status["state"], status["error"]) == ("failed", sentence)

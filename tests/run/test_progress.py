@@ -346,7 +346,7 @@ def test_a_full_disk_costs_messages_and_is_told_once_and_so_is_its_end(
     shown = [line for line in console.getvalue().splitlines() if "rank0.log" in line]
     assert len(shown) == 2
     assert "warning: " in shown[0] and "rank0.log cannot be written (No space left" in shown[0]
-    assert shown[1].endswith("rank0.log can be written again; 100 messages are missing in it.")
+    assert shown[1].endswith("rank0.log can be written again; messages missing in it: 100.")
     lines = (tmp_path / "logs" / "rank0.log").read_text().splitlines()
     assert [line.rpartition(": ")[2] for line in (lines[0], lines[2])] == ["before", "after"]
     assert capsys.readouterr().err == "", "logging itself complains"

@@ -169,7 +169,7 @@ def test_a_size_beyond_what_was_ever_trained_is_refused_before_it_is_built():
 def test_a_buffer_that_fits_when_others_make_room_is_a_warning():
     settings = compose_settings([*TINY, "replay.capacity=90000000"])
     [warning] = check_run_memory(settings, 1, CPU, CPU, 1, SMALL_MACHINE)
-    assert warning.startswith("replay.capacity=90000000 wants 7.0 GiB")
+    assert warning.startswith("replay.capacity=90000000 needs 7.0 GiB")
     assert "which has 6.0 GiB free for ddpzero" in warning
     assert "will be killed when that fills up" in warning
 
@@ -183,13 +183,13 @@ def test_trees_that_do_not_fit_now_are_refused_although_others_could_make_room()
 def test_all_ranks_of_a_machine_count():
     needs = [Need("for trees", 4 * GIB, (Factor("actors.num_games", 128, 128),))]
     assert check_memory(needs, SMALL_MACHINE, num_ranks=1) == ""
-    with pytest.raises(UserError, match=r"wants 8.0 GiB \(2 ranks\) for trees on this machine"):
+    with pytest.raises(UserError, match=r"needs 8.0 GiB \(2 ranks\) for trees on this machine"):
         check_memory(needs, SMALL_MACHINE, num_ranks=2)
 
 
 def test_the_setting_furthest_above_its_default_is_named():
     factors = (Factor("actors.num_games", 256, 128), Factor("search.num_simulations", 10_000, 100))
-    with pytest.raises(UserError, match=r"^search.num_simulations=10000 wants"):
+    with pytest.raises(UserError, match=r"^search.num_simulations=10000 needs"):
         check_memory([Need("for trees", 9 * GIB, factors)], SMALL_MACHINE)
 
 
@@ -226,7 +226,7 @@ def test_the_tools_refuse_impossible_sizes_too(arguments, place, capsys):
     assert main(arguments) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert printed.err.startswith(f"ddpzero: {place} wants ")
+    assert printed.err.startswith(f"ddpzero: {place} needs ")
     assert printed.err.count("\n") == 1
     assert "GiB free for ddpzero" in printed.err
 
@@ -257,7 +257,7 @@ def test_a_player_says_how_many_simulations_fit():
     game = load_game("gomoku")
     network = make_network(game, NetworkSettings(blocks=1, channels=4))
     search = SearchSettings(num_simulations=10**12)
-    with pytest.raises(UserError, match=r"^--simulations 1000000000000 wants .* GiB"):
+    with pytest.raises(UserError, match=r"^--simulations 1000000000000 needs .* GiB"):
         AlphaZeroPlayer(
             game, network, search, "player", "cpu", "float32", simulations_key="--simulations "
         )
