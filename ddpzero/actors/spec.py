@@ -46,7 +46,10 @@ class Actor(Protocol):
         ...
 
     def take_metrics(self) -> dict[str, float]:
-        """Counts and seconds since the last call; the pool adds them up over its actors."""
+        """Return counts and seconds since the last call; the pool adds them up over its actors.
+
+        Names are identifiers, and not those that the core counts itself (CORE_COUNTS in algorithms/base.py).
+        """
         ...
 
 

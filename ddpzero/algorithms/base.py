@@ -30,7 +30,8 @@ the defaults for those that a plugin leaves out. `ddpzero verify algorithm` test
 
 A metric is named "group/name"; TensorBoard and the monitor group metrics by the first part. `Updater.update` must
 return LOSS, which the progress line shows. Methods of a plugin must not return metrics in CORE_GROUPS; METRICS may
-declare rates and time shares there, computed from the counts of `Actor.take_metrics`. Without an entry in METRICS, a
+declare rates and time shares there, computed from the counts of `Actor.take_metrics`, which must not have names in
+CORE_COUNTS. Without an entry in METRICS, a
 metric is a mean, and a count becomes the rate speed/<count>_per_second.
 """
 
@@ -59,6 +60,13 @@ if TYPE_CHECKING:
 LOSS = "losses/total"
 # Groups of the metrics that the core itself measures.
 CORE_GROUPS = frozenset({"learner", "memory", "replay", "speed", "time", "time_actors"})
+# Counts that the core itself keeps; an actor's take_metrics must not return them.
+CORE_COUNTS = frozenset(
+    {
+        *("episodes", "samples_generated", "samples_trained", "updates"),
+        *("seconds_waiting_for_rank", "seconds_waiting_for_weights"),
+    }
+)
 
 GameKind = TypeVar("GameKind", Game, TeamGame, contravariant=True)
 

@@ -1,13 +1,14 @@
 """Checks that a plugin keeps the contract of base.py: makes its parts, plays, updates, resumes, reports violations.
 
-Called by `ddpzero verify algorithm` and by tests. contract_ranks.py runs the updates on two ranks.
+Called by contract_process.py and by tests. contract_values.py checks what is returned, contract_players.py the player;
+contract_ranks.py runs the updates on two ranks.
 """
 
 from __future__ import annotations
 
 import copy
 import io
-import re
+import pickle
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -16,16 +17,27 @@ import numpy as np
 import torch
 
 from ddpzero.actors.spec import Actor
-from ddpzero.algorithms.base import CORE_GROUPS, LOSS, CompleteUpdater
+from ddpzero.algorithms.base import LOSS, CompleteAlgorithm, CompleteUpdater, Updater
+from ddpzero.algorithms.contract_players import problems_of_player
 from ddpzero.algorithms.contract_ranks import released_at_two_ranks
-from ddpzero.algorithms.loader import has_parameter, load_algorithm, load_plugin
-from ddpzero.games import Game, TeamGame
-from ddpzero.games.core.random_bits import new_random_states
-from ddpzero.games.core.team_lockstep import reset_games
-from ddpzero.replay import Episode, SampleSpec, decode_episode, encode_episode
+from ddpzero.algorithms.contract_values import (
+    problem_of_tag,
+    problems_of_counts,
+    problems_of_numbers,
+    problems_of_tensors,
+)
+from ddpzero.algorithms.loader import (
+    has_parameter,
+    load_algorithm,
+    load_plugin,
+    missing_members,
+)
+from ddpzero.games import load_any_game
+from ddpzero.replay import Episode, Field, SampleSpec, decode_episode, encode_episode
 from ddpzero.replay.sample import check_columns, check_values
 from ddpzero.settings import Settings
-from ddpzero.system.errors import UserError, in_one_line
+from ddpzero.system.errors import UserError, in_one_line, line_of
+from ddpzero.system.memory import Need
 
 Tensors = dict[str, torch.Tensor]
 
@@ -36,7 +48,6 @@ _MAX_SLICES = 3_000
 _NUM_UPDATES = 8
 _BATCH_SIZE = 32
 _LEARNING_RATE = 1e-3
-_METRIC_NAME = re.compile(r"[a-z][a-z0-9_]*/[A-Za-z0-9_.\-]+")
 
 
 @dataclass
@@ -56,24 +67,36 @@ class AlgorithmReport:
         return [head, *(f"  {promise}" for promise in self.checked), *(broken or ["no violations"])]
 
 
-def check_algorithm(settings: Settings) -> AlgorithmReport:
-    """Check the plugin of these settings with their game. Small batches and few episodes: it takes seconds."""
+def check_algorithm(
+    settings: Settings, tell: Callable[[AlgorithmReport], None] = lambda report: None
+) -> AlgorithmReport:
+    """Check the plugin of these settings with their game. Small batches and few episodes: it takes seconds.
+
+    tell: called with the report so far before each promise, whose name is the last one in it, and at the end.
+    """
     settings = _small(settings)
     report = AlgorithmReport(load_plugin(settings.algorithm).key, settings.game.name)
     check = _Check(settings)
     torch.set_num_threads(1)
     for promise, function in check.promises():
         report.checked.append(promise)
-        try:
-            problem = next(iter(function()), None)
-        # A plugin can raise anything.
-        except Exception as error:
-            problem = f"{in_one_line(error)} is raised"
-        if problem is not None:
-            report.violations.append(f"{promise}: {problem}.")
+        tell(report)
+        if (problem := _first_problem(function)) is not None:
+            report.violations.append(f"{promise}: {problem.rstrip('.')}.")
             if function in check.needed_by_the_others:
                 break
+    tell(report)
     return report
+
+
+def _first_problem(function: Callable[[], Iterator[str]]) -> str | None:
+    try:
+        return next(iter(function()), None)
+    except UserError as error:
+        return str(error)
+    # A plugin can raise anything, and SystemExit would end the command.
+    except (Exception, SystemExit) as error:
+        return f"{in_one_line(error).rstrip('.')} (raised in {line_of(error)})"
 
 
 def _small(settings: Settings) -> Settings:
@@ -87,6 +110,7 @@ def _small(settings: Settings) -> Settings:
 class _Check:
     """The parts of one plugin, made one after another. Each check yields problems, as the end of a sentence."""
 
+    algorithm: CompleteAlgorithm
     spec: SampleSpec
     episodes: list[Episode]
     updater: CompleteUpdater
@@ -94,22 +118,32 @@ class _Check:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.algorithm = load_algorithm(settings)
         self.needed_by_the_others: list[Callable[[], Iterator[str]]] = [
-            *(self.check_sample_spec, self.check_networks, self.check_episodes, self.check_update),
+            *(
+                self.check_algorithm,
+                self.check_sample_spec,
+                self.check_networks,
+                self.check_episodes,
+                self.check_update,
+            ),
         ]
 
     def promises(self) -> Iterator[tuple[str, Callable[[], Iterator[str]]]]:
+        yield "make_algorithm returns an algorithm with all required methods", self.check_algorithm
+        yield "check and ignored accept the settings", self.check_module
+        yield "model_tag, fits and memory_needs describe the algorithm", self.check_description
         yield (
             "sample_spec names its fields, weights_version int32 among them",
             self.check_sample_spec,
         )
         yield "torch's seed determines the networks of make_networks", self.check_networks
         yield "an actor plays episodes of the sample spec", self.check_episodes
+        yield "the counts of take_metrics have names of their own", self.check_counts
         yield "seed and weights determine the episodes of a round", self.check_rounds
         yield f"an update returns {LOSS} and metrics of a fixed set, all finite", self.check_update
         yield "an update changes the released weights", self.check_learning
-        yield "a trial of a batch (is_trainable) changes nothing", self.check_trial
+        yield "is_trainable accepts a batch and changes nothing", self.check_trial
+        yield "results of episodes become counts and metrics", self.check_results
         yield "load_state(state()) continues bit by bit", self.check_resume
         yield "load_state refuses an unusable state", self.check_foreign_state
         yield (
@@ -121,48 +155,100 @@ class _Check:
         yield "make_player refuses overrides that it does not know", self.check_overrides
         yield "episodes are summarized and shown in numbers, text and pictures", self.check_reports
 
+    # ------------------------------------------------------------------------ the module
+
+    def check_algorithm(self) -> Iterator[str]:
+        self.algorithm = load_algorithm(self.settings)
+        return iter(())
+
+    def check_module(self) -> Iterator[str]:
+        plugin = load_plugin(self.settings.algorithm)
+        game = load_any_game(**self.settings.game.arguments)
+        plugin.check(self.settings, game)
+        plugin.ignored(self.settings, game)
+        return iter(())
+
+    def check_description(self) -> Iterator[str]:
+        algorithm: Any = self.algorithm
+        if problem := problem_of_tag(algorithm.model_tag()):
+            yield problem
+        if not isinstance(fits := algorithm.fits(algorithm.game), bool):
+            yield f"fits returns {fits!r}, neither True nor False"
+        actors, learner = self.settings.actors, self.settings.learner
+        for on_gpu in (False, True):
+            needs = algorithm.memory_needs(actors, 2, learner, on_gpu, on_gpu)
+            if not isinstance(needs, list) or not all(isinstance(need, Need) for need in needs):
+                yield f"memory_needs returns {repr(needs)[:80]}, not a list of Need"
+            if any(need.size_bytes < 0 for need in needs):
+                yield "memory_needs returns a negative size"
+
     # ------------------------------------------------------------------ samples and play
 
     def check_sample_spec(self) -> Iterator[str]:
-        self.spec = self.algorithm.sample_spec()
+        spec: Any = self.algorithm.sample_spec()
+        if not isinstance(spec, dict) or not all(isinstance(f, Field) for f in spec.values()):
+            yield f"it returns {repr(spec)[:80]}, not a dict of name to Field"
+        self.spec = spec
         version = self.spec.get("weights_version")
         if version is None or (version.shape, version.dtype) != ((), np.dtype(np.int32)):
-            yield "weights_version is missing, or is no int32 scalar"
+            yield "the field weights_version is missing or is not an int32 scalar"
 
     def check_networks(self) -> Iterator[str]:
-        first, second = self._new_networks(), self._new_networks()
+        first: Any = self._new_networks()
+        second = self._new_networks()
+        if not isinstance(first, dict):
+            yield f"make_networks returns {repr(first)[:80]}, not a dict of name to network"
         if not first or not all(any(True for _ in n.parameters()) for n in first.values()):
-            yield "there is no network, or one without parameters"
+            yield "there is no network, or one has no parameters"
         for name, network in first.items():
             if not _are_equal(network.state_dict(), second[name].state_dict()):
-                yield f"two networks {name!r} made with one seed differ"
+                yield f"two networks {name!r} made with the same seed differ"
         self.updater = self._new_updater()
+        if missing := missing_members(self.updater, Updater):
+            yield f"the updater lacks {', '.join(missing)}"
 
     def check_episodes(self) -> Iterator[str]:
-        actor = self._new_actor()
+        # Training pickles the arguments, to start the actor in a new process. Pickling can raise many types of errors.
+        try:
+            pickle.dumps(self.algorithm.actor_spec(self.settings.actors, "cpu").arguments)
+        except Exception as error:
+            yield (
+                f"the arguments of actor_spec cannot be pickled ({in_one_line(error)}): use plain values and "
+                "frozen dataclasses"
+            )
+        self.actor = self._new_actor()
+        if missing := missing_members(self.actor, Actor):
+            yield f"the actor lacks {', '.join(missing)}"
         self.episodes = []
         for _ in range(_MAX_SLICES):
-            self.episodes += actor.play()
+            played: Any = self.actor.play()
+            if not isinstance(played, list) or not all(isinstance(e, Episode) for e in played):
+                yield f"play returns {repr(played)[:80]}, not a list of Episode"
+            self.episodes += played
             if len(self.episodes) >= _NUM_EPISODES:
                 break
         else:
             yield f"{_MAX_SLICES} calls of play() returned {len(self.episodes)} episodes"
         for episode in self.episodes:
-            check_columns(self.spec, episode.columns)
-            check_values(self.spec, episode.columns)
+            try:
+                check_columns(self.spec, episode.columns)
+                check_values(self.spec, episode.columns)
+            except ValueError as error:
+                yield str(error)
             sent = decode_episode(encode_episode(episode, self.spec), self.spec)
             if sent.info != episode.info:
                 yield f"the info {episode.info} arrives as {sent.info}"
             if (episode.columns["weights_version"] != 1).any():
-                yield "weights_version is not that of the weights received"
+                yield "weights_version is not that of the received weights"
         self.columns = {
             name: np.concatenate([episode.columns[name] for episode in self.episodes])
             for name in self.spec
         }
         if not len(self.columns["weights_version"]):
             yield f"{len(self.episodes)} episodes have no samples"
-        if not all(isinstance(v, (int, float)) for v in actor.take_metrics().values()):
-            yield "take_metrics() of the actor returns something other than numbers"
+
+    def check_counts(self) -> Iterator[str]:
+        yield from problems_of_counts(self.actor.take_metrics())
 
     def check_rounds(self) -> Iterator[str]:
         rounds = []
@@ -176,62 +262,72 @@ class _Check:
                 played += actor.play()
             rounds.append(played)
         if [len(played) for played in rounds] != [3, 3]:
-            yield f"rounds of 3 episodes have {' and '.join(str(len(p)) for p in rounds)}"
+            yield f"rounds of 3 episodes return {' and '.join(str(len(p)) for p in rounds)} episodes"
         for first, second in zip(*rounds, strict=True):
             for name in self.spec:
                 if not np.array_equal(first.columns[name], second.columns[name]):
-                    yield f"two rounds with one seed differ in {name}"
+                    yield f"two rounds with the same seed differ in {name}"
 
     # --------------------------------------------------------------------------- updates
 
     def check_update(self) -> Iterator[str]:
         self.before = _copied(self.updater.released_weights())
+        shapes = _shapes(self.updater.actor_weights())
         names: list[set[str]] = [set(), set()]
         for index in range(_NUM_UPDATES):
             metrics = self.updater.update(self._batch(index), _LEARNING_RATE)
+            yield from problems_of_tensors(metrics)
             names[2 * index // _NUM_UPDATES] |= metrics.keys()
             if LOSS not in metrics:
-                yield f"update {index + 1} lacks {LOSS}"
-            yield from self._problems_of_metrics(metrics)
+                yield f"the metrics of update {index + 1} lack {LOSS}"
         if names[0] != names[1]:
-            yield f"later updates return other metrics: {', '.join(sorted(names[0] ^ names[1]))}"
-
-    def _problems_of_metrics(self, metrics: Mapping[str, Any]) -> Iterator[str]:
-        for name, value in metrics.items():
-            if not _METRIC_NAME.fullmatch(name):
-                yield f"the metric {name!r} is not named group/name"
-            if name.partition("/")[0] in CORE_GROUPS:
-                yield f"the metric {name} stands in a group of the core ({', '.join(sorted(CORE_GROUPS))})"
-            if not (isinstance(value, torch.Tensor) and value.ndim == 0):
-                yield f"the metric {name} is no tensor without dimensions"
-            elif not bool(value.isfinite()):
-                yield f"the metric {name} is {float(value)}"
+            yield f"the set of metrics changes: {', '.join(sorted(names[0] ^ names[1]))}"
+        if _shapes(self.updater.actor_weights()) != shapes:
+            yield "the names, shapes or dtypes of actor_weights change"
 
     def check_learning(self) -> Iterator[str]:
         after = self.updater.released_weights()
-        if after.keys() != self.before.keys() or _are_equal(after, self.before):
-            yield f"after {_NUM_UPDATES} updates they are what they were, or have other names"
+        if after.keys() != self.before.keys():
+            yield f"the names of the released weights change: {', '.join(sorted(after.keys() ^ self.before.keys()))}"
+        if _are_equal(after, self.before):
+            yield f"the released weights are the same after {_NUM_UPDATES} updates"
 
     def check_trial(self) -> Iterator[str]:
         before = _saved(self.updater.state())
-        if self.updater.is_trainable(self._batch(0)) is not True:
-            yield "it says that a sound updater cannot train"
+        if (answer := self.updater.is_trainable(self._batch(0))) is not True:
+            yield f"it returns {answer!r} after updates with finite losses"
         if _saved(self.updater.state()) != before:
-            yield "the state is another one afterwards"
-        if self.updater.skipped_in_a_row() != 0:
-            yield "updates were skipped"
+            yield "it changes the state of the updater"
+        if (skipped := self.updater.skipped_in_a_row()) != 0:
+            yield f"skipped_in_a_row returns {skipped!r} after updates with finite losses"
+
+    def check_results(self) -> Iterator[str]:
+        # Another updater, because the counts of a few episodes must not change the checks that follow.
+        updater: Any = self._new_updater()
+        infos = [episode.info for episode in self.episodes]
+        counts = updater.count_results(infos)
+        for again in (updater.count_results([]), updater.count_results(infos)):
+            if not isinstance(again, dict) or again.keys() != counts.keys():
+                yield f"the keys of count_results change: {list(counts)}, then {list(again)}"
+        if counts:
+            if not all(isinstance(value, (int, float)) for value in counts.values()):
+                yield f"count_results returns {counts}, not numbers"
+            yield from problems_of_numbers(updater.apply_results(counts))
 
     def check_resume(self) -> Iterator[str]:
         resumed = self._new_updater()
         saved = torch.load(io.BytesIO(_saved(self.updater.state())), weights_only=True)
-        if sentences := resumed.load_state(saved):
-            yield f"it says {sentences[0]!r}"
+        warnings: Any = resumed.load_state(saved)
+        if not isinstance(warnings, list) or not all(isinstance(text, str) for text in warnings):
+            yield f"load_state returns {warnings!r}, not a list of warnings"
+        if warnings:
+            yield f"load_state warns about the updater's own state: {warnings[0]!r}"
         updaters = (self.updater, resumed)
         metrics = [updater.update(self._batch(99), _LEARNING_RATE) for updater in updaters]
         if not _are_equal(metrics[0], metrics[1]):
-            yield "the next update's metrics differ"
+            yield "the metrics of the next update differ"
         if not _are_equal(*(updater.released_weights() for updater in updaters)):
-            yield "the weights differ after the next update"
+            yield "the released weights differ after the next update"
 
     def check_foreign_state(self) -> Iterator[str]:
         for state in ({}, {"network": 3}):
@@ -249,13 +345,13 @@ class _Check:
         except UserError:
             return
         if not _are_equal(other.released_weights(), weights):
-            yield "the released weights are others afterwards"
+            yield "the released weights differ from the given ones"
 
     def check_two_ranks(self) -> Iterator[str]:
         batches = [{n: v.numpy() for n, v in self._batch(index).items()} for index in range(4)]
         first, second = released_at_two_ranks(self.settings, batches)
         if not _are_equal(first, second):
-            yield "they differ: every forward pass with a gradient must go through what `wrap` returned"
+            yield "they differ: every forward pass with a gradient must go through the network that `wrap` returns"
 
     # --------------------------------------------------------------------------- players
 
@@ -263,30 +359,7 @@ class _Check:
         player: Any = self.algorithm.make_player(
             self.updater.released_weights(), "model", **self._known_overrides()
         )
-        if player.name != "model":
-            yield f"its name is {player.name!r}, not the one given"
-        if isinstance(self.algorithm.game, TeamGame):
-            yield from self._problems_of_team_player(player, self.algorithm.game)
-            return
-        game = self.algorithm.game
-        if not isinstance(player.uses_chance, bool):
-            yield "its uses_chance is neither True nor False"
-        positions = _positions(game)
-        actions = np.asarray(player.choose(positions, np.random.default_rng(0)))
-        if actions.shape != (len(positions),) or not np.issubdtype(actions.dtype, np.integer):
-            yield f"it chose {actions.dtype}{list(actions.shape)} instead of integers [{len(positions)}]"
-        elif not all(game.legal_actions(p)[a] for p, a in zip(positions, actions, strict=True)):
-            yield "one of its actions is not legal"
-
-    def _problems_of_team_player(self, player: Any, game: TeamGame) -> Iterator[str]:
-        positions, states = game.new_positions(4), new_random_states(0, 4)
-        reset_games(game.rules, positions, states, np.ones(4, np.bool_))
-        actions = player.choose(positions, np.array([0, 1, 0, 1]), states)
-        shape = (4, game.spec.agents_per_team)
-        if actions.shape != shape or not np.issubdtype(actions.dtype, np.integer):
-            yield f"it chose {actions.dtype}{list(actions.shape)} instead of integers {list(shape)}"
-        elif ((actions < 0) | (actions >= game.spec.num_actions)).any():
-            yield f"its actions are not all from 0 to {game.spec.num_actions - 1}"
+        yield from problems_of_player(player, "model", self.algorithm.game)
 
     def check_overrides(self) -> Iterator[str]:
         try:
@@ -300,17 +373,19 @@ class _Check:
 
     def check_reports(self) -> Iterator[str]:
         infos = [episode.info for episode in self.episodes]
-        metrics = self.algorithm.summarize_episodes(infos)
-        tensors = {name: torch.tensor(value) for name, value in metrics.items()}
-        yield from self._problems_of_metrics(tensors)
-        if not isinstance(self.algorithm.summary_line(metrics), str):
-            yield "summary_line returns no text"
-        for info in filter(self.algorithm.can_show, infos):
-            if not isinstance(self.algorithm.describe_episode(info), str):
-                yield "describe_episode returns no text"
-            for frame in self.algorithm.film_episode(info)[:2]:
-                if frame.dtype != np.uint8 or frame.shape[2:] != (3,):
-                    yield "film_episode returns something other than pictures [height, width, 3] uint8"
+        algorithm: Any = self.algorithm
+        for some in ([], infos):
+            metrics = algorithm.summarize_episodes(some)
+            yield from problems_of_numbers(metrics)
+        if not isinstance(line := algorithm.summary_line(metrics), str):
+            yield f"summary_line returns {line!r}, not text"
+        for info in filter(algorithm.can_show, infos):
+            if not isinstance(text := algorithm.describe_episode(info), str):
+                yield f"describe_episode returns {text!r}, not text"
+            for frame in algorithm.film_episode(info)[:2]:
+                pixels = np.asarray(frame)
+                if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
+                    yield "film_episode must return images [height, width, 3] uint8"
 
     # ----------------------------------------------------------------------------- parts
 
@@ -336,18 +411,12 @@ class _Check:
         return {name: torch.from_numpy(column[rows]) for name, column in self.columns.items()}
 
 
-def _positions(game: Game) -> np.ndarray:
-    """Return the initial position and the next positions of an episode of random moves, at most 20 in all."""
-    rng, position = np.random.default_rng(0), game.initial_position()
-    positions: list[np.ndarray] = []
-    while not game.is_terminal(position) and len(positions) < 20:
-        positions.append(position)
-        position = game.apply_action(position, int(rng.choice(game.possible_actions(position))))
-    return np.stack(positions)
-
-
 def _are_equal(first: Mapping[str, torch.Tensor], second: Mapping[str, torch.Tensor]) -> bool:
     return first.keys() == second.keys() and all(torch.equal(first[n], second[n]) for n in first)
+
+
+def _shapes(weights: Mapping[str, torch.Tensor]) -> dict[str, tuple[torch.Size, torch.dtype]]:
+    return {name: (value.shape, value.dtype) for name, value in weights.items()}
 
 
 def _copied(weights: Mapping[str, torch.Tensor]) -> Tensors:

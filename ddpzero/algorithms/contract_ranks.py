@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -17,6 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 from ddpzero.algorithms.loader import load_algorithm
 from ddpzero.settings import Settings
 from ddpzero.system.errors import in_one_line
+from ddpzero.system.parent import follow_parent
 
 _SPAWN = multiprocessing.get_context("spawn")
 _TIMEOUT_SECONDS = 120.0
@@ -35,7 +37,8 @@ def released_at_two_ranks(settings: Settings, batches: Sequence[Columns]) -> lis
         pipes = [_SPAWN.Pipe(duplex=False) for _ in range(2)]
         processes = [
             _SPAWN.Process(
-                target=_run_rank, args=(rank, store, settings, batches[rank::2], pipe[1])
+                target=_run_rank,
+                args=(rank, os.getpid(), store, settings, batches[rank::2], pipe[1]),
             )
             for rank, pipe in enumerate(pipes)
         ]
@@ -52,17 +55,24 @@ def released_at_two_ranks(settings: Settings, batches: Sequence[Columns]) -> lis
 
 def _received(rank: int, reader: Connection) -> Tensors:
     try:
-        answer = reader.recv() if reader.poll(_TIMEOUT_SECONDS) else "it does not end"
+        waited = f"it does not end within {_TIMEOUT_SECONDS:g} seconds"
+        answer = reader.recv() if reader.poll(_TIMEOUT_SECONDS) else waited
     except EOFError:
-        answer = "its process ended without a word"
+        answer = "the plugin ends its process"
     if isinstance(answer, str):
         raise RuntimeError(f"rank {rank} of 2: {answer}")
     return {name: torch.from_numpy(value) for name, value in answer.items()}
 
 
 def _run_rank(
-    rank: int, store: Path, settings: Settings, batches: Sequence[Columns], answer: Connection
+    rank: int,
+    parent_pid: int,
+    store: Path,
+    settings: Settings,
+    batches: Sequence[Columns],
+    answer: Connection,
 ) -> None:
+    follow_parent(parent_pid)
     try:
         torch.set_num_threads(1)
         distributed.init_process_group(
@@ -76,7 +86,7 @@ def _run_rank(
         answer.send({name: value.numpy() for name, value in released.items()})
         distributed.destroy_process_group()
     # A plugin can raise anything.
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         answer.send(in_one_line(error))
 
 

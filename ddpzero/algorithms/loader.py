@@ -7,26 +7,31 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from functools import wraps
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args
 
 from ddpzero.algorithms.base import Algorithm, CompleteAlgorithm
 from ddpzero.algorithms.defaults import complete_algorithm
 from ddpzero.games import Game, TeamGame, load_any_game
 from ddpzero.settings import Settings
 from ddpzero.system.errors import UserError, in_one_line, line_of, require
-from ddpzero.system.metric_info import MetricInfo
+from ddpzero.system.metric_info import Kind, MetricInfo
 from ddpzero.system.source_files import import_source
 
 _KINDS = {
     Game: "two players take turns",
     TeamGame: "teams act all at once",
 }
+
+# A `*` matches any text.
+_METRIC_TAG = re.compile(r"[a-z][a-z0-9_]*/[A-Za-z0-9_.*\-]+")
+_NUM_COUNTS = {"rate": 1, "time_share": 1, "ratio": 2}
 
 
 @dataclass(frozen=True)
@@ -113,6 +118,8 @@ def load_plugin(name: str) -> Plugin:
         f"{key} has a METRICS that is no dict of tag to MetricInfo: declare each metric as in "
         'METRICS = {"losses/total": MetricInfo("What it is.")}, from ddpzero.system.metric_info.',
     )
+    for tag, info in metrics.items():
+        _require_declaration(key, tag, info)
     _require_function(where, module, "make_algorithm", ("game", "sections"))
     optional = {"check": ("settings", "game"), "ignored": ("settings", "game")}
     given = {name: names for name, names in optional.items() if hasattr(module, name)}
@@ -124,6 +131,24 @@ def load_plugin(name: str) -> Plugin:
     if "ignored" in functions:
         functions["ignored"] = _with_checked_result(key, functions["ignored"])
     return Plugin(key, kind, sections, metrics=metrics, **functions)
+
+
+def _require_declaration(key: str, tag: str, info: MetricInfo) -> None:
+    """Raise UserError for a metric whose tag or kind does not exist, or that has the wrong number of counts."""
+    require(
+        _METRIC_TAG.fullmatch(tag) is not None,
+        f'{key}: METRICS[{tag!r}] must have a tag "group/name" of letters, digits, "_", "." and "-": rename it.',
+    )
+    require(
+        info.kind in get_args(Kind),
+        f"{key}: METRICS[{tag!r}] has kind={info.kind!r}, which is not one of {', '.join(get_args(Kind))}.",
+    )
+    wanted = _NUM_COUNTS.get(info.kind, 0)
+    require(
+        len(info.counts) == wanted and not isinstance(info.counts, str),
+        f"{key}: METRICS[{tag!r}] has kind={info.kind!r} and counts={info.counts!r}: this kind needs {wanted} "
+        f"{'count' if wanted == 1 else 'counts'}; use rate(), time_share() or ratio() of ddpzero.system.metric_info.",
+    )
 
 
 @contextmanager

@@ -113,12 +113,12 @@ def _verify_contract(options: Namespace) -> int:
 
 
 def _verify_algorithm(options: Namespace) -> int:
-    from ddpzero.algorithms.contract_checks import check_algorithm
+    from ddpzero.algorithms.contract_process import check_apart
     from ddpzero.config.hydra import algorithm_overrides, compose_settings
 
     chosen = algorithm_overrides(options.algorithm, options.config_dir)
     overrides = [*chosen, *_overrides(options)]
-    report = check_algorithm(compose_settings(overrides, options.config_dir))
+    report = check_apart(compose_settings(overrides, options.config_dir))
     print("\n".join(report.lines()))
     return 1 if report.violations else 0
 

@@ -70,9 +70,10 @@ def check_columns(spec: SampleSpec, columns: Mapping[str, np.ndarray]) -> int:
     for name, field in spec.items():
         column = columns[name]
         if column.dtype != field.dtype or column.shape[1:] != field.shape or column.ndim < 1:
+            shape = ", ".join(map(str, ("n", *field.shape)))
             raise ValueError(
                 f"sample field {name} is {column.dtype}{list(column.shape)}; its spec says "
-                f"{field.dtype}{['n', *field.shape]}."
+                f"{field.dtype}[{shape}]."
             )
         if num_samples not in (-1, len(column)):
             raise ValueError(

@@ -5,9 +5,12 @@ The message is a sentence with the dotted path or the file, the value given, wha
 
 from __future__ import annotations
 
+import os
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
+
+from ddpzero import PACKAGE_DIR
 
 # The exit codes of all programs in this package.
 EXIT_CODE_OF_FAILURE = 1
@@ -31,8 +34,18 @@ def in_one_line(error: BaseException) -> str:
 
 
 def line_of(error: BaseException) -> str:
-    """Return file and line of the frame that raised the error, "my_algorithm.py, line 30"."""
-    frame = traceback.extract_tb(error.__traceback__)[-1]
+    """Return where foreign code raised the error, "my_algorithm.py, line 30".
+
+    This is the innermost frame that is not in Python's library, an installed package or this package.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    known = (str(PACKAGE_DIR), os.path.dirname(os.__file__), "<")
+    foreign = [
+        frame
+        for frame in frames
+        if not frame.filename.startswith(known) and "-packages" not in frame.filename
+    ]
+    frame = (foreign or frames)[-1]
     return f"{Path(frame.filename).name}, line {frame.lineno}"
 
 

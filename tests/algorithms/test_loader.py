@@ -126,6 +126,7 @@ def test_what_a_plugin_leaves_out_has_defaults(folder: Path) -> None:
     assert algorithm.can_show({}) is False
 
 
+IMPORT = "from ddpzero.system.metric_info import MetricInfo\n"
 MISTAKES = {
     "no file": (None, "is not a file: give the path of the plugin's .py file"),
     "no Python": ("def", "cannot be imported (SyntaxError"),
@@ -167,6 +168,22 @@ MISTAKES = {
     "a check that exits": (
         PLUGIN + "def check(settings, game): raise SystemExit",
         "check raises SystemExit (mistaken.py, line 19): fix the plugin",
+    ),
+    "a metric without a group": (
+        PLUGIN + IMPORT + "METRICS = {'c d': MetricInfo()}",
+        "METRICS['c d'] must have a tag \"group/name\"",
+    ),
+    "a ratio of one count": (
+        PLUGIN + IMPORT + "METRICS = {'a/b': MetricInfo(kind='ratio', counts=('n',))}",
+        "METRICS['a/b'] has kind='ratio' and counts=('n',): this kind needs 2 counts; use rate(",
+    ),
+    "a mean with a count": (
+        PLUGIN + IMPORT + "METRICS = {'a/b': MetricInfo(counts=('n',))}",
+        "METRICS['a/b'] has kind='mean' and counts=('n',): this kind needs 0 counts",
+    ),
+    "a kind of metric that does not exist": (
+        PLUGIN + IMPORT + "METRICS = {'a/b': MetricInfo(kind='sum')}",
+        "METRICS['a/b'] has kind='sum', which is not one of mean, last, rate, time_share, ratio.",
     ),
     "metrics of another type": (PLUGIN + "METRICS = []", "has a METRICS that is no dict"),
 }
