@@ -64,7 +64,7 @@ class MetricsPanel:
         has_range = width >= _WIDE_CELL
         num_cells = width - name_columns - _VALUE_COLUMNS - 2 * GAP - has_range * _RANGE_COLUMNS
         num_cells = max(1, min(_MAX_SPARKLINE, num_cells))
-        text = Text(_fitted(name, name_columns, self.has_unicode), no_wrap=True)
+        text = Text(fitted(name, name_columns, self.has_unicode), no_wrap=True)
         text.append(value_text(self.values[tag], unit).rjust(_VALUE_COLUMNS + GAP), "bold")
         curve = self.curves.of(tag, num_cells)
         drawn = sparkline(curve, self.has_unicode)
@@ -174,8 +174,8 @@ def _words(name: str, tag: str, panel: MetricsPanel) -> str:
     return name.replace("_", " ").replace("/", " ")
 
 
-def _fitted(name: str, width: int, has_unicode: bool) -> str:
-    """Return the name in `width` columns, shortened after a third: names of one group differ at their ends."""
+def fitted(name: str, width: int, has_unicode: bool) -> str:
+    """Return the name in `width` columns, shortened after a third: names of one kind differ at their ends."""
     if len(name) <= width:
         return name.ljust(width)
     num_first = (width - 1) // 3

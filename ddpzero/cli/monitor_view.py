@@ -14,7 +14,15 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from ddpzero.cli.monitor_curves import Curves
-from ddpzero.cli.monitor_metrics import GAP, UNDECLARED, Line, MetricsPanel, groups, key_metrics
+from ddpzero.cli.monitor_metrics import (
+    GAP,
+    UNDECLARED,
+    Line,
+    MetricsPanel,
+    fitted,
+    groups,
+    key_metrics,
+)
 from ddpzero.run.progress import duration_text
 from ddpzero.system.metric_info import Metrics
 
@@ -70,7 +78,9 @@ def make_page(view: RunView, width: int, has_unicode: bool = True) -> Page:
     body = [*key_metrics(panel, width), *groups(panel, width)]
     if not body:
         body = [Line(Text()), Line(Text("no metrics yet", "dim"))]
-    return Page(_head(view, width), [*body, *_checkpoint_table(view.checkpoints, width)])
+    return Page(
+        _head(view, width, has_unicode), [*body, *_checkpoint_table(view.checkpoints, width)]
+    )
 
 
 def whole(page: Page) -> RenderableType:
@@ -118,11 +128,11 @@ def _group(lines: Sequence[Line]) -> RenderableType:
 # ------------------------------------------------------------------------------ the head
 
 
-def _head(view: RunView, width: int) -> list[Line]:
+def _head(view: RunView, width: int, has_unicode: bool) -> list[Line]:
     console = Console(width=width)
     sentence = Text(view.sentence, _STYLES[view.health]).wrap(console, width)
     lines = [
-        Text(str(view.run_dir), "bold"),
+        Text(fitted(str(view.run_dir), width, has_unicode), "bold"),
         *sentence[:_MAX_SENTENCE_LINES],
         *_wrapped(_facts(view), width),
     ]

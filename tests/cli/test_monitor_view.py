@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,11 @@ def test_names_that_differ_only_at_the_end_can_be_told_apart_in_a_narrow_termina
     text = lines(whole(make_page(view(tags, SNAKES_METRICS), 40)), 40)
     names = [line[:21].strip() for line in text if "evalua" in line]
     assert [name.split()[-1] for name in names] == list(agents)
+
+
+def test_the_end_of_a_long_folder_stays_visible() -> None:
+    shown = replace(view(["losses/total"], {}), run_dir=Path(f"runs/{60 * 'a'}/seed_7"))
+    assert lines(whole(make_page(shown, 40)), 40)[0].endswith("aaa/seed_7")
 
 
 @pytest.mark.parametrize("width", [20, 40, 71, 72, 80, 100, 120, 149, 150, 200])

@@ -78,7 +78,7 @@ def load_game(name: str, source: str | None = None, **parameters: Any) -> Game:
     game = load_any_game(name, source, **parameters)
     if not isinstance(game, Game):
         raise ValueError(
-            f"game={name} is a team game: this is for games in which two players take turns."
+            f"game={name} is a team game, but a game in which two players take turns is needed here: name another one."
         )
     return game
 
