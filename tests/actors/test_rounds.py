@@ -116,7 +116,9 @@ def test_actors_wait_for_the_weights_that_the_round_asks_for():
         assert not toys.pool.wait_for_round(1.0) and episodes_of_round(toys.pool) == 0
         toys.publish(2)
         assert toys.pool.wait_for_round(30)
-        for episode in toys.pool.collect_round():
+        episodes = toys.pool.collect_round()
+        assert len(episodes) == sum(SHARES)
+        for episode in episodes:
             assert set(episode.columns["weights_version"]) == {2}
             assert episode.info["weights_sum"] == 8.0
 

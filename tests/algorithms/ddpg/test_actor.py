@@ -320,6 +320,7 @@ def test_evaluation_games_do_not_explore(evaluations: list[Episode]):
 @pytest.mark.parametrize("level", range(len(RULES)), ids=RULES)
 def test_an_evaluation_game_can_be_replayed_from_its_record(evaluations: list[Episode], level: int):
     games = [episode for episode in evaluations if episode.info["opponent"] == level]
+    assert games
     for episode in games:
         info, team = episode.info, episode.info["team"]
         positions = replay(GAME, info)
