@@ -242,7 +242,14 @@ def _check_functions(
 
 def _check_parameters(name: str, module: ModuleType, parameters: dict[str, Any]) -> None:
     known = {field.name: field for field in fields(module.Parameters)}
-    types = get_type_hints(module.Parameters)
+    try:
+        types = get_type_hints(module.Parameters)
+    # An annotation can name anything.
+    except Exception as error:
+        raise ValueError(
+            f"game {name} ({module.__file__}): the types of Parameters cannot be read ({in_one_line(error)}): fix that "
+            "file."
+        ) from error
     has_constants = hasattr(module.Parameters, "constants")
     for key, field in known.items():
         if types[key] not in (int, bool, *((float, str) if has_constants else ())):

@@ -99,6 +99,12 @@ BROKEN_FILES = {
     "no parameters": ("class Parameters", "class Options", r"lacks the dataclass Parameters"),
     "no dataclass": ("@dataclass(frozen=True)", "", r"lacks the dataclass Parameters"),
     "parameter of text": ("pairs: int = 3", 'pairs: str = "3"', r"must be an int or a bool"),
+    "parameter of an unknown type": ("pairs: int = 3", "pairs: Int = 3", r"name 'Int' is not def"),
+    "code that exits": (
+        "    cells = np.arange(",
+        "    raise SystemExit(4)\n    cells = np.arange(",
+        r"spec\(\) raises SystemExit: 4: fix that file",
+    ),
     "parameter without a default": ("pairs: int = 3", "pairs: int", r"game\.pairs .* no default"),
     "error in the file": ("import numpy as np", "import nunpy as np", r"No module named 'nunpy'"),
     "identity not first": (
