@@ -11,6 +11,7 @@ import io
 import pickle
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from ddpzero.algorithms.contract_values import (
     problems_of_counts,
     problems_of_numbers,
     problems_of_tensors,
+    shown,
 )
 from ddpzero.algorithms.loader import (
     has_parameter,
@@ -48,6 +50,7 @@ _MAX_SLICES = 3_000
 _NUM_UPDATES = 8
 _BATCH_SIZE = 32
 _LEARNING_RATE = 1e-3
+_STATE = "return nested dicts and lists of tensors and numbers"
 
 
 @dataclass
@@ -82,6 +85,7 @@ def check_algorithm(
         report.checked.append(promise)
         tell(report)
         if (problem := _first_problem(function)) is not None:
+            problem = problem.removeprefix(f"{report.plugin}: ")
             report.violations.append(f"{promise}: {problem.rstrip('.')}.")
             if function in check.needed_by_the_others:
                 break
@@ -178,7 +182,7 @@ class _Check:
         for on_gpu in (False, True):
             needs = algorithm.memory_needs(actors, 2, learner, on_gpu, on_gpu)
             if not isinstance(needs, list) or not all(isinstance(need, Need) for need in needs):
-                yield f"memory_needs returns {repr(needs)[:80]}, not a list of Need"
+                yield f"memory_needs returns {shown(needs)}, not a list of Need"
             if any(need.size_bytes < 0 for need in needs):
                 yield "memory_needs returns a negative size"
 
@@ -187,7 +191,7 @@ class _Check:
     def check_sample_spec(self) -> Iterator[str]:
         spec: Any = self.algorithm.sample_spec()
         if not isinstance(spec, dict) or not all(isinstance(f, Field) for f in spec.values()):
-            yield f"it returns {repr(spec)[:80]}, not a dict of name to Field"
+            yield f"it returns {shown(spec)}, not a dict of name to Field"
         self.spec = spec
         version = self.spec.get("weights_version")
         if version is None or (version.shape, version.dtype) != ((), np.dtype(np.int32)):
@@ -197,7 +201,7 @@ class _Check:
         first: Any = self._new_networks()
         second = self._new_networks()
         if not isinstance(first, dict):
-            yield f"make_networks returns {repr(first)[:80]}, not a dict of name to network"
+            yield f"make_networks returns {shown(first)}, not a dict of name to network"
         if not first or not all(any(True for _ in n.parameters()) for n in first.values()):
             yield "there is no network, or one has no parameters"
         for name, network in first.items():
@@ -223,7 +227,7 @@ class _Check:
         for _ in range(_MAX_SLICES):
             played: Any = self.actor.play()
             if not isinstance(played, list) or not all(isinstance(e, Episode) for e in played):
-                yield f"play returns {repr(played)[:80]}, not a list of Episode"
+                yield f"play returns {shown(played)}, not a list of Episode"
             self.episodes += played
             if len(self.episodes) >= _NUM_EPISODES:
                 break
@@ -233,9 +237,10 @@ class _Check:
             try:
                 check_columns(self.spec, episode.columns)
                 check_values(self.spec, episode.columns)
+                sent = decode_episode(encode_episode(episode, self.spec), self.spec)
             except ValueError as error:
                 yield str(error)
-            sent = decode_episode(encode_episode(episode, self.spec), self.spec)
+                return
             if sent.info != episode.info:
                 yield f"the info {episode.info} arrives as {sent.info}"
             if (episode.columns["weights_version"] != 1).any():
@@ -316,7 +321,7 @@ class _Check:
 
     def check_resume(self) -> Iterator[str]:
         resumed = self._new_updater()
-        saved = torch.load(io.BytesIO(_saved(self.updater.state())), weights_only=True)
+        saved = _loaded(_saved(self.updater.state()))
         warnings: Any = resumed.load_state(saved)
         if not isinstance(warnings, list) or not all(isinstance(text, str) for text in warnings):
             yield f"load_state returns {warnings!r}, not a list of warnings"
@@ -425,5 +430,18 @@ def _copied(weights: Mapping[str, torch.Tensor]) -> Tensors:
 
 def _saved(state: dict[str, Any]) -> bytes:
     file = io.BytesIO()
-    torch.save(state, file)
+    try:
+        torch.save(state, file)
+    # Pickling raises errors of many types.
+    except Exception as error:
+        raise UserError(f"state() cannot be saved ({in_one_line(error)}): {_STATE}") from error
     return file.getvalue()
+
+
+def _loaded(saved: bytes) -> dict[str, Any]:
+    try:
+        state: dict[str, Any] = torch.load(io.BytesIO(saved), weights_only=True)
+    except UnpicklingError as error:
+        reason = in_one_line(error)[:200]
+        raise UserError(f"state() cannot be loaded ({reason}): {_STATE}") from error
+    return state

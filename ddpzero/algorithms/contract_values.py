@@ -25,7 +25,7 @@ def problems_of_tensors(metrics: Any) -> Iterator[str]:
     yield from _problems_of_names(metrics)
     for name, value in metrics.items():
         if not (isinstance(value, torch.Tensor) and value.ndim == 0):
-            yield f"the metric {name} is {_shown(value)}; it must be a tensor without dimensions"
+            yield f"the metric {name} is {shown(value)}; it must be a tensor without dimensions"
         elif not bool(value.isfinite()):
             yield f"the metric {name} is {float(value)}; it must be finite"
 
@@ -39,7 +39,7 @@ def problems_of_numbers(metrics: Any) -> Iterator[str]:
 def problems_of_counts(counts: Any) -> Iterator[str]:
     """Check the counts of an actor, which the core adds to its own."""
     if not isinstance(counts, Mapping):
-        yield f"take_metrics returns {_shown(counts)}, not a dict"
+        yield f"take_metrics returns {shown(counts)}, not a dict"
         return
     for name in counts:
         if not (isinstance(name, str) and _COUNT_NAME.fullmatch(name)):
@@ -54,14 +54,21 @@ def problem_of_tag(tag: Any) -> str | None:
     if isinstance(tag, str) and _MODEL_TAG.fullmatch(tag):
         return None
     return (
-        f"model_tag returns {_shown(tag)}; file names contain it: use 1 to 64 letters, digits, '_', '.' "
+        f"model_tag returns {shown(tag)}; file names contain it: use 1 to 64 letters, digits, '_', '.' "
         "and '-'"
     )
 
 
+def shown(value: Any) -> str:
+    """Return a value of any type as a short text for a sentence."""
+    if isinstance(value, torch.Tensor) and value.ndim:
+        return f"a tensor {list(value.shape)}"
+    return " ".join(repr(value).split())[:80]
+
+
 def _problems_of_names(metrics: Any) -> Iterator[str]:
     if not isinstance(metrics, Mapping):
-        yield f"the metrics are {_shown(metrics)}, not a dict"
+        yield f"the metrics are {shown(metrics)}, not a dict"
         return
     for name in metrics:
         if not (isinstance(name, str) and _METRIC_NAME.fullmatch(name)):
@@ -73,10 +80,6 @@ def _problems_of_names(metrics: Any) -> Iterator[str]:
 def _problems_of_amounts(kind: str, amounts: Mapping[str, Any]) -> Iterator[str]:
     for name, value in amounts.items():
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            yield f"the {kind} {name} is {_shown(value)}, not a number"
+            yield f"the {kind} {name} is {shown(value)}, not a number"
         elif not math.isfinite(value):
             yield f"the {kind} {name} is {value}; it must be finite"
-
-
-def _shown(value: Any) -> str:
-    return " ".join(repr(value).split())[:80]

@@ -29,6 +29,8 @@ _KINDS = {
     TeamGame: "teams act all at once",
 }
 
+_CORE_NAMES = {field.name for field in fields(Settings)} - {"algorithm"} | {"hydra"}
+
 # A `*` matches any text.
 _METRIC_TAG = re.compile(r"[a-z][a-z0-9_]*/[A-Za-z0-9_.*\-]+")
 _NUM_COUNTS = {"rate": 1, "time_share": 1, "ratio": 2}
@@ -106,6 +108,12 @@ def load_plugin(name: str) -> Plugin:
         ),
         f"{where} is not a plugin: it needs SECTIONS, a dict of section name to dataclass (the class itself).",
     )
+    for name in sections:
+        require(
+            name == "algorithm" or (name.isidentifier() and name not in _CORE_NAMES),
+            f"{key}: SECTIONS[{name!r}] must have a name of letters, digits and '_' that the core does not use: rename "
+            f"the section (reserved: {', '.join(sorted(_CORE_NAMES))}).",
+        )
     require(
         isinstance(kind, type) and kind in _KINDS,
         f"{where} is not a plugin: it needs GAME_KIND = Game or GAME_KIND = TeamGame, the kind of games that it "

@@ -45,7 +45,8 @@ def line_of(error: BaseException) -> str:
         for frame in frames
         if not frame.filename.startswith(known) and "-packages" not in frame.filename
     ]
-    frame = (foreign or frames)[-1]
+    files = [frame for frame in frames if not frame.filename.startswith("<")]
+    frame = (foreign or files or frames)[-1]
     return f"{Path(frame.filename).name}, line {frame.lineno}"
 
 

@@ -70,7 +70,7 @@ EDITS = {
     "a metric with dimensions": (
         '"losses/value": value_loss',
         '"losses/value": value[:2] * 0',
-        "it must be a tensor without dimensions.",
+        "the metric losses/value is a tensor [2]; it must be a tensor without dimensions.",
     ),
     "chance that no state holds": (
         "loss = value_loss",
@@ -101,7 +101,7 @@ EDITS = {
     "ignored of an unknown setting": (
         "GAME_KIND = Game",
         "GAME_KIND = Game\ndef ignored(settings, game): return {'learner.nosuch': 'unused'}",
-        "check and ignored accept the settings: algorithm.source=",
+        "check and ignored accept the settings: ignored names 'learner.nosuch', which is not",
     ),
     "an actor that exits": (
         "    def play(self):",
@@ -122,6 +122,11 @@ EDITS = {
         '{"game": self.game.arguments,',
         '{"f": lambda: 1, "game": self.game.arguments,',
         "the arguments of actor_spec cannot be pickled (AttributeError: Can't pickle",
+    ),
+    "infos that are not JSON": (
+        '{"num_plies": len(plies)}',
+        '{"num_plies": {1}}',
+        "sample spec: the episode's info {'num_plies': {1}} is not JSON: Object of type set",
     ),
     "counts of the core": (
         "return {}",
@@ -184,6 +189,12 @@ UPDATERS = {
         "        for value in self._trained.average.values.values(): value.add_(1)\n"
         "        return warnings"
     ): "the released weights differ after the next update.",
+    "def state(self): return {**super().state(), 'module': torch}": (
+        "state() cannot be saved (TypeError: cannot pickle 'module' object): return nested dicts"
+    ),
+    "def state(self): return {**super().state(), 'module': np.random.default_rng}": (
+        "state() cannot be loaded (UnpicklingError: Weights only load failed."
+    ),
     "def start_from(self, weights): pass": "the released weights differ from the given ones.",
     (
         "def actor_weights(self):\n"

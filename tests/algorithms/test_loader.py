@@ -149,6 +149,10 @@ MISTAKES = {
         PLUGIN.replace("GAME_KIND = Game", "GAME_KIND = [Game]"),
         "it needs GAME_KIND = Game or",
     ),
+    "a section with the name of a core group": (
+        PLUGIN.replace('{"algorithm": Noise}', '{"learner": Noise}'),
+        "SECTIONS['learner'] must have a name of letters, digits and '_' that the core does not",
+    ),
     "an instance of its settings": (
         PLUGIN.replace('"algorithm": Noise}', '"algorithm": Noise()}'),
         "a dict of section name to dataclass (the class itself)",

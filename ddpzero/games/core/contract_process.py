@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from ddpzero import PACKAGE_DIR
@@ -84,8 +85,10 @@ def check_apart(
         # A signal to the process group, such as Ctrl-C, must not look like a crash of the game.
         start_new_session=True,
     )
-    if finished.returncode == 0:
-        return ContractReport(**json.loads(finished.stdout.splitlines()[-1]))
+    if finished.returncode == 0 and (said := finished.stdout.splitlines()):
+        # Code of the game that ends the process with exit code 0 leaves no report.
+        with suppress(json.JSONDecodeError, TypeError):
+            return ContractReport(**json.loads(said[-1]))
     report = ContractReport(game.name, game.module.__file__ or "", "")
     report.violations.append(_how_it_ended(finished.returncode, finished.stderr, call_seconds))
     return report
@@ -100,6 +103,8 @@ def _how_it_ended(exit_code: int, said: str, call_seconds: float) -> str:
         return f"{where} ends the process with {name}: it may have written outside the arrays it is given."
     if _TIMEOUT in said:
         return f"{where} does not return: it was waited for {call_seconds:g} seconds."
+    if not said.strip() or exit_code == 0:
+        return f"code of the game ends the process (exit code {exit_code}, as by os._exit)."
     last_line = (said.strip().splitlines() or [f"exit code {exit_code}"])[-1]
     raise RuntimeError(f"the contract could not be checked: {last_line}")
 

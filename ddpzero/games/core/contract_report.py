@@ -44,8 +44,8 @@ class ContractReport:
                     break
         except GamePromiseError as error:
             self.violations.append(error.promise)
-        # The Python functions of the game and its kernels may raise anything.
-        except Exception as error:
+        # The Python functions of the game and its kernels may raise anything; SystemExit would end the check silently.
+        except (Exception, SystemExit) as error:
             function = traceback.extract_tb(error.__traceback__)[-1].name
             self.violations.append(f"{kernel_behind(function)} raises {in_one_line(error)}")
 

@@ -54,6 +54,28 @@ def test_a_kernel_that_raises_is_named(tmp_path):
     assert report.violations == ["apply_action raises ValueError: three"]
 
 
+@pytest.mark.parametrize(
+    ("statement", "violation"),
+    [
+        ("raise SystemExit(0)", "render raises SystemExit: 0"),
+        (
+            "import os; os._exit(0)",
+            "code of the game ends the process (exit code 0, as by os._exit).",
+        ),
+        (
+            "import os; os._exit(3)",
+            "code of the game ends the process (exit code 3, as by os._exit).",
+        ),
+    ],
+)
+def test_a_function_that_ends_the_process_is_a_violation(
+    statement: str, violation: str, tmp_path: Path
+) -> None:
+    start = "last_action: int | None) -> str:\n"
+    arguments = mistaken(tmp_path, start, f"{start}    {statement}\n")
+    assert check_apart(arguments, num_games=2, seed=0).violations == [violation]
+
+
 def test_a_first_look_says_one_sentence(tmp_path):
     arguments = mistaken(tmp_path, "max_plies=parameters.pile", "max_plies=parameters.pile - 1")
     require_contract({"name": "take", "source": str(TAKE)})
