@@ -100,6 +100,29 @@ def load_plugin(name: str) -> Plugin:
     where = key if is_file else f"{key} ({module.__file__})"
     kind: Any = getattr(module, "GAME_KIND", None)
     sections: Any = getattr(module, "SECTIONS", None)
+    _require_sections(key, where, sections)
+    require(
+        isinstance(kind, type) and kind in _KINDS,
+        f"{where} is not a plugin: it needs GAME_KIND = Game or GAME_KIND = TeamGame, the kind of games that it "
+        "plays (from ddpzero.games import Game, TeamGame).",
+    )
+    metrics = getattr(module, "METRICS", {})
+    _require_metrics(key, metrics)
+    _require_function(where, module, "make_algorithm", ("game", "sections"))
+    optional = {"check": ("settings", "game"), "ignored": ("settings", "game")}
+    given = {name: names for name, names in optional.items() if hasattr(module, name)}
+    for function, names in given.items():
+        _require_function(where, module, function, names)
+    functions = {
+        name: _guarded(key, name, getattr(module, name)) for name in ("make_algorithm", *given)
+    }
+    if "ignored" in functions:
+        functions["ignored"] = _with_checked_result(key, functions["ignored"])
+    return Plugin(key, kind, sections, metrics=metrics, **functions)
+
+
+def _require_sections(key: str, where: str, sections: Any) -> None:
+    """Raise UserError unless SECTIONS is a dict of names that the core does not use to dataclasses."""
     require(
         isinstance(sections, dict)
         and all(isinstance(name, str) for name in sections)
@@ -114,12 +137,10 @@ def load_plugin(name: str) -> Plugin:
             f"{key}: SECTIONS[{name!r}] must have a name of letters, digits and '_' that the core does not use: rename "
             f"the section (reserved: {', '.join(sorted(_CORE_NAMES))}).",
         )
-    require(
-        isinstance(kind, type) and kind in _KINDS,
-        f"{where} is not a plugin: it needs GAME_KIND = Game or GAME_KIND = TeamGame, the kind of games that it "
-        "plays (from ddpzero.games import Game, TeamGame).",
-    )
-    metrics = getattr(module, "METRICS", {})
+
+
+def _require_metrics(key: str, metrics: Any) -> None:
+    """Raise UserError unless METRICS is a dict of tag to sound declaration."""
     require(
         isinstance(metrics, dict)
         and all(isinstance(tag, str) and isinstance(i, MetricInfo) for tag, i in metrics.items()),
@@ -128,17 +149,6 @@ def load_plugin(name: str) -> Plugin:
     )
     for tag, info in metrics.items():
         _require_declaration(key, tag, info)
-    _require_function(where, module, "make_algorithm", ("game", "sections"))
-    optional = {"check": ("settings", "game"), "ignored": ("settings", "game")}
-    given = {name: names for name, names in optional.items() if hasattr(module, name)}
-    for function, names in given.items():
-        _require_function(where, module, function, names)
-    functions = {
-        name: _guarded(key, name, getattr(module, name)) for name in ("make_algorithm", *given)
-    }
-    if "ignored" in functions:
-        functions["ignored"] = _with_checked_result(key, functions["ignored"])
-    return Plugin(key, kind, sections, metrics=metrics, **functions)
 
 
 def _require_declaration(key: str, tag: str, info: MetricInfo) -> None:
