@@ -85,7 +85,7 @@ class RulesReport:
 def first_mismatches(
     comparisons: Sequence[Comparison], draw: Callable[[int, int], str]
 ) -> list[Mismatch]:
-    """The first few places that differ, in the order of games, plies and `comparisons`.
+    """Return the first few places that differ, in the order of games, plies and `comparisons`.
 
     draw: draws the board of a game after a number of plies.
     """

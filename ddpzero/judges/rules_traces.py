@@ -121,7 +121,7 @@ def _replay_games(rules, moves, offsets, legal, replay):
 
 
 def _knows_bans(traces: dict[str, np.ndarray], game: Game) -> bool:
-    """Whether the file records what this game's superko forbids, or the game has no superko."""
+    """Return whether the file records what this game's superko forbids, or the game has no superko."""
     return "psk_bans" in traces or getattr(game.parameters, "ko", "simple") == "simple"
 
 

@@ -205,7 +205,7 @@ def _require_game(file: Path, layout: _Layout, num_scores: int, game: Game) -> N
 
 
 def game_and_count(file: Path) -> tuple[str, int]:
-    """The name of the game of a file, and the number of its positions, which are not checked."""
+    """Return the name of the game of a file, and the number of its positions, which are not checked."""
     arrays = read_npz(file)
     return _layout_of(file, arrays).game, len(arrays["lengths"])
 
@@ -342,5 +342,5 @@ def _check_position(where: str, position: np.ndarray, given: dict[str, Any], gam
 
 
 def _bits(number: int, num_bits: int) -> list[bool]:
-    """The num_bits lowest bits of `number`, lowest first."""
+    """Return the num_bits lowest bits of `number`, lowest first."""
     return [bool(int(number) >> bit & 1) for bit in range(num_bits)]
