@@ -1,0 +1,91 @@
+"""Facts about Elo ratings of a pool."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ddpzero.arena.match_log import Block
+from ddpzero.arena.ratings import rate
+from ddpzero.arena.statistics import elo_difference
+
+
+def block(player_a: str, player_b: str, *scores: tuple[float, float]) -> Block:
+    return Block(
+        f"{player_a}-{player_b}-{len(scores)}", player_a, player_b, scores, 0, 9.0, 1.0, 1.0
+    )
+
+
+def wins(num_pairs: int) -> list[tuple[float, float]]:
+    return [(1.0, 1.0)] * num_pairs
+
+
+def losses(num_pairs: int) -> list[tuple[float, float]]:
+    return [(0.0, 0.0)] * num_pairs
+
+
+def test_two_players_differ_by_the_elo_of_their_match_score():
+    anchor, player = rate([block("random", "net", *wins(25), *losses(75))], "random")[::-1]
+    assert (anchor.player, anchor.elo, anchor.low, anchor.high) == ("random", 0.0, 0.0, 0.0)
+    assert player.elo == pytest.approx(elo_difference(0.75), abs=0.5)
+    assert (player.num_games, player.score) == (200, 0.75)
+
+
+def test_the_whole_pool_decides_rather_than_a_chain_of_differences():
+    chain = [block("a", "b", *wins(30), *losses(10)), block("b", "c", *wins(30), *losses(10))]
+    equal = block("a", "c", *wins(400), *losses(400))
+    by_chain = {r.player: r.elo for r in rate(chain, "c")}
+    by_pool = {r.player: r.elo for r in rate([*chain, equal], "c")}
+    assert by_chain["a"] == pytest.approx(2 * elo_difference(0.75), abs=2)
+    assert 0 < by_pool["a"] < 60
+
+
+def test_it_does_not_matter_who_is_named_first():
+    forward = rate([block("a", "b", (1.0, 0.5), (0.0, 1.0), (1.0, 1.0))], "b")
+    backward = rate([block("b", "a", (0.0, 0.5), (1.0, 0.0), (0.0, 0.0))], "b")
+    for one, other in zip(forward, backward, strict=True):
+        assert one.player == other.player
+        assert (one.elo, one.low, one.high) == pytest.approx((other.elo, other.low, other.high))
+
+
+def test_a_player_that_won_everything_has_a_finite_rating_and_a_wide_interval():
+    best, _ = rate([block("a", "b", *wins(10))], "b")
+    assert 400 < best.elo < 1500
+    assert best.low < elo_difference(0.95)
+
+
+def test_players_without_a_path_of_games_to_the_anchor_have_no_rating():
+    blocks = [block("a", "b", (1.0, 0.0)), block("c", "d", (1.0, 0.0))]
+    assert {rating.player for rating in rate(blocks, "a")} == {"a", "b"}
+    assert rate(blocks, "e") == []
+
+
+def test_openings_that_both_players_win_with_the_same_side_make_the_interval_narrower():
+    by_opening = {r.player: r for r in rate([block("a", "b", *[(1.0, 0.0)] * 100)], "b")}["a"]
+    by_player = {r.player: r for r in rate([block("a", "b", *wins(50), *losses(50))], "b")}["a"]
+    assert by_opening.elo == pytest.approx(by_player.elo)
+    assert by_opening.high - by_opening.low < 10 < 60 < by_player.high - by_player.low
+
+
+@pytest.mark.parametrize("draw_share", [0.0, 0.5])
+def test_intervals_of_simulated_tournaments_contain_the_true_rating_in_95_percent(draw_share):
+    truth = {"anchor": 0.0, "a": 120.0, "b": 250.0, "c": -80.0, "d": 500.0}
+    rng = np.random.default_rng(0)
+    hits = []
+    for _ in range(150):
+        blocks = [
+            block(a, b, *_games(truth[a] - truth[b], 30, draw_share, rng))
+            for a in truth
+            for b in truth
+            if a < b
+        ]
+        hits += [r.low <= truth[r.player] <= r.high for r in rate(blocks, "anchor")[:-1]]
+    assert 0.91 < np.mean(hits) < 0.985
+
+
+def _games(elo: float, num_pairs: int, draw_share: float, rng) -> list[tuple[float, float]]:
+    """Simulated games of a player that is stronger by elo."""
+    expected = 1 / (1 + 10 ** (-elo / 400))
+    draw = draw_share * 4 * expected * (1 - expected)
+    chances = [1 - expected - draw / 2, draw, expected - draw / 2]
+    return [tuple(pair) for pair in rng.choice([0.0, 0.5, 1.0], size=(num_pairs, 2), p=chances)]
