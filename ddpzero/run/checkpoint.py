@@ -309,6 +309,10 @@ class Checkpoints:
     def _check_share(self, path: Path) -> Manifest:
         """Verify this rank's share of the files; together the ranks read each byte once."""
         manifest = read_manifest(path)
+        if manifest.world_size == 0:
+            raise CheckpointError(
+                f"{path} is a model: it has no state from which a training could continue."
+            )
         names = sorted(manifest.files)[self._ranks.rank :: self._ranks.world_size]
         for name in names:
             check_file(path, name, manifest.files[name])

@@ -1,6 +1,7 @@
 """The files of one checkpoint folder: written with checksums, sealed by a manifest, and verified when they are read.
 
-Called by checkpoint.py; knows nothing about ranks, and is light to import. Arrays are safetensors, the rest is JSON.
+A manifest of 0 ranks belongs to a model (models.py): only weights and config, not the state of a training. Called by
+checkpoint.py; knows nothing about ranks, and is light to import. Arrays are safetensors, the rest is JSON.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ class Manifest:
     """The list of a checkpoint's files, written last.
 
     model: the checkpoint's name and its folder's. counters: equal on all ranks; learner_step orders checkpoints.
-    world_size: number of ranks that saved it. versions: of ddpzero, Python, torch and numpy at that time.
+    world_size: number of ranks that saved it; 0 for a model. versions: of ddpzero, Python, torch and numpy then.
     """
 
     model: str
@@ -203,7 +204,7 @@ def _problem_of_manifest(content: Mapping[str, Any]) -> str:
     if not isinstance(content.get("saved_at"), str):
         return "its saved_at is missing"
     world_size, files = content.get("world_size"), content.get("files")
-    if not (is_count(world_size) and world_size >= 1 and isinstance(files, dict)):
+    if not (is_count(world_size) and isinstance(files, dict)):
         return "its world_size or its files are missing"
     # Compare the number first: a forged world_size must not make file_names allocate memory.
     if len(files) != num_files(world_size) or files.keys() != set(file_names(world_size)):
@@ -232,11 +233,13 @@ def rank_file(rank: int) -> str:
 
 def num_files(world_size: int) -> int:
     """Return the number of files that a manifest of world_size ranks lists."""
-    return 3 + 2 * world_size
+    return 3 + 2 * world_size if world_size else 2
 
 
 def file_names(world_size: int) -> list[str]:
     """Return the names of the files in a checkpoint of world_size ranks, without the manifest."""
+    if world_size == 0:
+        return [WEIGHTS_FILE, CONFIG_FILE]
     own = [name(rank) for rank in range(world_size) for name in (replay_file, rank_file)]
     return [WEIGHTS_FILE, TRAINER_FILE, CONFIG_FILE, *own]
 

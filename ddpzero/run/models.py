@@ -1,0 +1,76 @@
+"""The models of a run, `runs/<run_name>/models/<model>/`: weights and config of checkpoints, kept longer than these.
+
+A model's folder has the format of a checkpoint without ranks, so all code that loads weights also loads models. Its
+files are hard links to those of the checkpoint if the file system has links: they need no space while the checkpoint
+exists. Called by rank 0; light to import.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from ddpzero.run.checkpoint_files import (
+    CONFIG_FILE,
+    PARTIAL_PREFIX,
+    WEIGHTS_FILE,
+    CheckpointError,
+    Manifest,
+    newest_first,
+    read_manifest,
+    sync_folder,
+    write_manifest,
+)
+from ddpzero.system.whole_files import remove
+
+MODELS_FOLDER = "models"
+_FILES = (WEIGHTS_FILE, CONFIG_FILE)
+
+
+def keep_model(run_dir: Path, checkpoint: Path) -> Path:
+    """Keep a checkpoint's weights and config; return the model's folder. Does nothing if the model is there.
+
+    A kill at any moment leaves no part of a model. Raises OSError or CheckpointError.
+    """
+    folder = run_dir / MODELS_FOLDER
+    path = folder / checkpoint.name
+    if path.is_dir():
+        return path
+    manifest = read_manifest(checkpoint)
+    partial = folder / f"{PARTIAL_PREFIX}{checkpoint.name}"
+    remove(partial)
+    partial.mkdir(parents=True)
+    for name in _FILES:
+        _link(checkpoint / name, partial / name)
+    files = {name: manifest.files[name] for name in _FILES}
+    write_manifest(partial, replace(manifest, world_size=0, files=files))
+    sync_folder(partial)
+    partial.rename(path)
+    sync_folder(folder)
+    return path
+
+
+def read_models(run_dir: Path) -> list[Manifest]:
+    """Return the manifests of a run's models, oldest first; skips damaged ones."""
+    manifests = []
+    for path in newest_first(run_dir / MODELS_FOLDER):
+        with suppress(CheckpointError):
+            manifests.append(read_manifest(path))
+    return manifests[::-1]
+
+
+def remove_model(run_dir: Path, model: str) -> None:
+    """Remove a model; an interrupted removal leaves nothing that looks like one."""
+    path = run_dir / MODELS_FOLDER / model
+    shutil.rmtree(path.rename(path.with_name(f"{PARTIAL_PREFIX}removed-{model}")))
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    # A file system without hard links.
+    except OSError:
+        shutil.copyfile(source, target)

@@ -1,0 +1,65 @@
+"""The verdicts on a run's models, `runs/<run_name>/releases.jsonl`: a line for each model that was released or rejected.
+
+Lines are appended and never changed, so the best model, which is the one released last, survives a kill at any moment.
+Written by rank 0 through arena/release.py; light to import.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ddpzero.system.guarded_files import is_count, is_finite_number, parse_json_line, printable
+from ddpzero.system.json_text import json_text
+from ddpzero.system.whole_files import append_whole
+
+RELEASES_FILE = "releases.jsonl"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A decision about one model. reason: a sentence with the figures behind it. time: Unix time."""
+
+    model: str
+    is_released: bool
+    reason: str
+    learner_step: int
+    time: float
+
+
+def read_verdicts(run_dir: Path) -> list[Verdict]:
+    """Return a run's verdicts, oldest first; skips damaged lines."""
+    try:
+        with open(run_dir / RELEASES_FILE, "rb") as file:
+            return [verdict for line in file if (verdict := _verdict(line)) is not None]
+    except FileNotFoundError:
+        return []
+
+
+def append_verdict(run_dir: Path, verdict: Verdict) -> None:
+    """Append a verdict. Raises OSError if it cannot be written."""
+    append_whole(run_dir / RELEASES_FILE, f"{json_text(asdict(verdict))}\n".encode())
+
+
+def best_of(verdicts: list[Verdict]) -> str | None:
+    """Return the model that was released last; None if no model was."""
+    released = [verdict.model for verdict in verdicts if verdict.is_released]
+    return released[-1] if released else None
+
+
+def _verdict(line: bytes) -> Verdict | None:
+    row = parse_json_line(line)
+    if row is None:
+        return None
+    model, reason = row.get("model"), row.get("reason")
+    step, time = row.get("learner_step"), row.get("time")
+    if not (
+        isinstance(model, str)
+        and "/" not in model
+        and isinstance(row.get("is_released"), bool)
+        and isinstance(reason, str)
+        and is_count(step)
+        and is_finite_number(time)
+    ):
+        return None
+    return Verdict(printable(model), row["is_released"], printable(reason), step, float(time))
