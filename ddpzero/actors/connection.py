@@ -23,12 +23,13 @@ _MAX_READ_BYTES_PER_CALL = 1 << 22
 
 
 class Kind(IntEnum):
-    """The kind of a message. COMMAND goes to the actor, all others to the rank."""
+    """The kind of a message. COMMAND goes to the actor, all others to the rank. RESULT comes from workers of the arena."""
 
     EPISODE = 1
     METRICS = 2
     ROUND_DONE = 3
     COMMAND = 4
+    RESULT = 5
 
 
 class Message(NamedTuple):

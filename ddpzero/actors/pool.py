@@ -18,7 +18,7 @@ from pathlib import Path
 from ddpzero.actors.connection import ActorConnection, Kind, Message
 from ddpzero.actors.crash_report import CrashReport
 from ddpzero.actors.preparation import Preparation
-from ddpzero.actors.process import ActorArguments, Schedule
+from ddpzero.actors.process import ActorArguments, Schedule, actor_main
 from ddpzero.actors.round import Round, stop_command
 from ddpzero.actors.spec import ActorSpec
 from ddpzero.actors.supervised import SupervisedActor
@@ -76,7 +76,9 @@ class ActorPool:
         self._max_restarts = max_restarts
         self._hang_seconds = hang_seconds
         self._log_dir = log_dir
-        self._actors = [SupervisedActor(index, self._arguments_of) for index in range(num_actors)]
+        self._actors = [
+            SupervisedActor(index, actor_main, self._arguments_of) for index in range(num_actors)
+        ]
         self._preparation: Preparation | None = None
         self._selector = selectors.DefaultSelector()
         self._episodes: list[Episode] = []

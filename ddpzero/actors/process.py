@@ -13,9 +13,10 @@ import os
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from ddpzero.actors.connection import ActorConnection, Kind, Message, RankGone
 from ddpzero.actors.crash_report import CrashReport
@@ -41,6 +42,21 @@ _LOOK_INTERVAL_SECONDS = 0.02
 _SEND_BYTES = 1 << 20
 
 
+class ProcessArguments(Protocol):
+    """What the supervision needs of the arguments of a process. log_file: None for no log of its own."""
+
+    @property
+    def parent_pid(self) -> int: ...
+    @property
+    def process_name(self) -> str: ...
+    @property
+    def num_threads(self) -> int: ...
+    @property
+    def crash_report(self) -> CrashReport: ...
+    @property
+    def log_file(self) -> Path | None: ...
+
+
 @dataclass(frozen=True)
 class ActorArguments:
     """What the rank passes to a new actor process.
@@ -60,9 +76,22 @@ class ActorArguments:
     crash_report: CrashReport
     log_file: Path | None
 
+    @property
+    def process_name(self) -> str:
+        return f"actor {self.actor_index} of rank {self.rank}"
+
+    @property
+    def num_threads(self) -> int:
+        return self.spec.num_threads
+
 
 def actor_main(arguments: ActorArguments) -> None:
-    """Play until the rank ends. An exception goes into the crash report and becomes exit code 1.
+    """Play until the rank ends."""
+    run_supervised(arguments, lambda: _Body(arguments).run())
+
+
+def run_supervised(arguments: ProcessArguments, run: Callable[[], None]) -> None:
+    """Run the body of a process until its rank ends. An exception goes into the crash report and becomes exit code 1.
 
     A UserError, which no restart can cure, becomes its sentence and EXIT_CODE_OF_USER_ERROR; an UnusableWeightsError
     has its own exit code.
@@ -72,20 +101,18 @@ def actor_main(arguments: ActorArguments) -> None:
     ignore_group_signals()
     try:
         _set_up_log(arguments.log_file)
-        logger.info(
-            "actor %d of rank %d: pid %d", arguments.actor_index, arguments.rank, os.getpid()
-        )
-        _Body(arguments).run()
+        logger.info("%s: pid %d", arguments.process_name, os.getpid())
+        run()
     except RankGone:
         pass
     except UserError as error:
         arguments.crash_report.write(str(error))
-        logger.exception("actor %d of rank %d ends", arguments.actor_index, arguments.rank)
+        logger.exception("%s ends", arguments.process_name)
         sys.exit(EXIT_CODE_OF_USER_ERROR)
     except BaseException as error:
         gist = f"{type(error).__name__}: {error}".splitlines()[0]
         arguments.crash_report.write(f"{gist}\n{traceback.format_exc()}")
-        logger.exception("actor %d of rank %d ends", arguments.actor_index, arguments.rank)
+        logger.exception("%s ends", arguments.process_name)
         has_bad_weights = isinstance(error, UnusableWeightsError)
         sys.exit(EXIT_CODE_OF_UNUSABLE_WEIGHTS if has_bad_weights else 1)
 

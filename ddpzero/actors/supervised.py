@@ -1,4 +1,7 @@
-"""Supervision of one actor: its process, the processes that replace it after failures, and their state."""
+"""Supervision of one actor: its process, the processes that replace it after failures, and their state.
+
+The arena supervises its workers with the same class.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,12 @@ import multiprocessing
 import signal
 import time
 from collections.abc import Callable
+from typing import Any
 
 from ddpzero.actors.connection import ActorConnection, open_connection
 from ddpzero.actors.crash_report import CrashReport
 from ddpzero.actors.environment import actor_environment, standard_error_in
-from ddpzero.actors.process import (
-    EXIT_CODE_OF_UNUSABLE_WEIGHTS,
-    ActorArguments,
-    actor_main,
-)
+from ddpzero.actors.process import EXIT_CODE_OF_UNUSABLE_WEIGHTS, ProcessArguments
 from ddpzero.actors.signals import signals_held_back
 from ddpzero.system.errors import EXIT_CODE_OF_USER_ERROR
 
@@ -30,16 +30,19 @@ _FORGIVEN_AFTER_SECONDS = 600.0
 # Signals that end a process with faulty compiled code.
 _CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
 
-MakeArguments = Callable[[int, int, ActorConnection, CrashReport], ActorArguments]
+MakeArguments = Callable[[int, int, ActorConnection, CrashReport], ProcessArguments]
 
 
 class SupervisedActor:
     """Starts, watches and reaps the processes of one actor_index. Use it from the rank's main thread only.
 
+    main: the function that each process runs, with its arguments.
     make_arguments: `(actor_index, start_number, connection, crash_report)` -> the arguments of the next process.
     """
 
-    def __init__(self, actor_index: int, arguments: MakeArguments) -> None:
+    def __init__(
+        self, actor_index: int, main: Callable[[Any], None], arguments: MakeArguments
+    ) -> None:
         self.actor_index = actor_index
         self.num_starts = 0
         self.num_failures = 0
@@ -49,6 +52,7 @@ class SupervisedActor:
         self.is_beyond_help = False
         self.has_crashed = False
         self.died_of_weights = False
+        self._main = main
         self._make_arguments = arguments
         self._process: multiprocessing.context.SpawnProcess | None = None
         self._started_at = 0.0
@@ -74,13 +78,9 @@ class SupervisedActor:
             self.actor_index, self.num_starts, actor_end, self._crash_report
         )
         # Not a daemon: Python ends daemons with SIGTERM, which actors ignore, and would then wait for ever.
-        process = _SPAWN.Process(
-            target=actor_main,
-            args=(arguments,),
-            name=f"rank{arguments.rank}.actor{self.actor_index}",
-        )
+        process = _SPAWN.Process(target=self._main, args=(arguments,), name=arguments.process_name)
         with (
-            actor_environment(arguments.spec.num_threads),
+            actor_environment(arguments.num_threads),
             signals_held_back(),
             standard_error_in(arguments.log_file),
         ):

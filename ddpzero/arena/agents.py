@@ -146,18 +146,25 @@ def is_agent(text: str, game: Game | TeamGame | None = None) -> bool:
 
 
 @overload
-def parse_player(text: str, game: Game, num_simulations: int | None = None) -> Player: ...
+def parse_player(
+    text: str, game: Game, num_simulations: int | None = None, num_threads: int | None = None
+) -> Player: ...
 @overload
-def parse_player(text: str, game: TeamGame, num_simulations: int | None = None) -> TeamPlayer: ...
+def parse_player(
+    text: str, game: TeamGame, num_simulations: int | None = None, num_threads: int | None = None
+) -> TeamPlayer: ...
 
 
 def parse_player(
-    text: str, game: Game | TeamGame, num_simulations: int | None = None
+    text: str,
+    game: Game | TeamGame,
+    num_simulations: int | None = None,
+    num_threads: int | None = None,
 ) -> Player | TeamPlayer:
     """Make the player that the user named. Raises UserError with the allowed names.
 
     num_simulations: for a trained agent, see Agent.make_player; other players ignore it. Must be None in team games,
-    whose players do not search.
+    whose players do not search. num_threads: for rollout:N; None for one per core.
     """
     if is_agent(text, game):
         agent = load_agent(text)
@@ -174,7 +181,7 @@ def parse_player(
         return RulePlayer(game, text)
     if text == "random":
         return RandomPlayer(game)
-    return RolloutPlayer(game, _parse_num_simulations(text))
+    return RolloutPlayer(game, _parse_num_simulations(text), num_threads)
 
 
 def any_game_of_players(texts: Sequence[str]) -> Game | TeamGame:

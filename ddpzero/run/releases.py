@@ -1,4 +1,4 @@
-"""The verdicts on a run's models, `runs/<run_name>/releases.jsonl`: a line for each model that was released or rejected.
+"""The verdicts on a run's models, `runs/<run_name>/releases.jsonl`: a line for each released or rejected model.
 
 Lines are appended and never changed, so the best model, which is the one released last, survives a kill at any moment.
 Written by rank 0 through arena/release.py; light to import.
@@ -51,14 +51,16 @@ def _verdict(line: bytes) -> Verdict | None:
     row = parse_json_line(line)
     if row is None:
         return None
-    model, reason = row.get("model"), row.get("reason")
-    step, time = row.get("learner_step"), row.get("time")
+    model, reason, step, time = (
+        row.get(name) for name in ("model", "reason", "learner_step", "time")
+    )
     if not (
         isinstance(model, str)
         and "/" not in model
         and isinstance(row.get("is_released"), bool)
         and isinstance(reason, str)
         and is_count(step)
+        and time is not None
         and is_finite_number(time)
     ):
         return None

@@ -1,0 +1,52 @@
+"""The rules by which a model becomes the best one of its run; see ReleaseSettings.
+
+The rule "elo" is the published one of KataGo's distributed training: a model is released if it is more than 20 Elo
+stronger than the best one in 400 games, or 10,000 updates after the last release.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from ddpzero.arena.match_log import Block
+from ddpzero.arena.report import elo_text
+from ddpzero.arena.statistics import elo_difference, paired_score_interval
+from ddpzero.settings import ReleaseSettings
+
+
+def release_match(settings: ReleaseSettings, best: str | None) -> int:
+    """Return how many games a candidate must play against the best model before `decide` can judge it."""
+    return 0 if settings.rule == "always" or best is None else settings.games
+
+
+def decide(
+    settings: ReleaseSettings, best: str | None, blocks: Iterable[Block], steps_since_release: int
+) -> tuple[bool, str]:
+    """Return whether a candidate is released, and a sentence with the reason.
+
+    blocks: its games against the best model. steps_since_release: updates between both models.
+    """
+    if best is None:
+        return True, "it is the first model"
+    if settings.rule == "always":
+        return True, "release.rule=always releases every model"
+    pair_scores = np.array([score for block in blocks for score in block.pair_scores])
+    score, (low, high) = float(pair_scores.mean()), paired_score_interval(pair_scores)
+    elo = elo_difference(score)
+    result = (
+        f"it scored {score:.1%} (95 %: {low:.1%} to {high:.1%}) in {2 * len(pair_scores)} games against {best}, "
+        f"{elo_text(elo, elo_difference(low), elo_difference(high))}"
+    )
+    if settings.rule == "gate":
+        is_released = score >= settings.threshold
+        return is_released, f"{result}; release.threshold={settings.threshold:g}"
+    if elo > settings.min_elo:
+        return True, f"{result}; release.min_elo={settings.min_elo:g}"
+    if steps_since_release >= settings.max_steps:
+        return True, (
+            f"{result}; {steps_since_release:,} updates have passed since the last release "
+            f"(release.max_steps={settings.max_steps:,})"
+        )
+    return False, f"{result}; release.min_elo={settings.min_elo:g}"

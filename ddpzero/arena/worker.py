@@ -1,0 +1,126 @@
+"""The process of an arena worker: receives blocks of games to play, plays them in lockstep, and sends the results.
+
+It runs at a low priority, with one thread, and ends when its rank ends.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ddpzero.actors.connection import ActorConnection, Kind, Message
+from ddpzero.actors.crash_report import CrashReport
+from ddpzero.actors.process import run_supervised
+from ddpzero.arena.schedule import Task
+
+# Lower than that of actors and learner: on a busy machine they go first.
+_NICENESS = 10
+_SIGN_OF_LIFE_SECONDS = 1.0
+_MAX_PLAYERS = 4
+
+
+@dataclass(frozen=True)
+class WorkerArguments:
+    """What the rank passes to a new worker. config: the run's resolved config. num_simulations: see ArenaSettings."""
+
+    parent_pid: int
+    worker_index: int
+    run_dir: Path
+    config: dict[str, Any]
+    num_simulations: int | None
+    connection: ActorConnection
+    crash_report: CrashReport
+    log_file: Path | None
+    num_threads: int = 1
+
+    @property
+    def process_name(self) -> str:
+        return f"arena worker {self.worker_index}"
+
+
+@dataclass(frozen=True)
+class BlockResult:
+    """What a worker sends for a task. scores: as in match_log.Block. cpu_seconds: of the process since its start."""
+
+    key: str
+    scores: list[list[float]]
+    mean_plies: float
+    seconds: float
+    cpu_seconds: float
+
+
+def worker_main(arguments: WorkerArguments) -> None:
+    """Play until the rank ends."""
+    os.nice(_NICENESS)
+    run_supervised(arguments, lambda: _Body(arguments).run())
+
+
+class _Body:
+    def __init__(self, arguments: WorkerArguments) -> None:
+        # Imported in the new process only: the rank that starts it needs none of them.
+        from ddpzero.algorithms.loader import load_algorithm
+        from ddpzero.config.conversion import settings_from_dict, with_defaults
+
+        self._arguments = arguments
+        self._connection = arguments.connection
+        settings = settings_from_dict(with_defaults(arguments.config))
+        self._game = load_algorithm(settings).game
+        self._players: dict[str, Any] = {}
+        self._spoke_at = time.monotonic()
+
+    def run(self) -> None:
+        while True:
+            command = self._connection.receive(timeout_seconds=None)
+            assert command is not None
+            result = self._play(Task(**json.loads(command.payload)))
+            self._connection.send([Message(Kind.RESULT, 0, json.dumps(asdict(result)).encode())])
+
+    def _play(self, task: Task) -> BlockResult:
+        from ddpzero.arena.match import play_match
+        from ddpzero.arena.team_match import play_team_match
+        from ddpzero.games import TeamGame
+
+        players = self._player(task.player_a), self._player(task.player_b)
+        play: Callable[..., Any] = (
+            play_team_match if isinstance(self._game, TeamGame) else play_match
+        )
+        result = play(
+            *players, self._game, task.num_games, task.seed, on_progress=self._show_sign_of_life
+        )
+        scores = (1 + np.sign(result.returns.astype(float))) / 2
+        return BlockResult(
+            key=task.key,
+            scores=scores.tolist(),
+            mean_plies=float(result.num_plies.mean()),
+            seconds=result.seconds,
+            cpu_seconds=time.process_time(),
+        )
+
+    def _player(self, name: str) -> Any:
+        """Return the player of this name, a model or a fixed opponent; keeps the last few."""
+        player = self._players.pop(name, None) or self._make_player(name)
+        self._players[name] = player
+        if len(self._players) > _MAX_PLAYERS:
+            del self._players[next(iter(self._players))]
+        return player
+
+    def _make_player(self, name: str) -> Any:
+        from ddpzero.arena.agents import load_agent, parse_player
+        from ddpzero.run.models import MODELS_FOLDER
+
+        path = self._arguments.run_dir / MODELS_FOLDER / name
+        if path.is_dir():
+            return load_agent(path).on(self._game).make_player(self._arguments.num_simulations)
+        return parse_player(name, self._game, num_threads=1)
+
+    def _show_sign_of_life(self, *_: object) -> None:
+        if time.monotonic() - self._spoke_at >= _SIGN_OF_LIFE_SECONDS:
+            self._spoke_at = time.monotonic()
+            self._connection.send([Message(Kind.METRICS, 0)])
