@@ -23,7 +23,7 @@ _MAX_READ_BYTES_PER_CALL = 1 << 22
 
 
 class Kind(IntEnum):
-    """The kind of a message. COMMAND goes to the actor, all others to the rank. RESULT comes from workers of the arena."""
+    """The kind of a message. COMMAND goes to the process, all others to the rank; the arena's workers send RESULT."""
 
     EPISODE = 1
     METRICS = 2

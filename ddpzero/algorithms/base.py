@@ -59,7 +59,7 @@ if TYPE_CHECKING:
 # The metric of the loss that an updater minimizes; with several losses, the one that best shows its progress.
 LOSS = "losses/total"
 # Groups of the metrics that the core itself measures.
-CORE_GROUPS = frozenset({"learner", "memory", "replay", "speed", "time", "time_actors"})
+CORE_GROUPS = frozenset({"arena", "learner", "memory", "replay", "speed", "time", "time_actors"})
 # Counts that the core itself keeps; an actor's take_metrics must not return them.
 CORE_COUNTS = frozenset(
     {

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from ddpzero.system.seeds import derive_seed
 
-# A block takes seconds in most games: a kill loses little, and a worker is soon free for a newer model.
-BLOCK_GAMES = 20
+# Enough games to fill a batch; a block takes seconds in most games, so that a kill loses little.
+BLOCK_GAMES = 40
 
 
 @dataclass(frozen=True)

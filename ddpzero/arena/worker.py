@@ -9,7 +9,7 @@ import json
 import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -45,17 +45,6 @@ class WorkerArguments:
         return f"arena worker {self.worker_index}"
 
 
-@dataclass(frozen=True)
-class BlockResult:
-    """What a worker sends for a task. scores: as in match_log.Block. cpu_seconds: of the process since its start."""
-
-    key: str
-    scores: list[list[float]]
-    mean_plies: float
-    seconds: float
-    cpu_seconds: float
-
-
 def worker_main(arguments: WorkerArguments) -> None:
     """Play until the rank ends."""
     os.nice(_NICENESS)
@@ -80,9 +69,10 @@ class _Body:
             command = self._connection.receive(timeout_seconds=None)
             assert command is not None
             result = self._play(Task(**json.loads(command.payload)))
-            self._connection.send([Message(Kind.RESULT, 0, json.dumps(asdict(result)).encode())])
+            self._connection.send([Message(Kind.RESULT, 0, json.dumps(result).encode())])
 
-    def _play(self, task: Task) -> BlockResult:
+    def _play(self, task: Task) -> dict[str, Any]:
+        """Return the scores, mean_plies and seconds of match_log.Block, and the CPU time of this process so far."""
         from ddpzero.arena.match import play_match
         from ddpzero.arena.team_match import play_team_match
         from ddpzero.games import TeamGame
@@ -95,13 +85,12 @@ class _Body:
             *players, self._game, task.num_games, task.seed, on_progress=self._show_sign_of_life
         )
         scores = (1 + np.sign(result.returns.astype(float))) / 2
-        return BlockResult(
-            key=task.key,
-            scores=scores.tolist(),
-            mean_plies=float(result.num_plies.mean()),
-            seconds=result.seconds,
-            cpu_seconds=time.process_time(),
-        )
+        return {
+            "scores": scores.tolist(),
+            "mean_plies": float(result.num_plies.mean()),
+            "seconds": result.seconds,
+            "cpu_seconds": time.process_time(),
+        }
 
     def _player(self, name: str) -> Any:
         """Return the player of this name, a model or a fixed opponent; keeps the last few."""

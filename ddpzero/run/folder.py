@@ -53,6 +53,12 @@ _FREE_TO_CHANGE = (
     "init_from",
     "device",
     "actors",
+    # Ratings compare models that search with equally many simulations, so arena.num_simulations may not change.
+    "arena.num_workers",
+    "arena.opponents",
+    "arena.games",
+    "arena.share",
+    "arena.max_models",
     "logging",
     "checkpoint",
     "sweep",

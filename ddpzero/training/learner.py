@@ -19,10 +19,11 @@ from typing import Any
 import torch
 
 from ddpzero.actors import ActorPool, WeightsChannel
+from ddpzero.arena.arena import Arena
 from ddpzero.replay import Episode
 from ddpzero.replay.shares import even_share
 from ddpzero.run.backends import make_backends
-from ddpzero.run.checkpoint_files import CheckpointError
+from ddpzero.run.checkpoint_files import CHECKPOINTS_FOLDER, CheckpointError
 from ddpzero.run.failures import FailureReport
 from ddpzero.run.folder import check_run_config, claim_run_folder, keep_config, mark_stopped
 from ddpzero.run.logs import setup_logging
@@ -36,7 +37,7 @@ from ddpzero.training.checkpointing import Checkpointing
 from ddpzero.training.divergence_guard import DivergenceGuard
 from ddpzero.training.learning_rate import learning_rate
 from ddpzero.training.metrics import all_metrics
-from ddpzero.training.parts import Parts, build_parts, start_actors
+from ddpzero.training.parts import Parts, build_parts, start_actors, start_arena
 from ddpzero.training.preflight import check_machine
 from ddpzero.training.reports import Outlets, Reports
 from ddpzero.training.state import RunState
@@ -113,6 +114,9 @@ def build_learner(
     reports = Reports(settings.logging, parts, state, outlets)
     pool, channel = start_actors(settings, parts, state, outlets.run_dir, stack)
     reports.metrics.num_actors = pool.num_actors
+    arena = None
+    if state.ranks.is_first:
+        arena = start_arena(settings, config, parts, outlets.run_dir, stack)
     return Learner(
         settings=settings,
         config=config,
@@ -123,6 +127,7 @@ def build_learner(
         reports=reports,
         pool=pool,
         channel=channel,
+        arena=arena,
     )
 
 
@@ -145,7 +150,7 @@ def repeatable(settings: Settings, device: torch.device) -> Settings:
 class Learner:
     """One rank's parts and its training loop.
 
-    new_infos: the infos of the episodes that the updater has not counted yet.
+    arena: of rank 0. new_infos: the infos of the episodes that the updater has not counted yet.
     """
 
     settings: Settings
@@ -157,6 +162,7 @@ class Learner:
     reports: Reports
     pool: ActorPool
     channel: WeightsChannel
+    arena: Arena | None
     new_infos: list[dict[str, Any]] = field(default_factory=list)
 
     # ---------------------------------------------------------------- the loop
@@ -257,6 +263,7 @@ class Learner:
         """Synchronize between updates; report and save if due. Return whether the run must stop, all ranks together."""
         state, is_first = self.state, self.state.ranks.is_first
         self.reports.show_progress(self.pool)
+        self.poll_arena()
         must_stop, must_report, must_save, has_bad_weights = state.vote(
             state.wants_to_stop,
             self.reports.is_row_due,
@@ -280,6 +287,16 @@ class Learner:
             name = self.checkpointing.save(partial(self.require_sound, must_try=True))
         if name:
             self.reports.show_checkpoint(name)
+            if self.arena is not None:
+                self.arena.add(self.reports.outlets.run_dir / CHECKPOINTS_FOLDER / name)
+
+    def poll_arena(self) -> None:
+        """Rank 0: take the results of matches and hand out the next ones."""
+        if self.arena is not None:
+            with self.reports.metrics.clock("arena"):
+                self.arena.poll()
+            for tag, value in self.arena.metrics().items():
+                self.reports.metrics.set_last(tag, value)
 
     def require_sound(self, weights: dict[str, torch.Tensor], must_try: bool = False) -> None:
         """Raise DivergenceError on every rank if the training has diverged; see DivergenceGuard."""

@@ -44,6 +44,18 @@ CORE_METRICS = {
     ),
     "memory/cpu_gib": MetricInfo("Memory of all ranks and their actors.", "GiB", "last"),
     "memory/gpu_gib": MetricInfo("Memory in use on the fullest GPU.", "GiB", "last"),
+    "arena/elo": MetricInfo(
+        "Elo of the newest rated model, relative to the first of arena.opponents.",
+        "Elo",
+        "last",
+        is_headline=True,
+    ),
+    "arena/score": MetricInfo("Score of that model in all its games.", SHARE, "last"),
+    "arena/share_of_machine": MetricInfo(
+        "CPU time of the arena's workers as a share of that of all cores of the node.",
+        SHARE,
+        "last",
+    ),
     "time/*": MetricInfo("Share of the learner's time spent in: *.", SHARE),
     "time_actors/waiting_for_rank": time_share(
         "seconds_waiting_for_rank", "Share of the actors' time spent in waiting for the learner."

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from ddpzero.actors import ActorPool, WeightsChannel, default_num_actors
 from ddpzero.algorithms.base import CompleteAlgorithm, CompleteUpdater
 from ddpzero.algorithms.loader import load_algorithm
+from ddpzero.arena.arena import Arena, default_opponents
+from ddpzero.arena.pool import ModelPool
 from ddpzero.replay import ReplayBuffer, SampleBalance
 from ddpzero.run.folder import LOGS_FOLDER
 from ddpzero.run.progress import size_text
@@ -70,6 +74,16 @@ def build_parts(settings: Settings, ranks: Ranks) -> Parts:
         feeder=BatchFeeder(buffer, learner.batch_size, ranks.device),
         metrics=all_metrics(settings.algorithm),
     )
+
+
+def start_arena(
+    settings: Settings, config: Mapping[str, Any], parts: Parts, run_dir: Path, stack: ExitStack
+) -> Arena:
+    """Start the arena of a run; `stack` stops it. Only rank 0 has one."""
+    arena = settings.arena
+    opponents = arena.opponents or default_opponents(parts.algorithm.game)
+    pool = ModelPool(run_dir, arena, settings.release, opponents, settings.seed)
+    return stack.enter_context(Arena(arena, pool, run_dir, config, settings.actors.hang_seconds))
 
 
 def start_actors(

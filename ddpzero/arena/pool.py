@@ -1,0 +1,173 @@
+"""The players of a run, their games and ratings, and the releases: what the arena knows, and what it should do next.
+
+Everything is in the run's folder (models/, matches.jsonl, releases.jsonl), from which a resumed run continues. The plan
+is schedule.py's, the rules of release are release.py's. Knows no processes.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from ddpzero.arena.match_log import Block, MatchLog
+from ddpzero.arena.ratings import Rating, rate
+from ddpzero.arena.release import decide, release_match
+from ddpzero.arena.schedule import Pairing, Task, next_task, pairings_of, tasks
+from ddpzero.run.models import keep_model, read_models, remove_model
+from ddpzero.run.releases import Verdict, append_verdict, best_of, read_verdicts
+from ddpzero.settings import ArenaSettings, ReleaseSettings
+from ddpzero.system.json_text import json_text
+from ddpzero.system.whole_files import replace_whole
+
+logger = logging.getLogger(__name__)
+
+RATINGS_FILE = "ratings.json"
+
+
+class ModelPool:
+    """The models of one run, oldest first, and the fixed opponents, of which the first has the rating 0.
+
+    ratings: after the last block, strongest first. seed: of the run. Methods that change anything raise OSError if the
+    run's folder cannot be written.
+    """
+
+    def __init__(
+        self,
+        run_dir: Path,
+        arena: ArenaSettings,
+        release: ReleaseSettings,
+        opponents: Sequence[str],
+        seed: int,
+    ) -> None:
+        self._run_dir = run_dir
+        self._arena = arena
+        self._release = release
+        self._opponents = list(opponents)
+        self._seed = seed
+        self._log = MatchLog(run_dir)
+        self._verdicts = read_verdicts(run_dir)
+        self._read_models()
+        self.ratings: list[Rating] = []
+        self._rate()
+
+    @property
+    def models(self) -> list[str]:
+        return list(self._steps)
+
+    @property
+    def best(self) -> str | None:
+        """The model that was released last; None before the first."""
+        return best_of(self._verdicts)
+
+    @property
+    def newest_rating(self) -> Rating | None:
+        """The rating of the newest model that has one."""
+        by_name = {rating.player: rating for rating in self.ratings}
+        rated = [by_name[model] for model in self.models if model in by_name]
+        return rated[-1] if rated else None
+
+    def add(self, checkpoint: Path, in_play: Collection[str] = ()) -> None:
+        """Add the model of a new checkpoint. in_play: models that are needed now."""
+        keep_model(self._run_dir, checkpoint)
+        self._read_models()
+        self._decide()
+        self._remove_surplus_models(in_play)
+
+    def next_task(self, in_play: Collection[Task]) -> Task | None:
+        """Return the block to play next; None if nothing is left."""
+        taken = self._log.keys | {task.key for task in in_play}
+        for model in dict.fromkeys([*self._last_to_play(), *self.models[-1:]]):
+            if task := next_task(self._pairings(model), self._seed, taken):
+                return task
+        return None
+
+    def record(
+        self,
+        task: Task,
+        scores: Sequence[tuple[float, float]],
+        mean_plies: float,
+        seconds: float,
+    ) -> None:
+        """Count the games of a task. scores, mean_plies, seconds: see match_log.Block."""
+        step = self._steps.get(task.player_a, 0)
+        block = Block(
+            task.key,
+            task.player_a,
+            task.player_b,
+            tuple(scores),
+            step,
+            mean_plies,
+            seconds,
+            time.time(),
+        )
+        self._log.append(block)
+        self._rate()
+        self._decide()
+        self._write_ratings()
+
+    def _last_to_play(self) -> list[str]:
+        """Return the model that played last, if it still exists: it plays all its games before another one does."""
+        return [b.player_a for b in self._log.blocks[-1:] if b.player_a in self._steps]
+
+    def _pairings(self, model: str) -> list[Pairing]:
+        """Return all games that a model should play, the most urgent first."""
+        earlier = self.models[: self.models.index(model)]
+        rated = pairings_of(model, earlier, self._opponents, self._arena.games)
+        match = self._release_match(model)
+        return [match, *rated] if match is not None and match.opponent in earlier else rated
+
+    def _release_match(self, model: str) -> Pairing | None:
+        """Return the games that decide about a model; None if none do."""
+        num_games = release_match(self._release, self.best)
+        return Pairing(model, str(self.best), num_games) if num_games else None
+
+    def _decide(self) -> None:
+        """Release or reject the models that are newer than the best one and have played enough against it."""
+        judged = {verdict.model for verdict in self._verdicts}
+        for model, step in self._steps.items():
+            best_step = self._steps.get(str(self.best), -1)
+            if model in judged or step <= best_step:
+                continue
+            match = self._release_match(model)
+            keys = {task.key for task in tasks(match, self._seed)} if match else set()
+            blocks = [block for block in self._log.blocks if block.key in keys]
+            if len(blocks) == len(keys):
+                is_released, reason = decide(self._release, self.best, blocks, step - best_step)
+                self._judge(Verdict(model, is_released, reason, step, time.time()))
+
+    def _judge(self, verdict: Verdict) -> None:
+        append_verdict(self._run_dir, verdict)
+        self._verdicts.append(verdict)
+        if self._release.rule != "always":
+            what = "released" if verdict.is_released else "rejected"
+            logger.info("%s is %s: %s", verdict.model, what, verdict.reason)
+
+    def _rate(self) -> None:
+        self.ratings = rate(self._log.blocks, self._opponents[0])
+
+    def _write_ratings(self) -> None:
+        document = {
+            "anchor": self._opponents[0],
+            "num_simulations": self._arena.num_simulations,
+            "best": self.best,
+            "ratings": [asdict(rating) for rating in self.ratings],
+        }
+        replace_whole(self._run_dir / RATINGS_FILE, json_text(document, indent=1).encode())
+
+    def _read_models(self) -> None:
+        manifests = read_models(self._run_dir)
+        self._steps = {m.model: int(m.counters["learner_step"]) for m in manifests}
+
+    def _remove_surplus_models(self, in_play: Collection[str]) -> None:
+        """Remove every second model of the older half while there are more than max_models; never the best one."""
+        surplus = len(self._steps) - self._arena.max_models
+        if surplus <= 0:
+            return
+        kept = {self.best, *self._last_to_play(), *in_play}
+        older = self.models[1 : len(self._steps) // 2 : 2]
+        for model in [model for model in older if model not in kept][:surplus]:
+            remove_model(self._run_dir, model)
+        self._read_models()
