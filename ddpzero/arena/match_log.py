@@ -27,7 +27,8 @@ class Block:
 
     key: names the block within its run.
     scores: for each opening, player_a's scores (win 1, draw 0.5, loss 0) as player 0 and as player 1.
-    learner_step: of the newer model. mean_plies: length of a game. seconds: of playing. time: at its end, Unix time.
+    learner_step, samples, minutes: of the run when it saved player_a. mean_plies: length of a game. seconds: of
+    playing. time: at its end, Unix time.
     """
 
     key: str
@@ -35,6 +36,8 @@ class Block:
     player_b: str
     scores: tuple[tuple[float, float], ...]
     learner_step: int
+    samples: int
+    minutes: float
     mean_plies: float
     seconds: float
     time: float
@@ -93,19 +96,20 @@ def _block(line: bytes) -> Block | None:
     if row is None or not line.endswith(b"\n"):
         return None
     names: list[Any] = [row.get(name) for name in ("key", "player_a", "player_b")]
-    numbers: list[Any] = [row.get(name) for name in ("mean_plies", "seconds", "time")]
+    numbers: list[Any] = [row.get(name) for name in ("minutes", "mean_plies", "seconds", "time")]
     if not (
         all(_is_name(name) for name in names)
         and names[1] != names[2]
         and is_count(row.get("learner_step"))
+        and is_count(row.get("samples"))
         and all(is_finite_number(number) and number >= 0 for number in numbers)
         and _are_scores(row.get("scores"))
     ):
         return None
     key, player_a, player_b = (printable(str(name)) for name in names)
     scores = tuple((float(first), float(second)) for first, second in row["scores"])
-    mean_plies, seconds, ended = (float(number) for number in numbers)
-    return Block(key, player_a, player_b, scores, row["learner_step"], mean_plies, seconds, ended)
+    counts = row["learner_step"], row["samples"]
+    return Block(key, player_a, player_b, scores, *counts, *map(float, numbers))
 
 
 def _is_name(value: Any) -> bool:

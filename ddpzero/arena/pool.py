@@ -55,7 +55,7 @@ class ModelPool:
 
     @property
     def models(self) -> list[str]:
-        return list(self._steps)
+        return list(self._counters)
 
     @property
     def best(self) -> str | None:
@@ -92,16 +92,18 @@ class ModelPool:
         seconds: float,
     ) -> None:
         """Count the games of a task. scores, mean_plies, seconds: see match_log.Block."""
-        step = self._steps.get(task.player_a, 0)
+        counters = self._counters.get(task.player_a, {})
         block = Block(
-            task.key,
-            task.player_a,
-            task.player_b,
-            tuple(scores),
-            step,
-            mean_plies,
-            seconds,
-            time.time(),
+            key=task.key,
+            player_a=task.player_a,
+            player_b=task.player_b,
+            scores=tuple(scores),
+            learner_step=int(counters.get("learner_step", 0)),
+            samples=int(counters.get("samples", 0)),
+            minutes=float(counters.get("minutes", 0.0)),
+            mean_plies=mean_plies,
+            seconds=seconds,
+            time=time.time(),
         )
         self._log.append(block)
         self._rate()
@@ -110,7 +112,7 @@ class ModelPool:
 
     def _last_to_play(self) -> list[str]:
         """Return the model that played last, if it still exists: it plays all its games before another one does."""
-        return [b.player_a for b in self._log.blocks[-1:] if b.player_a in self._steps]
+        return [b.player_a for b in self._log.blocks[-1:] if b.player_a in self._counters]
 
     def _pairings(self, model: str) -> list[Pairing]:
         """Return all games that a model should play, the most urgent first."""
@@ -127,8 +129,9 @@ class ModelPool:
     def _decide(self) -> None:
         """Release or reject the models that are newer than the best one and have played enough against it."""
         judged = {verdict.model for verdict in self._verdicts}
-        for model, step in self._steps.items():
-            best_step = self._steps.get(str(self.best), -1)
+        steps = {model: int(c["learner_step"]) for model, c in self._counters.items()}
+        for model, step in steps.items():
+            best_step = steps.get(str(self.best), -1)
             if model in judged or step <= best_step:
                 continue
             match = self._release_match(model)
@@ -158,16 +161,15 @@ class ModelPool:
         replace_whole(self._run_dir / RATINGS_FILE, json_text(document, indent=1).encode())
 
     def _read_models(self) -> None:
-        manifests = read_models(self._run_dir)
-        self._steps = {m.model: int(m.counters["learner_step"]) for m in manifests}
+        self._counters = {m.model: m.counters for m in read_models(self._run_dir)}
 
     def _remove_surplus_models(self, in_play: Collection[str]) -> None:
         """Remove every second model of the older half while there are more than max_models; never the best one."""
-        surplus = len(self._steps) - self._arena.max_models
+        surplus = len(self._counters) - self._arena.max_models
         if surplus <= 0:
             return
         kept = {self.best, *self._last_to_play(), *in_play}
-        older = self.models[1 : len(self._steps) // 2 : 2]
+        older = self.models[1 : len(self._counters) // 2 : 2]
         for model in [model for model in older if model not in kept][:surplus]:
             remove_model(self._run_dir, model)
         self._read_models()

@@ -1,5 +1,5 @@
 """Finds the run that a person names: the folder of a run or a checkpoint, or the name of a run in the folder of all
-runs; with @N its newest checkpoint of at most N episodes.
+runs; with @N its newest checkpoint of at most N episodes, with @best or @latest one of its models.
 
 Called by init_from and by every tool that takes a run; never imports torch.
 """
@@ -17,6 +17,8 @@ from ddpzero.run.checkpoint_files import (
     newest_first,
     read_manifest,
 )
+from ddpzero.run.models import MODELS_FOLDER, read_models
+from ddpzero.run.releases import best_of, read_verdicts
 from ddpzero.system.errors import UserError, require
 
 logger = logging.getLogger(__name__)
@@ -33,15 +35,21 @@ _MARKS = (MANIFEST_FILE, CHECKPOINTS_FOLDER, "status.json", "config.yaml")
 def find_run(source: str, runs_dir: Path = RUNS_DIR, key: str = "") -> Path | None:
     """Return the folder of the run or the checkpoint that `source` names; None if it does not exist.
 
-    source: a folder, or the name of a run in runs_dir; with @N the newest checkpoint of that run with at most N
-    episodes. key: the text before `source` in error messages, such as "init_from=". Raises UserError if the run has no
-    such checkpoint.
+    source: a folder, or the name of a run in runs_dir; with @N the newest checkpoint or model of that run with at most
+    N episodes, with @best the model that it released last, with @latest its newest model. key: the text before `source`
+    in error messages, such as "init_from=". Raises UserError if the run has no such checkpoint or model.
     """
-    name, digits = _split(source)
+    name, which = _split(source)
     folder = _find_folder(name, runs_dir)
-    if folder is None or digits is None:
+    if folder is None or which is None:
         return folder
-    return _checkpoint_of_at_most(digits, folder, f"{key}{source}", name)
+    require(
+        not (folder / MANIFEST_FILE).exists(),
+        f"{key}{source}: {name} is a checkpoint, not a run: omit @{which[:80]}.",
+    )
+    if which in ("best", "latest"):
+        return _model(which, folder, f"{key}{source}")
+    return _checkpoint_of_at_most(which, folder, f"{key}{source}")
 
 
 def nearest_runs(name: str, runs_dir: Path = RUNS_DIR) -> str:
@@ -88,26 +96,37 @@ def _is_folder(path: Path) -> bool:
         return False
 
 
-def _checkpoint_of_at_most(digits: str, folder: Path, what: str, name: str) -> Path:
+def _model(which: str, folder: Path, what: str) -> Path:
+    models = [manifest.model for manifest in read_models(folder)]
+    best = best_of(read_verdicts(folder))
+    model = best if which == "best" else next(reversed(models), None)
+    if model in models:
+        return folder / MODELS_FOLDER / str(model)
+    # A run of an earlier version has no models: its newest checkpoint is the latest.
+    if which == "latest":
+        return folder
+    raise UserError(
+        f"{what}: {folder} has not released a model. Omit @best to take its newest checkpoint."
+    )
+
+
+def _checkpoint_of_at_most(digits: str, folder: Path, what: str) -> Path:
     require(
         digits.isascii() and digits.isdecimal() and len(digits) <= 18,
-        f"{what}: {digits[:80]!r} after @ is not a number of episodes.",
+        f"{what}: {digits[:80]!r} after @ is neither a number of episodes nor best or latest.",
     )
-    require(
-        not (folder / MANIFEST_FILE).exists(),
-        f"{what}: {name} is a checkpoint, not a run: omit @{digits}.",
-    )
-    found = []
-    for path in newest_first(folder / CHECKPOINTS_FOLDER):
-        try:
-            episodes = int(read_manifest(path).counters.get("episodes", 0))
-        except CheckpointError as error:
-            logger.warning("skipped checkpoint %s: %s", path.name, error)
-            continue
-        if episodes <= int(digits):
-            return path
-        found.append(episodes)
+    found: dict[int, Path] = {}
+    for subfolder in (MODELS_FOLDER, CHECKPOINTS_FOLDER):
+        for path in reversed(newest_first(folder / subfolder)):
+            try:
+                found[int(read_manifest(path).counters.get("episodes", 0))] = path
+            except CheckpointError as error:
+                logger.warning("skipped checkpoint %s: %s", path.name, error)
+    fitting = [episodes for episodes in found if episodes <= int(digits)]
+    if fitting:
+        return found[max(fitting)]
     raise UserError(
         f"{what}: {folder} has no checkpoint of at most {digits} episodes; it has "
-        f"{', '.join(map(str, sorted(found))) or 'none at all'}. checkpoint.keep_last sets how many a run keeps."
+        f"{', '.join(map(str, sorted(found))) or 'none at all'}. checkpoint.keep_last and arena.max_models set how many "
+        "a run keeps."
     )

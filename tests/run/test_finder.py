@@ -55,7 +55,7 @@ def test_an_at_sign_in_a_folders_name_means_nothing(here: Path):
     ("source", "sentence"),
     [
         ("quick@7", r"^init_from=quick@7: runs/quick has no checkpoint of at most 7 episodes"),
-        ("quick@late", r"'late' after @ is not a number of episodes"),
+        ("quick@late", r"'late' after @ is neither a number of episodes"),
     ],
 )
 def test_a_checkpoint_that_is_not_there_is_explained(here: Path, source: str, sentence: str):

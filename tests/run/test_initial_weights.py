@@ -61,8 +61,8 @@ def test_a_damaged_checkpoint_is_passed_over(runs_dir: Path, alone: Ranks):
     [
         ("new", r"init_from=new: neither new nor .*/new is the folder of a run"),
         ("old@99", r"has no checkpoint of at most 99 episodes; it has 100, 200, 300"),
-        ("old@late", r"'late' after @ is not a number of episodes"),
-        ("old@", r"'' after @ is not a number of episodes"),
+        ("old@late", r"'late' after @ is neither a number of episodes"),
+        ("old@", r"'' after @ is neither a number of episodes"),
     ],
 )
 def test_a_source_that_is_not_there_is_explained(
