@@ -127,6 +127,6 @@ def _checkpoint_of_at_most(digits: str, folder: Path, what: str) -> Path:
         return found[max(fitting)]
     raise UserError(
         f"{what}: {folder} has no checkpoint of at most {digits} episodes; it has "
-        f"{', '.join(map(str, sorted(found))) or 'none at all'}. checkpoint.keep_last and arena.max_models set how many "
-        "a run keeps."
+        f"{', '.join(map(str, sorted(found))) or 'none at all'}. checkpoint.keep_last and arena.max_models set "
+        "how many a run keeps."
     )

@@ -11,9 +11,8 @@ from ddpzero.arena.statistics import elo_difference
 
 
 def block(player_a: str, player_b: str, *scores: tuple[float, float]) -> Block:
-    return Block(
-        f"{player_a}-{player_b}-{len(scores)}", player_a, player_b, scores, 0, 9.0, 1.0, 1.0
-    )
+    key = f"{player_a}-{player_b}-{len(scores)}"
+    return Block(key, player_a, player_b, scores, 0, 0, 0.0, 9.0, 1.0, 1.0)
 
 
 def wins(num_pairs: int) -> list[tuple[float, float]]:
