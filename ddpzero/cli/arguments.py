@@ -125,6 +125,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_cache(commands)
     _add_match(commands)
     _add_judge(commands)
+    _add_ratings(commands)
     _add_play(commands)
     _add_monitor(commands)
     _add_completion(commands)
@@ -285,6 +286,25 @@ def _add_judge(commands: _Commands) -> None:
         "--seed", type=argument_types.not_negative, help="seed of players that play randomly (0)"
     )
     _add_json(judge)
+
+
+def _add_ratings(commands: _Commands) -> None:
+    ratings = _add_command(
+        commands,
+        "ratings",
+        "Show the Elo ratings of a run's models from all matches of its arena, with 95 % intervals.",
+        "ddpzero ratings runs/quick --plot ratings.png",
+    )
+    ratings.add_argument(
+        "run", metavar="RUN", type=argument_types.path, help="folder of a run, or its name in runs/"
+    )
+    ratings.add_argument(
+        "--plot",
+        metavar="FILE",
+        type=argument_types.path,
+        help="draw the ratings over samples and minutes; FILE ends in .png, .svg or .pdf",
+    )
+    _add_json(ratings)
 
 
 def _add_play(commands: _Commands) -> None:

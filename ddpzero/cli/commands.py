@@ -210,6 +210,13 @@ def _play(options: Namespace) -> int:
     return 0
 
 
+def _ratings(options: Namespace) -> int:
+    from ddpzero.arena.ratings_report import run_ratings
+
+    run_ratings(options.run, as_json=options.json, plot=options.plot)
+    return 0
+
+
 def _monitor(options: Namespace) -> int:
     from ddpzero.cli.monitor import run_monitor
 
@@ -234,6 +241,7 @@ _COMMANDS = {
     "bench learner": _bench_learner,
     "match": _match,
     "judge": _judge,
+    "ratings": _ratings,
     "play": _play,
     "monitor": _monitor,
 }

@@ -1,0 +1,175 @@
+"""Runs `ddpzero ratings RUN`: the ratings of a run's models, as a table, as JSON lines, and as a curve in a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from ddpzero.arena.match_log import MATCHES_FILE, Block, read_blocks
+from ddpzero.arena.pool import RATINGS_FILE
+from ddpzero.arena.ratings import Rating, rate
+from ddpzero.run.finder import RUNS_DIR, find_run, nearest_runs
+from ddpzero.run.models import read_models
+from ddpzero.run.releases import best_of, read_verdicts
+from ddpzero.system.errors import UserError, require
+from ddpzero.system.guarded_files import UnreadableFileError, read_json
+from ddpzero.system.measurements import Measurement, print_measurements
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The counters of a run when it saved a model."""
+
+    learner_step: int
+    samples: int
+    minutes: float
+
+
+@dataclass(frozen=True)
+class RatedPlayer:
+    """A rating, and what is known about its player. progress: None for a fixed opponent. note: "best" or "rejected"."""
+
+    rating: Rating
+    progress: Progress | None
+    note: str = ""
+
+
+def run_ratings(run: str, *, as_json: bool = False, plot: str | None = None) -> None:
+    """Print the ratings of a run. plot: a file ending in .png, .svg or .pdf for the curve. Raises UserError."""
+    run_dir = find_run(run)
+    require(
+        run_dir is not None,
+        f"run {run!r} is unknown: there is no such folder, here or in {RUNS_DIR}/.{nearest_runs(run)}",
+    )
+    assert run_dir is not None
+    blocks = read_blocks(run_dir)
+    require(
+        bool(blocks),
+        f"{run_dir} has no matches (no {MATCHES_FILE}): they are played during the training if arena.num_workers is "
+        "at least 1, once there is a checkpoint.",
+    )
+    anchor = anchor_of(run_dir, blocks)
+    players = rated_players(run_dir, blocks, anchor)
+    if as_json:
+        print_measurements([_measurement(run_dir, player, anchor) for player in players], True)
+    else:
+        _print_table(run_dir, players, anchor)
+    if plot is not None:
+        draw_curve(Path(plot), run_dir.name, players)
+
+
+def anchor_of(run_dir: Path, blocks: Sequence[Block]) -> str:
+    """Return the player with rating 0: the one of the run's arena, or the first opponent."""
+    try:
+        anchor = read_json(run_dir / RATINGS_FILE).get("anchor")
+    except (UnreadableFileError, AttributeError):
+        anchor = None
+    names = {name for block in blocks for name in (block.player_a, block.player_b)}
+    return anchor if anchor in names else blocks[0].player_b
+
+
+def rated_players(run_dir: Path, blocks: Sequence[Block], anchor: str) -> list[RatedPlayer]:
+    """Return all players that the anchor is connected to by games, strongest first."""
+    progress = _progress(run_dir, blocks)
+    verdicts = read_verdicts(run_dir)
+    best, rejected = best_of(verdicts), {v.model for v in verdicts if not v.is_released}
+    players = []
+    for rating in rate(blocks, anchor):
+        name = rating.player
+        note = "best" if name == best else "rejected" if name in rejected else ""
+        players.append(RatedPlayer(rating, progress.get(name), note))
+    return players
+
+
+def _progress(run_dir: Path, blocks: Sequence[Block]) -> dict[str, Progress]:
+    """Return the progress of the run at each of its models, including those that were removed."""
+    counters = {manifest.model: manifest.counters for manifest in read_models(run_dir)}
+    kept = {
+        model: Progress(*(c.get(name, 0) for name in ("learner_step", "samples", "minutes")))
+        for model, c in counters.items()
+    }
+    return kept | {b.player_a: Progress(b.learner_step, b.samples, b.minutes) for b in blocks}
+
+
+def _print_table(run_dir: Path, players: Sequence[RatedPlayer], anchor: str) -> None:
+    table = Table(title=f"{run_dir.name}: Elo relative to {anchor}", title_justify="left")
+    table.add_column("player")
+    for heading in ("Elo", "95 %", "games", "score", "samples", "minutes"):
+        table.add_column(heading, justify="right")
+    table.add_column("")
+    for player in players:
+        rating = player.rating
+        interval = f"{rating.low:+.0f} to {rating.high:+.0f}"
+        table.add_row(
+            rating.player,
+            f"{rating.elo:+.0f}",
+            "anchor" if rating.player == anchor else interval,
+            str(rating.num_games),
+            f"{rating.score:.1%}",
+            f"{player.progress.samples:,}" if player.progress else "",
+            f"{player.progress.minutes:.1f}" if player.progress else "",
+            player.note,
+            style="bold" if player.note == "best" else None,
+        )
+    Console().print(table)
+
+
+def _measurement(run_dir: Path, player: RatedPlayer, anchor: str) -> Measurement:
+    rating = player.rating
+    conditions = {
+        "low": rating.low,
+        "high": rating.high,
+        "player": rating.player,
+        "anchor": anchor,
+        "num_games": rating.num_games,
+        "score": rating.score,
+        "note": player.note,
+        **(asdict(player.progress) if player.progress else {}),
+    }
+    return Measurement("ratings", run_dir.name, "elo", rating.elo, "Elo", conditions)
+
+
+def draw_curve(file: Path, title: str, players: Sequence[RatedPlayer]) -> None:
+    """Draw the ratings of the models over samples and over minutes; fixed opponents are lines."""
+    require(
+        file.suffix in (".png", ".svg", ".pdf"),
+        f"--plot {file}: the name must end in .png, .svg or .pdf.",
+    )
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise UserError(
+            f"--plot {file} needs matplotlib: pip install 'ddpzero[report]', or leave --plot out."
+        ) from None
+    models = [(player.progress, player.rating) for player in players if player.progress]
+    models.sort(key=lambda model: model[0].samples)
+    elo = [rating.elo for _, rating in models]
+    errors = [
+        [rating.elo - rating.low for _, rating in models],
+        [rating.high - rating.elo for _, rating in models],
+    ]
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    panels = figure.subplots(1, 2, sharey=True)
+    for panel, label in zip(panels, ("samples", "minutes"), strict=True):
+        x = [getattr(progress, label) for progress, _ in models]
+        panel.errorbar(x, elo, yerr=errors, fmt="o-", capsize=2, linewidth=1, markersize=4)
+        for player in players:
+            if player.progress is None:
+                panel.axhline(player.rating.elo, linestyle="--", linewidth=1, color="gray")
+                panel.annotate(
+                    player.rating.player,
+                    (0.01, player.rating.elo),
+                    xycoords=("axes fraction", "data"),
+                    fontsize="small",
+                    va="bottom",
+                )
+        panel.set_xlabel(label)
+        panel.set_xlim(left=0)
+        panel.grid(alpha=0.3)
+    panels[0].set_ylabel("Elo, with 95 % interval")
+    figure.suptitle(title)
+    figure.savefig(file, dpi=150)
