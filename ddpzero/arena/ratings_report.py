@@ -105,7 +105,7 @@ def _print_table(run_dir: Path, players: Sequence[RatedPlayer], anchor: str) -> 
         rating = player.rating
         interval = f"{rating.low:+.0f} to {rating.high:+.0f}"
         table.add_row(
-            rating.player,
+            rating.player.removeprefix(f"{run_dir.name}-"),
             f"{rating.elo:+.0f}",
             "anchor" if rating.player == anchor else interval,
             str(rating.num_games),

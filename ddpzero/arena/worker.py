@@ -31,6 +31,7 @@ class WorkerArguments:
     """What the rank passes to a new worker. config: the run's resolved config. num_simulations: see ArenaSettings."""
 
     parent_pid: int
+    rank: int
     worker_index: int
     run_dir: Path
     config: dict[str, Any]
@@ -42,7 +43,7 @@ class WorkerArguments:
 
     @property
     def process_name(self) -> str:
-        return f"arena worker {self.worker_index}"
+        return f"arena worker {self.worker_index} of rank {self.rank}"
 
 
 def worker_main(arguments: WorkerArguments) -> None:

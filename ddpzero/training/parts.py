@@ -16,6 +16,7 @@ from ddpzero.algorithms.base import CompleteAlgorithm, CompleteUpdater
 from ddpzero.algorithms.loader import load_algorithm
 from ddpzero.arena.arena import Arena, default_opponents
 from ddpzero.arena.pool import ModelPool
+from ddpzero.arena.workers import Workers
 from ddpzero.replay import ReplayBuffer, SampleBalance
 from ddpzero.run.folder import LOGS_FOLDER
 from ddpzero.run.progress import size_text
@@ -82,8 +83,18 @@ def start_arena(
     """Start the arena of a run; `stack` stops it. Only rank 0 has one."""
     arena = settings.arena
     opponents = arena.opponents or default_opponents(parts.algorithm.game)
+    workers = stack.enter_context(
+        Workers(
+            arena.num_workers,
+            rank=0,
+            run_dir=run_dir,
+            config=config,
+            num_simulations=arena.num_simulations,
+            hang_seconds=settings.actors.hang_seconds,
+        )
+    )
     pool = ModelPool(run_dir, arena, settings.release, opponents, settings.seed)
-    return stack.enter_context(Arena(arena, pool, run_dir, config, settings.actors.hang_seconds))
+    return Arena(pool, workers, arena.share)
 
 
 def start_actors(
