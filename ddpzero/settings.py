@@ -384,6 +384,10 @@ class Settings:
             "raise capacity.",
         )
         actor_device = self.device if self.actors.device == "auto" else self.actors.device
+        require(
+            self.release.rule == "always" or self.arena.num_workers >= 1,
+            f"release.rule={self.release.rule} needs matches: set arena.num_workers to at least 1.",
+        )
         for path, precision, device in (
             ("learner.precision", self.learner.precision, self.device),
             ("actors.precision", self.actors.precision, actor_device),

@@ -10,6 +10,8 @@ A failure of the arena costs the training nothing but a warning.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ddpzero.arena.pool import ModelPool
@@ -33,6 +35,7 @@ class Arena:
         self.pool = pool
         self.workers = workers
         self._max_share = max_share
+        self._is_paused = False
         self._outage = Outage("the arena's files")
         self._num_cores = usable_cores()
         self._started_at = time.monotonic()
@@ -45,8 +48,19 @@ class Arena:
         with self._outage.watch():
             self.pool.add(checkpoint, in_play)
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Within the block `poll` does nothing, because the gate uses the workers."""
+        self._is_paused = True
+        try:
+            yield
+        finally:
+            self._is_paused = False
+
     def poll(self) -> None:
         """Take the results that have arrived, and hand out the next blocks. Never waits."""
+        if self._is_paused:
+            return
         for played in self.workers.poll():
             with self._outage.watch():
                 self.pool.record(played.task, played.scores, played.mean_plies, played.seconds)

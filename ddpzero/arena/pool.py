@@ -62,6 +62,10 @@ class ModelPool:
         """The model that was released last; None before the first."""
         return best_of(self._verdicts)
 
+    def best_up_to(self, learner_step: int) -> str | None:
+        """Return the model that was released last, of those saved up to this step."""
+        return best_of(self._verdicts, learner_step + 1)
+
     @property
     def newest_rating(self) -> Rating | None:
         """The rating of the newest model that has one."""
@@ -72,9 +76,19 @@ class ModelPool:
     def add(self, checkpoint: Path, in_play: Collection[str] = ()) -> None:
         """Add the model of a new checkpoint. in_play: models that are needed now."""
         keep_model(self._run_dir, checkpoint)
+        self.refresh(in_play)
+
+    def refresh(self, in_play: Collection[str] = ()) -> None:
+        """Take in the models that were added to the run's folder. in_play: models that are needed now."""
         self._read_models()
         self._decide()
         self._remove_surplus_models(in_play)
+
+    def tasks_of_match(self, model: str) -> list[Task]:
+        """Return the blocks that are left to play before a model can be released or rejected."""
+        match = self._release_match(model)
+        blocks = tasks(match, self._seed) if match else ()
+        return [task for task in blocks if task.key not in self._log.keys]
 
     def next_task(self, in_play: Collection[Task]) -> Task | None:
         """Return the block to play next; None if nothing is left."""
@@ -123,22 +137,25 @@ class ModelPool:
 
     def _release_match(self, model: str) -> Pairing | None:
         """Return the games that decide about a model; None if none do."""
-        num_games = release_match(self._release, self.best)
-        return Pairing(model, str(self.best), num_games) if num_games else None
+        best = best_of(self._verdicts, self._step(model))
+        num_games = release_match(self._release, best)
+        return Pairing(model, str(best), num_games) if num_games else None
+
+    def _step(self, model: str) -> int:
+        return int(self._counters[model]["learner_step"])
 
     def _decide(self) -> None:
         """Release or reject the models that are newer than the best one and have played enough against it."""
-        judged = {verdict.model for verdict in self._verdicts}
-        steps = {model: int(c["learner_step"]) for model, c in self._counters.items()}
-        for model, step in steps.items():
-            best_step = steps.get(str(self.best), -1)
-            if model in judged or step <= best_step:
+        for model in self._counters:
+            step, best = self._step(model), self.best
+            best_step = self._step(best) if best in self._counters else -1
+            if step <= best_step or any(verdict.model == model for verdict in self._verdicts):
                 continue
             match = self._release_match(model)
             keys = {task.key for task in tasks(match, self._seed)} if match else set()
             blocks = [block for block in self._log.blocks if block.key in keys]
             if len(blocks) == len(keys):
-                is_released, reason = decide(self._release, self.best, blocks, step - best_step)
+                is_released, reason = decide(self._release, best, blocks, step - best_step)
                 self._judge(Verdict(model, is_released, reason, step, time.time()))
 
     def _judge(self, verdict: Verdict) -> None:

@@ -122,6 +122,13 @@ def model_name(run_name: str, model_tag: str, samples_trained: int, samples_gene
     return f"{run_name}-{model_tag}-s{samples_trained}-d{samples_generated}"
 
 
+def weights_to_bytes(weights: Mapping[str, torch.Tensor]) -> bytes:
+    """Return the content of WEIGHTS_FILE."""
+    return tensors_to_bytes(
+        {n: tensor.detach().cpu().contiguous() for n, tensor in weights.items()}
+    )
+
+
 class Checkpoints:
     """The checkpoints of a run in training. All ranks call every method together.
 
@@ -229,12 +236,9 @@ class Checkpoints:
         }
         if self._ranks.is_first:
             check_sane(partial, snapshot.weights, snapshot.trainer)
-            weights = {
-                name: tensor.detach().cpu().contiguous()
-                for name, tensor in snapshot.weights.items()
-            }
+            weights = weights_to_bytes(snapshot.weights)
             config = config_text(snapshot.config)
-            files[WEIGHTS_FILE] = write_bytes(partial / WEIGHTS_FILE, tensors_to_bytes(weights))
+            files[WEIGHTS_FILE] = write_bytes(partial / WEIGHTS_FILE, weights)
             files[CONFIG_FILE] = write_bytes(partial / CONFIG_FILE, config.encode())
             files[TRAINER_FILE] = write_file(
                 partial / TRAINER_FILE, lambda file: torch.save(snapshot.trainer, file)

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from ddpzero.run.checkpoint_files import (
     CONFIG_FILE,
@@ -19,9 +21,11 @@ from ddpzero.run.checkpoint_files import (
     WEIGHTS_FILE,
     CheckpointError,
     Manifest,
+    new_manifest,
     newest_first,
     read_manifest,
     sync_folder,
+    write_bytes,
     write_manifest,
 )
 from ddpzero.system.whole_files import remove
@@ -33,20 +37,45 @@ _FILES = (WEIGHTS_FILE, CONFIG_FILE)
 def keep_model(run_dir: Path, checkpoint: Path) -> Path:
     """Keep a checkpoint's weights and config; return the model's folder. Does nothing if the model is there.
 
-    A kill at any moment leaves no part of a model. Raises OSError or CheckpointError.
+    Raises OSError or CheckpointError.
     """
+    manifest = read_manifest(checkpoint)
+
+    def link(folder: Path) -> Manifest:
+        for name in _FILES:
+            _link(checkpoint / name, folder / name)
+        files = {name: manifest.files[name] for name in _FILES}
+        return replace(manifest, world_size=0, files=files)
+
+    return _add(run_dir, checkpoint.name, link)
+
+
+def save_model(
+    run_dir: Path, model: str, weights: bytes, config: bytes, counters: Mapping[str, Any]
+) -> Path:
+    """Save a model without a checkpoint; return its folder. Does nothing if the model is there. Raises OSError.
+
+    weights, config: the content of the files.
+    """
+
+    def write(folder: Path) -> Manifest:
+        contents = {WEIGHTS_FILE: weights, CONFIG_FILE: config}
+        files = {name: write_bytes(folder / name, data) for name, data in contents.items()}
+        return new_manifest(model, counters, 0, files)
+
+    return _add(run_dir, model, write)
+
+
+def _add(run_dir: Path, model: str, fill: Callable[[Path], Manifest]) -> Path:
+    """Add a model that `fill` writes to a folder. A kill at any moment leaves no part of a model."""
     folder = run_dir / MODELS_FOLDER
-    path = folder / checkpoint.name
+    path = folder / model
     if path.is_dir():
         return path
-    manifest = read_manifest(checkpoint)
-    partial = folder / f"{PARTIAL_PREFIX}{checkpoint.name}"
+    partial = folder / f"{PARTIAL_PREFIX}{model}"
     remove(partial)
     partial.mkdir(parents=True)
-    for name in _FILES:
-        _link(checkpoint / name, partial / name)
-    files = {name: manifest.files[name] for name in _FILES}
-    write_manifest(partial, replace(manifest, world_size=0, files=files))
+    write_manifest(partial, fill(partial))
     sync_folder(partial)
     partial.rename(path)
     sync_folder(folder)

@@ -11,10 +11,18 @@ from typing import Any
 
 import torch
 
-from ddpzero.run.checkpoint import Checkpoints, Restored, Snapshot, model_name
+from ddpzero.run.checkpoint import (
+    Checkpoints,
+    Restored,
+    Snapshot,
+    model_name,
+    weights_to_bytes,
+)
+from ddpzero.run.checkpoint_files import CheckpointError
 from ddpzero.run.divergence import state_tensors
-from ddpzero.run.folder import config_changes, foreign_config
+from ddpzero.run.folder import config_changes, config_text, foreign_config
 from ddpzero.run.initial_weights import load_initial_weights
+from ddpzero.run.models import save_model
 from ddpzero.run.random_state import random_state, restore_random_state
 from ddpzero.settings import Settings
 from ddpzero.system.errors import require
@@ -46,6 +54,7 @@ class Checkpointing:
     ) -> None:
         self.schedule = CheckpointSchedule(settings.checkpoint)
         self._checkpoints = Checkpoints(run_dir, state.ranks, settings.checkpoint.keep_last)
+        self._run_dir = run_dir
         self._settings = settings
         self._config = config
         self._parts = parts
@@ -80,18 +89,37 @@ class Checkpointing:
         logger.info("checkpoint %s", path.name)
         return path.name
 
+    def save_model(self) -> str:
+        """Save the released weights as a model of the run, all ranks together; return its name. See run/models.py."""
+        state, name = self._state, self._model_name()
+        problem = ""
+        if state.ranks.is_first:
+            weights = weights_to_bytes(self._parts.updater.released_weights())
+            config = config_text(self._config).encode()
+            try:
+                save_model(self._run_dir, name, weights, config, asdict(state.counters))
+            except OSError as error:
+                problem = f"{error.filename}: {error.strerror}."
+        if problem := state.ranks.broadcast(problem):
+            raise CheckpointError(f"model {name} was not saved: {problem}")
+        return name
+
+    def _model_name(self) -> str:
+        counters = self._state.counters
+        return model_name(
+            self._settings.run_name,
+            self._parts.algorithm.model_tag(),
+            counters.samples_trained,
+            counters.samples,
+        )
+
     def _snapshot(
         self, weights: Mapping[str, torch.Tensor], trainer: Mapping[str, Any]
     ) -> Snapshot:
         counters = self._state.counters
         replay = self._parts.buffer.state()
         return Snapshot(
-            model=model_name(
-                self._settings.run_name,
-                self._parts.algorithm.model_tag(),
-                counters.samples_trained,
-                counters.samples,
-            ),
+            model=self._model_name(),
             counters=asdict(counters),
             weights=weights,
             trainer=trainer,

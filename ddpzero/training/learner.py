@@ -35,9 +35,11 @@ from ddpzero.system.seeds import derive_seed
 from ddpzero.system.signals import StopSignal
 from ddpzero.training.checkpointing import Checkpointing
 from ddpzero.training.divergence_guard import DivergenceGuard
+from ddpzero.training.gate import Gate
 from ddpzero.training.learning_rate import learning_rate
 from ddpzero.training.metrics import all_metrics
 from ddpzero.training.parts import Parts, build_parts, start_actors, start_arena
+from ddpzero.training.played_weights import PlayedWeights
 from ddpzero.training.preflight import check_machine
 from ddpzero.training.reports import Outlets, Reports
 from ddpzero.training.state import RunState
@@ -114,9 +116,8 @@ def build_learner(
     reports = Reports(settings.logging, parts, state, outlets)
     pool, channel = start_actors(settings, parts, state, outlets.run_dir, stack)
     reports.metrics.num_actors = pool.num_actors
-    arena = None
-    if state.ranks.is_first:
-        arena = start_arena(settings, config, parts, outlets.run_dir, stack)
+    arena, gate = start_arena(settings, config, parts, state, outlets.run_dir, stack)
+    plays_best = settings.release.self_play == "best"
     return Learner(
         settings=settings,
         config=config,
@@ -128,6 +129,8 @@ def build_learner(
         pool=pool,
         channel=channel,
         arena=arena,
+        gate=gate,
+        played_weights=PlayedWeights(parts.updater, outlets.run_dir, plays_best),
     )
 
 
@@ -150,7 +153,8 @@ def repeatable(settings: Settings, device: torch.device) -> Settings:
 class Learner:
     """One rank's parts and its training loop.
 
-    arena: of rank 0. new_infos: the infos of the episodes that the updater has not counted yet.
+    arena: of rank 0. gate: only with schedule "rounds" and a rule of release.
+    new_infos: the infos of the episodes that the updater has not counted yet.
     """
 
     settings: Settings
@@ -163,6 +167,8 @@ class Learner:
     pool: ActorPool
     channel: WeightsChannel
     arena: Arena | None
+    gate: Gate | None
+    played_weights: PlayedWeights
     new_infos: list[dict[str, Any]] = field(default_factory=list)
 
     # ---------------------------------------------------------------- the loop
@@ -221,7 +227,7 @@ class Learner:
         """Publish the current weights to this rank's actors."""
         with self.reports.metrics.clock("publish"):
             self.share_results()
-            weights = self.parts.updater.actor_weights()
+            weights = self.played_weights.weights()
             self.require_sound(weights)
             self.channel.publish(weights, self.state.count_publish())
 
@@ -229,7 +235,9 @@ class Learner:
         """Schedule "rounds": play this epoch's episodes with the current weights; after a stop, insert none of them."""
         weights_version = self.state.counters.weights_version + 1
         num_episodes, num_actors = self.settings.learner.episodes_per_round, self.pool.num_actors
-        weights = self.parts.updater.actor_weights()
+        if not self.is_release_decided():
+            return
+        weights = self.played_weights.weights()
         self.require_sound(weights)
         self.channel.publish(weights, weights_version)
         self.pool.start_round(
@@ -248,6 +256,25 @@ class Learner:
         self.share_results()
         self.parts.feeder.forget()
         self.state.count_round(weights_version)
+
+    def is_release_decided(self) -> bool:
+        """Hold the match of the newest model, if there is a gate; return False if the run must stop before its end."""
+        if self.gate is None or self.state.counters.learner_step == 0:
+            return True
+        with self.reports.metrics.clock("arena"):
+            self.share_results()
+            model = self.checkpointing.save_model()
+            if self.arena is not None:
+                self.arena.pool.refresh()
+            is_decided = self.gate.hold(model, self.meet_ranks)
+        self.take_best_model()
+        return is_decided
+
+    def take_best_model(self) -> None:
+        """Let the actors play with the best model from the next publish on, if they should; all ranks together."""
+        pool = self.arena.pool if self.arena is not None else None
+        step = self.state.counters.learner_step
+        self.played_weights.set_best(self.state.ranks.broadcast(pool and pool.best_up_to(step)))
 
     def finish_epoch(self) -> None:
         """Synchronize at an epoch boundary, save a checkpoint if one is due, and show a sample episode."""
@@ -274,6 +301,7 @@ class Learner:
         if must_report or has_bad_weights:
             self.require_sound(self.parts.updater.actor_weights(), must_try=has_bad_weights)
         if must_report:
+            self.take_best_model()
             self.reports.write_row(self.pool)
         if must_save and not must_stop:
             self.save()

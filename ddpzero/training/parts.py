@@ -25,6 +25,7 @@ from ddpzero.settings import Settings
 from ddpzero.system.metric_info import Metrics
 from ddpzero.system.seeds import derive_seed
 from ddpzero.training.batches import BatchFeeder
+from ddpzero.training.gate import Gate
 from ddpzero.training.metrics import all_metrics
 from ddpzero.training.preflight import choose_actor_device
 from ddpzero.training.state import RunState
@@ -78,23 +79,32 @@ def build_parts(settings: Settings, ranks: Ranks) -> Parts:
 
 
 def start_arena(
-    settings: Settings, config: Mapping[str, Any], parts: Parts, run_dir: Path, stack: ExitStack
-) -> Arena:
-    """Start the arena of a run; `stack` stops it. Only rank 0 has one."""
-    arena = settings.arena
-    opponents = arena.opponents or default_opponents(parts.algorithm.game)
+    settings: Settings,
+    config: Mapping[str, Any],
+    parts: Parts,
+    state: RunState,
+    run_dir: Path,
+    stack: ExitStack,
+) -> tuple[Arena | None, Gate | None]:
+    """Make the arena, which only rank 0 has, and the gate, which only schedule "rounds" has; `stack` stops both."""
+    arena_settings, ranks = settings.arena, state.ranks
     workers = stack.enter_context(
         Workers(
-            arena.num_workers,
-            rank=0,
+            arena_settings.num_workers,
+            rank=ranks.rank,
             run_dir=run_dir,
             config=config,
-            num_simulations=arena.num_simulations,
+            num_simulations=arena_settings.num_simulations,
             hang_seconds=settings.actors.hang_seconds,
         )
     )
-    pool = ModelPool(run_dir, arena, settings.release, opponents, settings.seed)
-    return Arena(pool, workers, arena.share)
+    arena = None
+    if ranks.is_first:
+        opponents = arena_settings.opponents or default_opponents(parts.algorithm.game)
+        pool = ModelPool(run_dir, arena_settings, settings.release, opponents, settings.seed)
+        arena = Arena(pool, workers, arena_settings.share)
+    has_gate = settings.learner.schedule == "rounds" and settings.release.rule != "always"
+    return arena, Gate(arena, workers, ranks) if has_gate else None
 
 
 def start_actors(
