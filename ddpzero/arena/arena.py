@@ -81,4 +81,6 @@ class Arena:
         metrics = {"arena/share_of_machine": self.share}
         if rating := self.pool.newest_rating:
             metrics |= {"arena/elo": rating.elo, "arena/score": rating.score}
+        if (score := self.pool.match_score) is not None:
+            metrics["arena/match_score"] = score
         return metrics

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ddpzero.arena.match_log import Block, MatchLog
 from ddpzero.arena.ratings import Rating, rate
-from ddpzero.arena.release import decide, release_match
+from ddpzero.arena.release import decide, release_match, score_of
 from ddpzero.arena.schedule import Pairing, Task, next_task, pairings_of, tasks
 from ddpzero.run.models import keep_model, read_models, remove_model
 from ddpzero.run.releases import Verdict, append_verdict, best_of, read_verdicts
@@ -30,8 +30,8 @@ RATINGS_FILE = "ratings.json"
 class ModelPool:
     """The models of one run, oldest first, and the fixed opponents, of which the first has the rating 0.
 
-    ratings: after the last block, strongest first. seed: of the run. Methods that change anything raise OSError if the
-    run's folder cannot be written.
+    ratings: after the last block, strongest first. match_score: of the last candidate against the best model.
+    seed: of the run. Methods that change anything raise OSError if the run's folder cannot be written.
     """
 
     def __init__(
@@ -50,6 +50,7 @@ class ModelPool:
         self._log = MatchLog(run_dir)
         self._verdicts = read_verdicts(run_dir)
         self._read_models()
+        self.match_score: float | None = None
         self.ratings: list[Rating] = []
         self._rate()
 
@@ -155,6 +156,8 @@ class ModelPool:
             keys = {task.key for task in tasks(match, self._seed)} if match else set()
             blocks = [block for block in self._log.blocks if block.key in keys]
             if len(blocks) == len(keys):
+                if blocks:
+                    self.match_score = score_of(blocks)
                 is_released, reason = decide(self._release, best, blocks, step - best_step)
                 self._judge(Verdict(model, is_released, reason, step, time.time()))
 

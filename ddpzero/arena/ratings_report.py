@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -96,18 +97,19 @@ def _progress(run_dir: Path, blocks: Sequence[Block]) -> dict[str, Progress]:
 
 
 def _print_table(run_dir: Path, players: Sequence[RatedPlayer], anchor: str) -> None:
-    table = Table(title=f"{run_dir.name}: Elo relative to {anchor}", title_justify="left")
+    title = f"{run_dir.name}: Elo relative to {anchor}, with 95 % intervals"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("player")
-    for heading in ("Elo", "95 %", "games", "score", "samples", "minutes"):
+    for heading in ("Elo", "", "games", "score", "samples", "minutes"):
         table.add_column(heading, justify="right")
     table.add_column("")
     for player in players:
         rating = player.rating
-        interval = f"{rating.low:+.0f} to {rating.high:+.0f}"
+        half_width = f"± {(rating.high - rating.low) / 2:.0f}"
         table.add_row(
             rating.player.removeprefix(f"{run_dir.name}-"),
             f"{rating.elo:+.0f}",
-            "anchor" if rating.player == anchor else interval,
+            "" if rating.player == anchor else half_width,
             str(rating.num_games),
             f"{rating.score:.1%}",
             f"{player.progress.samples:,}" if player.progress else "",

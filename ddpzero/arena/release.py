@@ -21,6 +21,15 @@ def release_match(settings: ReleaseSettings, best: str | None) -> int:
     return 0 if settings.rule == "always" or best is None else settings.games
 
 
+def score_of(blocks: Iterable[Block]) -> float:
+    """Return the score of player_a in all games of the blocks."""
+    return float(_pair_scores(blocks).mean())
+
+
+def _pair_scores(blocks: Iterable[Block]) -> np.ndarray:
+    return np.array([score for block in blocks for score in block.pair_scores])
+
+
 def decide(
     settings: ReleaseSettings, best: str | None, blocks: Iterable[Block], steps_since_release: int
 ) -> tuple[bool, str]:
@@ -32,7 +41,7 @@ def decide(
         return True, "it is the first model"
     if settings.rule == "always":
         return True, "release.rule=always releases every model"
-    pair_scores = np.array([score for block in blocks for score in block.pair_scores])
+    pair_scores = _pair_scores(blocks)
     score, (low, high) = float(pair_scores.mean()), paired_score_interval(pair_scores)
     elo = elo_difference(score)
     result = (

@@ -104,10 +104,17 @@ def _problem_of_options(options: argparse.Namespace) -> str | None:
         return f"--game {options.game} and {named} both name a game; remove one of them"
     if command in ("match", "play") and options.config_dir and not (options.game or overrides):
         return f"--config-dir {options.config_dir} has no effect on {command} without --game"
-    if command == "monitor" and options.interval is not None and (options.once or options.json):
-        return (
-            f"--interval {options.interval:g} has no effect with --once or --json, which print once"
-        )
+    if command == "monitor":
+        return _problem_of_monitor(options)
+    return None
+
+
+def _problem_of_monitor(options: argparse.Namespace) -> str | None:
+    once = [name for name in ("once", "json", "iterations") if getattr(options, name)]
+    if len(once) > 1:
+        return f"--{once[0]} and --{once[1]} exclude each other; remove one of them"
+    if once and options.interval is not None:
+        return f"--interval {options.interval:g} has no effect with --{once[0]}, which prints once"
     return None
 
 
@@ -382,6 +389,11 @@ def _add_monitor(commands: _Commands) -> None:
     )
     monitor.add_argument("--once", action="store_true", help="print once and exit")
     monitor.add_argument("--json", action="store_true", help="print one line of JSON and exit")
+    monitor.add_argument(
+        "--iterations",
+        action="store_true",
+        help="print a table of the iterations of learner.schedule=rounds and exit",
+    )
 
 
 def _add_completion(commands: _Commands) -> None:

@@ -224,6 +224,7 @@ def _monitor(options: Namespace) -> int:
         options.run_dir,
         once=options.once,
         as_json=options.json,
+        iterations=options.iterations,
         interval_seconds=options.interval,
     )
     return 0

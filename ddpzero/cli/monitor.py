@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.live import Live
 
 from ddpzero.cli.monitor_curves import CurvesFile
+from ddpzero.cli.monitor_iterations import iterations_table, load_iterations
 from ddpzero.cli.monitor_view import CheckpointLine, Health, Page, RunView, cut, make_page, whole
 from ddpzero.run.checkpoint_files import (
     CHECKPOINTS_FOLDER,
@@ -56,12 +57,13 @@ def run_monitor(
     *,
     once: bool = False,
     as_json: bool = False,
+    iterations: bool = False,
     interval_seconds: float | None = None,
 ) -> None:
     """Show a run until the user presses `q` or Ctrl-C. Raises UserError if there is no such run.
 
     run_dir: its folder, or its name in the folder of all runs. once: print the page once. as_json: print one line of
-    JSON once.
+    JSON once. iterations: print the table of iterations once.
     """
     text = str(run_dir)
     run_dir = find_run(text) or (Path(text) if "/" in text else RUNS_DIR / text)
@@ -71,7 +73,9 @@ def run_monitor(
     def page() -> Page:
         return make_page(look_at(run_dir, file), console.width, _has_unicode(console))
 
-    if as_json:
+    if iterations:
+        console.print(iterations_table(run_dir.name, load_iterations(run_dir)))
+    elif as_json:
         print(json_text(_as_json(look_at(run_dir, file))))
     elif once or not console.is_terminal:
         console.print(whole(page()))

@@ -50,7 +50,10 @@ def _of_core(settings: Settings, world_size: int) -> dict[str, str]:
         reasons["learner.final_learning_rate_fraction"] = reason
     if world_size == 1:
         reasons["learner.timeout_seconds"] = "a single rank waits for no other"
-    if settings.logging.interval_episodes is not None:
+    if plays_rounds:
+        for key in ("logging.interval_seconds", "logging.interval_episodes"):
+            reasons[key] = "learner.schedule=rounds writes a row for each round"
+    elif settings.logging.interval_episodes is not None:
         reason = f"rows come by logging.interval_episodes={settings.logging.interval_episodes}"
         reasons["logging.interval_seconds"] = reason
     return reasons

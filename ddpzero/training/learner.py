@@ -178,10 +178,10 @@ class Learner:
         # Imported objects stay alive: without this, each full garbage collection visits them, for 1/8 second.
         gc.freeze()
         self.reports.write_start(self.config, self.pool)
-        if not self.plays_rounds:
+        if not self.state.plays_rounds:
             self.publish()
         while not (reason := self.state.agree_on_reason_to_stop()):
-            if self.plays_rounds and not self.state.counters.round_is_played:
+            if self.state.plays_rounds and not self.state.counters.round_is_played:
                 self.play_round()
             else:
                 self.train_epoch()
@@ -190,11 +190,6 @@ class Learner:
         logger.info("stopped: %s", reason)
         self.reports.write_end(self.pool)
         return reason
-
-    @property
-    def plays_rounds(self) -> bool:
-        """Whether the schedule is "rounds": ranks alternate between playing and training."""
-        return self.settings.learner.schedule == "rounds"
 
     def train_epoch(self) -> None:
         """Update until the next epoch boundary; return early if the run must stop."""
@@ -220,7 +215,7 @@ class Learner:
         metrics.add({**measured, "self_play/weights_lag": lag, "learner/rate": rate})
         metrics.count(updates=1 / state.ranks.world_size, samples_trained=learner.batch_size)
         is_due = state.counters.learner_step % learner.publish_interval_steps == 0
-        if is_due and not self.plays_rounds:
+        if is_due and not self.state.plays_rounds:
             self.publish()
 
     def publish(self) -> None:
@@ -281,6 +276,9 @@ class Learner:
         ranks, epoch = self.state.ranks, self.state.epoch
         ranks.barrier(f"epoch {epoch}")
         self.state.require_new_round()
+        if self.state.plays_rounds:
+            self.take_best_model()
+            self.reports.write_iteration(self.pool)
         # The clock of rank 0 decides for all ranks.
         if ranks.broadcast(self.checkpointing.schedule.is_due_after_epoch(epoch)):
             self.save()
@@ -335,7 +333,7 @@ class Learner:
 
     def take_in_episodes(self) -> bool:
         """Poll the actors briefly, insert what arrived, and return whether every rank may update."""
-        if self.plays_rounds:
+        if self.state.plays_rounds:
             return True
         may_update = self.allowed_steps() > 0
         if self.allowed_inserts() > 0:

@@ -38,6 +38,9 @@ CORE_METRICS = {
         "versions",
     ),
     "learner/rate": MetricInfo("Learning rate."),
+    "learner/iteration_seconds": MetricInfo(
+        "Duration of an iteration of schedule rounds.", "s", "last"
+    ),
     "replay/fill": MetricInfo("Share of the replay buffer that holds samples.", SHARE, "last"),
     "replay/window": MetricInfo(
         "Samples of a rank, the newest ones, that batches are sampled from.", "samples", "last"
@@ -51,6 +54,9 @@ CORE_METRICS = {
         is_headline=True,
     ),
     "arena/score": MetricInfo("Score of that model in all its games.", SHARE, "last"),
+    "arena/match_score": MetricInfo(
+        "Score of the last candidate in its match against the best model.", SHARE, "last"
+    ),
     "arena/share_of_machine": MetricInfo(
         "CPU time of the arena's workers as a share of that of all cores of the node.",
         SHARE,

@@ -13,6 +13,7 @@ from typing import Any
 from ddpzero.actors import ActorPool
 from ddpzero.algorithms.base import LOSS
 from ddpzero.replay import Episode
+from ddpzero.run.iterations import SECONDS, iteration_line, read_iteration
 from ddpzero.run.progress import Progress, ProgressMetrics
 from ddpzero.run.record import RunRecord
 from ddpzero.settings import LoggingSettings
@@ -77,8 +78,11 @@ class Reports:
 
     @property
     def is_row_due(self) -> bool:
-        """Whether a row is due, by rank 0's clock or by its share of the episodes; False on other ranks."""
-        if not self._state.ranks.is_first:
+        """Whether a row is due, by rank 0's clock or by its share of the episodes; False on other ranks.
+
+        In schedule "rounds" never: there, a row describes an iteration.
+        """
+        if not self._state.ranks.is_first or self._state.plays_rounds:
             return False
         interval_episodes = self._settings.interval_episodes
         if interval_episodes is not None:
@@ -97,6 +101,16 @@ class Reports:
         self._write_row(pool, with_previous=False)
         self.outlets.progress.report(self._progress_metrics(pool))
 
+    def write_iteration(self, pool: ActorPool) -> None:
+        """Schedule "rounds": write the row of the iteration that has just ended, all ranks together."""
+        state = self._state
+        self.metrics.set_last(SECONDS, self.metrics.seconds)
+        self.write_row(pool)
+        row = {"learner_step": state.counters.learner_step, **self._last_row}
+        steps_per_round = state.counters.learner_step // state.epoch
+        if state.ranks.is_first and (iteration := read_iteration(row, steps_per_round)):
+            logger.info("%s", iteration_line(iteration))
+
     def write_end(self, pool: ActorPool) -> None:
         """Write the last row and the last progress line, all ranks together.
 
@@ -106,7 +120,9 @@ class Reports:
         seconds, previous_seconds = self._state.ranks.broadcast(
             [self.metrics.seconds, self.metrics.previous_seconds]
         )
-        if max(seconds, previous_seconds) >= _SHORTEST_INTERVAL_SECONDS:
+        # In schedule "rounds" the last iteration has its row.
+        has_row = self._state.plays_rounds and self._state.is_at_epoch_boundary
+        if max(seconds, previous_seconds) >= _SHORTEST_INTERVAL_SECONDS and not has_row:
             self._write_row(pool, with_previous=seconds < previous_seconds / 2)
         else:
             self._state.share_counters()

@@ -43,6 +43,11 @@ class RunState:
         return self.counters.learner_step // self._learner.epoch_steps
 
     @property
+    def plays_rounds(self) -> bool:
+        """Whether the schedule is "rounds": ranks alternate between playing and training."""
+        return self._learner.schedule == "rounds"
+
+    @property
     def is_at_epoch_boundary(self) -> bool:
         """Whether the last update ended an epoch."""
         return self.counters.learner_step % self._learner.epoch_steps == 0

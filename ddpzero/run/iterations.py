@@ -1,0 +1,91 @@
+"""The iterations of a run with schedule "rounds": each plays a round, trains on it, and holds the new model's match.
+
+One row of metrics.jsonl describes one iteration. The learner logs it as a line; `ddpzero monitor RUN --iterations`
+prints all of them as a table. Light to import.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ddpzero.run.progress import duration_text
+from ddpzero.system.guarded_files import is_count, is_finite_number
+
+# The duration of an iteration: a row that has it describes an iteration.
+SECONDS = "learner/iteration_seconds"
+# Shares of an iteration's time, by the phases of the learner's clock.
+_PHASES = {
+    "self-play": ("time/wait_for_episodes",),
+    "training": ("time/sample", "time/update"),
+    "arena": ("time/arena",),
+}
+
+
+@dataclass(frozen=True)
+class Iteration:
+    """One iteration. number: from 1. length: of an episode, in plies or steps. None: not measured.
+
+    score: of the new model in its match against the best one, else in all its games of the arena.
+    shares: self-play, training and arena -> share of the iteration's time.
+    """
+
+    number: int
+    seconds: float
+    length: float | None
+    policy_loss: float | None
+    value_loss: float | None
+    total_loss: float | None
+    score: float | None
+    shares: dict[str, float]
+
+
+def read_iteration(row: Mapping[str, Any], steps_per_round: int) -> Iteration | None:
+    """Return the iteration that a row of metrics.jsonl describes; None for another row."""
+    step, seconds = row.get("learner_step"), _number(row, SECONDS)
+    if not is_count(step) or seconds is None:
+        return None
+    return Iteration(
+        number=round(step / steps_per_round),
+        seconds=seconds,
+        length=_number(row, "self_play/episode_length"),
+        policy_loss=_number(row, "losses/policy"),
+        value_loss=_number(row, "losses/value"),
+        total_loss=_number(row, "losses/total"),
+        score=_number(row, "arena/match_score", "arena/score"),
+        shares={
+            name: sum(_number(row, tag) or 0.0 for tag in tags) for name, tags in _PHASES.items()
+        },
+    )
+
+
+def read_iterations(rows: Iterable[Mapping[str, Any]], steps_per_round: int) -> list[Iteration]:
+    """Return the iterations of a run in their order; of several rows about one, the last."""
+    found = {}
+    for row in rows:
+        if iteration := read_iteration(row, steps_per_round):
+            found[iteration.number] = iteration
+    return [found[number] for number in sorted(found)]
+
+
+def iteration_line(iteration: Iteration) -> str:
+    """Return the line of an iteration: "iteration 3: length 22.1, policy loss 1.92, ..."."""
+    figures = {
+        "length": (iteration.length, ".1f"),
+        "policy loss": (iteration.policy_loss, ".3f"),
+        "value loss": (iteration.value_loss, ".3f"),
+        "loss": (None if iteration.policy_loss is not None else iteration.total_loss, ".3f"),
+        "arena score": (iteration.score, ".1%"),
+    }
+    known = [
+        f"{name} {value:{form}}" for name, (value, form) in figures.items() if value is not None
+    ]
+    shares = [f"{name} {share:.0%}" for name, share in iteration.shares.items() if share >= 0.005]
+    time = f"{duration_text(iteration.seconds)} ({', '.join(shares)})"
+    return f"iteration {iteration.number}: {', '.join([*known, time])}"
+
+
+def _number(row: Mapping[str, Any], *tags: str) -> float | None:
+    """Return the first of these metrics that the row has."""
+    return next((float(row[tag]) for tag in tags if is_finite_number(row.get(tag))), None)
