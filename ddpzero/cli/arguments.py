@@ -300,7 +300,7 @@ def _add_ratings(commands: _Commands) -> None:
     ratings = _add_command(
         commands,
         "ratings",
-        "Show the Elo ratings of a run's models from all matches of its arena, with 95 % intervals.",
+        "Show the Elo ratings of a run's models from all matches of its arena, with 95 %% intervals.",
         "ddpzero ratings runs/quick --plot ratings.png",
     )
     ratings.add_argument(
