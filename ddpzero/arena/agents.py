@@ -58,6 +58,11 @@ class Agent:
         """Return the same agent for a board of another size that its networks fit."""
         return replace(self, algorithm=self.rebind(game))
 
+    @property
+    def can_search(self) -> bool:
+        """Whether the player takes a number of simulations."""
+        return has_parameter(self.algorithm.make_player, "num_simulations")
+
     def make_player(self, num_simulations: int | None = None) -> Player | TeamPlayer:
         """Make the player. num_simulations: per move; 0 for the network alone; None for the number in its config.
 
@@ -73,7 +78,7 @@ class Agent:
             overrides["device"] = "cuda" if torch.cuda.is_available() else "cpu"
         if num_simulations is not None:
             require(
-                has_parameter(make_player, "num_simulations"),
+                self.can_search,
                 f"num_simulations={num_simulations} (--simulations): the player of {self.model} does not search, its "
                 "algorithm has no such setting: remove it.",
             )

@@ -134,6 +134,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_match(commands)
     _add_judge(commands)
     _add_ratings(commands)
+    _add_evaluate(commands)
     _add_play(commands)
     _add_monitor(commands)
     _add_completion(commands)
@@ -313,6 +314,37 @@ def _add_ratings(commands: _Commands) -> None:
         help="draw the ratings over samples and minutes; FILE ends in .png, .svg or .pdf",
     )
     _add_json(ratings)
+
+
+def _add_evaluate(commands: _Commands) -> None:
+    evaluate = _add_command(
+        commands,
+        "evaluate",
+        "Evaluate a trained agent: in solved positions if the package has some of its game, in matches against fixed "
+        "opponents, in its run's pool, and its speed.",
+        "ddpzero evaluate runs/quick --report report",
+    )
+    evaluate.add_argument(
+        "player",
+        metavar="RUN",
+        type=argument_types.path,
+        help="a run (its folder, its name in runs/, RUN@best or RUN@EPISODE), or the folder of a checkpoint",
+    )
+    _add_simulations(evaluate)
+    evaluate.add_argument(
+        "--games",
+        type=argument_types.even,
+        default=100,
+        help="number of games against each opponent, even and at least 2 (100)",
+    )
+    evaluate.add_argument(
+        "--report",
+        metavar="FOLDER",
+        type=argument_types.path,
+        help="write a Markdown page with pictures to this folder",
+    )
+    _add_seed(evaluate)
+    _add_json(evaluate)
 
 
 def _add_play(commands: _Commands) -> None:

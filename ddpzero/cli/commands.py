@@ -217,6 +217,20 @@ def _ratings(options: Namespace) -> int:
     return 0
 
 
+def _evaluate(options: Namespace) -> int:
+    from ddpzero.judges.evaluation_report import run_evaluate
+
+    run_evaluate(
+        options.player,
+        num_simulations=options.simulations,
+        num_games=options.games,
+        seed=options.seed,
+        as_json=options.json,
+        report=options.report,
+    )
+    return 0
+
+
 def _monitor(options: Namespace) -> int:
     from ddpzero.cli.monitor import run_monitor
 
@@ -243,6 +257,7 @@ _COMMANDS = {
     "match": _match,
     "judge": _judge,
     "ratings": _ratings,
+    "evaluate": _evaluate,
     "play": _play,
     "monitor": _monitor,
 }

@@ -7,10 +7,12 @@ programs played by their own rules. The README.md of each folder names the sourc
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
+from ddpzero.games import Game
 from ddpzero.system.errors import UserError
 
 POSITIONS_FOLDER = Path(__file__).parent / "positions"
@@ -32,6 +34,20 @@ RECORDED_SETTINGS: dict[str, tuple[str, ...]] = {
 def find_positions(text: str) -> Path:
     """Return the file of solved positions that `text` names: a path or a name in the package. Raises UserError."""
     return _find(text, _files(POSITIONS_FOLDER), "solved positions", "ddpzero judge --list")
+
+
+def packaged_positions_of(game: Game) -> list[Path]:
+    """Return the files of solved positions that are of this game and board."""
+    from ddpzero.judges.solved_positions import game_and_count, read_solved_positions
+
+    fitting = []
+    for file in _files(POSITIONS_FOLDER):
+        if game_and_count(file)[0] != game.name:
+            continue
+        with suppress(UserError):
+            read_solved_positions(file, game)
+            fitting.append(file)
+    return fitting
 
 
 def find_recorded_games(text: str, of_snakes: bool = False) -> tuple[Path, tuple[str, ...]]:

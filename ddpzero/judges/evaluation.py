@@ -1,0 +1,148 @@
+"""Evaluates one trained agent: against perfect play, against fixed opponents, in its run's pool, and by its speed.
+
+`ddpzero evaluate RUN` calls it; evaluation_report.py shows the result.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ddpzero.arena.agents import Agent, parse_player
+from ddpzero.arena.arena import default_opponents
+from ddpzero.arena.match import MatchResult, play_match
+from ddpzero.arena.match_log import read_blocks
+from ddpzero.arena.openings import random_openings
+from ddpzero.arena.ratings_report import RatedPlayer, anchor_of, rated_players
+from ddpzero.arena.team_match import play_team_match
+from ddpzero.games import Game, TeamGame
+from ddpzero.games.core.players import Player, TeamPlayer
+from ddpzero.games.core.random_bits import new_random_states
+from ddpzero.judges.packaged import packaged_positions_of
+from ddpzero.judges.perfect_play import JudgeReport, judge
+from ddpzero.judges.solved_positions import read_solved_positions
+
+# Each opponent of a ladder is about as much stronger than the one before; the agent climbs until it loses.
+_LADDER = ("rollout:100", "rollout:1000", "rollout:10000")
+_LATENCY_POSITIONS = 10
+_LOCKSTEP_POSITIONS = 256
+_MIN_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The verdict of one file of solved positions. file: its name."""
+
+    file: str
+    report: JudgeReport
+
+
+@dataclass(frozen=True)
+class Speed:
+    """latency_seconds: of one move in one position, the median. moves_per_second: of many positions in lockstep."""
+
+    latency_seconds: float
+    moves_per_second: float
+    num_positions: int
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """All that is known about an agent.
+
+    num_simulations: per move, as given; None for the number in its config. ratings: of its run's pool, strongest first;
+    anchor: the player in it with Elo 0. speeds: by what is measured, "network alone" and "with search".
+    """
+
+    agent: Agent
+    num_simulations: int | None
+    judged: list[Judged] = field(default_factory=list)
+    ladder: list[MatchResult] = field(default_factory=list)
+    ratings: list[RatedPlayer] = field(default_factory=list)
+    anchor: str = ""
+    speeds: dict[str, Speed] = field(default_factory=dict)
+
+
+def evaluate(
+    agent: Agent,
+    run_dir: Path | None,
+    *,
+    num_simulations: int | None,
+    num_games: int,
+    seed: int,
+    on_step: Callable[[str], None] = lambda step: None,
+) -> Evaluation:
+    """Evaluate an agent. run_dir: of its run, for the ratings. on_step: is told what is measured next."""
+    evaluation = Evaluation(agent, num_simulations)
+    player = agent.make_player(num_simulations)
+    players = {"as it plays": player}
+    if isinstance(agent.game, Game) and num_simulations != 0 and agent.can_search:
+        players = {"network alone": agent.make_player(0), "with search": player}
+    for what, each in players.items():
+        on_step(f"measuring the speed ({what})")
+        evaluation.speeds[what] = measure_speed(agent.game, each, seed)
+    if isinstance(agent.game, Game):
+        for file in packaged_positions_of(agent.game):
+            solved = read_solved_positions(file, agent.game)
+            for what, each in players.items():
+                on_step(f"{file.stem}: {len(solved.scores)} solved positions ({what})")
+                simulations = 0 if what == "network alone" else num_simulations
+                report = judge(solved, each, simulations, seed)  # type: ignore[arg-type]
+                evaluation.judged.append(Judged(file.stem, report))
+    for opponent in _LADDER if isinstance(agent.game, Game) else default_opponents(agent.game):
+        on_step(f"{num_games} games against {opponent}")
+        evaluation.ladder.append(_match(agent, player, opponent, num_games, seed))
+        if evaluation.ladder[-1].score() < 0.5:
+            break
+    if run_dir is not None and (blocks := read_blocks(run_dir)):
+        anchor = anchor_of(run_dir, blocks)
+        ratings = rated_players(run_dir, blocks, anchor)
+        return Evaluation(**{**vars(evaluation), "ratings": ratings, "anchor": anchor})
+    return evaluation
+
+
+def _match(agent: Agent, player: Any, opponent: str, num_games: int, seed: int) -> MatchResult:
+    game = agent.game
+    if isinstance(game, TeamGame):
+        return play_team_match(player, parse_player(opponent, game), game, num_games, seed)
+    return play_match(player, parse_player(opponent, game), game, num_games, seed)
+
+
+def measure_speed(game: Game | TeamGame, player: Player | TeamPlayer, seed: int) -> Speed:
+    """Measure a player in positions of random play; the first calls, which compile, do not count."""
+    rng = np.random.default_rng(seed)
+    choose, num_positions = _chooser(game, player, rng)
+    choose(1)
+    choose(num_positions)
+    latencies = [_seconds(lambda: choose(1)) for _ in range(_LATENCY_POSITIONS)]
+    num_moves, started = 0, time.perf_counter()
+    while (elapsed := time.perf_counter() - started) < _MIN_SECONDS:
+        choose(num_positions)
+        num_moves += num_positions
+    return Speed(float(np.median(latencies)), num_moves / elapsed, num_positions)
+
+
+def _chooser(
+    game: Game | TeamGame, player: Any, rng: np.random.Generator
+) -> tuple[Callable[[int], object], int]:
+    """Return a function that lets the player move in its first n positions, and how many positions there are."""
+    if isinstance(game, TeamGame):
+        from ddpzero.arena.team_table import TeamTable
+
+        states = new_random_states(int(rng.integers(2**31)), _LOCKSTEP_POSITIONS)
+        positions = TeamTable(game, states).positions
+        teams = np.zeros(len(positions), np.int64)
+        return lambda n: player.choose(positions[:n], teams[:n], states[:n]), len(positions)
+    positions = random_openings(game, _LOCKSTEP_POSITIONS, rng).positions
+    return lambda n: player.choose(positions[:n], rng), len(positions)
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
