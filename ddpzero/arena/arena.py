@@ -64,21 +64,26 @@ class Arena:
         for played in self.workers.poll():
             with self._outage.watch():
                 self.pool.record(played.task, played.scores, played.mean_plies, played.seconds)
-        while self.share <= self._max_share and self.workers.has_idle_worker:
+        while self.workers.has_idle_worker and self._credit >= self.workers.start_cpu_seconds:
             task = self.pool.next_task(self.workers.tasks.values())
             if task is None:
                 return
             self.workers.play(task)
 
     @property
-    def share(self) -> float:
-        """The workers' CPU time as a share of that of all cores, since the arena was made."""
-        seconds = max(time.monotonic() - self._started_at, 1.0)
-        return self.workers.cpu_seconds / (self._num_cores * seconds)
+    def _core_seconds(self) -> float:
+        """The time of all cores since the arena was made."""
+        return self._num_cores * (time.monotonic() - self._started_at)
+
+    @property
+    def _credit(self) -> float:
+        """The CPU time that the workers may still use now."""
+        return self._max_share * self._core_seconds - self.workers.cpu_seconds
 
     def metrics(self) -> dict[str, float]:
         """Return the rating of the newest model that has one, and the share of the machine that the arena has used."""
-        metrics = {"arena/share_of_machine": self.share}
+        share = self.workers.cpu_seconds / max(self._core_seconds, 1.0)
+        metrics = {"arena/share_of_machine": share}
         if rating := self.pool.newest_rating:
             metrics |= {"arena/elo": rating.elo, "arena/score": rating.score}
         if (score := self.pool.match_score) is not None:

@@ -25,6 +25,8 @@ from ddpzero.run.folder import LOGS_FOLDER
 logger = logging.getLogger(__name__)
 
 _MAX_FAILURES = 5
+# Importing torch and loading compiled code, on a processor of 2020.
+_START_CPU_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,12 @@ class Workers:
     def has_idle_worker(self) -> bool:
         """Whether `play` can be called."""
         return self._idle_worker() is not None
+
+    @property
+    def start_cpu_seconds(self) -> float:
+        """The CPU time that the next task costs before it begins: that of starting a process, or 0."""
+        worker = self._idle_worker()
+        return 0.0 if worker is None or worker.is_started else _START_CPU_SECONDS
 
     def play(self, task: Task) -> None:
         """Give a task to an idle worker, and start its process if there is none."""

@@ -1,0 +1,65 @@
+"""Schedule "rounds" with a gate: the match of each model belongs to the run, which repeats bit by bit."""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from ddpzero.arena.match_log import read_blocks
+from ddpzero.run.finder import find_run
+from ddpzero.run.models import MODELS_FOLDER, read_models
+from ddpzero.run.releases import read_verdicts
+from tests.training.test_learner import ROUNDS, TINY
+from tests.training.whole_runs import kill_group, run, start
+
+GATE = [
+    *ROUNDS,
+    "release.rule=gate",
+    "release.games=80",
+    "release.self_play=best",
+    "arena.share=0.001",  # no matches but those of the gate
+]
+
+
+def outcome(folder: Path) -> dict[str, object]:
+    """What a run comes to: the bytes of its models, its games, its verdicts."""
+    run_dir = folder / "tiny"
+    weights = {
+        manifest.model: (
+            run_dir / MODELS_FOLDER / manifest.model / "weights.safetensors"
+        ).read_bytes()
+        for manifest in read_models(run_dir)
+    }
+    blocks = read_blocks(run_dir)
+    keys = [block.key for block in blocks]
+    assert len(set(keys)) == len(keys)
+    return {
+        "weights": weights,
+        "games": {block.key: block.scores for block in blocks},
+        "verdicts": [(v.model, v.is_released, v.reason) for v in read_verdicts(run_dir)],
+    }
+
+
+def wait_for_first_block(folder: Path, process) -> None:
+    deadline = time.monotonic() + 120
+    while not list(folder.glob("tiny/matches.jsonl")):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
+def test_a_run_killed_during_a_match_equals_one_never_stopped_on_two_ranks(tmp_path):
+    straight, killed = tmp_path / "straight", tmp_path / "killed"
+    run(straight, TINY, *GATE, num_ranks=2)
+    process = start(killed, TINY, *GATE, num_ranks=2)
+    wait_for_first_block(killed, process)
+    kill_group(process, signal.SIGKILL)
+    process.communicate()
+    run(killed, TINY, *GATE, num_ranks=2)
+    expected = outcome(straight)
+    assert outcome(killed) == expected
+    assert len(expected["verdicts"]) == 3
+    assert find_run("tiny@best", straight).name in expected["weights"]
