@@ -21,11 +21,13 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 
+from ddpzero.arena.match_log import Block, MatchLog
 from ddpzero.cli import commands as cli
 from ddpzero.cli.arguments import make_parser, parse_arguments
 from ddpzero.config.conversion import settings_to_dict
 from ddpzero.config.hydra import compose_game, compose_settings
 from ddpzero.judges.packaged import find_positions, find_recorded_games
+from ddpzero.run.models import read_models
 from tests.places import REPO
 
 FRONT_PAGE = REPO / "README.md"
@@ -203,6 +205,16 @@ def quick(workplace) -> str:
 
 
 @pytest.fixture(scope="module")
+def match_of_quick(workplace, quick) -> None:
+    """Games of the short run's model, which a longer run plays by itself."""
+    run_dir = workplace / "runs" / "quick"
+    model = read_models(run_dir)[-1].model
+    scores = ((1.0, 0.0), (1.0, 1.0))
+    row = ("block", model, "rollout:100", scores, 5, 1000, 0.1, 20.0, 1.0, 1.0)
+    MatchLog(run_dir).append(Block(*row))
+
+
+@pytest.fixture(scope="module")
 def snakes(workplace) -> str:
     return train(workplace, "python -m ddpzero.main +experiment=snakes", *_SHORT_SNAKES)
 
@@ -229,6 +241,8 @@ def test_an_example_runs_as_it_is_written(line, workplace, request, monkeypatch,
         pytest.skip(reason)
     if name := needed_run(line):
         request.getfixturevalue(name)
+    if line.startswith("ddpzero ratings"):
+        request.getfixturevalue("match_of_quick")
     if line.startswith("python"):
         assert "run_name: quick" in train(workplace, line)
         return
