@@ -1,8 +1,8 @@
 """A larger network that computes the function of a smaller one: more blocks, more channels. Called by plugins.
 
-Depth: a new block starts as the identity. Width (as in Net2Net, Chen et al., 2016, but with zeros instead of copies): the
-old channels ignore the new ones at first, which start like those of a new network, so that gradients reach all weights
-within a few updates.
+Depth: a new block starts as the identity. Width (as in Net2Net, Chen et al., 2016, but with zeros instead of copies):
+the old channels ignore the new ones at first, which start like those of a new network, so that gradients reach all
+weights within a few updates.
 
 Every function takes the networks' settings as `small` and `large`; `check_growth` must accept them.
 """
@@ -99,16 +99,16 @@ def grow_optimizers(
     First moments of new entries are 0. Their second moments are the mean of the old ones in the same tensor: with 0 and
     a large count of steps, the first updates of AdamW would be several times too large.
     """
-    names = {parameter: name for name, parameter in small_network.named_parameters()}
+    names = {id(parameter): name for name, parameter in small_network.named_parameters()}
     entries = {
-        (type(optimizer), names[parameter]): entry
+        (type(optimizer), names[id(parameter)]): entry
         for optimizer in old
         for parameter, entry in optimizer.state.items()
     }
-    large_names = {parameter: name for name, parameter in large_network.named_parameters()}
+    large_names = {id(parameter): name for name, parameter in large_network.named_parameters()}
     for optimizer in new:
         for parameter in (p for group in optimizer.param_groups for p in group["params"]):
-            name = large_names[parameter]
+            name = large_names[id(parameter)]
             entry = entries.get((type(optimizer), _source(name, small, large) or ""))
             if entry is not None:
                 optimizer.state[parameter] = _grown_entry(entry, parameter, name)
