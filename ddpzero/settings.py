@@ -202,12 +202,14 @@ class CheckpointSettings:
     interval_epochs: epochs between two checkpoints; the last epoch always has one.
     interval_minutes: the least time between two checkpoints; None: 50 times the duration of the last save. An epoch
     that lasts longer than that, and than five minutes, is interrupted by a checkpoint.
+    at_minutes: minutes of training after which the weights are kept as a model of the run, for a curve of its strength.
     allow_config_change: continue in a run folder with a different config; otherwise an error names the differing keys.
     """
 
     keep_last: int = 3
     interval_epochs: int = 1
     interval_minutes: float | None = None
+    at_minutes: tuple[float, ...] = ()
     allow_config_change: bool = False
 
     def __post_init__(self) -> None:
@@ -221,6 +223,12 @@ class CheckpointSettings:
             f"checkpoint.interval_minutes={self.interval_minutes} must be 0 or more, or null for as often as takes "
             "2 % of the time.",
         )
+        for minute in self.at_minutes:
+            require(
+                0 < minute <= MAX_SECONDS,
+                f"checkpoint.at_minutes={list(self.at_minutes)}: {minute:g} must be positive and at most "
+                f"{MAX_SECONDS:,}.",
+            )
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,15 @@ class CheckpointSchedule:
         self._last_end: float | None = None  # time.monotonic of the last save
         self._started = time.monotonic()
         self._gap_seconds = 0.0
+        self._last_minute = 0.0
+
+    def is_model_due(self, minutes: float) -> bool:
+        """Return whether to keep the weights as a model. minutes: training time of the run so far."""
+        return any(self._last_minute < minute <= minutes for minute in self._settings.at_minutes)
+
+    def note_minute(self, minutes: float) -> None:
+        """Record that the models due up to this minute are kept, or that the run resumes there."""
+        self._last_minute = minutes
 
     def is_due_after_epoch(self, epoch: int) -> bool:
         """Return whether to save at the end of this epoch (counted from 1)."""

@@ -145,6 +145,7 @@ class Checkpointing:
         if self._state.ranks.any_rank(self._parts.buffer.num_samples == 0):
             self._state.require_new_round()
         self._saved_model = restored.model
+        self.schedule.note_minute(self._state.counters.minutes)
         logger.info("resumed from %s", restored.path)
 
     def _begin(self) -> None:

@@ -289,10 +289,12 @@ class Learner:
         state, is_first = self.state, self.state.ranks.is_first
         self.reports.show_progress(self.pool)
         self.poll_arena()
-        must_stop, must_report, must_save, has_bad_weights = state.vote(
+        schedule = self.checkpointing.schedule
+        must_stop, must_report, must_save, must_keep, has_bad_weights = state.vote(
             state.wants_to_stop,
             self.reports.is_row_due,
-            is_first and self.checkpointing.schedule.is_overdue,
+            is_first and schedule.is_overdue,
+            is_first and schedule.is_model_due(state.minutes),
             self.pool.take_bad_weights(),
         )
         must_stop = must_stop or state.has_generated_enough
@@ -301,9 +303,22 @@ class Learner:
         if must_report:
             self.take_best_model()
             self.reports.write_row(self.pool)
+        if must_keep:
+            self.keep_model()
         if must_save and not must_stop:
             self.save()
         return must_stop
+
+    def keep_model(self) -> None:
+        """Keep the current weights as a model of the run, all ranks together; a full disk does not end the run."""
+        with self.reports.metrics.clock("save"):
+            self.state.share_counters()
+            self.checkpointing.schedule.note_minute(self.state.counters.minutes)
+            self.require_sound(self.parts.updater.released_weights())
+            try:
+                logger.info("model %s", self.checkpointing.save_model())
+            except CheckpointError as error:
+                logger.error("%s", error)
 
     def save(self) -> None:
         """Save a checkpoint of everything, all ranks together."""

@@ -114,10 +114,14 @@ class RunState:
         self.counters.learner_step += 1
         self.counters.samples_trained += self._learner.batch_size * self.ranks.world_size
 
-    def count_episode(self, episode: Episode) -> None:
-        """Count an episode that was inserted on this rank. The first one starts the clock."""
+    def start_clock(self) -> None:
+        """Start the clock of the training time, unless it runs."""
         if self._clock_started_at is None:
             self._clock_started_at = time.monotonic()
+
+    def count_episode(self, episode: Episode) -> None:
+        """Count an episode that was inserted on this rank. The first one starts the clock."""
+        self.start_clock()
         self.new_samples += episode.num_samples
         self.new_episodes += 1
 

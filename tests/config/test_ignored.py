@@ -115,6 +115,7 @@ ALWAYS_READ = {
     *("learner.ema_decay", "learner.max_epochs", "learner.max_minutes", "learner.max_samples"),
     "learner.max_episodes",
     *("checkpoint.keep_last", "checkpoint.interval_epochs", "checkpoint.interval_minutes"),
+    "checkpoint.at_minutes",
     *("checkpoint.allow_config_change", "logging.interval_episodes", "logging.level"),
     *("logging.csv", "logging.wandb"),
     *("search.algorithm", "search.score_weight", "search.reuse_subtree"),

@@ -92,3 +92,18 @@ def test_who_counts_epochs_gets_no_checkpoints_between_them(clock: HandClock) ->
 def test_negative_minutes_are_refused() -> None:
     with pytest.raises(UserError, match=r"checkpoint.interval_minutes=-1 must be 0 or more"):
         CheckpointSettings(interval_minutes=-1)
+
+
+def test_a_model_is_due_once_at_each_minute_and_not_again_after_a_resume() -> None:
+    schedule = CheckpointSchedule(CheckpointSettings(at_minutes=(1, 2.5)))
+    assert [schedule.is_model_due(minutes) for minutes in (0.99, 1.0)] == [False, True]
+    schedule.note_minute(1.01)
+    assert [schedule.is_model_due(minutes) for minutes in (1.5, 2.5, 9.0)] == [False, True, True]
+    resumed = CheckpointSchedule(CheckpointSettings(at_minutes=(1, 2.5)))
+    resumed.note_minute(2.6)
+    assert not resumed.is_model_due(9.0)
+
+
+def test_a_model_at_minute_0_is_refused() -> None:
+    with pytest.raises(UserError, match=r"checkpoint.at_minutes=\[0\]: 0 must be positive"):
+        CheckpointSettings(at_minutes=(0,))
