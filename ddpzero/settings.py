@@ -76,9 +76,10 @@ class ActorSettings:
 class ReplaySettings:
     """The replay buffer of one rank. All numbers are per rank.
 
-    samples_per_insert: how often a sample is used on average; the learner waits for data and the actors wait for the
-    learner to keep this ratio. window_exponent: the learner uses only a window of the newest samples, which grows with
-    the number N of generated samples as min_samples * (N / min_samples) ** window_exponent; 1 uses the whole buffer.
+    samples_per_insert: how often a sample that is not held out is used on average; the learner waits for data and the
+    actors wait for the learner to keep this ratio. window_exponent: the learner uses only a window of the newest
+    samples, which grows with the number N of generated samples as min_samples * (N / min_samples) ** window_exponent;
+    1 uses the whole buffer.
     """
 
     capacity: int = 500_000
@@ -110,6 +111,7 @@ class LearnerSettings:
     schedule: "concurrent": actors play while the learner trains. "rounds": each rank plays episodes_per_round episodes,
     then makes steps_per_round updates, then publishes; reproducible for a seed. An epoch is steps_per_epoch updates, or
     one round with schedule "rounds".
+    holdout_fraction: share of the episodes that are stored but never trained on, for the metrics "holdout/...".
     max_epochs, max_minutes, max_samples, max_episodes: optional limits; the first one reached ends the run. max_minutes
     counts training time over all resumes, from the first finished episode on; max_samples and max_episodes count those
     of all ranks.
@@ -132,6 +134,7 @@ class LearnerSettings:
     steps_per_epoch: int = 500
     episodes_per_round: int = 100
     steps_per_round: int = 500
+    holdout_fraction: float = 0.05
     max_epochs: int | None = None
     max_minutes: float | None = None
     max_samples: int | None = None
@@ -156,6 +159,10 @@ class LearnerSettings:
                 getattr(self, name) >= 1,
                 f"learner.{name}={getattr(self, name)} must be at least 1.",
             )
+        require(
+            0 <= self.holdout_fraction <= 0.5,
+            f"learner.holdout_fraction={self.holdout_fraction} must be in 0..0.5: the others are trained on.",
+        )
         require_at_least("learner", self, {"timeout_seconds": 1})
         limits = {"num_threads": MAX_THREADS, "timeout_seconds": MAX_SECONDS}
         require_at_most("learner", self, {**limits, "max_minutes": MAX_SECONDS})

@@ -58,6 +58,8 @@ if TYPE_CHECKING:
 
 # The metric of the loss that an updater minimizes; with several losses, the one that best shows its progress.
 LOSS = "losses/total"
+# The group of the metrics that `evaluate` returns.
+HOLDOUT_GROUP = "holdout"
 # Groups of the metrics that the core itself measures.
 CORE_GROUPS = frozenset({"arena", "learner", "memory", "replay", "speed", "time", "time_actors"})
 # Counts that the core itself keeps; an actor's take_metrics must not return them.
@@ -146,6 +148,16 @@ class CompleteUpdater(Updater, Protocol):
         False if an update on this batch would be skipped, or if the released weights give outputs that are not finite
         or far too large. Must not change the updater. All ranks call it together: the gradient is averaged over ranks,
         the outputs are those of this rank. Default: True.
+        """
+        ...
+
+    def evaluate(self, batch: Tensors) -> Tensors:
+        """Return the losses on a batch of held-out samples, as metrics "holdout/name"; must not change the updater.
+
+        batch: as for `update`, of episodes that are never trained on (learner.holdout_fraction). Use the weights in
+        training, not an average of them: then the difference from the losses of `update` is over-fitting alone. Each
+        rank calls it for itself, so use the networks as they were before `wrap`. Must not wait for the device.
+        Default: no metrics; then no episodes are held out.
         """
         ...
 

@@ -24,6 +24,7 @@ from ddpzero.algorithms.contract_ranks import released_at_two_ranks
 from ddpzero.algorithms.contract_values import (
     problem_of_tag,
     problems_of_counts,
+    problems_of_evaluation,
     problems_of_numbers,
     problems_of_tensors,
     shown,
@@ -147,6 +148,10 @@ class _Check:
         yield f"an update returns {LOSS} and metrics of a fixed set, all finite", self.check_update
         yield "an update changes the released weights", self.check_learning
         yield "is_trainable accepts a batch and changes nothing", self.check_trial
+        yield (
+            "evaluate returns metrics of held-out samples and changes nothing",
+            self.check_evaluate,
+        )
         yield "results of episodes become counts and metrics", self.check_results
         yield "load_state(state()) continues bit by bit", self.check_resume
         yield "load_state refuses an unusable state", self.check_foreign_state
@@ -305,6 +310,12 @@ class _Check:
             yield "it changes the state of the updater"
         if (skipped := self.updater.skipped_in_a_row()) != 0:
             yield f"skipped_in_a_row returns {skipped!r} after updates with finite losses"
+
+    def check_evaluate(self) -> Iterator[str]:
+        before = _saved(self.updater.state())
+        yield from problems_of_evaluation(self.updater.evaluate(self._batch(0)))
+        if _saved(self.updater.state()) != before:
+            yield "it changes the state of the updater"
 
     def check_results(self) -> Iterator[str]:
         # Another updater, because the counts of a few episodes must not change the checks that follow.

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from ddpzero.algorithms.base import CORE_COUNTS, CORE_GROUPS
+from ddpzero.algorithms.base import CORE_COUNTS, CORE_GROUPS, HOLDOUT_GROUP
 
 _METRIC_NAME = re.compile(r"[a-z][a-z0-9_]*/[A-Za-z0-9_.\-]+")
 _COUNT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -28,6 +28,14 @@ def problems_of_tensors(metrics: Any) -> Iterator[str]:
             yield f"the metric {name} is {shown(value)}; it must be a tensor without dimensions"
         elif not bool(value.isfinite()):
             yield f"the metric {name} is {float(value)}; it must be finite"
+
+
+def problems_of_evaluation(metrics: Any) -> Iterator[str]:
+    """Check the metrics of held-out samples: like those of an update, in a group of their own."""
+    yield from problems_of_tensors(metrics)
+    for name in metrics:
+        if not name.startswith(f"{HOLDOUT_GROUP}/"):
+            yield f"the metric {name} of evaluate is not named {HOLDOUT_GROUP}/name"
 
 
 def problems_of_numbers(metrics: Any) -> Iterator[str]:

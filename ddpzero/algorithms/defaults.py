@@ -31,6 +31,11 @@ def complete_updater(given: Updater) -> CompleteUpdater:
     return cast(CompleteUpdater, _Completed(given, _UPDATER_DEFAULTS))
 
 
+def can_evaluate(updater: CompleteUpdater) -> bool:
+    """Return whether an updater has an `evaluate` of its own, so that held-out episodes are of use."""
+    return not (isinstance(updater, _Completed) and "evaluate" in vars(updater))
+
+
 class _Completed:
     """A proxy for `given` that adds default methods where `given` has none.
 
@@ -121,6 +126,10 @@ def is_trainable(updater: Updater, batch: Tensors) -> bool:
     return True
 
 
+def evaluate(updater: Updater, batch: Tensors) -> Tensors:
+    return {}
+
+
 _ALGORITHM_DEFAULTS: dict[str, Callable[..., Any]] = {
     function.__name__: function
     for function in (
@@ -132,6 +141,6 @@ _UPDATER_DEFAULTS: dict[str, Callable[..., Any]] = {
     function.__name__: function
     for function in (
         *(actor_weights, start_from, count_results),
-        *(apply_results, skipped_in_a_row, is_trainable),
+        *(apply_results, skipped_in_a_row, is_trainable, evaluate),
     )
 }

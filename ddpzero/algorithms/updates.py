@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ddpzero.algorithms.base import LOSS
+from ddpzero.algorithms.base import HOLDOUT_GROUP, LOSS
 from ddpzero.networks.compatibility import check_state, checked_count
 from ddpzero.networks.gradient_step import GradientStep
 from ddpzero.networks.optimizers import (
@@ -167,6 +167,15 @@ class NetworkUpdater:
         loss, _ = self._loss(self._trained.forward, batch)
         return self._trained.has_finite_gradient(loss)
 
+    def evaluate(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        network = self._trained.network
+        was_training = network.training
+        network.eval()
+        with torch.no_grad():
+            loss, metrics = self._loss(network, batch)
+        network.train(was_training)
+        return holdout_metrics({LOSS: loss, **metrics})
+
     def skipped_in_a_row(self) -> int:
         return self._trained.skipped_in_a_row()
 
@@ -181,6 +190,18 @@ class NetworkUpdater:
 
     def load_state(self, state: Mapping[str, Any]) -> list[str]:
         return self._trained.load_state(state)
+
+
+def holdout_metrics(metrics: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the losses among the metrics of a batch under their names in CompleteUpdater.evaluate.
+
+    "losses/policy" becomes "holdout/policy_loss".
+    """
+    return {
+        f"{HOLDOUT_GROUP}/{tag.removeprefix('losses/')}_loss": value
+        for tag, value in metrics.items()
+        if tag.startswith("losses/")
+    }
 
 
 def load_optimizers(

@@ -7,6 +7,7 @@ knows nothing about games, networks or processes, and never reads or writes pick
 from ddpzero.replay.balance import SampleBalance
 from ddpzero.replay.buffer import ReplayBuffer, ReplayState
 from ddpzero.replay.episode import Episode, decode_episode, encode_episode
+from ddpzero.replay.holdout import is_held_out
 from ddpzero.replay.redistribution import redistribute, shares
 from ddpzero.replay.sample import Field, SampleSpec, check_columns, samples_size_bytes
 from ddpzero.replay.window import window_size
@@ -21,6 +22,7 @@ __all__ = [
     "check_columns",
     "decode_episode",
     "encode_episode",
+    "is_held_out",
     "redistribute",
     "samples_size_bytes",
     "shares",

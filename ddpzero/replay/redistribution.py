@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ddpzero.replay.buffer import ReplayState
+from ddpzero.replay.buffer import HELD_OUT, ReplayState
 from ddpzero.replay.shares import even_share
 
 
@@ -35,10 +35,10 @@ def redistribute(states: Sequence[ReplayState], new_world_size: int, rank: int) 
     """Return the new `rank`'s share of the buffers that `len(states)` old ranks saved.
 
     With an unchanged number of ranks this is the rank's previous state, so that sampling continues bit by bit.
-    Otherwise samples are distributed as in `shares` and stay ordered by age; the counters num_inserted and num_sampled
-    are divided, so that their sums over all ranks and the samples_per_insert balance do not change; each rank samples
-    with a new generator derived from the old ones. A share above a rank's capacity loses its oldest samples at
-    `restore`.
+    Otherwise samples are distributed as in `shares` and stay ordered by age; the counters num_inserted, num_held_out
+    and num_sampled are divided, so that their sums over all ranks and the samples_per_insert balance do not change;
+    each rank samples with a new generator derived from the old ones. A share above a rank's capacity loses its oldest
+    samples at `restore`.
 
     states: by old rank. Their arrays may be memory maps: only the rows of the share are read.
     """
@@ -58,8 +58,23 @@ def redistribute(states: Sequence[ReplayState], new_world_size: int, rank: int) 
         name: even_share(sum(state.meta[name] for state in states), new_world_size, rank)
         for name in ("num_inserted", "num_sampled")
     }
+    meta["num_held_out"] = min(
+        _num_held_out(states, arrays, new_world_size, rank), meta["num_inserted"]
+    )
     meta["generator"] = _derived_generator(states, new_world_size, rank)
     return ReplayState(arrays, meta)
+
+
+def _num_held_out(
+    states: Sequence[ReplayState], taken: dict[str, np.ndarray], new_world_size: int, rank: int
+) -> int:
+    """Return the held-out samples among those taken, and an even share of those that are no longer stored."""
+    if HELD_OUT not in taken:
+        return 0
+    inserted = sum(state.meta.get("num_held_out", 0) for state in states)
+    stored = sum(int(state.arrays[HELD_OUT].sum()) for state in states)
+    past = even_share(max(0, inserted - stored), new_world_size, rank)
+    return int(taken[HELD_OUT].sum()) + past
 
 
 def _card_numbers(counts: np.ndarray, old_rank: int, rows: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 from ddpzero.replay import ReplayBuffer
@@ -34,8 +35,15 @@ class BatchFeeder:
         """Drop the batch that was sampled ahead, because the data has changed."""
         self._next = None
 
+    def held_out(self, seed: int) -> Batch | None:
+        """Return a batch of held-out samples, chosen by the seed alone; None if there are none."""
+        columns = self._buffer.sample_held_out(self._batch_size, seed)
+        return None if columns is None else self._on_device(columns)
+
     def _sample(self) -> Batch:
-        columns = self._buffer.sample(self._batch_size)
+        return self._on_device(self._buffer.sample(self._batch_size))
+
+    def _on_device(self, columns: dict[str, np.ndarray]) -> Batch:
         tensors = {name: torch.from_numpy(column) for name, column in columns.items()}
         if self._device.type == "cpu":
             return tensors

@@ -20,7 +20,7 @@ import torch
 
 from ddpzero.actors import ActorPool, WeightsChannel
 from ddpzero.arena.arena import Arena
-from ddpzero.replay import Episode
+from ddpzero.replay import Episode, is_held_out
 from ddpzero.replay.shares import even_share
 from ddpzero.run.backends import make_backends
 from ddpzero.run.checkpoint_files import CHECKPOINTS_FOLDER, CheckpointError
@@ -360,17 +360,19 @@ class Learner:
     def allowed_steps(self) -> int:
         """Return the number of updates that this rank may make before actors must deliver more samples."""
         buffer = self.parts.buffer
-        return self.parts.balance.allowed_steps(buffer.num_inserted, buffer.num_sampled)
+        return self.parts.balance.allowed_steps(buffer.num_trainable, buffer.num_sampled)
 
     def allowed_inserts(self) -> int:
         """Return the number of samples that this rank may insert before the learner must make more updates."""
         buffer = self.parts.buffer
-        return self.parts.balance.allowed_inserts(buffer.num_inserted, buffer.num_sampled)
+        return self.parts.balance.allowed_inserts(buffer.num_trainable, buffer.num_sampled)
 
     def insert(self, episodes: list[Episode]) -> None:
         """Insert finished episodes into this rank's replay buffer, and count them."""
         for episode in episodes:
-            self.parts.buffer.add(episode.columns)
+            self.parts.buffer.add(
+                episode.columns, is_held_out(episode, self.parts.holdout_fraction)
+            )
             self.new_infos.append(episode.info)
             self.state.count_episode(episode)
             self.reports.add_episode(episode)

@@ -13,6 +13,7 @@ import torch
 
 from ddpzero.actors import ActorPool, WeightsChannel, default_num_actors
 from ddpzero.algorithms.base import CompleteAlgorithm, CompleteUpdater
+from ddpzero.algorithms.defaults import can_evaluate
 from ddpzero.algorithms.loader import load_algorithm
 from ddpzero.arena.arena import Arena, default_opponents
 from ddpzero.arena.pool import ModelPool
@@ -26,6 +27,7 @@ from ddpzero.system.metric_info import Metrics
 from ddpzero.system.seeds import derive_seed
 from ddpzero.training.batches import BatchFeeder
 from ddpzero.training.gate import Gate
+from ddpzero.training.holdout import HoldoutEvaluation
 from ddpzero.training.metrics import all_metrics
 from ddpzero.training.preflight import choose_actor_device
 from ddpzero.training.state import RunState
@@ -38,6 +40,7 @@ class Parts:
     """The parts that a rank trains with.
 
     balance: decides whether the learner may update and the actors may insert. metrics: declarations of the metrics.
+    holdout_fraction: share of the episodes that are not trained on; 0 for a plugin that cannot evaluate them.
     """
 
     algorithm: CompleteAlgorithm
@@ -46,6 +49,8 @@ class Parts:
     balance: SampleBalance
     feeder: BatchFeeder
     metrics: Metrics
+    holdout: HoldoutEvaluation
+    holdout_fraction: float
 
 
 def build_parts(settings: Settings, ranks: Ranks) -> Parts:
@@ -68,13 +73,17 @@ def build_parts(settings: Settings, ranks: Ranks) -> Parts:
         window_start_samples=replay.min_samples,
         window_exponent=replay.window_exponent,
     )
+    feeder = BatchFeeder(buffer, learner.batch_size, ranks.device)
+    holdout_seed = derive_seed(settings.seed, ranks.rank, "holdout")
     return Parts(
         algorithm=algorithm,
         updater=updater,
         buffer=buffer,
         balance=SampleBalance(replay.samples_per_insert, replay.min_samples, learner.batch_size),
-        feeder=BatchFeeder(buffer, learner.batch_size, ranks.device),
+        feeder=feeder,
         metrics=all_metrics(settings.algorithm),
+        holdout=HoldoutEvaluation(updater, feeder, holdout_seed),
+        holdout_fraction=learner.holdout_fraction if can_evaluate(updater) else 0.0,
     )
 
 

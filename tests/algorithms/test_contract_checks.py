@@ -60,7 +60,7 @@ EDITS = {
     "a metric of the core": (
         "policy/entropy",
         "speed/entropy",
-        "the metric speed/entropy is in a group that the core reserves (learner, ",
+        "the metric speed/entropy is in a group that the core reserves (arena, learner, ",
     ),
     "a metric that is not finite": (
         '"policy/entropy": entropy',
@@ -170,6 +170,12 @@ UPDATERS = {
     "def is_trainable(self, batch): self._trained.num_updates += 1; return True": (
         "is_trainable accepts a batch and changes nothing: it changes the state of the updater."
     ),
+    "def evaluate(self, batch): self._trained.num_updates += 1; return {}": (
+        "evaluate returns metrics of held-out samples and changes nothing: it changes the state"
+    ),
+    "def evaluate(self, batch): return {'losses/total': torch.zeros(())}": (
+        "the metric losses/total of evaluate is not named holdout/name."
+    ),
     "def skipped_in_a_row(self): return 1": "skipped_in_a_row returns 1 after updates with finite",
     "def count_results(self, infos): return {f'n{len(infos)}': 1}": "keys of count_results change",
     "def count_results(self, infos): return {'n': 1}\n    def apply_results(self, c): return {'x': 1}": (
@@ -253,7 +259,7 @@ def test_gradients_that_are_not_averaged_over_ranks_are_told(changed) -> None:
 def test_the_example_keeps_the_contract_and_the_command_says_so(capsys) -> None:
     words = ["verify", "algorithm", str(REINFORCE), "--game", "tic_tac_toe", "algorithm.hidden=8"]
     assert ddpzero(words) == 0
-    assert "19 of 19 promises kept" in capsys.readouterr().out
+    assert "20 of 20 promises kept" in capsys.readouterr().out
 
 
 def test_a_plugin_that_ends_the_process_of_the_check_violates_the_contract(
@@ -293,4 +299,4 @@ def test_the_plugins_of_the_package_keep_the_contract(
     monkeypatch.setattr(contract_checks, "released_at_two_ranks", lambda *_: [{}, {}])
     report = check_algorithm(compose_settings([f"algorithm={name}", *words]))
     assert report.violations == []
-    assert len(report.checked) == 19
+    assert len(report.checked) == 20

@@ -113,7 +113,7 @@ ALWAYS_READ = {
     *("learner.learning_rate_schedule", "learner.warmup_steps", "learner.weight_decay"),
     *("learner.gradient_clip", "learner.precision", "learner.compile", "learner.num_threads"),
     *("learner.ema_decay", "learner.max_epochs", "learner.max_minutes", "learner.max_samples"),
-    "learner.max_episodes",
+    *("learner.max_episodes", "learner.holdout_fraction"),
     *("checkpoint.keep_last", "checkpoint.interval_epochs", "checkpoint.interval_minutes"),
     "checkpoint.at_minutes",
     *("checkpoint.allow_config_change", "logging.interval_episodes", "logging.level"),

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from ddpzero.replay import Field, ReplayBuffer, samples_size_bytes, window_size
+from ddpzero.replay.buffer import HELD_OUT
 
 SPEC = {
     "number": Field((), np.dtype(np.int64)),
@@ -152,7 +153,8 @@ def test_equal_seeds_sample_equal_batches_and_others_do_not():
 
 def test_memory_is_what_was_stated():
     buffer = ReplayBuffer(SPEC, 1000, seed=0)
-    assert buffer.size_bytes == samples_size_bytes(SPEC, 1000) == 11_000
+    assert samples_size_bytes(SPEC, 1000) == 11_000
+    assert buffer.size_bytes == 12_000  # and a byte for each flag of holdout.py
 
 
 @pytest.mark.parametrize(
@@ -161,3 +163,75 @@ def test_memory_is_what_was_stated():
 def test_arguments_out_of_range_are_a_mistake_of_the_caller(options):
     with pytest.raises(AssertionError):
         ReplayBuffer(SPEC, **{"capacity": 10, "seed": 0, **options})
+
+
+# ------------------------------------------------------------------------ held out
+
+
+def with_held_out(capacity: int = 100, held_out: range = range(20, 30)) -> ReplayBuffer:
+    """A buffer of samples 0 to 99, of which some are held out."""
+    buffer = ReplayBuffer(SPEC, capacity, seed=7)
+    for number in range(100):
+        buffer.add(samples(number, number + 1), is_held_out=number in held_out)
+    return buffer
+
+
+def test_held_out_samples_are_in_no_batch_and_all_others_are_equally_likely():
+    buffer = with_held_out()
+    counts = np.bincount(buffer.sample(90_000)["number"], minlength=100)
+    assert counts[20:30].sum() == 0
+    others = np.delete(counts, range(20, 30))
+    assert np.abs(others - 1000).max() < 5 * np.sqrt(1000)
+    assert (buffer.num_inserted, buffer.num_held_out, buffer.num_trainable) == (100, 10, 90)
+    assert buffer.num_sampled == 90_000
+
+
+def test_held_out_batches_depend_on_their_seed_alone_and_leave_training_as_it_was():
+    buffer, untouched = with_held_out(), with_held_out()
+    batch = buffer.sample_held_out(5000, seed=3)
+    assert batch is not None
+    assert set(batch["number"]) == set(range(20, 30))
+    assert set(batch) == set(SPEC)
+    np.testing.assert_array_equal(buffer.sample(64)["number"], untouched.sample(64)["number"])
+    again = buffer.sample_held_out(5000, seed=3)
+    assert again is not None
+    np.testing.assert_array_equal(batch["number"], again["number"])
+    assert buffer.num_sampled == 64
+
+
+def test_held_out_samples_leave_the_window_like_all_others():
+    buffer = with_held_out(capacity=50)
+    assert buffer.sample_held_out(8, seed=0) is None
+    assert buffer.num_held_out == 10
+    assert filled(10, 10).sample_held_out(8, seed=0) is None
+
+
+def test_few_rows_of_a_kind_in_a_large_window_are_found():
+    buffer = with_held_out(held_out=range(50, 51))
+    batch = buffer.sample_held_out(200, seed=0)
+    assert batch is not None and set(batch["number"]) == {50}
+
+
+def test_a_window_of_held_out_samples_alone_is_trained_on_rather_than_nothing():
+    buffer = with_held_out(capacity=5, held_out=range(90, 100))
+    assert set(buffer.sample(100)["number"]) == set(range(95, 100))
+
+
+def test_a_restored_buffer_holds_out_the_same_samples():
+    kept = with_held_out()
+    kept.sample(13)
+    arrays, meta = kept.state()
+    resumed = ReplayBuffer(SPEC, 100, seed=0)
+    resumed.restore(arrays, json.loads(json.dumps(meta)))
+    np.testing.assert_array_equal(kept.sample(500)["number"], resumed.sample(500)["number"])
+    assert resumed.num_trainable == 90
+    with pytest.raises(ValueError, match="num_held_out=3"):
+        resumed.restore(arrays, {**meta, "num_held_out": 3})
+
+
+def test_a_state_from_before_episodes_were_held_out_has_none():
+    arrays, meta = filled(100, 30).state()
+    del arrays[HELD_OUT], meta["num_held_out"]
+    buffer = ReplayBuffer(SPEC, 100, seed=0)
+    buffer.restore(arrays, meta)
+    assert (buffer.num_samples, buffer.num_held_out) == (30, 0)

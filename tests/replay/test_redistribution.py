@@ -96,3 +96,27 @@ def test_rows_of_shares_are_a_partition():
         assert len({old_rank for old_rank, _ in rank_rows}) == 1
         rows = np.concatenate([rows for _, rows in rank_rows])
         assert len(set(rows.tolist())) == len(rows)
+
+
+@pytest.mark.parametrize("new_world_size", [1, 3])
+def test_held_out_samples_stay_held_out_and_their_number_is_kept(new_world_size):
+    old = []
+    for rank in range(2):
+        buffer = ReplayBuffer(SPEC, 30, seed=rank)
+        for number in range(50):
+            row = {
+                "rank": np.full(1, rank, np.int16),
+                "number": np.array([number]),
+                "plane": np.zeros((1, 2), np.float32),
+            }
+            buffer.add(row, is_held_out=number % 5 == 0)
+        old.append(buffer.state())
+    counts = []
+    for rank in range(new_world_size):
+        buffer = ReplayBuffer(SPEC, 1000, seed=9)
+        buffer.restore(*redistribute(old, new_world_size, rank))
+        assert not (buffer.sample(200)["number"] % 5 == 0).any()
+        batch = buffer.sample_held_out(50, seed=0)
+        assert batch is not None and (batch["number"] % 5 == 0).all()
+        counts.append((buffer.num_inserted, buffer.num_held_out))
+    assert np.sum(counts, axis=0).tolist() == [100, 20]

@@ -41,7 +41,19 @@ METRICS = {
         "cache_look_ups",
         "Share of leaf evaluations that the actors' evaluation cache answers.",
     ),
-    "losses/next_policy": MetricInfo("Cross-entropy of the opponent's reply head."),
+    "holdout/policy_loss": MetricInfo(
+        "losses/policy on episodes that are never trained on; what it exceeds losses/policy by is over-fitting.",
+        is_headline=True,
+    ),
+    "holdout/value_loss": MetricInfo(
+        "losses/value on episodes that are never trained on.", is_headline=True
+    ),
+    "holdout/total_loss": MetricInfo("losses/total on episodes that are never trained on."),
+    "holdout/value_accuracy": MetricInfo(
+        "value/accuracy on episodes that are never trained on.", SHARE
+    ),
+    "holdout/*_loss": MetricInfo("losses/* on episodes that are never trained on."),
+    "losses/next_policy": MetricInfo("Cross-entropy of the head for the next move's policy."),
     "losses/score": MetricInfo("Cross-entropy of the score head, over all final scores."),
     "losses/ownership": MetricInfo("Cross-entropy of the ownership head, a mean over the cells."),
     "policy/entropy": MetricInfo("Entropy of the policy head.", "nats"),

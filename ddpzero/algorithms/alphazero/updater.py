@@ -21,7 +21,8 @@ from ddpzero.algorithms.alphazero.losses import (
     value_target,
 )
 from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings, LossSettings
-from ddpzero.algorithms.updates import TrainedNetwork, seed_of_update
+from ddpzero.algorithms.base import HOLDOUT_GROUP, LOSS
+from ddpzero.algorithms.updates import TrainedNetwork, holdout_metrics, seed_of_update
 from ddpzero.networks import unpack_observations
 from ddpzero.networks.precision import training_dtype
 from ddpzero.settings import LearnerSettings
@@ -71,12 +72,20 @@ class AlphaZeroUpdater:
 
     def update(self, batch: dict[str, Tensor], learning_rate: float) -> dict[str, Tensor]:
         """Make one step; return metrics on the device. batch: columns of the sample spec, `[B, ...]`."""
-        loss, metrics = self._loss_of(batch)
+        loss, metrics = self._loss_of(batch, self._trained.forward)
         of_step = self._trained.step(loss, learning_rate)
         return {**of_step, **self._stage_metrics(), **metrics}
 
+    def evaluate(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        with torch.no_grad():
+            loss, metrics = self._loss_of(batch, self._trained.network)
+        return {
+            **holdout_metrics({LOSS: loss, **metrics}),
+            f"{HOLDOUT_GROUP}/value_accuracy": metrics["value/accuracy"],
+        }
+
     def is_trainable(self, batch: dict[str, Tensor]) -> bool:
-        loss, _ = self._loss_of(batch)
+        loss, _ = self._loss_of(batch, self._trained.forward)
         has_gradient = self._trained.has_finite_gradient(loss)
         planes = unpack_observations(batch["observation"], self._game)
         on_board = self._boards.on_board(self._boards.of_batch(batch))
@@ -86,8 +95,10 @@ class AlphaZeroUpdater:
         is_finite = all(bool(logits.isfinite().all()) for logits in outputs)
         return has_gradient and is_finite and bool(loss < _HOPELESS_LOSS)
 
-    def _loss_of(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the loss of a batch, and metrics."""
+    def _loss_of(
+        self, batch: dict[str, Tensor], forward: Callable[..., Any]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the loss of a batch, and metrics. forward: the network, with `wrap` if there will be a gradient."""
         planes = unpack_observations(batch["observation"], self._game)
         turning, boards = self._turning_targets(batch), self._boards.of_batch(batch)
         if self._augment:
@@ -95,7 +106,7 @@ class AlphaZeroUpdater:
             self._symmetry_generator.manual_seed(seed)
             planes, turning = self._boards.turn(planes, turning, boards, self._symmetry_generator)
         with self._autocast():
-            policy, value, *rest = self._trained.forward(
+            policy, value, *rest = forward(
                 planes.contiguous(memory_format=torch.channels_last),
                 self._auxiliary,
                 self._boards.on_board(boards),

@@ -21,7 +21,13 @@ from ddpzero.algorithms.base import LOSS
 from ddpzero.algorithms.ddpg.guidance import Guidance
 from ddpzero.algorithms.ddpg.networks import as_input, masked
 from ddpzero.algorithms.ddpg.settings import DDPGSettings, OpponentSettings
-from ddpzero.algorithms.updates import MovingAverage, copied, load_optimizers, seed_of_update
+from ddpzero.algorithms.updates import (
+    MovingAverage,
+    copied,
+    holdout_metrics,
+    load_optimizers,
+    seed_of_update,
+)
 from ddpzero.games import TeamGame
 from ddpzero.networks.compatibility import check_state, checked_count
 from ddpzero.networks.gradient_step import GradientStep
@@ -84,7 +90,7 @@ class DDPGUpdater:
     def update(self, batch: Tensors, learning_rate: float) -> Tensors:
         """Update the critic, and every policy_delay-th time actor and targets; return metrics, without a sync."""
         observation, context = self._inputs(batch)
-        loss, metrics = self._critic_loss(batch, observation, context)
+        loss, metrics = self._critic_loss(batch, observation, context, self._forward_critic)
         step = self._step_critic(loss, learning_rate)
         metrics |= {
             "gradients/critic_norm": step.norm,
@@ -105,9 +111,16 @@ class DDPGUpdater:
         metrics[LOSS] = metrics["losses/critic"]
         return metrics
 
+    def evaluate(self, batch: Tensors) -> Tensors:
+        """Return the critic's loss. The actor's has no targets that it could learn by heart."""
+        observation, context = self._inputs(batch)
+        with torch.no_grad():
+            _, metrics = self._critic_loss(batch, observation, context, self._critic)
+        return holdout_metrics(metrics)
+
     def is_trainable(self, batch: Tensors) -> bool:
         observation, context = self._inputs(batch)
-        critic_loss, metrics = self._critic_loss(batch, observation, context)
+        critic_loss, metrics = self._critic_loss(batch, observation, context, self._forward_critic)
         has_gradients = self._step_critic.has_finite_gradient(critic_loss)
         actor_loss, _ = self._actor_loss(batch, observation, context)
         has_gradients &= self._step_actor.has_finite_gradient(actor_loss)
@@ -126,11 +139,16 @@ class DDPGUpdater:
         return as_input(batch["observation"]), self._context(batch, "")
 
     def _critic_loss(
-        self, batch: Tensors, observation: Tensor, context: Tensor | None
+        self,
+        batch: Tensors,
+        observation: Tensor,
+        context: Tensor | None,
+        forward: Callable[..., Any],
     ) -> tuple[Tensor, Tensors]:
+        """Return the critic's loss, and metrics. forward: the critic, with `wrap` if there will be a gradient."""
         target = batch["reward"] + batch["discount"] * self._next_value(batch)
         action = self._one_hots[batch["choice"].long()].unsqueeze(1)
-        estimates = self._forward_critic(observation, context, action).squeeze(-1)  # [critics, B]
+        estimates = forward(observation, context, action).squeeze(-1)  # [critics, B]
         loss = functional.smooth_l1_loss(estimates, target.expand_as(estimates), reduction="none")
         loss = loss.mean(dim=1).sum()
         return loss, {

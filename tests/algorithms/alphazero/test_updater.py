@@ -335,3 +335,25 @@ def test_a_batch_that_is_not_finite_is_skipped_and_counted():
     assert all(bool(value.isfinite().all()) for value in updater.released_weights().values())
     updater.update(random_batch(game, 64, seed=2), 1e-3)
     assert updater.skipped_in_a_row() == 0
+
+
+def test_held_out_samples_are_evaluated_with_the_trained_weights_and_change_nothing():
+    game = load_game("connect_four")
+    updater = make_updater(game)
+    batch = random_batch(game, 64, seed=1)
+    before = {name: value.clone() for name, value in updater.state()["network"].items()}
+    held_out = updater.evaluate(batch)
+    assert all(
+        torch.equal(value, before[name]) for name, value in updater.state()["network"].items()
+    )
+    # The loss before the step, with the same weights on the same batch.
+    trained = updater.update(batch, 3e-3)
+    for name in ("total", "policy", "value"):
+        assert float(held_out[f"holdout/{name}_loss"]) == pytest.approx(
+            float(trained[f"losses/{name}"]), rel=1e-5
+        )
+    assert held_out["holdout/value_accuracy"] == trained["value/accuracy"]
+    for _ in range(30):
+        updater.update(batch, 3e-3)
+    # The average lags behind: the weights in training count.
+    assert updater.evaluate(batch)["holdout/total_loss"] < 0.9 * held_out["holdout/total_loss"]

@@ -86,7 +86,9 @@ def test_repeated_updates_fit_a_batch(kind: str):
     updater = make_updater(GAME, settings)
     batch = random_batch(GAME, settings, 32, seed=1)
     batch["discount"].zero_()
+    held_out = updater.evaluate(batch)
     first = updater.update(batch, 3e-3)["losses/critic"]
+    torch.testing.assert_close(held_out, {"holdout/critic_loss": first})
     for _ in range(60):
         last = updater.update(batch, 3e-3)["losses/critic"]
     assert last < 0.5 * first
