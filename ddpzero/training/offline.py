@@ -18,6 +18,7 @@ from typing import Any
 import torch
 
 from ddpzero.replay import ReplayState, SampleSpec, redistribute
+from ddpzero.replay.buffer import HELD_OUT
 from ddpzero.run.checkpoint_content import broken_content, check_alike, read_rank
 from ddpzero.run.checkpoint_files import (
     CHECKPOINTS_FOLDER,
@@ -103,7 +104,10 @@ def load_samples(parts: Parts, state: RunState, source: Path) -> None:
 
 
 def read_samples(source: Path, spec: SampleSpec) -> ReplayState:
-    """Return the columns that `spec` names from the buffers of all ranks of a checkpoint. Raises UserError."""
+    """Return the columns that `spec` names from the buffers of all ranks of a checkpoint. Raises UserError.
+
+    Samples that their run held out stay held out.
+    """
     is_checkpoint = (source / MANIFEST_FILE).exists()
     candidates = [source] if is_checkpoint else newest_first(source / CHECKPOINTS_FOLDER)
     problems = []
@@ -114,12 +118,14 @@ def read_samples(source: Path, spec: SampleSpec) -> ReplayState:
             problems.append(str(error))
             continue
         missing = [name for name in spec if name not in state.arrays]
+        present = [name for name in state.arrays if name != HELD_OUT]
         require(
             not missing,
             f"replay_of={source}: its samples have no {', no '.join(missing)}, which these settings train on; they "
-            f"have {', '.join(state.arrays)}. Take the buffer of a run that was trained with these targets.",
+            f"have {', '.join(present)}. Take the buffer of a run that was trained with these targets.",
         )
-        return ReplayState({name: state.arrays[name] for name in spec}, state.meta)
+        names = (*spec, HELD_OUT) if HELD_OUT in state.arrays else (*spec,)
+        return ReplayState({name: state.arrays[name] for name in names}, state.meta)
     raise UserError(
         f"replay_of={source} has no checkpoint with a replay buffer. {' '.join(problems)}".strip()
     )
@@ -201,8 +207,9 @@ class _Offline:
         self._told_at = time.monotonic()
 
     def _write_row(self) -> None:
-        row = self._metrics.collect({}, False)
         counters = self._state.counters
+        self._parts.holdout.add_to(self._metrics, counters.learner_step)
+        row = self._metrics.collect({}, False)
         self._record.row(counters.learner_step, row)
         self._record.status(
             "running",

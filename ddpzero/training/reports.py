@@ -63,7 +63,6 @@ class Reports:
         self._description_outage = _outage_of_plugin("describe_episode")
         self._film_outage = _outage_of_plugin("film_episode")
         self._reported_at = self._told_at = time.monotonic()
-        self._evaluated_at = state.counters.learner_step
         self._logged_episodes = state.counters.episodes
         # The number of episodes at the last row, and at the row before.
         self._reported_episodes = self._reported_before = state.counters.episodes
@@ -141,7 +140,7 @@ class Reports:
         self.metrics.count(**pool.take_metrics())
         self.metrics.set_last("replay/fill", buffer.num_samples / buffer.capacity)
         self.metrics.set_last("replay/window", buffer.window)
-        self._evaluate_holdout()
+        self._parts.holdout.add_to(self.metrics, self._state.counters.learner_step)
         summary = algorithm.summarize_episodes(self._new_infos)
         self._last_row = self.metrics.collect(summary, with_previous)
         self._previous_infos, self._new_infos = self._new_infos, []
@@ -149,13 +148,6 @@ class Reports:
         self._write_status(pool, metrics=self._last_row)
         self._log_block_of_episodes()
         self._reported_at = time.monotonic()
-
-    def _evaluate_holdout(self) -> None:
-        step = self._state.counters.learner_step
-        num_updates, self._evaluated_at = step - self._evaluated_at, step
-        with self.metrics.clock("evaluate holdout"):
-            for measured in self._parts.holdout.evaluate(step, num_updates):
-                self.metrics.add(measured)
 
     def _write_status(self, pool: ActorPool, **fields: Any) -> None:
         """Write the status that the monitor shows, and share the time left, all ranks together."""

@@ -37,7 +37,8 @@ def frozen_run(runs_dir: Path, ranks: Ranks) -> Path:
     parts = build_parts(settings, ranks)
     columns = noise(parts.buffer.spec, 300, np.random.default_rng(0))
     columns["policy_target"][:] = np.eye(9, dtype=np.float16)[np.arange(300) % 9]
-    parts.buffer.add(columns)
+    parts.buffer.add({name: column[:240] for name, column in columns.items()})
+    parts.buffer.add({name: column[240:] for name, column in columns.items()}, is_held_out=True)
     state = RunState(settings.learner, ranks, StopSignal())
     state.counters.samples = 300
     run_dir = runs_dir / "source"
@@ -67,6 +68,8 @@ def test_it_makes_the_given_number_of_updates_and_leaves_the_source_as_it_is(
     status = read_status(tmp_path / "offline")
     assert status is not None and status["state"] == "finished"
     assert status["metrics"]["losses/total"] > 0
+    # The samples that the source held out are held out here.
+    assert status["metrics"]["holdout/total_loss"] > 0
 
 
 def test_a_stopped_one_goes_on_and_ends_like_one_never_stopped(tmp_path, alone, clean_logging):
