@@ -22,6 +22,7 @@ import yaml
 from omegaconf import OmegaConf
 
 from ddpzero.arena.match_log import Block, MatchLog
+from ddpzero.bench.ablation.experiment import read_experiment
 from ddpzero.cli import commands as cli
 from ddpzero.cli.arguments import make_parser, parse_arguments
 from ddpzero.config.conversion import settings_to_dict
@@ -113,6 +114,8 @@ def test_an_example_is_a_command_line(line):
     if options.reads:
         given = [word for word in options.overrides if not word.startswith("evaluator=")]
         compose_game([*([f"game={options.game}"] if options.game else settings), *given])
+    if options.command == "ablate":
+        read_experiment(REPO / options.file).compose()
     if options.command == "judge":
         assert find_positions(options.file).is_file()
 

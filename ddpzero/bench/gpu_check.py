@@ -23,6 +23,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from ddpzero import PACKAGE_DIR
 from ddpzero.system.json_text import json_text
 
 _TIME_LIMIT_SECONDS = 525.0
@@ -142,7 +143,7 @@ def describe_machine() -> dict[str, str]:
     import torch
 
     machine = {
-        "ddpzero": _commit(),
+        "ddpzero": commit(),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numba": numba.__version__,
@@ -191,11 +192,15 @@ def _run(command: list[str], limit_seconds: float) -> tuple[str, int | None]:
         return output, None
 
 
-def _commit() -> str:
+def commit() -> str:
     """Return the commit of the clone that is measured, or "unknown"."""
+    root = PACKAGE_DIR.parent
+    # Installed from a wheel, the package may be inside of another repository.
+    if not (root / ".git").exists():
+        return "unknown"
     try:
         found = subprocess.run(
-            ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True
+            ["git", "-C", str(root), "rev-parse", "--short", "HEAD"], capture_output=True, text=True
         )
     except OSError:
         return "unknown"

@@ -135,6 +135,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_judge(commands)
     _add_ratings(commands)
     _add_evaluate(commands)
+    _add_ablate(commands)
     _add_play(commands)
     _add_monitor(commands)
     _add_completion(commands)
@@ -345,6 +346,29 @@ def _add_evaluate(commands: _Commands) -> None:
     )
     _add_seed(evaluate)
     _add_json(evaluate)
+
+
+def _add_ablate(commands: _Commands) -> None:
+    ablate = _add_command(
+        commands,
+        "ablate",
+        "Train variants of a run, several seeds of each, judge all of them in the same positions or by matches, and "
+        "print their differences with 95 %% intervals. Stopped at any moment, the same command continues.",
+        "ddpzero ablate launch/ablation.yaml",
+    )
+    ablate.add_argument(
+        "file",
+        metavar="FILE",
+        type=argument_types.path,
+        help="a YAML file with the variants; ddpzero/bench/README.md explains its keys",
+    )
+    ablate.add_argument(
+        "--output",
+        metavar="FOLDER",
+        type=argument_types.path,
+        help="folder of the trainings and results.json (default: ablations/ and the name of the file)",
+    )
+    _add_json(ablate)
 
 
 def _add_play(commands: _Commands) -> None:

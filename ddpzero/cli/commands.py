@@ -231,6 +231,13 @@ def _evaluate(options: Namespace) -> int:
     return 0
 
 
+def _ablate(options: Namespace) -> int:
+    from ddpzero.bench.ablation.run import run_ablate
+
+    output = None if options.output is None else Path(options.output)
+    return run_ablate(Path(options.file), output, options.json)
+
+
 def _monitor(options: Namespace) -> int:
     from ddpzero.cli.monitor import run_monitor
 
@@ -258,6 +265,7 @@ _COMMANDS = {
     "judge": _judge,
     "ratings": _ratings,
     "evaluate": _evaluate,
+    "ablate": _ablate,
     "play": _play,
     "monitor": _monitor,
 }

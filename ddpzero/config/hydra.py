@@ -99,7 +99,7 @@ def _compose(overrides: Sequence[str], config_dir: str | None) -> tuple[DictConf
         folder = Path(config_dir).expanduser().resolve()
         if not folder.is_dir():
             raise UserError(_no_config_dir(config_dir))
-        overrides.append(f"hydra.searchpath=[{_quoted(f'file://{folder}')}]")
+        overrides.append(f"hydra.searchpath=[{quoted(f'file://{folder}')}]")
     try:
         with initialize_config_dir(str(conf_dir()), version_base=HYDRA_VERSION):
             return compose(CONFIG_NAME, overrides=overrides), overrides
@@ -198,7 +198,7 @@ def _explain_unreadable_override(override: str) -> str:
             f"""{override}: a ~ must stand in quotes, in a shell {key}='"{value}"'; or write """
             f"{key}=$HOME{value[1:]}."
         )
-    corrected = f"{key}={_quoted(value)}"
+    corrected = f"{key}={quoted(value)}"
     if value and not set(value) & set("\"'[{") and _is_readable(corrected):
         return f"{override}: Hydra needs quotes around this value, in a shell '{corrected}'."
     return (
@@ -214,7 +214,7 @@ def _is_readable(override: str) -> bool:
         return False
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """Return the text in double quotes, in which Hydra changes no character."""
     return QuotedString(text, Quote.double).with_quotes()
 
@@ -475,7 +475,7 @@ def _parsed(overrides: Sequence[str]) -> list[Override]:
 def algorithm_overrides(text: str, config_dir: str | None = None) -> list[str]:
     """Return the overrides that choose an algorithm, given its file, its module or an option of its group."""
     if text.endswith(".py"):
-        return ["algorithm=own", f"algorithm.source={_quoted(text)}"]
+        return ["algorithm=own", f"algorithm.source={quoted(text)}"]
     options = _options_of("algorithm")
     is_module = "." in text or (config_dir is None and text.isidentifier() and find_spec(text))
     if text in options or not is_module:

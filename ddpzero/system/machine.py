@@ -32,6 +32,18 @@ def require_current_folder() -> None:
         raise UserError("the current folder has been removed: change to an existing one.") from None
 
 
+def processor_name() -> str:
+    """Return the processor's name, "AMD EPYC 7B13"; its architecture if the kernel does not tell it."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+            names = [
+                line.partition(":")[2].strip() for line in file if line.startswith("model name")
+            ]
+    except OSError:
+        names = []
+    return names[0] if names else os.uname().machine
+
+
 def usable_memory(cgroup_root: Path = _CGROUP_ROOT) -> Memory:
     """Return the machine's memory, or less if a control group (container, SLURM job) allows less; without swap."""
     # Imported here, so that actors and launch/gpu_check.sh do not need it.

@@ -1,6 +1,8 @@
 """Makes the kernel kill this process when its parent dies: a parent killed with SIGKILL cannot do it. Linux only.
 
 PR_SET_PDEATHSIG fires when the *thread* that started this process ends: start such processes from a main thread.
+
+    python -m ddpzero.system.parent PID PROGRAM ARGUMENT ...     runs a program that the kernel kills when PID dies
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ import ctypes
 import os
 import re
 import signal
+import sys
 
 _PR_SET_PDEATHSIG = 1
 # The agent's store is on this machine, so a refusal arrives at once.
@@ -123,3 +126,9 @@ def _be_killed_with_parent() -> None:
     if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
         code = ctypes.get_errno()
         raise OSError(code, f"prctl(PR_SET_PDEATHSIG): {os.strerror(code)}")
+
+
+if __name__ == "__main__":
+    # The kernel keeps this promise when the process executes another program.
+    follow_parent(int(sys.argv[1]))
+    os.execv(sys.argv[2], sys.argv[2:])

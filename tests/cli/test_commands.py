@@ -25,6 +25,7 @@ COMMANDS = {
     "judge": ["judge", "a.npz", "runs/a"],
     "play": ["play", "runs/a"],
     "monitor": ["monitor", "runs/a"],
+    "ablate": ["ablate", "a.yaml"],
 }
 
 

@@ -1,0 +1,1 @@
+"""Compares variants of a training: `ddpzero ablate FILE.yaml`."""

@@ -1,0 +1,235 @@
+"""Shows the results of an ablation: tables for people, measurements for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ddpzero.bench.ablation.comparison import Comparison, compare
+from ddpzero.bench.ablation.experiment import BASE
+from ddpzero.bench.ablation.results import Point, Results, Verdict
+from ddpzero.bench.ablation.verdicts import SCORE
+from ddpzero.system.measurements import Measurement
+
+_CAPTION = (
+    "seeds: lowest and highest mean. 95 %, p: of the difference, paired by\n"
+    "position or opening; they describe chance in these positions for these\n"
+    "trainings. What other trainings would change shows in the seeds."
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A figure of one variant. values: `[S, N]` by seed. comparison: None for the first variant, or without a pair."""
+
+    variant: str
+    seeds: tuple[int, ...]
+    values: np.ndarray
+    comparison: Comparison | None
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure at one moment, for all variants that have it."""
+
+    minutes: float | None
+    judge: str
+    figure: str
+    simulations: int | None
+    rows: tuple[Row, ...]
+
+    @property
+    def title(self) -> str:
+        what = f"against {self.judge}" if self.figure == SCORE else self.judge
+        by = "" if self.simulations is None else f", {simulations_text(self.simulations)}"
+        when = "" if self.minutes is None else f", minute {self.minutes:g}"
+        return f"{what}: {self.figure}{by}{when}"
+
+
+def simulations_text(simulations: int) -> str:
+    return "network alone" if simulations == 0 else f"{simulations} simulations"
+
+
+def figures(results: Results) -> Iterator[Figure]:
+    """Yield all figures in the order of the judgments; variants in the order of the file."""
+    for minutes in results.experiment.points:
+        keys = {v.key: None for point in _points(results, minutes).values() for v in point.verdicts}
+        for judge, figure, simulations in keys:
+            found = _verdicts(results, minutes, (judge, figure, simulations))
+            yield Figure(minutes, judge, figure, simulations, tuple(_rows(results, judge, found)))
+
+
+def _points(results: Results, minutes: float | None) -> dict[tuple[str, int], Point]:
+    """Return the finished trainings of the experiment at one moment, by variant and seed."""
+    wanted = set(results.experiment.cells())
+    return {
+        cell.key: point
+        for cell in results.cells
+        if cell.key in wanted
+        for point in cell.points
+        if point.asked_minutes == minutes
+    }
+
+
+def _verdicts(
+    results: Results, minutes: float | None, key: tuple[str, str, int | None]
+) -> dict[tuple[str, int], Verdict]:
+    return {
+        cell: verdict
+        for cell, point in _points(results, minutes).items()
+        for verdict in point.verdicts
+        if verdict.key == key
+    }
+
+
+def _rows(results: Results, judge: str, found: dict[tuple[str, int], Verdict]) -> Iterator[Row]:
+    experiment = results.experiment
+    for variant in experiment.variants:
+        seeds = tuple(seed for seed in experiment.seeds if (variant, seed) in found)
+        if seeds:
+            values = np.stack([found[variant, seed].values for seed in seeds])
+            comparison = _compare(experiment.first, variant, seeds, judge, found)
+            yield Row(variant, seeds, values, comparison)
+
+
+def _compare(
+    first: str,
+    variant: str,
+    seeds: tuple[int, ...],
+    judge: str,
+    found: dict[tuple[str, int], Verdict],
+) -> Comparison | None:
+    """Compare with the first variant over the seeds that both have; a match against it compares by itself."""
+    if judge == BASE:
+        return compare(np.stack([found[variant, seed].values for seed in seeds]), np.array(0.5))
+    common = [seed for seed in seeds if (first, seed) in found]
+    if variant == first or not common:
+        return None
+    values, of_first = (
+        np.stack([found[name, seed].values for seed in common]) for name in (variant, first)
+    )
+    return compare(values, of_first)
+
+
+# ------------------------------------------------------------------------------ tables
+
+
+def print_tables(results: Results, console: Console) -> None:
+    for figure in figures(results):
+        console.print(_table_of_figure(figure, results.experiment.first))
+    console.print(_CAPTION, style="dim", highlight=False)
+    console.print(_table_of_speed(results))
+    versions = sorted({cell.version for cell in results.cells})
+    console.print(f"{results.machine}; {', '.join(versions)}", style="dim", highlight=False)
+
+
+def _table_of_figure(figure: Figure, first: str) -> Table:
+    table = Table(
+        # Rich would replace :100: in plain text by a picture.
+        title=Text(figure.title),
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+    )
+    table.add_column("variant", overflow="fold", min_width=16, max_width=24)
+    table.add_column("mean", justify="right", min_width=6)
+    table.add_column("seeds", justify="right", min_width=12)
+    table.add_column(f"- {first}"[:14], justify="right", min_width=8)
+    table.add_column("95 %", justify="right", min_width=14)
+    table.add_column("p", justify="right", min_width=6)
+    for row in figure.rows:
+        table.add_row(row.variant, f"{row.values.mean():.1%}", _seeds(row), *_difference(row))
+    return table
+
+
+def _seeds(row: Row) -> str:
+    """Return the lowest and the highest mean of a seed; with one seed nothing."""
+    means = 100 * row.values.mean(axis=1)
+    return f"{means.min():.1f} - {means.max():.1f}" if len(means) > 1 else ""
+
+
+def _difference(row: Row) -> tuple[str, str, str]:
+    if (c := row.comparison) is None:
+        return "", "", ""
+    p_value = "<0.001" if c.p_value < 0.001 else f"{c.p_value:.3f}"
+    interval = f"{100 * c.low:+.1f} to {100 * c.high:+.1f}"
+    return f"{100 * c.difference:+.1f}", interval, p_value
+
+
+def _table_of_speed(results: Results) -> Table:
+    table = Table(title="Trainings, mean over seeds", title_justify="left", box=SIMPLE_HEAD)
+    table.pad_edge = False
+    table.add_column("variant", overflow="fold", min_width=16, max_width=24)
+    headings = ("seeds", "minutes", "updates", "updates/s", "samples", "samples/s")
+    for heading in headings[: 4 if results.experiment.mode == "offline" else 6]:
+        table.add_column(heading, justify="right")
+    for variant in results.experiment.variants:
+        speed = speed_of(results, variant)
+        if speed is None:
+            table.add_row(variant, "0")
+            continue
+        cells = [f"{speed['num_seeds']:.0f}", f"{speed['minutes']:.2f}", f"{speed['updates']:,.0f}"]
+        cells += [f"{speed['updates_per_second']:.1f}", f"{speed['samples']:,.0f}"]
+        cells += [f"{speed['samples_per_second']:,.0f}"]
+        table.add_row(variant, *cells[: len(table.columns) - 1])
+    return table
+
+
+def speed_of(results: Results, variant: str) -> dict[str, float] | None:
+    """Return the means of a variant's trainings over its seeds; None without a finished one."""
+    ends = [
+        cell.points[-1]
+        for seed in results.experiment.seeds
+        if (cell := results.find(variant, seed)) is not None
+    ]
+    if not ends:
+        return None
+    seconds = [max(60 * end.minutes, 1e-9) for end in ends]
+    return {
+        "num_seeds": len(ends),
+        "minutes": float(np.mean([end.minutes for end in ends])),
+        "updates": float(np.mean([end.learner_step for end in ends])),
+        "samples": float(np.mean([end.samples for end in ends])),
+        "updates_per_second": float(
+            np.mean([end.learner_step / s for end, s in zip(ends, seconds, strict=True)])
+        ),
+        "samples_per_second": float(
+            np.mean([end.samples / s for end, s in zip(ends, seconds, strict=True)])
+        ),
+    }
+
+
+# -------------------------------------------------------------------------------- JSON
+
+
+def measurements(results: Results, game_name: str) -> Iterator[Measurement]:
+    """Yield every figure of every variant, and the speed of its trainings."""
+    for figure in figures(results):
+        for row in figure.rows:
+            settings: dict[str, Any] = {
+                "variant": row.variant,
+                "judge": figure.judge,
+                "num_simulations": figure.simulations,
+                "minutes": figure.minutes,
+                "seeds": list(row.seeds),
+                "by_seed": [float(mean) for mean in row.values.mean(axis=1)],
+                "num_positions": row.values.shape[1],
+            }
+            if (c := row.comparison) is not None:
+                settings |= {"difference": c.difference, "low": c.low, "high": c.high}
+                settings |= {"p_value": c.p_value}
+                settings["difference_by_seed"] = [float(value) for value in c.by_seed]
+            name = figure.figure.replace(" ", "_")
+            yield Measurement("ablate", game_name, name, float(row.values.mean()), "", settings)
+    for variant in results.experiment.variants:
+        if (speed := speed_of(results, variant)) is not None:
+            for name in ("updates_per_second", "samples_per_second"):
+                settings = {"variant": variant, "minutes": speed["minutes"]}
+                yield Measurement("ablate", game_name, name, speed[name], "1/s", settings)

@@ -1,0 +1,226 @@
+"""Runs `ddpzero ablate FILE.yaml`: trains and judges what is not finished yet, then shows all results.
+
+OUTPUT/results.json     the experiment and its finished trainings, replaced as a whole after each one
+OUTPUT/runs/NAME        the run of each training, NAME = VARIANT-seedSEED
+OUTPUT/logs/NAME.log    what it printed
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+
+from ddpzero import __version__
+from ddpzero.bench.ablation.experiment import CellKey, Experiment, read_experiment
+from ddpzero.bench.ablation.models import model_at, require_finished
+from ddpzero.bench.ablation.report import measurements, print_tables, simulations_text
+from ddpzero.bench.ablation.results import (
+    Cell,
+    Point,
+    Results,
+    Verdict,
+    claim,
+    continue_results,
+    read_results,
+)
+from ddpzero.bench.ablation.training import (
+    CellFailed,
+    TrainingStopped,
+    offline_command,
+    online_command,
+    run_training,
+)
+from ddpzero.bench.ablation.verdicts import check_judge, verdicts
+from ddpzero.bench.gpu_check import commit
+from ddpzero.games import Game, TeamGame, load_any_game
+from ddpzero.run.finder import find_run, nearest_runs
+from ddpzero.run.progress import duration_text
+from ddpzero.settings import Settings
+from ddpzero.system.cores import usable_cores
+from ddpzero.system.errors import UserError, require
+from ddpzero.system.machine import processor_name
+from ddpzero.system.measurements import print_measurements
+
+OUTPUTS_FOLDER = Path("ablations")
+_EXIT_CODE_OF_STOP = 130
+
+
+def run_ablate(file: Path, output: Path | None = None, as_json: bool = False) -> int:
+    """Run an ablation and print its tables, or one line of JSON per figure; return the exit code.
+
+    output: default: ablations/ and the name of the file. Raises UserError.
+    """
+    experiment = read_experiment(file)
+    folder = output or OUTPUTS_FOLDER / file.stem
+    with claim(folder):
+        try:
+            results, failures = finish(experiment, folder)
+        except (TrainingStopped, KeyboardInterrupt):
+            _say(f"stopped; the same command continues: ddpzero ablate {file}")
+            return _EXIT_CODE_OF_STOP
+    if as_json:
+        print_measurements(list(measurements(results, game_of(experiment).name)), True)
+    else:
+        print_tables(results, Console())
+    for failure in failures:
+        _say(failure)
+    return 1 if failures else 0
+
+
+def game_of(experiment: Experiment) -> Game | TeamGame:
+    """Return the game of the first variant."""
+    return load_any_game(**experiment.compose()[experiment.first].game.arguments)
+
+
+def finish(experiment: Experiment, folder: Path) -> tuple[Results, list[str]]:
+    """Train and judge everything that is not finished; return all results, and a sentence for each failure.
+
+    Raises UserError; TrainingStopped after a signal.
+    """
+    settings = experiment.compose()
+    check_judge(experiment.judge, load_any_game(**settings[experiment.first].game.arguments))
+    source = _source(experiment)
+    if source is not None:
+        _check_columns(settings, source)
+    before = read_results(folder)
+    results = Results(experiment, machine_text())
+    if before is not None:
+        results = continue_results(before, experiment, folder)
+    results.save(folder)
+    cells, failures = list(experiment.cells()), []
+    clock = _Clock(experiment, len(cells), {cell.key: cell.seconds for cell in results.cells})
+    for number, key in enumerate(cells, start=1):
+        if results.find(*key) is not None:
+            continue
+        _say(
+            f"[{number}/{len(cells)}] {key.variant}, seed {key.seed}: training{clock.left(cells[number - 1 :])}"
+        )
+        started = time.monotonic()
+        try:
+            points = _train_and_judge(experiment, key, settings[key.variant], folder, source)
+        except CellFailed as error:
+            failures.append(f"{key.run_name} failed: {error}")
+            _say(failures[-1])
+            continue
+        cell = Cell(
+            *key, version_text(), time.strftime("%Y-%m-%d"), time.monotonic() - started, points
+        )
+        clock.seconds[key] = cell.seconds
+        results = replace(results, cells=(*results.cells, cell))
+        results.save(folder)
+        _say(f"[{number}/{len(cells)}] {_summary(cell)}{clock.left(cells[number:])}")
+    return results, failures
+
+
+def _train_and_judge(
+    experiment: Experiment, key: CellKey, settings: Settings, folder: Path, source: Path | None
+) -> tuple[Point, ...]:
+    runs_dir = folder / "runs"
+    words = experiment.words(key, settings, runs_dir)
+    if source is None:
+        command = online_command(words, experiment.config_dir)
+    else:
+        command = offline_command(words, experiment.config_dir, source)
+    run_training(command, folder / "logs" / f"{key.run_name}.log")
+    require_finished(runs_dir / key.run_name)
+    first = CellKey(experiment.first, key.seed)
+    points = []
+    for minutes in experiment.points:
+        # The last checkpoint may be a little older than the end of the run, if it was saved after the last update.
+        at = None if minutes == experiment.points[-1] else minutes
+        path, manifest = model_at(runs_dir / key.run_name, at)
+        first_model = None
+        if key.variant != experiment.first:
+            first_model, _ = model_at(runs_dir / first.run_name, at)
+        counters = manifest.counters
+        points.append(
+            Point(
+                asked_minutes=minutes,
+                minutes=float(counters["minutes"]),
+                model=manifest.model,
+                learner_step=int(counters["learner_step"]),
+                samples=int(counters["samples"]),
+                verdicts=tuple(verdicts(path, experiment.judge, key.seed, first_model)),
+            )
+        )
+    return tuple(points)
+
+
+def _source(experiment: Experiment) -> Path | None:
+    if experiment.replay_of is None:
+        return None
+    found = find_run(experiment.replay_of)
+    require(
+        found is not None,
+        f"replay_of={experiment.replay_of}: there is no such run.{nearest_runs(experiment.replay_of)}",
+    )
+    return found
+
+
+def _check_columns(settings: dict[str, Settings], source: Path) -> None:
+    """Raise UserError for a variant that trains on a column that the replay buffer of `source` lacks."""
+    from ddpzero.algorithms.loader import load_algorithm
+    from ddpzero.training.offline import read_samples
+
+    for variant, of_variant in settings.items():
+        try:
+            read_samples(source, load_algorithm(of_variant).sample_spec())
+        except UserError as error:
+            raise UserError(f"variant {variant}: {error}") from None
+
+
+class _Clock:
+    """Estimates the time that is left. seconds: of the finished trainings, with their judgments."""
+
+    def __init__(
+        self, experiment: Experiment, num_cells: int, seconds: dict[CellKey, float]
+    ) -> None:
+        self._minutes = experiment.minutes[-1] if experiment.minutes else None
+        self._num_cells = num_cells
+        self.seconds = dict(seconds)
+
+    def left(self, cells: Sequence[CellKey]) -> str:
+        """Return the end of a line, ", about 12 min left"; "" if it is not known or nothing is left."""
+        num_left = sum(key not in self.seconds for key in cells)
+        if not num_left:
+            return ""
+        if self.seconds:
+            each = sum(self.seconds.values()) / len(self.seconds)
+        elif self._minutes is not None:
+            each = 60 * self._minutes
+        else:
+            return ""
+        return f", about {duration_text(num_left * each)} left"
+
+
+def _summary(cell: Cell) -> str:
+    end = cell.points[-1]
+    seconds = max(60 * end.minutes, 1e-9)
+    speeds = f"{end.learner_step / seconds:,.0f} updates/s"
+    shown: list[str] = [_verdict_text(verdict) for verdict in end.verdicts[:3]]
+    return f"{cell.variant}, seed {cell.seed}: {'; '.join([speeds, *shown])}"
+
+
+def _verdict_text(verdict: Verdict) -> str:
+    by = "" if verdict.simulations is None else f" with {simulations_text(verdict.simulations)}"
+    return f"{verdict.judge}{by.replace('with network', 'network')} {verdict.values.mean():.1%}"
+
+
+def version_text() -> str:
+    """Return the version of ddpzero, and the commit in a clone."""
+    found = commit()
+    return f"ddpzero {__version__}" + ("" if found == "unknown" else f" ({found})")
+
+
+def machine_text() -> str:
+    cores = usable_cores()
+    return f"{processor_name()}, {cores} {'core' if cores == 1 else 'cores'}"
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
