@@ -77,7 +77,9 @@ def _compose_and_train(stop: StopSignal) -> None:
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
-    from ddpzero.config.hydra import CONFIG_NAME, HYDRA_VERSION, arrange_words, conf_dir
+    from ddpzero.config.conf_folder import CONFIG_NAME, conf_dir
+    from ddpzero.config.hydra import HYDRA_VERSION
+    from ddpzero.config.overrides import arrange_words
     from ddpzero.sweep import run_job, silence_hydra
     from ddpzero.system.machine import require_current_folder
 
@@ -115,7 +117,7 @@ def _compose_and_train(stop: StopSignal) -> None:
 
 def _leave_if_explained(error: Exception) -> None:
     """Exit with a sentence and an exit code if the error is no bug; return otherwise."""
-    from ddpzero.config.hydra import explain
+    from ddpzero.config.explanations import explain
     from ddpzero.sweep import JobFailed, explain_launcher_error
 
     if isinstance(error, UserError):

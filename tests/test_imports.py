@@ -110,4 +110,5 @@ def test_hydra_appears_at_the_door_alone():
         for file in PACKAGE.rglob("*.py")
         if {"hydra", "omegaconf"} & {module.split(".")[0] for module in imported_modules(file)}
     }
-    assert files == {"config/hydra.py", "main.py", "sweep.py"}
+    of_config = {"config/hydra.py", "config/overrides.py", "config/explanations.py"}
+    assert files == {*of_config, "main.py", "sweep.py"}

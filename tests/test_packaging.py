@@ -34,7 +34,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_composes_every_experiment_outside_the_repository(installed, tmp_path):
     code = (
         "import ddpzero\n"
-        "from ddpzero.config.hydra import compose_settings, conf_dir\n"
+        "from ddpzero.config.conf_folder import conf_dir\n"
+        "from ddpzero.config.hydra import compose_settings\n"
         "print(ddpzero.__file__, conf_dir(), sep='\\n')\n"
         "for file in sorted((conf_dir() / 'experiment').glob('*.yaml')):\n"
         "    print(compose_settings([f'+experiment={file.stem}']).run_name)\n"

@@ -17,7 +17,8 @@ import pytest
 import yaml
 
 from ddpzero.actors import default_num_actors
-from ddpzero.config.hydra import arrange_words, compose_settings
+from ddpzero.config.hydra import compose_settings
+from ddpzero.config.overrides import arrange_words
 from ddpzero.run.record import METRICS_FILE, STATUS_FILE
 from ddpzero.sweep import check_ranks, check_run_names, explain_launcher_error
 from ddpzero.system.errors import UserError

@@ -70,7 +70,7 @@ def _completion(options: Namespace) -> int:
     from ddpzero.cli.completion import SCRIPTS, candidates
 
     def conf() -> Path:
-        from ddpzero.config.hydra import conf_dir
+        from ddpzero.config.conf_folder import conf_dir
 
         return conf_dir()
 
@@ -114,7 +114,8 @@ def _verify_contract(options: Namespace) -> int:
 
 def _verify_algorithm(options: Namespace) -> int:
     from ddpzero.algorithms.contract_process import check_apart
-    from ddpzero.config.hydra import algorithm_overrides, compose_settings
+    from ddpzero.config.hydra import compose_settings
+    from ddpzero.config.overrides import algorithm_overrides
 
     chosen = algorithm_overrides(options.algorithm, options.config_dir)
     overrides = [*chosen, *_overrides(options)]

@@ -12,8 +12,9 @@ import pytest
 from ddpzero.actors import ActorSpec
 from ddpzero.algorithms.loader import load_algorithm, load_plugin
 from ddpzero.config.conversion import settings_from_dict, settings_to_dict
-from ddpzero.config.hydra import algorithm_overrides, compose_settings
+from ddpzero.config.hydra import compose_settings
 from ddpzero.config.ignored import ignored_settings
+from ddpzero.config.overrides import algorithm_overrides
 from ddpzero.system.errors import UserError
 
 PLUGIN = """

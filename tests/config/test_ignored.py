@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from ddpzero.algorithms.loader import load_plugin
-from ddpzero.config.hydra import compose_settings, conf_dir
+from ddpzero.config.conf_folder import conf_dir
+from ddpzero.config.hydra import compose_settings
 from ddpzero.config.ignored import ignored_settings
 from ddpzero.settings import (
     ActorSettings,

@@ -8,7 +8,8 @@ import pytest
 
 from ddpzero.config import renamed
 from ddpzero.config.conversion import settings_to_dict, with_defaults
-from ddpzero.config.hydra import arrange_words, compose_settings
+from ddpzero.config.hydra import compose_settings
+from ddpzero.config.overrides import arrange_words
 from ddpzero.system.errors import UserError
 
 OLD, NEW = "actors.evaluation_cache_megabytes", "algorithm.evaluation_cache_megabytes"

@@ -18,7 +18,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from ddpzero.config.hydra import compose_settings, quoted
+from ddpzero.config.hydra import compose_settings
+from ddpzero.config.overrides import quoted
 from ddpzero.config.strict import as_group, convert, make_dataclass
 from ddpzero.settings import Settings
 from ddpzero.system.errors import UserError, require
