@@ -193,12 +193,16 @@ class LearnerSettings:
             0 <= self.final_learning_rate_fraction <= 1,
             f"learner.final_learning_rate_fraction={self.final_learning_rate_fraction} must be in 0..1.",
         )
-        has_limit = any((self.max_epochs, self.max_minutes, self.max_samples, self.max_episodes))
         require(
-            self.learning_rate_schedule == "constant" or has_limit,
+            self.learning_rate_schedule == "constant" or self.has_limit,
             f"learner.learning_rate_schedule={self.learning_rate_schedule} needs an end to aim at: set "
             "learner.max_epochs, max_minutes, max_samples or max_episodes, or use constant.",
         )
+
+    @property
+    def has_limit(self) -> bool:
+        """Whether a setting ends the run, so that the share of it that is done is known."""
+        return any((self.max_epochs, self.max_minutes, self.max_samples, self.max_episodes))
 
 
 @dataclass(frozen=True)

@@ -117,6 +117,15 @@ class CompleteUpdater(Updater, Protocol):
         """
         ...
 
+    def set_self_play(self, fraction_done: float, effort: float) -> None:
+        """Prepare the next `actor_weights`; called before each publish.
+
+        fraction_done: the share of the run that is done, 0..1; 0 if the run has no limit. effort: the work that actors
+        should spend on a sample, as a multiple of what the settings say; 1 unless the core balances actors and learner.
+        Both are equal on every rank. Default: ignore both.
+        """
+        ...
+
     def start_from(self, weights: Tensors) -> None:
         """Start a new run from the released weights of another one (init_from).
 

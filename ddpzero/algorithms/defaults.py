@@ -104,6 +104,10 @@ def actor_weights(updater: Updater) -> Tensors:
     return updater.released_weights()
 
 
+def set_self_play(updater: Updater, fraction_done: float, effort: float) -> None:
+    return None
+
+
 def start_from(updater: Updater, weights: Tensors) -> None:
     raise UserError(
         "init_from: this algorithm cannot begin with given weights: leave init_from out."
@@ -140,7 +144,7 @@ _ALGORITHM_DEFAULTS: dict[str, Callable[..., Any]] = {
 _UPDATER_DEFAULTS: dict[str, Callable[..., Any]] = {
     function.__name__: function
     for function in (
-        *(actor_weights, start_from, count_results),
+        *(actor_weights, set_self_play, start_from, count_results),
         *(apply_results, skipped_in_a_row, is_trainable, evaluate),
     )
 }

@@ -144,7 +144,7 @@ Loss = Callable[[Callable[..., Any], dict[str, Tensor]], tuple[Tensor, dict[str,
 
 class NetworkUpdater:
     """Trains one network to minimize a loss on batches. It has all methods of CompleteUpdater except actor_weights,
-    count_results and apply_results.
+    set_self_play, count_results and apply_results.
     """
 
     def __init__(

@@ -18,9 +18,8 @@ _MAX_SIMULATIONS = 2**30 - 2
 class SearchConfig(NamedTuple):
     """SearchSettings without text, and the tables computed from them.
 
+    num_simulations: the most that a search makes; how many it makes is in forest.trees.
     exploration: entry N is PUCT's c_puct(N) * sqrt(N) for a node with N visits, its own evaluation included.
-    halving: entry [m, i] is the visit count that simulation i looks for among the root's actions when m are
-    considered.
     """
 
     is_gumbel: bool
@@ -42,7 +41,6 @@ class SearchConfig(NamedTuple):
     final_temperature: float
     reuse_subtree: bool
     exploration: np.ndarray  # [max_visits] float64
-    halving: np.ndarray  # [M + 1, num_simulations] int32
 
 
 # The type tells compiled code the algorithm, so that only one is compiled: a seventh of the time that both need.
@@ -63,13 +61,7 @@ def search_config(settings: SearchSettings, game: Game) -> SearchConfig:
         f"search.num_simulations={settings.num_simulations} must be at most {_MAX_SIMULATIONS}.",
     )
     is_gumbel = settings.algorithm == "gumbel"
-    layout = _layout(settings, game)
-    halving = np.zeros(*layout["halving"])
-    max_considered = len(halving) - 1
-    if is_gumbel:
-        for num_considered in range(1, max_considered + 1):
-            halving[num_considered] = halving_schedule(num_considered, halving.shape[1])
-    node_visits = np.arange(*layout["exploration"][0], dtype=np.float64)
+    node_visits = np.arange(*_layout(settings)["exploration"][0], dtype=np.float64)
     c_puct = settings.c_puct + np.log((node_visits + settings.c_puct_base) / settings.c_puct_base)
     exploration = c_puct * np.sqrt(node_visits)
     return (GumbelConfig if is_gumbel else PuctConfig)(
@@ -80,7 +72,7 @@ def search_config(settings: SearchSettings, game: Game) -> SearchConfig:
         score_scale=float(settings.points_scale(game) or 1.0),
         leaves_per_round=settings.leaves_per_round,
         virtual_loss=float(settings.virtual_loss),
-        max_considered_actions=max_considered,
+        max_considered_actions=min(settings.max_considered_actions, game.num_actions),
         gumbel_scale=float(settings.gumbel_scale),
         value_scale=float(settings.value_scale),
         max_visit_offset=float(settings.max_visit_offset),
@@ -92,42 +84,16 @@ def search_config(settings: SearchSettings, game: Game) -> SearchConfig:
         final_temperature=float(settings.final_temperature),
         reuse_subtree=settings.reuse_subtree,
         exploration=exploration,
-        halving=halving,
     )
 
 
-def config_size_bytes(settings: SearchSettings, game: Game) -> int:
+def config_size_bytes(settings: SearchSettings) -> int:
     """Peak memory of the tables of a SearchConfig while search_config builds them."""
-    return 3 * layout_size_bytes(_layout(settings, game))
+    return 3 * layout_size_bytes(_layout(settings))
 
 
-def _layout(settings: SearchSettings, game: Game) -> Layout:
-    max_considered = min(settings.max_considered_actions, game.num_actions)
+def _layout(settings: SearchSettings) -> Layout:
     return {
-        "halving": ((max_considered + 1, max(1, settings.num_simulations)), np.int32),
         # A reused root may have more visits than the table has entries; it then uses the last entry.
         "exploration": ((4 * settings.num_simulations + 1024,), np.float64),
     }
-
-
-def halving_schedule(num_considered: int, num_simulations: int) -> np.ndarray:
-    """Sequential halving as visit counts to look for (Danihelka et al. 2022, as in mctx).
-
-    Simulation i visits the best root action among those that have exactly `schedule[i]` visits: first all
-    num_considered actions get equal shares, then the better half, and so on; the last two share the rest.
-    Returns `[num_simulations]` int32.
-    """
-    if num_considered <= 1:
-        return np.arange(num_simulations, dtype=np.int32)
-    num_phases = int(np.ceil(np.log2(num_considered)))
-    schedule = np.empty(num_simulations, np.int32)
-    # The actions that are left have equal visits at the beginning of each phase.
-    filled, visits, num_left = 0, 0, num_considered
-    while filled < num_simulations:
-        visits_in_phase = max(1, num_simulations // (num_phases * num_left))
-        phase = np.arange(visits, visits + visits_in_phase, dtype=np.int32).repeat(num_left)
-        schedule[filled : filled + len(phase)] = phase[: num_simulations - filled]
-        filled += len(phase)
-        visits += visits_in_phase
-        num_left = max(2, num_left // 2)
-    return schedule

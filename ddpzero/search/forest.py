@@ -23,6 +23,9 @@ from ddpzero.system.memory import Layout, empty_arrays, layout_size_bytes
 ROOT = 0
 UNVISITED = -1
 
+FULL = 0  # indices in forest.budgets
+NUM_BUDGETS = 1
+
 PENDING = 0  # node states: not evaluated yet
 EVALUATED = 1
 TERMINAL = 2  # the game is over, or exhaustive search proved the value
@@ -59,6 +62,8 @@ TREE = np.dtype(
         ("num_nodes", np.int32),
         ("num_started", np.int32),  # simulations of the current move
         ("num_finished", np.int32),
+        ("budget", np.int32),  # index in forest.budgets, for the next move
+        ("num_simulations", np.int32),  # to make for the current move
         ("num_considered", np.int32),  # Gumbel: actions that sequential halving starts with
         (
             "fault",
@@ -76,6 +81,7 @@ class Forest(NamedTuple):
     nodes: np.ndarray  # [G, N] NODE
     edges: np.ndarray  # [G, N, A] EDGE, of evaluated nodes
     trees: np.ndarray  # [G] TREE
+    budgets: np.ndarray  # [NUM_BUDGETS] int32, simulations of a search that begins now
     root_scores: np.ndarray  # [G, A] float64, Gumbel: log prior + noise; -inf for illegal actions
     random_states: np.ndarray  # [G, 2] uint64
     leaves: np.ndarray  # [G * leaves_per_round] LEAF, under evaluation, in the order of the batch
@@ -101,7 +107,7 @@ def new_forest(
     """Allocate a forest. `set_root` or `start_searches` initializes a tree."""
     # np.empty takes no physical memory before a node is used; creating a node writes all its entries.
     arrays = empty_arrays(_layout(game, num_games, max_nodes, leaves_per_round))
-    for name in ("trees", "planes"):
+    for name in ("trees", "budgets", "planes"):
         arrays[name].fill(0)
     return Forest(
         **arrays,
@@ -129,6 +135,7 @@ def _layout(game: Game, num_games: int, max_nodes: int, leaves_per_round: int) -
         "nodes": (nodes, NODE),
         "edges": ((*nodes, num_actions), EDGE),
         "trees": ((num_games,), TREE),
+        "budgets": ((NUM_BUDGETS,), np.int32),
         "root_scores": ((num_games, num_actions), np.float64),
         "leaves": ((num_games * leaves_per_round,), LEAF),
         "planes": ((8 * game.planes_size_bytes,), np.uint8),

@@ -100,10 +100,32 @@ def _best_root_action(forest, config, slot, num_visits, may_lose):
 def _select_root_action(forest, config, slot):
     """Return the best action with the number of visits that sequential halving requires in this simulation."""
     tree = forest.trees[slot]
-    simulation = min(tree.num_started, config.halving.shape[1] - 1)
-    return _best_root_action(
-        forest, config, slot, config.halving[tree.num_considered, simulation], True
-    )
+    num_visits = halving_visits(tree.num_considered, tree.num_simulations, tree.num_started)
+    return _best_root_action(forest, config, slot, num_visits, True)
+
+
+@compiled
+def halving_visits(num_considered, num_simulations, simulation):
+    """Return the visits that simulation `simulation` looks for among the root's actions, by sequential halving.
+
+    The simulation visits the best of the considered actions that have exactly so many visits: first all num_considered
+    actions get equal shares, then the better half, and so on; the last two share the rest. (As in mctx.)
+    """
+    if num_considered <= 1:
+        return simulation
+    num_phases = 1
+    while (1 << num_phases) < num_considered:
+        num_phases += 1
+    # The actions that are left have equal visits at the beginning of each phase.
+    visits, num_left, left = 0, num_considered, simulation
+    while True:
+        visits_in_phase = max(1, num_simulations // (num_phases * num_left))
+        phase = visits_in_phase * num_left
+        if left < phase:
+            return visits + left // num_left
+        left -= phase
+        visits += visits_in_phase
+        num_left = max(2, num_left // 2)
 
 
 @compiled

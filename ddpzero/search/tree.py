@@ -17,7 +17,7 @@ from ddpzero.games.core.promises import NO_FAULT, NO_LEGAL_ACTION, WRONG_MOVER, 
 from ddpzero.search import endgame, gumbel, points, puct, solver
 from ddpzero.search.cache import NO_ENTRY, add_entry, find_entry
 from ddpzero.search.config import GumbelConfig
-from ddpzero.search.forest import EVALUATED, PENDING, ROOT, SOLVED, TERMINAL, UNVISITED
+from ddpzero.search.forest import EVALUATED, FULL, PENDING, ROOT, SOLVED, TERMINAL, UNVISITED
 
 # Statuses that find_leaf returns.
 LEAF_FOUND = 0  # forest.observation holds the leaf's observation
@@ -55,6 +55,7 @@ def set_root(rules, forest, slot):
     forest.trees[slot].num_nodes = 1
     forest.trees[slot].num_started = _NOT_PREPARED
     forest.trees[slot].num_finished = 0
+    forest.trees[slot].budget = FULL
     forest.trees[slot].fault = NO_FAULT
     _set_node(rules, forest, slot, ROOT, UNVISITED, UNVISITED)
 
@@ -67,7 +68,7 @@ def find_leaf(rules, forest, config, cache, weights_version, slot):
     be under evaluation at the same time.
     """
     tree = forest.trees[slot]
-    while tree.num_finished < config.num_simulations or tree.num_started == _NOT_PREPARED:
+    while tree.num_started == _NOT_PREPARED or tree.num_finished < tree.num_simulations:
         if tree.num_started == _NOT_PREPARED and forest.nodes[slot, ROOT].state == EVALUATED:
             _prepare_root(forest, config, slot)
             continue
@@ -75,7 +76,7 @@ def find_leaf(rules, forest, config, cache, weights_version, slot):
             # Wait for leaves under evaluation: their results must not reach the next tree of this slot.
             is_over = tree.num_started == tree.num_finished
             return (SEARCH_FINISHED if is_over else SEARCH_WAITS), UNVISITED
-        if tree.num_started == config.num_simulations:
+        if tree.num_started == tree.num_simulations:
             return SEARCH_WAITS, UNVISITED
         num_nodes_before = tree.num_nodes
         node = _descend(rules, forest, config, slot)
@@ -119,8 +120,10 @@ def back_up_leaf(forest, config, slot, node):
 @compiled
 def _prepare_root(forest, config, slot):
     """Start the budget of a move at an evaluated root; sample the root's noise."""
-    forest.trees[slot].num_started = 0
-    forest.trees[slot].num_finished = 0
+    tree = forest.trees[slot]
+    tree.num_started = 0
+    tree.num_finished = 0
+    tree.num_simulations = forest.budgets[tree.budget]
     _algorithm_prepare_root(forest, config, slot)
 
 
@@ -179,7 +182,7 @@ def is_search_finished(forest, config, slot):
     tree = forest.trees[slot]
     if tree.num_started != tree.num_finished:
         return False
-    return tree.num_finished >= config.num_simulations or solver.is_solved(forest, slot)
+    return tree.num_finished >= tree.num_simulations or solver.is_solved(forest, slot)
 
 
 @compiled
@@ -189,6 +192,7 @@ def play_action(rules, forest, config, slot, action):
     if config.reuse_subtree and child != UNVISITED and forest.nodes[slot, child].state == EVALUATED:
         _keep_subtree(rules, forest, config, slot, child)
         forest.trees[slot].num_started = _NOT_PREPARED
+        forest.trees[slot].budget = FULL
         return
     contract.apply_action(rules, forest.positions[slot, ROOT], action)
     set_root(rules, forest, slot)

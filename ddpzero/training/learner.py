@@ -222,7 +222,7 @@ class Learner:
         """Publish the current weights to this rank's actors."""
         with self.reports.metrics.clock("publish"):
             self.share_results()
-            weights = self.played_weights.weights()
+            weights = self.played_weights.weights(self.state.fraction_done)
             self.require_sound(weights)
             self.channel.publish(weights, self.state.count_publish())
 
@@ -232,7 +232,7 @@ class Learner:
         num_episodes, num_actors = self.settings.learner.episodes_per_round, self.pool.num_actors
         if not self.is_release_decided():
             return
-        weights = self.played_weights.weights()
+        weights = self.played_weights.weights(self.state.fraction_done)
         self.require_sound(weights)
         self.channel.publish(weights, weights_version)
         self.pool.start_round(

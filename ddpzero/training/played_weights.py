@@ -27,8 +27,12 @@ class PlayedWeights:
             self._weights_of_best = load_weights(self._folder / model).weights
             self._best = model
 
-    def weights(self) -> dict[str, torch.Tensor]:
-        """Return the weights for the actors; what is not in a model (an exploration rate) is always the newest."""
+    def weights(self, fraction_done: float, effort: float = 1.0) -> dict[str, torch.Tensor]:
+        """Return the weights for the actors; what is not in a model (an exploration rate) is always the newest.
+
+        fraction_done, effort: see CompleteUpdater.set_self_play.
+        """
+        self._updater.set_self_play(fraction_done, effort)
         newest = self._updater.actor_weights()
         best = self._weights_of_best
         return {name: best.get(name, value) for name, value in newest.items()}

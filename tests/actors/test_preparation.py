@@ -98,6 +98,7 @@ import sys
 from ddpzero.algorithms.alphazero import lockstep
 from ddpzero.algorithms.alphazero.curriculum import STAGE, CurriculumSettings
 from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings, LossSettings
+from ddpzero.algorithms.alphazero.simulations import SIMULATIONS
 from ddpzero.search.settings import SearchSettings
 from ddpzero.search import rounds
 arguments = dict(game={"name": "tic_tac_toe"}, search=SearchSettings(), settings=AlphaZeroSettings(),
@@ -114,7 +115,7 @@ else:
     actor = make_actor(**arguments, network=small, num_games=8, device="cpu",
         precision="float32", compile=False, cache_megabytes=1.0, rank=0, actor_index=0, seed=1)
     weights = make_network(load_game("tic_tac_toe"), small).state_dict()
-    actor.receive({**weights, STAGE: np.array(0)}, 0)
+    actor.receive({**weights, STAGE: np.array(0), SIMULATIONS: np.array([32])}, 0)
     while not actor.play():
         pass
 functions = (lockstep.start_game, lockstep.propose_moves_and_leaves, rounds.absorb_evaluations)

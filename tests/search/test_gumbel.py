@@ -9,10 +9,18 @@ import pytest
 
 from ddpzero.games import Game
 from ddpzero.search import SearchSettings
-from ddpzero.search.config import halving_schedule
 from ddpzero.search.forest import ROOT
+from ddpzero.search.gumbel import halving_visits
 from tests.search.games.random_tree import new_position
 from tests.search.harness import Lockstep
+
+
+def halving_schedule(num_considered: int, num_simulations: int) -> list[int]:
+    """The visits that each simulation looks for, in order."""
+    return [
+        halving_visits.py_func(num_considered, num_simulations, simulation)
+        for simulation in range(num_simulations)
+    ]
 
 
 def test_sequential_halving_considers_8_then_4_then_2_actions():

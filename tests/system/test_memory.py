@@ -70,7 +70,7 @@ def test_the_estimate_of_a_record_is_what_is_allocated(name):
 def test_the_estimate_of_the_tables_of_a_search_covers_them():
     game, settings = load_game("connect_four"), SearchSettings(num_simulations=500)
     config = search_config(settings, game)
-    assert config_size_bytes(settings, game) >= owned_bytes([config.exploration, config.halving])
+    assert config_size_bytes(settings) >= owned_bytes([config.exploration])
 
 
 def test_the_estimate_of_games_of_snakes_is_what_is_allocated():

@@ -214,7 +214,10 @@ def test_the_status_file_says_finished_and_why(finished):
 
 @pytest.mark.slow
 def test_a_curriculum_resumes_at_its_stage_bit_by_bit(tmp_path):
-    """Small boards for 50 updates, then both sizes; killed after the first checkpoint, which is of the first stage."""
+    """Small boards for 50 updates, then both sizes; killed after the first checkpoint, which is of the first stage.
+
+    The number of simulations doubles meanwhile.
+    """
     stages = (
         "[{until_step:50,boards:[{game:{rows:1}}]},{boards:[{game:{rows:1}},{num_simulations:6}]}]"
     )
@@ -222,6 +225,7 @@ def test_a_curriculum_resumes_at_its_stage_bit_by_bit(tmp_path):
         *(entry for entry in TINY if not entry.startswith("game")),
         *("game=dots_and_boxes", "game.rows=2", "game.columns=2"),
         f"curriculum.stages={stages}",
+        "algorithm.final_num_simulations=16",
     ]
     output = run(tmp_path / "straight", settings, *ROUNDS)
     assert "curriculum: stage 1 of 2: 100 % 3x5 with 8 simulations" in output

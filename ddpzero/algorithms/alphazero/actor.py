@@ -6,6 +6,7 @@ Runs in an actor process (ddpzero/actors) and never communicates with other proc
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -16,6 +17,7 @@ from ddpzero.algorithms.alphazero.board_games import BoardGames
 from ddpzero.algorithms.alphazero.curriculum import STAGE, Curriculum, CurriculumSettings, Part
 from ddpzero.algorithms.alphazero.lockstep import LockstepGames
 from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings, LossSettings
+from ddpzero.algorithms.alphazero.simulations import SIMULATIONS, Simulations
 from ddpzero.evaluators.network import NetworkEvaluator
 from ddpzero.games import load_game
 from ddpzero.networks import NetworkSettings, make_network
@@ -57,10 +59,16 @@ class AlphaZeroActor:
         self._counts: dict[str, float] = {}
 
     def receive(self, arrays: Mapping[str, np.ndarray], weights_version: int) -> None:
-        """Play with new weights from now on, and start episodes of the curriculum stage that they name."""
+        """Play with new weights from now on, and start episodes of the curriculum stage that they name.
+
+        Searches that begin from now on make the simulations that the weights name; running ones are not disturbed.
+        """
         stage = int(arrays[STAGE])
         if stage != self._stage:
             self._enter(stage)
+        # Episodes of earlier stages keep their numbers.
+        for index, (games, _) in enumerate(self._shares):
+            games.set_num_simulations(int(arrays[SIMULATIONS][index]))
         for games in self._all_games():
             games.receive(arrays, weights_version)
 
@@ -95,8 +103,10 @@ class AlphaZeroActor:
 
     def take_metrics(self) -> dict[str, float]:
         """Return counts and seconds since the last call."""
-        look_ups, hits = sum((g.take_cache_counts() for g in self._all_games()), np.zeros(2, int))
-        metrics = {**self._counts, "cache_look_ups": float(look_ups), "cache_hits": float(hits)}
+        taken: Counter[str] = Counter()
+        for games in self._all_games():
+            taken.update(games.take_counts())
+        metrics = {**self._counts, **{name: float(count) for name, count in taken.items()}}
         self._counts = {}
         return metrics
 
@@ -181,14 +191,14 @@ def make_actor(
     num_groups = 2 if device.startswith("cuda") and num_games > 1 else 1
     sizes = [len(part) for part in np.array_split(np.arange(num_games), num_groups)]
 
-    most_parts = max(len(stage) for stage in course.stages)
+    simulations = Simulations(search.num_simulations, settings.final_num_simulations)
 
     def make_games(part: Part) -> BoardGames:
         embedding = course.embeddings[part.board]
         board = embedding.board
         auxiliary = loss.auxiliary(board)
-        part_search = replace(search, num_simulations=part.num_simulations)
-        cache = new_cache(board, cache_megabytes / most_parts)
+        part_search = replace(search, num_simulations=simulations.most(part.num_simulations))
+        cache = new_cache(board, cache_megabytes / course.most_parts)
         evaluator = NetworkEvaluator(
             make_network(board, network, auxiliary),
             board,

@@ -108,7 +108,7 @@ class AlphaZero:
             self.network,
             self.search,
             self.auxiliary,
-            self.settings.evaluation_cache_megabytes,
+            self.settings,
             actors,
             num_actors,
             learner,

@@ -5,6 +5,7 @@ An actor has one BoardGames, or with a curriculum one for each part of the curre
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 import numpy as np
@@ -52,6 +53,11 @@ class BoardGames:
         self._evaluator.load_weights(arrays)
         self.weights_version = weights_version
 
+    def set_num_simulations(self, num_simulations: int) -> None:
+        """Set the simulations of the moves whose searches begin from now on."""
+        for group in self.groups:
+            group.batch.set_num_simulations(num_simulations)
+
     def start_game(self) -> None:
         """Start an episode in the group with the most idle slots."""
         free = [np.flatnonzero(group.buffers.statuses == IDLE) for group in self.groups]
@@ -96,8 +102,16 @@ class BoardGames:
         """Start evaluating the leaves of the group."""
         self._evaluator.submit(group.slot, group.num_leaves)
 
-    def take_cache_counts(self) -> np.ndarray:
-        """Return the cache's look-ups and hits since the last call."""
-        counts = self._cache.counts.copy()
-        self._cache.counts[:] = 0
-        return counts
+    def take_counts(self) -> Counter[str]:
+        """Return what was counted since the last call: look-ups and hits of the cache, moves, and proven moves."""
+        look_ups, hits = _taken(self._cache.counts)
+        moves, proven_moves = np.sum([_taken(group.buffers.counts) for group in self.groups], 0)
+        return Counter(
+            cache_look_ups=look_ups, cache_hits=hits, moves=moves, proven_moves=proven_moves
+        )
+
+
+def _taken(counts: np.ndarray) -> np.ndarray:
+    taken = counts.copy()
+    counts[:] = 0
+    return taken

@@ -90,11 +90,13 @@ class Curriculum:
     """The stages, with their games loaded.
 
     frame: the config's game. embeddings: each distinct board and its place in the frame. stages: the parts of each.
+    num_simulations: of boards without their own number.
     """
 
     def __init__(self, settings: CurriculumSettings, frame: Game, num_simulations: int):
         """num_simulations: default for boards without their own. Raises UserError for a board that does not fit."""
         self.frame = frame
+        self.num_simulations = num_simulations
         self._ends = [stage.until_step for stage in settings.stages[:-1]]
         embeddings: list[BoardEmbedding] = []
         self.stages: list[list[Part]] = []
@@ -119,6 +121,11 @@ class Curriculum:
                 )
             self.stages.append(parts)
         self.embeddings = tuple(embeddings)
+
+    @cached_property
+    def most_parts(self) -> int:
+        """The largest number of parts of a stage."""
+        return max(len(parts) for parts in self.stages)
 
     @cached_property
     def has_padded_boards(self) -> bool:

@@ -38,7 +38,7 @@ def ignored(settings: Settings, game: Game) -> dict[str, str]:
     return {
         **_of_simulations(curriculum, sections["curriculum"].stages),
         **_of_search(search, game),
-        **_of_algorithm(sections["algorithm"], search, game, name),
+        **_of_algorithm(sections["algorithm"], search, game, name, settings.learner.has_limit),
         **_of_loss(sections["loss"], game, name),
         **_of_network(sections["network"]),
     }
@@ -80,11 +80,17 @@ def _of_search(search: SearchSettings, game: Game) -> dict[str, str]:
 
 
 def _of_algorithm(
-    algorithm: AlphaZeroSettings, search: SearchSettings, game: Game, name: str
+    algorithm: AlphaZeroSettings, search: SearchSettings, game: Game, name: str, has_limit: bool
 ) -> dict[str, str]:
     reasons: dict[str, str] = {}
     if not search.solve:
         reasons["algorithm.play_out_fraction"] = "search.solve=false proves no result"
+    if search.num_simulations == 0:
+        reason = "search.num_simulations=0 grows to no other number"
+        reasons["algorithm.final_num_simulations"] = reason
+    elif not has_limit:
+        reason = "the run has no limit (learner.max_minutes and others), so that no share of it is ever done"
+        reasons["algorithm.final_num_simulations"] = reason
     if len(game.spec.cell_symmetries) == 1:
         for key in ("algorithm.random_symmetry", "algorithm.play_averages_symmetries"):
             reasons[key] = f"game={name} has no symmetric views"

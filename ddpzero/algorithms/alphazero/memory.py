@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
-from ddpzero.algorithms.alphazero.curriculum import Curriculum, Part
+from ddpzero.algorithms.alphazero.curriculum import Curriculum
 from ddpzero.algorithms.alphazero.lockstep import tree_size
 from ddpzero.algorithms.alphazero.selfplay import episode_buffers_size_bytes
+from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings
+from ddpzero.algorithms.alphazero.simulations import Simulations
 from ddpzero.games import Game
 from ddpzero.networks import NetworkSettings, make_network
 from ddpzero.networks.memory import network_needs, parameters_size_bytes
@@ -28,17 +30,16 @@ def memory_needs(
     network: NetworkSettings,
     search: SearchSettings,
     auxiliary: Collection[str],
-    cache_megabytes: float,
+    settings: AlphaZeroSettings,
     actors: ActorSettings,
     num_actors: int,
     learner: LearnerSettings,
     on_gpu: bool,
     actors_on_gpu: bool,
 ) -> list[Need]:
-    """See CompleteAlgorithm.memory_needs. auxiliary: heads of the network besides policy and value.
-
-    cache_megabytes: algorithm.evaluation_cache_megabytes, for each actor.
-    """
+    """See CompleteAlgorithm.memory_needs. auxiliary: heads of the network besides policy and value."""
+    sizes = Simulations(curriculum.num_simulations, settings.final_num_simulations)
+    cache_megabytes = settings.evaluation_cache_megabytes
     frame = curriculum.frame
     parameters = parameters_size_bytes(
         lambda: {"network": make_network(frame, network, auxiliary)}, network.min_parameters
@@ -51,8 +52,11 @@ def memory_needs(
     leaves = Factor("search.leaves_per_round", search.leaves_per_round, 1)
     features = _features_bytes(frame, network)
     batch = actors.num_games * search.leaves_per_round
-    trees_bytes = _largest_trees_bytes(curriculum, search, actors.num_games)
-    simulations = max(part.num_simulations for stage in curriculum.stages for part in stage)
+    trees_bytes = _largest_trees_bytes(curriculum, sizes, search, actors.num_games)
+    parts = [part for stage in curriculum.stages for part in stage]
+    simulations = max(sizes.most(part.num_simulations) for part in parts)
+    is_final = simulations > max(part.num_simulations for part in parts)
+    simulations_key = "algorithm.final_num_simulations" if is_final else "search.num_simulations"
     return [
         *network_needs(
             parameters, of_network, learner.optimizer, num_actors, on_gpu, actors_on_gpu
@@ -66,7 +70,7 @@ def memory_needs(
         Need(
             "for search trees",
             num_actors * trees_bytes,
-            (Factor("search.num_simulations", simulations, 100), leaves, *of_actors),
+            (Factor(simulations_key, simulations, 100), leaves, *of_actors),
         ),
         Need(
             "for the actors' batches",
@@ -82,10 +86,19 @@ def memory_needs(
     ]
 
 
-def _largest_trees_bytes(curriculum: Curriculum, search: SearchSettings, num_games: int) -> int:
+def _largest_trees_bytes(
+    curriculum: Curriculum, sizes: Simulations, search: SearchSettings, num_games: int
+) -> int:
     """Return the most that the trees of one actor need: episodes of a stage still run while the next stage starts."""
     stages = [
-        sum(_games_size_bytes(curriculum, part, search, num_games) for part in stage)
+        sum(
+            _games_size_bytes(
+                curriculum.embeddings[part.board].board,
+                replace(search, num_simulations=sizes.most(part.num_simulations)),
+                num_games,
+            )
+            for part in stage
+        )
         for stage in curriculum.stages
     ]
     return max(first + second for first, second in zip(stages, [*stages[1:], 0], strict=True))
@@ -130,21 +143,17 @@ def searches_size_bytes(game: Game, search: SearchSettings, num_games: int) -> i
     max_nodes = search.num_simulations + 1
     return (
         forest_size_bytes(game, num_games, max_nodes, search.leaves_per_round, search.endgame_plies)
-        + config_size_bytes(search, game)
+        + config_size_bytes(search)
         + num_games * search.leaves_per_round * _evaluation_bytes(game)
     )
 
 
-def _games_size_bytes(
-    curriculum: Curriculum, part: Part, search: SearchSettings, num_games: int
-) -> int:
-    board = curriculum.embeddings[part.board].board
-    search = replace(search, num_simulations=part.num_simulations)
+def _games_size_bytes(board: Game, search: SearchSettings, num_games: int) -> int:
     return (
         forest_size_bytes(
             board, num_games, tree_size(search), search.leaves_per_round, search.endgame_plies
         )
-        + config_size_bytes(search, board)
+        + config_size_bytes(search)
         + episode_buffers_size_bytes(board, num_games)
         + num_games * search.leaves_per_round * _evaluation_bytes(board)
     )

@@ -36,6 +36,12 @@ METRICS = {
     "speed/simulations_per_second": rate(
         "simulations", "Simulations of the tree search, all actors.", is_headline=True
     ),
+    "self_play/simulations_per_move": ratio(
+        "simulations", "moves", "Mean simulations of the searches of moves in self-play."
+    ),
+    "self_play/proven_share": ratio(
+        "proven_moves", "moves", "Share of the moves in self-play whose search proved the outcome."
+    ),
     "self_play/cache_hit_share": ratio(
         "cache_hits",
         "cache_look_ups",

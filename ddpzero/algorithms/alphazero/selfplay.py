@@ -40,6 +40,11 @@ FINISHED = 2
 # Random openings of one length to try before the length is halved.
 _MAX_TRIES = 100
 
+# Indices in EpisodeBuffers.counts.
+MOVES = 0  # of searches, random openings excluded
+PROVEN_MOVES = 1  # whose root was proven
+NUM_COUNTS = 2
+
 
 class EpisodeBuffers(NamedTuple):
     """The data of running episodes. Letters: G slots, T max_plies, A actions, B owner cells."""
@@ -62,6 +67,7 @@ class EpisodeBuffers(NamedTuple):
     is_played_out: np.ndarray  # [G] bool, the rules ended it, so that score and owners are known
     scores: np.ndarray  # [G] int32, the first player's score minus the second's
     owners: np.ndarray  # [G, B] int8, see contract.ownership
+    counts: np.ndarray  # [NUM_COUNTS] int64, of moves since they were last read
 
 
 def new_episode_buffers(game: Game, num_games: int) -> EpisodeBuffers:
@@ -69,7 +75,7 @@ def new_episode_buffers(game: Game, num_games: int) -> EpisodeBuffers:
     arrays = empty_arrays(_layout(game, num_games))
     arrays["statuses"].fill(IDLE)
     arrays["plays_out"].fill(True)
-    for name in ("num_plies", "is_played_out", "scores", "owners"):
+    for name in ("num_plies", "is_played_out", "scores", "owners", "counts"):
         arrays[name].fill(0)
     return EpisodeBuffers(**arrays)
 
@@ -99,6 +105,7 @@ def _layout(game: Game, num_games: int) -> Layout:
         "is_played_out": ((num_games,), np.bool_),
         "scores": ((num_games,), np.int32),
         "owners": ((num_games, game.num_cells), np.int8),
+        "counts": ((NUM_COUNTS,), np.int64),
     }
 
 
@@ -205,6 +212,8 @@ def _make_move(rules, forest, config, buffers, weights_version, random_action_fr
     buffers.is_decided[slot, ply] = is_proven or action != best_action
     buffers.weights_versions[slot, ply] = weights_version
     buffers.num_plies[slot] = ply + 1
+    buffers.counts[MOVES] += 1
+    buffers.counts[PROVEN_MOVES] += is_proven
     if ends_here:
         mover = buffers.movers[slot, ply]
         buffers.returns[slot, mover] = buffers.root_values[slot, ply]

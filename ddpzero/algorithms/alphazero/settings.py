@@ -49,6 +49,8 @@ class AlphaZeroSettings:
         the search's.
     opening_random_plies: N; each episode starts with 0..N random plies, which are not trained on. Number and moves are
         sampled uniformly.
+    final_num_simulations: simulations per move at the end of the run; search.num_simulations grows to it linearly with
+        the share of the run that is done. None: the number never changes.
     random_symmetry: in self-play, evaluate each position in a symmetric view sampled at random.
     play_out_fraction: share of episodes that continue after the search has proven their outcome; the others end there.
     evaluation_cache_megabytes: size of each actor's cache of evaluations; 0: no cache.
@@ -59,6 +61,7 @@ class AlphaZeroSettings:
     root_value_weight: float = 0.5
     random_action_fraction: float = 0.03
     opening_random_plies: int = 0
+    final_num_simulations: int | None = None
     random_symmetry: bool = False
     play_out_fraction: float = 1.0
     evaluation_cache_megabytes: float = 32.0
@@ -75,5 +78,9 @@ class AlphaZeroSettings:
         require(
             self.play_value_scale is None or self.play_value_scale >= 0,
             f"algorithm.play_value_scale={self.play_value_scale} must be 0 or more, or null.",
+        )
+        require(
+            self.final_num_simulations is None or self.final_num_simulations >= 1,
+            f"algorithm.final_num_simulations={self.final_num_simulations} must be at least 1, or null.",
         )
         require_at_most("algorithm", self, {"play_value_scale": 1_000_000})

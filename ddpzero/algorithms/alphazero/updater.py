@@ -21,6 +21,7 @@ from ddpzero.algorithms.alphazero.losses import (
     value_target,
 )
 from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings, LossSettings
+from ddpzero.algorithms.alphazero.simulations import SIMULATIONS, Simulations
 from ddpzero.algorithms.base import HOLDOUT_GROUP, LOSS
 from ddpzero.algorithms.updates import TrainedNetwork, holdout_metrics, seed_of_update
 from ddpzero.networks import unpack_observations
@@ -68,6 +69,8 @@ class AlphaZeroUpdater:
             network, wrap, learner, device, scales_loss=self._dtype == torch.float16
         )
         self._stage = -1
+        self._simulations = Simulations(curriculum.num_simulations, settings.final_num_simulations)
+        self._fraction_done, self._effort = 0.0, 1.0
         self._symmetry_generator = torch.Generator(device)
 
     def update(self, batch: dict[str, Tensor], learning_rate: float) -> dict[str, Tensor]:
@@ -184,10 +187,21 @@ class AlphaZeroUpdater:
     def apply_results(self, counts: Mapping[str, float]) -> dict[str, float]:
         return {}
 
+    def set_self_play(self, fraction_done: float, effort: float) -> None:
+        self._fraction_done, self._effort = fraction_done, effort
+
     def actor_weights(self) -> dict[str, Tensor]:
-        """Return the moving average of the parameters, on the device, and the curriculum stage to play."""
+        """Return the moving average of the parameters, on the device, and what to play: the stage of the curriculum and
+        the simulations per move of its parts.
+        """
         stage = self._curriculum.stage_at(self._trained.num_updates)
-        return {**self._trained.average.values, STAGE: torch.tensor(stage)}
+        simulations = torch.zeros(self._curriculum.most_parts, dtype=torch.int32)
+        for index, part in enumerate(self._curriculum.stages[stage]):
+            simulations[index] = self._simulations.at(
+                part.num_simulations, self._fraction_done, self._effort
+            )
+        stage_of_actors = {STAGE: torch.tensor(stage), SIMULATIONS: simulations}
+        return {**self._trained.average.values, **stage_of_actors}
 
     def released_weights(self) -> dict[str, Tensor]:
         return self._trained.released_weights()

@@ -277,6 +277,9 @@ class DDPGUpdater:
             **games,
         }
 
+    def set_self_play(self, fraction_done: float, effort: float) -> None:
+        """Ignore both: actors of DDPG have no search, and their work per sample is constant."""
+
     def actor_weights(self) -> Tensors:
         """Return the policy (`actor.`), the past selves (`past<i>.`) and the guidance."""
         past = {

@@ -13,6 +13,7 @@ from ddpzero.algorithms.alphazero.actor import make_actor
 from ddpzero.algorithms.alphazero.curriculum import STAGE, CurriculumSettings
 from ddpzero.algorithms.alphazero.player import AlphaZeroPlayer
 from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings, LossSettings
+from ddpzero.algorithms.alphazero.simulations import SIMULATIONS
 from ddpzero.evaluators.answers import EvaluationError
 from ddpzero.games import load_game
 from ddpzero.networks import NetworkSettings, make_network
@@ -52,7 +53,8 @@ def test_an_actor_says_that_its_weights_are_of_no_use(algorithm: Any, bad: float
         seed=0,
     )
     weights = {name: value.numpy() for name, value in bad_network(bad).state_dict().items()}
-    actor.receive({**weights, STAGE: np.array(0)}, weights_version=7)
+    what_to_play = {STAGE: np.array(0), SIMULATIONS: np.array([8])}
+    actor.receive({**weights, **what_to_play}, weights_version=7)
     with pytest.raises(UnusableWeightsError, match="network of weights_version 7 answered with"):
         for _ in range(10):
             actor.play()

@@ -11,6 +11,7 @@ import torch
 from ddpzero.algorithms.alphazero.actor import AlphaZeroActor, make_actor
 from ddpzero.algorithms.alphazero.curriculum import STAGE, Curriculum, CurriculumSettings
 from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings, LossSettings
+from ddpzero.algorithms.alphazero.simulations import SIMULATIONS
 from ddpzero.config.strict import make_dataclass
 from ddpzero.games import load_game
 from ddpzero.games.core.embedding import embed_board
@@ -159,7 +160,8 @@ def weights_at(stage: int) -> dict[str, np.ndarray]:
     torch.manual_seed(0)
     network = make_network(load_game(**FRAME), NETWORK, ("score", "ownership"))
     weights = {name: value.numpy() for name, value in network.state_dict().items()}
-    return {**weights, STAGE: np.array(stage)}
+    simulations = np.array([4, 0] if stage == 0 else [4, 8])
+    return {**weights, STAGE: np.array(stage), SIMULATIONS: simulations}
 
 
 def play(actor: AlphaZeroActor, num_episodes: int) -> list[Episode]:

@@ -11,6 +11,7 @@ from ddpzero.algorithms.alphazero import make_algorithm
 from ddpzero.algorithms.alphazero.actor import make_actor
 from ddpzero.algorithms.alphazero.curriculum import STAGE, CurriculumSettings
 from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings, LossSettings
+from ddpzero.algorithms.alphazero.simulations import SIMULATIONS
 from ddpzero.games import Game, load_game
 from ddpzero.networks import NetworkSettings
 from ddpzero.search.settings import SearchSettings
@@ -65,7 +66,7 @@ def self_play_batch(
         seed=1,
     )
     arrays = {name: value.numpy() for name, value in weights.items()}
-    actor.receive({**arrays, STAGE: np.array(0)}, 1)
+    actor.receive({**arrays, STAGE: np.array(0), SIMULATIONS: np.array([8])}, 1)
     episodes = []
     while len(episodes) < 8:
         episodes += actor.play()
