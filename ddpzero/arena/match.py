@@ -1,12 +1,12 @@
 """A match between two players: every opening twice, with swapped sides, all games in lockstep.
 
-Called by run.run_match and by code that rates players; prints nothing.
+Called by match_blocks.py for `ddpzero match`, and by code that rates players; prints nothing.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -92,12 +92,38 @@ def play_match(
     on_progress: called after the moves of each player with A's returns `[num_games / 2, 2]`, NaN for unfinished games,
     and the plies of each game so far.
     """
-    require_pairs(num_games)
-    factors = [Factor("--games ", num_games, 200)]
-    require_memory("for the games", num_games * _game_bytes(game), factors)
+    require_match(game, num_games)
     started = time.perf_counter()
     rng = np.random.default_rng(seed)
     openings = random_openings(game, num_games // 2, rng, opening_plies)
+    games = play_openings(player_a, player_b, game, openings, rng, on_progress)
+    return result_of(games, time.perf_counter() - started)
+
+
+@dataclass(frozen=True)
+class Games:
+    """Finished games of a match. name_a, name_b, returns, num_plies, points: see MatchResult.
+
+    records: of each game, equal for equal games.
+    """
+
+    name_a: str
+    name_b: str
+    returns: np.ndarray
+    num_plies: np.ndarray
+    records: Sequence[Hashable]
+    points: np.ndarray | None = None
+
+
+def play_openings(
+    player_a: Player,
+    player_b: Player,
+    game: Game,
+    openings: Openings,
+    rng: np.random.Generator,
+    on_progress: Callable[[np.ndarray, np.ndarray], None] | None = None,
+) -> Games:
+    """Play each opening twice, with swapped sides. on_progress: see play_match."""
     table = _Table(game, openings)
     while table.is_going_on.any():
         for side, player in enumerate((player_a, player_b)):
@@ -108,14 +134,28 @@ def play_match(
                 table.play(rows, actions, player)
                 if on_progress is not None:
                     on_progress(table.returns.reshape(-1, 2), table.num_plies.reshape(-1, 2))
+    returns, num_plies = table.returns.reshape(-1, 2), table.num_plies.reshape(-1, 2)
+    return Games(player_a.name, player_b.name, returns, num_plies, table.records)
+
+
+def result_of(games: Games, seconds: float) -> MatchResult:
+    """Return the result of a match with these games, which took `seconds`."""
     return MatchResult(
-        name_a=player_a.name,
-        name_b=player_b.name,
-        returns=table.returns.reshape(-1, 2),
-        num_plies=table.num_plies.reshape(-1, 2),
-        num_distinct_games=len(set(table.records)),
-        seconds=time.perf_counter() - started,
+        name_a=games.name_a,
+        name_b=games.name_b,
+        returns=games.returns,
+        num_plies=games.num_plies,
+        num_distinct_games=len(set(games.records)),
+        seconds=seconds,
+        points=games.points,
     )
+
+
+def require_match(game: Game, num_games: int) -> None:
+    """Raise UserError unless num_games games can be played in pairs and fit in memory."""
+    require_pairs(num_games)
+    factors = [Factor("--games ", num_games, 200)]
+    require_memory("for the games", num_games * _game_bytes(game), factors)
 
 
 def require_pairs(num_games: int) -> None:

@@ -26,14 +26,17 @@ from ddpzero.system.measurements import Measurement
 @contextmanager
 def match_progress(
     num_games: int, max_plies: int
-) -> Iterator[Callable[[np.ndarray, np.ndarray], None]]:
-    """Show a live line on stderr if that is a terminal; yield the function that play_match calls as on_progress.
+) -> Iterator[Callable[[int, np.ndarray, np.ndarray], None]]:
+    """Show a live line on stderr if that is a terminal; yield the on_progress of match_blocks.play_here.
 
     The bar counts plies; a finished game counts as max_plies.
     """
+    blocks: dict[int, tuple[np.ndarray, np.ndarray]] = {}
     with _progress(num_games * max_plies, "") as update:
 
-        def show(returns: np.ndarray, num_plies: np.ndarray) -> None:
+        def show(number: int, *state: np.ndarray) -> None:
+            blocks[number] = state[0].copy(), state[1].copy()
+            returns, num_plies = map(np.concatenate, zip(*blocks.values(), strict=True))
             is_over = ~np.isnan(returns)
             wins, losses = int((returns[is_over] > 0).sum()), int((returns[is_over] < 0).sum())
             num_over = int(is_over.sum())
@@ -47,14 +50,20 @@ def match_progress(
 
 
 @contextmanager
-def team_match_progress(max_steps: int) -> Iterator[Callable[[int, np.ndarray], None]]:
-    """Do the same for play_team_match; the bar counts steps, since all games of such a match end together."""
-    with _progress(max_steps, "steps") as update:
+def team_match_progress(
+    num_blocks: int, max_steps: int
+) -> Iterator[Callable[[int, int, np.ndarray], None]]:
+    """Do the same for a team game; the bar counts the steps of blocks, since the games of a block end together."""
+    blocks: dict[int, tuple[int, np.ndarray]] = {}
+    with _progress(num_blocks * max_steps, "steps") as update:
 
-        def show(num_steps: int, leads: np.ndarray) -> None:
-            ahead, behind = int((leads > 0).sum()), int((leads < 0).sum())
+        def show(number: int, num_steps: int, leads: np.ndarray) -> None:
+            blocks[number] = num_steps, leads
+            all_leads = np.concatenate([leads for _, leads in blocks.values()])
+            ahead, behind = int((all_leads > 0).sum()), int((all_leads < 0).sum())
             update(
-                num_steps, f"{ahead} ahead, {leads.size - ahead - behind} level, {behind} behind"
+                sum(steps for steps, _ in blocks.values()),
+                f"{ahead} ahead, {all_leads.size - ahead - behind} level, {behind} behind",
             )
 
         yield show

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 from rich.console import Console
 
-from ddpzero.arena.agents import (
-    any_game_of_players,
-    parse_player,
-    require_agent_that_searches,
-)
-from ddpzero.arena.match import MatchResult, play_match
+from ddpzero.arena.agents import any_game_of_players, require_agent_that_searches
+from ddpzero.arena.match import MatchResult
+from ddpzero.arena.match_blocks import MatchBlock, Players, blocks_of_match, joined, play_here
+from ddpzero.arena.match_workers import play_in_processes
 from ddpzero.arena.report import (
     match_measurements,
     match_progress,
     print_match,
     team_match_progress,
 )
-from ddpzero.arena.team_match import play_team_match
 from ddpzero.games import Game, TeamGame
 from ddpzero.system.errors import require
 from ddpzero.system.measurements import game_settings, print_measurements
@@ -33,6 +34,7 @@ def run_match(
     num_simulations: int | None = None,
     opening_plies: int | None = None,
     seed: int = 0,
+    num_workers: int = 1,
     as_json: bool = False,
 ) -> MatchResult:
     """Play a match and print its result: a table and a sentence, or one JSON line per measurement.
@@ -41,27 +43,22 @@ def run_match(
     game: None for the game of the first trained agent among the players.
     num_games: even, see play_match.
     num_simulations: of trained agents, None for the number in their configs. opening_plies: see play_match. Both only
-    in board games.
+    in board games. num_workers: processes that play; the games do not depend on it.
     """
     game = game or any_game_of_players((player_a, player_b))
     require_agent_that_searches((player_a, player_b), game, num_simulations)
-    settings: dict[str, Any] = {"seed": seed}
+    settings: dict[str, Any] = {"seed": seed, "num_workers": num_workers}
     if isinstance(game, TeamGame):
         require(
             opening_plies is None,
             f"opening_plies={opening_plies} (--opening-plies): games of {game.name} start at random already: "
             "remove it.",
         )
-        team_a, team_b = (
-            parse_player(text, game, num_simulations) for text in (player_a, player_b)
-        )
-        with team_match_progress(game.spec.max_steps) as on_step:
-            result = play_team_match(team_a, team_b, game, num_games, seed, on_step)
     else:
-        a, b = (parse_player(text, game, num_simulations) for text in (player_a, player_b))
-        with match_progress(num_games, game.spec.max_plies) as on_ply:
-            result = play_match(a, b, game, num_games, seed, opening_plies, on_ply)
         settings |= {"num_simulations": num_simulations, "opening_plies": opening_plies}
+    players = Players(player_a, player_b, game.arguments, num_simulations)
+    blocks = blocks_of_match(game, num_games, seed, opening_plies)
+    result = _play(players, blocks, num_workers, _progress_of(game, num_games, len(blocks)))
     if as_json:
         print_measurements(
             match_measurements(result, game.name, settings | game_settings(game.parameters)),
@@ -70,3 +67,27 @@ def run_match(
     else:
         print_match(result, Console())
     return result
+
+
+def _play(
+    players: Players,
+    blocks: Sequence[MatchBlock],
+    num_workers: int,
+    progress: AbstractContextManager[Callable[..., None]],
+) -> MatchResult:
+    if min(num_workers, len(blocks)) > 1:
+        play = partial(play_in_processes, players, blocks, num_workers)
+    else:
+        play = partial(play_here, players.make(), blocks)
+    started = time.perf_counter()
+    with progress as on_progress:
+        games = play(on_progress)
+    return joined(games, time.perf_counter() - started)
+
+
+def _progress_of(
+    game: Game | TeamGame, num_games: int, num_blocks: int
+) -> AbstractContextManager[Callable[..., None]]:
+    if isinstance(game, TeamGame):
+        return team_match_progress(num_blocks, game.spec.max_steps)
+    return match_progress(num_games, game.spec.max_plies)

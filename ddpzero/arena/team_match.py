@@ -1,6 +1,6 @@
 """A match between two players of a team game: every start twice, with swapped sides, all games in lockstep.
 
-Called by run.run_match and by code that rates players; prints nothing.
+Called by match_blocks.py for `ddpzero match`, and by code that rates players; prints nothing.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ddpzero.arena.match import MatchResult, require_pairs
+from ddpzero.arena.match import Games, MatchResult, require_pairs, result_of
 from ddpzero.arena.team_table import TeamTable
 from ddpzero.games import TeamGame
 from ddpzero.games.core.players import TeamPlayer
@@ -31,6 +31,14 @@ def play_team_match(
 
     on_progress: called after every step with the number of steps and A's lead in points `[num_games / 2, 2]`.
     """
+    require_team_match(game, num_games)
+    started = time.perf_counter()
+    games = play_starts(player_a, player_b, game, random_starts(num_games, seed), on_progress)
+    return result_of(games, time.perf_counter() - started)
+
+
+def require_team_match(game: TeamGame, num_games: int) -> None:
+    """Raise UserError unless the game has two teams, and num_games games can be played in pairs and fit in memory."""
     require(
         game.spec.num_teams == 2,
         f"game.teams={game.spec.num_teams}: a match is between two players, so {game.name} must have 2 teams here.",
@@ -38,12 +46,26 @@ def play_team_match(
     require_pairs(num_games)
     factors = [Factor("--games ", num_games, 200)]
     require_memory("for the games", num_games * _game_bytes(game), factors)
-    started = time.perf_counter()
+
+
+def random_starts(num_games: int, seed: int) -> np.ndarray:
+    """Return the random states `[3, num_games / 2, 2]` of the games, of player A and of player B."""
+    return new_random_states(seed, 3 * num_games // 2).reshape(3, -1, 2)
+
+
+def play_starts(
+    player_a: TeamPlayer,
+    player_b: TeamPlayer,
+    game: TeamGame,
+    starts: np.ndarray,
+    on_progress: Callable[[int, np.ndarray], None] | None = None,
+) -> Games:
+    """Play each start twice, with swapped sides. starts: see random_starts. on_progress: see play_team_match."""
     # The game and each player have separate random streams, the same in both games of a pair, so that a player's luck
     # does not depend on how many random numbers its opponent uses.
-    streams = new_random_states(seed, 3 * num_games // 2).reshape(3, -1, 2).repeat(2, axis=1)
+    streams = starts.repeat(2, axis=1)
     table = TeamTable(game, streams[0])
-    team_of_a = np.arange(num_games) % 2
+    team_of_a = np.arange(streams.shape[1]) % 2
     num_steps = 0
     while table.is_going_on.any():
         table.ask(player_a, team_of_a, streams[1])
@@ -54,14 +76,13 @@ def play_team_match(
             points = _points_of_a_and_b(table, team_of_a)
             on_progress(num_steps, points[:, :, 0] - points[:, :, 1])
     points = _points_of_a_and_b(table, team_of_a)
-    return MatchResult(
+    return Games(
         name_a=player_a.name,
         name_b=player_b.name,
         returns=np.sign(points[:, :, 0] - points[:, :, 1]).astype(np.float32),
         num_plies=table.num_steps.reshape(-1, 2),
         # Different games do not end in the same position, because it has every cell and the age of every bean.
-        num_distinct_games=len(np.unique(table.positions, axis=0)),
-        seconds=time.perf_counter() - started,
+        records=[position.tobytes() for position in table.positions],
         points=points,
     )
 

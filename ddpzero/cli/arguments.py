@@ -261,6 +261,12 @@ def _add_match(commands: _Commands) -> None:
         type=argument_types.not_negative,
         help="random plies at the start of a board game (default: chosen for the game)",
     )
+    match.add_argument(
+        "--workers",
+        type=argument_types.positive,
+        default=1,
+        help="processes that play, each a block of 100 games at a time; the games do not depend on it (1)",
+    )
     _add_seed(match)
     _add_json(match)
     _add_settings(match)

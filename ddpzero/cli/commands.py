@@ -177,6 +177,7 @@ def _match(options: Namespace) -> int:
         num_simulations=options.simulations,
         opening_plies=options.opening_plies,
         seed=options.seed,
+        num_workers=options.workers,
         as_json=options.json,
     )
     return 0

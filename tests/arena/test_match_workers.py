@@ -1,0 +1,72 @@
+"""Facts about matches in blocks: how many processes play them changes nothing."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+
+from ddpzero.arena import match_workers
+from ddpzero.arena.match import play_match
+from ddpzero.arena.match_blocks import BLOCK_GAMES, Players, blocks_of_match
+from ddpzero.arena.match_workers import MatchError, play_in_processes
+from ddpzero.arena.players import RandomPlayer, RolloutPlayer
+from ddpzero.arena.run import run_match
+from ddpzero.games import load_any_game, load_game
+from ddpzero.system.errors import UserError
+
+
+@pytest.mark.parametrize(
+    ("game", "players"),
+    [
+        (load_game("tic_tac_toe"), ("rollout:20", "random")),
+        (load_any_game("snakes"), ("greedy", "random")),
+    ],
+    ids=["board game", "team game"],
+)
+def test_two_processes_play_the_games_of_one(game, players, capsys):
+    num_games = BLOCK_GAMES + 20
+    one, two = (
+        run_match(*players, game=game, num_games=num_games, seed=3, num_workers=number)
+        for number in (1, 2)
+    )
+    assert np.array_equal(one.returns, two.returns)
+    assert np.array_equal(one.num_plies, two.num_plies)
+    assert one.num_distinct_games == two.num_distinct_games
+    assert (one.name_a, one.name_b) == (two.name_a, two.name_b) == players
+
+
+def test_a_match_of_one_block_has_the_games_of_play_match(capsys):
+    game = load_game("tic_tac_toe")
+    result = run_match("rollout:20", "random", game=game, num_games=20, seed=3)
+    expected = play_match(RolloutPlayer(game, 20), RandomPlayer(game), game, 20, seed=3)
+    assert np.array_equal(result.returns, expected.returns)
+
+
+def test_the_openings_of_all_blocks_differ():
+    blocks = blocks_of_match(load_game("connect_four"), 4 * BLOCK_GAMES, 0, None)
+    positions = np.concatenate([block.openings.positions for block in blocks])
+    assert len(blocks) == 4
+    assert len(np.unique(positions, axis=0)) == len(positions) == 2 * BLOCK_GAMES
+
+
+def play_in_two_processes(player: str) -> None:
+    game = load_game("tic_tac_toe")
+    blocks = blocks_of_match(game, 2 * BLOCK_GAMES, 0, None)
+    play_in_processes(Players(player, "random", game.arguments, None), blocks, 2, lambda *_: None)
+
+
+def test_an_error_of_the_user_in_a_process_is_one_here():
+    with pytest.raises(UserError, match=r"'rollout:0'.*is not a number of simulations"):
+        play_in_two_processes("rollout:0")
+
+
+def test_a_process_that_dies_ends_the_match_with_a_sentence(monkeypatch):
+    monkeypatch.setattr(match_workers, "_work", _die)
+    with pytest.raises(MatchError, match=r"a process of the match ended \(exit code 7\)"):
+        play_in_two_processes("random")
+
+
+def _die(*_: object) -> None:
+    os._exit(7)
