@@ -283,8 +283,8 @@ def _add_judge(commands: _Commands) -> None:
         "file",
         metavar="FILE",
         type=argument_types.path,
-        help="solved positions: a name that --list prints, or a .npz file for connect_four, dots_and_boxes, hex or "
-        "othello",
+        help="solved positions: a name that --list prints, or a .npz file for connect_four, dots_and_boxes, hex, "
+        "othello or tic_tac_toe",
     )
     judge.add_argument(
         "--list", action=_List, lines="positions_lines", help="list the included files and exit"

@@ -11,11 +11,13 @@ and an array of numbers for the actions, for the side to move by perfect play. F
     dots_and_boxes   edge_mask, to_move, boxes_so_far, move_values, value
     hex              move_values
     othello          board, to_move, scores_raw
+    tic_tac_toe      outcomes
 
     scores        [N, A]   the sign is the outcome, and among equal outcomes the higher one is the quicker win or the
                            slower loss; -1000 = illegal
     move_values   [N, A]   of dots_and_boxes: boxes still to come for the mover minus those for the opponent, -100 =
                            illegal; of hex: 1 wins, -1 loses, 0 = illegal
+    outcomes      [N, A]   1 wins, 0 draws, -1 loses, -100 = illegal
     scores_raw    [N, B]   the mover's discs minus the opponent's at the end, -100 = illegal; none for the pass, the
                            last action
     value         [N]      the highest of these numbers
@@ -48,6 +50,7 @@ _NUM_DIMENSIONS = {
     "scores": 2,
     "move_values": 2,
     "scores_raw": 2,
+    "outcomes": 2,
     "value": 1,
     "board": 2,
     "to_move": 1,
@@ -157,6 +160,13 @@ _LAYOUTS = (
         others=("board", "to_move"),
         best_means="no action gains more discs against perfect play",
         num_unscored=1,
+    ),
+    _Layout(
+        game="tic_tac_toe",
+        scores="outcomes",
+        illegal=-100,
+        others=(),
+        best_means="the same here, where no win is better than another",
     ),
 )
 

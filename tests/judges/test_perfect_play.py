@@ -376,3 +376,30 @@ def test_boxes_of_more_than_two_players_are_told(damaged):
     boxes = np.zeros((500, 3), dtype=np.int8)
     with pytest.raises(ValueError, match=r"boxes_so_far has 3 entries a position, .* has 2"):
         run_judge(damaged(DOTS, boxes_so_far=boxes), ["random"])
+
+
+def outcome_of_tic_tac_toe(board: tuple[int, ...], known: dict[tuple[int, ...], int]) -> int:
+    """1, 0 or -1 for the side to move by perfect play. board: 0 empty, 1 the side to move, 2 the other."""
+    if board in known:
+        return known[board]
+    lines = ((0, 1, 2), (3, 4, 5), (6, 7, 8), (0, 3, 6), (1, 4, 7), (2, 5, 8), (0, 4, 8), (2, 4, 6))
+    if any(all(board[cell] == 2 for cell in line) for line in lines):
+        return -1
+    empty = [cell for cell in range(9) if board[cell] == 0]
+    following = [(*board[:cell], 1, *board[cell + 1 :]) for cell in empty]
+    values = [
+        -outcome_of_tic_tac_toe(tuple((0, 2, 1)[stone] for stone in after), known)
+        for after in following
+    ]
+    known[board] = max(values, default=0)
+    return known[board]
+
+
+def test_the_file_of_tic_tac_toe_has_every_position_with_its_outcome():
+    solved = read_solved_positions(POSITIONS_FOLDER / "tic_tac_toe.npz")
+    boards = [solved.game.board(position) for position in solved.positions]
+    assert len({tuple(board) for board in boards}) == len(boards) == 4520
+    known: dict[tuple[int, ...], int] = {}
+    for position, board, scores in zip(solved.positions, boards, solved.scores, strict=True):
+        swap = (0, 1, 2) if solved.game.current_player(position) == 0 else (0, 2, 1)
+        assert scores.max() == outcome_of_tic_tac_toe(tuple(swap[stone] for stone in board), known)
