@@ -7,6 +7,8 @@ which is unique because the likelihood is concave.
 The 95 % intervals are of the difference to the anchor. They come from the scatter of the results around the model (the
 sandwich estimator), with the two games from one opening as one observation: games of a pair depend on each other, and
 draws scatter less than wins and losses (White, Econometrica 1982; Liang and Zeger, Biometrika 1986).
+
+scipy is imported where it is needed: a run without matches does without it.
 """
 
 from __future__ import annotations
@@ -16,9 +18,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize
-from scipy.sparse.csgraph import connected_components
-from scipy.special import expit, log_expit
 
 from ddpzero.arena.match_log import Block
 from ddpzero.arena.statistics import Z_95
@@ -47,10 +46,10 @@ def rate(blocks: Iterable[Block], anchor: str) -> list[Rating]:
     Empty if the anchor has no game.
     """
     meetings = _meetings(blocks)
+    if not any(anchor in (meeting.player_a, meeting.player_b) for meeting in meetings):
+        return []
     players = _connected_to(anchor, [(m.player_a, m.player_b) for m in meetings])
     meetings = [meeting for meeting in meetings if meeting.player_a in players]
-    if not meetings:
-        return []
     table = _Table(players, meetings)
     strengths = table.most_likely()
     deviations = table.deviations(strengths)
@@ -84,6 +83,8 @@ def _meetings(blocks: Iterable[Block]) -> list[_Meeting]:
 
 def _connected_to(anchor: str, edges: Sequence[tuple[str, str]]) -> list[str]:
     """Return the anchor and the players that are connected to it by edges, the anchor first."""
+    from scipy.sparse.csgraph import connected_components
+
     players = [anchor, *sorted({player for edge in edges for player in edge} - {anchor})]
     index = {player: i for i, player in enumerate(players)}
     adjacency = np.zeros((len(players), len(players)), dtype=np.int8)
@@ -119,6 +120,8 @@ class _Table:
 
     def most_likely(self) -> np.ndarray:
         """Return the strengths `[n]` of maximum likelihood."""
+        from scipy.optimize import minimize
+
         if self._num_players == 1:
             return np.zeros(1)
         found = minimize(
@@ -145,9 +148,13 @@ class _Table:
         return np.concatenate([[0.0], free])
 
     def _expected(self, strengths: np.ndarray) -> np.ndarray:
-        return expit(strengths[self._a] - strengths[self._b])
+        from scipy.special import expit
+
+        return np.asarray(expit(strengths[self._a] - strengths[self._b]))
 
     def _log_likelihood(self, strengths: np.ndarray) -> float:
+        from scipy.special import log_expit
+
         difference = strengths[self._a] - strengths[self._b]
         losses = self._games - self._wins
         return float((self._wins * log_expit(difference) + losses * log_expit(-difference)).sum())

@@ -11,8 +11,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from ddpzero.arena.match_log import Block
-from ddpzero.arena.report import elo_text
-from ddpzero.arena.statistics import elo_difference, paired_score_interval
+from ddpzero.arena.statistics import elo_difference, elo_text, paired_score_interval
 from ddpzero.settings import ReleaseSettings
 
 

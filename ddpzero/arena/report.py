@@ -20,6 +20,7 @@ from rich.progress import (
 from rich.table import Table
 
 from ddpzero.arena.match import MatchResult
+from ddpzero.arena.statistics import elo_text
 from ddpzero.system.measurements import Measurement
 
 
@@ -164,21 +165,3 @@ def match_measurements(
 def _points(result: MatchResult, player: int | None = None) -> str:
     of_a, of_b = result.mean_points(player)
     return f"{of_a:.1f} : {of_b:.1f}"
-
-
-def elo_text(elo: float, low: float, high: float) -> str:
-    """Say how much stronger a player is, from its difference in Elo and the 95 % interval of that; any may be infinite.
-
-    A player who won (or lost) all games has only one bound, which says nothing while it is on the wrong side of 0.
-    """
-    if math.isinf(elo):
-        bound = low if elo > 0 else high
-        if bound * elo <= 0 or math.isinf(bound):
-            return "too few games for a difference in Elo"
-        return f"{'more' if elo > 0 else 'less'} than {bound:+.0f} Elo"
-    if math.isinf(low) and math.isinf(high):
-        return f"{elo:+.0f} Elo (too few games for an interval)"
-    if math.isinf(low) or math.isinf(high):
-        known = f"less than {high:+.0f}" if math.isinf(low) else f"more than {low:+.0f}"
-        return f"{elo:+.0f} Elo (95 %: {known})"
-    return f"{elo:+.0f} Elo ({low:+.0f} to {high:+.0f})"

@@ -44,3 +44,21 @@ def elo_difference(score: float) -> float:
     if score >= 1:
         return math.inf
     return 400 * math.log10(score / (1 - score))
+
+
+def elo_text(elo: float, low: float, high: float) -> str:
+    """Say how much stronger a player is, from its difference in Elo and the 95 % interval of that; any may be infinite.
+
+    A player who won (or lost) all games has only one bound, which says nothing while it is on the wrong side of 0.
+    """
+    if math.isinf(elo):
+        bound = low if elo > 0 else high
+        if bound * elo <= 0 or math.isinf(bound):
+            return "too few games for a difference in Elo"
+        return f"{'more' if elo > 0 else 'less'} than {bound:+.0f} Elo"
+    if math.isinf(low) and math.isinf(high):
+        return f"{elo:+.0f} Elo (too few games for an interval)"
+    if math.isinf(low) or math.isinf(high):
+        known = f"less than {high:+.0f}" if math.isinf(low) else f"more than {low:+.0f}"
+        return f"{elo:+.0f} Elo (95 %: {known})"
+    return f"{elo:+.0f} Elo ({low:+.0f} to {high:+.0f})"

@@ -82,6 +82,7 @@ def run_config(device: str, is_quick: bool) -> dict[str, Any]:
         "actors": actors,
         "replay": replay,
         "learner": learner,
+        "arena": {"num_workers": 0},
         "checkpoint": {},
         "logging": {"interval_seconds": 0.5 if is_quick else 5.0},
     }

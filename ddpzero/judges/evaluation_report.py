@@ -14,8 +14,8 @@ from rich.table import Table
 from ddpzero.arena.agents import describe_game, load_agent
 from ddpzero.arena.match_log import MATCHES_FILE
 from ddpzero.arena.ratings_report import draw_curve
-from ddpzero.arena.report import elo_text, match_measurements
-from ddpzero.arena.statistics import share_interval
+from ddpzero.arena.report import match_measurements
+from ddpzero.arena.statistics import elo_text, share_interval
 from ddpzero.judges.evaluation import Evaluation, evaluate
 from ddpzero.run.finder import find_run
 from ddpzero.system.errors import UserError

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from ddpzero.arena.match import MatchResult
-from ddpzero.arena.report import elo_text, match_measurements, match_sentence
+from ddpzero.arena.report import match_measurements, match_sentence
 from ddpzero.arena.run import run_match
+from ddpzero.arena.statistics import elo_text
 from ddpzero.games import load_game
 
 

@@ -32,6 +32,7 @@ BEYOND_TORCH_NUMBA_AND_YAML = (
     "psutil",
     "safetensors",
     "rich",
+    "scipy",
     "tensorboard",
     "pytest",
 )
@@ -83,7 +84,7 @@ def test_torch_numba_and_yaml_alone_measure_forward_learner_and_self_play(tmp_pa
 
 @pytest.mark.slow
 def test_training_is_measured_without_hydra_on_one_rank_and_on_two(tmp_path):
-    rows = check(tmp_path, ("hydra", "omegaconf", "rich"), "two_ranks", "training")
+    rows = check(tmp_path, ("hydra", "omegaconf", "rich", "scipy"), "two_ranks", "training")
     for step in ("two_ranks", "training"):
         assert rows[step]["speed/updates_per_second"].value > 0
         assert rows[step]["speed/simulations_per_second"].value > 0

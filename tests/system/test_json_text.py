@@ -20,7 +20,13 @@ NAN, INFINITY = float("nan"), float("inf")
 # Files that write JSON for our own processes only, where NaN must stay NaN, or that never hold a number with a point.
 OWN_MESSAGES = {
     *("actors/process.py", "actors/round.py", "run/ranks.py", "games/core/contract_process.py"),
-    *("replay/episode.py", "run/checkpoint_files.py", "system/json_text.py"),
+    *(
+        "arena/worker.py",
+        "arena/workers.py",
+        "replay/episode.py",
+        "run/checkpoint_files.py",
+        "system/json_text.py",
+    ),
 }
 
 
