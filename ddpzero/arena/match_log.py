@@ -6,7 +6,6 @@ after a kill at any moment. Written by the arena; read for ratings. Imports neit
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 
 from ddpzero.system.guarded_files import is_count, is_finite_number, parse_json_line, printable
 from ddpzero.system.json_text import json_text
-from ddpzero.system.whole_files import append_whole
+from ddpzero.system.whole_files import append_whole, drop_incomplete_line
 
 MATCHES_FILE = "matches.jsonl"
 _SCORES = (0.0, 0.5, 1.0)
@@ -60,7 +59,7 @@ class MatchLog:
 
     def __init__(self, run_dir: Path) -> None:
         self._path = run_dir / MATCHES_FILE
-        _drop_incomplete_line(self._path)
+        drop_incomplete_line(self._path)
         self.blocks = read_blocks(run_dir)
         self.keys = {block.key for block in self.blocks}
 
@@ -125,16 +124,3 @@ def _are_scores(value: Any) -> bool:
             for pair in value
         )
     )
-
-
-def _drop_incomplete_line(path: Path) -> None:
-    """Truncate the file after its last complete line, so that the next line does not continue a part of one."""
-    try:
-        with open(path, "rb+") as file:
-            content = file.read()
-            end = content.rfind(b"\n") + 1
-            if end < len(content):
-                file.truncate(end)
-                os.fsync(file.fileno())
-    except FileNotFoundError:
-        return

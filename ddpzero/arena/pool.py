@@ -17,7 +17,7 @@ from ddpzero.arena.ratings import Rating, rate
 from ddpzero.arena.release import decide, release_match, score_of
 from ddpzero.arena.schedule import Pairing, Task, next_task, pairings_of, tasks
 from ddpzero.run.models import keep_model, read_models, remove_model
-from ddpzero.run.releases import Verdict, append_verdict, best_of, read_verdicts
+from ddpzero.run.releases import Verdict, append_verdict, best_of, read_verdicts, repair_verdicts
 from ddpzero.settings import ArenaSettings, ReleaseSettings
 from ddpzero.system.json_text import json_text
 from ddpzero.system.whole_files import replace_whole
@@ -48,6 +48,7 @@ class ModelPool:
         self._opponents = list(opponents)
         self._seed = seed
         self._log = MatchLog(run_dir)
+        repair_verdicts(run_dir)
         self._verdicts = read_verdicts(run_dir)
         self._read_models()
         self.match_score: float | None = None

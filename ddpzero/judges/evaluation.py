@@ -55,8 +55,8 @@ class Speed:
 class Evaluation:
     """All that is known about an agent.
 
-    num_simulations: per move, as given; None for the number in its config. ratings: of its run's pool, strongest first;
-    anchor: the player in it with Elo 0. speeds: by what is measured, "network alone" and "with search".
+    num_simulations: per move; None if the player does not search or does not say. ratings: of its run's pool, strongest
+    first; anchor: the player in it with Elo 0. speeds: by what is measured, "network alone" and "with search".
     """
 
     agent: Agent
@@ -78,8 +78,9 @@ def evaluate(
     on_step: Callable[[str], None] = lambda step: None,
 ) -> Evaluation:
     """Evaluate an agent. run_dir: of its run, for the ratings. on_step: is told what is measured next."""
-    evaluation = Evaluation(agent, num_simulations)
     player = agent.make_player(num_simulations)
+    num_simulations = getattr(player, "num_simulations", num_simulations)
+    evaluation = Evaluation(agent, num_simulations)
     players = {"as it plays": player}
     if isinstance(agent.game, Game) and num_simulations != 0 and agent.can_search:
         players = {"network alone": agent.make_player(0), "with search": player}

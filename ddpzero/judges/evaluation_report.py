@@ -146,7 +146,7 @@ def _tables(evaluation: Evaluation) -> Iterator[Table]:
 
 
 def _simulations(number: int | None) -> str:
-    return "as in its config" if number is None else str(number)
+    return "" if number is None else str(number)
 
 
 def _share(hits: np.ndarray) -> str:

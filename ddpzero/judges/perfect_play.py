@@ -78,7 +78,8 @@ def run_judge(
             with Console(stderr=True).status(
                 f"{player.name} chooses in {len(solved.scores)} positions"
             ):
-                reports.append(judge(solved, player, num_simulations, seed or 0))
+                known = getattr(player, "num_simulations", num_simulations)
+                reports.append(judge(solved, player, known, seed or 0))
     if seed is not None and not uses_chance:
         print(f"--seed {seed} has no effect: these players use no chance.", file=sys.stderr)
     if as_json:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ddpzero.system.guarded_files import is_count, is_finite_number, parse_json_line, printable
 from ddpzero.system.json_text import json_text
-from ddpzero.system.whole_files import append_whole
+from ddpzero.system.whole_files import append_whole, drop_incomplete_line
 
 RELEASES_FILE = "releases.jsonl"
 
@@ -35,6 +35,11 @@ def read_verdicts(run_dir: Path) -> list[Verdict]:
             return [verdict for line in file if (verdict := _verdict(line)) is not None]
     except FileNotFoundError:
         return []
+
+
+def repair_verdicts(run_dir: Path) -> None:
+    """Remove a line that a crash of the machine cut off, before lines are appended."""
+    drop_incomplete_line(run_dir / RELEASES_FILE)
 
 
 def append_verdict(run_dir: Path, verdict: Verdict) -> None:

@@ -52,3 +52,16 @@ def append_whole(path: Path, data: bytes) -> None:
             with suppress(OSError):
                 file.truncate(size_bytes)
             raise
+
+
+def drop_incomplete_line(path: Path) -> None:
+    """Truncate a file after its last complete line, so that the next line does not continue a part of one."""
+    try:
+        with open(path, "rb+") as file:
+            content = file.read()
+            end = content.rfind(b"\n") + 1
+            if end < len(content):
+                file.truncate(end)
+                os.fsync(file.fileno())
+    except FileNotFoundError:
+        return

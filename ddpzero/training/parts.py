@@ -15,7 +15,7 @@ from ddpzero.actors import ActorPool, WeightsChannel, default_num_actors
 from ddpzero.algorithms.base import CompleteAlgorithm, CompleteUpdater
 from ddpzero.algorithms.defaults import can_evaluate
 from ddpzero.algorithms.loader import load_algorithm
-from ddpzero.arena.arena import Arena, default_opponents
+from ddpzero.arena.arena import Arena, arena_line, default_opponents
 from ddpzero.arena.pool import ModelPool
 from ddpzero.arena.workers import Workers
 from ddpzero.replay import ReplayBuffer, SampleBalance
@@ -23,6 +23,7 @@ from ddpzero.run.folder import LOGS_FOLDER
 from ddpzero.run.progress import size_text
 from ddpzero.run.ranks import Ranks
 from ddpzero.settings import Settings
+from ddpzero.system.cores import usable_cores
 from ddpzero.system.metric_info import Metrics
 from ddpzero.system.seeds import derive_seed
 from ddpzero.training.batches import BatchFeeder
@@ -112,6 +113,10 @@ def start_arena(
         opponents = arena_settings.opponents or default_opponents(parts.algorithm.game)
         pool = ModelPool(run_dir, arena_settings, settings.release, opponents, settings.seed)
         arena = Arena(pool, workers, arena_settings.share)
+        if arena_settings.num_workers:
+            logger.info(
+                "%s", arena_line(arena_settings, settings.release, opponents, usable_cores())
+            )
     has_gate = settings.learner.schedule == "rounds" and settings.release.rule != "always"
     return arena, Gate(arena, workers, ranks) if has_gate else None
 

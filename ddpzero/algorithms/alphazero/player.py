@@ -61,6 +61,11 @@ class AlphaZeroPlayer:
             _SHARE_OF_MEMORY * usable_memory().free_bytes,
         )
 
+    @property
+    def num_simulations(self) -> int:
+        """Simulations per move."""
+        return self._settings.num_simulations
+
     def choose(self, positions: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Choose an action `[n]` for each of `positions` [n, P]; deterministic."""
         return self.search(positions).actions

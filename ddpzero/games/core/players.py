@@ -12,6 +12,7 @@ class Player(Protocol):
     """Plays a board game.
 
     uses_chance: whether `choose` uses `rng`; all episodes between two players that do not are the same.
+    A player that searches may have an attribute num_simulations, its simulations per move, which reports show.
     """
 
     name: str
