@@ -39,7 +39,7 @@ def arena_line(
     if release.rule != "always":
         rule += f" decides about a model in {release.games} games against the best one"
     return (
-        f"arena: {workers} with at most {arena.share:.0%} of the CPU time of {num_cores} cores (arena.share); each "
+        f"arena: {workers} with at most {100 * arena.share:.3g}% of the CPU time of {num_cores} cores (arena.share); each "
         f"model plays {arena.games} games against each of: {rivals}; models/ keeps {arena.max_models} models; {rule}"
     )
 
