@@ -35,11 +35,12 @@ def arena_line(
     """Return what the log says at the start: who plays, how much of the machine that takes, and which models stay."""
     workers = f"{arena.num_workers} worker{'s' if arena.num_workers > 1 else ''}"
     rivals = ", ".join(["the model before it", "an earlier one", *opponents])
+    percent = f"{100 * arena.share:.3g}%"
     rule = f"release.rule={release.rule}"
     if release.rule != "always":
         rule += f" decides about a model in {release.games} games against the best one"
     return (
-        f"arena: {workers} with at most {100 * arena.share:.3g}% of the CPU time of {num_cores} cores (arena.share); each "
+        f"arena: {workers} with at most {percent} of the CPU time of {num_cores} cores (arena.share); each "
         f"model plays {arena.games} games against each of: {rivals}; models/ keeps {arena.max_models} models; {rule}"
     )
 
