@@ -17,7 +17,7 @@ from torch.nn import functional
 from ddpzero.games import Game
 from ddpzero.games.core.spec import GameSpec
 from ddpzero.networks.layers import MASKED_LOGIT, Convolution, mask_off_board, pool
-from ddpzero.networks.settings import HeadKind
+from ddpzero.networks.settings import NUM_SHORT_VALUES, HeadKind
 
 _POLICY_CHANNELS = 16
 _SUMMARY_CHANNELS = 32
@@ -105,7 +105,7 @@ def make_value_head(spec: GameSpec, channels: int, kind: HeadKind = "pooled") ->
 def make_auxiliary_heads(
     game: Game, channels: int, kind: HeadKind, names: Collection[str]
 ) -> nn.ModuleDict:
-    """Make auxiliary heads by their names: logits of the score, of owners, of the next move."""
+    """Make auxiliary heads by their names: logits of the score, of owners, of policies, of values soon."""
     heads = nn.ModuleDict()
     for name in names:
         if name == "score":
@@ -114,8 +114,10 @@ def make_auxiliary_heads(
         elif name == "ownership":
             assert game.owner_cells is not None
             heads[name] = Ownership(channels, game.owner_cells)
+        elif name == "short_value":
+            heads[name] = ShortValues(make_summary(channels, game.spec.board_shape, kind))
         else:
-            assert name == "next_policy", name
+            assert name in ("next_policy", "soft_policy"), name
             heads[name] = make_policy_head(game.spec, channels, kind)
     return heads
 
@@ -144,6 +146,18 @@ class Outcome(nn.Module):
 
     def forward(self, features: Tensor, on_board: Tensor | None = None) -> Tensor:
         return self.outcome(self.summary(features, on_board))
+
+
+class ShortValues(nn.Module):
+    """Logits `[B, 3, 3]`: for each of three horizons, of win, draw and loss as the search will see them by then."""
+
+    def __init__(self, summary: PooledSummary | DenseSummary):
+        super().__init__()
+        self.summary = summary
+        self.outcomes = nn.Linear(summary.size, 3 * NUM_SHORT_VALUES)
+
+    def forward(self, features: Tensor, on_board: Tensor | None = None) -> Tensor:
+        return self.outcomes(self.summary(features, on_board)).unflatten(1, (NUM_SHORT_VALUES, 3))
 
 
 class Score(nn.Module):

@@ -18,7 +18,7 @@ def make_network(
 ) -> PolicyValueNetwork:
     """Make a network for `game`; torch's global generator initializes its parameters.
 
-    auxiliary: heads besides policy and value, of "score", "ownership" and "next_policy".
+    auxiliary: heads besides policy and value, of "score", "ownership", "next_policy", "soft_policy" and "short_value".
     """
     return PolicyValueNetwork(game, settings, auxiliary)
 

@@ -13,6 +13,9 @@ HeadKind = Literal["pooled", "dense"]
 # Far beyond any network that was trained on a board game; building a larger one would take hours.
 _MAX_BLOCKS = 1000
 
+# Horizons of the head "short_value".
+NUM_SHORT_VALUES = 3
+
 
 @dataclass(frozen=True)
 class NetworkSettings:

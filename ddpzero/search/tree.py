@@ -137,6 +137,17 @@ def policy_target(forest, config, slot, target):
 
 
 @compiled
+def policy_surprise(forest, slot, target):
+    """Return the KL divergence of a policy target [A] from the root's priors, in nats: what the search found out."""
+    total = 0.0
+    for action in range(target.shape[0]):
+        prior = forest.edges[slot, ROOT, action].prior
+        if target[action] > 0.0 and prior > 0.0:
+            total += target[action] * math.log(target[action] / prior)
+    return max(total, 0.0)
+
+
+@compiled
 def choose_action(forest, config, slot, ply):
     """Choose the move after the search; ply: moves made so far, for the temperature."""
     if solver.is_solved(forest, slot):

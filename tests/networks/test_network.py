@@ -175,7 +175,8 @@ SIZES = {
 def test_a_position_is_judged_alike_alone_and_among_boards_of_other_sizes(name, settings):
     boards = [load_game(name, **parameters) for parameters in SIZES[name]]
     frame = boards[-1]
-    heads = ("score", "ownership", "next_policy") if frame.has_score else ("next_policy",)
+    heads = ("score", "ownership") if frame.has_score else ()
+    heads += ("next_policy", "soft_policy", "short_value")
     torch.manual_seed(0)
     network = as_after_training(make_network(frame, settings, heads))
     embeddings = [embed_board(board, frame) for board in boards]
@@ -201,6 +202,8 @@ def test_a_position_is_judged_alike_alone_and_among_boards_of_other_sizes(name, 
             torch.testing.assert_close(
                 others["next_policy"][rows][:, embedding.actions], own["next_policy"]
             )
+            assert own["short_value"].shape == (3, 3, 3)
+            torch.testing.assert_close(others["short_value"][rows], own["short_value"])
             beside = np.setdiff1d(np.arange(frame.num_actions), embedding.actions)
             assert (policies[rows][:, beside] < -5000).all()
             if frame.has_score:

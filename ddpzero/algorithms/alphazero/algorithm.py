@@ -57,6 +57,7 @@ class AlphaZero:
             self.curriculum.has_padded_boards,
             searches_score=self.search.score_weight > 0,
             num_boards=len(self.curriculum.embeddings),
+            settings=self.settings,
         )
 
     def make_networks(self) -> dict[str, torch.nn.Module]:

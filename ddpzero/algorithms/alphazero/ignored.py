@@ -40,6 +40,7 @@ def ignored(settings: Settings, game: Game) -> dict[str, str]:
         **_of_search(search, game),
         **_of_algorithm(sections["algorithm"], search, game, name, settings.learner.has_limit),
         **_of_loss(sections["loss"], game, name),
+        **_of_short_values(sections["loss"]),
         **_of_network(sections["network"]),
     }
 
@@ -83,6 +84,9 @@ def _of_algorithm(
     algorithm: AlphaZeroSettings, search: SearchSettings, game: Game, name: str, has_limit: bool
 ) -> dict[str, str]:
     reasons: dict[str, str] = {}
+    if algorithm.value_lambda is not None and not (search.score_weight > 0 and game.has_score):
+        reason = f"algorithm.value_lambda={algorithm.value_lambda:g} replaces the mix"
+        reasons["algorithm.root_value_weight"] = reason
     if not search.solve:
         reasons["algorithm.play_out_fraction"] = "search.solve=false proves no result"
     if search.num_simulations == 0:
@@ -106,6 +110,12 @@ def _of_loss(loss: LossSettings, game: Game, name: str) -> dict[str, str]:
         reasons["loss.ownership"] = f"nobody owns cells at the end of game={name}"
     # A weight of 0 is not reported: in games that have the target it removes the head.
     return {key: reason for key, reason in reasons.items() if getattr(loss, key[5:]) > 0}
+
+
+def _of_short_values(loss: LossSettings) -> dict[str, str]:
+    if loss.short_value > 0:
+        return {}
+    return {"algorithm.short_value_lambdas": "loss.short_value=0 makes no such head"}
 
 
 def _of_network(network: NetworkSettings) -> dict[str, str]:

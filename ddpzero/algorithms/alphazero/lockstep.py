@@ -103,7 +103,8 @@ class LockstepGames:
         self.buffers.statuses[slots] = IDLE
         searches_score = "score" in self.auxiliary and self.batch.config.score_weight > 0
         return [
-            episode_of(self.buffers, int(slot), self.auxiliary, searches_score) for slot in slots
+            episode_of(self.buffers, int(slot), self.auxiliary, searches_score, self.settings)
+            for slot in slots
         ]
 
     def _check_result(self, slot: int) -> None:

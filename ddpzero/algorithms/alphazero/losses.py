@@ -1,8 +1,9 @@
 """AlphaZero's losses as pure functions from outputs, targets and weights to losses and metrics.
 
 Policy: cross-entropy with the search's improved policy. Value: cross-entropy of win, draw and loss with a mix of the
-episode's outcome and the search's root value. Auxiliary losses, in games that have these targets: the final score, the
-final ownership of each cell, and the policy of the next move (Wu, "Accelerating self-play learning in Go", 2019).
+episode's outcome and the search's root values. Auxiliary losses: the final score and the final ownership of each cell,
+in games that have them, the policy of the next move, a softer policy, and the values of the next plies (Wu,
+"Accelerating self-play learning in Go", 2019, and KataGo's later methods).
 
 Letters: B batch, A actions, O owner cells, S scores from -max_score to max_score.
 """
@@ -18,6 +19,8 @@ from torch.nn import functional
 
 from ddpzero.algorithms.alphazero.settings import LossSettings
 from ddpzero.networks.layers import MASKED_LOGIT
+
+_SOFT_POLICY_TEMPERATURE = 4.0
 
 
 @dataclass(frozen=True)
@@ -52,13 +55,18 @@ class OwnershipTarget:
 class Targets:
     """The training targets of a batch.
 
-    policy, next_policy: `[B, A]`. value: `[B, 3]`, win, draw and loss. outcome: `[B]`, in [-1, 1], for metrics only.
+    policy, next_policy, soft_policy: `[B, A]`. value: `[B, 3]`, win, draw and loss. outcome: `[B]`, in [-1, 1], for
+    metrics only. short_value: `[B, 3, 3]`, win, draw and loss for each horizon.
+    policy_weights: `[B]`, of the samples in the losses of policy and soft_policy; None: all 1.
     """
 
     policy: Tensor
     value: Tensor
     outcome: Tensor
     next_policy: Tensor | None = None
+    soft_policy: Tensor | None = None
+    short_value: Tensor | None = None
+    policy_weights: Tensor | None = None
     score: ScoreTarget | None = None
     ownership: OwnershipTarget | None = None
 
@@ -77,12 +85,20 @@ def total_loss(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Return the weighted sum of all losses, and metrics."""
     losses: dict[str, Tensor] = {}
-    losses["policy"], metrics = policy_loss(outputs.policy, targets.policy)
+    losses["policy"], metrics = policy_loss(outputs.policy, targets.policy, targets.policy_weights)
     losses["value"], of_value = value_loss(outputs.value, targets.value, targets.outcome)
     metrics |= of_value
     if targets.next_policy is not None:
         losses["next_policy"], _ = policy_loss(
             outputs.auxiliary["next_policy"], targets.next_policy
+        )
+    if targets.soft_policy is not None:
+        losses["soft_policy"], _ = policy_loss(
+            outputs.auxiliary["soft_policy"], targets.soft_policy, targets.policy_weights
+        )
+    if targets.short_value is not None:
+        losses["short_value"] = short_value_loss(
+            outputs.auxiliary["short_value"], targets.short_value
         )
     if targets.score is not None:
         losses["score"], of_score = score_loss(outputs.auxiliary["score"], targets.score)
@@ -90,21 +106,30 @@ def total_loss(
     if targets.ownership is not None:
         losses["ownership"] = ownership_loss(outputs.auxiliary["ownership"], targets.ownership)
     total = weights.policy * losses["policy"] + weights.value * losses["value"]
-    for name in ("next_policy", "score", "ownership"):
-        if name in losses:
-            total = total + getattr(weights, name) * losses[name]
-    metrics |= {f"losses/{name}": loss.detach() for name, loss in losses.items()}
-    return total, metrics
+    for name, loss in losses.items():
+        if name not in ("policy", "value"):
+            total = total + getattr(weights, name) * loss
+    # losses/policy is among the metrics already, without the weights of the samples.
+    return total, {**{f"losses/{name}": loss.detach() for name, loss in losses.items()}, **metrics}
 
 
-def policy_loss(logits: Tensor, target: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-    """Return the cross-entropy with the search's policy, and metrics. logits, target: `[B, A]`."""
+def policy_loss(
+    logits: Tensor, target: Tensor, weights: Tensor | None = None
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Return the cross-entropy with the search's policy, and metrics. logits, target: `[B, A]`.
+
+    weights: `[B]`, of the samples in the loss, with an expectation of 1; the metrics are plain means.
+    """
     log_policy = functional.log_softmax(logits.float(), dim=1)
-    loss = -(target * log_policy).sum(1).mean()
+    losses = -(target * log_policy).sum(1)
+    # Not divided by the sum of the weights: that would weaken batches of many surprises.
+    loss = losses.mean() if weights is None else (weights * losses).mean()
     with torch.no_grad():
+        plain_loss = losses.mean()
         target_entropy = -(target * target.clamp_min(1e-12).log()).sum(1).mean()
         metrics = {
-            "policy/kl_to_search": loss - target_entropy,
+            "losses/policy": plain_loss,
+            "policy/kl_to_search": plain_loss - target_entropy,
             "policy/entropy": -(log_policy.exp() * log_policy).sum(1).mean(),
             "policy/target_entropy": target_entropy,
         }
@@ -120,6 +145,11 @@ def value_loss(logits: Tensor, target: Tensor, outcome: Tensor) -> tuple[Tensor,
         decided = outcome != 0
         accuracy = (signs_agree & decided).sum() / decided.sum().clamp_min(1)
     return -(target * log_value).sum(1).mean(), {"value/accuracy": accuracy}
+
+
+def short_value_loss(logits: Tensor, target: Tensor) -> Tensor:
+    """Return the cross-entropy of win, draw and loss, a mean over the horizons. logits, target: `[B, 3, 3]`."""
+    return -(target * functional.log_softmax(logits.float(), dim=2)).sum(2).mean()
 
 
 def score_loss(logits: Tensor, target: ScoreTarget) -> tuple[Tensor, dict[str, Tensor]]:
@@ -147,18 +177,29 @@ def ownership_loss(logits: Tensor, target: OwnershipTarget) -> Tensor:
     return (errors * target.is_known).sum() / target.is_known.sum().clamp_min(1.0)
 
 
+def soft_policy_target(policy: Tensor) -> Tensor:
+    """Return policies `[B, A]` to the power of 1/4, normalized: what the search thinks of the less likely moves."""
+    softer = policy.pow(1.0 / _SOFT_POLICY_TEMPERATURE)
+    return softer / softer.sum(1, keepdim=True)
+
+
 def value_target(batch: Mapping[str, Tensor], root_value_weight: float) -> Tensor:
-    """Return win, draw and loss `[B, 3]` for the mover: a mix of the outcome and the search's root value."""
+    """Return win, draw and loss `[B, 3]` for the mover: the lambda-return if the samples have it.
+
+    Otherwise a mix of the outcome and the search's root value.
+    """
+    if "lambda_value" in batch:
+        return win_draw_loss(batch["lambda_value"], batch["lambda_draw"])
     played = win_draw_loss(batch["outcome"], batch["outcome_draw"])
     searched = win_draw_loss(batch["root_value"], batch["root_draw"])
     return (1.0 - root_value_weight) * played + root_value_weight * searched
 
 
 def win_draw_loss(value: Tensor, draw: Tensor) -> Tensor:
-    """Return probabilities `[B, 3]` of win, draw and loss with win - loss = `value` [B].
+    """Return probabilities `[..., 3]` of win, draw and loss with win - loss = `value` [...].
 
-    The probability of a draw is `draw` [B], or the largest that the value allows.
+    The probability of a draw is `draw` [...], or the largest that the value allows.
     """
     draw = torch.minimum(draw, 1.0 - value.abs()).clamp_min(0.0)
     rest = 1.0 - draw
-    return torch.stack([(rest + value) / 2, draw, (rest - value) / 2], dim=1)
+    return torch.stack([(rest + value) / 2, draw, (rest - value) / 2], dim=-1)

@@ -7,7 +7,8 @@ from ddpzero.system.metric_info import SHARE, MetricInfo, rate, ratio, time_shar
 METRICS = {
     "losses/total": MetricInfo("Weighted sum of all losses.", is_headline=True),
     "losses/policy": MetricInfo(
-        "Cross-entropy of the policy head with the search's policy target; its floor is policy/target_entropy.",
+        "Cross-entropy of the policy head with the search's policy target; its floor is policy/target_entropy. "
+        "All samples count alike.",
         is_headline=True,
     ),
     "losses/value": MetricInfo(
@@ -60,6 +61,10 @@ METRICS = {
     ),
     "holdout/*_loss": MetricInfo("losses/* on episodes that are never trained on."),
     "losses/next_policy": MetricInfo("Cross-entropy of the head for the next move's policy."),
+    "losses/soft_policy": MetricInfo("Cross-entropy of the head for the softer policy target."),
+    "losses/short_value": MetricInfo(
+        "Cross-entropy of the heads for the value in the near future, a mean over the horizons."
+    ),
     "losses/score": MetricInfo("Cross-entropy of the score head, over all final scores."),
     "losses/ownership": MetricInfo("Cross-entropy of the ownership head, a mean over the cells."),
     "policy/entropy": MetricInfo("Entropy of the policy head.", "nats"),

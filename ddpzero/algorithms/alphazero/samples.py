@@ -8,9 +8,15 @@ from typing import Any
 import numpy as np
 
 from ddpzero.algorithms.alphazero.selfplay import EpisodeBuffers
+from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings
 from ddpzero.games import Game
 from ddpzero.games.core.embedding import BoardEmbedding
+from ddpzero.networks.settings import NUM_SHORT_VALUES
 from ddpzero.replay import Episode, Field, SampleSpec
+
+_DEFAULTS = AlphaZeroSettings()
+# In nats. A mean below this is rounding noise of targets that equal the priors.
+_SMALLEST_SURPRISE = 1e-6
 
 
 def sample_spec(
@@ -19,10 +25,11 @@ def sample_spec(
     has_padded_boards: bool = False,
     searches_score: bool = False,
     num_boards: int = 1,
+    settings: AlphaZeroSettings = _DEFAULTS,
 ) -> SampleSpec:
     """Return the fields of a sample. Values are from the perspective of the player to move in the sample's position.
 
-    auxiliary: additional training targets: "score", "ownership", "next_policy".
+    auxiliary: heads of the network with targets of their own: "score", "ownership", "next_policy", "short_value".
     has_padded_boards: samples come from num_boards boards and are padded to the board of `game`; see curriculum.py.
     searches_score: whether the search estimates the score.
     """
@@ -57,6 +64,15 @@ def sample_spec(
     if "next_policy" in auxiliary:
         next_policy = Field(*policy, "of the next move; 0 if none", low=0, high=1, sums=(0, 1))
         spec["next_policy_target"] = next_policy
+    if "short_value" in auxiliary:
+        values = ((NUM_SHORT_VALUES,), np.dtype(np.float32))
+        spec["short_value"] = Field(*values, "lambda-returns", low=-1, high=1)
+        spec["short_draw"] = Field(*values, "probabilities of a draw in them", low=0, high=1)
+    if settings.value_lambda is not None:
+        spec["lambda_value"] = Field(*number, "lambda-return", low=-1, high=1)
+        spec["lambda_draw"] = Field(*number, "probability of a draw in it", low=0, high=1)
+    if settings.surprise_weight > 0:
+        spec["surprise"] = Field(*number, "KL of target and prior, by its mean", low=0)
     return spec
 
 
@@ -65,6 +81,7 @@ def episode_of(
     slot: int,
     auxiliary: Collection[str] = (),
     searches_score: bool = False,
+    settings: AlphaZeroSettings = _DEFAULTS,
 ) -> Episode:
     """Return a copy of the finished episode in `slot`. auxiliary, searches_score: see sample_spec."""
     num_plies = int(buffers.num_plies[slot])
@@ -93,6 +110,16 @@ def episode_of(
         following = np.zeros_like(columns["policy_target"])
         following[:-1] = columns["policy_target"][1:]
         columns["next_policy_target"] = following
+    if "short_value" in auxiliary:
+        decays = settings.short_value_lambdas
+        returns = np.array([lambda_returns(buffers, slot, rows, decay) for decay in decays])
+        columns["short_value"], columns["short_draw"] = returns.transpose(1, 2, 0)
+    if settings.value_lambda is not None:
+        columns["lambda_value"], columns["lambda_draw"] = lambda_returns(
+            buffers, slot, rows, settings.value_lambda
+        )
+    if settings.surprise_weight > 0:
+        columns["surprise"] = relative(buffers.surprises[slot, rows])
     info: dict[str, Any] = {
         "num_plies": num_plies,
         "first_player_return": float(buffers.returns[slot, 0]),
@@ -130,6 +157,39 @@ def outcomes_of(
     values[is_found] = signs * buffers.root_values[slot, plies]
     draws[is_found] = buffers.root_draws[slot, plies]
     return values.astype(np.float32), draws.astype(np.float32)
+
+
+def lambda_returns(
+    buffers: EpisodeBuffers, slot: int, rows: np.ndarray, decay: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the lambda-returns at plies `rows` [n], which follow each other: values [n], draw probabilities [n].
+
+    The root value k plies later counts (1 - decay) * decay ** k, seen by the mover of the row, who need not be the one
+    whose turn it is then. The rest of the weight goes to `outcomes_of`: up to the ply that decides, or to the end.
+    """
+    outcomes, outcome_draws = outcomes_of(buffers, slot, rows)
+    movers = buffers.movers[slot, rows]
+    is_found, decided_plies, _ = _next_decided(buffers, slot, rows)
+    ends = np.full(len(rows), buffers.num_plies[slot])
+    ends[is_found] = decided_plies
+    powers = np.power(decay, np.arange(buffers.num_plies[slot] + 1))
+    ahead = rows[None, :] - rows[:, None]
+    counts = (ahead >= 0) & (rows[None, :] < ends[:, None])
+    weights = np.where(counts, (1.0 - decay) * powers[np.maximum(ahead, 0)], 0.0)
+    signs = np.where(movers[None, :] == movers[:, None], 1.0, -1.0)
+    rest = powers[ends - rows]
+    values = (weights * signs) @ buffers.root_values[slot, rows] + rest * outcomes
+    draws = weights @ buffers.root_draws[slot, rows] + rest * outcome_draws
+    return values.astype(np.float32), draws.astype(np.float32)
+
+
+def relative(surprises: np.ndarray) -> np.ndarray:
+    """Return surprises `[n]` divided by their mean; ones if nothing was a surprise."""
+    mean = surprises.mean() if len(surprises) else 0.0
+    if mean <= _SMALLEST_SURPRISE:
+        return np.ones_like(surprises)
+    ratios: np.ndarray = surprises / mean
+    return ratios
 
 
 def scores_of(buffers: EpisodeBuffers, slot: int, rows: np.ndarray) -> np.ndarray:

@@ -25,6 +25,7 @@ from ddpzero.search.tree import (
     find_leaf,
     pack_observation,
     play_action,
+    policy_surprise,
     policy_target,
     root_result,
     root_score,
@@ -57,6 +58,7 @@ class EpisodeBuffers(NamedTuple):
     is_sample: np.ndarray  # [G, T] bool, False for the random opening
     observations: np.ndarray  # [G, T, bytes] uint8, bit-packed
     policy_targets: np.ndarray  # [G, T, A] float32
+    surprises: np.ndarray  # [G, T] float32, see policy_surprise
     root_values: np.ndarray  # [G, T] float32, the search's value for the mover
     root_draws: np.ndarray  # [G, T] float32, the network's probability of a draw
     root_scores: np.ndarray  # [G, T] float32, the search's score margin for the mover
@@ -96,6 +98,7 @@ def _layout(game: Game, num_games: int) -> Layout:
         "is_sample": (plies, np.bool_),
         "observations": ((*plies, game.observation_size_bytes), np.uint8),
         "policy_targets": ((*plies, game.num_actions), np.float32),
+        "surprises": (plies, np.float32),
         "root_values": (plies, np.float32),
         "root_draws": (plies, np.float32),
         "root_scores": (plies, np.float32),
@@ -191,7 +194,9 @@ def _make_move(rules, forest, config, buffers, weights_version, random_action_fr
     pack_observation(rules, forest, slot, ROOT)
     for index in range(forest.observation.shape[0]):
         buffers.observations[slot, ply, index] = forest.observation[index]
-    policy_target(forest, config, slot, buffers.policy_targets[slot, ply])
+    target = buffers.policy_targets[slot, ply]
+    policy_target(forest, config, slot, target)
+    buffers.surprises[slot, ply] = policy_surprise(forest, slot, target)
     is_proven = is_solved(forest, slot)
     ends_here = is_proven and not buffers.plays_out[slot]
     best_action = choose_action(forest, config, slot, ply)

@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ddpzero.networks.settings import NUM_SHORT_VALUES
 from ddpzero.system.errors import require, require_at_most
 
 if TYPE_CHECKING:
     from ddpzero.games import Game
+
+
+_FOR_ANY_GAME = ("next_policy", "soft_policy", "short_value")
 
 
 @dataclass(frozen=True)
@@ -16,7 +20,9 @@ class LossSettings:
     """Weights of the losses (conf/loss/*.yaml). With an auxiliary weight of 0 the network has no such head.
 
     score: cross-entropy of the final score. ownership: cross-entropy of the final owner of each cell. Games without
-    scores or owners ignore them. next_policy: cross-entropy of the search's policy for the next move.
+    scores or owners ignore them. next_policy: cross-entropy of the search's policy for the next move. soft_policy:
+    cross-entropy of the search's policy to the power of 1/4, normalized. short_value: cross-entropy of win, draw and
+    loss as the search sees them soon, a mean over algorithm.short_value_lambdas.
     """
 
     policy: float = 1.0
@@ -24,6 +30,8 @@ class LossSettings:
     score: float = 0.5
     ownership: float = 0.5
     next_policy: float = 0.0
+    soft_policy: float = 0.0
+    short_value: float = 0.0
 
     def __post_init__(self) -> None:
         for name, weight in vars(self).items():
@@ -35,7 +43,7 @@ class LossSettings:
         names = (
             "score" if self.score > 0 and game.has_score else "",
             "ownership" if self.ownership > 0 and game.owner_cells is not None else "",
-            "next_policy" if self.next_policy > 0 else "",
+            *(name if getattr(self, name) > 0 else "" for name in _FOR_ANY_GAME),
         )
         return tuple(filter(None, names))
 
@@ -45,6 +53,13 @@ class AlphaZeroSettings:
     """Settings of self-play, of the value target and of the trained player.
 
     root_value_weight: weight of the search's root value in the value target; the outcome has the rest, up to 1.
+    value_lambda: if set, the value target is the lambda-return (Sutton, 1988) instead of that mix: the root value k
+        plies later has the weight (1 - value_lambda) * value_lambda ** k, and the outcome has the rest.
+    short_value_lambdas: of three such targets for the heads of loss.short_value; they look lambda / (1 - lambda) plies
+        ahead on average.
+    surprise_weight: share of the weight of an episode's policy losses that is divided in proportion to the KL
+        divergence of the policy target from the network's prior (KataGo's policy surprise weighting); the rest is
+        divided evenly. The mean weight is 1.
     random_action_fraction: share of self-play moves that are sampled uniformly, for variety; the policy target remains
         the search's.
     opening_random_plies: N; each episode starts with 0..N random plies, which are not trained on. Number and moves are
@@ -59,6 +74,9 @@ class AlphaZeroSettings:
     """
 
     root_value_weight: float = 0.5
+    value_lambda: float | None = None
+    short_value_lambdas: tuple[float, ...] = (0.5, 0.75, 0.9)
+    surprise_weight: float = 0.0
     random_action_fraction: float = 0.03
     opening_random_plies: int = 0
     final_num_simulations: int | None = None
@@ -69,12 +87,26 @@ class AlphaZeroSettings:
     play_averages_symmetries: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("root_value_weight", "random_action_fraction", "play_out_fraction"):
+        shares = ("root_value_weight", "surprise_weight", "random_action_fraction")
+        for name in (*shares, "play_out_fraction"):
             value = getattr(self, name)
             require(0 <= value <= 1, f"algorithm.{name}={value} must be in 0..1.")
         for name in ("opening_random_plies", "evaluation_cache_megabytes"):
             value = getattr(self, name)
             require(value >= 0, f"algorithm.{name}={value} must be 0 or more.")
+        require(
+            self.value_lambda is None or 0 <= self.value_lambda <= 1,
+            f"algorithm.value_lambda={self.value_lambda} must be in 0..1, or null for a mix by root_value_weight.",
+        )
+        require(
+            len(self.short_value_lambdas) == NUM_SHORT_VALUES,
+            f"algorithm.short_value_lambdas={list(self.short_value_lambdas)} must have {NUM_SHORT_VALUES} numbers.",
+        )
+        for index, value in enumerate(self.short_value_lambdas):
+            require(
+                0 <= value <= 1,
+                f"algorithm.short_value_lambdas[{index}]={value} must be in 0..1.",
+            )
         require(
             self.play_value_scale is None or self.play_value_scale >= 0,
             f"algorithm.play_value_scale={self.play_value_scale} must be 0 or more, or null.",

@@ -17,8 +17,10 @@ from ddpzero.algorithms.alphazero.losses import (
     OwnershipTarget,
     ScoreTarget,
     Targets,
+    soft_policy_target,
     total_loss,
     value_target,
+    win_draw_loss,
 )
 from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings, LossSettings
 from ddpzero.algorithms.alphazero.simulations import SIMULATIONS, Simulations
@@ -152,14 +154,26 @@ class AlphaZeroUpdater:
         if "ownership" in self._auxiliary:
             is_known = batch["is_played_out"].float()
             ownership = OwnershipTarget(turned["ownership"], self._boards.owned(boards), is_known)
+        policy, short_value = turned["policy"], None
+        if "short_value" in self._auxiliary:
+            short_value = win_draw_loss(batch["short_value"], batch["short_draw"])
+        has_soft_policy = "soft_policy" in self._auxiliary
         return Targets(
-            policy=turned["policy"],
+            policy=policy,
             value=value_target(batch, self._settings.root_value_weight),
             outcome=batch["outcome"],
             next_policy=turned.get("next_policy"),
+            soft_policy=soft_policy_target(policy) if has_soft_policy else None,
+            short_value=short_value,
+            policy_weights=self._policy_weights(batch),
             score=score,
             ownership=ownership,
         )
+
+    def _policy_weights(self, batch: Mapping[str, Tensor]) -> Tensor | None:
+        """Return the weights of the samples in the policy's losses, `[B]`; see algorithm.surprise_weight."""
+        share = self._settings.surprise_weight
+        return 1.0 - share + share * batch["surprise"] if share > 0 else None
 
     def _score_target(self, batch: Mapping[str, Tensor], boards: Tensor) -> ScoreTarget:
         """Return the score target: the final score, mixed with the search's estimate if samples have one.

@@ -22,7 +22,7 @@ from ddpzero.replay import Episode
 from ddpzero.settings import LearnerSettings
 
 CPU = torch.device("cpu")
-LOSS = LossSettings(next_policy=0.3)
+LOSS = LossSettings(next_policy=0.3, soft_policy=1.0, short_value=0.3)
 
 
 def course(frame: Game, *boards: dict) -> Curriculum:
@@ -116,6 +116,8 @@ def random_rows(game: Game, num_rows: int) -> Episode:
         "root_draw": rng.uniform(0, 0.5, num_rows).astype(np.float32),
         "weights_version": np.zeros(num_rows, np.int32),
         "next_policy_target": policy[::-1].copy(),
+        "short_value": rng.uniform(-1, 1, (num_rows, 3)).astype(np.float32),
+        "short_draw": rng.uniform(0, 0.5, (num_rows, 3)).astype(np.float32),
     }
     if "score" in heads:
         most = game.spec.max_score

@@ -13,7 +13,10 @@ from ddpzero.algorithms.alphazero.losses import (
     ScoreTarget,
     Targets,
     ownership_loss,
+    policy_loss,
     score_loss,
+    short_value_loss,
+    soft_policy_target,
     total_loss,
     value_loss,
     value_target,
@@ -39,6 +42,40 @@ def test_the_value_target_of_the_search_keeps_its_expectation():
     torch.testing.assert_close(target[:, 0] - target[:, 2], POSITIONS["root_value"])
     # A value of 0.9 leaves a draw no more than 0.1.
     torch.testing.assert_close(target[:, 1], torch.tensor([0.1, 0.3, 1.0]))
+
+
+def test_the_lambda_return_takes_the_place_of_the_mix():
+    batch = {
+        **POSITIONS,
+        "lambda_value": torch.tensor([0.5, 0.0, -0.8]),
+        "lambda_draw": torch.tensor([0.25, 1.0, 0.9]),
+    }
+    expected = torch.tensor([[0.625, 0.25, 0.125], [0.0, 1.0, 0.0], [0.0, 0.2, 0.8]])
+    torch.testing.assert_close(value_target(batch, root_value_weight=0.5), expected)
+
+
+def test_the_soft_policy_is_the_fourth_root_of_the_policy():
+    policy = torch.tensor([[16 / 17, 1 / 17, 0.0], [0.0, 1.0, 0.0]])
+    expected = torch.tensor([[2 / 3, 1 / 3, 0.0], [0.0, 1.0, 0.0]])
+    torch.testing.assert_close(soft_policy_target(policy), expected)
+
+
+def test_weights_of_samples_change_the_policys_loss_but_not_its_metrics():
+    logits = torch.log(torch.tensor([[0.5, 0.5], [0.2, 0.8]]))
+    target = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
+    loss, metrics = policy_loss(logits, target, torch.tensor([0.5, 1.5]))
+    assert float(loss) == pytest.approx((0.5 * math.log(2) + 1.5 * math.log(5)) / 2)
+    assert float(metrics["losses/policy"]) == pytest.approx((math.log(2) + math.log(5)) / 2)
+    assert metrics["policy/kl_to_search"] == metrics["losses/policy"]
+
+
+def test_the_loss_of_short_values_is_a_mean_over_horizons():
+    target = torch.tensor([[[1.0, 0, 0], [0, 1, 0], [0, 0, 1]]])
+    logits = torch.log(
+        torch.tensor([[[0.5, 0.25, 0.25], [0.25, 0.25, 0.5], [1 / 3, 1 / 3, 1 / 3]]])
+    )
+    expected = (math.log(2) + math.log(4) + math.log(3)) / 3
+    assert float(short_value_loss(logits, target)) == pytest.approx(expected)
 
 
 def test_accuracy_counts_decided_games_alone():

@@ -37,10 +37,15 @@ def arguments_of(kind: str) -> dict[str, object]:
 def sections_of(network: NetworkSettings) -> dict[str, object]:
     return {
         # Views and averages are where actions move with the board.
-        "algorithm": AlphaZeroSettings(random_symmetry=True, play_averages_symmetries=True),
+        "algorithm": AlphaZeroSettings(
+            random_symmetry=True,
+            play_averages_symmetries=True,
+            value_lambda=0.8,
+            surprise_weight=0.5,
+        ),
         "network": network,
         "search": SearchSettings(num_simulations=8),
-        "loss": LossSettings(next_policy=0.3),
+        "loss": LossSettings(next_policy=0.3, soft_policy=1.0, short_value=0.3),
         "curriculum": CurriculumSettings(),
     }
 

@@ -5,9 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ddpzero.algorithms.alphazero.samples import episode_of, outcomes_of, sample_spec
+from ddpzero.algorithms.alphazero.samples import (
+    episode_of,
+    lambda_returns,
+    outcomes_of,
+    relative,
+    sample_spec,
+)
 from ddpzero.algorithms.alphazero.selfplay import EpisodeBuffers, new_episode_buffers
+from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings
 from ddpzero.games import load_game
+from ddpzero.replay.sample import check_columns, check_values
 
 
 def buffers_of_game(
@@ -54,6 +62,67 @@ def test_a_player_who_moves_again_sees_the_value_with_the_same_sign():
     buffers.is_decided[0, 2] = True
     values, _ = outcomes_of(buffers, 0, np.arange(4))
     np.testing.assert_allclose(values, [-0.2, 0.2, 0.2, -1.0], rtol=1e-6)
+
+
+def test_the_lambda_return_weighs_the_values_of_the_next_plies_and_the_result():
+    values, draws = lambda_returns(buffers_of_game(4, 1.0), 0, np.arange(4), 0.5)
+    # From the end: half the own value, and half of the next mover's return turned round; then the loss of ply 3.
+    np.testing.assert_allclose(values, [0.04375, -0.0875, 0.275, -0.35], rtol=1e-5)
+    np.testing.assert_allclose(draws, [0.006875, 0.01375, 0.0175, 0.015], rtol=1e-5)
+
+
+def test_the_lambda_return_turns_values_by_the_player_not_by_the_ply():
+    buffers = buffers_of_game(4, 1.0)
+    buffers.movers[0, :4] = [0, 1, 1, 0]
+    values, _ = lambda_returns(buffers, 0, np.arange(4), 0.5)
+    np.testing.assert_allclose(values, [0.03125, -0.0625, -0.225, 0.65], rtol=1e-5)
+
+
+def test_the_lambda_return_looks_no_further_than_a_decided_ply():
+    buffers = buffers_of_game(4, 1.0)
+    buffers.is_decided[0, 2] = True
+    values, draws = lambda_returns(buffers, 0, np.arange(4), 0.5)
+    np.testing.assert_allclose(values, [0.025, -0.05, 0.2, -0.35], rtol=1e-5)
+    np.testing.assert_allclose(draws[:3], [0.0075, 0.015, 0.02], rtol=1e-5)
+
+
+def test_the_lambda_return_is_between_the_root_value_and_the_outcome():
+    buffers = buffers_of_game(9, -1.0, num_random_plies=2)
+    # Nothing was searched there.
+    buffers.root_values[0, :2] = np.nan
+    buffers.is_decided[0, 5] = True
+    rows = np.arange(2, 9)
+    np.testing.assert_allclose(lambda_returns(buffers, 0, rows, 0.0)[0], 0.1 * rows, rtol=1e-5)
+    for of_lambda, of_outcome in zip(
+        lambda_returns(buffers, 0, rows, 1.0), outcomes_of(buffers, 0, rows), strict=True
+    ):
+        np.testing.assert_allclose(of_lambda, of_outcome, rtol=1e-5)
+    assert lambda_returns(buffers, 0, rows[:0], 0.5)[0].shape == (0,)
+
+
+def test_surprises_have_the_mean_one_in_every_episode():
+    assert relative(np.array([0.0, 1.0, 5.0, 2.0])).tolist() == [0.0, 0.5, 2.5, 1.0]
+    assert relative(np.zeros(3)).tolist() == [1.0, 1.0, 1.0]
+    assert relative(np.zeros(0)).tolist() == []
+
+
+def test_optional_targets_are_columns_of_the_episode_as_the_spec_says():
+    game = load_game("connect_four")
+    settings = AlphaZeroSettings(
+        value_lambda=0.5, short_value_lambdas=(0.0, 0.5, 1.0), surprise_weight=0.5
+    )
+    buffers = buffers_of_game(4, 1.0)
+    buffers.weights_versions[0, :4] = 1
+    buffers.surprises[0, :4] = [0.0, 0.1, 0.2, 0.1]
+    columns = episode_of(buffers, 0, ("short_value",), settings=settings).columns
+    spec = sample_spec(game, ("short_value",), settings=settings)
+    check_columns(spec, columns)
+    check_values(spec, columns)
+    np.testing.assert_allclose(columns["surprise"], [0.0, 1.0, 2.0, 1.0], rtol=1e-5)
+    np.testing.assert_allclose(columns["short_value"][:, 0], columns["root_value"], rtol=1e-5)
+    np.testing.assert_allclose(columns["short_value"][:, 1], columns["lambda_value"], rtol=1e-5)
+    np.testing.assert_allclose(columns["short_value"][:, 2], columns["outcome"], rtol=1e-5)
+    np.testing.assert_allclose(columns["short_draw"][:, 2], columns["outcome_draw"], rtol=1e-5)
 
 
 def test_an_episode_has_the_rows_of_searched_plies_as_the_spec_says():

@@ -19,13 +19,16 @@ def play(
     num_episodes: int,
     num_simulations: int = 64,
     search: SearchSettings | None = None,
+    auxiliary: tuple[str, ...] = (),
     **settings: float,
 ) -> list[Episode]:
     """Tic-tac-toe games with an evaluator that knows nothing."""
     game = load_game("tic_tac_toe")
     search = search or SearchSettings(num_simulations=num_simulations)
     cache = new_cache(game, 0.0)
-    games = LockstepGames(game, search, AlphaZeroSettings(**settings), (), cache, 0, num_episodes)
+    games = LockstepGames(
+        game, search, AlphaZeroSettings(**settings), auxiliary, cache, 0, num_episodes
+    )
     games.forest.random_states[:] = new_random_states(5, num_episodes)
     for place in range(num_episodes):
         games.start_game(place)
@@ -124,3 +127,22 @@ def test_a_search_with_any_allowed_number_has_finite_policies_and_legal_actions(
                 last_position(game, episode)  # ValueError for an illegal action
                 assert np.isfinite(episode.columns["policy_target"]).all(), name
                 assert np.isfinite(episode.columns["root_value"]).all(), name
+
+
+def test_the_surprise_of_a_move_is_the_divergence_of_its_target_from_the_prior():
+    """On equal priors: log(legal actions) minus the target's entropy, relative to its mean in the episode."""
+    episodes = play(20, auxiliary=("next_policy",), surprise_weight=0.5, value_lambda=0.5)
+    game = load_game("tic_tac_toe")
+    for episode in episodes:
+        position, divergences = game.initial_position(), []
+        targets = episode.columns["policy_target"].astype(np.float64)
+        for action, target in zip(episode.info["moves"], targets, strict=True):
+            entropy = -(target * np.log(np.maximum(target, 1e-12))).sum()
+            divergences.append(np.log(game.legal_actions(position).sum()) - entropy)
+            position = game.apply_action(position, action)
+        expected = np.array(divergences) / np.mean(divergences)
+        # Samples have float16 policies.
+        np.testing.assert_allclose(episode.columns["surprise"], expected, atol=0.02)
+        following = episode.columns["next_policy_target"]
+        np.testing.assert_array_equal(following[:-1], episode.columns["policy_target"][1:])
+        assert not following[-1].any()

@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 from ddpzero.algorithms.alphazero.curriculum import Curriculum, CurriculumSettings
+from ddpzero.algorithms.alphazero.losses import soft_policy_target, win_draw_loss
 from ddpzero.algorithms.alphazero.samples import sample_spec
 from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings, LossSettings
 from ddpzero.algorithms.alphazero.updater import AlphaZeroUpdater
@@ -23,6 +24,7 @@ from ddpzero.settings import LearnerSettings
 
 NETWORK = NetworkSettings(blocks=2, channels=16)
 ALL_LOSSES = LossSettings()
+DEFAULTS = AlphaZeroSettings()
 LEARNER = LearnerSettings(batch_size=64, precision="float32")
 
 
@@ -51,6 +53,9 @@ def random_batch(
         columns["ownership"] = owners.astype(np.int8)
     if "score" in auxiliary or "ownership" in auxiliary:
         columns["is_played_out"] = np.ones(num_rows, np.bool_)
+    if "short_value" in auxiliary:
+        values = generator.uniform(-1, 1, (num_rows, 3)).astype(np.float32)
+        columns["short_value"], columns["short_draw"] = values, 1 - np.abs(values)
     if "next_policy" in auxiliary:
         columns["next_policy_target"] = columns["policy_target"][::-1].copy()
     assert set(columns) == set(sample_spec(game, auxiliary))
@@ -62,13 +67,14 @@ def make_updater(
     wrap=lambda module: module,
     augment: bool = False,
     loss: LossSettings = ALL_LOSSES,
+    settings: AlphaZeroSettings = DEFAULTS,
 ) -> AlphaZeroUpdater:
     torch.manual_seed(7)
     return AlphaZeroUpdater(
         Curriculum(CurriculumSettings(), game, num_simulations=1),
         make_network(game, NETWORK, loss.auxiliary(game)),
         wrap,
-        AlphaZeroSettings(),
+        settings,
         loss,
         LEARNER,
         torch.device("cpu"),
@@ -116,17 +122,18 @@ def test_a_new_run_starts_from_released_weights_in_network_and_average():
             assert torch.equal(weights[name], value), name
 
 
-ALL_HEADS = LossSettings(next_policy=0.3)
+ALL_HEADS = LossSettings(next_policy=0.3, soft_policy=1.0, short_value=0.3)
+FOR_ANY_GAME = ("next_policy", "soft_policy", "short_value")
 
 
 @pytest.mark.parametrize(
     ("name", "heads"),
     [
-        ("connect_four", ("next_policy",)),
-        ("dots_and_boxes", ("score", "ownership", "next_policy")),
-        ("go", ("score", "ownership", "next_policy")),
-        ("hex", ("next_policy",)),
-        ("othello", ("score", "ownership", "next_policy")),
+        ("connect_four", FOR_ANY_GAME),
+        ("dots_and_boxes", ("score", "ownership", *FOR_ANY_GAME)),
+        ("go", ("score", "ownership", *FOR_ANY_GAME)),
+        ("hex", FOR_ANY_GAME),
+        ("othello", ("score", "ownership", *FOR_ANY_GAME)),
     ],
 )
 def test_a_game_learns_what_it_has(name, heads):
@@ -135,12 +142,16 @@ def test_a_game_learns_what_it_has(name, heads):
     assert LossSettings(score=0, ownership=0).auxiliary(game) == ()
     updater = make_updater(game, augment=True, loss=ALL_HEADS)
     scalars = updater.update(random_batch(game, 64, seed=1, auxiliary=heads), 1e-3)
-    for head in ("score", "ownership", "next_policy"):
+    for head in ("score", "ownership", *FOR_ANY_GAME):
         assert (f"losses/{head}" in scalars) == (head in heads)
     assert all(torch.isfinite(value) for value in scalars.values())
 
 
-@pytest.mark.parametrize("head", ["score", "ownership", "next_policy"])
+def entropy(distributions: torch.Tensor) -> float:
+    return float(-(distributions * distributions.clamp_min(1e-9).log()).sum(-1).mean())
+
+
+@pytest.mark.parametrize("head", ["score", "ownership", *FOR_ANY_GAME])
 def test_each_head_fits_its_own_target(head):
     game = load_game("dots_and_boxes", rows=2, columns=2)
     updater = make_updater(game, loss=ALL_HEADS)
@@ -149,10 +160,39 @@ def test_each_head_fits_its_own_target(head):
     for _ in range(150):
         last = updater.update(batch, 3e-3)[f"losses/{head}"]
     least = 0.0
-    if head == "next_policy":  # its targets are distributions: no loss is below their entropy
-        policies = batch["next_policy_target"].float()
-        least = -(policies * policies.clamp_min(1e-9).log()).sum(1).mean()
+    # These targets are distributions: no loss is below their entropy.
+    if head == "next_policy":
+        least = entropy(batch["next_policy_target"].float())
+    if head == "soft_policy":
+        least = entropy(soft_policy_target(batch["policy_target"].float()))
+    if head == "short_value":
+        least = entropy(win_draw_loss(batch["short_value"], batch["short_draw"]))
     assert last - least < 0.75 * (first - least)
+
+
+def test_a_surprise_counts_more_in_the_policys_losses_and_nowhere_else():
+    game = load_game("connect_four")
+    loss = LossSettings(soft_policy=1.0)
+    half_surprise = AlphaZeroSettings(surprise_weight=0.5)
+    batch = random_batch(game, 2, seed=3, auxiliary=("soft_policy",))
+    # Weights of 1/2 and 3/2.
+    batch["surprise"] = torch.tensor([0.0, 2.0])
+    losses = [
+        make_updater(game, loss=loss).update({n: v[row : row + 1] for n, v in batch.items()}, 1e-3)
+        for row in range(2)
+    ]
+    scalars = make_updater(game, loss=loss, settings=half_surprise).update(batch, 1e-3)
+    policy, soft, value = (
+        [float(one[f"losses/{name}"]) for one in losses]
+        for name in ("policy", "soft_policy", "value")
+    )
+    assert float(scalars["losses/policy"]) == pytest.approx(sum(policy) / 2, rel=1e-5)
+    assert float(scalars["losses/value"]) == pytest.approx(sum(value) / 2, rel=1e-5)
+    weighted_soft = (0.5 * soft[0] + 1.5 * soft[1]) / 2
+    assert float(scalars["losses/soft_policy"]) == pytest.approx(weighted_soft, rel=1e-5)
+    weighted = (0.5 * policy[0] + 1.5 * policy[1]) / 2
+    expected = weighted + weighted_soft + sum(value) / 2
+    assert float(scalars["losses/total"]) == pytest.approx(expected, rel=1e-5)
 
 
 def test_games_whose_end_is_not_known_teach_no_score_and_no_owners():
