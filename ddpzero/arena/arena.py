@@ -59,11 +59,17 @@ class Arena:
 
     def add(self, checkpoint: Path) -> None:
         """Add the model of a new checkpoint to the pool."""
-        in_play = {
-            name for task in self.workers.tasks.values() for name in (task.player_a, task.player_b)
-        }
         with self._outage.watch():
-            self.pool.add(checkpoint, in_play)
+            self.pool.add(checkpoint, self._models_in_play)
+
+    def refresh(self) -> None:
+        """Take in the models that were added to the run's folder."""
+        self.pool.refresh(self._models_in_play)
+
+    @property
+    def _models_in_play(self) -> set[str]:
+        tasks = self.workers.tasks.values()
+        return {name for task in tasks for name in (task.player_a, task.player_b)}
 
     @contextmanager
     def paused(self) -> Iterator[None]:

@@ -260,7 +260,7 @@ class Learner:
             self.share_results()
             model = self.checkpointing.save_model()
             if self.arena is not None:
-                self.arena.pool.refresh()
+                self.arena.refresh()
             is_decided = self.gate.hold(model, self.meet_ranks)
         self.take_best_model()
         return is_decided

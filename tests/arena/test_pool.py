@@ -31,9 +31,13 @@ class Run:
     def open(self) -> None:
         self.pool = ModelPool(self.run_dir, self.arena, self.release, OPPONENTS, seed=0)
 
-    def save(self, step: int) -> str:
+    def save_checkpoint(self, step: int) -> Path:
         path = self.checkpoints.save(snapshot(step))
         assert path is not None
+        return path
+
+    def save(self, step: int) -> str:
+        path = self.save_checkpoint(step)
         self.pool.add(path)
         return path.name
 
