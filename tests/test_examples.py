@@ -50,6 +50,7 @@ _REASONS = {
     "my_algorithm": "test_loader.py composes an algorithm of one's own",
     "my_game run_name=my_game": "test_own_game.py trains a game of one's own",
     "runs/my_game": "test_own_game.py trains a game of one's own and plays against its agent",
+    "ddpzero ablate": "trains for half an hour; test_run.py runs smaller ones",
     "cache clear": "deletes the machine code that other tests use",
 }
 # Training ends after five updates of a small network.

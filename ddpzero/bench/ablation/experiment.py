@@ -95,7 +95,7 @@ class Experiment:
     base: settings of all variants. variants: the settings that each one adds; the others are compared with the first.
     minutes: training time after which each training is judged; the last one ends it. steps: instead of minutes, the
     number of updates. replay_of: mode offline: the run or checkpoint whose replay buffer all variants train on.
-    config_dir: as --config-dir of training.
+    config_dir: as --config-dir of training. title: for tables.
     """
 
     variants: dict[str, Any]
@@ -107,6 +107,7 @@ class Experiment:
     steps: int | None = None
     replay_of: str | None = None
     config_dir: str | None = None
+    title: str = ""
 
     def __post_init__(self) -> None:
         require(
@@ -206,8 +207,9 @@ class Experiment:
         return asdict(self)
 
     def without_cells(self) -> Experiment:
-        """Return the experiment without its variants and seeds, which may be added later."""
-        return replace(self, variants={self.first: self.variants[self.first]}, seeds=(0,))
+        """Return the experiment without its variants and seeds, which may be added later, and without its title."""
+        first = {self.first: self.variants[self.first]}
+        return replace(self, variants=first, seeds=(0,), title="")
 
 
 def read_experiment(file: Path) -> Experiment:

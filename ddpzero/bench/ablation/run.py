@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import torch
 from rich.console import Console
 
 from ddpzero import __version__
@@ -61,14 +62,14 @@ def run_ablate(file: Path, output: Path | None = None, as_json: bool = False) ->
         try:
             results, failures = finish(experiment, folder)
         except (TrainingStopped, KeyboardInterrupt):
-            _say(f"stopped; the same command continues: ddpzero ablate {file}")
+            say(f"stopped; the same command continues: ddpzero ablate {file}")
             return _EXIT_CODE_OF_STOP
     if as_json:
         print_measurements(list(measurements(results, game_of(experiment).name)), True)
     else:
         print_tables(results, Console())
     for failure in failures:
-        _say(failure)
+        say(failure)
     return 1 if failures else 0
 
 
@@ -97,7 +98,7 @@ def finish(experiment: Experiment, folder: Path) -> tuple[Results, list[str]]:
     for number, key in enumerate(cells, start=1):
         if results.find(*key) is not None:
             continue
-        _say(
+        say(
             f"[{number}/{len(cells)}] {key.variant}, seed {key.seed}: training{clock.left(cells[number - 1 :])}"
         )
         started = time.monotonic()
@@ -105,7 +106,7 @@ def finish(experiment: Experiment, folder: Path) -> tuple[Results, list[str]]:
             points = _train_and_judge(experiment, key, settings[key.variant], folder, source)
         except CellFailed as error:
             failures.append(f"{key.run_name} failed: {error}")
-            _say(failures[-1])
+            say(failures[-1])
             continue
         cell = Cell(
             *key, version_text(), time.strftime("%Y-%m-%d"), time.monotonic() - started, points
@@ -113,7 +114,7 @@ def finish(experiment: Experiment, folder: Path) -> tuple[Results, list[str]]:
         clock.seconds[key] = cell.seconds
         results = replace(results, cells=(*results.cells, cell))
         results.save(folder)
-        _say(f"[{number}/{len(cells)}] {_summary(cell)}{clock.left(cells[number:])}")
+        say(f"[{number}/{len(cells)}] {_summary(cell)}{clock.left(cells[number:])}")
     return results, failures
 
 
@@ -219,8 +220,9 @@ def version_text() -> str:
 
 def machine_text() -> str:
     cores = usable_cores()
-    return f"{processor_name()}, {cores} {'core' if cores == 1 else 'cores'}"
+    names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return ", ".join([processor_name(), f"{cores} {'core' if cores == 1 else 'cores'}", *names])
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
