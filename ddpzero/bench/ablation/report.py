@@ -23,6 +23,13 @@ _CAPTION = (
     "position or opening; they describe chance in these positions for these\n"
     "trainings. What other trainings would change shows in the seeds."
 )
+# What is told of the trainings themselves, with its unit.
+_OF_TRAININGS = {
+    "updates_per_second": "1/s",
+    "samples_per_second": "1/s",
+    "loss": "",
+    "held_out_loss": "",
+}
 
 
 @dataclass(frozen=True)
@@ -125,7 +132,7 @@ def print_tables(results: Results, console: Console) -> None:
     for figure in figures(results):
         console.print(_table_of_figure(figure, results.experiment.first))
     console.print(_CAPTION, style="dim", highlight=False)
-    console.print(_table_of_speed(results))
+    console.print(_table_of_trainings(results))
     versions = sorted({cell.version for cell in results.cells})
     console.print(f"{results.machine}; {', '.join(versions)}", style="dim", highlight=False)
 
@@ -163,26 +170,31 @@ def _difference(row: Row) -> tuple[str, str, str]:
     return f"{100 * c.difference:+.1f}", interval, p_value
 
 
-def _table_of_speed(results: Results) -> Table:
+def _table_of_trainings(results: Results) -> Table:
     table = Table(title="Trainings, mean over seeds", title_justify="left", box=SIMPLE_HEAD)
     table.pad_edge = False
-    table.add_column("variant", overflow="fold", min_width=16, max_width=24)
-    headings = ("seeds", "minutes", "updates", "updates/s", "samples", "samples/s")
-    for heading in headings[: 4 if results.experiment.mode == "offline" else 6]:
+    table.add_column("variant", overflow="fold", min_width=16, max_width=22)
+    # Offline there are no new samples.
+    rate = "updates" if results.experiment.mode == "offline" else "samples/s"
+    for heading in ("seeds", "minutes", "updates/s", rate, "loss", "held out"):
         table.add_column(heading, justify="right")
     for variant in results.experiment.variants:
-        speed = speed_of(results, variant)
-        if speed is None:
+        means = training_means(results, variant)
+        if means is None:
             table.add_row(variant, "0")
             continue
-        cells = [f"{speed['num_seeds']:.0f}", f"{speed['minutes']:.2f}", f"{speed['updates']:,.0f}"]
-        cells += [f"{speed['updates_per_second']:.1f}", f"{speed['samples']:,.0f}"]
-        cells += [f"{speed['samples_per_second']:,.0f}"]
-        table.add_row(variant, *cells[: len(table.columns) - 1])
+        table.add_row(
+            variant,
+            f"{means['num_seeds']:.0f}",
+            f"{means['minutes']:.2f}",
+            f"{means['updates_per_second']:.1f}",
+            f"{means['updates' if rate == 'updates' else 'samples_per_second']:,.0f}",
+            *(f"{means[name]:.3f}" if name in means else "" for name in ("loss", "held_out_loss")),
+        )
     return table
 
 
-def speed_of(results: Results, variant: str) -> dict[str, float] | None:
+def training_means(results: Results, variant: str) -> dict[str, float] | None:
     """Return the means of a variant's trainings over its seeds; None without a finished one."""
     ends = [
         cell.points[-1]
@@ -191,26 +203,27 @@ def speed_of(results: Results, variant: str) -> dict[str, float] | None:
     ]
     if not ends:
         return None
-    seconds = [max(60 * end.minutes, 1e-9) for end in ends]
-    return {
-        "num_seeds": len(ends),
-        "minutes": float(np.mean([end.minutes for end in ends])),
-        "updates": float(np.mean([end.learner_step for end in ends])),
-        "samples": float(np.mean([end.samples for end in ends])),
-        "updates_per_second": float(
-            np.mean([end.learner_step / s for end, s in zip(ends, seconds, strict=True)])
-        ),
-        "samples_per_second": float(
-            np.mean([end.samples / s for end, s in zip(ends, seconds, strict=True)])
-        ),
+    columns: dict[str, list[float | None]] = {
+        "minutes": [end.minutes for end in ends],
+        "updates": [end.learner_step for end in ends],
+        "updates_per_second": [end.learner_step / max(60 * end.minutes, 1e-9) for end in ends],
+        "samples_per_second": [end.samples / max(60 * end.minutes, 1e-9) for end in ends],
+        "loss": [end.loss for end in ends],
+        "held_out_loss": [end.held_out_loss for end in ends],
     }
+    means = {
+        name: float(np.mean([value for value in values if value is not None]))
+        for name, values in columns.items()
+        if None not in values
+    }
+    return {"num_seeds": len(ends), **means}
 
 
 # -------------------------------------------------------------------------------- JSON
 
 
 def measurements(results: Results, game_name: str) -> Iterator[Measurement]:
-    """Yield every figure of every variant, and the speed of its trainings."""
+    """Yield every figure of every variant, and the means of its trainings."""
     for figure in figures(results):
         for row in figure.rows:
             settings: dict[str, Any] = {
@@ -219,17 +232,20 @@ def measurements(results: Results, game_name: str) -> Iterator[Measurement]:
                 "num_simulations": figure.simulations,
                 "minutes": figure.minutes,
                 "seeds": list(row.seeds),
-                "by_seed": [float(mean) for mean in row.values.mean(axis=1)],
                 "num_positions": row.values.shape[1],
             }
-            if (c := row.comparison) is not None:
-                settings |= {"difference": c.difference, "low": c.low, "high": c.high}
-                settings |= {"p_value": c.p_value}
-                settings["difference_by_seed"] = [float(value) for value in c.by_seed]
             name = figure.figure.replace(" ", "_")
-            yield Measurement("ablate", game_name, name, float(row.values.mean()), "", settings)
+            by_seed = {"by_seed": [float(mean) for mean in row.values.mean(axis=1)]}
+            mean = float(row.values.mean())
+            yield Measurement("ablate", game_name, name, mean, "", settings | by_seed)
+            if (c := row.comparison) is not None:
+                settings |= {"low": c.low, "high": c.high, "p_value": c.p_value}
+                settings["by_seed"] = [float(value) for value in c.by_seed]
+                difference = f"{name}_difference"
+                yield Measurement("ablate", game_name, difference, c.difference, "", settings)
     for variant in results.experiment.variants:
-        if (speed := speed_of(results, variant)) is not None:
-            for name in ("updates_per_second", "samples_per_second"):
-                settings = {"variant": variant, "minutes": speed["minutes"]}
-                yield Measurement("ablate", game_name, name, speed[name], "1/s", settings)
+        means = training_means(results, variant) or {}
+        for name, unit in _OF_TRAININGS.items():
+            if name in means:
+                settings = {"variant": variant, "minutes": means["minutes"]}
+                yield Measurement("ablate", game_name, name, means[name], unit, settings)

@@ -55,7 +55,10 @@ def quarters_of(values: np.ndarray) -> str:
 
 @dataclass(frozen=True)
 class Point:
-    """A training at one moment. asked_minutes: None for its end after a number of updates; minutes: the model's."""
+    """A training at one moment. asked_minutes: None for its end after a number of updates; minutes: the model's.
+
+    loss, held_out_loss: at the end of a training, on its batches and on the games that it does not train on.
+    """
 
     asked_minutes: float | None
     minutes: float
@@ -63,6 +66,8 @@ class Point:
     learner_step: int
     samples: int
     verdicts: tuple[Verdict, ...]
+    loss: float | None = None
+    held_out_loss: float | None = None
 
 
 @dataclass(frozen=True)

@@ -17,26 +17,20 @@ import torch
 from rich.console import Console
 
 from ddpzero import __version__
+from ddpzero.algorithms.loader import load_algorithm
+from ddpzero.bench.ablation.cell import train_and_judge
 from ddpzero.bench.ablation.experiment import CellKey, Experiment, read_experiment
-from ddpzero.bench.ablation.models import model_at, require_finished
 from ddpzero.bench.ablation.report import measurements, print_tables, simulations_text
 from ddpzero.bench.ablation.results import (
     Cell,
-    Point,
     Results,
     Verdict,
     claim,
     continue_results,
     read_results,
 )
-from ddpzero.bench.ablation.training import (
-    CellFailed,
-    TrainingStopped,
-    offline_command,
-    online_command,
-    run_training,
-)
-from ddpzero.bench.ablation.verdicts import check_judge, verdicts
+from ddpzero.bench.ablation.training import CellFailed, TrainingStopped
+from ddpzero.bench.ablation.verdicts import check_judge
 from ddpzero.bench.gpu_check import commit
 from ddpzero.games import Game, TeamGame, load_any_game
 from ddpzero.run.finder import find_run, nearest_runs
@@ -46,6 +40,7 @@ from ddpzero.system.cores import usable_cores
 from ddpzero.system.errors import UserError, require
 from ddpzero.system.machine import processor_name
 from ddpzero.system.measurements import print_measurements
+from ddpzero.training.offline import read_samples
 
 OUTPUTS_FOLDER = Path("ablations")
 _EXIT_CODE_OF_STOP = 130
@@ -103,7 +98,7 @@ def finish(experiment: Experiment, folder: Path) -> tuple[Results, list[str]]:
         )
         started = time.monotonic()
         try:
-            points = _train_and_judge(experiment, key, settings[key.variant], folder, source)
+            points = train_and_judge(experiment, key, settings[key.variant], folder, source)
         except CellFailed as error:
             failures.append(f"{key.run_name} failed: {error}")
             say(failures[-1])
@@ -116,40 +111,6 @@ def finish(experiment: Experiment, folder: Path) -> tuple[Results, list[str]]:
         results.save(folder)
         say(f"[{number}/{len(cells)}] {_summary(cell)}{clock.left(cells[number:])}")
     return results, failures
-
-
-def _train_and_judge(
-    experiment: Experiment, key: CellKey, settings: Settings, folder: Path, source: Path | None
-) -> tuple[Point, ...]:
-    runs_dir = folder / "runs"
-    words = experiment.words(key, settings, runs_dir)
-    if source is None:
-        command = online_command(words, experiment.config_dir)
-    else:
-        command = offline_command(words, experiment.config_dir, source)
-    run_training(command, folder / "logs" / f"{key.run_name}.log")
-    require_finished(runs_dir / key.run_name)
-    first = CellKey(experiment.first, key.seed)
-    points = []
-    for minutes in experiment.points:
-        # The last checkpoint may be a little older than the end of the run, if it was saved after the last update.
-        at = None if minutes == experiment.points[-1] else minutes
-        path, manifest = model_at(runs_dir / key.run_name, at)
-        first_model = None
-        if key.variant != experiment.first:
-            first_model, _ = model_at(runs_dir / first.run_name, at)
-        counters = manifest.counters
-        points.append(
-            Point(
-                asked_minutes=minutes,
-                minutes=float(counters["minutes"]),
-                model=manifest.model,
-                learner_step=int(counters["learner_step"]),
-                samples=int(counters["samples"]),
-                verdicts=tuple(verdicts(path, experiment.judge, key.seed, first_model)),
-            )
-        )
-    return tuple(points)
 
 
 def _source(experiment: Experiment) -> Path | None:
@@ -165,9 +126,6 @@ def _source(experiment: Experiment) -> Path | None:
 
 def _check_columns(settings: dict[str, Settings], source: Path) -> None:
     """Raise UserError for a variant that trains on a column that the replay buffer of `source` lacks."""
-    from ddpzero.algorithms.loader import load_algorithm
-    from ddpzero.training.offline import read_samples
-
     for variant, of_variant in settings.items():
         try:
             read_samples(source, load_algorithm(of_variant).sample_spec())

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ddpzero.bench.ablation import run as run_module
+from ddpzero.bench.ablation import cell as cell_module
 from ddpzero.bench.ablation.offline_job import main as offline_job
 from ddpzero.bench.ablation.run import run_ablate
 from ddpzero.bench.ablation.training import CellFailed, TrainingStopped
@@ -46,7 +46,7 @@ class Trainings:
 @pytest.fixture
 def trainings(monkeypatch) -> Trainings:
     trainings = Trainings()
-    monkeypatch.setattr(run_module, "run_training", trainings)
+    monkeypatch.setattr(cell_module, "run_training", trainings)
     return trainings
 
 
@@ -72,12 +72,19 @@ def test_a_stopped_ablation_continues_and_trains_nothing_twice(
     assert ablate(tmp_path, experiment, as_json=True) == 0
     assert trainings.names == ["base-seed0", "slow-seed0", "base-seed1", "slow-seed1"]
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    scores = {(row["variant"], row["judge"]): row for row in rows if row["figure"] == "score"}
+    scores, differences = (
+        {(row["variant"], row["judge"]): row["value"] for row in rows if row["figure"] == figure}
+        for figure in ("score", "score_difference")
+    )
     assert set(scores) == {("base", "random"), ("slow", "random"), ("slow", "base")}
-    assert scores["slow", "random"]["seeds"] == [0, 1]
-    difference = scores["slow", "random"]["value"] - scores["base", "random"]["value"]
-    assert scores["slow", "random"]["difference"] == pytest.approx(difference)
-    assert scores["slow", "base"]["difference"] == scores["slow", "base"]["value"] - 0.5
+    assert differences == pytest.approx(
+        {
+            ("slow", "random"): scores["slow", "random"] - scores["base", "random"],
+            ("slow", "base"): scores["slow", "base"] - 0.5,
+        }
+    )
+    assert all(row["seeds"] == [0, 1] for row in rows if "seeds" in row)
+    assert {row["variant"] for row in rows if row["figure"] == "loss"} == {"base", "slow"}
 
 
 def test_variants_and_seeds_may_be_added_but_nothing_else_may_change(
