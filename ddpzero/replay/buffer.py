@@ -10,6 +10,7 @@ import numpy as np
 from ddpzero.replay.sample import (
     Field,
     SampleSpec,
+    adapted_columns,
     check_columns,
     check_values,
     samples_size_bytes,
@@ -199,6 +200,17 @@ class ReplayBuffer:
         self.num_held_out = num_held_out
         self.num_samples = self._next_row = 0
         self._append(arrays, num_samples)
+
+    def adapted(self, arrays: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], list[str]]:
+        """Return the arrays of a state that was saved with another spec as this buffer restores them.
+
+        Also returns a sentence on each change; see adapted_columns.
+        """
+        columns = {name: array for name, array in arrays.items() if name != HELD_OUT}
+        adapted, sentences = adapted_columns(self.spec, columns)
+        if HELD_OUT in arrays:
+            adapted[HELD_OUT] = arrays[HELD_OUT]
+        return adapted, sentences
 
     def _append(self, columns: Mapping[str, np.ndarray], num_new: int) -> None:
         num_kept = min(num_new, self.capacity)

@@ -26,6 +26,8 @@ class Field:
     description: one phrase for people: perspective, unit, range.
     low, high: the least and the largest value; low <= 0 <= high. By default any finite value is allowed.
     sums: the allowed sums of a sample's entries, up to rounding: (1.0,) for a distribution. Empty: any sum.
+    stand_in: for samples that a run recorded before it had this field: a number, or another field's name. None: such
+        samples are of no use.
     """
 
     shape: tuple[int, ...]
@@ -34,6 +36,7 @@ class Field:
     low: float = -math.inf
     high: float = math.inf
     sums: tuple[float, ...] = ()
+    stand_in: float | str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "shape", tuple(int(size) for size in self.shape))
@@ -58,6 +61,34 @@ SampleSpec = dict[str, Field]
 def samples_size_bytes(spec: SampleSpec, num_samples: int) -> int:
     """Return the size of `num_samples` samples in bytes."""
     return num_samples * sum(field.size_bytes for field in spec.values())
+
+
+def adapted_columns(
+    spec: SampleSpec, columns: Mapping[str, np.ndarray]
+) -> tuple[dict[str, np.ndarray], list[str]]:
+    """Return the columns of `spec` for samples that were recorded with another spec, and a sentence on each change.
+
+    Fields that `spec` lacks are dropped; missing ones are replaced by their stand-ins. A missing field without one
+    stays missing, which check_columns reports.
+    """
+    adapted: dict[str, np.ndarray] = {}
+    sentences = [
+        f"the saved samples have {name}, which is no longer used"
+        for name in columns
+        if name not in spec
+    ]
+    for name, field in spec.items():
+        stand_in = field.stand_in
+        if name in columns:
+            adapted[name] = columns[name]
+        elif isinstance(stand_in, str) and stand_in in columns:
+            adapted[name] = columns[stand_in].astype(field.dtype)
+        elif isinstance(stand_in, (int, float)):
+            num_samples = len(next(iter(columns.values()), ()))
+            adapted[name] = np.full((num_samples, *field.shape), stand_in, field.dtype)
+        if name in adapted and name not in columns:
+            sentences.append(f"the saved samples have no {name}: {stand_in} takes its place")
+    return adapted, sentences
 
 
 def check_columns(spec: SampleSpec, columns: Mapping[str, np.ndarray]) -> int:

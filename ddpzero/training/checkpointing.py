@@ -164,7 +164,7 @@ class Checkpointing:
         self._require_same_networks(restored, changes)
         warnings = list(self._parts.updater.load_state(restored.trainer))
         try:
-            self._load_samples(restored, counters)
+            warnings += self._load_samples(restored, counters, is_changed=bool(changes))
         except ValueError as error:
             if not changes:
                 raise
@@ -203,8 +203,15 @@ class Checkpointing:
             "on with that version"
         )
 
-    def _load_samples(self, restored: Restored, counters: Counters) -> None:
-        buffer = self._parts.buffer
-        buffer.restore(restored.replay_arrays, restored.replay_meta)
+    def _load_samples(self, restored: Restored, counters: Counters, is_changed: bool) -> list[str]:
+        """Load the samples; with a changed config adapt them to its sample spec, and return a warning for each change.
+
+        Raises ValueError if they do not fit.
+        """
+        buffer, arrays, warnings = self._parts.buffer, restored.replay_arrays, list[str]()
+        if is_changed:
+            arrays, warnings = buffer.adapted(arrays)
+        buffer.restore(arrays, restored.replay_meta)
         newest_version = restored.replay_arrays["weights_version"].max(initial=0)
         check_samples(counters, buffer.num_inserted, buffer.num_sampled, newest_version)
+        return warnings

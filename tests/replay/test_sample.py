@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ddpzero.replay import Field, ReplayBuffer
-from ddpzero.replay.sample import check_values
+from ddpzero.replay.sample import adapted_columns, check_columns, check_values
 
 SPEC = {
     "policy": Field((400,), np.dtype(np.float16), low=0, high=1, sums=(0, 1)),
@@ -69,6 +69,28 @@ def test_a_single_wrong_value_is_found(name: str, value: Any, problem: str, row:
     with pytest.raises(ValueError, match="sample field") as raised:
         check_values(SPEC, wrong)
     assert f"sample field {name} {problem}" in str(raised.value)
+
+
+def test_samples_of_another_spec_are_adapted_and_every_change_is_told() -> None:
+    number, shape = ((), np.dtype(np.float32)), ((2,), np.dtype(np.int8))
+    spec = {
+        "outcome": Field(*number),
+        "copy": Field(*number, stand_in="outcome"),
+        "weight": Field(*shape, stand_in=1),
+        "plane": Field(*shape),
+    }
+    old = {"outcome": np.array([1.0, -1.0], np.float32), "gone": np.zeros(2)}
+    columns, sentences = adapted_columns(spec, old)
+    assert columns.keys() == {"outcome", "copy", "weight"}
+    assert columns["copy"].tolist() == [1.0, -1.0]
+    assert columns["weight"].tolist() == [[1, 1], [1, 1]]
+    assert sentences == [
+        "the saved samples have gone, which is no longer used",
+        "the saved samples have no copy: outcome takes its place",
+        "the saved samples have no weight: 1 takes its place",
+    ]
+    with pytest.raises(ValueError, match=r"lack the fields \['plane'\]"):
+        check_columns(spec, columns)
 
 
 def test_bytes_that_are_no_booleans_are_found() -> None:

@@ -557,6 +557,19 @@ def test_samples_that_do_not_fit_begin_anew_with_one_warning(
     assert warning.startswith("the replay buffer begins empty, for its samples do not fit: ")
 
 
+def test_samples_go_on_where_a_setting_adds_a_field_with_a_stand_in(
+    board: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    added = warnings_of(
+        board, BOARD, caplog, "algorithm.value_lambda=0.8", "algorithm.surprise_weight=0.5"
+    )
+    assert added == [
+        "the saved samples have no lambda_value: outcome takes its place",
+        "the saved samples have no lambda_draw: outcome_draw takes its place",
+        "the saved samples have no surprise: 1 takes its place",
+    ]
+
+
 @pytest.mark.parametrize(
     ("run", "change", "difference"),
     [

@@ -69,10 +69,12 @@ def sample_spec(
         spec["short_value"] = Field(*values, "lambda-returns", low=-1, high=1)
         spec["short_draw"] = Field(*values, "probabilities of a draw in them", low=0, high=1)
     if settings.value_lambda is not None:
-        spec["lambda_value"] = Field(*number, "lambda-return", low=-1, high=1)
-        spec["lambda_draw"] = Field(*number, "probability of a draw in it", low=0, high=1)
+        spec["lambda_value"] = Field(*number, "lambda-return", low=-1, high=1, stand_in="outcome")
+        spec["lambda_draw"] = Field(
+            *number, "probability of a draw in it", low=0, high=1, stand_in="outcome_draw"
+        )
     if settings.surprise_weight > 0:
-        spec["surprise"] = Field(*number, "KL of target and prior, by its mean", low=0)
+        spec["surprise"] = Field(*number, "KL of target and prior, by its mean", low=0, stand_in=1)
     return spec
 
 
