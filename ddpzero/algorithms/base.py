@@ -38,7 +38,7 @@ metric is a mean, and a count becomes the rate speed/<count>_per_second.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from ddpzero.games import Game, TeamGame
 
@@ -71,6 +71,17 @@ CORE_COUNTS = frozenset(
 )
 
 GameKind = TypeVar("GameKind", Game, TeamGame, contravariant=True)
+
+
+class Grown(NamedTuple):
+    """Weights of larger networks that compute the function of smaller ones.
+
+    settings: those that describe the larger networks, by dotted keys. sentence: about the growth, for the user.
+    """
+
+    weights: Tensors
+    settings: dict[str, Any]
+    sentence: str
 
 
 class Updater(Protocol):
@@ -247,6 +258,14 @@ class CompleteAlgorithm(Algorithm, Protocol):
         """Return whether networks trained on this algorithm's game can also play `game`.
 
         `game` may be the same game with a board of another size. Default: False.
+        """
+        ...
+
+    def grow(self, weights: Tensors, changes: Mapping[str, int], seed: int) -> Grown:
+        """Make networks larger without a change of their function (`ddpzero grow`).
+
+        weights: released by a run of this algorithm. changes: settings of the larger networks, by dotted keys
+        ("network.blocks"). seed: of new weights. Raises UserError for impossible changes. Default: raise UserError.
         """
         ...
 

@@ -9,7 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-from ddpzero.algorithms.base import Algorithm, CompleteAlgorithm, CompleteUpdater, Updater
+from ddpzero.algorithms.base import (
+    Algorithm,
+    CompleteAlgorithm,
+    CompleteUpdater,
+    Grown,
+    Updater,
+)
 from ddpzero.system.errors import UserError
 
 if TYPE_CHECKING:
@@ -69,6 +75,10 @@ def model_tag(algorithm: Algorithm) -> str:
 
 def fits(algorithm: Algorithm, game: object) -> bool:
     return False
+
+
+def grow(algorithm: object, weights: Tensors, changes: Mapping[str, int], seed: int) -> Grown:
+    raise UserError("networks of this algorithm cannot grow.")
 
 
 def memory_needs(algorithm: Algorithm, *of_run: object, **named: object) -> list[Any]:
@@ -137,7 +147,7 @@ def evaluate(updater: Updater, batch: Tensors) -> Tensors:
 _ALGORITHM_DEFAULTS: dict[str, Callable[..., Any]] = {
     function.__name__: function
     for function in (
-        *(model_tag, fits, memory_needs, summarize_episodes),
+        *(model_tag, fits, grow, memory_needs, summarize_episodes),
         *(summary_line, can_show, describe_episode, film_episode),
     )
 }

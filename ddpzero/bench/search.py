@@ -35,8 +35,6 @@ from ddpzero.system.measurements import Measurement, game_settings
 from ddpzero.system.memory import check_memory
 
 _SLICE_SECONDS = 0.25
-# Searches start after 0 to 8 random plies, so that they differ from each other.
-_MAX_OPENING_PLIES = 8
 
 
 def bench_search(
@@ -118,7 +116,7 @@ class EndlessSearches:
         rng = np.random.default_rng(seed)
         sizes = [len(part) for part in np.array_split(np.arange(num_games), num_groups)]
         self._groups = [Search(game, settings, size) for size in sizes]
-        self._positions = [random_positions(game, size, rng) for size in sizes]
+        self._positions = [game.random_positions(size, rng) for size in sizes]
         # Simulations of finished searches.
         self._num_finished = 0
 
@@ -170,20 +168,6 @@ def restart_and_propose(rules, forest, config, cache, weights_version, positions
         rules, forest, config, cache, weights_version, num_games, observations
     )
     return num_leaves, num_simulations
-
-
-def random_positions(game: Game, num_positions: int, rng: np.random.Generator) -> np.ndarray:
-    """Return positions `[n, P]` after a few uniformly random plies; none of them is terminal."""
-    positions: list[np.ndarray] = []
-    while len(positions) < num_positions:
-        position = game.initial_position()
-        for _ in range(rng.integers(_MAX_OPENING_PLIES + 1)):
-            if not game.is_terminal(position):
-                action = rng.choice(game.possible_actions(position))
-                position = game.apply_action(position, int(action))
-        if not game.is_terminal(position):
-            positions.append(position)
-    return np.stack(positions)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from ddpzero.cli.overrides import (
     READS_GAME,
     READS_LEARNER,
     READS_SEARCH,
+    READS_SIZE,
     key_of,
     problem_of_override,
 )
@@ -137,6 +138,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_ratings(commands)
     _add_evaluate(commands)
     _add_ablate(commands)
+    _add_grow(commands)
     _add_play(commands)
     _add_monitor(commands)
     _add_completion(commands)
@@ -376,6 +378,39 @@ def _add_ablate(commands: _Commands) -> None:
         help="folder of the trainings and results.json (default: ablations/ and the name of the file)",
     )
     _add_json(ablate)
+
+
+def _add_grow(commands: _Commands) -> None:
+    grow = _add_command(
+        commands,
+        "grow",
+        "Make the network of a model larger without a change of its outputs, which is checked on random positions. The "
+        "result is a model for init_from and all commands that take a player.",
+        "ddpzero grow runs/quick network.blocks=4 network.channels=48 --output runs/larger",
+    )
+    grow.add_argument(
+        "model",
+        metavar="RUN",
+        type=argument_types.path,
+        help="a run (its folder, its name in runs/, RUN@best or RUN@EPISODE), or the folder of a checkpoint",
+    )
+    grow.add_argument(
+        "--output",
+        metavar="FOLDER",
+        type=argument_types.path,
+        required=True,
+        help="folder of the larger model; it must not exist",
+    )
+    _add_seed(grow)
+    grow.set_defaults(reads=READS_SIZE)
+    # Only for the help, as in _add_settings.
+    grow.add_argument(
+        "overrides",
+        metavar="key=value",
+        nargs="*",
+        default=[],
+        help="the larger size: network.blocks=4, network.channels=48, or both",
+    )
 
 
 def _add_play(commands: _Commands) -> None:

@@ -240,6 +240,13 @@ def _ablate(options: Namespace) -> int:
     return run_ablate(Path(options.file), output, options.json)
 
 
+def _grow(options: Namespace) -> int:
+    from ddpzero.cli.grow import run_grow
+
+    run_grow(options.model, options.overrides, Path(options.output), options.seed)
+    return 0
+
+
 def _monitor(options: Namespace) -> int:
     from ddpzero.cli.monitor import run_monitor
 
@@ -268,6 +275,7 @@ _COMMANDS = {
     "ratings": _ratings,
     "evaluate": _evaluate,
     "ablate": _ablate,
+    "grow": _grow,
     "play": _play,
     "monitor": _monitor,
 }

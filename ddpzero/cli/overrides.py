@@ -19,6 +19,7 @@ _READ_WITH_NETWORK = (
     *("network", "device", "actors.device", "actors.precision"),
     *("actors.compile", "actors.num_threads"),
 )
+READS_SIZE = ("network.blocks", "network.channels")
 READS_LEARNER = (
     *("game", "...", "experiment", "hardware", "device", "replay.capacity"),
     *("learner.batch_size", "learner.optimizer", "learner.learning_rate", "learner.weight_decay"),

@@ -4,7 +4,7 @@ Depth: a new block starts as the identity. Width (as in Net2Net, Chen et al., 20
 the old channels ignore the new ones at first, which start like those of a new network, so that gradients reach all
 weights within a few updates.
 
-Every function takes the networks' settings as `small` and `large`; `check_growth` must accept them.
+Functions take the networks' settings as `small` and `large`; `small.check_growth(large)` must accept them.
 """
 
 from __future__ import annotations
@@ -16,42 +16,25 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from ddpzero.games import Game
+from ddpzero.networks.network import make_network
 from ddpzero.networks.settings import NetworkSettings
-from ddpzero.system.errors import UserError
 
 _TOWER = "tower"
-_FIXED = ("name", "pooling_interval", "num_heads", "value_head")
+# Outputs are about 10. A larger difference would mean that the code above is wrong.
+_MAX_DIFFERENCE = 1e-2
 
 
-def check_growth(small: NetworkSettings, large: NetworkSettings, path: str = "network") -> None:
-    """Raise UserError unless a network of settings `small` can grow to `large`. path: dotted, of the larger size."""
-    for key in _FIXED:
-        ours, theirs = getattr(small, key), getattr(large, key)
-        if ours != theirs and (key != "num_heads" or small.name == "attention"):
-            raise UserError(
-                f"network.{key}={theirs} cannot follow {ours}: a network grows only in blocks and channels."
-            )
-    for key in ("blocks", "channels"):
-        before, after = getattr(small, key), getattr(large, key)
-        if after < before:
-            raise UserError(f"{path}.{key}={after} is below {before}: a network can only grow.")
-    if small.name != "attention":
-        return
-    if large.channels > small.channels:
-        raise UserError(
-            f"{path}.channels={large.channels} is above {small.channels}: network=attention can grow only in blocks, "
-            "since its normalization and its rotary embedding depend on the number of channels."
-        )
-    if small.blocks % 2 == 0 and large.blocks % 2 == 1:
-        raise UserError(
-            f"{path}.blocks={large.blocks} is odd: a network=attention of {small.blocks} blocks, whose last one is "
-            "attention, grows by an even number of blocks."
-        )
-
-
-def size_text(settings: NetworkSettings) -> str:
-    """Return "3x32": blocks and channels."""
-    return f"{settings.blocks}x{settings.channels}"
+def new_weights(
+    game: Game, settings: NetworkSettings, auxiliary: Collection[str], seed: int
+) -> dict[str, Tensor]:
+    """Return the weights of a new network, which depend on `seed` alone; torch's generators stay as they are."""
+    before = torch.get_rng_state()
+    try:
+        torch.default_generator.manual_seed(seed)
+        return make_network(game, settings, auxiliary).state_dict()
+    finally:
+        torch.set_rng_state(before)
 
 
 def grow_weights(
@@ -118,13 +101,22 @@ def grow_optimizers(
 def largest_difference(
     one: nn.Module, other: nn.Module, planes: Tensor, auxiliary: Collection[str] = ()
 ) -> float:
-    """Return the largest absolute difference between the outputs of two networks. auxiliary: their other heads."""
+    """Return the largest absolute difference between the outputs of two networks that should compute the same function.
+
+    auxiliary: their other heads. Raises RuntimeError for a difference that rounding cannot explain.
+    """
     results = []
     for network in (one, other):
         policy, value, *rest = network(planes, auxiliary)
         results.append([policy, value, *(logits for others in rest for logits in others.values())])
-    pairs = zip(*results, strict=True)
-    return max(float((a.float() - b.float()).abs().max()) for a, b in pairs)
+    differences = [
+        float((a.float() - b.float()).abs().max()) for a, b in zip(*results, strict=True)
+    ]
+    scale = max(1.0, *(float(logits.abs().max()) for logits in results[0]))
+    largest = max(differences)
+    if not largest < _MAX_DIFFERENCE * scale:
+        raise RuntimeError(f"the grown network differs by {largest:g} from the smaller one")
+    return largest
 
 
 def _source(name: str, small: NetworkSettings, large: NetworkSettings) -> str | None:

@@ -63,6 +63,7 @@ class Manifest:
 
     model: the checkpoint's name and its folder's. counters: equal on all ranks; learner_step orders checkpoints.
     world_size: number of ranks that saved it; 0 for a model. versions: of ddpzero, Python, torch and numpy then.
+    grown_from: the model that `ddpzero grow` enlarged; "" for none.
     """
 
     model: str
@@ -71,6 +72,7 @@ class Manifest:
     files: dict[str, FileRecord]
     versions: dict[str, str]
     saved_at: str
+    grown_from: str = ""
 
     @property
     def age(self) -> tuple[float, str]:
@@ -185,6 +187,7 @@ def read_manifest(folder: Path) -> Manifest:
         files={name: FileRecord(**record) for name, record in content["files"].items()},
         versions=_known_versions(content),
         saved_at=content["saved_at"],
+        grown_from=content.get("grown_from", ""),
     )
 
 
@@ -203,6 +206,8 @@ def _problem_of_manifest(content: Mapping[str, Any]) -> str:
             return f"its counter {name[:80]} is {str(value)[:80]}"
     if not isinstance(content.get("saved_at"), str):
         return "its saved_at is missing"
+    if not isinstance(content.get("grown_from", ""), str):
+        return "its grown_from is no name"
     world_size, files = content.get("world_size"), content.get("files")
     if not (is_count(world_size) and isinstance(files, dict)):
         return "its world_size or its files are missing"

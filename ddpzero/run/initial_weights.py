@@ -68,5 +68,5 @@ def _check_fit(
     if problem := shape_mismatch(released.weights, expected):
         raise UserError(
             f"init_from={source}: the networks of {released.model} differ from this run's ({problem}). Use the same "
-            "game, algorithm and network."
+            "game, algorithm and network; `ddpzero grow` makes a network larger."
         )

@@ -47,32 +47,38 @@ def keep_model(run_dir: Path, checkpoint: Path) -> Path:
         files = {name: manifest.files[name] for name in _FILES}
         return replace(manifest, world_size=0, files=files)
 
-    return _add(run_dir, checkpoint.name, link)
+    return _add(run_dir / MODELS_FOLDER / checkpoint.name, link)
 
 
 def save_model(
     run_dir: Path, model: str, weights: bytes, config: bytes, counters: Mapping[str, Any]
 ) -> Path:
-    """Save a model without a checkpoint; return its folder. Does nothing if the model is there. Raises OSError.
+    """Save a model of a run without a checkpoint; see write_model."""
+    return write_model(run_dir / MODELS_FOLDER / model, weights, config, counters)
 
-    weights, config: the content of the files.
+
+def write_model(
+    path: Path, weights: bytes, config: bytes, counters: Mapping[str, Any], grown_from: str = ""
+) -> Path:
+    """Write a model to the folder `path`, which names it; return it. Does nothing if it is there. Raises OSError.
+
+    weights, config: the content of the files. grown_from: see Manifest.
     """
 
     def write(folder: Path) -> Manifest:
         contents = {WEIGHTS_FILE: weights, CONFIG_FILE: config}
         files = {name: write_bytes(folder / name, data) for name, data in contents.items()}
-        return new_manifest(model, counters, 0, files)
+        return replace(new_manifest(path.name, counters, 0, files), grown_from=grown_from)
 
-    return _add(run_dir, model, write)
+    return _add(path, write)
 
 
-def _add(run_dir: Path, model: str, fill: Callable[[Path], Manifest]) -> Path:
+def _add(path: Path, fill: Callable[[Path], Manifest]) -> Path:
     """Add a model that `fill` writes to a folder. A kill at any moment leaves no part of a model."""
-    folder = run_dir / MODELS_FOLDER
-    path = folder / model
+    folder = path.parent
     if path.is_dir():
         return path
-    partial = folder / f"{PARTIAL_PREFIX}{model}"
+    partial = folder / f"{PARTIAL_PREFIX}{path.name}"
     remove(partial)
     partial.mkdir(parents=True)
     write_manifest(partial, fill(partial))

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from ddpzero.bench.search import EndlessSearches, bench_search, random_positions
+from ddpzero.bench.search import EndlessSearches, bench_search
 from ddpzero.config.hydra import compose_settings
 from ddpzero.evaluators.uniform import UniformEvaluator
 from ddpzero.games import load_game
@@ -87,6 +87,6 @@ def test_a_search_that_is_solved_early_makes_room_for_the_next():
 
 def test_positions_differ_and_none_is_over():
     game = load_game("tic_tac_toe")
-    positions = random_positions(game, 50, np.random.default_rng(0))
+    positions = game.random_positions(50, np.random.default_rng(0))
     assert not any(game.is_terminal(position) for position in positions)
     assert len(np.unique(positions, axis=0)) > 25

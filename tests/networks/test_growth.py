@@ -9,7 +9,12 @@ import torch
 
 from ddpzero.games import load_game
 from ddpzero.networks import NetworkSettings, make_network
-from ddpzero.networks.growth import check_growth, grow_optimizers, grow_weights, largest_difference
+from ddpzero.networks.growth import (
+    grow_optimizers,
+    grow_weights,
+    largest_difference,
+    new_weights,
+)
 from ddpzero.networks.optimizers import make_optimizers
 from ddpzero.settings import LearnerSettings
 from ddpzero.system.errors import UserError
@@ -49,7 +54,8 @@ def trained(game, settings, auxiliary=()):
 
 def grown(network, game, small, large, auxiliary=()):
     result = make_network(game, large, auxiliary)
-    result.load_state_dict(grow_weights(network.state_dict(), result.state_dict(), small, large))
+    fresh = new_weights(game, large, auxiliary, seed=1)
+    result.load_state_dict(grow_weights(network.state_dict(), fresh, small, large))
     return result
 
 
@@ -62,7 +68,7 @@ def random_planes(game, num_positions=8):
 def test_a_grown_network_computes_the_same_function(case, name):
     small, changes = GROWTHS[case]
     large = replace(small, **changes)
-    check_growth(small, large)
+    small.check_growth(large)
     torch.manual_seed(0)
     game = load_game(name, **({"size": 5} if name == "go" else {}))
     heads = HEADS if game.has_score else ("next_policy",)
@@ -70,7 +76,8 @@ def test_a_grown_network_computes_the_same_function(case, name):
     larger = grown(network, game, small, large, heads)
     planes = random_planes(game)
     assert largest_difference(network, larger, planes, heads) < 3e-5
-    assert largest_difference(network, trained(game, small, heads), planes, heads) > 0.1
+    with pytest.raises(RuntimeError, match="differs by"):
+        largest_difference(network, trained(game, small, heads), planes, heads)
 
 
 @pytest.mark.parametrize("case", GROWTHS)
@@ -141,12 +148,13 @@ def test_the_optimizers_keep_their_states_of_the_old_entries(optimizer):
             "can grow only in blocks",
         ),
         ({"name": "attention", "blocks": 4}, {"name": "attention", "blocks": 5}, "an even number"),
+        ({}, {}, "make one of them larger"),
     ],
 )
 def test_what_cannot_grow_is_refused_with_a_sentence(small, large, told):
     before = NetworkSettings(**small)
     with pytest.raises(UserError, match=told):
-        check_growth(before, replace(before, **large))
+        before.check_growth(replace(before, **large))
 
 
 def test_weights_of_another_board_or_with_other_heads_are_refused():
@@ -161,3 +169,15 @@ def test_weights_of_another_board_or_with_other_heads_are_refused():
     with pytest.raises(ValueError, match="other heads"):
         fresh = make_network(board, large, ("next_policy",)).state_dict()
         grow_weights(weights, fresh, small, large)
+
+
+def test_new_weights_depend_on_their_seed_alone():
+    game, settings = load_game("tic_tac_toe"), NetworkSettings(blocks=1, channels=8)
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    first, other = (new_weights(game, settings, (), seed) for seed in (1, 2))
+    assert torch.equal(torch.rand(3), expected)
+    again = new_weights(game, settings, (), 1)
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not torch.equal(first["stem.weight"], other["stem.weight"])

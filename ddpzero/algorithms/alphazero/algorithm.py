@@ -12,11 +12,13 @@ import torch
 
 from ddpzero.actors import ActorSpec
 from ddpzero.algorithms.alphazero.curriculum import Curriculum, CurriculumSettings
+from ddpzero.algorithms.alphazero.growth import grow_released
 from ddpzero.algorithms.alphazero.memory import memory_needs
 from ddpzero.algorithms.alphazero.player import AlphaZeroPlayer
 from ddpzero.algorithms.alphazero.samples import sample_spec
 from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings, LossSettings
 from ddpzero.algorithms.alphazero.updater import AlphaZeroUpdater
+from ddpzero.algorithms.base import Grown
 from ddpzero.games import Game, TeamGame
 from ddpzero.games.core.promises import suspicion
 from ddpzero.networks import NetworkSettings, SymmetryAverage, make_network
@@ -76,6 +78,12 @@ class AlphaZero:
 
     def model_tag(self) -> str:
         return self.network.size_tag
+
+    def grow(
+        self, weights: dict[str, torch.Tensor], changes: Mapping[str, int], seed: int
+    ) -> Grown:
+        small = self.network.size_of(weights)
+        return grow_released(weights, small, changes, self.game, self.auxiliary, seed)
 
     def make_updater(
         self,
@@ -146,8 +154,10 @@ class AlphaZero:
         num_simulations: int | None = None,
         device: str = "cpu",
     ) -> AlphaZeroPlayer:
-        require_size(weights, self.network.min_parameters, name)
-        network: torch.nn.Module = self.make_networks()["network"]
+        # The network may have grown since the start of the run.
+        size = self.network.size_of(weights)
+        require_size(weights, size.min_parameters, name)
+        network: torch.nn.Module = make_network(self.game, size, self.auxiliary)
         require_fit(weights, network, name)
         network.load_state_dict(weights)
         if self.settings.play_averages_symmetries:

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 
 from ddpzero.actors import ActorSpec
+from ddpzero.algorithms import defaults
+from ddpzero.algorithms.base import Grown
 from ddpzero.algorithms.ddpg.memory import memory_needs
 from ddpzero.algorithms.ddpg.networks import make_networks
 from ddpzero.algorithms.ddpg.player import DDPGPlayer
@@ -65,6 +67,11 @@ class DDPG:
         return DDPGUpdater(
             self.game, networks, wrap, self.settings, self.opponent, learner, device, seed
         )
+
+    def grow(
+        self, weights: dict[str, torch.Tensor], changes: Mapping[str, int], seed: int
+    ) -> Grown:
+        return defaults.grow(self, weights, changes, seed)
 
     def memory_needs(
         self,

@@ -101,6 +101,21 @@ class Game:
     def initial_position(self) -> np.ndarray:
         return self.new_positions(1)[0]
 
+    def random_positions(
+        self, num_positions: int, rng: np.random.Generator, max_plies: int = 8
+    ) -> np.ndarray:
+        """Return positions `[n, P]` after 0 to max_plies uniformly random plies; none of them is terminal."""
+        positions: list[np.ndarray] = []
+        while len(positions) < num_positions:
+            position = self.initial_position()
+            for _ in range(rng.integers(max_plies + 1)):
+                if not self.is_terminal(position):
+                    action = rng.choice(self.possible_actions(position))
+                    position = self.apply_action(position, int(action))
+            if not self.is_terminal(position):
+                positions.append(position)
+        return np.stack(positions)
+
     def require_positions(self, positions: np.ndarray) -> None:
         """Raise ValueError unless this is `[n, P]` of the game's dtype. Compiled code checks neither."""
         spec = self.spec
