@@ -73,6 +73,14 @@ CORE_COUNTS = frozenset(
 GameKind = TypeVar("GameKind", Game, TeamGame, contravariant=True)
 
 
+class RunProgress(NamedTuple):
+    """How far a run has come. minutes: of training. fraction: the share of the run that is done, 0 without a limit."""
+
+    learner_step: int
+    minutes: float
+    fraction: float
+
+
 class Grown(NamedTuple):
     """Weights of larger networks that compute the function of smaller ones.
 
@@ -124,7 +132,36 @@ class CompleteUpdater(Updater, Protocol):
     def actor_weights(self) -> Tensors:
         """Return the weights that actors play with, and other tensors that they need, such as an exploration rate.
 
-        Names, shapes and dtypes never change. Default: the released weights.
+        Names, shapes and dtypes are always those of one of `possible_actor_weights`. Default: the released weights.
+        """
+        ...
+
+    def possible_actor_weights(self) -> list[Tensors]:
+        """Return examples of the actor weights of all sizes that the networks may have during a run.
+
+        Only names, shapes and dtypes count; the tensors may be on the device "meta". Default: the actor weights.
+        """
+        ...
+
+    def grow(self, progress: RunProgress, seed: int) -> str:
+        """Make the networks larger, without a change of their function, if the settings say so at this point of a run.
+
+        Called at each end of an epoch by all ranks together, with equal arguments. seed: of new weights. Returns a
+        sentence about the growth for the log, "" for none. Default: "".
+        """
+        ...
+
+    def take_size_of(self, weights: Tensors) -> None:
+        """Give the networks the size that they have in these released weights, if it is one of a run's sizes.
+
+        Called before `load_state`, by all ranks together. Parameters may take any values. Default: nothing.
+        """
+        ...
+
+    def size_tag(self) -> str:
+        """Return what takes the place of `model_tag` in the names of models once networks have grown.
+
+        Default: "", which stands for `model_tag`.
         """
         ...
 

@@ -14,6 +14,7 @@ from ddpzero.algorithms.base import (
     CompleteAlgorithm,
     CompleteUpdater,
     Grown,
+    RunProgress,
     Updater,
 )
 from ddpzero.system.errors import UserError
@@ -118,6 +119,22 @@ def set_self_play(updater: Updater, fraction_done: float, effort: float) -> None
     return None
 
 
+def possible_actor_weights(updater: Updater) -> list[Tensors]:
+    return [getattr(updater, "actor_weights", updater.released_weights)()]
+
+
+def grow_networks(updater: Updater, progress: RunProgress, seed: int) -> str:
+    return ""
+
+
+def take_size_of(updater: Updater, weights: Tensors) -> None:
+    return None
+
+
+def size_tag(updater: Updater) -> str:
+    return ""
+
+
 def start_from(updater: Updater, weights: Tensors) -> None:
     raise UserError(
         "init_from: this algorithm cannot begin with given weights: leave init_from out."
@@ -154,7 +171,9 @@ _ALGORITHM_DEFAULTS: dict[str, Callable[..., Any]] = {
 _UPDATER_DEFAULTS: dict[str, Callable[..., Any]] = {
     function.__name__: function
     for function in (
-        *(actor_weights, set_self_play, start_from, count_results),
-        *(apply_results, skipped_in_a_row, is_trainable, evaluate),
+        *(actor_weights, possible_actor_weights, take_size_of, size_tag, set_self_play),
+        *(start_from, count_results, apply_results, skipped_in_a_row, is_trainable, evaluate),
     )
 }
+# An algorithm has a method of this name, too.
+_UPDATER_DEFAULTS["grow"] = grow_networks

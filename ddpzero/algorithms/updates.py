@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from ddpzero.algorithms.base import HOLDOUT_GROUP, LOSS
 from ddpzero.networks.compatibility import check_state, checked_count
@@ -72,15 +73,35 @@ class TrainedNetwork:
         scales_loss: bool = False,
     ) -> None:
         """scales_loss: scale the loss, for training in float16."""
-        self.network = network.to(device)
-        wrapped = wrap(self.network)
-        self.forward = torch.compile(wrapped) if learner.compile else wrapped
-        self.average = MovingAverage(self.network.state_dict(), learner.ema_decay)
         self.num_updates = 0
+        self._wrap = wrap
         self._learner = learner
+        self._set_network(network.to(device))
         self._step = GradientStep(
             make_optimizers(self.network, learner), learner.gradient_clip, device, scales_loss
         )
+
+    def replace(
+        self,
+        network: nn.Module,
+        average: Mapping[str, Tensor],
+        copy_states: Callable[[Sequence[Optimizer], Sequence[Optimizer]], None],
+    ) -> None:
+        """Go on with another network, on the same device, such as this one after a growth; all ranks together.
+
+        average: its moving average. copy_states: copies the states of the old optimizers to the new ones.
+        """
+        self._set_network(network)
+        self.average.load(average)
+        optimizers = make_optimizers(network, self._learner)
+        copy_states(self._step.optimizers, optimizers)
+        self._step.optimizers = optimizers
+
+    def _set_network(self, network: nn.Module) -> None:
+        self.network = network
+        wrapped = self._wrap(network)
+        self.forward = torch.compile(wrapped) if self._learner.compile else wrapped
+        self.average = MovingAverage(network.state_dict(), self._learner.ema_decay)
 
     def step(self, loss: Tensor, learning_rate: float) -> dict[str, Tensor]:
         """Make one optimizer step that reduces `loss`; return metrics of it, LOSS among them, without a sync."""

@@ -17,22 +17,20 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ddpzero.games import Game
-from ddpzero.networks.network import make_network
+from ddpzero.networks.network import PolicyValueNetwork, make_network
 from ddpzero.networks.settings import NetworkSettings
 
 _TOWER = "tower"
-# Outputs are about 10. A larger difference would mean that the code above is wrong.
-_MAX_DIFFERENCE = 1e-2
 
 
-def new_weights(
+def new_network(
     game: Game, settings: NetworkSettings, auxiliary: Collection[str], seed: int
-) -> dict[str, Tensor]:
-    """Return the weights of a new network, which depend on `seed` alone; torch's generators stay as they are."""
+) -> PolicyValueNetwork:
+    """Return a new network, whose weights depend on `seed` alone; torch's global generator stays as it is."""
     before = torch.get_rng_state()
     try:
         torch.default_generator.manual_seed(seed)
-        return make_network(game, settings, auxiliary).state_dict()
+        return make_network(game, settings, auxiliary)
     finally:
         torch.set_rng_state(before)
 
@@ -101,22 +99,13 @@ def grow_optimizers(
 def largest_difference(
     one: nn.Module, other: nn.Module, planes: Tensor, auxiliary: Collection[str] = ()
 ) -> float:
-    """Return the largest absolute difference between the outputs of two networks that should compute the same function.
-
-    auxiliary: their other heads. Raises RuntimeError for a difference that rounding cannot explain.
-    """
+    """Return the largest absolute difference between the outputs of two networks. auxiliary: their other heads."""
     results = []
     for network in (one, other):
         policy, value, *rest = network(planes, auxiliary)
         results.append([policy, value, *(logits for others in rest for logits in others.values())])
-    differences = [
-        float((a.float() - b.float()).abs().max()) for a, b in zip(*results, strict=True)
-    ]
-    scale = max(1.0, *(float(logits.abs().max()) for logits in results[0]))
-    largest = max(differences)
-    if not largest < _MAX_DIFFERENCE * scale:
-        raise RuntimeError(f"the grown network differs by {largest:g} from the smaller one")
-    return largest
+    pairs = zip(*results, strict=True)
+    return max(float((a.float() - b.float()).abs().max()) for a, b in pairs)
 
 
 def _source(name: str, small: NetworkSettings, large: NetworkSettings) -> str | None:

@@ -41,6 +41,7 @@ class GrowthSettings:
         assert self.after_fraction is not None
         return fraction >= self.after_fraction
 
+
 # Horizons of the head "short_value".
 NUM_SHORT_VALUES = 3
 

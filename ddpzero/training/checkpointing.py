@@ -108,7 +108,7 @@ class Checkpointing:
         counters = self._state.counters
         return model_name(
             self._settings.run_name,
-            self._parts.algorithm.model_tag(),
+            self._parts.updater.size_tag() or self._parts.algorithm.model_tag(),
             counters.samples_trained,
             counters.samples,
         )
@@ -161,6 +161,7 @@ class Checkpointing:
         """
         changes = self._accepted_changes(restored)
         counters = counters_from_checkpoint(restored.counters, restored.model)
+        self._parts.updater.take_size_of(restored.weights)
         self._require_same_networks(restored, changes)
         warnings = list(self._parts.updater.load_state(restored.trainer))
         try:

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 
 from ddpzero.actors import ActorPool, WeightsChannel
+from ddpzero.algorithms.base import RunProgress
 from ddpzero.arena.arena import Arena
 from ddpzero.replay import Episode, is_held_out
 from ddpzero.replay.shares import even_share
@@ -279,10 +280,25 @@ class Learner:
         if self.state.plays_rounds:
             self.take_best_model()
             self.reports.write_iteration(self.pool)
+        self.maybe_grow()
         # The clock of rank 0 decides for all ranks.
         if ranks.broadcast(self.checkpointing.schedule.is_due_after_epoch(epoch)):
             self.save()
         self.reports.show_sample_game()
+
+    def maybe_grow(self) -> None:
+        """Let the networks grow if the settings say so at this point of the run, all ranks together.
+
+        Called before the checkpoint of an epoch, so that a resumed run never has to make up for a growth.
+        """
+        state, outlets = self.state, self.reports.outlets
+        step = state.counters.learner_step
+        minutes, fraction = state.ranks.broadcast([state.minutes, state.fraction_done])
+        seed = derive_seed(self.settings.seed, step, "growth")
+        sentence = self.parts.updater.grow(RunProgress(step, minutes, fraction), seed)
+        if sentence:
+            logger.info("%s", sentence)
+            outlets.record.text("growth", sentence, step)
 
     def meet_ranks(self) -> bool:
         """Synchronize between updates; report and save if due. Return whether the run must stop, all ranks together."""

@@ -38,6 +38,9 @@ CORE_METRICS = {
         "versions",
     ),
     "learner/rate": MetricInfo("Learning rate."),
+    "learner/parameters": MetricInfo(
+        "Numbers in the released weights: the size of the networks.", "", "last"
+    ),
     "learner/iteration_seconds": MetricInfo(
         "Duration of an iteration of schedule rounds.", "s", "last"
     ),

@@ -127,7 +127,7 @@ def start_actors(
     """Start this rank's actors and the channel that brings them weights; `stack` stops them."""
     ranks, actors = state.ranks, settings.actors
     device = choose_actor_device(actors, ranks.device, ranks.local_rank)
-    channel = stack.enter_context(WeightsChannel(parts.updater.actor_weights()))
+    channel = stack.enter_context(WeightsChannel(*parts.updater.possible_actor_weights()))
     pool = stack.enter_context(
         ActorPool(
             parts.algorithm.actor_spec(actors, str(device)),

@@ -34,5 +34,9 @@ class PlayedWeights:
         """
         self._updater.set_self_play(fraction_done, effort)
         newest = self._updater.actor_weights()
-        best = self._weights_of_best
-        return {name: best.get(name, value) for name, value in newest.items()}
+        if not self._weights_of_best:
+            return newest
+        # The best model may be from before a growth, with fewer weights than the newest one.
+        released = self._updater.released_weights()
+        others = {name: value for name, value in newest.items() if name not in released}
+        return {**self._weights_of_best, **others}

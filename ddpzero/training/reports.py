@@ -141,6 +141,8 @@ class Reports:
         self.metrics.set_last("replay/fill", buffer.num_samples / buffer.capacity)
         self.metrics.set_last("replay/window", buffer.window)
         self._parts.holdout.add_to(self.metrics, self._state.counters.learner_step)
+        weights = self._parts.updater.released_weights()
+        self.metrics.set_last("learner/parameters", sum(w.numel() for w in weights.values()))
         summary = algorithm.summarize_episodes(self._new_infos)
         self._last_row = self.metrics.collect(summary, with_previous)
         self._previous_infos, self._new_infos = self._new_infos, []

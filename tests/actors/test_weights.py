@@ -71,6 +71,19 @@ def test_another_layout_is_refused_and_the_last_weights_stay():
         assert channel.receive()[1] == 3
 
 
+def test_weights_of_each_layout_are_received_as_they_were_published():
+    larger = {**weights(2), "tower.weight": np.full((7, 5), 2, np.float32), "more": np.ones(2)}
+    with WeightsChannel(weights(0), larger) as channel:
+        for version, published in enumerate([weights(1), larger, weights(3), larger]):
+            channel.publish(published, version)
+            received, _ = channel.receive()
+            assert received.keys() == published.keys()
+            for name, array in published.items():
+                np.testing.assert_array_equal(received[name], array)
+        with pytest.raises(ValueError, match="more"):
+            channel.publish({**weights(4), "more": np.ones(2)}, 4)
+
+
 def check_weights(channel: WeightsChannel, answers, num_versions: int) -> None:
     """In a process of its own: every array that is received must be of one piece."""
     version = NOTHING_PUBLISHED

@@ -20,7 +20,7 @@ MACHINE = Memory(limit_bytes=8 * 2**30, free_bytes=6 * 2**30)
 SIZES = ["device=cpu", "actors.num_actors=1", "actors.num_games=8", "replay.capacity=4000"]
 SIZES += ["replay.min_samples=200", "learner.batch_size=32"]
 BASES = {
-    "gumbel": ["game=tic_tac_toe", *SIZES],
+    "gumbel": ["game=tic_tac_toe", "network.growth=[{after_step:9,blocks:8}]", *SIZES],
     "puct": ["game=gomoku", "game.size=5", "search=puct", "network=attention", *SIZES],
     "go": ["game=go", "curriculum=go", "game.size=19", *SIZES],
     "snakes": ["+experiment=snakes", *SIZES],

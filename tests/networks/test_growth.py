@@ -13,7 +13,7 @@ from ddpzero.networks.growth import (
     grow_optimizers,
     grow_weights,
     largest_difference,
-    new_weights,
+    new_network,
 )
 from ddpzero.networks.optimizers import make_optimizers
 from ddpzero.settings import LearnerSettings
@@ -53,9 +53,9 @@ def trained(game, settings, auxiliary=()):
 
 
 def grown(network, game, small, large, auxiliary=()):
-    result = make_network(game, large, auxiliary)
-    fresh = new_weights(game, large, auxiliary, seed=1)
-    result.load_state_dict(grow_weights(network.state_dict(), fresh, small, large))
+    result = new_network(game, large, auxiliary, seed=1)
+    weights = grow_weights(network.state_dict(), result.state_dict(), small, large)
+    result.load_state_dict(weights)
     return result
 
 
@@ -76,8 +76,7 @@ def test_a_grown_network_computes_the_same_function(case, name):
     larger = grown(network, game, small, large, heads)
     planes = random_planes(game)
     assert largest_difference(network, larger, planes, heads) < 3e-5
-    with pytest.raises(RuntimeError, match="differs by"):
-        largest_difference(network, trained(game, small, heads), planes, heads)
+    assert largest_difference(network, trained(game, small, heads), planes, heads) > 0.1
 
 
 @pytest.mark.parametrize("case", GROWTHS)
@@ -88,7 +87,7 @@ def test_all_weights_of_a_grown_network_come_to_matter(case):
     game = load_game("connect_four")
     network = grown(trained(game, small), game, small, large)
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    optimizer = torch.optim.SGD(network.parameters(), lr=0.05)
+    optimizer = torch.optim.Adam(network.parameters(), lr=0.01)
     planes = random_planes(game, 32)
     for _ in range(6):
         optimizer.zero_grad()
@@ -171,13 +170,13 @@ def test_weights_of_another_board_or_with_other_heads_are_refused():
         grow_weights(weights, fresh, small, large)
 
 
-def test_new_weights_depend_on_their_seed_alone():
+def test_the_weights_of_a_new_network_depend_on_their_seed_alone():
     game, settings = load_game("tic_tac_toe"), NetworkSettings(blocks=1, channels=8)
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    first, other = (new_weights(game, settings, (), seed) for seed in (1, 2))
+    first, other = (new_network(game, settings, (), seed).state_dict() for seed in (1, 2))
     assert torch.equal(torch.rand(3), expected)
-    again = new_weights(game, settings, (), 1)
+    again = new_network(game, settings, (), 1).state_dict()
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not torch.equal(first["stem.weight"], other["stem.weight"])

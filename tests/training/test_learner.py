@@ -213,8 +213,8 @@ def test_the_status_file_says_finished_and_why(finished):
 
 
 @pytest.mark.slow
-def test_a_curriculum_resumes_at_its_stage_bit_by_bit(tmp_path):
-    """Small boards for 50 updates, then both sizes; killed after the first checkpoint, which is of the first stage.
+def test_a_curriculum_and_a_growing_network_resume_bit_by_bit(tmp_path):
+    """Small boards for 50 updates, then both sizes; the network grows before that and is killed soon after it.
 
     The number of simulations doubles meanwhile.
     """
@@ -226,14 +226,18 @@ def test_a_curriculum_resumes_at_its_stage_bit_by_bit(tmp_path):
         *("game=dots_and_boxes", "game.rows=2", "game.columns=2"),
         f"curriculum.stages={stages}",
         "algorithm.final_num_simulations=16",
+        "network.growth=[{after_step:25,blocks:2,channels:24},{after_fraction:0.7,channels:32}]",
+        "checkpoint.interval_minutes=0",
     ]
     output = run(tmp_path / "straight", settings, *ROUNDS)
     assert "curriculum: stage 1 of 2: 100 % 3x5 with 8 simulations" in output
     assert "curriculum: stage 2 of 2: 50 % 3x5 with 8 simulations, 50 % 5x5 with 6" in output
+    assert "the network grew from 1x16 to 2x24: outputs " in output
     process = start(tmp_path / "killed", settings, *ROUNDS)
-    wait_for_checkpoint(tmp_path / "killed", process)
+    assert "-b2c24-" in wait_for_checkpoint(tmp_path / "killed", process).name
     kill_group(process, signal.SIGKILL)
     process.communicate()
     resumed = run(tmp_path / "killed", settings, *ROUNDS)
     assert "curriculum: stage 2 of 2" in resumed
+    assert "the network grew from 2x24 to 2x32: outputs " in resumed
     assert_equal(final_state(tmp_path / "straight"), final_state(tmp_path / "killed"))

@@ -46,7 +46,7 @@ def make_algorithm(game: Game, sections: Mapping[str, Any]) -> AlphaZero:
 
 def check(settings: Settings, game: Game) -> None:
     """Raise UserError if the search uses scores that game or network lack, if random openings can be as long as an
-    episode, or if the network does not fit all boards of the curriculum.
+    episode, or if the network does not fit all boards of the curriculum or grows after a share of an endless run.
     """
     weight = settings.sections["search"].score_weight
     require(
@@ -57,6 +57,7 @@ def check(settings: Settings, game: Game) -> None:
         weight == 0 or settings.sections["loss"].score > 0,
         f"search.score_weight={weight} needs a network that learns points: set loss.score above 0.",
     )
+    _check_growth(settings)
     curriculum = Curriculum(
         settings.sections["curriculum"], game, settings.sections["search"].num_simulations
     )
@@ -71,3 +72,14 @@ def check(settings: Settings, game: Game) -> None:
         not curriculum.has_padded_boards or settings.sections["network"].value_head == "pooled",
         "network.value_head=dense fits boards of one size: with a curriculum of several use pooled.",
     )
+
+
+def _check_growth(settings: Settings) -> None:
+    learner = settings.learner
+    limits = (learner.max_epochs, learner.max_minutes, learner.max_samples, learner.max_episodes)
+    for index, growth in enumerate(settings.sections["network"].growth):
+        require(
+            growth.after_fraction is None or any(limit is not None for limit in limits),
+            f"network.growth[{index}].after_fraction={growth.after_fraction} needs a run with an end: set "
+            "learner.max_epochs, max_minutes, max_samples or max_episodes, or use after_step or after_minutes.",
+        )

@@ -199,23 +199,25 @@ def make_actor(
         auxiliary = loss.auxiliary(board)
         part_search = replace(search, num_simulations=simulations.most(part.num_simulations))
         cache = new_cache(board, cache_megabytes / course.most_parts)
-        evaluator = NetworkEvaluator(
-            make_network(board, network, auxiliary),
-            board,
-            max_batch=max(sizes) * search.leaves_per_round,
-            num_slots=num_groups,
-            device=device,
-            precision=precision,
-            compile=compile,
-            points_scale=search.points_scale(board),
-            random_symmetry=settings.random_symmetry,
-        )
+
+        def make_evaluator(size: NetworkSettings) -> NetworkEvaluator:
+            return NetworkEvaluator(
+                make_network(board, size, auxiliary),
+                board,
+                max_batch=max(sizes) * search.leaves_per_round,
+                num_slots=num_groups,
+                device=device,
+                precision=precision,
+                compile=compile,
+                points_scale=search.points_scale(board),
+                random_symmetry=settings.random_symmetry,
+            )
+
         groups = [
             LockstepGames(board, part_search, settings, auxiliary, cache, slot, size)
             for slot, size in enumerate(sizes)
         ]
-        return BoardGames(
-            groups, evaluator, cache, embedding, part.board if course.has_padded_boards else None
-        )
+        index = part.board if course.has_padded_boards else None
+        return BoardGames(groups, make_evaluator, network, cache, embedding, index)
 
     return AlphaZeroActor(course, make_games, num_games, seed)

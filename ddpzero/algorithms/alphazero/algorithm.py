@@ -102,6 +102,7 @@ class AlphaZero:
             learner,
             device,
             seed,
+            size=self.network,
         )
 
     def memory_needs(

@@ -6,7 +6,7 @@ An actor has one BoardGames, or with a curriculum one for each part of the curre
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from ddpzero.evaluators.answers import EvaluationError
 from ddpzero.evaluators.network import NetworkEvaluator
 from ddpzero.games.core.embedding import BoardEmbedding
 from ddpzero.games.core.random_bits import new_random_states
+from ddpzero.networks import NetworkSettings
 from ddpzero.replay import Episode
 from ddpzero.search.cache import EvaluationCache
 
@@ -28,14 +29,20 @@ class BoardGames:
     def __init__(
         self,
         groups: list[LockstepGames],
-        evaluator: NetworkEvaluator,
+        make_evaluator: Callable[[NetworkSettings], NetworkEvaluator],
+        network: NetworkSettings,
         cache: EvaluationCache,
         embedding: BoardEmbedding,
         board: int | None,
     ):
-        """groups: one for each slot of the evaluator. board: index in Curriculum.embeddings; None without padding."""
+        """groups: one for each slot of an evaluator. make_evaluator: makes one for a network of that size, which the
+        weights have. board: index in Curriculum.embeddings; None without padding.
+        """
         self.groups = groups
-        self._evaluator = evaluator
+        self._make_evaluator = make_evaluator
+        self._network = network
+        self._evaluator: NetworkEvaluator
+        self._size: NetworkSettings | None = None
         self._cache = cache
         self._embedding = embedding
         self._board = board
@@ -50,6 +57,9 @@ class BoardGames:
         """Evaluate positions with these weights from now on."""
         for group in self.groups:
             self.collect(group)
+        size = self._network.size_of(arrays)
+        if size != self._size:
+            self._evaluator, self._size = self._make_evaluator(size), size
         self._evaluator.load_weights(arrays)
         self.weights_version = weights_version
 

@@ -123,9 +123,10 @@ def _of_network(network: NetworkSettings) -> dict[str, str]:
     is_attention = network.name == "attention"
     if not is_attention:
         reasons["network.num_heads"] = f"network={network.name} has no attention"
-    residual = range(0, network.blocks, 2 if is_attention else 1)
+    blocks = network.sizes[-1].blocks
+    residual = range(0, blocks, 2 if is_attention else 1)
     if network.pooling_interval > 0 and not any(map(network.pools, residual)):
         reasons["network.pooling_interval"] = (
-            f"none of the residual blocks of network.blocks={network.blocks} comes after so many"
+            f"none of the residual blocks of network.blocks={blocks} comes after so many"
         )
     return reasons

@@ -41,10 +41,12 @@ def memory_needs(
     sizes = Simulations(curriculum.num_simulations, settings.final_num_simulations)
     cache_megabytes = settings.evaluation_cache_megabytes
     frame = curriculum.frame
+    of_network = _network_factors(network)
+    # The largest size that the network will have.
+    network = network.sizes[-1]
     parameters = parameters_size_bytes(
         lambda: {"network": make_network(frame, network, auxiliary)}, network.min_parameters
     )
-    of_network = _network_factors(network)
     of_actors = (
         Factor("actors.num_games", actors.num_games, 128),
         Factor("actors.num_actors", num_actors, 8),
@@ -132,9 +134,14 @@ def bench_needs(
 
 
 def _network_factors(network: NetworkSettings) -> tuple[Factor, ...]:
+    """Return the settings of the network's largest size."""
+    keys, largest = {}, network.sizes[-1]
+    for name in ("channels", "blocks"):
+        grown = [i for i, growth in enumerate(network.growth) if getattr(growth, name) is not None]
+        keys[name] = f"network.growth[{grown[-1]}].{name}" if grown else f"network.{name}"
     return (
-        Factor("network.channels", network.channels, 64),
-        Factor("network.blocks", network.blocks, 6),
+        Factor(keys["channels"], largest.channels, 64),
+        Factor(keys["blocks"], largest.blocks, 6),
     )
 
 

@@ -12,6 +12,7 @@ from torch.func import functional_call
 
 from ddpzero.algorithms.alphazero.boards import Boards
 from ddpzero.algorithms.alphazero.curriculum import STAGE, Curriculum
+from ddpzero.algorithms.alphazero.growth import Growth
 from ddpzero.algorithms.alphazero.losses import (
     Outputs,
     OwnershipTarget,
@@ -24,9 +25,9 @@ from ddpzero.algorithms.alphazero.losses import (
 )
 from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings, LossSettings
 from ddpzero.algorithms.alphazero.simulations import SIMULATIONS, Simulations
-from ddpzero.algorithms.base import HOLDOUT_GROUP, LOSS
+from ddpzero.algorithms.base import HOLDOUT_GROUP, LOSS, RunProgress
 from ddpzero.algorithms.updates import TrainedNetwork, holdout_metrics, seed_of_update
-from ddpzero.networks import unpack_observations
+from ddpzero.networks import NetworkSettings, unpack_observations
 from ddpzero.networks.precision import training_dtype
 from ddpzero.settings import LearnerSettings
 
@@ -37,7 +38,10 @@ _HOPELESS_LOSS = 1e3
 
 
 class AlphaZeroUpdater:
-    """Trains the network of one rank. Letter: B batch."""
+    """Trains the network of one rank. Letter: B batch.
+
+    size: the settings of `network`, and its growth; None if it does not grow.
+    """
 
     def __init__(
         self,
@@ -50,6 +54,7 @@ class AlphaZeroUpdater:
         device: torch.device,
         seed: int,
         augment: bool = True,
+        size: NetworkSettings | None = None,
     ):
         game = curriculum.frame
         self._game = game
@@ -61,12 +66,10 @@ class AlphaZeroUpdater:
         self._device = device
         self._seed = seed
         self._augment = augment
+        self._learner = learner
+        self._growth = Growth(size, game, self._auxiliary) if size is not None else None
         network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._dtype = (
-            training_dtype(network, game, learner.batch_size, device)
-            if learner.precision == "auto"
-            else getattr(torch, learner.precision)
-        )
+        self._dtype = self._choose_dtype(network)
         self._trained = TrainedNetwork(
             network, wrap, learner, device, scales_loss=self._dtype == torch.float16
         )
@@ -118,6 +121,13 @@ class AlphaZeroUpdater:
             )
         targets = self._targets(batch, turning, boards)
         return total_loss(Outputs(policy, value, *rest), targets, self._loss)
+
+    def _choose_dtype(self, network: nn.Module) -> torch.dtype:
+        precision, batch_size = self._learner.precision, self._learner.batch_size
+        if precision == "auto":
+            return training_dtype(network, self._game, batch_size, self._device)
+        dtype: torch.dtype = getattr(torch, precision)
+        return dtype
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self._device.type, self._dtype, enabled=self._dtype != torch.float32)
@@ -216,6 +226,27 @@ class AlphaZeroUpdater:
             )
         stage_of_actors = {STAGE: torch.tensor(stage), SIMULATIONS: simulations}
         return {**self._trained.average.values, **stage_of_actors}
+
+    def possible_actor_weights(self) -> list[dict[str, Tensor]]:
+        if self._growth is None:
+            return [self.actor_weights()]
+        released, others = self._trained.average.values, self.actor_weights()
+        others = {name: value for name, value in others.items() if name not in released}
+        return [{**weights, **others} for weights in self._growth.possible_weights()]
+
+    def grow(self, progress: RunProgress, seed: int) -> str:
+        if self._growth is None or (size := self._growth.due_size(progress)) == self._growth.size:
+            return ""
+        sentence = self._growth.grow(self._trained, size, self._device, seed)
+        self._dtype = self._choose_dtype(self._trained.network)
+        return sentence
+
+    def take_size_of(self, weights: dict[str, Tensor]) -> None:
+        if self._growth and self._growth.take_size_of(self._trained, weights, self._device):
+            self._dtype = self._choose_dtype(self._trained.network)
+
+    def size_tag(self) -> str:
+        return "" if self._growth is None else self._growth.size.size_tag
 
     def released_weights(self) -> dict[str, Tensor]:
         return self._trained.released_weights()

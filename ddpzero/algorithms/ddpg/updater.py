@@ -17,7 +17,7 @@ from torch.func import functional_call
 from torch.nn import functional
 from torch.optim import Optimizer
 
-from ddpzero.algorithms.base import LOSS
+from ddpzero.algorithms.base import LOSS, RunProgress
 from ddpzero.algorithms.ddpg.guidance import Guidance
 from ddpzero.algorithms.ddpg.networks import as_input, masked
 from ddpzero.algorithms.ddpg.settings import DDPGSettings, OpponentSettings
@@ -289,6 +289,19 @@ class DDPGUpdater:
         }
         policy = {f"actor.{name}": value for name, value in self._average.values.items()}
         return {**policy, **past, "guidance": torch.from_numpy(self._guidance.vector)}
+
+    def possible_actor_weights(self) -> list[Tensors]:
+        return [self.actor_weights()]
+
+    def grow(self, progress: RunProgress, seed: int) -> str:
+        """Return "": these networks keep their size."""
+        return ""
+
+    def take_size_of(self, weights: Tensors) -> None:
+        """Do nothing, for the same reason."""
+
+    def size_tag(self) -> str:
+        return ""
 
     def released_weights(self) -> Tensors:
         """Return the moving average of the actor and the critic: enough to play with or to start a run from."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from ddpzero.config.strict import make_dataclass
 from ddpzero.games import load_game
 from ddpzero.games.core.embedding import embed_board
 from ddpzero.networks import NetworkSettings, make_network
+from ddpzero.networks.settings import GrowthSettings
 from ddpzero.replay import Episode
 from ddpzero.search.settings import SearchSettings
 from ddpzero.system.errors import UserError
@@ -137,10 +139,15 @@ def test_stages_of_the_games_own_board_need_no_actions_that_are_cells(name):
 # ------------------------------------------------------------------------------ the actor
 
 
-def actor_of(stages: list[dict[str, Any]], num_games: int = 12, seed: int = 1) -> AlphaZeroActor:
+def actor_of(
+    stages: list[dict[str, Any]],
+    num_games: int = 12,
+    seed: int = 1,
+    network: NetworkSettings = NETWORK,
+) -> AlphaZeroActor:
     return make_actor(
         game=FRAME,
-        network=NETWORK,
+        network=network,
         search=SearchSettings(num_simulations=8),
         settings=AlphaZeroSettings(),
         loss=LossSettings(),
@@ -156,9 +163,9 @@ def actor_of(stages: list[dict[str, Any]], num_games: int = 12, seed: int = 1) -
     )
 
 
-def weights_at(stage: int) -> dict[str, np.ndarray]:
+def weights_at(stage: int, size: NetworkSettings = NETWORK) -> dict[str, np.ndarray]:
     torch.manual_seed(0)
-    network = make_network(load_game(**FRAME), NETWORK, ("score", "ownership"))
+    network = make_network(load_game(**FRAME), size, ("score", "ownership"))
     weights = {name: value.numpy() for name, value in network.state_dict().items()}
     simulations = np.array([4, 0] if stage == 0 else [4, 8])
     return {**weights, STAGE: np.array(stage), SIMULATIONS: simulations}
@@ -190,6 +197,22 @@ def test_games_that_run_end_on_their_board_and_those_that_follow_are_of_the_new_
         for action in episode.info["moves"]:
             position = game.apply_action(position, action)
         assert game.is_terminal(position)
+
+
+def test_running_games_go_on_with_a_network_that_has_grown_or_is_small_again():
+    growth = (GrowthSettings(blocks=2, channels=12, after_step=1),)
+    network = replace(NETWORK, growth=growth)
+    actor = actor_of(TWO_STAGES, network=network)
+    actor.receive(weights_at(0), 0)
+    while not actor.play():
+        pass
+    # The weights of the best model are of the size before.
+    for version, size in enumerate([network.sizes[1], network.sizes[0], network.sizes[1]], 1):
+        actor.receive(weights_at(1, size), version)
+        played = play(actor, 80)
+        versions = np.concatenate([episode.columns["weights_version"] for episode in played])
+        # Games that began before the change were not dropped.
+        assert set(versions.tolist()) == {version - 1, version}
 
 
 def test_samples_say_their_board_and_lie_in_the_frame():

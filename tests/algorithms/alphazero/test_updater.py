@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +20,11 @@ from ddpzero.algorithms.alphazero.losses import soft_policy_target, win_draw_los
 from ddpzero.algorithms.alphazero.samples import sample_spec
 from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings, LossSettings
 from ddpzero.algorithms.alphazero.updater import AlphaZeroUpdater
+from ddpzero.algorithms.base import RunProgress
 from ddpzero.games import Game, load_game
 from ddpzero.networks import NetworkSettings, make_network
+from ddpzero.networks.settings import GrowthSettings
+from ddpzero.run.divergence import state_tensors
 from ddpzero.settings import LearnerSettings
 
 NETWORK = NetworkSettings(blocks=2, channels=16)
@@ -108,6 +113,80 @@ def test_a_restored_updater_continues_bit_by_bit():
         second_half.update(batch, 1e-3)
     for name, value in straight.actor_weights().items():
         assert torch.equal(value, second_half.actor_weights()[name]), name
+
+
+def growing_updater(game: Game, wrap=lambda module: module) -> AlphaZeroUpdater:
+    """It grows after 2 updates."""
+    growth = (GrowthSettings(blocks=3, channels=24, after_step=2),)
+    torch.manual_seed(7)
+    return AlphaZeroUpdater(
+        Curriculum(CurriculumSettings(), game, num_simulations=1),
+        make_network(game, NETWORK),
+        wrap,
+        AlphaZeroSettings(),
+        LossSettings(score=0, ownership=0),
+        LEARNER,
+        torch.device("cpu"),
+        seed=0,
+        size=replace(NETWORK, growth=growth),
+    )
+
+
+def grown(updater: AlphaZeroUpdater) -> AlphaZeroUpdater:
+    sentence = updater.grow(RunProgress(2, 0.0, 0.0), seed=5)
+    assert sentence.startswith("the network grew from 2x16 to 3x24: outputs ")
+    return updater
+
+
+def test_an_updater_grows_when_it_is_due_and_keeps_its_loss():
+    game = load_game("connect_four")
+    updater, small = growing_updater(game), growing_updater(game)
+    batch = random_batch(game, 64, seed=9)
+    for seed in range(2):
+        for one in (updater, small):
+            one.update(random_batch(game, 64, seed), 1e-3)
+    assert updater.grow(RunProgress(1, 99.0, 1.0), seed=5) == ""
+    assert updater.size_tag() == "b2c16"
+    grown(updater)
+    assert updater.size_tag() == "b3c24"
+    assert updater.grow(RunProgress(3, 0.0, 0.0), seed=5) == ""
+    possible = [
+        {name: value.shape for name, value in weights.items()}
+        for weights in updater.possible_actor_weights()
+    ]
+    for one, shapes in ((small, possible[0]), (updater, possible[1])):
+        assert {name: value.shape for name, value in one.actor_weights().items()} == shapes
+    losses = [one.update(batch, 1e-3)["losses/total"] for one in (updater, small)]
+    torch.testing.assert_close(*losses, rtol=0, atol=1e-5)
+    for _ in range(30):
+        last = updater.update(batch, 3e-3)["losses/total"]
+    assert last < losses[0]
+
+
+def test_a_grown_updater_resumes_bit_by_bit_before_and_after_its_growth():
+    game = load_game("connect_four")
+    batches = [random_batch(game, 64, seed) for seed in range(5)]
+    straight, states = growing_updater(game), []
+    for step, batch in enumerate(batches):
+        if step == 2:
+            grown(straight)
+        weights = straight.released_weights()
+        states.append(copy.deepcopy((weights, straight.state())))
+        straight.update(batch, 1e-3)
+    expected = state_tensors(straight.state())
+    for step in (1, 3):
+        resumed = growing_updater(game)
+        # A newer checkpoint, of the other size, turned out to be damaged.
+        resumed.take_size_of(states[4 - step][0])
+        resumed.take_size_of(states[step][0])
+        assert resumed.load_state(states[step][1]) == []
+        for later, batch in enumerate(batches[step:], step):
+            if later == 2:
+                grown(resumed)
+            resumed.update(batch, 1e-3)
+        tensors = state_tensors(resumed.state())
+        assert tensors.keys() == expected.keys()
+        assert all(torch.equal(tensors[name], value) for name, value in expected.items())
 
 
 def test_a_new_run_starts_from_released_weights_in_network_and_average():
@@ -237,7 +316,8 @@ def run_on_two_ranks(tmp_path: Path, body: str) -> None:
             from safetensors.torch import save_file
             from ddpzero.run.ranks import join_ranks
             from ddpzero.games import load_game
-            from test_updater import make_updater, random_batch
+            from ddpzero.algorithms.base import RunProgress
+            from test_updater import growing_updater, make_updater, random_batch
 
             torch.set_num_threads(1)
             folder = Path({str(tmp_path)!r})
@@ -288,10 +368,12 @@ def test_ranks_hold_equal_weights_after_updates_from_unequal_data(tmp_path):
         buffer = ReplayBuffer(sample_spec(game), 5000, seed=ranks.rank)
         columns = random_batch(game, 300 if ranks.is_first else 4000, seed=ranks.rank)
         buffer.add({name: column.numpy() for name, column in columns.items()})
-        updater = make_updater(game, ranks.wrap, augment=True)
+        updater = growing_updater(game, ranks.wrap)
         feeder = BatchFeeder(buffer, 64, torch.device("cpu"))
-        for _ in range(100):
+        for step in range(100):
             updater.update(feeder.take(), 2e-3)
+            if step == 50:
+                assert updater.grow(RunProgress(50, 0.0, 0.0), seed=3)
         state = {**updater.actor_weights(), **{"n." + k: v for k, v in updater.state()["network"].items()}}
         save_file({k: v.contiguous() for k, v in state.items()}, folder / f"{ranks.rank}.safetensors")
         """,

@@ -1,0 +1,36 @@
+"""Which weights the actors play with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from ddpzero.training import played_weights
+from ddpzero.training.played_weights import PlayedWeights
+
+NEWEST = {"stem": torch.ones(3), "block": torch.ones(2), "stage": torch.tensor(4)}
+
+
+@pytest.fixture
+def updater(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """Its network has grown since the model "best"; the stage is not part of a model."""
+    best = SimpleNamespace(weights={"stem": torch.zeros(1)})
+    monkeypatch.setattr(played_weights, "load_weights", lambda path: best)
+    released = {name: NEWEST[name] for name in ("stem", "block")}
+    return SimpleNamespace(actor_weights=lambda: NEWEST, released_weights=lambda: released)
+
+
+def test_the_best_model_plays_with_all_of_its_own_weights_and_the_newest_stage(updater):
+    played = PlayedWeights(updater, Path("run"), plays_best=True)
+    assert played.weights() == NEWEST
+    played.set_best("best")
+    assert played.weights() == {"stem": torch.zeros(1), "stage": NEWEST["stage"]}
+
+
+def test_without_self_play_of_the_best_the_newest_weights_play(updater):
+    played = PlayedWeights(updater, Path("run"), plays_best=False)
+    played.set_best("best")
+    assert played.weights() == NEWEST
