@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ddpzero.algorithms.base import CompleteAlgorithm
 from ddpzero.algorithms.loader import errors_of_plugin, load_algorithm, load_plugin
 from ddpzero.config.conversion import settings_from_dict, with_defaults
 from ddpzero.run.finder import RUNS_DIR, find_run, nearest_runs
 from ddpzero.run.folder import config_text
 from ddpzero.run.models import write_model
-from ddpzero.settings import Settings
 from ddpzero.system.errors import UserError, require
 
 _MAX_DIGITS = 18
@@ -35,13 +35,13 @@ def run_grow(source: str, overrides: Sequence[str], output: Path, seed: int) -> 
         )
     released = load_weights(folder)
     config = with_defaults(released.config)
-    settings = _settings(config, released.path)
-    with errors_of_plugin(load_plugin(settings.algorithm).key, "grow"):
-        grown = load_algorithm(settings).grow(released.weights, changes, seed)
+    algorithm, plugin = _algorithm(config, released.path)
+    with errors_of_plugin(plugin, "grow"):
+        grown = algorithm.grow(released.weights, changes, seed)
     for key, value in grown.settings.items():
         section, _, name = key.partition(".")
         config[section][name] = value
-    _settings(config, output)
+    _algorithm(config, output)
     weights = weights_to_bytes(grown.weights)
     write_model(output, weights, config_text(config).encode(), released.counters, released.model)
     print(f"{released.model}: {grown.sentence}")
@@ -57,8 +57,10 @@ def _change(override: str) -> tuple[str, int]:
     return key, int(text)
 
 
-def _settings(config: dict[str, Any], path: Path) -> Settings:
+def _algorithm(config: dict[str, Any], path: Path) -> tuple[CompleteAlgorithm, str]:
+    """Return the algorithm of a model's config, and the plugin as errors name it."""
     try:
-        return settings_from_dict(config)
+        settings = settings_from_dict(config)
     except ValueError as error:
         raise UserError(f"The config of {path} cannot be used here: {error}") from None
+    return load_algorithm(settings), load_plugin(settings.algorithm).key

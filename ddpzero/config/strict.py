@@ -115,6 +115,9 @@ def show(value: Any) -> str:
         return "null"
     if isinstance(value, bool):
         return str(value).lower()
+    if is_dataclass(value):
+        given = {field.name: getattr(value, field.name) for field in fields(value)}
+        value = {name: entry for name, entry in given.items() if entry is not None}
     if isinstance(value, Mapping):
         return "{" + ",".join(f"{key}:{show(entry)}" for key, entry in value.items()) + "}"
     if isinstance(value, (list, tuple)):

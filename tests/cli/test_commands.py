@@ -23,6 +23,7 @@ COMMANDS = {
     "bench learner": ["bench", "learner"],
     "match": ["match", "runs/a", "random"],
     "judge": ["judge", "a.npz", "runs/a"],
+    "grow": ["grow", "runs/a", "network.blocks=4", "--output", "runs/b"],
     "play": ["play", "runs/a"],
     "monitor": ["monitor", "runs/a"],
     "ablate": ["ablate", "a.yaml"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ddpzero.algorithms.alphazero.curriculum import Curriculum
@@ -9,7 +10,7 @@ from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings, LossSetting
 from ddpzero.games import Game
 from ddpzero.networks.settings import NetworkSettings
 from ddpzero.search.settings import SearchSettings
-from ddpzero.settings import Settings
+from ddpzero.settings import LearnerSettings, Settings
 
 _ONLY_GUMBEL = (
     *("search.max_considered_actions", "search.gumbel_scale"),
@@ -42,6 +43,7 @@ def ignored(settings: Settings, game: Game) -> dict[str, str]:
         **_of_loss(sections["loss"], game, name),
         **_of_short_values(sections["loss"]),
         **_of_network(sections["network"]),
+        **_of_growth(sections["network"], settings.learner),
     }
 
 
@@ -130,3 +132,18 @@ def _of_network(network: NetworkSettings) -> dict[str, str]:
             f"none of the residual blocks of network.blocks={blocks} comes after so many"
         )
     return reasons
+
+
+def _of_growth(network: NetworkSettings, learner: LearnerSettings) -> dict[str, str]:
+    if not network.growth:
+        return {}
+    first, last_minute, last_step = network.growth[0], math.inf, math.inf
+    if learner.max_minutes is not None:
+        last_minute = learner.max_minutes
+    if learner.max_epochs is not None:
+        last_step = learner.max_epochs * learner.epoch_steps
+    if (first.after_minutes or 0) >= last_minute:
+        return {"network.growth": f"learner.max_minutes={last_minute:g} ends the run before"}
+    if (first.after_step or 0) >= last_step:
+        return {"network.growth": f"learner.max_epochs={learner.max_epochs} ends the run before"}
+    return {}

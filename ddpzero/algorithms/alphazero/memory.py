@@ -117,6 +117,7 @@ def bench_needs(
     needs = [Need("for search trees", size_bytes, (simulations, leaves, games))]
     if network is None:
         return needs
+    network = network.sizes[0]
     parameters = parameters_size_bytes(
         lambda: {"network": make_network(game, network)}, network.min_parameters
     )
