@@ -33,10 +33,13 @@ class PlayedWeights:
         fraction_done, effort: see CompleteUpdater.set_self_play.
         """
         self._updater.set_self_play(fraction_done, effort)
-        newest = self._updater.actor_weights()
-        if not self._weights_of_best:
+        newest, best = self._updater.actor_weights(), self._weights_of_best
+        if not best:
             return newest
-        # The best model may be from before a growth, with fewer weights than the newest one.
+        # A best model from before a growth has fewer weights than the newest one.
         released = self._updater.released_weights()
-        others = {name: value for name, value in newest.items() if name not in released}
-        return {**self._weights_of_best, **others}
+        return {
+            name: best.get(name, value)
+            for name, value in newest.items()
+            if name in best or name not in released
+        }
