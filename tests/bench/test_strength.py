@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ddpzero.bench import strength
-from ddpzero.bench.ablation.experiment import Experiment, experiment_from
+from ddpzero.bench.ablation.experiment import Experiment, experiment_from, read_experiment
 from ddpzero.bench.ablation.results import Cell, Point, Results, Verdict
 from ddpzero.bench.ablation.verdicts import KEEPS, SCORE, check_judge
 from ddpzero.games import load_any_game
@@ -24,7 +24,7 @@ def point(minutes: float, *verdicts: Verdict) -> Point:
 def results(experiment: Experiment, *points_of_seeds: tuple[Point, ...]) -> Results:
     variant = experiment.first
     cells = [
-        Cell(variant, seed, "ddpzero 1", "2026-11-28", 1.0, points)
+        Cell(variant, seed, (), "ddpzero 1", "2026-11-28", 1.0, points)
         for seed, points in enumerate(points_of_seeds)
     ]
     return Results(experiment, "a processor, 2 cores", tuple(cells))
@@ -101,7 +101,7 @@ def test_an_unknown_game_is_told_with_the_known_ones(capsys):
 
 @pytest.mark.parametrize("name", [file.stem for file in sorted(FOLDER.glob("*.yaml"))])
 def test_every_experiment_composes_and_fits_its_positions(name):
-    (experiment,) = strength.read_experiments(FOLDER, [name]).values()
+    experiment = read_experiment(FOLDER / f"{name}.yaml")
     game = experiment.compose()[experiment.first].game
     check_judge(experiment.judge, load_any_game(**game.arguments))
-    assert experiment.title and len(experiment.seeds) == 3
+    assert experiment.title and len(experiment.variants) == 1 and len(experiment.seeds) == 3

@@ -72,10 +72,15 @@ class Point:
 
 @dataclass(frozen=True)
 class Cell:
-    """A finished training. version: of ddpzero. seconds: of training and judging, by the wall."""
+    """A finished training.
+
+    overrides: what its variant added to the settings. version: of ddpzero. seconds: of training and judging, by the
+    wall.
+    """
 
     variant: str
     seed: int
+    overrides: tuple[str, ...]
     version: str
     date: str
     seconds: float
@@ -129,9 +134,10 @@ def continue_results(before: Results, experiment: Experiment, folder: Path) -> R
     """
     old, new = before.experiment.without_cells(), experiment.without_cells()
     changes = list(differences(old.to_json(), new.to_json()))
-    for name in before.experiment.variants.keys() & experiment.variants.keys():
-        known = before.experiment.variants[name], experiment.variants[name]
-        changes += differences({f"variants.{name}": known[0]}, {f"variants.{name}": known[1]})
+    for cell in before.cells:
+        if (overrides := experiment.variants.get(cell.variant)) is not None:
+            key = f"variants.{cell.variant}"
+            changes += differences({key: list(cell.overrides)}, {key: overrides})
     texts = [f"{key}: was {_text(was)}, is {_text(now)}" for key, was, now in changes]
     require(
         not texts or not before.cells,

@@ -86,6 +86,8 @@ def finish(experiment: Experiment, folder: Path) -> tuple[Results, list[str]]:
     before = read_results(folder)
     results = Results(experiment, machine_text())
     if before is not None:
+        if before.cells and before.machine != results.machine:
+            say(f"earlier trainings ran on {before.machine}, this machine is {results.machine}")
         results = continue_results(before, experiment, folder)
     results.save(folder)
     cells, failures = list(experiment.cells()), []
@@ -104,7 +106,12 @@ def finish(experiment: Experiment, folder: Path) -> tuple[Results, list[str]]:
             say(failures[-1])
             continue
         cell = Cell(
-            *key, version_text(), time.strftime("%Y-%m-%d"), time.monotonic() - started, points
+            *key,
+            overrides=tuple(experiment.variants[key.variant]),
+            version=version_text(),
+            date=time.strftime("%Y-%m-%d"),
+            seconds=time.monotonic() - started,
+            points=points,
         )
         clock.seconds[key] = cell.seconds
         results = replace(results, cells=(*results.cells, cell))

@@ -98,6 +98,7 @@ def test_variants_and_seeds_may_be_added_but_nothing_else_may_change(
     assert "against random: score, 2 simulations" in table
     with pytest.raises(UserError, match=r"2 finished trainings of another experiment \(steps: was"):
         ablate(tmp_path, {**experiment, "steps": 30})
+    assert ablate(tmp_path, small) == 0
     changed = {"base": [], "slow": ["learner.learning_rate=0.0002"]}
     with pytest.raises(UserError, match=r"variants.slow: was \['learner.learning_rate=0.0001'\]"):
         ablate(tmp_path, {**experiment, "variants": changed})
