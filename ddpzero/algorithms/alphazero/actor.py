@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ddpzero.algorithms.alphazero.archive import new_archive
 from ddpzero.algorithms.alphazero.board_games import BoardGames
 from ddpzero.algorithms.alphazero.curriculum import STAGE, Curriculum, CurriculumSettings, Part
 from ddpzero.algorithms.alphazero.lockstep import LockstepGames
@@ -218,6 +219,7 @@ def make_actor(
             for slot, size in enumerate(sizes)
         ]
         index = part.board if course.has_padded_boards else None
-        return BoardGames(groups, make_evaluator, network, cache, embedding, index)
+        archive = new_archive(settings)
+        return BoardGames(groups, make_evaluator, network, cache, embedding, index, archive)
 
     return AlphaZeroActor(course, make_games, num_games, seed)

@@ -12,6 +12,7 @@ import torch
 
 from ddpzero.actors import ActorSpec
 from ddpzero.algorithms.alphazero.curriculum import Curriculum, CurriculumSettings
+from ddpzero.algorithms.alphazero.episode_metrics import summarize
 from ddpzero.algorithms.alphazero.growth import grow_released
 from ddpzero.algorithms.alphazero.memory import memory_needs
 from ddpzero.algorithms.alphazero.player import AlphaZeroPlayer
@@ -181,18 +182,7 @@ class AlphaZero:
         )
 
     def summarize_episodes(self, infos: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-        if not infos:
-            return {}
-        lengths = np.array([info["num_plies"] for info in infos])
-        results = np.array([info["first_player_return"] for info in infos])
-        return {
-            "self_play/episode_length": float(lengths.mean()),
-            "self_play/first_player_wins": float((results > 0).mean()),
-            "self_play/draws": float((results == 0).mean()),
-            "self_play/second_player_wins": float((results < 0).mean()),
-            **_score_metrics(self.game, infos),
-            **self._curriculum_metrics(infos),
-        }
+        return summarize(self.curriculum, infos)
 
     def summary_line(self, metrics: Mapping[str, float]) -> str:
         return ""
@@ -218,23 +208,3 @@ class AlphaZero:
 
     def film_episode(self, info: Mapping[str, Any]) -> list[np.ndarray]:
         return []
-
-    def _curriculum_metrics(self, infos: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-        """Return the share of the episodes that were played on each board."""
-        curriculum = self.curriculum
-        if not curriculum.has_padded_boards:
-            return {}
-        labels = [curriculum.label(info["board"]) for info in infos]
-        everything = dict.fromkeys(map(curriculum.label, range(len(curriculum.embeddings))))
-        return {
-            f"curriculum/share_of_{label}": labels.count(label) / len(labels)
-            for label in everything
-        }
-
-
-def _score_metrics(game: Game, infos: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Return the first player's mean score margin in episodes that were played to the end."""
-    scores = [info["score"] for info in infos if info["score"] is not None]
-    if not (game.has_score and scores):
-        return {}
-    return {"self_play/first_player_score": float(np.mean(scores))}

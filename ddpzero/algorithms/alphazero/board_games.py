@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from ddpzero.actors.spec import UnusableWeightsError
+from ddpzero.algorithms.alphazero.archive import NO_MOVES, Archive
 from ddpzero.algorithms.alphazero.lockstep import LockstepGames
 from ddpzero.algorithms.alphazero.samples import padded_episode
 from ddpzero.algorithms.alphazero.selfplay import IDLE
@@ -21,6 +22,7 @@ from ddpzero.games.core.random_bits import new_random_states
 from ddpzero.networks import NetworkSettings
 from ddpzero.replay import Episode
 from ddpzero.search.cache import EvaluationCache
+from ddpzero.system.seeds import derive_seed
 
 
 class BoardGames:
@@ -34,9 +36,12 @@ class BoardGames:
         cache: EvaluationCache,
         embedding: BoardEmbedding,
         board: int | None,
+        archive: Archive | None,
     ):
         """groups: one for each slot of an evaluator. make_evaluator: makes one for a network of that size, which the
         weights have. board: index in Curriculum.embeddings; None without padding.
+
+        archive: of positions from which episodes restart; None: none does.
         """
         self.groups = groups
         self._make_evaluator = make_evaluator
@@ -46,6 +51,7 @@ class BoardGames:
         self._cache = cache
         self._embedding = embedding
         self._board = board
+        self._archive = archive
         self.num_started = 0
         self.weights_version = 0
 
@@ -72,16 +78,19 @@ class BoardGames:
         """Start an episode in the group with the most idle slots."""
         free = [np.flatnonzero(group.buffers.statuses == IDLE) for group in self.groups]
         emptiest = max(range(len(free)), key=lambda index: len(free[index]))
-        self.groups[emptiest].start_game(int(free[emptiest][0]))
+        earlier_moves = NO_MOVES if self._archive is None else self._archive.choose_start()
+        self.groups[emptiest].start_game(int(free[emptiest][0]), earlier_moves)
         self.num_started += 1
 
     def drop_games(self, seed: int) -> None:
-        """Drop all episodes. Those that follow depend only on the seed and the weights."""
+        """Drop all episodes and archived positions. What follows depends only on the seed and the weights."""
         for group in self.groups:
             self.collect(group)
             group.buffers.statuses[:] = IDLE
         self._cache.versions[:] = -1
         self.num_started = 0
+        if self._archive is not None:
+            self._archive.clear(derive_seed(seed, "archive"))
         states = new_random_states(seed, sum(len(g.buffers.statuses) for g in self.groups))
         for group in self.groups:
             num_slots = len(group.buffers.statuses)
@@ -91,6 +100,9 @@ class BoardGames:
     def take_finished(self, group: LockstepGames) -> list[Episode]:
         """Return the group's finished episodes, their samples padded to the frame. Call `collect` first."""
         episodes = group.take_finished()
+        if self._archive is not None:
+            for episode in episodes:
+                self._archive.add(episode)
         if self._board is None:
             return episodes
         return [padded_episode(episode, self._embedding, self._board) for episode in episodes]

@@ -40,6 +40,7 @@ def ignored(settings: Settings, game: Game) -> dict[str, str]:
         **_of_simulations(curriculum, sections["curriculum"].stages),
         **_of_search(search, game),
         **_of_algorithm(sections["algorithm"], search, game, name, settings.learner.has_limit),
+        **_of_restarts(sections["algorithm"], settings),
         **_of_loss(sections["loss"], game, name),
         **_of_short_values(sections["loss"]),
         **_of_network(sections["network"]),
@@ -101,6 +102,21 @@ def _of_algorithm(
         for key in ("algorithm.random_symmetry", "algorithm.play_averages_symmetries"):
             reasons[key] = f"game={name} has no symmetric views"
     return reasons
+
+
+def _of_restarts(algorithm: AlphaZeroSettings, settings: Settings) -> dict[str, str]:
+    learner, actors = settings.learner, settings.actors
+    keys = ("algorithm.restart_priority", "algorithm.restart_archive_size")
+    if algorithm.restart_fraction == 0:
+        return dict.fromkeys(keys, "algorithm.restart_fraction=0 restarts no episode")
+    most_per_actor = -(-learner.episodes_per_round // (actors.num_actors or 1))
+    if learner.schedule == "rounds" and most_per_actor <= actors.num_games:
+        reason = (
+            f"with learner.schedule=rounds an archive begins empty in each round, and the {most_per_actor} episodes of "
+            f"an actor's round start at once (actors.num_games={actors.num_games})"
+        )
+        return dict.fromkeys(("algorithm.restart_fraction", *keys), reason)
+    return {}
 
 
 def _of_loss(loss: LossSettings, game: Game, name: str) -> dict[str, str]:

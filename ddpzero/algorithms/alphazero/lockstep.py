@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ddpzero.algorithms.alphazero.archive import NO_MOVES
 from ddpzero.algorithms.alphazero.curriculum import Curriculum, CurriculumSettings
 from ddpzero.algorithms.alphazero.samples import episode_of
 from ddpzero.algorithms.alphazero.selfplay import (
@@ -81,13 +82,15 @@ class LockstepGames:
             network = f"the network of weights_version {self.batch.weights_version}"
             raise unusable_answers(logits, outcomes, network)
 
-    def start_game(self, slot: int) -> None:
+    def start_game(self, slot: int, earlier_moves: np.ndarray = NO_MOVES) -> None:
+        """Start an episode after earlier_moves `[n]` int32; without any, with a random opening."""
         with no_exceptions(self.game):
             start_game(
                 self.game.rules,
                 self.forest,
                 self.buffers,
                 slot,
+                earlier_moves,
                 self.settings.opening_random_plies,
                 self.settings.play_out_fraction,
             )

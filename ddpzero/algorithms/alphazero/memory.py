@@ -85,6 +85,14 @@ def memory_needs(
             int(num_actors * cache_megabytes * 1e6),
             (Factor("algorithm.evaluation_cache_megabytes", cache_megabytes, 32), of_actors[1]),
         ),
+        Need(
+            "for archived positions",
+            num_actors * _archives_size_bytes(curriculum, settings),
+            (
+                Factor("algorithm.restart_archive_size", settings.restart_archive_size, 2_000),
+                of_actors[1],
+            ),
+        ),
     ]
 
 
@@ -104,6 +112,15 @@ def _largest_trees_bytes(
         for stage in curriculum.stages
     ]
     return max(first + second for first, second in zip(stages, [*stages[1:], 0], strict=True))
+
+
+def _archives_size_bytes(curriculum: Curriculum, settings: AlphaZeroSettings) -> int:
+    """Return the memory of an actor's full archives, one for each part of a stage."""
+    if settings.restart_fraction == 0:
+        return 0
+    # Moves once in an array and once in a key, with Python's overhead of both.
+    position_bytes = 2 * 4 * curriculum.frame.spec.max_plies + 250
+    return curriculum.most_parts * settings.restart_archive_size * position_bytes
 
 
 def bench_needs(

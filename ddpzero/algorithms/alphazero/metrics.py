@@ -30,7 +30,9 @@ METRICS = {
     "self_play/second_player_wins": MetricInfo(
         "Share of the games that the second player won.", SHARE, is_headline=True
     ),
-    "self_play/episode_length": MetricInfo("Mean length of a game.", "plies", is_headline=True),
+    "self_play/episode_length": MetricInfo(
+        "Mean length of the games that began in the initial position.", "plies", is_headline=True
+    ),
     "self_play/first_player_score": MetricInfo(
         "Points by which the first player is ahead at the end of a game.", "points"
     ),
@@ -64,6 +66,13 @@ METRICS = {
     "losses/soft_policy": MetricInfo("Cross-entropy of the head for the softer policy target."),
     "losses/short_value": MetricInfo(
         "Cross-entropy of the heads for the value in the near future, a mean over the horizons."
+    ),
+    "self_play/restart_share": MetricInfo(
+        "Share of the games that began in an archived position.", SHARE
+    ),
+    "self_play/distinct_positions_ply_*": MetricInfo(
+        "Number of distinct positions after * plies as a share of the games, of at most 256 in a row.",
+        SHARE,
     ),
     "losses/score": MetricInfo("Cross-entropy of the score head, over all final scores."),
     "losses/ownership": MetricInfo("Cross-entropy of the ownership head, a mean over the cells."),

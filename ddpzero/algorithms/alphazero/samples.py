@@ -124,6 +124,7 @@ def episode_of(
         columns["surprise"] = relative(buffers.surprises[slot, rows])
     info: dict[str, Any] = {
         "num_plies": num_plies,
+        "restart_ply": int(buffers.restart_plies[slot]),
         "first_player_return": float(buffers.returns[slot, 0]),
         "score": int(buffers.scores[slot]) if buffers.is_played_out[slot] else None,
         "moves": buffers.actions[slot, :num_plies].tolist(),

@@ -52,10 +52,15 @@ class EpisodeBuffers(NamedTuple):
 
     statuses: np.ndarray  # [G] int8
     plays_out: np.ndarray  # [G] bool, continues after its outcome is proven
-    num_plies: np.ndarray  # [G] int32, moves made, random openings included
+    num_plies: (
+        np.ndarray
+    )  # [G] int32, moves made, those before a restart and random openings included
+    restart_plies: (
+        np.ndarray
+    )  # [G] int32, moves before the restart from an archived position; 0 for none
     movers: np.ndarray  # [G, T] int8
     actions: np.ndarray  # [G, T] int32
-    is_sample: np.ndarray  # [G, T] bool, False for the random opening
+    is_sample: np.ndarray  # [G, T] bool, False before a restart and for the random opening
     observations: np.ndarray  # [G, T, bytes] uint8, bit-packed
     policy_targets: np.ndarray  # [G, T, A] float32
     surprises: np.ndarray  # [G, T] float32, see policy_surprise
@@ -77,7 +82,7 @@ def new_episode_buffers(game: Game, num_games: int) -> EpisodeBuffers:
     arrays = empty_arrays(_layout(game, num_games))
     arrays["statuses"].fill(IDLE)
     arrays["plays_out"].fill(True)
-    for name in ("num_plies", "is_played_out", "scores", "owners", "counts"):
+    for name in ("num_plies", "restart_plies", "is_played_out", "scores", "owners", "counts"):
         arrays[name].fill(0)
     return EpisodeBuffers(**arrays)
 
@@ -93,6 +98,7 @@ def _layout(game: Game, num_games: int) -> Layout:
         "statuses": ((num_games,), np.int8),
         "plays_out": ((num_games,), np.bool_),
         "num_plies": ((num_games,), np.int32),
+        "restart_plies": ((num_games,), np.int32),
         "movers": (plies, np.int8),
         "actions": (plies, np.int32),
         "is_sample": (plies, np.bool_),
@@ -113,40 +119,55 @@ def _layout(game: Game, num_games: int) -> Layout:
 
 
 @compiled(cache=True)
-def start_game(rules, forest, buffers, slot, opening_random_plies, play_out_fraction):
-    """Start an episode in `slot` with 0 .. opening_random_plies uniformly random moves, each number equally likely.
+def start_game(
+    rules, forest, buffers, slot, earlier_moves, opening_random_plies, play_out_fraction
+):
+    """Start an episode in `slot` after `earlier_moves`, or with 0 .. opening_random_plies uniformly random moves.
 
+    earlier_moves: `[n]` int32, legal moves that lead to a position that is not terminal. If there are any, no random
+        moves follow. The number of random moves is sampled uniformly.
     play_out_fraction: the probability that the episode continues after its outcome is proven.
     """
     position = forest.positions[slot, ROOT]
     contract.initial_position(rules, position)
-    num_random_plies = next_below(forest.random_states[slot], opening_random_plies + 1)
-    ply = 0
+    buffers.num_plies[slot] = 0
+    for action in earlier_moves:
+        _make_unsearched_move(rules, forest, buffers, slot, action)
+    buffers.restart_plies[slot] = len(earlier_moves)
+    num_random_plies = 0
+    if len(earlier_moves) == 0:
+        num_random_plies = next_below(forest.random_states[slot], opening_random_plies + 1)
     num_tries = 0
-    while ply < num_random_plies:
+    while buffers.num_plies[slot] < num_random_plies:
         contract.legal_actions(rules, position, forest.legal)
         action = choose_uniformly(forest.legal, forest.random_states[slot])
         if action < 0:
             # The game breaks its contract; the first search reports it.
             break
-        buffers.movers[slot, ply] = contract.current_player(rules, position)
-        buffers.actions[slot, ply] = action
-        buffers.is_sample[slot, ply] = False
-        buffers.is_decided[slot, ply] = False
-        contract.apply_action(rules, position, action)
-        ply += 1
+        _make_unsearched_move(rules, forest, buffers, slot, action)
         if contract.is_terminal(rules, position):
             # An opening that ends the game gives no samples: try another one. After many tries halve its length, since
             # hardly any game is this long.
             contract.initial_position(rules, position)
-            ply = 0
+            buffers.num_plies[slot] = 0
             num_tries += 1
             if num_tries % _MAX_TRIES == 0:
                 num_random_plies //= 2
-    buffers.num_plies[slot] = ply
     buffers.plays_out[slot] = next_float(forest.random_states[slot]) < play_out_fraction
     buffers.statuses[slot] = PLAYING
     set_root(rules, forest, slot)
+
+
+@compiled_apart
+def _make_unsearched_move(rules, forest, buffers, slot, action):
+    ply = buffers.num_plies[slot]
+    position = forest.positions[slot, ROOT]
+    buffers.movers[slot, ply] = contract.current_player(rules, position)
+    buffers.actions[slot, ply] = action
+    buffers.is_sample[slot, ply] = False
+    buffers.is_decided[slot, ply] = False
+    contract.apply_action(rules, position, action)
+    buffers.num_plies[slot] = ply + 1
 
 
 @compiled(cache=True)

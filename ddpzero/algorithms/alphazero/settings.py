@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from ddpzero.networks.settings import NUM_SHORT_VALUES
 from ddpzero.system.errors import require, require_at_most
 
 if TYPE_CHECKING:
     from ddpzero.games import Game
+
+RestartPriority = Literal["regret", "uniform"]
 
 
 _FOR_ANY_GAME = ("next_policy", "soft_policy", "short_value")
@@ -66,6 +68,11 @@ class AlphaZeroSettings:
         sampled uniformly.
     final_num_simulations: simulations per move at the end of the run; search.num_simulations grows to it linearly with
         the share of the run that is done. None: the number never changes.
+    restart_fraction: share of episodes that start from a position of an archive, instead of the initial position and
+        random plies. Each actor keeps an archive of positions from its own finished episodes for each board.
+    restart_priority: "uniform": all positions are equally likely. "regret": in proportion to how much they were
+        misjudged, see archive.py.
+    restart_archive_size: the most positions in an archive; a new one replaces the oldest.
     random_symmetry: in self-play, evaluate each position in a symmetric view sampled at random.
     play_out_fraction: share of episodes that continue after the search has proven their outcome; the others end there.
     evaluation_cache_megabytes: size of each actor's cache of evaluations; 0: no cache.
@@ -80,6 +87,9 @@ class AlphaZeroSettings:
     random_action_fraction: float = 0.03
     opening_random_plies: int = 0
     final_num_simulations: int | None = None
+    restart_fraction: float = 0.0
+    restart_priority: RestartPriority = "regret"
+    restart_archive_size: int = 2_000
     random_symmetry: bool = False
     play_out_fraction: float = 1.0
     evaluation_cache_megabytes: float = 32.0
@@ -91,6 +101,15 @@ class AlphaZeroSettings:
         for name in (*shares, "play_out_fraction"):
             value = getattr(self, name)
             require(0 <= value <= 1, f"algorithm.{name}={value} must be in 0..1.")
+        require(
+            0 <= self.restart_fraction < 1,
+            f"algorithm.restart_fraction={self.restart_fraction} must be at least 0 and below 1: some episodes must "
+            "start from the initial position.",
+        )
+        require(
+            1 <= self.restart_archive_size <= 1_000_000,
+            f"algorithm.restart_archive_size={self.restart_archive_size} must be in 1..1000000.",
+        )
         for name in ("opening_random_plies", "evaluation_cache_megabytes"):
             value = getattr(self, name)
             require(value >= 0, f"algorithm.{name}={value} must be 0 or more.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
@@ -20,6 +22,7 @@ def play(
     num_simulations: int = 64,
     search: SearchSettings | None = None,
     auxiliary: tuple[str, ...] = (),
+    earlier_moves: Sequence[int] = (),
     **settings: float,
 ) -> list[Episode]:
     """Tic-tac-toe games with an evaluator that knows nothing."""
@@ -31,7 +34,7 @@ def play(
     )
     games.forest.random_states[:] = new_random_states(5, num_episodes)
     for place in range(num_episodes):
-        games.start_game(place)
+        games.start_game(place, np.array(earlier_moves, np.int32))
     observations = np.zeros((len(games.forest.leaves), game.observation_size_bytes), np.uint8)
     episodes: list[Episode] = []
     while len(episodes) < num_episodes:
