@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
-from ddpzero.bench.ablation.experiment import Experiment, read_experiment
+from ddpzero.bench.ablation.experiment import read_experiment
+from ddpzero.bench.ablation.plan import Plan, prepare
 from ddpzero.bench.ablation.report import Figure, figures, simulations_text
 from ddpzero.bench.ablation.results import Results, claim, read_results
 from ddpzero.bench.ablation.run import finish, say
@@ -66,8 +67,7 @@ def main(words: Sequence[str] | None = None) -> int:
     """Run the experiments, print the tables, return the exit code."""
     options = _options(words)
     try:
-        experiments = read_experiments(options.folder, options.names)
-        return run(experiments, options.output)
+        return run(read_plans(options.folder, options.names), options.output)
     except UserError as error:
         print(f"ddpzero: {' '.join(str(error).split())}", file=sys.stderr)
         return EXIT_CODE_OF_USER_ERROR
@@ -76,48 +76,45 @@ def main(words: Sequence[str] | None = None) -> int:
         return _EXIT_CODE_OF_STOP
 
 
-def read_experiments(folder: Path, names: Sequence[str]) -> dict[str, Experiment]:
-    """Return the named experiments of a folder, all without names; compose each once. Raises UserError."""
+def read_plans(folder: Path, names: Sequence[str]) -> dict[str, Plan]:
+    """Return the named experiments of a folder, all without names. Raises UserError."""
     known = sorted(file.stem for file in folder.glob("*.yaml"))
     for name in names:
         require(name in known, f"{name} is not one of {', '.join(known)}, the files of {folder}.")
-    experiments = {name: read_experiment(folder / f"{name}.yaml") for name in names or known}
-    for name, experiment in experiments.items():
-        require(len(experiment.variants) == 1, f"{folder / name}.yaml must have one variant.")
-        experiment.compose()
-    return experiments
+    plans = {name: prepare(read_experiment(folder / f"{name}.yaml")) for name in names or known}
+    for name, plan in plans.items():
+        num_variants = len(plan.experiment.variants)
+        require(num_variants == 1, f"{folder / name}.yaml has {num_variants} variants: give one.")
+    return plans
 
 
-def run(experiments: dict[str, Experiment], output: Path) -> int:
+def run(plans: dict[str, Plan], output: Path) -> int:
     """Run all experiments; print the tables of all results. Raises UserError, TrainingStopped."""
-    minutes = sum(len(e.seeds) * e.minutes[-1] for e in experiments.values() if e.minutes)
-    say(
-        f"{len(experiments)} experiments, {duration_text(60 * minutes)} of training, and their judgments"
-    )
+    experiments = [plan.experiment for plan in plans.values()]
+    minutes = sum(len(e.seeds) * e.minutes[-1] for e in experiments if e.minutes)
+    say(f"{len(plans)} experiments, {duration_text(60 * minutes)} of training, and their judgments")
     failures: list[str] = []
-    for name, experiment in experiments.items():
+    for name, plan in plans.items():
         say(f"{name}:")
         with claim(output / name):
-            failures += finish(experiment, output / name)[1]
-        rows = read_rows(experiments, output)
-        replace_whole(
-            output / "strength.json", f"{json_text([asdict(r) for r in rows], 1)}\n".encode()
-        )
+            failures += finish(plan, output / name)[1]
+        rows = read_rows(plans, output)
+        document = json_text([asdict(row) for row in rows], indent=1)
+        replace_whole(output / "strength.json", f"{document}\n".encode())
         replace_whole(output / "strength.md", f"{markdown(rows)}\n".encode())
-    print(markdown(read_rows(experiments, output)))
+    print(markdown(read_rows(plans, output)))
     for failure in failures:
         say(failure)
     return 1 if failures else 0
 
 
-def read_rows(experiments: dict[str, Experiment], output: Path) -> list[StrengthRow]:
+def read_rows(names: Iterable[str], output: Path) -> list[StrengthRow]:
     """Return the rows of all finished trainings."""
     return [
-        row
-        for name in experiments
+        _row(name, results, figure)
+        for name in names
         if (results := read_results(output / name)) is not None and results.cells
         for figure in figures(results)
-        for row in [_row(name, results, figure)]
     ]
 
 

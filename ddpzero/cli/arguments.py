@@ -514,7 +514,8 @@ def _add_command(
     parser = commands.add_parser(
         name.split()[-1],
         help=help_text,
-        description=help_text,
+        # Only in help texts argparse takes %% for a percent sign.
+        description=help_text.replace("%%", "%"),
         epilog=f"example: {example}",
     )
     parser.set_defaults(command=name, command_parser=parser, reads=(), game=None, config_dir=None)

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from ddpzero.bench import strength
-from ddpzero.bench.ablation.experiment import Experiment, experiment_from, read_experiment
+from ddpzero.bench.ablation.experiment import Experiment, experiment_from
+from ddpzero.bench.ablation.plan import Plan
 from ddpzero.bench.ablation.results import Cell, Point, Results, Verdict
-from ddpzero.bench.ablation.verdicts import KEEPS, SCORE, check_judge
-from ddpzero.games import load_any_game
+from ddpzero.bench.ablation.verdicts import KEEPS, SCORE
+from ddpzero.games import load_game
 from tests.places import REPO
 
 FOLDER = REPO / "launch" / "strength"
@@ -59,8 +60,7 @@ def test_a_curve_has_a_line_for_each_minute_and_the_others_a_line_for_each_game(
     for name, of_name in (("four", curve), ("go", other_game)):
         (tmp_path / name).mkdir()
         of_name.save(tmp_path / name)
-    experiments = {"four": curve.experiment, "go": other_game.experiment}
-    lines = strength.markdown(strength.read_rows(experiments, tmp_path)).splitlines()
+    lines = strength.markdown(strength.read_rows(["four", "go"], tmp_path)).splitlines()
     assert lines[0] == (
         "| Four: minute | of a run of | keeps the outcome in hard, network alone | "
         "keeps the outcome in hard, 64 simulations |"
@@ -80,12 +80,14 @@ def test_all_results_so_far_are_written_after_each_experiment(
 ):
     known = {tmp_path / "four": curve, tmp_path / "go": other_game}
 
-    def finish(experiment: Experiment, folder: Path) -> tuple[Results, list[str]]:
+    def finish(plan: Plan, folder: Path) -> tuple[Results, list[str]]:
         known[folder].save(folder)
         return known[folder], []
 
     monkeypatch.setattr(strength, "finish", finish)
-    assert strength.run({"four": curve.experiment, "go": other_game.experiment}, tmp_path) == 0
+    game = load_game("tic_tac_toe")
+    four, go = (Plan(of_name.experiment, {}, game, None) for of_name in known.values())
+    assert strength.run({"four": four, "go": go}, tmp_path) == 0
     rows = json.loads((tmp_path / "strength.json").read_text())
     assert [(row["experiment"], row["minutes"], row["median"]) for row in rows] == [
         *(("four", 1.0, 0.75), ("four", 1.0, 1.0), ("four", 2.0, 0.75), ("four", 2.0, 1.0)),
@@ -100,8 +102,6 @@ def test_an_unknown_game_is_told_with_the_known_ones(capsys):
 
 
 @pytest.mark.parametrize("name", [file.stem for file in sorted(FOLDER.glob("*.yaml"))])
-def test_every_experiment_composes_and_fits_its_positions(name):
-    experiment = read_experiment(FOLDER / f"{name}.yaml")
-    game = experiment.compose()[experiment.first].game
-    check_judge(experiment.judge, load_any_game(**game.arguments))
-    assert experiment.title and len(experiment.variants) == 1 and len(experiment.seeds) == 3
+def test_every_experiment_fits_its_positions_and_has_three_seeds(name):
+    (plan,) = strength.read_plans(FOLDER, [name]).values()
+    assert plan.experiment.title and len(plan.experiment.seeds) == 3

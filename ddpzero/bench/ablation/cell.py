@@ -7,28 +7,26 @@ from contextlib import suppress
 from pathlib import Path
 
 from ddpzero.algorithms.base import HOLDOUT_GROUP, LOSS
-from ddpzero.bench.ablation.experiment import CellKey, Experiment
+from ddpzero.bench.ablation.experiment import CellKey
 from ddpzero.bench.ablation.models import model_at, require_finished
+from ddpzero.bench.ablation.plan import Plan
 from ddpzero.bench.ablation.results import Point
 from ddpzero.bench.ablation.training import offline_command, online_command, run_training
 from ddpzero.bench.ablation.verdicts import verdicts
-from ddpzero.settings import Settings
 from ddpzero.system.errors import UserError
 from ddpzero.training.objective import read_objective
 
 _HELD_OUT_LOSS = f"{HOLDOUT_GROUP}/total_loss"
 
 
-def train_and_judge(
-    experiment: Experiment, key: CellKey, settings: Settings, folder: Path, source: Path | None
-) -> tuple[Point, ...]:
+def train_and_judge(plan: Plan, key: CellKey, folder: Path) -> tuple[Point, ...]:
     """Train one variant with one seed, or continue that, and judge its models.
 
-    settings: of the variant. folder: of the ablation. source: the run or checkpoint whose replay buffer it trains on;
-    None for a training that plays. Raises CellFailed, or TrainingStopped after a signal.
+    folder: of the ablation. Raises CellFailed, or TrainingStopped after a signal.
     """
+    experiment, source = plan.experiment, plan.source
     runs_dir = folder / "runs"
-    words = experiment.words(key, settings, runs_dir)
+    words = experiment.words(key, plan.settings[key.variant], runs_dir)
     if source is None:
         command = online_command(words, experiment.config_dir)
     else:

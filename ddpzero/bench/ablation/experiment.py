@@ -214,8 +214,9 @@ class Experiment:
 
 def read_experiment(file: Path) -> Experiment:
     """Read the file of an ablation. Raises UserError with the file and the key."""
+    values = read_yaml(file)
     try:
-        return experiment_from(read_yaml(file))
+        return experiment_from(values)
     except UserError as error:
         raise UserError(f"{file}: {error}") from None
 

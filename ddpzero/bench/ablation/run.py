@@ -17,9 +17,9 @@ import torch
 from rich.console import Console
 
 from ddpzero import __version__
-from ddpzero.algorithms.loader import load_algorithm
 from ddpzero.bench.ablation.cell import train_and_judge
 from ddpzero.bench.ablation.experiment import CellKey, Experiment, read_experiment
+from ddpzero.bench.ablation.plan import Plan, prepare
 from ddpzero.bench.ablation.report import measurements, print_tables, simulations_text
 from ddpzero.bench.ablation.results import (
     Cell,
@@ -30,17 +30,11 @@ from ddpzero.bench.ablation.results import (
     read_results,
 )
 from ddpzero.bench.ablation.training import CellFailed, TrainingStopped
-from ddpzero.bench.ablation.verdicts import check_judge
 from ddpzero.bench.gpu_check import commit
-from ddpzero.games import Game, TeamGame, load_any_game
-from ddpzero.run.finder import find_run, nearest_runs
 from ddpzero.run.progress import duration_text
-from ddpzero.settings import Settings
 from ddpzero.system.cores import usable_cores
-from ddpzero.system.errors import UserError, require
 from ddpzero.system.machine import processor_name
 from ddpzero.system.measurements import print_measurements
-from ddpzero.training.offline import read_samples
 
 OUTPUTS_FOLDER = Path("ablations")
 _EXIT_CODE_OF_STOP = 130
@@ -51,16 +45,17 @@ def run_ablate(file: Path, output: Path | None = None, as_json: bool = False) ->
 
     output: default: ablations/ and the name of the file. Raises UserError.
     """
-    experiment = read_experiment(file)
+    plan = prepare(read_experiment(file))
     folder = output or OUTPUTS_FOLDER / file.stem
     with claim(folder):
         try:
-            results, failures = finish(experiment, folder)
+            results, failures = finish(plan, folder)
         except (TrainingStopped, KeyboardInterrupt):
-            say(f"stopped; the same command continues: ddpzero ablate {file}")
+            option = "" if output is None else f" --output {output}"
+            say(f"stopped; the same command continues: ddpzero ablate {file}{option}")
             return _EXIT_CODE_OF_STOP
     if as_json:
-        print_measurements(list(measurements(results, game_of(experiment).name)), True)
+        print_measurements(list(measurements(results, plan.game.name)), True)
     else:
         print_tables(results, Console())
     for failure in failures:
@@ -68,21 +63,12 @@ def run_ablate(file: Path, output: Path | None = None, as_json: bool = False) ->
     return 1 if failures else 0
 
 
-def game_of(experiment: Experiment) -> Game | TeamGame:
-    """Return the game of the first variant."""
-    return load_any_game(**experiment.compose()[experiment.first].game.arguments)
-
-
-def finish(experiment: Experiment, folder: Path) -> tuple[Results, list[str]]:
+def finish(plan: Plan, folder: Path) -> tuple[Results, list[str]]:
     """Train and judge everything that is not finished; return all results, and a sentence for each failure.
 
     Raises UserError; TrainingStopped after a signal.
     """
-    settings = experiment.compose()
-    check_judge(experiment.judge, load_any_game(**settings[experiment.first].game.arguments))
-    source = _source(experiment)
-    if source is not None:
-        _check_columns(settings, source)
+    experiment = plan.experiment
     before = read_results(folder)
     results = Results(experiment, machine_text())
     if before is not None:
@@ -100,7 +86,7 @@ def finish(experiment: Experiment, folder: Path) -> tuple[Results, list[str]]:
         )
         started = time.monotonic()
         try:
-            points = train_and_judge(experiment, key, settings[key.variant], folder, source)
+            points = train_and_judge(plan, key, folder)
         except CellFailed as error:
             failures.append(f"{key.run_name} failed: {error}")
             say(failures[-1])
@@ -118,26 +104,6 @@ def finish(experiment: Experiment, folder: Path) -> tuple[Results, list[str]]:
         results.save(folder)
         say(f"[{number}/{len(cells)}] {_summary(cell)}{clock.left(cells[number:])}")
     return results, failures
-
-
-def _source(experiment: Experiment) -> Path | None:
-    if experiment.replay_of is None:
-        return None
-    found = find_run(experiment.replay_of)
-    require(
-        found is not None,
-        f"replay_of={experiment.replay_of}: there is no such run.{nearest_runs(experiment.replay_of)}",
-    )
-    return found
-
-
-def _check_columns(settings: dict[str, Settings], source: Path) -> None:
-    """Raise UserError for a variant that trains on a column that the replay buffer of `source` lacks."""
-    for variant, of_variant in settings.items():
-        try:
-            read_samples(source, load_algorithm(of_variant).sample_spec())
-        except UserError as error:
-            raise UserError(f"variant {variant}: {error}") from None
 
 
 class _Clock:
