@@ -15,6 +15,7 @@ from ddpzero.arena.pool import RATINGS_FILE
 from ddpzero.arena.ratings import Rating, rate
 from ddpzero.run.finder import RUNS_DIR, find_run, nearest_runs
 from ddpzero.run.models import read_models
+from ddpzero.run.progress import count_text
 from ddpzero.run.releases import best_of, read_verdicts
 from ddpzero.system.errors import UserError, require
 from ddpzero.system.guarded_files import UnreadableFileError, read_json
@@ -41,17 +42,18 @@ class RatedPlayer:
 
 def run_ratings(run: str, *, as_json: bool = False, plot: str | None = None) -> None:
     """Print the ratings of a run. plot: a file ending in .png, .svg or .pdf for the curve. Raises UserError."""
-    run_dir = find_run(run)
+    found = find_run(run)
     require(
-        run_dir is not None,
+        found is not None,
         f"run {run!r} is unknown: there is no such folder, here or in {RUNS_DIR}/.{nearest_runs(run)}",
     )
-    assert run_dir is not None
+    assert found is not None
+    run_dir = run_with_matches(found) or found
     blocks = read_blocks(run_dir)
     require(
         bool(blocks),
-        f"{run_dir} has no matches (no {MATCHES_FILE}): they are played during the training if arena.num_workers is "
-        "at least 1, once there is a checkpoint.",
+        f"{run_dir} has no matches (no {MATCHES_FILE}). The arena plays them during the training, after the first "
+        "checkpoint, if arena.num_workers is at least 1; with a small arena.share a short run may have none.",
     )
     anchor = anchor_of(run_dir, blocks)
     players = rated_players(run_dir, blocks, anchor)
@@ -61,6 +63,12 @@ def run_ratings(run: str, *, as_json: bool = False, plot: str | None = None) -> 
         _print_table(run_dir, players, anchor)
     if plot is not None:
         draw_curve(Path(plot), run_dir.name, players)
+
+
+def run_with_matches(folder: Path) -> Path | None:
+    """Return the run of a run's, checkpoint's or model's folder; None if it has no matches."""
+    candidates = [folder, *list(folder.parents)[:2]]
+    return next((path for path in candidates if (path / MATCHES_FILE).exists()), None)
 
 
 def anchor_of(run_dir: Path, blocks: Sequence[Block]) -> str:
@@ -99,7 +107,7 @@ def _progress(run_dir: Path, blocks: Sequence[Block]) -> dict[str, Progress]:
 def _print_table(run_dir: Path, players: Sequence[RatedPlayer], anchor: str) -> None:
     title = f"{run_dir.name}: Elo relative to {anchor}, with 95 % intervals"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("player")
+    table.add_column("player", overflow="fold")
     for heading in ("Elo", "", "games", "score", "samples", "minutes"):
         table.add_column(heading, justify="right")
     table.add_column("")
@@ -108,11 +116,11 @@ def _print_table(run_dir: Path, players: Sequence[RatedPlayer], anchor: str) -> 
         half_width = f"± {(rating.high - rating.low) / 2:.0f}"
         table.add_row(
             rating.player.removeprefix(f"{run_dir.name}-"),
-            f"{rating.elo:+.0f}",
+            "0" if rating.player == anchor else f"{rating.elo:+.0f}",
             "" if rating.player == anchor else half_width,
             str(rating.num_games),
             f"{rating.score:.1%}",
-            f"{player.progress.samples:,}" if player.progress else "",
+            count_text(player.progress.samples) if player.progress else "",
             f"{player.progress.minutes:.1f}" if player.progress else "",
             player.note,
             style="bold" if player.note == "best" else None,
@@ -171,6 +179,7 @@ def draw_curve(file: Path, title: str, players: Sequence[RatedPlayer]) -> None:
                 )
         panel.set_xlabel(label)
         panel.set_xlim(left=0)
+        panel.locator_params(axis="x", nbins=6)
         panel.grid(alpha=0.3)
     panels[0].set_ylabel("Elo, with 95 % interval")
     figure.suptitle(title)

@@ -12,8 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ddpzero.arena.agents import describe_game, load_agent
-from ddpzero.arena.match_log import MATCHES_FILE
-from ddpzero.arena.ratings_report import draw_curve
+from ddpzero.arena.ratings_report import RatedPlayer, draw_curve, run_with_matches
 from ddpzero.arena.report import match_measurements
 from ddpzero.arena.statistics import elo_text, share_interval
 from ddpzero.judges.evaluation import Evaluation, evaluate
@@ -53,6 +52,7 @@ def run_evaluate(
     if as_json:
         print_measurements(list(_measurements(evaluation, seed)), True)
     else:
+        Console().print(_headline(evaluation), highlight=False, markup=False)
         for table in _tables(evaluation):
             Console().print(table)
     if report is not None:
@@ -63,10 +63,9 @@ def run_evaluate(
 
 
 def _run_of(player: str) -> Path | None:
-    """Return the folder of the agent's run, if it has matches: the named folder, or one above it."""
+    """Return the folder of the agent's run, if it has matches."""
     found = find_run(player)
-    candidates = [found, *list(found.parents)[:2]] if found else []
-    return next((folder for folder in candidates if (folder / MATCHES_FILE).exists()), None)
+    return run_with_matches(found) if found else None
 
 
 # ------------------------------------------------------------------------------ tables
@@ -104,21 +103,11 @@ def _rows(evaluation: Evaluation) -> dict[str, tuple[list[str], list[list[str]]]
     )
     if evaluation.ratings:
         tables[f"Elo in the run's pool, relative to {evaluation.anchor}"] = (
-            ["player", "Elo", "95 %", "games", "samples", "minutes"],
-            [
-                [
-                    player.rating.player,
-                    f"{player.rating.elo:+.0f}",
-                    f"{player.rating.low:+.0f} to {player.rating.high:+.0f}",
-                    str(player.rating.num_games),
-                    f"{player.progress.samples:,}" if player.progress else "",
-                    f"{player.progress.minutes:.1f}" if player.progress else "",
-                ]
-                for player in evaluation.ratings[:_MAX_RATINGS]
-            ],
+            ["player", "Elo", "95 %", "games", "minutes", ""],
+            [_rating_row(player, evaluation) for player in evaluation.ratings[:_MAX_RATINGS]],
         )
     tables["Speed"] = (
-        ["player", "one move", "moves per second in lockstep", "positions"],
+        ["player", "one move", "moves/s in lockstep", "positions"],
         [
             [
                 what,
@@ -132,12 +121,32 @@ def _rows(evaluation: Evaluation) -> dict[str, tuple[list[str], list[list[str]]]
     return tables
 
 
+def _rating_row(player: RatedPlayer, evaluation: Evaluation) -> list[str]:
+    rating, progress = player.rating, player.progress
+    is_anchor = rating.player == evaluation.anchor
+    is_evaluated = rating.player == evaluation.agent.model
+    return [
+        rating.player,
+        "0" if is_anchor else f"{rating.elo:+.0f}",
+        "" if is_anchor else f"{rating.low:+.0f} to {rating.high:+.0f}",
+        str(rating.num_games),
+        f"{progress.minutes:.1f}" if progress else "",
+        ", ".join(filter(None, [player.note, "this agent" if is_evaluated else ""])),
+    ]
+
+
+def _headline(evaluation: Evaluation) -> str:
+    """Return who plays what: the first line of the report."""
+    number = evaluation.num_simulations
+    how = ""
+    if number is not None:
+        how = f", {number} simulations per move" if number else ", without search"
+    return f"{evaluation.agent.model}: {describe_game(evaluation.agent.game)}{how}"
+
+
 def _tables(evaluation: Evaluation) -> Iterator[Table]:
-    for number, (title, (headings, rows)) in enumerate(_rows(evaluation).items()):
-        first = f"{evaluation.agent.model}\n\n" if number == 0 else ""
-        table = Table(
-            title=f"{first}{title}", title_justify="left", box=SIMPLE_HEAD, pad_edge=False
-        )
+    for title, (headings, rows) in _rows(evaluation).items():
+        table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
         for index, heading in enumerate(headings):
             table.add_column(heading, justify="left" if index == 0 else "right")
         for row in rows:
@@ -202,20 +211,16 @@ def _measurements(evaluation: Evaluation, seed: int) -> Iterator[Measurement]:
 
 
 def write_page(folder: Path, evaluation: Evaluation) -> None:
-    """Write a Markdown page and its pictures to a folder."""
+    """Write a Markdown page and its pictures to a folder. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
     agent = evaluation.agent
-    simulations = evaluation.num_simulations
-    lines = [
-        f"# {agent.model}",
-        "",
-        f"Game: {describe_game(agent.game)}. Simulations per move: {_simulations(simulations)}. "
-        f"Measured on {time.strftime('%Y-%m-%d')}.",
-    ]
+    lines = [f"# {_headline(evaluation)}", "", f"Measured on {time.strftime('%Y-%m-%d')}."]
     pictures = {"Matches": _LADDER_PICTURE}
     _draw_ladder(folder / _LADDER_PICTURE, evaluation)
     if evaluation.ratings:
-        draw_curve(folder / _RATINGS_PICTURE, agent.model, evaluation.ratings)
+        draw_curve(
+            folder / _RATINGS_PICTURE, f"Models of the run of {agent.model}", evaluation.ratings
+        )
         pictures[f"Elo in the run's pool, relative to {evaluation.anchor}"] = _RATINGS_PICTURE
     for title, (headings, rows) in _rows(evaluation).items():
         lines += ["", f"## {title}", "", *_markdown_table(headings, rows)]

@@ -40,6 +40,12 @@ def test_the_table_fits_80_columns_and_marks_the_best_and_the_rejected_model(
     assert max(map(len, output.splitlines())) <= 80
 
 
+def test_a_model_or_checkpoint_of_the_run_names_the_run(rated_run, capsys):
+    for name in ("x@best", f"x/models/{rated_run.pool.models[0]}"):
+        run_ratings(f"{rated_run.run_dir.parent}/{name}")
+        assert capsys.readouterr().out.startswith("x: Elo relative to random")
+
+
 def test_json_has_a_line_for_each_player(rated_run, capsys):
     run_ratings(str(rated_run.run_dir), as_json=True)
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]

@@ -1,0 +1,84 @@
+"""Facts about what `ddpzero evaluate` prints."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ddpzero.arena.match import MatchResult
+from ddpzero.arena.ratings import Rating
+from ddpzero.arena.ratings_report import Progress, RatedPlayer
+from ddpzero.games import load_game
+from ddpzero.judges import evaluation_report
+from ddpzero.judges.evaluation import Evaluation, Judged, Speed
+from ddpzero.judges.evaluation_report import PAGE_FILE, run_evaluate
+from ddpzero.judges.perfect_play import JudgeReport
+
+MODEL = "quick-b3c32-s1234567-d1234567"
+
+
+def evaluation_of(num_simulations: int | None) -> Evaluation:
+    """An evaluation as of `quick` at its end."""
+    agent: Any = SimpleNamespace(model=MODEL, game=load_game("connect_four"))
+    hits = np.arange(1000) % 3 > 0
+    report = JudgeReport(MODEL, num_simulations, hits, hits, hits, 1.0)
+    returns = np.tile(np.array([[1, -1]], np.float32), (50, 1))
+    match = MatchResult(MODEL, "rollout:10000", returns, np.full((50, 2), 20), 100, 1.0)
+    ratings = [
+        RatedPlayer(Rating(MODEL, 1234, 1111, 1357, 400, 0.9), Progress(4000, 10, 29.9), "best"),
+        RatedPlayer(Rating("rollout:100", 0, 0, 0, 400, 0.1), None),
+    ]
+    speeds = {"network alone": Speed(0.001, 12345, 256), "with search": Speed(0.01, 1234, 256)}
+    judged = [Judged("connect_four_hard", report)]
+    return Evaluation(agent, num_simulations, judged, [match], ratings, "rollout:100", speeds)
+
+
+@pytest.fixture
+def evaluated(monkeypatch):
+    """Evaluations without games, in 80 columns."""
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(evaluation_report, "load_agent", lambda player: None)
+
+    def run(num_simulations: int | None, **options: Any) -> None:
+        result = evaluation_of(num_simulations)
+        monkeypatch.setattr(evaluation_report, "evaluate", lambda *_, **__: result)
+        run_evaluate("x", **options)
+
+    return run
+
+
+def test_the_report_fits_80_columns_and_says_how_the_agent_played(evaluated, capsys):
+    evaluated(32)
+    lines = capsys.readouterr().out.splitlines()
+    headline = " ".join(" ".join(lines[:2]).split())
+    assert headline.startswith(f"{MODEL}: connect_four")
+    assert "32 simulations per move" in headline
+    (row,) = [line for line in lines[2:] if MODEL in line]
+    assert row.split()[-3:] == ["best,", "this", "agent"]
+    assert max(map(len, lines)) <= 80
+    assert "…" not in "".join(lines)
+
+
+def test_an_agent_without_search_has_no_number_of_simulations(evaluated, capsys):
+    evaluated(None)
+    assert "simulations per move" not in capsys.readouterr().out
+
+
+def test_json_has_every_result_on_a_line(evaluated, capsys):
+    evaluated(32, as_json=True)
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    figures = {line["figure"] for line in lines}
+    assert figures >= {"keeps_outcome", "score", "elo", "latency", "moves_per_second"}
+
+
+def test_the_page_shows_its_pictures(evaluated, tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    evaluated(32, report=str(tmp_path / "report"))
+    page = (tmp_path / "report" / PAGE_FILE).read_text()
+    for picture in ("ladder.png", "ratings.png"):
+        assert f"]({picture})" in page
+        assert (tmp_path / "report" / picture).read_bytes().startswith(b"\x89PNG")
