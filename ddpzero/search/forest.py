@@ -66,12 +66,16 @@ TREE = np.dtype(
         ("num_simulations", np.int32),  # to make for the current move
         ("num_considered", np.int32),  # Gumbel: actions that sequential halving starts with
         (
+            "symmetry",
+            np.int32,
+        ),  # of the view in which the leaf found last is evaluated, see cache.py
+        (
             "fault",
             np.int32,
         ),  # how the game broke its contract in this tree, see games/core/promises.py
     ]
 )
-LEAF = np.dtype([("slot", np.int32), ("node", np.int32)])
+LEAF = np.dtype([("slot", np.int32), ("node", np.int32), ("symmetry", np.int32)])
 
 
 class Forest(NamedTuple):

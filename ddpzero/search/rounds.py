@@ -40,6 +40,7 @@ def register_leaf(forest, slot, node, observations, num_leaves):
     """Append the leaf just found to the batch; return the new length of the batch."""
     forest.leaves[num_leaves].slot = slot
     forest.leaves[num_leaves].node = node
+    forest.leaves[num_leaves].symmetry = forest.trees[slot].symmetry
     for index in range(forest.observation.shape[0]):
         observations[num_leaves, index] = forest.observation[index]
     return num_leaves + 1
@@ -64,6 +65,7 @@ def absorb_evaluations(
             weights_version,
             forest.leaves[leaf].slot,
             forest.leaves[leaf].node,
+            forest.leaves[leaf].symmetry,
             observations[leaf],
             logits[leaf],
             outcomes[leaf],

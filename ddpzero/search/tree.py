@@ -15,12 +15,12 @@ from ddpzero.games.core import contract
 from ddpzero.games.core.compiled import Choice, compiled, copy_row
 from ddpzero.games.core.promises import NO_FAULT, NO_LEGAL_ACTION, WRONG_MOVER, WRONG_RETURN
 from ddpzero.search import endgame, gumbel, points, puct, solver
-from ddpzero.search.cache import NO_ENTRY, add_entry, find_entry
+from ddpzero.search.cache import NO_ENTRY, add_entry, find_entry, smallest_view, write_view
 from ddpzero.search.config import GumbelConfig
 from ddpzero.search.forest import EVALUATED, FULL, PENDING, ROOT, SOLVED, TERMINAL, UNVISITED
 
 # Statuses that find_leaf returns.
-LEAF_FOUND = 0  # forest.observation holds the leaf's observation
+LEAF_FOUND = 0  # forest.observation holds the leaf's observation in the view tree.symmetry
 SEARCH_FINISHED = 1
 SEARCH_WAITS = 2  # every further simulation needs a leaf that is still being evaluated
 
@@ -83,7 +83,7 @@ def find_leaf(rules, forest, config, cache, weights_version, slot):
         if forest.nodes[slot, node].state == PENDING:
             if node != ROOT and tree.num_nodes == num_nodes_before:
                 return SEARCH_WAITS, UNVISITED
-            pack_observation(rules, forest, slot, node)
+            tree.symmetry = _pack_smallest_view(rules, forest, cache, slot, node)
             place = find_entry(cache, forest.observation, weights_version)
             if place == NO_ENTRY:
                 if node != ROOT:
@@ -91,7 +91,16 @@ def find_leaf(rules, forest, config, cache, weights_version, slot):
                     if config.leaves_per_round > 1:
                         _count_virtual_loss(forest, slot, node, 1, config.virtual_loss)
                 return LEAF_FOUND, node
-            _expand(rules, forest, config, slot, node, cache.logits[place], cache.outcomes[place])
+            _expand(
+                rules,
+                forest,
+                config,
+                slot,
+                node,
+                cache.action_views[tree.symmetry],
+                cache.logits[place],
+                cache.outcomes[place],
+            )
             if node == ROOT:
                 continue
         tree.num_started += 1
@@ -101,11 +110,21 @@ def find_leaf(rules, forest, config, cache, weights_version, slot):
 
 @compiled
 def evaluate_leaf(
-    rules, forest, config, cache, weights_version, slot, node, observation, logits, outcome
+    rules,
+    forest,
+    config,
+    cache,
+    weights_version,
+    slot,
+    node,
+    symmetry,
+    observation,
+    logits,
+    outcome,
 ):
-    """Expand a leaf with its evaluation: logits [A], outcome [4] as in evaluators/base.py."""
+    """Expand a leaf with the evaluation of its view: logits [A], outcome [4] as in evaluators/base.py."""
     add_entry(cache, observation, logits, outcome, weights_version)
-    _expand(rules, forest, config, slot, node, logits, outcome)
+    _expand(rules, forest, config, slot, node, cache.action_views[symmetry], logits, outcome)
 
 
 @compiled
@@ -269,22 +288,49 @@ def _set_node(rules, forest, slot, index, parent, action):
 @compiled
 def pack_observation(rules, forest, slot, node):
     """Write the node's observation into forest.observation; planes bit-packed in little-endian order."""
-    forest.planes[:] = 0
-    contract.observe(rules, forest.positions[slot, node], forest.planes)
-    contract.observe_globals(rules, forest.positions[slot, node], forest.globals)
-    for index in range(forest.plane_words.shape[0]):
-        forest.observation[index] = (forest.plane_words[index] * _GATHER_BITS) >> np.uint64(56)
+    _observe(rules, forest, slot, node)
+    _pack(forest, forest.plane_words)
 
 
 @compiled
-def _expand(rules, forest, config, slot, node, logits, outcome):
-    """Turn a pending node into an evaluated one: priors over the legal actions, edges without visits."""
+def _pack_smallest_view(rules, forest, cache, slot, node):
+    """Do the same in the node's smallest view, and return the index of that view; without views, 0."""
+    _observe(rules, forest, slot, node)
+    if cache.cell_views.shape[0] > 1:
+        view = smallest_view(cache, forest.planes)
+        if view > 0:
+            write_view(cache, forest.planes, view)
+            _pack(forest, cache.plane_words)
+            return view
+    _pack(forest, forest.plane_words)
+    return 0
+
+
+@compiled
+def _observe(rules, forest, slot, node):
+    forest.planes[:] = 0
+    contract.observe(rules, forest.positions[slot, node], forest.planes)
+    contract.observe_globals(rules, forest.positions[slot, node], forest.globals)
+
+
+@compiled
+def _pack(forest, plane_words):
+    for index in range(plane_words.shape[0]):
+        forest.observation[index] = (plane_words[index] * _GATHER_BITS) >> np.uint64(56)
+
+
+@compiled
+def _expand(rules, forest, config, slot, node, action_view, logits, outcome):
+    """Turn a pending node into an evaluated one: priors over the legal actions, edges without visits.
+
+    action_view: `[A]`, the index of each action in the view that logits [A] are of.
+    """
     legal = forest.legal
     contract.legal_actions(rules, forest.positions[slot, node], legal)
     largest = -math.inf
     for action in range(legal.shape[0]):
         if legal[action]:
-            largest = max(largest, logits[action])
+            largest = max(largest, logits[action_view[action]])
     total = 0.0
     num_legal = 0
     weights = forest.weights
@@ -292,7 +338,7 @@ def _expand(rules, forest, config, slot, node, logits, outcome):
         weights[action] = 0.0
         if legal[action]:
             num_legal += 1
-            weights[action] = math.exp(logits[action] - largest)
+            weights[action] = math.exp(logits[action_view[action]] - largest)
             total += weights[action]
     if num_legal == 0:
         # Make it a leaf, which does no harm until the caller reads the fault.

@@ -7,10 +7,17 @@ from functools import partial
 import numpy as np
 import pytest
 
-from ddpzero.games import Game
+from ddpzero.games import Game, load_game
 from ddpzero.games.core.compiled import compiled
 from ddpzero.search import SearchSettings
-from ddpzero.search.cache import NO_ENTRY, add_entry, find_entry, new_cache
+from ddpzero.search.cache import (
+    NO_ENTRY,
+    EvaluationCache,
+    add_entry,
+    find_entry,
+    new_cache,
+    smallest_view,
+)
 from tests.search.games.random_tree import new_position
 from tests.search.harness import Lockstep, evaluate_by_hash
 
@@ -109,7 +116,98 @@ def test_no_megabytes_means_no_cache(random_tree: Game):
 
 def test_the_cache_stays_within_its_megabytes(random_tree: Game):
     cache = new_cache(random_tree, 1.0)
-    assert 0.5e6 <= sum(array.nbytes for array in cache) <= 1.0e6
+    entries = (cache.versions, cache.observations, cache.logits, cache.outcomes)
+    assert 0.5e6 <= sum(array.nbytes for array in entries) <= 1.0e6
+
+
+def test_an_entry_outlives_as_many_versions_as_asked(random_tree: Game):
+    cache = new_cache(random_tree, 0.01, max_age=2)
+    observation = np.zeros(8, np.uint8)
+    assert look_up(cache, observation, 0) == NO_ENTRY
+    add(cache, observation, 1, 5)
+    found = [look_up(cache, observation, version) != NO_ENTRY for version in (4, 5, 6, 7, 8)]
+    assert found == [False, True, True, True, False]
+    add(cache, observation, 9, 8)
+    assert cache.logits[look_up(cache, observation, 8), 0] == 9
+
+
+def test_a_full_cache_replaces_the_older_of_two_usable_entries(random_tree: Game):
+    cache = new_cache(random_tree, 2 * BYTES_PER_ENTRY / 1e6, max_age=10)
+    observations = np.arange(24, dtype=np.uint8).reshape(3, 8)
+    for version, observation in enumerate(observations[:2]):
+        add(cache, observation, version, version)
+    add(cache, observations[2], 2, 2)
+    found = [look_up(cache, observation, 2) != NO_ENTRY for observation in observations]
+    assert found == [False, True, True]
+
+
+@pytest.mark.parametrize("name", ["connect_four", "othello", "dots_and_boxes"])
+def test_all_views_of_a_position_have_one_smallest_view(name: str):
+    """Also when a view has the same planes as the position itself."""
+    game = load_game(name)
+    cache = new_cache(game, 0.1, uses_views=True)
+    rng = np.random.default_rng(0)
+    for position in positions_on_the_way(game, rng, 40):
+        planes = game.observation(position)[: game.num_planes]
+        views = [planes.reshape(len(planes), -1)[:, cells].flatten() for cells in cache.cell_views]
+        smallest = {in_smallest_view(cache, view).tobytes() for view in views}
+        assert smallest == {min(view.tobytes() for view in views)}
+
+
+@pytest.mark.parametrize("name", ["connect_four", "othello"])
+def test_with_views_a_search_equals_one_by_an_evaluator_that_ignores_symmetry(name: str):
+    """Such an evaluator answers in the smallest view of each position itself."""
+    game = load_game(name)
+    settings = SearchSettings(num_simulations=32, solve=False)
+    rng = np.random.default_rng(1)
+    positions = np.array(positions_on_the_way(game, rng, 20))
+    canonical = new_cache(game, 0.1, uses_views=True)
+
+    def evaluate(observation: bytes):
+        return evaluate_in_smallest_view(game, canonical, observation)
+
+    expected = Lockstep(game, settings, positions, evaluate)
+    found = Lockstep(
+        game, settings, positions, evaluate, cache=new_cache(game, 1.0, uses_views=True)
+    )
+    for lockstep in (expected, found):
+        lockstep.search()
+    np.testing.assert_array_equal(found.visits, expected.visits)
+    np.testing.assert_array_equal(found.targets, expected.targets)
+    np.testing.assert_array_equal(found.values, expected.values)
+    assert found.cache.counts[1] > 0
+
+
+def evaluate_in_smallest_view(game: Game, cache: EvaluationCache, observation: bytes):
+    """Answers by the smallest view of the position, mapped back to the view that was asked for."""
+    cells = game.board_shape[0] * game.board_shape[1]
+    bits = np.unpackbits(np.frombuffer(observation, np.uint8), bitorder="little")
+    planes = bits[: game.num_planes * cells]
+    view = int(find_smallest_view(cache, planes))
+    digest = np.frombuffer(in_smallest_view(cache, planes).tobytes(), np.uint8)
+    rng = np.random.default_rng(digest)
+    logits, win = rng.normal(size=game.num_actions).astype(np.float32), rng.uniform(0.1, 0.5)
+    return logits[cache.action_views[view]].tolist(), (win, 0.25, 0.75 - win)
+
+
+def positions_on_the_way(game: Game, rng: np.random.Generator, number: int) -> list[np.ndarray]:
+    """The start and positions of random games, none of them terminal."""
+    positions = [game.initial_position()]
+    while len(positions) < number:
+        action = int(rng.choice(game.possible_actions(positions[-1])))
+        after = game.apply_action(positions[-1], action)
+        positions.append(game.initial_position() if game.is_terminal(after) else after)
+    return positions
+
+
+def in_smallest_view(cache: EvaluationCache, planes: np.ndarray) -> np.ndarray:
+    cells = cache.cell_views[find_smallest_view(cache, planes)]
+    return planes.reshape(-1, len(cells))[:, cells].flatten()
+
+
+@compiled(cache=False)
+def find_smallest_view(cache, planes):
+    return smallest_view(cache, planes)
 
 
 def add(cache, observation: np.ndarray, number: int, version: int) -> None:

@@ -199,7 +199,12 @@ def make_actor(
         board = embedding.board
         auxiliary = loss.auxiliary(board)
         part_search = replace(search, num_simulations=simulations.most(part.num_simulations))
-        cache = new_cache(board, cache_megabytes / course.most_parts)
+        cache = new_cache(
+            board,
+            cache_megabytes / course.most_parts,
+            settings.cache_max_age,
+            settings.cache_uses_views,
+        )
 
         def make_evaluator(size: NetworkSettings) -> NetworkEvaluator:
             return NetworkEvaluator(

@@ -21,7 +21,7 @@ from ddpzero.games.core.embedding import BoardEmbedding
 from ddpzero.games.core.random_bits import new_random_states
 from ddpzero.networks import NetworkSettings
 from ddpzero.replay import Episode
-from ddpzero.search.cache import EvaluationCache
+from ddpzero.search.cache import EvaluationCache, empty
 from ddpzero.system.seeds import derive_seed
 
 
@@ -87,7 +87,7 @@ class BoardGames:
         for group in self.groups:
             self.collect(group)
             group.buffers.statuses[:] = IDLE
-        self._cache.versions[:] = -1
+        empty(self._cache)
         self.num_started = 0
         if self._archive is not None:
             self._archive.clear(derive_seed(seed, "archive"))

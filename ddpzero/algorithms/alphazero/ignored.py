@@ -39,7 +39,7 @@ def ignored(settings: Settings, game: Game) -> dict[str, str]:
     return {
         **_of_simulations(curriculum, sections["curriculum"].stages),
         **_of_search(search, game),
-        **_of_algorithm(sections["algorithm"], search, game, name, settings.learner.has_limit),
+        **_of_algorithm(sections["algorithm"], search, game, name, settings.learner),
         **_of_restarts(sections["algorithm"], settings),
         **_of_loss(sections["loss"], game, name),
         **_of_short_values(sections["loss"]),
@@ -84,7 +84,11 @@ def _of_search(search: SearchSettings, game: Game) -> dict[str, str]:
 
 
 def _of_algorithm(
-    algorithm: AlphaZeroSettings, search: SearchSettings, game: Game, name: str, has_limit: bool
+    algorithm: AlphaZeroSettings,
+    search: SearchSettings,
+    game: Game,
+    name: str,
+    learner: LearnerSettings,
 ) -> dict[str, str]:
     reasons: dict[str, str] = {}
     if algorithm.value_lambda is not None and not (search.score_weight > 0 and game.has_score):
@@ -92,15 +96,20 @@ def _of_algorithm(
         reasons["algorithm.root_value_weight"] = reason
     if not search.solve:
         reasons["algorithm.play_out_fraction"] = "search.solve=false proves no result"
+    if algorithm.evaluation_cache_megabytes == 0:
+        for key in ("algorithm.cache_uses_views", "algorithm.cache_max_age"):
+            reasons[key] = "algorithm.evaluation_cache_megabytes=0 keeps no evaluations"
+    elif learner.schedule == "rounds":
+        reasons["algorithm.cache_max_age"] = "learner.schedule=rounds empties the cache each round"
     if search.num_simulations == 0:
         reason = "search.num_simulations=0 grows to no other number"
         reasons["algorithm.final_num_simulations"] = reason
-    elif not has_limit:
+    elif not learner.has_limit:
         reason = "the run has no limit (learner.max_minutes and others), so that no share of it is ever done"
         reasons["algorithm.final_num_simulations"] = reason
     if len(game.spec.cell_symmetries) == 1:
-        for key in ("algorithm.random_symmetry", "algorithm.play_averages_symmetries"):
-            reasons[key] = f"game={name} has no symmetric views"
+        for key in ("random_symmetry", "play_averages_symmetries", "cache_uses_views"):
+            reasons[f"algorithm.{key}"] = f"game={name} has no symmetric views"
     return reasons
 
 

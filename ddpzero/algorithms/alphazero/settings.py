@@ -76,6 +76,9 @@ class AlphaZeroSettings:
     random_symmetry: in self-play, evaluate each position in a symmetric view sampled at random.
     play_out_fraction: share of episodes that continue after the search has proven their outcome; the others end there.
     evaluation_cache_megabytes: size of each actor's cache of evaluations; 0: no cache.
+    cache_uses_views: share cached evaluations between the symmetric views of a position: each position is evaluated in
+        one of its views.
+    cache_max_age: publishes that a cached evaluation outlives; 0: it is used with the weights that made it only.
     play_value_scale: search.value_scale of the trained player in matches, judges and play; None: as in self-play.
     play_averages_symmetries: in matches, judges and play, average evaluations over all symmetric views of a position.
     """
@@ -93,6 +96,8 @@ class AlphaZeroSettings:
     random_symmetry: bool = False
     play_out_fraction: float = 1.0
     evaluation_cache_megabytes: float = 32.0
+    cache_uses_views: bool = False
+    cache_max_age: int = 0
     play_value_scale: float | None = None
     play_averages_symmetries: bool = False
 
@@ -110,7 +115,7 @@ class AlphaZeroSettings:
             1 <= self.restart_archive_size <= 1_000_000,
             f"algorithm.restart_archive_size={self.restart_archive_size} must be in 1..1000000.",
         )
-        for name in ("opening_random_plies", "evaluation_cache_megabytes"):
+        for name in ("opening_random_plies", "evaluation_cache_megabytes", "cache_max_age"):
             value = getattr(self, name)
             require(value >= 0, f"algorithm.{name}={value} must be 0 or more.")
         require(
