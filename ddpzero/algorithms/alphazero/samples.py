@@ -108,9 +108,30 @@ def episode_of(
         columns["ownership"] = (signs[:, None] * buffers.owners[slot]).astype(np.int8)
     if "score" in auxiliary or "ownership" in auxiliary:
         columns["is_played_out"] = np.full(len(rows), buffers.is_played_out[slot])
+    columns |= _optional_columns(buffers, slot, rows, auxiliary, settings)
+    info: dict[str, Any] = {
+        "num_plies": num_plies,
+        "restart_ply": int(buffers.restart_plies[slot]),
+        "first_player_return": float(buffers.returns[slot, 0]),
+        "score": int(buffers.scores[slot]) if buffers.is_played_out[slot] else None,
+        "moves": buffers.actions[slot, :num_plies].tolist(),
+    }
+    return Episode(columns=columns, info=info)
+
+
+def _optional_columns(
+    buffers: EpisodeBuffers,
+    slot: int,
+    rows: np.ndarray,
+    auxiliary: Collection[str],
+    settings: AlphaZeroSettings,
+) -> dict[str, np.ndarray]:
+    """Return the columns of the targets that look at the search of several plies."""
+    columns: dict[str, np.ndarray] = {}
     if "next_policy" in auxiliary:
-        following = np.zeros_like(columns["policy_target"])
-        following[:-1] = columns["policy_target"][1:]
+        policies = buffers.policy_targets[slot, rows].astype(np.float16)
+        following = np.zeros_like(policies)
+        following[:-1] = policies[1:]
         columns["next_policy_target"] = following
     if "short_value" in auxiliary:
         decays = settings.short_value_lambdas
@@ -122,14 +143,7 @@ def episode_of(
         )
     if settings.surprise_weight > 0:
         columns["surprise"] = relative(buffers.surprises[slot, rows])
-    info: dict[str, Any] = {
-        "num_plies": num_plies,
-        "restart_ply": int(buffers.restart_plies[slot]),
-        "first_player_return": float(buffers.returns[slot, 0]),
-        "score": int(buffers.scores[slot]) if buffers.is_played_out[slot] else None,
-        "moves": buffers.actions[slot, :num_plies].tolist(),
-    }
-    return Episode(columns=columns, info=info)
+    return columns
 
 
 def padded_episode(episode: Episode, embedding: BoardEmbedding, board: int) -> Episode:
@@ -165,24 +179,27 @@ def outcomes_of(
 def lambda_returns(
     buffers: EpisodeBuffers, slot: int, rows: np.ndarray, decay: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the lambda-returns at plies `rows` [n], which follow each other: values [n], draw probabilities [n].
+    """Return the lambda-returns at plies `rows` [n]: values [n], draw probabilities [n].
 
-    The root value k plies later counts (1 - decay) * decay ** k, seen by the mover of the row, who need not be the one
-    whose turn it is then. The rest of the weight goes to `outcomes_of`: up to the ply that decides, or to the end.
+    All plies from the first row on were searched. The root value k plies later counts (1 - decay) * decay ** k, seen by
+    the mover of the row, who need not be the one whose turn it is then. The rest of the weight goes to `outcomes_of`:
+    up to the ply that decides, or to the end.
     """
     outcomes, outcome_draws = outcomes_of(buffers, slot, rows)
-    movers = buffers.movers[slot, rows]
+    num_plies = buffers.num_plies[slot]
     is_found, decided_plies, _ = _next_decided(buffers, slot, rows)
-    ends = np.full(len(rows), buffers.num_plies[slot])
+    ends = np.full(len(rows), num_plies)
     ends[is_found] = decided_plies
-    powers = np.power(decay, np.arange(buffers.num_plies[slot] + 1))
-    ahead = rows[None, :] - rows[:, None]
-    counts = (ahead >= 0) & (rows[None, :] < ends[:, None])
+    powers = np.power(decay, np.arange(num_plies + 1))
+    plies = np.arange(rows.min(initial=num_plies), num_plies)
+    ahead = plies[None, :] - rows[:, None]
+    counts = (ahead >= 0) & (plies[None, :] < ends[:, None])
     weights = np.where(counts, (1.0 - decay) * powers[np.maximum(ahead, 0)], 0.0)
-    signs = np.where(movers[None, :] == movers[:, None], 1.0, -1.0)
+    movers = buffers.movers[slot]
+    signs = np.where(movers[plies][None, :] == movers[rows][:, None], 1.0, -1.0)
     rest = powers[ends - rows]
-    values = (weights * signs) @ buffers.root_values[slot, rows] + rest * outcomes
-    draws = weights @ buffers.root_draws[slot, rows] + rest * outcome_draws
+    values = (weights * signs) @ buffers.root_values[slot, plies] + rest * outcomes
+    draws = weights @ buffers.root_draws[slot, plies] + rest * outcome_draws
     return values.astype(np.float32), draws.astype(np.float32)
 
 

@@ -86,6 +86,12 @@ def test_the_lambda_return_looks_no_further_than_a_decided_ply():
     np.testing.assert_allclose(draws[:3], [0.0075, 0.015, 0.02], rtol=1e-5)
 
 
+def test_the_lambda_return_counts_plies_that_are_no_samples():
+    every_ply, _ = lambda_returns(buffers_of_game(6, 1.0), 0, np.arange(1, 6), 0.5)
+    some, _ = lambda_returns(buffers_of_game(6, 1.0), 0, np.array([1, 4]), 0.5)
+    assert some.tolist() == every_ply[[0, 3]].tolist()
+
+
 def test_the_lambda_return_is_between_the_root_value_and_the_outcome():
     buffers = buffers_of_game(9, -1.0, num_random_plies=2)
     # Nothing was searched there.
