@@ -25,6 +25,7 @@ class SearchConfig(NamedTuple):
     is_gumbel: bool
     num_simulations: int
     solve: bool
+    endgame_positions: int
     score_weight: float
     score_scale: float
     leaves_per_round: int
@@ -68,6 +69,7 @@ def search_config(settings: SearchSettings, game: Game) -> SearchConfig:
         is_gumbel=is_gumbel,
         num_simulations=settings.num_simulations,
         solve=settings.solve,
+        endgame_positions=settings.endgame_positions,
         score_weight=float(settings.score_weight),
         score_scale=float(settings.points_scale(game) or 1.0),
         leaves_per_round=settings.leaves_per_round,

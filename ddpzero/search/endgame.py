@@ -1,8 +1,9 @@
 """Proves positions near the end of the game by exhaustive search, which replaces the evaluator's estimate.
 
-Depth-first alpha-beta (Knuth and Moore, "An Analysis of Alpha-Beta Pruning", 1975) with a killer move per depth. It
-gives up when a line is longer than search.endgame_plies; in games that fill the board the first line reaches that
-limit within a microsecond.
+Depth-first alpha-beta (Knuth and Moore, "An Analysis of Alpha-Beta Pruning", 1975) with a table of values that were
+found before, in any tree and for any move, and with actions in the order of the cutoffs that they caused (the history
+heuristic, Schaeffer, 1989). It gives up when a line is longer than search.endgame_plies, which in games that fill the
+board the first line shows within a microsecond, and when it has met search.endgame_positions positions.
 """
 
 from __future__ import annotations
@@ -18,8 +19,16 @@ from ddpzero.search import points
 from ddpzero.system.memory import Layout, empty_arrays, layout_size_bytes
 
 _NO_ACTION = -1
-# Positions that need more are left to the evaluator; this many take a few milliseconds.
-_MAX_POSITIONS = 50_000
+# Entries of the table, a power of two; 6 MB.
+_TABLE_SIZE = 1 << 18
+# With fewer plies left, searching a position costs less than looking it up.
+_MIN_PLIES_IN_TABLE = 4
+# What an entry says about its position's value.
+_NOTHING, _EXACT, _AT_LEAST, _AT_MOST, _GIVEN_UP = 0, 1, 2, 3, 4
+# When an action's cutoffs reach this, all are halved, so that later searches count more.
+_MAX_CUTOFFS = 1 << 20
+# Above the cutoffs of all actions: these come first.
+_FROM_TABLE, _KILLER = 4 * _MAX_CUTOFFS, 2 * _MAX_CUTOFFS
 
 _FRAME = np.dtype(
     [
@@ -27,21 +36,43 @@ _FRAME = np.dtype(
         ("points", np.float32),  # part of value
         ("alpha", np.float32),
         ("beta", np.float32),  # the opponent does not allow more
-        ("action", np.int32),  # being searched
-        ("next_action", np.int32),  # lower actions have been tried, in order
-        ("killer", np.int32),  # the last action that reached beta at this depth
         ("mover", np.int8),
+        ("is_known", np.bool_),  # by the rules or from the table
+        ("num_actions", np.int32),
+        ("num_tried", np.int32),
+        ("action", np.int32),  # being searched
+        ("best_action", np.int32),  # led to value, or is the table's
+        ("killer", np.int32),  # the last action that reached beta at this depth
+        ("key", np.uint64),  # of the position, unless it is too close to the end for the table
+    ],
+    align=True,
+)
+_ENTRY = np.dtype(
+    [
+        ("key", np.uint64),
+        ("value", np.float32),  # for the mover
+        ("points", np.float32),
+        ("action", np.int32),  # led to value
+        ("kind", np.int8),  # _NOTHING to _GIVEN_UP
     ],
     align=True,
 )
 
 
 class EndgameStack(NamedTuple):
-    """The line being searched, for one position at a time. Letters: L longest line + 1, P position_size, A actions."""
+    """The line being searched, for one position at a time, and what searches leave behind for the next ones.
+
+    Letters: L longest line + 1, P position_size, A actions, E entries.
+    """
 
     frames: np.ndarray  # [L] _FRAME
     positions: np.ndarray  # [L, P]
-    legal: np.ndarray  # [L, A] bool, actions not tried yet
+    actions: np.ndarray  # [L, A] int32, the legal ones, those tried first
+    legal: np.ndarray  # [A] bool, scratch
+    table: np.ndarray  # [E] _ENTRY
+    cutoffs: np.ndarray  # [2, A] int32, how much each player's actions have cut off
+    multipliers: np.ndarray  # [P] uint64, random odd numbers, for keys
+    counts: np.ndarray  # [3] int64: searches, proofs, positions met
 
 
 def new_endgame_stack(game: Game, endgame_plies: int) -> EndgameStack | None:
@@ -51,6 +82,9 @@ def new_endgame_stack(game: Game, endgame_plies: int) -> EndgameStack | None:
     arrays = empty_arrays(_layout(game, endgame_plies))
     for array in arrays.values():
         array.fill(0)
+    size = game.spec.position_size
+    random = np.random.default_rng(0).integers(2**64, size=size, dtype=np.uint64)
+    arrays["multipliers"][:] = random | np.uint64(1)
     return EndgameStack(**arrays)
 
 
@@ -59,13 +93,26 @@ def endgame_size_bytes(game: Game, endgame_plies: int) -> int:
     return layout_size_bytes(_layout(game, endgame_plies)) if endgame_plies > 0 else 0
 
 
+def forget_proofs(stack: EndgameStack | None) -> None:
+    """Forget what earlier searches left behind: it may decide whether a later one gives up."""
+    if stack is not None:
+        stack.table.fill(0)
+        stack.cutoffs.fill(0)
+
+
 def _layout(game: Game, endgame_plies: int) -> Layout:
     # No line is longer than the game.
     length = min(endgame_plies, game.spec.max_plies) + 1
+    size, num_actions = game.spec.position_size, game.num_actions
     return {
         "frames": ((length,), _FRAME),
-        "positions": ((length, game.spec.position_size), game.spec.position_dtype),
-        "legal": ((length, game.num_actions), np.bool_),
+        "positions": ((length, size), game.spec.position_dtype),
+        "actions": ((length, num_actions), np.int32),
+        "legal": ((num_actions,), np.bool_),
+        "table": ((_TABLE_SIZE,), _ENTRY),
+        "cutoffs": ((2, num_actions), np.int32),
+        "multipliers": ((size,), np.uint64),
+        "counts": ((3,), np.int64),
     }
 
 
@@ -112,52 +159,86 @@ def _solve(rules, config, stack, position):
         if not is_open:
             _open_frame(rules, config, stack, depth)
             is_open = True
-        action = _next_action(stack, depth)
-        if action != _NO_ACTION:
-            if depth + 1 == frames.shape[0] or num_positions == _MAX_POSITIONS:
+            if depth == 0 and _is_given_up(stack):
                 return False
+        action = _next_action(stack, depth)
+        if action == _NO_ACTION:
+            _remember(stack, depth)
+            if depth == 0:
+                break
+            depth -= 1
+            _take_value(stack, depth)
+        elif depth + 1 == frames.shape[0]:
+            return False
+        elif num_positions == config.endgame_positions:
+            _give_up(stack)
+            break
+        else:
             _play(rules, stack, depth, action)
             num_positions += 1
             depth += 1
             is_open = False
-        elif depth > 0:
-            depth -= 1
-            _take_value(stack, depth)
-        else:
-            return True
+    is_proven = action == _NO_ACTION
+    stack.counts[0] += 1
+    stack.counts[1] += is_proven
+    stack.counts[2] += num_positions
+    return is_proven
 
 
 @compiled
 def _open_frame(rules, config, stack, depth):
-    """Start searching stack.positions[depth]; a terminal position gets its value at once."""
+    """Start searching stack.positions[depth]; a position whose value the rules or the table tell is known at once."""
     frame = stack.frames[depth]
     position = stack.positions[depth]
     frame.mover = contract.current_player(rules, position)
-    frame.next_action = 0
-    if contract.is_terminal(rules, position):
+    frame.best_action = _NO_ACTION
+    frame.is_known = contract.is_terminal(rules, position)
+    if frame.is_known:
         frame.value = contract.player_return(rules, position, frame.mover)
         points.add_points(rules, config, position, frame)
-        frame.next_action = stack.legal.shape[1]
-        frame.beta = -np.inf
-    else:
-        frame.value = -np.inf
-        contract.legal_actions(rules, position, stack.legal[depth])
+        return
+    frame.value = -np.inf
+    if _belongs_in_table(stack, depth):
+        frame.key = _key(stack.multipliers, position)
+        _look_up(stack, depth)
+        if frame.is_known:
+            return
+    contract.legal_actions(rules, position, stack.legal)
+    frame.num_tried = 0
+    frame.num_actions = 0
+    for action in range(stack.legal.shape[0]):
+        if stack.legal[action]:
+            stack.actions[depth, frame.num_actions] = action
+            frame.num_actions += 1
 
 
 @compiled
 def _next_action(stack, depth):
     """Return the next action to try; _NO_ACTION if all were tried or the opponent would not allow the value."""
     frame = stack.frames[depth]
-    if frame.value >= frame.beta:
+    if frame.is_known or frame.value >= frame.beta or frame.num_tried == frame.num_actions:
         return _NO_ACTION
-    legal = stack.legal[depth]
-    if frame.killer != _NO_ACTION and legal[frame.killer]:
-        return frame.killer
-    for action in range(frame.next_action, legal.shape[0]):
-        if legal[action]:
-            frame.next_action = action + 1
-            return action
-    return _NO_ACTION
+    actions = stack.actions[depth]
+    best, most = frame.num_tried, -1
+    for index in range(frame.num_tried, frame.num_actions):
+        promise = _promise(stack, frame, actions[index])
+        if promise > most:
+            best, most = index, promise
+    action = actions[best]
+    actions[best] = actions[frame.num_tried]
+    actions[frame.num_tried] = action
+    frame.num_tried += 1
+    return action
+
+
+@compiled
+def _promise(stack, frame, action):
+    """Return a number that is higher for actions that should be tried earlier."""
+    if action == frame.best_action:
+        return _FROM_TABLE
+    if action == frame.killer:
+        return _KILLER
+    return stack.cutoffs[frame.mover, action]
 
 
 @compiled
@@ -165,7 +246,6 @@ def _play(rules, stack, depth, action):
     """Push the position after an action, with its alpha-beta window, onto the stack."""
     frame = stack.frames[depth]
     frame.action = action
-    stack.legal[depth, action] = False
     contract.copy_position(rules, stack.positions[depth], stack.positions[depth + 1])
     contract.apply_action(rules, stack.positions[depth + 1], action)
     alpha, beta = max(frame.alpha, frame.value), frame.beta
@@ -183,5 +263,97 @@ def _take_value(stack, depth):
     if sign * found.value > frame.value:
         frame.value = sign * found.value
         frame.points = sign * found.points
+        frame.best_action = frame.action
         if frame.value >= frame.beta:
             frame.killer = frame.action
+            _count_cutoff(stack, depth)
+
+
+@compiled
+def _count_cutoff(stack, depth):
+    """Count the frame's action as one that cuts off; far from the end it counts for more."""
+    frame = stack.frames[depth]
+    cutoffs = stack.cutoffs
+    plies = stack.frames.shape[0] - depth
+    cutoffs[frame.mover, frame.action] += plies * plies
+    if cutoffs[frame.mover, frame.action] >= _MAX_CUTOFFS:
+        for action in range(cutoffs.shape[1]):
+            cutoffs[0, action] //= 2
+            cutoffs[1, action] //= 2
+
+
+# ------------------------------------------------------------------------------- the table
+
+
+@compiled
+def _belongs_in_table(stack, depth):
+    return stack.frames.shape[0] - 1 - depth >= _MIN_PLIES_IN_TABLE
+
+
+@compiled
+def _key(multipliers, position):
+    """Return a hash of a position's row. Two rows share one with a probability of 2 ** -63."""
+    key = np.uint64(0)
+    for index in range(position.shape[0]):
+        key += multipliers[index] * np.uint64(position[index])
+    # One-to-one, so that every bit of the sum reaches the lowest ones, which choose the entry.
+    key ^= key >> np.uint64(32)
+    key *= np.uint64(0xD6E8FEB86659FD93)
+    return key ^ (key >> np.uint64(32))
+
+
+@compiled
+def _entry_of(stack, depth):
+    return stack.table[stack.frames[depth].key & np.uint64(stack.table.shape[0] - 1)]
+
+
+@compiled
+def _look_up(stack, depth):
+    """Give the frame the table's value if that decides its window, else the action that was best before."""
+    frame, entry = stack.frames[depth], _entry_of(stack, depth)
+    if entry.kind == _NOTHING or entry.kind == _GIVEN_UP or entry.key != frame.key:
+        return
+    frame.best_action = entry.action
+    frame.is_known = (
+        entry.kind == _EXACT
+        or (entry.kind == _AT_LEAST and entry.value >= frame.beta)
+        or (entry.kind == _AT_MOST and entry.value <= frame.alpha)
+    )
+    if frame.is_known:
+        frame.value = entry.value
+        frame.points = entry.points
+
+
+@compiled
+def _remember(stack, depth):
+    """Enter the value of a position whose search has ended."""
+    frame = stack.frames[depth]
+    if frame.is_known or not _belongs_in_table(stack, depth):
+        return
+    entry = _entry_of(stack, depth)
+    entry.key = frame.key
+    entry.value = frame.value
+    entry.points = frame.points
+    entry.action = frame.best_action
+    entry.kind = _EXACT
+    if frame.value >= frame.beta:
+        entry.kind = _AT_LEAST
+    elif frame.value <= frame.alpha:
+        entry.kind = _AT_MOST
+
+
+@compiled
+def _give_up(stack):
+    """Enter that the search of the first position was given up, so that no later one repeats it."""
+    if _belongs_in_table(stack, 0):
+        entry = _entry_of(stack, 0)
+        entry.key = stack.frames[0].key
+        entry.kind = _GIVEN_UP
+
+
+@compiled
+def _is_given_up(stack):
+    if stack.frames[0].is_known or not _belongs_in_table(stack, 0):
+        return False
+    entry = _entry_of(stack, 0)
+    return entry.kind == _GIVEN_UP and entry.key == stack.frames[0].key

@@ -32,6 +32,7 @@ class SearchSettings:
     solve: back up proven values as such; a search ends when its root's value is proven (ddpzero/search/solver.py).
     endgame_plies: prove positions at most this many plies from the end by exhaustive search instead of evaluating them
     (ddpzero/search/endgame.py); 0 disables it. Needs solve.
+    endgame_positions: a proof that has met so many positions is given up.
     score_weight: share of the score margin in a value, in games that have scores; the rest is win, draw, loss.
     score_scale: score margin that is worth three quarters of that share (tanh); None: a quarter of the largest margin.
     """
@@ -40,6 +41,7 @@ class SearchSettings:
     num_simulations: int = 32
     solve: bool = True
     endgame_plies: int = 0
+    endgame_positions: int = 50_000
     score_weight: float = 0.0
     score_scale: float | None = None
     # gumbel
@@ -62,7 +64,7 @@ class SearchSettings:
     virtual_loss: float = 1.0
 
     def __post_init__(self) -> None:
-        for name in ("max_considered_actions", "leaves_per_round"):
+        for name in ("max_considered_actions", "leaves_per_round", "endgame_positions"):
             value = getattr(self, name)
             require(value >= 1, f"search.{name}={value} must be at least 1.")
         for name in (
