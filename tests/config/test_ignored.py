@@ -68,6 +68,8 @@ WITHOUT_EFFECT = [
     (("search.num_simulations=0",), "search.max_considered_actions=3"),
     (("search.num_simulations=0",), "search.leaves_per_round=3"),
     (("search.num_simulations=0",), "search.endgame_plies=3"),
+    ((), "search.endgame_positions=3"),
+    (("search.num_simulations=0", "search.endgame_plies=3"), "search.endgame_positions=3"),
     (("search.num_simulations=0",), "search.solve=false"),
     (("search.num_simulations=0",), "algorithm.play_out_fraction=0.5"),
     ((PUCT, "search.num_simulations=0"), "search.c_puct=3"),

@@ -10,9 +10,11 @@ import pytest
 
 from ddpzero.games import Game, load_game
 from ddpzero.games.core.compiled import compiled
+from ddpzero.judges.packaged import find_positions
+from ddpzero.judges.solved_positions import read_solved_positions
 from ddpzero.search import Search, SearchSettings
 from ddpzero.search.config import SearchConfig, search_config
-from ddpzero.search.endgame import prove_endgame
+from ddpzero.search.endgame import forget_proofs, prove_endgame
 from ddpzero.search.forest import PENDING, ROOT, SOLVED, Forest, new_forest
 from ddpzero.search.rounds import start_searches
 from tests.search.harness import (
@@ -42,8 +44,6 @@ def test_values_and_points_are_those_of_perfect_play_however_long_the_lines_may_
                 is_short = lines <= endgame_plies
                 assert is_proven[is_short].all()
                 assert is_short.any()
-                if name == "dots_and_boxes":
-                    assert np.array_equal(is_proven, is_short)  # all lines fill the board
                 perfect = PerfectPlay(game, config)
                 for index in np.flatnonzero(is_proven):
                     node, known = forest.nodes[index, ROOT], perfect.known(positions[index])
@@ -61,12 +61,49 @@ def test_a_position_with_longer_lines_is_left_as_it_was(name: str):
     assert forest.nodes["state"][0, ROOT] == PENDING
 
 
-def test_a_position_that_would_take_too_long_is_given_up():
+def test_a_position_that_would_take_too_long_is_given_up_once():
     game = load_game("dots_and_boxes", rows=3, columns=3)
-    _, _, is_proven = prove_all(
-        game, SearchSettings(endgame_plies=24), game.initial_position()[None]
-    )
-    assert not is_proven[0]
+    settings = SearchSettings(endgame_plies=24, endgame_positions=1000)
+    positions = np.repeat(game.initial_position()[None], 3, axis=0)
+    forest, config, is_proven = prove_all(game, settings, positions)
+    assert not is_proven.any()
+    assert counts_of(forest) == (1, 0, 1000)
+    assert forest.endgame is not None
+    forget_proofs(forest.endgame)
+    prove_roots(game.rules, forest, config, is_proven)
+    assert counts_of(forest) == (2, 0, 2000)
+
+
+def test_a_proof_finds_in_the_table_what_earlier_ones_met():
+    game = load_game("connect_four")
+    position = game.initial_position()
+    for action in map(int, "4444443333335555511111"):
+        position = game.apply_action(position, action)
+    children = [
+        game.apply_action(position, int(a)) for a in np.flatnonzero(game.legal_actions(position))
+    ]
+    settings = SearchSettings(endgame_plies=20)
+    forest, _, is_proven = prove_all(game, settings, np.array([position]))
+    num_met = counts_of(forest)[2]
+    again, _, _ = prove_all(game, settings, np.array([position, position, *children]))
+    assert is_proven.all()
+    assert counts_of(again)[2] < 2 * num_met
+
+
+def test_proofs_agree_with_a_solver_of_connect_four():
+    solved = read_solved_positions(find_positions("connect_four_hard"))
+    settings = SearchSettings(endgame_plies=20, endgame_positions=20_000)
+    forest, _, is_proven = prove_all(solved.game, settings, solved.positions)
+    values = forest.nodes["value"][is_proven, ROOT]
+    assert is_proven.sum() > 30
+    assert np.array_equal(values, np.sign(solved.scores.max(axis=1))[is_proven])
+
+
+def counts_of(forest: Forest) -> tuple[int, int, int]:
+    """Searches, proofs, and positions that they met."""
+    assert forest.endgame is not None
+    searches, proofs, met = map(int, forest.endgame.counts)
+    return searches, proofs, met
 
 
 @pytest.mark.parametrize("algorithm", ["gumbel", "puct"])

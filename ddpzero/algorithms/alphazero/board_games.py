@@ -22,6 +22,7 @@ from ddpzero.games.core.random_bits import new_random_states
 from ddpzero.networks import NetworkSettings
 from ddpzero.replay import Episode
 from ddpzero.search.cache import EvaluationCache, empty
+from ddpzero.search.endgame import forget_proofs
 from ddpzero.system.seeds import derive_seed
 
 
@@ -87,6 +88,7 @@ class BoardGames:
         for group in self.groups:
             self.collect(group)
             group.buffers.statuses[:] = IDLE
+            forget_proofs(group.forest.endgame)
         empty(self._cache)
         self.num_started = 0
         if self._archive is not None:

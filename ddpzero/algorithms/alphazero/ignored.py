@@ -26,7 +26,8 @@ _OF_DESCENTS = (
     *("search.max_considered_actions", "search.value_scale", "search.max_visit_offset"),
     *("search.c_puct", "search.c_puct_base", "search.first_play_reduction"),
     *("search.temperature", "search.temperature_plies", "search.final_temperature"),
-    *("search.endgame_plies", "search.leaves_per_round", "search.virtual_loss"),
+    *("search.endgame_plies", "search.endgame_positions"),
+    *("search.leaves_per_round", "search.virtual_loss"),
     *("search.solve", "algorithm.play_out_fraction"),
 )
 
@@ -63,6 +64,8 @@ def _of_simulations(curriculum: Curriculum, stages: list[Any]) -> dict[str, str]
 
 def _of_search(search: SearchSettings, game: Game) -> dict[str, str]:
     reasons: dict[str, str] = {}
+    if search.endgame_plies == 0:
+        reasons["search.endgame_positions"] = "search.endgame_plies=0 makes no proofs"
     if search.leaves_per_round == 1:
         reasons["search.virtual_loss"] = "in training search.leaves_per_round=1 leaves none pending"
     if search.score_weight == 0:
