@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,7 @@ class Evaluation:
     """All that is known about an agent.
 
     num_simulations: per move; None if the player does not search or does not say. ratings: of its run's pool, strongest
-    first; anchor: the player in it with Elo 0. speeds: by what is measured, "network alone" and "with search".
+    first; anchor: the player in it with Elo 0. run_name: of that run. speeds: by what is measured, "network alone" and "with search".
     """
 
     agent: Agent
@@ -65,6 +65,7 @@ class Evaluation:
     ladder: list[MatchResult] = field(default_factory=list)
     ratings: list[RatedPlayer] = field(default_factory=list)
     anchor: str = ""
+    run_name: str = ""
     speeds: dict[str, Speed] = field(default_factory=dict)
 
 
@@ -103,7 +104,7 @@ def evaluate(
     if run_dir is not None and (blocks := read_blocks(run_dir)):
         anchor = anchor_of(run_dir, blocks)
         ratings = rated_players(run_dir, blocks, anchor)
-        return Evaluation(**{**vars(evaluation), "ratings": ratings, "anchor": anchor})
+        return replace(evaluation, ratings=ratings, anchor=anchor, run_name=run_dir.name)
     return evaluation
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from rich.box import SIMPLE_HEAD
@@ -126,9 +127,9 @@ def _rating_row(player: RatedPlayer, evaluation: Evaluation) -> list[str]:
     is_anchor = rating.player == evaluation.anchor
     is_evaluated = rating.player == evaluation.agent.model
     return [
-        rating.player,
+        rating.player.removeprefix(f"{evaluation.run_name}-"),
         "0" if is_anchor else f"{rating.elo:+.0f}",
-        "" if is_anchor else f"{rating.low:+.0f} to {rating.high:+.0f}",
+        "" if is_anchor else f"± {(rating.high - rating.low) / 2:.0f}",
         str(rating.num_games),
         f"{progress.minutes:.1f}" if progress else "",
         ", ".join(filter(None, [player.note, "this agent" if is_evaluated else ""])),
@@ -148,7 +149,8 @@ def _tables(evaluation: Evaluation) -> Iterator[Table]:
     for title, (headings, rows) in _rows(evaluation).items():
         table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
         for index, heading in enumerate(headings):
-            table.add_column(heading, justify="left" if index == 0 else "right")
+            justify: Literal["left", "right"] = "left" if index == 0 else "right"
+            table.add_column(heading, justify=justify, overflow="fold")
         for row in rows:
             table.add_row(*row)
         yield table

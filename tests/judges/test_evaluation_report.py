@@ -34,7 +34,9 @@ def evaluation_of(num_simulations: int | None) -> Evaluation:
     ]
     speeds = {"network alone": Speed(0.001, 12345, 256), "with search": Speed(0.01, 1234, 256)}
     judged = [Judged("connect_four_hard", report)]
-    return Evaluation(agent, num_simulations, judged, [match], ratings, "rollout:100", speeds)
+    return Evaluation(
+        agent, num_simulations, judged, [match], ratings, "rollout:100", "quick", speeds
+    )
 
 
 @pytest.fixture
@@ -57,7 +59,7 @@ def test_the_report_fits_80_columns_and_says_how_the_agent_played(evaluated, cap
     headline = " ".join(" ".join(lines[:2]).split())
     assert headline.startswith(f"{MODEL}: connect_four")
     assert "32 simulations per move" in headline
-    (row,) = [line for line in lines[2:] if MODEL in line]
+    (row,) = [line for line in lines[2:] if MODEL.removeprefix("quick-") in line]
     assert row.split()[-3:] == ["best,", "this", "agent"]
     assert max(map(len, lines)) <= 80
     assert "…" not in "".join(lines)
