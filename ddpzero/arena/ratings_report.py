@@ -106,7 +106,9 @@ def _progress(run_dir: Path, blocks: Sequence[Block]) -> dict[str, Progress]:
 
 def _print_table(run_dir: Path, players: Sequence[RatedPlayer], anchor: str) -> None:
     title = f"{run_dir.name}: Elo relative to {anchor}, with 95 % intervals"
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(
+        title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True
+    )
     table.add_column("player", overflow="fold")
     for heading in ("Elo", "", "games", "score", "samples", "minutes"):
         table.add_column(heading, justify="right")

@@ -54,8 +54,14 @@ def iterations_table(run_name: str, iterations: Sequence[Iteration]) -> Table:
         "arena": [_text(i.shares["arena"], ".0%") for i in iterations],
     }
     shown = {name: cells for name, cells in columns.items() if any(cells)}
-    table = Table(title=run_name, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    for heading in ("iteration", *shown):
+    table = Table(
+        title=f"{run_name}: iterations",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    for heading in ("no.", *shown):
         table.add_column(heading, justify="right")
     for iteration, *cells in zip(iterations, *shown.values(), strict=True):
         table.add_row(str(iteration.number), *cells)

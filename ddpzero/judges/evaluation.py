@@ -56,7 +56,8 @@ class Evaluation:
     """All that is known about an agent.
 
     num_simulations: per move; None if the player does not search or does not say. ratings: of its run's pool, strongest
-    first; anchor: the player in it with Elo 0. run_name: of that run. speeds: by what is measured, "network alone" and "with search".
+    first; anchor: the player in it with Elo 0. run_name: of that run. speeds: by what is measured, "network alone" and
+    "with search".
     """
 
     agent: Agent

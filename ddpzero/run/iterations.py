@@ -1,4 +1,5 @@
-"""The iterations of a run with schedule "rounds": each plays a round, trains on it, and holds the new model's match.
+"""The iterations of a run with schedule "rounds". Each begins with the match of the model that the previous iteration
+trained, if the run has a gate; then it plays a round and trains on it.
 
 One row of metrics.jsonl describes one iteration. The learner logs it as a line; `ddpzero monitor RUN --iterations`
 prints all of them as a table. Light to import.
@@ -27,7 +28,8 @@ _PHASES = {
 class Iteration:
     """One iteration. number: from 1. length: of an episode, in plies or steps. None: not measured.
 
-    score: of the new model in its match against the best one, else in all its games of the arena.
+    score: of the match with which the iteration began, of the newest model against the best one. Without a gate: of the
+    newest rated model in all its games of the arena.
     shares: self-play, training and arena -> share of the iteration's time.
     """
 
