@@ -50,7 +50,7 @@ def iterations_table(run_name: str, iterations: Sequence[Iteration]) -> Table:
         "arena score": [_text(i.score, ".1%") for i in iterations],
         "time": [duration_text(i.seconds) for i in iterations],
         "self-play": [_text(i.shares["self-play"], ".0%") for i in iterations],
-        "training": [_text(i.shares["training"], ".0%") for i in iterations],
+        "train": [_text(i.shares["training"], ".0%") for i in iterations],
         "arena": [_text(i.shares["arena"], ".0%") for i in iterations],
     }
     shown = {name: cells for name, cells in columns.items() if any(cells)}
