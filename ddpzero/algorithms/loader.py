@@ -19,6 +19,7 @@ from typing import Any, get_args
 from ddpzero.algorithms.base import Algorithm, CompleteAlgorithm
 from ddpzero.algorithms.defaults import complete_algorithm
 from ddpzero.games import Game, TeamGame, load_any_game
+from ddpzero.games.core.contract_process import require_contract
 from ddpzero.settings import Settings
 from ddpzero.system.errors import UserError, in_one_line, line_of, require
 from ddpzero.system.metric_info import Kind, MetricInfo
@@ -72,6 +73,12 @@ def load_algorithm(settings: Settings, game: Game | TeamGame | None = None) -> C
             "Algorithm in ddpzero/algorithms/base.py describes."
         )
     return complete_algorithm(algorithm)
+
+
+def require_game_contract(settings: Settings) -> None:
+    """Check a game from outside the package in a separate process; raise UserError if it violates its contract."""
+    if settings.game.source is not None:
+        require_contract(settings.game.arguments)
 
 
 def missing_members(part: object, protocol: type) -> list[str]:

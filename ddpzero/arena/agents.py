@@ -6,7 +6,7 @@ Called by match, judge and play. The plugin of the run makes the player.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -22,7 +22,7 @@ from ddpzero.algorithms.loader import (
 from ddpzero.arena.players import RandomPlayer, RolloutPlayer
 from ddpzero.arena.team_players import RulePlayer
 from ddpzero.config.conversion import settings_from_dict, with_defaults
-from ddpzero.games import Game, TeamGame
+from ddpzero.games import Game, TeamGame, describe_game
 from ddpzero.games.core.players import Player, TeamPlayer
 from ddpzero.run.finder import RUNS_DIR, find_run, nearest_runs
 from ddpzero.system.errors import UserError, require
@@ -214,13 +214,6 @@ def game_of_players(texts: Sequence[str]) -> Game:
             "take turns."
         )
     return game
-
-
-def describe_game(game: Game | TeamGame) -> str:
-    """Return "gomoku with size=15, line=5, exact_five=False"."""
-    parameters = asdict(game.parameters)
-    listed = ", ".join(f"{name}={value}" for name, value in parameters.items())
-    return f"{game.name} with {listed}" if listed else game.name
 
 
 def _refuse_simulations(game: TeamGame, num_simulations: int | None) -> None:

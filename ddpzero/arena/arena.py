@@ -10,14 +10,13 @@ A failure of the arena costs the training nothing but a warning.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from ddpzero.arena.pool import ModelPool
 from ddpzero.arena.workers import Workers
 from ddpzero.games import Game, TeamGame
-from ddpzero.settings import ArenaSettings, ReleaseSettings
 from ddpzero.system.cores import usable_cores
 from ddpzero.system.outage import Outage
 
@@ -27,22 +26,6 @@ _OPPONENTS = ("rollout:100", "rollout:1000")
 def default_opponents(game: Game | TeamGame) -> tuple[str, ...]:
     """Return the fixed opponents of a game: plain tree search, or the rule agents of a team game."""
     return game.spec.rule_agents if isinstance(game, TeamGame) else _OPPONENTS
-
-
-def arena_line(
-    arena: ArenaSettings, release: ReleaseSettings, opponents: Sequence[str], num_cores: int
-) -> str:
-    """Return what the log says at the start: who plays, how much of the machine that takes, and which models stay."""
-    workers = f"{arena.num_workers} worker{'s' if arena.num_workers > 1 else ''}"
-    rivals = ", ".join(["the model before it", "an earlier one", *opponents])
-    percent = f"{100 * arena.share:.3g}%"
-    rule = f"release.rule={release.rule}"
-    if release.rule != "always":
-        rule += f" decides about a model in {release.games} games against the best one"
-    return (
-        f"arena: {workers} with at most {percent} of the CPU time of {num_cores} cores (arena.share); each "
-        f"model plays {arena.games} games against each of: {rivals}; models/ keeps {arena.max_models} models; {rule}"
-    )
 
 
 class Arena:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ddpzero.arena.openings import Openings, random_openings
-from ddpzero.arena.players import PlayerError, checked_actions, errors_of_player
 from ddpzero.arena.statistics import elo_difference, paired_score_interval
 from ddpzero.games import Game
+from ddpzero.games.core.player_errors import PlayerError, checked_actions, errors_of_player
 from ddpzero.games.core.players import Player
 from ddpzero.games.core.promises import TOO_LONG, require_no_fault, require_result
 from ddpzero.system.errors import require

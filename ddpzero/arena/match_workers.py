@@ -19,9 +19,9 @@ from multiprocessing.process import BaseProcess
 from ddpzero.actors.environment import actor_environment
 from ddpzero.arena.match import Games
 from ddpzero.arena.match_blocks import MatchBlock, Players
-from ddpzero.run.failures import failure_sentence, is_sentence_of_ours
+from ddpzero.run.failures import failure_sentence
 from ddpzero.system.cores import usable_cores
-from ddpzero.system.errors import UserError
+from ddpzero.system.errors import UserError, is_sentence_of_ours
 from ddpzero.system.parent import follow_parent
 
 _SPAWN = multiprocessing.get_context("spawn")

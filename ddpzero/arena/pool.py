@@ -14,11 +14,10 @@ from pathlib import Path
 
 from ddpzero.arena.match_log import Block, MatchLog
 from ddpzero.arena.ratings import Rating, rate
-from ddpzero.arena.release import decide, release_match, score_of
+from ddpzero.arena.release import ReleaseRule, decide, release_match, score_of
 from ddpzero.arena.schedule import Pairing, Task, next_task, pairings_of, tasks
 from ddpzero.run.models import keep_model, read_models, remove_model
 from ddpzero.run.releases import Verdict, append_verdict, best_of, read_verdicts, repair_verdicts
-from ddpzero.settings import ArenaSettings, ReleaseSettings
 from ddpzero.system.json_text import json_text
 from ddpzero.system.whole_files import replace_whole
 
@@ -31,22 +30,29 @@ class ModelPool:
     """The models of one run, oldest first, and the fixed opponents, of which the first has the rating 0.
 
     ratings: after the last block, strongest first. match_score: of the last candidate against the best model.
-    seed: of the run. Methods that change anything raise OSError if the run's folder cannot be written.
+    seed: of the run. num_games: of a model against each opponent. num_simulations: of a model, for ratings.json.
+    max_models: models that stay on disk. Methods that change anything raise OSError if the run's folder cannot be
+    written.
     """
 
     def __init__(
         self,
         run_dir: Path,
-        arena: ArenaSettings,
-        release: ReleaseSettings,
+        release: ReleaseRule,
         opponents: Sequence[str],
+        *,
         seed: int,
+        num_games: int,
+        num_simulations: int | None,
+        max_models: int,
     ) -> None:
         self._run_dir = run_dir
-        self._arena = arena
         self._release = release
-        self._opponents = list(opponents)
+        self.opponents = list(opponents)
         self._seed = seed
+        self._num_games = num_games
+        self._num_simulations = num_simulations
+        self._max_models = max_models
         self._log = MatchLog(run_dir)
         repair_verdicts(run_dir)
         self._verdicts = read_verdicts(run_dir)
@@ -133,7 +139,7 @@ class ModelPool:
     def _pairings(self, model: str) -> list[Pairing]:
         """Return all games that a model should play, the most urgent first."""
         earlier = self.models[: self.models.index(model)]
-        rated = pairings_of(model, earlier, self._opponents, self._arena.games)
+        rated = pairings_of(model, earlier, self.opponents, self._num_games)
         match = self._release_match(model)
         return [match, *rated] if match is not None and match.opponent in earlier else rated
 
@@ -165,17 +171,17 @@ class ModelPool:
     def _judge(self, verdict: Verdict) -> None:
         append_verdict(self._run_dir, verdict)
         self._verdicts.append(verdict)
-        if self._release.rule != "always":
+        if self._release.kind != "always":
             what = "released" if verdict.is_released else "rejected"
             logger.info("%s is %s: %s", verdict.model, what, verdict.reason)
 
     def _rate(self) -> None:
-        self.ratings = rate(self._log.blocks, self._opponents[0])
+        self.ratings = rate(self._log.blocks, self.opponents[0])
 
     def _write_ratings(self) -> None:
         document = {
-            "anchor": self._opponents[0],
-            "num_simulations": self._arena.num_simulations,
+            "anchor": self.opponents[0],
+            "num_simulations": self._num_simulations,
             "best": self.best,
             "ratings": [asdict(rating) for rating in self.ratings],
         }
@@ -186,7 +192,7 @@ class ModelPool:
 
     def _remove_surplus_models(self, in_play: Collection[str]) -> None:
         """Remove every second model of the older half while there are more than max_models; never the best one."""
-        surplus = len(self._counters) - self._arena.max_models
+        surplus = len(self._counters) - self._max_models
         if surplus <= 0:
             return
         kept = {self.best, *self._last_to_play(), *in_play}

@@ -1,4 +1,4 @@
-"""The rules by which a model becomes the best one of its run; see ReleaseSettings.
+"""The rules by which a model becomes the best one of its run.
 
 The rule "elo" is the published one of KataGo's distributed training: a model is released if it is more than 20 Elo
 stronger than the best one in 400 games, or 10,000 updates after the last release.
@@ -7,17 +7,29 @@ stronger than the best one in 400 games, or 10,000 updates after the last releas
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from ddpzero.arena.match_log import Block
 from ddpzero.arena.statistics import elo_difference, elo_text, paired_score_interval
-from ddpzero.settings import ReleaseSettings
 
 
-def release_match(settings: ReleaseSettings, best: str | None) -> int:
+@dataclass(frozen=True)
+class ReleaseRule:
+    """When a model becomes the best one. All fields are those of the settings' group `release`; kind is its `rule`."""
+
+    kind: Literal["always", "gate", "elo"]
+    games: int
+    threshold: float
+    min_elo: float
+    max_steps: int
+
+
+def release_match(rule: ReleaseRule, best: str | None) -> int:
     """Return how many games a candidate must play against the best model before `decide` can judge it."""
-    return 0 if settings.rule == "always" or best is None else settings.games
+    return 0 if rule.kind == "always" or best is None else rule.games
 
 
 def score_of(blocks: Iterable[Block]) -> float:
@@ -30,7 +42,7 @@ def _pair_scores(blocks: Iterable[Block]) -> np.ndarray:
 
 
 def decide(
-    settings: ReleaseSettings, best: str | None, blocks: Iterable[Block], steps_since_release: int
+    rule: ReleaseRule, best: str | None, blocks: Iterable[Block], steps_since_release: int
 ) -> tuple[bool, str]:
     """Return whether a candidate is released, and a sentence with the reason.
 
@@ -38,7 +50,7 @@ def decide(
     """
     if best is None:
         return True, "it is the first model"
-    if settings.rule == "always":
+    if rule.kind == "always":
         return True, "release.rule=always releases every model"
     pair_scores = _pair_scores(blocks)
     score, (low, high) = float(pair_scores.mean()), paired_score_interval(pair_scores)
@@ -47,14 +59,14 @@ def decide(
         f"it scored {score:.1%} (95 %: {low:.1%} to {high:.1%}) in {2 * len(pair_scores)} games against {best}, "
         f"{elo_text(elo, elo_difference(low), elo_difference(high))}"
     )
-    if settings.rule == "gate":
-        is_released = score >= settings.threshold
-        return is_released, f"{result}; release.threshold={settings.threshold:g}"
-    if elo > settings.min_elo:
-        return True, f"{result}; release.min_elo={settings.min_elo:g}"
-    if steps_since_release >= settings.max_steps:
+    if rule.kind == "gate":
+        is_released = score >= rule.threshold
+        return is_released, f"{result}; release.threshold={rule.threshold:g}"
+    if elo > rule.min_elo:
+        return True, f"{result}; release.min_elo={rule.min_elo:g}"
+    if steps_since_release >= rule.max_steps:
         return True, (
             f"{result}; {steps_since_release:,} updates have passed since the last release "
-            f"(release.max_steps={settings.max_steps:,})"
+            f"(release.max_steps={rule.max_steps:,})"
         )
-    return False, f"{result}; release.min_elo={settings.min_elo:g}"
+    return False, f"{result}; release.min_elo={rule.min_elo:g}"

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ddpzero.arena.players import checked_actions, errors_of_player
 from ddpzero.games import TeamGame
+from ddpzero.games.core.player_errors import checked_actions, errors_of_player
 from ddpzero.games.core.players import TeamPlayer
 from ddpzero.games.core.promises import require_end
 from ddpzero.games.core.team_contract import GOING_ON

@@ -28,13 +28,13 @@ _MAX_PLAYERS = 4
 
 @dataclass(frozen=True)
 class WorkerArguments:
-    """What the rank passes to a new worker. config: the run's resolved config. num_simulations: see ArenaSettings."""
+    """What the rank passes to a new worker. game: arguments of load_any_game. num_simulations: per move of a model."""
 
     parent_pid: int
     rank: int
     worker_index: int
     run_dir: Path
-    config: dict[str, Any]
+    game: dict[str, Any]
     num_simulations: int | None
     connection: ActorConnection
     crash_report: CrashReport
@@ -54,14 +54,12 @@ def worker_main(arguments: WorkerArguments) -> None:
 
 class _Body:
     def __init__(self, arguments: WorkerArguments) -> None:
-        # Imported in the new process only: the rank that starts it needs none of them.
-        from ddpzero.algorithms.loader import load_algorithm
-        from ddpzero.config.conversion import settings_from_dict, with_defaults
+        # Loads numba, which the rank that starts this process does not need.
+        from ddpzero.games import load_any_game
 
         self._arguments = arguments
         self._connection = arguments.connection
-        settings = settings_from_dict(with_defaults(arguments.config))
-        self._game = load_algorithm(settings).game
+        self._game = load_any_game(**arguments.game)
         self._players: dict[str, Any] = {}
         self._spoke_at = time.monotonic()
 

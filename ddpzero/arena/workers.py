@@ -43,8 +43,8 @@ class Workers:
     """Context manager: leaving it kills the processes. Use it from the rank's main thread only.
 
     A process starts with its first task. tasks: those in play, by worker_index; a task whose worker dies leaves them.
-    problem: why the last worker was given up; "" while there are any. config: the run's resolved config.
-    hang_seconds: a worker that is silent for so long while it plays is replaced.
+    problem: why the last worker was given up; "" while there are any. game: arguments of
+    load_any_game. hang_seconds: a worker that is silent for so long while it plays is replaced.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Workers:
         *,
         rank: int,
         run_dir: Path,
-        config: Mapping[str, Any],
+        game: Mapping[str, Any],
         num_simulations: int | None,
         hang_seconds: float,
     ) -> None:
@@ -61,7 +61,7 @@ class Workers:
         self.problem = ""
         self._rank = rank
         self._run_dir = run_dir
-        self._config = dict(config)
+        self._game = dict(game)
         self._num_simulations = num_simulations
         self._hang_seconds = hang_seconds
         self._workers = [
@@ -199,7 +199,7 @@ class Workers:
             rank=self._rank,
             worker_index=worker_index,
             run_dir=self._run_dir,
-            config=self._config,
+            game=self._game,
             num_simulations=self._num_simulations,
             connection=connection,
             crash_report=crash_report,

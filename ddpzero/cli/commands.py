@@ -47,7 +47,7 @@ def _run(words: Sequence[str]) -> int:
             raise
         sentence = f"{error.filename}: {error.strerror}."
     except RuntimeError as error:
-        from ddpzero.run.failures import is_sentence_of_ours
+        from ddpzero.system.errors import is_sentence_of_ours
 
         if not is_sentence_of_ours(error):
             raise
@@ -184,7 +184,7 @@ def _match(options: Namespace) -> int:
 
 
 def _judge(options: Namespace) -> int:
-    from ddpzero.judges.perfect_play import run_judge
+    from ddpzero.arena.judge_report import run_judge
 
     run_judge(
         options.file,
@@ -220,7 +220,7 @@ def _ratings(options: Namespace) -> int:
 
 
 def _evaluate(options: Namespace) -> int:
-    from ddpzero.judges.evaluation_report import run_evaluate
+    from ddpzero.arena.evaluation_report import run_evaluate
 
     run_evaluate(
         options.player,

@@ -38,8 +38,7 @@ from typing import Any
 
 import numpy as np
 
-from ddpzero.arena.agents import describe_game
-from ddpzero.games import Game, load_game
+from ddpzero.games import Game, describe_game, load_game
 from ddpzero.system.errors import UserError
 from ddpzero.system.guarded_files import read_npz
 
@@ -202,15 +201,15 @@ def read_solved_positions(file: Path, game: Game | None = None) -> SolvedPositio
 
 
 def _require_game(file: Path, layout: _Layout, num_scores: int, game: Game) -> None:
-    """Raise UserError for players of another game or board. A game of the user may have the rules of the file's."""
+    """Raise UserError for another game or board than the file's. A user's game may have the same rules."""
     fits = game.num_actions - layout.num_unscored == num_scores
     if fits and (game.name == layout.game or game.source is not None):
         return
     games = [load_game(layout.game, **board) for board in layout.boards(num_scores)]
     boards = [describe_game(g) for g in games if g.num_actions - layout.num_unscored == num_scores]
     raise UserError(
-        f"{file} has positions of {' or '.join(boards) or layout.game}, but the player was trained on "
-        f"{describe_game(game)}: give it positions of its own game and board."
+        f"{file} has positions of {' or '.join(boards) or layout.game}, but the game here is "
+        f"{describe_game(game)}: name a file of this game and board."
     )
 
 

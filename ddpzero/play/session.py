@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from rich.text import Text
 
-from ddpzero.arena.players import PlayerError, checked_actions, errors_of_player
 from ddpzero.games import Game
+from ddpzero.games.core.player_errors import PlayerError, checked_actions, errors_of_player
 from ddpzero.games.core.players import Analysis, Analyst, Player
 from ddpzero.play.episode import PlayedEpisode
 from ddpzero.play.person import Leave, Person

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from ddpzero.run.logs import log_path
 from ddpzero.run.progress import Progress
-from ddpzero.system.errors import UserError
+from ddpzero.system.errors import UserError, is_sentence_of_ours
 from ddpzero.system.json_text import json_text
 from ddpzero.system.whole_files import append_whole
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 # Rank 0 may host the store in which the ranks agree on who reports: it stays until the others noticed the failure.
 _LINGER_SECONDS = 2.0
-_PACKAGE = __package__.partition(".")[0]
 
 
 class RunFailed(Exception):
@@ -137,18 +136,6 @@ def _append_traceback(path: Path, error: BaseException) -> bool:
     except OSError:
         return False
     return True
-
-
-def is_sentence_of_ours(error: BaseException) -> bool:
-    """Return whether the message was written for people: an error class of this package, or a RuntimeError that it
-    raised.
-    """
-    if type(error).__module__.partition(".")[0] == _PACKAGE:
-        return True
-    if type(error) is not RuntimeError:
-        return False
-    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-    return bool(frames) and frames[-1].f_globals.get("__name__", "").startswith(f"{_PACKAGE}.")
 
 
 def _explains_itself(error: BaseException) -> bool:

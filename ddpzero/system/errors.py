@@ -16,6 +16,8 @@ from ddpzero import PACKAGE_DIR
 EXIT_CODE_OF_FAILURE = 1
 EXIT_CODE_OF_USER_ERROR = 2
 
+_PACKAGE = __package__.partition(".")[0]
+
 
 class UserError(ValueError):
     """A mistake of the user. The message is shown without a traceback, and the program exits with code 2."""
@@ -25,6 +27,18 @@ def require(condition: bool, message: str) -> None:
     """Raise UserError with `message` (path, value, what is allowed, what to do) unless the condition holds."""
     if not condition:
         raise UserError(message)
+
+
+def is_sentence_of_ours(error: BaseException) -> bool:
+    """Return whether the message was written for people: an error class of this package, or a RuntimeError that it
+    raised.
+    """
+    if type(error).__module__.partition(".")[0] == _PACKAGE:
+        return True
+    if type(error) is not RuntimeError:
+        return False
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return bool(frames) and frames[-1].f_globals.get("__name__", "").startswith(f"{_PACKAGE}.")
 
 
 def in_one_line(error: BaseException) -> str:

@@ -117,7 +117,7 @@ def build_learner(
     reports = Reports(settings.logging, parts, state, outlets)
     pool, channel = start_actors(settings, parts, state, outlets.run_dir, stack)
     reports.metrics.num_actors = pool.num_actors
-    arena, gate = start_arena(settings, config, parts, state, outlets.run_dir, stack)
+    arena, gate = start_arena(settings, parts, state, outlets.run_dir, stack)
     plays_best = settings.release.self_play == "best"
     return Learner(
         settings=settings,

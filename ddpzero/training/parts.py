@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -15,8 +14,9 @@ from ddpzero.actors import ActorPool, WeightsChannel, default_num_actors
 from ddpzero.algorithms.base import CompleteAlgorithm, CompleteUpdater
 from ddpzero.algorithms.defaults import can_evaluate
 from ddpzero.algorithms.loader import load_algorithm
-from ddpzero.arena.arena import Arena, arena_line, default_opponents
+from ddpzero.arena.arena import Arena, default_opponents
 from ddpzero.arena.pool import ModelPool
+from ddpzero.arena.release import ReleaseRule
 from ddpzero.arena.workers import Workers
 from ddpzero.replay import ReplayBuffer, SampleBalance
 from ddpzero.run.folder import LOGS_FOLDER
@@ -89,12 +89,7 @@ def build_parts(settings: Settings, ranks: Ranks) -> Parts:
 
 
 def start_arena(
-    settings: Settings,
-    config: Mapping[str, Any],
-    parts: Parts,
-    state: RunState,
-    run_dir: Path,
-    stack: ExitStack,
+    settings: Settings, parts: Parts, state: RunState, run_dir: Path, stack: ExitStack
 ) -> tuple[Arena | None, Gate | None]:
     """Make the arena, which only rank 0 has, and the gate, which only schedule "rounds" has; `stack` stops both."""
     arena_settings, ranks = settings.arena, state.ranks
@@ -103,22 +98,53 @@ def start_arena(
             arena_settings.num_workers,
             rank=ranks.rank,
             run_dir=run_dir,
-            config=config,
+            game=parts.algorithm.game.arguments,
             num_simulations=arena_settings.num_simulations,
             hang_seconds=settings.actors.hang_seconds,
         )
     )
     arena = None
     if ranks.is_first:
-        opponents = arena_settings.opponents or default_opponents(parts.algorithm.game)
-        pool = ModelPool(run_dir, arena_settings, settings.release, opponents, settings.seed)
+        pool = _model_pool(settings, parts, run_dir)
         arena = Arena(pool, workers, arena_settings.share)
         if arena_settings.num_workers:
-            logger.info(
-                "%s", arena_line(arena_settings, settings.release, opponents, usable_cores())
-            )
+            logger.info("%s", arena_line(settings, pool.opponents, usable_cores()))
     has_gate = settings.learner.schedule == "rounds" and settings.release.rule != "always"
     return arena, Gate(arena, workers, ranks) if has_gate else None
+
+
+def arena_line(settings: Settings, opponents: Sequence[str], num_cores: int) -> str:
+    """Return what the log says at the start: who plays, how much of the machine that takes, and which models stay."""
+    arena, release = settings.arena, settings.release
+    workers = f"{arena.num_workers} worker{'s' if arena.num_workers > 1 else ''}"
+    rivals = ", ".join(["the model before it", "an earlier one", *opponents])
+    percent = f"{100 * arena.share:.3g}%"
+    rule = f"release.rule={release.rule}"
+    if release.rule != "always":
+        rule += f" decides about a model in {release.games} games against the best one"
+    return (
+        f"arena: {workers} with at most {percent} of the CPU time of {num_cores} cores (arena.share); each "
+        f"model plays {arena.games} games against each of: {rivals}; models/ keeps {arena.max_models} models; {rule}"
+    )
+
+
+def _model_pool(settings: Settings, parts: Parts, run_dir: Path) -> ModelPool:
+    arena, release = settings.arena, settings.release
+    return ModelPool(
+        run_dir,
+        ReleaseRule(
+            kind=release.rule,
+            games=release.games,
+            threshold=release.threshold,
+            min_elo=release.min_elo,
+            max_steps=release.max_steps,
+        ),
+        arena.opponents or default_opponents(parts.algorithm.game),
+        seed=settings.seed,
+        num_games=arena.games,
+        num_simulations=arena.num_simulations,
+        max_models=arena.max_models,
+    )
 
 
 def start_actors(

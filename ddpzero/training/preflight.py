@@ -17,8 +17,12 @@ import torch
 
 from ddpzero.actors import default_num_actors
 from ddpzero.algorithms.base import CompleteAlgorithm
-from ddpzero.algorithms.loader import errors_of_plugin, load_algorithm, load_plugin
-from ddpzero.games.core.contract_process import require_contract
+from ddpzero.algorithms.loader import (
+    errors_of_plugin,
+    load_algorithm,
+    load_plugin,
+    require_game_contract,
+)
 from ddpzero.replay import Field, SampleSpec, samples_size_bytes
 from ddpzero.run.backends import check_backends
 from ddpzero.run.checkpoint_files import CHECKPOINTS_FOLDER, newest_first
@@ -55,8 +59,8 @@ def check_machine(settings: Settings, run_dir: Path, ranks: Ranks) -> list[str]:
         if ranks.is_first and settings.init_from is not None and not _has_checkpoint(run_dir):
             find_checkpoint(settings.init_from, Path(settings.runs_dir))
         # Before the algorithm compiles the kernels: numba's errors do not name the broken promise.
-        if ranks.is_first and settings.game.source is not None:
-            require_contract(settings.game.arguments)
+        if ranks.is_first:
+            require_game_contract(settings)
         warnings = check_run_memory(
             settings, num_actors, ranks.device, actor_device, ranks.local_world_size
         )

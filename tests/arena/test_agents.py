@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from ddpzero.arena.agents import Agent, any_game_of_players, is_agent, load_agent, parse_player
+from ddpzero.arena.judge_report import run_judge
 from ddpzero.arena.players import RandomPlayer
 from ddpzero.arena.run import run_match
 from ddpzero.config.conversion import settings_to_dict
 from ddpzero.games import load_game
 from ddpzero.judges.packaged import POSITIONS_FOLDER
-from ddpzero.judges.perfect_play import run_judge
 from ddpzero.run.checkpoint_content import ReleasedWeights
 from ddpzero.settings import (
     ActorSettings,

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from ddpzero.arena.match import MatchResult, play_match
-from ddpzero.arena.players import PlayerError, RandomPlayer, RolloutPlayer, checked_actions
+from ddpzero.arena.players import RandomPlayer, RolloutPlayer
 from ddpzero.games import load_game
+from ddpzero.games.core.player_errors import PlayerError, checked_actions
 
 
 class LowestAction:

@@ -8,28 +8,35 @@ from pathlib import Path
 import pytest
 
 from ddpzero.arena.pool import RATINGS_FILE, ModelPool
+from ddpzero.arena.release import ReleaseRule
 from ddpzero.run.finder import find_run
 from ddpzero.run.models import read_models
 from ddpzero.run.releases import read_verdicts
-from ddpzero.settings import ArenaSettings, ReleaseSettings
 from ddpzero.system.errors import UserError
 from tests.run.checkpointed_runs import saved_run, snapshot
 
 OPPONENTS = ["random", "rollout:10"]
 
 
+def rule(kind: str = "always", **release: float) -> ReleaseRule:
+    usual = {"games": 400, "threshold": 0.55, "min_elo": 20.0, "max_steps": 10_000}
+    return ReleaseRule(kind, **{**usual, **release})
+
+
 class Run:
     """A run whose models are saved and whose games are decided by the test."""
 
-    def __init__(self, run_dir: Path, ranks, release: ReleaseSettings, **arena: int) -> None:
+    def __init__(self, run_dir: Path, ranks, release: ReleaseRule, **arena: int) -> None:
         self.run_dir = run_dir
         self.release = release
-        self.arena = ArenaSettings(**{"games": 40, **arena})
+        self.arena = {"num_games": 40, "max_models": 32, **arena}
         self.checkpoints = saved_run(run_dir, ranks, keep_last=1)
         self.open()
 
     def open(self) -> None:
-        self.pool = ModelPool(self.run_dir, self.arena, self.release, OPPONENTS, seed=0)
+        self.pool = ModelPool(
+            self.run_dir, self.release, OPPONENTS, seed=0, num_simulations=None, **self.arena
+        )
 
     def save_checkpoint(self, step: int) -> Path:
         path = self.checkpoints.save(snapshot(step))
@@ -58,7 +65,7 @@ class Run:
 
 @pytest.fixture
 def run(tmp_path, alone):
-    return lambda **release: Run(tmp_path / "x", alone, ReleaseSettings(**release))
+    return lambda **release: Run(tmp_path / "x", alone, rule(**release))
 
 
 def test_every_model_is_released_by_default_and_outlives_its_checkpoint(run):
@@ -94,7 +101,7 @@ def test_a_model_plays_all_its_games_before_the_newest_one_begins(run):
 
 
 def test_a_gate_rejects_a_model_below_the_threshold_and_keeps_the_best_one(run):
-    it = run(rule="gate", games=80, threshold=0.55)
+    it = run(kind="gate", games=80, threshold=0.55)
     first, weak = it.save(1), it.save(2)
     assert it.verdicts() == [(first, True)]
     it.play(0.5)
@@ -109,7 +116,7 @@ def test_a_gate_rejects_a_model_below_the_threshold_and_keeps_the_best_one(run):
 
 
 def test_the_rule_elo_releases_a_stronger_model_and_otherwise_one_after_many_steps(run):
-    it = run(rule="elo", games=400, min_elo=20.0, max_steps=10)
+    it = run(kind="elo", games=400, min_elo=20.0, max_steps=10)
     first, equal = it.save(1), it.save(2)
     it.play(0.5)
     stronger = it.save(3)
@@ -123,7 +130,7 @@ def test_the_rule_elo_releases_a_stronger_model_and_otherwise_one_after_many_ste
 
 
 def test_the_best_model_survives_when_others_are_removed(run, tmp_path, alone):
-    it = Run(tmp_path / "y", alone, ReleaseSettings(rule="gate", games=2), max_models=4, games=2)
+    it = Run(tmp_path / "y", alone, rule("gate", games=2), max_models=4, num_games=2)
     best = it.save(1)
     for step in range(2, 14):
         it.save(step)

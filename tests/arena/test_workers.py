@@ -27,14 +27,13 @@ from pathlib import Path
 from ddpzero.arena.match_log import Block, MatchLog
 from ddpzero.arena.schedule import Pairing, next_task
 from ddpzero.arena.workers import Workers
-from ddpzero.config.conversion import settings_to_dict
-from ddpzero.config.hydra import compose_settings
+from ddpzero.games import load_game
 
 run_dir, model, opponent, num_games = Path(sys.argv[1]), *sys.argv[2:]
 pairing = Pairing(model, opponent, int(num_games))
 log = MatchLog(run_dir)
-config = settings_to_dict(compose_settings(["game=tic_tac_toe"]))
-with Workers(1, rank=0, run_dir=run_dir, config=config, num_simulations=None, hang_seconds=60) as workers:
+game = load_game("tic_tac_toe").arguments
+with Workers(1, rank=0, run_dir=run_dir, game=game, num_simulations=None, hang_seconds=60) as workers:
     while workers.tasks or next_task([pairing], 0, log.keys):
         if workers.has_idle_worker:
             workers.play(next_task([pairing], 0, log.keys))

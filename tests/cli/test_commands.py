@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from ddpzero.arena.players import PlayerError
 from ddpzero.cli import commands as cli
 from ddpzero.cli.arguments import parse_arguments
 from ddpzero.evaluators.answers import EvaluationError
+from ddpzero.games.core.player_errors import PlayerError
 from ddpzero.system.errors import EXIT_CODE_OF_FAILURE
 from tests.recorded import recorded_games
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
 
 import numpy as np
 import pytest
 
-from ddpzero.arena.agents import describe_game
-from ddpzero.arena.players import PlayerError, RandomPlayer
-from ddpzero.games import load_game
+from ddpzero.arena.players import RandomPlayer
+from ddpzero.games import describe_game, load_game
+from ddpzero.games.core.player_errors import PlayerError
 from ddpzero.judges.packaged import POSITIONS_FOLDER
-from ddpzero.judges.perfect_play import judge, run_judge
+from ddpzero.judges.perfect_play import judge
 from ddpzero.judges.solved_positions import ILLEGAL, read_solved_positions
 from ddpzero.system.errors import UserError
 from tests.recorded import recorded_games
@@ -186,88 +185,29 @@ def test_an_illegal_choice_is_no_verdict(solved):
         judge(solved, Scripted(solved.scores, np.argmin))
 
 
-def test_prints_a_row_for_each_player(capsys):
-    reports = run_judge(HARD, ["random", "rollout:50"])
-    output = capsys.readouterr().out
-    assert [report.player for report in reports] == ["random", "rollout:50"]
-    for word in ("random", "rollout:50", "all 600", "600 matter", "any legal action", "49.6%"):
-        assert word in output
-    assert "best: no action wins sooner or loses later" in output
-
-
-@pytest.mark.parametrize(("uses_chance", "is_told"), [(True, False), (False, True)])
-def test_a_seed_without_effect_is_told(uses_chance, is_told, monkeypatch, capsys):
-    def parse(text, game, num_simulations):
-        player = RandomPlayer(game)
-        player.uses_chance = uses_chance
-        return player
-
-    monkeypatch.setattr("ddpzero.judges.perfect_play.parse_player", parse)
-    run_judge(DOTS, ["random"], seed=4, as_json=True)
-    sentence = "--seed 4 has no effect: these players use no chance.\n"
-    assert capsys.readouterr().err == (sentence if is_told else "")
-
-
-def test_players_without_training_play_the_game_of_the_file(capsys):
-    reports = run_judge(DOTS, ["random", "rollout:200"])
-    assert reports[0].best.mean() < reports[1].best.mean()
-    assert reports[0].keeps_outcome < reports[1].keeps_outcome
-    output = capsys.readouterr().out
-    lines = [line.split() for line in output.splitlines()]
-    (any_action,) = (line for line in lines if "any" in line and "action" in line)
-    assert [word for word in any_action if "%" in word] == ["73.8%", "45.5%", "44.7%"]
-    assert "best: no action gains more boxes against perfect play" in output
-
-
-def test_json_says_which_board(capsys):
-    run_judge(DOTS, ["random"], as_json=True)
-    figures = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert {(figure["game"], figure["game.rows"]) for figure in figures} == {("dots_and_boxes", 3)}
-
-
-def test_json_prints_figures_and_nothing_else(capsys):
-    (report,) = run_judge(HARD, ["rollout:50"], as_json=True)
-    figures = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    by_name = {figure["figure"]: figure for figure in figures}
-    assert set(by_name) == {"keeps_outcome", "keeps_outcome_where_it_matters", "plays_best"}
-    figure = by_name["keeps_outcome"]
-    assert figure["bench"] == "judge"
-    assert figure["game"] == "connect_four"
-    assert figure["value"] == report.keeps_outcome
-    assert figure["low"] < figure["value"] < figure["high"]
-    assert figure["num_positions"] == 600
-
-
-def test_a_file_that_is_not_there_is_told():
-    with pytest.raises(ValueError, match=r"'nothing\.npz' is not a file"):
-        run_judge("nothing.npz", ["random"])
-    with pytest.raises(ValueError, match=r"folder/nothing\.npz cannot be read: No such file"):
-        run_judge("folder/nothing.npz", ["random"])
-
-
 @pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04 and no more"])
 def test_a_file_that_is_no_archive_is_told(tmp_path, content):
     path = tmp_path / "junk.npz"
     path.write_bytes(content)
     with pytest.raises(ValueError, match=r"junk\.npz cannot be read"):
-        run_judge(path, ["random"])
+        read_solved_positions(path)
 
 
 def test_a_single_array_is_told(tmp_path):
     np.save(tmp_path / "array.npy", np.zeros(3))
     with pytest.raises(ValueError, match=r"array\.npy cannot be read"):
-        run_judge(tmp_path / "array.npy", ["random"])
+        read_solved_positions(tmp_path / "array.npy")
 
 
 def test_pickled_objects_are_never_loaded(damaged):
     path = damaged(moves=np.array([None, "x"], dtype=object))
     with pytest.raises(ValueError, match="cannot be read"):
-        run_judge(path, ["random"])
+        read_solved_positions(path)
 
 
 def test_missing_arrays_are_named(damaged):
     with pytest.raises(ValueError, match="has no board, no scores: it is not a file of solved"):
-        run_judge(damaged(board=None, scores=None), ["random"])
+        read_solved_positions(damaged(board=None, scores=None))
 
 
 @pytest.mark.parametrize(
@@ -285,7 +225,9 @@ def test_missing_arrays_are_named(damaged):
 )
 def test_the_file_of_another_game_than_the_players_names_both(name, words, described):
     game = load_game(**words)
-    sentence = f"{name}.npz has positions of {described}, but the player was trained on {describe_game(game)}: "
+    sentence = (
+        f"{name}.npz has positions of {described}, but the game here is {describe_game(game)}: "
+    )
     with pytest.raises(UserError, match=re.escape(sentence)):
         read_solved_positions(POSITIONS_FOLDER / f"{name}.npz", game)
 
@@ -293,7 +235,7 @@ def test_the_file_of_another_game_than_the_players_names_both(name, words, descr
 def test_a_file_of_another_kind_is_no_file_of_solved_positions():
     recorded = recorded_games("tic_tac_toe")
     with pytest.raises(ValueError, match="has no move_values: it is not a file of solved"):
-        run_judge(recorded, ["random"])
+        read_solved_positions(recorded)
 
 
 def test_a_file_of_no_board_is_told(damaged):
@@ -302,7 +244,7 @@ def test_a_file_of_no_board_is_told(damaged):
         ValueError,
         match="move_values has 5 entries a position, as no board of dots_and_boxes has actions",
     ):
-        run_judge(path, ["random"])
+        read_solved_positions(path)
 
 
 def test_a_file_that_fits_none_of_several_boards_is_told(damaged):
@@ -312,46 +254,46 @@ def test_a_file_that_fits_none_of_several_boards_is_told(damaged):
         ValueError,
         match=r"position 0: player . is to move .* That is as dots_and_boxes with rows=2, columns=3; no other board",
     ):
-        run_judge(path, ["random"])
+        read_solved_positions(path)
 
 
 def test_wrong_kinds_of_arrays_are_told(damaged):
     with pytest.raises(
         ValueError, match=r"scores is float64 \[600, 7\], not 2-dimensional integers"
     ):
-        run_judge(damaged(scores=hard("scores").astype(float)), ["random"])
+        read_solved_positions(damaged(scores=hard("scores").astype(float)))
     with pytest.raises(ValueError, match=r"value is int16 \[5\]"):
-        run_judge(damaged(value=hard("value")[:5]), ["random"])
+        read_solved_positions(damaged(value=hard("value")[:5]))
 
 
 def test_moves_that_break_the_rules_are_told(damaged):
     moves = hard("moves")
     moves[3, :8] = 0
     with pytest.raises(ValueError, match="position 3, ply 6: action 0 is not legal"):
-        run_judge(damaged(moves=moves), ["random"])
+        read_solved_positions(damaged(moves=moves))
 
 
 def test_moves_that_lead_elsewhere_are_told(damaged):
     board = hard("board")
     board[5] = 0
     with pytest.raises(ValueError, match="position 5: its moves lead to another board"):
-        run_judge(damaged(board=board), ["random"])
+        read_solved_positions(damaged(board=board))
 
 
 def test_scores_that_disagree_with_the_rules_are_told(damaged):
     scores = hard("scores")
     scores[7] = ILLEGAL
     with pytest.raises(ValueError, match="position 7: its scores mark other actions as illegal"):
-        run_judge(damaged(scores=scores), ["random"])
+        read_solved_positions(damaged(scores=scores))
     with pytest.raises(ValueError, match="position 0: its value is not the highest"):
-        run_judge(damaged(value=hard("value") + 1), ["random"])
+        read_solved_positions(damaged(value=hard("value") + 1))
 
 
 def test_lengths_out_of_range_are_told(damaged):
     lengths = hard("lengths")
     lengths[2] = 43
     with pytest.raises(ValueError, match="position 2 has length 43, but there are 42 moves"):
-        run_judge(damaged(lengths=lengths), ["random"])
+        read_solved_positions(damaged(lengths=lengths))
 
 
 @pytest.mark.parametrize(
@@ -369,13 +311,13 @@ def test_what_disagrees_with_dots_and_boxes_is_told(damaged, name, index, entry,
     array[index] = entry(array[index])
     position = index if isinstance(index, int) else index[0]
     with pytest.raises(ValueError, match=f"position {position}: {message}"):
-        run_judge(damaged(DOTS, **{name: array}), ["random"])
+        read_solved_positions(damaged(DOTS, **{name: array}))
 
 
 def test_boxes_of_more_than_two_players_are_told(damaged):
     boxes = np.zeros((500, 3), dtype=np.int8)
     with pytest.raises(ValueError, match=r"boxes_so_far has 3 entries a position, .* has 2"):
-        run_judge(damaged(DOTS, boxes_so_far=boxes), ["random"])
+        read_solved_positions(damaged(DOTS, boxes_so_far=boxes))
 
 
 def outcome_of_tic_tac_toe(board: tuple[int, ...], known: dict[tuple[int, ...], int]) -> int:

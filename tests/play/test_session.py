@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from ddpzero.arena.players import PlayerError, RolloutPlayer
+from ddpzero.arena.players import RolloutPlayer
 from ddpzero.games import load_game
+from ddpzero.games.core.player_errors import PlayerError
 from ddpzero.play.person import Leave, Person
 from ddpzero.play.session import Seat, Session
 from tests.places import REPO

@@ -9,6 +9,7 @@ from unittest.mock import Mock
 
 import pytest
 
+from ddpzero.algorithms import loader
 from ddpzero.config.hydra import compose_settings
 from ddpzero.run.ranks import Ranks
 from ddpzero.system.errors import UserError
@@ -26,7 +27,7 @@ def test_the_contract_of_an_own_game_is_checked_before_the_algorithm_compiles_it
     def load_algorithm(*_: Any) -> None:
         raise AssertionError("the kernels are compiled")
 
-    monkeypatch.setattr(preflight, "require_contract", require_contract)
+    monkeypatch.setattr(loader, "require_contract", require_contract)
     monkeypatch.setattr(preflight, "load_algorithm", load_algorithm)
     game = ["game=tic_tac_toe", "game.name=take", f"game.source={OWN_GAMES / 'take.py'}"]
     with pytest.raises(UserError, match=r"game take breaks its contract\."):

@@ -52,6 +52,13 @@ _RENAMED = {"in_colour": "in_color"}
 _KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}
 
 
+def describe_game(game: Game | TeamGame) -> str:
+    """Return "gomoku with size=15, line=5, exact_five=False"."""
+    parameters = asdict(game.parameters)
+    listed = ", ".join(f"{name}={value}" for name, value in parameters.items())
+    return f"{game.name} with {listed}" if listed else game.name
+
+
 def known_games() -> list[str]:
     """Return the names of ddpzero's games in alphabetical order."""
     return sorted(_modules_of_games())

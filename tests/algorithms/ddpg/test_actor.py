@@ -19,11 +19,11 @@ from ddpzero.algorithms.ddpg.player import DDPGPlayer
 from ddpzero.algorithms.ddpg.policy import Policy
 from ddpzero.algorithms.ddpg.samples import sample_spec
 from ddpzero.algorithms.ddpg.settings import DDPGSettings
-from ddpzero.arena.players import PlayerError
 from ddpzero.arena.team_players import RulePlayer
 from ddpzero.arena.team_table import TeamTable
 from ddpzero.evaluators.answers import EvaluationError
 from ddpzero.games import TeamGame
+from ddpzero.games.core.player_errors import PlayerError
 from ddpzero.games.core.promises import (
     GamePromiseError,
     require_actions,

@@ -7,16 +7,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from ddpzero.arena.agents import describe_game, load_agent
+from ddpzero.arena.agents import load_agent
+from ddpzero.arena.evaluation import Evaluation, evaluate
+from ddpzero.arena.judge_report import share_text
 from ddpzero.arena.ratings_report import RatedPlayer, draw_curve, run_with_matches
 from ddpzero.arena.report import match_measurements
 from ddpzero.arena.statistics import elo_text, share_interval
-from ddpzero.judges.evaluation import Evaluation, evaluate
+from ddpzero.games import describe_game
 from ddpzero.run.finder import find_run
 from ddpzero.system.errors import UserError
 from ddpzero.system.measurements import Measurement, game_settings, print_measurements
@@ -82,9 +83,9 @@ def _rows(evaluation: Evaluation) -> dict[str, tuple[list[str], list[list[str]]]
                 [
                     judged.file,
                     _simulations(judged.report.num_simulations),
-                    _share(judged.report.kept),
-                    _share(judged.report.kept[judged.report.matters]),
-                    _share(judged.report.best),
+                    share_text(judged.report.kept),
+                    share_text(judged.report.kept[judged.report.matters]),
+                    share_text(judged.report.best),
                 ]
                 for judged in evaluation.judged
             ],
@@ -160,14 +161,6 @@ def _simulations(number: int | None) -> str:
     return "" if number is None else str(number)
 
 
-def _share(hits: np.ndarray) -> str:
-    """Format a share with half the width of its 95 % interval."""
-    if not len(hits):
-        return ""
-    low, high = share_interval(int(hits.sum()), len(hits))
-    return f"{hits.mean():.1%} ±{(high - low) / 2:.1%}"
-
-
 # -------------------------------------------------------------------------------- JSON
 
 
@@ -181,18 +174,13 @@ def _measurements(evaluation: Evaluation, seed: int) -> Iterator[Measurement]:
     }
     for judged in evaluation.judged:
         report = judged.report
-        for figure, hits in (
-            ("keeps_outcome", report.kept),
-            ("keeps_outcome_where_it_matters", report.kept[report.matters]),
-            ("plays_best", report.best),
-        ):
-            if len(hits):
-                low, high = share_interval(int(hits.sum()), len(hits))
-                conditions = {**common, "num_simulations": report.num_simulations}
-                conditions |= {"file": judged.file, "low": low, "high": high}
-                yield Measurement(
-                    "evaluate", agent.game.name, figure, float(hits.mean()), "", conditions
-                )
+        for figure, hits in report.figures.items():
+            low, high = share_interval(int(hits.sum()), len(hits))
+            conditions = {**common, "num_simulations": report.num_simulations}
+            conditions |= {"file": judged.file, "low": low, "high": high}
+            yield Measurement(
+                "evaluate", agent.game.name, figure, float(hits.mean()), "", conditions
+            )
     for result in evaluation.ladder:
         yield from match_measurements(result, agent.game.name, common)
     for player in evaluation.ratings:

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ddpzero.arena import evaluation_report
+from ddpzero.arena.evaluation import Evaluation, Judged, Speed
+from ddpzero.arena.evaluation_report import PAGE_FILE, run_evaluate
 from ddpzero.arena.match import MatchResult
 from ddpzero.arena.ratings import Rating
 from ddpzero.arena.ratings_report import Progress, RatedPlayer
 from ddpzero.games import load_game
-from ddpzero.judges import evaluation_report
-from ddpzero.judges.evaluation import Evaluation, Judged, Speed
-from ddpzero.judges.evaluation_report import PAGE_FILE, run_evaluate
 from ddpzero.judges.perfect_play import JudgeReport
 
 MODEL = "quick-b3c32-s1234567-d1234567"
