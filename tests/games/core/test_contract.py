@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from ddpzero.games import Game, connect_four, known_games, load_any_game, load_game
+from ddpzero.games.core import contract_checks
 from ddpzero.games.core.contract_checks import check_contract, contract_report
 from ddpzero.games.core.promises import GamePromiseError
 from tests.places import OWN_GAMES
 
 PAIRS = OWN_GAMES / "pairs.py"
 
+# Each is compiled anew. Other boards of Dots and Boxes, Hex and Othello are checked in the tests of these games.
 VARIANTS = [
     ("connect_four", {"rows": 4, "columns": 5, "line": 3}),
     ("connect_four", {"rows": 8, "columns": 3, "line": 8}),
@@ -21,11 +24,8 @@ VARIANTS = [
     ("gomoku", {"size": 5, "exact_five": True}),
     ("gomoku", {"size": 7, "line": 3}),
     ("gomoku", {"size": 17}),  # plies need more than a byte
-    ("dots_and_boxes", {"rows": 1, "columns": 3}),
     ("go", {"size": 5, "komi": 0.5, "ko": "situational", "suicide": True, "history": 0}),
     ("go", {"size": 9, "ko": "simple", "handicap": 3}),  # a start without symmetries
-    ("hex", {"size": 4, "swap": True}),
-    ("othello", {"size": 6}),
 ]
 
 
@@ -125,6 +125,15 @@ MISTAKES = {
         "owners[pair] = owner",
         "ownership must write",
     ),
+    "new array": ("position[:] = 0\n", "position[:] = np.zeros(11)\n", "it makes a new array"),
+    "hidden new array": (
+        "position[:] = 0\n",
+        "position[:] = position * 0\n",
+        "it makes a new array",
+    ),
+    "not compilable": ("@compiled\n", "", "player_return does not compile: "),
+}
+MISTAKES_IN_TEXT = {
     "same names": ("return COLUMN_LETTERS[action]", 'return "a"', "the same name"),
     "case matters": ("text.strip().lower()", "text.strip()", "parse_action('A') refuses"),
     "anything parses": ("    if cell < 0:", "    if cell < -1:", "must raise a ValueError"),
@@ -145,22 +154,35 @@ MISTAKES = {
         "action_name must return text, not NoneType.",
     ),
     "empty drawing": ('return f"cells', 'return "" and f"cells', "render must return a drawing"),
-    "new array": ("position[:] = 0\n", "position[:] = np.zeros(11)\n", "it makes a new array"),
-    "hidden new array": (
-        "position[:] = 0\n",
-        "position[:] = position * 0\n",
-        "it makes a new array",
-    ),
-    "not compilable": ("@compiled\n", "", "player_return does not compile: "),
 }
 
 
+@pytest.fixture
+def random_games(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the check play random games only; it takes longest to compile the search for rare ones."""
+    monkeypatch.setattr(contract_checks, "compile_seek", lambda game: None)
+    monkeypatch.setattr(contract_checks, "seek_game", lambda *arguments: [])
+
+
+@pytest.mark.usefixtures("random_games")
 @pytest.mark.parametrize(("right", "wrong", "sentence"), MISTAKES.values(), ids=MISTAKES)
-def test_a_mistake_in_a_game_is_told(tmp_path, right, wrong, sentence):
+def test_a_mistake_in_a_kernel_is_told(tmp_path, right, wrong, sentence):
     violations = check_contract(mistaken_pairs(tmp_path, right, wrong), num_games=5)
     assert any(sentence in violation for violation in violations), violations
 
 
+@pytest.mark.parametrize(
+    ("right", "wrong", "sentence"), MISTAKES_IN_TEXT.values(), ids=MISTAKES_IN_TEXT
+)
+def test_a_mistake_in_names_or_drawings_is_told(tmp_path, right, wrong, sentence):
+    module = mistaken_pairs(tmp_path, right, wrong).module
+    # The kernels are those of pairs.py, which are compiled once.
+    game = replace(load_game("pairs", source=str(PAIRS)), module=module)
+    violations = check_contract(game, num_games=5)
+    assert any(sentence in violation for violation in violations), violations
+
+
+@pytest.mark.usefixtures("random_games")
 def test_violations_are_told_once_before_what_was_checked(tmp_path):
     game = mistaken_pairs(tmp_path, "position[cell] == 0\n", "True\n")
     report = contract_report(game, num_games=5)

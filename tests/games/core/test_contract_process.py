@@ -54,25 +54,29 @@ def test_a_kernel_that_raises_is_named(tmp_path):
     assert report.violations == ["apply_action raises ValueError: three"]
 
 
+# One file for all ways, chosen in its process: its kernels are compiled once.
+ENDS = """
+    import os
+    if os.environ["WAY_TO_END"] == "raise":
+        raise SystemExit(0)
+    os._exit(int(os.environ["WAY_TO_END"]))
+"""
+
+
 @pytest.mark.parametrize(
-    ("statement", "violation"),
+    ("way", "violation"),
     [
-        ("raise SystemExit(0)", "render raises SystemExit: 0"),
-        (
-            "import os; os._exit(0)",
-            "code of the game ends the process (exit code 0, as by os._exit).",
-        ),
-        (
-            "import os; os._exit(3)",
-            "code of the game ends the process (exit code 3, as by os._exit).",
-        ),
+        ("raise", "render raises SystemExit: 0"),
+        ("0", "code of the game ends the process (exit code 0, as by os._exit)."),
+        ("3", "code of the game ends the process (exit code 3, as by os._exit)."),
     ],
 )
 def test_a_function_that_ends_the_process_is_a_violation(
-    statement: str, violation: str, tmp_path: Path
+    way: str, violation: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    start = "last_action: int | None) -> str:\n"
-    arguments = mistaken(tmp_path, start, f"{start}    {statement}\n")
+    monkeypatch.setenv("WAY_TO_END", way)
+    start = "last_action: int | None) -> str:"
+    arguments = mistaken(tmp_path, f"{start}\n", f"{start}{ENDS}")
     assert check_apart(arguments, num_games=2, seed=0).violations == [violation]
 
 

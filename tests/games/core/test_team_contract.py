@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ def load(name: str, source: Path | None = None, **parameters: int) -> TeamGame:
 
 TEAM_GAMES = [name for name in known_games() if isinstance(load_any_game(name), TeamGame)]
 VARIANTS = [
-    ("snakes", {"rows": 3, "columns": 32, "snakes": 5, "teams": 5, "beans": 40}),  # full words
+    ("snakes", {"rows": 3, "columns": 32, "snakes": 4, "teams": 4, "beans": 40}),  # full words
     ("snakes", {"rows": 3, "columns": 4, "snakes": 1, "teams": 1, "beans": 3}),  # no room left
 ]
 
@@ -193,6 +194,14 @@ MISTAKES = {
         "    return {}.items\n",
         "died does not compile",
     ),
+    "new array": ("    points = 0\n", "    points = np.zeros(1)[0]\n", "it makes a new array"),
+    "not compilable": (
+        "    points = 0\n",
+        "    points = {}.items\n",
+        "team_points does not compile",
+    ),
+}
+MISTAKES_IN_PICTURES = {
     "empty drawing": ('    return f"step', '    return "" and f"step', "must return a drawing"),
     "other drawing in color": (
         "\\x1b[1m{position[1]}",
@@ -201,19 +210,23 @@ MISTAKES = {
     ),
     "always in color": (" if in_color else str(position[1])", "", "escape codes"),
     "grey picture": ("numbers, 3)", "numbers, 1)", "picture is uint8 (1, 3, 1)"),
-    "new array": ("    points = 0\n", "    points = np.zeros(1)[0]\n", "it makes a new array"),
-    "not compilable": (
-        "    points = 0\n",
-        "    points = {}.items\n",
-        "team_points does not compile",
-    ),
 }
 
 
 @pytest.mark.parametrize(("right", "wrong", "sentence"), MISTAKES.values(), ids=MISTAKES)
-def test_a_mistake_in_a_team_game_is_told(tmp_path, right, wrong, sentence):
+def test_a_mistake_in_a_kernel_is_told(tmp_path, right, wrong, sentence):
     game = load("guess", mistaken(tmp_path, right, wrong))
     violations = check_team_contract(game, num_games=5)
+    assert any(sentence in violation for violation in violations), violations
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "sentence"), MISTAKES_IN_PICTURES.values(), ids=MISTAKES_IN_PICTURES
+)
+def test_a_mistake_in_drawings_is_told(tmp_path, right, wrong, sentence):
+    module = load("guess", mistaken(tmp_path, right, wrong)).module
+    # The kernels are those of guess.py, which are compiled once.
+    violations = check_team_contract(replace(load("guess", GUESS), module=module), num_games=5)
     assert any(sentence in violation for violation in violations), violations
 
 
