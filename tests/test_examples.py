@@ -60,7 +60,9 @@ _SHORT_RUN = (
     "learner.max_epochs=1",
 )
 _SHORT_BOARDS = (*_SHORT_RUN, "network.blocks=1", "network.channels=8", "search.num_simulations=4")
-_SHORT_SNAKES = (*_SHORT_RUN, "network.width=16", "game.steps=20")
+# The board of tests/algorithms/ddpg, whose kernels are compiled already.
+_SMALL_BOARD = ("game.rows=6", "game.columns=8", "game.snakes=4", "game.steps=20")
+_SHORT_SNAKES = (*_SHORT_RUN, "network.width=16", *_SMALL_BOARD)
 # What makes other commands short.
 _SHORTER = {
     "bench rules": ("--seconds", "0.1"),

@@ -75,11 +75,11 @@ def test_an_own_game_trains_and_its_agent_plays_matches_and_people(folder, capsy
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["take", "pawns"])
-def test_a_game_whose_actions_are_no_cells_trains_and_plays_a_match(folder, capsys, name):
-    yaml = folder / "my_conf" / "game" / f"{name}.yaml"
-    yaml.write_text(f"name: {name}\nsource: {OWN_GAMES / name}.py\n")
-    command = [sys.executable, "-m", "ddpzero.main", "--config-dir", "my_conf", f"game={name}"]
+def test_a_game_whose_actions_are_no_cells_trains_and_plays_a_match(folder, capsys):
+    """alphazero/test_other_actions.py plays and trains more of them, without the commands."""
+    yaml = folder / "my_conf" / "game" / "pawns.yaml"
+    yaml.write_text(f"name: pawns\nsource: {OWN_GAMES / 'pawns'}.py\n")
+    command = [sys.executable, "-m", "ddpzero.main", "--config-dir", "my_conf", "game=pawns"]
     trained = subprocess.run(
         [*command, "run_name=mine", *TINY], capture_output=True, text=True, timeout=240, check=False
     )

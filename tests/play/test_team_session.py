@@ -17,7 +17,7 @@ from ddpzero.play.team_session import TeamSession
 
 @pytest.fixture(scope="module")
 def game() -> TeamGame:
-    loaded = load_any_game("snakes", rows=6, columns=8, snakes=2, steps=12)
+    loaded = load_any_game("snakes", rows=6, columns=8, snakes=4, steps=20)
     assert isinstance(loaded, TeamGame)
     return loaded
 
@@ -43,8 +43,8 @@ def session_of(
 def test_a_watched_game_ends_with_its_points(game: TeamGame):
     session, output, _ = session_of(game, [], None)
     points = session.play_game()
-    assert f"{points[0]} : {points[1]} after 12 steps" in output.getvalue()
-    assert f"step 12 of 12   {points[0]} : {points[1]}" in output.getvalue()
+    assert f"{points[0]} : {points[1]} after 20 steps" in output.getvalue()
+    assert f"step 20 of 20   {points[0]} : {points[1]}" in output.getvalue()
 
 
 def test_a_person_steers_the_first_agent_of_its_team(game: TeamGame, monkeypatch):
@@ -59,14 +59,14 @@ def test_a_person_steers_the_first_agent_of_its_team(game: TeamGame, monkeypatch
         for action, key in enumerate("wsad"):
             with pytest.raises(Leave):
                 session_of(game, [key], team)[0].play_game()
-            assert steered.pop()[team] == action
+            assert steered.pop()[team * game.spec.agents_per_team] == action
 
 
 def test_space_is_the_last_action_again_and_other_keys_are_explained(game: TeamGame):
-    session, output, left = session_of(game, ["x", "", "right", *11 * [""], "left over"], 0)
+    session, output, left = session_of(game, ["x", "", "right", *19 * [""], "left over"], 0)
     session.play_game()
     assert left == ["left over"]
-    assert "after 12 steps" in output.getvalue()
+    assert "after 20 steps" in output.getvalue()
 
 
 def test_a_person_may_leave_at_any_moment(game: TeamGame):
@@ -76,11 +76,11 @@ def test_a_person_may_leave_at_any_moment(game: TeamGame):
 
 
 def test_the_command_plays_team_games(game: TeamGame, monkeypatch, capsys):
-    lines = iter(["2", *12 * ["d"], "n"])
+    lines = iter(["2", *20 * ["d"], "n"])
     monkeypatch.setattr("builtins.input", lambda prompt="": next(lines))
     run_play("nearest", game=game, seed=1)
     output = capsys.readouterr().out
-    assert "after 12 steps" in output
+    assert "after 20 steps" in output
     assert output.endswith("good bye.\n")
 
 

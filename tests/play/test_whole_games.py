@@ -113,7 +113,7 @@ def test_who_resigns_loses_at_once(look, monkeypatch):
 
 @pytest.mark.parametrize("look", LOOKS)
 def test_a_game_of_snakes_is_steered_to_its_end(look):
-    game = load_any_game("snakes", steps=12)
+    game = load_any_game("snakes", rows=6, columns=8, snakes=4, steps=20)
     output, choices = io.StringIO(), random.Random(5)
     console = Console(file=output, width=100, highlight=False, **LOOKS[look])
     person = Person(console, lambda prompt: choices.choice("wasd"))
@@ -123,10 +123,10 @@ def test_a_game_of_snakes_is_steered_to_its_end(look):
     text = _ESCAPES.sub("", output.getvalue())
     assert "# snake 0 is yours" in text
     lines = [line.rstrip() for line in text.splitlines() if line.strip()]
-    assert lines[-2] == "you and your mates (agents 0 1 2) : greedy (second) (agents 3 4 5)"
+    assert lines[-2] == "you and your mates (agents 0 1) : greedy (second) (agents 2 3)"
     winner = ("greedy (second) wins", "a draw", "you and your mates win")
     score = f"{points[0]} : {points[1]}"
     assert (
-        lines[-1] == f"{winner[1 + int(np.sign(points[0] - points[1]))]}, {score} after 12 steps."
+        lines[-1] == f"{winner[1 + int(np.sign(points[0] - points[1]))]}, {score} after 20 steps."
     )
-    assert f"step 12 of 12   {score}" in text
+    assert f"step 20 of 20   {score}" in text

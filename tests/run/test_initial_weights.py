@@ -90,7 +90,7 @@ def test_networks_of_another_shape_are_refused(runs_dir: Path, alone: Ranks, exp
 
 
 def test_a_run_begins_with_another_runs_weights_and_its_own_counters(tmp_path: Path):
-    settings = ["+experiment=snakes", "game.rows=6", "game.columns=8", "game.snakes=2"]
+    settings = ["+experiment=snakes", "game.rows=6", "game.columns=8", "game.snakes=4"]
     settings += ["game.steps=20", "network.width=8", "actors.num_actors=1", "actors.num_games=4"]
     settings += ["replay.min_samples=50", "learner.batch_size=16", "learner.max_epochs=1"]
     run(tmp_path / "a", settings, "learner.steps_per_epoch=20")

@@ -29,7 +29,7 @@ TINY = [
     "network.blocks=1",
     "network.channels=16",
     "search.num_simulations=8",
-    "actors.num_actors=2",
+    "actors.num_actors=1",
     "actors.num_games=8",
     "actors.precision=float32",
     "replay.capacity=4000",
@@ -45,7 +45,12 @@ ROUNDS = [
     "learner.max_epochs=4",
 ]
 # Long rounds of training, so that a signal finds one half done.
-LONG_ROUNDS = [*ROUNDS[:2], "learner.steps_per_round=200", "learner.max_epochs=2"]
+LONG_ROUNDS = [
+    *ROUNDS[:2],
+    "learner.steps_per_round=200",
+    "learner.max_epochs=2",
+    "actors.num_actors=2",
+]
 ONE_EPOCH = ["learner.steps_per_epoch=20", "learner.max_epochs=1"]
 
 
@@ -124,7 +129,7 @@ if __name__ == "__main__":
 def test_a_run_killed_after_a_save_inside_a_round_equals_one_never_interrupted(
     tmp_path: Path,
 ) -> None:
-    settings = [*TINY, *ROUNDS[:3], "learner.max_epochs=2", "actors.num_actors=1"]
+    settings = [*TINY, *ROUNDS[:3], "learner.max_epochs=2"]
     saved_at = []
     for name, dies_at in (("straight", None), ("killed", 37), ("killed", None)):
         constants = f"SETTINGS, RUN, DIES_AT = {settings!r}, {name!r}, {dies_at}\n"

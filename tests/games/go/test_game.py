@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pytest
@@ -203,11 +204,10 @@ RULES = [
     (4, "simple", False),
     (5, "positional", False),
 ]
-MAX_PLIES = 150
 
 
 def game_with(size: int, ko: str, suicide: bool) -> Game:
-    return load_game("go", size=size, komi=0.5, ko=ko, suicide=suicide, max_plies=MAX_PLIES)
+    return load_game("go", size=size, komi=0.5, ko=ko, suicide=suicide)
 
 
 @settings(max_examples=16, deadline=None)
@@ -218,9 +218,9 @@ def test_random_games_are_those_of_a_plain_reference(rules, seed):
     game, reference = game_with(*rules), Reference(*rules)
     rng, position = np.random.default_rng(seed), game.initial_position()
     points = [(row, column) for row in range(size) for column in range(size)]
-    for ply in range(MAX_PLIES + 1):
+    for ply in range(game.spec.max_plies + 1):
         legal = game.legal_actions(position)
-        if ply == MAX_PLIES or reference.passes == 2:
+        if ply == game.spec.max_plies or reference.passes == 2:
             assert game.is_terminal(position)
             assert not legal.any()
             break
@@ -310,8 +310,13 @@ def test_a_copied_position_plays_on_as_the_original(rules):
 # ------------------------------------------------------------------ drawn boards
 
 
+def go_on_5x5(**parameters: Any) -> Game:
+    """With the komi of the recorded games, for which the kernels are compiled already."""
+    return load_game("go", **({"size": 5, "komi": 0.5} | parameters))
+
+
 def test_two_passes_end_the_game_even_as_the_first_moves():
-    game = load_game("go", size=5)
+    game = go_on_5x5()
     position = play(game, "pass")
     assert not game.is_terminal(position)
     position = play(game, "pass", position)
@@ -321,25 +326,25 @@ def test_two_passes_end_the_game_even_as_the_first_moves():
 
 
 def test_passes_that_do_not_follow_each_other_end_nothing():
-    game = load_game("go", size=5)
+    game = go_on_5x5()
     assert not game.is_terminal(play(game, "pass C3 pass D4 pass"))
 
 
 def test_a_stone_without_liberties_is_taken():
-    game = load_game("go", size=5)
+    game = go_on_5x5()
     position = set_up(game, "...../..X../.XO../..X../.....")
     assert drawn(game, play(game, "D3", position)) == "...../..X../.X.X./..X../....."
 
 
 def test_two_groups_are_taken_at_once():
-    game = load_game("go", size=5)
+    game = go_on_5x5()
     position = set_up(game, "O.OXX/XXX../...../...../.....")
     assert drawn(game, play(game, "B5", position)) == ".X.XX/XXX../...../...../....."
 
 
 def test_what_takes_comes_before_what_has_no_liberty():
     """Black's stone has no liberty before the white stones are gone."""
-    game = load_game("go", size=5)
+    game = go_on_5x5()
     position = set_up(game, ".OX../OX.../X..../...../.....")
     assert is_legal(game, position, "A5")
     assert drawn(game, play(game, "A5", position)) == "X.X../.X.../X..../...../....."
@@ -347,7 +352,7 @@ def test_what_takes_comes_before_what_has_no_liberty():
 
 @pytest.mark.parametrize("ko", ["simple", *SUPERKO])
 def test_a_ko_may_be_taken_back_only_after_a_move_elsewhere(ko):
-    game = load_game("go", size=5, ko=ko)
+    game = go_on_5x5(ko=ko)
     position = set_up(game, "..XO./.XO.O/..XO./...../.....")
     taken = play(game, "D4", position)
     assert drawn(game, taken) == "..XO./.X.XO/..XO./...../....."
@@ -361,7 +366,7 @@ def test_a_ko_may_be_taken_back_only_after_a_move_elsewhere(ko):
 @pytest.mark.parametrize("ko", ["simple", "positional"])
 def test_one_stone_is_taken_and_takes_three_at_once(ko):
     """A snapback is no ko."""
-    game = load_game("go", size=5, ko=ko)
+    game = go_on_5x5(ko=ko)
     position = set_up(game, "...../...../XXX../OOX../..X..")
     taken = play(game, "A1 B1", position)
     assert drawn(game, taken) == "...../...../XXX../OOX../.OX.."
@@ -386,7 +391,7 @@ def test_with_simple_ko_alone_a_board_may_come_again(ko, comes_again):
 
 def test_suicide_is_legal_only_with_the_rule_and_for_two_stones_or_more():
     for suicide in (False, True):
-        game = load_game("go", size=5, suicide=suicide)
+        game = go_on_5x5(suicide=suicide)
         position = set_up(game, "XO.../.O.../OO.../...../.....")
         assert is_legal(game, position, "A4") == suicide
         alone = set_up(game, ".O.../O..../...../...../.....")
@@ -397,7 +402,7 @@ def test_suicide_is_legal_only_with_the_rule_and_for_two_stones_or_more():
 
 
 def test_an_area_belongs_to_whose_stones_alone_it_touches():
-    game = load_game("go", size=5)
+    game = go_on_5x5()
     # The region on the right touches black's stone at the bottom, too.
     position = play(game, "pass pass", set_up(game, "..XO./..XO./..XO./..XO./..X.."))
     owners = game.ownership(position).reshape(5, 5)[::-1]
@@ -405,7 +410,7 @@ def test_an_area_belongs_to_whose_stones_alone_it_touches():
     assert game.score(position) == 15 - 4
 
 
-@pytest.mark.parametrize(("komi", "result"), [(7.5, 1), (25.0, 0), (-3.0, 1)])
+@pytest.mark.parametrize(("komi", "result"), [(0.5, 1), (25.0, 0), (-3.0, 1)])
 def test_komi_is_whites(komi, result):
     game = load_game("go", size=5, komi=komi)
     position = play(game, "C3 pass pass")
@@ -448,7 +453,7 @@ def test_handicap_stones_lie_where_gtp_has_them_and_white_begins(size, handicap,
 
 
 def test_the_last_moves_are_seen_one_plane_each_and_passes_nowhere():
-    game = load_game("go", size=5)
+    game = go_on_5x5()
     planes = game.observation(play(game, "A1 B2 pass C3"))[7:]
     assert len(planes) == 5
     seen = [np.flatnonzero(plane.reshape(-1)).tolist() for plane in planes]
@@ -456,7 +461,7 @@ def test_the_last_moves_are_seen_one_plane_each_and_passes_nowhere():
 
 
 def test_stones_are_seen_from_the_movers_side():
-    game = load_game("go", size=5)
+    game = go_on_5x5()
     planes = game.observation(play(game, "A1 B2 C3"))
     assert np.flatnonzero(planes[0]).tolist() == [6], "white moves, and has B2"
     assert np.flatnonzero(planes[1]).tolist() == [0, 12]
@@ -464,9 +469,9 @@ def test_stones_are_seen_from_the_movers_side():
 
 
 def test_komi_color_and_a_pass_are_seen_as_numbers():
-    game = load_game("go", size=5)
-    assert game.observed_globals(play(game, "A1 B2")).tolist() == [-15, 1, 0]
-    assert game.observed_globals(play(game, "A1 B2 pass")).tolist() == [15, -1, 1]
+    game = go_on_5x5()
+    assert game.observed_globals(play(game, "A1 B2")).tolist() == [-1, 1, 0]
+    assert game.observed_globals(play(game, "A1 B2 pass")).tolist() == [1, -1, 1]
 
 
 # ------------------------------------------------------------------ parameters and names
@@ -509,7 +514,7 @@ def test_points_are_named_as_in_gtp_without_an_i():
 
 
 def test_the_board_is_drawn_with_row_1_at_the_bottom():
-    game = load_game("go", size=5)
+    game = go_on_5x5()
     lines = game.render(play(game, "A1 E5"), game.parse_action("E5")).splitlines()
     assert lines[0].split() == list("ABCDE")
     assert lines[1] == "5  . . . .[O]"
