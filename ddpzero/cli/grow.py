@@ -45,7 +45,7 @@ def run_grow(source: str, overrides: Sequence[str], output: Path, seed: int) -> 
     weights = weights_to_bytes(grown.weights)
     write_model(output, weights, config_text(config).encode(), released.counters, released.model)
     print(f"{released.model}: {grown.sentence}")
-    words = [word for word in overrides if word.partition("=")[0] in grown.settings]
+    words = [f"{key}={value}" for key, value in grown.settings.items() if isinstance(value, int)]
     print(f"{output} is the larger model; to train it: init_from={output} {' '.join(words)}")
 
 
