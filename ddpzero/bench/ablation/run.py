@@ -30,6 +30,7 @@ from ddpzero.bench.ablation.results import (
     read_results,
 )
 from ddpzero.bench.ablation.training import CellFailed, TrainingStopped
+from ddpzero.bench.ablation.verdicts import KEEPS, SCORE
 from ddpzero.bench.gpu_check import commit
 from ddpzero.run.progress import duration_text
 from ddpzero.system.cores import usable_cores
@@ -131,16 +132,16 @@ class _Clock:
 
 
 def _summary(cell: Cell) -> str:
+    """Return one line about a finished training: its speed and its main figures at the end."""
     end = cell.points[-1]
-    seconds = max(60 * end.minutes, 1e-9)
-    speeds = f"{end.learner_step / seconds:,.0f} updates/s"
-    shown: list[str] = [_verdict_text(verdict) for verdict in end.verdicts[:3]]
-    return f"{cell.variant}, seed {cell.seed}: {'; '.join([speeds, *shown])}"
+    speed = f"{end.learner_step / max(60 * end.minutes, 1e-9):,.0f} updates/s"
+    main = [_verdict_text(v) for v in end.verdicts if v.figure in (KEEPS, SCORE)]
+    return f"{cell.variant}, seed {cell.seed}: {'; '.join([speed, *main])}"
 
 
 def _verdict_text(verdict: Verdict) -> str:
-    by = "" if verdict.simulations is None else f" with {simulations_text(verdict.simulations)}"
-    return f"{verdict.judge}{by.replace('with network', 'network')} {verdict.values.mean():.1%}"
+    by = "" if verdict.simulations is None else f", {simulations_text(verdict.simulations)}"
+    return f"{verdict.judge}{by} {verdict.values.mean():.1%}"
 
 
 def version_text() -> str:
