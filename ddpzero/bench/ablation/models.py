@@ -17,30 +17,28 @@ from ddpzero.run.checkpoint_files import (
 from ddpzero.run.models import MODELS_FOLDER
 from ddpzero.run.record import read_status
 
-# A model may be this much later than asked for: it is saved between two updates.
+# A model may differ from what is asked for by this share, and by this many minutes: it is saved between two updates.
 _TOLERANCE = 0.1
 
 
 def model_at(run_dir: Path, minutes: float | None) -> tuple[Path, Manifest]:
-    """Return the first model with at least this training time; None for the newest one.
+    """Return the model that is nearest to this training time; None for the newest one.
 
-    Raises CellFailed if the run has no such model, or only one that is much later.
+    It may be a little older: if nothing was trained since a checkpoint, that is the model of this minute. Raises
+    CellFailed if the nearest one is far away.
     """
     found = sorted(_models(run_dir), key=lambda entry: entry[1].counters["learner_step"])
+    if not found:
+        raise CellFailed(f"{run_dir} has no model.")
     if minutes is None:
-        fitting = found[-1:]
-    else:
-        fitting = [entry for entry in found if minutes <= entry[1].counters["minutes"]][:1]
-    if not fitting or (
-        minutes is not None
-        and fitting[0][1].counters["minutes"] > (1 + _TOLERANCE) * minutes + _TOLERANCE
-    ):
-        kept = ", ".join(f"{manifest.counters['minutes']:.2f}" for _, manifest in found) or "none"
+        return found[-1]
+    nearest = min(found, key=lambda entry: abs(entry[1].counters["minutes"] - minutes))
+    if abs(nearest[1].counters["minutes"] - minutes) > _TOLERANCE * minutes + _TOLERANCE:
+        kept = ", ".join(f"{manifest.counters['minutes']:.2f}" for _, manifest in found)
         raise CellFailed(
-            f"{run_dir} has no model of minute {minutes} (it has those of minutes {kept}): remove "
-            "the folder to train again."
+            f"{run_dir} has no model of minute {minutes:g}, only of minutes {kept}: remove the folder to train again."
         )
-    return fitting[0]
+    return nearest
 
 
 def require_finished(run_dir: Path) -> None:
