@@ -42,6 +42,8 @@ class ActorSettings:
     """The self-play processes of one rank.
 
     num_actors: number of processes; None: one per core that this rank may use, minus one.
+    min_effort, max_effort: bounds of the work for a sample, as multiples of the configured work (for AlphaZero:
+        simulations per move). The run adjusts it so that neither actors nor learner wait; equal bounds switch that off.
     """
 
     num_actors: int | None = None
@@ -52,6 +54,8 @@ class ActorSettings:
     num_threads: int = 1
     max_restarts: int = 5
     hang_seconds: float = 300.0
+    min_effort: float = 1.0
+    max_effort: float = 1.0
 
     def __post_init__(self) -> None:
         require(
@@ -63,6 +67,14 @@ class ActorSettings:
                 getattr(self, name) >= 1,
                 f"actors.{name}={getattr(self, name)} must be at least 1.",
             )
+        require(
+            0.01 <= self.min_effort <= 1,
+            f"actors.min_effort={self.min_effort} must be in 0.01..1.",
+        )
+        require(
+            1 <= self.max_effort <= 100,
+            f"actors.max_effort={self.max_effort} must be in 1..100.",
+        )
         require(
             self.max_restarts >= 0,
             f"actors.max_restarts={self.max_restarts} must be 0 or more.",
@@ -80,11 +92,15 @@ class ReplaySettings:
     actors wait for the learner to keep this ratio. window_exponent: the learner uses only a window of the newest
     samples, which grows with the number N of generated samples as min_samples * (N / min_samples) ** window_exponent;
     1 uses the whole buffer.
+    min_samples_per_insert, max_samples_per_insert: bounds within which the run adjusts samples_per_insert so that
+    neither side waits; None: as samples_per_insert.
     """
 
     capacity: int = 500_000
     min_samples: int = 5_000
     samples_per_insert: float = 4.0
+    min_samples_per_insert: float | None = None
+    max_samples_per_insert: float | None = None
     window_exponent: float = 0.8
 
     def __post_init__(self) -> None:
@@ -98,9 +114,29 @@ class ReplaySettings:
         )
         require_at_least("replay", self, {"samples_per_insert": 1e-6})
         require_at_most("replay", self, {"samples_per_insert": 1_000_000})
+        least, most = self.samples_per_insert_bounds
+        require(
+            self.samples_per_insert / 100 <= least <= self.samples_per_insert,
+            f"replay.min_samples_per_insert={self.min_samples_per_insert} must be at most "
+            f"replay.samples_per_insert={self.samples_per_insert} and at least a hundredth of it, or null.",
+        )
+        require(
+            self.samples_per_insert <= most <= 100 * self.samples_per_insert,
+            f"replay.max_samples_per_insert={self.max_samples_per_insert} must be at least "
+            f"replay.samples_per_insert={self.samples_per_insert} and at most a hundred times as much, or null.",
+        )
         require(
             0 < self.window_exponent <= 1,
             f"replay.window_exponent={self.window_exponent} must be above 0 and at most 1.",
+        )
+
+    @property
+    def samples_per_insert_bounds(self) -> tuple[float, float]:
+        """The least and the largest samples_per_insert."""
+        least, most = self.min_samples_per_insert, self.max_samples_per_insert
+        return (
+            self.samples_per_insert if least is None else least,
+            self.samples_per_insert if most is None else most,
         )
 
 

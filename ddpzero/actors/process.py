@@ -202,7 +202,6 @@ class _Body:
             self._weights_version = newest[1]
 
     def _send_episodes(self, episodes: list[Episode], round_number: int) -> None:
-        started = time.monotonic()
         part: list[Message] = []
         size_bytes = 0
         for episode in episodes:
@@ -210,9 +209,14 @@ class _Body:
             part.append(Message(Kind.EPISODE, round_number, payload))
             size_bytes += len(payload)
             if size_bytes >= _SEND_BYTES:
-                self._connection.send(part)
+                self._send(part)
                 part, size_bytes = [], 0
-        self._connection.send(part)
+        self._send(part)
+
+    def _send(self, messages: list[Message]) -> None:
+        """Send messages. This blocks while the rank takes in no episodes."""
+        started = time.monotonic()
+        self._connection.send(messages)
         self._waited_seconds["seconds_waiting_for_rank"] += time.monotonic() - started
 
     def _maybe_send_metrics(self) -> None:
@@ -225,7 +229,7 @@ class _Body:
         payload = json.dumps({name: float(value) for name, value in metrics.items()}).encode()
         self._waited_seconds = dict.fromkeys(self._waited_seconds, 0.0)
         self._metrics_sent_at = time.monotonic()
-        self._connection.send([Message(Kind.METRICS, 0, payload)])
+        self._send([Message(Kind.METRICS, 0, payload)])
 
 
 def _set_up_log(file: Path | None) -> None:

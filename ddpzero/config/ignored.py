@@ -16,7 +16,8 @@ from ddpzero.settings import Settings
 _ONLY_IN_ROUNDS = ("learner.episodes_per_round", "learner.steps_per_round")
 _ONLY_CONCURRENT = (
     *("learner.steps_per_epoch", "learner.publish_interval_steps"),
-    "replay.samples_per_insert",
+    *("replay.samples_per_insert", "replay.min_samples_per_insert"),
+    *("replay.max_samples_per_insert", "actors.min_effort", "actors.max_effort"),
 )
 
 

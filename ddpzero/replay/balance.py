@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -16,14 +16,16 @@ class SampleBalance:
     batch_size: samples that one learner step uses on this rank.
     tolerance_steps: how many learner steps either side may be ahead of the exact ratio, because episodes arrive in
         bursts. With at least 1, one side may always continue, whatever the counters are.
+    offset: sampled rows by which an earlier value of samples_per_insert differs from this one.
 
-    The balance is `sampled = samples_per_insert * (inserted - min_samples)`, plus or minus the tolerance.
+    The balance is `sampled = samples_per_insert * (inserted - min_samples) + offset`, plus or minus the tolerance.
     """
 
     samples_per_insert: float
     min_samples: int
     batch_size: int
     tolerance_steps: int = 8
+    offset: float = 0.0
 
     def __post_init__(self) -> None:
         assert 0 < self.samples_per_insert < math.inf
@@ -34,16 +36,32 @@ class SampleBalance:
         """The tolerance in sampled rows: at least a batch and one insert, so that one side can always continue."""
         return self.tolerance_steps * self.batch_size + self.samples_per_insert
 
+    def _exact_samples(self, num_inserted: int) -> float:
+        return self.samples_per_insert * (num_inserted - self.min_samples) + self.offset
+
+    def with_samples_per_insert(
+        self, samples_per_insert: float, num_inserted: int
+    ) -> SampleBalance:
+        """Return a balance with another ratio for the samples after the first num_inserted ones."""
+        changed = replace(self, samples_per_insert=samples_per_insert)
+        credit = self._exact_samples(num_inserted) - changed._exact_samples(num_inserted)
+        return replace(changed, offset=changed.offset + credit)
+
+    def balanced_at(
+        self, samples_per_insert: float, num_inserted: int, num_sampled: int
+    ) -> SampleBalance:
+        """Return a balance with another ratio, for which these counters of a resumed run are exactly in balance."""
+        changed = replace(self, samples_per_insert=samples_per_insert, offset=0.0)
+        return replace(changed, offset=num_sampled - changed._exact_samples(num_inserted))
+
     def allowed_steps(self, num_inserted: int, num_sampled: int) -> int:
         """Return how many more learner steps are allowed now."""
         if num_inserted < self.min_samples:
             return 0
-        limit = (
-            self.samples_per_insert * (num_inserted - self.min_samples) + self._tolerance_samples
-        )
+        limit = self._exact_samples(num_inserted) + self._tolerance_samples
         return max(0, math.floor((limit - num_sampled) / self.batch_size))
 
     def allowed_inserts(self, num_inserted: int, num_sampled: int) -> int:
         """Return how many more samples may be inserted now. Episodes are not split: the last one may exceed it."""
-        ahead = (num_sampled + self._tolerance_samples) / self.samples_per_insert
+        ahead = (num_sampled - self.offset + self._tolerance_samples) / self.samples_per_insert
         return max(0, math.floor(self.min_samples + ahead) - num_inserted)

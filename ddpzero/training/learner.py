@@ -21,7 +21,7 @@ import torch
 from ddpzero.actors import ActorPool, WeightsChannel
 from ddpzero.algorithms.base import RunProgress
 from ddpzero.arena.arena import Arena
-from ddpzero.replay import Episode, is_held_out
+from ddpzero.replay import Episode, SampleBalance, is_held_out
 from ddpzero.replay.shares import even_share
 from ddpzero.run.backends import make_backends
 from ddpzero.run.checkpoint_files import CHECKPOINTS_FOLDER, CheckpointError
@@ -34,11 +34,12 @@ from ddpzero.run.record import RunRecord, is_new_run
 from ddpzero.settings import Settings
 from ddpzero.system.seeds import derive_seed
 from ddpzero.system.signals import StopSignal
+from ddpzero.training.balancer import Balancer, balance_of_samples, make_balancer
 from ddpzero.training.checkpointing import Checkpointing
 from ddpzero.training.divergence_guard import DivergenceGuard
 from ddpzero.training.gate import Gate
 from ddpzero.training.learning_rate import learning_rate
-from ddpzero.training.metrics import all_metrics
+from ddpzero.training.metrics import WAIT_FOR_EPISODES, WAIT_FOR_RANKS, all_metrics
 from ddpzero.training.parts import Parts, build_parts, start_actors, start_arena
 from ddpzero.training.played_weights import PlayedWeights
 from ddpzero.training.preflight import check_machine
@@ -119,6 +120,7 @@ def build_learner(
     reports.metrics.num_actors = pool.num_actors
     arena, gate = start_arena(settings, parts, state, outlets.run_dir, stack)
     plays_best = settings.release.self_play == "best"
+    balancer = make_balancer(settings, state.counters.work)
     return Learner(
         settings=settings,
         config=config,
@@ -132,6 +134,8 @@ def build_learner(
         arena=arena,
         gate=gate,
         played_weights=PlayedWeights(parts.updater, outlets.run_dir, plays_best),
+        balancer=balancer,
+        sample_balance=balance_of_samples(parts, balancer),
     )
 
 
@@ -155,6 +159,7 @@ class Learner:
     """One rank's parts and its training loop.
 
     arena: of rank 0. gate: only with schedule "rounds" and a rule of release.
+    balancer: adjusts effort and samples_per_insert; None: both are fixed. sample_balance: with the adjusted ratio.
     new_infos: the infos of the episodes that the updater has not counted yet.
     """
 
@@ -170,6 +175,8 @@ class Learner:
     arena: Arena | None
     gate: Gate | None
     played_weights: PlayedWeights
+    balancer: Balancer | None
+    sample_balance: SampleBalance
     new_infos: list[dict[str, Any]] = field(default_factory=list)
 
     # ---------------------------------------------------------------- the loop
@@ -188,6 +195,8 @@ class Learner:
                 self.train_epoch()
         self.save()
         # Log it before the last progress line, which stays at the bottom of the terminal.
+        if self.balancer is not None:
+            logger.info("balance of actors and learner at the end: %s", self.balancer.describe())
         logger.info("stopped: %s", reason)
         self.reports.write_end(self.pool)
         return reason
@@ -221,9 +230,10 @@ class Learner:
 
     def publish(self) -> None:
         """Publish the current weights to this rank's actors."""
+        effort = 1.0 if self.balancer is None else self.balancer.effort
         with self.reports.metrics.clock("publish"):
             self.share_results()
-            weights = self.played_weights.weights(self.state.fraction_done)
+            weights = self.played_weights.weights(self.state.fraction_done, effort)
             self.require_sound(weights)
             self.channel.publish(weights, self.state.count_publish())
 
@@ -246,7 +256,7 @@ class Learner:
             if self.meet_ranks():
                 self.pool.abandon_round()
                 return
-            with self.reports.metrics.clock("wait for episodes"):
+            with self.reports.metrics.clock(WAIT_FOR_EPISODES):
                 is_done = self.pool.wait_for_round(_POLL_SECONDS)
         self.insert(self.pool.collect_round())
         self.share_results()
@@ -319,6 +329,7 @@ class Learner:
         if must_report:
             self.take_best_model()
             self.reports.write_row(self.pool)
+            self.balance_sides()
         if must_keep:
             self.keep_model()
         if must_save and not must_stop:
@@ -368,20 +379,36 @@ class Learner:
             return True
         may_update = self.allowed_steps() > 0
         if self.allowed_inserts() > 0:
-            with self.reports.metrics.clock("wait for episodes"):
+            phase = "receive episodes" if may_update else WAIT_FOR_EPISODES
+            with self.reports.metrics.clock(phase):
                 episodes = self.pool.poll(0.0 if may_update else _POLL_SECONDS)
             self.insert(self.state.up_to_limit(episodes))
-        return not self.state.ranks.any_rank(self.allowed_steps() == 0)
+        must_wait = self.allowed_steps() == 0
+        with self.reports.metrics.clock(WAIT_FOR_RANKS):
+            return not self.state.ranks.any_rank(must_wait)
+
+    def balance_sides(self) -> None:
+        """Adjust the work of actors and learner to how long either has waited; equal on every rank, as the row is."""
+        if self.balancer is None:
+            return
+        message = self.balancer.observe_row(self.state.counters.minutes, self.reports.last_row)
+        if message and self.state.ranks.is_first:
+            logger.warning("%s", message)
+        self.state.counters.work = self.balancer.work
+        ratio, num_inserted = self.balancer.samples_per_insert, self.parts.buffer.num_trainable
+        self.sample_balance = self.sample_balance.with_samples_per_insert(ratio, num_inserted)
+        self.reports.metrics.set_last("self_play/effort", self.balancer.effort)
+        self.reports.metrics.set_last("learner/samples_per_insert", ratio)
 
     def allowed_steps(self) -> int:
         """Return the number of updates that this rank may make before actors must deliver more samples."""
         buffer = self.parts.buffer
-        return self.parts.balance.allowed_steps(buffer.num_trainable, buffer.num_sampled)
+        return self.sample_balance.allowed_steps(buffer.num_trainable, buffer.num_sampled)
 
     def allowed_inserts(self) -> int:
         """Return the number of samples that this rank may insert before the learner must make more updates."""
         buffer = self.parts.buffer
-        return self.parts.balance.allowed_inserts(buffer.num_trainable, buffer.num_sampled)
+        return self.sample_balance.allowed_inserts(buffer.num_trainable, buffer.num_sampled)
 
     def insert(self, episodes: list[Episode]) -> None:
         """Insert finished episodes into this rank's replay buffer, and count them."""

@@ -21,6 +21,8 @@ from ddpzero.system.metric_info import SHARE, MetricInfo, Metrics, rate, time_sh
 
 _GIB = float(1 << 30)
 _OTHER = "other"
+# The phases in which the learner waits for data.
+WAIT_FOR_EPISODES, WAIT_FOR_RANKS = "wait for episodes", "wait for ranks"
 
 # Metrics of the core, for any plugin; a plugin's METRICS come before these.
 CORE_METRICS = {
@@ -40,6 +42,19 @@ CORE_METRICS = {
     "learner/rate": MetricInfo("Learning rate."),
     "learner/parameters": MetricInfo(
         "Numbers in the released weights: the size of the networks.", "", "last"
+    ),
+    "learner/share_waiting": MetricInfo(
+        "Share of the learner's time spent in waiting for episodes, or for other ranks that do.",
+        SHARE,
+    ),
+    "self_play/share_waiting": time_share(
+        "seconds_waiting_for_rank", "Share of the actors' time spent in waiting for the learner."
+    ),
+    "self_play/effort": MetricInfo(
+        "Work for a sample in self-play, as a multiple of the configured work.", kind="last"
+    ),
+    "learner/samples_per_insert": MetricInfo(
+        "Average number of times that a new sample is used.", kind="last"
     ),
     "learner/iteration_seconds": MetricInfo(
         "Duration of an iteration of schedule rounds.", "s", "last"
@@ -66,9 +81,6 @@ CORE_METRICS = {
         "last",
     ),
     "time/*": MetricInfo("Share of the learner's time spent in: *.", SHARE),
-    "time_actors/waiting_for_rank": time_share(
-        "seconds_waiting_for_rank", "Share of the actors' time spent in waiting for the learner."
-    ),
     "time_actors/waiting_for_weights": time_share(
         "seconds_waiting_for_weights", "Share of the actors' time spent in waiting for weights."
     ),
@@ -215,8 +227,8 @@ class IntervalMetrics:
         covers the previous interval.
 
         From `count`: the metrics declared for counts, and speed/<count>_per_second for other counts. From the clock:
-        time/<phase>, a mean over ranks. memory/cpu_gib: ranks and their actors, summed. memory/gpu_gib: in use on the
-        fullest GPU.
+        time/<phase> and learner/share_waiting, means over ranks. memory/cpu_gib: ranks and their actors, summed.
+        memory/gpu_gib: in use on the fullest GPU.
         """
         interval = self._end_interval()
         if with_previous and self._previous is not None:
@@ -225,6 +237,9 @@ class IntervalMetrics:
         shares = {
             f"time/{phase.replace(' ', '_')}": share for phase, share in interval.shares.items()
         }
+        waits = [interval.shares.get(phase) for phase in (WAIT_FOR_EPISODES, WAIT_FOR_RANKS)]
+        if any(share is not None for share in waits):
+            shares["learner/share_waiting"] = sum(share or 0.0 for share in waits)
         rows = self._ranks.gather(
             {
                 "means": {**interval.means, **(summary or {}), **self._last_values, **shares},

@@ -77,6 +77,11 @@ class Reports:
     # ------------------------------------------------------------------- rows
 
     @property
+    def last_row(self) -> Mapping[str, float]:
+        """The last row, equal on every rank; empty before the first one."""
+        return self._last_row
+
+    @property
     def is_row_due(self) -> bool:
         """Whether a row is due, by rank 0's clock or by its share of the episodes; False on other ranks.
 

@@ -117,6 +117,7 @@ def test_a_row_has_means_rates_shares_and_gauges(alone: Ranks, hand_clock: HandC
         "replay/fill": 0.7,
         "time/other": 0.0,
         "time/wait_for_episodes": 1.0,
+        "learner/share_waiting": 1.0,
         "speed/updates_per_second": 0.2,
         "speed/samples_generated_per_second": 6.0,
         "time_actors/all": 0.5,

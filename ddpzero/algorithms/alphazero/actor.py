@@ -185,6 +185,7 @@ def make_actor(
     rank: int,
     actor_index: int,
     seed: int,
+    max_effort: float = 1.0,
 ) -> AlphaZeroActor:
     """Make an actor in its process. game: arguments of `load_game`. rank and actor_index are part of `seed`."""
     course = Curriculum(curriculum, load_game(**game), search.num_simulations)
@@ -192,7 +193,7 @@ def make_actor(
     num_groups = 2 if device.startswith("cuda") and num_games > 1 else 1
     sizes = [len(part) for part in np.array_split(np.arange(num_games), num_groups)]
 
-    simulations = Simulations(search.num_simulations, settings.final_num_simulations)
+    simulations = Simulations(search.num_simulations, settings.final_num_simulations, max_effort)
 
     def make_games(part: Part) -> BoardGames:
         embedding = course.embeddings[part.board]

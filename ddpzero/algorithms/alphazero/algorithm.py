@@ -139,6 +139,7 @@ class AlphaZero:
                 "loss": self.loss,
                 "curriculum": self.curriculum_settings,
                 "num_games": actors.num_games,
+                "max_effort": actors.max_effort,
                 "device": device,
                 "precision": actors.precision,
                 "compile": actors.compile,

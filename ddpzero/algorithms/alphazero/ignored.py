@@ -54,7 +54,7 @@ def _of_simulations(curriculum: Curriculum, stages: list[Any]) -> dict[str, str]
     parts = [part for stage in curriculum.stages for part in stage]
     if all(part.num_simulations == 0 for part in parts):
         reason = "in training a search of 0 simulations does not read it"
-        reasons |= dict.fromkeys(_OF_DESCENTS, reason)
+        reasons |= dict.fromkeys((*_OF_DESCENTS, "actors.min_effort", "actors.max_effort"), reason)
     boards = [board for stage in stages for board in stage.boards]
     if boards and all(board.num_simulations is not None for board in boards):
         reason = "in training every board of curriculum.stages has its own num_simulations"

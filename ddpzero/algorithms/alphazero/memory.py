@@ -38,7 +38,9 @@ def memory_needs(
     actors_on_gpu: bool,
 ) -> list[Need]:
     """See CompleteAlgorithm.memory_needs. auxiliary: heads of the network besides policy and value."""
-    sizes = Simulations(curriculum.num_simulations, settings.final_num_simulations)
+    sizes = Simulations(
+        curriculum.num_simulations, settings.final_num_simulations, actors.max_effort
+    )
     cache_megabytes = settings.evaluation_cache_megabytes
     frame = curriculum.frame
     of_network = _network_factors(network)
@@ -56,7 +58,8 @@ def memory_needs(
     batch = actors.num_games * search.leaves_per_round
     trees_bytes = _largest_trees_bytes(curriculum, sizes, search, actors.num_games)
     parts = [part for stage in curriculum.stages for part in stage]
-    simulations = max(sizes.most(part.num_simulations) for part in parts)
+    without_effort = replace(sizes, max_effort=1.0)
+    simulations = max(without_effort.most(part.num_simulations) for part in parts)
     is_final = simulations > max(part.num_simulations for part in parts)
     simulations_key = "algorithm.final_num_simulations" if is_final else "search.num_simulations"
     return [
@@ -72,7 +75,12 @@ def memory_needs(
         Need(
             "for search trees",
             num_actors * trees_bytes,
-            (Factor(simulations_key, simulations, 100), leaves, *of_actors),
+            (
+                Factor(simulations_key, simulations, 100),
+                Factor("actors.max_effort", actors.max_effort, 1),
+                leaves,
+                *of_actors,
+            ),
         ),
         Need(
             "for the actors' batches",

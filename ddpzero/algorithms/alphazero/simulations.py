@@ -17,11 +17,13 @@ class Simulations:
     """The numbers of simulations during a run.
 
     first: search.num_simulations. final: algorithm.final_num_simulations, reached linearly at the end of the run; None:
-    the number never changes. A part of a curriculum with its own number grows by the same factor.
+    the number never changes. A part of a curriculum with its own number grows by the same factor. max_effort: the
+    largest effort of `at`.
     """
 
     first: int
     final: int | None
+    max_effort: float = 1.0
 
     def at(self, num_simulations: int, fraction_done: float, effort: float = 1.0) -> int:
         """Return the simulations per move of a part with this configured number, at least 1 unless that is 0.
@@ -31,12 +33,11 @@ class Simulations:
         if num_simulations == 0:
             return 0
         factor = 1.0 + fraction_done * (self._growth - 1.0)
-        wanted = round(num_simulations * factor * effort)
-        return min(max(1, wanted), self.most(num_simulations))
+        return max(1, round(num_simulations * factor * effort))
 
     def most(self, num_simulations: int) -> int:
         """Return the largest number that `at` returns for this part: what its trees must have room for."""
-        return max(num_simulations, round(num_simulations * self._growth))
+        return round(num_simulations * max(1.0, self._growth) * self.max_effort)
 
     @property
     def _growth(self) -> float:

@@ -19,7 +19,8 @@ def ignored(settings: Settings, game: TeamGame) -> dict[str, str]:
     """Return the settings that have no effect under the other settings, each with the reason."""
     sections = settings.sections
     algorithm: DDPGSettings = sections["algorithm"]
-    reasons: dict[str, str] = {}
+    reason = "DDPG has no search that could be longer or shorter"
+    reasons = dict.fromkeys(("actors.min_effort", "actors.max_effort"), reason)
     if algorithm.estimator != "gumbel":
         reasons["algorithm.gumbel_temperature"] = f"algorithm.estimator={algorithm.estimator}"
     if game.spec.agents_per_team == 1:

@@ -39,10 +39,10 @@ def test_without_a_final_number_it_never_changes():
     assert Simulations(first=0, final=64).at(0, 1.0) == 0
 
 
-def test_effort_scales_the_number_up_to_what_trees_have_room_for():
-    growing = Simulations(first=32, final=64)
+def test_effort_scales_the_number_and_trees_have_room_for_the_largest():
+    growing = Simulations(first=32, final=64, max_effort=1.5)
     assert growing.at(32, 0.0, effort=1.5) == 48
-    assert growing.at(32, 1.0, effort=1.5) == 64
+    assert growing.at(32, 1.0, effort=1.5) == growing.most(32) == 96
     assert growing.at(32, 0.0, effort=0.25) == 8
     assert growing.at(32, 0.0, effort=1e-9) == 1
 
