@@ -67,6 +67,7 @@ _SHORT_SNAKES = (*_SHORT_RUN, "network.width=16", *_SMALL_BOARD)
 _SHORTER = {
     "bench rules": ("--seconds", "0.1"),
     "bench search": ("--seconds", "0.1"),
+    "evaluate": ("--games", "4"),
     "match": ("--games", "4"),
     "verify contract": ("--games", "2"),
 }
