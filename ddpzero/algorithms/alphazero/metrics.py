@@ -51,17 +51,17 @@ METRICS = {
         "Share of leaf evaluations that the actors' evaluation cache answers.",
     ),
     "holdout/policy_loss": MetricInfo(
-        "losses/policy on episodes that are never trained on; what it exceeds losses/policy by is over-fitting.",
+        "Loss of the policy on episodes that are never trained on; what it exceeds losses/policy by is over-fitting.",
         is_headline=True,
     ),
     "holdout/value_loss": MetricInfo(
-        "losses/value on episodes that are never trained on.", is_headline=True
+        "Loss of the value on episodes that are never trained on; see losses/value."
     ),
-    "holdout/total_loss": MetricInfo("losses/total on episodes that are never trained on."),
+    "holdout/total_loss": MetricInfo("Total loss on episodes that are never trained on."),
     "holdout/value_accuracy": MetricInfo(
-        "value/accuracy on episodes that are never trained on.", SHARE
+        "Accuracy of the value on episodes that are never trained on.", SHARE
     ),
-    "holdout/*_loss": MetricInfo("losses/* on episodes that are never trained on."),
+    "holdout/*_loss": MetricInfo("Loss losses/* on episodes that are never trained on."),
     "losses/next_policy": MetricInfo("Cross-entropy of the head for the next move's policy."),
     "losses/soft_policy": MetricInfo("Cross-entropy of the head for the softer policy target."),
     "losses/short_value": MetricInfo(

@@ -29,7 +29,7 @@ METRICS = {
     ),
     "losses/critic": MetricInfo("Smooth L1 distance of the critic from its bootstrapped target."),
     "holdout/critic_loss": MetricInfo(
-        "losses/critic on episodes that are never trained on; what it exceeds losses/critic by is over-fitting."
+        "Loss of the critic on episodes that are never trained on; what it exceeds losses/critic by is over-fitting."
     ),
     "exploration/epsilon": MetricInfo(
         "Chance of a random action in the game that explores most.", SHARE, is_headline=True
