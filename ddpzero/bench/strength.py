@@ -22,13 +22,14 @@ from ddpzero.bench.ablation.report import Figure, figures, simulations_text
 from ddpzero.bench.ablation.results import Results, claim, read_results
 from ddpzero.bench.ablation.run import finish, say
 from ddpzero.bench.ablation.training import TrainingStopped
-from ddpzero.bench.ablation.verdicts import SCORE
+from ddpzero.bench.ablation.verdicts import KEEPS_WHERE_IT_MATTERS
 from ddpzero.run.progress import duration_text
 from ddpzero.system.errors import EXIT_CODE_OF_USER_ERROR, UserError, require
 from ddpzero.system.json_text import json_text
 from ddpzero.system.whole_files import replace_whole
 
 _EXIT_CODE_OF_STOP = 130
+_SHORT = {KEEPS_WHERE_IT_MATTERS: "where it matters"}
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,10 @@ class StrengthRow:
     @property
     def column(self) -> tuple[str, str, int | None]:
         return self.judge, self.figure, self.simulations
+
+    @property
+    def by(self) -> tuple[str, int | None]:
+        return self.judge, self.simulations
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -156,7 +161,12 @@ def markdown(rows: Sequence[StrengthRow]) -> str:
 def _curve(rows: Sequence[StrengthRow]) -> list[str]:
     """Return a table with a line for each minute of each run, and a column for each figure."""
     columns = list(dict.fromkeys(row.column for row in rows))
-    headings = [_what(*column) for column in columns]
+    # A heading has only what differs between the columns.
+    has_figures = len({figure for _, figure, _ in columns}) > 1
+    headings = [
+        _judged_by(judge, simulations) + (f": {_SHORT.get(figure, figure)}" if has_figures else "")
+        for judge, figure, simulations in columns
+    ]
     lines = [f"| {rows[0].title}: minute | of a run of | {' | '.join(headings)} |"]
     lines += [f"|---|---|{'---|' * len(columns)}"]
     moments = dict.fromkeys((row.minutes, row.run_minutes) for row in rows)
@@ -176,14 +186,18 @@ def _others(rows: Sequence[StrengthRow]) -> list[str]:
     lines = ["| game | training | strength |", "|---|---|---|"]
     for name in dict.fromkeys(row.experiment for row in rows):
         found = [row for row in rows if row.experiment == name]
-        strength = "; ".join(f"{_what(*row.column)}: {row.text}" for row in found)
+        judged = dict.fromkeys((row.judge, row.simulations) for row in found)
+        strength = "; ".join(
+            f"{_judged_by(*by)}: "
+            + ", ".join(f"{_SHORT.get(r.figure, r.figure)} {r.text}" for r in found if by == r.by)
+            for by in judged
+        )
         lines.append(f"| {found[0].title} | {found[0].run_minutes:g} minutes | {strength} |")
     return [*lines, "| all, on one GPU | | not measured yet |", ""]
 
 
-def _what(judge: str, figure: str, simulations: int | None) -> str:
-    by = "" if simulations is None else f", {simulations_text(simulations)}"
-    return f"score against {judge}{by}" if figure == SCORE else f"{figure} in {judge}{by}"
+def _judged_by(judge: str, simulations: int | None) -> str:
+    return judge if simulations is None else f"{judge}, {simulations_text(simulations)}"
 
 
 def _origin(rows: Sequence[StrengthRow]) -> list[str]:
@@ -196,7 +210,8 @@ def _origin(rows: Sequence[StrengthRow]) -> list[str]:
     dates = sorted({row.date for row in rows})
     when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
     return [
-        f"Median of {' or '.join(map(str, num_seeds))} seeds, in brackets the lowest and the highest. "
+        f"Share of positions in which the move keeps the outcome of perfect play, or match score: median of "
+        f"{' or '.join(map(str, num_seeds))} seeds, in brackets the lowest and the highest. "
         f"`bash launch/strength.sh {names}`, {', '.join(sorted(versions))}, {when}, {', '.join(sorted(machines))}."
     ]
 

@@ -62,8 +62,7 @@ def test_a_curve_has_a_line_for_each_minute_and_the_others_a_line_for_each_game(
         of_name.save(tmp_path / name)
     lines = strength.markdown(strength.read_rows(["four", "go"], tmp_path)).splitlines()
     assert lines[0] == (
-        "| Four: minute | of a run of | keeps the outcome in hard, network alone | "
-        "keeps the outcome in hard, 64 simulations |"
+        "| Four: minute | of a run of | hard, network alone | hard, 64 simulations |"
     )
     values = "75.0 % (50.0-100.0) | 100.0 % (100.0-100.0)"
     assert lines[2:5] == [
@@ -71,7 +70,7 @@ def test_a_curve_has_a_line_for_each_minute_and_the_others_a_line_for_each_game(
         f"| 2 | 2 minutes | {values} |",
         "| one GPU | | not measured yet | |",
     ]
-    assert lines[8] == "| Go | 30 minutes | score against rollout:50, 100 simulations: 75.0 % |"
+    assert lines[8] == "| Go | 30 minutes | rollout:50, 100 simulations: score 75.0 % |"
     assert "`bash launch/strength.sh four go`, ddpzero 1, 2026-11-28, a proc" in lines[-1]
 
 
