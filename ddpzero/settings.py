@@ -317,6 +317,35 @@ class ArenaSettings:
 
 
 @dataclass(frozen=True)
+class JudgeSettings:
+    """Judgements of models by positions whose perfect play is known, during the training, by the arena's workers.
+
+    file: a path, or a name from `ddpzero judge --list`; None for no judgements.
+    interval_minutes: the least training time between two judged models. num_simulations: per position; each model is
+    judged with each of them, 0 being the network alone. max_positions: the most positions, evenly spaced over the file.
+    """
+
+    file: str | None = None
+    interval_minutes: float = 1.0
+    num_simulations: tuple[int, ...] = (0, 64)
+    max_positions: int = 200
+
+    def __post_init__(self) -> None:
+        require(
+            self.file != "",
+            "judge.file='' names no file: give a path or a name from `ddpzero judge --list`, or null.",
+        )
+        require_at_least("judge", self, {"interval_minutes": 0, "max_positions": 1})
+        require(
+            len(self.num_simulations) >= 1
+            and min(self.num_simulations) >= 0
+            and len(set(self.num_simulations)) == len(self.num_simulations),
+            f"judge.num_simulations={list(self.num_simulations)} must be a list of different numbers, each 0 (the "
+            "network alone) or more, as in [0, 64].",
+        )
+
+
+@dataclass(frozen=True)
 class ReleaseSettings:
     """Which model is the best one of a run, and which one generates episodes.
 
@@ -401,6 +430,7 @@ class Settings:
     checkpoint: CheckpointSettings
     logging: LoggingSettings
     arena: ArenaSettings = field(default_factory=ArenaSettings)
+    judge: JudgeSettings = field(default_factory=JudgeSettings)
     release: ReleaseSettings = field(default_factory=ReleaseSettings)
     sweep: SweepSettings = field(default_factory=SweepSettings)
     init_from: str | None = None

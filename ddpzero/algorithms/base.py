@@ -61,7 +61,9 @@ LOSS = "losses/total"
 # The group of the metrics that `evaluate` returns.
 HOLDOUT_GROUP = "holdout"
 # Groups of the metrics that the core itself measures.
-CORE_GROUPS = frozenset({"arena", "learner", "memory", "replay", "speed", "time", "time_actors"})
+CORE_GROUPS = frozenset(
+    {"arena", "judge", "learner", "memory", "replay", "speed", "time", "time_actors"}
+)
 # Counts that the core itself keeps; an actor's take_metrics must not return them.
 CORE_COUNTS = frozenset(
     {

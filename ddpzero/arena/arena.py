@@ -1,4 +1,4 @@
-"""The arena of a run: plays the matches of its models beside the training, within a share of the machine.
+"""The arena of a run: plays the matches of its models, and judges them, within a share of the machine.
 
     learner of rank 0 --> Arena.add(checkpoint)      a new model joins the pool (pool.py)
                       --> Arena.poll()               take results, hand out the next blocks; never waits
@@ -9,16 +9,21 @@ A failure of the arena costs the training nothing but a warning.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ddpzero.arena.judgements import ModelJudge
 from ddpzero.arena.pool import ModelPool
-from ddpzero.arena.workers import Workers
+from ddpzero.arena.schedule import JudgeTask, Task
+from ddpzero.arena.workers import Judged, Workers
 from ddpzero.games import Game, TeamGame
 from ddpzero.system.cores import usable_cores
 from ddpzero.system.outage import Outage
+
+logger = logging.getLogger(__name__)
 
 _OPPONENTS = ("rollout:100", "rollout:1000")
 
@@ -29,9 +34,19 @@ def default_opponents(game: Game | TeamGame) -> tuple[str, ...]:
 
 
 class Arena:
-    """Matches on rank 0. max_share: the largest share of the CPU time of all cores that the workers may use."""
+    """Matches and judgements on rank 0.
 
-    def __init__(self, pool: ModelPool, workers: Workers, max_share: float) -> None:
+    max_share: the largest share of the CPU time of all cores that the workers may use. judge: None for no judgements.
+    """
+
+    def __init__(
+        self,
+        pool: ModelPool,
+        workers: Workers,
+        max_share: float,
+        judge: ModelJudge | None = None,
+    ) -> None:
+        self._judge = judge
         self.pool = pool
         self.workers = workers
         self._max_share = max_share
@@ -52,7 +67,7 @@ class Arena:
     @property
     def _models_in_play(self) -> set[str]:
         tasks = self.workers.tasks.values()
-        return {name for task in tasks for name in (task.player_a, task.player_b)}
+        return {name for task in tasks for name in task.players}
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -70,11 +85,35 @@ class Arena:
         for played in self.workers.poll():
             with self._outage.watch():
                 self.pool.record(played.task, played.scores, played.mean_plies, played.seconds)
+        for judged in self.workers.take_judged():
+            self._record_judged(judged)
         while self.workers.has_idle_worker and self._credit >= self.workers.start_cpu_seconds:
-            task = self.pool.next_task(self.workers.tasks.values())
+            task = self._next_task()
             if task is None:
                 return
             self.workers.play(task)
+
+    def _next_task(self) -> Task | JudgeTask | None:
+        """Return what a worker should do next: judge the newest model if it is due, else play."""
+        in_play = list(self.workers.tasks.values())
+        if self._judge is not None and self.pool.models:
+            newest = self.pool.models[-1]
+            is_judging = any(isinstance(task, JudgeTask) for task in in_play)
+            minutes = float(self.pool.counters_of(newest).get("minutes", 0.0))
+            if not is_judging and (task := self._judge.next_task(newest, minutes)):
+                return task
+        return self.pool.next_task(in_play)
+
+    def _record_judged(self, judged: Judged) -> None:
+        assert self._judge is not None
+        if judged.problem:
+            logger.warning("%s was not judged: %s", judged.task.model, judged.problem)
+            return
+        counters = self.pool.counters_of(judged.task.model)
+        with self._outage.watch():
+            self._judge.record(
+                judged.task, counters, judged.shares, judged.num_positions, judged.seconds
+            )
 
     @property
     def _core_seconds(self) -> float:
@@ -87,11 +126,11 @@ class Arena:
         return self._max_share * self._core_seconds - self.workers.cpu_seconds
 
     def metrics(self) -> dict[str, float]:
-        """Return the rating of the newest model that has one, and the share of the machine that the arena has used."""
+        """Return the newest rating, match score and judgement, and the share of the machine that the arena has used."""
         share = self.workers.cpu_seconds / max(self._core_seconds, 1.0)
         metrics = {"arena/share_of_machine": share}
         if rating := self.pool.newest_rating:
             metrics |= {"arena/elo": rating.elo, "arena/score": rating.score}
         if (score := self.pool.match_score) is not None:
             metrics["arena/match_score"] = score
-        return metrics
+        return metrics | (self._judge.metrics() if self._judge is not None else {})

@@ -15,6 +15,7 @@ import numpy as np
 
 from ddpzero.arena.agents import Agent, parse_player
 from ddpzero.arena.arena import default_opponents
+from ddpzero.arena.judgements import Judgement, read_judgements
 from ddpzero.arena.match import MatchResult, play_match
 from ddpzero.arena.match_log import read_blocks
 from ddpzero.arena.openings import random_openings
@@ -57,7 +58,7 @@ class Evaluation:
 
     num_simulations: per move; None if the player does not search or does not say. ratings: of its run's pool, strongest
     first; anchor: the player in it with Elo 0. run_name: of that run. speeds: by what is measured, "network alone" and
-    "with search".
+    "with search". judgements: of the run's models during the training, oldest first.
     """
 
     agent: Agent
@@ -68,6 +69,7 @@ class Evaluation:
     anchor: str = ""
     run_name: str = ""
     speeds: dict[str, Speed] = field(default_factory=dict)
+    judgements: list[Judgement] = field(default_factory=list)
 
 
 def evaluate(
@@ -102,10 +104,12 @@ def evaluate(
         evaluation.ladder.append(_match(agent, player, opponent, num_games, seed))
         if evaluation.ladder[-1].score() < 0.5:
             break
+    if run_dir is not None:
+        evaluation = replace(evaluation, judgements=read_judgements(run_dir), run_name=run_dir.name)
     if run_dir is not None and (blocks := read_blocks(run_dir)):
         anchor = anchor_of(run_dir, blocks)
         ratings = rated_players(run_dir, blocks, anchor)
-        return replace(evaluation, ratings=ratings, anchor=anchor, run_name=run_dir.name)
+        return replace(evaluation, ratings=ratings, anchor=anchor)
     return evaluation
 
 

@@ -14,7 +14,9 @@ from rich.table import Table
 from ddpzero.arena.agents import load_agent
 from ddpzero.arena.evaluation import Evaluation, evaluate
 from ddpzero.arena.judge_report import share_text
-from ddpzero.arena.ratings_report import RatedPlayer, draw_curve, run_with_matches
+from ddpzero.arena.judgements import JUDGEMENTS_FILE, Judgement
+from ddpzero.arena.match_log import MATCHES_FILE
+from ddpzero.arena.ratings_report import RatedPlayer, draw_curve
 from ddpzero.arena.report import match_measurements
 from ddpzero.arena.statistics import elo_text, share_interval
 from ddpzero.games import describe_game
@@ -26,6 +28,7 @@ PAGE_FILE = "evaluation.md"
 _RATINGS_PICTURE = "ratings.png"
 _LADDER_PICTURE = "ladder.png"
 _MAX_RATINGS = 20
+_MAX_JUDGEMENTS = 10
 
 
 def run_evaluate(
@@ -65,9 +68,11 @@ def run_evaluate(
 
 
 def _run_of(player: str) -> Path | None:
-    """Return the folder of the agent's run, if it has matches."""
+    """Return the folder of the agent's run, if it has matches or judgements."""
     found = find_run(player)
-    return run_with_matches(found) if found else None
+    candidates = [found, *list(found.parents)[:2]] if found else []
+    files = (MATCHES_FILE, JUDGEMENTS_FILE)
+    return next((path for path in candidates if any((path / f).exists() for f in files)), None)
 
 
 # ------------------------------------------------------------------------------ tables
@@ -89,6 +94,11 @@ def _rows(evaluation: Evaluation) -> dict[str, tuple[list[str], list[list[str]]]
                 ]
                 for judged in evaluation.judged
             ],
+        )
+    if evaluation.judgements:
+        tables["Judgements during the training, the newest last"] = (
+            ["positions", "step", "minutes", "simulations", "where it matters", "best move"],
+            list(_judgement_rows(evaluation.judgements[-_MAX_JUDGEMENTS:])),
         )
     tables["Matches"] = (
         ["opponent", "games", "score", "95 %", "Elo difference"],
@@ -121,6 +131,14 @@ def _rows(evaluation: Evaluation) -> dict[str, tuple[list[str], list[list[str]]]
         ],
     )
     return tables
+
+
+def _judgement_rows(judgements: Sequence[Judgement]) -> Iterator[list[str]]:
+    for judgement in judgements:
+        where = [judgement.file, f"{judgement.learner_step:,}", f"{judgement.minutes:.1f}"]
+        for shares in judgement.shares:
+            figures = [f"{shares.kept:.1%}", f"{shares.best:.1%}"]
+            yield [*where, str(shares.num_simulations), *figures]
 
 
 def _rating_row(player: RatedPlayer, evaluation: Evaluation) -> list[str]:
@@ -181,6 +199,18 @@ def _measurements(evaluation: Evaluation, seed: int) -> Iterator[Measurement]:
             yield Measurement(
                 "evaluate", agent.game.name, figure, float(hits.mean()), "", conditions
             )
+    for judgement in evaluation.judgements:
+        for shares in judgement.shares:
+            conditions = {
+                "player": judgement.model,
+                "file": judgement.file,
+                "num_simulations": shares.num_simulations,
+                "num_positions": judgement.num_positions,
+                "learner_step": judgement.learner_step,
+                "minutes": judgement.minutes,
+            }
+            for figure, value in (("judged_kept", shares.kept), ("judged_best", shares.best)):
+                yield Measurement("evaluate", agent.game.name, figure, value, "", conditions)
     for result in evaluation.ladder:
         yield from match_measurements(result, agent.game.name, common)
     for player in evaluation.ratings:

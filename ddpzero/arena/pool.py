@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from ddpzero.arena.match_log import Block, MatchLog
 from ddpzero.arena.ratings import Rating, rate
 from ddpzero.arena.release import ReleaseRule, decide, release_match, score_of
-from ddpzero.arena.schedule import Pairing, Task, next_task, pairings_of, tasks
+from ddpzero.arena.schedule import JudgeTask, Pairing, Task, next_task, pairings_of, tasks
 from ddpzero.run.models import keep_model, read_models, remove_model
 from ddpzero.run.releases import Verdict, append_verdict, best_of, read_verdicts, repair_verdicts
 from ddpzero.system.json_text import json_text
@@ -98,7 +99,11 @@ class ModelPool:
         blocks = tasks(match, self._seed) if match else ()
         return [task for task in blocks if task.key not in self._log.keys]
 
-    def next_task(self, in_play: Collection[Task]) -> Task | None:
+    def counters_of(self, model: str) -> Mapping[str, Any]:
+        """Return the counters of the run when it saved a model; none for a model that was removed."""
+        return self._counters.get(model, {})
+
+    def next_task(self, in_play: Collection[Task | JudgeTask]) -> Task | None:
         """Return the block to play next; None if nothing is left."""
         taken = self._log.keys | {task.key for task in in_play}
         for model in dict.fromkeys([*self._last_to_play(), *self.models[-1:]]):

@@ -34,6 +34,31 @@ class Task:
     num_games: int
     seed: int
 
+    @property
+    def players(self) -> tuple[str, ...]:
+        return self.player_a, self.player_b
+
+
+@dataclass(frozen=True)
+class JudgeTask:
+    """A model to be judged on the solved positions in `file`, once with each number of simulations.
+
+    max_positions: see SolvedPositions.thinned.
+    """
+
+    model: str
+    file: str
+    num_simulations: tuple[int, ...]
+    max_positions: int
+
+    @property
+    def key(self) -> str:
+        return f"judge {self.model}"
+
+    @property
+    def players(self) -> tuple[str, ...]:
+        return (self.model,)
+
 
 def next_task(pairings: Sequence[Pairing], seed: int, taken: Collection[str]) -> Task | None:
     """Return the first block of the pairings that is not taken. taken: keys of blocks that are played or in play."""

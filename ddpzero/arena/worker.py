@@ -1,4 +1,4 @@
-"""The process of an arena worker: receives blocks of games to play, plays them in lockstep, and sends the results.
+"""The process of an arena worker: receives tasks, plays games in lockstep or judges a model, and sends the results.
 
 It runs at a low priority, with one thread, and ends when its rank ends.
 """
@@ -18,7 +18,9 @@ import numpy as np
 from ddpzero.actors.connection import ActorConnection, Kind, Message
 from ddpzero.actors.crash_report import CrashReport
 from ddpzero.actors.process import run_supervised
-from ddpzero.arena.schedule import Task
+from ddpzero.arena.schedule import JudgeTask, Task
+from ddpzero.run.models import MODELS_FOLDER
+from ddpzero.system.errors import UserError, in_one_line
 
 # Lower than that of actors and learner: on a busy machine they go first.
 _NICENESS = 10
@@ -61,17 +63,22 @@ class _Body:
         self._connection = arguments.connection
         self._game = load_any_game(**arguments.game)
         self._players: dict[str, Any] = {}
+        self._solved: Any = None
         self._spoke_at = time.monotonic()
 
     def run(self) -> None:
         while True:
             command = self._connection.receive(timeout_seconds=None)
             assert command is not None
-            result = self._play(Task(**json.loads(command.payload)))
+            ((kind, task),) = json.loads(command.payload).items()
+            result = (
+                self._judge(JudgeTask(**task)) if kind == "JudgeTask" else self._play(Task(**task))
+            )
+            result["cpu_seconds"] = time.process_time()
             self._connection.send([Message(Kind.RESULT, 0, json.dumps(result).encode())])
 
     def _play(self, task: Task) -> dict[str, Any]:
-        """Return the scores, mean_plies and seconds of match_log.Block, and the CPU time of this process so far."""
+        """Return the scores, mean_plies and seconds of match_log.Block."""
         from ddpzero.arena.match import play_match
         from ddpzero.arena.team_match import play_team_match
         from ddpzero.games import TeamGame
@@ -88,8 +95,41 @@ class _Body:
             "scores": scores.tolist(),
             "mean_plies": float(result.num_plies.mean()),
             "seconds": result.seconds,
-            "cpu_seconds": time.process_time(),
         }
+
+    def _judge(self, task: JudgeTask) -> dict[str, Any]:
+        """Return the fields of workers.Judged but its task; a failure of judging must not end this process."""
+        from ddpzero.arena.judging import judge_model
+
+        started = time.perf_counter()
+        path = self._arguments.run_dir / MODELS_FOLDER / task.model
+        problem = ""
+        shares: list[dict[str, Any]] = []
+        num_positions = 0
+        try:
+            shares, num_positions = judge_model(
+                task, path, self._solved_positions(task), self._show_sign_of_life
+            )
+        except (UserError, RuntimeError, OSError) as error:
+            problem = in_one_line(error)
+        seconds = time.perf_counter() - started
+        return {
+            "shares": shares,
+            "num_positions": num_positions,
+            "seconds": seconds,
+            "problem": problem,
+        }
+
+    def _solved_positions(self, task: JudgeTask) -> Any:
+        """Return the positions of a task; all tasks of a run have the same."""
+        from ddpzero.games import Game
+        from ddpzero.judges.solved_positions import read_solved_positions
+
+        if self._solved is None:
+            assert isinstance(self._game, Game)
+            solved = read_solved_positions(Path(task.file), self._game)
+            self._solved = solved.thinned(task.max_positions)
+        return self._solved
 
     def _player(self, name: str) -> Any:
         """Return the player of this name, a model or a fixed opponent; keeps the last few."""
@@ -101,7 +141,6 @@ class _Body:
 
     def _make_player(self, name: str) -> Any:
         from ddpzero.arena.agents import load_agent, parse_player
-        from ddpzero.run.models import MODELS_FOLDER
 
         path = self._arguments.run_dir / MODELS_FOLDER / name
         if path.is_dir():

@@ -18,7 +18,8 @@ from typing import Any
 from ddpzero.actors.connection import ActorConnection, Kind, Message
 from ddpzero.actors.crash_report import CrashReport
 from ddpzero.actors.supervised import SupervisedActor
-from ddpzero.arena.schedule import Task
+from ddpzero.arena.judgements import Shares
+from ddpzero.arena.schedule import JudgeTask, Task
 from ddpzero.arena.worker import WorkerArguments, worker_main
 from ddpzero.run.folder import LOGS_FOLDER
 
@@ -39,6 +40,17 @@ class Played:
     seconds: float
 
 
+@dataclass(frozen=True)
+class Judged:
+    """The result of judging. seconds: of judging. problem: why there are no shares, as a sentence; "" if there are."""
+
+    task: JudgeTask
+    shares: list[Shares]
+    num_positions: int
+    seconds: float
+    problem: str
+
+
 class Workers:
     """Context manager: leaving it kills the processes. Use it from the rank's main thread only.
 
@@ -57,7 +69,8 @@ class Workers:
         num_simulations: int | None,
         hang_seconds: float,
     ) -> None:
-        self.tasks: dict[int, Task] = {}
+        self.tasks: dict[int, Task | JudgeTask] = {}
+        self._judged: list[Judged] = []
         self.problem = ""
         self._rank = rank
         self._run_dir = run_dir
@@ -96,14 +109,16 @@ class Workers:
         worker = self._idle_worker()
         return 0.0 if worker is None or worker.is_started else _START_CPU_SECONDS
 
-    def play(self, task: Task) -> None:
+    def play(self, task: Task | JudgeTask) -> None:
         """Give a task to an idle worker, and start its process if there is none."""
         worker = self._idle_worker()
         assert worker is not None
         if not worker.is_started:
             worker.start()
         worker.silent_seconds = 0.0
-        worker.connection.send(Message(Kind.COMMAND, 0, json.dumps(asdict(task)).encode()))
+        worker.connection.send(
+            Message(Kind.COMMAND, 0, json.dumps({type(task).__name__: asdict(task)}).encode())
+        )
         self.tasks[worker.actor_index] = task
 
     def poll(self) -> list[Played]:
@@ -114,6 +129,11 @@ class Workers:
                 played += self._receive(worker)
         self._watch()
         return played
+
+    def take_judged(self) -> list[Judged]:
+        """Return the results of judging that `poll` has received since the last call."""
+        judged, self._judged = self._judged, []
+        return judged
 
     def close(self) -> None:
         """Kill all workers and wait until they have ended."""
@@ -140,7 +160,7 @@ class Workers:
             for message in messages:
                 worker.has_spoken, worker.silent_seconds = True, 0.0
                 if message.kind is Kind.RESULT:
-                    played.append(self._played(worker, **json.loads(message.payload)))
+                    played += self._result(worker, **json.loads(message.payload))
         except ValueError as error:
             self._replace(worker, f"it sent bytes that cannot be read: {error}")
             return played
@@ -148,17 +168,16 @@ class Workers:
             self._replace(worker)
         return played
 
-    def _played(
-        self,
-        worker: SupervisedActor,
-        scores: list[list[float]],
-        mean_plies: float,
-        seconds: float,
-        cpu_seconds: float,
-    ) -> Played:
+    def _result(self, worker: SupervisedActor, cpu_seconds: float, **result: Any) -> list[Played]:
+        """Take a worker's result; return it if it is one of games."""
         self._cpu_seconds[worker.actor_index] = cpu_seconds
-        pairs = [(first, second) for first, second in scores]
-        return Played(self.tasks.pop(worker.actor_index), pairs, mean_plies, seconds)
+        task = self.tasks.pop(worker.actor_index)
+        if isinstance(task, JudgeTask):
+            shares = [Shares(**each) for each in result.pop("shares")]
+            self._judged.append(Judged(task, shares, **result))
+            return []
+        scores = [(first, second) for first, second in result.pop("scores")]
+        return [Played(task, scores, **result)]
 
     def _watch(self) -> None:
         """Replace workers that are silent for too long."""

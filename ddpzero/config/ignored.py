@@ -49,6 +49,11 @@ def _of_core(settings: Settings, world_size: int) -> dict[str, str]:
     if learner.learning_rate_schedule == "constant":
         reason = "learner.learning_rate_schedule=constant does not read it"
         reasons["learner.final_learning_rate_fraction"] = reason
+    for key in (field.name for field in fields(settings.judge)):
+        if settings.arena.num_workers == 0:
+            reasons[f"judge.{key}"] = "arena.num_workers=0 starts no worker that could judge"
+        elif settings.judge.file is None and key != "file":
+            reasons[f"judge.{key}"] = "judge.file=null judges no models"
     if world_size == 1:
         reasons["learner.timeout_seconds"] = "a single rank waits for no other"
     if plays_rounds:

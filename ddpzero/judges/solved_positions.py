@@ -32,7 +32,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +79,17 @@ class SolvedPositions:
     keeps: np.ndarray
     matters: np.ndarray
     uct200_share: np.ndarray | None
+
+    def thinned(self, max_positions: int) -> SolvedPositions:
+        """Return at most max_positions of the positions, evenly spaced over the file."""
+        num_positions = len(self.positions)
+        if num_positions <= max_positions:
+            return self
+        rows = np.arange(max_positions) * num_positions // max_positions
+        arrays: dict[str, Any] = {
+            name: value[rows] for name, value in vars(self).items() if isinstance(value, np.ndarray)
+        }
+        return replace(self, **arrays)
 
     @property
     def random_share(self) -> np.ndarray:

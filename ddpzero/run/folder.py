@@ -59,6 +59,7 @@ _FREE_TO_CHANGE = (
     "arena.games",
     "arena.share",
     "arena.max_models",
+    "judge",
     "logging",
     "checkpoint",
     "sweep",

@@ -73,7 +73,22 @@ CORE_METRICS = {
     ),
     "arena/score": MetricInfo("Score of that model in all its games.", SHARE, "last"),
     "arena/match_score": MetricInfo(
-        "Score of the last candidate in its match against the best model.", SHARE, "last"
+        "Score of the last candidate in its match against the best model.",
+        SHARE,
+        "last",
+        is_headline=True,
+    ),
+    "judge/outcome_kept_*_simulations": MetricInfo(
+        "Share of the solved positions in judge.file in which the move of the newest judged model keeps the outcome, "
+        "with * simulations (0: the network alone); only positions where not every move does.",
+        SHARE,
+        "last",
+        is_headline=True,
+    ),
+    "judge/best_move_*_simulations": MetricInfo(
+        "Share of these positions, all of them, in which no move is better than that model's, with * simulations.",
+        SHARE,
+        "last",
     ),
     "arena/share_of_machine": MetricInfo(
         "CPU time of the arena's workers as a share of that of all cores of the node.",

@@ -15,6 +15,7 @@ from ddpzero.algorithms.base import CompleteAlgorithm, CompleteUpdater
 from ddpzero.algorithms.defaults import can_evaluate
 from ddpzero.algorithms.loader import load_algorithm
 from ddpzero.arena.arena import Arena, default_opponents
+from ddpzero.arena.judgements import ModelJudge
 from ddpzero.arena.pool import ModelPool
 from ddpzero.arena.release import ReleaseRule
 from ddpzero.arena.workers import Workers
@@ -22,7 +23,7 @@ from ddpzero.replay import ReplayBuffer, SampleBalance
 from ddpzero.run.folder import LOGS_FOLDER
 from ddpzero.run.progress import size_text
 from ddpzero.run.ranks import Ranks
-from ddpzero.settings import Settings
+from ddpzero.settings import JudgeSettings, Settings
 from ddpzero.system.cores import usable_cores
 from ddpzero.system.metric_info import Metrics
 from ddpzero.system.seeds import derive_seed
@@ -106,7 +107,7 @@ def start_arena(
     arena = None
     if ranks.is_first:
         pool = _model_pool(settings, parts, run_dir)
-        arena = Arena(pool, workers, arena_settings.share)
+        arena = Arena(pool, workers, arena_settings.share, _model_judge(settings.judge, run_dir))
         if arena_settings.num_workers:
             logger.info("%s", arena_line(settings, pool.opponents, usable_cores()))
     has_gate = settings.learner.schedule == "rounds" and settings.release.rule != "always"
@@ -125,6 +126,18 @@ def arena_line(settings: Settings, opponents: Sequence[str], num_cores: int) -> 
     return (
         f"arena: {workers} with at most {percent} of the CPU time of {num_cores} cores (arena.share); each "
         f"model plays {arena.games} games against each of: {rivals}; models/ keeps {arena.max_models} models; {rule}"
+    )
+
+
+def _model_judge(judge: JudgeSettings, run_dir: Path) -> ModelJudge | None:
+    if judge.file is None:
+        return None
+    return ModelJudge(
+        run_dir,
+        judge.file,
+        interval_minutes=judge.interval_minutes,
+        num_simulations=judge.num_simulations,
+        max_positions=judge.max_positions,
     )
 
 

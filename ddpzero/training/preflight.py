@@ -23,6 +23,7 @@ from ddpzero.algorithms.loader import (
     load_plugin,
     require_game_contract,
 )
+from ddpzero.arena.judgements import check_judge
 from ddpzero.replay import Field, SampleSpec, samples_size_bytes
 from ddpzero.run.backends import check_backends
 from ddpzero.run.checkpoint_files import CHECKPOINTS_FOLDER, newest_first
@@ -61,6 +62,8 @@ def check_machine(settings: Settings, run_dir: Path, ranks: Ranks) -> list[str]:
         # Before the algorithm compiles the kernels: numba's errors do not name the broken promise.
         if ranks.is_first:
             require_game_contract(settings)
+            if settings.judge.file is not None and settings.arena.num_workers:
+                check_judge(settings.judge.file, load_algorithm(settings).game)
         warnings = check_run_memory(
             settings, num_actors, ranks.device, actor_device, ranks.local_world_size
         )

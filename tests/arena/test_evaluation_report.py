@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from ddpzero.arena import evaluation_report
 from ddpzero.arena.evaluation import Evaluation, Judged, Speed
 from ddpzero.arena.evaluation_report import PAGE_FILE, run_evaluate
+from ddpzero.arena.judgements import Judgement, Shares
 from ddpzero.arena.match import MatchResult
 from ddpzero.arena.ratings import Rating
 from ddpzero.arena.ratings_report import Progress, RatedPlayer
@@ -84,3 +86,18 @@ def test_the_page_shows_its_pictures(evaluated, tmp_path, capsys):
     for picture in ("ladder.png", "ratings.png"):
         assert f"]({picture})" in page
         assert (tmp_path / "report" / picture).read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_newest_judgements_of_the_run_are_shown(capsys, monkeypatch):
+    judgements = [
+        Judgement("m", "hex3", 9, (Shares(64, 0.5, 0.125),), 1000 * step, 1.5, 1.0, 0.0)
+        for step in range(12)
+    ]
+    result = replace(evaluation_of(32), judgements=judgements)
+    monkeypatch.setattr(evaluation_report, "load_agent", lambda player: None)
+    monkeypatch.setattr(evaluation_report, "evaluate", lambda *_, **__: result)
+    monkeypatch.setenv("COLUMNS", "80")
+    run_evaluate("x")
+    rows = [line.split() for line in capsys.readouterr().out.splitlines() if "hex3" in line]
+    assert len(rows) == 10
+    assert rows[-1] == ["hex3", "11,000", "1.5", "64", "50.0%", "12.5%"]

@@ -15,6 +15,7 @@ from ddpzero.config.ignored import ignored_settings
 from ddpzero.settings import (
     ActorSettings,
     CheckpointSettings,
+    JudgeSettings,
     LearnerSettings,
     LoggingSettings,
     ReplaySettings,
@@ -27,6 +28,7 @@ CORE = {
     "learner": LearnerSettings,
     "checkpoint": CheckpointSettings,
     "logging": LoggingSettings,
+    "judge": JudgeSettings,
 }
 PLUGINS = ("ddpzero.algorithms.alphazero", "ddpzero.algorithms.ddpg")
 SNAKES = "+experiment=snakes"
@@ -48,6 +50,10 @@ WITHOUT_EFFECT = [
     (("learner.schedule=rounds", "replay.window_exponent=1"), "replay.min_samples=7"),
     ((), "learner.final_learning_rate_fraction=0.5"),
     ((), "learner.timeout_seconds=60"),
+    ((), "judge.interval_minutes=7"),
+    ((), "judge.num_simulations=[7]"),
+    ((), "judge.max_positions=7"),
+    (("arena.num_workers=0",), "judge.file=connect_four"),
     (("logging.interval_episodes=9",), "logging.interval_seconds=7"),
     ((), "search.c_puct=3"),
     ((), "search.c_puct_base=3"),
