@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import re
 import resource
 import time
 from collections.abc import Iterator
@@ -19,9 +20,12 @@ import torch
 from PIL import Image, ImageSequence
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from ddpzero.cli.monitor_curves import Curves
+from ddpzero.cli.monitor_metrics import MetricsPanel, key_metrics
 from ddpzero.run.ranks import Ranks, join_ranks
 from ddpzero.run.record import RunRecord, read_status
-from ddpzero.system.metric_info import rate, ratio, time_share
+from ddpzero.run.tensorboard_pages import chart_tags
+from ddpzero.system.metric_info import info_of, rate, ratio, time_share
 from ddpzero.training import metrics as metrics_module
 from ddpzero.training.metrics import IntervalMetrics, PhaseClock, all_metrics
 from tests.torchrun import run_ranks
@@ -395,3 +399,32 @@ def test_a_half_written_status_is_no_status(tmp_path: Path) -> None:
     assert read_status(tmp_path) is None
     (tmp_path / "status.json").write_text('{"state": ')
     assert read_status(tmp_path) is None
+
+
+ARENA_AND_JUDGE = {
+    "arena/elo": 123.0,
+    "arena/match_score": 0.55,
+    "judge/outcome_kept_0_simulations": 0.5,
+    "judge/outcome_kept_64_simulations": 0.75,
+}
+
+
+def test_rating_match_score_and_judge_have_charts_on_the_page_of_key_metrics():
+    charts = list(chart_tags(all_metrics("ddpzero.algorithms.alphazero")).values())
+    for tag in ARENA_AND_JUDGE:
+        assert [tags for tags in charts if any(re.fullmatch(regex, tag) for regex in tags)], tag
+    assert len(charts) <= 12
+
+
+def test_the_monitor_shows_rating_match_score_and_judge_among_its_key_metrics():
+    metrics = all_metrics("ddpzero.algorithms.alphazero")
+    panel = MetricsPanel(metrics, Curves(), ARENA_AND_JUDGE, has_unicode=True)
+    shown = "\n".join(str(line.text) for line in key_metrics(panel, width=100))
+    for name in ("arena elo", "arena match score", "judge outcome kept 64 simulations"):
+        assert name in shown
+    assert "75.0%" in shown
+
+
+def test_the_description_of_a_judge_curve_names_its_number_of_simulations():
+    info = info_of(all_metrics("ddpzero.algorithms.alphazero"), "judge/outcome_kept_64_simulations")
+    assert "with 64 simulations" in info.description
