@@ -13,7 +13,7 @@ import numpy as np
 from ddpzero.games import Game
 from ddpzero.search.cache import EvaluationCache
 from ddpzero.search.config import search_config
-from ddpzero.search.forest import FULL, new_forest
+from ddpzero.search.forest import FAST, FULL, new_forest
 from ddpzero.search.rounds import absorb_evaluations, propose_leaves
 from ddpzero.search.settings import SearchSettings
 
@@ -47,13 +47,17 @@ class SearchBatch:
         self.weights_version = 0  # of the evaluations, for the cache
         self._arguments = (game.rules, self.forest, self.config, cache)
 
-    def set_num_simulations(self, num_simulations: int) -> None:
-        """Set the budget of the searches that begin from now on: at most that of the settings, the trees' size."""
+    def set_num_simulations(self, num_simulations: int, fast_simulations: int = 0) -> None:
+        """Set the budgets of the searches that begin from now on: at most that of the settings, the trees' size.
+
+        fast_simulations: of searches that self-play makes FAST; never more than num_simulations.
+        """
         if num_simulations > self.config.num_simulations:
             raise ValueError(
                 f"{num_simulations} simulations are above {self.config.num_simulations}, for which the trees were made."
             )
         self.forest.budgets[FULL] = num_simulations
+        self.forest.budgets[FAST] = min(fast_simulations, num_simulations)
 
     @property
     def max_leaves(self) -> int:

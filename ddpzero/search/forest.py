@@ -24,7 +24,8 @@ ROOT = 0
 UNVISITED = -1
 
 FULL = 0  # indices in forest.budgets
-NUM_BUDGETS = 1
+FAST = 1
+NUM_BUDGETS = 2
 
 PENDING = 0  # node states: not evaluated yet
 EVALUATED = 1

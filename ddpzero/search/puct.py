@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from ddpzero.games.core.compiled import compiled
-from ddpzero.search.forest import ROOT
+from ddpzero.search.forest import FAST, ROOT
 from ddpzero.search.sampling import choose_weighted, next_gamma
 from ddpzero.search.solver import is_lost
 
@@ -42,8 +42,8 @@ def select_action(forest, config, slot, node):
 
 @compiled
 def prepare_root(forest, config, slot):
-    """Mix Dirichlet noise over the legal actions into the root's priors."""
-    if config.dirichlet_fraction <= 0.0:
+    """Mix Dirichlet noise over the legal actions into the root's priors, unless the search is fast."""
+    if config.dirichlet_fraction <= 0.0 or forest.trees[slot].budget == FAST:
         return
     edges = forest.edges[slot, ROOT]
     noise = forest.weights

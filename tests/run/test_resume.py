@@ -302,7 +302,11 @@ def recount(name: str, value: int) -> Callable[[dict[str, Any], dict[str, Any]],
     ("run", "change", "reason"),
     [
         ("board", overwrite("policy_target", math.nan), "policy_target holds nan"),
-        ("board", overwrite("policy_target", 0.9), "policy_target has rows whose sum is not 1"),
+        (
+            "board",
+            overwrite("policy_target", 0.9),
+            "policy_target has rows whose sum is not 0 or 1",
+        ),
         ("board", overwrite("root_value", -3), "root_value holds -3"),
         ("board", overwrite("outcome", math.inf), "outcome holds inf"),
         ("board", overwrite("ownership", 100), "ownership holds 100"),

@@ -73,7 +73,7 @@ class BoardGames:
     def set_num_simulations(self, num_simulations: int) -> None:
         """Set the simulations of the moves whose searches begin from now on."""
         for group in self.groups:
-            group.batch.set_num_simulations(num_simulations)
+            group.set_num_simulations(num_simulations)
 
     def start_game(self) -> None:
         """Start an episode in the group with the most idle slots."""
@@ -127,11 +127,16 @@ class BoardGames:
         self._evaluator.submit(group.slot, group.num_leaves)
 
     def take_counts(self) -> Counter[str]:
-        """Return what was counted since the last call: look-ups and hits of the cache, moves, and proven moves."""
+        """Return what was counted since the last call: look-ups and hits of the cache, and moves of three kinds."""
         look_ups, hits = _taken(self._cache.counts)
-        moves, proven_moves = np.sum([_taken(group.buffers.counts) for group in self.groups], 0)
+        of_moves = np.sum([_taken(group.buffers.counts) for group in self.groups], 0)
+        moves, proven_moves, moves_with_policy = of_moves
         return Counter(
-            cache_look_ups=look_ups, cache_hits=hits, moves=moves, proven_moves=proven_moves
+            cache_look_ups=look_ups,
+            cache_hits=hits,
+            moves=moves,
+            proven_moves=proven_moves,
+            moves_with_policy=moves_with_policy,
         )
 
 

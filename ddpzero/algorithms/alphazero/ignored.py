@@ -29,6 +29,7 @@ _OF_DESCENTS = (
     *("search.endgame_plies", "search.endgame_positions"),
     *("search.leaves_per_round", "search.virtual_loss"),
     *("search.solve", "algorithm.play_out_fraction"),
+    *("algorithm.full_search_fraction", "algorithm.fast_simulations"),
 )
 
 
@@ -97,6 +98,10 @@ def _of_algorithm(
     if algorithm.value_lambda is not None and not (search.score_weight > 0 and game.has_score):
         reason = f"algorithm.value_lambda={algorithm.value_lambda:g} replaces the mix"
         reasons["algorithm.root_value_weight"] = reason
+    if algorithm.full_search_fraction == 1:
+        reasons["algorithm.fast_simulations"] = (
+            "algorithm.full_search_fraction=1 makes no fast search"
+        )
     if not search.solve:
         reasons["algorithm.play_out_fraction"] = "search.solve=false proves no result"
     if algorithm.evaluation_cache_megabytes == 0:

@@ -52,11 +52,16 @@ class LockstepGames:
         self.batch = SearchBatch(game, search, num_games, tree_size(search), cache)
         self.forest = self.batch.forest
         self.buffers = new_episode_buffers(game, num_games)
+        self.set_num_simulations(search.num_simulations)
 
     @property
     def num_leaves(self) -> int:
         """The number of leaves that are proposed and not yet absorbed."""
         return self.batch.num_leaves
+
+    def set_num_simulations(self, num_simulations: int) -> None:
+        """Set the simulations of full searches that begin from now on; see SearchBatch."""
+        self.batch.set_num_simulations(num_simulations, self.settings.fast_simulations)
 
     def propose(self, observations: np.ndarray, weights_version: int) -> int:
         """Continue all episodes until they need the evaluator; return the simulations of the moves made.
@@ -69,6 +74,7 @@ class LockstepGames:
                 weights_version,
                 self.buffers,
                 self.settings.random_action_fraction,
+                self.settings.full_search_fraction,
                 observations,
             )
         require_no_fault(self.game, self.forest.trees["fault"].max())
@@ -93,6 +99,7 @@ class LockstepGames:
                 earlier_moves,
                 self.settings.opening_random_plies,
                 self.settings.play_out_fraction,
+                self.settings.full_search_fraction,
             )
 
     def take_finished(self) -> list[Episode]:

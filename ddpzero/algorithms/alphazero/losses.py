@@ -118,15 +118,18 @@ def policy_loss(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Return the cross-entropy with the search's policy, and metrics. logits, target: `[B, A]`.
 
+    Rows of 0 in `target` are samples without a policy target; all means but the entropy are over the others.
     weights: `[B]`, of the samples in the loss, with an expectation of 1; the metrics are plain means.
     """
     log_policy = functional.log_softmax(logits.float(), dim=1)
     losses = -(target * log_policy).sum(1)
+    # Policies in half precision do not sum to exactly 1.
+    num_known = (target.sum(1) > 0.5).sum().clamp_min(1)
     # Not divided by the sum of the weights: that would weaken batches of many surprises.
-    loss = losses.mean() if weights is None else (weights * losses).mean()
+    loss = (losses if weights is None else weights * losses).sum() / num_known
     with torch.no_grad():
-        plain_loss = losses.mean()
-        target_entropy = -(target * target.clamp_min(1e-12).log()).sum(1).mean()
+        plain_loss = losses.sum() / num_known
+        target_entropy = -(target * target.clamp_min(1e-12).log()).sum() / num_known
         metrics = {
             "losses/policy": plain_loss,
             "policy/kl_to_search": plain_loss - target_entropy,
@@ -180,7 +183,8 @@ def ownership_loss(logits: Tensor, target: OwnershipTarget) -> Tensor:
 def soft_policy_target(policy: Tensor) -> Tensor:
     """Return policies `[B, A]` to the power of 1/4, normalized: what the search thinks of the less likely moves."""
     softer = policy.pow(1.0 / _SOFT_POLICY_TEMPERATURE)
-    return softer / softer.sum(1, keepdim=True)
+    # The sum is at least 1, except for samples without a policy target, which stay 0.
+    return softer / softer.sum(1, keepdim=True).clamp_min(0.5)
 
 
 def value_target(batch: Mapping[str, Tensor], root_value_weight: float) -> Tensor:

@@ -45,6 +45,11 @@ METRICS = {
     "self_play/proven_share": ratio(
         "proven_moves", "moves", "Share of the moves in self-play whose search proved the outcome."
     ),
+    "self_play/policy_share": ratio(
+        "moves_with_policy",
+        "moves",
+        "Share of the moves in self-play that train the policy; the others were searched fast.",
+    ),
     "self_play/cache_hit_share": ratio(
         "cache_hits",
         "cache_look_ups",

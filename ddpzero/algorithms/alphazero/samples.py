@@ -39,7 +39,9 @@ def sample_spec(
         "observation": Field(
             (game.observation_size_bytes,), np.dtype(np.uint8), "bit-packed planes"
         ),
-        "policy_target": Field(*policy, "improved policy", low=0, high=1, sums=(1,)),
+        "policy_target": Field(
+            *policy, "improved policy; 0 after a fast search", low=0, high=1, sums=(0, 1)
+        ),
         "outcome": Field(*number, "of the episode, or the value proven for it", low=-1, high=1),
         "outcome_draw": Field(*number, "probability of a draw in it", low=0, high=1),
         "root_value": Field(*number, "the search's value", low=-1, high=1),
@@ -142,7 +144,10 @@ def _optional_columns(
             buffers, slot, rows, settings.value_lambda
         )
     if settings.surprise_weight > 0:
-        columns["surprise"] = relative(buffers.surprises[slot, rows])
+        # The mean weight of the samples that have a policy target is 1.
+        has_policy = buffers.policy_targets[slot, rows].any(axis=1)
+        columns["surprise"] = np.ones(len(rows), np.float32)
+        columns["surprise"][has_policy] = relative(buffers.surprises[slot, rows[has_policy]])
     return columns
 
 

@@ -15,7 +15,7 @@ from ddpzero.games.core import contract
 from ddpzero.games.core.compiled import compiled, compiled_apart
 from ddpzero.games.core.promises import NO_FAULT, NO_LEGAL_ACTION, TOO_LONG
 from ddpzero.games.core.random_bits import choose_uniformly, next_below, next_float
-from ddpzero.search.forest import ROOT
+from ddpzero.search.forest import FAST, FULL, ROOT
 from ddpzero.search.rounds import register_leaf
 from ddpzero.search.solver import is_solved
 from ddpzero.search.tree import (
@@ -44,7 +44,8 @@ _MAX_TRIES = 100
 # Indices in EpisodeBuffers.counts.
 MOVES = 0  # of searches, random openings excluded
 PROVEN_MOVES = 1  # whose root was proven
-NUM_COUNTS = 2
+MOVES_WITH_POLICY = 2  # with a policy target
+NUM_COUNTS = 3
 
 
 class EpisodeBuffers(NamedTuple):
@@ -62,7 +63,7 @@ class EpisodeBuffers(NamedTuple):
     actions: np.ndarray  # [G, T] int32
     is_sample: np.ndarray  # [G, T] bool, False before a restart and for the random opening
     observations: np.ndarray  # [G, T, bytes] uint8, bit-packed
-    policy_targets: np.ndarray  # [G, T, A] float32
+    policy_targets: np.ndarray  # [G, T, A] float32; 0 after a fast search that proved nothing
     surprises: np.ndarray  # [G, T] float32, see policy_surprise
     root_values: np.ndarray  # [G, T] float32, the search's value for the mover
     root_draws: np.ndarray  # [G, T] float32, the network's probability of a draw
@@ -120,13 +121,21 @@ def _layout(game: Game, num_games: int) -> Layout:
 
 @compiled(cache=True)
 def start_game(
-    rules, forest, buffers, slot, earlier_moves, opening_random_plies, play_out_fraction
+    rules,
+    forest,
+    buffers,
+    slot,
+    earlier_moves,
+    opening_random_plies,
+    play_out_fraction,
+    full_search_fraction,
 ):
     """Start an episode in `slot` after `earlier_moves`, or with 0 .. opening_random_plies uniformly random moves.
 
     earlier_moves: `[n]` int32, legal moves that lead to a position that is not terminal. If there are any, no random
         moves follow. The number of random moves is sampled uniformly.
     play_out_fraction: the probability that the episode continues after its outcome is proven.
+    full_search_fraction: the probability of a full search for the first move.
     """
     position = forest.positions[slot, ROOT]
     contract.initial_position(rules, position)
@@ -156,6 +165,17 @@ def start_game(
     buffers.plays_out[slot] = next_float(forest.random_states[slot]) < play_out_fraction
     buffers.statuses[slot] = PLAYING
     set_root(rules, forest, slot)
+    _choose_budget(forest, slot, full_search_fraction)
+
+
+@compiled
+def _choose_budget(forest, slot, full_search_fraction):
+    """Decide whether the next search is full or fast."""
+    # Without fast searches no random number is drawn, so that runs repeat those of earlier versions.
+    is_full = full_search_fraction >= 1.0
+    if not is_full:
+        is_full = next_float(forest.random_states[slot]) < full_search_fraction
+    forest.trees[slot].budget = FULL if is_full else FAST
 
 
 @compiled_apart
@@ -172,7 +192,15 @@ def _make_unsearched_move(rules, forest, buffers, slot, action):
 
 @compiled(cache=True)
 def propose_moves_and_leaves(
-    rules, forest, config, cache, weights_version, buffers, random_action_fraction, observations
+    rules,
+    forest,
+    config,
+    cache,
+    weights_version,
+    buffers,
+    random_action_fraction,
+    full_search_fraction,
+    observations,
 ):
     """Continue every episode until it needs the evaluator or is finished.
 
@@ -192,6 +220,8 @@ def propose_moves_and_leaves(
                 _make_move(
                     rules, forest, config, buffers, weights_version, random_action_fraction, slot
                 )
+                if buffers.statuses[slot] == PLAYING:
+                    _choose_budget(forest, slot, full_search_fraction)
             elif status == LEAF_FOUND:
                 num_leaves = register_leaf(forest, slot, node, observations, num_leaves)
                 num_leaves_of_slot += 1
@@ -219,6 +249,9 @@ def _make_move(rules, forest, config, buffers, weights_version, random_action_fr
     policy_target(forest, config, slot, target)
     buffers.surprises[slot, ply] = policy_surprise(forest, slot, target)
     is_proven = is_solved(forest, slot)
+    has_policy = is_proven or forest.trees[slot].budget == FULL
+    if not has_policy:
+        target[:] = 0.0
     ends_here = is_proven and not buffers.plays_out[slot]
     best_action = choose_action(forest, config, slot, ply)
     action = best_action
@@ -240,6 +273,7 @@ def _make_move(rules, forest, config, buffers, weights_version, random_action_fr
     buffers.num_plies[slot] = ply + 1
     buffers.counts[MOVES] += 1
     buffers.counts[PROVEN_MOVES] += is_proven
+    buffers.counts[MOVES_WITH_POLICY] += has_policy
     if ends_here:
         mover = buffers.movers[slot, ply]
         buffers.returns[slot, mover] = buffers.root_values[slot, ply]

@@ -68,6 +68,9 @@ class AlphaZeroSettings:
         sampled uniformly.
     final_num_simulations: simulations per move at the end of the run; search.num_simulations grows to it linearly with
         the share of the run that is done. None: the number never changes.
+    full_search_fraction: share of the moves in self-play that are searched with all simulations and train the policy
+        (KataGo's playout cap randomization); the others train only the value, unless their search proves the outcome.
+    fast_simulations: simulations of these other moves, which PUCT makes without root noise.
     restart_fraction: share of episodes that start from a position of an archive, instead of the initial position and
         random plies. Each actor keeps an archive of positions from its own finished episodes for each board.
     restart_priority: "uniform": all positions are equally likely. "regret": in proportion to how much they were
@@ -90,6 +93,8 @@ class AlphaZeroSettings:
     random_action_fraction: float = 0.03
     opening_random_plies: int = 0
     final_num_simulations: int | None = None
+    full_search_fraction: float = 1.0
+    fast_simulations: int = 12
     restart_fraction: float = 0.0
     restart_priority: RestartPriority = "regret"
     restart_archive_size: int = 2_000
@@ -106,6 +111,15 @@ class AlphaZeroSettings:
         for name in (*shares, "play_out_fraction"):
             value = getattr(self, name)
             require(0 <= value <= 1, f"algorithm.{name}={value} must be in 0..1.")
+        require(
+            0 < self.full_search_fraction <= 1,
+            f"algorithm.full_search_fraction={self.full_search_fraction} must be above 0 and at most 1: the policy "
+            "learns from full searches.",
+        )
+        require(
+            1 <= self.fast_simulations <= 1_000_000,
+            f"algorithm.fast_simulations={self.fast_simulations} must be in 1..1000000.",
+        )
         require(
             0 <= self.restart_fraction < 1,
             f"algorithm.restart_fraction={self.restart_fraction} must be at least 0 and below 1: some episodes must "

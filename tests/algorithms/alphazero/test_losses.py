@@ -60,6 +60,24 @@ def test_the_soft_policy_is_the_fourth_root_of_the_policy():
     torch.testing.assert_close(soft_policy_target(policy), expected)
 
 
+def test_samples_without_a_policy_target_do_not_train_the_policy():
+    """Neither by their own rows, nor by making the mean over the others smaller."""
+    logits = torch.log(torch.tensor([[0.5, 0.5], [0.9, 0.1], [0.2, 0.8]])).requires_grad_()
+    target = torch.tensor([[1.0, 0.0], [0.0, 0.0], [1.0, 0.0]])
+    for weights in (None, torch.tensor([1.0, 7.0, 1.0])):
+        loss, metrics = policy_loss(logits, target, weights)
+        expected = pytest.approx((math.log(2) + math.log(5)) / 2)
+        assert loss.item() == expected
+        assert metrics["losses/policy"].item() == expected
+        assert metrics["policy/kl_to_search"].item() == expected
+        (gradient,) = torch.autograd.grad(loss, logits)
+        assert gradient[1].tolist() == [0.0, 0.0]
+        assert gradient[0].abs().sum() > 0
+    loss, _ = policy_loss(logits, torch.zeros(3, 2))
+    assert loss.item() == 0.0
+    assert soft_policy_target(target)[1].tolist() == [0.0, 0.0]
+
+
 def test_weights_of_samples_change_the_policys_loss_but_not_its_metrics():
     logits = torch.log(torch.tensor([[0.5, 0.5], [0.2, 0.8]]))
     target = torch.tensor([[1.0, 0.0], [1.0, 0.0]])

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from ddpzero.algorithms.alphazero.lockstep import LockstepGames
+from ddpzero.algorithms.alphazero.samples import sample_spec
 from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings
 from ddpzero.games import Game, load_game
 from ddpzero.games.core.random_bits import new_random_states
 from ddpzero.replay import Episode
+from ddpzero.replay.sample import check_values
 from ddpzero.search import SearchSettings
 from ddpzero.search.cache import new_cache
 from ddpzero.search.settings import _LEAST, _MOST
@@ -95,6 +97,36 @@ def test_outcomes_are_those_of_the_movers(fraction: float):
         first = episode.info["first_player_return"]
         proven = np.abs(episode.columns["outcome"]) == abs(first)
         assert proven.all()
+
+
+def test_the_share_of_moves_with_a_policy_target_is_as_asked():
+    search = SearchSettings(num_simulations=32, solve=False)
+    episodes = play(200, search=search, full_search_fraction=0.25, fast_simulations=4)
+    sums = np.concatenate([episode.columns["policy_target"].sum(1) for episode in episodes])
+    has_target = sums > 0.5
+    assert 0.2 < has_target.mean() < 0.3
+    np.testing.assert_allclose(sums[has_target], 1.0, atol=5e-3)
+    assert not sums[~has_target].any()
+    spec = sample_spec(load_game("tic_tac_toe"))
+    for episode in episodes[:20]:
+        check_values(spec, episode.columns)
+
+
+def test_a_fast_search_that_proves_the_outcome_gives_a_policy_target():
+    """The proven best actions, whatever the number of simulations was."""
+    game = load_game("tic_tac_toe")
+    episodes = play(12, num_simulations=8, full_search_fraction=1e-12, fast_simulations=8)
+    num_proven = 0
+    for episode in episodes:
+        position = game.initial_position()
+        for row, action in enumerate(episode.info["moves"]):
+            targets = np.flatnonzero(episode.columns["policy_target"][row])
+            best = minimax(game, position) if len(targets) else 0.0
+            for target in targets:
+                num_proven += 1
+                assert minimax(game, game.apply_action(position, int(target))) == best
+            position = game.apply_action(position, action)
+    assert num_proven > 10
 
 
 def test_random_moves_are_as_many_as_asked():

@@ -85,6 +85,30 @@ def test_a_new_number_applies_to_the_next_move_and_disturbs_no_running_search(al
         games.batch.set_num_simulations(41)
 
 
+@pytest.mark.parametrize("algorithm", ["gumbel", "puct"])
+def test_fast_searches_make_few_simulations_and_give_no_policy_target(algorithm):
+    games = LockstepGames(
+        load_game("tic_tac_toe"),
+        SearchSettings(algorithm=algorithm, num_simulations=40, solve=False),
+        AlphaZeroSettings(full_search_fraction=1e-12, fast_simulations=5),
+        auxiliary=(),
+        cache=new_cache(load_game("tic_tac_toe"), 0.0),
+        slot=0,
+        num_games=3,
+    )
+    for slot in range(3):
+        games.start_game(slot)
+    assert [visits_of_move(games, change_after=9, change_to=40) for _ in range(3)] == [5, 5, 5]
+    assert not games.buffers.policy_targets[0, :3].any()
+    if algorithm == "puct":
+        # Root noise would have changed the even priors.
+        priors = games.forest.edges["prior"][0, ROOT]
+        np.testing.assert_allclose(priors[priors > 0], 1 / (priors > 0).sum(), rtol=1e-6)
+    games.set_num_simulations(3)
+    visits_of_move(games, change_after=99, change_to=40)
+    assert visits_of_move(games, change_after=99, change_to=40) == 3
+
+
 def visits_of_move(games: LockstepGames, change_after: int, change_to: int) -> int:
     """The visits of the first root before its move. The number changes after some rounds of that search."""
     num_leaves = len(games.forest.leaves)
