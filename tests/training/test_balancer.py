@@ -61,6 +61,23 @@ def test_the_work_comes_to_rest_from_one_side(actors_rate: float):
     assert len(set(works[-30:])) == 1
 
 
+@pytest.mark.parametrize("actors_rate", [1050.0, 1200.0, 1400.0])
+def test_waits_that_actors_report_late_do_not_make_the_work_oscillate(actors_rate: float):
+    """An actor counts a wait at its end: here in every third row."""
+    balancer, machine = Balancer(WIDE), Machine(actors_rate, learner_rate=4000.0)
+    balancer.observe(0.0, 0.0, 0.0)
+    unreported, works = 0.0, []
+    for row in range(1, 60):
+        learner_share, actors_share = machine.waits(balancer)
+        unreported += actors_share
+        reported = min(unreported, 1.0) if row % 3 == 0 else 0.0
+        unreported -= reported
+        balancer.observe(row * ROW_MINUTES, learner_share, reported)
+        works.append(balancer.work)
+    assert works == sorted(works)
+    assert max(machine.waits(balancer)) < 0.05
+
+
 def test_waiting_on_both_sides_alike_changes_nothing():
     """Episodes that arrive in bursts."""
     assert work_factor(0.2, 0.21) == 1.0
