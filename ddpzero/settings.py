@@ -336,13 +336,17 @@ class JudgeSettings:
             "judge.file='' names no file: give a path or a name from `ddpzero judge --list`, or null.",
         )
         require_at_least("judge", self, {"interval_minutes": 0, "max_positions": 1})
+        numbers = self.num_simulations
         require(
-            len(self.num_simulations) >= 1
-            and min(self.num_simulations) >= 0
-            and len(set(self.num_simulations)) == len(self.num_simulations),
-            f"judge.num_simulations={list(self.num_simulations)} must be a list of different numbers, each 0 (the "
-            "network alone) or more, as in [0, 64].",
+            len(numbers) >= 1,
+            "judge.num_simulations=[] is empty: write [0, 64], for instance; judge.file=null judges no models.",
         )
+        for index, number in enumerate(numbers):
+            require(
+                number >= 0 and number not in numbers[:index],
+                f"judge.num_simulations[{index}]={number} must be 0 (the network alone) or more, and no number may "
+                "appear twice.",
+            )
 
 
 @dataclass(frozen=True)
