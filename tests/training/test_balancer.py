@@ -74,7 +74,7 @@ def test_waits_that_actors_report_late_do_not_make_the_work_oscillate(actors_rat
         unreported -= reported
         balancer.observe(row * ROW_MINUTES, learner_share, reported)
         works.append(balancer.work)
-    assert works == sorted(works)
+    assert len(set(works[-40:])) == 1
     assert max(machine.waits(balancer)) < 0.05
 
 
