@@ -8,15 +8,14 @@ import pytest
 
 from ddpzero.arena.ratings_report import run_ratings
 from ddpzero.run.releases import RELEASES_FILE, read_verdicts
-from ddpzero.settings import ReleaseSettings
 from ddpzero.system.errors import UserError
-from tests.arena.test_pool import Run
+from tests.arena.test_pool import Run, rule
 
 
 @pytest.fixture
 def rated_run(tmp_path, alone) -> Run:
     """A run whose second model was rejected."""
-    run = Run(tmp_path / "x", alone, ReleaseSettings(rule="gate", games=40))
+    run = Run(tmp_path / "x", alone, rule("gate", games=40))
     for step, score in ((1, 0.75), (2, 0.5)):
         run.save(step)
         run.play(score)
