@@ -91,15 +91,17 @@ def blocks_of_match(
     game: Game | TeamGame, num_games: int, seed: int, opening_plies: int | None
 ) -> list[MatchBlock]:
     """Divide the games of a match into blocks. Arguments: see play_match. Raises UserError."""
+    if isinstance(game, TeamGame):
+        require_team_match(game, num_games)
+    else:
+        require_match(game, num_games)
     rows = [
         slice(start, start + BLOCK_GAMES // 2)
         for start in range(0, num_games // 2, BLOCK_GAMES // 2)
     ]
     if isinstance(game, TeamGame):
-        require_team_match(game, num_games)
         starts = random_starts(num_games, seed)
         return [TeamBlock(starts[:, block]) for block in rows]
-    require_match(game, num_games)
     # The first block continues the random numbers of the openings, as play_match does.
     rng = np.random.default_rng(seed)
     openings = random_openings(game, num_games // 2, rng, opening_plies)
