@@ -469,9 +469,10 @@ def test_stones_are_seen_from_the_movers_side():
 
 
 def test_komi_color_and_a_pass_are_seen_as_numbers():
-    game = go_on_5x5()
-    assert game.observed_globals(play(game, "A1 B2")).tolist() == [-1, 1, 0]
-    assert game.observed_globals(play(game, "A1 B2 pass")).tolist() == [1, -1, 1]
+    # With a komi of 0.5 its number would be the color's, negated.
+    game = go_on_5x5(komi=7.5)
+    assert game.observed_globals(play(game, "A1 B2")).tolist() == [-15, 1, 0]
+    assert game.observed_globals(play(game, "A1 B2 pass")).tolist() == [15, -1, 1]
 
 
 # ------------------------------------------------------------------ parameters and names
