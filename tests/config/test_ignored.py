@@ -95,6 +95,7 @@ WITHOUT_EFFECT = [
     (("search.num_simulations=0", "learner.max_epochs=9"), "algorithm.final_num_simulations=99"),
     ((), "search.score_scale=2"),
     (("search.solve=false",), "algorithm.play_out_fraction=0.5"),
+    (("search.solve=false",), "algorithm.play_endgame_plies=5"),
     (("algorithm.value_lambda=0.9",), "algorithm.root_value_weight=0.7"),
     ((), "algorithm.short_value_lambdas=[0.1,0.2,0.3]"),
     ((), "algorithm.restart_priority=uniform"),

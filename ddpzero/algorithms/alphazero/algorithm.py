@@ -165,9 +165,7 @@ class AlphaZero:
         network.load_state_dict(weights)
         if self.settings.play_averages_symmetries:
             network = SymmetryAverage(network, self.game)
-        search = self.search
-        if self.settings.play_value_scale is not None:
-            search = replace(search, value_scale=self.settings.play_value_scale)
+        search = search_in_play(self.search, self.settings)
         simulations_key = "search.num_simulations"
         if num_simulations is not None:
             search = replace(search, num_simulations=num_simulations)
@@ -209,3 +207,12 @@ class AlphaZero:
 
     def film_episode(self, info: Mapping[str, Any]) -> list[np.ndarray]:
         return []
+
+
+def search_in_play(search: SearchSettings, settings: AlphaZeroSettings) -> SearchSettings:
+    """Return the search of the trained player: that of self-play, with the settings that are for play alone."""
+    if settings.play_value_scale is not None:
+        search = replace(search, value_scale=settings.play_value_scale)
+    if settings.play_endgame_plies is not None and search.solve:
+        search = replace(search, endgame_plies=settings.play_endgame_plies)
+    return search

@@ -40,7 +40,7 @@ def ignored(settings: Settings, game: Game) -> dict[str, str]:
     curriculum = Curriculum(sections["curriculum"], game, search.num_simulations)
     return {
         **_of_simulations(curriculum, sections["curriculum"].stages),
-        **_of_search(search, game),
+        **_of_search(search, game, sections["algorithm"].play_endgame_plies),
         **_of_algorithm(sections["algorithm"], search, game, name, settings.learner),
         **_of_restarts(sections["algorithm"], settings),
         **_of_loss(sections["loss"], game, name),
@@ -63,9 +63,11 @@ def _of_simulations(curriculum: Curriculum, stages: list[Any]) -> dict[str, str]
     return reasons
 
 
-def _of_search(search: SearchSettings, game: Game) -> dict[str, str]:
+def _of_search(
+    search: SearchSettings, game: Game, play_endgame_plies: int | None
+) -> dict[str, str]:
     reasons: dict[str, str] = {}
-    if search.endgame_plies == 0:
+    if search.endgame_plies == 0 and not play_endgame_plies:
         reasons["search.endgame_positions"] = "search.endgame_plies=0 makes no proofs"
     if search.leaves_per_round == 1:
         reasons["search.virtual_loss"] = "in training search.leaves_per_round=1 leaves none pending"
@@ -104,6 +106,7 @@ def _of_algorithm(
         )
     if not search.solve:
         reasons["algorithm.play_out_fraction"] = "search.solve=false proves no result"
+        reasons["algorithm.play_endgame_plies"] = "search.solve=false proves no result"
     if algorithm.evaluation_cache_megabytes == 0:
         for key in ("algorithm.cache_uses_views", "algorithm.cache_max_age"):
             reasons[key] = "algorithm.evaluation_cache_megabytes=0 keeps no evaluations"

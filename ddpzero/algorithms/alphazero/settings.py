@@ -83,6 +83,7 @@ class AlphaZeroSettings:
         one of its views.
     cache_max_age: publishes that a cached evaluation outlives; 0: it is used with the weights that made it only.
     play_value_scale: search.value_scale of the trained player in matches, judges and play; None: as in self-play.
+    play_endgame_plies: search.endgame_plies of the trained player; None: as in self-play.
     play_averages_symmetries: in matches, judges and play, average evaluations over all symmetric views of a position.
     """
 
@@ -104,6 +105,7 @@ class AlphaZeroSettings:
     cache_uses_views: bool = False
     cache_max_age: int = 0
     play_value_scale: float | None = None
+    play_endgame_plies: int | None = None
     play_averages_symmetries: bool = False
 
     def __post_init__(self) -> None:
@@ -148,6 +150,10 @@ class AlphaZeroSettings:
         require(
             self.play_value_scale is None or self.play_value_scale >= 0,
             f"algorithm.play_value_scale={self.play_value_scale} must be 0 or more, or null.",
+        )
+        require(
+            self.play_endgame_plies is None or self.play_endgame_plies >= 0,
+            f"algorithm.play_endgame_plies={self.play_endgame_plies} must be 0 or more, or null.",
         )
         require(
             self.final_num_simulations is None or self.final_num_simulations >= 1,
