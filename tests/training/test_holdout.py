@@ -41,7 +41,13 @@ def episodes(learner: Learner, num_episodes: int) -> list[Episode]:
     for seed in range(num_episodes):
         columns = noise(spec, 5, np.random.default_rng(seed))
         columns["policy_target"] /= columns["policy_target"].sum(1, keepdims=True)
-        info = {"num_plies": 5, "first_player_return": 1.0, "score": None, "moves": [0]}
+        info = {
+            "num_plies": 5,
+            "first_player_return": 1.0,
+            "score": None,
+            "moves": [0],
+            "restart_ply": 0,
+        }
         result.append(Episode(columns, info))
     return result
 

@@ -16,7 +16,6 @@ METRICS = {
     ),
     "policy/kl_to_search": MetricInfo(
         "KL divergence of the policy from the search's policy target: what the policy has still to learn.",
-        is_headline=True,
     ),
     "value/accuracy": MetricInfo(
         "Share of decided positions for which the value head names the winner.",
@@ -28,7 +27,7 @@ METRICS = {
     ),
     "self_play/draws": MetricInfo("Share of tied games.", SHARE, is_headline=True),
     "self_play/second_player_wins": MetricInfo(
-        "Share of the games that the second player won.", SHARE, is_headline=True
+        "Share of the games that the second player won.", SHARE
     ),
     "self_play/episode_length": MetricInfo(
         "Mean length of the games that began in the initial position.", "plies", is_headline=True
