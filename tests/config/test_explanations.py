@@ -7,6 +7,7 @@ import pytest
 from ddpzero.config.explanations import explain
 from ddpzero.config.hydra import compose_game, compose_settings
 from ddpzero.system.errors import UserError
+from tests.config.mistakes import check_sentence
 
 # What a user types, and what the sentence must contain.
 MISTAKES = {
@@ -53,13 +54,7 @@ MISTAKES = {
 
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_mistake_is_told_with_path_value_and_remedy(mistake):
-    overrides, fragments = MISTAKES[mistake]
-    with pytest.raises(UserError) as caught:
-        compose_settings(overrides)
-    sentence = str(caught.value)
-    assert "\n" not in sentence
-    for fragment in fragments:
-        assert fragment in sentence
+    check_sentence(*MISTAKES[mistake])
 
 
 def test_a_disk_that_is_full_while_hydra_writes_is_one_sentence():

@@ -16,6 +16,7 @@ from ddpzero.config.conversion import settings_from_dict, settings_to_dict
 from ddpzero.config.hydra import compose_settings
 from ddpzero.games import known_games, load_any_game, load_game
 from ddpzero.system.errors import UserError
+from tests.config.mistakes import check_sentence
 
 
 def names(group: str) -> list[str]:
@@ -302,13 +303,7 @@ MISTAKES = {
 
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_mistake_is_told_with_path_value_and_remedy(mistake):
-    overrides, fragments = MISTAKES[mistake]
-    with pytest.raises(UserError) as caught:
-        compose_settings(overrides)
-    sentence = str(caught.value)
-    assert "\n" not in sentence
-    for fragment in fragments:
-        assert fragment in sentence
+    check_sentence(*MISTAKES[mistake])
 
 
 def test_a_whole_number_is_welcome_as_a_float():
