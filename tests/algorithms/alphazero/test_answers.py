@@ -9,15 +9,14 @@ import pytest
 import torch
 
 from ddpzero.actors.spec import UnusableWeightsError
-from ddpzero.algorithms.alphazero.actor import make_actor
-from ddpzero.algorithms.alphazero.curriculum import STAGE, CurriculumSettings
+from ddpzero.algorithms.alphazero.curriculum import STAGE
 from ddpzero.algorithms.alphazero.player import AlphaZeroPlayer
-from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings, LossSettings
 from ddpzero.algorithms.alphazero.simulations import SIMULATIONS
 from ddpzero.evaluators.answers import EvaluationError
 from ddpzero.games import load_game
 from ddpzero.networks import NetworkSettings, make_network
 from ddpzero.search import SearchSettings
+from tests.algorithms.alphazero.actors import actor_on_cpu
 
 GAME = load_game("tic_tac_toe")
 NETWORK = NetworkSettings(blocks=1, channels=4)
@@ -36,21 +35,11 @@ def bad_network(bad: float) -> torch.nn.Module:
 @BAD
 @ALGORITHMS
 def test_an_actor_says_that_its_weights_are_of_no_use(algorithm: Any, bad: float):
-    actor = make_actor(
+    actor = actor_on_cpu(
         game={"name": "tic_tac_toe"},
         network=NETWORK,
         search=SearchSettings(algorithm=algorithm, num_simulations=8),
-        settings=AlphaZeroSettings(),
-        loss=LossSettings(),
-        curriculum=CurriculumSettings(),
         num_games=4,
-        device="cpu",
-        precision="float32",
-        compile=False,
-        cache_megabytes=0.1,
-        rank=0,
-        actor_index=0,
-        seed=0,
     )
     weights = {name: value.numpy() for name, value in bad_network(bad).state_dict().items()}
     what_to_play = {STAGE: np.array(0), SIMULATIONS: np.array([8])}

@@ -6,16 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from ddpzero.algorithms.alphazero.actor import AlphaZeroActor, make_actor
+from ddpzero.algorithms.alphazero.actor import AlphaZeroActor
 from ddpzero.algorithms.alphazero.archive import Archive, position_regrets
 from ddpzero.algorithms.alphazero.curriculum import STAGE, Curriculum, CurriculumSettings
 from ddpzero.algorithms.alphazero.episode_metrics import summarize
-from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings, LossSettings
+from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings
 from ddpzero.algorithms.alphazero.simulations import SIMULATIONS
 from ddpzero.games import load_game
 from ddpzero.networks import NetworkSettings, make_network
 from ddpzero.replay import Episode
 from ddpzero.search.settings import SearchSettings
+from tests.algorithms.alphazero.actors import actor_on_cpu
 from tests.algorithms.alphazero.test_selfplay import last_position, play
 
 NETWORK = NetworkSettings(blocks=1, channels=8)
@@ -123,20 +124,11 @@ def test_restarted_episodes_have_no_random_opening():
 def actor(**settings: float) -> AlphaZeroActor:
     torch.manual_seed(0)
     game = load_game("tic_tac_toe")
-    playing = make_actor(
+    playing = actor_on_cpu(
         game={"name": "tic_tac_toe"},
         network=NETWORK,
         search=SearchSettings(num_simulations=4),
         settings=AlphaZeroSettings(**settings),
-        loss=LossSettings(),
-        curriculum=CurriculumSettings(),
-        num_games=8,
-        device="cpu",
-        precision="float32",
-        compile=False,
-        cache_megabytes=0.1,
-        rank=0,
-        actor_index=0,
         seed=7,
     )
     weights = {name: t.numpy() for name, t in make_network(game, NETWORK).state_dict().items()}

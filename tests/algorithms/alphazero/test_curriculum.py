@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from ddpzero.algorithms.alphazero.actor import AlphaZeroActor, make_actor
+from ddpzero.algorithms.alphazero.actor import AlphaZeroActor
 from ddpzero.algorithms.alphazero.curriculum import STAGE, Curriculum, CurriculumSettings
-from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings, LossSettings
 from ddpzero.algorithms.alphazero.simulations import SIMULATIONS
 from ddpzero.config.strict import make_dataclass
 from ddpzero.games import load_game
@@ -21,6 +20,7 @@ from ddpzero.networks.settings import GrowthSettings
 from ddpzero.replay import Episode
 from ddpzero.search.settings import SearchSettings
 from ddpzero.system.errors import UserError
+from tests.algorithms.alphazero.actors import actor_on_cpu
 from tests.places import OWN_GAMES
 
 FRAME = {"name": "dots_and_boxes", "rows": 2, "columns": 2}
@@ -145,20 +145,12 @@ def actor_of(
     seed: int = 1,
     network: NetworkSettings = NETWORK,
 ) -> AlphaZeroActor:
-    return make_actor(
+    return actor_on_cpu(
         game=FRAME,
         network=network,
         search=SearchSettings(num_simulations=8),
-        settings=AlphaZeroSettings(),
-        loss=LossSettings(),
         curriculum=settings_of(stages),
         num_games=num_games,
-        device="cpu",
-        precision="float32",
-        compile=False,
-        cache_megabytes=1.0,
-        rank=0,
-        actor_index=0,
         seed=seed,
     )
 

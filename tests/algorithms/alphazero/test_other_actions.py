@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from ddpzero.algorithms.alphazero import make_algorithm
-from ddpzero.algorithms.alphazero.actor import make_actor
 from ddpzero.algorithms.alphazero.curriculum import STAGE, CurriculumSettings
 from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings, LossSettings
 from ddpzero.algorithms.alphazero.simulations import SIMULATIONS
@@ -16,6 +15,7 @@ from ddpzero.games import Game, load_game
 from ddpzero.networks import NetworkSettings
 from ddpzero.search.settings import SearchSettings
 from ddpzero.settings import LearnerSettings
+from tests.algorithms.alphazero.actors import actor_on_cpu
 from tests.places import OWN_GAMES
 
 GAMES = {
@@ -54,21 +54,13 @@ def self_play_batch(
     game: Game, kind: str, weights: dict[str, torch.Tensor]
 ) -> dict[str, torch.Tensor]:
     sections = sections_of(NETWORKS[0])
-    actor = make_actor(
+    actor = actor_on_cpu(
         game=arguments_of(kind),
         network=sections["network"],
         search=sections["search"],
         settings=sections["algorithm"],
         loss=sections["loss"],
         curriculum=sections["curriculum"],
-        num_games=8,
-        device="cpu",
-        precision="float32",
-        compile=False,
-        cache_megabytes=1.0,
-        rank=0,
-        actor_index=0,
-        seed=1,
     )
     arrays = {name: value.numpy() for name, value in weights.items()}
     actor.receive({**arrays, STAGE: np.array(0), SIMULATIONS: np.array([8])}, 1)
