@@ -18,13 +18,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ddpzero.run.failures import RunFailed, leave, print_failure
 from ddpzero.system.errors import (
     EXIT_CODE_OF_FAILURE,
     EXIT_CODE_OF_USER_ERROR,
     UserError,
     in_one_line,
 )
+from ddpzero.system.failures import RunFailed, leave, print_failure
 from ddpzero.system.parent import die_with_parent
 from ddpzero.system.signals import StopSignal, install_stop_signal
 from ddpzero.system.terminal import prepare_output, until_reader_leaves

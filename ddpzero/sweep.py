@@ -20,9 +20,9 @@ from hydra.experimental.callback import Callback
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from ddpzero.run.failures import RunFailed, leave, print_failure
 from ddpzero.system.cores import usable_cores
 from ddpzero.system.errors import EXIT_CODE_OF_FAILURE, EXIT_CODE_OF_USER_ERROR, UserError, require
+from ddpzero.system.failures import RunFailed, leave, print_failure
 from ddpzero.system.parent import follow_parent
 from ddpzero.system.signals import StopSignal, install_stop_signal
 from ddpzero.system.terminal import prepare_output

@@ -1,17 +1,26 @@
-"""Judges a model on solved positions, in the process of an arena worker (worker.py)."""
+"""Judges agents on solved positions: for `ddpzero ablate`, and in the process of an arena worker (worker.py)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ddpzero.arena.agents import load_agent
+import numpy as np
+
+from ddpzero.arena.agents import Agent, load_agent
 from ddpzero.arena.judgements import Shares
 from ddpzero.arena.schedule import JudgeTask
+from ddpzero.games import Game
+from ddpzero.judges.packaged import find_positions
 from ddpzero.judges.perfect_play import judge
-from ddpzero.judges.solved_positions import SolvedPositions
+from ddpzero.judges.solved_positions import SolvedPositions, read_solved_positions
+
+# Names of figures.
+KEEPS = "keeps the outcome"
+KEEPS_WHERE_IT_MATTERS = "keeps the outcome where it matters"
+BEST = "exactly best"
 
 # Enough positions to fill a batch; the worker shows a sign of life after each.
 _BATCH_SIZE = 64
@@ -34,3 +43,23 @@ def judge_model(
         kept_share = float(kept.mean()) if len(kept) else 1.0
         shares.append(asdict(Shares(number, kept_share, float(report.best.mean()))))
     return shares, len(solved.positions)
+
+
+def solved_positions(file: str, game: Game) -> SolvedPositions:
+    """Read the positions of a file. file: see find_positions. Raises UserError."""
+    return read_solved_positions(find_positions(file), game)
+
+
+def judge_agent(
+    agent: Agent, solved: SolvedPositions, num_simulations: int | None, seed: int
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the name of each figure of an agent, and `[N]` bool, its hits; of figures that are equal, only the first.
+
+    num_simulations: per position; None: as in the agent's run. seed: of an agent that plays randomly.
+    """
+    report = judge(solved, agent.make_player(num_simulations), num_simulations, seed)  # type: ignore[arg-type]
+    yield KEEPS, report.kept
+    if solved.matters.any() and not solved.matters.all():
+        yield KEEPS_WHERE_IT_MATTERS, report.kept[solved.matters]
+    if (solved.is_best != solved.keeps).any():
+        yield BEST, report.best

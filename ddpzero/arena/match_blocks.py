@@ -49,14 +49,14 @@ PlayBlock = Callable[[MatchBlock, OnProgress], Games]
 class Players:
     """The players of a match as words, from which each process makes them. Arguments: see run_match, parse_player.
 
-    game: arguments of load_any_game.
+    game: arguments of load_any_game. num_threads: of each process, for its players.
     """
 
     player_a: str
     player_b: str
     game: dict[str, Any]
     num_simulations: int | None
-    num_threads: int | None = None
+    num_threads: int = 1
 
     def make(self) -> PlayBlock:
         """Make the players; return the function that plays a block. Raises UserError."""

@@ -12,16 +12,15 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
 from ddpzero.actors.environment import actor_environment
 from ddpzero.arena.match import Games
 from ddpzero.arena.match_blocks import MatchBlock, Players
-from ddpzero.run.failures import failure_sentence
-from ddpzero.system.cores import usable_cores
 from ddpzero.system.errors import UserError, is_sentence_of_ours
+from ddpzero.system.failures import failure_sentence
 from ddpzero.system.parent import follow_parent
 
 _SPAWN = multiprocessing.get_context("spawn")
@@ -51,8 +50,6 @@ def play_in_processes(
     Raises UserError or MatchError if a process fails; then no process is left.
     """
     num_workers = min(num_workers, len(blocks))
-    num_threads = max(1, usable_cores() // num_workers)
-    players = replace(players, num_threads=num_threads)
     left = list(enumerate(blocks))[::-1]
     games: dict[int, Games] = {}
     with ExitStack() as stack:
@@ -79,7 +76,7 @@ def _worker(players: Players) -> Iterator[tuple[Connection, BaseProcess]]:
     process = _SPAWN.Process(
         target=_work, args=(players, os.getpid(), its_end), name="worker of a match"
     )
-    with actor_environment(players.num_threads or 1):
+    with actor_environment(players.num_threads):
         process.start()
     its_end.close()
     try:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Any
 
+import torch
 from rich.console import Console
 
 from ddpzero.arena.agents import any_game_of_players, require_agent_that_searches
@@ -21,6 +22,7 @@ from ddpzero.arena.report import (
     team_match_progress,
 )
 from ddpzero.games import Game, TeamGame
+from ddpzero.system.cores import usable_cores
 from ddpzero.system.errors import require
 from ddpzero.system.measurements import game_settings, print_measurements
 
@@ -34,7 +36,7 @@ def run_match(
     num_simulations: int | None = None,
     opening_plies: int | None = None,
     seed: int = 0,
-    num_workers: int = 1,
+    num_workers: int | None = None,
     as_json: bool = False,
 ) -> MatchResult:
     """Play a match and print its result: a table and a sentence, or one JSON line per measurement.
@@ -43,11 +45,12 @@ def run_match(
     game: None for the game of the first trained agent among the players.
     num_games: even, see play_match.
     num_simulations: of trained agents, None for the number in their configs. opening_plies: see play_match. Both only
-    in board games. num_workers: processes that play; the games do not depend on it.
+    in board games. num_workers: processes that play, each with one thread; the games do not depend on it. None: one for
+    each block of games, at most one per core, and all cores for them.
     """
     game = game or any_game_of_players((player_a, player_b))
     require_agent_that_searches((player_a, player_b), game, num_simulations)
-    settings: dict[str, Any] = {"seed": seed, "num_workers": num_workers}
+    settings: dict[str, Any] = {"seed": seed}
     if isinstance(game, TeamGame):
         require(
             opening_plies is None,
@@ -56,8 +59,13 @@ def run_match(
         )
     else:
         settings |= {"num_simulations": num_simulations, "opening_plies": opening_plies}
-    players = Players(player_a, player_b, game.arguments, num_simulations)
     blocks = blocks_of_match(game, num_games, seed, opening_plies)
+    num_threads = 1
+    if num_workers is None:
+        num_workers = min(usable_cores(), len(blocks))
+        num_threads = usable_cores() // num_workers
+    settings["num_workers"] = num_workers
+    players = Players(player_a, player_b, game.arguments, num_simulations, num_threads)
     result = _play(players, blocks, num_workers, _progress_of(game, num_games, len(blocks)))
     if as_json:
         print_measurements(
@@ -80,9 +88,20 @@ def _play(
     else:
         play = partial(play_here, players.make(), blocks)
     started = time.perf_counter()
-    with progress as on_progress:
+    with progress as on_progress, _torch_threads(players.num_threads):
         games = play(on_progress)
     return joined(games, time.perf_counter() - started)
+
+
+@contextmanager
+def _torch_threads(number: int) -> Iterator[None]:
+    """Let torch use so many threads in this process during the block."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _progress_of(

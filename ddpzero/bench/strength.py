@@ -16,13 +16,13 @@ from pathlib import Path
 
 import numpy as np
 
+from ddpzero.arena.judging import KEEPS_WHERE_IT_MATTERS
 from ddpzero.bench.ablation.experiment import read_experiment
 from ddpzero.bench.ablation.plan import Plan, prepare
 from ddpzero.bench.ablation.report import Figure, figures, simulations_text
 from ddpzero.bench.ablation.results import Results, claim, read_results
 from ddpzero.bench.ablation.run import finish, say
 from ddpzero.bench.ablation.training import TrainingStopped
-from ddpzero.bench.ablation.verdicts import KEEPS_WHERE_IT_MATTERS
 from ddpzero.run.progress import duration_text
 from ddpzero.system.errors import EXIT_CODE_OF_USER_ERROR, UserError, require
 from ddpzero.system.json_text import json_text

@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 import time
 import traceback
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from ddpzero.run.logs import log_path
-from ddpzero.run.progress import Progress
 from ddpzero.system.errors import UserError, is_sentence_of_ours
-from ddpzero.system.json_text import json_text
+from ddpzero.system.failures import (
+    RunFailed,
+    failure_sentence,
+    print_failure,
+    write_torchrun_note,
+)
 from ddpzero.system.whole_files import append_whole
 
 if TYPE_CHECKING:
@@ -27,10 +29,6 @@ if TYPE_CHECKING:
 
 # Rank 0 may host the store in which the ranks agree on who reports: it stays until the others noticed the failure.
 _LINGER_SECONDS = 2.0
-
-
-class RunFailed(Exception):
-    """The run has failed and the reason, this message, is on the console; the caller only exits with code 1."""
 
 
 class FailureReport:
@@ -79,46 +77,6 @@ class FailureReport:
             time.sleep(_LINGER_SECONDS)
 
 
-def failure_sentence(error: BaseException) -> str:
-    """Return one line about a failure: of this package, of the machine, or a bug."""
-    text = _first_line(str(error))
-    if isinstance(error, KeyboardInterrupt):
-        return (
-            "interrupted twice: stopped at once, without a last checkpoint. The same command continues from the newest "
-            "one."
-        )
-    if is_sentence_of_ours(error):
-        return text
-    if isinstance(error, MemoryError):
-        return f"memory ran out{f': {text}' if text else ''}."
-    if isinstance(error, OSError) and error.strerror:
-        return f"{f'{error.filename}: ' if error.filename else ''}{error.strerror}."
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
-def print_failure(text: str) -> None:
-    """Print a line without tearing the progress line of this rank, or of rank 0 on the same terminal."""
-    Progress(enabled=False).message(f"ddpzero: {text}")
-
-
-def leave(sentence: str, exit_code: int) -> NoReturn:
-    """Print a sentence once per node, for an error that all ranks of the node share, and exit."""
-    write_torchrun_note(sentence)
-    if os.environ.get("LOCAL_RANK", "0") == "0":
-        print(f"ddpzero: {sentence}", file=sys.stderr, flush=True)
-    raise SystemExit(exit_code)
-
-
-def write_torchrun_note(text: str) -> None:
-    """Make torchrun's summary show a line for this rank instead of a traceback."""
-    path = os.environ.get("TORCHELASTIC_ERROR_FILE")
-    if not path:
-        return
-    details = {"py_callstack": text, "timestamp": str(int(time.time()))}
-    with suppress(OSError):
-        Path(path).write_text(json_text({"message": {"message": text, "extraInfo": details}}))
-
-
 def _ignore_interrupts() -> None:
     """Ignore Ctrl-C from here on: it must not tear the report."""
     if threading.current_thread() is threading.main_thread():
@@ -142,8 +100,3 @@ def _explains_itself(error: BaseException) -> bool:
     """Return whether the sentence suffices; a bug also needs its traceback."""
     is_of_machine = isinstance(error, (OSError, MemoryError, KeyboardInterrupt))
     return is_of_machine or is_sentence_of_ours(error)
-
-
-def _first_line(text: str) -> str:
-    lines = text.strip().splitlines()
-    return lines[0].strip() if lines else ""

@@ -6,7 +6,6 @@ goes to stderr, and every write first clears the line, so that several ranks can
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 import threading
@@ -15,8 +14,9 @@ from collections import deque
 from dataclasses import dataclass, replace
 from typing import TextIO
 
+from ddpzero.system.terminal import CLEAR_LINE, can_redraw_line
+
 _REFRESH_SECONDS = 0.2
-_CLEAR_LINE = "\r\x1b[K"
 # Actors and learner take turns, so the rates of a single interval fluctuate.
 _SMOOTHED_REPORTS = 6
 _BAR_CELLS = 10
@@ -58,7 +58,7 @@ class Progress:
         self, enabled: bool, stream: TextIO | None = None, max_silence_seconds: float = 20.0
     ) -> None:
         self._stream = stream or sys.stderr
-        self._is_terminal = self._stream.isatty() and os.environ.get("TERM") != "dumb"
+        self._is_terminal = can_redraw_line(self._stream)
         self._enabled = enabled
         self._line = ""
         self._rates: deque[tuple[float, ...]] = deque(maxlen=_SMOOTHED_REPORTS)
@@ -97,7 +97,7 @@ class Progress:
             columns = shutil.get_terminal_size().columns - 1
             line = self._smoothed(metrics)
             self._line = format_line(line, columns, self._elapsed(metrics), self._has_unicode())
-            self._write(_CLEAR_LINE + self._line)
+            self._write(CLEAR_LINE + self._line)
 
     def report(self, metrics: ProgressMetrics) -> None:
         """Show the metrics of a completed logging interval; without a terminal, print them as a new line.
@@ -125,7 +125,7 @@ class Progress:
     def message(self, text: str) -> None:
         """Print a message above the line."""
         with self._lock:
-            clear = _CLEAR_LINE if self._is_terminal else ""
+            clear = CLEAR_LINE if self._is_terminal else ""
             self._write(f"{clear}{text}\n{self._line}")
 
     def _print(self, metrics: ProgressMetrics) -> None:

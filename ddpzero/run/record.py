@@ -16,10 +16,10 @@ import psutil
 
 from ddpzero.run.backends import Backend
 from ddpzero.run.checkpoint_files import CHECKPOINTS_FOLDER, newest_first
-from ddpzero.run.failures import failure_sentence
 from ddpzero.run.folder import config_text
 from ddpzero.run.tensorboard_events import TensorBoardEvents
 from ddpzero.system.errors import UserError
+from ddpzero.system.failures import failure_sentence
 from ddpzero.system.guarded_files import (
     UnreadableFileError,
     is_count,

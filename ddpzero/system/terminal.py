@@ -12,7 +12,10 @@ import select
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TypeVar
+from typing import TextIO, TypeVar
+
+# Returns to the start of the line and clears it; see can_redraw_line.
+CLEAR_LINE = "\r\x1b[K"
 
 _Result = TypeVar("_Result")
 
@@ -36,6 +39,11 @@ _ASCII = {
 }
 _HANDLER = "ddpzero.ascii"
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+
+
+def can_redraw_line(stream: TextIO) -> bool:
+    """Return whether CLEAR_LINE clears the line of this stream."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def prepare_output() -> None:

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from ddpzero.arena.judging import KEEPS
 from ddpzero.bench import strength
 from ddpzero.bench.ablation.experiment import Experiment, experiment_from
 from ddpzero.bench.ablation.plan import Plan
 from ddpzero.bench.ablation.results import Cell, Point, Results, Verdict
-from ddpzero.bench.ablation.verdicts import KEEPS, SCORE
+from ddpzero.bench.ablation.verdicts import SCORE
 from ddpzero.games import load_game
 from tests.places import REPO
 

@@ -17,13 +17,14 @@ from ddpzero.config.conversion import settings_to_dict
 from ddpzero.config.hydra import compose_settings
 from ddpzero.games import Game
 from ddpzero.run.checkpoint_files import CheckpointError
-from ddpzero.run.failures import FailureReport, RunFailed, failure_sentence, leave
+from ddpzero.run.failures import FailureReport
 from ddpzero.run.folder import claim_run_folder
 from ddpzero.run.logs import log_path
 from ddpzero.run.ranks import Ranks
 from ddpzero.run.record import RunRecord, read_status
 from ddpzero.settings import Settings
 from ddpzero.system.errors import UserError
+from ddpzero.system.failures import RunFailed, failure_sentence, leave
 from ddpzero.system.signals import StopSignal
 from ddpzero.training import parts
 from ddpzero.training.learner import train
@@ -244,7 +245,8 @@ RANKS = """
 import signal, torch
 from ddpzero.run import ranks as ranks_module
 from ddpzero.run.ranks import join_ranks
-from ddpzero.run.failures import FailureReport, RunFailed
+from ddpzero.run.failures import FailureReport
+from ddpzero.system.failures import RunFailed
 ranks_module._ROLL_CALL_SECONDS = 1.0
 signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun's answer to the first death
 try:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from ddpzero.config.conversion import settings_to_dict
 from ddpzero.config.hydra import compose_settings
-from ddpzero.run.failures import RunFailed
 from ddpzero.system.errors import EXIT_CODE_OF_FAILURE, EXIT_CODE_OF_USER_ERROR, UserError
+from ddpzero.system.failures import RunFailed
 from ddpzero.system.signals import install_stop_signal
 from ddpzero.training.offline import train_offline
 

@@ -17,6 +17,7 @@ import torch
 from rich.console import Console
 
 from ddpzero import __version__
+from ddpzero.arena.judging import KEEPS
 from ddpzero.bench.ablation.cell import train_and_judge
 from ddpzero.bench.ablation.experiment import CellKey, Experiment, read_experiment
 from ddpzero.bench.ablation.plan import Plan, prepare
@@ -30,7 +31,7 @@ from ddpzero.bench.ablation.results import (
     read_results,
 )
 from ddpzero.bench.ablation.training import CellFailed, TrainingStopped
-from ddpzero.bench.ablation.verdicts import KEEPS, SCORE
+from ddpzero.bench.ablation.verdicts import SCORE
 from ddpzero.bench.gpu_check import commit
 from ddpzero.run.progress import duration_text
 from ddpzero.system.cores import usable_cores

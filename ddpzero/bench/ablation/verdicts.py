@@ -8,19 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from ddpzero.arena.agents import Agent, load_agent, parse_player
+from ddpzero.arena.judging import judge_agent, solved_positions
 from ddpzero.arena.match import play_match
 from ddpzero.arena.team_match import play_team_match
 from ddpzero.bench.ablation.experiment import BASE, Judge, MatchesJudge, PositionsJudge
 from ddpzero.bench.ablation.results import Verdict, quarters_of
 from ddpzero.games import Game, TeamGame
-from ddpzero.judges.packaged import find_positions
-from ddpzero.judges.perfect_play import judge as judge_player
-from ddpzero.judges.solved_positions import SolvedPositions, read_solved_positions
 from ddpzero.system.errors import require
 
-KEEPS = "keeps the outcome"
-KEEPS_WHERE_IT_MATTERS = "keeps the outcome where it matters"
-BEST = "exactly best"
 SCORE = "score"
 
 
@@ -32,7 +27,7 @@ def check_judge(judge: Judge, game: Game | TeamGame) -> None:
             f"judge.positions: there are no solved positions of the team game {game.name}; use judge.matches.",
         )
         for file in judge.positions.files:
-            _solved_positions(file, game)  # type: ignore[arg-type]  # checked above
+            solved_positions(file, game)  # type: ignore[arg-type]  # checked above
     if judge.matches is not None:
         for opponent in judge.matches.opponents:
             if opponent != BASE:
@@ -59,22 +54,10 @@ def _in_positions(agent: Agent, judge: PositionsJudge, seed: int) -> Iterator[Ve
     game = agent.game
     assert isinstance(game, Game), "check_judge refuses team games"
     for file in judge.files:
-        solved = _solved_positions(file, game)
+        solved = solved_positions(file, game)
         for simulations in judge.simulations:
-            report = judge_player(solved, agent.make_player(simulations), simulations, seed)  # type: ignore[arg-type]
-            for figure, hits in _figures(solved, report.kept, report.best):
+            for figure, hits in judge_agent(agent, solved, simulations, seed):
                 yield Verdict(solved.file.stem, figure, simulations, quarters_of(hits))
-
-
-def _figures(
-    solved: SolvedPositions, kept: np.ndarray, best: np.ndarray
-) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield the figures that differ in these positions."""
-    yield KEEPS, kept
-    if solved.matters.any() and not solved.matters.all():
-        yield KEEPS_WHERE_IT_MATTERS, kept[solved.matters]
-    if (solved.is_best != solved.keeps).any():
-        yield BEST, best
 
 
 def _in_match(agent: Agent, name: str, opponent: str, judge: MatchesJudge, seed: int) -> Verdict:
@@ -90,7 +73,3 @@ def _in_match(agent: Agent, name: str, opponent: str, judge: MatchesJudge, seed:
         result = play_match(*players, game, judge.games, seed)  # type: ignore[arg-type]
     values = (np.sign(result.returns).mean(axis=1) + 1) / 2
     return Verdict(name, SCORE, judge.simulations, quarters_of(values))
-
-
-def _solved_positions(file: str, game: Game) -> SolvedPositions:
-    return read_solved_positions(find_positions(file), game)

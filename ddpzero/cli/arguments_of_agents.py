@@ -1,0 +1,261 @@
+"""The arguments of the commands about runs and their agents, from match to monitor."""
+
+from __future__ import annotations
+
+from ddpzero.cli import argument_types
+from ddpzero.cli.argument_parts import (
+    Commands,
+    List,
+    add_command,
+    add_json,
+    add_seed,
+    add_settings,
+    add_simulations,
+)
+from ddpzero.cli.overrides import READS_SIZE
+
+PLAYER = (
+    "a run (its folder, its name in runs/, or RUN@EPISODE), the folder of a checkpoint, random, or rollout:1000 "
+    "(tree search with random rollouts and 1000 simulations)"
+)
+PLAYER_OR_RULE_AGENT = f"{PLAYER}; in team games also a rule agent, for example greedy in snakes"
+
+
+def add_match(commands: Commands) -> None:
+    match = add_command(
+        commands,
+        "match",
+        "Play a match and print the match score with its confidence interval. Every random start is played twice, "
+        "with sides swapped.",
+        "ddpzero match runs/quick rollout:1000 --games 200 --simulations 100",
+    )
+    match.add_argument("player_a", metavar="A", type=argument_types.path, help=PLAYER_OR_RULE_AGENT)
+    match.add_argument("player_b", metavar="B", type=argument_types.path, help="as A")
+    match.add_argument(
+        "--games",
+        type=argument_types.even,
+        default=200,
+        help="number of games, even and at least 2 (200)",
+    )
+    add_simulations(match)
+    match.add_argument(
+        "--opening-plies",
+        type=argument_types.not_negative,
+        help="random plies at the start of a board game (default: chosen for the game)",
+    )
+    match.add_argument(
+        "--workers",
+        type=argument_types.positive,
+        help="processes that play, each on one core and a block of 100 games at a time; the games do not depend on it "
+        "(default: as many as share the blocks, and all cores)",
+    )
+    add_seed(match)
+    add_json(match)
+    add_settings(match)
+
+
+def add_judge(commands: Commands) -> None:
+    judge = add_command(
+        commands,
+        "judge",
+        "Measure how often a player's move keeps the outcome of perfect play, in solved positions.",
+        "ddpzero judge connect_four_hard runs/quick --simulations 0,64",
+    )
+    judge.add_argument(
+        "file",
+        metavar="FILE",
+        type=argument_types.path,
+        help="solved positions: a name that --list prints, or a .npz file for connect_four, dots_and_boxes, hex, "
+        "othello or tic_tac_toe",
+    )
+    judge.add_argument(
+        "--list", action=List, lines="positions_lines", help="list the included files and exit"
+    )
+    judge.add_argument(
+        "players", metavar="PLAYER", type=argument_types.path, nargs="+", help=PLAYER
+    )
+    judge.add_argument(
+        "--simulations",
+        type=argument_types.numbers,
+        help="simulations per move of the runs, one row for each number; 0: the network alone (default: as in the "
+        "run)",
+    )
+    judge.add_argument(
+        "--seed", type=argument_types.not_negative, help="seed of players that play randomly (0)"
+    )
+    add_json(judge)
+
+
+def add_ratings(commands: Commands) -> None:
+    ratings = add_command(
+        commands,
+        "ratings",
+        "Show the Elo ratings of a run's models from all matches of its arena, with 95 %% intervals.",
+        "ddpzero ratings runs/quick --plot ratings.png",
+    )
+    ratings.add_argument(
+        "run", metavar="RUN", type=argument_types.path, help="folder of a run, or its name in runs/"
+    )
+    ratings.add_argument(
+        "--plot",
+        metavar="FILE",
+        type=argument_types.path,
+        help="draw the ratings over samples and minutes; FILE ends in .png, .svg or .pdf",
+    )
+    add_json(ratings)
+
+
+def add_evaluate(commands: Commands) -> None:
+    evaluate = add_command(
+        commands,
+        "evaluate",
+        "Evaluate a trained agent: in solved positions if the package has some of its game, in matches against fixed "
+        "opponents, in its run's pool, and its speed.",
+        "ddpzero evaluate runs/quick --report report",
+    )
+    evaluate.add_argument(
+        "player",
+        metavar="RUN",
+        type=argument_types.path,
+        help="a run (its folder, its name in runs/, RUN@best or RUN@EPISODE), or the folder of a checkpoint",
+    )
+    add_simulations(evaluate)
+    evaluate.add_argument(
+        "--games",
+        type=argument_types.even,
+        default=100,
+        help="number of games against each opponent, even and at least 2 (100)",
+    )
+    evaluate.add_argument(
+        "--report",
+        metavar="FOLDER",
+        type=argument_types.path,
+        help="write a Markdown page with pictures to this folder",
+    )
+    add_seed(evaluate)
+    add_json(evaluate)
+
+
+def add_ablate(commands: Commands) -> None:
+    ablate = add_command(
+        commands,
+        "ablate",
+        "Train variants of a run, several seeds of each, judge all of them in the same positions or by matches, and "
+        "print their differences with 95 %% intervals. Stopped at any moment, the same command continues.",
+        "ddpzero ablate launch/ablation.yaml",
+    )
+    ablate.add_argument(
+        "file",
+        metavar="FILE",
+        type=argument_types.path,
+        help="a YAML file with the variants; ddpzero/bench/README.md explains its keys",
+    )
+    ablate.add_argument(
+        "--output",
+        metavar="FOLDER",
+        type=argument_types.path,
+        help="folder of the trainings and results.json (default: ablations/ and the name of the file)",
+    )
+    add_json(ablate)
+
+
+def add_grow(commands: Commands) -> None:
+    grow = add_command(
+        commands,
+        "grow",
+        "Make the network of a model larger without a change of its outputs, which is checked on random positions. The "
+        "result is a model for init_from and all commands that take a player.",
+        "ddpzero grow runs/quick network.blocks=4 network.channels=48 --output runs/larger",
+    )
+    grow.add_argument(
+        "model",
+        metavar="RUN",
+        type=argument_types.path,
+        help="a run (its folder, its name in runs/, RUN@best or RUN@EPISODE), or the folder of a checkpoint",
+    )
+    grow.add_argument(
+        "--output",
+        metavar="FOLDER",
+        type=argument_types.path,
+        required=True,
+        help="folder of the larger model; it must not exist",
+    )
+    add_seed(grow)
+    grow.set_defaults(reads=READS_SIZE)
+    # Only for the help, as in add_settings.
+    grow.add_argument(
+        "overrides",
+        metavar="key=value",
+        nargs="*",
+        default=[],
+        help="the larger size: network.blocks=4, network.channels=48, or both",
+    )
+
+
+def add_play(commands: Commands) -> None:
+    play = add_command(
+        commands,
+        "play",
+        "Play against an agent in the terminal, or watch agents play. In team games you control the first agent of a "
+        "team; PLAYER plays all other agents.",
+        "ddpzero play runs/quick --simulations 400",
+    )
+    play.add_argument(
+        "player", metavar="PLAYER", type=argument_types.path, help=PLAYER_OR_RULE_AGENT
+    )
+    play.add_argument(
+        "--mode",
+        choices=("human", "ai"),
+        default="human",
+        help="human: you play; ai: agents play (human)",
+    )
+    play.add_argument(
+        "--opponent",
+        metavar="PLAYER",
+        type=argument_types.path,
+        help="mode ai: the second player (default: PLAYER)",
+    )
+    play.add_argument(
+        "--color",
+        "--colour",
+        dest="color",
+        choices=("ask", "first", "second"),
+        help="mode human: your color, or your team (ask)",
+    )
+    add_simulations(play)
+    play.add_argument(
+        "--delay",
+        type=argument_types.seconds,
+        help="mode ai: seconds between moves (0.5; in team games 0.1)",
+    )
+    play.add_argument(
+        "--seed",
+        type=argument_types.not_negative,
+        help="seed that reproduces a game (default: random)",
+    )
+    add_settings(play)
+
+
+def add_monitor(commands: Commands) -> None:
+    monitor = add_command(
+        commands,
+        "monitor",
+        "Watch a run from another terminal: its state, metrics and curves. Press q to leave.",
+        "ddpzero monitor runs/quick",
+    )
+    monitor.add_argument(
+        "run_dir",
+        metavar="RUN",
+        type=argument_types.path,
+        help="folder of a run, or its name in runs/",
+    )
+    monitor.add_argument(
+        "--interval", type=argument_types.seconds, help="seconds between updates (2)"
+    )
+    monitor.add_argument("--once", action="store_true", help="print once and exit")
+    monitor.add_argument("--json", action="store_true", help="print one line of JSON and exit")
+    monitor.add_argument(
+        "--iterations",
+        action="store_true",
+        help="print a table of the iterations of learner.schedule=rounds and exit",
+    )

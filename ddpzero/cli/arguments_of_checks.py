@@ -1,0 +1,107 @@
+"""The arguments of the commands that check and measure games and algorithms: verify, bench, cache."""
+
+from __future__ import annotations
+
+from ddpzero.cli import argument_types
+from ddpzero.cli.argument_parts import (
+    Commands,
+    add_command,
+    add_json,
+    add_recorded_file,
+    add_seed,
+    add_settings,
+)
+from ddpzero.cli.overrides import READS_GAME, READS_LEARNER, READS_SEARCH
+
+
+def add_verify(commands: Commands) -> None:
+    parser = commands.add_parser("verify", help="Check a game or an algorithm.")
+    kinds = parser.add_subparsers(title="what", metavar="WHAT", required=True)
+    rules = add_command(
+        kinds,
+        "verify rules",
+        "Replay recorded games and compare legal actions, players to move, results and boards. Exits with code 1 if "
+        "anything differs. With a file of your own, give --game and the game's settings.",
+        "ddpzero verify rules gomoku15",
+    )
+    add_recorded_file(rules, "recorded_lines")
+    add_settings(rules)
+    snakes = add_command(
+        kinds,
+        "verify snakes",
+        "Replay recorded games of snakes with their random outcomes and compare everything that the rules decide in "
+        "each step. Exits with code 1 if anything differs.",
+        "ddpzero verify snakes snakes3v3_ends",
+    )
+    add_recorded_file(snakes, "snakes_lines")
+    add_settings(snakes)
+    contract = add_command(
+        kinds,
+        "verify contract",
+        "Play random games and check that a game keeps the kernel contract. Exits with code 1 if it does not.",
+        "ddpzero verify contract --config-dir my_conf --game my_game",
+    )
+    contract.add_argument(
+        "--games", type=argument_types.positive, default=20, help="number of random games (20)"
+    )
+    add_seed(contract)
+    add_settings(contract)
+    algorithm = add_command(
+        kinds,
+        "verify algorithm",
+        "Let an algorithm play, update and resume in a small training, on one rank and on two, and check that it keeps "
+        "the contract of a plugin. Exits with code 1 if it does not.",
+        "ddpzero verify algorithm my_algorithm.py --game tic_tac_toe",
+    )
+    algorithm.add_argument(
+        "algorithm",
+        metavar="ALGORITHM",
+        help="a .py file, a module (my_lab.my_algorithm), or an option of conf/algorithm",
+    )
+    add_settings(algorithm, (*READS_GAME, "...", "learner"))
+
+
+def add_bench(commands: Commands) -> None:
+    parser = commands.add_parser("bench", help="Measure speed on this machine.")
+    kinds = parser.add_subparsers(title="what", metavar="WHAT", required=True)
+    for name, reads, help_text, example in (
+        (
+            "rules",
+            READS_GAME,
+            "Measure steps per second of random play on one core.",
+            "ddpzero bench rules game=gomoku game.size=9",
+        ),
+        (
+            "search",
+            READS_SEARCH,
+            "Measure simulations per second of the search, with uniform evaluations (evaluator=uniform, the default) "
+            "or with an untrained network (evaluator=network); the latter also as a fraction of the network's speed.",
+            "ddpzero bench search game=gomoku evaluator=network search.num_simulations=200 network.blocks=4",
+        ),
+        (
+            "learner",
+            READS_LEARNER,
+            "Measure updates per second of one learner on random samples.",
+            "ddpzero bench learner +experiment=gomoku +hardware=gpu24gb",
+        ),
+    ):
+        kind = add_command(kinds, f"bench {name}", help_text, example)
+        kind.add_argument(
+            "--seconds", type=argument_types.seconds, default=5.0, help="how long to measure (5)"
+        )
+        add_seed(kind)
+        add_json(kind)
+        add_settings(kind, reads)
+
+
+def add_cache(commands: Commands) -> None:
+    parser = commands.add_parser("cache", help="Manage the compiled code on disk.")
+    kinds = parser.add_subparsers(title="what", metavar="WHAT", required=True)
+    clear = add_command(
+        kinds,
+        "cache clear",
+        "Delete the compiled code of all games. It is compiled again when it is needed. With --game, also delete what "
+        "is stored beside a game of your own.",
+        "ddpzero cache clear",
+    )
+    add_settings(clear)
