@@ -36,7 +36,7 @@ def run_match(
     num_simulations: int | None = None,
     opening_plies: int | None = None,
     seed: int = 0,
-    num_workers: int | None = None,
+    num_workers: int | None = 1,
     as_json: bool = False,
 ) -> MatchResult:
     """Play a match and print its result: a table and a sentence, or one JSON line per measurement.

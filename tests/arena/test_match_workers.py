@@ -6,9 +6,10 @@ import os
 
 import numpy as np
 import pytest
+import torch
 
-from ddpzero.arena import match_workers
-from ddpzero.arena.match import play_match
+from ddpzero.arena import match_workers, run
+from ddpzero.arena.match import Games, play_match
 from ddpzero.arena.match_blocks import BLOCK_GAMES, Players, blocks_of_match
 from ddpzero.arena.match_workers import MatchError, play_in_processes
 from ddpzero.arena.players import RandomPlayer, RolloutPlayer
@@ -35,6 +36,43 @@ def test_two_processes_play_the_games_of_one(game, players, capsys):
     assert np.array_equal(one.num_plies, two.num_plies)
     assert one.num_distinct_games == two.num_distinct_games
     assert (one.name_a, one.name_b) == (two.name_a, two.name_b) == players
+
+
+@pytest.mark.parametrize(
+    ("num_blocks", "num_workers", "num_threads"), [(1, 1, 4), (2, 2, 2), (9, 4, 1)]
+)
+def test_without_a_number_a_match_uses_all_cores(num_blocks, num_workers, num_threads, monkeypatch):
+    asked = {}
+
+    def play(players, blocks, number, on_progress):
+        asked.update(number=number, num_threads=players.num_threads)
+        return [games] * len(blocks)
+
+    def play_here(play, blocks, on_progress):
+        asked.update(number=1, num_threads=torch.get_num_threads())
+        return [games] * len(blocks)
+
+    game, before = load_game("tic_tac_toe"), torch.get_num_threads()
+    games = Games("random", "random", np.ones((1, 2), np.float32), np.ones((1, 2), np.int32), [1])
+    monkeypatch.setattr(run, "usable_cores", lambda: 4)
+    monkeypatch.setattr(run, "play_in_processes", play)
+    monkeypatch.setattr(run, "play_here", play_here)
+    run_match("random", "random", game=game, num_games=num_blocks * BLOCK_GAMES, num_workers=None)
+    assert asked == {"number": num_workers, "num_threads": num_threads}
+    assert torch.get_num_threads() == before
+
+
+def test_a_process_of_a_match_uses_one_core(monkeypatch):
+    used = []
+    play_for_real = run.play_here
+
+    def play_here(*arguments):
+        used.append(torch.get_num_threads())
+        return play_for_real(*arguments)
+
+    monkeypatch.setattr(run, "play_here", play_here)
+    run_match("random", "random", game=load_game("tic_tac_toe"), num_games=2, num_workers=1)
+    assert used == [1]
 
 
 def test_a_match_of_one_block_has_the_games_of_play_match(capsys):
