@@ -188,7 +188,7 @@ def test_violations_are_told_once_before_what_was_checked(tmp_path):
     report = contract_report(game, num_games=5)
     assert len(set(report.violations)) == len(report.violations)
     text = "\n".join(report.lines())
-    assert text.startswith(f"contract of pairs ({report.file}): 5 games, ")
+    assert text.startswith(f"contract of pairs ({report.file}): 3 games, ")
     assert f"{report.checked['current_player is 0 or 1']:7,d} x  current_player is 0 or 1" in text
     assert f"\n1 violation:\n  {report.violations[0]}\nWhat was checked until then" in text
 
