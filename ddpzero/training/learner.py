@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gc
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -194,6 +194,7 @@ class Learner:
             else:
                 self.train_epoch()
         self.save()
+        self.decide_last_release()
         # Log it before the last progress line, which stays at the bottom of the terminal.
         if self.balancer is not None:
             logger.info("balance of actors and learner at the end: %s", self.balancer.describe())
@@ -241,7 +242,7 @@ class Learner:
         """Schedule "rounds": play this epoch's episodes with the current weights; after a stop, insert none of them."""
         weights_version = self.state.counters.weights_version + 1
         num_episodes, num_actors = self.settings.learner.episodes_per_round, self.pool.num_actors
-        if not self.is_release_decided():
+        if not self.is_release_decided(self.meet_ranks):
             return
         weights = self.played_weights.weights(self.state.fraction_done)
         self.require_sound(weights)
@@ -263,8 +264,8 @@ class Learner:
         self.parts.feeder.forget()
         self.state.count_round(weights_version)
 
-    def is_release_decided(self) -> bool:
-        """Hold the match of the newest model, if there is a gate; return False if the run must stop before its end."""
+    def is_release_decided(self, must_stop: Callable[[], bool]) -> bool:
+        """Hold the match of the newest model, if there is a gate; return False if it must stop before its end."""
         if self.gate is None or self.state.counters.learner_step == 0:
             return True
         with self.reports.metrics.clock("arena"):
@@ -272,9 +273,21 @@ class Learner:
             model = self.checkpointing.save_model()
             if self.arena is not None:
                 self.arena.refresh()
-            is_decided = self.gate.hold(model, self.meet_ranks)
+            is_decided = self.gate.hold(model, must_stop)
         self.take_best_model()
         return is_decided
+
+    def decide_last_release(self) -> None:
+        """Hold the match of the model of the last round, although the run is over; not after a signal."""
+        if self.gate is None or self.state.counters.round_is_played:
+            return
+        if not self.is_stopped_by_signal():
+            self.is_release_decided(self.is_stopped_by_signal)
+
+    def is_stopped_by_signal(self) -> bool:
+        """Synchronize, report and save if due; return whether a signal stops the run, all ranks together."""
+        self.meet_ranks()
+        return self.state.ranks.any_rank(self.state.is_stopped_by_signal)
 
     def take_best_model(self) -> None:
         """Let the actors play with the best model from the next publish on, if they should; all ranks together."""

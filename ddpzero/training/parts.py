@@ -123,6 +123,8 @@ def arena_line(settings: Settings, opponents: Sequence[str], num_cores: int) -> 
     rule = f"release.rule={release.rule}"
     if release.rule != "always":
         rule += f" decides about a model in {release.games} games against the best one"
+        if settings.learner.schedule == "rounds":
+            rule += ", which the round waits for and the share does not bound"
     return (
         f"arena: {workers} with at most {percent} of the CPU time of {num_cores} cores (arena.share); each "
         f"model plays {arena.games} games against each of: {rivals}; models/ keeps {arena.max_models} models; {rule}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +13,8 @@ import pytest
 
 from ddpzero.arena import evaluation_report
 from ddpzero.arena.evaluation import Evaluation, Judged, Speed
-from ddpzero.arena.evaluation_report import PAGE_FILE, run_evaluate
+from ddpzero.arena.evaluation_page import PAGE_FILE
+from ddpzero.arena.evaluation_report import run_evaluate
 from ddpzero.arena.judgements import Judgement, Shares
 from ddpzero.arena.match import MatchResult
 from ddpzero.arena.ratings import Rating
@@ -47,12 +49,22 @@ def evaluated(monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setattr(evaluation_report, "load_agent", lambda player: None)
 
-    def run(num_simulations: int | None, **options: Any) -> None:
-        result = evaluation_of(num_simulations)
+    def run(
+        num_simulations: int | None, judgements: Sequence[Judgement] = (), **options: Any
+    ) -> None:
+        result = replace(evaluation_of(num_simulations), judgements=list(judgements))
         monkeypatch.setattr(evaluation_report, "evaluate", lambda *_, **__: result)
         run_evaluate("x", **options)
 
     return run
+
+
+@pytest.fixture
+def judgements():
+    return [
+        Judgement("m", "hex3", 9, (Shares(64, 0.5, 0.125),), 1000 * step, 1.5, 1.0, 0.0)
+        for step in range(12)
+    ]
 
 
 def test_the_report_fits_80_columns_and_says_how_the_agent_played(evaluated, capsys):
@@ -79,25 +91,17 @@ def test_json_has_every_result_on_a_line(evaluated, capsys):
     assert figures >= {"keeps_outcome", "score", "elo", "latency", "moves_per_second"}
 
 
-def test_the_page_shows_its_pictures(evaluated, tmp_path, capsys):
+def test_the_page_shows_its_pictures(evaluated, judgements, tmp_path, capsys):
     pytest.importorskip("matplotlib")
-    evaluated(32, report=str(tmp_path / "report"))
+    evaluated(32, judgements, report=str(tmp_path / "report"))
     page = (tmp_path / "report" / PAGE_FILE).read_text()
-    for picture in ("ladder.png", "ratings.png"):
+    for picture in ("ladder.png", "ratings.png", "judgements.png"):
         assert f"]({picture})" in page
         assert (tmp_path / "report" / picture).read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_newest_judgements_of_the_run_are_shown(capsys, monkeypatch):
-    judgements = [
-        Judgement("m", "hex3", 9, (Shares(64, 0.5, 0.125),), 1000 * step, 1.5, 1.0, 0.0)
-        for step in range(12)
-    ]
-    result = replace(evaluation_of(32), judgements=judgements)
-    monkeypatch.setattr(evaluation_report, "load_agent", lambda player: None)
-    monkeypatch.setattr(evaluation_report, "evaluate", lambda *_, **__: result)
-    monkeypatch.setenv("COLUMNS", "80")
-    run_evaluate("x")
+def test_the_newest_judgements_of_the_run_are_shown(evaluated, judgements, capsys):
+    evaluated(32, judgements)
     rows = [line.split() for line in capsys.readouterr().out.splitlines() if "hex3" in line]
     assert len(rows) == 10
     assert rows[-1] == ["hex3", "11,000", "1.5", "64", "50.0%", "12.5%"]

@@ -62,5 +62,5 @@ def test_a_run_killed_during_a_match_equals_one_never_stopped_on_two_ranks(tmp_p
     run(killed, TINY, *GATE, num_ranks=2)
     expected = outcome(straight)
     assert outcome(killed) == expected
-    assert len(expected["verdicts"]) == 2
+    assert len(expected["verdicts"]) == 3
     assert find_run("tiny@best", straight).name in expected["weights"]
