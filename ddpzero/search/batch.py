@@ -38,7 +38,13 @@ class SearchBatch:
         """max_nodes: of one tree."""
         self.game = game
         self.forest = new_forest(
-            game, num_slots, max_nodes, settings.leaves_per_round, settings.endgame_plies, seed
+            game,
+            num_slots,
+            max_nodes,
+            settings.leaves_per_round,
+            settings.endgame_plies,
+            settings.forced_win_plies,
+            seed,
         )
         self.config = search_config(settings, game)
         self.cache = cache

@@ -18,6 +18,7 @@ import numpy as np
 from ddpzero.games import Game
 from ddpzero.games.core.random_bits import new_random_states
 from ddpzero.search.endgame import EndgameStack, endgame_size_bytes, new_endgame_stack
+from ddpzero.search.forced_wins import WinStack, new_win_stack, win_stack_size_bytes
 from ddpzero.system.memory import Layout, empty_arrays, layout_size_bytes
 
 ROOT = 0
@@ -99,6 +100,7 @@ class Forest(NamedTuple):
     weights: np.ndarray  # [A] float64
     node_map: np.ndarray  # [N] int32
     endgame: EndgameStack | None
+    forced_wins: WinStack | None
 
 
 def new_forest(
@@ -107,6 +109,7 @@ def new_forest(
     max_nodes: int,
     leaves_per_round: int,
     endgame_plies: int,
+    forced_win_plies: int,
     seed: int,
 ) -> Forest:
     """Allocate a forest. `set_root` or `start_searches` initializes a tree."""
@@ -120,16 +123,23 @@ def new_forest(
         plane_words=arrays["planes"].view(np.uint64),
         globals=arrays["observation"][game.planes_size_bytes :].view(np.int8),
         endgame=new_endgame_stack(game, endgame_plies),
+        forced_wins=new_win_stack(game, forced_win_plies),
     )
 
 
 def forest_size_bytes(
-    game: Game, num_games: int, max_nodes: int, leaves_per_round: int, endgame_plies: int
+    game: Game,
+    num_games: int,
+    max_nodes: int,
+    leaves_per_round: int,
+    endgame_plies: int,
+    forced_win_plies: int,
 ) -> int:
     """Memory of a forest whose trees are full; see new_forest."""
     layout = _layout(game, num_games, max_nodes, leaves_per_round)
     layout["random_states"] = ((num_games, 2), np.uint64)
-    return layout_size_bytes(layout) + endgame_size_bytes(game, endgame_plies)
+    proofs = endgame_size_bytes(game, endgame_plies) + win_stack_size_bytes(game, forced_win_plies)
+    return layout_size_bytes(layout) + proofs
 
 
 def _layout(game: Game, num_games: int, max_nodes: int, leaves_per_round: int) -> Layout:

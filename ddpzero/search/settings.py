@@ -32,7 +32,9 @@ class SearchSettings:
     solve: back up proven values as such; a search ends when its root's value is proven (ddpzero/search/solver.py).
     endgame_plies: prove positions at most this many plies from the end by exhaustive search instead of evaluating them
     (ddpzero/search/endgame.py); 0 disables it. Needs solve.
-    endgame_positions: a proof that has met so many positions is given up.
+    forced_win_plies: before a position is evaluated, look for a win that a side can force within this many plies
+    (ddpzero/search/forced_wins.py); 0 disables it. Needs solve, and score_weight=0: a win in sight has no score yet.
+    endgame_positions: a proof of either kind that has met so many positions is given up.
     score_weight: share of the score margin in a value, in games that have scores; the rest is win, draw, loss.
     score_scale: score margin that is worth three quarters of that share (tanh); None: a quarter of the largest margin.
     """
@@ -41,6 +43,7 @@ class SearchSettings:
     num_simulations: int = 32
     solve: bool = True
     endgame_plies: int = 0
+    forced_win_plies: int = 0
     endgame_positions: int = 50_000
     score_weight: float = 0.0
     score_scale: float | None = None
@@ -70,6 +73,7 @@ class SearchSettings:
         for name in (
             "num_simulations",
             "endgame_plies",
+            "forced_win_plies",
             "gumbel_scale",
             "value_scale",
             "max_visit_offset",
@@ -86,10 +90,16 @@ class SearchSettings:
             0 <= self.score_weight < 1,
             f"search.score_weight={self.score_weight} must be 0 or more and below 1: winning comes first.",
         )
+        for name in ("endgame_plies", "forced_win_plies"):
+            require(
+                self.solve or getattr(self, name) == 0,
+                f"search.{name}={getattr(self, name)} proves values, which search.solve=false ignores: set "
+                f"search.solve=true or search.{name}=0.",
+            )
         require(
-            self.solve or self.endgame_plies == 0,
-            f"search.endgame_plies={self.endgame_plies} proves values, which search.solve=false ignores: set "
-            "search.solve=true or search.endgame_plies=0.",
+            self.forced_win_plies == 0 or self.score_weight == 0,
+            f"search.forced_win_plies={self.forced_win_plies} finds wins without their score, which "
+            f"search.score_weight={self.score_weight} asks for: set one of them to 0.",
         )
         require_at_least("search", self, _LEAST)
         require_at_most("search", self, _MOST)

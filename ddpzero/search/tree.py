@@ -14,7 +14,7 @@ from ddpzero.evaluators.answers import DRAW, LOSS, POINTS, WIN
 from ddpzero.games.core import contract
 from ddpzero.games.core.compiled import Choice, compiled, copy_row
 from ddpzero.games.core.promises import NO_FAULT, NO_LEGAL_ACTION, WRONG_MOVER, WRONG_RETURN
-from ddpzero.search import endgame, gumbel, points, puct, solver
+from ddpzero.search import endgame, forced_wins, gumbel, points, puct, solver
 from ddpzero.search.cache import NO_ENTRY, add_entry, find_entry, smallest_view, write_view
 from ddpzero.search.config import GumbelConfig
 from ddpzero.search.forest import EVALUATED, FULL, PENDING, ROOT, SOLVED, TERMINAL, UNVISITED
@@ -250,7 +250,8 @@ def _add_child(rules, forest, config, slot, parent, action):
     contract.apply_action(rules, forest.positions[slot, child], action)
     _set_node(rules, forest, slot, child, parent, action)
     if forest.nodes[slot, child].state == PENDING:
-        if endgame.prove_endgame(rules, forest, config, slot, child):
+        is_proven = endgame.prove_endgame(rules, forest, config, slot, child)
+        if is_proven or forced_wins.find_forced_win(rules, forest, config, slot, child):
             forest.nodes[slot, child].state = TERMINAL
     else:
         points.add_points(rules, config, forest.positions[slot, child], forest.nodes[slot, child])

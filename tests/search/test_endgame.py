@@ -240,6 +240,7 @@ def prove_all(
         max_nodes=1,
         leaves_per_round=1,
         endgame_plies=settings.endgame_plies,
+        forced_win_plies=0,
         seed=0,
     )
     config = search_config(settings, game)

@@ -53,11 +53,11 @@ def owned_bytes(parts: Iterable[Any]) -> int:
     return sum({id(owner): owner.nbytes for owner in owners}.values())
 
 
-@pytest.mark.parametrize("endgame_plies", [0, 5, 10**9])
+@pytest.mark.parametrize("proof_plies", [(0, 0), (5, 3), (10**9, 10**9)])
 @pytest.mark.parametrize("name", ["tic_tac_toe", "dots_and_boxes", "othello"])
-def test_the_estimate_of_a_forest_is_what_is_allocated(name, endgame_plies):
+def test_the_estimate_of_a_forest_is_what_is_allocated(name, proof_plies):
     game = load_game(name)
-    sizes = (7, 33, 4, endgame_plies)
+    sizes = (7, 33, 4, *proof_plies)
     assert forest_size_bytes(game, *sizes) == owned_bytes(new_forest(game, *sizes, seed=0))
 
 

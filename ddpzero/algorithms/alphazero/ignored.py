@@ -26,7 +26,7 @@ _OF_DESCENTS = (
     *("search.max_considered_actions", "search.value_scale", "search.max_visit_offset"),
     *("search.c_puct", "search.c_puct_base", "search.first_play_reduction"),
     *("search.temperature", "search.temperature_plies", "search.final_temperature"),
-    *("search.endgame_plies", "search.endgame_positions"),
+    *("search.endgame_plies", "search.forced_win_plies", "search.endgame_positions"),
     *("search.leaves_per_round", "search.virtual_loss"),
     *("search.solve", "algorithm.play_out_fraction"),
     *("algorithm.full_search_fraction", "algorithm.fast_simulations"),
@@ -67,8 +67,9 @@ def _of_search(
     search: SearchSettings, game: Game, play_endgame_plies: int | None
 ) -> dict[str, str]:
     reasons: dict[str, str] = {}
-    if search.endgame_plies == 0 and not play_endgame_plies:
-        reasons["search.endgame_positions"] = "search.endgame_plies=0 makes no proofs"
+    if not (search.endgame_plies or search.forced_win_plies or play_endgame_plies):
+        reason = "search.endgame_plies=0 and search.forced_win_plies=0 make no proofs"
+        reasons["search.endgame_positions"] = reason
     if search.leaves_per_round == 1:
         reasons["search.virtual_loss"] = "in training search.leaves_per_round=1 leaves none pending"
     if search.score_weight == 0:

@@ -1,0 +1,183 @@
+"""Finds wins that one side can force within a few plies, before a leaf is evaluated.
+
+Depth-first search for a win or a loss in at most search.forced_win_plies plies; all else counts as unknown. Each node
+looks at once for actions that end the game, because most forced wins are short. A found result is exact, so it replaces
+the evaluator's estimate, which is the more expensive the larger the network is. It gives up when it has met
+search.endgame_positions positions.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ddpzero.games import Game
+from ddpzero.games.core import contract
+from ddpzero.games.core.compiled import Choice, compiled, compiled_apart
+from ddpzero.system.memory import Layout, empty_arrays, layout_size_bytes
+
+_WIN, _UNKNOWN, _LOSS = 1, 0, -1
+
+_FRAME = np.dtype(
+    [
+        ("result", np.int8),  # best of the actions tried, for the mover; a loss before the first
+        ("mover", np.int8),
+        ("is_known", np.bool_),  # no action is tried
+        ("is_deep", np.bool_),  # the replies to its actions are searched, not only their ends
+        ("action", np.int32),  # being searched
+    ],
+    align=True,
+)
+
+
+class WinStack(NamedTuple):
+    """The line being searched, for one position at a time. Letters: L longest line + 1, P position_size, A actions."""
+
+    frames: np.ndarray  # [L] _FRAME
+    positions: np.ndarray  # [L, P]
+    legal: np.ndarray  # [L, A] bool
+    counts: np.ndarray  # [2] int64: positions searched; of those, with a forced result
+
+
+def new_win_stack(game: Game, plies: int) -> WinStack | None:
+    """Allocate the stack, or return None for 0 plies: then the code for this search is not even compiled."""
+    if plies == 0:
+        return None
+    arrays = empty_arrays(_layout(game, plies))
+    for array in arrays.values():
+        array.fill(0)
+    return WinStack(**arrays)
+
+
+def win_stack_size_bytes(game: Game, plies: int) -> int:
+    """Memory of the stack that new_win_stack allocates."""
+    return layout_size_bytes(_layout(game, plies)) if plies > 0 else 0
+
+
+def _layout(game: Game, plies: int) -> Layout:
+    # No line is longer than the game.
+    length = min(plies, game.spec.max_plies) + 1
+    size, num_actions = game.spec.position_size, game.num_actions
+    return {
+        "frames": ((length,), _FRAME),
+        "positions": ((length, size), game.spec.position_dtype),
+        "legal": ((length, num_actions), np.bool_),
+        "counts": ((2,), np.int64),
+    }
+
+
+@compiled
+def _find(rules, forest, config, slot, node):
+    result = _forced_result(rules, config, forest.forced_wins, forest.positions[slot, node])
+    if result != _UNKNOWN:
+        forest.nodes[slot, node].value = result
+    return result != _UNKNOWN
+
+
+@compiled
+def _leave(rules, forest, config, slot, node):
+    return False
+
+
+def _by_stack(rules, forest, *_):
+    stack = forest.types[forest.fields.index("forced_wins")]
+    return _find if getattr(stack, "instance_class", None) is WinStack else _leave
+
+
+# find_forced_win(rules, forest, config, slot, node): whether a side can force a win from the node, which then has its
+# value.
+find_forced_win = Choice("find_forced_win", _by_stack)
+
+
+@compiled_apart
+def _forced_result(rules, config, stack, position):
+    """Return whether the mover of a position that is not terminal can force a win, or cannot avoid a loss."""
+    frames = stack.frames
+    contract.copy_position(rules, position, stack.positions[0])
+    depth = 0
+    num_positions = 0
+    is_open = False
+    while True:
+        # The only call, so that the rules are compiled once.
+        if not is_open:
+            num_positions += 1
+            _open_frame(rules, stack, depth)
+            is_open = True
+        if _next_action(stack, depth):
+            if num_positions >= config.endgame_positions:
+                frames[0].result = _UNKNOWN
+                break
+            contract.copy_position(rules, stack.positions[depth], stack.positions[depth + 1])
+            contract.apply_action(rules, stack.positions[depth + 1], frames[depth].action)
+            depth += 1
+            is_open = False
+        elif depth > 0:
+            depth -= 1
+            _take_result(stack, depth)
+        else:
+            break
+    stack.counts[0] += 1
+    stack.counts[1] += frames[0].result != _UNKNOWN
+    return frames[0].result
+
+
+@compiled
+def _open_frame(rules, stack, depth):
+    """Start searching stack.positions[depth]. Below a node that looks only for ends, all else is unknown at once."""
+    frame = stack.frames[depth]
+    position = stack.positions[depth]
+    frame.mover = contract.current_player(rules, position)
+    frame.action = -1
+    frame.is_deep = False
+    frame.result = _UNKNOWN
+    frame.is_known = True
+    if contract.is_terminal(rules, position):
+        value = contract.player_return(rules, position, frame.mover)
+        if value >= 1.0:
+            frame.result = _WIN
+        elif value <= -1.0:
+            frame.result = _LOSS
+    elif depth == 0 or stack.frames[depth - 1].is_deep:
+        frame.is_known = False
+        frame.result = _LOSS
+        contract.legal_actions(rules, position, stack.legal[depth])
+
+
+@compiled
+def _next_action(stack, depth):
+    """Go on to the next action of a frame; return False if its result is decided."""
+    frame = stack.frames[depth]
+    if frame.is_known or frame.result == _WIN:
+        return False
+    if _step(stack, depth):
+        return True
+    if frame.action < 0:
+        frame.result = _UNKNOWN  # no action is legal: the game breaks its contract
+        return False
+    if frame.is_deep or frame.result == _LOSS or depth + 2 >= stack.frames.shape[0]:
+        return False
+    # No action ends the game with a win, and not all end it with a loss: search the replies.
+    frame.is_deep = True
+    frame.action = -1
+    frame.result = _LOSS
+    return _step(stack, depth)
+
+
+@compiled
+def _step(stack, depth):
+    frame = stack.frames[depth]
+    for action in range(frame.action + 1, stack.legal.shape[1]):
+        if stack.legal[depth, action]:
+            frame.action = action
+            return True
+    return False
+
+
+@compiled
+def _take_result(stack, depth):
+    """Update the frame with the result that the next frame found for its current action."""
+    frame, found = stack.frames[depth], stack.frames[depth + 1]
+    result = found.result if found.mover == frame.mover else -found.result
+    if result > frame.result:
+        frame.result = result

@@ -1,0 +1,104 @@
+"""Facts about forced wins: what the search finds within a few plies is what plain recursion finds."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pytest
+
+from ddpzero.evaluators.uniform import UniformEvaluator
+from ddpzero.games import Game, load_game
+from ddpzero.games.core.compiled import compiled
+from ddpzero.search import Search, SearchSettings
+from ddpzero.search.config import search_config
+from ddpzero.search.forced_wins import find_forced_win
+from ddpzero.search.forest import ROOT, SOLVED, new_forest
+from ddpzero.search.rounds import start_searches
+
+
+def random_positions(game: Game, number: int, seed: int = 0) -> np.ndarray:
+    """Positions of random play that are not terminal, from all parts of the game."""
+    rng = np.random.default_rng(seed)
+    found: list[np.ndarray] = []
+    while len(found) < number:
+        position = game.initial_position()
+        line = []
+        while not game.is_terminal(position):
+            line.append(position)
+            action = rng.choice(np.flatnonzero(game.legal_actions(position)))
+            position = game.apply_action(position, int(action))
+        found += line[-8:]
+    return np.stack(found[:number])
+
+
+def results_of(game: Game, positions: np.ndarray, plies: int, limit: int = 50_000) -> list[int]:
+    """For each position 1, 0 or -1: the mover can force a win; unknown; the mover cannot avoid a loss."""
+    settings = SearchSettings(forced_win_plies=plies, endgame_positions=limit)
+    forest = new_forest(game, len(positions), 1, 1, 0, plies, seed=0)
+    start_searches(game.rules, forest, positions)
+    is_found = np.zeros(len(positions), np.bool_)
+    find_at_roots(game.rules, forest, search_config(settings, game), is_found)
+    values = forest.nodes["value"][:, ROOT]
+    return [int(value) if found else 0 for value, found in zip(values, is_found, strict=True)]
+
+
+@compiled(cache=True)
+def find_at_roots(rules, forest, config, is_found):
+    for game in range(is_found.shape[0]):
+        is_found[game] = find_forced_win(rules, forest, config, game, ROOT)
+
+
+def expected_result(game: Game, position: np.ndarray, plies: int) -> int:
+    """The same by plain recursion."""
+    if game.is_terminal(position):
+        value = game.returns(position)[game.current_player(position)]
+        return int(value) if abs(value) == 1 else 0
+    if plies == 0:
+        return 0
+    mover, results = game.current_player(position), []
+    for action in np.flatnonzero(game.legal_actions(position)):
+        after = game.apply_action(position, int(action))
+        result = expected_result(game, after, plies - 1)
+        results.append(result if game.current_player(after) == mover else -result)
+    return max(results)
+
+
+@pytest.mark.parametrize("plies", [1, 2, 3, 4])
+@pytest.mark.parametrize("name", ["connect_four", "dots_and_boxes"])
+def test_results_are_those_of_plain_recursion(name, plies):
+    game = small(name)
+    positions = random_positions(game, 60)
+    expected = [expected_result(game, position, plies) for position in positions]
+    assert results_of(game, positions, plies) == expected
+    assert len(set(expected)) > 1
+
+
+@cache
+def small(name: str) -> Game:
+    sizes = {"connect_four": {}, "dots_and_boxes": {"rows": 2, "columns": 2}}
+    return load_game(name, **sizes[name])
+
+
+def test_a_search_of_too_many_positions_is_given_up():
+    game = small("connect_four")
+    positions = random_positions(game, 60)
+    assert set(results_of(game, positions, 4, limit=5)) <= {0, 1}
+    assert results_of(game, positions, 4, limit=1) == [0] * len(positions)
+
+
+def test_a_win_in_three_plies_is_found_without_an_evaluation():
+    game = small("connect_four")
+    position = game.initial_position()
+    # Two in the middle of the lowest row, with both sides open: the first player wins with column 2 or 5.
+    for action in (3, 3, 4, 4):
+        position = game.apply_action(position, action)
+    settings = SearchSettings(num_simulations=16, forced_win_plies=2)
+    search = Search(game, settings, num_games=1)
+    result = search.run(position[None], UniformEvaluator(game, search.max_batch))
+    assert search.forest.nodes["state"][0, ROOT] == SOLVED
+    assert result.root_value[0] == 1.0
+    assert result.actions[0] in (2, 5)
+    assert set(np.flatnonzero(result.policy_target[0])) <= {2, 5}
+    searched, found = map(int, search.forest.forced_wins.counts)
+    assert 1 <= found <= searched <= 16
