@@ -78,6 +78,7 @@ WITHOUT_EFFECT = [
     (("search.num_simulations=0",), "search.max_considered_actions=3"),
     (("search.num_simulations=0",), "search.leaves_per_round=3"),
     (("search.num_simulations=0",), "search.endgame_plies=3"),
+    (("search.num_simulations=0",), "search.forced_win_plies=2"),
     ((), "search.endgame_positions=3"),
     (("search.num_simulations=0", "search.endgame_plies=3"), "search.endgame_positions=3"),
     (("search.num_simulations=0",), "search.solve=false"),
