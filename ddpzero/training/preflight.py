@@ -2,7 +2,7 @@
 game from outside the package.
 
 Called by the learner on all ranks: for a new run before anything is created, for an earlier one once its folder is
-claimed. settings.py has already refused settings that no machine can run.
+claimed. settings/ has already refused settings that no machine can run.
 """
 
 from __future__ import annotations
