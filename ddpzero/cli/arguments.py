@@ -27,7 +27,7 @@ Train game-playing agents, play against them, and measure them.
     ddpzero match runs/quick rollout:1000 --games 200 --simulations 100
     ddpzero judge connect_four_hard runs/quick --simulations 0,64
     ddpzero ratings runs/quick
-    ddpzero ablate launch/ablation.yaml
+    ddpzero ablate launch/ablations/simulations.yaml
     ddpzero play runs/quick
     ddpzero monitor runs/quick
 

@@ -142,7 +142,7 @@ def add_ablate(commands: Commands) -> None:
         "ablate",
         "Train variants of a run, several seeds of each, judge all of them in the same positions or by matches, and "
         "print their differences with 95 %% intervals. Stopped at any moment, the same command continues.",
-        "ddpzero ablate launch/ablation.yaml",
+        "ddpzero ablate launch/ablations/simulations.yaml",
     )
     ablate.add_argument(
         "file",

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from ddpzero.bench.ablation.experiment import experiment_from, read_experiment
+from ddpzero.config.hydra import compose_settings
 from ddpzero.system.errors import UserError
 
+FILES = sorted((Path(__file__).parents[3] / "launch" / "ablations").glob("*.yaml"))
 GIVEN: dict[str, Any] = {
     "base": "game=tic_tac_toe",
     "variants": {"base": None, "few": "search.num_simulations=4"},
@@ -25,6 +27,13 @@ def test_a_single_value_may_stand_for_a_list() -> None:
     assert experiment.variants == {"base": [], "few": ["search.num_simulations=4"]}
     assert experiment.judge.matches is not None
     assert experiment.judge.matches.opponents == ("base",)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_every_file_of_launch_ablations_can_be_run(file: Path) -> None:
+    experiment = read_experiment(file)
+    for overrides in experiment.variants.values():
+        compose_settings([*experiment.base, *overrides])
 
 
 def test_trainings_are_interleaved_by_seed() -> None:
