@@ -2,7 +2,7 @@
 # Installs ddpzero with what its tests need, then checks all of it: format, lint, types, tests.
 #
 #   bash launch/test.sh                             everything but the tests in tests/extended.txt
-#   bash launch/test.sh --extended                  everything, compiled as for trainings
+#   bash launch/test.sh --extended                  everything
 #   bash launch/test.sh tests/games -k gomoku       only pytest, with these arguments
 #
 # More about the environment in launch/setup.sh.
@@ -13,9 +13,6 @@ cd "$here/.."
 
 left_out=()
 if [[ "$*" != --extended ]]; then
-    # Most of the time is compiling: with few optimizations it takes two thirds. A cache of its own keeps that code from
-    # trainings, which would be slow.
-    export NUMBA_OPT=1 NUMBA_CACHE_DIR="$PWD/.pytest_cache/numba"
     if [[ $# -gt 0 ]]; then
         exec python -m pytest "$@"
     fi

@@ -9,6 +9,7 @@ from ddpzero.settings.limits import MAX_SECONDS, MAX_THREADS
 from ddpzero.settings.records import CheckpointSettings, LoggingSettings, SweepSettings
 from ddpzero.settings.run import GameSettings, Settings
 from ddpzero.settings.training import ActorSettings, LearnerSettings, ReplaySettings
+from ddpzero.system.errors import require
 
 __all__ = [
     "MAX_SECONDS",
@@ -24,4 +25,5 @@ __all__ = [
     "ReplaySettings",
     "Settings",
     "SweepSettings",
+    "require",
 ]
