@@ -14,6 +14,7 @@ from ddpzero.games.core.promises import NO_FAULT, require_no_fault
 from ddpzero.search.batch import SearchBatch
 from ddpzero.search.cache import new_cache
 from ddpzero.search.draw_share import root_draw_shares
+from ddpzero.search.endgame import forget_proofs
 from ddpzero.search.forest import ROOT, TERMINAL
 from ddpzero.search.rounds import start_searches
 from ddpzero.search.settings import SearchSettings
@@ -77,6 +78,8 @@ class Search:
             raise ValueError(f"{len(positions)} positions are too many for {self.num_games} trees.")
         self._num_positions = len(positions)
         self._weights_version = weights_version
+        # The results must not depend on earlier searches.
+        forget_proofs(self.forest.endgame)
         start_searches(self.game.rules, self.forest, positions)
         states = self.forest.nodes["state"][: len(positions), ROOT]
         if (states == TERMINAL).any():

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
+from ddpzero.evaluators.uniform import UniformEvaluator
 from ddpzero.games import Game, load_game
 from ddpzero.games.core.compiled import compiled
 from ddpzero.judges.packaged import find_positions
@@ -88,6 +89,21 @@ def test_a_proof_finds_in_the_table_what_earlier_ones_met():
     again, _, _ = prove_all(game, settings, np.array([position, position, *children]))
     assert is_proven.all()
     assert counts_of(again)[2] < 2 * num_met
+
+
+def test_a_search_does_not_depend_on_earlier_ones():
+    game = load_game("connect_four")
+    solved = read_solved_positions(find_positions("connect_four_hard"))
+    # So few positions that what the table still has decides which proofs are given up.
+    settings = SearchSettings(num_simulations=16, endgame_plies=24, endgame_positions=300)
+    search = Search(game, settings, num_games=40)
+    evaluator = UniformEvaluator(game, search.max_batch)
+    first, _, again = (
+        search.run(solved.positions[rows], evaluator)
+        for rows in (slice(40), slice(40, 80), slice(40))
+    )
+    assert np.array_equal(first.visits, again.visits)
+    assert np.array_equal(first.root_value, again.root_value)
 
 
 def test_proofs_agree_with_a_solver_of_connect_four():
