@@ -32,8 +32,12 @@ def test_a_single_value_may_stand_for_a_list() -> None:
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_every_file_of_launch_ablations_can_be_run(file: Path) -> None:
     experiment = read_experiment(file)
-    for overrides in experiment.variants.values():
+    first, *others = (
         compose_settings([*experiment.base, *overrides])
+        for overrides in experiment.variants.values()
+    )
+    assert others
+    assert all(other != first for other in others)
 
 
 def test_trainings_are_interleaved_by_seed() -> None:
