@@ -223,7 +223,8 @@ def _options(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("folder", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("names", metavar="NAME", nargs="*", help="files of launch/strength (all)")
     parser.add_argument("--output", type=Path, default=Path("strength"), help="folder (strength)")
-    return parser.parse_args(words)
+    # Names may also follow --output.
+    return parser.parse_intermixed_args(words)
 
 
 if __name__ == "__main__":

@@ -37,15 +37,7 @@ class SearchBatch:
     ):
         """max_nodes: of one tree."""
         self.game = game
-        self.forest = new_forest(
-            game,
-            num_slots,
-            max_nodes,
-            settings.leaves_per_round,
-            settings.endgame_plies,
-            settings.forced_win_plies,
-            seed,
-        )
+        self.forest = new_forest(game, settings, num_slots, max_nodes, seed)
         self.config = search_config(settings, game)
         self.cache = cache
         self.set_num_simulations(settings.num_simulations)

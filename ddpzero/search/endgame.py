@@ -14,9 +14,10 @@ import numpy as np
 
 from ddpzero.games import Game
 from ddpzero.games.core import contract
-from ddpzero.games.core.compiled import Choice, compiled, compiled_apart
+from ddpzero.games.core.compiled import compiled, compiled_apart
 from ddpzero.search import points
-from ddpzero.system.memory import Layout, empty_arrays, layout_size_bytes
+from ddpzero.search.stacks import choose_by_stack, new_stack
+from ddpzero.system.memory import Layout, layout_size_bytes
 
 _NO_ACTION = -1
 # Entries of the table, a power of two; 6 MB.
@@ -79,13 +80,11 @@ def new_endgame_stack(game: Game, endgame_plies: int) -> EndgameStack | None:
     """Allocate the stack, or return None for 0 plies: then the code for exhaustive search is not even compiled."""
     if endgame_plies == 0:
         return None
-    arrays = empty_arrays(_layout(game, endgame_plies))
-    for array in arrays.values():
-        array.fill(0)
+    stack = new_stack(EndgameStack, _layout(game, endgame_plies))
     size = game.spec.position_size
     random = np.random.default_rng(0).integers(2**64, size=size, dtype=np.uint64)
-    arrays["multipliers"][:] = random | np.uint64(1)
-    return EndgameStack(**arrays)
+    stack.multipliers[:] = random | np.uint64(1)
+    return stack
 
 
 def endgame_size_bytes(game: Game, endgame_plies: int) -> int:
@@ -127,19 +126,9 @@ def _prove(rules, forest, config, slot, node):
     return is_proven
 
 
-@compiled
-def _leave(rules, forest, config, slot, node):
-    return False
-
-
-def _by_stack(rules, forest, *_):
-    stack = forest.types[forest.fields.index("endgame")]
-    return _prove if getattr(stack, "instance_class", None) is EndgameStack else _leave
-
-
 # prove_endgame(rules, forest, config, slot, node): whether the node was close enough to the end of the game to be
 # proven; then its value and points are exact.
-prove_endgame = Choice("prove_endgame", _by_stack)
+prove_endgame = choose_by_stack("prove_endgame", "endgame", EndgameStack, _prove)
 
 
 @compiled_apart

@@ -14,8 +14,9 @@ import numpy as np
 
 from ddpzero.games import Game
 from ddpzero.games.core import contract
-from ddpzero.games.core.compiled import Choice, compiled, compiled_apart
-from ddpzero.system.memory import Layout, empty_arrays, layout_size_bytes
+from ddpzero.games.core.compiled import compiled, compiled_apart
+from ddpzero.search.stacks import choose_by_stack, new_stack
+from ddpzero.system.memory import Layout, layout_size_bytes
 
 _WIN, _UNKNOWN, _LOSS = 1, 0, -1
 
@@ -42,12 +43,7 @@ class WinStack(NamedTuple):
 
 def new_win_stack(game: Game, plies: int) -> WinStack | None:
     """Allocate the stack, or return None for 0 plies: then the code for this search is not even compiled."""
-    if plies == 0:
-        return None
-    arrays = empty_arrays(_layout(game, plies))
-    for array in arrays.values():
-        array.fill(0)
-    return WinStack(**arrays)
+    return new_stack(WinStack, _layout(game, plies)) if plies > 0 else None
 
 
 def win_stack_size_bytes(game: Game, plies: int) -> int:
@@ -75,19 +71,9 @@ def _find(rules, forest, config, slot, node):
     return result != _UNKNOWN
 
 
-@compiled
-def _leave(rules, forest, config, slot, node):
-    return False
-
-
-def _by_stack(rules, forest, *_):
-    stack = forest.types[forest.fields.index("forced_wins")]
-    return _find if getattr(stack, "instance_class", None) is WinStack else _leave
-
-
 # find_forced_win(rules, forest, config, slot, node): whether a side can force a win from the node, which then has its
 # value.
-find_forced_win = Choice("find_forced_win", _by_stack)
+find_forced_win = choose_by_stack("find_forced_win", "forced_wins", WinStack, _find)
 
 
 @compiled_apart

@@ -19,6 +19,7 @@ from ddpzero.games import Game
 from ddpzero.games.core.random_bits import new_random_states
 from ddpzero.search.endgame import EndgameStack, endgame_size_bytes, new_endgame_stack
 from ddpzero.search.forced_wins import WinStack, new_win_stack, win_stack_size_bytes
+from ddpzero.search.settings import SearchSettings
 from ddpzero.system.memory import Layout, empty_arrays, layout_size_bytes
 
 ROOT = 0
@@ -104,17 +105,11 @@ class Forest(NamedTuple):
 
 
 def new_forest(
-    game: Game,
-    num_games: int,
-    max_nodes: int,
-    leaves_per_round: int,
-    endgame_plies: int,
-    forced_win_plies: int,
-    seed: int,
+    game: Game, settings: SearchSettings, num_games: int, max_nodes: int, seed: int
 ) -> Forest:
     """Allocate a forest. `set_root` or `start_searches` initializes a tree."""
     # np.empty takes no physical memory before a node is used; creating a node writes all its entries.
-    arrays = empty_arrays(_layout(game, num_games, max_nodes, leaves_per_round))
+    arrays = empty_arrays(_layout(game, settings, num_games, max_nodes))
     for name in ("trees", "budgets", "planes"):
         arrays[name].fill(0)
     return Forest(
@@ -122,27 +117,23 @@ def new_forest(
         random_states=new_random_states(seed, num_games),
         plane_words=arrays["planes"].view(np.uint64),
         globals=arrays["observation"][game.planes_size_bytes :].view(np.int8),
-        endgame=new_endgame_stack(game, endgame_plies),
-        forced_wins=new_win_stack(game, forced_win_plies),
+        endgame=new_endgame_stack(game, settings.endgame_plies),
+        forced_wins=new_win_stack(game, settings.forced_win_plies),
     )
 
 
-def forest_size_bytes(
-    game: Game,
-    num_games: int,
-    max_nodes: int,
-    leaves_per_round: int,
-    endgame_plies: int,
-    forced_win_plies: int,
-) -> int:
+def forest_size_bytes(game: Game, settings: SearchSettings, num_games: int, max_nodes: int) -> int:
     """Memory of a forest whose trees are full; see new_forest."""
-    layout = _layout(game, num_games, max_nodes, leaves_per_round)
+    layout = _layout(game, settings, num_games, max_nodes)
     layout["random_states"] = ((num_games, 2), np.uint64)
-    proofs = endgame_size_bytes(game, endgame_plies) + win_stack_size_bytes(game, forced_win_plies)
-    return layout_size_bytes(layout) + proofs
+    return (
+        layout_size_bytes(layout)
+        + endgame_size_bytes(game, settings.endgame_plies)
+        + win_stack_size_bytes(game, settings.forced_win_plies)
+    )
 
 
-def _layout(game: Game, num_games: int, max_nodes: int, leaves_per_round: int) -> Layout:
+def _layout(game: Game, settings: SearchSettings, num_games: int, max_nodes: int) -> Layout:
     """Shapes and dtypes of the arrays that new_forest allocates empty, by field name."""
     nodes, num_actions = (num_games, max_nodes), game.num_actions
     return {
@@ -152,7 +143,7 @@ def _layout(game: Game, num_games: int, max_nodes: int, leaves_per_round: int) -
         "trees": ((num_games,), TREE),
         "budgets": ((NUM_BUDGETS,), np.int32),
         "root_scores": ((num_games, num_actions), np.float64),
-        "leaves": ((num_games * leaves_per_round,), LEAF),
+        "leaves": ((num_games * settings.leaves_per_round,), LEAF),
         "planes": ((8 * game.planes_size_bytes,), np.uint8),
         "observation": ((game.observation_size_bytes,), np.uint8),
         "legal": ((num_actions,), np.bool_),

@@ -96,8 +96,8 @@ def test_all_results_so_far_are_written_after_each_experiment(
     assert capsys.readouterr().out == (tmp_path / "strength.md").read_text()
 
 
-def test_an_unknown_game_is_told_with_the_known_ones(capsys):
-    assert strength.main([str(FOLDER), "chess"]) == 2
+def test_an_unknown_game_even_after_the_output_is_told_with_the_known_ones(capsys):
+    assert strength.main([str(FOLDER), "--output", "strength", "chess"]) == 2
     assert "chess is not one of connect_four, connect_four_5_minutes" in capsys.readouterr().err
 
 

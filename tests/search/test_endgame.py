@@ -250,15 +250,7 @@ def prove_all(
     game: Game, settings: SearchSettings, positions: np.ndarray
 ) -> tuple[Forest, SearchConfig, np.ndarray]:
     """A forest with `positions` as roots, each proven where it can be: `[n]` bool says which."""
-    forest = new_forest(
-        game,
-        len(positions),
-        max_nodes=1,
-        leaves_per_round=1,
-        endgame_plies=settings.endgame_plies,
-        forced_win_plies=0,
-        seed=0,
-    )
+    forest = new_forest(game, settings, len(positions), max_nodes=1, seed=0)
     config = search_config(settings, game)
     start_searches(game.rules, forest, positions)
     is_proven = np.zeros(len(positions), np.bool_)

@@ -35,7 +35,7 @@ def random_positions(game: Game, number: int, seed: int = 0) -> np.ndarray:
 def results_of(game: Game, positions: np.ndarray, plies: int, limit: int = 50_000) -> list[int]:
     """For each position 1, 0 or -1: the mover can force a win; unknown; the mover cannot avoid a loss."""
     settings = SearchSettings(forced_win_plies=plies, endgame_positions=limit)
-    forest = new_forest(game, len(positions), 1, 1, 0, plies, seed=0)
+    forest = new_forest(game, settings, len(positions), max_nodes=1, seed=0)
     start_searches(game.rules, forest, positions)
     is_found = np.zeros(len(positions), np.bool_)
     find_at_roots(game.rules, forest, search_config(settings, game), is_found)

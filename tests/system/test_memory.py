@@ -57,8 +57,12 @@ def owned_bytes(parts: Iterable[Any]) -> int:
 @pytest.mark.parametrize("name", ["tic_tac_toe", "dots_and_boxes", "othello"])
 def test_the_estimate_of_a_forest_is_what_is_allocated(name, proof_plies):
     game = load_game(name)
-    sizes = (7, 33, 4, *proof_plies)
-    assert forest_size_bytes(game, *sizes) == owned_bytes(new_forest(game, *sizes, seed=0))
+    endgame_plies, forced_win_plies = proof_plies
+    settings = SearchSettings(
+        leaves_per_round=4, endgame_plies=endgame_plies, forced_win_plies=forced_win_plies
+    )
+    forest = new_forest(game, settings, 7, 33, seed=0)
+    assert forest_size_bytes(game, settings, 7, 33) == owned_bytes(forest)
 
 
 @pytest.mark.parametrize("name", ["connect_four", "dots_and_boxes"])

@@ -175,7 +175,7 @@ def searches_size_bytes(game: Game, search: SearchSettings, num_games: int) -> i
     """Return the memory of a Search with num_games slots and of its evaluator's buffers."""
     max_nodes = search.num_simulations + 1
     return (
-        _forest_size_bytes(game, search, num_games, max_nodes)
+        forest_size_bytes(game, search, num_games, max_nodes)
         + config_size_bytes(search)
         + num_games * search.leaves_per_round * _evaluation_bytes(game)
     )
@@ -183,16 +183,11 @@ def searches_size_bytes(game: Game, search: SearchSettings, num_games: int) -> i
 
 def _games_size_bytes(board: Game, search: SearchSettings, num_games: int) -> int:
     return (
-        _forest_size_bytes(board, search, num_games, tree_size(search))
+        forest_size_bytes(board, search, num_games, tree_size(search))
         + config_size_bytes(search)
         + episode_buffers_size_bytes(board, num_games)
         + num_games * search.leaves_per_round * _evaluation_bytes(board)
     )
-
-
-def _forest_size_bytes(game: Game, search: SearchSettings, num_games: int, max_nodes: int) -> int:
-    proofs = search.endgame_plies, search.forced_win_plies
-    return forest_size_bytes(game, num_games, max_nodes, search.leaves_per_round, *proofs)
 
 
 def _evaluation_bytes(game: Game) -> int:
