@@ -39,7 +39,7 @@ from ddpzero.training.checkpointing import Checkpointing
 from ddpzero.training.divergence_guard import DivergenceGuard
 from ddpzero.training.gate import Gate
 from ddpzero.training.learning_rate import learning_rate
-from ddpzero.training.metrics import WAIT_FOR_EPISODES, WAIT_FOR_RANKS, all_metrics
+from ddpzero.training.metrics import WAIT_FOR_EPISODES, WAIT_FOR_RANKS, metrics_of_run
 from ddpzero.training.parts import Parts, build_parts, start_actors, start_arena
 from ddpzero.training.played_weights import PlayedWeights
 from ddpzero.training.preflight import check_machine
@@ -78,7 +78,7 @@ def train(
         stack.enter_context(progress)
         setup_logging(run_dir, ranks.rank, ranks.world_size, settings.logging.level, progress)
         # From here on, a failure is recorded in the run's status.
-        metrics = all_metrics(settings.algorithm)
+        metrics = metrics_of_run(settings)
         backends = make_backends(run_dir, csv=settings.logging.csv, wandb=settings.logging.wandb)
         record = stack.enter_context(RunRecord(run_dir, ranks, 0, metrics, backends))
         if not is_new:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psutil
 import torch
@@ -17,6 +17,7 @@ import torch
 from ddpzero.algorithms.base import LOSS
 from ddpzero.algorithms.loader import load_plugin
 from ddpzero.run.ranks import Ranks, columns
+from ddpzero.settings import Settings
 from ddpzero.system.metric_info import SHARE, MetricInfo, Metrics, rate, time_share
 
 _GIB = float(1 << 30)
@@ -106,6 +107,19 @@ def all_metrics(plugin: str) -> dict[str, MetricInfo]:
     """Return the metrics that a plugin and the core declare. The plugin's come first, and win if both declare a tag."""
     metrics = load_plugin(plugin).metrics
     return {**metrics, **{tag: info for tag, info in CORE_METRICS.items() if tag not in metrics}}
+
+
+def metrics_of_run(settings: Settings) -> dict[str, MetricInfo]:
+    """Return all_metrics of a run. What its settings rule out is no key metric: its chart would stay empty."""
+    ruled_out = {
+        "arena/elo": settings.arena.num_workers == 0,
+        "arena/match_score": settings.release.rule == "always",
+        "judge/outcome_kept_*_simulations": settings.judge.file is None,
+    }
+    return {
+        tag: replace(info, is_headline=info.is_headline and not ruled_out.get(tag, False))
+        for tag, info in all_metrics(settings.algorithm).items()
+    }
 
 
 class PhaseClock:

@@ -42,7 +42,7 @@ from ddpzero.system.signals import StopSignal
 from ddpzero.training.checkpointing import Checkpointing
 from ddpzero.training.divergence_guard import DivergenceGuard
 from ddpzero.training.learning_rate import learning_rate
-from ddpzero.training.metrics import IntervalMetrics, PhaseClock, all_metrics
+from ddpzero.training.metrics import IntervalMetrics, PhaseClock, metrics_of_run
 from ddpzero.training.parts import Parts, build_parts
 from ddpzero.training.state import RunState
 
@@ -70,7 +70,7 @@ def train_offline(
         check_run_config(run_dir, config, settings.checkpoint.allow_config_change, ranks)
         progress = stack.enter_context(Progress(False))
         setup_logging(run_dir, 0, 1, settings.logging.level, progress)
-        metrics = all_metrics(settings.algorithm)
+        metrics = metrics_of_run(settings)
         record = stack.enter_context(RunRecord(run_dir, ranks, 0, metrics))
         torch.set_num_threads(settings.learner.num_threads)
         state = RunState(settings.learner, ranks, stop)

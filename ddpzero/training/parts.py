@@ -30,7 +30,7 @@ from ddpzero.system.seeds import derive_seed
 from ddpzero.training.batches import BatchFeeder
 from ddpzero.training.gate import Gate
 from ddpzero.training.holdout import HoldoutEvaluation
-from ddpzero.training.metrics import all_metrics
+from ddpzero.training.metrics import metrics_of_run
 from ddpzero.training.preflight import choose_actor_device
 from ddpzero.training.state import RunState
 
@@ -83,7 +83,7 @@ def build_parts(settings: Settings, ranks: Ranks) -> Parts:
         buffer=buffer,
         balance=SampleBalance(replay.samples_per_insert, replay.min_samples, learner.batch_size),
         feeder=feeder,
-        metrics=all_metrics(settings.algorithm),
+        metrics=metrics_of_run(settings),
         holdout=HoldoutEvaluation(updater, feeder, holdout_seed),
         holdout_fraction=learner.holdout_fraction if can_evaluate(updater) else 0.0,
     )

@@ -22,12 +22,13 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from ddpzero.cli.monitor_curves import Curves
 from ddpzero.cli.monitor_metrics import MetricsPanel, key_metrics
+from ddpzero.config.hydra import compose_settings
 from ddpzero.run.ranks import Ranks, join_ranks
 from ddpzero.run.record import RunRecord, read_status
 from ddpzero.run.tensorboard_pages import chart_tags
 from ddpzero.system.metric_info import info_of, rate, ratio, time_share
 from ddpzero.training import metrics as metrics_module
-from ddpzero.training.metrics import IntervalMetrics, PhaseClock, all_metrics
+from ddpzero.training.metrics import IntervalMetrics, PhaseClock, all_metrics, metrics_of_run
 from tests.torchrun import run_ranks
 
 
@@ -414,6 +415,27 @@ def test_rating_match_score_and_judge_have_charts_on_the_page_of_key_metrics():
     for tag in ARENA_AND_JUDGE:
         assert [tags for tags in charts if any(re.fullmatch(regex, tag) for regex in tags)], tag
     assert len(charts) <= 12
+
+
+@pytest.mark.parametrize(
+    ("overrides", "titles"),
+    [
+        ([], ["arena/elo"]),
+        (["arena.num_workers=0"], []),
+        (["release.rule=elo"], ["arena/elo", "arena/match_score"]),
+        (
+            ["judge.file=connect_four_hard"],
+            ["arena/elo", "judge/outcome_kept_*_simulations"],
+        ),
+    ],
+    ids=["default", "no arena", "release by Elo", "judge"],
+)
+def test_a_run_has_charts_for_what_its_settings_measure(overrides, titles):
+    metrics = metrics_of_run(compose_settings(overrides))
+    assert [
+        title for title in chart_tags(metrics) if title.startswith(("arena", "judge"))
+    ] == titles
+    assert metrics.keys() == all_metrics("ddpzero.algorithms.alphazero").keys()
 
 
 def test_the_monitor_shows_rating_match_score_and_judge_among_its_key_metrics():
