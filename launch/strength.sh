@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measures how strong each game is after how long on this machine, and prints the tables of README: about nine hours.
+# Measures how strong each game is after how long on this machine, and prints the tables of README: about eight hours.
 #
 #   bash launch/strength.sh                            all games
 #   bash launch/strength.sh connect_four tic_tac_toe   some of the files in launch/strength

@@ -3,7 +3,8 @@
 Depth-first alpha-beta (Knuth and Moore, "An Analysis of Alpha-Beta Pruning", 1975) with a table of values that were
 found before, in any tree and for any move, and with actions in the order of the cutoffs that they caused (the history
 heuristic, Schaeffer, 1989). It gives up when a line is longer than search.endgame_plies, which in games that fill the
-board the first line shows within a microsecond, and when it has met search.endgame_positions positions.
+board the first line shows within a microsecond, and when it has met search.endgame_positions positions. Passes (actions
+without a cell) do not count: whether a line of Othello has some says nothing about how long a search takes.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ _FRAME = np.dtype(
         ("is_known", np.bool_),  # by the rules or from the table
         ("num_actions", np.int32),
         ("num_tried", np.int32),
+        ("plies_left", np.int32),  # that a line may still have
         ("action", np.int32),  # being searched
         ("best_action", np.int32),  # led to value, or is the table's
         ("killer", np.int32),  # the last action that reached beta at this depth
@@ -63,7 +65,7 @@ _ENTRY = np.dtype(
 class EndgameStack(NamedTuple):
     """The line being searched, for one position at a time, and what searches leave behind for the next ones.
 
-    Letters: L longest line + 1, P position_size, A actions, E entries.
+    Letters: L longest line with passes + 1, P position_size, A actions, E entries.
     """
 
     frames: np.ndarray  # [L] _FRAME
@@ -73,6 +75,8 @@ class EndgameStack(NamedTuple):
     table: np.ndarray  # [E] _ENTRY
     cutoffs: np.ndarray  # [2, A] int32, how much each player's actions have cut off
     multipliers: np.ndarray  # [P] uint64, random odd numbers, for keys
+    plies: np.ndarray  # [A] int32, 1; 0 for passes
+    longest: np.ndarray  # [1] int32, endgame_plies
     counts: np.ndarray  # [3] int64: searches, proofs, positions met
 
 
@@ -84,6 +88,8 @@ def new_endgame_stack(game: Game, endgame_plies: int) -> EndgameStack | None:
     size = game.spec.position_size
     random = np.random.default_rng(0).integers(2**64, size=size, dtype=np.uint64)
     stack.multipliers[:] = random | np.uint64(1)
+    stack.plies[:] = ~_passes(game)
+    stack.longest[:] = min(endgame_plies, game.spec.max_plies)
     return stack
 
 
@@ -100,8 +106,9 @@ def forget_proofs(stack: EndgameStack | None) -> None:
 
 
 def _layout(game: Game, endgame_plies: int) -> Layout:
-    # No line is longer than the game.
-    length = min(endgame_plies, game.spec.max_plies) + 1
+    # At most a pass before each action, and two at the end. No line is longer than the game.
+    num_plies = 2 * endgame_plies + 2 if _passes(game).any() else endgame_plies
+    length = min(num_plies, game.spec.max_plies) + 1
     size, num_actions = game.spec.position_size, game.num_actions
     return {
         "frames": ((length,), _FRAME),
@@ -111,8 +118,16 @@ def _layout(game: Game, endgame_plies: int) -> Layout:
         "table": ((_TABLE_SIZE,), _ENTRY),
         "cutoffs": ((2, num_actions), np.int32),
         "multipliers": ((size,), np.uint64),
+        "plies": ((num_actions,), np.int32),
+        "longest": ((1,), np.int32),
         "counts": ((3,), np.int64),
     }
+
+
+def _passes(game: Game) -> np.ndarray:
+    """Return which actions `[A]` are passes."""
+    cells = game.spec.action_cells
+    return np.zeros(game.num_actions, np.bool_) if cells is None else cells < 0
 
 
 @compiled
@@ -140,6 +155,7 @@ def _solve(rules, config, stack, position):
     contract.copy_position(rules, position, stack.positions[0])
     frames[0].alpha = -1.0
     frames[0].beta = 1.0
+    frames[0].plies_left = stack.longest[0]
     depth = 0
     num_positions = 1
     is_open = False
@@ -157,7 +173,7 @@ def _solve(rules, config, stack, position):
                 break
             depth -= 1
             _take_value(stack, depth)
-        elif depth + 1 == frames.shape[0]:
+        elif depth + 1 == frames.shape[0] or frames[depth].plies_left < stack.plies[action]:
             return False
         elif num_positions == config.endgame_positions:
             _give_up(stack)
@@ -240,6 +256,7 @@ def _play(rules, stack, depth, action):
     alpha, beta = max(frame.alpha, frame.value), frame.beta
     if contract.current_player(rules, stack.positions[depth + 1]) != frame.mover:
         alpha, beta = -beta, -alpha
+    stack.frames[depth + 1].plies_left = frame.plies_left - stack.plies[action]
     stack.frames[depth + 1].alpha = alpha
     stack.frames[depth + 1].beta = beta
 
@@ -263,7 +280,7 @@ def _count_cutoff(stack, depth):
     """Count the frame's action as one that cuts off; far from the end it counts for more."""
     frame = stack.frames[depth]
     cutoffs = stack.cutoffs
-    plies = stack.frames.shape[0] - depth
+    plies = frame.plies_left + 1
     cutoffs[frame.mover, frame.action] += plies * plies
     if cutoffs[frame.mover, frame.action] >= _MAX_CUTOFFS:
         for action in range(cutoffs.shape[1]):
@@ -276,7 +293,7 @@ def _count_cutoff(stack, depth):
 
 @compiled
 def _belongs_in_table(stack, depth):
-    return stack.frames.shape[0] - 1 - depth >= _MIN_PLIES_IN_TABLE
+    return stack.frames[depth].plies_left >= _MIN_PLIES_IN_TABLE
 
 
 @compiled

@@ -52,6 +52,26 @@ def test_values_and_points_are_those_of_perfect_play_however_long_the_lines_may_
                     assert weight == 0 or node["points"] == known.points
 
 
+def test_passes_do_not_count_as_plies():
+    game = load_game("othello", size=4)
+    rng = np.random.default_rng(2)
+    positions, have_passes = [], []
+    for _ in range(100):
+        line, passes = [game.initial_position()], []
+        while not game.is_terminal(line[-1]):
+            action = int(rng.choice(np.flatnonzero(game.legal_actions(line[-1]))))
+            passes.append(game.spec.action_cells[action] < 0)
+            line.append(game.apply_action(line[-1], action))
+        num_empty = [int(np.sum(game.board(position) == 0)) for position in line]
+        first = next((ply for ply, number in enumerate(num_empty) if number <= 6), len(line))
+        if first < len(line) - 1:
+            positions.append(line[first])
+            have_passes.append(any(passes[first:]))
+    _, _, is_proven = prove_all(game, SearchSettings(endgame_plies=6), np.array(positions))
+    assert is_proven.all()
+    assert 10 <= sum(have_passes) <= len(positions) - 10
+
+
 @GAME_NAMES
 def test_a_position_with_longer_lines_is_left_as_it_was(name: str):
     game = load_game(name, **GAMES[name])
@@ -179,7 +199,7 @@ def test_games_go_on_below_proven_positions(leaves_per_round: int):
 def late_positions(
     game: Game, rng: np.random.Generator, num_positions: int, max_left: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Positions of random games, and how many plies the longest line from each has: 1 to max_left."""
+    """Positions of random games, and how many plies without passes the longest line from each has: 1 to max_left."""
     perfect = PerfectPlay(game, search_config(SearchSettings(), game))
     positions, lines = [], []
     while len(positions) < num_positions:
@@ -195,7 +215,7 @@ def late_positions(
 
 
 class Known(NamedTuple):
-    """What perfect play brings the mover, as a node has it, and the plies of the longest line."""
+    """What perfect play brings the mover, as a node has it, and the longest line: its plies without passes."""
 
     value: float
     points: float
@@ -222,7 +242,7 @@ class PerfectPlay:
         best, longest = Known(-2.0, 0.0, 0), 0
         for action in np.flatnonzero(self.game.legal_actions(position)):
             brought = self.after(position, int(action))
-            longest = max(longest, 1 + brought.longest)
+            longest = max(longest, int(not self.is_pass(action)) + brought.longest)
             if brought.value > best.value:
                 best = brought
         return best._replace(longest=longest)
@@ -234,6 +254,10 @@ class PerfectPlay:
         if self.game.current_player(child) == self.game.current_player(position):
             return known
         return Known(-known.value, -known.points, known.longest)
+
+    def is_pass(self, action: int) -> bool:
+        cells = self.game.spec.action_cells
+        return cells is not None and cells[action] < 0
 
     def result(self, position: np.ndarray) -> Known:
         mover = self.game.current_player(position)
