@@ -2,7 +2,7 @@
 # Measures how strong each game is after how long on this machine, and prints the tables of README: about eight hours.
 #
 #   bash launch/strength.sh                            all games
-#   bash launch/strength.sh connect_four tic_tac_toe   some of the files in launch/strength
+#   bash launch/strength.sh connect_four tic_tac_toe   some of the files in launch/strength; the tables keep the others
 #   bash launch/strength.sh --output FOLDER NAME ...   (default: strength)
 #
 # Stopped at any moment, the same command continues. Writes FOLDER/strength.json and FOLDER/strength.md.

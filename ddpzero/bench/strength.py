@@ -3,26 +3,27 @@
     bash launch/strength.sh [NAME ...]
 
 Each NAME.yaml is an ablation (ablation/experiment.py) with a single variant. OUTPUT/NAME has its results,
-OUTPUT/strength.json and OUTPUT/strength.md those of all experiments so far.
+OUTPUT/strength.json and OUTPUT/strength.md those of all experiments so far, also of those that are not named this time.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
-from ddpzero.arena.judging import KEEPS_WHERE_IT_MATTERS
+from ddpzero.arena.judging import BEST, KEEPS, KEEPS_WHERE_IT_MATTERS
 from ddpzero.bench.ablation.experiment import read_experiment
 from ddpzero.bench.ablation.plan import Plan, prepare
 from ddpzero.bench.ablation.report import Figure, figures, simulations_text
-from ddpzero.bench.ablation.results import Results, claim, read_results
+from ddpzero.bench.ablation.results import Results, claim, continue_results, read_results
 from ddpzero.bench.ablation.run import finish, say
 from ddpzero.bench.ablation.training import TrainingStopped
+from ddpzero.bench.ablation.verdicts import SCORE
 from ddpzero.run.progress import duration_text
 from ddpzero.system.errors import EXIT_CODE_OF_USER_ERROR, UserError, require
 from ddpzero.system.json_text import json_text
@@ -30,16 +31,27 @@ from ddpzero.system.whole_files import replace_whole
 
 _EXIT_CODE_OF_STOP = 130
 _SHORT = {KEEPS_WHERE_IT_MATTERS: "where it matters"}
+# What the figures of a table are.
+_MEANINGS = {
+    KEEPS: "Keeps the outcome: share of positions in which the move keeps the outcome of perfect play.",
+    KEEPS_WHERE_IT_MATTERS: "Where it matters: share of positions in which the move keeps the outcome of perfect play, "
+    "among those in which not every move does.",
+    BEST: "Exactly best: share of positions in which no move is better by perfect play.",
+    SCORE: "Score: share of games won, draws counted as half.",
+}
 
 
 @dataclass(frozen=True)
 class StrengthRow:
-    """One figure at one moment. minutes: of training so far; run_minutes: of the whole run. low, high: of the seeds."""
+    """One figure at one moment. minutes: of training so far; run_minutes: of the whole run. low, high: of the seeds.
+
+    is_shown: in the tables. machines, versions, dates: all that its trainings have.
+    """
 
     experiment: str
     title: str
-    minutes: float | None
-    run_minutes: float | None
+    minutes: float
+    run_minutes: float
     judge: str
     figure: str
     simulations: int | None
@@ -47,32 +59,31 @@ class StrengthRow:
     low: float
     high: float
     by_seed: tuple[float, ...]
+    is_shown: bool
     command: str
-    machine: str
-    version: str
-    date: str
+    machines: tuple[str, ...]
+    versions: tuple[str, ...]
+    dates: tuple[str, ...]
 
     @property
     def text(self) -> str:
-        """ "91.8 % (91.0-92.3)": the median, and the lowest and highest seed."""
-        if len(self.by_seed) == 1:
-            return f"{100 * self.median:.1f} %"
-        return f"{100 * self.median:.1f} % ({100 * self.low:.1f}-{100 * self.high:.1f})"
+        """ "91.8 % (91.0-92.3)": the median, and the lowest and highest seed if they differ."""
+        median, low, high = (f"{100 * share:.1f}" for share in (self.median, self.low, self.high))
+        return f"{median} %" if low == high else f"{median} % ({low}-{high})"
 
     @property
-    def column(self) -> tuple[str, str, int | None]:
-        return self.judge, self.figure, self.simulations
-
-    @property
-    def by(self) -> tuple[str, int | None]:
-        return self.judge, self.simulations
+    def short_figure(self) -> str:
+        if self.figure == SCORE:
+            return f"score against {self.judge}"
+        return _SHORT.get(self.figure, self.figure)
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run the experiments, print the tables, return the exit code."""
     options = _options(words)
     try:
-        return run(read_plans(options.folder, options.names), options.output)
+        plans = read_plans(options.folder, options.names)
+        return run(plans, known_names(options.folder), options.output)
     except UserError as error:
         print(f"ddpzero: {' '.join(str(error).split())}", file=sys.stderr)
         return EXIT_CODE_OF_USER_ERROR
@@ -81,56 +92,78 @@ def main(words: Sequence[str] | None = None) -> int:
         return _EXIT_CODE_OF_STOP
 
 
+def known_names(folder: Path) -> list[str]:
+    """Return the names of all experiments of a folder."""
+    return sorted(file.stem for file in folder.glob("*.yaml"))
+
+
 def read_plans(folder: Path, names: Sequence[str]) -> dict[str, Plan]:
     """Return the named experiments of a folder, all without names. Raises UserError."""
-    known = sorted(file.stem for file in folder.glob("*.yaml"))
+    known = known_names(folder)
     for name in names:
         require(name in known, f"{name} is not one of {', '.join(known)}, the files of {folder}.")
     plans = {name: prepare(read_experiment(folder / f"{name}.yaml")) for name in names or known}
     for name, plan in plans.items():
         num_variants = len(plan.experiment.variants)
         require(num_variants == 1, f"{folder / name}.yaml has {num_variants} variants: give one.")
+        require(bool(plan.experiment.minutes), f"{folder / name}.yaml has no minutes: give them.")
     return plans
 
 
-def run(plans: dict[str, Plan], output: Path) -> int:
-    """Run all experiments; print the tables of all results. Raises UserError, TrainingStopped."""
-    experiments = [plan.experiment for plan in plans.values()]
-    minutes = sum(len(e.seeds) * e.minutes[-1] for e in experiments if e.minutes)
+def run(plans: dict[str, Plan], known: Sequence[str], output: Path) -> int:
+    """Run the experiments; print the tables of all results so far. Raises UserError, TrainingStopped.
+
+    known: the names of all experiments. Those that are not run now keep their place in the tables.
+    """
+    _require_readable(plans, known, output)
+    minutes = sum(len(p.experiment.seeds) * p.experiment.minutes[-1] for p in plans.values())
     say(f"{len(plans)} experiments, {duration_text(60 * minutes)} of training, and their judgments")
     failures: list[str] = []
     for name, plan in plans.items():
         say(f"{name}:")
         with claim(output / name):
             failures += finish(plan, output / name)[1]
-        rows = read_rows(plans, output)
+        rows = read_rows(known, output)
         document = json_text([asdict(row) for row in rows], indent=1)
         replace_whole(output / "strength.json", f"{document}\n".encode())
         replace_whole(output / "strength.md", f"{markdown(rows)}\n".encode())
-    print(markdown(read_rows(plans, output)))
+    print(markdown(read_rows(known, output)))
     for failure in failures:
         say(failure)
     return 1 if failures else 0
 
 
+def _require_readable(plans: dict[str, Plan], known: Sequence[str], output: Path) -> None:
+    """Raise UserError for earlier results that would end the command after hours of training."""
+    read_rows(known, output)
+    for name, plan in plans.items():
+        if (before := read_results(output / name)) is not None:
+            continue_results(before, plan.experiment, output / name)
+
+
 def read_rows(names: Iterable[str], output: Path) -> list[StrengthRow]:
-    """Return the rows of all finished trainings."""
-    return [
-        _row(name, results, figure)
-        for name in names
-        if (results := read_results(output / name)) is not None and results.cells
-        for figure in figures(results)
-    ]
+    """Return the rows of all finished trainings of these experiments; none for one without results."""
+    rows: list[StrengthRow] = []
+    for name in names:
+        results = read_results(output / name)
+        if results is not None and results.experiment.minutes:
+            found = list(figures(results))
+            names_of_figures = {figure.figure for figure in found}
+            shown = names_of_figures & {*results.experiment.figures} or names_of_figures
+            rows += [_row(name, results, figure, {*shown, SCORE}) for figure in found]
+    return rows
 
 
-def _row(name: str, results: Results, figure: Figure) -> StrengthRow:
-    by_seed = figure.rows[0].values.mean(axis=1)
-    experiment = results.experiment
+def _row(name: str, results: Results, figure: Figure, shown: set[str]) -> StrengthRow:
+    row, experiment = figure.rows[0], results.experiment
+    by_seed = row.values.mean(axis=1)
+    cells = [cell for seed in row.seeds if (cell := results.find(row.variant, seed)) is not None]
+    assert figure.minutes is not None, "read_rows takes experiments with minutes"
     return StrengthRow(
         experiment=name,
         title=experiment.title or name,
         minutes=figure.minutes,
-        run_minutes=experiment.minutes[-1] if experiment.minutes else None,
+        run_minutes=experiment.minutes[-1],
         judge=figure.judge,
         figure=figure.figure,
         simulations=figure.simulations,
@@ -138,10 +171,11 @@ def _row(name: str, results: Results, figure: Figure) -> StrengthRow:
         low=float(by_seed.min()),
         high=float(by_seed.max()),
         by_seed=tuple(map(float, by_seed)),
+        is_shown=figure.figure in shown,
         command=f"bash launch/strength.sh {name}",
-        machine=results.machine,
-        version=results.cells[-1].version,
-        date=max(cell.date for cell in results.cells),
+        machines=tuple(sorted({cell.machine for cell in cells})),
+        versions=tuple(sorted({cell.version for cell in cells})),
+        dates=tuple(sorted({cell.date for cell in cells})),
     )
 
 
@@ -149,71 +183,116 @@ def _row(name: str, results: Results, figure: Figure) -> StrengthRow:
 
 
 def markdown(rows: Sequence[StrengthRow]) -> str:
-    """Return a table for each judge of a curve, over its minutes, and one table with a row for each other game."""
-    curves = {r.title for r in rows if r.minutes != r.run_minutes}
+    """Return a table for each game with a curve, with a line for each moment; one for the others; and a caption."""
+    rows = [row for row in rows if row.is_shown]
+    if not rows:
+        return "Nothing is measured yet."
+    curves = dict.fromkeys(row.title for row in rows if row.minutes != row.run_minutes)
     lines: list[str] = []
-    for title in dict.fromkeys(r.title for r in rows if r.title in curves):
-        lines += [*_curve([r for r in rows if r.title == title]), ""]
-    lines += _others([r for r in rows if r.title not in curves])
-    return "\n".join([*lines, *_origin(rows)])
+    for title in curves:
+        lines += [*_curve([row for row in rows if row.title == title]), ""]
+    if others := [row for row in rows if row.title not in curves]:
+        lines += [*_others(others), ""]
+    return "\n".join([*lines, _caption(rows), "", *_origins(rows)])
 
 
 def _curve(rows: Sequence[StrengthRow]) -> list[str]:
-    """Return a table with a line for each minute of each run, and a column for each figure."""
-    columns = list(dict.fromkeys(row.column for row in rows))
-    # A heading has only what differs between the columns.
-    has_figures = len({figure for _, figure, _ in columns}) > 1
-    headings = [
-        _judged_by(judge, simulations) + (f": {_SHORT.get(figure, figure)}" if has_figures else "")
-        for judge, figure, simulations in columns
-    ]
-    lines = [f"| {rows[0].title}: minute | of a run of | {' | '.join(headings)} |"]
-    lines += [f"|---|---|{'---|' * len(columns)}"]
-    moments = dict.fromkeys((row.minutes, row.run_minutes) for row in rows)
-    for minutes, run_minutes in moments:
+    """Return a table with a line for each minute of each run, and a column for each figure and number of simulations.
+
+    A figure that all columns share stands above the table.
+    """
+    columns = dict.fromkeys((_what(row), row.simulations) for row in rows)
+    figures_shown = list(dict.fromkeys(what for what, _ in columns))
+    if len(figures_shown) == 1:
+        lines = [f"{rows[0].title}, {figures_shown[0]}:", ""]
+        headings = [_simulations_text(simulations) for _, simulations in columns]
+    else:
+        lines = [f"{rows[0].title}:", ""]
+        headings = [_joined(what, _simulations_text(simulations)) for what, simulations in columns]
+    lines += [f"| minute | {' | '.join(headings)} |", f"|---|{'---|' * len(columns)}"]
+    for minutes, run_minutes in sorted({(row.minutes, row.run_minutes) for row in rows}):
         found = {
-            r.column: r.text for r in rows if (r.minutes, r.run_minutes) == (minutes, run_minutes)
+            (_what(row), row.simulations): row.text
+            for row in rows
+            if (row.minutes, row.run_minutes) == (minutes, run_minutes)
         }
         cells = [found.get(column, "") for column in columns]
-        lines.append(f"| {minutes:g} | {run_minutes:g} minutes | {' | '.join(cells)} |")
-    return [*lines, f"| one GPU | | not measured yet |{' |' * (len(columns) - 1)}"]
+        lines.append(f"| {minutes:g} of {run_minutes:g} | {' | '.join(cells)} |")
+    return [*lines, f"| on one GPU | not measured yet |{' |' * (len(columns) - 1)}"]
 
 
 def _others(rows: Sequence[StrengthRow]) -> list[str]:
-    """Return a table with a line for each game."""
-    if not rows:
-        return []
-    lines = ["| game | training | strength |", "|---|---|---|"]
+    """Return a table with a line for each figure of each game; the game stands in its first line."""
+    lines = [
+        "| game | training | figure | network alone | with search | simulations |",
+        "|---|---|---|---|---|---|",
+    ]
     for name in dict.fromkeys(row.experiment for row in rows):
         found = [row for row in rows if row.experiment == name]
-        judged = dict.fromkeys((row.judge, row.simulations) for row in found)
-        strength = "; ".join(
-            f"{_judged_by(*by)}: "
-            + ", ".join(f"{_SHORT.get(r.figure, r.figure)} {r.text}" for r in found if by == r.by)
-            for by in judged
-        )
-        lines.append(f"| {found[0].title} | {found[0].run_minutes:g} minutes | {strength} |")
-    return [*lines, "| all, on one GPU | | not measured yet |", ""]
+        number = found[0].run_minutes
+        game, training = found[0].title, f"{number:g} minute{'' if number == 1 else 's'}"
+        for cells in _lines_of_game(found):
+            lines.append(f"| {' | '.join([game, training, *cells])} |")
+            game = training = ""
+    return [*lines, "| all, on one GPU | | not measured yet | | | |"]
 
 
-def _judged_by(judge: str, simulations: int | None) -> str:
-    return judge if simulations is None else f"{judge}, {simulations_text(simulations)}"
+def _lines_of_game(rows: Sequence[StrengthRow]) -> Iterator[tuple[str, str, str, str]]:
+    """Yield figure, network alone, with search, and its simulations: a line for each number of simulations."""
+    for judge, figure in dict.fromkeys((row.judge, row.figure) for row in rows):
+        of_figure = [row for row in rows if (row.judge, row.figure) == (judge, figure)]
+        alone = "".join(row.text for row in of_figure if row.simulations == 0)
+        searched = [row for row in of_figure if row.simulations != 0]
+        what = of_figure[0].short_figure
+        if not searched:
+            yield what, alone, "", ""
+        for row in searched:
+            simulations = "" if row.simulations is None else str(row.simulations)
+            yield what, alone, row.text, simulations
+            alone = ""
 
 
-def _origin(rows: Sequence[StrengthRow]) -> list[str]:
-    """Return what one needs to repeat the tables."""
-    names = " ".join(dict.fromkeys(row.experiment for row in rows))
-    machines, versions = ({getattr(row, key) for row in rows} for key in ("machine", "version"))
+def _what(row: StrengthRow) -> str:
+    return row.short_figure if row.figure == SCORE else f"{row.short_figure} in {row.judge}"
+
+
+def _joined(*parts: str) -> str:
+    return ", ".join(part for part in parts if part)
+
+
+def _simulations_text(simulations: int | None) -> str:
+    return "" if simulations is None else simulations_text(simulations)
+
+
+def _caption(rows: Sequence[StrengthRow]) -> str:
+    """Say what the numbers are."""
+    has_figures = {row.figure for row in rows}
     num_seeds = sorted({len(row.by_seed) for row in rows})
-    if not rows:
-        return ["Nothing is measured yet."]
-    dates = sorted({row.date for row in rows})
-    when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
+    seeds = f"{' or '.join(map(str, num_seeds))} seed{'' if num_seeds == [1] else 's'}"
+    sentences = [f"Median of {seeds}, in brackets the lowest and the highest if they differ."]
+    sentences += [text for figure, text in _MEANINGS.items() if figure in has_figures]
+    if part := next((row for row in rows if row.minutes != row.run_minutes), None):
+        sentences.append(
+            f"{part.minutes:g} of {part.run_minutes:g}: minute {part.minutes:g} of a run of {part.run_minutes:g}."
+        )
+    return " ".join(sentences)
+
+
+def _origins(rows: Sequence[StrengthRow]) -> list[str]:
+    """Return what one needs to repeat the tables: a line for all rows, or for each machine and version."""
+    groups: dict[tuple[tuple[str, ...], tuple[str, ...]], list[StrengthRow]] = {}
+    for row in rows:
+        groups.setdefault((row.machines, row.versions), []).append(row)
     return [
-        f"Share of positions in which the move keeps the outcome of perfect play, or match score: median of "
-        f"{' or '.join(map(str, num_seeds))} seeds, in brackets the lowest and the highest. "
-        f"`bash launch/strength.sh {names}`, {', '.join(sorted(versions))}, {when}, {', '.join(sorted(machines))}."
+        f"`bash launch/strength.sh {' '.join(dict.fromkeys(row.experiment for row in group))}`: "
+        f"{' and '.join(versions)}, {_days(group)}, {' and '.join(machines)}."
+        for (machines, versions), group in groups.items()
     ]
+
+
+def _days(rows: Sequence[StrengthRow]) -> str:
+    dates = sorted({date for row in rows for date in row.dates})
+    return dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
 
 
 def _options(words: Sequence[str] | None) -> argparse.Namespace:

@@ -7,13 +7,19 @@ from contextlib import suppress
 from pathlib import Path
 
 from ddpzero.algorithms.base import HOLDOUT_GROUP, LOSS
-from ddpzero.bench.ablation.experiment import CellKey
+from ddpzero.bench.ablation.experiment import CellKey, Experiment, Judge
 from ddpzero.bench.ablation.models import model_at, require_finished
 from ddpzero.bench.ablation.plan import Plan
-from ddpzero.bench.ablation.results import Point
-from ddpzero.bench.ablation.training import offline_command, online_command, run_training
+from ddpzero.bench.ablation.results import Point, Verdict
+from ddpzero.bench.ablation.training import (
+    CellFailed,
+    offline_command,
+    online_command,
+    run_training,
+)
 from ddpzero.bench.ablation.verdicts import verdicts
-from ddpzero.system.errors import UserError
+from ddpzero.system.errors import UserError, is_sentence_of_ours
+from ddpzero.system.failures import failure_sentence
 from ddpzero.training.objective import read_objective
 
 _HELD_OUT_LOSS = f"{HOLDOUT_GROUP}/total_loss"
@@ -33,15 +39,13 @@ def train_and_judge(plan: Plan, key: CellKey, folder: Path) -> tuple[Point, ...]
         command = offline_command(words, experiment.config_dir, source)
     run_training(command, folder / "logs" / f"{key.run_name}.log")
     require_finished(runs_dir / key.run_name)
-    first = CellKey(experiment.first, key.seed)
+    first_run = _first_run(experiment, key, runs_dir)
     points = []
     for minutes in experiment.points:
         # The last checkpoint may be a little older than the end of the run, if it was saved after the last update.
         at = None if minutes == experiment.points[-1] else minutes
         path, manifest = model_at(runs_dir / key.run_name, at)
-        first_model = None
-        if key.variant != experiment.first:
-            first_model, _ = model_at(runs_dir / first.run_name, at)
+        first_model = None if first_run is None else model_at(first_run, at)[0]
         counters = manifest.counters
         losses = _losses(runs_dir / key.run_name) if at is None else {}
         points.append(
@@ -51,11 +55,41 @@ def train_and_judge(plan: Plan, key: CellKey, folder: Path) -> tuple[Point, ...]
                 model=manifest.model,
                 learner_step=int(counters["learner_step"]),
                 samples=int(counters["samples"]),
-                verdicts=tuple(verdicts(path, experiment.judge, key.seed, first_model)),
+                verdicts=_judge(path, experiment.judge, key.seed, first_model),
                 **losses,
             )
         )
     return tuple(points)
+
+
+def _first_run(experiment: Experiment, key: CellKey, runs_dir: Path) -> Path | None:
+    """Return the run of the first variant that this one plays against; None if it does not.
+
+    Raises CellFailed unless that run has reached its end: matches against half of a training would be recorded for
+    good.
+    """
+    if key.variant == experiment.first or not experiment.judge.needs_first:
+        return None
+    run_dir = runs_dir / CellKey(experiment.first, key.seed).run_name
+    try:
+        require_finished(run_dir)
+    except CellFailed as error:
+        raise CellFailed(
+            f"it is trained, but not judged yet, because it plays against {run_dir.name}: {error}"
+        ) from None
+    return run_dir
+
+
+def _judge(model: Path, judge: Judge, seed: int, first_model: Path | None) -> tuple[Verdict, ...]:
+    """Return the verdicts on a model; see `verdicts`. Raises CellFailed for errors that are no bug of this package."""
+    try:
+        return tuple(verdicts(model, judge, seed, first_model))
+    except Exception as error:
+        if not is_sentence_of_ours(error) and not isinstance(error, (OSError, MemoryError)):
+            raise
+        raise CellFailed(
+            f"it is trained, but its model {model.name} could not be judged: {failure_sentence(error)}"
+        ) from error
 
 
 def _losses(run_dir: Path) -> dict[str, float | None]:

@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from ddpzero.arena.judging import BEST, KEEPS, KEEPS_WHERE_IT_MATTERS
 from ddpzero.config.hydra import compose_settings
 from ddpzero.config.overrides import quoted
 from ddpzero.config.strict import as_group, convert, make_dataclass
@@ -32,16 +33,32 @@ _OWN_KEYS = (
 )
 # The opponent that stands for the first variant.
 BASE = "base"
+# What judge.positions counts.
+FIGURES = (KEEPS, KEEPS_WHERE_IT_MATTERS, BEST)
 # In these lists a single entry may stand alone.
-_LISTS = ("base", "seeds", "minutes")
+_LISTS = ("base", "seeds", "minutes", "figures")
 
 
 @dataclass(frozen=True)
 class PositionsJudge:
-    """files: solved positions, by path or by name in the package. simulations: each number is one judgment."""
+    """files: solved positions, by path or by name in the package. simulations: each number is one judgment.
+
+    A variant whose player does not search is judged once, as one with 0 simulations.
+    """
 
     files: tuple[str, ...]
     simulations: tuple[int, ...] = (0, 64)
+
+    def __post_init__(self) -> None:
+        require(
+            bool(self.files),
+            "judge.positions.files is empty: name solved positions, as in connect_four_hard (`ddpzero judge --list`).",
+        )
+        require(
+            bool(self.simulations) and min(self.simulations) >= 0,
+            f"judge.positions.simulations={list(self.simulations)} must be whole numbers from 0 on, at least one; 0 is "
+            "the network alone.",
+        )
 
 
 @dataclass(frozen=True)
@@ -61,6 +78,14 @@ class MatchesJudge:
             f"judge.matches.games={self.games} must be even and at least 2, because each start is played twice, with "
             "sides swapped.",
         )
+        require(
+            bool(self.opponents),
+            f"judge.matches.opponents is empty: name players, as in {BASE} or rollout:100.",
+        )
+        require(
+            self.simulations is None or self.simulations >= 0,
+            f"judge.matches.simulations={self.simulations} must be at least 0, the network alone.",
+        )
 
 
 @dataclass(frozen=True)
@@ -69,6 +94,11 @@ class Judge:
 
     positions: PositionsJudge | None = None
     matches: MatchesJudge | None = None
+
+    @property
+    def needs_first(self) -> bool:
+        """Whether the other variants play against the first one."""
+        return self.matches is not None and BASE in self.matches.opponents
 
     def __post_init__(self) -> None:
         require(
@@ -95,7 +125,8 @@ class Experiment:
     base: settings of all variants. variants: the settings that each one adds; the others are compared with the first.
     minutes: training time after which each training is judged; the last one ends it. steps: instead of minutes, the
     number of updates. replay_of: mode offline: the run or checkpoint whose replay buffer all variants train on.
-    config_dir: as --config-dir of training. title: for tables.
+    config_dir: as --config-dir of training. title: the game's name in the tables of launch/strength.sh; figures: of
+    positions, those that these tables show (arena/judging.py), empty for all.
     """
 
     variants: dict[str, Any]
@@ -108,6 +139,7 @@ class Experiment:
     replay_of: str | None = None
     config_dir: str | None = None
     title: str = ""
+    figures: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         require(
@@ -136,6 +168,11 @@ class Experiment:
             f"mode={self.mode} and replay_of={self.replay_of}: offline trains on the replay buffer of the run in "
             "replay_of; online needs none.",
         )
+        for figure in self.figures:
+            require(
+                figure in FIGURES,
+                f"figures={list(self.figures)}: {figure!r} is not one of {', '.join(FIGURES)}.",
+            )
         for word in (*self.base, *(word for words in self.variants.values() for word in words)):
             key = word.lstrip("+~").partition("=")[0]
             require(
@@ -207,9 +244,9 @@ class Experiment:
         return asdict(self)
 
     def without_cells(self) -> Experiment:
-        """Return the experiment without its variants and seeds, which may be added later, and without its title."""
+        """Return the experiment without what may change later: variants and seeds, and what only tables use."""
         first = {self.first: self.variants[self.first]}
-        return replace(self, variants=first, seeds=(0,), title="")
+        return replace(self, variants=first, seeds=(0,), title="", figures=())
 
 
 def read_experiment(file: Path) -> Experiment:

@@ -43,6 +43,8 @@ def model_at(run_dir: Path, minutes: float | None) -> tuple[Path, Manifest]:
 
 def require_finished(run_dir: Path) -> None:
     """Raise CellFailed unless the run has reached its limit; it may have been stopped by somebody else."""
+    if not run_dir.exists():
+        raise CellFailed(f"the run {run_dir} does not exist.")
     status = read_status(run_dir) or {}
     if status.get("state") != "finished":
         raise CellFailed(

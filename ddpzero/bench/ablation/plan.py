@@ -9,7 +9,7 @@ from pathlib import Path
 from ddpzero.algorithms.loader import load_algorithm
 from ddpzero.bench.ablation.experiment import Experiment
 from ddpzero.bench.ablation.verdicts import check_judge
-from ddpzero.games import Game, TeamGame, load_any_game
+from ddpzero.games import Game, TeamGame
 from ddpzero.run.finder import find_run, nearest_runs
 from ddpzero.settings import Settings
 from ddpzero.system.errors import UserError, require
@@ -29,12 +29,18 @@ class Plan:
 def prepare(experiment: Experiment) -> Plan:
     """Compose the settings, find the runs and the positions. Raises UserError for whatever does not fit."""
     settings = experiment.compose()
-    game = load_any_game(**settings[experiment.first].game.arguments)
-    check_judge(experiment.judge, game)
     source = _source(experiment)
-    if source is not None:
-        _check_columns(settings, source)
-    return Plan(experiment, settings, game, source)
+    first = load_algorithm(settings[experiment.first])
+    for variant, of_variant in settings.items():
+        try:
+            algorithm = load_algorithm(of_variant)
+            check_judge(experiment.judge, algorithm, first)
+            if source is not None:
+                # It may lack a column that the variant trains on.
+                read_samples(source, algorithm.sample_spec())
+        except UserError as error:
+            raise UserError(f"variant {variant}: {error}") from None
+    return Plan(experiment, settings, first.game, source)
 
 
 def _source(experiment: Experiment) -> Path | None:
@@ -46,12 +52,3 @@ def _source(experiment: Experiment) -> Path | None:
         f"replay_of={experiment.replay_of}: there is no such run.{nearest_runs(experiment.replay_of)}",
     )
     return found
-
-
-def _check_columns(settings: Mapping[str, Settings], source: Path) -> None:
-    """Raise UserError for a variant that trains on a column that the replay buffer of `source` lacks."""
-    for variant, of_variant in settings.items():
-        try:
-            read_samples(source, load_algorithm(of_variant).sample_spec())
-        except UserError as error:
-            raise UserError(f"variant {variant}: {error}") from None

@@ -133,8 +133,8 @@ def print_tables(results: Results, console: Console) -> None:
         console.print(_table_of_figure(figure, results.experiment.first))
     console.print(_CAPTION, style="dim", highlight=False)
     console.print(_table_of_trainings(results))
-    versions = sorted({cell.version for cell in results.cells})
-    console.print(f"{results.machine}; {', '.join(versions)}", style="dim", highlight=False)
+    origins = sorted({f"{cell.machine}; {cell.version}" for cell in results.cells})
+    console.print("\n".join(origins), style="dim", highlight=False)
 
 
 def _table_of_figure(figure: Figure, first: str) -> Table:

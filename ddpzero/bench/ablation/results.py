@@ -74,14 +74,15 @@ class Point:
 class Cell:
     """A finished training.
 
-    overrides: what its variant added to the settings. version: of ddpzero. seconds: of training and judging, by the
-    wall.
+    overrides: what its variant added to the settings. version: of ddpzero. machine: where it ran, or ended if it was
+    continued elsewhere. seconds: of training and judging, by the wall.
     """
 
     variant: str
     seed: int
     overrides: tuple[str, ...]
     version: str
+    machine: str
     date: str
     seconds: float
     points: tuple[Point, ...]
@@ -93,10 +94,9 @@ class Cell:
 
 @dataclass(frozen=True)
 class Results:
-    """All finished trainings of an experiment. machine: where they ran, for people."""
+    """All finished trainings of an experiment."""
 
     experiment: Experiment
-    machine: str
     cells: tuple[Cell, ...] = ()
 
     def find(self, variant: str, seed: int) -> Cell | None:
@@ -106,7 +106,6 @@ class Results:
         """Replace the file as a whole. Raises OSError."""
         document = {
             "experiment": self.experiment.to_json(),
-            "machine": self.machine,
             "cells": [asdict(cell) for cell in self.cells],
         }
         replace_whole(folder / RESULTS_FILE, f"{json_text(document, indent=1)}\n".encode())
@@ -119,8 +118,12 @@ def read_results(folder: Path) -> Results | None:
         return None
     document = read_json(path)
     try:
-        cells = tuple(make_dataclass(Cell, cell, "cells") for cell in document["cells"])
-        return Results(experiment_from(document["experiment"]), str(document["machine"]), cells)
+        # Older files name one machine for all trainings.
+        common = {"machine": document["machine"]} if "machine" in document else {}
+        cells = tuple(
+            make_dataclass(Cell, {**common, **cell}, "cells") for cell in document["cells"]
+        )
+        return Results(experiment_from(document["experiment"]), cells)
     except (UserError, KeyError, TypeError) as error:
         raise UserError(
             f"{path} has no results that this version can read ({error}): move it away, or choose another --output."
@@ -145,7 +148,7 @@ def continue_results(before: Results, experiment: Experiment, folder: Path) -> R
         f"({'; '.join(dict.fromkeys(texts))}). Only variants and seeds may be added or removed: restore the rest, or "
         "choose another --output.",
     )
-    return Results(experiment, before.machine, before.cells)
+    return Results(experiment, before.cells)
 
 
 def _text(value: Any) -> str:

@@ -72,11 +72,12 @@ def finish(plan: Plan, folder: Path) -> tuple[Results, list[str]]:
     """
     experiment = plan.experiment
     before = read_results(folder)
-    results = Results(experiment, machine_text())
+    results = Results(experiment)
     if before is not None:
-        if before.cells and before.machine != results.machine:
-            say(f"earlier trainings ran on {before.machine}, this machine is {results.machine}")
         results = continue_results(before, experiment, folder)
+    machine = machine_text()
+    if others := sorted({cell.machine for cell in results.cells} - {machine}):
+        say(f"earlier trainings ran on {' and on '.join(others)}, this machine is {machine}")
     results.save(folder)
     cells, failures = list(experiment.cells()), []
     clock = _Clock(experiment, len(cells), {cell.key: cell.seconds for cell in results.cells})
@@ -97,6 +98,7 @@ def finish(plan: Plan, folder: Path) -> tuple[Results, list[str]]:
             *key,
             overrides=tuple(experiment.variants[key.variant]),
             version=version_text(),
+            machine=machine,
             date=time.strftime("%Y-%m-%d"),
             seconds=time.monotonic() - started,
             points=points,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,15 @@ import pytest
 import yaml
 
 from ddpzero.bench.ablation import cell as cell_module
+from ddpzero.bench.ablation import run as run_module
 from ddpzero.bench.ablation.offline_job import main as offline_job
+from ddpzero.bench.ablation.results import Verdict, read_results
 from ddpzero.bench.ablation.run import run_ablate
 from ddpzero.bench.ablation.training import CellFailed, TrainingStopped
+from ddpzero.bench.ablation.verdicts import SCORE
+from ddpzero.games.core.player_errors import PlayerError
+from ddpzero.run.models import save_model
+from ddpzero.run.record import STATUS_FILE, read_status
 from ddpzero.system.errors import UserError
 from tests.training.test_offline import TINY, frozen_run
 
@@ -25,19 +32,31 @@ OFFLINE: dict[str, Any] = {
     "judge": {"matches": {"opponents": ["base", "random"], "games": 4, "simulations": 2}},
 }
 
+MODEL_COUNTERS = {"learner_step": 20, "samples": 300, "minutes": 0.1}
+
 
 class Trainings:
-    """Trains in this process, and notes each training. Stops or fails before the one with the name in either."""
+    """Trains in this process, and notes each training.
+
+    Stops or fails before the one with the name in stop_before or fail; the one in fail_halfway fails after half of its
+    updates.
+    """
 
     def __init__(self) -> None:
         self.names: list[str] = []
-        self.stop_before = self.fail = ""
+        self.stop_before = self.fail = self.fail_halfway = ""
 
     def __call__(self, command: list[str], log: Path) -> None:
         name = log.stem
         if name == self.stop_before:
             raise TrainingStopped("SIGTERM")
         if name == self.fail:
+            raise CellFailed("the disk is full.")
+        if name == self.fail_halfway:
+            half = [word.replace("max_epochs=2", "max_epochs=1") for word in command]
+            assert offline_job(half[3:]) == 0
+            status = log.parents[1] / "runs" / name / STATUS_FILE
+            status.write_text(json.dumps({**json.loads(status.read_text()), "state": "failed"}))
             raise CellFailed("the disk is full.")
         self.names.append(name)
         assert offline_job(command[3:]) == 0
@@ -123,6 +142,91 @@ def test_a_target_that_the_replay_buffer_lacks_is_refused_before_the_first_train
     with pytest.raises(UserError, match=r"variant next: replay_of=.* no next_policy_target"):
         ablate(tmp_path, {**experiment, "variants": variants})
     assert not trainings.names
+
+
+def test_a_variant_is_judged_against_a_finished_base_only(tmp_path, experiment, trainings, capsys):
+    experiment = {**experiment, "seeds": [0]}
+    trainings.fail_halfway = "base-seed0"
+    assert ablate(tmp_path, experiment) == 1
+    told = capsys.readouterr().err
+    assert "slow-seed0 failed: it is trained, but not judged yet, because it plays against" in told
+    assert "base-seed0 has not reached its end" in told
+    assert finished(tmp_path) == []
+    trainings.fail_halfway = ""
+    assert ablate(tmp_path, experiment) == 0
+    assert finished(tmp_path) == ["base", "slow"]
+    for run_name in ("base-seed0", "slow-seed0"):
+        status = read_status(tmp_path / "out" / "runs" / run_name)
+        assert status is not None and status["learner_step"] == 20
+
+
+def test_a_failed_base_spoils_no_variant_that_does_not_play_against_it(
+    tmp_path, experiment, trainings
+):
+    trainings.fail = "base-seed0"
+    judge = {"matches": {"opponents": "random", "games": 4, "simulations": 2}}
+    assert ablate(tmp_path, {**experiment, "seeds": [0], "judge": judge}) == 1
+    assert finished(tmp_path) == ["slow"]
+
+
+@pytest.mark.parametrize("error", [UserError("no."), PlayerError("no."), MemoryError("no.")])
+def test_a_judgment_that_fails_does_not_end_the_others_and_is_tried_again(
+    error, tmp_path, experiment, capsys, monkeypatch
+):
+    experiment = {**experiment, "seeds": [0]}
+
+    def failing(model: Path, *of_judge: Any) -> Iterator[Verdict]:
+        if "base-seed0" in str(model) and error is not None:
+            raise error
+        yield Verdict("random", SCORE, 2, "42")
+
+    monkeypatch.setattr(cell_module, "run_training", finished_run)
+    monkeypatch.setattr(cell_module, "verdicts", failing)
+    assert ablate(tmp_path, experiment) == 1
+    assert "base-seed0 failed: it is trained, but its model" in capsys.readouterr().err
+    assert finished(tmp_path) == ["slow"]
+    error = None
+    assert ablate(tmp_path, experiment) == 0
+    assert finished(tmp_path) == ["base", "slow"]
+
+
+def finished_run(command: list[str], log: Path) -> None:
+    """Leave a run that reached its end, with a model."""
+    run_dir = log.parents[1] / "runs" / log.stem
+    save_model(run_dir, "run-b1c8-s20-d1", b"weights", b"config", MODEL_COUNTERS)
+    (run_dir / STATUS_FILE).write_text(json.dumps({"state": "finished"}))
+
+
+def finished(folder: Path) -> list[str]:
+    """Return the variants of the recorded trainings."""
+    results = read_results(folder / "out")
+    assert results is not None
+    return sorted(cell.variant for cell in results.cells)
+
+
+def test_trainings_of_two_machines_keep_theirs_also_those_of_an_older_file(
+    tmp_path, experiment, monkeypatch, capsys
+):
+    monkeypatch.setattr(cell_module, "run_training", finished_run)
+    monkeypatch.setattr(cell_module, "verdicts", lambda *_: [Verdict("random", SCORE, 2, "42")])
+    monkeypatch.setattr(run_module, "machine_text", lambda: "a new machine")
+    small = {**experiment, "variants": {"base": []}, "seeds": [0]}
+    assert ablate(tmp_path, small) == 0
+    file = tmp_path / "out" / "results.json"
+    document = json.loads(file.read_text())
+    assert document["cells"][0].pop("machine") == "a new machine"
+    file.write_text(json.dumps({**document, "machine": "an old machine"}))
+    capsys.readouterr()
+    assert ablate(tmp_path, {**experiment, "seeds": [0]}) == 0
+    told = capsys.readouterr()
+    assert "earlier trainings ran on an old machine, this machine is a new machine" in told.err
+    assert "\na new machine; ddpzero" in told.out and "\nan old machine; ddpzero" in told.out
+    results = read_results(tmp_path / "out")
+    assert results is not None
+    assert {cell.variant: cell.machine for cell in results.cells} == {
+        "base": "an old machine",
+        "slow": "a new machine",
+    }
 
 
 @pytest.mark.slow
