@@ -51,6 +51,7 @@ class Arena:
         self.workers = workers
         self._max_share = max_share
         self._is_paused = False
+        self._gate_cpu_seconds = 0.0
         self._outage = Outage("the arena's files")
         self._num_cores = usable_cores()
         self._started_at = time.monotonic()
@@ -71,12 +72,14 @@ class Arena:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Within the block `poll` does nothing, because the gate uses the workers."""
+        """Within the block `poll` does nothing, because the gate uses the workers; the share does not bound that."""
         self._is_paused = True
+        used_before = self.workers.cpu_seconds
         try:
             yield
         finally:
             self._is_paused = False
+            self._gate_cpu_seconds += self.workers.cpu_seconds - used_before
 
     def poll(self) -> None:
         """Take the results that have arrived, and hand out the next blocks. Never waits."""
@@ -123,7 +126,8 @@ class Arena:
     @property
     def _credit(self) -> float:
         """The CPU time that the workers may still use now."""
-        return self._max_share * self._core_seconds - self.workers.cpu_seconds
+        used = self.workers.cpu_seconds - self._gate_cpu_seconds
+        return self._max_share * self._core_seconds - used
 
     def metrics(self) -> dict[str, float]:
         """Return the newest rating, match score and judgement, and the share of the machine that the arena has used."""

@@ -61,43 +61,39 @@ class Players:
     def make(self) -> PlayBlock:
         """Make the players; return the function that plays a block. Raises UserError."""
         game = load_any_game(**self.game)
-        if isinstance(game, TeamGame):
-            return self._make_teams(game)
-        a, b = (
+        players = [
             parse_player(text, game, self.num_simulations, self.num_threads)
             for text in (self.player_a, self.player_b)
-        )
+        ]
+        return lambda block, on_progress: play_block(*players, game, block, on_progress)
 
-        def play(block: MatchBlock, on_progress: OnProgress) -> Games:
-            assert isinstance(block, BoardBlock)
-            return play_openings(a, b, game, block.openings, block.rng, on_progress)
 
-        return play
-
-    def _make_teams(self, game: TeamGame) -> PlayBlock:
-        a, b = (
-            parse_player(text, game, self.num_simulations)
-            for text in (self.player_a, self.player_b)
-        )
-
-        def play(block: MatchBlock, on_progress: OnProgress) -> Games:
-            assert isinstance(block, TeamBlock)
-            return play_starts(a, b, game, block.starts, on_progress)
-
-        return play
+def play_block(
+    player_a: Any, player_b: Any, game: Game | TeamGame, block: MatchBlock, on_progress: OnProgress
+) -> Games:
+    """Play the games of a block. player_a, player_b: of a board game or of a team game, as `game` is."""
+    if isinstance(block, TeamBlock):
+        assert isinstance(game, TeamGame)
+        return play_starts(player_a, player_b, game, block.starts, on_progress)
+    assert isinstance(game, Game)
+    return play_openings(player_a, player_b, game, block.openings, block.rng, on_progress)
 
 
 def blocks_of_match(
-    game: Game | TeamGame, num_games: int, seed: int, opening_plies: int | None
+    game: Game | TeamGame,
+    num_games: int,
+    seed: int,
+    opening_plies: int | None = None,
+    block_games: int = BLOCK_GAMES,
 ) -> list[MatchBlock]:
-    """Divide the games of a match into blocks. Arguments: see play_match. Raises UserError."""
+    """Divide the games of a match into blocks of block_games. Other arguments: see play_match. Raises UserError."""
     if isinstance(game, TeamGame):
         require_team_match(game, num_games)
     else:
         require_match(game, num_games)
     rows = [
-        slice(start, start + BLOCK_GAMES // 2)
-        for start in range(0, num_games // 2, BLOCK_GAMES // 2)
+        slice(start, start + block_games // 2)
+        for start in range(0, num_games // 2, block_games // 2)
     ]
     if isinstance(game, TeamGame):
         starts = random_starts(num_games, seed)

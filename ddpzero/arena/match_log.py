@@ -18,6 +18,8 @@ from ddpzero.system.whole_files import append_whole, drop_incomplete_line
 MATCHES_FILE = "matches.jsonl"
 _SCORES = (0.0, 0.5, 1.0)
 _MAX_NAME_LENGTH = 255
+# A key names two players.
+_MAX_KEY_LENGTH = 3 * _MAX_NAME_LENGTH
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,8 @@ def _block(line: bytes) -> Block | None:
     names: list[Any] = [row.get(name) for name in ("key", "player_a", "player_b")]
     numbers: list[Any] = [row.get(name) for name in ("minutes", "mean_plies", "seconds", "time")]
     if not (
-        all(_is_name(name) for name in names)
+        _is_name(names[0], _MAX_KEY_LENGTH)
+        and all(_is_name(name) for name in names[1:])
         and names[1] != names[2]
         and is_count(row.get("learner_step"))
         and is_count(row.get("samples"))
@@ -111,8 +114,8 @@ def _block(line: bytes) -> Block | None:
     return Block(key, player_a, player_b, scores, *counts, *map(float, numbers))
 
 
-def _is_name(value: Any) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= _MAX_NAME_LENGTH
+def _is_name(value: Any, max_length: int = _MAX_NAME_LENGTH) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= max_length
 
 
 def _are_scores(value: Any) -> bool:

@@ -7,6 +7,7 @@ is schedule.py's, the rules of release are release.py's. Knows no processes.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
@@ -18,7 +19,13 @@ from ddpzero.arena.ratings import Rating, rate
 from ddpzero.arena.release import ReleaseRule, decide, release_match, score_of
 from ddpzero.arena.schedule import JudgeTask, Pairing, Task, next_task, pairings_of, tasks
 from ddpzero.run.models import keep_model, read_models, remove_model
-from ddpzero.run.releases import Verdict, append_verdict, best_of, read_verdicts, repair_verdicts
+from ddpzero.run.releases import (
+    Verdict,
+    append_verdict,
+    last_release,
+    read_verdicts,
+    repair_verdicts,
+)
 from ddpzero.system.json_text import json_text
 from ddpzero.system.whole_files import replace_whole
 
@@ -32,8 +39,9 @@ class ModelPool:
 
     ratings: after the last block, strongest first. match_score: of the last candidate against the best model.
     seed: of the run. num_games: of a model against each opponent. num_simulations: of a model, for ratings.json.
-    max_models: models that stay on disk. Methods that change anything raise OSError if the run's folder cannot be
-    written.
+    max_models: models that stay on disk. is_gated: `tasks_of_match` alone plans the matches that decide about models,
+    and `decide` alone decides; otherwise they are among the games beside the training. Methods that change anything
+    raise OSError if the run's folder cannot be written.
     """
 
     def __init__(
@@ -46,6 +54,7 @@ class ModelPool:
         num_games: int,
         num_simulations: int | None,
         max_models: int,
+        is_gated: bool = False,
     ) -> None:
         self._run_dir = run_dir
         self._release = release
@@ -54,6 +63,7 @@ class ModelPool:
         self._num_games = num_games
         self._num_simulations = num_simulations
         self._max_models = max_models
+        self._is_gated = is_gated
         self._log = MatchLog(run_dir)
         repair_verdicts(run_dir)
         self._verdicts = read_verdicts(run_dir)
@@ -69,11 +79,12 @@ class ModelPool:
     @property
     def best(self) -> str | None:
         """The model that was released last; None before the first."""
-        return best_of(self._verdicts)
+        return self.best_up_to(math.inf)
 
-    def best_up_to(self, learner_step: int) -> str | None:
+    def best_up_to(self, learner_step: float) -> str | None:
         """Return the model that was released last, of those saved up to this step."""
-        return best_of(self._verdicts, learner_step + 1)
+        release = last_release(self._verdicts, learner_step + 1)
+        return release.model if release else None
 
     @property
     def newest_rating(self) -> Rating | None:
@@ -90,7 +101,8 @@ class ModelPool:
     def refresh(self, in_play: Collection[str] = ()) -> None:
         """Take in the models that were added to the run's folder. in_play: models that are needed now."""
         self._read_models()
-        self._decide()
+        if not self._is_gated:
+            self._decide_newer_models()
         self._remove_surplus_models(in_play)
 
     def tasks_of_match(self, model: str) -> list[Task]:
@@ -98,6 +110,22 @@ class ModelPool:
         match = self._release_match(model)
         blocks = tasks(match, self._seed) if match else ()
         return [task for task in blocks if task.key not in self._log.keys]
+
+    def decide(self, model: str) -> None:
+        """Release or reject a model if it has played enough against the best one, unless that is done."""
+        step = self._step(model)
+        if any(verdict.model == model for verdict in self._verdicts):
+            return
+        match, best = self._release_match(model), last_release(self._verdicts, step)
+        keys = {task.key for task in tasks(match, self._seed)} if match else set()
+        blocks = [block for block in self._log.blocks if block.key in keys]
+        if len(blocks) < len(keys):
+            return
+        if blocks:
+            self.match_score = score_of(blocks)
+        steps_since_release = step - best.learner_step if best else step
+        verdict = decide(self._release, best and best.model, blocks, steps_since_release)
+        self._judge(Verdict(model, *verdict, step, time.time()))
 
     def counters_of(self, model: str) -> Mapping[str, Any]:
         """Return the counters of the run when it saved a model; none for a model that was removed."""
@@ -134,7 +162,8 @@ class ModelPool:
         )
         self._log.append(block)
         self._rate()
-        self._decide()
+        if not self._is_gated:
+            self._decide_newer_models()
         self._write_ratings()
 
     def _last_to_play(self) -> list[str]:
@@ -145,33 +174,26 @@ class ModelPool:
         """Return all games that a model should play, the most urgent first."""
         earlier = self.models[: self.models.index(model)]
         rated = pairings_of(model, earlier, self.opponents, self._num_games)
-        match = self._release_match(model)
-        return [match, *rated] if match is not None and match.opponent in earlier else rated
+        match = None if self._is_gated else self._release_match(model)
+        if match is None or match.opponent not in earlier:
+            return rated
+        return [match, *(pairing for pairing in rated if pairing.opponent != match.opponent)]
 
     def _release_match(self, model: str) -> Pairing | None:
-        """Return the games that decide about a model; None if none do."""
-        best = best_of(self._verdicts, self._step(model))
+        """Return the games that decide about a model; None if none do, or if the best model's files are gone."""
+        best = self.best_up_to(self._step(model) - 1)
         num_games = release_match(self._release, best)
-        return Pairing(model, str(best), num_games) if num_games else None
+        return Pairing(model, best, num_games) if best in self._counters and num_games else None
 
     def _step(self, model: str) -> int:
         return int(self._counters[model]["learner_step"])
 
-    def _decide(self) -> None:
-        """Release or reject the models that are newer than the best one and have played enough against it."""
+    def _decide_newer_models(self) -> None:
+        """Decide about the models that are newer than the best one."""
         for model in self._counters:
-            step, best = self._step(model), self.best
-            best_step = self._step(best) if best in self._counters else -1
-            if step <= best_step or any(verdict.model == model for verdict in self._verdicts):
-                continue
-            match = self._release_match(model)
-            keys = {task.key for task in tasks(match, self._seed)} if match else set()
-            blocks = [block for block in self._log.blocks if block.key in keys]
-            if len(blocks) == len(keys):
-                if blocks:
-                    self.match_score = score_of(blocks)
-                is_released, reason = decide(self._release, best, blocks, step - best_step)
-                self._judge(Verdict(model, is_released, reason, step, time.time()))
+            best = last_release(self._verdicts)
+            if best is None or self._step(model) > best.learner_step:
+                self.decide(model)
 
     def _judge(self, verdict: Verdict) -> None:
         append_verdict(self._run_dir, verdict)

@@ -6,7 +6,7 @@ stronger than the best one in 400 games, or 10,000 updates after the last releas
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -42,16 +42,18 @@ def _pair_scores(blocks: Iterable[Block]) -> np.ndarray:
 
 
 def decide(
-    rule: ReleaseRule, best: str | None, blocks: Iterable[Block], steps_since_release: int
+    rule: ReleaseRule, best: str | None, blocks: Sequence[Block], steps_since_release: int
 ) -> tuple[bool, str]:
     """Return whether a candidate is released, and a sentence with the reason.
 
-    blocks: its games against the best model. steps_since_release: updates between both models.
+    blocks: its games against the best model; none if that model is lost. steps_since_release: updates between both.
     """
     if best is None:
         return True, "it is the first model"
     if rule.kind == "always":
         return True, "release.rule=always releases every model"
+    if not blocks:
+        return True, f"{best}, which it should have played, is no longer in the run's models/"
     pair_scores = _pair_scores(blocks)
     score, (low, high) = float(pair_scores.mean()), paired_score_interval(pair_scores)
     elo = elo_difference(score)

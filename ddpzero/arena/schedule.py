@@ -6,6 +6,7 @@ none. The plan depends on nothing else, so a resumed run continues with the next
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -26,13 +27,23 @@ class Pairing:
 
 @dataclass(frozen=True)
 class Task:
-    """A block of games to play; see match_log.Block for key."""
+    """A block of games to play: block `number` of a match of match_games games.
+
+    key: see match_log.Block. seed: of the match: its openings are drawn together, so that they differ between blocks as
+    they do within one.
+    """
 
     key: str
     player_a: str
     player_b: str
-    num_games: int
+    match_games: int
+    number: int
     seed: int
+
+    @property
+    def num_games(self) -> int:
+        """The games of this block."""
+        return min(BLOCK_GAMES, self.match_games - BLOCK_GAMES * self.number)
 
     @property
     def players(self) -> tuple[str, ...]:
@@ -70,12 +81,15 @@ def next_task(pairings: Sequence[Pairing], seed: int, taken: Collection[str]) ->
 
 
 def tasks(pairing: Pairing, seed: int) -> Iterator[Task]:
-    """Yield the blocks of a pairing. seed: of the run. Against one opponent, all models play from the same openings."""
-    model, opponent = pairing.model, pairing.opponent
-    for number, start in enumerate(range(0, pairing.num_games, BLOCK_GAMES)):
-        num_games = min(BLOCK_GAMES, pairing.num_games - start)
-        block_seed = derive_seed(seed, "arena", opponent, number)
-        yield Task(f"{model} {opponent} {number}", model, opponent, num_games, block_seed)
+    """Yield the blocks of a pairing. seed: of the run. Against one opponent, all models play from the same openings.
+
+    The number of games is part of the keys, because it decides about the openings: a run may change it.
+    """
+    model, opponent, num_games = pairing.model, pairing.opponent, pairing.num_games
+    pairing_seed = derive_seed(seed, "arena", opponent, num_games)
+    for number in range(math.ceil(num_games / BLOCK_GAMES)):
+        key = f"{model} {opponent} {num_games} games {number}"
+        yield Task(key, model, opponent, num_games, number, pairing_seed)
 
 
 def pairings_of(

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ import numpy as np
 from ddpzero.actors.connection import ActorConnection, Kind, Message
 from ddpzero.actors.crash_report import CrashReport
 from ddpzero.actors.process import run_supervised
-from ddpzero.arena.schedule import JudgeTask, Task
+from ddpzero.arena.schedule import BLOCK_GAMES, JudgeTask, Task
 from ddpzero.run.models import MODELS_FOLDER
 from ddpzero.system.errors import UserError, in_one_line
 
@@ -79,17 +78,13 @@ class _Body:
 
     def _play(self, task: Task) -> dict[str, Any]:
         """Return the scores, mean_plies and seconds of match_log.Block."""
-        from ddpzero.arena.match import play_match
-        from ddpzero.arena.team_match import play_team_match
-        from ddpzero.games import TeamGame
+        from ddpzero.arena.match_blocks import blocks_of_match, joined, play_block
 
         players = self._player(task.player_a), self._player(task.player_b)
-        play: Callable[..., Any] = (
-            play_team_match if isinstance(self._game, TeamGame) else play_match
-        )
-        result = play(
-            *players, self._game, task.num_games, task.seed, on_progress=self._show_sign_of_life
-        )
+        started = time.perf_counter()
+        blocks = blocks_of_match(self._game, task.match_games, task.seed, block_games=BLOCK_GAMES)
+        games = play_block(*players, self._game, blocks[task.number], self._show_sign_of_life)
+        result = joined([games], time.perf_counter() - started)
         scores = (1 + np.sign(result.returns.astype(float))) / 2
         return {
             "scores": scores.tolist(),

@@ -47,12 +47,18 @@ def append_verdict(run_dir: Path, verdict: Verdict) -> None:
     append_whole(run_dir / RELEASES_FILE, f"{json_text(asdict(verdict))}\n".encode())
 
 
-def best_of(verdicts: list[Verdict], before_step: float = math.inf) -> str | None:
-    """Return the model that was released last, of those saved before a step; None if no model was.
+def best_of(verdicts: list[Verdict]) -> str | None:
+    """Return the model that was released last; None if no model was."""
+    release = last_release(verdicts)
+    return release.model if release else None
+
+
+def last_release(verdicts: list[Verdict], before_step: float = math.inf) -> Verdict | None:
+    """Return the verdict on the model that was released last, of those saved before a step; None if no model was.
 
     A run that resumes from an older checkpoint makes its last steps again: later verdicts do not count for these.
     """
-    released = [v.model for v in verdicts if v.is_released and v.learner_step < before_step]
+    released = [v for v in verdicts if v.is_released and v.learner_step < before_step]
     return released[-1] if released else None
 
 

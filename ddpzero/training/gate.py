@@ -49,6 +49,8 @@ class Gate:
             for row in (row for rows in ranks.gather(played) for row in rows):
                 if pool is not None:
                     pool.record(Task(**row.pop("task")), **row)
+        if pool is not None:
+            pool.decide(model)
         return True
 
     def _poll(self, own: dict[str, Task]) -> list[dict[str, Any]]:

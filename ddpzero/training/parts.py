@@ -94,6 +94,7 @@ def start_arena(
 ) -> tuple[Arena | None, Gate | None]:
     """Make the arena, which only rank 0 has, and the gate, which only schedule "rounds" has; `stack` stops both."""
     arena_settings, ranks = settings.arena, state.ranks
+    has_gate = settings.learner.schedule == "rounds" and settings.release.rule != "always"
     workers = stack.enter_context(
         Workers(
             arena_settings.num_workers,
@@ -106,11 +107,10 @@ def start_arena(
     )
     arena = None
     if ranks.is_first:
-        pool = _model_pool(settings, parts, run_dir)
+        pool = _model_pool(settings, parts, run_dir, is_gated=has_gate)
         arena = Arena(pool, workers, arena_settings.share, _model_judge(settings.judge, run_dir))
         if arena_settings.num_workers:
             logger.info("%s", arena_line(settings, pool.opponents, usable_cores()))
-    has_gate = settings.learner.schedule == "rounds" and settings.release.rule != "always"
     return arena, Gate(arena, workers, ranks) if has_gate else None
 
 
@@ -143,7 +143,7 @@ def _model_judge(judge: JudgeSettings, run_dir: Path) -> ModelJudge | None:
     )
 
 
-def _model_pool(settings: Settings, parts: Parts, run_dir: Path) -> ModelPool:
+def _model_pool(settings: Settings, parts: Parts, run_dir: Path, *, is_gated: bool) -> ModelPool:
     arena, release = settings.arena, settings.release
     return ModelPool(
         run_dir,
@@ -159,6 +159,7 @@ def _model_pool(settings: Settings, parts: Parts, run_dir: Path) -> ModelPool:
         num_games=arena.games,
         num_simulations=arena.num_simulations,
         max_models=arena.max_models,
+        is_gated=is_gated,
     )
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ddpzero.arena.pool import RATINGS_FILE, ModelPool
 from ddpzero.arena.release import ReleaseRule
+from ddpzero.arena.schedule import Task
 from ddpzero.run.finder import find_run
-from ddpzero.run.models import read_models
+from ddpzero.run.models import read_models, remove_model
 from ddpzero.run.releases import read_verdicts
 from ddpzero.system.errors import UserError
 from tests.run.checkpointed_runs import saved_run, snapshot
@@ -26,7 +28,7 @@ def rule(kind: str = "always", **release: float) -> ReleaseRule:
 class Run:
     """A run whose models are saved and whose games are decided by the test."""
 
-    def __init__(self, run_dir: Path, ranks, release: ReleaseRule, **arena: int) -> None:
+    def __init__(self, run_dir: Path, ranks, release: ReleaseRule, **arena: Any) -> None:
         self.run_dir = run_dir
         self.release = release
         self.arena = {"num_games": 40, "max_models": 32, **arena}
@@ -52,12 +54,15 @@ class Run:
         """Play blocks until nothing is left; the model scores `score` in each. Returns how many were played."""
         num_played = 0
         while num_played < num_blocks and (task := self.pool.next_task([])):
-            num_pairs = task.num_games // 2
-            won = round(score * num_pairs)
-            scores = [(1.0, 1.0)] * won + [(0.0, 0.0)] * (num_pairs - won)
-            self.pool.record(task, scores, mean_plies=9.0, seconds=1.0)
+            self.record(task, score)
             num_played += 1
         return num_played
+
+    def record(self, task: Task, score: float) -> None:
+        num_pairs = task.num_games // 2
+        won = round(score * num_pairs)
+        scores = [(1.0, 1.0)] * won + [(0.0, 0.0)] * (num_pairs - won)
+        self.pool.record(task, scores, mean_plies=9.0, seconds=1.0)
 
     def verdicts(self) -> list[tuple[str, bool]]:
         return [(verdict.model, verdict.is_released) for verdict in read_verdicts(self.run_dir)]
@@ -113,6 +118,42 @@ def test_a_gate_rejects_a_model_below_the_threshold_and_keeps_the_best_one(run):
     assert {rating.player for rating in it.pool.ratings} >= {first, weak, strong}
     assert it.pool.best == strong
     assert find_run("x@best", it.run_dir.parent).name == strong
+
+
+def test_with_a_gate_only_the_models_of_rounds_play_its_matches_and_are_released(tmp_path, alone):
+    it = Run(tmp_path / "x", alone, rule("gate", games=80), is_gated=True)
+    stopped = it.save(100)  # inside the first round, by a signal
+    it.play(1.0)
+    assert it.verdicts() == []
+    first = it.save(200)
+    it.pool.decide(first)
+    assert it.verdicts() == [(first, True)]
+    kept = it.save(290)  # by checkpoint.at_minutes
+    it.play(1.0)
+    assert it.verdicts() == [(first, True)]
+    second = it.save(400)
+    match = it.pool.tasks_of_match(second)
+    assert {(task.player_a, task.player_b) for task in match} == {(second, first)}
+    assert sum(task.num_games for task in match) == 80
+    for task in match:
+        it.pool.decide(second)
+        assert it.verdicts() == [(first, True)]
+        it.record(task, 0.0)
+    it.pool.decide(second)
+    assert it.verdicts() == [(first, True), (second, False)]
+    assert {stopped, kept} <= {rating.player for rating in it.pool.ratings}
+
+
+def test_a_best_model_whose_files_are_lost_is_replaced_and_the_verdict_says_so(run):
+    it = run(kind="gate", games=80)
+    first = it.save(1)
+    remove_model(it.run_dir, first)
+    second = it.save(2)
+    assert it.verdicts() == [(first, True), (second, True)]
+    assert (
+        f"{first}, which it should have played, is no longer"
+        in read_verdicts(it.run_dir)[-1].reason
+    )
 
 
 def test_the_rule_elo_releases_a_stronger_model_and_otherwise_one_after_many_steps(run):

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from ddpzero.arena.schedule import BLOCK_GAMES, Pairing, next_task, pairings_of, tasks
+import numpy as np
+
+from ddpzero.arena.match_blocks import BoardBlock, blocks_of_match
+from ddpzero.arena.schedule import BLOCK_GAMES, Pairing, Task, next_task, pairings_of, tasks
+from ddpzero.games import Game, load_game
+
+
+def openings_of(game: Game, task: Task) -> np.ndarray:
+    """The positions from which an arena worker plays a task, as arena/worker.py finds them."""
+    blocks = blocks_of_match(game, task.match_games, task.seed, block_games=BLOCK_GAMES)
+    block = blocks[task.number]
+    assert isinstance(block, BoardBlock)
+    return block.openings.positions
 
 
 def test_a_model_meets_its_predecessor_the_fixed_opponents_and_a_model_from_the_middle():
@@ -16,10 +28,20 @@ def test_the_first_models_meet_nobody_twice():
     assert [p.opponent for p in pairings_of("m2", ["m1"], ["random"], 40)] == ["m1", "random"]
 
 
-def test_blocks_have_all_games_and_different_openings():
-    blocks = list(tasks(Pairing("m2", "m1", 2 * BLOCK_GAMES + 6), seed=1))
+def test_the_blocks_of_a_pairing_are_all_its_games_from_different_openings():
+    num_games = 2 * BLOCK_GAMES + 6
+    blocks = list(tasks(Pairing("m2", "m1", num_games), seed=1))
     assert [block.num_games for block in blocks] == [BLOCK_GAMES, BLOCK_GAMES, 6]
-    assert len({block.seed for block in blocks}) == len({block.key for block in blocks}) == 3
+    assert len({block.key for block in blocks}) == 3
+    game = load_game("connect_four")
+    openings = [openings_of(game, block) for block in blocks]
+    assert list(map(len, openings)) == [BLOCK_GAMES // 2, BLOCK_GAMES // 2, 3]
+    assert len(np.unique(np.concatenate(openings), axis=0)) == num_games // 2
+
+
+def test_another_number_of_games_makes_other_blocks():
+    few, many = ({task.key for task in tasks(Pairing("m2", "m1", n), seed=1)} for n in (40, 400))
+    assert not few & many
 
 
 def test_all_models_play_from_the_same_openings_against_one_opponent():

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from ddpzero.arena.match import play_match
+from ddpzero.arena.match_blocks import blocks_of_match, play_block
 from ddpzero.arena.match_log import read_blocks
 from ddpzero.arena.players import RandomPlayer, RolloutPlayer
-from ddpzero.arena.schedule import Pairing, tasks
+from ddpzero.arena.schedule import BLOCK_GAMES, Pairing, tasks
 from ddpzero.games import load_game
 from tests.torchrun import environment
 
@@ -73,7 +73,8 @@ def test_a_rank_killed_during_a_block_leaves_no_process_and_continues_with_that_
     players = RolloutPlayer(game, 300), RandomPlayer(game)
     expected = []
     for task in tasks(PAIRING, seed=0):
-        returns = play_match(*players, game, task.num_games, task.seed).returns
+        blocks = blocks_of_match(game, PAIRING.num_games, task.seed, block_games=BLOCK_GAMES)
+        returns = play_block(*players, game, blocks[task.number], lambda *_: None).returns
         expected.append((task.key, ((1 + np.sign(returns)) / 2).tolist()))
     blocks = read_blocks(tmp_path)
     assert [(block.key, list(map(list, block.scores))) for block in blocks] == expected

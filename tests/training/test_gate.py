@@ -10,7 +10,7 @@ import pytest
 
 from ddpzero.arena.match_log import read_blocks
 from ddpzero.run.finder import find_run
-from ddpzero.run.models import MODELS_FOLDER, read_models
+from ddpzero.run.models import MODELS_FOLDER
 from ddpzero.run.releases import read_verdicts
 from tests.training.test_learner import ROUNDS, TINY
 from tests.training.whole_runs import kill_group, run, start
@@ -21,26 +21,28 @@ GATE = [
     "release.rule=gate",
     "release.games=80",
     "release.self_play=best",
-    "arena.share=0.001",  # no matches but those of the gate
+    "arena.share=0.5",  # other matches depend on the clock
+    "checkpoint.at_minutes=[0.02,0.05,0.1]",  # so do these models, which play no match of the gate
 ]
 
 
 def outcome(folder: Path) -> dict[str, object]:
-    """What a run comes to: the bytes of its models, its games, its verdicts."""
+    """What a run comes to: its verdicts, the bytes of these models, and the games that decided."""
     run_dir = folder / "tiny"
+    verdicts = read_verdicts(run_dir)
     weights = {
-        manifest.model: (
-            run_dir / MODELS_FOLDER / manifest.model / "weights.safetensors"
+        verdict.model: (
+            run_dir / MODELS_FOLDER / verdict.model / "weights.safetensors"
         ).read_bytes()
-        for manifest in read_models(run_dir)
+        for verdict in verdicts
     }
     blocks = read_blocks(run_dir)
     keys = [block.key for block in blocks]
     assert len(set(keys)) == len(keys)
     return {
         "weights": weights,
-        "games": {block.key: block.scores for block in blocks},
-        "verdicts": [(v.model, v.is_released, v.reason) for v in read_verdicts(run_dir)],
+        "games": {block.key: block.scores for block in blocks if " 80 games " in block.key},
+        "verdicts": [(v.model, v.is_released, v.reason) for v in verdicts],
     }
 
 
@@ -63,4 +65,5 @@ def test_a_run_killed_during_a_match_equals_one_never_stopped_on_two_ranks(tmp_p
     expected = outcome(straight)
     assert outcome(killed) == expected
     assert len(expected["verdicts"]) == 3
+    assert len(expected["games"]) == 4
     assert find_run("tiny@best", straight).name in expected["weights"]
