@@ -105,9 +105,8 @@ def _model(which: str, folder: Path, what: str) -> Path:
     # A run of an earlier version has no models: its newest checkpoint is the latest.
     if which == "latest":
         return folder
-    raise UserError(
-        f"{what}: {folder} has not released a model. Omit @best to take its newest checkpoint."
-    )
+    fault = f"has released {best}, whose files are lost" if best else "has not released a model"
+    raise UserError(f"{what}: {folder} {fault}. Omit @best to take its newest checkpoint.")
 
 
 def _checkpoint_of_at_most(digits: str, folder: Path, what: str) -> Path:

@@ -148,6 +148,8 @@ def test_a_best_model_whose_files_are_lost_is_replaced_and_the_verdict_says_so(r
     it = run(kind="gate", games=80)
     first = it.save(1)
     remove_model(it.run_dir, first)
+    with pytest.raises(UserError, match=f"has released {first}, whose files are lost"):
+        find_run("x@best", it.run_dir.parent)
     second = it.save(2)
     assert it.verdicts() == [(first, True), (second, True)]
     assert (
