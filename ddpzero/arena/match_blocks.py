@@ -61,11 +61,11 @@ class Players:
     def make(self) -> PlayBlock:
         """Make the players; return the function that plays a block. Raises UserError."""
         game = load_any_game(**self.game)
-        players = [
+        a, b = (
             parse_player(text, game, self.num_simulations, self.num_threads)
             for text in (self.player_a, self.player_b)
-        ]
-        return lambda block, on_progress: play_block(*players, game, block, on_progress)
+        )
+        return lambda block, on_progress: play_block(a, b, game, block, on_progress)
 
 
 def play_block(

@@ -124,7 +124,8 @@ class ModelPool:
         if blocks:
             self.match_score = score_of(blocks)
         steps_since_release = step - best.learner_step if best else step
-        verdict = decide(self._release, best and best.model, blocks, steps_since_release)
+        best_model = best.model if best else None
+        verdict = decide(self._release, best_model, blocks, steps_since_release)
         self._judge(Verdict(model, *verdict, step, time.time()))
 
     def counters_of(self, model: str) -> Mapping[str, Any]:
