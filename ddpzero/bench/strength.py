@@ -19,7 +19,7 @@ import numpy as np
 from ddpzero.arena.judging import BEST, KEEPS, KEEPS_WHERE_IT_MATTERS
 from ddpzero.bench.ablation.experiment import read_experiment
 from ddpzero.bench.ablation.plan import Plan, prepare
-from ddpzero.bench.ablation.report import Figure, figures, simulations_text
+from ddpzero.bench.ablation.report import Figure, counted, figures, simulations_text
 from ddpzero.bench.ablation.results import Results, claim, continue_results, read_results
 from ddpzero.bench.ablation.run import finish, say
 from ddpzero.bench.ablation.training import TrainingStopped
@@ -117,7 +117,9 @@ def run(plans: dict[str, Plan], known: Sequence[str], output: Path) -> int:
     """
     _require_readable(plans, known, output)
     minutes = sum(len(p.experiment.seeds) * p.experiment.minutes[-1] for p in plans.values())
-    say(f"{len(plans)} experiments, {duration_text(60 * minutes)} of training, and their judgments")
+    say(
+        f"{counted(len(plans), 'experiment')}, {duration_text(60 * minutes)} of training, and their judgments"
+    )
     failures: list[str] = []
     for name, plan in plans.items():
         say(f"{name}:")
@@ -229,8 +231,7 @@ def _others(rows: Sequence[StrengthRow]) -> list[str]:
     ]
     for name in dict.fromkeys(row.experiment for row in rows):
         found = [row for row in rows if row.experiment == name]
-        number = found[0].run_minutes
-        game, training = found[0].title, f"{number:g} minute{'' if number == 1 else 's'}"
+        game, training = found[0].title, counted(found[0].run_minutes, "minute")
         for cells in _lines_of_game(found):
             lines.append(f"| {' | '.join([game, training, *cells])} |")
             game = training = ""
@@ -268,8 +269,12 @@ def _caption(rows: Sequence[StrengthRow]) -> str:
     """Say what the numbers are."""
     has_figures = {row.figure for row in rows}
     num_seeds = sorted({len(row.by_seed) for row in rows})
-    seeds = f"{' or '.join(map(str, num_seeds))} seed{'' if num_seeds == [1] else 's'}"
-    sentences = [f"Median of {seeds}, in brackets the lowest and the highest if they differ."]
+    sentences = ["One seed."]
+    if num_seeds != [1]:
+        seeds = " or ".join(map(str, num_seeds))
+        sentences = [
+            f"Median of {seeds} seeds, in brackets the lowest and the highest if they differ."
+        ]
     sentences += [text for figure, text in _MEANINGS.items() if figure in has_figures]
     if part := next((row for row in rows if row.minutes != row.run_minutes), None):
         sentences.append(

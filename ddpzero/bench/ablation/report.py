@@ -61,7 +61,12 @@ class Figure:
 
 
 def simulations_text(simulations: int) -> str:
-    return "network alone" if simulations == 0 else f"{simulations} simulations"
+    return "network alone" if simulations == 0 else counted(simulations, "simulation")
+
+
+def counted(number: float, noun: str) -> str:
+    """Return "1 minute", "2.5 minutes"."""
+    return f"{number:g} {noun}{'' if number == 1 else 's'}"
 
 
 def figures(results: Results) -> Iterator[Figure]:

@@ -142,9 +142,10 @@ def continue_results(before: Results, experiment: Experiment, folder: Path) -> R
             key = f"variants.{cell.variant}"
             changes += differences({key: list(cell.overrides)}, {key: overrides})
     texts = [f"{key}: was {_text(was)}, is {_text(now)}" for key, was, now in changes]
+    num_cells = len(before.cells)
     require(
-        not texts or not before.cells,
-        f"{folder} has {len(before.cells)} finished trainings of another experiment "
+        not texts or not num_cells,
+        f"{folder} has {num_cells} finished training{'' if num_cells == 1 else 's'} of another experiment "
         f"({'; '.join(dict.fromkeys(texts))}). Only variants and seeds may be added or removed: restore the rest, or "
         "choose another --output.",
     )
