@@ -63,10 +63,13 @@ class Agent:
         """Whether the player takes a number of simulations."""
         return has_parameter(self.algorithm.make_player, "num_simulations")
 
-    def make_player(self, num_simulations: int | None = None) -> Player | TeamPlayer:
+    def make_player(
+        self, num_simulations: int | None = None, device: str | None = None
+    ) -> Player | TeamPlayer:
         """Make the player. num_simulations: per move; 0 for the network alone; None for the number in its config.
 
-        Raises UserError for a number if the plugin's player does not search.
+        device: such as "cpu" or "cuda:0"; None for a GPU if there is one. Raises UserError for a number of simulations
+        if the plugin's player does not search.
         """
         import torch
 
@@ -75,7 +78,7 @@ class Agent:
         make_player = self.algorithm.make_player
         overrides: dict[str, Any] = {}
         if has_parameter(make_player, "device"):
-            overrides["device"] = "cuda" if torch.cuda.is_available() else "cpu"
+            overrides["device"] = device or ("cuda" if torch.cuda.is_available() else "cpu")
         if num_simulations is not None:
             require(
                 self.can_search,
@@ -152,11 +155,19 @@ def is_agent(text: str, game: Game | TeamGame | None = None) -> bool:
 
 @overload
 def parse_player(
-    text: str, game: Game, num_simulations: int | None = None, num_threads: int | None = None
+    text: str,
+    game: Game,
+    num_simulations: int | None = None,
+    num_threads: int | None = None,
+    device: str | None = None,
 ) -> Player: ...
 @overload
 def parse_player(
-    text: str, game: TeamGame, num_simulations: int | None = None, num_threads: int | None = None
+    text: str,
+    game: TeamGame,
+    num_simulations: int | None = None,
+    num_threads: int | None = None,
+    device: str | None = None,
 ) -> TeamPlayer: ...
 
 
@@ -165,11 +176,12 @@ def parse_player(
     game: Game | TeamGame,
     num_simulations: int | None = None,
     num_threads: int | None = None,
+    device: str | None = None,
 ) -> Player | TeamPlayer:
     """Make the player that the user named. Raises UserError with the allowed names.
 
     num_simulations: for a trained agent, see Agent.make_player; other players ignore it. Must be None in team games,
-    whose players do not search. num_threads: for rollout:N; None for one per core.
+    whose players do not search. num_threads: for rollout:N; None for one per core. device: see Agent.make_player.
     """
     if is_agent(text, game):
         agent = load_agent(text)
@@ -180,7 +192,7 @@ def parse_player(
                 f"{describe_game(game)}, which its networks do not fit.",
             )
             agent = agent.on(game)
-        return agent.make_player(num_simulations)
+        return agent.make_player(num_simulations, device)
     if isinstance(game, TeamGame):
         _refuse_simulations(game, num_simulations)
         return RulePlayer(game, text)

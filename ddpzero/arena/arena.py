@@ -99,13 +99,14 @@ class Arena:
     def _next_task(self) -> Task | JudgeTask | None:
         """Return what a worker should do next: judge the newest model if it is due, else play."""
         in_play = list(self.workers.tasks.values())
+        left_out = [refused.task for refused in self.workers.refused]
         if self._judge is not None and self.pool.models:
             newest = self.pool.models[-1]
             is_judging = any(isinstance(task, JudgeTask) for task in in_play)
             minutes = float(self.pool.counters_of(newest).get("minutes", 0.0))
             if not is_judging and (task := self._judge.next_task(newest, minutes)):
                 return task
-        return self.pool.next_task(in_play)
+        return self.pool.next_task([*in_play, *left_out])
 
     def _record_judged(self, judged: Judged) -> None:
         assert self._judge is not None

@@ -22,22 +22,26 @@ KEEPS = "keeps the outcome"
 KEEPS_WHERE_IT_MATTERS = "keeps the outcome where it matters"
 BEST = "exactly best"
 
-# Enough positions to fill a batch; the worker shows a sign of life after each.
+# Enough positions to fill a batch.
 _BATCH_SIZE = 64
 
 
 def judge_model(
-    task: JudgeTask, path: Path, solved: SolvedPositions, on_batch: Callable[[], None]
+    task: JudgeTask,
+    path: Path,
+    solved: SolvedPositions,
+    device: str,
+    on_batch: Callable[[], None],
 ) -> tuple[list[dict[str, Any]], int]:
     """Return the fields of the model's Shares, and the number of positions.
 
-    path: of the model. on_batch: is called after each batch of positions. A player that does not search is judged once,
-    as one with 0 simulations.
+    path: of the model. device: see Agent.make_player. on_batch: is called after each batch of positions. A player that
+    does not search is judged once, as one with 0 simulations.
     """
     agent = load_agent(path).on(solved.game)
     shares = []
     for number in task.num_simulations if agent.can_search else (0,):
-        player: Any = agent.make_player(number if agent.can_search else None)
+        player: Any = agent.make_player(number if agent.can_search else None, device)
         report = judge(solved, player, number, batch_size=_BATCH_SIZE, on_batch=on_batch)
         kept = report.kept[report.matters]
         kept_share = float(kept.mean()) if len(kept) else 1.0

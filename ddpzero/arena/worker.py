@@ -1,11 +1,12 @@
 """The process of an arena worker: receives tasks, plays games in lockstep or judges a model, and sends the results.
 
-It runs at a low priority, with one thread, and ends when its rank ends.
+It runs at a low priority, with one thread for its games, and ends when its rank ends.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import time
 from dataclasses import dataclass
@@ -17,19 +18,25 @@ import numpy as np
 from ddpzero.actors.connection import ActorConnection, Kind, Message
 from ddpzero.actors.crash_report import CrashReport
 from ddpzero.actors.process import run_supervised
+from ddpzero.arena.opponents import find_player
 from ddpzero.arena.schedule import BLOCK_GAMES, JudgeTask, Task
+from ddpzero.arena.signs_of_life import SignsOfLife
 from ddpzero.run.models import MODELS_FOLDER
-from ddpzero.system.errors import UserError, in_one_line
+from ddpzero.system.errors import UserError, in_one_line, is_sentence_of_ours
+
+logger = logging.getLogger(__name__)
 
 # Lower than that of actors and learner: on a busy machine they go first.
 _NICENESS = 10
-_SIGN_OF_LIFE_SECONDS = 1.0
 _MAX_PLAYERS = 4
 
 
 @dataclass(frozen=True)
 class WorkerArguments:
-    """What the rank passes to a new worker. game: arguments of load_any_game. num_simulations: per move of a model."""
+    """What the rank passes to a new worker. game: arguments of load_any_game. num_simulations: per move of a model.
+
+    device: where players evaluate networks, such as "cpu" or "cuda:0".
+    """
 
     parent_pid: int
     rank: int
@@ -37,6 +44,7 @@ class WorkerArguments:
     run_dir: Path
     game: dict[str, Any]
     num_simulations: int | None
+    device: str
     connection: ActorConnection
     crash_report: CrashReport
     log_file: Path | None
@@ -63,27 +71,39 @@ class _Body:
         self._game = load_any_game(**arguments.game)
         self._players: dict[str, Any] = {}
         self._solved: Any = None
-        self._spoke_at = time.monotonic()
 
     def run(self) -> None:
         while True:
             command = self._connection.receive(timeout_seconds=None)
             assert command is not None
             ((kind, task),) = json.loads(command.payload).items()
-            result = (
-                self._judge(JudgeTask(**task)) if kind == "JudgeTask" else self._play(Task(**task))
-            )
+            with SignsOfLife(lambda: self._connection.send([Message(Kind.METRICS, 0)])) as signs:
+                if kind == "JudgeTask":
+                    result = self._judge(JudgeTask(**task), signs)
+                else:
+                    result = self._play_or_refuse(Task(**task), signs)
             result["cpu_seconds"] = time.process_time()
             self._connection.send([Message(Kind.RESULT, 0, json.dumps(result).encode())])
 
-    def _play(self, task: Task) -> dict[str, Any]:
+    def _play_or_refuse(self, task: Task, signs: SignsOfLife) -> dict[str, Any]:
+        """Return what `_play` returns, or the fields of workers.Refused but its task."""
+        try:
+            return self._play(task, signs)
+        except Exception as error:
+            # A bug of ours or of a plugin ends this process, with its traceback in the crash report.
+            if not is_sentence_of_ours(error):
+                raise
+            logger.exception("%s is refused", task.key)
+            return {"problem": str(error)}
+
+    def _play(self, task: Task, signs: SignsOfLife) -> dict[str, Any]:
         """Return the scores, mean_plies and seconds of match_log.Block."""
         from ddpzero.arena.match_blocks import blocks_of_match, joined, play_block
 
         players = self._player(task.player_a), self._player(task.player_b)
         started = time.perf_counter()
         blocks = blocks_of_match(self._game, task.match_games, task.seed, block_games=BLOCK_GAMES)
-        games = play_block(*players, self._game, blocks[task.number], self._show_sign_of_life)
+        games = play_block(*players, self._game, blocks[task.number], signs.note_progress)
         result = joined([games], time.perf_counter() - started)
         scores = (1 + np.sign(result.returns.astype(float))) / 2
         return {
@@ -92,7 +112,7 @@ class _Body:
             "seconds": result.seconds,
         }
 
-    def _judge(self, task: JudgeTask) -> dict[str, Any]:
+    def _judge(self, task: JudgeTask, signs: SignsOfLife) -> dict[str, Any]:
         """Return the fields of workers.Judged but its task; a failure of judging must not end this process."""
         from ddpzero.arena.judging import judge_model
 
@@ -102,8 +122,9 @@ class _Body:
         shares: list[dict[str, Any]] = []
         num_positions = 0
         try:
+            solved = self._solved_positions(task)
             shares, num_positions = judge_model(
-                task, path, self._solved_positions(task), self._show_sign_of_life
+                task, path, solved, self._arguments.device, signs.note_progress
             )
         except (UserError, RuntimeError, OSError) as error:
             problem = in_one_line(error)
@@ -137,12 +158,9 @@ class _Body:
     def _make_player(self, name: str) -> Any:
         from ddpzero.arena.agents import load_agent, parse_player
 
-        path = self._arguments.run_dir / MODELS_FOLDER / name
-        if path.is_dir():
-            return load_agent(path).on(self._game).make_player(self._arguments.num_simulations)
-        return parse_player(name, self._game, num_threads=1)
-
-    def _show_sign_of_life(self, *_: object) -> None:
-        if time.monotonic() - self._spoke_at >= _SIGN_OF_LIFE_SECONDS:
-            self._spoke_at = time.monotonic()
-            self._connection.send([Message(Kind.METRICS, 0)])
+        run_dir, device = self._arguments.run_dir, self._arguments.device
+        path = find_player(run_dir, name)
+        if path is not None and path.parent.name == MODELS_FOLDER:
+            agent = load_agent(path).on(self._game)
+            return agent.make_player(self._arguments.num_simulations, device)
+        return parse_player(str(path or name), self._game, num_threads=1, device=device)

@@ -41,6 +41,14 @@ class Played:
 
 
 @dataclass(frozen=True)
+class Refused:
+    """A task that cannot be played, as when a player's file is gone. problem: why, as a sentence."""
+
+    task: Task
+    problem: str
+
+
+@dataclass(frozen=True)
 class Judged:
     """The result of judging. seconds: of judging. problem: why there are no shares, as a sentence; "" if there are."""
 
@@ -55,8 +63,10 @@ class Workers:
     """Context manager: leaving it kills the processes. Use it from the rank's main thread only.
 
     A process starts with its first task. tasks: those in play, by worker_index; a task whose worker dies leaves them.
+    refused: the tasks that could not be played, in their order; the arena does not repeat them.
     problem: why the last worker was given up; "" while there are any. game: arguments of
-    load_any_game. hang_seconds: a worker that is silent for so long while it plays is replaced.
+    load_any_game. device: where players evaluate networks, such as "cpu" or "cuda:0".
+    hang_seconds: a worker that is silent for so long while it plays is replaced.
     """
 
     def __init__(
@@ -67,15 +77,18 @@ class Workers:
         run_dir: Path,
         game: Mapping[str, Any],
         num_simulations: int | None,
+        device: str,
         hang_seconds: float,
     ) -> None:
         self.tasks: dict[int, Task | JudgeTask] = {}
+        self.refused: list[Refused] = []
         self._judged: list[Judged] = []
         self.problem = ""
         self._rank = rank
         self._run_dir = run_dir
         self._game = dict(game)
         self._num_simulations = num_simulations
+        self._device = device
         self._hang_seconds = hang_seconds
         self._workers = [
             SupervisedActor(index, worker_main, self._arguments_of) for index in range(num_workers)
@@ -176,6 +189,10 @@ class Workers:
             shares = [Shares(**each) for each in result.pop("shares")]
             self._judged.append(Judged(task, shares, **result))
             return []
+        if "problem" in result:
+            logger.warning("the arena leaves out the games %s: %s", task.key, result["problem"])
+            self.refused.append(Refused(task, **result))
+            return []
         scores = [(first, second) for first, second in result.pop("scores")]
         return [Played(task, scores, **result)]
 
@@ -220,6 +237,7 @@ class Workers:
             run_dir=self._run_dir,
             game=self._game,
             num_simulations=self._num_simulations,
+            device=self._device,
             connection=connection,
             crash_report=crash_report,
             log_file=self._run_dir / LOGS_FOLDER / f"rank{self._rank}.arena{worker_index}.log",

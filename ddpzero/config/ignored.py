@@ -10,10 +10,17 @@ from typing import Any
 
 from ddpzero.algorithms.loader import load_plugin
 from ddpzero.config.strict import default_of, show
-from ddpzero.games import load_any_game
+from ddpzero.games import Game, TeamGame, load_any_game
 from ddpzero.settings import Settings
 
 _ONLY_IN_ROUNDS = ("learner.episodes_per_round", "learner.steps_per_round")
+_OF_MATCHES = tuple(f"arena.{name}" for name in ("opponents", "games", "num_simulations", "share"))
+# The settings that a rule of release does not read.
+_UNREAD_BY_RULE = {
+    "always": ("games", "threshold", "min_elo", "max_steps"),
+    "gate": ("min_elo", "max_steps"),
+    "elo": ("threshold",),
+}
 _ONLY_CONCURRENT = (
     *("learner.steps_per_epoch", "learner.publish_interval_steps"),
     *("replay.samples_per_insert", "replay.min_samples_per_insert"),
@@ -26,8 +33,8 @@ def ignored_settings(settings: Settings, world_size: int = 1) -> list[str]:
 
     world_size: how many ranks the run has.
     """
-    reasons = _of_core(settings, world_size)
     game = load_any_game(**settings.game.arguments)
+    reasons = _of_core(settings, world_size) | _of_matches(settings, game)
     reasons |= load_plugin(settings.algorithm).ignored(settings, game)
     return [
         f"{key}={show(_value(settings, key))} has no effect: {reason}."
@@ -63,6 +70,18 @@ def _of_core(settings: Settings, world_size: int) -> dict[str, str]:
         reason = f"rows come by logging.interval_episodes={settings.logging.interval_episodes}"
         reasons["logging.interval_seconds"] = reason
     return reasons
+
+
+def _of_matches(settings: Settings, game: Game | TeamGame) -> dict[str, str]:
+    reasons: dict[str, str] = {}
+    if isinstance(game, TeamGame) and game.spec.num_teams != 2:
+        reason = f"a match is between two players, and here are {game.spec.num_teams} teams"
+        reasons |= dict.fromkeys(_OF_MATCHES, reason)
+    if settings.arena.num_workers == 0:
+        reasons |= dict.fromkeys(_OF_MATCHES, "arena.num_workers=0 plays no matches")
+    rule = settings.release.rule
+    unread = [f"release.{name}" for name in _UNREAD_BY_RULE[rule]]
+    return reasons | dict.fromkeys(unread, f"release.rule={rule} does not read it")
 
 
 def _section(settings: Settings, name: str) -> Any:

@@ -39,6 +39,11 @@ def keep_model(run_dir: Path, checkpoint: Path) -> Path:
 
     Raises OSError or CheckpointError.
     """
+    return copy_model(checkpoint, run_dir / MODELS_FOLDER / checkpoint.name)
+
+
+def copy_model(checkpoint: Path, path: Path) -> Path:
+    """Copy weights and config of a checkpoint or model, of any run, to the folder `path`; else as keep_model."""
     manifest = read_manifest(checkpoint)
 
     def link(folder: Path) -> Manifest:
@@ -47,7 +52,7 @@ def keep_model(run_dir: Path, checkpoint: Path) -> Path:
         files = {name: manifest.files[name] for name in _FILES}
         return replace(manifest, world_size=0, files=files)
 
-    return _add(run_dir / MODELS_FOLDER / checkpoint.name, link)
+    return _add(path, link)
 
 
 def save_model(

@@ -13,9 +13,9 @@ from ddpzero.system.errors import require, require_at_least, require_at_most
 class ArenaSettings:
     """Matches during the training, played by processes of rank 0's node.
 
-    num_workers: number of processes; 0 for no matches.
-    opponents: players that never change; the first one has rating 0. None: rollout:100 and rollout:1000, or the rule
-    agents of a team game.
+    num_workers: number of processes; 0 for no matches. They evaluate on the device of the actors.
+    opponents: players that never change; the first one has rating 0. A run or a checkpoint is copied when it is first
+    named (arena/opponents.py). None: rollout:100 and rollout:1000, or the rule agents of a team game.
     games: of a model against each of its opponents, half of them with either side.
     num_simulations: per move of a model; None: as in its config. share: the largest share of the node's CPU time.
     max_models: models kept on disk for later matches.
@@ -41,10 +41,16 @@ class ArenaSettings:
             0 < self.share <= 1,
             f"arena.share={self.share} must be above 0 and at most 1; arena.num_workers=0 plays no matches.",
         )
-        require(
-            self.opponents is None or len(set(self.opponents)) == len(self.opponents),
-            f"arena.opponents={list(self.opponents or ())} names a player twice.",
-        )
+        if self.opponents is not None:
+            require(
+                len(self.opponents) >= 1,
+                "arena.opponents=[] is empty, and Elo is relative to the first opponent: name at least one, as in "
+                "[rollout:100], or write null for those of the game; arena.num_workers=0 plays no matches.",
+            )
+            require(
+                len(set(self.opponents)) == len(self.opponents),
+                f"arena.opponents={list(self.opponents)} names a player twice.",
+            )
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,11 @@ class Settings:
     sweep: SweepSettings = field(default_factory=SweepSettings)
     init_from: str | None = None
 
+    @property
+    def waits_for_verdicts(self) -> bool:
+        """Whether each round waits for the match of its model, which the workers of all ranks play."""
+        return self.learner.schedule == "rounds" and self.release.rule != "always"
+
     def __post_init__(self) -> None:
         require(self.seed >= 0, f"seed={self.seed} must be 0 or more.")
         require(

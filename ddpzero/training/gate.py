@@ -33,7 +33,7 @@ class Gate:
         """Play what is left of a model's match, all ranks together; return whether the verdict is known.
 
         must_stop: called by all ranks together while they wait; if it returns True, the match is left unfinished.
-        Raises ActorError if a rank's workers fail.
+        Raises ActorError if a rank's workers fail or cannot play the match.
         """
         with self._arena.paused() if self._arena else nullcontext():
             return self._hold(model, must_stop)
@@ -62,7 +62,13 @@ class Gate:
         for key, task in own.items():
             if key not in in_play and workers.has_idle_worker:
                 workers.play(task)
+        num_refused = len(workers.refused)
         played = workers.poll()
+        for refused in workers.refused[num_refused:]:
+            if refused.task.key in own:
+                raise ActorError(
+                    f"release.rule waits for the games {refused.task.key}, which cannot be played: {refused.problem}"
+                )
         if not played:
             time.sleep(_POLL_SECONDS)
         for block in played:

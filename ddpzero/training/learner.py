@@ -42,7 +42,7 @@ from ddpzero.training.learning_rate import learning_rate
 from ddpzero.training.metrics import WAIT_FOR_EPISODES, WAIT_FOR_RANKS, metrics_of_run
 from ddpzero.training.parts import Parts, build_parts, start_actors, start_arena
 from ddpzero.training.played_weights import PlayedWeights
-from ddpzero.training.preflight import check_machine
+from ddpzero.training.preflight import check_machine, without_impossible_matches
 from ddpzero.training.reports import Outlets, Reports
 from ddpzero.training.state import RunState
 
@@ -68,6 +68,8 @@ def train(
         ranks = stack.enter_context(join_ranks(settings.device, settings.learner.timeout_seconds))
         report.ranks = ranks
         ranks.check_same_config(config)
+        settings, about_arena = without_impossible_matches(settings)
+        notices = [*about_arena, *notices]
         # A new run that cannot start here leaves no folder.
         is_new = ranks.broadcast(is_new_run(run_dir))
         warnings = check_machine(settings, run_dir, ranks) if is_new else []

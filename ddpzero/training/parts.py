@@ -16,6 +16,7 @@ from ddpzero.algorithms.defaults import can_evaluate
 from ddpzero.algorithms.loader import load_algorithm
 from ddpzero.arena.arena import Arena, default_opponents
 from ddpzero.arena.judgements import ModelJudge
+from ddpzero.arena.opponents import names_of_opponents
 from ddpzero.arena.pool import ModelPool
 from ddpzero.arena.release import ReleaseRule
 from ddpzero.arena.workers import Workers
@@ -94,7 +95,6 @@ def start_arena(
 ) -> tuple[Arena | None, Gate | None]:
     """Make the arena, which only rank 0 has, and the gate, which only schedule "rounds" has; `stack` stops both."""
     arena_settings, ranks = settings.arena, state.ranks
-    has_gate = settings.learner.schedule == "rounds" and settings.release.rule != "always"
     workers = stack.enter_context(
         Workers(
             arena_settings.num_workers,
@@ -102,16 +102,17 @@ def start_arena(
             run_dir=run_dir,
             game=parts.algorithm.game.arguments,
             num_simulations=arena_settings.num_simulations,
+            device=str(choose_actor_device(settings.actors, ranks.device, ranks.local_rank)),
             hang_seconds=settings.actors.hang_seconds,
         )
     )
     arena = None
     if ranks.is_first:
-        pool = _model_pool(settings, parts, run_dir, is_gated=has_gate)
+        pool = _model_pool(settings, parts, run_dir)
         arena = Arena(pool, workers, arena_settings.share, _model_judge(settings.judge, run_dir))
         if arena_settings.num_workers:
             logger.info("%s", arena_line(settings, pool.opponents, usable_cores()))
-    return arena, Gate(arena, workers, ranks) if has_gate else None
+    return arena, Gate(arena, workers, ranks) if settings.waits_for_verdicts else None
 
 
 def arena_line(settings: Settings, opponents: Sequence[str], num_cores: int) -> str:
@@ -123,7 +124,7 @@ def arena_line(settings: Settings, opponents: Sequence[str], num_cores: int) -> 
     rule = f"release.rule={release.rule}"
     if release.rule != "always":
         rule += f" decides about a model in {release.games} games against the best one"
-        if settings.learner.schedule == "rounds":
+        if settings.waits_for_verdicts:
             rule += ", which the round waits for and the share does not bound"
     return (
         f"arena: {workers} with at most {percent} of the CPU time of {num_cores} cores (arena.share); each "
@@ -143,8 +144,11 @@ def _model_judge(judge: JudgeSettings, run_dir: Path) -> ModelJudge | None:
     )
 
 
-def _model_pool(settings: Settings, parts: Parts, run_dir: Path, *, is_gated: bool) -> ModelPool:
-    arena, release = settings.arena, settings.release
+def _model_pool(settings: Settings, parts: Parts, run_dir: Path) -> ModelPool:
+    arena, release, game = settings.arena, settings.release, parts.algorithm.game
+    opponents = default_opponents(game)
+    if arena.num_workers and arena.opponents is not None:
+        opponents = names_of_opponents(run_dir, arena.opponents, game)
     return ModelPool(
         run_dir,
         ReleaseRule(
@@ -154,12 +158,12 @@ def _model_pool(settings: Settings, parts: Parts, run_dir: Path, *, is_gated: bo
             min_elo=release.min_elo,
             max_steps=release.max_steps,
         ),
-        arena.opponents or default_opponents(parts.algorithm.game),
+        opponents,
         seed=settings.seed,
         num_games=arena.games,
         num_simulations=arena.num_simulations,
         max_models=arena.max_models,
-        is_gated=is_gated,
+        is_gated=settings.waits_for_verdicts,
     )
 
 

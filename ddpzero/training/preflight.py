@@ -1,5 +1,5 @@
-"""Checks whether a run can start here: devices, memory, open files, the run that init_from names, and the contract of a
-game from outside the package.
+"""Checks whether a run can start here: devices, memory, open files, the run that init_from names, its opponents in
+matches, and the contract of a game from outside the package.
 
 Called by the learner on all ranks: for a new run before anything is created, for an earlier one once its folder is
 claimed. settings/ has already refused settings that no machine can run.
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from ddpzero.algorithms.loader import (
     require_game_contract,
 )
 from ddpzero.arena.judgements import check_judge
+from ddpzero.arena.opponents import check_opponents, check_simulations, why_no_matches
 from ddpzero.replay import Field, SampleSpec, samples_size_bytes
 from ddpzero.run.backends import check_backends
 from ddpzero.run.checkpoint_files import CHECKPOINTS_FOLDER, newest_first
@@ -38,6 +40,8 @@ from ddpzero.system.memory import Factor, Need, check_memory
 _RANK_BYTES = 400 * 2**20
 _ACTOR_BYTES = 150 * 2**20
 _EPISODE_BYTES = 1_000
+# What a process takes of a GPU before it has any network there.
+_CUDA_CONTEXT_BYTES = 500 * 2**20
 # Sockets, logs and shared memory; libraries open some more while they load.
 _FILES_OF_A_RANK = 60
 _FILES_OF_AN_ACTOR = 4
@@ -62,10 +66,15 @@ def check_machine(settings: Settings, run_dir: Path, ranks: Ranks) -> list[str]:
         # Before the algorithm compiles the kernels: numba's errors do not name the broken promise.
         if ranks.is_first:
             require_game_contract(settings)
-            if settings.judge.file is not None and settings.arena.num_workers:
-                check_judge(settings.judge.file, load_algorithm(settings).game)
+            check_arena(settings, run_dir)
+        has_arena = ranks.is_first or settings.waits_for_verdicts
         warnings = check_run_memory(
-            settings, num_actors, ranks.device, actor_device, ranks.local_world_size
+            settings,
+            num_actors,
+            ranks.device,
+            actor_device,
+            ranks.local_world_size,
+            num_arena_workers=settings.arena.num_workers if has_arena else 0,
         )
     except UserError as error:
         problem = str(error)
@@ -88,6 +97,37 @@ def choose_actor_device(
         "driver and a CUDA build of PyTorch are installed and CUDA_VISIBLE_DEVICES is not empty.",
     )
     return torch.device("cuda", local_rank % torch.cuda.device_count())
+
+
+def without_impossible_matches(settings: Settings) -> tuple[Settings, list[str]]:
+    """Return the settings, without an arena if the game has no matches, and a notice if that is a change.
+
+    Raises UserError if the rule of release needs matches.
+    """
+    reason = why_no_matches(settings.game.arguments) if settings.arena.num_workers else ""
+    if not reason:
+        return settings, []
+    rule, game = settings.release.rule, settings.game.name
+    require(
+        rule == "always",
+        f"release.rule={rule} needs matches, which game={game} has not: {reason}. Use release.rule=always.",
+    )
+    without = replace(settings, arena=replace(settings.arena, num_workers=0))
+    return without, [f"game={game}: {reason}, so the arena plays no matches."]
+
+
+def check_arena(settings: Settings, run_dir: Path) -> None:
+    """Raise UserError unless the arena can judge the run's models and make the players of its matches."""
+    arena, judge = settings.arena, settings.judge
+    if arena.num_workers == 0:
+        return
+    if judge.file is not None:
+        check_judge(judge.file, load_algorithm(settings).game)
+    if arena.num_simulations is not None:
+        key = load_plugin(settings.algorithm).key
+        check_simulations(arena.num_simulations, load_algorithm(settings), key)
+    if arena.opponents is not None:
+        check_opponents(run_dir, arena.opponents, load_algorithm(settings).game)
 
 
 def check_half_precision(
@@ -138,14 +178,15 @@ def check_run_memory(
     actor_device: torch.device,
     local_world_size: int,
     memory: Memory | None = None,
+    num_arena_workers: int = 0,
 ) -> list[str]:
     """Return warnings about memory. Raises UserError if the machine or this rank's GPU has too little for the run.
 
-    memory: that of the machine; None: measure it.
+    memory: that of the machine; None: measure it. num_arena_workers: of this rank.
     """
     algorithm = load_algorithm(settings)
     on_gpu, actors_on_gpu = device.type == "cuda", actor_device.type == "cuda"
-    needs = run_needs(settings, algorithm, num_actors, on_gpu, actors_on_gpu)
+    needs = run_needs(settings, algorithm, num_actors, on_gpu, actors_on_gpu, num_arena_workers)
     on_machine = [need for need in needs if not need.on_gpu]
     warnings = [check_memory(on_machine, memory or usable_memory(), local_world_size)]
     if on_gpu:
@@ -163,8 +204,9 @@ def run_needs(
     num_actors: int,
     on_gpu: bool,
     actors_on_gpu: bool,
+    num_arena_workers: int = 0,
 ) -> list[Need]:
-    """Return the memory that one rank and its actors need."""
+    """Return the memory that one rank, its actors and its arena workers need."""
     replay, learner, actors = settings.replay, settings.learner, settings.actors
     key = load_plugin(settings.algorithm).key
     sample_bytes = samples_size_bytes(_sample_spec(key, algorithm), 1)
@@ -186,6 +228,13 @@ def run_needs(
             (Factor("learner.batch_size", learner.batch_size, 256),),
         ),
     ]
+    if num_arena_workers:
+        of_workers = (Factor("arena.num_workers", num_arena_workers, 1),)
+        size_bytes = num_arena_workers * _ACTOR_BYTES
+        needs.append(Need("for the arena's processes", size_bytes, of_workers))
+        # They evaluate on the device of the actors.
+        size_bytes = num_arena_workers * _CUDA_CONTEXT_BYTES if actors_on_gpu else 0
+        needs.append(Need("for the arena's processes", size_bytes, of_workers, on_gpu=True))
     if learner.schedule == "rounds":
         episodes = learner.episodes_per_round
         needs.append(

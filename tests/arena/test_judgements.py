@@ -18,7 +18,7 @@ from ddpzero.arena.judgements import (
 )
 from ddpzero.arena.players import RandomPlayer
 from ddpzero.arena.schedule import JudgeTask, Task
-from ddpzero.arena.workers import Judged
+from ddpzero.arena.workers import Judged, Refused
 from ddpzero.games import load_any_game
 from ddpzero.judges.packaged import find_positions
 from ddpzero.judges.solved_positions import read_solved_positions
@@ -117,7 +117,8 @@ def test_a_model_is_judged_with_each_number_of_simulations(
     solved = read_solved_positions(find_positions("hex3"))
     asked: list[int | None] = []
 
-    def make_player(num_simulations: int | None) -> RandomPlayer:
+    def make_player(num_simulations: int | None, device: str) -> RandomPlayer:
+        assert device == "cpu"
         asked.append(num_simulations)
         return RandomPlayer(solved.game)
 
@@ -126,7 +127,9 @@ def test_a_model_is_judged_with_each_number_of_simulations(
     monkeypatch.setattr(judging, "load_agent", lambda path: agent)
     signs: list[int] = []
     task = JudgeTask("a", "hex3", (0, 5), 100)
-    shares, num_positions = judging.judge_model(task, tmp_path, solved, lambda: signs.append(1))
+    shares, num_positions = judging.judge_model(
+        task, tmp_path, solved, "cpu", lambda: signs.append(1)
+    )
     assert [each["num_simulations"] for each in shares] == judged_with
     assert asked == (judged_with if can_search else [None])
     assert num_positions == len(solved.positions)
@@ -141,6 +144,7 @@ class FakeWorkers:
 
     def __init__(self, problem: str = "") -> None:
         self.tasks: dict[int, Task | JudgeTask] = {}
+        self.refused: list[Refused] = []
         self.given: list[Task | JudgeTask] = []
         self._problem = problem
 

@@ -33,7 +33,7 @@ run_dir, model, opponent, num_games = Path(sys.argv[1]), *sys.argv[2:]
 pairing = Pairing(model, opponent, int(num_games))
 log = MatchLog(run_dir)
 game = load_game("tic_tac_toe").arguments
-with Workers(1, rank=0, run_dir=run_dir, game=game, num_simulations=None, hang_seconds=60) as workers:
+with Workers(1, rank=0, run_dir=run_dir, game=game, num_simulations=None, device="cpu", hang_seconds=60) as workers:
     while workers.tasks or next_task([pairing], 0, log.keys):
         if workers.has_idle_worker:
             workers.play(next_task([pairing], 0, log.keys))

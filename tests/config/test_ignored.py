@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import cache
 from pathlib import Path
 
@@ -14,10 +14,12 @@ from ddpzero.config.hydra import compose_settings
 from ddpzero.config.ignored import ignored_settings
 from ddpzero.settings import (
     ActorSettings,
+    ArenaSettings,
     CheckpointSettings,
     JudgeSettings,
     LearnerSettings,
     LoggingSettings,
+    ReleaseSettings,
     ReplaySettings,
 )
 from tests.places import OWN_GAMES
@@ -29,6 +31,8 @@ CORE = {
     "checkpoint": CheckpointSettings,
     "logging": LoggingSettings,
     "judge": JudgeSettings,
+    "arena": ArenaSettings,
+    "release": ReleaseSettings,
 }
 PLUGINS = ("ddpzero.algorithms.alphazero", "ddpzero.algorithms.ddpg")
 SNAKES = "+experiment=snakes"
@@ -54,6 +58,17 @@ WITHOUT_EFFECT = [
     ((), "judge.num_simulations=[7]"),
     ((), "judge.max_positions=7"),
     (("arena.num_workers=0",), "judge.file=connect_four"),
+    (("arena.num_workers=0",), "arena.opponents=[random]"),
+    (("arena.num_workers=0",), "arena.games=20"),
+    (("arena.num_workers=0",), "arena.num_simulations=7"),
+    (("arena.num_workers=0",), "arena.share=0.5"),
+    ((), "release.games=20"),
+    ((), "release.threshold=0.6"),
+    ((), "release.min_elo=7"),
+    ((), "release.max_steps=7"),
+    (("release.rule=gate",), "release.min_elo=7"),
+    (("release.rule=gate",), "release.max_steps=7"),
+    (("release.rule=elo",), "release.threshold=0.6"),
     (("logging.interval_episodes=9",), "logging.interval_seconds=7"),
     ((), "search.c_puct=3"),
     ((), "search.c_puct_base=3"),
@@ -148,6 +163,7 @@ ALWAYS_READ = {
     "checkpoint.at_minutes",
     *("checkpoint.allow_config_change", "logging.interval_episodes", "logging.level"),
     *("logging.csv", "logging.wandb"),
+    *("arena.num_workers", "arena.max_models", "release.rule", "release.self_play"),
     *("search.algorithm", "search.score_weight", "search.reuse_subtree"),
     *("algorithm.value_lambda", "algorithm.surprise_weight", "algorithm.random_action_fraction"),
     "algorithm.evaluation_cache_megabytes",
@@ -207,6 +223,14 @@ def test_a_changed_setting_without_effect_is_told(conditions, override, one_way)
         ("loss.score=0", "loss.ownership=0"),
         ("algorithm.full_search_fraction=0.5", "algorithm.fast_simulations=9"),
         ("learner.max_epochs=9", "algorithm.final_num_simulations=99"),
+        ("release.rule=gate", "release.games=20", "release.threshold=0.6"),
+        ("release.rule=elo", "release.min_elo=7", "release.max_steps=7"),
+        (
+            "arena.games=20",
+            "arena.opponents=[random]",
+            "arena.share=0.5",
+            "arena.num_simulations=7",
+        ),
         ("loss.short_value=1", "algorithm.short_value_lambdas=[0.1,0.2,0.3]"),
         (*COSINE, "learner.final_learning_rate_fraction=0.5"),
         (PUCT, "search.c_puct=3", "search.temperature=2", "search.temperature_plies=3"),
@@ -226,6 +250,15 @@ def test_a_setting_with_effect_is_not_told(overrides, one_way):
 def test_several_ranks_wait_for_each_other():
     settings = compose_settings(["learner.timeout_seconds=60"])
     assert ignored_settings(settings, world_size=2) == []
+
+
+def test_a_changed_setting_of_matches_is_told_in_a_game_of_three_teams():
+    # DDPG plays with two teams; another plugin may play with three.
+    settings = compose_settings([SNAKES, "arena.games=20"])
+    game = replace(settings.game, parameters={**settings.game.parameters, "teams": 3})
+    assert ignored_settings(replace(settings, game=game)) == [
+        "arena.games=20 has no effect: a match is between two players, and here are 3 teams."
+    ]
 
 
 def test_every_setting_is_read_always_or_told_where_it_is_not():

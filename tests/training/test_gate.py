@@ -5,13 +5,18 @@ from __future__ import annotations
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from ddpzero.actors import ActorError
 from ddpzero.arena.match_log import read_blocks
+from ddpzero.arena.schedule import Task
+from ddpzero.arena.workers import Refused
 from ddpzero.run.finder import find_run
 from ddpzero.run.models import MODELS_FOLDER
 from ddpzero.run.releases import read_verdicts
+from ddpzero.training.gate import Gate
 from tests.training.test_learner import ROUNDS, TINY
 from tests.training.whole_runs import kill_group, run, start
 
@@ -67,3 +72,32 @@ def test_a_run_killed_during_a_match_equals_one_never_stopped_on_two_ranks(tmp_p
     assert len(expected["verdicts"]) == 3
     assert len(expected["games"]) == 4
     assert find_run("tiny@best", straight).name in expected["weights"]
+
+
+class RefusingWorkers:
+    """One worker that refuses a task at once, here whichever is named first."""
+
+    problem = ""
+    has_idle_worker = True
+
+    def __init__(self, *refused: Task) -> None:
+        self.tasks: dict[int, Task] = {}
+        self.refused: list[Refused] = []
+        self._next = list(refused)
+
+    def play(self, task: Task) -> None:
+        self.tasks[0] = task
+
+    def poll(self) -> list[Any]:
+        self.refused.append(Refused(self._next.pop(0), "the file is gone."))
+        return []
+
+
+def test_only_a_match_that_cannot_be_played_ends_a_run_with_a_gate(alone):
+    beside, of_match = (Task(key, "model", "best", 2, 0, 0) for key in ("beside", "of match"))
+    workers: Any = RefusingWorkers(beside, of_match)
+    gate = Gate(None, workers, alone)
+    own = {of_match.key: of_match}
+    assert gate._poll(own) == []
+    with pytest.raises(ActorError, match=r"the games of match, .*: the file is gone\."):
+        gate._poll(own)
