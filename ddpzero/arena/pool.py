@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ddpzero.arena.match_log import Block, MatchLog
-from ddpzero.arena.ratings import Rating, rate
+from ddpzero.arena.ratings import Rating, Tournament
 from ddpzero.arena.release import ReleaseRule, decide, release_match, score_of
 from ddpzero.arena.schedule import JudgeTask, Pairing, Task, next_task, pairings_of, tasks
 from ddpzero.run.models import keep_model, read_models, remove_model
@@ -70,6 +70,8 @@ class ModelPool:
         self._read_models()
         self.match_score: float | None = None
         self.ratings: list[Rating] = []
+        self._tournament = Tournament(self.opponents[0])
+        self._num_rated_blocks = 0
         self._rate()
 
     @property
@@ -204,7 +206,9 @@ class ModelPool:
             logger.info("%s is %s: %s", verdict.model, what, verdict.reason)
 
     def _rate(self) -> None:
-        self.ratings = rate(self._log.blocks, self.opponents[0])
+        self._tournament.add(self._log.blocks[self._num_rated_blocks :])
+        self._num_rated_blocks = len(self._log.blocks)
+        self.ratings = self._tournament.ratings()
 
     def _write_ratings(self) -> None:
         document = {

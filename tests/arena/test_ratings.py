@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from ddpzero.arena.match_log import Block
-from ddpzero.arena.ratings import rate
-from ddpzero.arena.statistics import elo_difference
+from ddpzero.arena.ratings import ELO_PER_NAT, Tournament, rate
+from ddpzero.arena.statistics import elo_difference, paired_score_interval
 
 
 def block(player_a: str, player_b: str, *scores: tuple[float, float]) -> Block:
@@ -63,7 +63,49 @@ def test_openings_that_both_players_win_with_the_same_side_make_the_interval_nar
     by_opening = {r.player: r for r in rate([block("a", "b", *[(1.0, 0.0)] * 100)], "b")}["a"]
     by_player = {r.player: r for r in rate([block("a", "b", *wins(50), *losses(50))], "b")}["a"]
     assert by_opening.elo == pytest.approx(by_player.elo)
-    assert by_opening.high - by_opening.low < 10 < 60 < by_player.high - by_player.low
+    assert 0 < by_opening.high - by_opening.low < 25 < 60 < by_player.high - by_player.low
+
+
+@pytest.mark.parametrize(
+    "scores",
+    [
+        [(0.5, 0.5)] * 20,
+        [(1.0, 0.0)] * 20,
+        [(1.0, 0.0)],
+        [*wins(12), *losses(8)],
+        [*wins(9), (1.0, 0.0), *losses(6)],
+    ],
+    ids=["drawn", "split", "one pair", "won or lost", "mixed"],
+)
+def test_two_players_have_the_interval_of_their_match(scores):
+    """Up to the curve of Elo over the score, which the rating takes as straight."""
+    player = {r.player: r for r in rate([block("a", "b", *scores)], "b")}["a"]
+    low, high = paired_score_interval(np.array([sum(pair) / 2 for pair in scores]))
+    expected = 1 / (1 + 10 ** (-player.elo / 400))
+    per_score = ELO_PER_NAT / (expected * (1 - expected))
+    assert player.high - player.low == pytest.approx((high - low) * per_score, rel=0.1)
+
+
+def test_games_that_are_added_later_count_as_if_they_had_been_there():
+    rng = np.random.default_rng(0)
+    names = [f"m{number}" for number in range(60)]
+    blocks = [
+        block(name, rival, *_games(200, 10, 0.3, rng))
+        for number, name in enumerate(names)
+        for rival in {"anchor", *names[:number][-1:], *names[: number // 2][-1:]}
+    ]
+    tournament = Tournament("anchor")
+    tournament.add(blocks[:-20])
+    for one in blocks[-20:]:
+        tournament.ratings()
+        tournament.add([one])
+    later, at_once = tournament.ratings(), rate(blocks, "anchor")
+    assert [r.player for r in later] == [r.player for r in at_once]
+    assert [r.elo for r in later] == pytest.approx([r.elo for r in at_once], abs=1e-3)
+    # Some intervals are older than the last games.
+    widths, widths_at_once = ([r.high - r.low for r in ratings] for ratings in (later, at_once))
+    assert widths != widths_at_once
+    assert widths == pytest.approx(widths_at_once, rel=0.02)
 
 
 @pytest.mark.parametrize("draw_share", [0.0, 0.5])
@@ -71,15 +113,16 @@ def test_intervals_of_simulated_tournaments_contain_the_true_rating_in_95_percen
     truth = {"anchor": 0.0, "a": 120.0, "b": 250.0, "c": -80.0, "d": 500.0}
     rng = np.random.default_rng(0)
     hits = []
-    for _ in range(150):
+    for _ in range(500):
         blocks = [
             block(a, b, *_games(truth[a] - truth[b], 30, draw_share, rng))
             for a in truth
             for b in truth
             if a < b
         ]
-        hits += [r.low <= truth[r.player] <= r.high for r in rate(blocks, "anchor")[:-1]]
-    assert 0.91 < np.mean(hits) < 0.985
+        rated = (r for r in rate(blocks, "anchor") if r.player != "anchor")
+        hits += [r.low <= truth[r.player] <= r.high for r in rated]
+    assert 0.93 < np.mean(hits) < 0.97
 
 
 def _games(elo: float, num_pairs: int, draw_share: float, rng) -> list[tuple[float, float]]:
