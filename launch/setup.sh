@@ -1,7 +1,7 @@
 # Makes sure that ddpzero is installed, in .venv or in the active environment. The other scripts source it, which
 # puts that environment on their PATH, too.
 #
-#   bash launch/setup.sh [dev]          dev: with what the tests need
+#   bash launch/setup.sh [dev]          with what draws pictures (matplotlib, 30 MB); dev: also with what the tests need
 #
 # Environment: VIRTUAL_ENV, CONDA_PREFIX  an active environment is used instead of .venv, but never conda's base
 #              PYTHON       the Python that .venv is made with (3.11 to 3.13; otherwise the newest one found)
@@ -27,7 +27,7 @@ ddpzero_python() {
 }
 
 ddpzero_setup() {
-    local extra="${1:-}" python stamp
+    local extra="${1:-report}" python stamp
     if [[ -z "${VIRTUAL_ENV:-}" && "${CONDA_DEFAULT_ENV:-base}" != base && -x "${CONDA_PREFIX:-}/bin/python" ]]; then
         export VIRTUAL_ENV="$CONDA_PREFIX"
     fi
@@ -54,7 +54,7 @@ ddpzero_setup() {
     echo "Installing ddpzero into $VIRTUAL_ENV ..." >&2
     ddpzero_install_torch_for_cpu
     python -m pip install --quiet -c "$ddpzero_root/launch/constraints.txt" \
-        -e "$ddpzero_root${extra:+[$extra]}"
+        -e "$ddpzero_root[$extra]"
     touch "$stamp-$extra"
 }
 
