@@ -24,7 +24,7 @@ from ddpzero.arena.team_players import RulePlayer
 from ddpzero.config.conversion import settings_from_dict, with_defaults
 from ddpzero.games import Game, TeamGame, describe_game
 from ddpzero.games.core.players import Player, TeamPlayer
-from ddpzero.run.finder import RUNS_DIR, find_run, nearest_runs
+from ddpzero.run.finder import RUNS_DIR, find_run, why_unknown
 from ddpzero.system.errors import UserError, require
 
 if TYPE_CHECKING:
@@ -118,6 +118,19 @@ def load_agent(text: str | Path) -> Agent:
     return Agent(released.model, key, load_algorithm(settings), rebind, released.weights)
 
 
+def pinned_player(text: str, game: Game | TeamGame | None = None) -> str:
+    """Return a player's text with a run replaced by the checkpoint that it names now.
+
+    A run that trains names a newer one soon, so whoever makes a player more than once pins it first. game: see
+    is_agent. Raises UserError.
+    """
+    from ddpzero.run.checkpoint_content import load_weights
+
+    if not is_agent(text, game):
+        return text
+    return str(load_weights(find_run(text) or Path(text)).path)
+
+
 def require_agent_that_searches(
     texts: Sequence[str], game: Game | TeamGame | None, simulations: int | Sequence[int] | None
 ) -> None:
@@ -147,8 +160,7 @@ def is_agent(text: str, game: Game | TeamGame | None = None) -> bool:
         return False
     require(
         find_run(text) is not None,
-        f"player {text!r} is unknown{where}: there is no such folder, here or in {RUNS_DIR}/.{nearest_runs(text)} "
-        f"Allowed: {allowed}.",
+        f"player {text!r} is unknown{where}: {why_unknown(text)} Allowed: {allowed}.",
     )
     return True
 
@@ -209,8 +221,8 @@ def any_game_of_players(texts: Sequence[str]) -> Game | TeamGame:
         return load_agent(agents[0]).game
     if others:
         raise UserError(
-            f"player {others[0]!r} is unknown: there is no such folder, here or in {RUNS_DIR}/."
-            f"{nearest_runs(others[0])} To name a rule agent, give the game, too, as in --game snakes."
+            f"player {others[0]!r} is unknown: {why_unknown(others[0])} To name a rule agent, give the game, too, as "
+            "in --game snakes."
         )
     raise UserError(
         f"{' and '.join(texts)} can play any game: name one, as in --game connect_four."

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from ddpzero.arena.agents import (
     game_of_players,
     is_agent,
     parse_player,
+    pinned_player,
     require_agent_that_searches,
 )
 from ddpzero.arena.statistics import share_interval
@@ -21,6 +22,7 @@ from ddpzero.judges.packaged import find_positions
 from ddpzero.judges.perfect_play import JudgeReport, judge
 from ddpzero.judges.solved_positions import SolvedPositions, read_solved_positions
 from ddpzero.system.measurements import Measurement, game_settings, print_measurements
+from ddpzero.system.terminal import plain_console
 
 
 def run_judge(
@@ -40,6 +42,8 @@ def run_judge(
     """
     path = find_positions(str(file))
     require_agent_that_searches(players, None, simulations)
+    # Each number of simulations is measured with the same model.
+    players = [pinned_player(text) for text in players]
     game = game_of_players(players) if any(map(is_agent, players)) else None
     solved = read_solved_positions(path, game)
     reports = []
@@ -48,9 +52,8 @@ def run_judge(
         for num_simulations in simulations if simulations and is_agent(text) else (None,):
             player = parse_player(text, solved.game, num_simulations)
             uses_chance |= player.uses_chance
-            with Console(stderr=True).status(
-                f"{player.name} chooses in {len(solved.scores)} positions"
-            ):
+            task = Text(f"{player.name} chooses in {len(solved.scores)} positions")
+            with plain_console(stderr=True).status(task):
                 known = getattr(player, "num_simulations", num_simulations)
                 reports.append(judge(solved, player, known, seed or 0))
     if seed is not None and not uses_chance:
@@ -63,11 +66,11 @@ def run_judge(
         ]
         print_measurements(measurements, as_json)
     else:
-        _print_table(reports, solved, Console())
+        _print_table(reports, solved)
     return reports
 
 
-def _print_table(reports: list[JudgeReport], solved: SolvedPositions, console: Console) -> None:
+def _print_table(reports: list[JudgeReport], solved: SolvedPositions) -> None:
     matters = solved.matters
     # Fits into 80 columns with the name of a model.
     table = Table(
@@ -109,7 +112,7 @@ def _print_table(reports: list[JudgeReport], solved: SolvedPositions, console: C
             f"{solved.uct200_share[matters].mean():.1%}" if matters.any() else "",
             style="dim",
         )
-    console.print(table)
+    plain_console().print(table)
 
 
 def share_text(hits: np.ndarray) -> str:

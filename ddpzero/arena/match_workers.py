@@ -54,8 +54,8 @@ def play_in_processes(
     games: dict[int, Games] = {}
     with ExitStack() as stack:
         workers = dict(stack.enter_context(_worker(players)) for _ in range(num_workers))
-        for connection in workers:
-            connection.send(left.pop())
+        for connection, process in workers.items():
+            _send(connection, process, left.pop())
         while len(games) < len(blocks):
             ready = wait(list(workers))
             for connection in (connection for connection in workers if connection in ready):
@@ -65,7 +65,7 @@ def play_in_processes(
                     continue
                 games[number] = message
                 if left:
-                    connection.send(left.pop())
+                    _send(connection, workers[connection], left.pop())
     return [games[number] for number in range(len(blocks))]
 
 
@@ -88,11 +88,22 @@ def _worker(players: Players) -> Iterator[tuple[Connection, BaseProcess]]:
         connection.close()
 
 
+def _send(connection: Connection, process: BaseProcess, block: tuple[int, MatchBlock]) -> None:
+    """Hand out a block. Raises UserError or MatchError if the process has failed before it has read all of it."""
+    try:
+        connection.send(block)
+    except OSError:
+        # What it sent before its end says why; at the latest, the end itself raises.
+        while True:
+            _received(connection, process)
+
+
 def _received(connection: Connection, process: BaseProcess) -> tuple[int, Games | tuple]:
     """Return the number of a block, and its games or the state of those in play."""
     try:
         message = connection.recv()
-    except (EOFError, ConnectionResetError):
+    # OSError: it ended in the middle of a message, or with a block unread.
+    except (EOFError, OSError):
         process.join()
         raise MatchError(
             f"a process of the match ended ({_how_it_ended(process.exitcode)}): try fewer --workers, or look above for "

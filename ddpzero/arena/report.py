@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -22,6 +21,7 @@ from rich.table import Table
 from ddpzero.arena.match import MatchResult
 from ddpzero.arena.statistics import elo_text
 from ddpzero.system.measurements import Measurement
+from ddpzero.system.terminal import plain_console
 
 
 @contextmanager
@@ -73,7 +73,7 @@ def team_match_progress(
 @contextmanager
 def _progress(total: int, unit: str) -> Iterator[Callable[[int, str], None]]:
     """Yield a function of the completed units and a description. unit: "" shows a percentage instead of counts."""
-    console = Console(stderr=True)
+    console = plain_console(stderr=True)
     counts = (MofNCompleteColumn(), TextColumn(unit)) if unit else (TaskProgressColumn(),)
     columns = (TextColumn("{task.description}"), BarColumn(), *counts, TimeRemainingColumn())
     with Progress(
@@ -85,7 +85,7 @@ def _progress(total: int, unit: str) -> Iterator[Callable[[int, str], None]]:
         )
 
 
-def print_match(result: MatchResult, console: Console) -> None:
+def print_match(result: MatchResult) -> None:
     """Print a table by side, and a sentence that interprets it."""
     table = Table(title=f"{result.name_a} against {result.name_b}", title_justify="left")
     table.add_column(f"{result.name_a} plays")
@@ -102,8 +102,9 @@ def print_match(result: MatchResult, console: Console) -> None:
             style="bold" if player is None else None,
             end_section=player == 1,
         )
+    console = plain_console()
     console.print(table)
-    console.print(match_sentence(result), highlight=False, markup=False)
+    console.print(match_sentence(result))
 
 
 def match_sentence(result: MatchResult) -> str:

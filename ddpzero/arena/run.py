@@ -9,9 +9,12 @@ from functools import partial
 from typing import Any
 
 import torch
-from rich.console import Console
 
-from ddpzero.arena.agents import any_game_of_players, require_agent_that_searches
+from ddpzero.arena.agents import (
+    any_game_of_players,
+    pinned_player,
+    require_agent_that_searches,
+)
 from ddpzero.arena.match import MatchResult
 from ddpzero.arena.match_blocks import MatchBlock, Players, blocks_of_match, joined, play_here
 from ddpzero.arena.match_workers import play_in_processes
@@ -59,6 +62,8 @@ def run_match(
         )
     else:
         settings |= {"num_simulations": num_simulations, "opening_plies": opening_plies}
+    # Each process loads the players, and all of them must load the same ones.
+    player_a, player_b = (pinned_player(text, game) for text in (player_a, player_b))
     blocks = blocks_of_match(game, num_games, seed, opening_plies)
     num_threads = 1
     if num_workers is None:
@@ -73,7 +78,7 @@ def run_match(
             as_json,
         )
     else:
-        print_match(result, Console())
+        print_match(result)
     return result
 
 

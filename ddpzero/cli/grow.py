@@ -10,7 +10,7 @@ from typing import Any
 from ddpzero.algorithms.base import CompleteAlgorithm
 from ddpzero.algorithms.loader import errors_of_plugin, load_algorithm, load_plugin
 from ddpzero.config.conversion import settings_from_dict, with_defaults
-from ddpzero.run.finder import RUNS_DIR, find_run, nearest_runs
+from ddpzero.run.finder import find_run, why_unknown
 from ddpzero.run.folder import config_text
 from ddpzero.run.models import write_model
 from ddpzero.system.errors import UserError, require
@@ -30,9 +30,7 @@ def run_grow(source: str, overrides: Sequence[str], output: Path, seed: int) -> 
     changes = dict(_change(override) for override in overrides)
     folder = find_run(source)
     if folder is None:
-        raise UserError(
-            f"{source!r} is unknown: there is no such folder, here or in {RUNS_DIR}/.{nearest_runs(source)}"
-        )
+        raise UserError(f"{source!r} is unknown: {why_unknown(source)}")
     released = load_weights(folder)
     config = with_defaults(released.config)
     algorithm, plugin = _algorithm(config, released.path)

@@ -38,6 +38,7 @@ from ddpzero.system.errors import UserError
 from ddpzero.system.guarded_files import printable
 from ddpzero.system.json_text import json_text
 from ddpzero.system.keyboard import ESCAPE, ReadKey, keyboard
+from ddpzero.system.terminal import plain_console
 
 # A run that has not reported for this long counts as silent. It reports more often, but saving can delay a report.
 _SILENT_AFTER_SECONDS = 60.0
@@ -67,7 +68,7 @@ def run_monitor(
     """
     text = str(run_dir)
     run_dir = find_run(text) or (Path(text) if "/" in text else RUNS_DIR / text)
-    console = Console(highlight=False)
+    console = plain_console()
     file = CurvesFile(run_dir / METRICS_FILE)
 
     def page() -> Page:

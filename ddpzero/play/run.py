@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import numpy as np
-from rich.console import Console
 
-from ddpzero.arena.agents import any_game_of_players, parse_player, require_agent_that_searches
+from ddpzero.arena.agents import (
+    any_game_of_players,
+    parse_player,
+    pinned_player,
+    require_agent_that_searches,
+)
 from ddpzero.games import Game, TeamGame
 from ddpzero.games.core.players import Player, TeamPlayer
 from ddpzero.play.person import Leave, Person
 from ddpzero.play.session import Seat, Session
 from ddpzero.play.team_session import TeamSession
 from ddpzero.system.errors import UserError, require
+from ddpzero.system.terminal import plain_console
 
 _MODES = ("human", "ai")
 _COLORS = ("first", "second", "ask")
@@ -46,20 +51,19 @@ def run_play(
     texts = [player] if opponent is None else [player, opponent]
     game = game or any_game_of_players(texts)
     require_agent_that_searches(texts, game, num_simulations)
+    # Of a run that trains, two loads may find two models, but a player can be its own opponent.
+    player = pinned_player(player, game)
+    opponent = player if opponent is None else pinned_player(opponent, game)
     color = color or "ask"
-    person = Person(Console(highlight=False))
+    person = Person(plain_console())
     rng = np.random.default_rng(seed)
     try:
         if isinstance(game, TeamGame):
-            teams = [
-                parse_player(text, game, num_simulations) for text in (player, opponent or player)
-            ]
+            teams = [parse_player(text, game, num_simulations) for text in (player, opponent)]
             seconds = _TEAM_STEP_SECONDS if delay_seconds is None else delay_seconds
             _play_team_games(game, (teams[0], teams[1]), mode, color, person, rng, seconds)
         else:
-            players = [
-                parse_player(text, game, num_simulations) for text in (player, opponent or player)
-            ]
+            players = [parse_player(text, game, num_simulations) for text in (player, opponent)]
             seconds = _MOVE_SECONDS if delay_seconds is None else delay_seconds
             _play_games(game, (players[0], players[1]), mode, color, person, rng, seconds)
     except (Leave, KeyboardInterrupt):

@@ -123,10 +123,10 @@ class Session:
             note += " (openings vary)"
         self._show(episode, seats, analysis, f"{seat.name} expects", note)
 
-    def _thinking(self, name: str) -> str:
+    def _thinking(self, name: str) -> Text:
         """Return what is shown while a player thinks. The first time it may take long."""
         note, self._note = self._note, ""
-        return f"{name} is thinking{note}"
+        return Text(f"{name} is thinking{note}")
 
     def _think(self, episode: PlayedEpisode, player: Player) -> tuple[int, Analysis | None]:
         position = episode.position[None]

@@ -98,7 +98,7 @@ def analysis_view(game: Game, analysis: Analysis, title: str) -> RenderableType:
             )
     body = Group(_wdl_bar(wdl), chances, Text(), favorites)
     return Panel(
-        body, title=title, title_align="left", box=ROUNDED, expand=False, border_style="dim"
+        body, title=Text(title), title_align="left", box=ROUNDED, expand=False, border_style="dim"
     )
 
 

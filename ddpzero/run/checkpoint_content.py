@@ -29,6 +29,7 @@ from ddpzero.run.checkpoint_files import (
     replay_file,
 )
 from ddpzero.run.divergence import state_tensors, weights_problem
+from ddpzero.run.finder import is_run, why_unknown
 from ddpzero.system.errors import UserError, require
 from ddpzero.system.guarded_files import (
     UnreadableFileError,
@@ -60,28 +61,39 @@ def load_weights(path: Path | str) -> ReleasedWeights:
     Reads and verifies only weights and config. Raises UserError if no checkpoint is usable.
     """
     path = Path(path)
-    if (path / MANIFEST_FILE).exists():
-        candidates = [path]
-    else:
-        candidates = newest_first(path / CHECKPOINTS_FOLDER)
-        require(
-            bool(candidates) or not (path / CHECKPOINTS_FOLDER).is_dir(),
-            f"{path} has no checkpoint yet: a run saves the first one after learner.steps_per_epoch updates, and when "
-            "it is stopped.",
-        )
-        require(
-            bool(candidates),
-            f"{path} is neither a checkpoint (a folder with {MANIFEST_FILE}) nor a run with checkpoints "
-            f"({CHECKPOINTS_FOLDER}/<model>/).",
-        )
     problems = []
-    for candidate in candidates:
+    for candidate in _candidates(path):
         try:
             return _load_weights(candidate)
         except CheckpointError as error:
             logger.warning("skipped checkpoint %s: %s", candidate.name, error)
             problems.append(str(error))
+    # A training may have removed it in the meantime.
+    _require_folder(path)
     raise UserError(f"{path} contains no usable checkpoint: {' '.join(problems)}")
+
+
+def _candidates(path: Path) -> list[Path]:
+    """Return the folder of a checkpoint itself, or the checkpoints of a run, newest first; at least one."""
+    if (path / MANIFEST_FILE).exists():
+        return [path]
+    candidates = newest_first(path / CHECKPOINTS_FOLDER)
+    if not candidates:
+        _require_folder(path)
+        require(
+            not is_run(path),
+            f"{path} has no checkpoint yet: a run saves the first one after learner.steps_per_epoch updates, and when "
+            "it is stopped.",
+        )
+        raise UserError(
+            f"{path} is neither a checkpoint (a folder with {MANIFEST_FILE}) nor a run with checkpoints "
+            f"({CHECKPOINTS_FOLDER}/<model>/)."
+        )
+    return candidates
+
+
+def _require_folder(path: Path) -> None:
+    require(path.is_dir(), f"{str(path)!r} is unknown: {why_unknown(str(path))}")
 
 
 def _load_weights(path: Path) -> ReleasedWeights:

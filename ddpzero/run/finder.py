@@ -13,6 +13,7 @@ from pathlib import Path
 from ddpzero.run.checkpoint_files import (
     CHECKPOINTS_FOLDER,
     MANIFEST_FILE,
+    WEIGHTS_FILE,
     CheckpointError,
     newest_first,
     read_manifest,
@@ -29,7 +30,8 @@ RUNS_DIR = Path("runs")
 _MAX_LISTED_RUNS = 8
 
 # Files that identify a checkpoint, a run with checkpoints, and a run without checkpoints.
-_MARKS = (MANIFEST_FILE, CHECKPOINTS_FOLDER, "status.json", "config.yaml")
+_MARKS_OF_RUNS = (CHECKPOINTS_FOLDER, "status.json", "config.yaml")
+_MARKS = (MANIFEST_FILE, *_MARKS_OF_RUNS)
 
 
 def find_run(source: str, runs_dir: Path = RUNS_DIR, key: str = "") -> Path | None:
@@ -50,6 +52,24 @@ def find_run(source: str, runs_dir: Path = RUNS_DIR, key: str = "") -> Path | No
     if which in ("best", "latest"):
         return _model(which, folder, f"{key}{source}")
     return _checkpoint_of_at_most(which, folder, f"{key}{source}")
+
+
+def is_run(folder: Path) -> bool:
+    """Return whether a run was started in a folder, even if it has no checkpoint yet."""
+    is_model = (folder / WEIGHTS_FILE).exists()
+    return not is_model and any((folder / mark).exists() for mark in _MARKS_OF_RUNS)
+
+
+def why_unknown(name: str) -> str:
+    """Return why `find_run` does not find `name` in RUNS_DIR, as the end of a sentence, and what is there instead."""
+    path = Path(name)
+    run_dir = path.parent.parent
+    if path.parent.name in (CHECKPOINTS_FOLDER, MODELS_FOLDER) and _is_folder(run_dir):
+        return (
+            f"{run_dir} does not have it, or no longer: a run keeps its newest checkpoints (checkpoint.keep_last), and "
+            f"some models (arena.max_models). {run_dir} names the newest checkpoint."
+        )
+    return f"there is no such folder, here or in {RUNS_DIR}/.{nearest_runs(name)}"
 
 
 def nearest_runs(name: str, runs_dir: Path = RUNS_DIR) -> str:

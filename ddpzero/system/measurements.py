@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from ddpzero.system.json_text import json_text
+from ddpzero.system.terminal import plain_console
 
 
 @dataclass(frozen=True)
@@ -63,10 +63,10 @@ def print_measurements(measurements: Sequence[Measurement], as_json: bool) -> No
         )
         named = " ".join(f"{name}={json_text(v)}" for name, v in measurement.settings.items())
         settings[f"{measurement.bench} {measurement.game}: {named}"] = None
-    console = Console()
+    console = plain_console()
     console.print(table)
     for line in settings:
-        console.print(line, style="dim", markup=False, highlight=False)
+        console.print(line, style="dim")
 
 
 def _readable(value: float) -> str:

@@ -12,7 +12,10 @@ import select
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TextIO, TypeVar
+from typing import TYPE_CHECKING, TextIO, TypeVar
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 # Returns to the start of the line and clears it; see can_redraw_line.
 CLEAR_LINE = "\r\x1b[K"
@@ -44,6 +47,16 @@ _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 def can_redraw_line(stream: TextIO) -> bool:
     """Return whether CLEAR_LINE clears the line of this stream."""
     return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def plain_console(stderr: bool = False) -> Console:
+    """Return a console that shows every name as it is: [/x] in a player's name is no markup, and :x: no picture.
+
+    Rich reads markup in a status and in the title of a panel all the same: give these a Text.
+    """
+    from rich.console import Console
+
+    return Console(stderr=stderr, markup=False, emoji=False, highlight=False)
 
 
 def prepare_output() -> None:

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import textwrap
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from ddpzero.arena.agents import Agent, any_game_of_players, is_agent, load_agent, parse_player
+from ddpzero.arena.agents import (
+    Agent,
+    any_game_of_players,
+    is_agent,
+    load_agent,
+    parse_player,
+    pinned_player,
+)
 from ddpzero.arena.judge_report import run_judge
 from ddpzero.arena.players import RandomPlayer
 from ddpzero.arena.run import run_match
 from ddpzero.config.conversion import settings_to_dict
 from ddpzero.games import load_game
 from ddpzero.judges.packaged import POSITIONS_FOLDER
+from ddpzero.run import checkpoint_content
 from ddpzero.run.checkpoint_content import ReleasedWeights
 from ddpzero.settings import (
     ActorSettings,
@@ -26,6 +35,7 @@ from ddpzero.settings import (
     Settings,
 )
 from ddpzero.system.errors import UserError
+from tests.run.checkpointed_runs import saved_run, snapshot
 
 HARD = POSITIONS_FOLDER / "connect_four_hard.npz"
 
@@ -97,7 +107,7 @@ def run_dir(tmp_path, monkeypatch):
         assert path == folder
         return released
 
-    monkeypatch.setattr("ddpzero.run.checkpoint_content.load_weights", load_weights)
+    monkeypatch.setattr(checkpoint_content, "load_weights", load_weights)
     return folder
 
 
@@ -151,9 +161,51 @@ def test_an_agent_is_judged_as_configured_without_simulations(run_dir):
     assert report.num_simulations is None
 
 
+def test_a_match_and_a_judge_use_one_checkpoint_of_a_run_that_trains(run_dir, monkeypatch):
+    """However often they load the player."""
+    pinned = run_dir / "checkpoints" / "toy-d3-s20-d10"
+    pinned.mkdir(parents=True)
+    load, loaded = checkpoint_content.load_weights, []
+
+    def load_weights(path):
+        loaded.append(path)
+        return replace(load(run_dir), path=pinned)
+
+    monkeypatch.setattr(checkpoint_content, "load_weights", load_weights)
+    run_match(str(run_dir), "random", num_games=2, num_simulations=5)
+    assert loaded == [run_dir, run_dir, pinned]
+    loaded.clear()
+    run_judge(HARD, [str(run_dir)], simulations=(0, 64))
+    assert loaded == [run_dir, pinned, pinned, pinned]
+
+
+def test_a_checkpoint_that_was_removed_in_the_meantime_is_told(tmp_path, alone):
+    checkpoints = saved_run(tmp_path / "live", alone, keep_last=1)
+    checkpoints.save(snapshot(1))
+    pinned = pinned_player(str(tmp_path / "live"))
+    assert pinned == str(next((tmp_path / "live" / "checkpoints").glob("[!.]*")))
+    checkpoints.save(snapshot(2))
+    sentence = r"live does not have it, or no longer: .*checkpoint\.keep_last"
+    with pytest.raises(UserError, match=rf"player '{pinned}' is unknown.*{sentence}"):
+        is_agent(pinned)
+    with pytest.raises(UserError, match=sentence):
+        load_agent(pinned)
+
+
 def test_a_folder_without_an_agent_is_told(tmp_path):
     with pytest.raises(ValueError, match="is neither a checkpoint"):
         run_match(str(tmp_path), "random")
+
+
+def test_a_run_that_has_just_started_is_told_from_a_mistyped_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    started = tmp_path / "runs" / "quick"
+    started.mkdir(parents=True)
+    (started / "config.yaml").touch()
+    with pytest.raises(UserError, match=r"runs/quick has no checkpoint yet: .*steps_per_epoch"):
+        load_agent("quick")
+    with pytest.raises(UserError, match=r"'quikc' is unknown: .* Did you mean quick\?"):
+        load_agent("quikc")
 
 
 class WithoutSearch:

@@ -27,6 +27,8 @@ def test_prints_a_row_for_each_player(capsys):
 def test_a_seed_without_effect_is_told(uses_chance, is_told, monkeypatch, capsys):
     def parse(text, game, num_simulations):
         player = RandomPlayer(game)
+        # Not markup of the line that is shown meanwhile.
+        player.name = "[/x]"
         player.uses_chance = uses_chance
         return player
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import struct
+from multiprocessing.connection import Connection
 
 import numpy as np
 import pytest
@@ -10,8 +12,9 @@ import torch
 
 from ddpzero.arena import match_workers, run
 from ddpzero.arena.match import Games, play_match
-from ddpzero.arena.match_blocks import BLOCK_GAMES, Players, blocks_of_match
+from ddpzero.arena.match_blocks import BLOCK_GAMES, BoardBlock, Players, blocks_of_match
 from ddpzero.arena.match_workers import MatchError, play_in_processes
+from ddpzero.arena.openings import Openings
 from ddpzero.arena.players import RandomPlayer, RolloutPlayer
 from ddpzero.arena.run import run_match
 from ddpzero.games import load_any_game, load_game
@@ -90,8 +93,10 @@ def test_the_openings_of_all_blocks_differ():
 
 
 def play_in_two_processes(player: str) -> None:
+    """Play blocks that are larger than the buffer of a pipe."""
     game = load_game("tic_tac_toe")
-    blocks = blocks_of_match(game, 2 * BLOCK_GAMES, 0, None)
+    openings = Openings(np.zeros((1000, 1000), np.int64), np.zeros(1000, np.int64))
+    blocks = [BoardBlock(openings, np.random.default_rng(0))] * 2
     play_in_processes(Players(player, "random", game.arguments, None), blocks, 2, lambda *_: None)
 
 
@@ -100,11 +105,18 @@ def test_an_error_of_the_user_in_a_process_is_one_here():
         play_in_two_processes("rollout:0")
 
 
-def test_a_process_that_dies_ends_the_match_with_a_sentence(monkeypatch):
-    monkeypatch.setattr(match_workers, "_work", _die)
-    with pytest.raises(MatchError, match=r"a process of the match ended \(exit code 7\)"):
-        play_in_two_processes("random")
-
-
 def _die(*_: object) -> None:
     os._exit(7)
+
+
+def _die_in_a_message(players: Players, parent_pid: int, connection: Connection) -> None:
+    connection.recv()
+    os.write(connection.fileno(), struct.pack("!i", 100) + b"a part")
+    os._exit(7)
+
+
+@pytest.mark.parametrize("work", [_die, _die_in_a_message])
+def test_a_process_that_dies_ends_the_match_with_a_sentence(work, monkeypatch):
+    monkeypatch.setattr(match_workers, "_work", work)
+    with pytest.raises(MatchError, match=r"a process of the match ended \(exit code 7\)"):
+        play_in_two_processes("random")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from ddpzero.arena.match import MatchResult
-from ddpzero.arena.report import match_measurements, match_sentence
+from ddpzero.arena.report import match_measurements, match_sentence, print_match
 from ddpzero.arena.run import run_match
 from ddpzero.arena.statistics import elo_text
 from ddpzero.games import load_game
@@ -104,3 +105,10 @@ def test_a_rollout_player_needs_a_number_of_simulations(text):
 def test_players_without_a_game_of_their_own_need_one():
     with pytest.raises(ValueError, match="can play any game: name one"):
         run_match("random", "rollout:10")
+
+
+def test_names_that_look_like_markup_are_shown_as_they_are(capsys):
+    print_match(replace(result_of([[1, 0], [1, -1]]), name_a="[/x]", name_b="[bold red]y"))
+    output = capsys.readouterr().out
+    assert output.startswith("[/x] against [bold red]y")
+    assert "[/x] plays" in output and "[/x] scores" in output

@@ -14,7 +14,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from rich.console import Console
 
 from ddpzero import __version__
 from ddpzero.arena.judging import KEEPS
@@ -37,6 +36,7 @@ from ddpzero.run.progress import duration_text
 from ddpzero.system.cores import usable_cores
 from ddpzero.system.machine import processor_name
 from ddpzero.system.measurements import print_measurements
+from ddpzero.system.terminal import plain_console
 
 OUTPUTS_FOLDER = Path("ablations")
 _EXIT_CODE_OF_STOP = 130
@@ -59,7 +59,7 @@ def run_ablate(file: Path, output: Path | None = None, as_json: bool = False) ->
     if as_json:
         print_measurements(list(measurements(results, plan.game.name)), True)
     else:
-        print_tables(results, Console())
+        print_tables(results, plain_console())
     for failure in failures:
         say(failure)
     return 1 if failures else 0
