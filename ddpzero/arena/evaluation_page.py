@@ -9,8 +9,8 @@ from pathlib import Path
 
 from ddpzero.arena.evaluation import Evaluation
 from ddpzero.arena.evaluation_tables import JUDGEMENTS, MATCHES, headline, ratings_title, rows_of
+from ddpzero.arena.judgements import distinct_names
 from ddpzero.arena.ratings_report import draw_curve
-from ddpzero.system.errors import UserError
 
 PAGE_FILE = "evaluation.md"
 _RATINGS_PICTURE = "ratings.png"
@@ -44,7 +44,7 @@ def _markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> I
     yield f"| {' | '.join(headings)} |"
     yield f"|{'|'.join(['---'] + ['---:'] * (len(headings) - 1))}|"
     for row in rows:
-        yield f"| {' | '.join(row)} |"
+        yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |"
 
 
 def _draw_ladder(file: Path, evaluation: Evaluation) -> None:
@@ -71,9 +71,10 @@ def _draw_judgements(file: Path, evaluation: Evaluation) -> None:
     """Draw how often the run's models kept the outcome where it matters, over minutes: a curve for each search."""
     from matplotlib.figure import Figure
 
+    names = distinct_names(evaluation.judgements)
     points = sorted(
-        (judgement.file, shares.num_simulations, judgement.minutes, shares.kept)
-        for judgement in evaluation.judgements
+        (name, shares.num_simulations, judgement.minutes, shares.kept)
+        for name, judgement in zip(names, evaluation.judgements, strict=True)
         for shares in judgement.shares
     )
     figure = Figure(figsize=(7, 4), layout="constrained")
@@ -88,12 +89,3 @@ def _draw_judgements(file: Path, evaluation: Evaluation) -> None:
     panel.grid(alpha=0.3)
     panel.legend()
     figure.savefig(file, dpi=150)
-
-
-def require_matplotlib() -> None:
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError:
-        raise UserError(
-            "--report needs matplotlib: pip install 'ddpzero[report]', or leave --report out."
-        ) from None

@@ -7,19 +7,22 @@ from pathlib import Path
 from typing import Literal
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from ddpzero.arena.agents import load_agent
 from ddpzero.arena.evaluation import Evaluation, evaluate
-from ddpzero.arena.evaluation_page import PAGE_FILE, require_matplotlib, write_page
+from ddpzero.arena.evaluation_page import PAGE_FILE, write_page
 from ddpzero.arena.evaluation_tables import headline, rows_of
 from ddpzero.arena.judgements import JUDGEMENTS_FILE
 from ddpzero.arena.match_log import MATCHES_FILE
+from ddpzero.arena.ratings_report import require_matplotlib
 from ddpzero.arena.report import match_measurements
 from ddpzero.arena.statistics import share_interval
 from ddpzero.run.finder import find_run
 from ddpzero.system.measurements import Measurement, game_settings, print_measurements
+from ddpzero.system.terminal import plain_console
+from ddpzero.system.whole_files import require_writable
 
 
 def run_evaluate(
@@ -33,9 +36,10 @@ def run_evaluate(
 ) -> Evaluation:
     """Evaluate an agent and print the result. report: a folder for a page with pictures. Raises UserError."""
     if report is not None:
-        require_matplotlib()
+        require_matplotlib(f"--report {report}")
+        require_writable(f"--report {report}", Path(report), make=True)
     agent = load_agent(player)
-    console = Console(stderr=True)
+    console = plain_console(stderr=True)
     with console.status("loading") as status:
         evaluation = evaluate(
             agent,
@@ -43,18 +47,16 @@ def run_evaluate(
             num_simulations=num_simulations,
             num_games=num_games,
             seed=seed,
-            on_step=status.update,
+            on_step=lambda step: status.update(Text(step)),
         )
     if as_json:
         print_measurements(list(_measurements(evaluation, seed)), True)
     else:
-        Console().print(headline(evaluation), highlight=False, markup=False)
-        for table in _tables(evaluation):
-            Console().print(table)
+        plain_console().print(headline(evaluation), *_tables(evaluation), sep="\n")
     if report is not None:
         folder = Path(report)
         write_page(folder, evaluation)
-        console.print(f"wrote {folder / PAGE_FILE}", highlight=False)
+        console.print(f"wrote {folder / PAGE_FILE}")
     return evaluation
 
 
@@ -99,6 +101,7 @@ def _measurements(evaluation: Evaluation, seed: int) -> Iterator[Measurement]:
             conditions = {
                 "player": judgement.model,
                 "file": judgement.file,
+                "digest": judgement.digest,
                 "num_simulations": shares.num_simulations,
                 "num_positions": judgement.num_positions,
                 "learner_step": judgement.learner_step,

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from ddpzero.arena.evaluation import Evaluation
 from ddpzero.arena.judge_report import share_text
-from ddpzero.arena.judgements import Judgement
+from ddpzero.arena.judgements import Judgement, distinct_names
 from ddpzero.arena.ratings_report import RatedPlayer
 from ddpzero.arena.statistics import elo_text
 from ddpzero.games import describe_game
@@ -48,7 +48,7 @@ def rows_of(evaluation: Evaluation) -> dict[str, tuple[list[str], list[list[str]
     if evaluation.judgements:
         tables[JUDGEMENTS] = (
             ["positions", "step", "minutes", "simulations", "where it matters", "best move"],
-            list(_judgement_rows(evaluation.judgements[-_MAX_JUDGEMENTS:])),
+            list(_judgement_rows(evaluation.judgements)),
         )
     tables[MATCHES] = (
         ["opponent", "games", "score", "95 %", "Elo difference"],
@@ -66,7 +66,7 @@ def rows_of(evaluation: Evaluation) -> dict[str, tuple[list[str], list[list[str]
     if evaluation.ratings:
         tables[ratings_title(evaluation)] = (
             ["player", "Elo", "95 %", "games", "minutes", ""],
-            [_rating_row(player, evaluation) for player in evaluation.ratings[:_MAX_RATINGS]],
+            [_rating_row(player, evaluation) for player in _shown_ratings(evaluation)],
         )
     tables["Speed"] = (
         ["player", "one move", "moves/s in lockstep", "positions"],
@@ -84,12 +84,21 @@ def rows_of(evaluation: Evaluation) -> dict[str, tuple[list[str], list[list[str]
 
 
 def ratings_title(evaluation: Evaluation) -> str:
-    return f"Elo in the run's pool, relative to {evaluation.anchor}"
+    number = len(evaluation.ratings)
+    shown = f" (the strongest of {number} players)" if number > _MAX_RATINGS else ""
+    return f"Elo in the run's pool, relative to {evaluation.anchor}{shown}"
+
+
+def _shown_ratings(evaluation: Evaluation) -> list[RatedPlayer]:
+    """Return the strongest players, and the evaluated agent even if it is not one of them."""
+    shown, weaker = evaluation.ratings[:_MAX_RATINGS], evaluation.ratings[_MAX_RATINGS:]
+    return [*shown, *(each for each in weaker if each.rating.player == evaluation.agent.model)]
 
 
 def _judgement_rows(judgements: Sequence[Judgement]) -> Iterator[list[str]]:
-    for judgement in judgements:
-        where = [judgement.file, f"{judgement.learner_step:,}", f"{judgement.minutes:.1f}"]
+    named = list(zip(distinct_names(judgements), judgements, strict=True))
+    for name, judgement in named[-_MAX_JUDGEMENTS:]:
+        where = [name, f"{judgement.learner_step:,}", f"{judgement.minutes:.1f}"]
         for shares in judgement.shares:
             figures = [f"{shares.kept:.1%}", f"{shares.best:.1%}"]
             yield [*where, str(shares.num_simulations), *figures]

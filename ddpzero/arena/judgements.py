@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,15 @@ from ddpzero.games import Game, TeamGame
 from ddpzero.judges.packaged import find_positions
 from ddpzero.judges.solved_positions import read_solved_positions
 from ddpzero.system.errors import UserError, require
-from ddpzero.system.guarded_files import is_count, is_finite_number, parse_json_line, printable
+from ddpzero.system.guarded_files import (
+    MAX_NPZ_BYTES,
+    is_count,
+    is_finite_number,
+    parse_json_line,
+    printable,
+    read_bytes,
+    read_rows,
+)
 from ddpzero.system.json_text import json_text
 from ddpzero.system.whole_files import append_whole, drop_incomplete_line
 
@@ -40,7 +49,8 @@ class Shares:
 class Judgement:
     """The verdict on one model. file: name of the positions. learner_step, minutes: of the run when it saved the model.
 
-    num_positions: positions judged. seconds: of judging. time: at its end, Unix time.
+    num_positions: positions judged. seconds: of judging. time: at its end, Unix time. digest: of the content of the
+    file; "" in lines of earlier versions.
     """
 
     model: str
@@ -51,6 +61,7 @@ class Judgement:
     minutes: float
     seconds: float
     time: float
+    digest: str = ""
 
 
 class ModelJudge:
@@ -77,7 +88,12 @@ class ModelJudge:
         # Models whose task was handed out by this process: one that kills its worker is not tried again.
         self._tried: set[str] = set()
         drop_incomplete_line(self._path)
-        self._judgements = [j for j in read_judgements(run_dir) if j.file == self.file]
+        self._digest = sha256(read_bytes(self._positions, MAX_NPZ_BYTES)).hexdigest()[:16]
+        self._judgements = [
+            judgement
+            for judgement in read_judgements(run_dir)
+            if judgement.file == self.file and judgement.digest in ("", self._digest)
+        ]
 
     @property
     def file(self) -> str:
@@ -111,6 +127,7 @@ class ModelJudge:
             minutes=float(counters.get("minutes", 0.0)),
             seconds=seconds,
             time=time.time(),
+            digest=self._digest,
         )
         append_whole(self._path, f"{json_text(asdict(judgement))}\n".encode())
         self._judgements.append(judgement)
@@ -138,16 +155,24 @@ def check_judge(file: str, game: Game | TeamGame) -> None:
 
 
 def read_judgements(run_dir: Path) -> list[Judgement]:
-    """Return a run's judgements in their order, each model once for each file of positions; skips damaged lines."""
-    try:
-        with open(run_dir / JUDGEMENTS_FILE, "rb") as lines:
-            found = [judgement for line in lines if (judgement := _judgement(line)) is not None]
-    except FileNotFoundError:
-        return []
-    first: dict[tuple[str, str], Judgement] = {}
-    for judgement in found:
-        first.setdefault((judgement.model, judgement.file), judgement)
-    return list(first.values())
+    """Return a run's judgements in their order, each model once for each file of positions; warns of damaged lines."""
+    return read_rows(
+        run_dir / JUDGEMENTS_FILE, _judgement, lambda each: (each.model, each.file, each.digest)
+    )
+
+
+def distinct_names(judgements: Sequence[Judgement]) -> list[str]:
+    """Return a name of each judgement's positions, for people: the file's, and its digest if two files have that name.
+
+    A judgement without a digest counts to any file of its name.
+    """
+    digests: dict[str, set[str]] = {}
+    for judgement in judgements:
+        digests.setdefault(judgement.file, set()).add(judgement.digest)
+    return [
+        f"{j.file} {j.digest[:6]}" if j.digest and len(digests[j.file] - {""}) > 1 else j.file
+        for j in judgements
+    ]
 
 
 def _judgement(line: bytes) -> Judgement | None:
@@ -156,22 +181,25 @@ def _judgement(line: bytes) -> Judgement | None:
     if row is None or not line.endswith(b"\n"):
         return None
     names: list[Any] = [row.get(name) for name in ("model", "file")]
+    digest: Any = row.get("digest", "")
     counts: list[Any] = [row.get(name) for name in ("num_positions", "learner_step")]
     numbers: list[Any] = [row.get(name) for name in ("minutes", "seconds", "time")]
     shares: Any = row.get("shares")
     if not (
         all(isinstance(name, str) and name for name in names)
+        and isinstance(digest, str)
         and all(map(is_count, counts))
         and all(is_finite_number(number) and number >= 0 for number in numbers)
         and isinstance(shares, list)
         and all(map(_is_share, shares))
     ):
         return None
-    model, file = map(printable, names)
+    model, file, digest = map(printable, (*names, digest))
     achieved = tuple(
         Shares(s["num_simulations"], float(s["kept"]), float(s["best"])) for s in shares
     )
-    return Judgement(model, file, counts[0], achieved, counts[1], *map(float, numbers))
+    minutes, seconds, end = map(float, numbers)
+    return Judgement(model, file, counts[0], achieved, counts[1], minutes, seconds, end, digest)
 
 
 def _is_share(entry: Any) -> bool:

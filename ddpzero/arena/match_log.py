@@ -6,12 +6,17 @@ after a kill at any moment. Written by the arena; read for ratings. Imports neit
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ddpzero.system.guarded_files import is_count, is_finite_number, parse_json_line, printable
+from ddpzero.system.guarded_files import (
+    is_count,
+    is_finite_number,
+    parse_json_line,
+    printable,
+    read_rows,
+)
 from ddpzero.system.json_text import json_text
 from ddpzero.system.whole_files import append_whole, drop_incomplete_line
 
@@ -75,20 +80,8 @@ class MatchLog:
 
 
 def read_blocks(run_dir: Path) -> list[Block]:
-    """Return the blocks in a run's file in their order, each key once; skips damaged lines."""
-    try:
-        with open(run_dir / MATCHES_FILE, "rb") as file:
-            return list(_distinct(filter(None, map(_block, file))))
-    except FileNotFoundError:
-        return []
-
-
-def _distinct(blocks: Iterable[Block]) -> Iterator[Block]:
-    keys = set()
-    for block in blocks:
-        if block.key not in keys:
-            keys.add(block.key)
-            yield block
+    """Return the blocks in a run's file in their order, each key once; warns of damaged lines."""
+    return read_rows(run_dir / MATCHES_FILE, _block, lambda block: block.key)
 
 
 def _block(line: bytes) -> Block | None:

@@ -7,19 +7,20 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 
 from ddpzero.arena.match_log import MATCHES_FILE, Block, read_blocks
 from ddpzero.arena.pool import RATINGS_FILE
 from ddpzero.arena.ratings import Rating, rate
-from ddpzero.run.finder import RUNS_DIR, find_run, nearest_runs
+from ddpzero.run.finder import find_run, why_unknown
 from ddpzero.run.models import read_models
 from ddpzero.run.progress import count_text
 from ddpzero.run.releases import best_of, read_verdicts
 from ddpzero.system.errors import UserError, require
 from ddpzero.system.guarded_files import UnreadableFileError, read_json
 from ddpzero.system.measurements import Measurement, print_measurements
+from ddpzero.system.terminal import plain_console
+from ddpzero.system.whole_files import require_writable
 
 
 @dataclass(frozen=True)
@@ -42,11 +43,10 @@ class RatedPlayer:
 
 def run_ratings(run: str, *, as_json: bool = False, plot: str | None = None) -> None:
     """Print the ratings of a run. plot: a file ending in .png, .svg or .pdf for the curve. Raises UserError."""
+    if plot is not None:
+        _check_plot(Path(plot))
     found = find_run(run)
-    require(
-        found is not None,
-        f"run {run!r} is unknown: there is no such folder, here or in {RUNS_DIR}/.{nearest_runs(run)}",
-    )
+    require(found is not None, f"run {run!r} is unknown: {why_unknown(run)}")
     assert found is not None
     run_dir = run_with_matches(found) or found
     blocks = read_blocks(run_dir)
@@ -127,7 +127,7 @@ def _print_table(run_dir: Path, players: Sequence[RatedPlayer], anchor: str) -> 
             player.note,
             style="bold" if player.note == "best" else None,
         )
-    Console().print(table)
+    plain_console().print(table)
 
 
 def _measurement(run_dir: Path, player: RatedPlayer, anchor: str) -> Measurement:
@@ -145,18 +145,30 @@ def _measurement(run_dir: Path, player: RatedPlayer, anchor: str) -> Measurement
     return Measurement("ratings", run_dir.name, "elo", rating.elo, "Elo", conditions)
 
 
+def _check_plot(file: Path) -> None:
+    require(
+        file.suffix in (".png", ".svg", ".pdf") and not file.is_dir(),
+        f"--plot {file} must be the name of a file that ends in .png, .svg or .pdf.",
+    )
+    require_matplotlib(f"--plot {file}")
+    require_writable(f"--plot {file}", file.parent)
+
+
+def require_matplotlib(option: str) -> None:
+    """Raise UserError if pictures cannot be drawn. option: as the user wrote it, with its value."""
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError:
+        name = option.split()[0]
+        raise UserError(
+            f"{option} needs matplotlib: pip install 'ddpzero[report]', or leave {name} out."
+        ) from None
+
+
 def draw_curve(file: Path, title: str, players: Sequence[RatedPlayer]) -> None:
     """Draw the ratings of the models over samples and over minutes; fixed opponents are lines."""
-    require(
-        file.suffix in (".png", ".svg", ".pdf"),
-        f"--plot {file}: the name must end in .png, .svg or .pdf.",
-    )
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise UserError(
-            f"--plot {file} needs matplotlib: pip install 'ddpzero[report]', or leave --plot out."
-        ) from None
+    from matplotlib.figure import Figure
+
     models = [(player.progress, player.rating) for player in players if player.progress]
     models.sort(key=lambda model: model[0].samples)
     elo = [rating.elo for _, rating in models]

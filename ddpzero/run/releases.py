@@ -10,7 +10,13 @@ import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ddpzero.system.guarded_files import is_count, is_finite_number, parse_json_line, printable
+from ddpzero.system.guarded_files import (
+    is_count,
+    is_finite_number,
+    parse_json_line,
+    printable,
+    read_rows,
+)
 from ddpzero.system.json_text import json_text
 from ddpzero.system.whole_files import append_whole, drop_incomplete_line
 
@@ -29,12 +35,8 @@ class Verdict:
 
 
 def read_verdicts(run_dir: Path) -> list[Verdict]:
-    """Return a run's verdicts, oldest first; skips damaged lines."""
-    try:
-        with open(run_dir / RELEASES_FILE, "rb") as file:
-            return [verdict for line in file if (verdict := _verdict(line)) is not None]
-    except FileNotFoundError:
-        return []
+    """Return a run's verdicts, oldest first; warns of damaged lines."""
+    return read_rows(run_dir / RELEASES_FILE, _verdict)
 
 
 def repair_verdicts(run_dir: Path) -> None:

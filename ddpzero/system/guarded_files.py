@@ -8,13 +8,14 @@ run folders, checkpoints and recorded games; it does not check what the content 
 from __future__ import annotations
 
 import json
+import logging
 import math
 import stat
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeGuard
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeGuard, TypeVar
 
 import numpy as np
 import yaml
@@ -23,6 +24,10 @@ from ddpzero.system.errors import UserError
 
 if TYPE_CHECKING:
     import torch
+
+_Row = TypeVar("_Row")
+
+logger = logging.getLogger(__name__)
 
 # For documents that are parsed as a whole: a config has a few kilobytes, the manifest of a thousand ranks has 200.
 MAX_DOCUMENT_BYTES = 4 << 20
@@ -151,6 +156,36 @@ def parse_json_line(line: bytes) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return row if isinstance(row, dict) else None
+
+
+def read_rows(
+    path: Path,
+    parse: Callable[[bytes], _Row | None],
+    key_of: Callable[[_Row], Hashable] = id,
+) -> list[_Row]:
+    """Return what `parse` makes of the lines of a file, in their order, each key once; nothing if there is no file.
+
+    Lines of which it makes None, because they are damaged, are skipped with a warning, as are repeated keys.
+    """
+    rows: dict[Hashable, _Row] = {}
+    num_lines = 0
+    try:
+        with open(path, "rb") as lines:
+            for line in lines:
+                num_lines += 1
+                row = parse(line)
+                if row is not None:
+                    rows.setdefault(key_of(row), row)
+    except FileNotFoundError:
+        return []
+    if num_lines > len(rows):
+        logger.warning(
+            "%s: skipped %d of %d lines, which are damaged or repeated.",
+            path,
+            num_lines - len(rows),
+            num_lines,
+        )
+    return list(rows.values())
 
 
 def is_count(value: Any) -> TypeGuard[int]:

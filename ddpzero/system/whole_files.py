@@ -1,13 +1,19 @@
-"""Writes files atomically: after a crash or on a full disk, a file has its old or its new content, never a part."""
+"""Writes files atomically: after a crash or on a full disk, a file has its old or its new content, never a part.
+
+Also checks, before a long computation, whether its result can be written at all.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
+
+from ddpzero.system.errors import UserError
 
 
 def replace_whole(path: Path, write: bytes | Callable[[BinaryIO], None]) -> None:
@@ -28,6 +34,21 @@ def replace_whole(path: Path, write: bytes | Callable[[BinaryIO], None]) -> None
         with suppress(OSError):
             aside.unlink()
         raise
+
+
+def require_writable(option: str, folder: Path, *, make: bool = False) -> None:
+    """Raise UserError if no file can be written in a folder. make: make the folder first, if it does not exist.
+
+    option: that names the folder, as the user wrote it.
+    """
+    try:
+        if make:
+            folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise UserError(
+            f"{option}: no file can be written in the folder {folder} ({error.strerror}): name another one."
+        ) from None
 
 
 def remove(path: Path) -> None:

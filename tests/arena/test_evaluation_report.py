@@ -21,6 +21,7 @@ from ddpzero.arena.ratings import Rating
 from ddpzero.arena.ratings_report import Progress, RatedPlayer
 from ddpzero.games import load_game
 from ddpzero.judges.perfect_play import JudgeReport
+from ddpzero.system.errors import UserError
 
 MODEL = "quick-b3c32-s1234567-d1234567"
 
@@ -50,9 +51,14 @@ def evaluated(monkeypatch):
     monkeypatch.setattr(evaluation_report, "load_agent", lambda player: None)
 
     def run(
-        num_simulations: int | None, judgements: Sequence[Judgement] = (), **options: Any
+        num_simulations: int | None,
+        judgements: Sequence[Judgement] = (),
+        others: Sequence[RatedPlayer] = (),
+        **options: Any,
     ) -> None:
-        result = replace(evaluation_of(num_simulations), judgements=list(judgements))
+        result = evaluation_of(num_simulations)
+        ratings = [*others, *result.ratings]
+        result = replace(result, judgements=list(judgements), ratings=ratings)
         monkeypatch.setattr(evaluation_report, "evaluate", lambda *_, **__: result)
         run_evaluate("x", **options)
 
@@ -105,3 +111,44 @@ def test_the_newest_judgements_of_the_run_are_shown(evaluated, judgements, capsy
     rows = [line.split() for line in capsys.readouterr().out.splitlines() if "hex3" in line]
     assert len(rows) == 10
     assert rows[-1] == ["hex3", "11,000", "1.5", "64", "50.0%", "12.5%"]
+
+
+def test_a_report_that_cannot_be_written_is_told_before_anything_is_measured(tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib")
+    monkeypatch.setattr(evaluation_report, "load_agent", lambda player: pytest.fail("measured"))
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file", tmp_path / "file" / "report"):
+        with pytest.raises(UserError, match=rf"--report {path}: no file can be written"):
+            run_evaluate("x", report=str(path))
+
+
+def test_the_evaluated_agent_is_shown_even_if_it_is_weaker_than_many_others(evaluated, capsys):
+    others = [
+        RatedPlayer(Rating(f"quick-other{n}", 2000, 1990, 2010, 40, 0.9), Progress(1, 1, 1.0))
+        for n in range(30)
+    ]
+    evaluated(32, others=others)
+    lines = capsys.readouterr().out.splitlines()
+    assert len([line for line in lines if "other" in line]) == 20
+    assert [line for line in lines if "this agent" in line]
+    assert [line for line in lines if "the strongest of 32 players" in line]
+
+
+def test_names_that_look_like_markup_are_shown_as_they_are(evaluated, capsys):
+    odd = RatedPlayer(Rating("[/x]|[bold]", 1, 0, 2, 40, 0.5), None)
+    evaluated(32, others=[odd])
+    assert "[/x]|[bold]" in capsys.readouterr().out
+
+
+def test_positions_of_the_same_name_are_told_apart(judgements, evaluated, capsys):
+    *old, one, two = judgements
+    shown = [*old, replace(one, digest="a" * 16), replace(two, digest="b" * 16)]
+    evaluated(32, shown[:-1])
+    assert "hex3 a" not in capsys.readouterr().out
+    evaluated(32, shown)
+    rows = [line for line in capsys.readouterr().out.splitlines() if "hex3" in line]
+    assert [row.split()[:2] for row in rows[-3:]] == [
+        ["hex3", "9,000"],
+        ["hex3", "aaaaaa"],
+        ["hex3", "bbbbbb"],
+    ]

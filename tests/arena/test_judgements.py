@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 from typing import Any
 
@@ -177,3 +178,26 @@ def test_the_arena_judges_the_newest_model_and_then_plays(problem, judge, tmp_pa
     assert [j.model for j in read_judgements(tmp_path)] == ([] if problem else [model])
     assert ("judge/best_move_0_simulations" in arena.metrics()) == (not problem)
     assert (f"{model} was not judged: the file is gone" in caplog.text) == bool(problem)
+
+
+def test_another_file_of_the_same_name_has_judgements_of_its_own(judge, tmp_path):
+    other = tmp_path / "hex3.npz"
+    other.write_bytes(find_positions("hex4").read_bytes())
+    record(judge(), "a", minutes=1.0)
+    assert judge(file=str(other)).metrics() == {}
+    record(judge(file=str(other)), "a", minutes=1.0)
+    assert [j.file for j in read_judgements(tmp_path)] == ["hex3", "hex3"]
+    copy = tmp_path / "copy" / "hex3.npz"
+    copy.parent.mkdir()
+    copy.write_bytes(other.read_bytes())
+    assert judge(file=str(copy)).next_task("a", minutes=9.0) is None
+
+
+def test_judgements_of_earlier_versions_count(judge, tmp_path):
+    record(judge(), "a", minutes=1.0)
+    file = tmp_path / JUDGEMENTS_FILE
+    old, digest = json.loads(file.read_text()), "digest"
+    assert len(old.pop(digest)) == 16
+    file.write_text(json.dumps(old) + "\n")
+    assert [j.digest for j in read_judgements(tmp_path)] == [""]
+    assert judge().next_task("a", minutes=9.0) is None

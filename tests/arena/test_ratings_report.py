@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from ddpzero.arena.match_log import MATCHES_FILE
 from ddpzero.arena.ratings_report import run_ratings
 from ddpzero.run.releases import RELEASES_FILE, read_verdicts
 from ddpzero.system.errors import UserError
@@ -66,3 +67,38 @@ def test_a_verdict_after_one_that_a_crash_cut_off_is_whole(rated_run):
     rated_run.play(1.0)
     assert read_verdicts(rated_run.run_dir)[-1].model == third
     assert len(read_verdicts(rated_run.run_dir)) == 3
+
+
+def test_a_plot_that_cannot_be_drawn_is_told_before_anything_is_printed(
+    rated_run, tmp_path, capsys
+):
+    pytest.importorskip("matplotlib")
+    (tmp_path / "folder.png").mkdir()
+    for plot, sentence in (
+        ("x.jpg", r"must be the name of a file that ends in \.png, \.svg or \.pdf"),
+        ("folder.png", "must be the name of a file"),
+        ("nowhere/x.png", r"no file can be written in the folder .*nowhere \(No such file"),
+    ):
+        with pytest.raises(UserError, match=rf"^--plot {tmp_path / plot}:? {sentence}"):
+            run_ratings(str(rated_run.run_dir), plot=str(tmp_path / plot))
+    assert capsys.readouterr().out == ""
+
+
+def test_a_run_whose_name_looks_like_markup_has_a_table(rated_run, tmp_path, capsys):
+    for name in ("[bold red]y", "[]y]"):
+        rated_run.run_dir.rename(tmp_path / name)
+        run_ratings(str(tmp_path / name))
+        assert capsys.readouterr().out.startswith(f"{name}: Elo relative to random")
+        (tmp_path / name).rename(rated_run.run_dir)
+
+
+def test_damaged_and_repeated_lines_are_told(rated_run, caplog, capsys):
+    matches = rated_run.run_dir / MATCHES_FILE
+    lines = matches.read_bytes().splitlines(keepends=True)
+    matches.write_bytes(b"".join([*lines, lines[0], b"garbage\n", b'{"key": "torn']))
+    run_ratings(str(rated_run.run_dir))
+    (record,) = caplog.records
+    number = len(lines) + 3
+    assert record.getMessage() == (
+        f"{matches}: skipped 3 of {number} lines, which are damaged or repeated."
+    )

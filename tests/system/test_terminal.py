@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from rich.table import Table
+
+from ddpzero.system.terminal import plain_console
+from tests.places import REPO
 
 PLAY = ["play", "random", "--game", "tic_tac_toe", "--color", "first", "--seed", "1"]
 
@@ -190,3 +195,24 @@ def test_a_shell_whose_folder_was_removed_gets_one_sentence(arguments, tmp_path)
     lines = (done.stdout + done.stderr).decode().splitlines()
     assert done.returncode == 2
     assert lines == ["ddpzero: the current folder has been removed: change to an existing one."]
+
+
+MARKED = "[/x] [bold red] :dog:"
+
+
+def test_names_are_printed_as_they_are(capsys):
+    table = Table(MARKED, title=MARKED, caption=MARKED)
+    table.add_row(MARKED)
+    plain_console().print(MARKED, table, sep="\n")
+    assert capsys.readouterr().out.count(MARKED) == 5
+
+
+def test_all_output_with_names_goes_to_a_plain_console():
+    """The others print what has no names, or measure text."""
+    package = REPO / "ddpzero"
+    files = {
+        str(file.relative_to(package))
+        for file in package.rglob("*.py")
+        if re.search(r"\bConsole\(", file.read_text())
+    }
+    assert files == {"system/terminal.py", "cli/picture.py", "cli/monitor_view.py"}
