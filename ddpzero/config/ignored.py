@@ -77,6 +77,7 @@ def _of_matches(settings: Settings, game: Game | TeamGame) -> dict[str, str]:
     if isinstance(game, TeamGame) and game.spec.num_teams != 2:
         reason = f"a match is between two players, and here are {game.spec.num_teams} teams"
         reasons |= dict.fromkeys(_OF_MATCHES, reason)
+        reasons["judge.file"] = "there are no solved positions of team games"
     if settings.arena.num_workers == 0:
         reasons |= dict.fromkeys(_OF_MATCHES, "arena.num_workers=0 plays no matches")
     rule = settings.release.rule

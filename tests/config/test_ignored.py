@@ -254,10 +254,11 @@ def test_several_ranks_wait_for_each_other():
 
 def test_a_changed_setting_of_matches_is_told_in_a_game_of_three_teams():
     # DDPG plays with two teams; another plugin may play with three.
-    settings = compose_settings([SNAKES, "arena.games=20"])
+    settings = compose_settings([SNAKES, "arena.games=20", "judge.file=hex3"])
     game = replace(settings.game, parameters={**settings.game.parameters, "teams": 3})
     assert ignored_settings(replace(settings, game=game)) == [
-        "arena.games=20 has no effect: a match is between two players, and here are 3 teams."
+        "arena.games=20 has no effect: a match is between two players, and here are 3 teams.",
+        "judge.file=hex3 has no effect: there are no solved positions of team games.",
     ]
 
 
