@@ -46,8 +46,10 @@ def require_writable(option: str, folder: Path, *, make: bool = False) -> None:
             folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
+        is_file = isinstance(error, (FileExistsError, NotADirectoryError))
+        reason = "it is not a folder" if is_file else error.strerror
         raise UserError(
-            f"{option}: no file can be written in the folder {folder} ({error.strerror}): name another one."
+            f"{option}: no file can be written in {folder} ({reason}): name another folder."
         ) from None
 
 

@@ -77,7 +77,7 @@ def test_a_plot_that_cannot_be_drawn_is_told_before_anything_is_printed(
     for plot, sentence in (
         ("x.jpg", r"must be the name of a file that ends in \.png, \.svg or \.pdf"),
         ("folder.png", "must be the name of a file"),
-        ("nowhere/x.png", r"no file can be written in the folder .*nowhere \(No such file"),
+        ("nowhere/x.png", r"no file can be written in .*nowhere \(No such file"),
     ):
         with pytest.raises(UserError, match=rf"^--plot {tmp_path / plot}:? {sentence}"):
             run_ratings(str(rated_run.run_dir), plot=str(tmp_path / plot))
