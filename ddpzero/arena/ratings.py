@@ -214,10 +214,12 @@ class _Table:
         """Return the factors of Fisher's information `[n - 1, n - 1]` about all strengths but the anchor's."""
         from scipy.sparse import coo_array
         from scipy.sparse.linalg import splu
+        from scipy.special import expit
 
-        expected = self._expected(strengths)
-        # Of each meeting about the difference of its players.
-        weights = self._games * expected * (1 - expected)
+        # Of each meeting about the difference of its players; 1 - expit(difference) would be 0 from 37 nats on, and the
+        # matrix singular.
+        difference = strengths[self._a] - strengths[self._b]
+        weights = self._games * expit(difference) * expit(-difference)
         a, b, size = self._a, self._b, self._num_players
         rows, columns = np.concatenate([(a, a), (b, b), (a, b), (b, a)], axis=1)
         values = np.concatenate([weights, weights, -weights, -weights])

@@ -53,6 +53,20 @@ def test_a_player_that_won_everything_has_a_finite_rating_and_a_wide_interval():
     assert best.low < elo_difference(0.95)
 
 
+def test_a_new_player_that_is_far_stronger_than_the_anchor_is_rated():
+    """Its first guess is the anchor's strength, where its games tell nothing."""
+    tournament = Tournament("0")
+    for number in range(40):
+        tournament.add([block(str(number + 1), str(number), *wins(16), *losses(4))])
+    tournament.ratings()
+    tournament.add([block("40", "new", *wins(4), *losses(16))])
+    newest, *others = tournament.ratings()
+    assert newest.player == "new"
+    assert newest.elo - others[0].elo == pytest.approx(240, abs=1)
+    assert newest.elo > 41 * 239
+    assert newest.low < newest.elo
+
+
 def test_players_without_a_path_of_games_to_the_anchor_have_no_rating():
     blocks = [block("a", "b", (1.0, 0.0)), block("c", "d", (1.0, 0.0))]
     assert {rating.player for rating in rate(blocks, "a")} == {"a", "b"}
