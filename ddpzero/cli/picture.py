@@ -34,7 +34,14 @@ NUM_PLIES = 12
 def main() -> None:
     run_dir, console_file, picture = map(Path, sys.argv[1:])
     console = Console(
-        record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, highlight=False
+        record=True,
+        width=WIDTH,
+        file=io.StringIO(),
+        force_terminal=True,
+        highlight=False,
+        # A run's name is no markup.
+        markup=False,
+        emoji=False,
     )
     show_progress(console, console_file)
     show_monitor(console, run_dir)

@@ -208,7 +208,7 @@ def test_names_are_printed_as_they_are(capsys):
 
 
 def test_all_output_with_names_goes_to_a_plain_console():
-    """The others print what has no names, or measure text."""
+    """The picture's console records; the monitor's page has one that only measures text."""
     package = REPO / "ddpzero"
     files = {
         str(file.relative_to(package))
