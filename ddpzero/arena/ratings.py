@@ -1,8 +1,8 @@
 """Elo ratings of all players of a run from all their games: the Bradley-Terry model by maximum likelihood.
 
 A draw counts as half a win and half a loss. A fifth of an imagined draw between any two players that have met keeps the
-ratings finite if somebody won every game; more would bias them, as simulated tournaments show. Newton's method finds
-the maximum, which is unique because the likelihood is concave.
+ratings finite if somebody won every game; more would bias them, as simulated tournaments show. The maximum is unique,
+because the likelihood is concave.
 
 The 95 % intervals are of the difference to the anchor. They come from the scatter of the results around the model (the
 sandwich estimator), with the two games from one opening as one observation: games of a pair depend on each other, and
@@ -27,10 +27,8 @@ from ddpzero.arena.statistics import Z_95
 
 ELO_PER_NAT = 400 / math.log(10)
 _IMAGINED_DRAWS = 0.2
-# The ratings are found once a step of Newton's method changes no strength by more.
-_MAX_CHANGE_NATS = 1e-8
-_MAX_STEPS = 200
-_MAX_STEP_NATS = 2.0
+# Games by which a player's expected score may differ from its score.
+_GRADIENT_TOLERANCE = 1e-5
 # Solutions that are in memory at the same time.
 _NUM_COLUMNS = 64
 
@@ -135,6 +133,11 @@ def _connected_to(anchor: str, edges: Sequence[tuple[str, str]]) -> list[str]:
     ]
 
 
+def _with_anchor(free: np.ndarray) -> np.ndarray:
+    """Return the strengths of all players from those of all but the anchor, which has 0."""
+    return np.concatenate([[0.0], free])
+
+
 class _Table:
     """The meetings of n players as arrays. Strengths are in nats (ELO_PER_NAT); player 0 is the anchor, with 0."""
 
@@ -155,22 +158,17 @@ class _Table:
 
     def most_likely(self, strengths: np.ndarray) -> np.ndarray:
         """Return the strengths `[n]` of maximum likelihood. strengths: `[n]`, a guess."""
-        likelihood = self._log_likelihood(strengths)
-        for _ in range(_MAX_STEPS):
-            surplus = self._wins - self._games * self._expected(strengths)
-            gradient = self._sum(surplus, -surplus)
-            step = np.zeros(self._num_players)
-            step[1:] = self._factors(strengths).solve(gradient[1:])
-            # Far from the maximum, a whole step may lead past it, to where the games tell nothing.
-            step *= min(1.0, _MAX_STEP_NATS / max(np.abs(step).max(), _MAX_STEP_NATS))
-            while (
-                likelihood_after := self._log_likelihood(strengths + step)
-            ) < likelihood and np.abs(step).max() > _MAX_CHANGE_NATS:
-                step /= 2
-            strengths, likelihood = strengths + step, likelihood_after
-            if np.abs(step).max() <= _MAX_CHANGE_NATS:
-                break
-        return strengths
+        from scipy.optimize import minimize
+
+        found = minimize(
+            lambda free: -self._log_likelihood(_with_anchor(free)),
+            strengths[1:],
+            jac=lambda free: -self._gradient(_with_anchor(free))[1:],
+            hessp=lambda free, change: self._information_times(_with_anchor(free), change)[1:],
+            method="trust-krylov",
+            options={"gtol": _GRADIENT_TOLERANCE},
+        )
+        return _with_anchor(found.x)
 
     def deviations(self, strengths: np.ndarray, players: np.ndarray) -> np.ndarray:
         """Return the standard deviations `[k]` of the strengths of players `[k]`, as differences to the anchor's."""
@@ -210,16 +208,30 @@ class _Table:
         losses = self._games - self._wins
         return float((self._wins * log_expit(difference) + losses * log_expit(-difference)).sum())
 
+    def _gradient(self, strengths: np.ndarray) -> np.ndarray:
+        surplus = self._wins - self._games * self._expected(strengths)
+        return self._sum(surplus, -surplus)
+
+    def _information_times(self, strengths: np.ndarray, change: np.ndarray) -> np.ndarray:
+        """Return Fisher's information about all strengths times a change `[n - 1]` of those but the anchor's."""
+        change = _with_anchor(change)
+        product = self._information(strengths) * (change[self._a] - change[self._b])
+        return self._sum(product, -product)
+
+    def _information(self, strengths: np.ndarray) -> np.ndarray:
+        """Return Fisher's information `[m]` of each meeting about the difference of its players."""
+        from scipy.special import expit
+
+        # 1 - expit(difference) would be 0 from 37 nats on.
+        difference = strengths[self._a] - strengths[self._b]
+        return np.asarray(self._games * expit(difference) * expit(-difference))
+
     def _factors(self, strengths: np.ndarray) -> Any:
         """Return the factors of Fisher's information `[n - 1, n - 1]` about all strengths but the anchor's."""
         from scipy.sparse import coo_array
         from scipy.sparse.linalg import splu
-        from scipy.special import expit
 
-        # Of each meeting about the difference of its players; 1 - expit(difference) would be 0 from 37 nats on, and the
-        # matrix singular.
-        difference = strengths[self._a] - strengths[self._b]
-        weights = self._games * expit(difference) * expit(-difference)
+        weights = self._information(strengths)
         a, b, size = self._a, self._b, self._num_players
         rows, columns = np.concatenate([(a, a), (b, b), (a, b), (b, a)], axis=1)
         values = np.concatenate([weights, weights, -weights, -weights])
