@@ -14,6 +14,7 @@ from ddpzero.bench.ablation.experiment import Experiment, experiment_from
 from ddpzero.bench.ablation.plan import Plan
 from ddpzero.bench.ablation.results import Cell, Point, Results, Verdict
 from ddpzero.bench.ablation.verdicts import SCORE
+from ddpzero.bench.strength_tables import markdown, read_rows
 from ddpzero.games import load_game
 from ddpzero.system.errors import UserError
 from tests.places import REPO
@@ -99,7 +100,7 @@ def test_a_curve_names_its_figure_once_and_has_a_line_for_each_minute(tmp_path, 
     short = replace(curve.experiment, minutes=(1.0,))
     cells = tuple(replace(cell, points=cell.points[:1]) for cell in curve.cells[:2])
     save(tmp_path, four=curve, four_short=Results(short, cells))
-    lines = strength.markdown(strength.read_rows(["four", "four_short"], tmp_path)).splitlines()
+    lines = markdown(read_rows(["four", "four_short"], tmp_path)).splitlines()
     assert lines[:8] == [
         "Four, keeps the outcome in hard:",
         "",
@@ -122,7 +123,7 @@ def test_columns_of_a_curve_with_several_figures_name_them(tmp_path, curve):
         for cell in curve.cells
     ]
     save(tmp_path, four=Results(curve.experiment, tuple(cells)))
-    lines = strength.markdown(strength.read_rows(["four"], tmp_path)).splitlines()
+    lines = markdown(read_rows(["four"], tmp_path)).splitlines()
     in_hard = "keeps the outcome in hard"
     assert lines[:3:2] == [
         "Four:",
@@ -139,7 +140,7 @@ def test_other_games_have_a_line_for_each_figure_that_their_file_asks_for(
     tmp_path, endgames, other_game
 ):
     save(tmp_path, othello=endgames, go=other_game)
-    lines = strength.markdown(strength.read_rows(["othello", "go"], tmp_path)).splitlines()
+    lines = markdown(read_rows(["othello", "go"], tmp_path)).splitlines()
     assert lines[:6] == [
         "| game | training | figure | network alone | with search | simulations |",
         "|---|---|---|---|---|---|",
@@ -148,19 +149,19 @@ def test_other_games_have_a_line_for_each_figure_that_their_file_asks_for(
         "| Go | 30 minutes | score against rollout:50 |  | 75.0 % | 100 |",
         "| all, on one GPU | | not measured yet | | | |",
     ]
-    rows = strength.read_rows(["othello"], tmp_path)
+    rows = read_rows(["othello"], tmp_path)
     assert {row.figure for row in rows} == {KEEPS, KEEPS_WHERE_IT_MATTERS, BEST, SCORE}
     # A file that asks for a figure that its judge does not give has all.
     unknown = replace(other_game.experiment, figures=(BEST,))
     save(tmp_path, other=replace(other_game, experiment=unknown))
-    assert all(row.is_shown for row in strength.read_rows(["other"], tmp_path))
+    assert all(row.is_shown for row in read_rows(["other"], tmp_path))
 
 
 def test_the_origin_is_that_of_the_rows_shown(tmp_path, curve, other_game):
     first, second, third = curve.cells
     later = replace(second, machine="another", version="ddpzero 2", date="2026-12-01")
     save(tmp_path, go=other_game, four=replace(curve, cells=(first, later)))
-    assert strength.markdown(strength.read_rows(["four", "go"], tmp_path)).splitlines()[-2:] == [
+    assert markdown(read_rows(["four", "go"], tmp_path)).splitlines()[-2:] == [
         "`bash launch/strength.sh four`: ddpzero 1 and ddpzero 2, 2026-11-28 to 2026-12-01, a processor, 2 cores and "
         "another.",
         "`bash launch/strength.sh go`: ddpzero 1, 2026-11-28, a processor, 2 cores.",
@@ -168,7 +169,7 @@ def test_the_origin_is_that_of_the_rows_shown(tmp_path, curve, other_game):
     # The seed of another machine is no longer part of the experiment.
     seeds = replace(curve.experiment, seeds=(0, 2))
     save(tmp_path, fewer=Results(seeds, (first, later, third)))
-    (*_, origin) = strength.markdown(strength.read_rows(["fewer"], tmp_path)).splitlines()
+    (*_, origin) = markdown(read_rows(["fewer"], tmp_path)).splitlines()
     assert origin == "`bash launch/strength.sh fewer`: ddpzero 1, 2026-11-28, a processor, 2 cores."
 
 
