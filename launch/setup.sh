@@ -1,7 +1,7 @@
 # Makes sure that ddpzero is installed, in .venv or in the active environment. The other scripts source it, which
 # puts that environment on their PATH, too.
 #
-#   bash launch/setup.sh [dev]          with what draws pictures (matplotlib, 30 MB); dev: also with what the tests need
+#   bash launch/setup.sh [dev]          with what draws pictures (matplotlib); dev: also with what the tests need
 #
 # Environment: VIRTUAL_ENV, CONDA_PREFIX  an active environment is used instead of .venv, but never conda's base
 #              PYTHON       the Python that .venv is made with (3.11 to 3.13; otherwise the newest one found)
