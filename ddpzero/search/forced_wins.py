@@ -134,7 +134,7 @@ def _open_frame(rules, stack, depth):
 def _next_action(stack, depth):
     """Go on to the next action of a frame; return False if its result is decided."""
     frame = stack.frames[depth]
-    if frame.is_known or frame.result == _WIN:
+    if frame.is_known or frame.result == _WIN or _is_cut(stack, depth):
         return False
     if _step(stack, depth):
         return True
@@ -148,6 +148,18 @@ def _next_action(stack, depth):
     frame.action = -1
     frame.result = _LOSS
     return _step(stack, depth)
+
+
+@compiled
+def _is_cut(stack, depth):
+    """Whether a frame cannot improve the result of the one above, whatever its other actions lead to."""
+    frame = stack.frames[depth]
+    # The first look at a frame whose replies are searched later calls unknown what may prove a loss.
+    has_bound = frame.is_deep or depth + 2 >= stack.frames.shape[0]
+    if depth == 0 or not has_bound:
+        return False
+    above = stack.frames[depth - 1]
+    return frame.mover != above.mover and -frame.result <= above.result
 
 
 @compiled

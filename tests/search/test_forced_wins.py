@@ -102,3 +102,12 @@ def test_a_win_in_three_plies_is_found_without_an_evaluation():
     assert set(np.flatnonzero(result.policy_target[0])) <= {2, 5}
     searched, found = map(int, search.forest.forced_wins.counts)
     assert 1 <= found <= searched <= 16
+
+
+def test_replies_that_cannot_matter_are_not_searched():
+    game = load_game("gomoku", size=9)
+    position = game.initial_position()
+    # Three in a row with both sides open; the replies lie apart. All lines of three plies would be 400,000 positions.
+    for name in ("d8", "a1", "e8", "c1", "f8", "e1"):
+        position = game.apply_action(position, game.parse_action(name))
+    assert results_of(game, position[None], 3, limit=20_000) == [1]
