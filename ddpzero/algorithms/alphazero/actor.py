@@ -36,6 +36,9 @@ _NO_LIMIT = -1
 class AlphaZeroActor:
     """Plays episodes; see actors/spec.py for the contract of its methods.
 
+    The first episodes begin at plies all over the game. Otherwise those of a game that always lasts equally long would
+    all end at the same time, and learner and actors would wait for each other in turns. Not in rounds.
+
     At a new stage of the curriculum, running episodes are finished; each that ends is replaced by one of the new stage,
     so that all slots stay in use.
     """
@@ -57,6 +60,8 @@ class AlphaZeroActor:
         # Boards of earlier stages that still have running episodes.
         self._ending: list[BoardGames] = []
         self._num_games_to_start = _NO_LIMIT
+        # The next episodes that begin at any ply.
+        self._num_at_any_ply = num_games
         self._counts: dict[str, float] = {}
 
     def receive(self, arrays: Mapping[str, np.ndarray], weights_version: int) -> None:
@@ -93,6 +98,7 @@ class AlphaZeroActor:
         for index, (games, _) in enumerate(self._shares):
             games.drop_games(derive_seed(round_seed, index))
         self._num_games_to_start = num_episodes
+        self._num_at_any_ply = 0
         self._start_games()
 
     @property
@@ -147,7 +153,8 @@ class AlphaZeroActor:
         for _ in range(num_free):
             num_started = 1 + sum(games.num_started for games, _ in self._shares)
             behind = [share * num_started - games.num_started for games, share in self._shares]
-            self._shares[int(np.argmax(behind))][0].start_game()
+            self._shares[int(np.argmax(behind))][0].start_game(self._num_at_any_ply > 0)
+            self._num_at_any_ply = max(0, self._num_at_any_ply - 1)
 
     def _count(self, name: str, amount: float) -> None:
         self._counts[name] = self._counts.get(name, 0.0) + amount

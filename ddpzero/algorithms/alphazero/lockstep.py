@@ -88,8 +88,14 @@ class LockstepGames:
             network = f"the network of weights_version {self.batch.weights_version}"
             raise unusable_answers(logits, outcomes, network)
 
-    def start_game(self, slot: int, earlier_moves: np.ndarray = NO_MOVES) -> None:
-        """Start an episode after earlier_moves `[n]` int32; without any, with a random opening."""
+    def start_game(
+        self, slot: int, earlier_moves: np.ndarray = NO_MOVES, opening_random_plies: int = 0
+    ) -> None:
+        """Start an episode after earlier_moves `[n]` int32; without any, with a random opening.
+
+        opening_random_plies: if it is more than the setting says.
+        """
+        opening_random_plies = max(opening_random_plies, self.settings.opening_random_plies)
         with no_exceptions(self.game):
             start_game(
                 self.game.rules,
@@ -97,7 +103,7 @@ class LockstepGames:
                 self.buffers,
                 slot,
                 earlier_moves,
-                self.settings.opening_random_plies,
+                opening_random_plies,
                 self.settings.play_out_fraction,
                 self.settings.full_search_fraction,
             )
