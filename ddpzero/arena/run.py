@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -71,7 +71,7 @@ def run_match(
         num_threads = usable_cores() // num_workers
     settings["num_workers"] = num_workers
     players = Players(player_a, player_b, game.arguments, num_simulations, num_threads)
-    result = _play(players, blocks, num_workers, _progress_of(game, num_games, len(blocks)))
+    result = play_blocks(players, blocks, num_workers, _progress_of(game, num_games, len(blocks)))
     if as_json:
         print_measurements(
             match_measurements(result, game.name, settings | game_settings(game.parameters)),
@@ -82,12 +82,17 @@ def run_match(
     return result
 
 
-def _play(
+def play_blocks(
     players: Players,
     blocks: Sequence[MatchBlock],
     num_workers: int,
-    progress: AbstractContextManager[Callable[..., None]],
+    progress: AbstractContextManager[Callable[..., None]] | None = None,
 ) -> MatchResult:
+    """Play a match in this process, or in several. The games do not depend on num_workers.
+
+    progress: gives the function that is called as in play_here. Raises UserError or MatchError.
+    """
+    progress = progress or nullcontext(lambda *_: None)
     if min(num_workers, len(blocks)) > 1:
         play = partial(play_in_processes, players, blocks, num_workers)
     else:

@@ -11,11 +11,14 @@ from ddpzero.algorithms.base import CompleteAlgorithm
 from ddpzero.algorithms.loader import has_parameter
 from ddpzero.arena.agents import Agent, load_agent, parse_player
 from ddpzero.arena.judging import judge_agent, solved_positions
-from ddpzero.arena.match import play_match, require_match
-from ddpzero.arena.team_match import play_team_match, require_team_match
+from ddpzero.arena.match import require_match
+from ddpzero.arena.match_blocks import Players, blocks_of_match
+from ddpzero.arena.run import play_blocks
+from ddpzero.arena.team_match import require_team_match
 from ddpzero.bench.ablation.experiment import BASE, Judge, MatchesJudge, PositionsJudge
 from ddpzero.bench.ablation.results import Verdict, quarters_of
 from ddpzero.games import Game, TeamGame, describe_game
+from ddpzero.system.cores import usable_cores
 from ddpzero.system.errors import UserError, require
 
 SCORE = "score"
@@ -79,9 +82,9 @@ def verdicts(model: Path, judge: Judge, seed: int, first_model: Path | None) -> 
     if judge.matches is not None:
         for opponent in judge.matches.opponents:
             if opponent != BASE:
-                yield _in_match(agent, opponent, opponent, judge.matches, seed)
+                yield _in_match(agent, model, opponent, opponent, judge.matches, seed)
             elif first_model is not None:
-                yield _in_match(agent, BASE, str(first_model), judge.matches, seed)
+                yield _in_match(agent, model, BASE, str(first_model), judge.matches, seed)
 
 
 def _in_positions(agent: Agent, judge: PositionsJudge, seed: int) -> Iterator[Verdict]:
@@ -95,16 +98,13 @@ def _in_positions(agent: Agent, judge: PositionsJudge, seed: int) -> Iterator[Ve
                 yield Verdict(solved.file.stem, figure, simulations, quarters_of(hits))
 
 
-def _in_match(agent: Agent, name: str, opponent: str, judge: MatchesJudge, seed: int) -> Verdict:
+def _in_match(
+    agent: Agent, model: Path, name: str, opponent: str, judge: MatchesJudge, seed: int
+) -> Verdict:
+    """Play a match on all cores: no training is running."""
     game = agent.game
-    if isinstance(game, TeamGame):
-        teams = agent.make_player(), parse_player(opponent, game)
-        result = play_team_match(*teams, game, judge.games, seed)  # type: ignore[arg-type]
-    else:
-        players = (
-            agent.make_player(judge.simulations),
-            parse_player(opponent, game, judge.simulations),
-        )
-        result = play_match(*players, game, judge.games, seed)  # type: ignore[arg-type]
+    players = Players(str(model), opponent, game.arguments, judge.simulations)
+    blocks = blocks_of_match(game, judge.games, seed, opening_plies=None)
+    result = play_blocks(players, blocks, usable_cores())
     values = (np.sign(result.returns).mean(axis=1) + 1) / 2
     return Verdict(name, SCORE, judge.simulations, quarters_of(values))
