@@ -61,7 +61,7 @@ class AlphaZeroActor:
         self._ending: list[BoardGames] = []
         self._num_games_to_start = _NO_LIMIT
         # The next episodes that begin at any ply.
-        self._num_at_any_ply = num_games
+        self._num_to_begin_at_any_ply = num_games
         self._counts: dict[str, float] = {}
 
     def receive(self, arrays: Mapping[str, np.ndarray], weights_version: int) -> None:
@@ -98,7 +98,7 @@ class AlphaZeroActor:
         for index, (games, _) in enumerate(self._shares):
             games.drop_games(derive_seed(round_seed, index))
         self._num_games_to_start = num_episodes
-        self._num_at_any_ply = 0
+        self._num_to_begin_at_any_ply = 0
         self._start_games()
 
     @property
@@ -153,8 +153,8 @@ class AlphaZeroActor:
         for _ in range(num_free):
             num_started = 1 + sum(games.num_started for games, _ in self._shares)
             behind = [share * num_started - games.num_started for games, share in self._shares]
-            self._shares[int(np.argmax(behind))][0].start_game(self._num_at_any_ply > 0)
-            self._num_at_any_ply = max(0, self._num_at_any_ply - 1)
+            self._shares[int(np.argmax(behind))][0].start_game(self._num_to_begin_at_any_ply > 0)
+            self._num_to_begin_at_any_ply = max(0, self._num_to_begin_at_any_ply - 1)
 
     def _count(self, name: str, amount: float) -> None:
         self._counts[name] = self._counts.get(name, 0.0) + amount

@@ -75,14 +75,13 @@ class BoardGames:
         for group in self.groups:
             group.set_num_simulations(num_simulations)
 
-    def start_game(self, at_any_ply: bool = False) -> None:
-        """Start an episode in the group with the most idle slots. at_any_ply: after up to max_plies random plies."""
+    def start_game(self, begins_at_any_ply: bool = False) -> None:
+        """Start an episode in the group with the most idle slots. begins_at_any_ply: see selfplay.start_game."""
         free = [np.flatnonzero(group.buffers.statuses == IDLE) for group in self.groups]
         emptiest = max(range(len(free)), key=lambda index: len(free[index]))
-        group = self.groups[emptiest]
         earlier_moves = NO_MOVES if self._archive is None else self._archive.choose_start()
-        opening_random_plies = group.game.spec.max_plies - 1 if at_any_ply else 0
-        group.start_game(int(free[emptiest][0]), earlier_moves, opening_random_plies)
+        slot = int(free[emptiest][0])
+        self.groups[emptiest].start_game(slot, earlier_moves, begins_at_any_ply)
         self.num_started += 1
 
     def drop_games(self, seed: int) -> None:

@@ -89,13 +89,9 @@ class LockstepGames:
             raise unusable_answers(logits, outcomes, network)
 
     def start_game(
-        self, slot: int, earlier_moves: np.ndarray = NO_MOVES, opening_random_plies: int = 0
+        self, slot: int, earlier_moves: np.ndarray = NO_MOVES, begins_at_any_ply: bool = False
     ) -> None:
-        """Start an episode after earlier_moves `[n]` int32; without any, with a random opening.
-
-        opening_random_plies: if it is more than the setting says.
-        """
-        opening_random_plies = max(opening_random_plies, self.settings.opening_random_plies)
+        """Start an episode; arguments as in selfplay.start_game."""
         with no_exceptions(self.game):
             start_game(
                 self.game.rules,
@@ -103,7 +99,8 @@ class LockstepGames:
                 self.buffers,
                 slot,
                 earlier_moves,
-                opening_random_plies,
+                self.settings.opening_random_plies,
+                begins_at_any_ply,
                 self.settings.play_out_fraction,
                 self.settings.full_search_fraction,
             )

@@ -127,6 +127,7 @@ def start_game(
     slot,
     earlier_moves,
     opening_random_plies,
+    begins_at_any_ply,
     play_out_fraction,
     full_search_fraction,
 ):
@@ -134,6 +135,7 @@ def start_game(
 
     earlier_moves: `[n]` int32, legal moves that lead to a position that is not terminal. If there are any, no random
         moves follow. The number of random moves is sampled uniformly.
+    begins_at_any_ply: start from a ply of a random game instead, sampled uniformly from all of its plies.
     play_out_fraction: the probability that the episode continues after its outcome is proven.
     full_search_fraction: the probability of a full search for the first move.
     """
@@ -144,16 +146,15 @@ def start_game(
         _make_unsearched_move(rules, forest, buffers, slot, action)
     buffers.restart_plies[slot] = len(earlier_moves)
     num_random_plies = 0
-    if len(earlier_moves) == 0:
+    if begins_at_any_ply:
+        _begin_at_any_ply(rules, forest, buffers, slot)
+    elif len(earlier_moves) == 0:
         num_random_plies = next_below(forest.random_states[slot], opening_random_plies + 1)
     num_tries = 0
     while buffers.num_plies[slot] < num_random_plies:
-        contract.legal_actions(rules, position, forest.legal)
-        action = choose_uniformly(forest.legal, forest.random_states[slot])
-        if action < 0:
-            # The game breaks its contract; the first search reports it.
+        # If the game breaks its contract, the first search reports it.
+        if not _make_random_move(rules, forest, buffers, slot):
             break
-        _make_unsearched_move(rules, forest, buffers, slot, action)
         if contract.is_terminal(rules, position):
             # An opening that ends the game gives no samples: try another one. After many tries halve its length, since
             # hardly any game is this long.
@@ -176,6 +177,30 @@ def _choose_budget(forest, slot, full_search_fraction):
     if not is_full:
         is_full = next_float(forest.random_states[slot]) < full_search_fraction
     forest.trees[slot].budget = FULL if is_full else FAST
+
+
+@compiled_apart
+def _begin_at_any_ply(rules, forest, buffers, slot):
+    position = forest.positions[slot, ROOT]
+    while buffers.num_plies[slot] < buffers.actions.shape[1]:
+        is_over = contract.is_terminal(rules, position)
+        if is_over or not _make_random_move(rules, forest, buffers, slot):
+            break
+    num_plies = next_below(forest.random_states[slot], max(1, buffers.num_plies[slot]))
+    contract.initial_position(rules, position)
+    buffers.num_plies[slot] = 0
+    for ply in range(num_plies):
+        _make_unsearched_move(rules, forest, buffers, slot, buffers.actions[slot, ply])
+
+
+@compiled
+def _make_random_move(rules, forest, buffers, slot):
+    """Make a random move; return False if there is none."""
+    contract.legal_actions(rules, forest.positions[slot, ROOT], forest.legal)
+    action = choose_uniformly(forest.legal, forest.random_states[slot])
+    if action >= 0:
+        _make_unsearched_move(rules, forest, buffers, slot, action)
+    return action >= 0
 
 
 @compiled_apart
