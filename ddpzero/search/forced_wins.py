@@ -2,8 +2,8 @@
 
 Depth-first search for a win or a loss in at most search.forced_win_plies plies; all else counts as unknown. Each node
 looks at once for actions that end the game, because most forced wins are short. A found result is exact, so it replaces
-the evaluator's estimate, which is the more expensive the larger the network is. It gives up when it has met
-search.endgame_positions positions.
+the evaluator's estimate, which is the more expensive the larger the network is. Its score is that of the win that was
+found first; another win may score more. It gives up when it has met search.endgame_positions positions.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 from ddpzero.games import Game
 from ddpzero.games.core import contract
 from ddpzero.games.core.compiled import compiled, compiled_apart
+from ddpzero.search import points
 from ddpzero.search.stacks import choose_by_stack, new_stack
 from ddpzero.system.memory import Layout, layout_size_bytes
 
@@ -23,6 +24,8 @@ _WIN, _UNKNOWN, _LOSS = 1, 0, -1
 _FRAME = np.dtype(
     [
         ("result", np.int8),  # best of the actions tried, for the mover; a loss before the first
+        ("value", np.float32),  # of a terminal position, with its share of points
+        ("points", np.float32),  # of the result, for the mover
         ("mover", np.int8),
         ("is_known", np.bool_),  # no action is tried
         ("is_deep", np.bool_),  # the replies to its actions are searched, not only their ends
@@ -67,7 +70,9 @@ def _layout(game: Game, plies: int) -> Layout:
 def _find(rules, forest, config, slot, node):
     result = _forced_result(rules, config, forest.forced_wins, forest.positions[slot, node])
     if result != _UNKNOWN:
-        forest.nodes[slot, node].value = result
+        found = forest.forced_wins.frames[0].points
+        forest.nodes[slot, node].points = found
+        forest.nodes[slot, node].value = points.with_points(config, result, found)
     return result != _UNKNOWN
 
 
@@ -88,7 +93,7 @@ def _forced_result(rules, config, stack, position):
         # The only call, so that the rules are compiled once.
         if not is_open:
             num_positions += 1
-            _open_frame(rules, stack, depth)
+            _open_frame(rules, config, stack, depth)
             is_open = True
         if _next_action(stack, depth):
             if num_positions >= config.endgame_positions:
@@ -109,7 +114,7 @@ def _forced_result(rules, config, stack, position):
 
 
 @compiled
-def _open_frame(rules, stack, depth):
+def _open_frame(rules, config, stack, depth):
     """Start searching stack.positions[depth]. Below a node that looks only for ends, all else is unknown at once."""
     frame = stack.frames[depth]
     position = stack.positions[depth]
@@ -117,6 +122,7 @@ def _open_frame(rules, stack, depth):
     frame.action = -1
     frame.is_deep = False
     frame.result = _UNKNOWN
+    frame.points = 0.0
     frame.is_known = True
     if contract.is_terminal(rules, position):
         value = contract.player_return(rules, position, frame.mover)
@@ -124,9 +130,11 @@ def _open_frame(rules, stack, depth):
             frame.result = _WIN
         elif value <= -1.0:
             frame.result = _LOSS
+        frame.value = value
+        points.add_points(rules, config, position, frame)
     elif depth == 0 or stack.frames[depth - 1].is_deep:
         frame.is_known = False
-        frame.result = _LOSS
+        _begin_worst(frame)
         contract.legal_actions(rules, position, stack.legal[depth])
 
 
@@ -146,8 +154,14 @@ def _next_action(stack, depth):
     # No action ends the game with a win, and not all end it with a loss: search the replies.
     frame.is_deep = True
     frame.action = -1
-    frame.result = _LOSS
+    _begin_worst(frame)
     return _step(stack, depth)
+
+
+@compiled
+def _begin_worst(frame):
+    frame.result = _LOSS
+    frame.points = -1.0
 
 
 @compiled
@@ -176,6 +190,8 @@ def _step(stack, depth):
 def _take_result(stack, depth):
     """Update the frame with the result that the next frame found for its current action."""
     frame, found = stack.frames[depth], stack.frames[depth + 1]
-    result = found.result if found.mover == frame.mover else -found.result
-    if result > frame.result:
+    sign = 1 if found.mover == frame.mover else -1
+    result, found_points = sign * found.result, sign * found.points
+    if result > frame.result or (result == frame.result and found_points > frame.points):
         frame.result = result
+        frame.points = found_points

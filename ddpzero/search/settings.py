@@ -33,7 +33,7 @@ class SearchSettings:
     endgame_plies: prove positions at most this many plies from the end by exhaustive search instead of evaluating them
     (ddpzero/search/endgame.py); 0 disables it. Needs solve.
     forced_win_plies: before a position is evaluated, look for a win that a side can force within this many plies
-    (ddpzero/search/forced_wins.py); 0 disables it. Needs solve, and score_weight=0: a win in sight has no score yet.
+    (ddpzero/search/forced_wins.py); 0 disables it. Needs solve. A win counts with its own score.
     endgame_positions: a proof of either kind that has met so many positions is given up.
     score_weight: share of the score margin in a value, in games that have scores; the rest is win, draw, loss.
     score_scale: score margin that is worth three quarters of that share (tanh); None: a quarter of the largest margin.
@@ -96,11 +96,6 @@ class SearchSettings:
                 f"search.{name}={getattr(self, name)} proves values, which search.solve=false ignores: set "
                 f"search.solve=true or search.{name}=0.",
             )
-        require(
-            self.forced_win_plies == 0 or self.score_weight == 0,
-            f"search.forced_win_plies={self.forced_win_plies} finds wins without their score, which "
-            f"search.score_weight={self.score_weight} asks for: set one of them to 0.",
-        )
         require_at_least("search", self, _LEAST)
         require_at_most("search", self, _MOST)
         require(

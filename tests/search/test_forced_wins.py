@@ -111,3 +111,52 @@ def test_replies_that_cannot_matter_are_not_searched():
     for name in ("d8", "a1", "e8", "c1", "f8", "e1"):
         position = game.apply_action(position, game.parse_action(name))
     assert results_of(game, position[None], 3, limit=20_000) == [1]
+
+
+@pytest.mark.parametrize("plies", [1, 2, 3])
+def test_a_found_result_counts_with_the_score_of_its_line(plies):
+    game = small("dots_and_boxes")
+    settings = SearchSettings(forced_win_plies=plies, score_weight=0.5, score_scale=4.0)
+    positions = random_positions(game, 60)
+    forest = new_forest(game, settings, len(positions), max_nodes=1, seed=0)
+    start_searches(game.rules, forest, positions)
+    is_found = np.zeros(len(positions), np.bool_)
+    find_at_roots(game.rules, forest, search_config(settings, game), is_found)
+    results = [expected_result(game, position, plies) for position in positions]
+    assert is_found.tolist() == [result != 0 for result in results]
+    roots = forest.nodes[:, ROOT]
+    for position, result, root, found in zip(positions, results, roots, is_found, strict=True):
+        if found:
+            assert root["value"] == pytest.approx(0.5 * result + 0.5 * root["points"])
+            reachable = points_of_lines(
+                game, position, plies, result, game.current_player(position)
+            )
+            assert min(abs(root["points"] - p) for p in reachable) < 1e-6
+            assert np.sign(root["points"]) == result
+
+
+def points_of_lines(game: Game, position, plies: int, result: int, player: int) -> list[float]:
+    """The points of all ends within so many plies that have this result for the player."""
+    if game.is_terminal(position):
+        score = game.score(position) * (1 if player == 0 else -1)
+        return [float(np.tanh(score / 4.0))] if game.returns(position)[player] == result else []
+    if plies == 0:
+        return []
+    afters = [
+        game.apply_action(position, int(a)) for a in np.flatnonzero(game.legal_actions(position))
+    ]
+    return [p for after in afters for p in points_of_lines(game, after, plies - 1, result, player)]
+
+
+def test_being_wiped_out_is_seen_in_a_game_with_score():
+    game = load_game("othello")
+    position = game.initial_position()
+    # The shortest of all games: the last move takes white's last disc.
+    moves = ["e6", "f4", "e3", "f6", "g5", "d6", "e7", "f5"]
+    for name in moves:
+        position = game.apply_action(position, game.parse_action(name))
+    assert not game.is_terminal(position)
+    settings = SearchSettings(num_simulations=8, forced_win_plies=1, score_weight=0.2)
+    result = Search(game, settings, num_games=1).run(position[None], UniformEvaluator(game, 8))
+    assert game.action_name(int(result.actions[0])) == "c5"
+    assert result.root_value[0] > 0.95

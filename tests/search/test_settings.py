@@ -20,8 +20,6 @@ def test_ends_cannot_be_proven_where_proofs_are_ignored():
 def test_wins_are_not_sought_where_their_score_counts_or_proofs_are_ignored():
     with pytest.raises(ValueError, match=r"search\.forced_win_plies=2 .* search\.solve=true or"):
         SearchSettings(solve=False, forced_win_plies=2)
-    with pytest.raises(ValueError, match=r"forced_win_plies=2 .* search\.score_weight=0\.1"):
-        SearchSettings(score_weight=0.1, forced_win_plies=2)
 
 
 @pytest.mark.parametrize(
