@@ -51,6 +51,10 @@ def run_ratings(run: str, *, as_json: bool = False, plot: str | None = None) -> 
     run_dir = run_with_matches(found) or found
     blocks = read_blocks(run_dir)
     require(
+        bool(blocks) or not _has_content(run_dir / MATCHES_FILE),
+        f"{run_dir / MATCHES_FILE} is damaged: none of its lines is a match. Restore the file, or remove it.",
+    )
+    require(
         bool(blocks),
         f"{run_dir} has no matches (no {MATCHES_FILE}). The arena plays them during the training, after the first "
         "checkpoint, if arena.num_workers is at least 1; with a small arena.share a short run may have none.",
@@ -63,6 +67,10 @@ def run_ratings(run: str, *, as_json: bool = False, plot: str | None = None) -> 
         _print_table(run_dir, players, anchor)
     if plot is not None:
         draw_curve(Path(plot), run_dir.name, players)
+
+
+def _has_content(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > 0
 
 
 def run_with_matches(folder: Path) -> Path | None:

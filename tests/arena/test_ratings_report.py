@@ -59,6 +59,13 @@ def test_a_run_without_matches_is_told_how_to_get_them(tmp_path):
         run_ratings(str(tmp_path / "x"))
 
 
+def test_a_damaged_file_of_matches_is_not_told_as_a_missing_one(tmp_path):
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / MATCHES_FILE).write_bytes(b"{]\n\x00\xff\n")
+    with pytest.raises(UserError, match=r"matches\.jsonl is damaged: none of its lines"):
+        run_ratings(str(tmp_path / "x"))
+
+
 def test_a_verdict_after_one_that_a_crash_cut_off_is_whole(rated_run):
     with open(rated_run.run_dir / RELEASES_FILE, "ab") as file:
         file.write(b'{"model": "x-0')
