@@ -1,20 +1,20 @@
 """The iterations of a run with schedule "rounds". Each begins with the match of the model that the previous iteration
 trained, if the run has a gate; then it plays a round and trains on it.
 
-One row of metrics.jsonl describes one iteration. The learner logs it as a line; `ddpzero monitor RUN --iterations`
-prints all of them as a table. Light to import.
+One row of metrics.jsonl describes one iteration, or its first part if the run ended meanwhile. The learner logs it as a
+line; `ddpzero monitor RUN --iterations` prints all of them as a table. Light to import.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ddpzero.run.progress import duration_text
 from ddpzero.system.guarded_files import is_count, is_finite_number
 
-# The duration of an iteration: a row that has it describes an iteration.
+# The duration of an iteration, or of a part of one: a row that has it describes that.
 SECONDS = "learner/iteration_seconds"
 # Shares of an iteration's time, by the phases of the learner's clock.
 _PHASES = {
@@ -44,12 +44,38 @@ class Iteration:
 
 
 def read_iteration(row: Mapping[str, Any], steps_per_round: int) -> Iteration | None:
-    """Return the iteration that a row of metrics.jsonl describes; None for another row."""
+    """Return the iteration that a row of metrics.jsonl completes; None for another row.
+
+    If the run was continued in it, these are the figures of its last part.
+    """
     step, seconds = row.get("learner_step"), _number(row, SECONDS)
-    if not is_count(step) or seconds is None:
+    if not is_count(step) or seconds is None or step % steps_per_round != 0:
         return None
+    return _part(row, step // steps_per_round, seconds)
+
+
+def read_iterations(rows: Iterable[Mapping[str, Any]], steps_per_round: int) -> list[Iteration]:
+    """Return the complete iterations of a run in their order; of several rows that complete the same one, the last.
+
+    The parts of an iteration in which the run was continued are joined.
+    """
+    found: dict[int, Iteration] = {}
+    parts: list[Iteration] = []
+    for row in rows:
+        step, seconds = row.get("learner_step"), _number(row, SECONDS)
+        if not is_count(step) or seconds is None:
+            continue
+        part = _part(row, -(-step // steps_per_round), seconds)
+        parts = [*(earlier for earlier in parts if earlier.number == part.number), part]
+        if step % steps_per_round == 0:
+            found[part.number] = _joined(parts)
+            parts = []
+    return [found[number] for number in sorted(found)]
+
+
+def _part(row: Mapping[str, Any], number: int, seconds: float) -> Iteration:
     return Iteration(
-        number=round(step / steps_per_round),
+        number=number,
         seconds=seconds,
         length=_number(row, "self_play/episode_length"),
         policy_loss=_number(row, "losses/policy"),
@@ -62,13 +88,20 @@ def read_iteration(row: Mapping[str, Any], steps_per_round: int) -> Iteration | 
     )
 
 
-def read_iterations(rows: Iterable[Mapping[str, Any]], steps_per_round: int) -> list[Iteration]:
-    """Return the iterations of a run in their order; of several rows about one, the last."""
-    found = {}
-    for row in rows:
-        if iteration := read_iteration(row, steps_per_round):
-            found[iteration.number] = iteration
-    return [found[number] for number in sorted(found)]
+def _joined(parts: Sequence[Iteration]) -> Iteration:
+    """Join the parts of an iteration. The first one has its match and its episodes, the last one the newest losses."""
+    seconds = sum(part.seconds for part in parts)
+    last = parts[-1]
+    return replace(
+        last,
+        seconds=seconds,
+        length=next((part.length for part in parts if part.length is not None), None),
+        score=next((part.score for part in parts if part.score is not None), None),
+        shares={
+            name: sum(part.shares[name] * part.seconds for part in parts) / max(seconds, 1e-9)
+            for name in last.shares
+        },
+    )
 
 
 def iteration_line(iteration: Iteration) -> str:

@@ -125,10 +125,14 @@ class Reports:
         seconds, previous_seconds = self._state.ranks.broadcast(
             [self.metrics.seconds, self.metrics.previous_seconds]
         )
-        # In schedule "rounds" the last iteration has its row.
-        has_row = self._state.plays_rounds and self._state.is_at_epoch_boundary
+        plays_rounds = self._state.plays_rounds
+        # In schedule "rounds" the last iteration has its row, unless it is incomplete; rows are never merged.
+        has_row = plays_rounds and self._state.is_at_epoch_boundary
+        if plays_rounds:
+            self.metrics.set_last(SECONDS, seconds)
         if max(seconds, previous_seconds) >= _SHORTEST_INTERVAL_SECONDS and not has_row:
-            self._write_row(pool, with_previous=seconds < previous_seconds / 2)
+            is_short = seconds < previous_seconds / 2
+            self._write_row(pool, with_previous=is_short and not plays_rounds)
         else:
             self._state.share_counters()
             self._write_status(pool)

@@ -43,3 +43,31 @@ def test_the_table_has_a_row_for_each_iteration_and_fits_80_columns(tmp_path):
 def test_a_concurrent_run_has_no_iterations(tmp_path):
     with pytest.raises(UserError, match=r"has no iterations.*learner\.schedule=rounds"):
         load_iterations(run_with(tmp_path, "concurrent"))
+
+
+def iterations_of(tmp_path, *rows):
+    (tmp_path / "config.yaml").write_text("learner: {schedule: rounds, steps_per_round: 10}")
+    (tmp_path / "metrics.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    return load_iterations(tmp_path)
+
+
+def test_an_iteration_in_which_the_run_ended_has_no_row_and_replaces_none(tmp_path):
+    whole, part = {**ROW, "learner_step": 10}, {**ROW, "learner_step": 14, "losses/policy": 9.0}
+    (iteration,) = iterations_of(tmp_path, whole, part)
+    assert (iteration.number, iteration.policy_loss) == (1, 2.345)
+
+
+def test_the_parts_of_an_iteration_in_which_the_run_continued_are_joined(tmp_path):
+    first = {**ROW, "learner_step": 14, "learner/iteration_seconds": 30.0}
+    rest = {
+        "learner_step": 20,
+        "learner/iteration_seconds": 10.0,
+        "losses/policy": 1.5,
+        "losses/value": 0.5,
+        "time/update": 1.0,
+    }
+    (iteration,) = iterations_of(tmp_path, first, rest)
+    assert (iteration.number, iteration.seconds) == (2, 40.0)
+    assert (iteration.length, iteration.score) == (123.4, 0.55)
+    assert (iteration.policy_loss, iteration.value_loss) == (1.5, 0.5)
+    assert iteration.shares == pytest.approx({"self-play": 0.375, "training": 0.4, "arena": 0.1875})
