@@ -32,7 +32,7 @@ class MetricInfo:
         "last": the newest value, as a mean over ranks.
         "rate": counts[0], summed over all ranks, per second.
         "time_share": counts[0], in seconds, as a share of the time of all actors.
-        "ratio": counts[0] as a share of counts[1], both summed over all ranks; no value while counts[1] is 0.
+        "ratio": counts[0] divided by counts[1], both summed over all ranks; no value while counts[1] is 0.
     is_headline: one of the few curves that a person looks at first.
     """
 
@@ -56,9 +56,9 @@ def time_share(seconds: str, description: str) -> MetricInfo:
     return MetricInfo(description, SHARE, "time_share", (seconds,))
 
 
-def ratio(part: str, whole: str, description: str) -> MetricInfo:
-    """Declare one count as a share of another."""
-    return MetricInfo(description, SHARE, "ratio", (part, whole))
+def ratio(part: str, whole: str, description: str, unit: str = SHARE) -> MetricInfo:
+    """Declare one count divided by another; with the default unit, as a share of it."""
+    return MetricInfo(description, unit, "ratio", (part, whole))
 
 
 def info_of(metrics: Metrics, tag: str) -> MetricInfo:

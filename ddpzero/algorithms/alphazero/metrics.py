@@ -39,7 +39,7 @@ METRICS = {
         "simulations", "Simulations of the tree search, all actors.", is_headline=True
     ),
     "self_play/simulations_per_move": ratio(
-        "simulations", "moves", "Mean simulations of the searches of moves in self-play."
+        "simulations", "moves", "Mean simulations of the searches of moves in self-play.", unit=""
     ),
     "self_play/proven_share": ratio(
         "proven_moves", "moves", "Share of the moves in self-play whose search proved the outcome."
