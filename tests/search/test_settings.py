@@ -17,7 +17,7 @@ def test_ends_cannot_be_proven_where_proofs_are_ignored():
         SearchSettings(solve=False, endgame_plies=6)
 
 
-def test_wins_are_not_sought_where_their_score_counts_or_proofs_are_ignored():
+def test_wins_are_not_sought_where_proofs_are_ignored():
     with pytest.raises(ValueError, match=r"search\.forced_win_plies=2 .* search\.solve=true or"):
         SearchSettings(solve=False, forced_win_plies=2)
 

@@ -65,7 +65,7 @@ class AlphaZeroSettings:
     random_action_fraction: share of self-play moves that are sampled uniformly, for variety; the policy target remains
         the search's.
     opening_random_plies: N; each episode starts with 0..N random plies, which are not trained on. Number and moves are
-        sampled uniformly.
+        sampled uniformly. The first episodes of an actor start at any ply, see actor.py.
     final_num_simulations: simulations per move at the end of the run; search.num_simulations grows to it linearly with
         the share of the run that is done. None: the number never changes.
     full_search_fraction: share of the moves in self-play that are searched with all simulations and train the policy
