@@ -57,7 +57,8 @@ def run_ratings(run: str, *, as_json: bool = False, plot: str | None = None) -> 
     require(
         bool(blocks),
         f"{run_dir} has no matches: {MATCHES_FILE} is missing or empty. The arena plays them during the training, "
-        "after the first checkpoint, if arena.num_workers is at least 1; with a small arena.share a short run may have none.",
+        "after the first checkpoint, if arena.num_workers is at least 1; with a small arena.share a short run "
+        "may have none.",
     )
     anchor = anchor_of(run_dir, blocks)
     players = rated_players(run_dir, blocks, anchor)
