@@ -5,8 +5,8 @@ Called by match, judge and play. The plugin of the run makes the player.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -41,7 +41,8 @@ ALLOWED_PLAYERS = f"random, rollout:N (plain tree search, N simulations a move),
 class Agent:
     """A trained agent from a checkpoint.
 
-    plugin: of its algorithm, as errors name it. rebind: makes the same algorithm for another game.
+    plugin: of its algorithm, as errors name it. rebind: makes the same algorithm for another game. counters: of the run
+    when it saved the checkpoint: minutes, samples, learner_step, ...
     """
 
     model: str
@@ -49,6 +50,7 @@ class Agent:
     algorithm: CompleteAlgorithm
     rebind: Callable[[Game | TeamGame], CompleteAlgorithm]
     weights: dict[str, torch.Tensor]
+    counters: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def game(self) -> Game | TeamGame:
@@ -115,7 +117,8 @@ def load_agent(text: str | Path) -> Agent:
         raise UserError(f"The config of {released.path} cannot be used here: {error}") from None
     rebind = partial(load_algorithm, settings)
     key = load_plugin(settings.algorithm).key
-    return Agent(released.model, key, load_algorithm(settings), rebind, released.weights)
+    algorithm = load_algorithm(settings)
+    return Agent(released.model, key, algorithm, rebind, released.weights, released.counters)
 
 
 def pinned_player(text: str, game: Game | TeamGame | None = None) -> str:

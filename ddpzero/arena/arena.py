@@ -87,7 +87,13 @@ class Arena:
             return
         for played in self.workers.poll():
             with self._outage.watch():
-                self.pool.record(played.task, played.scores, played.mean_plies, played.seconds)
+                self.pool.record(
+                    played.task,
+                    played.scores,
+                    played.mean_plies,
+                    played.seconds,
+                    played.num_distinct_games,
+                )
         for judged in self.workers.take_judged():
             self._record_judged(judged)
         while self.workers.has_idle_worker and self._credit >= self.workers.start_cpu_seconds:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 from rich.table import Table
-from rich.text import Text
 
 from ddpzero.arena.agents import (
     game_of_players,
@@ -22,7 +21,7 @@ from ddpzero.judges.packaged import find_positions
 from ddpzero.judges.perfect_play import JudgeReport, judge
 from ddpzero.judges.solved_positions import SolvedPositions, read_solved_positions
 from ddpzero.system.measurements import Measurement, game_settings, print_measurements
-from ddpzero.system.terminal import plain_console
+from ddpzero.system.terminal import plain_console, shown_steps
 
 
 def run_judge(
@@ -48,14 +47,19 @@ def run_judge(
     solved = read_solved_positions(path, game)
     reports = []
     uses_chance = False
-    for text in players:
-        for num_simulations in simulations if simulations and is_agent(text) else (None,):
+    asked = [
+        (text, num_simulations)
+        for text in players
+        for num_simulations in (simulations if simulations and is_agent(text) else (None,))
+    ]
+    with shown_steps() as on_step:
+        for text, num_simulations in asked:
             player = parse_player(text, solved.game, num_simulations)
             uses_chance |= player.uses_chance
-            task = Text(f"{player.name} chooses in {len(solved.scores)} positions")
-            with plain_console(stderr=True).status(task):
-                known = getattr(player, "num_simulations", num_simulations)
-                reports.append(judge(solved, player, known, seed or 0))
+            known = getattr(player, "num_simulations", num_simulations)
+            how = "" if known is None else f" with {known} simulations"
+            on_step(f"{player.name} chooses in {len(solved.scores)} positions{how}")
+            reports.append(judge(solved, player, known, seed or 0))
     if seed is not None and not uses_chance:
         print(f"--seed {seed} has no effect: these players use no chance.", file=sys.stderr)
     if as_json:
@@ -74,7 +78,7 @@ def _print_table(reports: list[JudgeReport], solved: SolvedPositions) -> None:
     matters = solved.matters
     # Fits into 80 columns with the name of a model.
     table = Table(
-        title=f"{solved.file.name}: how often the chosen action keeps the outcome",
+        title=f"{solved.file.stem}: how often the chosen action keeps the outcome",
         title_justify="left",
         caption="all: of all positions; matter: of those in which not every legal action keeps the outcome\n"
         f"best: {solved.best_means}\n"
@@ -125,7 +129,7 @@ def share_text(hits: np.ndarray) -> str:
 
 def _measurements(report: JudgeReport, solved: SolvedPositions, seed: int) -> list[Measurement]:
     settings = {
-        "file": solved.file.name,
+        "file": solved.file.stem,
         "player": report.player,
         "num_simulations": report.num_simulations,
         "seed": seed,

@@ -17,10 +17,15 @@ from ddpzero.judges.packaged import find_positions
 from ddpzero.judges.perfect_play import judge
 from ddpzero.judges.solved_positions import SolvedPositions, read_solved_positions
 
-# Names of figures.
+# Names of figures, and how JSON lines call them.
 KEEPS = "keeps the outcome"
 KEEPS_WHERE_IT_MATTERS = "keeps the outcome where it matters"
 BEST = "exactly best"
+FIGURES_IN_JSON = {
+    KEEPS: "keeps_outcome",
+    KEEPS_WHERE_IT_MATTERS: "keeps_outcome_where_it_matters",
+    BEST: "plays_best",
+}
 
 # Enough positions to fill a batch.
 _BATCH_SIZE = 64

@@ -6,6 +6,7 @@ after a kill at any moment. Written by the arena; read for ratings. Imports neit
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ class Block:
     key: names the block within its run.
     scores: for each opening, player_a's scores (win 1, draw 0.5, loss 0) as player 0 and as player 1.
     learner_step, samples, minutes: of the run when it saved player_a. mean_plies: length of a game. seconds: of
-    playing. time: at its end, Unix time.
+    playing. time: at its end, Unix time. num_distinct_games: see MatchResult; None in lines of earlier versions.
     """
 
     key: str
@@ -47,6 +48,7 @@ class Block:
     mean_plies: float
     seconds: float
     time: float
+    num_distinct_games: int | None = None
 
     @property
     def num_games(self) -> int:
@@ -79,6 +81,12 @@ class MatchLog:
         self.blocks.append(block)
 
 
+def num_repeated_games(blocks: Iterable[Block]) -> int:
+    """Return how many games repeat another one of their block: too few, because blocks are not compared."""
+    known = ((block.num_games, block.num_distinct_games) for block in blocks)
+    return sum(games - distinct for games, distinct in known if distinct is not None)
+
+
 def read_blocks(run_dir: Path) -> list[Block]:
     """Return the blocks in a run's file in their order, each key once; warns of damaged lines."""
     return read_rows(run_dir / MATCHES_FILE, _block, lambda block: block.key)
@@ -91,6 +99,7 @@ def _block(line: bytes) -> Block | None:
         return None
     names: list[Any] = [row.get(name) for name in ("key", "player_a", "player_b")]
     numbers: list[Any] = [row.get(name) for name in ("minutes", "mean_plies", "seconds", "time")]
+    num_distinct_games: Any = row.get("num_distinct_games")
     if not (
         _is_name(names[0], _MAX_KEY_LENGTH)
         and all(_is_name(name) for name in names[1:])
@@ -99,12 +108,25 @@ def _block(line: bytes) -> Block | None:
         and is_count(row.get("samples"))
         and all(is_finite_number(number) and number >= 0 for number in numbers)
         and _are_scores(row.get("scores"))
+        and (num_distinct_games is None or is_count(num_distinct_games))
     ):
         return None
     key, player_a, player_b = (printable(str(name)) for name in names)
     scores = tuple((float(first), float(second)) for first, second in row["scores"])
     counts = row["learner_step"], row["samples"]
-    return Block(key, player_a, player_b, scores, *counts, *map(float, numbers))
+    minutes, mean_plies, seconds, end = map(float, numbers)
+    return Block(
+        key,
+        player_a,
+        player_b,
+        scores,
+        *counts,
+        minutes,
+        mean_plies,
+        seconds,
+        end,
+        num_distinct_games,
+    )
 
 
 def _is_name(value: Any, max_length: int = _MAX_NAME_LENGTH) -> bool:

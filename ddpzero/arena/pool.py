@@ -148,8 +148,9 @@ class ModelPool:
         scores: Sequence[tuple[float, float]],
         mean_plies: float,
         seconds: float,
+        num_distinct_games: int | None = None,
     ) -> None:
-        """Count the games of a task. scores, mean_plies, seconds: see match_log.Block."""
+        """Count the games of a task. The others: see match_log.Block."""
         counters = self._counters.get(task.player_a, {})
         block = Block(
             key=task.key,
@@ -162,6 +163,7 @@ class ModelPool:
             mean_plies=mean_plies,
             seconds=seconds,
             time=time.time(),
+            num_distinct_games=num_distinct_games,
         )
         self._log.append(block)
         self._rate()

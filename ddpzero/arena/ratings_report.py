@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,15 +10,17 @@ from pathlib import Path
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from ddpzero.arena.match_log import MATCHES_FILE, Block, read_blocks
+from ddpzero.arena.match_log import MATCHES_FILE, Block, num_repeated_games, read_blocks
 from ddpzero.arena.pool import RATINGS_FILE
 from ddpzero.arena.ratings import Rating, rate
+from ddpzero.arena.statistics import repetition_caveat
+from ddpzero.run.checkpoint_files import CONFIG_FILE
 from ddpzero.run.finder import find_run, why_unknown
 from ddpzero.run.models import read_models
 from ddpzero.run.progress import count_text
 from ddpzero.run.releases import best_of, read_verdicts
 from ddpzero.system.errors import UserError, require
-from ddpzero.system.guarded_files import UnreadableFileError, read_json
+from ddpzero.system.guarded_files import UnreadableFileError, read_json, read_yaml
 from ddpzero.system.measurements import Measurement, print_measurements
 from ddpzero.system.terminal import plain_console
 from ddpzero.system.whole_files import require_writable
@@ -63,11 +66,18 @@ def run_ratings(run: str, *, as_json: bool = False, plot: str | None = None) -> 
     anchor = anchor_of(run_dir, blocks)
     players = rated_players(run_dir, blocks, anchor)
     if as_json:
-        print_measurements([_measurement(run_dir, player, anchor) for player in players], True)
+        game_name = _game_name(run_dir)
+        measurements = [_measurement(run_dir, game_name, player, anchor) for player in players]
+        print_measurements(measurements, True)
     else:
         _print_table(run_dir, players, anchor)
+        num_games = sum(block.num_games for block in blocks)
+        num_distinct_games = num_games - num_repeated_games(blocks)
+        if caveat := repetition_caveat(num_distinct_games, num_games):
+            plain_console().print(caveat.replace("interval is", "intervals are"))
     if plot is not None:
-        draw_curve(Path(plot), run_dir.name, players)
+        draw_curve(Path(plot), f"{run_dir.name}: Elo relative to {anchor}", players)
+        print(f"wrote {plot}", file=sys.stderr)
 
 
 def _has_content(path: Path) -> bool:
@@ -127,7 +137,7 @@ def _print_table(run_dir: Path, players: Sequence[RatedPlayer], anchor: str) -> 
         half_width = f"± {(rating.high - rating.low) / 2:.0f}"
         table.add_row(
             rating.player.removeprefix(f"{run_dir.name}-"),
-            "0" if rating.player == anchor else f"{rating.elo:+.0f}",
+            "0" if rating.player == anchor else f"{rating.elo:+z.0f}",
             "" if rating.player == anchor else half_width,
             str(rating.num_games),
             f"{rating.score:.1%}",
@@ -139,9 +149,19 @@ def _print_table(run_dir: Path, players: Sequence[RatedPlayer], anchor: str) -> 
     plain_console().print(table)
 
 
-def _measurement(run_dir: Path, player: RatedPlayer, anchor: str) -> Measurement:
+def _game_name(run_dir: Path) -> str:
+    """Return the name of a run's game; "" if its config cannot be read."""
+    try:
+        game = read_yaml(run_dir / CONFIG_FILE).get("game")
+    except UnreadableFileError:
+        return ""
+    return str(game.get("name", "")) if isinstance(game, dict) else ""
+
+
+def _measurement(run_dir: Path, game_name: str, player: RatedPlayer, anchor: str) -> Measurement:
     rating = player.rating
     conditions = {
+        "run": run_dir.name,
         "low": rating.low,
         "high": rating.high,
         "player": rating.player,
@@ -151,7 +171,7 @@ def _measurement(run_dir: Path, player: RatedPlayer, anchor: str) -> Measurement
         "note": player.note,
         **(asdict(player.progress) if player.progress else {}),
     }
-    return Measurement("ratings", run_dir.name, "elo", rating.elo, "Elo", conditions)
+    return Measurement("ratings", game_name, "elo", rating.elo, "Elo", conditions)
 
 
 def _check_plot(file: Path) -> None:
@@ -195,9 +215,10 @@ def draw_curve(file: Path, title: str, players: Sequence[RatedPlayer]) -> None:
                 panel.axhline(player.rating.elo, linestyle="--", linewidth=1, color="gray")
                 panel.annotate(
                     player.rating.player,
-                    (0.01, player.rating.elo),
+                    (0.99, player.rating.elo),
                     xycoords=("axes fraction", "data"),
                     fontsize="small",
+                    ha="right",
                     va="bottom",
                 )
         panel.set_xlabel(label)
@@ -205,5 +226,5 @@ def draw_curve(file: Path, title: str, players: Sequence[RatedPlayer]) -> None:
         panel.locator_params(axis="x", nbins=6)
         panel.grid(alpha=0.3)
     panels[0].set_ylabel("Elo, with 95 % interval")
-    figure.suptitle(title)
+    figure.suptitle(title, fontsize="medium")
     figure.savefig(file, dpi=150)

@@ -12,8 +12,13 @@ from typing import Literal
 
 import numpy as np
 
-from ddpzero.arena.match_log import Block
-from ddpzero.arena.statistics import elo_difference, elo_text, paired_score_interval
+from ddpzero.arena.match_log import Block, num_repeated_games
+from ddpzero.arena.statistics import (
+    elo_difference,
+    elo_text,
+    paired_score_interval,
+    repetition_caveat,
+)
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,9 @@ def decide(
         f"it scored {score:.1%} (95 %: {low:.1%} to {high:.1%}) in {2 * len(pair_scores)} games against {best}, "
         f"{elo_text(elo, elo_difference(low), elo_difference(high))}"
     )
+    num_games = 2 * len(pair_scores)
+    if caveat := repetition_caveat(num_games - num_repeated_games(blocks), num_games):
+        result = f"{result} ({caveat.rstrip('.').lower()})"
     if rule.kind == "gate":
         is_released = score >= rule.threshold
         return is_released, f"{result}; release.threshold={rule.threshold:g}"

@@ -19,7 +19,7 @@ from rich.progress import (
 from rich.table import Table
 
 from ddpzero.arena.match import MatchResult
-from ddpzero.arena.statistics import elo_text
+from ddpzero.arena.statistics import elo_text, repetition_caveat
 from ddpzero.system.measurements import Measurement
 from ddpzero.system.terminal import plain_console
 
@@ -117,11 +117,8 @@ def match_sentence(result: MatchResult) -> str:
         f"{result.name_a} scores {result.score():.1%} (95 %: {low:.1%} to {high:.1%}) against {result.name_b}, {elo}, "
         f"{points}in {result.num_games} games of {length} on average; {result.seconds:.0f} s."
     )
-    if result.num_distinct_games < 0.9 * result.num_games:
-        sentence += (
-            f" Only {result.num_distinct_games} of the games differ: the interval is too narrow."
-        )
-    return sentence
+    caveat = repetition_caveat(result.num_distinct_games, result.num_games)
+    return f"{sentence} {caveat}".rstrip()
 
 
 def match_measurements(

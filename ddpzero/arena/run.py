@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -64,6 +65,8 @@ def run_match(
         settings |= {"num_simulations": num_simulations, "opening_plies": opening_plies}
     # Each process loads the players, and all of them must load the same ones.
     player_a, player_b = (pinned_player(text, game) for text in (player_a, player_b))
+    if player_a == player_b:
+        print("Both players are the same: their score shows nothing but chance.", file=sys.stderr)
     blocks = blocks_of_match(game, num_games, seed, opening_plies)
     num_threads = 1
     if num_workers is None:

@@ -46,6 +46,13 @@ def elo_difference(score: float) -> float:
     return 400 * math.log10(score / (1 - score))
 
 
+def repetition_caveat(num_distinct_games: int, num_games: int) -> str:
+    """Return a sentence if so many games are repetitions that an interval is too narrow; else ""."""
+    if num_distinct_games >= 0.9 * num_games:
+        return ""
+    return f"Only {num_distinct_games} of the {num_games} games differ: the interval is too narrow."
+
+
 def elo_text(elo: float, low: float, high: float) -> str:
     """Say how much stronger a player is, from its difference in Elo and the 95 % interval of that; any may be infinite.
 
@@ -55,10 +62,10 @@ def elo_text(elo: float, low: float, high: float) -> str:
         bound = low if elo > 0 else high
         if bound * elo <= 0 or math.isinf(bound):
             return "too few games for a difference in Elo"
-        return f"{'more' if elo > 0 else 'less'} than {bound:+.0f} Elo"
+        return f"{'more' if elo > 0 else 'less'} than {bound:+z.0f} Elo"
     if math.isinf(low) and math.isinf(high):
-        return f"{elo:+.0f} Elo (too few games for an interval)"
+        return f"{elo:+z.0f} Elo (too few games for an interval)"
     if math.isinf(low) or math.isinf(high):
-        known = f"less than {high:+.0f}" if math.isinf(low) else f"more than {low:+.0f}"
-        return f"{elo:+.0f} Elo (95 %: {known})"
-    return f"{elo:+.0f} Elo ({low:+.0f} to {high:+.0f})"
+        known = f"less than {high:+z.0f}" if math.isinf(low) else f"more than {low:+z.0f}"
+        return f"{elo:+z.0f} Elo (95 %: {known})"
+    return f"{elo:+z.0f} Elo ({low:+z.0f} to {high:+z.0f})"

@@ -97,7 +97,7 @@ class _Body:
             return {"problem": str(error)}
 
     def _play(self, task: Task, signs: SignsOfLife) -> dict[str, Any]:
-        """Return the scores, mean_plies and seconds of match_log.Block."""
+        """Return the scores, mean_plies, seconds and num_distinct_games of match_log.Block."""
         from ddpzero.arena.match_blocks import blocks_of_match, joined, play_block
 
         players = self._player(task.player_a), self._player(task.player_b)
@@ -110,6 +110,7 @@ class _Body:
             "scores": scores.tolist(),
             "mean_plies": float(result.num_plies.mean()),
             "seconds": result.seconds,
+            "num_distinct_games": result.num_distinct_games,
         }
 
     def _judge(self, task: JudgeTask, signs: SignsOfLife) -> dict[str, Any]:

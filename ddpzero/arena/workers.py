@@ -32,12 +32,13 @@ _START_CPU_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Played:
-    """The result of a task. scores, mean_plies, seconds: see match_log.Block."""
+    """The result of a task. scores, mean_plies, seconds, num_distinct_games: see match_log.Block."""
 
     task: Task
     scores: list[tuple[float, float]]
     mean_plies: float
     seconds: float
+    num_distinct_games: int
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,8 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ddpzero import PACKAGE_DIR
 from ddpzero.system.json_text import json_text
+from ddpzero.system.origin import commit
 
 _TIME_LIMIT_SECONDS = 525.0
 # Packages of the learner's loop that a machine with torch and numba alone may lack.
@@ -190,21 +190,6 @@ def _run(command: list[str], limit_seconds: float) -> tuple[str, int | None]:
             os.killpg(process.pid, signal.SIGKILL)
             output, _ = process.communicate()
         return output, None
-
-
-def commit() -> str:
-    """Return the commit of the clone that is measured, or "unknown"."""
-    root = PACKAGE_DIR.parent
-    # Installed from a wheel, the package may be inside of another repository.
-    if not (root / ".git").exists():
-        return "unknown"
-    try:
-        found = subprocess.run(
-            ["git", "-C", str(root), "rev-parse", "--short", "HEAD"], capture_output=True, text=True
-        )
-    except OSError:
-        return "unknown"
-    return found.stdout.strip() or "unknown"
 
 
 def _is_installed(package: str) -> bool:

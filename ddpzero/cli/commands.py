@@ -39,6 +39,7 @@ def _run(words: Sequence[str]) -> int:
     except BrokenPipeError:
         raise
     except KeyboardInterrupt:
+        print(f"ddpzero {options.command}: stopped before its end.", file=sys.stderr)
         return 130
     except ValueError as error:
         sentence = str(error)

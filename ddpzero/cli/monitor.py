@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.live import Live
 
 from ddpzero.cli.monitor_curves import CurvesFile
-from ddpzero.cli.monitor_iterations import iterations_table, load_iterations
+from ddpzero.cli.monitor_iterations import iterations_of, iterations_table
 from ddpzero.cli.monitor_view import CheckpointLine, Health, Page, RunView, cut, make_page, whole
 from ddpzero.run.checkpoint_files import (
     CHECKPOINTS_FOLDER,
@@ -75,7 +75,7 @@ def run_monitor(
         return make_page(look_at(run_dir, file), console.width, _has_unicode(console))
 
     if iterations:
-        console.print(iterations_table(run_dir.name, load_iterations(run_dir)))
+        console.print(iterations_table(run_dir.name, iterations_of(run_dir)))
     elif as_json:
         print(json_text(_as_json(look_at(run_dir, file))))
     elif once or not console.is_terminal:

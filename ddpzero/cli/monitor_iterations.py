@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,34 +10,26 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from ddpzero.run.checkpoint_files import CONFIG_FILE
-from ddpzero.run.iterations import Iteration, read_iterations
+from ddpzero.run.iterations import Iteration, load_iterations
 from ddpzero.run.progress import duration_text
 from ddpzero.run.record import METRICS_FILE
 from ddpzero.system.errors import require
-from ddpzero.system.guarded_files import parse_json_line, read_yaml
+from ddpzero.system.guarded_files import read_yaml
 
 
-def load_iterations(run_dir: Path) -> list[Iteration]:
+def iterations_of(run_dir: Path) -> list[Iteration]:
     """Return the iterations of a run. Raises UserError if it has none."""
     learner = read_yaml(run_dir / CONFIG_FILE).get("learner")
     learner = learner if isinstance(learner, dict) else {}
     steps: Any = learner.get("steps_per_round")
     iterations = []
     if learner.get("schedule") == "rounds" and isinstance(steps, int) and steps >= 1:
-        iterations = read_iterations(_rows(run_dir / METRICS_FILE), steps)
+        iterations = load_iterations(run_dir / METRICS_FILE, steps)
     require(
         bool(iterations),
         f"{run_dir} has no iterations: they are those of learner.schedule=rounds, after its first round.",
     )
     return iterations
-
-
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    try:
-        with open(path, "rb") as file:
-            yield from (row for line in file if (row := parse_json_line(line)) is not None)
-    except FileNotFoundError:
-        return
 
 
 def iterations_table(run_name: str, iterations: Sequence[Iteration]) -> Table:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from ddpzero.run.progress import duration_text
-from ddpzero.system.guarded_files import is_count, is_finite_number
+from ddpzero.system.guarded_files import is_count, is_finite_number, parse_json_line
 
 # The duration of an iteration, or of a part of one: a row that has it describes that.
 SECONDS = "learner/iteration_seconds"
@@ -43,15 +44,14 @@ class Iteration:
     shares: dict[str, float]
 
 
-def read_iteration(row: Mapping[str, Any], steps_per_round: int) -> Iteration | None:
-    """Return the iteration that a row of metrics.jsonl completes; None for another row.
-
-    If the run was continued in it, these are the figures of its last part.
-    """
-    step, seconds = row.get("learner_step"), _number(row, SECONDS)
-    if not is_count(step) or seconds is None or step % steps_per_round != 0:
-        return None
-    return _part(row, step // steps_per_round, seconds)
+def load_iterations(metrics_file: Path, steps_per_round: int) -> list[Iteration]:
+    """Return the complete iterations in a run's metrics.jsonl; see read_iterations. Empty if there is no such file."""
+    try:
+        with open(metrics_file, "rb") as file:
+            rows = [row for line in file if (row := parse_json_line(line)) is not None]
+    except FileNotFoundError:
+        return []
+    return read_iterations(rows, steps_per_round)
 
 
 def read_iterations(rows: Iterable[Mapping[str, Any]], steps_per_round: int) -> list[Iteration]:

@@ -10,8 +10,8 @@ import errno
 import os
 import select
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TextIO, TypeVar
 
 if TYPE_CHECKING:
@@ -57,6 +57,19 @@ def plain_console(stderr: bool = False) -> Console:
     from rich.console import Console
 
     return Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+
+
+@contextmanager
+def shown_steps() -> Iterator[Callable[[str], None]]:
+    """Yield a function that tells on stderr what a program does now: as one live line on a terminal, else as lines."""
+    from rich.text import Text
+
+    console = plain_console(stderr=True)
+    if not console.is_terminal:
+        yield lambda step: console.print(f"{step} ...", soft_wrap=True)
+        return
+    with console.status("loading") as status:
+        yield lambda step: status.update(Text(step))
 
 
 def prepare_output() -> None:

@@ -13,9 +13,14 @@ from typing import Any
 from ddpzero.actors import ActorPool
 from ddpzero.algorithms.base import LOSS
 from ddpzero.replay import Episode
-from ddpzero.run.iterations import SECONDS, iteration_line, read_iteration
+from ddpzero.run.iterations import (
+    SECONDS,
+    iteration_line,
+    load_iterations,
+    read_iterations,
+)
 from ddpzero.run.progress import Progress, ProgressMetrics
-from ddpzero.run.record import RunRecord
+from ddpzero.run.record import METRICS_FILE, RunRecord
 from ddpzero.settings import LoggingSettings
 from ddpzero.system.outage import Outage
 from ddpzero.training.metrics import IntervalMetrics, PhaseClock
@@ -60,6 +65,7 @@ class Reports:
         # The info of the last episode that can be shown.
         self._last_info: dict[str, Any] | None = None
         self._filmed_at = -math.inf
+        self._continues_iteration = not state.is_at_epoch_boundary
         self._description_outage = _outage_of_plugin("describe_episode")
         self._film_outage = _outage_of_plugin("film_episode")
         self._reported_at = self._told_at = time.monotonic()
@@ -111,10 +117,17 @@ class Reports:
         state = self._state
         self.metrics.set_last(SECONDS, self.metrics.seconds)
         self.write_row(pool)
-        row = {"learner_step": state.counters.learner_step, **self._last_row}
-        steps_per_round = state.counters.learner_step // state.epoch
-        if state.ranks.is_first and (iteration := read_iteration(row, steps_per_round)):
-            logger.info("%s", iteration_line(iteration))
+        if not state.ranks.is_first:
+            return
+        steps = state.counters.learner_step
+        row = {"learner_step": steps, **self._last_row}
+        iterations = read_iterations([row], steps // state.epoch)
+        if self._continues_iteration:
+            # Its earlier parts are in the file.
+            iterations = load_iterations(self.outlets.run_dir / METRICS_FILE, steps // state.epoch)
+            self._continues_iteration = False
+        if iterations:
+            logger.info("%s", iteration_line(iterations[-1]))
 
     def write_end(self, pool: ActorPool) -> None:
         """Write the last row and the last progress line, all ranks together.

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ddpzero.arena import evaluation_report
-from ddpzero.arena.evaluation import Evaluation, Judged, Speed
+from ddpzero import __version__
+from ddpzero.arena import evaluation_page, evaluation_report
+from ddpzero.arena.evaluation import Evaluation, Judged, RandomShares, Speed
 from ddpzero.arena.evaluation_page import PAGE_FILE
 from ddpzero.arena.evaluation_report import run_evaluate
 from ddpzero.arena.judgements import Judgement, Shares
@@ -28,7 +29,10 @@ MODEL = "quick-b3c32-s1234567-d1234567"
 
 def evaluation_of(num_simulations: int | None) -> Evaluation:
     """An evaluation as of `quick` at its end."""
-    agent: Any = SimpleNamespace(model=MODEL, game=load_game("connect_four"))
+    counters = {"minutes": 29.9, "samples": 1_234_567, "learner_step": 4000}
+    agent: Any = SimpleNamespace(
+        model=MODEL, game=load_game("connect_four"), counters=counters, can_search=True
+    )
     hits = np.arange(1000) % 3 > 0
     report = JudgeReport(MODEL, num_simulations, hits, hits, hits, 1.0)
     returns = np.tile(np.array([[1, -1]], np.float32), (50, 1))
@@ -38,7 +42,7 @@ def evaluation_of(num_simulations: int | None) -> Evaluation:
         RatedPlayer(Rating("rollout:100", 0, 0, 0, 400, 0.1), None),
     ]
     speeds = {"network alone": Speed(0.001, 12345, 256), "with search": Speed(0.01, 1234, 256)}
-    judged = [Judged("connect_four_hard", report)]
+    judged = [Judged("connect_four_hard", report, RandomShares(0.5, 0.25, 0.125))]
     return Evaluation(
         agent, num_simulations, judged, [match], ratings, "rollout:100", "quick", speeds
     )
@@ -54,11 +58,13 @@ def evaluated(monkeypatch):
         num_simulations: int | None,
         judgements: Sequence[Judgement] = (),
         others: Sequence[RatedPlayer] = (),
+        changes: Any = None,
         **options: Any,
     ) -> None:
         result = evaluation_of(num_simulations)
         ratings = [*others, *result.ratings]
         result = replace(result, judgements=list(judgements), ratings=ratings)
+        result = replace(result, **(changes or {}))
         monkeypatch.setattr(evaluation_report, "evaluate", lambda *_, **__: result)
         run_evaluate("x", **options)
 
@@ -101,7 +107,7 @@ def test_the_page_shows_its_pictures(evaluated, judgements, tmp_path, capsys):
     pytest.importorskip("matplotlib")
     evaluated(32, judgements, report=str(tmp_path / "report"))
     page = (tmp_path / "report" / PAGE_FILE).read_text()
-    for picture in ("ladder.png", "ratings.png", "judgements.png"):
+    for picture in ("matches.png", "ratings.png", "judgements.png"):
         assert f"]({picture})" in page
         assert (tmp_path / "report" / picture).read_bytes().startswith(b"\x89PNG")
 
@@ -152,3 +158,46 @@ def test_positions_of_the_same_name_are_told_apart(judgements, evaluated, capsys
         ["hex3", "aaaaaa"],
         ["hex3", "bbbbbb"],
     ]
+
+
+def test_the_page_says_how_to_repeat_it_and_what_its_terms_mean(evaluated, tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib")
+    monkeypatch.setattr(evaluation_page, "machine_text", lambda: "a machine, 2 cores")
+    evaluated(32, report=str(tmp_path), seed=7)
+    page = (tmp_path / PAGE_FILE).read_text()
+    assert "\n    ddpzero evaluate x --games 100 --seed 7\n" in page
+    assert f"by ddpzero {__version__}" in page
+    assert "on a machine, 2 cores:" in page
+    assert "Trained for 29.9 minutes: 1,234,567 samples, 4,000 updates." in page
+    assert "| connect_four_hard, a random move |  | 50.0% | 25.0% | 12.5% |" in page
+    assert "where it matters: the move keeps the outcome of perfect play" in page
+
+
+def test_what_is_missing_is_said(evaluated, capsys):
+    evaluated(32, changes={"ratings": []})
+    assert (
+        "No ratings: the arena of the run quick has played no matches." in capsys.readouterr().out
+    )
+    changes = {"unplayed": ("rollout:10000",), "ratings": evaluation_of(32).ratings[1:]}
+    evaluated(32, changes=changes)
+    output = capsys.readouterr().out
+    assert "Not played, because the agent lost to a weaker one: rollout:10000." in output
+    assert f"{MODEL} itself has no rating" in " ".join(output.split())
+
+
+def test_repeated_games_are_said(evaluated, capsys):
+    (match,) = evaluation_of(32).ladder
+    evaluated(32, changes={"ladder": [replace(match, num_distinct_games=50)]})
+    output = " ".join(capsys.readouterr().out.split())
+    assert "rollout:10000: Only 50 of the 100 games differ: the interval is too narrow." in output
+
+
+def test_an_interrupted_evaluation_is_printed_and_written_and_ends_as_interrupted(
+    evaluated, tmp_path, capsys
+):
+    pytest.importorskip("matplotlib")
+    with pytest.raises(KeyboardInterrupt):
+        evaluated(32, report=str(tmp_path), changes={"stopped_at": "100 games against x"})
+    said = "Stopped during: 100 games against x. It and all that would follow are missing."
+    assert said in " ".join(capsys.readouterr().out.split())
+    assert said in (tmp_path / PAGE_FILE).read_text()

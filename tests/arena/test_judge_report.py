@@ -35,7 +35,8 @@ def test_a_seed_without_effect_is_told(uses_chance, is_told, monkeypatch, capsys
     monkeypatch.setattr("ddpzero.arena.judge_report.parse_player", parse)
     run_judge(DOTS, ["random"], seed=4, as_json=True)
     sentence = "--seed 4 has no effect: these players use no chance.\n"
-    assert capsys.readouterr().err == (sentence if is_told else "")
+    step = "[/x] chooses in 500 positions ...\n"
+    assert capsys.readouterr().err == step + (sentence if is_told else "")
 
 
 def test_players_without_training_play_the_game_of_the_file(capsys):

@@ -50,19 +50,21 @@ class Run:
         self.pool.add(path)
         return path.name
 
-    def play(self, score: float, num_blocks: int = 1000) -> int:
+    def play(
+        self, score: float, num_blocks: int = 1000, num_distinct_games: int | None = None
+    ) -> int:
         """Play blocks until nothing is left; the model scores `score` in each. Returns how many were played."""
         num_played = 0
         while num_played < num_blocks and (task := self.pool.next_task([])):
-            self.record(task, score)
+            self.record(task, score, num_distinct_games)
             num_played += 1
         return num_played
 
-    def record(self, task: Task, score: float) -> None:
+    def record(self, task: Task, score: float, num_distinct_games: int | None = None) -> None:
         num_pairs = task.num_games // 2
         won = round(score * num_pairs)
         scores = [(1.0, 1.0)] * won + [(0.0, 0.0)] * (num_pairs - won)
-        self.pool.record(task, scores, mean_plies=9.0, seconds=1.0)
+        self.pool.record(task, scores, 9.0, 1.0, num_distinct_games)
 
     def verdicts(self) -> list[tuple[str, bool]]:
         return [(verdict.model, verdict.is_released) for verdict in read_verdicts(self.run_dir)]
@@ -197,3 +199,13 @@ def test_a_run_without_releases_has_no_best_model(tmp_path, alone):
     with pytest.raises(UserError, match="has not released a model"):
         find_run("x@best", tmp_path)
     assert find_run("x@latest", tmp_path) == tmp_path / "x"
+
+
+def test_a_verdict_says_that_games_were_repeated(run):
+    run = run(kind="gate", games=40)
+    run.save(1)
+    run.play(0.5)
+    run.save(2)
+    run.play(0.75, num_distinct_games=5)
+    reason = read_verdicts(run.run_dir)[-1].reason
+    assert "(only 5 of the 40 games differ: the interval is too narrow)" in reason

@@ -46,11 +46,22 @@ def test_a_model_or_checkpoint_of_the_run_names_the_run(rated_run, capsys):
         assert capsys.readouterr().out.startswith("x: Elo relative to random")
 
 
+def test_repeated_games_are_said(rated_run, capsys):
+    run_ratings(str(rated_run.run_dir))
+    assert "differ" not in capsys.readouterr().out
+    rated_run.save(3)
+    rated_run.play(0.5, num_distinct_games=1)
+    run_ratings(str(rated_run.run_dir))
+    assert "games differ: the intervals are too narrow." in capsys.readouterr().out
+
+
 def test_json_has_a_line_for_each_player(rated_run, capsys):
+    (rated_run.run_dir / "config.yaml").write_text("game: {name: connect_four}")
     run_ratings(str(rated_run.run_dir), as_json=True)
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert {line["player"] for line in lines} == {*rated_run.pool.models, "random", "rollout:10"}
     assert all(line["low"] <= line["value"] <= line["high"] for line in lines)
+    assert {(line["game"], line["run"]) for line in lines} == {("connect_four", "x")}
 
 
 def test_a_run_without_matches_is_told_how_to_get_them(tmp_path):

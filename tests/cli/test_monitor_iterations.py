@@ -8,7 +8,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from ddpzero.cli.monitor_iterations import iterations_table, load_iterations
+from ddpzero.cli.monitor_iterations import iterations_of, iterations_table
 from ddpzero.system.errors import UserError
 
 ROW = {
@@ -31,7 +31,7 @@ def run_with(tmp_path, schedule: str):
 
 
 def test_the_table_has_a_row_for_each_iteration_and_fits_80_columns(tmp_path):
-    iterations = load_iterations(run_with(tmp_path, "rounds"))
+    iterations = iterations_of(run_with(tmp_path, "rounds"))
     output = StringIO()
     Console(file=output, width=80).print(iterations_table("x", iterations))
     rows = [line.split() for line in output.getvalue().splitlines() if "55.0%" in line]
@@ -42,18 +42,18 @@ def test_the_table_has_a_row_for_each_iteration_and_fits_80_columns(tmp_path):
 
 def test_a_concurrent_run_has_no_iterations(tmp_path):
     with pytest.raises(UserError, match=r"has no iterations.*learner\.schedule=rounds"):
-        load_iterations(run_with(tmp_path, "concurrent"))
+        iterations_of(run_with(tmp_path, "concurrent"))
 
 
-def iterations_of(tmp_path, *rows):
+def iterations_from(tmp_path, *rows):
     (tmp_path / "config.yaml").write_text("learner: {schedule: rounds, steps_per_round: 10}")
     (tmp_path / "metrics.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
-    return load_iterations(tmp_path)
+    return iterations_of(tmp_path)
 
 
 def test_an_iteration_in_which_the_run_ended_has_no_row_and_replaces_none(tmp_path):
     whole, part = {**ROW, "learner_step": 10}, {**ROW, "learner_step": 14, "losses/policy": 9.0}
-    (iteration,) = iterations_of(tmp_path, whole, part)
+    (iteration,) = iterations_from(tmp_path, whole, part)
     assert (iteration.number, iteration.policy_loss) == (1, 2.345)
 
 
@@ -66,7 +66,7 @@ def test_the_parts_of_an_iteration_in_which_the_run_continued_are_joined(tmp_pat
         "losses/value": 0.5,
         "time/update": 1.0,
     }
-    (iteration,) = iterations_of(tmp_path, first, rest)
+    (iteration,) = iterations_from(tmp_path, first, rest)
     assert (iteration.number, iteration.seconds) == (2, 40.0)
     assert (iteration.length, iteration.score) == (123.4, 0.55)
     assert (iteration.policy_loss, iteration.value_loss) == (1.5, 0.5)

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ddpzero.arena.judging import FIGURES_IN_JSON
 from ddpzero.bench.ablation.comparison import Comparison, compare
 from ddpzero.bench.ablation.experiment import BASE
 from ddpzero.bench.ablation.results import Point, Results, Verdict
@@ -153,7 +154,7 @@ def _table_of_figure(figure: Figure, first: str) -> Table:
     table.add_column("variant", overflow="fold", min_width=16, max_width=24)
     table.add_column("mean", justify="right", min_width=6)
     table.add_column("seeds", justify="right", min_width=12)
-    table.add_column(f"- {first}"[:14], justify="right", min_width=8)
+    table.add_column(f"minus {first}"[:14], justify="right", min_width=8)
     table.add_column("95 %", justify="right", min_width=14)
     table.add_column("p", justify="right", min_width=6)
     for row in figure.rows:
@@ -171,8 +172,8 @@ def _difference(row: Row) -> tuple[str, str, str]:
     if (c := row.comparison) is None:
         return "", "", ""
     p_value = "<0.001" if c.p_value < 0.001 else f"{c.p_value:.3f}"
-    interval = f"{100 * c.low:+.1f} to {100 * c.high:+.1f}"
-    return f"{100 * c.difference:+.1f}", interval, p_value
+    interval = f"{100 * c.low:+z.1f} to {100 * c.high:+z.1f}"
+    return f"{100 * c.difference:+z.1f}", interval, p_value
 
 
 def _table_of_trainings(results: Results) -> Table:
@@ -239,7 +240,7 @@ def measurements(results: Results, game_name: str) -> Iterator[Measurement]:
                 "seeds": list(row.seeds),
                 "num_positions": row.values.shape[1],
             }
-            name = figure.figure.replace(" ", "_")
+            name = FIGURES_IN_JSON.get(figure.figure, figure.figure)
             by_seed = {"by_seed": [float(mean) for mean in row.values.mean(axis=1)]}
             mean = float(row.values.mean())
             yield Measurement("ablate", game_name, name, mean, "", settings | by_seed)

@@ -13,9 +13,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-
-from ddpzero import __version__
 from ddpzero.arena.judging import KEEPS
 from ddpzero.bench.ablation.cell import train_and_judge
 from ddpzero.bench.ablation.experiment import CellKey, Experiment, read_experiment
@@ -31,11 +28,9 @@ from ddpzero.bench.ablation.results import (
 )
 from ddpzero.bench.ablation.training import CellFailed, TrainingStopped
 from ddpzero.bench.ablation.verdicts import SCORE
-from ddpzero.bench.gpu_check import commit
 from ddpzero.run.progress import duration_text
-from ddpzero.system.cores import usable_cores
-from ddpzero.system.machine import processor_name
 from ddpzero.system.measurements import print_measurements
+from ddpzero.system.origin import machine_text, version_text
 from ddpzero.system.terminal import plain_console
 
 OUTPUTS_FOLDER = Path("ablations")
@@ -145,18 +140,6 @@ def _summary(cell: Cell) -> str:
 def _verdict_text(verdict: Verdict) -> str:
     by = "" if verdict.simulations is None else f", {simulations_text(verdict.simulations)}"
     return f"{verdict.judge}{by} {verdict.values.mean():.1%}"
-
-
-def version_text() -> str:
-    """Return the version of ddpzero, and the commit in a clone."""
-    found = commit()
-    return f"ddpzero {__version__}" + ("" if found == "unknown" else f" ({found})")
-
-
-def machine_text() -> str:
-    cores = usable_cores()
-    names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    return ", ".join([processor_name(), f"{cores} {'core' if cores == 1 else 'cores'}", *names])
 
 
 def say(text: str) -> None:
