@@ -117,7 +117,7 @@ def iteration_line(iteration: Iteration) -> str:
         f"{name} {value:{form}}" for name, (value, form) in figures.items() if value is not None
     ]
     shares = [f"{name} {share:.0%}" for name, share in iteration.shares.items() if share >= 0.005]
-    time = f"{duration_text(iteration.seconds)} ({', '.join(shares)})"
+    time = duration_text(iteration.seconds) + (f" ({', '.join(shares)})" if shares else "")
     return f"iteration {iteration.number}: {', '.join([*known, time])}"
 
 
