@@ -30,7 +30,9 @@ def write_page(folder: Path, evaluation: Evaluation, command: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     origin = f"Measured on {time.strftime('%Y-%m-%d')} by {version_text()} on {machine_text()}:"
     lines = [f"# {headline(evaluation)}", ""]
-    lines += [line for line in (training_line(evaluation), origin) if line]
+    if line := training_line(evaluation):
+        lines += [line, ""]
+    lines.append(origin)
     lines += ["", f"    {command}"]
     for sentence in missing_lines(evaluation):
         lines += ["", f"**{sentence}**"]

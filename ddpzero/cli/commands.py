@@ -5,6 +5,7 @@ Spawned processes import this file again, so each command imports what it needs 
 
 from __future__ import annotations
 
+import os
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
@@ -31,6 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(words: Sequence[str]) -> int:
     if words and words[0] == "train":
         return _train(words[1:])
+    # Beside a training, a network's threads would else spend their time in waiting for each other: 20 times as slow.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     options = parse_arguments(words)
     exit_code = EXIT_CODE_OF_USER_ERROR
     try:
