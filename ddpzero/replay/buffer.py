@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from ddpzero.replay.origin import NOWHERE, ShardKey, rows_of, shards_in
 from ddpzero.replay.sample import (
     Field,
     SampleSpec,
@@ -17,8 +18,9 @@ from ddpzero.replay.sample import (
 )
 from ddpzero.replay.window import window_size
 
-# The array of flags in a buffer's state, beside the columns of the sample spec.
+# The arrays beside the columns of the sample spec: flags, and where a sample is on disk (origin.py).
 HELD_OUT = "is_held_out"
+ORIGIN = "origin"
 
 # Rounds of sampling in which a batch may lack rows of one kind before all of them are listed.
 _MAX_ROUNDS = 64
@@ -27,7 +29,8 @@ _MAX_ROUNDS = 64
 class ReplayState(NamedTuple):
     """The state of a buffer, as a checkpoint stores it.
 
-    arrays: name -> `[num_samples, *shape]`, oldest first; HELD_OUT among them.
+    arrays: HELD_OUT and ORIGIN -> `[num_samples]`, oldest first. In checkpoints of format 1, the columns of the samples
+    themselves instead of ORIGIN, and HELD_OUT may be missing.
     meta: JSON-able: `num_inserted`, `num_held_out`, `num_sampled`, `generator` (state of numpy's PCG64).
     """
 
@@ -57,9 +60,13 @@ class ReplayBuffer:
     ) -> None:
         assert min(capacity, window_start_samples) >= 1
         assert 0 < window_exponent <= 1
-        assert HELD_OUT not in spec
+        assert HELD_OUT not in spec and ORIGIN not in spec
         # What is stored: batches have the columns of `spec` only.
-        self._stored_spec: SampleSpec = {**spec, HELD_OUT: Field((), np.dtype(np.bool_))}
+        self._stored_spec: SampleSpec = {
+            **spec,
+            HELD_OUT: Field((), np.dtype(np.bool_)),
+            ORIGIN: Field((), np.dtype(np.int64)),
+        }
         self.spec = spec
         self.capacity = capacity
         self.num_inserted = 0
@@ -90,15 +97,21 @@ class ReplayBuffer:
         """The number of samples for training since the start of the run: all but the held-out ones."""
         return self.num_inserted - self.num_held_out
 
-    def add(self, columns: Mapping[str, np.ndarray], is_held_out: bool = False) -> None:
+    def add(
+        self,
+        columns: Mapping[str, np.ndarray],
+        is_held_out: bool = False,
+        origin: int = NOWHERE,
+    ) -> None:
         """Insert samples `[n, *shape]` in order of age; the oldest make room. Raises ValueError for wrong columns.
 
-        is_held_out: whether they are samples of a held-out episode.
+        is_held_out: whether they are samples of a held-out episode. origin: of the first one; the others follow it.
         """
         num_new = check_columns(self.spec, columns)
         self.num_inserted += num_new
         self.num_held_out += num_new if is_held_out else 0
-        self._append({**columns, HELD_OUT: np.full(num_new, is_held_out)}, num_new)
+        origins = np.full(num_new, NOWHERE) if origin == NOWHERE else origin + np.arange(num_new)
+        self._append({**columns, HELD_OUT: np.full(num_new, is_held_out), ORIGIN: origins}, num_new)
 
     def sample(self, batch_size: int) -> dict[str, np.ndarray]:
         """Return `[batch_size, *shape]`, sampled uniformly with replacement, in new arrays. The buffer is not empty.
@@ -148,10 +161,35 @@ class ReplayBuffer:
         candidates = window[flags[window] == is_held_out]
         return generator.choice(candidates, num_rows) if len(candidates) else None
 
+    def read(self, ages: np.ndarray) -> dict[str, np.ndarray]:
+        """Return a copy of the columns `[n, *shape]` of some samples, and HELD_OUT. ages: `[n]`, 0 is the oldest."""
+        rows = self._rows_of_ages(ages)
+        return {name: self._arrays[name].take(rows, axis=0) for name in (*self.spec, HELD_OUT)}
+
+    def without_origin(self) -> np.ndarray:
+        """Return the ages `[n]`, ascending, of the samples that are in no shard. Ages: see `read`."""
+        origins = self._arrays[ORIGIN].take(self._rows_of_ages(np.arange(self.num_samples)))
+        return np.flatnonzero(origins == NOWHERE)
+
+    def set_origins(self, ages: np.ndarray, origin: int) -> None:
+        """Note that samples are in a shard now. ages: see `read`. origin: of the first; the others follow it."""
+        self._arrays[ORIGIN][self._rows_of_ages(ages)] = origin + np.arange(len(ages))
+
+    def forget_origins(self, shards: Collection[ShardKey]) -> None:
+        """Note that these shards do not exist."""
+        origins = self._arrays[ORIGIN][: self.num_samples]
+        for key, rows in shards_in(origins):
+            if key in shards:
+                origins[rows] = NOWHERE
+
+    def _rows_of_ages(self, ages: np.ndarray) -> np.ndarray:
+        rows: np.ndarray = (self._next_row - self.num_samples + ages) % self.capacity
+        return rows
+
     def state(self) -> ReplayState:
-        """Return a copy of everything that later batches depend on; it takes the memory of the filled part again."""
-        rows = np.arange(self._next_row - self.num_samples, self._next_row) % self.capacity
-        arrays = {name: array.take(rows, axis=0) for name, array in self._arrays.items()}
+        """Return everything that later batches depend on, if each sample is in a shard."""
+        rows = self._rows_of_ages(np.arange(self.num_samples))
+        arrays = {name: self._arrays[name].take(rows) for name in (HELD_OUT, ORIGIN)}
         meta = {
             "num_inserted": self.num_inserted,
             "num_held_out": self.num_held_out,
@@ -166,16 +204,78 @@ class ReplayBuffer:
         self.num_samples = self._next_row = 0
 
     def restore(self, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> None:
-        """Restore a state; sampling continues bit by bit. With a smaller capacity keep the newest samples.
+        """Restore the columns and counters of a buffer; sampling continues bit by bit. With a smaller capacity keep the
+        newest samples.
 
-        A state without HELD_OUT, from before episodes were held out, has no such samples. Raises ValueError if the
-        arrays or their values violate the spec, or if meta is invalid; the buffer is then unchanged.
+        arrays: columns as in `read`. Without HELD_OUT, from before episodes were held out, none of them is. Raises
+        ValueError if they or their values violate the spec, or if meta is invalid; the buffer is then unchanged.
         """
-        if HELD_OUT not in arrays:
-            num_rows = len(next(iter(arrays.values()), ()))
-            arrays = {**arrays, HELD_OUT: np.zeros(num_rows, np.bool_)}
+        num_rows = len(next(iter(arrays.values()), ()))
+        added = {HELD_OUT: np.zeros(num_rows, np.bool_), ORIGIN: np.full(num_rows, NOWHERE)}
+        arrays = {**added, **arrays}
         num_samples = check_columns(self._stored_spec, arrays)
         check_values(self._stored_spec, arrays)
+        self._restore_meta(meta, num_samples, int(arrays[HELD_OUT].sum()))
+        self._append(arrays, num_samples)
+
+    def restore_from_shards(
+        self, state: ReplayState, load: Callable[[ShardKey], Mapping[str, np.ndarray]]
+    ) -> list[str]:
+        """Restore a state of `state`; sampling continues bit by bit. With a smaller capacity keep the newest samples.
+
+        load: returns the columns of a shard, as this buffer's spec has them; raises ValueError if it cannot. Samples of
+        such a shard, and of one with values that violate the spec, are left out; returns the reasons. Raises ValueError
+        for an invalid meta; the buffer is then unchanged.
+        """
+        origins, is_held_out = state.arrays[ORIGIN], state.arrays[HELD_OUT]
+        num_samples = len(origins)
+        if is_held_out.shape != origins.shape:
+            raise ValueError("the replay buffer's saved flags and origins have different lengths.")
+        self._restore_meta(state.meta, num_samples, int(is_held_out.sum()))
+        first = max(0, num_samples - self.capacity)
+        origins, is_held_out = origins[first:], is_held_out[first:]
+        is_there = np.zeros(len(origins), np.bool_)
+        problems = []
+        for key, positions in shards_in(origins):
+            try:
+                taken = self._rows_of_shard(load(key), rows_of(origins[positions]))
+            except ValueError as error:
+                problems.append(f"shard {key.number} of rank {key.rank}: {error}")
+                continue
+            is_there[positions] = True
+            for name, column in taken.items():
+                self._arrays[name][positions] = column
+        self._arrays[HELD_OUT][: len(origins)] = is_held_out
+        self._arrays[ORIGIN][: len(origins)] = origins
+        self._keep_only(is_there)
+        return problems
+
+    def _rows_of_shard(
+        self, columns: Mapping[str, np.ndarray], rows: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """Return rows of a shard. Raises ValueError unless they and their values fit the spec."""
+        num_rows = check_columns(self.spec, columns)
+        if rows.max(initial=-1) >= num_rows:
+            raise ValueError(f"it has only {num_rows} samples.")
+        taken = {name: column[rows] for name, column in columns.items()}
+        check_values(self.spec, taken)
+        return taken
+
+    def _keep_only(self, is_there: np.ndarray) -> None:
+        """Let the ring begin with the rows `[n]` of its first n that are there; without any, start over."""
+        rows = np.flatnonzero(is_there)
+        if len(rows) < len(is_there):
+            for array in self._arrays.values():
+                array[: len(rows)] = array[rows]
+        if len(is_there) and not len(rows):
+            self.clear()
+        self.num_samples = len(rows)
+        self._next_row = self.num_samples % self.capacity
+
+    def _restore_meta(
+        self, meta: Mapping[str, Any], num_samples: int, num_held_out_now: int
+    ) -> None:
+        """Restore the counters and the generator of an empty buffer. Raises ValueError, and then changes nothing."""
         generator = np.random.PCG64()
         try:
             num_inserted, num_sampled = meta["num_inserted"], meta["num_sampled"]
@@ -189,7 +289,7 @@ class ReplayBuffer:
         if not (
             all(type(count) is int and 0 <= count < 2**63 for count in counts)
             and num_samples <= num_inserted
-            and arrays[HELD_OUT].sum() <= num_held_out <= num_inserted
+            and num_held_out_now <= num_held_out <= num_inserted
         ):
             raise ValueError(
                 f"the replay buffer's saved counters contradict its {num_samples} samples: "
@@ -199,7 +299,6 @@ class ReplayBuffer:
         self.num_inserted, self.num_sampled = num_inserted, num_sampled
         self.num_held_out = num_held_out
         self.num_samples = self._next_row = 0
-        self._append(arrays, num_samples)
 
     def adapted(self, arrays: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], list[str]]:
         """Return the arrays of a state that was saved with another spec as this buffer restores them.

@@ -2,7 +2,7 @@
 
     weights.safetensors            the weights that actors play with; a player needs only these and config.yaml
     trainer.pt                     the updater's state (optimizer, raw weights, ...); torch.load with weights_only
-    replay-rank<r>.safetensors     each rank's buffer
+    replay-rank<r>.safetensors     the samples of each rank's buffer, as rows of the shards in episodes/ (shard.py)
     rank<r>.json                   each rank's random generators and the buffer's counters
     config.yaml, manifest.json     the resolved config; sizes and checksums of all files, written last
 
@@ -23,7 +23,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 import torch
 from safetensors.torch import save as tensors_to_bytes
 
@@ -32,6 +31,7 @@ from ddpzero.run.checkpoint_content import (
     broken_content,
     check_alike,
     check_sane,
+    packed,
     read_rank,
     read_trainer,
 )
@@ -83,7 +83,8 @@ class Snapshot:
 
     model: the checkpoint's name, see `model_name`. counters: JSON-able, equal on all ranks, with learner_step.
     weights, trainer, config: rank 0's are written. trainer: nested dicts and lists of tensors and numbers.
-    replay_arrays, replay_meta: from ReplayBuffer.state. rank_state: JSON-able, specific to this rank.
+    replay: returns the ReplayBuffer's state once all of its samples are in shards on disk; may raise OSError.
+    rank_state: JSON-able, specific to this rank.
     """
 
     model: str
@@ -91,8 +92,7 @@ class Snapshot:
     weights: Mapping[str, torch.Tensor]
     trainer: Mapping[str, Any]
     config: Mapping[str, Any]
-    replay_arrays: Mapping[str, np.ndarray]
-    replay_meta: Mapping[str, Any]
+    replay: Callable[[], ReplayState]
     rank_state: Mapping[str, Any]
 
 
@@ -101,8 +101,8 @@ class Restored:
     """A checkpoint as one rank restores it; tensors are on the CPU.
 
     saved_by: the version and the date that saved it, for people. If a different number of ranks saved it, the samples
-    of all buffers are redistributed among the current ranks, and rank_state is None. replay_arrays may be memory maps
-    of a file: copy them, do not keep them.
+    of all buffers are redistributed among the current ranks, and rank_state is None. replay: in format 1, its arrays
+    may be memory maps of a file: copy them, do not keep them.
     """
 
     path: Path
@@ -112,8 +112,7 @@ class Restored:
     weights: dict[str, torch.Tensor]
     trainer: dict[str, Any]
     saved_by: str
-    replay_arrays: dict[str, np.ndarray]
-    replay_meta: dict[str, Any]
+    replay: ReplayState
     rank_state: dict[str, Any] | None
 
 
@@ -229,9 +228,10 @@ class Checkpoints:
     def _write_files(self, partial: Path, snapshot: Snapshot) -> dict[str, list[int]]:
         """Write this rank's files and return name -> [size_bytes, crc32]."""
         rank = self._ranks.rank
-        rank_state = {"rank_state": snapshot.rank_state, "replay_meta": snapshot.replay_meta}
+        replay = snapshot.replay()
+        rank_state = {"rank_state": snapshot.rank_state, "replay_meta": replay.meta}
         files = {
-            replay_file(rank): write_arrays(partial / replay_file(rank), snapshot.replay_arrays),
+            replay_file(rank): write_arrays(partial / replay_file(rank), packed(replay)),
             rank_file(rank): write_json(partial / rank_file(rank), rank_state),
         }
         if self._ranks.is_first:
@@ -340,8 +340,7 @@ class Checkpoints:
                 weights=read_tensors(path / WEIGHTS_FILE),
                 trainer=read_trainer(path),
                 saved_by=manifest.saved_by,
-                replay_arrays=replay.arrays,
-                replay_meta=replay.meta,
+                replay=replay,
                 rank_state=states[self._ranks.rank][1] if same_world else None,
             )
         check_sane(path, restored.weights, restored.trainer)

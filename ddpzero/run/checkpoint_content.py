@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from ddpzero.replay import ReplayState
+from ddpzero.replay.buffer import HELD_OUT, ORIGIN
+from ddpzero.replay.origin import ShardKey, from_runs, shard_of, to_runs
 from ddpzero.run.checkpoint_files import (
     CHECKPOINTS_FOLDER,
     CONFIG_FILE,
@@ -30,6 +33,7 @@ from ddpzero.run.checkpoint_files import (
 )
 from ddpzero.run.divergence import state_tensors, weights_problem
 from ddpzero.run.finder import is_run, why_unknown
+from ddpzero.run.shard import EPISODES_FOLDER
 from ddpzero.system.errors import UserError, require
 from ddpzero.system.guarded_files import (
     UnreadableFileError,
@@ -42,6 +46,9 @@ from ddpzero.system.guarded_files import (
 )
 
 logger = logging.getLogger(__name__)
+
+# The arrays of a rank's file in format 2.
+_RUN_STARTS, _RUN_LENGTHS, _HELD_OUT_BITS = "run_starts", "run_lengths", "is_held_out_bits"
 
 
 @dataclass(frozen=True)
@@ -114,7 +121,43 @@ def read_rank(path: Path, rank: int) -> tuple[ReplayState, dict[str, Any]]:
     if not (isinstance(document, dict) and all(isinstance(document.get(g), dict) for g in groups)):
         raise ValueError(f"{rank_file(rank)} lacks replay_meta or rank_state")
     arrays = map_arrays(path / replay_file(rank))
+    if _RUN_STARTS in arrays:
+        arrays = _unpacked(arrays)
     return ReplayState(arrays, document["replay_meta"]), document["rank_state"]
+
+
+def packed(state: ReplayState) -> dict[str, np.ndarray]:
+    """Return the arrays of a buffer's state as a checkpoint stores them: runs of origins, and a bit for each flag."""
+    starts, lengths = to_runs(state.arrays[ORIGIN])
+    bits = np.packbits(state.arrays[HELD_OUT])
+    return {_RUN_STARTS: starts, _RUN_LENGTHS: lengths, _HELD_OUT_BITS: bits}
+
+
+def _unpacked(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Undo `packed`. Raises ValueError or KeyError if that is not possible."""
+    lengths = np.array(arrays[_RUN_LENGTHS])
+    bits = arrays[_HELD_OUT_BITS]
+    # Before the origins take memory: there is a bit for each of them.
+    if bits.dtype != np.uint8 or bits.ndim != 1 or sum(map(int, lengths)) > 8 * len(bits):
+        raise ValueError("the replay buffer's saved flags and origins have different lengths")
+    origins = from_runs(np.array(arrays[_RUN_STARTS]), lengths)
+    return {HELD_OUT: np.unpackbits(bits, count=len(origins)).astype(np.bool_), ORIGIN: origins}
+
+
+def episodes_of(checkpoint: Path) -> Path:
+    """Return the folder of the episodes that a checkpoint's shards are in."""
+    return checkpoint.parent.parent / EPISODES_FOLDER
+
+
+def shards_of(path: Path) -> set[ShardKey]:
+    """Return the shards that a checkpoint names; none of an unreadable one. Reads little."""
+    keys: set[ShardKey] = set()
+    with suppress(CheckpointError), broken_content(path):
+        for rank in range(read_manifest(path).world_size):
+            arrays = map_arrays(path / replay_file(rank))
+            if _RUN_STARTS in arrays:
+                keys |= {shard_of(start) for start in arrays[_RUN_STARTS]}
+    return keys
 
 
 def read_trainer(path: Path) -> dict[str, Any]:

@@ -40,7 +40,9 @@ MANIFEST_FILE = "manifest.json"
 WEIGHTS_FILE = "weights.safetensors"
 TRAINER_FILE = "trainer.pt"
 CONFIG_FILE = "config.yaml"
-FORMAT = 1
+# Since 2, checkpoints name the shards of their samples (shard.py). A model has no samples.
+FORMAT = 2
+_FORMAT_OF_MODELS = 1
 
 _CHUNK_BYTES = 16 << 20
 
@@ -155,7 +157,8 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> FileRecord:
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write a folder's manifest, with a checksum over the manifest itself."""
-    content = {"format": FORMAT, **asdict(manifest)}
+    file_format = FORMAT if manifest.world_size else _FORMAT_OF_MODELS
+    content = {"format": file_format, **asdict(manifest)}
     write_json(folder / MANIFEST_FILE, {"crc32": _crc32_of_json(content), "content": content})
 
 
@@ -173,9 +176,9 @@ def read_manifest(folder: Path) -> Manifest:
         raise CheckpointError(f"{path} is truncated or corrupted.") from None
     if not is_whole:
         raise CheckpointError(f"{path} does not match its own checksum: it is corrupted.")
-    if file_format != FORMAT:
+    if not (is_count(file_format) and 1 <= file_format <= FORMAT):
         raise CheckpointError(
-            f"{path} has format {str(file_format)[:20]}, this ddpzero {__version__} reads format {FORMAT}: use the "
+            f"{path} has format {str(file_format)[:20]}, this ddpzero {__version__} reads up to {FORMAT}: use the "
             f"ddpzero that wrote it ({_known_versions(content).get('ddpzero', 'unknown')})."
         )
     if problem := _problem_of_manifest(content):

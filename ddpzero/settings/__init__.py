@@ -6,7 +6,12 @@ config/ creates them from the composed config; they are passed on as plain argum
 
 from ddpzero.settings.arena import ArenaSettings, JudgeSettings, ReleaseSettings
 from ddpzero.settings.limits import MAX_SECONDS, MAX_THREADS
-from ddpzero.settings.records import CheckpointSettings, LoggingSettings, SweepSettings
+from ddpzero.settings.records import (
+    CheckpointSettings,
+    LoggingSettings,
+    StoreSettings,
+    SweepSettings,
+)
 from ddpzero.settings.run import GameSettings, Settings
 from ddpzero.settings.training import ActorSettings, LearnerSettings, ReplaySettings
 from ddpzero.system.errors import require
@@ -24,6 +29,7 @@ __all__ = [
     "ReleaseSettings",
     "ReplaySettings",
     "Settings",
+    "StoreSettings",
     "SweepSettings",
     "require",
 ]

@@ -47,6 +47,23 @@ class CheckpointSettings:
 
 
 @dataclass(frozen=True)
+class StoreSettings:
+    """The finished episodes on disk, in episodes/ of the run's folder.
+
+    keep: GiB of all ranks together. Older episodes are removed, except those whose samples a checkpoint needs; None:
+    keep all.
+    """
+
+    keep: float | None = 20.0
+
+    def __post_init__(self) -> None:
+        require(
+            self.keep is None or self.keep >= 0,
+            f"store.keep={self.keep} must be 0 or more GiB, or null to keep all episodes.",
+        )
+
+
+@dataclass(frozen=True)
 class LoggingSettings:
     """What is logged, how often, and where.
 

@@ -6,7 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ddpzero.settings.arena import ArenaSettings, JudgeSettings, ReleaseSettings
-from ddpzero.settings.records import CheckpointSettings, LoggingSettings, SweepSettings
+from ddpzero.settings.records import (
+    CheckpointSettings,
+    LoggingSettings,
+    StoreSettings,
+    SweepSettings,
+)
 from ddpzero.settings.training import ActorSettings, LearnerSettings, ReplaySettings
 from ddpzero.system.errors import require
 
@@ -56,6 +61,7 @@ class Settings:
     arena: ArenaSettings = field(default_factory=ArenaSettings)
     judge: JudgeSettings = field(default_factory=JudgeSettings)
     release: ReleaseSettings = field(default_factory=ReleaseSettings)
+    store: StoreSettings = field(default_factory=StoreSettings)
     sweep: SweepSettings = field(default_factory=SweepSettings)
     init_from: str | None = None
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
+from ddpzero.replay import ReplayBuffer, ReplayState, samples_size_bytes
+from ddpzero.replay.buffer import HELD_OUT, ORIGIN
+from ddpzero.replay.origin import MAX_ROWS, ShardKey
 from ddpzero.run.checkpoint import (
     Checkpoints,
     Restored,
@@ -18,14 +22,18 @@ from ddpzero.run.checkpoint import (
     model_name,
     weights_to_bytes,
 )
-from ddpzero.run.checkpoint_files import CheckpointError
+from ddpzero.run.checkpoint_content import episodes_of, shards_of
+from ddpzero.run.checkpoint_files import CHECKPOINTS_FOLDER, CheckpointError, newest_first
 from ddpzero.run.divergence import state_tensors
+from ddpzero.run.episode_store import EpisodeStore, remove_surplus
 from ddpzero.run.folder import config_changes, config_text, foreign_config
 from ddpzero.run.initial_weights import load_initial_weights
 from ddpzero.run.models import save_model
 from ddpzero.run.random_state import random_state, restore_random_state
+from ddpzero.run.shard import EPISODES_FOLDER, read_shard, shard_path
 from ddpzero.settings import Settings
 from ddpzero.system.errors import require
+from ddpzero.system.outage import Outage
 from ddpzero.system.tensors import shape_mismatch
 from ddpzero.training.checkpoint_schedule import CheckpointSchedule
 from ddpzero.training.counters import Counters, check_samples, counters_from_checkpoint
@@ -33,6 +41,11 @@ from ddpzero.training.parts import Parts
 from ddpzero.training.state import RunState
 
 logger = logging.getLogger(__name__)
+
+# In the counters of a rank's buffer: the number of its first shard after the checkpoint.
+_NEXT_SHARD = "next_shard"
+# Samples that are in no shard are written so many at a time.
+_LOOSE_BYTES = 32 << 20
 
 # Checks the weights that are about to be saved; raises DivergenceError on every rank.
 CheckWeights = Callable[[dict[str, torch.Tensor]], None]
@@ -51,6 +64,7 @@ class Checkpointing:
         config: Mapping[str, Any],
         parts: Parts,
         state: RunState,
+        store: EpisodeStore,
     ) -> None:
         self.schedule = CheckpointSchedule(settings.checkpoint)
         self._checkpoints = Checkpoints(run_dir, state.ranks, settings.checkpoint.keep_last)
@@ -59,6 +73,9 @@ class Checkpointing:
         self._config = config
         self._parts = parts
         self._state = state
+        self._store = store
+        self._shards_of: dict[Path, set[ShardKey]] = {}
+        self._outage = Outage("old episodes", "cannot be removed", "can be removed again")
         self._saved_model = ""
 
     @property
@@ -79,14 +96,17 @@ class Checkpointing:
         It is "" if saving failed, or if the checkpoint of this model exists already.
         """
         started = time.monotonic()
+        self._store.begin_flush()
         weights, trainer = self._parts.updater.released_weights(), self._parts.updater.state()
         check({**weights, **state_tensors(trainer)})
         path = self._checkpoints.save(self._snapshot(weights, trainer))
         self.schedule.note_save(time.monotonic() - started, path is not None)
         if path is None or path.name == self._saved_model:
             return ""
-        self._saved_model = path.name
+        self._saved_model = self._store.model = path.name
         logger.info("checkpoint %s", path.name)
+        if self._state.ranks.is_first:
+            self._remove_surplus_episodes()
         return path.name
 
     def save_model(self) -> str:
@@ -116,18 +136,49 @@ class Checkpointing:
     def _snapshot(
         self, weights: Mapping[str, torch.Tensor], trainer: Mapping[str, Any]
     ) -> Snapshot:
-        counters = self._state.counters
-        replay = self._parts.buffer.state()
         return Snapshot(
             model=self._model_name(),
-            counters=asdict(counters),
+            counters=asdict(self._state.counters),
             weights=weights,
             trainer=trainer,
             config=self._config,
-            replay_arrays=replay.arrays,
-            replay_meta=replay.meta,
+            replay=self._stored_samples,
             rank_state=random_state(),
         )
+
+    def _stored_samples(self) -> ReplayState:
+        """Return the state of the buffer once all its samples are in shards on disk. Raises OSError.
+
+        Samples that are in none are stored now: those of shards that could not be written, and of checkpoints of format
+        1.
+        """
+        buffer, store = self._parts.buffer, self._store
+        store.flush()
+        if lost := store.take_lost():
+            buffer.forget_origins(lost)
+        ages = buffer.without_origin()
+        rows_at_once = max(1, _LOOSE_BYTES // samples_size_bytes(buffer.spec, 1))
+        for start in range(0, len(ages), min(rows_at_once, MAX_ROWS)):
+            chunk = ages[start : start + min(rows_at_once, MAX_ROWS)]
+            columns = buffer.read(chunk)
+            is_held_out = columns.pop(HELD_OUT)
+            origin = store.add_samples(columns, is_held_out)
+            store.flush()
+            buffer.set_origins(chunk, origin)
+        state = buffer.state()
+        state.meta[_NEXT_SHARD] = store.next_number
+        return state
+
+    def _remove_surplus_episodes(self) -> None:
+        """Remove the oldest episodes on disk beyond store.keep, all ranks' together."""
+        keep = self._settings.store.keep
+        if keep is None:
+            return
+        paths = newest_first(self._run_dir / CHECKPOINTS_FOLDER)
+        self._shards_of = {path: self._shards_of.get(path) or shards_of(path) for path in paths}
+        needed = set().union(*self._shards_of.values())
+        with self._outage.watch():
+            remove_surplus(self._run_dir / EPISODES_FOLDER, keep * 2**30, needed)
 
     # --------------------------------------------------------------- restoring
 
@@ -138,13 +189,16 @@ class Checkpointing:
         if init_from does not fit.
         """
         restored = self._checkpoints.restore(self._load)
+        if self._state.plays_rounds and (restored is None or restored.rank_state is not None):
+            # The rounds after the checkpoint are played again, with the same episodes.
+            self._store.remove_from(restored.replay.meta.get(_NEXT_SHARD, 0) if restored else 0)
         if restored is None:
             self._begin()
             return
         # The samples of the round could not be restored: play it again.
         if self._state.ranks.any_rank(self._parts.buffer.num_samples == 0):
             self._state.require_new_round()
-        self._saved_model = restored.model
+        self._saved_model = self._store.model = restored.model
         self.schedule.note_minute(self._state.counters.minutes)
         logger.info("resumed from %s", restored.path)
 
@@ -209,10 +263,53 @@ class Checkpointing:
 
         Raises ValueError if they do not fit.
         """
-        buffer, arrays, warnings = self._parts.buffer, restored.replay_arrays, list[str]()
-        if is_changed:
-            arrays, warnings = buffer.adapted(arrays)
-        buffer.restore(arrays, restored.replay_meta)
-        newest_version = restored.replay_arrays["weights_version"].max(initial=0)
+        buffer, replay, warnings = self._parts.buffer, restored.replay, list[str]()
+        if ORIGIN in replay.arrays:
+            # 0 in a checkpoint of a version that did not count them.
+            max_version = counters.weights_version or np.iinfo(np.int32).max
+            shards = StoredColumns(episodes_of(restored.path), buffer, max_version)
+            problems = buffer.restore_from_shards(replay, shards.load)
+            newest_version = 0
+            warnings = shards.changes if is_changed else []
+            if problems:
+                num_lost = min(len(replay.arrays[ORIGIN]), buffer.capacity) - buffer.num_samples
+                warnings = [_lost_samples(problems, num_lost), *warnings]
+        else:
+            arrays = replay.arrays
+            newest_version = int(arrays["weights_version"].max(initial=0))
+            if is_changed:
+                arrays, warnings = buffer.adapted(arrays)
+            buffer.restore(arrays, replay.meta)
         check_samples(counters, buffer.num_inserted, buffer.num_sampled, newest_version)
         return warnings
+
+
+def _lost_samples(problems: Sequence[str], num_lost: int) -> str:
+    more = f" ({len(problems) - 1} more shards are unusable, too)" if len(problems) > 1 else ""
+    return f"{num_lost:,} samples of the replay buffer are lost: {problems[0]}{more}"
+
+
+class StoredColumns:
+    """Loads the columns of shards for a buffer. max_version: of the weights that played them.
+
+    changes: a sentence on each difference of a shard's columns from the buffer's; see adapted_columns.
+    """
+
+    def __init__(self, folder: Path, buffer: ReplayBuffer, max_version: int) -> None:
+        self._folder = folder
+        self._buffer = buffer
+        self._max_version = max_version
+        self.changes: list[str] = []
+
+    def load(self, key: ShardKey) -> dict[str, np.ndarray]:
+        """Return the columns of a shard. Raises ValueError, such as UnreadableFileError, for an unusable one."""
+        path = shard_path(self._folder, key)
+        columns = read_shard(path).columns
+        newest = columns["weights_version"].max(initial=0) if "weights_version" in columns else 0
+        require(
+            newest <= self._max_version,
+            f"{path}: a sample is of weights_version {newest}, of {self._max_version}.",
+        )
+        adapted, changes = self._buffer.adapted(columns)
+        self.changes = list(dict.fromkeys([*self.changes, *changes]))
+        return {name: column for name, column in adapted.items() if name != HELD_OUT}

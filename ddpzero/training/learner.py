@@ -25,6 +25,7 @@ from ddpzero.replay import Episode, SampleBalance, is_held_out
 from ddpzero.replay.shares import even_share
 from ddpzero.run.backends import make_backends
 from ddpzero.run.checkpoint_files import CHECKPOINTS_FOLDER, CheckpointError
+from ddpzero.run.episode_store import EpisodeStore
 from ddpzero.run.failures import FailureReport
 from ddpzero.run.folder import check_run_config, claim_run_folder, keep_config, mark_stopped
 from ddpzero.run.logs import setup_logging
@@ -40,7 +41,7 @@ from ddpzero.training.divergence_guard import DivergenceGuard
 from ddpzero.training.gate import Gate
 from ddpzero.training.learning_rate import learning_rate
 from ddpzero.training.metrics import WAIT_FOR_EPISODES, WAIT_FOR_RANKS, metrics_of_run
-from ddpzero.training.parts import Parts, build_parts, start_actors, start_arena
+from ddpzero.training.parts import Parts, build_parts, open_store, start_actors, start_arena
 from ddpzero.training.played_weights import PlayedWeights
 from ddpzero.training.preflight import check_machine, without_impossible_matches
 from ddpzero.training.reports import Outlets, Reports
@@ -113,7 +114,8 @@ def build_learner(
     """
     settings = repeatable(settings, state.ranks.device)
     parts = build_parts(settings, state.ranks)
-    checkpointing = Checkpointing(outlets.run_dir, settings, config, parts, state)
+    store = stack.enter_context(open_store(settings, state.ranks, outlets.run_dir))
+    checkpointing = Checkpointing(outlets.run_dir, settings, config, parts, state, store)
     checkpointing.restore()
     keep_config(outlets.run_dir, config, state.ranks)
     outlets.record.go_on_from(state.counters.learner_step)
@@ -128,6 +130,7 @@ def build_learner(
         config=config,
         state=state,
         parts=parts,
+        store=store,
         checkpointing=checkpointing,
         guard=DivergenceGuard(parts.updater, parts.feeder, state, settings.learner.learning_rate),
         reports=reports,
@@ -169,6 +172,7 @@ class Learner:
     config: dict[str, Any]
     state: RunState
     parts: Parts
+    store: EpisodeStore
     checkpointing: Checkpointing
     guard: DivergenceGuard
     reports: Reports
@@ -426,14 +430,16 @@ class Learner:
         return self.sample_balance.allowed_inserts(buffer.num_trainable, buffer.num_sampled)
 
     def insert(self, episodes: list[Episode]) -> None:
-        """Insert finished episodes into this rank's replay buffer, and count them."""
+        """Store finished episodes, insert them into this rank's replay buffer, and count them."""
         for episode in episodes:
-            self.parts.buffer.add(
-                episode.columns, is_held_out(episode, self.parts.holdout_fraction)
-            )
+            held_out = is_held_out(episode, self.parts.holdout_fraction)
+            origin = self.store.add(episode, held_out)
+            self.parts.buffer.add(episode.columns, held_out, origin)
             self.new_infos.append(episode.info)
             self.state.count_episode(episode)
             self.reports.add_episode(episode)
+        self.reports.metrics.set_last("store/gib_written", self.store.size_bytes / 2**30)
+        self.reports.metrics.set_last("store/episodes_dropped", self.store.num_dropped)
 
     def share_results(self) -> None:
         """Pass the results of all ranks' new episodes to the updater, all ranks together."""

@@ -64,6 +64,14 @@ CORE_METRICS = {
     "replay/window": MetricInfo(
         "Samples of a rank, the newest ones, that batches are sampled from.", "samples", "last"
     ),
+    "store/gib_written": MetricInfo(
+        "Finished episodes that a rank has written to disk since it started.", "GiB", "last"
+    ),
+    "store/episodes_dropped": MetricInfo(
+        "Episodes of a rank that were not stored, because the disk was too slow.",
+        "episodes",
+        "last",
+    ),
     "memory/cpu_gib": MetricInfo("Memory of all ranks and their actors.", "GiB", "last"),
     "memory/gpu_gib": MetricInfo("Memory in use on the fullest GPU.", "GiB", "last"),
     "arena/elo": MetricInfo(

@@ -15,11 +15,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from ddpzero.replay import ReplayState, SampleSpec, redistribute
-from ddpzero.replay.buffer import HELD_OUT
-from ddpzero.run.checkpoint_content import broken_content, check_alike, read_rank
+from ddpzero.replay.buffer import HELD_OUT, ORIGIN
+from ddpzero.replay.origin import rows_of, shards_in
+from ddpzero.run.checkpoint_content import broken_content, check_alike, episodes_of, read_rank
 from ddpzero.run.checkpoint_files import (
     CHECKPOINTS_FOLDER,
     MANIFEST_FILE,
@@ -36,6 +38,7 @@ from ddpzero.run.logs import setup_logging
 from ddpzero.run.progress import Progress
 from ddpzero.run.ranks import join_ranks
 from ddpzero.run.record import RunRecord
+from ddpzero.run.shard import read_shard, shard_path
 from ddpzero.settings import Settings
 from ddpzero.system.errors import UserError, require
 from ddpzero.system.signals import StopSignal
@@ -43,7 +46,7 @@ from ddpzero.training.checkpointing import Checkpointing
 from ddpzero.training.divergence_guard import DivergenceGuard
 from ddpzero.training.learning_rate import learning_rate
 from ddpzero.training.metrics import IntervalMetrics, PhaseClock, metrics_of_run
-from ddpzero.training.parts import Parts, build_parts
+from ddpzero.training.parts import Parts, build_parts, open_store
 from ddpzero.training.state import RunState
 
 logger = logging.getLogger(__name__)
@@ -75,7 +78,8 @@ def train_offline(
         torch.set_num_threads(settings.learner.num_threads)
         state = RunState(settings.learner, ranks, stop)
         parts = build_parts(settings, ranks)
-        checkpointing = Checkpointing(run_dir, settings, config, parts, state)
+        store = stack.enter_context(open_store(settings, ranks, run_dir))
+        checkpointing = Checkpointing(run_dir, settings, config, parts, state, store)
         checkpointing.restore()
         if parts.buffer.num_samples == 0:
             load_samples(parts, state, source)
@@ -141,7 +145,33 @@ def _read_state(path: Path) -> ReplayState:
                 check_file(path, name, manifest.files[name])
         states = [read_rank(path, rank)[0] for rank in range(manifest.world_size)]
         check_alike(states)
-        return redistribute(states, 1, 0)
+        state = redistribute(states, 1, 0)
+        return with_columns(state, episodes_of(path)) if ORIGIN in state.arrays else state
+
+
+def with_columns(state: ReplayState, episodes: Path) -> ReplayState:
+    """Return a state with the columns of its samples, from shards, instead of their origins.
+
+    Columns that only some shards have are left out. Raises UnreadableFileError.
+    """
+    origins = state.arrays[ORIGIN]
+    arrays: dict[str, np.ndarray] = {}
+    is_first = True
+    for key, positions in shards_in(origins):
+        columns = read_shard(shard_path(episodes, key)).columns
+        columns.pop(HELD_OUT)
+        if is_first:
+            arrays = {
+                name: np.empty((len(origins), *column.shape[1:]), column.dtype)
+                for name, column in columns.items()
+            }
+        is_first = False
+        for name in list(arrays):
+            if name in columns:
+                arrays[name][positions] = columns[name][rows_of(origins[positions])]
+            else:
+                del arrays[name]
+    return ReplayState({**arrays, HELD_OUT: state.arrays[HELD_OUT]}, state.meta)
 
 
 class _Offline:

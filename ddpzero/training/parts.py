@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from ddpzero import __version__
 from ddpzero.actors import ActorPool, WeightsChannel, default_num_actors
 from ddpzero.algorithms.base import CompleteAlgorithm, CompleteUpdater
 from ddpzero.algorithms.defaults import can_evaluate
@@ -21,9 +22,11 @@ from ddpzero.arena.pool import ModelPool
 from ddpzero.arena.release import ReleaseRule
 from ddpzero.arena.workers import Workers
 from ddpzero.replay import ReplayBuffer, SampleBalance
+from ddpzero.run.episode_store import EpisodeStore
 from ddpzero.run.folder import LOGS_FOLDER
 from ddpzero.run.progress import size_text
 from ddpzero.run.ranks import Ranks
+from ddpzero.run.shard import EPISODES_FOLDER
 from ddpzero.settings import JudgeSettings, Settings
 from ddpzero.system.cores import usable_cores
 from ddpzero.system.metric_info import Metrics
@@ -88,6 +91,18 @@ def build_parts(settings: Settings, ranks: Ranks) -> Parts:
         holdout=HoldoutEvaluation(updater, feeder, holdout_seed),
         holdout_fraction=learner.holdout_fraction if can_evaluate(updater) else 0.0,
     )
+
+
+def open_store(settings: Settings, ranks: Ranks, run_dir: Path) -> EpisodeStore:
+    """Open the store of this rank's finished episodes."""
+    description = {
+        "run": settings.run_name,
+        "algorithm": settings.algorithm,
+        "game": settings.game.name,
+        "parameters": settings.game.parameters,
+        "ddpzero": __version__,
+    }
+    return EpisodeStore(run_dir / EPISODES_FOLDER, ranks.rank, description)
 
 
 def start_arena(

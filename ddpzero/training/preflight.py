@@ -37,9 +37,12 @@ from ddpzero.system.machine import Memory, allow_open_files, usable_memory
 from ddpzero.system.memory import Factor, Need, check_memory
 
 # Private memory of a rank and of an actor with their libraries.
-_RANK_BYTES = 400 * 2**20
+# A rank also has episodes on their way to the disk.
+_RANK_BYTES = 500 * 2**20
 _ACTOR_BYTES = 150 * 2**20
 _EPISODE_BYTES = 1_000
+# Of a sample in the replay buffer: its origin and its flag, both also in the state that a checkpoint takes.
+_BYTES_BESIDE_SAMPLE = 26
 # What a process takes of a GPU before it has any network there.
 _CUDA_CONTEXT_BYTES = 500 * 2**20
 # Sockets, logs and shared memory; libraries open some more while they load.
@@ -217,8 +220,8 @@ def run_needs(
             (Factor("actors.num_actors", num_actors, 8),),
         ),
         Need(
-            "for the replay buffer and its copy while a checkpoint is written",
-            2 * replay.capacity * sample_bytes,
+            "for the replay buffer",
+            replay.capacity * (sample_bytes + _BYTES_BESIDE_SAMPLE),
             (Factor("replay.capacity", replay.capacity, 500_000),),
             is_slow=True,
         ),

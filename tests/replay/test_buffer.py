@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from ddpzero.replay import Field, ReplayBuffer, samples_size_bytes, window_size
-from ddpzero.replay.buffer import HELD_OUT
+from ddpzero.replay.buffer import HELD_OUT, ORIGIN
+from ddpzero.replay.origin import NOWHERE, ShardKey
+from tests.replay.whole_states import columns_of, whole_state
 
 SPEC = {
     "number": Field((), np.dtype(np.int64)),
@@ -39,7 +41,7 @@ def test_the_newest_samples_are_kept_in_order_of_age(chunk, num_inserted):
     buffer = filled(10, num_inserted, chunk)
     kept = min(10, num_inserted)
     assert (buffer.num_samples, buffer.num_inserted) == (kept, num_inserted)
-    arrays, _ = buffer.state()
+    arrays = columns_of(buffer)
     np.testing.assert_array_equal(arrays["number"], np.arange(num_inserted - kept, num_inserted))
     np.testing.assert_array_equal(arrays["observation"][:, 2], (arrays["number"] + 2) % 256)
 
@@ -89,7 +91,7 @@ def test_resumed_draws_equal_those_of_a_buffer_that_never_stopped(num_inserted):
     options = {"window_start_samples": 10, "window_exponent": 0.9}
     kept = filled(100, num_inserted, **options)
     kept.sample(13)  # an odd number of draws: the generator keeps half a word
-    arrays, meta = kept.state()
+    arrays, meta = whole_state(kept)
     resumed = ReplayBuffer(SPEC, 100, seed=999, **options)
     resumed.add(samples(5000, 5040))
     resumed.restore(arrays, json.loads(json.dumps(meta)))
@@ -105,7 +107,7 @@ def test_resumed_draws_equal_those_of_a_buffer_that_never_stopped(num_inserted):
 
 def test_a_state_is_a_copy():
     buffer = filled(10, 10)
-    arrays, meta = buffer.state()
+    arrays, meta = whole_state(buffer)
     before = json.dumps(meta)
     buffer.add(samples(50, 60))
     buffer.sample(4)
@@ -114,19 +116,19 @@ def test_a_state_is_a_copy():
 
 
 def test_a_smaller_capacity_keeps_the_newest_and_a_larger_one_keeps_all():
-    arrays, meta = filled(100, 250).state()
+    arrays, meta = whole_state(filled(100, 250))
     for capacity, first in [(30, 220), (100, 150), (400, 150)]:
         buffer = ReplayBuffer(SPEC, capacity, seed=0)
         buffer.restore(arrays, meta)
-        np.testing.assert_array_equal(buffer.state().arrays["number"], np.arange(first, 250))
+        np.testing.assert_array_equal(columns_of(buffer)["number"], np.arange(first, 250))
         assert buffer.num_inserted == 250
         buffer.add(samples(250, 251))
-        assert buffer.state().arrays["number"][-1] == 250
+        assert columns_of(buffer)["number"][-1] == 250
 
 
 def test_a_state_that_is_not_one_is_refused_and_changes_nothing():
     buffer = filled(10, 25)
-    arrays, meta = buffer.state()
+    arrays, meta = whole_state(buffer)
     expected = filled(10, 25).sample(50)["number"]
     for wrong in (
         {},
@@ -154,7 +156,9 @@ def test_equal_seeds_sample_equal_batches_and_others_do_not():
 def test_memory_is_what_was_stated():
     buffer = ReplayBuffer(SPEC, 1000, seed=0)
     assert samples_size_bytes(SPEC, 1000) == 11_000
-    assert buffer.size_bytes == 12_000  # and a byte for each flag of holdout.py
+    assert (
+        buffer.size_bytes == 20_000
+    )  # and a byte for each flag of holdout.py, eight for each origin
 
 
 @pytest.mark.parametrize(
@@ -220,7 +224,7 @@ def test_a_window_of_held_out_samples_alone_is_trained_on_rather_than_nothing():
 def test_a_restored_buffer_holds_out_the_same_samples():
     kept = with_held_out()
     kept.sample(13)
-    arrays, meta = kept.state()
+    arrays, meta = whole_state(kept)
     resumed = ReplayBuffer(SPEC, 100, seed=0)
     resumed.restore(arrays, json.loads(json.dumps(meta)))
     np.testing.assert_array_equal(kept.sample(500)["number"], resumed.sample(500)["number"])
@@ -230,8 +234,96 @@ def test_a_restored_buffer_holds_out_the_same_samples():
 
 
 def test_a_state_from_before_episodes_were_held_out_has_none():
-    arrays, meta = filled(100, 30).state()
+    arrays, meta = whole_state(filled(100, 30))
     del arrays[HELD_OUT], meta["num_held_out"]
     buffer = ReplayBuffer(SPEC, 100, seed=0)
     buffer.restore(arrays, meta)
     assert (buffer.num_samples, buffer.num_held_out) == (30, 0)
+
+
+# ------------------------------------------------------------------------ samples on disk
+
+SHARD = ShardKey(rank=2, number=5)
+
+
+def in_shards(capacity: int, num_inserted: int, rows: int = 10) -> tuple[ReplayBuffer, dict]:
+    """A buffer whose samples are in shards of so many rows, and the columns of these shards."""
+    buffer = ReplayBuffer(SPEC, capacity, seed=7)
+    shards = {}
+    for start in range(0, num_inserted, rows):
+        key = ShardKey(0, start // rows)
+        shards[key] = samples(start, min(start + rows, num_inserted))
+        buffer.add(shards[key], origin=key.origin(0))
+    return buffer, shards
+
+
+@pytest.mark.parametrize("num_inserted", [5, 40, 57])
+def test_a_buffer_comes_back_from_its_shards_bit_by_bit(num_inserted):
+    kept, shards = in_shards(40, num_inserted)
+    kept.sample(13)
+    state = kept.state()
+    resumed = ReplayBuffer(SPEC, 40, seed=999)
+    resumed.add(samples(5000, 5030))
+    assert resumed.restore_from_shards(state, shards.__getitem__) == []
+    for step in range(20):
+        new = samples(1000 + 9 * step, 1009 + 9 * step)
+        for buffer in (kept, resumed):
+            buffer.add(new, origin=ShardKey(1, step).origin(0))
+        left, right = kept.sample(17), resumed.sample(17)
+        for name in SPEC:
+            np.testing.assert_array_equal(left[name], right[name])
+    for name, array in kept.state().arrays.items():
+        np.testing.assert_array_equal(array, resumed.state().arrays[name])
+
+
+def test_a_smaller_capacity_loads_the_newest_samples_only():
+    kept, shards = in_shards(100, 100)
+    loaded = []
+    resumed = ReplayBuffer(SPEC, 25, seed=0)
+    resumed.restore_from_shards(kept.state(), lambda key: loaded.append(key) or shards[key])
+    np.testing.assert_array_equal(columns_of(resumed)["number"], np.arange(75, 100))
+    assert [key.number for key in loaded] == [7, 8, 9]
+
+
+def test_samples_of_a_lost_shard_are_left_out_and_named():
+    kept, shards = in_shards(100, 50)
+    shards[ShardKey(0, 1)] = samples(0, 3)
+
+    def load(key):
+        if key.number == 3:
+            raise ValueError("gone.")
+        return shards[key]
+
+    resumed = ReplayBuffer(SPEC, 100, seed=0)
+    problems = resumed.restore_from_shards(kept.state(), load)
+    assert problems == [
+        "shard 1 of rank 0: it has only 3 samples.",
+        "shard 3 of rank 0: gone.",
+    ]
+    left = [*range(10), *range(20, 30), *range(40, 50)]
+    assert columns_of(resumed)["number"].tolist() == left
+    assert (resumed.num_samples, resumed.num_inserted) == (30, 50)
+    resumed.add(samples(50, 53))
+    assert columns_of(resumed)["number"].tolist() == [*left, 50, 51, 52]
+
+
+def test_without_any_shard_the_buffer_starts_over():
+    kept, _ = in_shards(100, 50)
+    resumed = ReplayBuffer(SPEC, 100, seed=0)
+    assert len(resumed.restore_from_shards(kept.state(), lambda _: {})) == 5
+    assert (resumed.num_samples, resumed.num_inserted, resumed.num_sampled) == (0, 0, 0)
+
+
+def test_samples_in_no_shard_are_known_until_they_are_stored():
+    buffer, _ = in_shards(40, 35)
+    buffer.add(samples(35, 45))
+    ages = buffer.without_origin()
+    assert buffer.read(ages)["number"].tolist() == [*range(35, 45)]
+    buffer.forget_origins([ShardKey(0, 2)])
+    ages = buffer.without_origin()
+    assert buffer.read(ages)["number"].tolist() == [*range(20, 30), *range(35, 45)]
+    buffer.set_origins(ages, SHARD.origin(4))
+    assert len(buffer.without_origin()) == 0
+    origins = buffer.state().arrays[ORIGIN]
+    assert origins[ages].tolist() == [SHARD.origin(row) for row in range(4, 24)]
+    assert NOWHERE not in origins

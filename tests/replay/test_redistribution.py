@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from ddpzero.replay import Field, ReplayBuffer, ReplayState, redistribute, shares
+from tests.replay.whole_states import columns_of, whole_state
 
 SPEC = {
     "rank": Field((), np.dtype(np.int16)),
@@ -26,7 +27,7 @@ def states(counts: list[int], capacity: int = 1000) -> list[ReplayState]:
         buffer.add({"rank": np.full(count, rank, np.int16), "number": numbers, "plane": plane})
         if count:
             buffer.sample(10 * (rank + 1))
-        result.append(buffer.state())
+        result.append(whole_state(buffer))
     return result
 
 
@@ -86,7 +87,7 @@ def test_fewer_ranks_keep_the_newest_of_all_old_ranks():
     share = redistribute(states([1000, 1000]), 1, 0)
     buffer = ReplayBuffer(SPEC, 1000, seed=0)
     buffer.restore(share.arrays, share.meta)
-    kept = buffer.state().arrays
+    kept = columns_of(buffer)
     assert [np.sum(kept["rank"] == rank) for rank in (0, 1)] == [500, 500]
     assert kept["number"].min() == 500
 
@@ -110,7 +111,7 @@ def test_held_out_samples_stay_held_out_and_their_number_is_kept(new_world_size)
                 "plane": np.zeros((1, 2), np.float32),
             }
             buffer.add(row, is_held_out=number % 5 == 0)
-        old.append(buffer.state())
+        old.append(whole_state(buffer))
     counts = []
     for rank in range(new_world_size):
         buffer = ReplayBuffer(SPEC, 1000, seed=9)

@@ -13,7 +13,9 @@ import pytest
 import torch
 
 from ddpzero.config.conversion import settings_to_dict
-from ddpzero.replay import Field, ReplayBuffer
+from ddpzero.replay import Field, ReplayBuffer, ReplayState
+from ddpzero.replay.buffer import ORIGIN
+from ddpzero.replay.origin import ShardKey, rows_of
 from ddpzero.run.checkpoint import Checkpoints, Snapshot, model_name
 from ddpzero.run.folder import check_run_config
 from ddpzero.run.progress import Progress
@@ -34,25 +36,24 @@ SPEC = {
 
 
 def filled_buffer(num_samples: int, first: int = 0, seed: int = 0) -> ReplayBuffer:
-    """A buffer whose samples are numbered from `first` in weights_version."""
+    """A buffer whose samples are numbered from `first` in weights_version, and in their rows of a shard."""
     buffer = ReplayBuffer(SPEC, capacity=1000, seed=seed)
     numbers = np.arange(first, first + num_samples, dtype=np.int32)
     planes = np.repeat(numbers.astype(np.uint8)[:, None], 3, axis=1)
-    buffer.add({"planes": planes, "weights_version": numbers})
+    columns = {"planes": planes, "weights_version": numbers}
+    buffer.add(columns, origin=ShardKey(0, 0).origin(first))
     return buffer
 
 
 def snapshot(step: int, buffer: ReplayBuffer | None = None, **changes: Any) -> Snapshot:
     """A checkpoint's content that can be told by its step."""
-    replay = (buffer or filled_buffer(10)).state()
     content = {
         "model": model_name("run", "b1c8", samples_trained=32 * step, samples_generated=10),
         "counters": {"learner_step": step, "samples": 10},
         "weights": {"conv.weight": torch.full((2, 3), float(step))},
         "trainer": {"optimizer": {"state": [torch.full((4,), step / 7)]}, "note": "x"},
         "config": {"seed": 1, "network": {"blocks": 1}},
-        "replay_arrays": replay.arrays,
-        "replay_meta": replay.meta,
+        "replay": (buffer or filled_buffer(10)).state,
         "rank_state": random_state(),
     }
     return Snapshot(**(content | changes))
@@ -89,6 +90,11 @@ def resume(run_dir: Path, settings: Settings) -> Learner:
         state = RunState(settings.learner, ranks, StopSignal())
         outlets = Outlets(run_dir, RunRecord(run_dir, ranks), Progress(enabled=False))
         return build_learner(settings, config, state, outlets, stack)
+
+
+def sample_numbers(state: ReplayState) -> list[int]:
+    """The numbers of the samples in the state of a filled_buffer, oldest first."""
+    return rows_of(state.arrays[ORIGIN]).tolist()
 
 
 def names(run_dir: Path) -> list[str]:

@@ -12,10 +12,7 @@ from ddpzero.run.checkpoint_files import (
     newest_first,
 )
 from ddpzero.run.ranks import Ranks, join_ranks
-from tests.run.checkpointed_runs import (
-    filled_buffer,
-    snapshot,
-)
+from tests.run.checkpointed_runs import filled_buffer, sample_numbers, snapshot
 from tests.torchrun import run_ranks
 
 # --------------------------------------------------------------------- several ranks
@@ -25,20 +22,20 @@ import logging
 import numpy as np
 from ddpzero.run.checkpoint import Checkpoints
 from ddpzero.run.ranks import join_ranks
-from tests.run.checkpointed_runs import filled_buffer, snapshot
+from tests.run.checkpointed_runs import filled_buffer, sample_numbers, snapshot
 
 with join_ranks("cpu", 30.0) as ranks:
     checkpoints = Checkpoints(folder / "run", ranks, keep_last=3)
     restored = checkpoints.restore()  # saved by one rank
     dealt = {
-        "samples": restored.replay_arrays["weights_version"].tolist(),
-        "num_inserted": restored.replay_meta["num_inserted"],
+        "samples": sample_numbers(restored.replay),
+        "num_inserted": restored.replay.meta["num_inserted"],
         "rank_state": restored.rank_state,
     }
     own = filled_buffer(50 + 10 * ranks.rank, first=1000 * (ranks.rank + 1), seed=ranks.rank)
     saved = checkpoints.save(snapshot(5, own)) is not None
     again = Checkpoints(folder / "run", ranks, keep_last=3).restore()
-    own_samples = again.replay_arrays["weights_version"].tolist()
+    own_samples = sample_numbers(again.replay)
 
     # One rank's disk fails: no rank believes that there is a checkpoint.
     if ranks.rank == 1:
@@ -83,7 +80,7 @@ def test_fewer_ranks_take_over_all_samples_and_say_so(
     restored = Checkpoints(two_ranks[0], alone, 3).restore()
     assert restored is not None
     assert restored.rank_state is None
-    assert sorted(restored.replay_arrays["weights_version"]) == [
+    assert sorted(sample_numbers(restored.replay)) == [
         *range(1000, 1050),
         *range(2000, 2060),
     ]

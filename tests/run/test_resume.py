@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -32,10 +33,11 @@ from ddpzero.run.checkpoint_files import (
     write_arrays,
     write_manifest,
 )
+from ddpzero.run.shard import read_shard, write_shard
 from ddpzero.system.errors import UserError
 from ddpzero.system.guarded_files import map_arrays, read_tensors, read_torch, read_yaml
 from ddpzero.training.learner import Learner
-from tests.run.checkpointed_runs import resume, without_actors
+from tests.run.checkpointed_runs import resume, truncate, without_actors
 
 BOARD = (
     *("game=dots_and_boxes", "game.rows=2", "game.columns=2"),
@@ -287,15 +289,11 @@ def test_counters_of_other_versions_are_ignored_or_begin_at_zero(
     assert "of another version of ddpzero are ignored: of_the_future" in caplog.text
 
 
-def overwrite(name: str, value: float) -> Callable[[dict[str, Any], dict[str, Any]], None]:
-    def change(arrays: dict[str, Any], _: dict[str, Any]) -> None:
-        arrays[name].reshape(-1)[-1] = value
+def overwrite(name: str, value: float) -> Callable[[dict[str, Any]], None]:
+    def change(columns: dict[str, Any]) -> None:
+        columns[name].reshape(-1)[-1] = value
 
     return change
-
-
-def recount(name: str, value: int) -> Callable[[dict[str, Any], dict[str, Any]], None]:
-    return lambda _, meta: meta.update({name: value})
 
 
 @pytest.mark.parametrize(
@@ -313,35 +311,82 @@ def recount(name: str, value: int) -> Callable[[dict[str, Any], dict[str, Any]],
         ("board", overwrite("score", 1e9), "score holds 1e+09"),
         ("board", overwrite("weights_version", -1), "weights_version holds -1"),
         ("board", overwrite("weights_version", 50), "a sample is of weights_version 50, of 3"),
-        ("board", recount("num_inserted", 10**12), "has inserted 1000000000000 samples of the 30"),
-        ("board", recount("num_sampled", 10**12), "has sampled 1000000000000 rows"),
-        ("board", recount("num_inserted", 29), "contradict its 30 samples"),
         ("snakes", overwrite("observation", math.nan), "observation holds nan"),
         ("snakes", overwrite("reward", -math.inf), "reward holds -inf"),
         ("snakes", overwrite("discount", 1.5), "discount holds 1.5"),
         ("snakes", overwrite("choice", 200), "choice holds 200"),
         ("snakes", overwrite("weights_version", -7), "weights_version holds -7"),
-        ("snakes", recount("num_sampled", 10**12), "has sampled 1000000000000 rows"),
     ],
 )
-def test_samples_that_nobody_could_have_made_are_passed_over(
+def test_samples_that_nobody_could_have_made_are_left_out(
     run: str,
-    change: Callable[[dict[str, Any], dict[str, Any]], None],
+    change: Callable[[dict[str, Any]], None],
     reason: str,
     request: pytest.FixtureRequest,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     run_dir = request.getfixturevalue(run)
-    folder = newest(run_dir)
-    arrays = {name: a.copy() for name, a in map_arrays(folder / REPLAY).items()}
-    state = json.loads((folder / "rank0.json").read_bytes())
-    change(arrays, state["replay_meta"])
-    write_arrays(folder / REPLAY, arrays)
-    forge(folder, REPLAY, (folder / REPLAY).read_bytes())
-    forge(folder, "rank0.json", json.dumps(state).encode())
-    seal(folder, counters=read_manifest(folder).counters | {"weights_version": 3})
-    assert goes_on(run_dir, BOARD if run == "board" else SNAKES, caplog) == STEPS[0]
+    (path,) = (run_dir / "episodes" / "rank0").glob("*.npz")
+    shard = read_shard(path)
+    change(shard.columns)
+    write_shard(path, shard)
+    seal(newest(run_dir), counters=read_manifest(newest(run_dir)).counters | {"weights_version": 3})
+    assert goes_on(run_dir, BOARD if run == "board" else SNAKES, caplog) == STEPS[1]
+    assert "30 samples of the replay buffer are lost: shard 0 of rank 0: " in caplog.text
     assert reason in caplog.text
+
+
+def test_a_damaged_shard_costs_only_its_samples(
+    board: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (path,) = (board / "episodes" / "rank0").glob("*.npz")
+    truncate(path)
+    learner = start(board, BOARD)
+    assert learner.state.counters.learner_step == STEPS[1]
+    assert learner.parts.buffer.num_samples == 0
+    assert "30 samples of the replay buffer are lost" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("num_inserted", 10**12, "has inserted 1000000000000 samples of the 30"),
+        ("num_sampled", 10**12, "has sampled 1000000000000 rows"),
+        ("num_inserted", 29, "contradict its 30 samples"),
+    ],
+)
+def test_counts_that_nobody_could_have_are_passed_over(
+    board: Path, caplog: pytest.LogCaptureFixture, name: str, value: int, reason: str
+) -> None:
+    state = json.loads((newest(board) / "rank0.json").read_bytes())
+    state["replay_meta"][name] = value
+    forge(newest(board), "rank0.json", json.dumps(state).encode())
+    assert goes_on(board, BOARD, caplog) == STEPS[0]
+    assert reason in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("run_starts", lambda array: array - 10),
+        ("run_lengths", lambda array: array + 2**40),
+        ("run_lengths", lambda array: -array),
+        ("run_lengths", lambda array: array + 8),
+        ("is_held_out_bits", lambda array: array[:1]),
+        ("is_held_out_bits", lambda array: array.astype(np.int64)),
+    ],
+)
+def test_names_of_samples_that_cannot_be_are_passed_over(
+    board: Path,
+    caplog: pytest.LogCaptureFixture,
+    name: str,
+    change: Callable[[np.ndarray], np.ndarray],
+) -> None:
+    arrays = {name: a.copy() for name, a in map_arrays(newest(board) / REPLAY).items()}
+    arrays[name] = change(arrays[name])
+    write_arrays(newest(board) / REPLAY, arrays)
+    forge(newest(board), REPLAY, (newest(board) / REPLAY).read_bytes())
+    assert goes_on(board, BOARD, caplog) == STEPS[0]
 
 
 @pytest.mark.parametrize(
