@@ -229,10 +229,10 @@ def test_a_checkpoint_of_a_later_format_is_passed_over_with_its_version(
 ) -> None:
     saved_run(tmp_path, alone, 1)
     with monkeypatch.context() as later:
-        later.setattr(checkpoint_files, "FORMAT", 2)
+        later.setattr(checkpoint_files, "FORMAT", checkpoint_files.FORMAT + 1)
         saved_run(tmp_path, alone, 2)
     assert restored_step(tmp_path, alone) == 1
-    assert "has format 2" in caplog.text
+    assert "has format 3" in caplog.text
 
 
 # ------------------------------------------------------------------------- forged

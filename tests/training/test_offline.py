@@ -19,7 +19,7 @@ from ddpzero.system.errors import UserError
 from ddpzero.system.signals import StopSignal
 from ddpzero.training.checkpointing import Checkpointing
 from ddpzero.training.offline import train_offline
-from ddpzero.training.parts import build_parts
+from ddpzero.training.parts import build_parts, open_store
 from ddpzero.training.state import RunState
 from tests.training.whole_runs import latest_checkpoint
 
@@ -42,7 +42,9 @@ def frozen_run(runs_dir: Path, ranks: Ranks) -> Path:
     state = RunState(settings.learner, ranks, StopSignal())
     state.counters.samples = 300
     run_dir = runs_dir / "source"
-    Checkpointing(run_dir, settings, settings_to_dict(settings), parts, state).save(lambda _: None)
+    with open_store(settings, ranks, run_dir) as store:
+        config = settings_to_dict(settings)
+        Checkpointing(run_dir, settings, config, parts, state, store).save(lambda _: None)
     return run_dir
 
 
