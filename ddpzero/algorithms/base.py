@@ -56,6 +56,24 @@ if TYPE_CHECKING:
     Networks = dict[str, torch.nn.Module]
     Wrap = Callable[[torch.nn.Module], torch.nn.Module]
 
+
+class EpisodeFacts(NamedTuple):
+    """What tools show of a finished episode.
+
+    game: with the board that it was played on. length: in plies, or in steps of all agents. returns: of each player, or
+    of each team, in [-1, 1]. moves: from the initial position on; None if they are not recorded. first_ply: the number
+    of moves before the plugin's own play: an opening, or an earlier episode. is_ended_by_rules: False if it was stopped
+    with a known result.
+    """
+
+    game: Game | TeamGame
+    length: int
+    returns: tuple[float, ...]
+    moves: list[int] | None = None
+    first_ply: int = 0
+    is_ended_by_rules: bool = True
+
+
 # The metric of the loss that an updater minimizes; with several losses, the one that best shows its progress.
 LOSS = "losses/total"
 # The group of the metrics that `evaluate` returns.
@@ -340,6 +358,23 @@ class CompleteAlgorithm(Algorithm, Protocol):
 
     def describe_episode(self, info: Mapping[str, Any]) -> str:
         """Return a finished episode as text for the user; called only if `can_show` is true. Default: ""."""
+        ...
+
+    def facts_of_episode(self, info: Mapping[str, Any]) -> EpisodeFacts | None:
+        """Return what tools show of a finished episode; None if that is unknown (default).
+
+        info: may come from a file: raises ValueError, TypeError or KeyError if it is not one of this plugin's.
+        """
+        ...
+
+    def problem_of_episode(self, info: Mapping[str, Any], columns: Mapping[str, np.ndarray]) -> str:
+        """Return what proves that this plugin cannot have played an episode; "" for nothing (default).
+
+        It is the rest of a sentence that begins with "the episode": "has an illegal move 3.".
+
+        info, columns: of an Episode, from a file or from another machine; the columns and their values fit the sample
+        spec. Moves are to be played again by the rules.
+        """
         ...
 
     def film_episode(self, info: Mapping[str, Any]) -> list[np.ndarray]:

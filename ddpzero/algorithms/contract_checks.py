@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from ddpzero.actors.spec import Actor
-from ddpzero.algorithms.base import LOSS, CompleteAlgorithm, CompleteUpdater, Updater
+from ddpzero.algorithms.base import LOSS, CompleteAlgorithm, CompleteUpdater, EpisodeFacts, Updater
 from ddpzero.algorithms.contract_players import problems_of_player
 from ddpzero.algorithms.contract_ranks import released_at_two_ranks
 from ddpzero.algorithms.contract_values import (
@@ -398,6 +398,13 @@ class _Check:
         for info in filter(algorithm.can_show, infos):
             if not isinstance(text := algorithm.describe_episode(info), str):
                 yield f"describe_episode returns {text!r}, not text"
+        for episode in self.episodes:
+            facts = algorithm.facts_of_episode(episode.info)
+            if not (facts is None or isinstance(facts, EpisodeFacts)):
+                yield f"facts_of_episode returns {facts!r}, neither EpisodeFacts nor None"
+            if problem := algorithm.problem_of_episode(episode.info, episode.columns):
+                yield f"problem_of_episode says that an episode of its own actor {problem}"
+        for info in filter(algorithm.can_show, infos):
             for frame in algorithm.film_episode(info)[:2]:
                 pixels = np.asarray(frame)
                 if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:

@@ -108,6 +108,16 @@ def film_episode(algorithm: Algorithm, info: Mapping[str, Any]) -> list[Any]:
     return []
 
 
+def facts_of_episode(algorithm: Algorithm, info: Mapping[str, Any]) -> None:
+    return None
+
+
+def problem_of_episode(
+    algorithm: Algorithm, info: Mapping[str, Any], columns: Mapping[str, Any]
+) -> str:
+    return ""
+
+
 # ------------------------------------------------------------------------ of updaters
 
 
@@ -166,6 +176,7 @@ _ALGORITHM_DEFAULTS: dict[str, Callable[..., Any]] = {
     for function in (
         *(model_tag, fits, grow, memory_needs, summarize_episodes),
         *(summary_line, can_show, describe_episode, film_episode),
+        *(facts_of_episode, problem_of_episode),
     )
 }
 _UPDATER_DEFAULTS: dict[str, Callable[..., Any]] = {

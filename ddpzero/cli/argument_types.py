@@ -44,6 +44,15 @@ def numbers(text: str) -> list[int]:
     return [not_negative(part) for part in text.split(",")]
 
 
+def bounds(text: str) -> tuple[int, int]:
+    """Return the numbers of "10-30", or of "10", which stands for "10-10"."""
+    least, _, most = text.partition("-")
+    numbers = not_negative(least), not_negative(most or least)
+    if numbers[0] > numbers[1]:
+        raise argparse.ArgumentTypeError(f"{text[:80]!r} begins with the larger number")
+    return numbers
+
+
 def _whole_number(text: str, at_least: int) -> int:
     if not (_is_number(text) and at_least <= int(text)):
         raise argparse.ArgumentTypeError(

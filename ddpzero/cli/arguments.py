@@ -27,6 +27,7 @@ Train game-playing agents, play against them, and measure them.
     ddpzero match runs/quick rollout:1000 --games 200 --simulations 100
     ddpzero judge connect_four_hard runs/quick --simulations 0,64
     ddpzero ratings runs/quick
+    ddpzero games runs/quick
     ddpzero ablate launch/ablations/simulations.yaml
     ddpzero play runs/quick
     ddpzero monitor runs/quick
@@ -102,6 +103,7 @@ def make_parser() -> argparse.ArgumentParser:
     agents.add_judge(commands)
     agents.add_ratings(commands)
     agents.add_evaluate(commands)
+    agents.add_games(commands)
     agents.add_ablate(commands)
     agents.add_grow(commands)
     agents.add_play(commands)

@@ -136,6 +136,60 @@ def add_evaluate(commands: Commands) -> None:
     add_json(evaluate)
 
 
+def add_games(commands: Commands) -> None:
+    games = add_command(
+        commands,
+        "games",
+        "List the games that a run has played, newest last; count them, show one move by move, or export them. "
+        "`ddpzero games verify FOLDER` plays all of them again by the rules, and exits with code 1 if any is wrong.",
+        "ddpzero games runs/quick --result draw --plies 20-30",
+    )
+    games.add_argument(
+        "words",
+        metavar="RUN",
+        nargs="+",
+        type=argument_types.path,
+        help="a run, or a folder of stored games; with the word verify before it, they are verified",
+    )
+    games.add_argument(
+        "--model",
+        metavar="NAME",
+        help="only games played when a model was the newest one whose name contains NAME",
+    )
+    games.add_argument(
+        "--result",
+        choices=("first", "second", "draw"),
+        help="only games won by this player, or drawn",
+    )
+    games.add_argument(
+        "--plies",
+        metavar="A-B",
+        type=argument_types.bounds,
+        help="only games of at least A and at most B plies or steps",
+    )
+    games.add_argument(
+        "--limit", type=argument_types.positive, default=20, help="length of the list (20)"
+    )
+    games.add_argument(
+        "--show",
+        metavar="N",
+        type=argument_types.positive,
+        help="show game N of the list move by move",
+    )
+    games.add_argument(
+        "--statistics",
+        action="store_true",
+        help="count results, lengths, and different positions by ply",
+    )
+    games.add_argument(
+        "--export",
+        metavar="FILE",
+        type=argument_types.path,
+        help="write the games to a file: .sgf, or .txt for a line of moves each",
+    )
+    add_json(games)
+
+
 def add_ablate(commands: Commands) -> None:
     ablate = add_command(
         commands,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ddpzero.cli.arguments import make_parser, parse_arguments
-from ddpzero.system.errors import EXIT_CODE_OF_FAILURE, EXIT_CODE_OF_USER_ERROR
+from ddpzero.system.errors import EXIT_CODE_OF_FAILURE, EXIT_CODE_OF_USER_ERROR, require
 from ddpzero.system.machine import require_current_folder
 from ddpzero.system.terminal import prepare_output, until_reader_leaves
 
@@ -223,6 +223,29 @@ def _ratings(options: Namespace) -> int:
     return 0
 
 
+def _games(options: Namespace) -> int:
+    from ddpzero.episodes.filters import GameFilter
+    from ddpzero.episodes.report import run_games, run_verify_games
+
+    if options.words[0] == "verify" and len(options.words) == 2:
+        return run_verify_games(options.words[1])
+    require(
+        len(options.words) == 1,
+        f"ddpzero games {' '.join(options.words)}: give one RUN, or verify and a FOLDER.",
+    )
+    least, most = options.plies or (None, None)
+    run_games(
+        options.words[0],
+        GameFilter(options.model, options.result, least, most),
+        limit=options.limit,
+        show=options.show,
+        statistics=options.statistics,
+        export=options.export,
+        as_json=options.json,
+    )
+    return 0
+
+
 def _evaluate(options: Namespace) -> int:
     from ddpzero.arena.evaluation_report import run_evaluate
 
@@ -278,6 +301,7 @@ _COMMANDS = {
     "judge": _judge,
     "ratings": _ratings,
     "evaluate": _evaluate,
+    "games": _games,
     "ablate": _ablate,
     "grow": _grow,
     "play": _play,

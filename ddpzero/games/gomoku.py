@@ -16,7 +16,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from ddpzero.games.core.spec import GameSpec
-from ddpzero.games.shared.boards import draw_board, parse_square, rectangle_symmetries, square_name
+from ddpzero.games.shared.boards import (
+    draw_board,
+    parse_square,
+    rectangle_symmetries,
+    sgf_letters,
+    square_name,
+)
 from ddpzero.games.shared.lines import cells_in_lines, makes_line
 from ddpzero.games.shared.stones import DRAW, GOING_ON, observe_stones, return_of_status
 
@@ -120,6 +126,15 @@ def observe(rules, position, planes):
 
 def action_name(parameters: Parameters, action: int) -> str:
     return square_name(action // parameters.size, action % parameters.size, parameters.size)
+
+
+def sgf_header(parameters: Parameters) -> str:
+    """Return the properties of https://www.red-bean.com/sgf: game 4."""
+    return f"GM[4]SZ[{parameters.size}]"
+
+
+def sgf_point(parameters: Parameters, action: int) -> str:
+    return sgf_letters(action // parameters.size, action % parameters.size)
 
 
 def parse_action(parameters: Parameters, text: str) -> int:

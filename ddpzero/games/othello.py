@@ -24,6 +24,7 @@ from ddpzero.games.shared.boards import (
     draw_board,
     parse_square,
     rectangle_symmetries,
+    sgf_letters,
     square_name,
     upside_down,
 )
@@ -240,6 +241,18 @@ def action_name(parameters: Parameters, action: int) -> str:
         return _PASS
     row, column = divmod(upside_down(size, action), size)
     return square_name(row, column, size)
+
+
+def sgf_header(parameters: Parameters) -> str:
+    """Return the properties of https://www.red-bean.com/sgf: game 2."""
+    return f"GM[2]SZ[{parameters.size}]"
+
+
+def sgf_point(parameters: Parameters, action: int) -> str:
+    size = parameters.size
+    if action == size**2:
+        return ""
+    return sgf_letters(*divmod(upside_down(size, action), size))
 
 
 def parse_action(parameters: Parameters, text: str) -> int:

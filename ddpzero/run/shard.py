@@ -7,7 +7,7 @@ episode.model         [e]          int64, index into the description's models: t
 episode.num_moves     [e]          int64
 episode.moves         [m]          int32, the moves of all episodes, one after the other
 episode.info          [b]          uint8, the other facts of each episode, a line of JSON each
-description           [b]          uint8, JSON: format, run, rank, game, models, ...
+description           [b]          uint8, JSON: format, run, config, rank, models, ...
 """
 
 from __future__ import annotations
@@ -31,6 +31,11 @@ EPISODES_FOLDER = "episodes"
 FORMAT = 1
 _PARTIAL_PREFIX = ".partial-"
 _MOVES = "moves"
+_FACTS = {
+    *(f"episode.{name}" for name in ("num_samples", "model", "num_moves", "moves", "info")),
+    f"sample.{HELD_OUT}",
+    "description",
+}
 # Twice as small files would take ten times as long.
 _COMPRESSION_LEVEL = 1
 
@@ -114,12 +119,14 @@ def write_shard(path: Path, shard: Shard) -> int:
     return size_bytes
 
 
-def read_shard(path: Path) -> Shard:
+def read_shard(path: Path, with_samples: bool = True) -> Shard:
     """Read a shard. Raises UnreadableFileError if it is missing, damaged, or no shard.
+
+    with_samples: False leaves all columns but HELD_OUT on the disk.
 
     Whether the columns fit a sample spec, and the episodes the rules of a game, is for the caller to check.
     """
-    arrays = read_npz(path)
+    arrays = read_npz(path, lambda name: with_samples or name in _FACTS)
     try:
         return _shard(arrays)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:

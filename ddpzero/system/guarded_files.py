@@ -83,8 +83,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return document
 
 
-def read_npz(path: Path) -> dict[str, np.ndarray]:
-    """Return all arrays in an .npz file, of numbers or text in the machine's byte order."""
+def read_npz(
+    path: Path, is_wanted: Callable[[str], bool] = lambda name: True
+) -> dict[str, np.ndarray]:
+    """Return the arrays in an .npz file, of numbers or text in the machine's byte order. is_wanted: by name; all."""
     with _open(path) as file, _guard(path, "an .npz of plain arrays"):
         archive = zipfile.ZipFile(file)
         members = archive.infolist()
@@ -99,6 +101,7 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
         return {
             name: _read_member(path, archive, member)
             for name, member in zip(names, members, strict=True)
+            if is_wanted(name)
         }
 
 

@@ -114,7 +114,7 @@ def build_learner(
     """
     settings = repeatable(settings, state.ranks.device)
     parts = build_parts(settings, state.ranks)
-    store = stack.enter_context(open_store(settings, state.ranks, outlets.run_dir))
+    store = stack.enter_context(open_store(settings, config, state.ranks, outlets.run_dir))
     checkpointing = Checkpointing(outlets.run_dir, settings, config, parts, state, store)
     checkpointing.restore()
     keep_config(outlets.run_dir, config, state.ranks)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -93,15 +94,11 @@ def build_parts(settings: Settings, ranks: Ranks) -> Parts:
     )
 
 
-def open_store(settings: Settings, ranks: Ranks, run_dir: Path) -> EpisodeStore:
-    """Open the store of this rank's finished episodes."""
-    description = {
-        "run": settings.run_name,
-        "algorithm": settings.algorithm,
-        "game": settings.game.name,
-        "parameters": settings.game.parameters,
-        "ddpzero": __version__,
-    }
+def open_store(
+    settings: Settings, config: Mapping[str, Any], ranks: Ranks, run_dir: Path
+) -> EpisodeStore:
+    """Open the store of this rank's finished episodes. config: `settings` as nested plain values."""
+    description = {"run": settings.run_name, "config": config, "ddpzero": __version__}
     return EpisodeStore(run_dir / EPISODES_FOLDER, ranks.rank, description)
 
 

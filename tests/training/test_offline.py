@@ -42,8 +42,8 @@ def frozen_run(runs_dir: Path, ranks: Ranks) -> Path:
     state = RunState(settings.learner, ranks, StopSignal())
     state.counters.samples = 300
     run_dir = runs_dir / "source"
-    with open_store(settings, ranks, run_dir) as store:
-        config = settings_to_dict(settings)
+    config = settings_to_dict(settings)
+    with open_store(settings, config, ranks, run_dir) as store:
         Checkpointing(run_dir, settings, config, parts, state, store).save(lambda _: None)
     return run_dir
 

@@ -19,7 +19,8 @@ from ddpzero.algorithms.alphazero.player import AlphaZeroPlayer
 from ddpzero.algorithms.alphazero.samples import sample_spec
 from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings, LossSettings
 from ddpzero.algorithms.alphazero.updater import AlphaZeroUpdater
-from ddpzero.algorithms.base import Grown
+from ddpzero.algorithms.alphazero.verification import facts_of, problem_of
+from ddpzero.algorithms.base import EpisodeFacts, Grown
 from ddpzero.games import Game, TeamGame
 from ddpzero.games.core.promises import suspicion
 from ddpzero.networks import NetworkSettings, SymmetryAverage, make_network
@@ -207,6 +208,12 @@ class AlphaZero:
 
     def film_episode(self, info: Mapping[str, Any]) -> list[np.ndarray]:
         return []
+
+    def facts_of_episode(self, info: Mapping[str, Any]) -> EpisodeFacts:
+        return facts_of(self.game, self.curriculum, info)
+
+    def problem_of_episode(self, info: Mapping[str, Any], columns: Mapping[str, np.ndarray]) -> str:
+        return problem_of(self.game, self.curriculum, info, columns)
 
 
 def search_in_play(search: SearchSettings, settings: AlphaZeroSettings) -> SearchSettings:

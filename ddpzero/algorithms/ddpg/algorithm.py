@@ -11,7 +11,7 @@ import torch
 
 from ddpzero.actors import ActorSpec
 from ddpzero.algorithms import defaults
-from ddpzero.algorithms.base import Grown
+from ddpzero.algorithms.base import EpisodeFacts, Grown
 from ddpzero.algorithms.ddpg.memory import memory_needs
 from ddpzero.algorithms.ddpg.networks import make_networks
 from ddpzero.algorithms.ddpg.player import DDPGPlayer
@@ -185,6 +185,26 @@ class DDPG:
 
     def film_episode(self, info: Mapping[str, Any]) -> list[np.ndarray]:
         return [self.game.picture(position) for position in replay(self.game, info)]
+
+    def facts_of_episode(self, info: Mapping[str, Any]) -> EpisodeFacts:
+        steps, team, won, draw = (
+            int(info[name]) for name in ("num_steps", "team", "has_won", "is_draw")
+        )
+        if not (steps >= 0 and team in (0, 1) and won in (0, 1) and draw in (0, 1)):
+            raise ValueError("the counts of the episode are not those of a game between two teams")
+        result = 0.0 if draw else 1.0 if won else -1.0
+        returns = (result, -result) if team == 0 else (-result, result)
+        return EpisodeFacts(self.game, steps, returns)
+
+    def problem_of_episode(self, info: Mapping[str, Any], columns: Mapping[str, np.ndarray]) -> str:
+        try:
+            facts = self.facts_of_episode(info)
+            if not self.can_show(info):
+                return ""
+            num_steps = len(replay(self.game, info)) - 1
+        except (KeyError, TypeError, ValueError) as error:
+            return f"has damaged facts: {error}."
+        return "" if num_steps == facts.length else f"has {num_steps} steps, not {facts.length}."
 
 
 def replay(game: TeamGame, info: Mapping[str, Any]) -> np.ndarray:

@@ -239,6 +239,15 @@ class Game:
         """Return the action that a text names. Raises a ValueError that says what is allowed."""
         return self._ask("parse_action", text)
 
+    @property
+    def sgf_header(self) -> str:
+        """The properties of an SGF file that name the game and its board, "GM[1]SZ[9]"; "" if it has no such format."""
+        return self._ask_text("sgf_header") if hasattr(self.module, "sgf_header") else ""
+
+    def sgf_point(self, action: int) -> str:
+        """Return a move as SGF has it, "dd"; needs sgf_header."""
+        return self._ask_text("sgf_point", int(action))
+
     def render(self, position: np.ndarray, last_action: int | None = None) -> str:
         """Return the board as text, with the last action marked."""
         return self._ask_text("render", position, last_action)

@@ -37,7 +37,11 @@ _PYTHON_SIDE = {
     "render": ("parameters", "position", "last_action"),
 }
 # The cells of `board` that won, to mark them for people.
-_OPTIONAL_PYTHON_SIDE: dict[str, tuple[str, ...]] = {"winning_cells": ("parameters", "position")}
+_OPTIONAL_PYTHON_SIDE: dict[str, tuple[str, ...]] = {
+    "winning_cells": ("parameters", "position"),
+    "sgf_header": ("parameters",),
+    "sgf_point": ("parameters", "action"),
+}
 _PYTHON_SIDE_OF_TEAM_GAMES = {
     "spec": ("parameters",),
     "render": ("parameters", "position", "in_color"),

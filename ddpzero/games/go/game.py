@@ -54,7 +54,7 @@ from ddpzero.games.go.history import (
     was_taken,
     write_hash,
 )
-from ddpzero.games.shared.boards import draw_board, rectangle_symmetries
+from ddpzero.games.shared.boards import draw_board, rectangle_symmetries, sgf_letters
 
 KO_RULES = ("simple", "positional", "situational")
 _SIMPLE = 0
@@ -477,6 +477,16 @@ def action_name(parameters: Parameters, action: int) -> str:
     if action == size**2:
         return "pass"
     return f"{_LETTERS[action % size]}{action // size + 1}"
+
+
+def sgf_header(parameters: Parameters) -> str:
+    """Return the properties of https://www.red-bean.com/sgf: game 1."""
+    return f"GM[1]SZ[{parameters.size}]KM[{parameters.komi:g}]"
+
+
+def sgf_point(parameters: Parameters, action: int) -> str:
+    size = parameters.size
+    return "" if action == size**2 else sgf_letters(size - 1 - action // size, action % size)
 
 
 def parse_action(parameters: Parameters, text: str) -> int:

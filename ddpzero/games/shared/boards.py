@@ -8,12 +8,19 @@ from collections.abc import Sequence
 import numpy as np
 
 COLUMN_LETTERS = string.ascii_lowercase
+# Of columns and rows in SGF.
+_SGF_LETTERS = string.ascii_letters
 _LARGE_BOARD_ROWS = 9
 
 
 def square_name(row: int, column: int, num_rows: int) -> str:
     """Name a cell as chess does: a letter for the column, then the row counted from the bottom ("d4")."""
     return f"{COLUMN_LETTERS[column]}{num_rows - row}"
+
+
+def sgf_letters(row: int, column: int) -> str:
+    """Name a cell as SGF does: a letter for the column, then one for the row, counted from the top ("dd")."""
+    return f"{_SGF_LETTERS[column]}{_SGF_LETTERS[row]}"
 
 
 def parse_square(text: str, num_rows: int, num_columns: int) -> int:

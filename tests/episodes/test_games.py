@@ -1,0 +1,237 @@
+"""What `ddpzero games` says of a run's stored games, and what it finds wrong in forged ones."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ddpzero.algorithms.loader import load_algorithm
+from ddpzero.config.conversion import settings_to_dict
+from ddpzero.config.hydra import compose_settings
+from ddpzero.episodes.filters import GameFilter
+from ddpzero.episodes.report import run_games, run_verify_games
+from ddpzero.run.episode_store import EpisodeStore
+from ddpzero.run.shard import read_shard, write_shard
+from ddpzero.settings import Settings
+from ddpzero.system.errors import UserError
+
+TINY = (
+    *("device=cpu", "network.blocks=1", "network.channels=8", "search.num_simulations=4"),
+    *(
+        "actors.num_games=4",
+        "actors.precision=float32",
+        "actors.min_effort=1",
+        "actors.max_effort=1",
+    ),
+)
+
+
+def play(settings: Settings, num_episodes: int) -> list[Any]:
+    """Let the plugin's own actor play."""
+    algorithm = load_algorithm(settings)
+    updater_weights = {
+        name: value.numpy().copy()
+        for network in algorithm.make_networks().values()
+        for name, value in network.state_dict().items()
+    }
+    actor = algorithm.actor_spec(settings.actors, "cpu").make(0, 0, seed=1)
+    actor.receive(updater_weights, 1)
+    episodes: list[Any] = []
+    while len(episodes) < num_episodes:
+        episodes += actor.advance()
+    return episodes[:num_episodes]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Runs with stored games."""
+    folder = tmp_path_factory.mktemp("runs")
+    found = {}
+    for name, overrides in {
+        "tic_tac_toe": ("game=tic_tac_toe",),
+        "go": ("game=go", "game.size=5", "game.max_plies=40", "loss=with_score"),
+    }.items():
+        settings = compose_settings([*TINY, *(o for o in overrides if "loss=" not in o)])
+        description = {"run": name, "config": settings_to_dict(settings)}
+        with EpisodeStore(folder / name / "episodes", 0, description) as store:
+            for number, episode in enumerate(play(settings, 12)):
+                store.model = f"{name}-s{number // 6}-d0"
+                store.add(episode, is_held_out=False)
+        (folder / name / "config.yaml").write_text("run_name: x")
+        found[name] = folder / name
+    return found
+
+
+@pytest.fixture(params=["tic_tac_toe", "go"])
+def run(request: pytest.FixtureRequest, runs: dict[str, Path]) -> Path:
+    return runs[request.param]
+
+
+ALL = GameFilter()
+
+
+def records(run: Path, capsys: pytest.CaptureFixture[str], chosen: GameFilter = ALL) -> list[dict]:
+    run_games(str(run), chosen, limit=1000, as_json=True)
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_games_of_the_plugins_own_actor_are_right(run, capsys):
+    assert run_verify_games(str(run)) == 0
+    assert "12 games with" in (output := capsys.readouterr().out)
+    assert output.endswith("in 1 file: no problems\n")
+
+
+def test_the_list_is_filtered(runs, capsys):
+    run = runs["tic_tac_toe"]
+    everything = records(run, capsys)
+    assert [record["number"] for record in everything] == [*range(1, 13)]
+    for chosen, keeps in [
+        (GameFilter(model="-s1-"), lambda record: record["number"] > 6),
+        (GameFilter(result="draw"), lambda record: record["result"] == "draw"),
+        (GameFilter(result="first"), lambda record: record["result"] == "first"),
+        (GameFilter(min_length=7, max_length=8), lambda record: 7 <= record["length"] <= 8),
+    ]:
+        assert records(run, capsys, chosen) == [r for r in everything if keeps(r)]
+    run_games(str(run), ALL, limit=3)
+    assert "the newest 3 of 12" in capsys.readouterr().out
+    with pytest.raises(UserError, match="no game is as the options ask"):
+        run_games(str(run), GameFilter(model="nobody"))
+
+
+def test_a_game_is_shown_move_by_move_with_the_thoughts_of_its_search(runs, capsys):
+    run = runs["tic_tac_toe"]
+    record = records(run, capsys)[4]
+    run_games(str(run), ALL, show=5)
+    output = capsys.readouterr().out
+    for ply, name in enumerate(record["moves"], start=1):
+        assert f"{ply}. {name}" in output
+    assert output.count("   value ") == record["num_samples"]
+    assert f"{record['length']} plies; tic_tac_toe-s0-d0" in output
+    with pytest.raises(UserError, match="--show 13: there are 12 games"):
+        run_games(str(run), ALL, show=13)
+
+
+def test_statistics_count_games_results_and_positions(runs, capsys):
+    run = runs["tic_tac_toe"]
+    everything = records(run, capsys)
+    run_games(str(run), ALL, statistics=True, as_json=True)
+    found = json.loads(capsys.readouterr().out)
+    assert (found["num_games"], sum(found["results"].values())) == (12, 12)
+    lengths = [record["length"] for record in everything]
+    assert found["mean_length"] == pytest.approx(np.mean(lengths))
+    reached, different = found["positions_by_ply"]["4"]
+    assert reached == 12
+    boards = {
+        (frozenset(record["moves"][:4:2]), frozenset(record["moves"][1:4:2]))
+        for record in everything
+    }
+    assert different == len(boards)
+    run_games(str(run), ALL, statistics=True)
+    assert "12 games, " in capsys.readouterr().out
+
+
+def test_games_are_exported_as_sgf_or_as_moves(runs, tmp_path, capsys):
+    run_games(str(runs["go"]), ALL, export=str(tmp_path / "games.sgf"))
+    text = (tmp_path / "games.sgf").read_text()
+    assert text.count("(;FF[4]CA[UTF-8]AP[ddpzero]GM[1]SZ[5]KM[") == 12
+    record = records(runs["go"], capsys)[0]
+    assert text.splitlines()[1].count(";") == record["length"]
+    run_games(str(runs["tic_tac_toe"]), ALL, export=str(tmp_path / "games.txt"))
+    lines = (tmp_path / "games.txt").read_text().splitlines()
+    record = records(runs["tic_tac_toe"], capsys)[-1]
+    assert lines[-1].split("\t") == ["12", record["result"], " ".join(record["moves"])]
+    with pytest.raises(UserError, match="this game has no SGF"):
+        run_games(str(runs["tic_tac_toe"]), ALL, export=str(tmp_path / "games2.sgf"))
+    with pytest.raises(UserError, match=r"ends in \.sgf"):
+        run_games(str(runs["go"]), ALL, export="games.pgn")
+
+
+def test_a_folder_without_games_is_told(tmp_path):
+    with pytest.raises(UserError, match="has no stored games"):
+        run_games(str(tmp_path), ALL)
+
+
+# ------------------------------------------------------------------------- forged
+
+
+def illegal_move(shard: Any) -> None:
+    moves = shard.episodes[3].info["moves"]
+    moves[-1] = moves[0]
+
+
+def other_result(shard: Any) -> None:
+    info = shard.episodes[3].info
+    info["first_player_return"] = -1.0 if info["first_player_return"] == 1.0 else 1.0
+    info["score"] = 0
+
+
+def cut_short(shard: Any) -> None:
+    info = shard.episodes[3].info
+    info["moves"] = info["moves"][:-1]
+
+
+def other_position(shard: Any) -> None:
+    row = shard.episodes[3].rows.start
+    shard.columns["observation"][row] ^= 255
+
+
+def illegal_policy(shard: Any) -> None:
+    rows = shard.episodes[3].rows
+    policies = shard.columns["policy_target"][rows]
+    policies[-1] = 0
+    policies[-1, shard.episodes[3].info["moves"][0]] = 1
+
+
+def no_distribution(shard: Any) -> None:
+    shard.columns["policy_target"][shard.episodes[3].rows.start] = 0.3
+
+
+def value_out_of_range(shard: Any) -> None:
+    shard.columns["root_value"][shard.episodes[3].rows.start] = 7
+
+
+def no_facts(shard: Any) -> None:
+    del shard.episodes[3].info["first_player_return"]
+
+
+def unknown_column(shard: Any) -> None:
+    shard.columns["another"] = shard.columns["outcome"]
+
+
+@pytest.mark.parametrize(
+    ("forge", "problem"),
+    [
+        (illegal_move, "the episode 4 has an illegal move "),
+        (other_result, "the episode 4 has "),
+        (cut_short, "the episode 4 has damaged facts: its number of plies"),
+        (other_position, "the episode 4 has a sample whose position does not occur in it"),
+        (illegal_policy, "the episode 4 has a policy_target that prefers an illegal move"),
+        (no_distribution, "the episode 4 has a sample field policy_target has rows whose sum"),
+        (value_out_of_range, "the episode 4 has a sample field root_value holds 7"),
+        (no_facts, "the episode 4 has damaged facts: 'first_player_return'"),
+        (unknown_column, "have unknown fields ['another']"),
+    ],
+)
+def test_forged_games_are_found_and_named(runs, tmp_path, capsys, forge, problem):
+    (path,) = (runs["tic_tac_toe"] / "episodes" / "rank0").glob("*.npz")
+    shard = read_shard(path)
+    forge(shard)
+    write_shard(tmp_path / "1.npz", shard)
+    assert run_verify_games(str(tmp_path)) == 1
+    output = capsys.readouterr().out
+    assert problem in output
+    assert output.splitlines()[-1].endswith("in 1 file: 1 problem")
+
+
+def test_a_damaged_file_is_named_and_the_others_are_verified(runs, tmp_path, capsys):
+    (path,) = (runs["tic_tac_toe"] / "episodes" / "rank0").glob("*.npz")
+    (tmp_path / "1.npz").write_bytes(path.read_bytes()[:-100])
+    (tmp_path / "2.npz").write_bytes(path.read_bytes())
+    assert run_verify_games(str(tmp_path)) == 1
+    output = capsys.readouterr().out
+    assert f"{tmp_path / '1.npz'} cannot be read" in output
+    assert "12 games with" in output
