@@ -39,6 +39,7 @@ class ActorError(RuntimeError):
 class ActorPool:
     """Context manager: entering starts the actors, leaving kills them.
 
+    num_actors: 0 for a pool that plays nothing.
     seed: of the actors' first games; each process gets its own, derived from it, the rank, the actor_index and the
         number of the start. A resumed run gives another seed, or its actors play its first games again.
     schedule: "concurrent": actors play as soon as weights are published. "rounds": they play when told.
@@ -62,8 +63,8 @@ class ActorPool:
         hang_seconds: float = 300.0,
         log_dir: Path | None = None,
     ) -> None:
-        if num_actors < 1:
-            raise ValueError(f"actors.num_actors={num_actors} must be at least 1.")
+        if num_actors < 0:
+            raise ValueError(f"actors.num_actors={num_actors} must not be negative.")
         self.num_actors = num_actors
         self.num_restarts = 0
         self._has_bad_weights = False
@@ -124,7 +125,7 @@ class ActorPool:
         """Start all actors, after the spec's preparation; returns before they are ready."""
         # If the program ends without leaving this context, Python would wait for the actors forever.
         atexit.register(self.close)
-        if self._spec.preparation is not None:
+        if self._spec.preparation is not None and self._actors:
             log_file = self._log_dir and self._log_dir / f"rank{self._rank}.log"
             self._preparation = Preparation(self._spec, log_file)
             self._selector.register(self._preparation.sentinel, selectors.EVENT_READ)

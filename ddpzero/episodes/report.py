@@ -90,9 +90,8 @@ def _print_list(run: str, games: list[StoredGame], num_games: int, as_json: bool
         return
     require(num_games > 0, f"{run}: no game is as the options ask.")
     shown = "" if len(games) == num_games else f", the newest {len(games)} of {num_games:,}"
-    table = Table(
-        title=f"Games of {run}{shown}", title_justify="left", box=SIMPLE_HEAD, pad_edge=False
-    )
+    print(f"Games of {run}{shown}")
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for heading in ("no.", "plies", "samples"):
         table.add_column(heading, justify="right")
     for heading in ("won by", "newest model then", "first moves"):

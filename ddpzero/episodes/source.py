@@ -14,7 +14,7 @@ from ddpzero.algorithms.loader import load_algorithm
 from ddpzero.config.conversion import settings_from_dict, with_defaults
 from ddpzero.replay.buffer import HELD_OUT
 from ddpzero.run.finder import find_run, why_unknown
-from ddpzero.run.shard import EPISODES_FOLDER, Shard, list_shards, read_shard, shard_path
+from ddpzero.run.shard import EPISODES_FOLDER, Shard, read_shard, shards_below
 from ddpzero.system.errors import UserError, require
 from ddpzero.system.json_text import json_text
 
@@ -44,9 +44,7 @@ def find_shards(text: str) -> list[Path]:
     folder = find_run(text)
     require(folder is not None, f"{text!r} is neither a run nor a folder: {why_unknown(text)}")
     assert folder is not None
-    episodes = folder / EPISODES_FOLDER
-    paths = [shard_path(episodes, key) for key in list_shards(episodes)]
-    paths = paths or sorted(path for path in folder.glob("**/*.npz") if path.name[0] != ".")
+    paths = shards_below(folder)
     require(
         bool(paths),
         f"{folder} has no stored games: a run writes them to {EPISODES_FOLDER}/ with every checkpoint.",

@@ -84,6 +84,13 @@ def list_shards(folder: Path, rank: int | None = None) -> list[ShardKey]:
     return sorted(keys)
 
 
+def shards_below(folder: Path) -> list[Path]:
+    """Return the files of a run's episodes, or all shards in any folder, in their order."""
+    episodes = folder / EPISODES_FOLDER
+    paths = [shard_path(episodes, key) for key in list_shards(episodes)]
+    return paths or sorted(path for path in folder.glob("**/*.npz") if path.name[0] != ".")
+
+
 def write_shard(path: Path, shard: Shard) -> int:
     """Write a shard and return its size in bytes. Raises OSError, and leaves then no file."""
     episodes = shard.episodes

@@ -13,15 +13,23 @@ from ddpzero.settings.records import (
     SweepSettings,
 )
 from ddpzero.settings.run import GameSettings, Settings
-from ddpzero.settings.training import ActorSettings, LearnerSettings, ReplaySettings
+from ddpzero.settings.training import (
+    SELF_PLAY,
+    ActorSettings,
+    DataSettings,
+    LearnerSettings,
+    ReplaySettings,
+)
 from ddpzero.system.errors import require
 
 __all__ = [
     "MAX_SECONDS",
     "MAX_THREADS",
+    "SELF_PLAY",
     "ActorSettings",
     "ArenaSettings",
     "CheckpointSettings",
+    "DataSettings",
     "GameSettings",
     "JudgeSettings",
     "LearnerSettings",

@@ -12,7 +12,13 @@ from ddpzero.settings.records import (
     StoreSettings,
     SweepSettings,
 )
-from ddpzero.settings.training import ActorSettings, LearnerSettings, ReplaySettings
+from ddpzero.settings.training import (
+    SELF_PLAY,
+    ActorSettings,
+    DataSettings,
+    LearnerSettings,
+    ReplaySettings,
+)
 from ddpzero.system.errors import require
 
 # A file's name may have 255 bytes: a model's name also contains the size of its networks and two counters, and
@@ -61,6 +67,7 @@ class Settings:
     arena: ArenaSettings = field(default_factory=ArenaSettings)
     judge: JudgeSettings = field(default_factory=JudgeSettings)
     release: ReleaseSettings = field(default_factory=ReleaseSettings)
+    data: DataSettings = field(default_factory=DataSettings)
     store: StoreSettings = field(default_factory=StoreSettings)
     sweep: SweepSettings = field(default_factory=SweepSettings)
     init_from: str | None = None
@@ -93,6 +100,15 @@ class Settings:
             "letter or digit.",
         )
         plays_rounds = self.learner.schedule == "rounds"
+        require(
+            not plays_rounds or SELF_PLAY in self.data.sources,
+            f"data.sources={list(self.data.sources)} plays no games, and learner.schedule=rounds alternates between "
+            f"playing and training: add {SELF_PLAY}, or use schedule=concurrent.",
+        )
+        require(
+            len(self.data.sources) == 1 or self.learner.batch_size >= 2,
+            f"learner.batch_size={self.learner.batch_size} has no room for {len(self.data.sources)} data.sources.",
+        )
         require(
             plays_rounds or self.replay.min_samples <= self.replay.capacity,
             f"replay.min_samples={self.replay.min_samples} is above replay.capacity={self.replay.capacity}: "

@@ -56,6 +56,57 @@ class ActorSettings:
         require_at_most("actors", self, {"num_threads": MAX_THREADS, "hang_seconds": MAX_SECONDS})
 
 
+# The source of the run's own actors.
+SELF_PLAY = "self_play"
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """Where the samples of a batch come from.
+
+    sources: SELF_PLAY, runs, and folders of stored games; without SELF_PLAY no actors play. shares: of the sources in
+    each batch, in their order; empty: all alike. All stored games count as one pool with the sum of their shares.
+    """
+
+    sources: tuple[str, ...] = (SELF_PLAY,)
+    shares: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        require(
+            len(self.sources) > 0 and len(set(self.sources)) == len(self.sources),
+            f"data.sources={list(self.sources)} must name at least one source, and each only once: {SELF_PLAY}, a run, "
+            "or a folder of stored games.",
+        )
+        require(
+            not self.shares
+            or (len(self.shares) == len(self.sources) and all(share > 0 for share in self.shares)),
+            f"data.shares={list(self.shares)} must be a positive number for each of the {len(self.sources)} "
+            "data.sources, or [] for equal shares.",
+        )
+
+    @property
+    def stored(self) -> list[str]:
+        """The sources that are already on disk."""
+        return [source for source in self.sources if source != SELF_PLAY]
+
+    @property
+    def self_play_share(self) -> float:
+        """The share of a batch that the run's own actors play; 0 without them."""
+        shares = self.shares or (1.0,) * len(self.sources)
+        of_self_play = sum(
+            s for s, name in zip(shares, self.sources, strict=True) if name == SELF_PLAY
+        )
+        return of_self_play / sum(shares)
+
+    def rows_of_self_play(self, batch_size: int) -> int:
+        """Return how many rows of a batch the own actors have played; at least one of each kind of source."""
+        if not self.stored:
+            return batch_size
+        if self.self_play_share == 0:
+            return 0
+        return min(max(1, round(self.self_play_share * batch_size)), batch_size - 1)
+
+
 @dataclass(frozen=True)
 class ReplaySettings:
     """The replay buffer of one rank. All numbers are per rank.

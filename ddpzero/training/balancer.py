@@ -171,7 +171,8 @@ def make_balancer(settings: Settings, work: float) -> Balancer | None:
         actors.min_effort, actors.max_effort, replay.samples_per_insert, least, most
     )
     # In rounds, a rank waits for its actors in any case, and they for it.
-    if bounds.are_fixed or settings.learner.schedule == "rounds":
+    plays_rounds, plays = settings.learner.schedule == "rounds", settings.data.self_play_share > 0
+    if bounds.are_fixed or plays_rounds or not plays:
         return None
     return Balancer(bounds, work)
 

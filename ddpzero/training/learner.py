@@ -46,6 +46,7 @@ from ddpzero.training.played_weights import PlayedWeights
 from ddpzero.training.preflight import check_machine, without_impossible_matches
 from ddpzero.training.reports import Outlets, Reports
 from ddpzero.training.state import RunState
+from ddpzero.training.stored_source import NO_VERSION
 
 logger = logging.getLogger(__name__)
 
@@ -117,6 +118,10 @@ def build_learner(
     store = stack.enter_context(open_store(settings, config, state.ranks, outlets.run_dir))
     checkpointing = Checkpointing(outlets.run_dir, settings, config, parts, state, store)
     checkpointing.restore()
+    parts.feeder.begin_at(state.counters.learner_step)
+    if settings.data.self_play_share == 0 and parts.stored is not None:
+        # Models are named after the samples that they may have seen.
+        state.counters.samples = round(state.ranks.sum({"n": parts.stored.num_samples})["n"])
     keep_config(outlets.run_dir, config, state.ranks)
     outlets.record.go_on_from(state.counters.learner_step)
     reports = Reports(settings.logging, parts, state, outlets)
@@ -185,6 +190,11 @@ class Learner:
     sample_balance: SampleBalance
     new_infos: list[dict[str, Any]] = field(default_factory=list)
 
+    @property
+    def plays(self) -> bool:
+        """Whether the run has actors; without them, it trains on stored games only."""
+        return self.pool.num_actors > 0
+
     # ---------------------------------------------------------------- the loop
 
     def run(self) -> str:
@@ -228,8 +238,11 @@ class Learner:
             measured = self.parts.updater.update(batch, rate)
         self.guard.last_batch = batch
         state.count_update()
-        lag = state.counters.weights_version - batch["weights_version"].float().mean()
-        metrics.add({**measured, "self_play/weights_lag": lag, "learner/rate": rate})
+        metrics.add({**measured, "learner/rate": rate})
+        if self.plays:
+            versions = batch["weights_version"]
+            lag = state.counters.weights_version - versions[versions != NO_VERSION].float().mean()
+            metrics.add({"self_play/weights_lag": lag})
         metrics.count(updates=1 / state.ranks.world_size, samples_trained=learner.batch_size)
         is_due = state.counters.learner_step % learner.publish_interval_steps == 0
         if is_due and not self.state.plays_rounds:
@@ -422,11 +435,15 @@ class Learner:
     def allowed_steps(self) -> int:
         """Return the number of updates that this rank may make before actors must deliver more samples."""
         buffer = self.parts.buffer
+        if not self.plays:
+            return 1
         return self.sample_balance.allowed_steps(buffer.num_trainable, buffer.num_sampled)
 
     def allowed_inserts(self) -> int:
         """Return the number of samples that this rank may insert before the learner must make more updates."""
         buffer = self.parts.buffer
+        if not self.plays:
+            return 0
         return self.sample_balance.allowed_inserts(buffer.num_trainable, buffer.num_sampled)
 
     def insert(self, episodes: list[Episode]) -> None:

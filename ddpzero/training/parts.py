@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from ddpzero import __version__
-from ddpzero.actors import ActorPool, WeightsChannel, default_num_actors
+from ddpzero.actors import ActorPool, WeightsChannel
 from ddpzero.algorithms.base import CompleteAlgorithm, CompleteUpdater
 from ddpzero.algorithms.defaults import can_evaluate
 from ddpzero.algorithms.loader import load_algorithm
@@ -30,14 +30,16 @@ from ddpzero.run.ranks import Ranks
 from ddpzero.run.shard import EPISODES_FOLDER
 from ddpzero.settings import JudgeSettings, Settings
 from ddpzero.system.cores import usable_cores
+from ddpzero.system.errors import UserError, require
 from ddpzero.system.metric_info import Metrics
 from ddpzero.system.seeds import derive_seed
 from ddpzero.training.batches import BatchFeeder
 from ddpzero.training.gate import Gate
 from ddpzero.training.holdout import HoldoutEvaluation
 from ddpzero.training.metrics import metrics_of_run
-from ddpzero.training.preflight import choose_actor_device
+from ddpzero.training.preflight import choose_actor_device, num_actors_of
 from ddpzero.training.state import RunState
+from ddpzero.training.stored_source import StoredSamples, find_sources, load_stored
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +50,7 @@ class Parts:
 
     balance: decides whether the learner may update and the actors may insert. metrics: declarations of the metrics.
     holdout_fraction: share of the episodes that are not trained on; 0 for a plugin that cannot evaluate them.
+    stored: samples of other runs; None: all are of this run.
     """
 
     algorithm: CompleteAlgorithm
@@ -58,6 +61,7 @@ class Parts:
     metrics: Metrics
     holdout: HoldoutEvaluation
     holdout_fraction: float
+    stored: StoredSamples | None = None
 
 
 def build_parts(settings: Settings, ranks: Ranks) -> Parts:
@@ -80,18 +84,50 @@ def build_parts(settings: Settings, ranks: Ranks) -> Parts:
         window_start_samples=replay.min_samples,
         window_exponent=replay.window_exponent,
     )
-    feeder = BatchFeeder(buffer, learner.batch_size, ranks.device)
+    num_own = settings.data.rows_of_self_play(learner.batch_size)
+    stored = _load_stored(settings, buffer, ranks) if settings.data.stored else None
+    feeder = BatchFeeder(
+        buffer,
+        learner.batch_size,
+        ranks.device,
+        stored,
+        learner.batch_size - num_own,
+        seed=derive_seed(settings.seed, ranks.rank, "stored"),
+    )
     holdout_seed = derive_seed(settings.seed, ranks.rank, "holdout")
     return Parts(
         algorithm=algorithm,
         updater=updater,
         buffer=buffer,
-        balance=SampleBalance(replay.samples_per_insert, replay.min_samples, learner.batch_size),
+        balance=SampleBalance(replay.samples_per_insert, replay.min_samples, max(1, num_own)),
         feeder=feeder,
         metrics=metrics_of_run(settings),
         holdout=HoldoutEvaluation(updater, feeder, holdout_seed),
         holdout_fraction=learner.holdout_fraction if can_evaluate(updater) else 0.0,
+        stored=stored,
     )
+
+
+def _load_stored(settings: Settings, buffer: ReplayBuffer, ranks: Ranks) -> StoredSamples:
+    """Load this rank's stored samples, as many as the replay buffer has room for, all ranks together."""
+    problem, stored = "", None
+    try:
+        stored = load_stored(
+            find_sources(settings.data.stored, Path(settings.runs_dir)),
+            buffer.spec,
+            settings.game,
+            max_samples=settings.replay.capacity,
+            holdout_fraction=settings.learner.holdout_fraction,
+            rank=ranks.rank,
+            world_size=ranks.world_size,
+        )
+    except UserError as error:
+        problem = str(error)
+    problems = [text for text in ranks.gather(problem) if text]
+    require(not problems, "".join(problems[:1]))
+    assert stored is not None
+    logger.info("%s stored samples from %s", f"{stored.num_samples:,}", settings.data.stored)
+    return stored
 
 
 def open_store(
@@ -190,7 +226,7 @@ def start_actors(
         ActorPool(
             parts.algorithm.actor_spec(actors, str(device)),
             channel,
-            num_actors=actors.num_actors or default_num_actors(ranks.local_world_size),
+            num_actors=num_actors_of(settings, ranks.local_world_size),
             rank=ranks.rank,
             # With learner_step, so that a resumed run does not repeat its first episodes.
             seed=derive_seed(settings.seed, ranks.rank, "actors", state.counters.learner_step),
@@ -206,7 +242,7 @@ def start_actors(
         ranks.rank,
         ranks.node,
         ranks.device,
-        "1 actor" if pool.num_actors == 1 else f"{pool.num_actors} actors",
+        "1 actor" if pool.num_actors == 1 else f"{pool.num_actors or 'no'} actors",
         actors.num_games,
         parts.buffer.capacity,
         size_text(parts.buffer.size_bytes),

@@ -35,6 +35,7 @@ from ddpzero.settings import ActorSettings, Settings
 from ddpzero.system.errors import UserError, require
 from ddpzero.system.machine import Memory, allow_open_files, usable_memory
 from ddpzero.system.memory import Factor, Need, check_memory
+from ddpzero.training.stored_source import find_sources
 
 # Private memory of a rank and of an actor with their libraries.
 # A rank also has episodes on their way to the disk.
@@ -62,8 +63,10 @@ def check_machine(settings: Settings, run_dir: Path, ranks: Ranks) -> list[str]:
         check_backends(wandb=settings.logging.wandb)
         check_half_precision(settings, ranks.device, actor_device)
         check_compiler(settings, ranks.device, actor_device)
-        num_actors = settings.actors.num_actors or default_num_actors(ranks.local_world_size)
+        num_actors = num_actors_of(settings, ranks.local_world_size)
         check_open_files(num_actors)
+        if settings.data.stored:
+            find_sources(settings.data.stored, Path(settings.runs_dir))
         if ranks.is_first and settings.init_from is not None and not _has_checkpoint(run_dir):
             find_checkpoint(settings.init_from, Path(settings.runs_dir))
         # Before the algorithm compiles the kernels: numba's errors do not name the broken promise.
@@ -84,6 +87,13 @@ def check_machine(settings: Settings, run_dir: Path, ranks: Ranks) -> list[str]:
     problems = [text for text in ranks.gather(problem) if text]
     require(not problems, "".join(problems[:1]))
     return warnings if ranks.local_rank == 0 else []
+
+
+def num_actors_of(settings: Settings, local_world_size: int) -> int:
+    """Return the number of actors of a rank; none if the run plays no games."""
+    if settings.data.self_play_share == 0:
+        return 0
+    return settings.actors.num_actors or default_num_actors(local_world_size)
 
 
 def choose_actor_device(
@@ -222,6 +232,12 @@ def run_needs(
         Need(
             "for the replay buffer",
             replay.capacity * (sample_bytes + _BYTES_BESIDE_SAMPLE),
+            (Factor("replay.capacity", replay.capacity, 500_000),),
+            is_slow=True,
+        ),
+        Need(
+            "for stored samples of data.sources",
+            replay.capacity * (sample_bytes + 1) if settings.data.stored else 0,
             (Factor("replay.capacity", replay.capacity, 500_000),),
             is_slow=True,
         ),

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from ddpzero.algorithms.loader import load_algorithm
 from ddpzero.config.conversion import settings_to_dict
@@ -33,16 +34,15 @@ TINY = (
 def play(settings: Settings, num_episodes: int) -> list[Any]:
     """Let the plugin's own actor play."""
     algorithm = load_algorithm(settings)
-    updater_weights = {
-        name: value.numpy().copy()
-        for network in algorithm.make_networks().values()
-        for name, value in network.state_dict().items()
-    }
+    updater = algorithm.make_updater(
+        algorithm.make_networks(), lambda module: module, settings.learner, torch.device("cpu"), 1
+    )
+    weights = {name: value.numpy().copy() for name, value in updater.actor_weights().items()}
     actor = algorithm.actor_spec(settings.actors, "cpu").make(0, 0, seed=1)
-    actor.receive(updater_weights, 1)
+    actor.receive(weights, 1)
     episodes: list[Any] = []
     while len(episodes) < num_episodes:
-        episodes += actor.advance()
+        episodes += actor.play()
     return episodes[:num_episodes]
 
 
@@ -53,9 +53,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     found = {}
     for name, overrides in {
         "tic_tac_toe": ("game=tic_tac_toe",),
-        "go": ("game=go", "game.size=5", "game.max_plies=40", "loss=with_score"),
+        "go": ("game=go", "game.size=5", "game.max_plies=40"),
     }.items():
-        settings = compose_settings([*TINY, *(o for o in overrides if "loss=" not in o)])
+        settings = compose_settings([*TINY, *overrides])
         description = {"run": name, "config": settings_to_dict(settings)}
         with EpisodeStore(folder / name / "episodes", 0, description) as store:
             for number, episode in enumerate(play(settings, 12)):
