@@ -54,7 +54,7 @@ class EpisodeStore:
         self._lost: list[ShardKey] = []
         self._changed = threading.Condition()
         self._is_writing = False
-        self._problem: OSError | None = None
+        self._problem: Exception | None = None
         self._outage = Outage("episodes")
         for leftover in folder.glob(f"rank{rank}/.partial-*"):
             remove(leftover)
@@ -105,7 +105,7 @@ class EpisodeStore:
         self._close_open_shard()
 
     def flush(self) -> None:
-        """Wait until everything is on disk. Raises OSError if the newest shard could not be written."""
+        """Wait until everything is on disk. Raises OSError if a shard could not be written since the last call."""
         self._close_open_shard()
         with self._changed:
             self._changed.wait_for(lambda: not self._waiting)
@@ -146,17 +146,18 @@ class EpisodeStore:
                     self._is_writing = False
                     return
                 key, shard = self._waiting[0]
-            problem: OSError | None = None
+            problem: Exception | None = None
             with self._outage.watch():
                 try:
                     path = shard_path(self._folder, key)
                     self.size_bytes += write_shard(path, shard.whole(self._description))
-                except OSError as error:
+                # A bug of ours, too, must not leave samples that nobody knows to be lost; flush raises it.
+                except Exception as error:
                     problem = error
                     raise
             with self._changed:
                 self._waiting.popleft()
-                self._problem = problem
+                self._problem = self._problem or problem
                 if problem is not None:
                     self._lost.append(key)
                 self._changed.notify_all()

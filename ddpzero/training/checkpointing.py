@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -153,7 +154,9 @@ class Checkpointing:
         1.
         """
         buffer, store = self._parts.buffer, self._store
-        store.flush()
+        # The samples of a shard that could not be written are stored again below.
+        with suppress(OSError):
+            store.flush()
         if lost := store.take_lost():
             buffer.forget_origins(lost)
         ages = buffer.without_origin()

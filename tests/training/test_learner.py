@@ -12,12 +12,14 @@ import pytest
 from ddpzero.config.hydra import compose_settings
 from ddpzero.games import load_game
 from ddpzero.run.checkpoint_content import load_weights
+from ddpzero.run.checkpoint_files import read_manifest
 from tests.run.checkpointed_runs import resume, without_actors
 from tests.torchrun import run_ranks
 from tests.training.whole_runs import (
     assert_equal,
     final_state,
     kill_group,
+    latest_checkpoint,
     run,
     start,
     wait_for_checkpoint,
@@ -246,3 +248,25 @@ def test_a_curriculum_and_a_growing_network_resume_bit_by_bit(tmp_path):
     assert "curriculum: stage 2 of 2" in resumed
     assert "the network grew from 2x24 to 2x32: outputs " in resumed
     assert_equal(final_state(tmp_path / "straight"), final_state(tmp_path / "killed"))
+
+
+@pytest.mark.slow
+def test_a_larger_network_trains_on_the_games_of_a_finished_run_without_actors(tmp_path, finished):
+    source = f"data.sources=[{finished / 'tiny'}]"
+    output = run(
+        tmp_path,
+        TINY,
+        *ONE_EPOCH[:1],
+        source,
+        "network.channels=24",
+        "learner.max_epochs=1",
+        "seed=5",
+    )
+    assert "finished" in output
+    path = latest_checkpoint(tmp_path / "tiny")
+    assert path is not None
+    assert "c24-" in path.name
+    assert not list((tmp_path / "tiny" / "logs").glob("*actor*"))
+    assert not list((tmp_path / "tiny").glob("episodes/*/*.npz"))
+    counters = read_manifest(path).counters
+    assert counters["samples"] > 0 and counters["episodes"] == 0

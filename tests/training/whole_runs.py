@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
+from ddpzero.run.checkpoint_content import episodes_of, read_rank
 from ddpzero.run.checkpoint_files import (
     CHECKPOINTS_FOLDER,
     CheckpointError,
@@ -20,6 +22,8 @@ from ddpzero.run.checkpoint_files import (
     newest_first,
     read_manifest,
 )
+from ddpzero.run.shard import list_shards, read_shard, shard_path
+from ddpzero.training.offline import with_columns
 
 
 def start(
@@ -67,13 +71,26 @@ def final_state(folder: Path) -> dict[str, object]:
     path = latest_checkpoint(folder / "tiny")
     assert path is not None
     trainer = torch.load(path / "trainer.pt", weights_only=True)
-    replay = {file.name: load_file(file) for file in sorted(path.glob("replay-rank*"))}
-    assert replay
+    episodes = episodes_of(path)
+    replay = [
+        with_columns(read_rank(path, rank)[0], episodes).arrays
+        for rank in range(read_manifest(path).world_size)
+    ]
     return {
         "weights": load_file(path / "weights.safetensors"),
         "trainer": trainer,
-        "replay": replay,
+        "replay": [
+            {name: torch.from_numpy(array) for name, array in arrays.items()} for arrays in replay
+        ],
+        "episodes": stored_episodes(folder / "tiny"),
     }
+
+
+def stored_episodes(run_dir: Path) -> list[str]:
+    """All episodes that a run has stored, as text, in their order."""
+    folder = run_dir / "episodes"
+    shards = [read_shard(shard_path(folder, key)) for key in list_shards(folder)]
+    return [json.dumps(e.info, sort_keys=True) for shard in shards for e in shard.episodes]
 
 
 def assert_equal(first: object, second: object, where: str = "") -> None:
