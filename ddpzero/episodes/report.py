@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections import deque
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,7 @@ def run_games(
 def run_verify_games(run: str) -> int:
     """Verify the games of a run or in a folder; print the verdict and return the exit code: 1 if anything is wrong."""
     paths = find_shards(run)
-    verdict = Verdict()
+    verdict, started = Verdict(), time.monotonic()
     with shown_steps() as on_step:
         for verdict in verify(paths):
             if verdict.num_shards == len(paths) or verdict.num_shards % 100 == 1:
@@ -78,7 +79,8 @@ def run_verify_games(run: str) -> int:
     files = "1 file" if verdict.num_shards == 1 else f"{verdict.num_shards} files"
     print(
         f"{verdict.num_games:,} games with {verdict.num_samples:,} samples in {files}{loose}: "
-        f"{len(verdict.problems) or 'no'} problem{'' if len(verdict.problems) == 1 else 's'}"
+        f"{len(verdict.problems) or 'no'} problem{'' if len(verdict.problems) == 1 else 's'} "
+        f"({verdict.num_games / (time.monotonic() - started):,.0f} games/s)"
     )
     return 1 if verdict.problems else 0
 

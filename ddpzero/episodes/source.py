@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,7 @@ class EpisodeReader:
             shard = read_shard(path, with_samples)
             for game in self.of_shard(path, shard):
                 number += 1
-                yield StoredGame(**{**vars(game), "number": number})
+                yield replace(game, number=number)
 
     def of_shard(self, path: Path, shard: Shard) -> Iterator[StoredGame]:
         """Yield the episodes of a shard, numbered from 1. Raises UserError if their facts are damaged."""
