@@ -6,8 +6,9 @@ They are read once, when the training starts, and stay in memory; a checkpoint d
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -114,8 +115,7 @@ def _usable_columns(
     """Return the columns of a shard as the spec has them. Raises UnreadableFileError if that is not possible."""
     config = shard.description.get("config")
     played = config.get("game") if isinstance(config, dict) else None
-    own = {"name": game.name, "parameters": dict(game.parameters)}
-    if not isinstance(played, dict) or any(played.get(key) != value for key, value in own.items()):
+    if not (isinstance(played, dict) and _is_same_game(played, game)):
         raise UnreadableFileError(f"{path} has games of another game or on another board.")
     columns = {name: column for name, column in shard.columns.items() if name != HELD_OUT}
     adapted, _ = adapted_columns(spec, columns)
@@ -125,6 +125,17 @@ def _usable_columns(
     except ValueError as error:
         raise UnreadableFileError(f"{path} does not fit this training: {error}") from None
     return adapted
+
+
+def _is_same_game(played: Mapping[str, Any], game: GameSettings) -> bool:
+    """Return whether the game of a config, as a mapping, is this one. Parameters that only one of them has are of
+    another version and are not compared; nor is the length at which games are cut short.
+    """
+    return played.get("name") == game.name and all(
+        played[name] == value
+        for name, value in game.parameters.items()
+        if name in played and name != "max_plies"
+    )
 
 
 def _held_out(shard: Shard, columns: dict[str, np.ndarray], fraction: float) -> np.ndarray:

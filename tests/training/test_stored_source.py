@@ -31,7 +31,7 @@ def samples(start: int, stop: int) -> dict[str, np.ndarray]:
 
 def stored_run(folder: Path, num_shards: int = 4, game: str = "tic_tac_toe") -> Path:
     """A run with shards of five games with two samples each, numbered from the oldest on."""
-    description = {"config": {"game": {"name": game, "parameters": {}}}}
+    description = {"config": {"game": {"name": game, "size": 9}}}
     with EpisodeStore(folder / "episodes", 0, description) as store:
         for shard in range(num_shards):
             for first in range(10 * shard, 10 * shard + 10, 2):
@@ -83,6 +83,21 @@ def test_games_of_another_game_and_damaged_files_are_left_out(tmp_path, caplog):
     assert "(2 more files are unusable, too)" in caplog.text
     with pytest.raises(UserError, match="games of another game or on another board"):
         load(find_sources([str(other)], tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "fits"),
+    [({"size": 9}, True), ({"size": 7}, False), ({"of_now": 1}, True), ({"max_plies": 3}, True)],
+)
+def test_games_on_another_board_are_left_out(tmp_path, parameters, fits):
+    paths = find_sources([str(stored_run(tmp_path / "x"))], tmp_path)
+    game = GameSettings("tic_tac_toe", parameters=parameters)
+    options = {"max_samples": 99, "holdout_fraction": 0.0, "rank": 0, "world_size": 1}
+    if fits:
+        assert load_stored(paths, SPEC, game, **options).num_samples == 40
+    else:
+        with pytest.raises(UserError, match="on another board"):
+            load_stored(paths, SPEC, game, **options)
 
 
 def test_a_source_without_games_is_refused(tmp_path):
