@@ -142,7 +142,7 @@ def add_games(commands: Commands) -> None:
         "games",
         "List the games that a run has played, newest last; count them, show one move by move, or export them. "
         "`ddpzero games verify FOLDER` plays all of them again by the rules, and exits with code 1 if any is wrong.",
-        "ddpzero games runs/quick --result draw --plies 20-30",
+        "ddpzero games runs/quick --statistics",
     )
     games.add_argument(
         "words",
