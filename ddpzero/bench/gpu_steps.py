@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ddpzero.bench.gpu_sampler import GpuSampler
+from ddpzero.system.devices import cpu_has_bfloat16
 from ddpzero.system.json_text import json_text
 
 if TYPE_CHECKING:
@@ -386,8 +387,10 @@ def _last_sentence(output: str) -> str:
 
 
 def _dtypes(device: str) -> tuple[str, ...]:
-    """Return the dtypes to measure: without float16 on a CPU, since few CPUs compute in it."""
-    return _DTYPES[:2] if device == "cpu" else _DTYPES
+    """Return the dtypes to measure: on a CPU without float16, since few compute in it, and bfloat16 only if it can."""
+    if device != "cpu":
+        return _DTYPES
+    return _DTYPES[:2] if cpu_has_bfloat16() else _DTYPES[:1]
 
 
 def _usual_num_actors() -> int:

@@ -15,6 +15,7 @@ from torch import nn
 
 from ddpzero.games import Game
 from ddpzero.networks.timing import best_seconds
+from ddpzero.system.devices import cpu_has_bfloat16
 
 logger = logging.getLogger(__name__)
 
@@ -36,11 +37,8 @@ def narrow_dtype(device: torch.device) -> torch.dtype | None:
         # Not is_bf16_supported(): it is also true for older GPUs, which emulate bfloat16 slowly.
         is_native = torch.cuda.get_device_capability(device) >= _FIRST_CAPABILITY_WITH_BFLOAT16
         return torch.bfloat16 if is_native else torch.float16
-    # Also true with plain AVX-512, where bfloat16 is emulated and slow: hence the measurement.
-    has_onednn = torch.backends.mkldnn.is_available()
-    if has_onednn and torch.ops.mkldnn._is_mkldnn_bf16_supported():
-        return torch.bfloat16
-    return None
+    # It may be emulated and slow: hence the measurement.
+    return torch.bfloat16 if cpu_has_bfloat16() else None
 
 
 def faster_dtype(

@@ -9,6 +9,13 @@ import torch
 from ddpzero.system.errors import require
 
 
+def cpu_has_bfloat16() -> bool:
+    """Return whether networks can be computed in bfloat16 on this processor, be it slowly."""
+    # Also true with plain AVX-512, where bfloat16 is emulated and slow.
+    has_onednn = torch.backends.mkldnn.is_available()
+    return bool(has_onednn and torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
 def choose_device(device: str, local_rank: int, local_world_size: int) -> torch.device:
     """Return this rank's device. Raises UserError if the node has no GPU, or fewer than ranks."""
     has_gpu = torch.cuda.is_available()

@@ -32,6 +32,7 @@ from ddpzero.run.checkpoint_files import CHECKPOINTS_FOLDER, newest_first
 from ddpzero.run.initial_weights import find_checkpoint
 from ddpzero.run.ranks import Ranks
 from ddpzero.settings import ActorSettings, Settings
+from ddpzero.system.devices import cpu_has_bfloat16
 from ddpzero.system.errors import UserError, require
 from ddpzero.system.machine import Memory, allow_open_files, usable_memory
 from ddpzero.system.memory import Factor, Need, check_memory
@@ -146,7 +147,7 @@ def check_arena(settings: Settings, run_dir: Path) -> None:
 def check_half_precision(
     settings: Settings, device: torch.device, actor_device: torch.device
 ) -> None:
-    """Raise UserError for float16 on a CPU."""
+    """Raise UserError for float16 on a CPU, and for bfloat16 on one that cannot compute in it."""
     for path, precision, used in (
         ("learner.precision", settings.learner.precision, device),
         ("actors.precision", settings.actors.precision, actor_device),
@@ -154,6 +155,10 @@ def check_half_precision(
         require(
             not (precision == "float16" and used.type == "cpu"),
             f"{path}=float16 is slow on a CPU, and PyTorch sees no GPU here: use auto, float32 or bfloat16.",
+        )
+        require(
+            not (precision == "bfloat16" and used.type == "cpu" and not cpu_has_bfloat16()),
+            f"{path}=bfloat16 needs a processor with AVX-512 or AMX, and this one has neither: use auto or float32.",
         )
 
 

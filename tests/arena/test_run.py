@@ -85,7 +85,7 @@ def test_a_match_without_a_lost_point_tells_the_least_elo():
 
 def test_repeated_games_are_told():
     assert "differ" not in match_sentence(result_of([[1, 0], [1, -1]]))
-    assert "Only 2 of the games differ" in match_sentence(result_of([[1, 0], [1, 0]], 2))
+    assert "Only 2 of the 4 games differ" in match_sentence(result_of([[1, 0], [1, 0]], 2))
 
 
 def test_unknown_players_are_refused_with_what_is_allowed():

