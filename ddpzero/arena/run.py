@@ -13,6 +13,7 @@ import torch
 
 from ddpzero.arena.agents import (
     any_game_of_players,
+    is_agent,
     pinned_player,
     require_agent_that_searches,
 )
@@ -65,7 +66,7 @@ def run_match(
         settings |= {"num_simulations": num_simulations, "opening_plies": opening_plies}
     # Each process loads the players, and all of them must load the same ones.
     player_a, player_b = (pinned_player(text, game) for text in (player_a, player_b))
-    if player_a == player_b:
+    if player_a == player_b and is_agent(player_a, game):
         print("Both players are the same: their score shows nothing but chance.", file=sys.stderr)
     blocks = blocks_of_match(game, num_games, seed, opening_plies)
     num_threads = 1

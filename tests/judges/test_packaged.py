@@ -76,4 +76,4 @@ def test_a_player_is_judged_by_positions_of_the_package(capsys):
     assert cli.main(["judge", "hex3", "random", "--json"]) == 0
     line = capsys.readouterr().out.splitlines()[0]
     assert '"game.size": 3' in line
-    assert '"file": "hex3.npz"' in line
+    assert '"file": "hex3"' in line

@@ -171,9 +171,9 @@ def test_a_size_beyond_what_was_ever_trained_is_refused_before_it_is_built():
 
 
 def test_a_buffer_that_fits_when_others_make_room_is_a_warning():
-    settings = compose_settings([*TINY, "replay.capacity=90000000"])
+    settings = compose_settings([*TINY, "replay.capacity=110000000"])
     [warning] = check_run_memory(settings, 1, CPU, CPU, 1, SMALL_MACHINE)
-    assert warning.startswith("replay.capacity=90000000 needs 7.0 GiB")
+    assert warning.startswith("replay.capacity=110000000 needs 7.0 GiB")
     assert "which has 6.0 GiB free for ddpzero" in warning
     assert "will be killed when that fills up" in warning
 

@@ -352,8 +352,9 @@ def test_two_ranks_with_batch_64_make_the_update_of_one_rank_with_batch_128(tmp_
     updater = make_updater(game)
     for seed in range(3):
         updater.update(random_batch(game, 128, seed), 1e-3)
+    # A step is 1e-3: where a gradient is almost 0, rounding decides about a part of it.
     for name, value in load_file(tmp_path / "two.safetensors").items():
-        torch.testing.assert_close(value, updater.state()["network"][name], rtol=0, atol=5e-5)
+        torch.testing.assert_close(value, updater.state()["network"][name], rtol=0, atol=2e-4)
 
 
 def test_ranks_hold_equal_weights_after_updates_from_unequal_data(tmp_path):
