@@ -204,6 +204,9 @@ class Learner:
         self.reports.write_start(self.config, self.pool)
         if not self.state.plays_rounds:
             self.publish()
+        if not self.plays:
+            # Otherwise the first episode starts it.
+            self.state.start_clock()
         while not (reason := self.state.agree_on_reason_to_stop()):
             if self.state.plays_rounds and not self.state.counters.round_is_played:
                 self.play_round()

@@ -259,7 +259,7 @@ def test_a_larger_network_trains_on_the_games_of_a_finished_run_without_actors(t
         *ONE_EPOCH[:1],
         source,
         "network.channels=24",
-        "learner.max_epochs=1",
+        "learner.max_minutes=0.03",
         "seed=5",
     )
     assert "finished" in output
