@@ -377,6 +377,12 @@ class CompleteAlgorithm(Algorithm, Protocol):
         """
         ...
 
+    def settings_for_checks(self) -> dict[str, Any] | None:
+        """Return the settings, by dotted keys, with which every episode is played so that problem_of_episode checks its
+        result; None if episodes of this plugin cannot be checked (default). Then no volunteers can play them.
+        """
+        ...
+
     def film_episode(self, info: Mapping[str, Any]) -> list[np.ndarray]:
         """Return a finished episode as images `[height, width, 3]` uint8, one per position; [] for none (default).
 

@@ -118,6 +118,10 @@ def problem_of_episode(
     return ""
 
 
+def settings_for_checks(algorithm: Algorithm) -> None:
+    return None
+
+
 # ------------------------------------------------------------------------ of updaters
 
 
@@ -176,7 +180,7 @@ _ALGORITHM_DEFAULTS: dict[str, Callable[..., Any]] = {
     for function in (
         *(model_tag, fits, grow, memory_needs, summarize_episodes),
         *(summary_line, can_show, describe_episode, film_episode),
-        *(facts_of_episode, problem_of_episode),
+        *(facts_of_episode, problem_of_episode, settings_for_checks),
     )
 }
 _UPDATER_DEFAULTS: dict[str, Callable[..., Any]] = {

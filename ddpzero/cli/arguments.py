@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from ddpzero import __version__
 from ddpzero.cli import arguments_of_agents as agents
 from ddpzero.cli import arguments_of_checks as checks
+from ddpzero.cli import arguments_of_volunteers as volunteers
 from ddpzero.cli.argument_errors import (
     ArgumentsError,
     Parser,
@@ -31,6 +32,8 @@ Train game-playing agents, play against them, and measure them.
     ddpzero ablate launch/ablations/simulations.yaml
     ddpzero play runs/quick
     ddpzero monitor runs/quick
+    ddpzero serve collection
+    ddpzero contribute https://games.example.org
 
 Name a run by its folder, or by its name in runs/: `ddpzero play quick`.
 Settings have the form key=value, as for training, and may stand anywhere on the line.
@@ -108,6 +111,8 @@ def make_parser() -> argparse.ArgumentParser:
     agents.add_grow(commands)
     agents.add_play(commands)
     agents.add_monitor(commands)
+    volunteers.add_serve(commands)
+    volunteers.add_contribute(commands)
     _add_completion(commands)
     return parser
 

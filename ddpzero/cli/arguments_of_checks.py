@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+
 from ddpzero.cli import argument_types
 from ddpzero.cli.argument_parts import (
     Commands,
@@ -84,14 +86,34 @@ def add_bench(commands: Commands) -> None:
             "Measure updates per second of one learner on random samples.",
             "ddpzero bench learner +experiment=gomoku +hardware=gpu24gb",
         ),
+        (
+            "serve",
+            READS_LEARNER,
+            "Measure a collection server on one core: validated games per second, and uploads of many contributors.",
+            "ddpzero bench serve game=connect_four --contributors 200 --seconds 60",
+        ),
     ):
         kind = add_command(kinds, f"bench {name}", help_text, example)
         kind.add_argument(
             "--seconds", type=argument_types.seconds, default=5.0, help="how long to measure (5)"
         )
+        if name == "serve":
+            _add_traffic(kind)
         add_seed(kind)
         add_json(kind)
         add_settings(kind, reads)
+
+
+def _add_traffic(kind: argparse.ArgumentParser) -> None:
+    kind.add_argument(
+        "--contributors",
+        type=argument_types.positive,
+        default=50,
+        help="contributors that send games at the same time (50)",
+    )
+    kind.add_argument(
+        "--batch-games", type=argument_types.positive, default=25, help="games in an upload (25)"
+    )
 
 
 def add_cache(commands: Commands) -> None:

@@ -8,12 +8,18 @@ from __future__ import annotations
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ddpzero.cli.arguments import make_parser, parse_arguments
-from ddpzero.system.errors import EXIT_CODE_OF_FAILURE, EXIT_CODE_OF_USER_ERROR, require
+from ddpzero.system.errors import (
+    EXIT_CODE_OF_FAILURE,
+    EXIT_CODE_OF_USER_ERROR,
+    UserError,
+    require,
+)
 from ddpzero.system.machine import require_current_folder
 from ddpzero.system.terminal import prepare_output, until_reader_leaves
 
@@ -170,6 +176,19 @@ def _bench_learner(options: Namespace) -> int:
     return _print(bench_learner(settings, options.seconds, options.seed), options)
 
 
+def _bench_serve(options: Namespace) -> int:
+    from ddpzero.config.hydra import compose_settings
+
+    with _needs_extra("bench serve", "server"):
+        from ddpzero.bench.serve import bench_serve
+
+    settings = compose_settings(_overrides(options), options.config_dir)
+    measurements = bench_serve(
+        settings, options.seconds, options.contributors, options.batch_games, options.seed
+    )
+    return _print(measurements, options)
+
+
 def _match(options: Namespace) -> int:
     from ddpzero.arena.run import run_match
 
@@ -260,6 +279,43 @@ def _evaluate(options: Namespace) -> int:
     return 0
 
 
+def _serve(options: Namespace) -> int:
+    with _needs_extra("serve", "server"):
+        from ddpzero.serve.run import run_add_user, run_remove_user, run_serve
+
+    folder, overrides = Path(options.folder), options.overrides
+    require(
+        options.add_user is None or options.remove_user is None,
+        "--add-user and --remove-user exclude each other: use one of them.",
+    )
+    require(
+        options.role is None or options.add_user is not None,
+        f"--role {options.role} has no effect without --add-user.",
+    )
+    if options.add_user is not None:
+        run_add_user(folder, options.add_user, options.role or "contributor", overrides)
+    elif options.remove_user is not None:
+        run_remove_user(folder, options.remove_user, overrides)
+    else:
+        run_serve(folder, overrides)
+    return 0
+
+
+def _contribute(options: Namespace) -> int:
+    with _needs_extra("contribute", "contribute"):
+        from ddpzero.contribute.check import run_check
+        from ddpzero.contribute.run import run_contribute
+        from ddpzero.contribute.settings import read_settings
+
+    file = None if options.config is None else Path(options.config)
+    settings = read_settings(options.url, file, options.overrides)
+    if options.check:
+        run_check(settings)
+    else:
+        run_contribute(settings)
+    return 0
+
+
 def _ablate(options: Namespace) -> int:
     from ddpzero.bench.ablation.run import run_ablate
 
@@ -297,6 +353,7 @@ _COMMANDS = {
     "bench rules": _bench_rules,
     "bench search": _bench_search,
     "bench learner": _bench_learner,
+    "bench serve": _bench_serve,
     "match": _match,
     "judge": _judge,
     "ratings": _ratings,
@@ -306,7 +363,20 @@ _COMMANDS = {
     "grow": _grow,
     "play": _play,
     "monitor": _monitor,
+    "serve": _serve,
+    "contribute": _contribute,
 }
+
+
+@contextmanager
+def _needs_extra(command: str, extra: str) -> Iterator[None]:
+    """Turn the absence of a library that an extra brings into a sentence."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "ddpzero":
+            raise
+        raise UserError(f"{command} needs {error.name}: pip install 'ddpzero[{extra}]'.") from None
 
 
 def _with_game(options: Namespace, settings: Sequence[str]) -> Namespace:

@@ -61,6 +61,9 @@ def _of_core(settings: Settings, world_size: int) -> dict[str, str]:
             reasons[f"judge.{key}"] = "arena.num_workers=0 starts no worker that could judge"
         elif settings.judge.file is None and key != "file":
             reasons[f"judge.{key}"] = "judge.file=null judges no models"
+    if settings.collect.server is None:
+        for key in ("collect.token_file", "collect.share"):
+            reasons[key] = "collect.server=null takes in no games of contributors"
     if world_size == 1:
         reasons["learner.timeout_seconds"] = "a single rank waits for no other"
     if plays_rounds:

@@ -9,7 +9,7 @@ import numpy as np
 from ddpzero.episodes.filters import result_of
 from ddpzero.episodes.source import StoredGame
 from ddpzero.games import Game
-from ddpzero.games.core.replayed import replay
+from ddpzero.games.core.replayed import plies_of, replay
 
 _NUM_MOVES = 3
 
@@ -51,18 +51,9 @@ def _samples_by_ply(game: StoredGame) -> dict[int, int]:
     assert facts is not None and facts.moves is not None and isinstance(facts.game, Game)
     if "observation" not in columns or "board" in columns:
         return {}
-    known = [row.tobytes() for row in replay(facts.game, facts.moves).observations]
-    rows: dict[int, int] = {}
-    ply = facts.first_ply
-    for row, observation in enumerate(columns["observation"]):
-        content = observation.tobytes()
-        while ply < len(known) and known[ply] != content:
-            ply += 1
-        if ply == len(known):
-            break
-        rows[ply] = row
-        ply += 1
-    return rows
+    observations = replay(facts.game, facts.moves).observations
+    plies = plies_of(columns["observation"], observations, facts.first_ply)
+    return {int(ply): row for row, ply in enumerate(plies) if ply >= 0}
 
 
 def _thoughts(game: StoredGame, row: int | None) -> str:

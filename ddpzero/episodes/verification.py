@@ -41,33 +41,40 @@ def verify(paths: list[Path]) -> Iterator[Verdict]:
         verdict.num_games += len(shard.episodes)
         if not shard.episodes:
             verdict.num_loose += shard.num_samples
-        verdict.problems += [f"{path}: {problem}" for problem in problems_of(shard, algorithm)]
+        verdict.problems += [
+            f"{path}: the episode {number} {problem}" if number else f"{path}: {problem}"
+            for number, problem in problems_of(shard, algorithm)
+        ]
         yield verdict
 
 
-def problems_of(shard: Shard, algorithm: CompleteAlgorithm) -> Iterator[str]:
-    """Yield what is wrong in a shard, a sentence each."""
+def problems_of(shard: Shard, algorithm: CompleteAlgorithm) -> Iterator[tuple[int, str]]:
+    """Yield what is wrong in a shard: the number of an episode, from 1, and a sentence that goes on after it.
+
+    The number 0 stands for all episodes; its problem is a whole sentence, and the last one.
+    """
     spec = algorithm.sample_spec()
     columns = {name: column for name, column in shard.columns.items() if name != HELD_OUT}
     try:
         check_columns(spec, columns)
     except ValueError as error:
-        yield str(error)
+        yield 0, str(error)
         return
+    has_wrong_values = False
     try:
         check_values(spec, columns)
-    except ValueError:
-        # Which episodes have the wrong values.
-        for number, episode in enumerate(shard.episodes, start=1):
-            of_episode = {name: column[episode.rows] for name, column in columns.items()}
+    except ValueError as error:
+        has_wrong_values = True
+        if not shard.episodes:
+            yield 0, str(error)
+            return
+    for number, episode in enumerate(shard.episodes, start=1):
+        of_episode = {name: column[episode.rows] for name, column in columns.items()}
+        problem = ""
+        if has_wrong_values and episode.rows.stop > episode.rows.start:
             try:
                 check_values(spec, of_episode)
             except ValueError as error:
-                yield f"the episode {number} has a {error}"
-        if not shard.episodes:
-            yield "a sample has a value that is not allowed."
-        return
-    for number, episode in enumerate(shard.episodes, start=1):
-        of_episode = {name: column[episode.rows] for name, column in columns.items()}
-        if problem := algorithm.problem_of_episode(episode.info, of_episode):
-            yield f"the episode {number} {problem}"
+                problem = f"has a {error}"
+        if problem := problem or algorithm.problem_of_episode(episode.info, of_episode):
+            yield number, problem

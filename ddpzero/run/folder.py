@@ -62,6 +62,7 @@ _FREE_TO_CHANGE = (
     "judge",
     "logging",
     "checkpoint",
+    "collect",
     "sweep",
     "replay.capacity",
     "learner.max_epochs",

@@ -5,6 +5,7 @@ config/ creates them from the composed config; they are passed on as plain argum
 """
 
 from ddpzero.settings.arena import ArenaSettings, JudgeSettings, ReleaseSettings
+from ddpzero.settings.collect import CollectSettings
 from ddpzero.settings.limits import MAX_SECONDS, MAX_THREADS
 from ddpzero.settings.records import (
     CheckpointSettings,
@@ -29,6 +30,7 @@ __all__ = [
     "ActorSettings",
     "ArenaSettings",
     "CheckpointSettings",
+    "CollectSettings",
     "DataSettings",
     "GameSettings",
     "JudgeSettings",

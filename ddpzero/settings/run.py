@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ddpzero.settings.arena import ArenaSettings, JudgeSettings, ReleaseSettings
+from ddpzero.settings.collect import CollectSettings
 from ddpzero.settings.records import (
     CheckpointSettings,
     LoggingSettings,
@@ -69,6 +70,7 @@ class Settings:
     release: ReleaseSettings = field(default_factory=ReleaseSettings)
     data: DataSettings = field(default_factory=DataSettings)
     store: StoreSettings = field(default_factory=StoreSettings)
+    collect: CollectSettings = field(default_factory=CollectSettings)
     sweep: SweepSettings = field(default_factory=SweepSettings)
     init_from: str | None = None
 
@@ -76,6 +78,11 @@ class Settings:
     def waits_for_verdicts(self) -> bool:
         """Whether each round waits for the match of its model, which the workers of all ranks play."""
         return self.learner.schedule == "rounds" and self.release.rule != "always"
+
+    @property
+    def has_actors(self) -> bool:
+        """Whether actors of the run play games."""
+        return SELF_PLAY in self.data.sources and self.actors.num_actors != 0
 
     def __post_init__(self) -> None:
         require(self.seed >= 0, f"seed={self.seed} must be 0 or more.")
@@ -105,6 +112,7 @@ class Settings:
             f"data.sources={list(self.data.sources)} plays no games, and learner.schedule=rounds alternates between "
             f"playing and training: add {SELF_PLAY}, or use schedule=concurrent.",
         )
+        self._check_collect()
         require(
             len(self.data.sources) == 1 or self.learner.batch_size >= 2,
             f"learner.batch_size={self.learner.batch_size} has no room for {len(self.data.sources)} data.sources.",
@@ -132,3 +140,26 @@ class Settings:
                 not (precision == "float16" and device == "cpu"),
                 f"{path}=float16 does not pay on a CPU (device=cpu): use auto, float32 or bfloat16.",
             )
+
+    def _check_collect(self) -> None:
+        collects = self.collect.server is not None
+        require(
+            self.has_actors or collects or SELF_PLAY not in self.data.sources,
+            "actors.num_actors=0 plays no games: set collect.server to take in those of contributors, data.sources to "
+            "train on stored ones, or actors.num_actors to at least 1.",
+        )
+        require(
+            not collects or self.learner.schedule == "concurrent",
+            f"collect.server={self.collect.server}: learner.schedule=rounds is reproducible, and games of contributors "
+            "are not: use schedule=concurrent.",
+        )
+        require(
+            not collects or SELF_PLAY in self.data.sources,
+            f"collect.server={self.collect.server} needs {SELF_PLAY} in data.sources={list(self.data.sources)}: games "
+            "of contributors count as those of the run.",
+        )
+        require(
+            not collects or self.has_actors or self.collect.share == 1,
+            f"collect.share={self.collect.share} waits for games of the run's own actors, and actors.num_actors=0 plays "
+            "none: set collect.share=1 or actors.num_actors.",
+        )

@@ -13,7 +13,7 @@ from ddpzero.system.errors import require, require_at_least, require_at_most
 class ActorSettings:
     """The self-play processes of one rank.
 
-    num_actors: number of processes; None: one per core that this rank may use, minus one.
+    num_actors: number of processes; None: one per core that this rank may use, minus one. 0: the run plays no games.
     min_effort, max_effort: bounds of the work for a sample, as multiples of the configured work (for AlphaZero:
         simulations per move). The run adjusts it so that neither actors nor learner wait; equal bounds switch that off.
     """
@@ -31,8 +31,8 @@ class ActorSettings:
 
     def __post_init__(self) -> None:
         require(
-            self.num_actors is None or self.num_actors >= 1,
-            f"actors.num_actors={self.num_actors} must be at least 1, or null for one per free core.",
+            self.num_actors is None or self.num_actors >= 0,
+            f"actors.num_actors={self.num_actors} must be 0 or more, or null for one per free core.",
         )
         for name in ("num_games", "num_threads"):
             require(

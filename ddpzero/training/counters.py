@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Container, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -22,6 +22,7 @@ class Counters:
     minutes: training time over all resumes. It excludes the start of the actors, which compile first on a new machine.
     round_is_played: with schedule "rounds", whether the current epoch's episodes are in the buffers.
     work: of the actors for each update, as a multiple of the configured one; see training/balancer.py.
+    collected_up_to: the files of a collection server up to this number were taken in, and those in collected_beyond.
     """
 
     learner_step: int = 0
@@ -32,6 +33,8 @@ class Counters:
     minutes: float = 0.0
     round_is_played: bool = False
     work: float = 1.0
+    collected_up_to: int = 0
+    collected_beyond: tuple[int, ...] = ()
 
 
 def counters_from_checkpoint(saved: Mapping[str, Any], model: str) -> Counters:
@@ -41,10 +44,15 @@ def counters_from_checkpoint(saved: Mapping[str, Any], model: str) -> Counters:
     that contradict each other or the model's name.
     """
     known = {field.name: type(field.default) for field in fields(Counters)}
+    saved = dict(saved)
+    beyond = saved.get("collected_beyond", [])
+    if isinstance(beyond, list) and all(map(is_count, beyond)):
+        saved["collected_beyond"] = tuple(beyond)
     for name in saved.keys() & known.keys():
         value, wanted = saved[name], known[name]
         is_float = wanted is float and is_finite_number(value) and value >= 0
-        if not (is_float or (type(value) is wanted and (wanted is bool or is_count(value)))):
+        is_other = wanted in (bool, tuple) or is_count(value)
+        if not (is_float or (type(value) is wanted and is_other)):
             raise ValueError(f"counter {name} is {value!r}")
     if unknown := sorted(saved.keys() - known.keys()):
         names = ", ".join(unknown)[:200]
@@ -92,3 +100,13 @@ def check_samples(
         raise ValueError(
             f"a sample is of weights_version {newest_version}, of {counters.weights_version} published"
         )
+
+
+def count_files(counters: Counters, new: Iterable[Collection[int]]) -> None:
+    """Note in the counters which files all ranks have taken in since the last time. new: of each rank."""
+    beyond = set(counters.collected_beyond).union(*new)
+    while counters.collected_up_to + 1 in beyond:
+        counters.collected_up_to += 1
+    counters.collected_beyond = tuple(
+        sorted(number for number in beyond if number > counters.collected_up_to)
+    )

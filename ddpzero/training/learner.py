@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -37,16 +37,28 @@ from ddpzero.system.seeds import derive_seed
 from ddpzero.system.signals import StopSignal
 from ddpzero.training.balancer import Balancer, balance_of_samples, make_balancer
 from ddpzero.training.checkpointing import Checkpointing
+from ddpzero.training.counters import count_files
 from ddpzero.training.divergence_guard import DivergenceGuard
 from ddpzero.training.gate import Gate
 from ddpzero.training.learning_rate import learning_rate
 from ddpzero.training.metrics import WAIT_FOR_EPISODES, WAIT_FOR_RANKS, metrics_of_run
-from ddpzero.training.parts import Parts, build_parts, open_store, start_actors, start_arena
+from ddpzero.training.parts import (
+    Parts,
+    build_parts,
+    open_store,
+    start_actors,
+    start_arena,
+    start_collecting,
+)
 from ddpzero.training.played_weights import PlayedWeights
 from ddpzero.training.preflight import check_machine, without_impossible_matches
 from ddpzero.training.reports import Outlets, Reports
 from ddpzero.training.state import RunState
 from ddpzero.training.stored_source import NO_VERSION
+
+if TYPE_CHECKING:
+    from ddpzero.training.collected_games import CollectedGames
+    from ddpzero.training.pushed_models import PushedModels
 
 logger = logging.getLogger(__name__)
 
@@ -128,6 +140,7 @@ def build_learner(
     pool, channel = start_actors(settings, parts, state, outlets.run_dir, stack)
     reports.metrics.num_actors = pool.num_actors
     arena, gate = start_arena(settings, parts, state, outlets.run_dir, stack)
+    collected, pushed = start_collecting(settings, parts, state, outlets.run_dir, stack)
     plays_best = settings.release.self_play == "best"
     balancer = make_balancer(settings, state.counters.work)
     return Learner(
@@ -146,6 +159,8 @@ def build_learner(
         played_weights=PlayedWeights(parts.updater, outlets.run_dir, plays_best),
         balancer=balancer,
         sample_balance=balance_of_samples(parts, balancer),
+        collected=collected,
+        pushed=pushed,
     )
 
 
@@ -171,6 +186,7 @@ class Learner:
     arena: of rank 0. gate: only with schedule "rounds" and a rule of release.
     balancer: adjusts effort and samples_per_insert; None: both are fixed. sample_balance: with the adjusted ratio.
     new_infos: the infos of the episodes that the updater has not counted yet.
+    collected: games of contributors; None without a collection server. pushed: of rank 0, models for these.
     """
 
     settings: Settings
@@ -189,11 +205,13 @@ class Learner:
     balancer: Balancer | None
     sample_balance: SampleBalance
     new_infos: list[dict[str, Any]] = field(default_factory=list)
+    collected: CollectedGames | None = None
+    pushed: PushedModels | None = None
 
     @property
     def plays(self) -> bool:
-        """Whether the run has actors; without them, it trains on stored games only."""
-        return self.pool.num_actors > 0
+        """Whether new games arrive, from actors or contributors; otherwise the run trains on stored games only."""
+        return self.pool.num_actors > 0 or self.collected is not None
 
     # ---------------------------------------------------------------- the loop
 
@@ -207,6 +225,10 @@ class Learner:
         if not self.plays:
             # Otherwise the first episode starts it.
             self.state.start_clock()
+        if self.collected is not None and self.state.counters.learner_step == 0:
+            # Contributors need a model before there can be a game.
+            self.save()
+            self.take_best_model()
         while not (reason := self.state.agree_on_reason_to_stop()):
             if self.state.plays_rounds and not self.state.counters.round_is_played:
                 self.play_round()
@@ -315,7 +337,11 @@ class Learner:
         """Let the actors play with the best model from the next publish on, if they should; all ranks together."""
         pool = self.arena.pool if self.arena is not None else None
         step = self.state.counters.learner_step
-        self.played_weights.set_best(self.state.ranks.broadcast(pool and pool.best_up_to(step)))
+        best = self.state.ranks.broadcast(pool and pool.best_up_to(step))
+        self.played_weights.set_best(best)
+        if self.pushed is not None and best:
+            with self.reports.metrics.clock("publish"):
+                self.pushed.offer(best, self.parts.updater)
 
     def finish_epoch(self) -> None:
         """Synchronize at an epoch boundary, save a checkpoint if one is due, and show a sample episode."""
@@ -387,6 +413,7 @@ class Learner:
         with self.reports.metrics.clock("save"):
             self.state.share_counters()
             self.share_results()
+            self.count_collected()
             name = self.checkpointing.save(partial(self.require_sound, must_try=True))
         if name:
             self.reports.show_checkpoint(name)
@@ -417,10 +444,26 @@ class Learner:
             phase = "receive episodes" if may_update else WAIT_FOR_EPISODES
             with self.reports.metrics.clock(phase):
                 episodes = self.pool.poll(0.0 if may_update else _POLL_SECONDS)
+                episodes += self.poll_collected()
             self.insert(self.state.up_to_limit(episodes))
         must_wait = self.allowed_steps() == 0
         with self.reports.metrics.clock(WAIT_FOR_RANKS):
             return not self.state.ranks.any_rank(must_wait)
+
+    def poll_collected(self) -> list[Episode]:
+        """Return games of contributors, if some have arrived and their share is not used up; never waits."""
+        if self.collected is None:
+            return []
+        most = self.settings.collect.share * self.parts.buffer.num_inserted
+        if self.collected.num_samples > most:
+            return []
+        return self.collected.poll(self.state.counters.weights_version)
+
+    def count_collected(self) -> None:
+        """Note which files of a collection server were taken in, all ranks together."""
+        if self.collected is not None:
+            new = self.state.ranks.gather(self.collected.take_new())
+            count_files(self.state.counters, new)
 
     def balance_sides(self) -> None:
         """Adjust the work of actors and learner to how long either has waited; equal on every rank, as the row is."""

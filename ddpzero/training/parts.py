@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -40,6 +40,10 @@ from ddpzero.training.metrics import metrics_of_run
 from ddpzero.training.preflight import choose_actor_device, num_actors_of
 from ddpzero.training.state import RunState
 from ddpzero.training.stored_source import StoredSamples, find_sources, load_stored
+
+if TYPE_CHECKING:
+    from ddpzero.training.collected_games import CollectedGames
+    from ddpzero.training.pushed_models import PushedModels
 
 logger = logging.getLogger(__name__)
 
@@ -128,6 +132,48 @@ def _load_stored(settings: Settings, buffer: ReplayBuffer, ranks: Ranks) -> Stor
     assert stored is not None
     logger.info("%s stored samples from %s", f"{stored.num_samples:,}", settings.data.stored)
     return stored
+
+
+def start_collecting(
+    settings: Settings, parts: Parts, state: RunState, run_dir: Path, stack: ExitStack
+) -> tuple[CollectedGames | None, PushedModels | None]:
+    """Connect to the collection server, if there is one: each rank takes in its games, and rank 0 pushes models.
+
+    Raises UserError at every rank if there is no token or no such server.
+    """
+    collect, ranks = settings.collect, state.ranks
+    if collect.server is None:
+        return None, None
+    try:
+        from ddpzero.remote.client import Server, read_token
+        from ddpzero.training.collected_games import COLLECTED_FOLDER, CollectedGames
+        from ddpzero.training.pushed_models import PushedModels
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"collect.server needs {error.name}: pip install 'ddpzero[contribute]'."
+        ) from None
+
+    problem, servers = "", list[Server]()
+    try:
+        token = read_token(collect.token_file, "collect.token_file")
+        servers = [Server(collect.server, token) for _ in range(1 + ranks.is_first)]
+    except UserError as error:
+        problem = str(error)
+    problems = [text for text in ranks.gather(problem) if text]
+    require(not problems, "".join(problems[:1]))
+    games = CollectedGames(
+        servers[0],
+        run_dir / COLLECTED_FOLDER,
+        parts.buffer.spec,
+        settings.game,
+        state.counters,
+        ranks.rank,
+        ranks.world_size,
+    )
+    stack.enter_context(games)
+    pushed = stack.enter_context(PushedModels(servers[1], run_dir)) if ranks.is_first else None
+    logger.info("takes in games of contributors from %s", collect.server)
+    return games, pushed
 
 
 def open_store(

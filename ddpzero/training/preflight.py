@@ -92,7 +92,7 @@ def check_machine(settings: Settings, run_dir: Path, ranks: Ranks) -> list[str]:
 
 def num_actors_of(settings: Settings, local_world_size: int) -> int:
     """Return the number of actors of a rank; none if the run plays no games."""
-    if settings.data.self_play_share == 0:
+    if not settings.has_actors:
         return 0
     return settings.actors.num_actors or default_num_actors(local_world_size)
 

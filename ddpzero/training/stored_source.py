@@ -89,7 +89,7 @@ def load_stored(
             break
         try:
             shard = read_shard(path)
-            adapted = _usable_columns(path, shard, spec, game)
+            adapted = usable_columns(path, shard, spec, game)
         except UnreadableFileError as error:
             problems.append(str(error))
             continue
@@ -109,7 +109,7 @@ def load_stored(
     return StoredSamples(whole, np.concatenate(flags)[:max_samples])
 
 
-def _usable_columns(
+def usable_columns(
     path: Path, shard: Shard, spec: SampleSpec, game: GameSettings
 ) -> dict[str, np.ndarray]:
     """Return the columns of a shard as the spec has them. Raises UnreadableFileError if that is not possible."""

@@ -215,6 +215,10 @@ class AlphaZero:
     def problem_of_episode(self, info: Mapping[str, Any], columns: Mapping[str, np.ndarray]) -> str:
         return problem_of(self.game, self.curriculum, info, columns)
 
+    def settings_for_checks(self) -> dict[str, Any]:
+        # A result that a proof gave would have to be proven again.
+        return {"algorithm.play_out_fraction": 1.0}
+
 
 def search_in_play(search: SearchSettings, settings: AlphaZeroSettings) -> SearchSettings:
     """Return the search of the trained player: that of self-play, with the settings that are for play alone."""

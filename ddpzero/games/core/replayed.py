@@ -60,6 +60,26 @@ def replay(game: Game, moves: Sequence[int]) -> ReplayedEpisode:
     )
 
 
+def plies_of(samples: np.ndarray, observations: np.ndarray, first_ply: int) -> np.ndarray:
+    """Return the plies `[n]`, ascending, before which the samples `[n, bytes]` of an episode were recorded.
+
+    -1 from the first sample on that none of the remaining plies shows. observations: `[T, bytes]`, of the episode.
+    first_ply: from which on there can be samples.
+    """
+    plies = np.full(len(samples), -1)
+    known = [row.tobytes() for row in observations]
+    ply = first_ply
+    for number, row in enumerate(samples):
+        content = row.tobytes()
+        while ply < len(known) and known[ply] != content:
+            ply += 1
+        if ply == len(known):
+            break
+        plies[number] = ply
+        ply += 1
+    return plies
+
+
 @compiled(cache=True)
 def _replay(rules, actions, position, legal, movers, planes, numbers):
     """Fill the arrays row by row; return how many moves were legal."""

@@ -1,0 +1,1 @@
+"""The contributor: plays games for a collection server with local actors (`ddpzero contribute`)."""

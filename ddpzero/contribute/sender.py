@@ -1,0 +1,106 @@
+"""Sends a contributor's batches from a thread, one after another, for as long as it takes."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ddpzero.contribute.spool import Batch
+from ddpzero.remote.client import Server, ServerRefused, ServerUnavailable, patiently
+from ddpzero.remote.messages import UploadAnswer
+from ddpzero.system.errors import UserError
+
+logger = logging.getLogger(__name__)
+
+# Of HTTP: the token is unknown, or its user may not do this.
+_OF_TOKEN = (401, 403)
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What became of a batch. answer: None if the server refused it, with `problem`."""
+
+    batch: Batch
+    answer: UploadAnswer | None
+    problem: str = ""
+
+
+@dataclass
+class Totals:
+    """Games of this process that the server has answered for."""
+
+    accepted: int = 0
+    repeated: int = 0
+    rejected: int = 0
+    reasons: list[str] = field(default_factory=list)
+
+
+class Sender:
+    """As a context manager, it ends its thread. server: used by the thread alone. waits_for: a sentence; "" if it works."""
+
+    def __init__(self, server: Server) -> None:
+        self.waits_for = ""
+        self._server = server
+        self._waiting: queue.Queue[Batch | None] = queue.Queue()
+        self._sent: queue.Queue[Sent] = queue.Queue()
+        self._known: set[str] = set()
+        self._ends = threading.Event()
+        self._problem: UserError | None = None
+        self._thread = threading.Thread(target=self._run, name="sender", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Sender:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ends.set()
+        self._waiting.put(None)
+        self._thread.join(timeout=5)
+        self._server.close()
+
+    def send(self, batch: Batch) -> None:
+        """Send a batch, once."""
+        if batch.id not in self._known:
+            self._known.add(batch.id)
+            self._waiting.put(batch)
+
+    def take_sent(self) -> list[Sent]:
+        """Return the batches that were answered since the last call. Raises ServerRefused if the token is refused."""
+        if self._problem is not None:
+            raise self._problem
+        sent = []
+        while not self._sent.empty():
+            sent.append(self._sent.get_nowait())
+        return sent
+
+    def _run(self) -> None:
+        while (batch := self._waiting.get()) is not None and not self._ends.is_set():
+            try:
+                self._sent.put(Sent(batch, self._send(batch)))
+            except ServerUnavailable:
+                # The program ends; the batch is on disk.
+                return
+            except ServerRefused as error:
+                if error.status in _OF_TOKEN:
+                    self._problem = error
+                    return
+                self._sent.put(Sent(batch, None, str(error)))
+            except (UserError, OSError) as error:
+                self._sent.put(Sent(batch, None, str(error)))
+
+    def _send(self, batch: Batch) -> UploadAnswer:
+        upload: Callable[[], UploadAnswer] = lambda: self._server.upload(  # noqa: E731
+            batch.id, batch.model, batch.path
+        )
+        answer = patiently(
+            upload, on_wait=self._wait, sleep=self._ends.wait, give_up=self._ends.is_set
+        )
+        self.waits_for = ""
+        return answer
+
+    def _wait(self, problem: str, seconds: float) -> None:
+        logger.warning("%s; the next try is in %.0f s", problem, seconds)
+        self.waits_for = problem

@@ -1,0 +1,286 @@
+"""A collection server, as its clients see it: one method for each request, with the errors that can follow.
+
+A request is made once. `patiently` repeats it while the server cannot be reached.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import string
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx2 as httpx
+import tenacity
+
+from ddpzero import __version__
+from ddpzero.config.strict import make_dataclass
+from ddpzero.remote.messages import (
+    API_PATH,
+    API_VERSION,
+    GamesFile,
+    GamesFiles,
+    MatchReport,
+    ModelInformation,
+    RunInformation,
+    Task,
+    TaskRequest,
+    UploadAnswer,
+)
+from ddpzero.system.errors import UserError, require
+from ddpzero.system.guarded_files import printable
+
+_Result = TypeVar("_Result")
+
+TOKEN_VARIABLE = "DDPZERO_TOKEN"
+_TOKEN_CHARACTERS = set(string.ascii_letters + string.digits + "-_")
+_MAX_TOKEN_LENGTH = 200
+_MAX_ANSWER_BYTES = 16 << 20
+_MAX_SENTENCE = 500
+_CHUNK_BYTES = 1 << 20
+_TIMEOUT = httpx.Timeout(60.0, connect=20.0)
+# Between two tries: twice as long each time, with jitter, so that thousands of clients do not come back together.
+_FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 1.0, 300.0
+
+
+class ServerUnavailable(RuntimeError):
+    """The server cannot be reached, or says that it is too busy: try again later.
+
+    wait_seconds: that it asks for; None if it says nothing.
+    """
+
+    def __init__(self, message: str, wait_seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.wait_seconds = wait_seconds
+
+
+class ServerRefused(UserError):
+    """The server refused a request: the same one would be refused again. status: of HTTP."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def patiently(
+    request: Callable[[], _Result],
+    *,
+    on_wait: Callable[[str, float], None],
+    sleep: Callable[[float], None],
+    give_up: Callable[[], bool] = lambda: False,
+) -> _Result:
+    """Make a request until it succeeds or is refused. Raises ServerUnavailable only if it gives up.
+
+    on_wait: called with the problem and the seconds until the next try. sleep: may return early. give_up: asked before
+    each wait.
+    """
+    backoff = tenacity.wait_exponential(_FIRST_WAIT_SECONDS, max=_LONGEST_WAIT_SECONDS)
+
+    def wait_seconds(state: tenacity.RetryCallState) -> float:
+        assert state.outcome is not None
+        error = state.outcome.exception()
+        asked = error.wait_seconds if isinstance(error, ServerUnavailable) else None
+        return max(backoff(state) * random.uniform(0.5, 1.0), asked or 0.0)
+
+    def tell(state: tenacity.RetryCallState) -> None:
+        assert state.outcome is not None and state.next_action is not None
+        on_wait(str(state.outcome.exception()), state.next_action.sleep)
+
+    retrying = tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(ServerUnavailable),
+        wait=wait_seconds,
+        stop=lambda state: give_up(),
+        sleep=sleep,
+        before_sleep=tell,
+        reraise=True,
+    )
+    return retrying(request)
+
+
+def read_token(token_file: str | None, option: str) -> str:
+    """Return the token from a file, or from the environment. option: that names the file. Raises UserError."""
+    if token_file is None:
+        token = os.environ.get(TOKEN_VARIABLE, "")
+        require(
+            bool(token),
+            f"no token is given: set {option} to a file that contains it, or the environment variable {TOKEN_VARIABLE}. "
+            "The server's operator makes one with `ddpzero serve FOLDER --add-user NAME`.",
+        )
+    else:
+        try:
+            token = Path(token_file).expanduser().read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is not text"
+            raise UserError(f"{option}={token_file} cannot be read: {reason}.") from None
+    require(
+        0 < len(token) <= _MAX_TOKEN_LENGTH and set(token) <= _TOKEN_CHARACTERS,
+        f"the token of {option if token_file else TOKEN_VARIABLE} is none: tokens have letters, digits, - and _.",
+    )
+    return token
+
+
+class Server:
+    """A collection server. Methods raise ServerUnavailable, ServerRefused, or UserError for an answer that is none.
+
+    url: such as https://host/games. Use it from one thread at a time; close it at the end.
+    """
+
+    def __init__(self, url: str, token: str) -> None:
+        self.url = url.rstrip("/")
+        parts = httpx.URL(self.url) if _is_url(self.url) else None
+        require(
+            parts is not None and parts.scheme in ("http", "https") and bool(parts.host),
+            f"server={url[:200]} is no address: write http:// or https:// and a host, as in https://games.example.org.",
+        )
+        headers = {
+            "Authorization": f"Bearer {token}",
+            "User-Agent": f"ddpzero/{__version__}",
+        }
+        self._client = httpx.Client(headers=headers, timeout=_TIMEOUT)
+
+    def close(self) -> None:
+        self._client.close()
+
+    def run(self) -> RunInformation:
+        """Return what the server collects. Raises ServerRefused if it speaks another version."""
+        answer = self._json("GET", "/run")
+        version = answer.get("api_version") if isinstance(answer, dict) else None
+        require(
+            version == API_VERSION,
+            f"{self.url} speaks version {str(version)[:20]} of the protocol, and ddpzero {__version__} speaks "
+            f"{API_VERSION}: install the version of ddpzero that the server has.",
+        )
+        return self._message(RunInformation, answer)
+
+    def models(self) -> list[ModelInformation]:
+        answer = self._json("GET", "/models")
+        entries = answer.get("models") if isinstance(answer, dict) else None
+        require(isinstance(entries, list), f"{self.url} gave an answer that is no list of models.")
+        assert isinstance(entries, list)
+        return [self._message(ModelInformation, entry) for entry in entries]
+
+    def task(self, request: TaskRequest) -> Task:
+        """Return work. Raises ServerUnavailable while there is none."""
+        return self._message(Task, self._json("POST", "/tasks", json=asdict(request)))
+
+    def upload(self, upload_id: str, model: str, path: Path) -> UploadAnswer:
+        """Send a file of episodes. Repeated with the same id, it is counted once."""
+        content = path.read_bytes()
+        query = {"model": model}
+        answer = self._json("PUT", f"/games/{upload_id}", content=content, params=query)
+        return self._message(UploadAnswer, answer)
+
+    def report_match(self, report: MatchReport) -> None:
+        self._json("PUT", f"/matches/{report.task}", json=asdict(report))
+
+    def push_model(self, name: str, content: bytes) -> ModelInformation:
+        answer = self._json("PUT", f"/models/{name}", content=content)
+        return self._message(ModelInformation, answer)
+
+    def games_after(self, number: int) -> GamesFiles:
+        return self._message(GamesFiles, self._json("GET", "/files", params={"after": str(number)}))
+
+    def download_model(self, model: ModelInformation, path: Path) -> None:
+        """Download a model's file, from where an earlier download ended, and check its hash."""
+        self._download(f"/models/{model.name}/file", path, model.size_bytes, model.sha256)
+
+    def download_games(self, file: GamesFile, path: Path) -> None:
+        """Download a file of accepted games, as download_model."""
+        self._download(f"/files/{file.number}", path, file.size_bytes, file.sha256)
+
+    def _download(self, where: str, path: Path, size_bytes: int, sha256: str) -> None:
+        partial = path.with_name(f".{path.name}.part")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        start = partial.stat().st_size if partial.exists() else 0
+        if start < size_bytes:
+            self._fetch_rest(where, partial, start, size_bytes)
+        digest = hashlib.sha256()
+        with open(partial, "rb") as file:
+            while chunk := file.read(_CHUNK_BYTES):
+                digest.update(chunk)
+            os.fsync(file.fileno())
+        if digest.hexdigest() != sha256.lower():
+            partial.unlink()
+            raise ServerUnavailable(
+                f"{self.url}{where} was damaged on its way: its hash is not the one announced"
+            )
+        partial.replace(path)
+
+    def _fetch_rest(self, where: str, partial: Path, start: int, size_bytes: int) -> None:
+        headers = {"Range": f"bytes={start}-"} if start else {}
+        with (
+            self._errors(),
+            self._client.stream("GET", f"{self.url}{API_PATH}{where}", headers=headers) as answer,
+        ):
+            if answer.status_code not in (200, 206):
+                answer.read()
+                self._raise_refusal(answer)
+            is_rest = answer.status_code == 206
+            size = start if is_rest else 0
+            with open(partial, "ab" if is_rest else "wb") as file:
+                for chunk in answer.iter_bytes(_CHUNK_BYTES):
+                    size += len(chunk)
+                    if size > size_bytes:
+                        break
+                    file.write(chunk)
+        if size != size_bytes:
+            if size > size_bytes:
+                partial.unlink()
+            raise ServerUnavailable(f"{self.url}{where} ended after {size} of {size_bytes} bytes")
+
+    def _json(self, method: str, where: str, **arguments: Any) -> Any:
+        with self._errors():
+            answer = self._client.request(method, f"{self.url}{API_PATH}{where}", **arguments)
+        if answer.status_code not in (200, 201):
+            self._raise_refusal(answer)
+        try:
+            require(len(answer.content) <= _MAX_ANSWER_BYTES, "too long")
+            return answer.json()
+        except (ValueError, RecursionError):
+            raise ServerUnavailable(
+                f"{self.url} gave an answer that is not JSON: is it a server of ddpzero?"
+            ) from None
+
+    def _message(self, cls: type[_Result], answer: Any) -> _Result:
+        try:
+            message: _Result = make_dataclass(cls, answer, cls.__name__)
+        except (UserError, TypeError) as error:
+            raise UserError(f"{self.url} gave an answer that cannot be read: {error}") from None
+        return message
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Turn the errors of the network into ServerUnavailable."""
+        try:
+            yield
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+            reason = printable(" ".join(str(error).split())) or type(error).__name__
+            raise ServerUnavailable(f"{self.url} cannot be reached: {reason}") from None
+
+    def _raise_refusal(self, answer: httpx.Response) -> None:
+        try:
+            sentence = str(answer.json()["error"])
+        except (ValueError, KeyError, TypeError, RecursionError):
+            sentence = f"it answered with status {answer.status_code}"
+        sentence = printable(sentence[:_MAX_SENTENCE])
+        if answer.status_code >= 500 or answer.status_code in (408, 425, 429):
+            raise ServerUnavailable(f"{self.url}: {sentence}", _retry_after(answer))
+        raise ServerRefused(f"{self.url} refuses: {sentence}", answer.status_code)
+
+
+def _is_url(text: str) -> bool:
+    try:
+        httpx.URL(text)
+    except (httpx.InvalidURL, UnicodeError):
+        return False
+    return True
+
+
+def _retry_after(answer: httpx.Response) -> float | None:
+    text = answer.headers.get("Retry-After", "")
+    return min(float(text), 3600.0) if text.isascii() and text.isdecimal() else None

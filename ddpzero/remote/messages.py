@@ -1,0 +1,126 @@
+"""The messages between a collection server and its clients, as dataclasses; the server documents them at /api/docs.
+
+Bodies of answers are JSON with these fields. A refusal is `{"error": SENTENCE}` with status 4xx.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+# Part of every path. A server and a client with different numbers refuse each other.
+API_VERSION = 1
+API_PATH = f"/api/v{API_VERSION}"
+
+Role = Literal["contributor", "learner"]
+
+
+@dataclass(frozen=True)
+class ModelInformation:
+    """A released model. weights_version, samples_trained: of the run when it saved the model. created_at: Unix time.
+
+    elo, low, high: its rating with its 95 % interval; None without rating games. num_games: that it played for training.
+    """
+
+    name: str
+    sha256: str
+    size_bytes: int
+    weights_version: int
+    samples_trained: int
+    created_at: float
+    num_games: int = 0
+    elo: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class RunInformation:
+    """What a server collects.
+
+    rules: hash of the code of the game's rules, equal on client and server. config: of the run, as contributors play
+    it. newest, best: None before the first model.
+    """
+
+    api_version: int
+    ddpzero: str
+    run: str
+    rules: str
+    config: dict[str, Any]
+    min_plies: int
+    max_plies: int
+    max_upload_bytes: int
+    max_upload_games: int
+    newest: ModelInformation | None = None
+    best: ModelInformation | None = None
+
+
+@dataclass(frozen=True)
+class TaskRequest:
+    """A request for work. kinds: that the client wants."""
+
+    kinds: list[str] = field(default_factory=lambda: ["self_play", "match"])
+
+
+@dataclass(frozen=True)
+class Task:
+    """Work for a contributor.
+
+    kind: "self_play": play with `model` until there is a newer one. "match": play num_games games of `model` against
+    `opponent`, from the random openings of `seed`. id: names the task in the report of a match.
+    """
+
+    kind: str
+    id: str
+    model: ModelInformation
+    opponent: ModelInformation | None = None
+    num_games: int = 0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class UploadAnswer:
+    """What became of the games of an upload. repeated: sent before, by anybody. reasons: of the rejected ones, each with
+    the number of its game. is_known: whether the same upload was received before; then nothing was counted again.
+    """
+
+    accepted: int
+    repeated: int
+    rejected: int
+    samples: int
+    reasons: list[str] = field(default_factory=list)
+    is_known: bool = False
+
+
+@dataclass(frozen=True)
+class MatchReport:
+    """The games of a match. moves: of each game after its opening; game 2i has `model` as the first player and game
+    2i + 1 has `opponent`, both from opening i. seconds: of playing.
+    """
+
+    task: str
+    moves: list[list[int]]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class GamesFile:
+    """A file of accepted games, training_data/run_001/games_<number>.npz."""
+
+    number: int
+    num_games: int
+    num_samples: int
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class GamesFiles:
+    """The files of accepted games after a number, in their order, at most 100. newest: the largest number there is."""
+
+    newest: int
+    files: list[GamesFile] = field(default_factory=list)
+
+
+def as_json(message: Any) -> dict[str, Any]:
+    return asdict(message)

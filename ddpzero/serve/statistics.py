@@ -1,0 +1,126 @@
+"""What a collection server shows of its run and of its contributors."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from ddpzero.remote.messages import ModelInformation
+from ddpzero.serve.database import files, reading, rejections, users
+
+if TYPE_CHECKING:
+    from ddpzero.serve.collection import Collection
+
+# A contributor is active if heard of within so many seconds.
+_ACTIVE_SECONDS = 900.0
+_MAX_CONTRIBUTORS = 1000
+
+
+@dataclass(frozen=True)
+class Contributor:
+    """A user and the counts of all uploads. last_seen_at: Unix time; None if never."""
+
+    name: str
+    num_games: int
+    num_samples: int
+    num_repeated: int
+    num_rejected: int
+    num_match_games: int
+    created_at: float
+    last_seen_at: float | None
+
+    @property
+    def is_active(self) -> bool:
+        return self.last_seen_at is not None and time.time() - self.last_seen_at < _ACTIVE_SECONDS
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """Why games of an upload were rejected. time: Unix time."""
+
+    time: float
+    num_games: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class RunStatistics:
+    """Everything on the page of the run. run, game: "" before the first model.
+
+    num_files, size_bytes: of the files of games that still exist. contributors: most games first.
+    """
+
+    run: str
+    game: str
+    num_games: int
+    num_samples: int
+    num_repeated: int
+    num_rejected: int
+    num_match_games: int
+    num_contributors: int
+    num_active: int
+    num_files: int
+    size_bytes: int
+    models: list[ModelInformation]
+    contributors: list[Contributor]
+
+
+def run_statistics(collection: Collection) -> RunStatistics:
+    """Return the statistics of a server's run."""
+    contributors = _contributors(collection.engine)
+    query = sa.select(sa.func.count(), sa.func.sum(files.c.size_bytes)).where(
+        sa.not_(files.c.is_removed)
+    )
+    with reading(collection.engine) as connection:
+        num_files, size_bytes = connection.execute(query).one()
+    run = collection.run
+    return RunStatistics(
+        run=run.name if run else "",
+        game=run.game.name if run else "",
+        num_games=sum(c.num_games for c in contributors),
+        num_samples=sum(c.num_samples for c in contributors),
+        num_repeated=sum(c.num_repeated for c in contributors),
+        num_rejected=sum(c.num_rejected for c in contributors),
+        num_match_games=sum(c.num_match_games for c in contributors),
+        num_contributors=sum(c.num_games > 0 for c in contributors),
+        num_active=sum(c.is_active for c in contributors),
+        num_files=num_files,
+        size_bytes=int(size_bytes or 0),
+        models=[collection.describe(model) for model in collection.models],
+        contributors=contributors[:_MAX_CONTRIBUTORS],
+    )
+
+
+def find_contributor(
+    collection: Collection, name: str
+) -> tuple[Contributor, list[Rejection]] | None:
+    """Return a contributor, and the newest reasons for which games were rejected; None if there is none."""
+    with reading(collection.engine) as connection:
+        row = connection.execute(_columns().where(users.c.name == name)).first()
+        if row is None:
+            return None
+        user_id, *values = row
+        query = (
+            sa.select(rejections.c.time, rejections.c.num_games, rejections.c.reason)
+            .where(rejections.c.user_id == user_id)
+            .order_by(rejections.c.id.desc())
+            .limit(50)
+        )
+        reasons = [Rejection(*reason) for reason in connection.execute(query)]
+    return Contributor(*values), reasons
+
+
+def _contributors(engine: sa.engine.Engine) -> list[Contributor]:
+    query = _columns().where(users.c.role == "contributor").order_by(users.c.num_games.desc())
+    with reading(engine) as connection:
+        return [Contributor(*row[1:]) for row in connection.execute(query)]
+
+
+def _columns() -> sa.sql.Select:
+    names = ("id", "name", "num_games", "num_samples", "num_repeated", "num_rejected")
+    return sa.select(
+        *(users.c[name] for name in (*names, "num_match_games", "created_at", "last_seen_at"))
+    )

@@ -1,0 +1,158 @@
+"""Takes in the games that a collection server has accepted, beside those of a rank's own actors.
+
+    server -- files of games --> thread of this rank (every world_size-th file) --> queue --> poll() --> learner
+
+The server has validated the games; here only their shapes and values are checked again. Which files were taken in is in
+the counters of a checkpoint, for all ranks together: no game is taken in twice, also with another number of ranks.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from ddpzero.remote.client import Server, ServerUnavailable, patiently
+from ddpzero.replay import Episode, SampleSpec
+from ddpzero.run.shard import read_shard
+from ddpzero.settings import GameSettings
+from ddpzero.system.errors import UserError
+from ddpzero.system.whole_files import remove
+from ddpzero.training.counters import Counters
+from ddpzero.training.stored_source import usable_columns
+
+logger = logging.getLogger(__name__)
+
+COLLECTED_FOLDER = "collected"
+# Files that wait for the learner.
+_MAX_WAITING = 2
+_POLL_SECONDS = 2.0
+
+
+class CollectedGames:
+    """The files of one rank. As a context manager, it ends its thread.
+
+    server: used by this thread alone. folder: for downloads. counters: of the checkpoint that the run resumed from.
+    num_samples: taken in by this process.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        folder: Path,
+        spec: SampleSpec,
+        game: GameSettings,
+        counters: Counters,
+        rank: int,
+        world_size: int,
+    ) -> None:
+        self.num_samples = 0
+        self._server = server
+        self._folder = folder / f"rank{rank}"
+        self._spec = spec
+        self._game = game
+        self._rank = rank
+        self._world_size = world_size
+        self._done_up_to = counters.collected_up_to
+        self._done_beyond = frozenset(counters.collected_beyond)
+        self._new: list[int] = []
+        self._queue: queue.Queue[tuple[int, list[Episode]]] = queue.Queue(_MAX_WAITING)
+        self._ends = threading.Event()
+        self._problem: Exception | None = None
+        self._thread = threading.Thread(target=self._run, name="collected games", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> CollectedGames:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._ends.set()
+        self._server.close()
+        remove(self._folder)
+
+    def poll(self, newest_version: int) -> list[Episode]:
+        """Return the games of the next file, if there is one; never waits. Raises UserError if the server refuses.
+
+        newest_version: the highest weights_version of this run; samples of a later one come from before a resume.
+        """
+        if self._problem is not None:
+            raise self._problem
+        try:
+            number, episodes = self._queue.get_nowait()
+        except queue.Empty:
+            return []
+        self._new.append(number)
+        for episode in episodes:
+            versions = episode.columns["weights_version"]
+            episode.columns["weights_version"] = np.minimum(versions, np.int32(newest_version))
+        self.num_samples += sum(episode.num_samples for episode in episodes)
+        return episodes
+
+    def take_new(self) -> list[int]:
+        """Return the files whose games `poll` has returned since the last call."""
+        new, self._new = self._new, []
+        return new
+
+    def _run(self) -> None:
+        cursor = self._done_up_to
+        try:
+            while not self._ends.is_set():
+                files = self._patiently(lambda: self._server.games_after(cursor)).files
+                for file in files:
+                    cursor = file.number
+                    is_done = file.number <= self._done_up_to or file.number in self._done_beyond
+                    if file.number % self._world_size != self._rank or is_done:
+                        continue
+                    path = self._folder / f"games_{file.number:05d}.npz"
+                    self._patiently(
+                        lambda file=file, path=path: self._server.download_games(file, path)
+                    )  # type: ignore[misc]
+                    self._hand_over(file.number, self._episodes(path))
+                    path.unlink(missing_ok=True)
+                if not files:
+                    self._ends.wait(_POLL_SECONDS)
+        except ServerUnavailable:
+            # The run ends.
+            pass
+        except Exception as error:
+            # poll raises it in the learner's thread.
+            self._problem = error
+
+    def _patiently(self, request):  # type: ignore[no-untyped-def]
+        return patiently(
+            request, on_wait=_say_waiting, sleep=self._ends.wait, give_up=self._ends.is_set
+        )
+
+    def _hand_over(self, number: int, episodes: list[Episode]) -> None:
+        while not self._ends.is_set():
+            try:
+                self._queue.put((number, episodes), timeout=_POLL_SECONDS)
+                return
+            except queue.Full:
+                continue
+
+    def _episodes(self, path: Path) -> list[Episode]:
+        """Return the games of a file; none, with a warning, if it cannot be used."""
+        try:
+            shard = read_shard(path)
+            columns = usable_columns(path, shard, self._spec, self._game)
+        except UserError as error:
+            logger.warning("collected games are left out: %s", error)
+            return []
+        return [
+            Episode({name: column[episode.rows] for name, column in columns.items()}, episode.info)
+            for episode in shard.episodes
+        ]
+
+
+def _say_waiting(problem: str, seconds: float) -> None:
+    logger.warning("%s; the next try is in %.0f s", problem, seconds)

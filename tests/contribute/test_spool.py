@@ -1,0 +1,88 @@
+"""A contributor's games on their way to the server: none is lost, and none is sent in two batches, after any kill."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from ddpzero.contribute.spool import Spool
+from ddpzero.run.shard import read_shard
+from tests.serve.material import material
+
+DESCRIPTION = {"run": "t", "config": {}}
+
+
+def moves_in(paths) -> list[list[int]]:
+    return [e.info["moves"] for path in paths for e in read_shard(path).episodes]
+
+
+def games_in(folder: Path) -> list[list[int]]:
+    return sorted(moves_in(folder.glob("*/*.npz")))
+
+
+def test_games_are_on_disk_at_once_and_become_batches(tmp_path):
+    episodes = material().episodes
+    spool = Spool(tmp_path, DESCRIPTION)
+    spool.add(episodes[:3], "m1")
+    assert moves_in((tmp_path / "finished").glob("*.npz")) == [
+        episode.info["moves"] for episode in episodes[:3]
+    ]
+    spool.make_batches(5)
+    assert spool.batches == [] and spool.num_finished == 3
+    spool.add(episodes[3:8], "m2")
+    spool.make_batches(5)
+    (batch,) = spool.batches
+    assert (batch.model, batch.num_games) == ("m2", 8)
+    assert moves_in([batch.path]) == [episode.info["moves"] for episode in episodes[:8]]
+    spool.add(episodes[8:9], "m2")
+    spool.make_batches(5, is_last=True)
+    assert [batch.num_games for batch in spool.batches] == [8, 1]
+    spool.remove(spool.batches[0])
+    spool.refuse(spool.batches[0])
+    assert spool.batches == [] and len(list((tmp_path / "refused").iterdir())) == 1
+
+
+@pytest.mark.parametrize("kill_after", ["batch is written", "one part is removed"])
+def test_a_kill_while_a_batch_is_made_loses_and_repeats_nothing(tmp_path, kill_after, monkeypatch):
+    episodes = material().episodes
+    spool = Spool(tmp_path, DESCRIPTION)
+    for start in (0, 3):
+        spool.add(episodes[start : start + 3], "m")
+    expected = games_in(tmp_path)
+
+    class Killed(BaseException):
+        pass
+
+    removed = []
+    unlink = Path.unlink
+
+    def killed(path: Path, missing_ok: bool = False) -> None:
+        if len(removed) == (kill_after == "one part is removed"):
+            raise Killed
+        removed.append(path)
+        unlink(path, missing_ok)
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(Path, "unlink", killed)
+        spool.make_batches(6)
+    again = Spool(tmp_path, DESCRIPTION)
+    assert games_in(tmp_path) == expected
+    assert [batch.num_games for batch in again.batches] == [6] and again.num_finished == 0
+    # New games, whose files must not be taken for parts of the batch that is still there.
+    again.add(episodes[6:8], "m")
+    third = Spool(tmp_path, DESCRIPTION)
+    assert third.num_finished == 2 and len(third.batches) == 1
+
+
+def test_a_damaged_file_is_set_aside(tmp_path):
+    spool = Spool(tmp_path, DESCRIPTION)
+    spool.add(material().episodes[:2], "m")
+    (path,) = (tmp_path / "finished").glob("*.npz")
+    damaged = path.with_name("00000001-x.npz")
+    damaged.write_bytes(path.read_bytes()[:50])
+    shutil.copy(damaged, tmp_path / "batches" / "y.npz")
+    again = Spool(tmp_path, DESCRIPTION)
+    assert again.num_finished == 2 and again.batches == []
+    assert len(list((tmp_path / "refused").iterdir())) == 2
