@@ -10,7 +10,7 @@ from ddpzero.cli.argument_parts import Commands, add_command
 # The keys of contribute/settings.py.
 READS_CONTRIBUTE = (
     *("server", "token", "token_file", "folder", "games_per_upload", "num_actors", "num_games"),
-    *("device", "plays_matches", "poll_seconds"),
+    *("device", "plays_matches", "poll_seconds", "max_waiting_mib"),
 )
 
 

@@ -93,6 +93,7 @@ class Contribution:
         self._channel: WeightsChannel | None = None
         self._model: ModelFile | None = None
         self._config: dict[str, Any] = {}
+        self._limits: tuple[int, int] | None = None
         self._looked_at = 0.0
 
     def run(self) -> None:
@@ -100,6 +101,7 @@ class Contribution:
         try:
             information = self._wait_for_run()
             self._spool = Spool(self._folder, self._description(information))
+            self._limits = information.max_upload_games, information.max_upload_bytes
             self._send_batches()
             while not self._stop.is_set:
                 if time.monotonic() - self._looked_at >= self._settings.poll_seconds:
@@ -194,7 +196,10 @@ class Contribution:
     def _play(self, seconds: float) -> None:
         """Let the actors play for some time, keep what they finish, and send batches."""
         assert self._spool is not None
-        if self._pool is None or self._model is None:
+        is_full = self._spool.size_bytes > self._settings.max_waiting_mib * 2**20
+        if self._pool is None or self._model is None or is_full:
+            if is_full:
+                self._line.note = "pauses: max_waiting_mib of games wait for the server"
             self._sleep(seconds)
         else:
             episodes = self._pool.poll(seconds)
@@ -204,7 +209,7 @@ class Contribution:
             )
             if episodes and self._line.note.startswith("compiling"):
                 self._line.note = ""
-        self._spool.make_batches(self._settings.games_per_upload)
+        self._make_batches()
         self._send_batches()
 
     def _keep(self, episodes: list[Episode], model: str) -> None:
@@ -213,6 +218,12 @@ class Contribution:
             episode.info.pop("actor_index", None)
         self._spool.add(episodes, model)
         self._line.games += len(episodes)
+
+    def _make_batches(self, is_last: bool = False) -> None:
+        assert self._spool is not None and self._limits is not None
+        # The files of a batch are compressed together, a little better than each of them.
+        max_games, max_bytes = self._limits
+        self._spool.make_batches(self._settings.games_per_upload, max_games, max_bytes, is_last)
 
     def _send_batches(self) -> None:
         assert self._spool is not None
@@ -244,7 +255,7 @@ class Contribution:
             self._play(_SLICE_SECONDS)
         self.stop_actors()
         self._pool = None
-        self._spool.make_batches(self._settings.games_per_upload, is_last=True)
+        self._make_batches(is_last=True)
         until = time.monotonic() + _LAST_SENDING_SECONDS
         self._send_batches()
         while self._spool.batches and time.monotonic() < until:

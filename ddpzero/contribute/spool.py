@@ -30,6 +30,9 @@ _FINISHED, _BATCHES, _REFUSED = "finished", "batches", "refused"
 _PARTS = "parts"
 _ID_LENGTH = 32
 _DIGITS = 8
+_GAMES_PER_FILE = 25
+# That are not sent yet.
+_MAX_BATCHES = 3
 
 
 @dataclass(frozen=True)
@@ -57,37 +60,57 @@ class Spool:
                 remove(leftover)
         self._batches = {batch.id: batch for batch in self._read_batches()}
         self._finished = self._read_finished()
-        numbers = [int(path.stem[:_DIGITS]) for path, _ in self._finished]
+        numbers = [int(path.stem[:_DIGITS]) for path, _, _ in self._finished]
         self._next_number = max(numbers, default=-1) + 1
 
     @property
     def num_finished(self) -> int:
-        return sum(number for _, number in self._finished)
+        return sum(number for _, number, _ in self._finished)
 
     @property
     def batches(self) -> list[Batch]:
         """All batches that are not sent, the oldest first."""
         return list(self._batches.values())
 
+    @property
+    def size_bytes(self) -> int:
+        """The size of everything that is not sent."""
+        return sum(size for _, _, size in self._finished) + sum(
+            batch.path.stat().st_size for batch in self._batches.values()
+        )
+
     def add(self, episodes: Sequence[Episode], model: str) -> None:
         """Keep finished games. Raises OSError if the disk is full."""
-        if not episodes:
-            return
-        # Never the name of an earlier file: a batch that is not sent yet may name that one.
-        name = f"{self._next_number:0{_DIGITS}d}-{secrets.token_hex(8)}.npz"
-        path = self._folder / _FINISHED / name
-        write_shard(path, _shard([(e.columns, e.info, model) for e in episodes], self._description))
-        self._next_number += 1
-        self._finished.append((path, len(episodes)))
+        for start in range(0, len(episodes), _GAMES_PER_FILE):
+            part = episodes[start : start + _GAMES_PER_FILE]
+            # Never the name of an earlier file: a batch that is not sent yet may name that one.
+            name = f"{self._next_number:0{_DIGITS}d}-{secrets.token_hex(8)}.npz"
+            path = self._folder / _FINISHED / name
+            games = [(episode.columns, episode.info, model) for episode in part]
+            size_bytes = write_shard(path, _shard(games, self._description))
+            self._next_number += 1
+            self._finished.append((path, len(part), size_bytes))
 
-    def make_batches(self, num_games: int, is_last: bool = False) -> None:
-        """Make batches of at least num_games games each. is_last: also of fewer games that are left."""
+    def make_batches(
+        self, num_games: int, max_games: int, max_bytes: int, is_last: bool = False
+    ) -> None:
+        """Make batches of about num_games games. If games are finished faster than they are sent, there are at most a
+        few batches, and they are as large as the server allows.
+
+        max_games, max_bytes: of a batch. is_last: also of fewer games that are left.
+        """
         while self._finished and (is_last or self.num_finished >= num_games):
-            parts, count = [], 0
-            while self._finished and count < num_games:
-                path, number = self._finished.pop(0)
+            if len(self._batches) >= _MAX_BATCHES and not is_last:
+                return
+            most = max_games if self.num_finished >= 2 * num_games else min(num_games, max_games)
+            parts, count, size_bytes = [], 0, 0
+            while self._finished and count < most:
+                path, number, size = self._finished[0]
+                if parts and (count + number > max_games or size_bytes + size > max_bytes):
+                    break
+                self._finished.pop(0)
                 parts.append(path)
-                count += number
+                count, size_bytes = count + number, size_bytes + size
             self._make_batch(parts)
 
     def remove(self, batch: Batch) -> None:
@@ -142,11 +165,12 @@ class Spool:
                 )
         return batches
 
-    def _read_finished(self) -> list[tuple[Path, int]]:
+    def _read_finished(self) -> list[tuple[Path, int, int]]:
         finished = []
         for path in sorted((self._folder / _FINISHED).glob("[0-9]" * _DIGITS + "-*.npz")):
             try:
-                finished.append((path, len(read_shard(path, with_samples=False).episodes)))
+                number = len(read_shard(path, with_samples=False).episodes)
+                finished.append((path, number, path.stat().st_size))
             except UnreadableFileError:
                 path.replace(self._folder / _REFUSED / path.name)
         return finished

@@ -49,7 +49,7 @@ _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 1.0, 300.0
 
 
 class ServerUnavailable(RuntimeError):
-    """The server cannot be reached, or says that it is too busy: try again later.
+    """The server cannot be reached, or says that it is too busy: try again later. The message is a clause.
 
     wait_seconds: that it asks for; None if it says nothing.
     """
@@ -85,7 +85,7 @@ def patiently(
         assert state.outcome is not None
         error = state.outcome.exception()
         asked = error.wait_seconds if isinstance(error, ServerUnavailable) else None
-        return max(backoff(state) * random.uniform(0.5, 1.0), asked or 0.0)
+        return (backoff(state) if asked is None else asked) * random.uniform(0.5, 1.0)
 
     def tell(state: tenacity.RetryCallState) -> None:
         assert state.outcome is not None and state.next_action is not None
@@ -269,7 +269,7 @@ class Server:
             sentence = f"it answered with status {answer.status_code}"
         sentence = printable(sentence[:_MAX_SENTENCE])
         if answer.status_code >= 500 or answer.status_code in (408, 425, 429):
-            raise ServerUnavailable(f"{self.url}: {sentence}", _retry_after(answer))
+            raise ServerUnavailable(f"{self.url}: {sentence.rstrip('.')}", _retry_after(answer))
         raise ServerRefused(f"{self.url} refuses: {sentence}", answer.status_code)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import signal
 import socket
 import sys
 from collections.abc import Iterator, Sequence
@@ -80,11 +81,11 @@ def run_serve(folder: Path, overrides: Sequence[str]) -> None:
         shown = f"[{host}]" if ":" in host else host
         logger.info("serving %s at http://%s:%d (stop with Ctrl-C or SIGTERM)", folder, shown, port)
         server = uvicorn.Server(config)
+        # uvicorn stops in good order and then sends itself the signal again.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: None)
         try:
             server.run([listening])
-        except KeyboardInterrupt:
-            # uvicorn has stopped in good order and tells its caller which signal it was.
-            pass
         finally:
             engine.dispose()
         require(server.started, f"the server could not start: see {folder / LOG_FILE}.")

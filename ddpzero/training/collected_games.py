@@ -11,32 +11,40 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import TracebackType
+from typing import TypeVar
 
 import numpy as np
 
-from ddpzero.remote.client import Server, ServerUnavailable, patiently
+from ddpzero.remote.client import Server, ServerRefused, ServerUnavailable, patiently
+from ddpzero.remote.messages import GamesFile
 from ddpzero.replay import Episode, SampleSpec
 from ddpzero.run.shard import read_shard
 from ddpzero.settings import GameSettings
 from ddpzero.system.errors import UserError
 from ddpzero.system.whole_files import remove
-from ddpzero.training.counters import Counters
+from ddpzero.training.counters import MAX_COLLECTED_AHEAD, Counters, collected_beyond
 from ddpzero.training.stored_source import usable_columns
 
 logger = logging.getLogger(__name__)
+
+_Result = TypeVar("_Result")
 
 COLLECTED_FOLDER = "collected"
 # Files that wait for the learner.
 _MAX_WAITING = 2
 _POLL_SECONDS = 2.0
+# Of HTTP.
+_NOT_FOUND = 404
 
 
 class CollectedGames:
     """The files of one rank. As a context manager, it ends its thread.
 
-    server: used by this thread alone. folder: for downloads. counters: of the checkpoint that the run resumed from.
+    server: used by this thread alone. folder: for downloads. counters: of the run; those of the start say what was taken in.
     num_samples: taken in by this process.
     """
 
@@ -57,9 +65,12 @@ class CollectedGames:
         self._game = game
         self._rank = rank
         self._world_size = world_size
+        self._counters = counters
         self._done_up_to = counters.collected_up_to
-        self._done_beyond = frozenset(counters.collected_beyond)
+        self._done_beyond = frozenset(collected_beyond(counters))
+        self._next: tuple[int, list[Episode]] | None = None
         self._new: list[int] = []
+        self._gone_up_to = 0
         self._queue: queue.Queue[tuple[int, list[Episode]]] = queue.Queue(_MAX_WAITING)
         self._ends = threading.Event()
         self._problem: Exception | None = None
@@ -86,10 +97,16 @@ class CollectedGames:
         """
         if self._problem is not None:
             raise self._problem
-        try:
-            number, episodes = self._queue.get_nowait()
-        except queue.Empty:
+        if self._next is None:
+            try:
+                self._next = self._queue.get_nowait()
+            except queue.Empty:
+                return []
+        number, episodes = self._next
+        if number > self._counters.collected_up_to + MAX_COLLECTED_AHEAD:
+            # Other ranks are behind, or what they took in is not counted yet.
             return []
+        self._next = None
         self._new.append(number)
         for episode in episodes:
             versions = episode.columns["weights_version"]
@@ -97,28 +114,28 @@ class CollectedGames:
         self.num_samples += sum(episode.num_samples for episode in episodes)
         return episodes
 
-    def take_new(self) -> list[int]:
-        """Return the files whose games `poll` has returned since the last call."""
+    def take_new(self) -> tuple[list[int], int]:
+        """Return the files whose games `poll` has returned since the last call, and the number up to which files are no
+        longer on the server.
+        """
         new, self._new = self._new, []
-        return new
+        return new, self._gone_up_to
 
     def _run(self) -> None:
         cursor = self._done_up_to
         try:
             while not self._ends.is_set():
-                files = self._patiently(lambda: self._server.games_after(cursor)).files
-                for file in files:
+                found = self._patiently(partial(self._server.games_after, cursor))
+                # The server removes the oldest files first.
+                first = found.files[0].number if found.files else found.newest + 1
+                if first > cursor + 1:
+                    self._gone_up_to = first - 1
+                for file in found.files:
                     cursor = file.number
-                    is_done = file.number <= self._done_up_to or file.number in self._done_beyond
-                    if file.number % self._world_size != self._rank or is_done:
-                        continue
-                    path = self._folder / f"games_{file.number:05d}.npz"
-                    self._patiently(
-                        lambda file=file, path=path: self._server.download_games(file, path)
-                    )  # type: ignore[misc]
-                    self._hand_over(file.number, self._episodes(path))
-                    path.unlink(missing_ok=True)
-                if not files:
+                    is_done = file.number in self._done_beyond
+                    if file.number % self._world_size == self._rank and not is_done:
+                        self._fetch(file)
+                if not found.files:
                     self._ends.wait(_POLL_SECONDS)
         except ServerUnavailable:
             # The run ends.
@@ -127,7 +144,20 @@ class CollectedGames:
             # poll raises it in the learner's thread.
             self._problem = error
 
-    def _patiently(self, request):  # type: ignore[no-untyped-def]
+    def _fetch(self, file: GamesFile) -> None:
+        path = self._folder / f"games_{file.number:05d}.npz"
+        try:
+            self._patiently(partial(self._server.download_games, file, path))
+            episodes = self._episodes(path)
+        except ServerRefused as error:
+            if error.status != _NOT_FOUND:
+                raise
+            # The server has just removed it.
+            episodes = []
+        self._hand_over(file.number, episodes)
+        path.unlink(missing_ok=True)
+
+    def _patiently(self, request: Callable[[], _Result]) -> _Result:
         return patiently(
             request, on_wait=_say_waiting, sleep=self._ends.wait, give_up=self._ends.is_set
         )

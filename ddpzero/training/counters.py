@@ -12,6 +12,8 @@ from ddpzero.system.guarded_files import is_count, is_finite_number
 logger = logging.getLogger(__name__)
 
 _MAX_SAMPLED_PER_TRAINED = 8
+# A counter has 63 bits.
+MAX_COLLECTED_AHEAD = 62
 
 
 @dataclass
@@ -22,7 +24,8 @@ class Counters:
     minutes: training time over all resumes. It excludes the start of the actors, which compile first on a new machine.
     round_is_played: with schedule "rounds", whether the current epoch's episodes are in the buffers.
     work: of the actors for each update, as a multiple of the configured one; see training/balancer.py.
-    collected_up_to: the files of a collection server up to this number were taken in, and those in collected_beyond.
+    collected_up_to: the files of a collection server up to this number were taken in.
+    collected_beyond: which of the next MAX_COLLECTED_AHEAD files were, too: a bit for each, the lowest for the first.
     """
 
     learner_step: int = 0
@@ -34,7 +37,7 @@ class Counters:
     round_is_played: bool = False
     work: float = 1.0
     collected_up_to: int = 0
-    collected_beyond: tuple[int, ...] = ()
+    collected_beyond: int = 0
 
 
 def counters_from_checkpoint(saved: Mapping[str, Any], model: str) -> Counters:
@@ -44,15 +47,10 @@ def counters_from_checkpoint(saved: Mapping[str, Any], model: str) -> Counters:
     that contradict each other or the model's name.
     """
     known = {field.name: type(field.default) for field in fields(Counters)}
-    saved = dict(saved)
-    beyond = saved.get("collected_beyond", [])
-    if isinstance(beyond, list) and all(map(is_count, beyond)):
-        saved["collected_beyond"] = tuple(beyond)
     for name in saved.keys() & known.keys():
         value, wanted = saved[name], known[name]
         is_float = wanted is float and is_finite_number(value) and value >= 0
-        is_other = wanted in (bool, tuple) or is_count(value)
-        if not (is_float or (type(value) is wanted and is_other)):
+        if not (is_float or (type(value) is wanted and (wanted is bool or is_count(value)))):
             raise ValueError(f"counter {name} is {value!r}")
     if unknown := sorted(saved.keys() - known.keys()):
         names = ", ".join(unknown)[:200]
@@ -102,11 +100,21 @@ def check_samples(
         )
 
 
-def count_files(counters: Counters, new: Iterable[Collection[int]]) -> None:
-    """Note in the counters which files all ranks have taken in since the last time. new: of each rank."""
-    beyond = set(counters.collected_beyond).union(*new)
+def collected_beyond(counters: Counters) -> set[int]:
+    """Return the files beyond collected_up_to that were taken in."""
+    first, bits = counters.collected_up_to + 1, counters.collected_beyond
+    return {first + bit for bit in range(MAX_COLLECTED_AHEAD) if bits >> bit & 1}
+
+
+def count_files(counters: Counters, new: Iterable[tuple[Collection[int], int]]) -> None:
+    """Note which files of a collection server all ranks have taken in since the last time.
+
+    new: of each rank, at most MAX_COLLECTED_AHEAD beyond collected_up_to; and up to which number there are no files.
+    """
+    taken, gone = zip(*new, strict=True)
+    beyond = collected_beyond(counters).union(*taken)
+    counters.collected_up_to = max(counters.collected_up_to, *gone)
     while counters.collected_up_to + 1 in beyond:
         counters.collected_up_to += 1
-    counters.collected_beyond = tuple(
-        sorted(number for number in beyond if number > counters.collected_up_to)
-    )
+    first = counters.collected_up_to + 1
+    counters.collected_beyond = sum(1 << (number - first) for number in beyond if number >= first)

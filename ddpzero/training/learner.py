@@ -388,6 +388,7 @@ class Learner:
         if must_report or has_bad_weights:
             self.require_sound(self.parts.updater.actor_weights(), must_try=has_bad_weights)
         if must_report:
+            self.count_collected()
             self.take_best_model()
             self.reports.write_row(self.pool)
             self.balance_sides()

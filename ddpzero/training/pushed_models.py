@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -90,7 +91,7 @@ class PushedModels:
                 (model, content), self._waiting = self._waiting, None
             try:
                 patiently(
-                    lambda model=model, content=content: self._server.push_model(model, content),  # type: ignore[misc]
+                    partial(self._server.push_model, model, content),
                     on_wait=lambda problem, seconds: logger.warning(
                         "%s; the next try is in %.0f s", problem, seconds
                     ),

@@ -29,15 +29,15 @@ def test_games_are_on_disk_at_once_and_become_batches(tmp_path):
     assert moves_in((tmp_path / "finished").glob("*.npz")) == [
         episode.info["moves"] for episode in episodes[:3]
     ]
-    spool.make_batches(5)
+    spool.make_batches(5, 100, 1 << 20)
     assert spool.batches == [] and spool.num_finished == 3
     spool.add(episodes[3:8], "m2")
-    spool.make_batches(5)
+    spool.make_batches(5, 100, 1 << 20)
     (batch,) = spool.batches
     assert (batch.model, batch.num_games) == ("m2", 8)
     assert moves_in([batch.path]) == [episode.info["moves"] for episode in episodes[:8]]
     spool.add(episodes[8:9], "m2")
-    spool.make_batches(5, is_last=True)
+    spool.make_batches(5, 100, 1 << 20, is_last=True)
     assert [batch.num_games for batch in spool.batches] == [8, 1]
     spool.remove(spool.batches[0])
     spool.refuse(spool.batches[0])
@@ -66,7 +66,7 @@ def test_a_kill_while_a_batch_is_made_loses_and_repeats_nothing(tmp_path, kill_a
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
         patch.setattr(Path, "unlink", killed)
-        spool.make_batches(6)
+        spool.make_batches(6, 100, 1 << 20)
     again = Spool(tmp_path, DESCRIPTION)
     assert games_in(tmp_path) == expected
     assert [batch.num_games for batch in again.batches] == [6] and again.num_finished == 0
@@ -86,3 +86,16 @@ def test_a_damaged_file_is_set_aside(tmp_path):
     again = Spool(tmp_path, DESCRIPTION)
     assert again.num_finished == 2 and again.batches == []
     assert len(list((tmp_path / "refused").iterdir())) == 2
+
+
+def test_games_that_the_server_does_not_take_in_time_become_fewer_and_larger_batches(tmp_path):
+    spool = Spool(tmp_path, DESCRIPTION)
+    for _ in range(10):
+        spool.add(material().episodes, "m")
+        spool.make_batches(10, 100, 1 << 20)
+    assert [batch.num_games for batch in spool.batches] == [24, 24, 24]
+    for batch in spool.batches:
+        spool.remove(batch)
+    spool.make_batches(10, 100, 1 << 20)
+    assert [batch.num_games for batch in spool.batches] == [96, 72]
+    assert spool.num_finished == 0 and spool.size_bytes > 0
