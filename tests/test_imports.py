@@ -15,7 +15,11 @@ from tests.places import REPO
 
 PACKAGE = REPO / "ddpzero"
 # Libraries that the table names.
-LIBRARIES = {"hydra", "numba", "numpy", "omegaconf", "rich", "torch"}
+LIBRARIES = {
+    *("hydra", "numba", "numpy", "omegaconf", "rich", "torch"),
+    # Of extras.
+    *("fastapi", "httpx2", "jinja2", "limits", "sqlalchemy", "starlette", "tenacity", "uvicorn"),
+}
 
 
 class Row(NamedTuple):

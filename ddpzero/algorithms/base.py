@@ -80,7 +80,10 @@ LOSS = "losses/total"
 HOLDOUT_GROUP = "holdout"
 # Groups of the metrics that the core itself measures.
 CORE_GROUPS = frozenset(
-    {"arena", "judge", "learner", "memory", "replay", "speed", "store", "time", "time_actors"}
+    {
+        *("arena", "collect", "judge", "learner", "memory", "replay", "speed", "store", "time"),
+        "time_actors",
+    }
 )
 # Counts that the core itself keeps; an actor's take_metrics must not return them.
 CORE_COUNTS = frozenset(

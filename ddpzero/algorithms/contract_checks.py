@@ -404,6 +404,9 @@ class _Check:
                 yield f"facts_of_episode returns {facts!r}, neither EpisodeFacts nor None"
             if problem := algorithm.problem_of_episode(episode.info, episode.columns):
                 yield f"problem_of_episode says that an episode of its own actor {problem}"
+        changes = algorithm.settings_for_checks()
+        if not (changes is None or (isinstance(changes, dict) and all(map(_is_key, changes)))):
+            yield f"settings_for_checks returns {changes!r}, neither settings by dotted keys nor None"
         for info in filter(algorithm.can_show, infos):
             for frame in algorithm.film_episode(info)[:2]:
                 pixels = np.asarray(frame)
@@ -463,3 +466,7 @@ def _loaded(saved: bytes) -> dict[str, Any]:
         reason = in_one_line(error)[:200]
         raise UserError(f"state() cannot be loaded ({reason}): {_STATE}") from error
     return state
+
+
+def _is_key(key: object) -> bool:
+    return isinstance(key, str) and all(map(str.isidentifier, key.split(".")))

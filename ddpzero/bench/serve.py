@@ -1,8 +1,8 @@
 """Benchmarks a collection server on loopback. Called by `ddpzero bench serve`.
 
-The server is a process of its own, as `ddpzero serve` starts it, with its validators on one core, so that a figure is per
-core. Contributors are coroutines here. Each sends real games, a batch after the other, and looks for a newer model now
-and then, as `ddpzero contribute` does; each batch differs from all others in the values of its searches.
+The server is a process of its own, as `ddpzero serve` starts it, with its validators on one core, so that a figure is
+per core. Contributors are coroutines here. Each sends real games, a batch after the other, and looks for a newer model
+now and then, as `ddpzero contribute` does; each batch differs from all others in the values of its searches.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ UNDECLARED = {
 }
 _KEY_METRICS = "key metrics"
 # Groups of the core; they follow those of the plugin, which are looked at more often.
-_LAST_GROUPS = ("speed", "learner", "replay", "store", "memory", "time", "time_actors")
+_LAST_GROUPS = ("speed", "learner", "replay", "collect", "store", "memory", "time", "time_actors")
 _MIN_COLUMNS_FOR = {3: 150, 2: 72}
 GAP = 2
 _VALUE_COLUMNS = 9

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from ddpzero.games import Game
 from ddpzero.games.core.rules_hash import rules_hash
 from ddpzero.remote.client import Server, ServerUnavailable, patiently, read_token
 from ddpzero.remote.contributed import contributed_config
-from ddpzero.remote.messages import ModelInformation, RunInformation, TaskRequest
+from ddpzero.remote.messages import ModelInformation, RunInformation, Task, TaskRequest
 from ddpzero.remote.model_file import ModelFile
 from ddpzero.replay import Episode
 from ddpzero.settings import Settings
@@ -46,8 +47,10 @@ _LOCK_FILE = ".lock"
 _SLICE_SECONDS = 0.5
 # After Ctrl-C: for games that are nearly finished, and for batches that are on their way.
 _LAST_GAMES_SECONDS, _LAST_SENDING_SECONDS = 5.0, 20.0
-# The sides of a batch's reasons are for people: a few of them.
+# Of a batch, in the log.
 _MAX_REASONS = 3
+_COMPILING = "compiling for the first time"
+_PAUSES = "pauses: max_waiting_mib of games wait for the server"
 
 
 def run_contribute(settings: ContributeSettings) -> None:
@@ -163,14 +166,14 @@ class Contribution:
         self._line.model = model.model
         logger.info("plays with %s", model.model)
 
-    def _play_match(self, task: Any) -> None:
+    def _play_match(self, task: Task) -> None:
         assert task.opponent is not None
-        players = [
-            self._models.as_player(self._models.fetch(self._server, model))
-            for model in (task.model, task.opponent)
-        ]
+        model, opponent = (
+            self._models.as_player(self._patiently(partial(self._models.fetch, self._server, of)))
+            for of in (task.model, task.opponent)
+        )
         self._line.note = f"rating match of {task.num_games} games"
-        report = play_match(task, *players, self._device())
+        report = play_match(task, model, opponent, self._device())
         self._patiently(lambda: self._server.report_match(report))
         self._line.note = ""
         self._line.match_games += task.num_games
@@ -199,15 +202,14 @@ class Contribution:
         is_full = self._spool.size_bytes > self._settings.max_waiting_mib * 2**20
         if self._pool is None or self._model is None or is_full:
             if is_full:
-                self._line.note = "pauses: max_waiting_mib of games wait for the server"
+                self._line.note = _PAUSES
             self._sleep(seconds)
         else:
             episodes = self._pool.poll(seconds)
             self._keep(episodes, self._model.model)
-            self._line.note = (
-                "compiling for the first time" if self._pool.is_compiling else self._line.note
-            )
-            if episodes and self._line.note.startswith("compiling"):
+            if self._pool.is_compiling:
+                self._line.note = _COMPILING
+            elif self._line.note in (_COMPILING, _PAUSES):
                 self._line.note = ""
         self._make_batches()
         self._send_batches()

@@ -39,7 +39,7 @@ class Totals:
 
 
 class Sender:
-    """As a context manager, it ends its thread. server: used by the thread alone. waits_for: a sentence; "" if it works."""
+    """As a context manager, it ends its thread. server: used by the thread alone. waits_for: a problem, or ""."""
 
     def __init__(self, server: Server) -> None:
         self.waits_for = ""

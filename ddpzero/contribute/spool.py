@@ -4,8 +4,8 @@
     batches/<id>.npz                 games of some of these files, to be uploaded under this id
     refused/<id>.npz                 batches that the server will not take
 
-A batch's id is that of its content, and names the files that it was made of: after a kill at any moment, no game is lost,
-and none is in two batches. A batch is removed once the server has answered.
+A batch's id is that of its content, and it names the files that it was made of: after a kill at any moment, no game is
+lost, and none is in two batches. A batch is removed once the server has answered.
 """
 
 from __future__ import annotations
@@ -103,7 +103,8 @@ class Spool:
             if len(self._batches) >= _MAX_BATCHES and not is_last:
                 return
             most = max_games if self.num_finished >= 2 * num_games else min(num_games, max_games)
-            parts, count, size_bytes = [], 0, 0
+            parts: list[Path] = []
+            count = size_bytes = 0
             while self._finished and count < most:
                 path, number, size = self._finished[0]
                 if parts and (count + number > max_games or size_bytes + size > max_bytes):

@@ -71,7 +71,7 @@ def patiently(
     request: Callable[[], _Result],
     *,
     on_wait: Callable[[str, float], None],
-    sleep: Callable[[float], None],
+    sleep: Callable[[float], object],
     give_up: Callable[[], bool] = lambda: False,
 ) -> _Result:
     """Make a request until it succeeds or is refused. Raises ServerUnavailable only if it gives up.
@@ -108,7 +108,7 @@ def read_token(token_file: str | None, option: str) -> str:
         token = os.environ.get(TOKEN_VARIABLE, "")
         require(
             bool(token),
-            f"no token is given: set {option} to a file that contains it, or the environment variable {TOKEN_VARIABLE}. "
+            f"no token is given: set {option} to a file with it, or the environment variable {TOKEN_VARIABLE}. "
             "The server's operator makes one with `ddpzero serve FOLDER --add-user NAME`.",
         )
     else:

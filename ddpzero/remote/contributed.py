@@ -27,8 +27,8 @@ def contributed_config(config: Mapping[str, Any]) -> dict[str, Any]:
         source = group.get("source") if isinstance(group, dict) else None
         require(
             isinstance(group, dict) and source is None,
-            f"{name}.source={str(source)[:80]}: only games and algorithms of ddpzero can be played by contributors, who "
-            "do not have other files.",
+            f"{name}.source={str(source)[:80]}: contributors can only play games and algorithms of ddpzero: they do "
+            "not have other files.",
         )
     plugin = str(config["algorithm"].get("plugin"))
     require(

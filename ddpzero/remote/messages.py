@@ -19,7 +19,7 @@ Role = Literal["contributor", "learner"]
 class ModelInformation:
     """A released model. weights_version, samples_trained: of the run when it saved the model. created_at: Unix time.
 
-    elo, low, high: its rating with its 95 % interval; None without rating games. num_games: that it played for training.
+    elo, low, high: its rating with its 95 % interval; None without rating games. num_games: played for training.
     """
 
     name: str
@@ -80,8 +80,8 @@ class Task:
 
 @dataclass(frozen=True)
 class UploadAnswer:
-    """What became of the games of an upload. repeated: sent before, by anybody. reasons: of the rejected ones, each with
-    the number of its game. is_known: whether the same upload was received before; then nothing was counted again.
+    """What became of the games of an upload. repeated: sent before, by anybody. reasons: of the rejected ones, with the
+    number of each. is_known: whether the same upload was received before; then nothing was counted again.
     """
 
     accepted: int

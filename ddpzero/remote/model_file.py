@@ -64,7 +64,7 @@ def model_file_bytes(model: ModelFile) -> bytes:
 
 
 def read_model_file(path: Path) -> ModelFile:
-    """Read a file. Raises UnreadableFileError if it is damaged, of another format, or has weights that are not sound."""
+    """Read a file. Raises UnreadableFileError if it is damaged, of another format, or has unsound weights."""
     tensors = read_tensors(path)
     try:
         with safe_open(path, "pt") as file:

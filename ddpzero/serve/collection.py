@@ -63,6 +63,7 @@ from ddpzero.serve.models import (
     is_model_name,
     list_models,
     model_path,
+    remove_surplus_models,
 )
 from ddpzero.serve.refusals import Refusal
 from ddpzero.serve.settings import ServeSettings
@@ -173,11 +174,11 @@ class Collection:
         """Return the model with the highest rating; the newest one while there are no ratings."""
         by_name = {model.name: model for model in self.models}
         rated = [by_name[rating.player] for rating in self.ratings if rating.player in by_name]
-        return rated[0] if rated else self.models[0]
+        return next((model for model in rated if not model.is_removed), self.models[0])
 
     def model(self, name: str) -> ModelRow:
         model = find_model(self.engine, name) if is_model_name(name) else None
-        if model is None:
+        if model is None or model.is_removed:
             raise Refusal(404, f"there is no model {name[:80]!r}.")
         return model
 
@@ -210,6 +211,9 @@ class Collection:
             path.unlink(missing_ok=True)
         await self.write(add_model, self.engine, model, sha256, len(content))
         await self._refresh()
+        most, needed = self.settings.max_models, {self.best_model().name}
+        await self.write(remove_surplus_models, self.engine, self.folder, most, needed)
+        await self._refresh()
         logger.info("model %s", name)
         return self.describe(self.models[0])
 
@@ -234,8 +238,8 @@ class Collection:
         if longest < settings.min_plies:
             raise Refusal(
                 409,
-                f"serve.min_plies={settings.min_plies}: no game of {game.name} has more than {longest} plies; start the "
-                "server with a smaller serve.min_plies.",
+                f"serve.min_plies={settings.min_plies}: no game of {game.name} has more than {longest} plies; start "
+                "the server with a smaller serve.min_plies.",
             )
 
     def _store_run(self, run: CollectedRun) -> None:
@@ -261,7 +265,8 @@ class Collection:
 
     async def next_task(self, user: User, request: TaskRequest) -> Task:
         self._the_run()
-        models, settings = self.models, self.settings
+        settings = self.settings
+        models = [model for model in self.models if not model.is_removed]
         wants_match = "match" in request.kinds and len(models) >= 2
         if wants_match and random.random() < settings.match_probability:
             match, model, opponent, seed = await self.write(

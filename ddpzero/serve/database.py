@@ -49,6 +49,7 @@ users = sa.Table(
     sa.Column("num_match_games", _BIG, nullable=False, server_default="0"),
 )
 
+# is_removed: whether the file is no longer there.
 models = sa.Table(
     "models",
     metadata,
@@ -61,6 +62,7 @@ models = sa.Table(
     sa.Column("created_at", sa.Float, nullable=False),
     sa.Column("num_games", _BIG, nullable=False, server_default="0"),
     sa.Column("num_samples", _BIG, nullable=False, server_default="0"),
+    sa.Column("is_removed", sa.Boolean, nullable=False),
 )
 
 # payload: the file as it was sent, until it is part of a file of games. taken: JSON, the indices of its accepted games.
@@ -180,8 +182,8 @@ def _check_schema(connection: sa.engine.Connection, shown: str) -> None:
         return
     require(
         found == str(SCHEMA_VERSION),
-        f"{shown} has the tables of version {found[:20]}, and this ddpzero needs version {SCHEMA_VERSION}: start it with "
-        "the ddpzero that made it, or name another folder.",
+        f"{shown} has the tables of version {found[:20]}, and this ddpzero needs version {SCHEMA_VERSION}: start it "
+        "with the ddpzero that made it, or name another folder.",
     )
 
 

@@ -1,7 +1,7 @@
 """The games of a collection server: each upload is one transaction, so that it is counted whole and once.
 
-An upload's content stays in the database until it is part of a file, `training_data/run_001/games_<number>.npz`. A file is
-written before the transaction that names it; one that no row names is left over from a kill, and is written again.
+An upload's content stays in the database until it is part of a file, `training_data/run_001/games_<number>.npz`. A file
+is written before the transaction that names it; one that no row names is left over from a kill, and is written again.
 """
 
 from __future__ import annotations

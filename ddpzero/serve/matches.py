@@ -30,8 +30,8 @@ def begin_match(
 ) -> tuple[str, ModelRow, ModelRow, int]:
     """Choose a match and note that it was handed out; return its id, its players and its seed.
 
-    models: all, the newest first, at least two. The model with the fewest rating games plays: against its predecessor as
-    often as against any other one, so that more than a chain connects them.
+    models: all, the newest first, at least two. The model with the fewest rating games plays, half of the time against
+    its predecessor and otherwise against any other one, so that more than a chain connects them.
     """
     with engine.begin() as connection:
         played: Counter[int] = Counter()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,6 +29,7 @@ class ModelRow(NamedTuple):
     created_at: float
     num_games: int
     num_samples: int
+    is_removed: bool
 
 
 def is_model_name(name: str) -> bool:
@@ -62,6 +64,22 @@ def add_model(engine: sa.engine.Engine, model: ModelFile, sha256: str, size_byte
         "weights_version": model.weights_version,
         "samples_trained": model.counters["samples_trained"],
         "created_at": time.time(),
+        "is_removed": False,
     }
     with engine.begin() as connection:
         connection.execute(models.insert().values(**values))
+
+
+def remove_surplus_models(
+    engine: sa.engine.Engine, folder: Path, max_models: int, needed: Collection[str]
+) -> None:
+    """Remove the files of the oldest models but max_models; their games and ratings stay. needed: names that stay."""
+    present = [model for model in list_models(engine) if not model.is_removed]
+    for model in present[max_models:]:
+        if model.name in needed:
+            continue
+        with engine.begin() as connection:
+            connection.execute(
+                models.update().where(models.c.id == model.id).values(is_removed=True)
+            )
+        model_path(folder, model.name).unlink(missing_ok=True)

@@ -28,6 +28,7 @@ class ServeSettings:
     min_plies, max_plies: the length of an acceptable game. recent_models: the newest models whose games are accepted.
     max_upload_mib, max_unpacked_mib: the size of an upload, and of what is in it. max_upload_games: its games.
     max_model_mib: the size of a model that a learner pushes.
+    max_models: models whose files are kept, besides the best one; the oldest are removed.
     match_probability: the share of requests for work that are answered with a rating match of match_games games.
     shard_mib, shard_seconds: accepted uploads are joined to a file when they have this size, or are this old.
     keep: GiB of these files; the oldest are removed; None: keep all. quarantine_mib: the same for rejected uploads.
@@ -47,6 +48,7 @@ class ServeSettings:
     max_unpacked_mib: float = 64.0
     max_upload_games: int = 500
     max_model_mib: float = 1024.0
+    max_models: int = 200
     match_probability: float = 0.1
     match_games: int = 20
     shard_mib: float = 16.0
@@ -67,6 +69,7 @@ class ServeSettings:
                 "num_validators": 1,
                 "min_plies": 1,
                 "recent_models": 1,
+                "max_models": 2,
                 "max_upload_mib": 0.01,
                 "max_unpacked_mib": 0.01,
                 "max_upload_games": 1,

@@ -160,6 +160,6 @@ class Settings:
         )
         require(
             not collects or self.has_actors or self.collect.share == 1,
-            f"collect.share={self.collect.share} waits for games of the run's own actors, and actors.num_actors=0 plays "
-            "none: set collect.share=1 or actors.num_actors.",
+            f"collect.share={self.collect.share} waits for games of the run's own actors, and actors.num_actors=0 "
+            "plays none: set collect.share=1 or actors.num_actors.",
         )

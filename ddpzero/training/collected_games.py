@@ -2,7 +2,8 @@
 
     server -- files of games --> thread of this rank (every world_size-th file) --> queue --> poll() --> learner
 
-The server has validated the games; here only their shapes and values are checked again. Which files were taken in is in
+If contributors play more than the learner takes in, it leaves out their oldest games. The server has validated all;
+here only their shapes and values are checked again. Which files were taken in is in
 the counters of a checkpoint, for all ranks together: no game is taken in twice, also with another number of ranks.
 """
 
@@ -34,8 +35,8 @@ logger = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
 
 COLLECTED_FOLDER = "collected"
-# Files that wait for the learner.
-_MAX_WAITING = 2
+# Files that wait for the learner, on this machine and, for each rank, on the server.
+_MAX_WAITING, _MAX_BEHIND = 2, 8
 _POLL_SECONDS = 2.0
 # Of HTTP.
 _NOT_FOUND = 404
@@ -44,8 +45,9 @@ _NOT_FOUND = 404
 class CollectedGames:
     """The files of one rank. As a context manager, it ends its thread.
 
-    server: used by this thread alone. folder: for downloads. counters: of the run; those of the start say what was taken in.
-    num_samples: taken in by this process.
+    server: used by this thread alone. folder: for downloads. counters: of the run; at the start they
+    say which files were taken in.
+    num_samples: taken in by this process. num_left_out: files that it left out, because there were newer ones.
     """
 
     def __init__(
@@ -58,7 +60,7 @@ class CollectedGames:
         rank: int,
         world_size: int,
     ) -> None:
-        self.num_samples = 0
+        self.num_samples = self.num_left_out = 0
         self._server = server
         self._folder = folder / f"rank{rank}"
         self._spec = spec
@@ -126,6 +128,12 @@ class CollectedGames:
         try:
             while not self._ends.is_set():
                 found = self._patiently(partial(self._server.games_after, cursor))
+                newest_wanted = found.newest - _MAX_BEHIND * self._world_size
+                if newest_wanted > cursor:
+                    # Contributors are faster than the learner: it takes in their newest games.
+                    self.num_left_out += newest_wanted - cursor
+                    self._gone_up_to = cursor = newest_wanted
+                    continue
                 # The server removes the oldest files first.
                 first = found.files[0].number if found.files else found.newest + 1
                 if first > cursor + 1:

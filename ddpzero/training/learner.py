@@ -502,6 +502,9 @@ class Learner:
             self.new_infos.append(episode.info)
             self.state.count_episode(episode)
             self.reports.add_episode(episode)
+        if self.collected is not None:
+            self.reports.metrics.set_last("collect/samples", self.collected.num_samples)
+            self.reports.metrics.set_last("collect/files_left_out", self.collected.num_left_out)
         self.reports.metrics.set_last("store/gib_written", self.store.size_bytes / 2**30)
         self.reports.metrics.set_last("store/episodes_dropped", self.store.num_dropped)
 

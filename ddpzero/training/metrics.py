@@ -72,6 +72,12 @@ CORE_METRICS = {
         "episodes",
         "last",
     ),
+    "collect/samples": MetricInfo(
+        "Samples of contributors that a rank has taken in since it started.", "samples", "last"
+    ),
+    "collect/files_left_out": MetricInfo(
+        "Files of games that contributors played faster than a rank took them in.", "files", "last"
+    ),
     "memory/cpu_gib": MetricInfo("Memory of all ranks and their actors.", "GiB", "last"),
     "memory/gpu_gib": MetricInfo("Memory in use on the fullest GPU.", "GiB", "last"),
     "arena/elo": MetricInfo(

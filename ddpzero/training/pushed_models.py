@@ -1,4 +1,4 @@
-"""Pushes each released model of a run to a collection server, from a thread of rank 0. The training never waits for it."""
+"""Pushes each released model of a run to a collection server, from a thread of rank 0: the training never waits."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from ddpzero.remote.client import Server, ServerRefused, ServerUnavailable, pati
 from ddpzero.remote.model_file import ModelFile, model_file_bytes
 from ddpzero.run.checkpoint_content import load_weights
 from ddpzero.run.models import MODELS_FOLDER
+from ddpzero.system.errors import UserError
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +24,7 @@ _CONFLICT = 409
 
 
 class PushedModels:
-    """Pushes models, the newest first; of those that are waiting, only the newest. As a context manager, ends its thread.
+    """Pushes models; of those that wait, only the newest. As a context manager, it ends its thread.
 
     server: used by the thread alone. run_dir: of the run. newest: the last model that was offered.
     """
@@ -59,7 +60,11 @@ class PushedModels:
         if model == self.newest:
             return
         self.newest = model
-        released = load_weights(self._run_dir / MODELS_FOLDER / model)
+        try:
+            released = load_weights(self._run_dir / MODELS_FOLDER / model)
+        except (UserError, OSError) as error:
+            logger.error("the model %s cannot be pushed: %s", model, error)
+            return
         newest = updater.released_weights()
         others: dict[str, torch.Tensor] = {
             name: value for name, value in updater.actor_weights().items() if name not in newest

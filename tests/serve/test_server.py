@@ -338,3 +338,16 @@ def test_pages_show_the_run_and_escape_what_they_show(server):
     api = server.client.get("/api/docs").text
     assert f"PUT {API_PATH}/games/" in api and "UploadAnswer" in api
     assert server.client.get("/api/openapi.json").json()["info"]["title"]
+
+
+def test_old_models_make_room(tmp_path):
+    with serving(tmp_path, max_models=2) as server:
+        for number in (1, 2, 3, 4):
+            assert server.push(number).status_code == 200
+        # Without ratings the newest one counts as the best.
+        files = {path.stem for path in (tmp_path / "models").glob("*.safetensors")}
+        assert files == {model_name(3), model_name(4)}
+        where = f"{API_PATH}/models/{model_name(1)}/file"
+        assert server.client.get(where, headers=server.alice).status_code == 404
+        assert len(server.statistics()["models"]) == 4
+        assert server.push(1).status_code == 200

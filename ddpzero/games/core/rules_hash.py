@@ -1,7 +1,7 @@
 """A hash of what a game's rules do, by which two machines know that they play the same game.
 
-It covers legal actions, players to move, observations and results in some games of arbitrary moves, not the code: another
-version with the same rules has the same hash.
+It covers legal actions, players to move, observations and results in some games of arbitrary moves, not the code:
+another version with the same rules has the same hash.
 """
 
 from __future__ import annotations
