@@ -15,8 +15,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import quantiles
@@ -36,12 +36,13 @@ from ddpzero.remote.messages import API_PATH
 from ddpzero.remote.model_file import ModelFile, model_file_bytes
 from ddpzero.replay import Episode
 from ddpzero.replay.buffer import HELD_OUT
-from ddpzero.run.shard import Shard, StoredEpisode, write_shard
+from ddpzero.run.shard import Shard, StoredEpisode, read_shard, write_shard
 from ddpzero.serve.accounts import add_user
 from ddpzero.serve.database import DATABASE_FILE, open_database
-from ddpzero.serve.validation import Limits, Validator
+from ddpzero.serve.run import LOG_FILE
+from ddpzero.serve.validation import Limits, Validator, hash_of
 from ddpzero.settings import Settings
-from ddpzero.system.errors import require
+from ddpzero.system.errors import UserError, require
 from ddpzero.system.measurements import Measurement, game_settings
 
 _MODEL = "bench-b1c8-s1-d1"
@@ -49,14 +50,18 @@ _ADDRESS = re.compile(r"http://([\d.]+):(\d+)")
 # Different games that are played before; batches are drawn from them.
 _NUM_GAMES = 400
 _LOOK_EVERY = 10
+# Of the games, if something is killed.
+_FORGED_SHARE = 0.1
 _START_SECONDS = 120.0
 
 
 @dataclass
 class Traffic:
-    """What the contributors did. seconds: of each upload, from the request to the answer."""
+    """What the contributors did. seconds: of each upload, from request to answer. Games: of answered uploads."""
 
     accepted_games: int = 0
+    rejected_games: int = 0
+    forged_games: int = 0
     sent_bytes: int = 0
     requests: int = 0
     failed: int = 0
@@ -64,52 +69,64 @@ class Traffic:
 
 
 def bench_serve(
-    settings: Settings, seconds: float, num_contributors: int, batch_games: int, seed: int
+    settings: Settings,
+    seconds: float,
+    num_contributors: int,
+    batch_games: int,
+    num_kills: int,
+    seed: int,
 ) -> list[Measurement]:
     """Measure validation alone, and then a server under the traffic of num_contributors.
 
-    batch_games: games in an upload. Raises UserError if games of these settings cannot be collected.
+    batch_games: games in an upload. num_kills: how often the server, or a tenth of the contributors, is killed
+    meanwhile; with kills, contributors also forge a game in ten, and it is counted what was lost, counted twice, or
+    accepted although it is invalid. Raises UserError if games of these settings cannot be collected.
     """
     config = contributed_config(settings_to_dict(settings))
     settings = settings_from_dict(config)
     algorithm = load_algorithm(settings)
     episodes, model = _play(algorithm, settings, config, seed)
-    of_game = game_settings(settings.game.parameters)
-    conditions = {"seconds": seconds, "num_contributors": num_contributors} | {
-        **of_game,
+    conditions = {
+        **game_settings(settings.game.parameters),
+        "seconds": seconds,
+        "num_contributors": num_contributors,
         "batch_games": batch_games,
+        "num_kills": num_kills,
         "seed": seed,
     }
 
-    def measured(figure: str, value: float, unit: str) -> Measurement:
+    def measured(figure: str, value: float, unit: str = "") -> Measurement:
         return Measurement("serve", settings.game.name, figure, value, unit, conditions)
 
     with tempfile.TemporaryDirectory(prefix="ddpzero-bench-") as name:
         folder = Path(name)
-        batches = _Batches(episodes, config, batch_games, folder / "batches", seed)
-        rate = _validation_rate(config, batches, seconds=min(seconds, 10.0))
+        honest = _Batches(episodes, config, batch_games, 0.0, folder / "batches", seed)
+        rate = _validation_rate(config, honest, seconds=min(seconds, 10.0))
+        batches = replace(honest, forged_share=_FORGED_SHARE) if num_kills else honest
         tokens = _add_users(folder, num_contributors)
-        with _server(folder) as (address, process):
-            learner = Server(address, tokens[0])
+        with _Server(folder) as server:
+            learner = Server(server.address, tokens[0])
             learner.push_model(_MODEL, model_file_bytes(model))
-            cpu_before = _cpu_seconds(process)
-            started = time.monotonic()
-            traffic = asyncio.run(_send(address, tokens[1:], batches, seconds))
-            elapsed = time.monotonic() - started
-            cpu_seconds = _cpu_seconds(process) - cpu_before
-            memory = _memory_bytes(process)
             learner.close()
+            # The validator has started.
+            asyncio.run(_send(server, tokens[1:2], honest, 1.0, 0))
+            cpu_before = server.cpu_seconds
+            warm_games = _stored_in_database(server)
+            started = time.monotonic()
+            traffic = asyncio.run(_send(server, tokens[1:], batches, seconds, num_kills))
+            elapsed = time.monotonic() - started
+            cpu_seconds, memory = server.cpu_seconds - cpu_before, server.memory_bytes
         uploads = len(traffic.seconds)
         require(uploads > 0, f"no upload was answered within {seconds:g} seconds.")
         p95 = quantiles(traffic.seconds, n=20)[-1] if uploads > 1 else traffic.seconds[0]
         games = max(1, traffic.accepted_games)
         on_disk = sum(path.stat().st_size for path in folder.glob("training_data/**/*.npz"))
-        return [
+        measurements = [
             measured("validated_games_per_second", rate, "1/s"),
             measured("uploads_per_second", uploads / elapsed, "1/s"),
             measured("accepted_games_per_second", traffic.accepted_games / elapsed, "1/s"),
             measured("requests_per_second", traffic.requests / elapsed, "1/s"),
-            measured("failed_requests", traffic.failed, ""),
+            measured("failed_requests", traffic.failed),
             measured("upload_seconds_median", float(np.median(traffic.seconds)), "s"),
             measured("upload_seconds_p95", p95, "s"),
             measured("cpu_seconds_per_upload", cpu_seconds / uploads, "s"),
@@ -118,6 +135,19 @@ def bench_serve(
             measured("database_bytes_per_game", _database_bytes(folder) / games, "B"),
             measured("memory", memory / 2**20, "MiB"),
         ]
+        stored, different = _stored(folder)
+        return [
+            *measurements,
+            measured("acknowledged_games", traffic.accepted_games),
+            measured("lost_games", max(0, warm_games + traffic.accepted_games - different)),
+            measured("games_counted_twice", stored - different),
+            measured("forged_games", traffic.forged_games),
+            measured("forged_games_accepted", traffic.forged_games - traffic.rejected_games),
+        ]
+
+
+def _stored_in_database(server: _Server) -> int:
+    return int(httpx.get(f"{server.address}{API_PATH}/statistics").json()["num_games"])
 
 
 def _play(
@@ -143,47 +173,49 @@ def _play(
     return episodes, model
 
 
+@dataclass
 class _Batches:
-    """Makes uploads of different games, each of which is valid. folder: for a temporary file."""
+    """Makes uploads of different games. forged_share: of the games, with a wrong result. folder: for a file."""
 
-    def __init__(
-        self,
-        episodes: Sequence[Episode],
-        config: dict[str, Any],
-        batch_games: int,
-        folder: Path,
-        seed: int,
-    ) -> None:
+    episodes: Sequence[Episode]
+    config: dict[str, Any]
+    batch_games: int
+    forged_share: float
+    folder: Path
+    seed: int
+
+    def __post_init__(self) -> None:
+        self._rng = np.random.default_rng(self.seed)
         # Where no sample's outcome is a value of its search, these values can be changed.
-        self._episodes = [e for e in episodes if len(set(np.abs(e.columns["outcome"]))) == 1]
-        self._config = config
-        self._batch_games = batch_games
-        self._path = folder / "batch.npz"
-        self._rng = np.random.default_rng(seed)
+        self._usable = [e for e in self.episodes if len(set(np.abs(e.columns["outcome"]))) == 1]
 
-    def make(self) -> bytes:
-        """Return the content of an upload."""
-        chosen = self._rng.choice(len(self._episodes), self._batch_games)
-        episodes = [self._episodes[number] for number in chosen]
+    def make(self) -> tuple[bytes, int]:
+        """Return the content of an upload, and how many of its games are forged."""
+        chosen = self._rng.choice(len(self._usable), self.batch_games)
+        episodes = [self._usable[number] for number in chosen]
         names = list(episodes[0].columns)
         columns = {n: np.concatenate([e.columns[n] for e in episodes]) for n in names}
         size = len(columns["root_value"])
         columns["root_value"] = self._rng.uniform(-0.99, 0.99, size).astype(np.float32)
         columns[HELD_OUT] = np.zeros(size, np.bool_)
-        ends = np.cumsum([episode.num_samples for episode in episodes])
-        stored = [
-            StoredEpisode(e.info, _MODEL, slice(int(end) - e.num_samples, int(end)))
-            for e, end in zip(episodes, ends, strict=True)
-        ]
-        write_shard(self._path, Shard(columns, stored, {"config": self._config}))
-        return self._path.read_bytes()
+        stored, first, num_forged = [], 0, 0
+        for episode in episodes:
+            last, info = first + episode.num_samples, episode.info
+            if self._rng.random() < self.forged_share:
+                num_forged += 1
+                info = {**info, "moves": [*info["moves"][:-1], info["moves"][-1] + 1000]}
+            stored.append(StoredEpisode(info, _MODEL, slice(first, last)))
+            first = last
+        path = self.folder / "batch.npz"
+        write_shard(path, Shard(columns, stored, {"config": self.config}))
+        return path.read_bytes(), num_forged
 
 
 def _validation_rate(config: dict[str, Any], batches: _Batches, seconds: float) -> float:
     """Return the games that one core validates per second of its CPU time."""
     validator = Validator(config)
     limits = Limits(1, 10**6, 10**6, 1 << 30, frozenset([1]))
-    uploads = [batches.make() for _ in range(8)]
+    uploads = [batches.make()[0] for _ in range(8)]
     validator.examine(uploads[0], limits)
     num_games, started, until = 0, time.process_time(), time.monotonic() + seconds
     while time.monotonic() < until:
@@ -203,89 +235,175 @@ def _add_users(folder: Path, num_contributors: int) -> list[str]:
     return tokens
 
 
-@contextmanager
-def _server(folder: Path) -> Iterator[tuple[str, psutil.Process]]:
-    """Start a server on one core; return its address and its process."""
-    command = [sys.executable, "-m", "ddpzero.cli", "serve", str(folder), "serve.port=0"]
-    command += ["serve.min_plies=1", "serve.max_plies=100000", "serve.shard_seconds=5"]
-    command += ["serve.requests_per_minute=1000000", "serve.address_requests_per_minute=1000000"]
-    cores = sorted(os.sched_getaffinity(0))
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    try:
-        os.sched_setaffinity(process.pid, cores[-1:])
-        assert process.stderr is not None
-        found = None
-        for line in process.stderr:
-            if found := _ADDRESS.search(line):
-                break
-        require(found is not None, "the server of the benchmark did not start.")
-        assert found is not None
-        address = found[0]
+class _Server:
+    """A server on one core, which can be killed and started again. As a context manager, it is stopped at the end."""
+
+    def __init__(self, folder: Path) -> None:
+        self.address = ""
+        self._folder = folder
+        self._port = 0
+        self._process: subprocess.Popen[bytes] | None = None
+        # Of processes that were killed.
+        self._cpu_seconds = 0.0
+
+    def __enter__(self) -> _Server:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def cpu_seconds(self) -> float:
+        """CPU time of all processes of the server so far."""
+        return self._cpu_seconds + _cpu_seconds(self._of_all())
+
+    @property
+    def memory_bytes(self) -> int:
+        return sum(each.memory_info().rss for each in self._of_all())
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "ddpzero.cli", "serve", str(self._folder)]
+        command += [f"serve.port={self._port}", "serve.min_plies=1", "serve.max_plies=100000"]
+        command += ["serve.shard_seconds=5", "serve.requests_per_minute=1000000"]
+        command += ["serve.address_requests_per_minute=1000000"]
+        log = self._folder / LOG_FILE
+        start = log.stat().st_size if log.exists() else 0
+        self._process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        os.sched_setaffinity(self._process.pid, sorted(os.sched_getaffinity(0))[-1:])
         until = time.monotonic() + _START_SECONDS
-        while time.monotonic() < until:
-            try:
-                httpx.get(f"{address}{API_PATH}/statistics")
-                break
-            except httpx.HTTPError:
-                time.sleep(0.1)
-        yield address, psutil.Process(process.pid)
-    finally:
-        process.terminate()
-        process.communicate()
+        while time.monotonic() < until and self._process.poll() is None:
+            text = log.read_text()[start:] if log.exists() else ""
+            if found := _ADDRESS.search(text):
+                self.address, self._port = found[0], int(found[2])
+                with suppress(httpx.HTTPError):
+                    httpx.get(f"{self.address}{API_PATH}/statistics")
+                    return
+            time.sleep(0.1)
+        raise UserError(f"the server of the benchmark did not start: see {log}.")
+
+    def kill(self) -> None:
+        """Kill the server and what it has started, without a warning."""
+        of_all = self._of_all()
+        self._cpu_seconds += _cpu_seconds(of_all)
+        for each in of_all:
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
+        assert self._process is not None
+        self._process.wait()
+
+    def stop(self) -> None:
+        assert self._process is not None
+        self._process.terminate()
+        self._process.wait()
+
+    def _of_all(self) -> list[psutil.Process]:
+        assert self._process is not None
+        first = psutil.Process(self._process.pid)
+        return [first, *first.children(recursive=True)]
 
 
-async def _send(address: str, tokens: Sequence[str], batches: _Batches, seconds: float) -> Traffic:
-    """Let contributors send batches for some seconds."""
+async def _send(
+    server: _Server, tokens: Sequence[str], batches: _Batches, seconds: float, num_kills: int
+) -> Traffic:
+    """Let contributors send batches for some seconds, while the server or some of them are killed num_kills times.
+
+    Every batch that was begun is sent to its end.
+    """
     traffic = Traffic()
+    contributors = [_Contributor(server, token, batches, traffic) for token in tokens]
     until = time.monotonic() + seconds
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
     async with httpx.AsyncClient(timeout=120, limits=limits) as client:
-        await asyncio.gather(
-            *(_contribute(client, address, token, batches, until, traffic) for token in tokens)
-        )
+        for contributor in contributors:
+            contributor.start(client, until)
+        for number in range(num_kills):
+            await asyncio.sleep(seconds / (num_kills + 1))
+            if number % 2:
+                for contributor in random.sample(contributors, max(1, len(contributors) // 10)):
+                    await contributor.kill()
+                    contributor.start(client, until)
+            else:
+                await asyncio.to_thread(server.kill)
+                await asyncio.to_thread(server.start)
+        await asyncio.gather(*(contributor.task for contributor in contributors))
     return traffic
 
 
-async def _contribute(
-    client: httpx.AsyncClient,
-    address: str,
-    token: str,
-    batches: _Batches,
-    until: float,
-    traffic: Traffic,
-) -> None:
-    headers = {"Authorization": f"Bearer {token}"}
-    number = 0
-    while time.monotonic() < until:
-        if number % _LOOK_EVERY == 0:
-            await client.get(f"{address}{API_PATH}/run", headers=headers)
-            traffic.requests += 1
-        number += 1
-        content = batches.make()
-        started = time.monotonic()
+class _Contributor:
+    """Sends a batch after the other, as often as it takes. A batch outlives the contributor, as on a disk."""
+
+    def __init__(self, server: _Server, token: str, batches: _Batches, traffic: Traffic) -> None:
+        self._server = server
+        self._headers = {"Authorization": f"Bearer {token}"}
+        self._batches = batches
+        self._traffic = traffic
+        self._waiting: tuple[str, bytes, int] | None = None
+        self.task: asyncio.Task[None]
+
+    def start(self, client: httpx.AsyncClient, until: float) -> None:
+        self.task = asyncio.create_task(self._run(client, until))
+
+    async def kill(self) -> None:
+        self.task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self.task
+
+    async def _run(self, client: httpx.AsyncClient, until: float) -> None:
+        number = 0
+        while self._waiting is not None or time.monotonic() < until:
+            try:
+                if number % _LOOK_EVERY == 0:
+                    where = f"{self._server.address}{API_PATH}/run"
+                    await client.get(where, headers=self._headers)
+                    self._traffic.requests += 1
+                number += 1
+                await self._send_batch(client)
+            except httpx.HTTPError:
+                self._traffic.failed += 1
+                await asyncio.sleep(random.uniform(0.5, 1.5))
+
+    async def _send_batch(self, client: httpx.AsyncClient) -> None:
+        if self._waiting is None:
+            content, num_forged = self._batches.make()
+            self._waiting = random.randbytes(16).hex(), content, num_forged
+        upload_id, content, num_forged = self._waiting
+        traffic, started = self._traffic, time.monotonic()
         answer = await client.put(
-            f"{address}{API_PATH}/games/{random.randbytes(16).hex()}",
+            f"{self._server.address}{API_PATH}/games/{upload_id}",
             params={"model": _MODEL},
             content=content,
-            headers=headers,
+            headers=self._headers,
         )
         traffic.requests += 1
         if answer.status_code != 200:
             traffic.failed += 1
             await asyncio.sleep(1.0)
-            continue
+            return
+        self._waiting = None
+        found = answer.json()
         traffic.seconds.append(time.monotonic() - started)
-        traffic.accepted_games += answer.json()["accepted"]
+        traffic.accepted_games += found["accepted"]
+        traffic.forged_games += num_forged
+        traffic.rejected_games += found["rejected"]
         traffic.sent_bytes += len(content)
 
 
-def _cpu_seconds(process: psutil.Process) -> float:
-    of_all = [process, *process.children(recursive=True)]
-    return sum(sum(each.cpu_times()[:2]) for each in of_all)
+def _stored(folder: Path) -> tuple[int, int]:
+    """Return the number of games in the files of a server, and how many different ones they are."""
+    hashes: list[str] = []
+    for path in folder.glob("training_data/**/*.npz"):
+        shard = read_shard(path)
+        hashes += [hash_of(shard, episode) for episode in shard.episodes]
+    return len(hashes), len(set(hashes))
 
 
-def _memory_bytes(process: psutil.Process) -> int:
-    return sum(each.memory_info().rss for each in [process, *process.children(recursive=True)])
+def _cpu_seconds(processes: Sequence[psutil.Process]) -> float:
+    total = 0.0
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            total += sum(process.cpu_times()[:2])
+    return total
 
 
 def _database_bytes(folder: Path) -> int:

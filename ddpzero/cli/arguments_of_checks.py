@@ -114,6 +114,12 @@ def _add_traffic(kind: argparse.ArgumentParser) -> None:
     kind.add_argument(
         "--batch-games", type=argument_types.positive, default=25, help="games in an upload (25)"
     )
+    kind.add_argument(
+        "--kills",
+        type=argument_types.not_negative,
+        default=0,
+        help="how often the server or contributors are killed meanwhile; one game in ten is then forged (0)",
+    )
 
 
 def add_cache(commands: Commands) -> None:

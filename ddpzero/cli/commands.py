@@ -184,7 +184,12 @@ def _bench_serve(options: Namespace) -> int:
 
     settings = compose_settings(_overrides(options), options.config_dir)
     measurements = bench_serve(
-        settings, options.seconds, options.contributors, options.batch_games, options.seed
+        settings,
+        options.seconds,
+        options.contributors,
+        options.batch_games,
+        options.kills,
+        options.seed,
     )
     return _print(measurements, options)
 

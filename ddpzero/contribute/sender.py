@@ -58,7 +58,7 @@ class Sender:
     def __exit__(self, *_: object) -> None:
         self._ends.set()
         self._waiting.put(None)
-        self._thread.join(timeout=5)
+        self._thread.join(timeout=2)
         self._server.close()
 
     def send(self, batch: Batch) -> None:

@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import json
 import logging
+import math
 import multiprocessing
 import os
 import random
@@ -132,6 +133,8 @@ class Collection:
         try:
             while await self.join_waiting():
                 pass
+        except (Refusal, OSError, sa.exc.SQLAlchemyError) as error:
+            logger.error("accepted games stay in the database until the next start: %s", error)
         finally:
             if self._validators is not None:
                 self._validators.shutdown(cancel_futures=True)
@@ -295,15 +298,15 @@ class Collection:
         self._the_run()
         known = await asyncio.to_thread(known_answer, self.engine, user, upload_id)
         if known is None:
-            recent = self.models[: self.settings.recent_models]
+            settings, recent = self.settings, self._recent_models()
             model = next((row for row in recent if row.name == model_name), None)
             if model is None:
                 newest = f"; the newest is {recent[0].name}" if recent else ""
                 raise Refusal(
                     409,
-                    f"{model_name[:80]!r} is not one of the {self.settings.recent_models} newest models{newest}.",
+                    f"{model_name[:80]!r} is not one of the {settings.recent_models} newest models, nor of the last "
+                    f"{settings.recent_minutes:g} minutes{newest}.",
                 )
-            settings = self.settings
             limits = Limits(
                 settings.min_plies,
                 settings.max_plies,
@@ -321,6 +324,17 @@ class Collection:
         if known.accepted + known.repeated == 0 and not _is_of_games(known):
             raise Refusal(422, " ".join(known.reasons) or "the upload contains no games.")
         return known
+
+    def _recent_models(self) -> list[ModelRow]:
+        """Return the models whose games are accepted, the newest first."""
+        settings = self.settings
+        since = time.time() - 60 * settings.recent_minutes
+        superseded = [math.inf, *(model.created_at for model in self.models)]
+        return [
+            model
+            for number, model in enumerate(self.models)
+            if number < settings.recent_models or superseded[number] >= since
+        ]
 
     async def _refresh_counts(self, model: ModelRow, answer: UploadAnswer) -> None:
         self.models = [
@@ -416,7 +430,9 @@ def _begin_validator(parent_pid: int, config: dict[str, Any]) -> None:
     """Load the run in the process of a validator, which ends with the server."""
     global _validator
     follow_parent(parent_pid)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Whoever stops the server may signal all of its processes; it needs this one to its end.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     os.nice(5)
     _validator = Validator(config)
 

@@ -25,7 +25,8 @@ class ServeSettings:
     host, port: where it listens; 0 for a free port. database: a URL of SQLAlchemy, such as postgresql://user@host/name;
     None: SQLite in the server's folder. title: of its page; None: the name of the run.
     num_validators: processes that validate uploads, each on one core.
-    min_plies, max_plies: the length of an acceptable game. recent_models: the newest models whose games are accepted.
+    min_plies, max_plies: the length of an acceptable game. recent_models, recent_minutes: games are accepted of so
+    many of the newest models, and of all that were the newest one within so many minutes.
     max_upload_mib, max_unpacked_mib: the size of an upload, and of what is in it. max_upload_games: its games.
     max_model_mib: the size of a model that a learner pushes.
     max_models: models whose files are kept, besides the best one; the oldest are removed.
@@ -44,6 +45,7 @@ class ServeSettings:
     min_plies: int = 10
     max_plies: int = 500
     recent_models: int = 5
+    recent_minutes: float = 60.0
     max_upload_mib: float = 8.0
     max_unpacked_mib: float = 64.0
     max_upload_games: int = 500
@@ -69,6 +71,7 @@ class ServeSettings:
                 "num_validators": 1,
                 "min_plies": 1,
                 "recent_models": 1,
+                "recent_minutes": 0,
                 "max_models": 2,
                 "max_upload_mib": 0.01,
                 "max_unpacked_mib": 0.01,

@@ -249,7 +249,7 @@ def test_only_a_model_of_the_run_is_taken(server, tmp_path):
 
 
 def test_games_of_a_model_that_is_too_old_do_not_count(tmp_path):
-    with serving(tmp_path, recent_models=2) as server:
+    with serving(tmp_path, recent_models=2, recent_minutes=0.0) as server:
         for number in (1, 2, 3):
             assert server.push(number).status_code == 200
         of = material()
@@ -258,6 +258,10 @@ def test_games_of_a_model_that_is_too_old_do_not_count(tmp_path):
             content = upload_of(of, episodes, tmp_path / "x.npz")
             answer = server.upload(content, model=model_name(number))
             assert answer.status_code == status, answer.text
+    # A contributor may need some time to play and to send.
+    with serving(tmp_path, recent_models=1, recent_minutes=10.0) as server:
+        content = upload_of(of, of.play(2, weights_version=1, seed=9), tmp_path / "x.npz")
+        assert server.upload(content, model=model_name(1)).status_code == 200
 
 
 def test_what_was_acknowledged_survives_a_restart(tmp_path):
