@@ -227,6 +227,56 @@ def test_forged_games_are_found_and_named(runs, tmp_path, capsys, forge, problem
     assert "in 1 file: 1 problem (" in output
 
 
+def other_outcome(shard: Any, rows: slice) -> None:
+    shard.columns["outcome"][rows.start] += (
+        0.25 if shard.columns["outcome"][rows.start] < 0 else -0.25
+    )
+
+
+def other_draw(shard: Any, rows: slice) -> None:
+    shard.columns["outcome_draw"][rows.start] = 0.4321
+
+
+def other_score(shard: Any, rows: slice) -> None:
+    shard.columns["score"][rows.start] += 1 if shard.columns["score"][rows.start] < 0 else -1
+
+
+def other_owner(shard: Any, rows: slice) -> None:
+    owners = shard.columns["ownership"][rows.start]
+    owners[0] = 1 if owners[0] < 1 else 0
+
+
+def not_played_out(shard: Any, rows: slice) -> None:
+    shard.columns["is_played_out"][rows.start] ^= True
+
+
+def other_next_policy(shard: Any, rows: slice) -> None:
+    shard.columns["next_policy_target"][rows.start] = shard.columns["policy_target"][rows.start]
+
+
+@pytest.mark.parametrize(
+    ("forge", "problem"),
+    [
+        (other_outcome, "outcome is neither its result nor a value of its search"),
+        (other_draw, "outcome_draw is neither that of its result nor one of its search"),
+        (other_score, "has a sample with another score than its own"),
+        (other_owner, "has a sample with another ownership than its own"),
+        (not_played_out, "has a sample with another is_played_out"),
+        (other_next_policy, "next_policy_target that is not the policy_target of its next sample"),
+    ],
+)
+def test_forged_targets_are_found(runs, tmp_path, capsys, forge, problem):
+    (path,) = (runs["go"] / "episodes" / "rank0").glob("*.npz")
+    shard = read_shard(path)
+    known = [
+        e for e in shard.episodes if e.info["score"] is not None and e.rows.stop - e.rows.start > 1
+    ]
+    forge(shard, known[0].rows)
+    write_shard(tmp_path / "1.npz", shard)
+    assert run_verify_games(str(tmp_path)) == 1
+    assert problem in capsys.readouterr().out
+
+
 def test_a_damaged_file_is_named_and_the_others_are_verified(runs, tmp_path, capsys):
     (path,) = (runs["tic_tac_toe"] / "episodes" / "rank0").glob("*.npz")
     (tmp_path / "1.npz").write_bytes(path.read_bytes()[:-100])
