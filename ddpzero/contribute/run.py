@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from ddpzero import __version__
@@ -24,12 +25,18 @@ from ddpzero.config.conversion import settings_from_dict, with_defaults
 from ddpzero.contribute.line import StatusLine
 from ddpzero.contribute.matches import play_match
 from ddpzero.contribute.models import DownloadedModels
-from ddpzero.contribute.sender import Sender
+from ddpzero.contribute.sender import OF_TOKEN, Sender
 from ddpzero.contribute.settings import ContributeSettings
 from ddpzero.contribute.spool import Spool
 from ddpzero.games import Game
 from ddpzero.games.core.rules_hash import rules_hash
-from ddpzero.remote.client import Server, ServerUnavailable, patiently, read_token
+from ddpzero.remote.client import (
+    Server,
+    ServerRefused,
+    ServerUnavailable,
+    patiently,
+    read_token,
+)
 from ddpzero.remote.contributed import contributed_config
 from ddpzero.remote.messages import ModelInformation, RunInformation, Task, TaskRequest
 from ddpzero.remote.model_file import ModelFile
@@ -65,6 +72,8 @@ def run_contribute(settings: ContributeSettings) -> None:
         _set_up_log(folder, line)
         server, uploads = Server(settings.server, token), Server(settings.server, token)
         stack.callback(server.close)
+        if not server.is_private:
+            logger.warning("%s has no TLS: everybody on the way can read your token", server.url)
         sender = stack.enter_context(Sender(uploads))
         contribution = Contribution(settings, folder, server, sender, stop, line)
         stack.callback(contribution.stop_actors)
@@ -95,6 +104,8 @@ class Contribution:
         self._pool: ActorPool | None = None
         self._channel: WeightsChannel | None = None
         self._model: ModelFile | None = None
+        # weights_version of each publish.
+        self._versions: list[int] = []
         self._config: dict[str, Any] = {}
         self._limits: tuple[int, int] | None = None
         self._looked_at = 0.0
@@ -143,6 +154,11 @@ class Contribution:
                 self._play_match(task)
             else:
                 self._take_model(task.model)
+        except ServerRefused as error:
+            if error.status in OF_TOKEN:
+                raise
+            # Such as a model that the server has just removed.
+            logger.warning("%s", error)
         except ServerUnavailable as error:
             logger.warning("%s", error)
             self._line.waits_for = str(error)
@@ -161,7 +177,9 @@ class Contribution:
         if self._pool is None or config != self._config or not self._fits(model):
             self._start_actors(model, config)
         assert self._channel is not None
-        self._channel.publish(model.actor_weights, model.weights_version)
+        # Actors take only weights with a higher number, and a run that resumes counts its versions again.
+        self._channel.publish(model.actor_weights, len(self._versions))
+        self._versions.append(model.weights_version)
         self._model = model
         self._line.model = model.model
         logger.info("plays with %s", model.model)
@@ -216,8 +234,11 @@ class Contribution:
 
     def _keep(self, episodes: list[Episode], model: str) -> None:
         assert self._spool is not None
+        versions = np.array(self._versions, np.int32)
         for episode in episodes:
             episode.info.pop("actor_index", None)
+            numbers = episode.columns["weights_version"]
+            episode.columns["weights_version"] = versions[numbers]
         self._spool.add(episodes, model)
         self._line.games += len(episodes)
 

@@ -16,7 +16,7 @@ from ddpzero.system.errors import UserError
 logger = logging.getLogger(__name__)
 
 # Of HTTP: the token is unknown, or its user may not do this.
-_OF_TOKEN = (401, 403)
+OF_TOKEN = (401, 403)
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Sender:
                 # The program ends; the batch is on disk.
                 return
             except ServerRefused as error:
-                if error.status in _OF_TOKEN:
+                if error.status in OF_TOKEN:
                     self._problem = error
                     return
                 self._sent.put(Sent(batch, None, str(error)))

@@ -6,6 +6,7 @@ A request is made once. `patiently` repeats it while the server cannot be reache
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import os
 import random
 import string
@@ -127,7 +128,8 @@ def read_token(token_file: str | None, option: str) -> str:
 class Server:
     """A collection server. Methods raise ServerUnavailable, ServerRefused, or UserError for an answer that is none.
 
-    url: such as https://host/games. Use it from one thread at a time; close it at the end.
+    url: such as https://host/games. Use it from one thread at a time; close it at the end. is_private: whether nobody
+    on the way can read the token.
     """
 
     def __init__(self, url: str, token: str) -> None:
@@ -137,6 +139,9 @@ class Server:
             parts is not None and parts.scheme in ("http", "https") and bool(parts.host),
             f"server={url[:200]} is no address: write http:// or https:// and a host, as in https://games.example.org.",
         )
+        assert parts is not None
+        # Otherwise everybody on the way can read the token.
+        self.is_private = parts.scheme == "https" or is_loopback(parts.host)
         headers = {
             "Authorization": f"Bearer {token}",
             "User-Agent": f"ddpzero/{__version__}",
@@ -271,6 +276,14 @@ class Server:
         if answer.status_code >= 500 or answer.status_code in (408, 425, 429):
             raise ServerUnavailable(f"{self.url}: {sentence.rstrip('.')}", _retry_after(answer))
         raise ServerRefused(f"{self.url} refuses: {sentence}", answer.status_code)
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether an address can be reached from this machine only."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _is_url(text: str) -> bool:

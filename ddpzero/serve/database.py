@@ -66,6 +66,7 @@ models = sa.Table(
 )
 
 # payload: the file as it was sent, until it is part of a file of games. taken: JSON, the indices of its accepted games.
+# file: the number of that file; 0 if no game was accepted.
 # answer: JSON of messages.UploadAnswer, given again if the upload is repeated.
 uploads = sa.Table(
     "uploads",

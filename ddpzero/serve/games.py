@@ -29,6 +29,8 @@ GAMES_FOLDER = Path("training_data") / "run_001"
 
 _FILE_NAME = re.compile(r"games_(\d+)\.npz")
 _MAX_FILES_AT_ONCE = 100
+# Of an upload without accepted games.
+_NO_FILE = 0
 _MAX_REASONS = 20
 # So many of the newest reasons are kept for each user.
 _MAX_REJECTIONS = 200
@@ -86,6 +88,7 @@ def count_upload(
                 taken=json.dumps([game.index for game in taken]) if taken else None,
                 payload=content if taken else None,
                 size_bytes=len(content),
+                file=None if taken else _NO_FILE,
             )
         )
         (key,) = row.inserted_primary_key
@@ -108,7 +111,7 @@ def waiting_uploads(engine: sa.engine.Engine, max_bytes: int) -> list[WaitingUpl
             models.c.name,
         )
         .join(models, models.c.id == uploads.c.model_id)
-        .where(uploads.c.file.is_(None), uploads.c.num_games > 0)
+        .where(uploads.c.file.is_(None))
         .order_by(uploads.c.id)
         .limit(1000)
     )
@@ -130,7 +133,7 @@ def waiting_uploads(engine: sa.engine.Engine, max_bytes: int) -> list[WaitingUpl
 def waiting_bytes(engine: sa.engine.Engine) -> tuple[int, float]:
     """Return the size of all uploads that are not in a file, and when the first of them came (Unix time)."""
     query = sa.select(sa.func.sum(uploads.c.size_bytes), sa.func.min(uploads.c.received_at)).where(
-        uploads.c.file.is_(None), uploads.c.num_games > 0
+        uploads.c.file.is_(None)
     )
     with reading(engine) as connection:
         size_bytes, first = connection.execute(query).one()

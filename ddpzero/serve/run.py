@@ -14,6 +14,7 @@ from pathlib import Path
 
 import uvicorn
 
+from ddpzero.remote.client import is_loopback
 from ddpzero.remote.messages import Role
 from ddpzero.serve.accounts import add_user, remove_user
 from ddpzero.serve.app import make_app
@@ -80,6 +81,11 @@ def run_serve(folder: Path, overrides: Sequence[str]) -> None:
         )
         shown = f"[{host}]" if ":" in host else host
         logger.info("serving %s at http://%s:%d (stop with Ctrl-C or SIGTERM)", folder, shown, port)
+        if not is_loopback(settings.host):
+            logger.warning(
+                "serve.host=%s: tokens travel unencrypted unless a reverse proxy with TLS is in front of this server",
+                settings.host,
+            )
         server = uvicorn.Server(config)
         # uvicorn stops in good order and then sends itself the signal again.
         for number in (signal.SIGINT, signal.SIGTERM):

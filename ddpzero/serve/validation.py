@@ -21,6 +21,7 @@ from ddpzero.algorithms.loader import load_algorithm
 from ddpzero.config.conversion import settings_from_dict, with_defaults
 from ddpzero.episodes.verification import problems_of
 from ddpzero.replay.buffer import HELD_OUT
+from ddpzero.run.checkpoint_files import sync_folder
 from ddpzero.run.shard import Shard, StoredEpisode, read_shard, write_shard
 from ddpzero.serve.archive import problem_of_archive
 from ddpzero.system.errors import UserError, in_one_line
@@ -178,6 +179,8 @@ def join_uploads(
     # Which games are held out is for each learner to decide.
     whole[HELD_OUT] = np.zeros(num_samples, np.bool_)
     size_bytes = write_shard(path, Shard(whole, episodes, description))
+    # The content of the uploads leaves the database after this.
+    sync_folder(path.parent)
     return num_samples, size_bytes, hashlib.sha256(path.read_bytes()).hexdigest()
 
 

@@ -75,6 +75,8 @@ class CollectedGames:
         self._gone_up_to = 0
         self._queue: queue.Queue[tuple[int, list[Episode]]] = queue.Queue(_MAX_WAITING)
         self._ends = threading.Event()
+        # Of a process that was killed.
+        remove(self._folder)
         self._problem: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="collected games", daemon=True)
         self._thread.start()
@@ -144,7 +146,8 @@ class CollectedGames:
                     if file.number % self._world_size == self._rank and not is_done:
                         self._fetch(file)
                 if not found.files:
-                    self._ends.wait(_POLL_SECONDS)
+                    # All ranks together ask as often as one.
+                    self._ends.wait(_POLL_SECONDS * self._world_size)
         except ServerUnavailable:
             # The run ends.
             pass

@@ -167,12 +167,13 @@ def running(found: Collecting) -> Iterator[Collecting]:
 def test_a_contributor_follows_the_newest_model_and_stops_in_good_order(collecting):
     check = collecting.contribute("--check")
     assert wait_for(lambda: not check.is_running) and "no learner has pushed" in check.output
-    collecting.push(1)
+    collecting.push(3)
     check = collecting.contribute("--check")
     wait_for(lambda: not check.is_running, 180)
     assert "All is well" in check.output, check.output
     contributor = collecting.contribute()
     wait_for(lambda: collecting.num_games() >= 10, 180)
+    # A run that was resumed from an older checkpoint counts its weights again.
     collecting.push(2)
 
     def games_of_second() -> int:

@@ -53,6 +53,9 @@ def test_settings_of_a_contributor(tmp_path, monkeypatch):
         read_contribute_settings(None, None, ["num_actors=0"])
     with pytest.raises(UserError, match="is no address"):
         Server("ftp://x", "t")
+    private = {"http://127.0.0.1:8": True, "http://[::1]": True, "http://a.org": False}
+    for url, is_private in {**private, "https://a.org/games": True}.items():
+        assert Server(url, "t").is_private == is_private
 
 
 def test_tokens_are_shown_once_and_end(tmp_path):
