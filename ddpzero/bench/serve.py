@@ -166,8 +166,16 @@ def _play(
     actor = algorithm.actor_spec(actors, "cpu").make(0, 0, seed=seed)
     actor.receive({name: value.numpy() for name, value in weights.items()}, 1)
     episodes: list[Episode] = []
+    rng = np.random.default_rng(seed)
     while len(episodes) < _NUM_GAMES:
-        episodes += actor.play()
+        for episode in actor.play():
+            # Where no outcome is a value of the search, these values can be changed.
+            columns = {
+                **episode.columns,
+                "root_value": _searched_values(rng, episode.num_samples),
+            }
+            if not algorithm.problem_of_episode(episode.info, columns):
+                episodes.append(episode)
     counters = {"weights_version": 1, "samples_trained": 1}
     model = ModelFile(_MODEL, "bench", config, counters, updater.released_weights(), weights)
     return episodes, model
@@ -175,7 +183,7 @@ def _play(
 
 @dataclass
 class _Batches:
-    """Makes uploads of different games. forged_share: of the games, with a wrong result. folder: for a file."""
+    """Makes uploads of different games. forged_share: of the games, with an illegal move. folder: for a file."""
 
     episodes: Sequence[Episode]
     config: dict[str, Any]
@@ -186,17 +194,15 @@ class _Batches:
 
     def __post_init__(self) -> None:
         self._rng = np.random.default_rng(self.seed)
-        # Where no sample's outcome is a value of its search, these values can be changed.
-        self._usable = [e for e in self.episodes if len(set(np.abs(e.columns["outcome"]))) == 1]
 
     def make(self) -> tuple[bytes, int]:
         """Return the content of an upload, and how many of its games are forged."""
-        chosen = self._rng.choice(len(self._usable), self.batch_games)
-        episodes = [self._usable[number] for number in chosen]
+        chosen = self._rng.choice(len(self.episodes), self.batch_games)
+        episodes = [self.episodes[number] for number in chosen]
         names = list(episodes[0].columns)
         columns = {n: np.concatenate([e.columns[n] for e in episodes]) for n in names}
         size = len(columns["root_value"])
-        columns["root_value"] = self._rng.uniform(-0.99, 0.99, size).astype(np.float32)
+        columns["root_value"] = _searched_values(self._rng, size)
         columns[HELD_OUT] = np.zeros(size, np.bool_)
         stored, first, num_forged = [], 0, 0
         for episode in episodes:
@@ -209,6 +215,10 @@ class _Batches:
         path = self.folder / "batch.npz"
         write_shard(path, Shard(columns, stored, {"config": self.config}))
         return path.read_bytes(), num_forged
+
+
+def _searched_values(rng: np.random.Generator, size: int) -> np.ndarray:
+    return rng.uniform(-0.99, 0.99, size).astype(np.float32)
 
 
 def _validation_rate(config: dict[str, Any], batches: _Batches, seconds: float) -> float:

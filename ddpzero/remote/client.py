@@ -92,11 +92,14 @@ def patiently(
         assert state.outcome is not None and state.next_action is not None
         on_wait(str(state.outcome.exception()), state.next_action.sleep)
 
+    def rest(seconds: float) -> None:
+        sleep(seconds)
+
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(ServerUnavailable),
         wait=wait_seconds,
         stop=lambda state: give_up(),
-        sleep=sleep,
+        sleep=rest,
         before_sleep=tell,
         reraise=True,
     )

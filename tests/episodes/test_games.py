@@ -53,7 +53,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     found = {}
     for name, overrides in {
         "tic_tac_toe": ("game=tic_tac_toe",),
-        "go": ("game=go", "game.size=5", "game.max_plies=40"),
+        "go": ("game=go", "game.size=5", "game.max_plies=40", "loss.next_policy=0.5"),
     }.items():
         settings = compose_settings([*TINY, *overrides])
         description = {"run": name, "config": settings_to_dict(settings)}

@@ -108,8 +108,10 @@ def test_a_slow_learner_leaves_out_the_oldest_games(tmp_path):
     counters = Counters()
     server = FakeServer(tmp_path, newest=500)
     with collected(server, tmp_path, counters) as games:
-        take(games, 2)
-        assert server.downloaded[:2] == [493, 494] and games.num_left_out == 492
+        wait_for(lambda: games.num_left_out == 492)
+        count_files(counters, [games.take_new()])
+        assert counters.collected_up_to == 492
+        assert take(games, 2) == 4 and server.downloaded[:2] == [493, 494]
         count_files(counters, [games.take_new()])
     assert counters.collected_up_to == 494
 
