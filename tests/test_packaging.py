@@ -68,6 +68,8 @@ def test_the_wheel_holds_the_package_conf_and_the_program_and_nothing_else(insta
         for folder in ("positions", "recorded")
         for file in (REPO / "ddpzero" / "judges" / folder).iterdir()
     }
+    templates = REPO / "ddpzero" / "serve" / "templates"
+    expected |= {str(file.relative_to(REPO)) for file in templates.iterdir()}
     expected |= {
         f"ddpzero/{file.relative_to(REPO)}"
         for file in (REPO / "conf").rglob("*")

@@ -48,7 +48,7 @@ from ddpzero.system.measurements import Measurement, game_settings
 _MODEL = "bench-b1c8-s1-d1"
 _ADDRESS = re.compile(r"http://([\d.]+):(\d+)")
 # Different games that are played before; batches are drawn from them.
-_NUM_GAMES = 400
+_NUM_GAMES = 100
 _LOOK_EVERY = 10
 # Of the games, if something is killed.
 _FORGED_SHARE = 0.1

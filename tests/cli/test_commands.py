@@ -82,7 +82,7 @@ def test_a_path_with_an_equals_sign_is_a_path():
         (["game=hex"], "COMMAND is missing; the commands are train, verify, bench"),
         (
             ["bench", "=5"],
-            "bench: '=5' is not a command; the commands are rules, search, learner; see",
+            "bench: '=5' is not a command; the commands are rules, search, learner, serve; see",
         ),
         (
             ["bench", "foo"],
