@@ -51,6 +51,8 @@ _REASONS = {
     "my_game run_name=my_game": "test_own_game.py trains a game of one's own",
     "runs/my_game": "test_own_game.py trains a game of one's own and plays against its agent",
     "ddpzero ablate": "trains for half an hour; test_run.py runs smaller ones",
+    "serve collection serve.": "serves until it is stopped; tests/contribute starts it",
+    "ddpzero contribute": "plays until it is stopped; tests/contribute starts it",
     "cache clear": "deletes the machine code that other tests use",
 }
 # Training ends after five updates of a small network.
@@ -59,7 +61,8 @@ _SHORT_RUN = (
     *("replay.min_samples=100", "learner.batch_size=32", "learner.steps_per_epoch=5"),
     "learner.max_epochs=1",
 )
-_SHORT_BOARDS = (*_SHORT_RUN, "network.blocks=1", "network.channels=8", "search.num_simulations=4")
+_SMALL_SEARCH = ("network.blocks=1", "network.channels=8", "search.num_simulations=4")
+_SHORT_BOARDS = (*_SHORT_RUN, *_SMALL_SEARCH)
 # The board of tests/algorithms/ddpg, whose kernels are compiled already.
 _SMALL_BOARD = ("game.rows=6", "game.columns=8", "game.snakes=4", "game.steps=20")
 _SHORT_SNAKES = (*_SHORT_RUN, "network.width=16", *_SMALL_BOARD)
@@ -67,6 +70,7 @@ _SHORT_SNAKES = (*_SHORT_RUN, "network.width=16", *_SMALL_BOARD)
 _SHORTER = {
     "bench rules": ("--seconds", "0.1"),
     "bench search": ("--seconds", "0.1"),
+    "bench serve": ("--seconds", "1", "--contributors", "2", *_SMALL_SEARCH),
     "evaluate": ("--games", "4"),
     "match": ("--games", "4"),
     "verify contract": ("--games", "2"),
@@ -80,7 +84,7 @@ def lines_of_page(page: Path) -> Iterator[str]:
         if line.startswith("```"):
             is_fenced = not is_fenced
         elif is_fenced or line.startswith("    "):
-            yield line.partition("  #")[0].strip()
+            yield line.partition("  #")[0].partition(" > ")[0].strip()
 
 
 def lines_of_help() -> Iterator[str]:
@@ -115,7 +119,7 @@ def test_an_example_is_a_command_line(line):
             options.file, of_snakes=options.command == "verify snakes"
         )
         assert file.is_file()
-    if options.reads:
+    if options.reads and options.command not in ("serve", "contribute"):
         given = [word for word in options.overrides if not word.startswith("evaluator=")]
         compose_game([*([f"game={options.game}"] if options.game else settings), *given])
     if options.command == "ablate":

@@ -32,8 +32,8 @@ Train game-playing agents, play against them, and measure them.
     ddpzero ablate launch/ablations/simulations.yaml
     ddpzero play runs/quick
     ddpzero monitor runs/quick
-    ddpzero serve collection
-    ddpzero contribute https://games.example.org
+    ddpzero serve collection serve.port=8471
+    ddpzero contribute https://games.example.org token_file=alice.token
 
 Name a run by its folder, or by its name in runs/: `ddpzero play quick`.
 Settings have the form key=value, as for training, and may stand anywhere on the line.

@@ -48,7 +48,7 @@ def add_contribute(commands: Commands) -> None:
         commands,
         "contribute",
         "Play games for a collection server with this machine, until Ctrl-C.",
-        "DDPZERO_TOKEN=... ddpzero contribute https://games.example.org",
+        "ddpzero contribute https://games.example.org token_file=alice.token",
     )
     contribute.add_argument(
         "url",
