@@ -5,7 +5,7 @@ import asyncio
 import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -60,13 +60,9 @@ def make_app(collection: Collection) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await collection.open()
-        joiner = asyncio.create_task(collection.join_forever())
         try:
             yield
         finally:
-            joiner.cancel()
-            with suppress(asyncio.CancelledError):
-                await joiner
             await collection.close()
 
     app = FastAPI(

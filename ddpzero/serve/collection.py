@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -112,10 +113,11 @@ class Collection:
         self.run: CollectedRun | None = None
         self.models: list[ModelRow] = []
         self.ratings: list[Rating] = []
-        self.started_at = time.time()
         self._writer = ThreadPoolExecutor(1, "database")
         self._validators: ProcessPoolExecutor | None = None
         self._joining = asyncio.Lock()
+        self._closes = asyncio.Event()
+        self._joiner: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Take up what an earlier server left: its run, its models, half-written files."""
@@ -127,10 +129,15 @@ class Collection:
         if stored is not None:
             self._set_run(await asyncio.to_thread(_collected_run, *json.loads(stored)))
         await self._refresh()
+        self._joiner = asyncio.create_task(self._join_forever())
 
     async def close(self) -> None:
         """Write all accepted games to files and end the processes."""
+        self._closes.set()
         try:
+            # A file that is being written is written to its end.
+            if self._joiner is not None:
+                await self._joiner
             while await self.join_waiting():
                 pass
         except (Refusal, OSError, sa.exc.SQLAlchemyError) as error:
@@ -320,7 +327,7 @@ class Collection:
             )
             if known.rejected and not known.is_known:
                 await asyncio.to_thread(self._quarantine, user, upload_id, content)
-            await self._refresh_counts(model, known)
+            self._refresh_counts(model, known)
         if known.accepted + known.repeated == 0 and not _is_of_games(known):
             raise Refusal(422, " ".join(known.reasons) or "the upload contains no games.")
         return known
@@ -336,7 +343,7 @@ class Collection:
             if number < settings.recent_models or superseded[number] >= since
         ]
 
-    async def _refresh_counts(self, model: ModelRow, answer: UploadAnswer) -> None:
+    def _refresh_counts(self, model: ModelRow, answer: UploadAnswer) -> None:
         self.models = [
             row._replace(
                 num_games=row.num_games + answer.accepted,
@@ -364,11 +371,12 @@ class Collection:
 
     # ------------------------------------------------------------------ files of games
 
-    async def join_forever(self) -> None:
-        """Join accepted uploads to files, when they are large or old enough."""
+    async def _join_forever(self) -> None:
+        """Join accepted uploads to files, when they are large or old enough, until the server closes."""
         settings = self.settings
-        while True:
-            await asyncio.sleep(_JOIN_POLL_SECONDS)
+        while not self._closes.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._closes.wait(), _JOIN_POLL_SECONDS)
             try:
                 size_bytes, first = await asyncio.to_thread(waiting_bytes, self.engine)
                 is_old = time.time() - first >= settings.shard_seconds
