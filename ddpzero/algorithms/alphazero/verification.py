@@ -73,19 +73,16 @@ def _problem_of_result(
     game: Game, facts: EpisodeFacts, info: Mapping[str, Any], episode: ReplayedEpisode
 ) -> str:
     is_over = game.is_terminal(episode.position)
-    if is_over != facts.is_ended_by_rules:
-        return (
-            "is over by the rules, but has no score."
-            if is_over
-            else "is not over, but has a score."
-        )
+    if facts.is_ended_by_rules and not is_over:
+        return "is not over, but has a score."
     if not is_over:
         return "" if facts.length else "has no moves."
     result = float(game.returns(episode.position)[0])
     if result != facts.returns[0]:
         return f"has the result {facts.returns[0]:g} for the first player; by the rules it is {result:g}."
+    # The last move of an episode whose result was proven may also end the game.
     score = game.score(episode.position) if game.has_score else 0
-    if info["score"] != score:
+    if facts.is_ended_by_rules and info["score"] != score:
         return f"has the score {str(info['score'])[:40]}; by the rules it is {score}."
     return ""
 
