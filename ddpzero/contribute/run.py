@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -43,19 +42,20 @@ from ddpzero.remote.model_file import ModelFile
 from ddpzero.replay import Episode
 from ddpzero.settings import Settings
 from ddpzero.system.cores import usable_cores
-from ddpzero.system.errors import UserError, require
+from ddpzero.system.errors import require
+from ddpzero.system.folder_lock import held_folder
 from ddpzero.system.log_file import LogFileHandler
 from ddpzero.system.signals import StopSignal, install_stop_signal
 
 logger = logging.getLogger(__name__)
 
 LOG_FILE = "contribute.log"
-_LOCK_FILE = ".lock"
 _SLICE_SECONDS = 0.5
 # After Ctrl-C: for games that are nearly finished, and for batches that are on their way.
 _LAST_GAMES_SECONDS, _LAST_SENDING_SECONDS = 5.0, 20.0
 # Of a batch, in the log.
 _MAX_REASONS = 3
+_HELD = "folder={folder} belongs to another contributor that is running: stop that one, or name another folder."
 _COMPILING = "compiling for the first time"
 _PAUSES = "pauses: max_waiting_mib of games wait for the server"
 
@@ -67,7 +67,7 @@ def run_contribute(settings: ContributeSettings) -> None:
     token = settings.token or read_token(settings.token_file, "token_file")
     stop = install_stop_signal()
     with ExitStack() as stack:
-        stack.enter_context(_claimed(folder))
+        stack.enter_context(held_folder(folder, _HELD.format(folder=folder)))
         line = stack.enter_context(StatusLine())
         _set_up_log(folder, line)
         server, uploads = Server(settings.server, token), Server(settings.server, token)
@@ -372,24 +372,6 @@ def make_pool(
 
 def _layout(model: ModelFile) -> Mapping[str, Any]:
     return {name: (value.dtype, value.shape) for name, value in model.actor_weights.items()}
-
-
-@contextmanager
-def _claimed(folder: Path) -> Iterator[None]:
-    """Hold the lock of a contributor's folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder / _LOCK_FILE, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        raise UserError(
-            f"folder={folder} belongs to another contributor that is running: stop that one, or name another folder."
-        ) from None
-    try:
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _set_up_log(folder: Path, line: StatusLine) -> None:

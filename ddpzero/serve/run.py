@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
-import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import uvicorn
@@ -22,12 +19,12 @@ from ddpzero.serve.collection import Collection
 from ddpzero.serve.database import open_database
 from ddpzero.serve.settings import ServeSettings, read_settings
 from ddpzero.system.errors import UserError, require
+from ddpzero.system.folder_lock import held_folder
 from ddpzero.system.log_file import LogFileHandler
 
 logger = logging.getLogger(__name__)
 
 LOG_FILE = "server.log"
-_LOCK_FILE = ".lock"
 # Requests that are being answered when the server is stopped.
 _GRACE_SECONDS = 30
 _IDLE_SECONDS = 30
@@ -58,7 +55,9 @@ def run_serve(folder: Path, overrides: Sequence[str]) -> None:
     """Serve until SIGTERM or Ctrl-C. Raises UserError."""
     settings = read_settings(folder, overrides)
     folder.mkdir(parents=True, exist_ok=True)
-    with _claimed(folder):
+    with held_folder(
+        folder, f"{folder} is served already: stop that server, or name another folder."
+    ):
         _set_up_log(folder)
         listening = _listen(settings)
         host, port = listening.getsockname()[:2]
@@ -96,23 +95,6 @@ def run_serve(folder: Path, overrides: Sequence[str]) -> None:
             engine.dispose()
         require(server.started, f"the server could not start: see {folder / LOG_FILE}.")
         logger.info("stopped; every acknowledged game is on disk")
-
-
-@contextmanager
-def _claimed(folder: Path) -> Iterator[None]:
-    """Hold the lock of a server's folder."""
-    descriptor = os.open(folder / _LOCK_FILE, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        raise UserError(
-            f"{folder} is served already: stop that server, or name another folder."
-        ) from None
-    try:
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _listen(settings: ServeSettings) -> socket.socket:
