@@ -11,7 +11,6 @@ lost, and none is in two batches. A batch is removed once the server has answere
 from __future__ import annotations
 
 import hashlib
-import json
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from ddpzero.replay import Episode
 from ddpzero.replay.buffer import HELD_OUT
 from ddpzero.run.shard import Shard, StoredEpisode, read_shard, write_shard
 from ddpzero.system.guarded_files import UnreadableFileError
+from ddpzero.system.json_text import json_text
 from ddpzero.system.whole_files import remove
 
 _FINISHED, _BATCHES, _REFUSED = "finished", "batches", "refused"
@@ -136,7 +136,7 @@ class Spool:
                 }
                 games.append((columns, episode.info, episode.model))
         names = [path.name for path in parts]
-        digest = hashlib.sha256(json.dumps(names).encode())
+        digest = hashlib.sha256(json_text(names).encode())
         for path in parts:
             digest.update(path.read_bytes())
         batch_id = digest.hexdigest()[:_ID_LENGTH]

@@ -85,7 +85,7 @@ def count_upload(
                 received_at=time.time(),
                 num_games=len(taken),
                 answer=json_text(asdict(answer)),
-                taken=json.dumps([game.index for game in taken]) if taken else None,
+                taken=json_text([game.index for game in taken]) if taken else None,
                 payload=content if taken else None,
                 size_bytes=len(content),
                 file=None if taken else _NO_FILE,

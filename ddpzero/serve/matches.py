@@ -20,6 +20,7 @@ from ddpzero.serve.accounts import User, note_seen
 from ddpzero.serve.database import matches, reading, users
 from ddpzero.serve.models import ModelRow
 from ddpzero.system.errors import require
+from ddpzero.system.json_text import json_text
 
 _MAX_SEED = 2**31
 _MAX_SECONDS = 1e7
@@ -83,7 +84,7 @@ def finish_match(engine: sa.engine.Engine, user: User, game: Game, report: Match
             .where(matches.c.id == report.task, matches.c.scores.is_(None))
             .values(
                 done_at=time.time(),
-                scores=json.dumps(results),
+                scores=json_text(results),
                 mean_plies=float(np.mean(lengths)),
                 seconds=report.seconds,
                 num_distinct_games=len({(i // 2, *m) for i, m in enumerate(report.moves)}),
