@@ -21,11 +21,10 @@ import torch
 from ddpzero.actors import ActorPool, WeightsChannel
 from ddpzero.algorithms.base import RunProgress
 from ddpzero.arena.arena import Arena
-from ddpzero.replay import Episode, SampleBalance, is_held_out
+from ddpzero.replay import Episode
 from ddpzero.replay.shares import even_share
 from ddpzero.run.backends import make_backends
 from ddpzero.run.checkpoint_files import CHECKPOINTS_FOLDER, CheckpointError
-from ddpzero.run.episode_store import EpisodeStore
 from ddpzero.run.failures import FailureReport
 from ddpzero.run.folder import check_run_config, claim_run_folder, keep_config, mark_stopped
 from ddpzero.run.logs import setup_logging
@@ -37,9 +36,9 @@ from ddpzero.system.seeds import derive_seed
 from ddpzero.system.signals import StopSignal
 from ddpzero.training.balancer import Balancer, balance_of_samples, make_balancer
 from ddpzero.training.checkpointing import Checkpointing
-from ddpzero.training.counters import count_files
 from ddpzero.training.divergence_guard import DivergenceGuard
 from ddpzero.training.gate import Gate
+from ddpzero.training.intake import Intake
 from ddpzero.training.learning_rate import learning_rate
 from ddpzero.training.metrics import WAIT_FOR_EPISODES, WAIT_FOR_RANKS, metrics_of_run
 from ddpzero.training.parts import (
@@ -57,7 +56,6 @@ from ddpzero.training.state import RunState
 from ddpzero.training.stored_source import NO_VERSION
 
 if TYPE_CHECKING:
-    from ddpzero.training.collected_games import CollectedGames
     from ddpzero.training.pushed_models import PushedModels
 
 logger = logging.getLogger(__name__)
@@ -143,12 +141,21 @@ def build_learner(
     collected, pushed = start_collecting(settings, parts, state, outlets.run_dir, stack)
     plays_best = settings.release.self_play == "best"
     balancer = make_balancer(settings, state.counters.work)
+    intake = Intake(
+        pool=pool,
+        collected=collected,
+        collected_share=settings.collect.share,
+        store=store,
+        buffer=parts.buffer,
+        balance=balance_of_samples(parts, balancer),
+        holdout_fraction=parts.holdout_fraction,
+    )
     return Learner(
         settings=settings,
         config=config,
         state=state,
         parts=parts,
-        store=store,
+        intake=intake,
         checkpointing=checkpointing,
         guard=DivergenceGuard(parts.updater, parts.feeder, state, settings.learner.learning_rate),
         reports=reports,
@@ -158,8 +165,6 @@ def build_learner(
         gate=gate,
         played_weights=PlayedWeights(parts.updater, outlets.run_dir, plays_best),
         balancer=balancer,
-        sample_balance=balance_of_samples(parts, balancer),
-        collected=collected,
         pushed=pushed,
     )
 
@@ -184,16 +189,16 @@ class Learner:
     """One rank's parts and its training loop.
 
     arena: of rank 0. gate: only with schedule "rounds" and a rule of release.
-    balancer: adjusts effort and samples_per_insert; None: both are fixed. sample_balance: with the adjusted ratio.
+    balancer: adjusts effort and samples_per_insert; None: both are fixed.
     new_infos: the infos of the episodes that the updater has not counted yet.
-    collected: games of contributors; None without a collection server. pushed: of rank 0, models for these.
+    pushed: of rank 0 with a collection server, models for contributors.
     """
 
     settings: Settings
     config: dict[str, Any]
     state: RunState
     parts: Parts
-    store: EpisodeStore
+    intake: Intake
     checkpointing: Checkpointing
     guard: DivergenceGuard
     reports: Reports
@@ -203,15 +208,8 @@ class Learner:
     gate: Gate | None
     played_weights: PlayedWeights
     balancer: Balancer | None
-    sample_balance: SampleBalance
     new_infos: list[dict[str, Any]] = field(default_factory=list)
-    collected: CollectedGames | None = None
     pushed: PushedModels | None = None
-
-    @property
-    def plays(self) -> bool:
-        """Whether new games arrive, from actors or contributors; otherwise the run trains on stored games only."""
-        return self.pool.num_actors > 0 or self.collected is not None
 
     # ---------------------------------------------------------------- the loop
 
@@ -222,10 +220,10 @@ class Learner:
         self.reports.write_start(self.config, self.pool)
         if not self.state.plays_rounds:
             self.publish()
-        if not self.plays:
+        if not self.intake.is_open:
             # Otherwise the first episode starts it.
             self.state.start_clock()
-        if self.collected is not None and self.state.counters.learner_step == 0:
+        if self.intake.collected is not None and self.state.counters.learner_step == 0:
             # Contributors need a model before there can be a game.
             self.save()
             self.take_best_model()
@@ -264,7 +262,7 @@ class Learner:
         self.guard.last_batch = batch
         state.count_update()
         metrics.add({**measured, "learner/rate": rate})
-        if self.plays:
+        if self.intake.is_open:
             versions = batch["weights_version"]
             lag = state.counters.weights_version - versions[versions != NO_VERSION].float().mean()
             metrics.add({"self_play/weights_lag": lag})
@@ -388,7 +386,7 @@ class Learner:
         if must_report or has_bad_weights:
             self.require_sound(self.parts.updater.actor_weights(), must_try=has_bad_weights)
         if must_report:
-            self.count_collected()
+            self.intake.count_files(self.state.ranks, self.state.counters)
             self.take_best_model()
             self.reports.write_row(self.pool)
             self.balance_sides()
@@ -414,7 +412,7 @@ class Learner:
         with self.reports.metrics.clock("save"):
             self.state.share_counters()
             self.share_results()
-            self.count_collected()
+            self.intake.count_files(self.state.ranks, self.state.counters)
             name = self.checkpointing.save(partial(self.require_sound, must_try=True))
         if name:
             self.reports.show_checkpoint(name)
@@ -426,8 +424,7 @@ class Learner:
         if self.arena is not None:
             with self.reports.metrics.clock("arena"):
                 self.arena.poll()
-            for tag, value in self.arena.metrics().items():
-                self.reports.metrics.set_last(tag, value)
+            self.reports.metrics.set_last(self.arena.metrics())
 
     def require_sound(self, weights: dict[str, torch.Tensor], must_try: bool = False) -> None:
         """Raise DivergenceError on every rank if the training has diverged; see DivergenceGuard."""
@@ -440,31 +437,16 @@ class Learner:
         """Poll the actors briefly, insert what arrived, and return whether every rank may update."""
         if self.state.plays_rounds:
             return True
-        may_update = self.allowed_steps() > 0
-        if self.allowed_inserts() > 0:
+        may_update = self.intake.allowed_steps() > 0
+        if self.intake.allowed_inserts() > 0:
             phase = "receive episodes" if may_update else WAIT_FOR_EPISODES
             with self.reports.metrics.clock(phase):
-                episodes = self.pool.poll(0.0 if may_update else _POLL_SECONDS)
-                episodes += self.poll_collected()
+                seconds = 0.0 if may_update else _POLL_SECONDS
+                episodes = self.intake.poll(seconds, self.state.counters.weights_version)
             self.insert(self.state.up_to_limit(episodes))
-        must_wait = self.allowed_steps() == 0
+        must_wait = self.intake.allowed_steps() == 0
         with self.reports.metrics.clock(WAIT_FOR_RANKS):
             return not self.state.ranks.any_rank(must_wait)
-
-    def poll_collected(self) -> list[Episode]:
-        """Return games of contributors, if some have arrived and their share is not used up; never waits."""
-        if self.collected is None:
-            return []
-        most = self.settings.collect.share * self.parts.buffer.num_inserted
-        if self.collected.num_samples > most:
-            return []
-        return self.collected.poll(self.state.counters.weights_version)
-
-    def count_collected(self) -> None:
-        """Note which files of a collection server were taken in, all ranks together."""
-        if self.collected is not None:
-            new = self.state.ranks.gather(self.collected.take_new())
-            count_files(self.state.counters, new)
 
     def balance_sides(self) -> None:
         """Adjust the work of actors and learner to how long either has waited; equal on every rank, as the row is."""
@@ -474,39 +456,20 @@ class Learner:
         if message and self.state.ranks.is_first:
             logger.warning("%s", message)
         self.state.counters.work = self.balancer.work
-        ratio, num_inserted = self.balancer.samples_per_insert, self.parts.buffer.num_trainable
-        self.sample_balance = self.sample_balance.with_samples_per_insert(ratio, num_inserted)
-        self.reports.metrics.set_last("self_play/effort", self.balancer.effort)
-        self.reports.metrics.set_last("learner/samples_per_insert", ratio)
-
-    def allowed_steps(self) -> int:
-        """Return the number of updates that this rank may make before actors must deliver more samples."""
-        buffer = self.parts.buffer
-        if not self.plays:
-            return 1
-        return self.sample_balance.allowed_steps(buffer.num_trainable, buffer.num_sampled)
-
-    def allowed_inserts(self) -> int:
-        """Return the number of samples that this rank may insert before the learner must make more updates."""
-        buffer = self.parts.buffer
-        if not self.plays:
-            return 0
-        return self.sample_balance.allowed_inserts(buffer.num_trainable, buffer.num_sampled)
+        ratio = self.balancer.samples_per_insert
+        self.intake.set_samples_per_insert(ratio)
+        self.reports.metrics.set_last(
+            {"self_play/effort": self.balancer.effort, "learner/samples_per_insert": ratio}
+        )
 
     def insert(self, episodes: list[Episode]) -> None:
-        """Store finished episodes, insert them into this rank's replay buffer, and count them."""
+        """Insert finished episodes into this rank's store and replay buffer, and count them."""
+        self.intake.insert(episodes)
         for episode in episodes:
-            held_out = is_held_out(episode, self.parts.holdout_fraction)
-            origin = self.store.add(episode, held_out)
-            self.parts.buffer.add(episode.columns, held_out, origin)
             self.new_infos.append(episode.info)
             self.state.count_episode(episode)
             self.reports.add_episode(episode)
-        if self.collected is not None:
-            self.reports.metrics.set_last("collect/samples", self.collected.num_samples)
-            self.reports.metrics.set_last("collect/files_left_out", self.collected.num_left_out)
-        self.reports.metrics.set_last("store/gib_written", self.store.size_bytes / 2**30)
-        self.reports.metrics.set_last("store/episodes_dropped", self.store.num_dropped)
+        self.reports.metrics.set_last(self.intake.metrics())
 
     def share_results(self) -> None:
         """Pass the results of all ranks' new episodes to the updater, all ranks together."""

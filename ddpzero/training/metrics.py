@@ -247,9 +247,9 @@ class IntervalMetrics:
         for name, amount in amounts.items():
             self._counts[name] = self._counts.get(name, 0.0) + amount
 
-    def set_last(self, tag: str, value: float) -> None:
-        """Set the current value of a tag; a row has the last value, as a mean over ranks."""
-        self._last_values[tag] = float(value)
+    def set_last(self, values: Mapping[str, float]) -> None:
+        """Set the current values of tags; a row has the last value of each, as a mean over ranks."""
+        self._last_values.update({tag: float(value) for tag, value in values.items()})
 
     @property
     def seconds(self) -> float:

@@ -115,7 +115,7 @@ class Reports:
     def write_iteration(self, pool: ActorPool) -> None:
         """Schedule "rounds": write the row of the iteration that has just ended, all ranks together."""
         state = self._state
-        self.metrics.set_last(SECONDS, self.metrics.seconds)
+        self.metrics.set_last({SECONDS: self.metrics.seconds})
         self.write_row(pool)
         if not state.ranks.is_first:
             return
@@ -142,7 +142,7 @@ class Reports:
         # In schedule "rounds" the last iteration has its row, unless it is incomplete; rows are never merged.
         has_row = plays_rounds and self._state.is_at_epoch_boundary
         if plays_rounds:
-            self.metrics.set_last(SECONDS, seconds)
+            self.metrics.set_last({SECONDS: seconds})
         if max(seconds, previous_seconds) >= _SHORTEST_INTERVAL_SECONDS and not has_row:
             is_short = seconds < previous_seconds / 2
             self._write_row(pool, with_previous=is_short and not plays_rounds)
@@ -160,11 +160,11 @@ class Reports:
             self._reported_episodes = self._reported_before
         buffer, algorithm = self._parts.buffer, self._parts.algorithm
         self.metrics.count(**pool.take_metrics())
-        self.metrics.set_last("replay/fill", buffer.num_samples / buffer.capacity)
-        self.metrics.set_last("replay/window", buffer.window)
+        fill = buffer.num_samples / buffer.capacity
+        self.metrics.set_last({"replay/fill": fill, "replay/window": buffer.window})
         self._parts.holdout.add_to(self.metrics, self._state.counters.learner_step)
         weights = self._parts.updater.released_weights()
-        self.metrics.set_last("learner/parameters", sum(w.numel() for w in weights.values()))
+        self.metrics.set_last({"learner/parameters": sum(w.numel() for w in weights.values())})
         summary = algorithm.summarize_episodes(self._new_infos)
         self._last_row = self.metrics.collect(summary, with_previous)
         self._previous_infos, self._new_infos = self._new_infos, []

@@ -32,7 +32,7 @@ def insert(learner: Learner, num_episodes: int) -> None:
         columns["outcome"][:] = number / num_episodes
         episode = Episode(columns, {"number": number, "moves": [1, 2]})
         held_out = number % 4 == 0
-        origin = learner.store.add(episode, held_out)
+        origin = learner.intake.store.add(episode, held_out)
         learner.parts.buffer.add(columns, held_out, origin)
         learner.state.count_episode(episode)
     learner.state.counters.weights_version = 3

@@ -67,7 +67,7 @@ def test_the_ratio_of_uses_is_that_of_the_samples_that_are_trained_on(tmp_path, 
     assert (buffer.num_inserted, buffer.num_held_out) == (500, 5 * num_held_out)
     num_trainable = 500 - 5 * num_held_out
     # Four uses of each sample beyond the first 100, and the tolerance of eight steps and one insert.
-    assert learner.allowed_steps() == (4 * (num_trainable - 100) + 8 * 8 + 4) // 8
+    assert learner.intake.allowed_steps() == (4 * (num_trainable - 100) + 8 * 8 + 4) // 8
     assert learner.state.num_samples == 500, "held-out samples were generated like the others"
 
 

@@ -109,8 +109,8 @@ def test_a_row_has_means_rates_shares_and_gauges(alone: Ranks, hand_clock: HandC
         metrics.count(updates=1, samples_generated=30)
     metrics.count(seconds=20, seconds_forward=16.0, cpu_seconds_forward=8.0)
     metrics.count(cache_hits=45, cache_look_ups=100)
-    metrics.set_last("replay/fill", 0.1)
-    metrics.set_last("replay/fill", 0.7)
+    metrics.set_last({"replay/fill": 0.1})
+    metrics.set_last({"replay/fill": 0.7})
     with clock("wait for episodes"):
         hand_clock.seconds += 10
     row = metrics.collect()
