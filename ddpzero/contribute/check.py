@@ -12,8 +12,9 @@ from typing import TypeVar
 from ddpzero.actors import WeightsChannel
 from ddpzero.algorithms.loader import load_algorithm
 from ddpzero.config.conversion import settings_from_dict
+from ddpzero.contribute.local_actors import choose_device, make_pool
 from ddpzero.contribute.models import DownloadedModels
-from ddpzero.contribute.run import check_run, choose_device, make_pool
+from ddpzero.contribute.run import check_run
 from ddpzero.contribute.settings import ContributeSettings
 from ddpzero.remote.client import Server, ServerUnavailable, read_token
 from ddpzero.remote.contributed import contributed_config

@@ -8,9 +8,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from ddpzero.system.errors import require
+
 # Part of every path. A server and a client with different numbers refuse each other.
 API_VERSION = 1
 API_PATH = f"/api/v{API_VERSION}"
+MAX_MATCH_GAMES = 1000
 
 Role = Literal["contributor", "learner"]
 
@@ -76,6 +79,15 @@ class Task:
     opponent: ModelInformation | None = None
     num_games: int = 0
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        is_match = self.kind == "match" and self.opponent is not None
+        require(is_match or self.kind == "self_play", f"kind={self.kind[:20]!r} is no work.")
+        require(
+            0 <= self.num_games <= MAX_MATCH_GAMES and self.num_games % 2 == 0,
+            f"num_games={self.num_games} is not even, or not from 0 to {MAX_MATCH_GAMES}.",
+        )
+        require(0 <= self.seed < 2**63, f"seed={self.seed} is out of range.")
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from ddpzero.config.strict import make_dataclass
+from ddpzero.remote.messages import MAX_MATCH_GAMES
 from ddpzero.system.errors import UserError, require, require_at_least, require_at_most
 from ddpzero.system.guarded_files import read_yaml
 
@@ -87,7 +88,12 @@ class ServeSettings:
                 "address_requests_per_minute": 1,
             },
         )
-        most = {"port": 65535, "num_validators": 1024, "match_probability": 1, "match_games": 1000}
+        most = {
+            "port": 65535,
+            "num_validators": 1024,
+            "match_probability": 1,
+            "match_games": MAX_MATCH_GAMES,
+        }
         sizes = dict.fromkeys(("max_upload_mib", "max_unpacked_mib", "shard_mib"), 1024)
         require_at_most("serve", self, most | sizes | {"max_model_mib": 65536})
         require(

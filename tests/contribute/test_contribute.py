@@ -120,6 +120,8 @@ class Collecting:
             f"{self.address}/api/v1/models/{model_name(number)}",
             content=material().numbered(number),
             headers={"Authorization": f"Bearer {self.learner_token}"},
+            # The first model makes the server compile the game.
+            timeout=120,
         ).raise_for_status()
 
     def contribute(self, *words: str) -> Program:
