@@ -23,7 +23,7 @@ class Intake:
     """The episodes of one rank.
 
     pool: its actors. collected: games of contributors; None without a collection server. collected_share: their
-    samples are at most this share of all that are inserted.
+    samples are at most this share of all that are inserted from now on.
     balance: of samples in and samples used; the ratio may be adjusted during the run.
     holdout_fraction: of the episodes, kept apart to measure losses.
     """
@@ -35,6 +35,9 @@ class Intake:
     buffer: ReplayBuffer
     balance: SampleBalance
     holdout_fraction: float
+
+    def __post_init__(self) -> None:
+        self._num_restored = self.buffer.num_inserted
 
     @property
     def is_open(self) -> bool:
@@ -68,7 +71,8 @@ class Intake:
         """Return games of contributors, if some have arrived and their share is not used up; never waits."""
         if self.collected is None:
             return []
-        if self.collected.num_samples > self.collected_share * self.buffer.num_inserted:
+        num_new = self.buffer.num_inserted - self._num_restored
+        if self.collected.num_samples > self.collected_share * num_new:
             return []
         return self.collected.poll(newest_version)
 
