@@ -40,7 +40,8 @@ from ddpzero.run.shard import Shard, StoredEpisode, read_shard, write_shard
 from ddpzero.serve.accounts import add_user
 from ddpzero.serve.database import DATABASE_FILE, open_database
 from ddpzero.serve.run import LOG_FILE
-from ddpzero.serve.validation import Limits, Validator, hash_of
+from ddpzero.serve.upload_content import hash_of
+from ddpzero.serve.validation import Limits, Validator
 from ddpzero.settings import Settings
 from ddpzero.system.errors import UserError, require
 from ddpzero.system.measurements import Measurement, game_settings

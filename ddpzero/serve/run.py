@@ -15,8 +15,8 @@ from ddpzero.remote.client import is_loopback
 from ddpzero.remote.messages import Role
 from ddpzero.serve.accounts import add_user, remove_user
 from ddpzero.serve.app import make_app
-from ddpzero.serve.collection import Collection
 from ddpzero.serve.database import open_database
+from ddpzero.serve.server import CollectionServer
 from ddpzero.serve.settings import ServeSettings, read_settings
 from ddpzero.system.errors import UserError, require
 from ddpzero.system.folder_lock import held_folder
@@ -62,9 +62,8 @@ def run_serve(folder: Path, overrides: Sequence[str]) -> None:
         listening = _listen(settings)
         host, port = listening.getsockname()[:2]
         engine = open_database(folder, settings.database)
-        collection = Collection(folder, settings, engine)
         config = uvicorn.Config(
-            make_app(collection),
+            make_app(CollectionServer(folder, settings, engine)),
             # Pure Python, and strict about what it accepts.
             http="h11",
             ws="none",

@@ -115,6 +115,10 @@ class ServeSettings:
         return math.ceil(self.max_unpacked_mib * 2**20)
 
     @property
+    def shard_bytes(self) -> int:
+        return int(self.shard_mib * 2**20)
+
+    @property
     def max_model_bytes(self) -> int:
         return math.ceil(self.max_model_mib * 2**20)
 

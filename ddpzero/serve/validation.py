@@ -7,11 +7,10 @@ weights that it says it was played with are those of a recent model. Whether it 
 
 from __future__ import annotations
 
-import hashlib
-import tempfile
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -20,17 +19,12 @@ from ddpzero.algorithms.base import CompleteAlgorithm
 from ddpzero.algorithms.loader import load_algorithm
 from ddpzero.config.conversion import settings_from_dict, with_defaults
 from ddpzero.episodes.verification import problems_of
-from ddpzero.replay.buffer import HELD_OUT
-from ddpzero.run.checkpoint_files import sync_folder
-from ddpzero.run.shard import Shard, StoredEpisode, read_shard, write_shard
+from ddpzero.run.shard import Shard, StoredEpisode
 from ddpzero.serve.archive import problem_of_archive
+from ddpzero.serve.upload_content import hash_of, read_content
 from ddpzero.system.errors import UserError, in_one_line
 from ddpzero.system.guarded_files import UnreadableFileError
 from ddpzero.system.json_text import json_text
-
-# The rank adds it, and it means nothing on another machine.
-_ACTOR_INDEX = "actor_index"
-_HASH_LENGTH = 32
 
 
 @dataclass(frozen=True)
@@ -129,59 +123,14 @@ class Validator:
         return ""
 
 
-def read_content(content: bytes) -> Shard:
-    """Read the content of a file of episodes. Raises UnreadableFileError."""
-    with tempfile.NamedTemporaryFile(suffix=".npz") as file:
-        file.write(content)
-        file.flush()
-        shard = read_shard(Path(file.name))
-    for episode in shard.episodes:
-        episode.info.pop(_ACTOR_INDEX, None)
-    return shard
+def examine(content: bytes, limits: Limits, config: str) -> Examination:
+    """Return which games of an upload are valid. config: of the run, as JSON; a process loads the last one once."""
+    return _validator(config).examine(content, limits)
 
 
-def hash_of(shard: Shard, episode: StoredEpisode) -> str:
-    """Return a hash of everything in a game: its facts, its moves and its samples."""
-    digest = hashlib.sha256(json_text(dict(sorted(episode.info.items()))).encode())
-    for name in sorted(shard.columns):
-        if name != HELD_OUT:
-            digest.update(np.ascontiguousarray(shard.columns[name][episode.rows]).tobytes())
-    return digest.hexdigest()[:_HASH_LENGTH]
-
-
-@dataclass(frozen=True)
-class AcceptedUpload:
-    """The content of an upload, the indices of its games that count, and the model that played them."""
-
-    content: bytes
-    taken: Sequence[int]
-    model: str
-
-
-def join_uploads(
-    uploads: Sequence[AcceptedUpload], path: Path, description: Mapping[str, Any]
-) -> tuple[int, int, str]:
-    """Write the accepted games of some uploads to one file; return its samples, its size in bytes and its sha256."""
-    columns: dict[str, list[np.ndarray]] = {}
-    episodes: list[StoredEpisode] = []
-    num_samples = 0
-    for upload in uploads:
-        shard = read_content(upload.content)
-        for index in upload.taken:
-            episode = shard.episodes[index]
-            length = episode.rows.stop - episode.rows.start
-            for name, column in shard.columns.items():
-                columns.setdefault(name, []).append(column[episode.rows])
-            rows = slice(num_samples, num_samples + length)
-            episodes.append(StoredEpisode(episode.info, upload.model, rows))
-            num_samples += length
-    whole = {name: np.concatenate(parts) for name, parts in columns.items()}
-    # Which games are held out is for each learner to decide.
-    whole[HELD_OUT] = np.zeros(num_samples, np.bool_)
-    size_bytes = write_shard(path, Shard(whole, episodes, description))
-    # The content of the uploads leaves the database after this.
-    sync_folder(path.parent)
-    return num_samples, size_bytes, hashlib.sha256(path.read_bytes()).hexdigest()
+@lru_cache(maxsize=1)
+def _validator(config: str) -> Validator:
+    return Validator(json.loads(config))
 
 
 def _reason(error: UserError) -> str:

@@ -14,8 +14,8 @@ from starlette.testclient import TestClient
 from ddpzero.remote.messages import API_PATH
 from ddpzero.serve.accounts import add_user
 from ddpzero.serve.app import make_app
-from ddpzero.serve.collection import Collection
 from ddpzero.serve.database import open_database
+from ddpzero.serve.server import CollectionServer
 from ddpzero.serve.settings import ServeSettings
 from tests.serve.material import material, model_name
 
@@ -29,10 +29,10 @@ LENIENT = {
 
 @dataclass
 class ServerOfTest:
-    """A server that runs. alice, bob: headers of contributors; learner: of a learner."""
+    """A server that runs. parts: its own. alice, bob: headers of contributors; learner: of a learner."""
 
     client: TestClient
-    collection: Collection
+    parts: CollectionServer
     folder: Path
     alice: dict[str, str]
     bob: dict[str, str]
@@ -72,9 +72,7 @@ def serving(folder: Path, database: str | None = None, **settings: Any) -> Itera
         name: {"Authorization": f"Bearer {add_user(engine, name, role)}"}
         for name, role in (("alice", "contributor"), ("bob", "contributor"), ("lea", "learner"))
     }
-    collection = Collection(folder, ServeSettings(**{**LENIENT, **settings}), engine)
-    with TestClient(make_app(collection), raise_server_exceptions=False) as client:
-        yield ServerOfTest(
-            client, collection, folder, headers["alice"], headers["bob"], headers["lea"]
-        )
+    parts = CollectionServer(folder, ServeSettings(**{**LENIENT, **settings}), engine)
+    with TestClient(make_app(parts), raise_server_exceptions=False) as client:
+        yield ServerOfTest(client, parts, folder, headers["alice"], headers["bob"], headers["lea"])
     engine.dispose()

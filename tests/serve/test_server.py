@@ -14,7 +14,7 @@ import pytest
 from ddpzero.remote.messages import API_PATH
 from ddpzero.remote.model_file import model_file_bytes
 from ddpzero.run.shard import read_shard
-from ddpzero.serve.games import games_path
+from ddpzero.serve.game_files import games_path
 from tests.serve.material import copied, material, model_name, upload_of
 from tests.serve.servers import ServerOfTest, serving
 
@@ -51,7 +51,7 @@ def test_games_are_counted_once_and_lie_in_a_file(server, tmp_path):
     assert after["num_repeated"] - before["num_repeated"] == 12
 
     newest = server.client.get(f"{API_PATH}/files", headers=server.learner).json()["newest"]
-    server.client.portal.call(server.collection.join_waiting)
+    server.client.portal.call(server.parts.joiner.join_waiting)
     files = server.client.get(
         f"{API_PATH}/files", params={"after": newest}, headers=server.learner
     ).json()

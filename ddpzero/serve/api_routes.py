@@ -1,0 +1,128 @@
+"""The requests of the API: what contributors and learners ask of a server."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import FileResponse, Response
+
+from ddpzero.remote.messages import (
+    API_PATH,
+    GamesFiles,
+    MatchReport,
+    ModelInformation,
+    RunInformation,
+    Task,
+    TaskRequest,
+    UploadAnswer,
+)
+from ddpzero.serve.dependencies import ADMITTED, AnyUser, Learner, TheServer
+from ddpzero.serve.game_files import files_after, games_path
+from ddpzero.serve.gate import read_body
+from ddpzero.serve.models import find_model, is_model_name, model_path
+from ddpzero.serve.refusals import Refusal
+from ddpzero.serve.statistics import run_statistics
+
+_ID = re.compile(r"[0-9a-f]{32}")
+_MAX_NUMBER = 2**31 - 1
+
+router = APIRouter(prefix=API_PATH)
+
+
+@router.get("/run", summary="What is collected")
+async def run(user: AnyUser, server: TheServer) -> RunInformation:
+    return server.collection.information()
+
+
+@router.get("/models", summary="All models, the newest first")
+async def models(user: AnyUser, server: TheServer) -> dict[str, list[ModelInformation]]:
+    collection = server.collection
+    return {"models": [collection.describe(model) for model in collection.models]}
+
+
+@router.get(
+    "/models/{name}/file",
+    summary="A model's file; Range continues a download",
+    response_class=FileResponse,
+)
+async def model_file(name: str, user: AnyUser, server: TheServer) -> Response:
+    collection = server.collection
+    is_name = is_model_name(name)
+    model = await asyncio.to_thread(find_model, collection.engine, name) if is_name else None
+    if model is None or model.is_removed:
+        raise Refusal(404, f"there is no model {name[:80]!r}.")
+    return FileResponse(model_path(collection.folder, model.name))
+
+
+@router.put("/models/{name}", summary="Push a released model (learners)")
+async def push_model(
+    name: str, request: Request, user: Learner, server: TheServer
+) -> ModelInformation:
+    async with server.gate.upload_slot(user):
+        content = await read_body(request, server.settings.max_model_bytes)
+        return await server.pushes.take(name, content)
+
+
+@router.post("/tasks", summary="Ask for work")
+async def task(wanted: TaskRequest, user: AnyUser, server: TheServer) -> Task:
+    return await server.tasks.next(user, wanted)
+
+
+@router.put(
+    "/games/{upload_id}",
+    summary="Upload games: an .npz of episodes; counted once for each id",
+)
+async def upload(
+    upload_id: str,
+    model: Annotated[str, Query(max_length=200)],
+    request: Request,
+    user: AnyUser,
+    server: TheServer,
+) -> UploadAnswer:
+    if not _ID.fullmatch(upload_id):
+        raise Refusal(422, "the id of an upload has 32 hexadecimal digits in lower case.")
+    async with server.gate.upload_slot(user):
+        content = await read_body(request, server.settings.max_upload_bytes)
+        return await server.uploads.take(user, upload_id, model, content)
+
+
+@router.put("/matches/{task}", summary="Report the games of a rating match")
+async def report_match(
+    task: str, report: MatchReport, user: AnyUser, server: TheServer
+) -> dict[str, bool]:
+    if report.task != task or not _ID.fullmatch(task):
+        raise Refusal(422, "the report names another task than its address.")
+    await server.tasks.take_report(user, report)
+    return {"is_counted": True}
+
+
+@router.get("/files", summary="Files of accepted games (learners)")
+async def files(
+    user: Learner, server: TheServer, after: Annotated[int, Query(ge=0, le=_MAX_NUMBER)] = 0
+) -> GamesFiles:
+    return await asyncio.to_thread(files_after, server.collection.engine, after)
+
+
+@router.get(
+    "/files/{number}",
+    summary="A file of accepted games (learners); Range continues a download",
+    response_class=FileResponse,
+)
+async def file(number: int, user: Learner, server: TheServer) -> Response:
+    path = games_path(server.collection.folder, number)
+    if not 0 < number <= _MAX_NUMBER or not path.exists():
+        raise Refusal(404, f"there is no file {number} of games.")
+    return FileResponse(path)
+
+
+@router.get(
+    "/statistics",
+    summary="Games, samples, contributors and ratings",
+    dependencies=[ADMITTED],
+)
+async def statistics(server: TheServer) -> dict[str, Any]:
+    return asdict(await asyncio.to_thread(run_statistics, server.collection))

@@ -1,0 +1,37 @@
+"""What the functions of requests ask for in their arguments: the server, and the user who makes the request."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from ddpzero.serve.accounts import User
+from ddpzero.serve.server import CollectionServer
+
+
+async def server_of(request: Request) -> CollectionServer:
+    """Return the server that app.make_app was given."""
+    server: CollectionServer = request.app.state.server
+    return server
+
+
+TheServer = Annotated[CollectionServer, Depends(server_of)]
+
+
+async def admit_address(request: Request, server: TheServer) -> None:
+    server.gate.admit_address(request)
+
+
+async def any_user(request: Request, server: TheServer) -> User:
+    return await server.gate.user(request)
+
+
+async def learner(request: Request, server: TheServer) -> User:
+    return await server.gate.user(request, "learner")
+
+
+AnyUser = Annotated[User, Depends(any_user)]
+Learner = Annotated[User, Depends(learner)]
+# For requests without a token.
+ADMITTED = Depends(admit_address)

@@ -1,0 +1,44 @@
+"""The requests of browsers: the pages, which need no token."""
+
+from __future__ import annotations
+
+import asyncio
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, Response
+
+from ddpzero.serve.dependencies import ADMITTED, TheServer
+
+# Nothing on the pages comes from another server, and nothing on them runs.
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+
+router = APIRouter(include_in_schema=False, dependencies=[ADMITTED])
+
+
+@router.get("/")
+async def page_of_run(server: TheServer) -> Response:
+    return _page(await asyncio.to_thread(server.pages.run))
+
+
+@router.get("/contributors/{name}")
+async def page_of_contributor(name: str, server: TheServer) -> Response:
+    return _page(await asyncio.to_thread(server.pages.contributor, name))
+
+
+@router.get("/curve.svg")
+async def curve(server: TheServer) -> Response:
+    content = await asyncio.to_thread(server.pages.curve)
+    return Response(content, media_type="image/svg+xml", headers=_HEADERS)
+
+
+@router.get("/api/docs")
+async def docs(request: Request, server: TheServer) -> Response:
+    return _page(await asyncio.to_thread(server.pages.api, request.app.openapi()))
+
+
+def _page(html: str) -> Response:
+    return HTMLResponse(html, headers=_HEADERS)

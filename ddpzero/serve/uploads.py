@@ -1,0 +1,95 @@
+"""Takes the games that contributors upload: validates and counts them, and keeps the rejected ones apart."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+from ddpzero.remote.messages import UploadAnswer
+from ddpzero.serve.accounts import User
+from ddpzero.serve.collection import Collection
+from ddpzero.serve.games import count_upload, known_answer
+from ddpzero.serve.models import ModelRow
+from ddpzero.serve.quarantine import Quarantine
+from ddpzero.serve.refusals import Refusal
+from ddpzero.serve.validation import Limits, examine
+from ddpzero.serve.validators import Validators
+from ddpzero.serve.writer import Writer
+
+
+class Uploads:
+    """Takes uploads. Used in the server's event loop only."""
+
+    def __init__(
+        self,
+        collection: Collection,
+        validators: Validators,
+        writer: Writer,
+        quarantine: Quarantine,
+    ) -> None:
+        self._collection = collection
+        self._validators = validators
+        self._writer = writer
+        self._quarantine = quarantine
+
+    async def take(
+        self, user: User, upload_id: str, model_name: str, content: bytes
+    ) -> UploadAnswer:
+        """Validate and count an upload, once.
+
+        model_name: that played. content: of a file of episodes. Raises Refusal if no game of it can be read, or the
+        model is too old.
+        """
+        engine = self._collection.engine
+        self._collection.begun_run()
+        answer = await asyncio.to_thread(known_answer, engine, user, upload_id)
+        if answer is None:
+            answer = await self._receive(user, upload_id, model_name, content)
+        if answer.accepted + answer.repeated == 0 and not _is_of_games(answer):
+            raise Refusal(422, " ".join(answer.reasons) or "the upload contains no games.")
+        return answer
+
+    async def _receive(
+        self, user: User, upload_id: str, model_name: str, content: bytes
+    ) -> UploadAnswer:
+        collection = self._collection
+        recent = collection.recent_models()
+        model = self._playing_model(model_name, recent)
+        examination = await self._validators.call(
+            examine, content, self._limits(recent), json.dumps(collection.begun_run().config)
+        )
+        answer = await self._writer.call(
+            count_upload, collection.engine, user, model, upload_id, content, examination
+        )
+        if not answer.is_known:
+            collection.add_games(model, answer)
+            if answer.rejected:
+                await asyncio.to_thread(self._quarantine.keep, user.name, upload_id, content)
+        return answer
+
+    def _playing_model(self, name: str, recent: list[ModelRow]) -> ModelRow:
+        model = next((row for row in recent if row.name == name), None)
+        if model is None:
+            settings = self._collection.settings
+            newest = f"; the newest is {recent[0].name}" if recent else ""
+            raise Refusal(
+                409,
+                f"{name[:80]!r} is not one of the {settings.recent_models} newest models, nor of the last "
+                f"{settings.recent_minutes:g} minutes{newest}.",
+            )
+        return model
+
+    def _limits(self, recent: list[ModelRow]) -> Limits:
+        settings = self._collection.settings
+        return Limits(
+            min_plies=settings.min_plies,
+            max_plies=settings.max_plies,
+            max_games=settings.max_upload_games,
+            max_unpacked_bytes=settings.max_unpacked_bytes,
+            versions=frozenset(row.weights_version for row in recent),
+        )
+
+
+def _is_of_games(answer: UploadAnswer) -> bool:
+    """Return whether the reasons of an answer are about single games."""
+    return any(reason.startswith("game ") for reason in answer.reasons)
