@@ -14,8 +14,8 @@ import sqlalchemy as sa
 
 from ddpzero.system.errors import UserError, require
 
-# Of the tables below; a database with another one is refused.
-SCHEMA_VERSION = 1
+# Of the tables below: with every change of them it grows. A database with another version is refused, not converted.
+SCHEMA_VERSION = 2
 DATABASE_FILE = "server.db"
 
 _BUSY_SECONDS = 30
@@ -67,7 +67,8 @@ models = sa.Table(
 
 # payload: the file as it was sent, until it is part of a file of games. taken: JSON, the indices of its accepted games.
 # file: the number of that file; 0 if no game was accepted.
-# answer: JSON of messages.UploadAnswer, given again if the upload is repeated.
+# problem: why the upload was refused as a whole; "" if its games were examined. answer: JSON of messages.UploadAnswer.
+# Both are given again if the upload is repeated.
 uploads = sa.Table(
     "uploads",
     metadata,
@@ -77,6 +78,7 @@ uploads = sa.Table(
     sa.Column("model_id", sa.ForeignKey("models.id"), nullable=False),
     sa.Column("received_at", sa.Float, nullable=False),
     sa.Column("num_games", sa.Integer, nullable=False),
+    sa.Column("problem", sa.Text, nullable=False),
     sa.Column("answer", sa.Text, nullable=False),
     sa.Column("taken", sa.Text),
     sa.Column("payload", sa.LargeBinary),
@@ -177,6 +179,7 @@ def write_fact(connection: sa.engine.Connection, name: str, value: str) -> None:
 
 
 def _check_schema(connection: sa.engine.Connection, shown: str) -> None:
+    """Note the version in a new database. Raises UserError if an existing one has another version."""
     found = read_fact(connection, "schema")
     if found is None:
         write_fact(connection, "schema", str(SCHEMA_VERSION))

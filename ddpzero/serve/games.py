@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 
 import sqlalchemy as sa
 
@@ -23,10 +23,18 @@ _MAX_REASONS = 20
 _MAX_REJECTIONS = 200
 
 
-def known_answer(engine: sa.engine.Engine, user: User, upload_id: str) -> UploadAnswer | None:
-    """Return what was answered to an upload; None if it is new."""
+@dataclass(frozen=True)
+class CountedUpload:
+    """What became of an upload. problem: why all of it was refused, as a sentence; "" if its games were examined."""
+
+    problem: str
+    answer: UploadAnswer
+
+
+def find_upload(engine: sa.engine.Engine, user: User, upload_id: str) -> CountedUpload | None:
+    """Return what became of an upload; None if it is new."""
     with reading(engine) as connection:
-        return _known_answer(connection, user, upload_id)
+        return _find_upload(connection, user, upload_id)
 
 
 def count_upload(
@@ -36,10 +44,10 @@ def count_upload(
     upload_id: str,
     content: bytes,
     examination: Examination,
-) -> UploadAnswer:
-    """Count the games of an upload, once, and return the answer; what it says is then on disk."""
+) -> CountedUpload:
+    """Count the games of an upload, once, and return what became of it; what that says is then on disk."""
     with engine.begin() as connection:
-        if known := _known_answer(connection, user, upload_id):
+        if known := _find_upload(connection, user, upload_id):
             return known
         taken, num_repeated = _new_games(connection, examination)
         num_rejected = len(examination.rejected) + bool(examination.problem)
@@ -49,7 +57,7 @@ def count_upload(
             repeated=num_repeated,
             rejected=num_rejected,
             samples=sum(game.num_samples for game in taken),
-            reasons=[examination.problem, *reasons][not examination.problem :][:_MAX_REASONS],
+            reasons=reasons[:_MAX_REASONS],
         )
         row = connection.execute(
             uploads.insert().values(
@@ -58,6 +66,7 @@ def count_upload(
                 model_id=model.id,
                 received_at=time.time(),
                 num_games=len(taken),
+                problem=examination.problem,
                 answer=json_text(asdict(answer)),
                 taken=json_text([game.index for game in taken]) if taken else None,
                 payload=content if taken else None,
@@ -71,18 +80,21 @@ def count_upload(
             connection.execute(games.insert(), rows)
         _add_counts(connection, user, model, answer)
         _note_rejections(connection, user, upload_id, examination)
-    return answer
+    return CountedUpload(examination.problem, answer)
 
 
-def _known_answer(
+def _find_upload(
     connection: sa.engine.Connection, user: User, upload_id: str
-) -> UploadAnswer | None:
-    text = connection.execute(
-        sa.select(uploads.c.answer).where(
+) -> CountedUpload | None:
+    row = connection.execute(
+        sa.select(uploads.c.problem, uploads.c.answer).where(
             uploads.c.user_id == user.id, uploads.c.upload_id == upload_id
         )
-    ).scalar()
-    return None if text is None else replace(UploadAnswer(**json.loads(text)), is_known=True)
+    ).first()
+    if row is None:
+        return None
+    answer = UploadAnswer(**json.loads(row.answer))
+    return CountedUpload(row.problem, replace(answer, is_known=True))
 
 
 def _new_games(

@@ -8,7 +8,7 @@ import json
 from ddpzero.remote.messages import UploadAnswer
 from ddpzero.serve.accounts import User
 from ddpzero.serve.collection import Collection
-from ddpzero.serve.games import count_upload, known_answer
+from ddpzero.serve.games import CountedUpload, count_upload, find_upload
 from ddpzero.serve.models import ModelRow
 from ddpzero.serve.quarantine import Quarantine
 from ddpzero.serve.refusals import Refusal
@@ -42,30 +42,31 @@ class Uploads:
         """
         engine = self._collection.engine
         self._collection.begun_run()
-        answer = await asyncio.to_thread(known_answer, engine, user, upload_id)
-        if answer is None:
-            answer = await self._receive(user, upload_id, model_name, content)
-        if answer.accepted + answer.repeated == 0 and not _is_of_games(answer):
-            raise Refusal(422, " ".join(answer.reasons) or "the upload contains no games.")
-        return answer
+        counted = await asyncio.to_thread(find_upload, engine, user, upload_id)
+        if counted is None:
+            counted = await self._receive(user, upload_id, model_name, content)
+        if counted.problem:
+            raise Refusal(422, counted.problem)
+        return counted.answer
 
     async def _receive(
         self, user: User, upload_id: str, model_name: str, content: bytes
-    ) -> UploadAnswer:
+    ) -> CountedUpload:
         collection = self._collection
         recent = collection.recent_models()
         model = self._playing_model(model_name, recent)
         examination = await self._validators.call(
             examine, content, self._limits(recent), json.dumps(collection.begun_run().config)
         )
-        answer = await self._writer.call(
+        counted = await self._writer.call(
             count_upload, collection.engine, user, model, upload_id, content, examination
         )
+        answer = counted.answer
         if not answer.is_known:
             collection.add_games(model, answer)
             if answer.rejected:
                 await asyncio.to_thread(self._quarantine.keep, user.name, upload_id, content)
-        return answer
+        return counted
 
     def _playing_model(self, name: str, recent: list[ModelRow]) -> ModelRow:
         model = next((row for row in recent if row.name == name), None)
@@ -88,8 +89,3 @@ class Uploads:
             max_unpacked_bytes=settings.max_unpacked_bytes,
             versions=frozenset(row.weights_version for row in recent),
         )
-
-
-def _is_of_games(answer: UploadAnswer) -> bool:
-    """Return whether the reasons of an answer are about single games."""
-    return any(reason.startswith("game ") for reason in answer.reasons)

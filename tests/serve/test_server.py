@@ -14,7 +14,11 @@ import pytest
 from ddpzero.remote.messages import API_PATH
 from ddpzero.remote.model_file import model_file_bytes
 from ddpzero.run.shard import read_shard
+from ddpzero.serve.accounts import User
 from ddpzero.serve.game_files import games_path
+from ddpzero.serve.games import count_upload
+from ddpzero.serve.models import list_models
+from ddpzero.serve.validation import Examination
 from tests.serve.material import copied, material, model_name, upload_of
 from tests.serve.servers import ServerOfTest, serving
 
@@ -181,6 +185,40 @@ def test_an_upload_that_is_none_is_refused_in_a_sentence(server, tmp_path):
     assert unknown.status_code == 409 and "newest models" in unknown.json()["error"]
     for wrong in ("x", "A" * 32, "../../etc", "0" * 33):
         assert server.upload(good, upload_id=wrong).status_code in (404, 405, 422)
+
+
+def test_an_upload_that_is_sent_again_gets_the_same_status(server, tmp_path):
+    whole = [b"", upload_of(material(), material().episodes[:1] * 600, tmp_path / "many.npz")]
+    of_games = upload_of(material(), [forged("illegal move")[1]], tmp_path / "forged.npz")
+    good = upload_of(material(), material().episodes[:1], tmp_path / "good.npz")
+    for content, status in [*((each, 422) for each in whole), (of_games, 200), (good, 200)]:
+        upload_id = secrets.token_hex(16)
+        before = server.statistics()["num_rejected"]
+        first = server.upload(content, upload_id=upload_id)
+        rejected = server.statistics()["num_rejected"] - before
+        again = server.upload(content, upload_id=upload_id)
+        assert first.status_code == again.status_code == status, (first.text, again.text)
+        if status == 200:
+            assert again.json() == {**first.json(), "is_known": True}
+        else:
+            assert again.json() == first.json()
+        # Counted once.
+        assert server.statistics()["num_rejected"] - before == rejected == (content != good)
+
+
+def test_whether_an_upload_is_refused_does_not_depend_on_the_words_of_its_problem(tmp_path):
+    with serving(tmp_path) as server:
+        assert server.push(1).status_code == 200
+        engine = server.parts.collection.engine
+        alice, (model,) = User(1, "alice", "contributor"), list_models(engine)
+        for examination, status in [
+            (Examination("game of other rules."), 422),
+            (Examination(rejected=[(0, "is not over by the rules.")]), 200),
+        ]:
+            upload_id = secrets.token_hex(16)
+            count_upload(engine, alice, model, upload_id, b"x", examination)
+            answer = server.upload(b"x", upload_id=upload_id)
+            assert answer.status_code == status, answer.text
 
 
 def test_a_request_without_a_valid_token_is_refused(tmp_path):
