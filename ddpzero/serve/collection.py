@@ -67,6 +67,8 @@ class Collection:
         self.run: CollectedRun | None = None
         self.models: list[ModelRow] = []
         self.ratings: list[Rating] = []
+        # Otherwise an earlier reading could replace a later one.
+        self._refreshing = asyncio.Lock()
 
     async def open(self) -> None:
         """Take up the run and the models that an earlier server left."""
@@ -78,8 +80,9 @@ class Collection:
 
     async def refresh(self) -> None:
         """Read models and ratings, after models or matches have changed in the database."""
-        self.models = await asyncio.to_thread(list_models, self.engine)
-        self.ratings = await asyncio.to_thread(read_ratings, self.engine, self.models)
+        async with self._refreshing:
+            self.models = await asyncio.to_thread(list_models, self.engine)
+            self.ratings = await asyncio.to_thread(read_ratings, self.engine, self.models)
 
     def add_games(self, model: ModelRow, answer: UploadAnswer) -> None:
         """Add the games of an upload, which the database has counted already, to those of their model."""

@@ -1,12 +1,15 @@
 """The database of a collection server: its tables, and connections to SQLite or PostgreSQL.
 
-SQLAlchemy Core as 1.4 and 2.0 have it alike. What the tables mean is known to the modules that write them: accounts.py,
-models.py, games.py, matches.py.
+SQLAlchemy Core as 1.4 and 2.0 have it alike. One transaction at a time may write, in whichever process, so that what it
+has read stays true until its end; others read meanwhile. What the tables mean is known to the modules that write them:
+accounts.py, collection.py, models.py, games.py, game_files.py, matches.py.
 """
 
 from __future__ import annotations
 
 import os
+import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,9 @@ SCHEMA_VERSION = 2
 DATABASE_FILE = "server.db"
 
 _BUSY_SECONDS = 30
+_POLL_SECONDS = 0.02
+# A number that writers of this program agree on.
+_POSTGRESQL_LOCK = 0x64647030
 
 metadata = sa.MetaData()
 _BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
@@ -149,6 +155,8 @@ def open_database(folder: Path, url: str | None) -> sa.engine.Engine:
         engine = sa.create_engine(parsed, future=True, pool_pre_ping=True)
         if engine.dialect.name == "sqlite":
             _prepare_sqlite(engine)
+        elif engine.dialect.name == "postgresql":
+            _prepare_postgresql(engine)
         with engine.begin() as connection:
             metadata.create_all(connection)
             _check_schema(connection, shown)
@@ -197,7 +205,7 @@ def _prepare_sqlite(engine: sa.engine.Engine) -> None:
         # The driver would begin transactions by itself, and too late for reads.
         connection.isolation_level = None
         cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode=WAL")
+        _let_readers_read(cursor)
         # An acknowledged upload survives a power failure, too.
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA foreign_keys=ON")
@@ -206,5 +214,30 @@ def _prepare_sqlite(engine: sa.engine.Engine) -> None:
 
     @sa.event.listens_for(engine, "begin")
     def begin(connection: Any) -> None:
-        only_reads = connection.get_execution_options().get("only_reads", False)
-        connection.exec_driver_sql("BEGIN" if only_reads else "BEGIN IMMEDIATE")
+        connection.exec_driver_sql("BEGIN" if _only_reads(connection) else "BEGIN IMMEDIATE")
+
+
+def _let_readers_read(cursor: Any) -> None:
+    """Begin to write changes to a log beside the database, so that nobody who reads it waits for a writer."""
+    until = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            # Another process does this to a new database at the same time, and here SQLite does not wait by itself.
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(_POLL_SECONDS)
+
+
+def _prepare_postgresql(engine: sa.engine.Engine) -> None:
+    @sa.event.listens_for(engine, "begin")
+    def begin(connection: Any) -> None:
+        if not _only_reads(connection):
+            # Until the end of the transaction.
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_POSTGRESQL_LOCK})")
+
+
+def _only_reads(connection: Any) -> bool:
+    return bool(connection.get_execution_options().get("only_reads", False))

@@ -34,20 +34,23 @@ class Pushes:
     def __init__(self, collection: Collection, writer: Writer) -> None:
         self._collection = collection
         self._writer = writer
+        # A push that waits for another one finds the model and the run of that one.
+        self._pushing = asyncio.Lock()
 
     async def take(self, name: str, content: bytes) -> ModelInformation:
-        """Add a released model, once. content: of its file. Raises Refusal."""
+        """Add a released model, once. content: of its file. Raises Refusal, also if another one has the name."""
         collection = self._collection
         if not is_model_name(name):
             raise Refusal(422, f"{name[:80]!r} is no name of a model.")
         sha256 = hashlib.sha256(content).hexdigest()
-        known = await asyncio.to_thread(find_model, collection.engine, name)
-        if known is None:
-            await self._add(name, content, sha256)
-            known = collection.models[0]
-        elif known.sha256 != sha256:
+        async with self._pushing:
+            model = await asyncio.to_thread(find_model, collection.engine, name)
+            if model is None:
+                await self._add(name, content, sha256)
+                model = collection.models[0]
+        if model.sha256 != sha256:
             raise Refusal(409, f"there is another model with the name {name}.")
-        return collection.describe(known)
+        return collection.describe(model)
 
     async def _add(self, name: str, content: bytes, sha256: str) -> None:
         collection, settings = self._collection, self._collection.settings

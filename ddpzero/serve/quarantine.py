@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from pathlib import Path
 
 logger = logging.getLogger(__name__)
@@ -11,17 +12,22 @@ QUARANTINE_FOLDER = "quarantine"
 
 
 class Quarantine:
-    """Keeps uploads. folder: of the server. max_bytes: of all of them; the oldest ones make room."""
+    """Keeps uploads. folder: of the server. max_bytes: of all of them; the oldest ones make room.
+
+    Used from several threads.
+    """
 
     def __init__(self, folder: Path, max_bytes: float) -> None:
         self.folder = folder / QUARANTINE_FOLDER
         self._max_bytes = max_bytes
+        self._keeping = threading.Lock()
 
     def keep(self, user_name: str, upload_id: str, content: bytes) -> None:
         """Keep an upload; a disk that cannot is only a warning."""
         try:
-            (self.folder / f"{user_name}-{upload_id}.npz").write_bytes(content)
-            self._make_room()
+            with self._keeping:
+                (self.folder / f"{user_name}-{upload_id}.npz").write_bytes(content)
+                self._make_room()
         except OSError as error:
             logger.warning("%s: %s", self.folder, error.strerror)
 

@@ -1,7 +1,9 @@
-"""The parts of a collection server and of its clients: settings, users, databases, rules, retries, counters."""
+"""The parts of a collection server and of its clients: settings, users, databases, processes, rules, retries, ..."""
 
 from __future__ import annotations
 
+import asyncio
+import os
 import stat
 
 import pytest
@@ -15,7 +17,9 @@ from ddpzero.remote.contributed import contributed_config
 from ddpzero.remote.model_file import model_file_bytes, read_model_file
 from ddpzero.serve.accounts import add_user, find_user, remove_user
 from ddpzero.serve.database import open_database, write_fact
+from ddpzero.serve.refusals import Refusal
 from ddpzero.serve.settings import read_settings
+from ddpzero.serve.validators import Validators
 from ddpzero.system.errors import UserError
 from ddpzero.system.guarded_files import UnreadableFileError
 from ddpzero.training.counters import Counters, collected_beyond, count_files
@@ -93,6 +97,23 @@ def test_a_database_of_another_version_or_none_is_refused(tmp_path):
         with pytest.raises(UserError, match=r"serve.database cannot be used"):
             open_database(tmp_path, url)
     assert sa.inspect(engine).has_table("games")
+
+
+def test_validators_that_die_are_replaced():
+    async def run() -> None:
+        validators = Validators(1)
+        try:
+            first = await validators.call(os.getpid)
+            # Both wait for the process that dies.
+            died = await asyncio.gather(
+                validators.call(os._exit, 1), validators.call(os.getpid), return_exceptions=True
+            )
+            assert all(isinstance(each, Refusal) and each.status == 503 for each in died), died
+            assert await validators.call(os.getpid) not in (first, os.getpid())
+        finally:
+            validators.close()
+
+    asyncio.run(run())
 
 
 def test_a_token_comes_from_a_file_or_the_environment(tmp_path, monkeypatch):
