@@ -10,18 +10,21 @@ import sqlalchemy as sa
 
 from ddpzero.remote.messages import ModelInformation
 from ddpzero.serve.database import files, reading, rejections, users
+from ddpzero.serve.models import list_models
 
 if TYPE_CHECKING:
     from ddpzero.serve.collection import Collection
 
 # A contributor is active if heard of within so many seconds.
-_ACTIVE_SECONDS = 900.0
+ACTIVE_SECONDS = 900.0
+# So many of the newest reasons are shown for each contributor.
+MAX_REASONS = 50
 _MAX_CONTRIBUTORS = 1000
 
 
 @dataclass(frozen=True)
 class Contributor:
-    """A user and the counts of all uploads. last_seen_at: Unix time; None if never."""
+    """A user and the counts of all uploads. last_seen_at: of an upload or a match, Unix time; None if never."""
 
     name: str
     num_games: int
@@ -34,12 +37,12 @@ class Contributor:
 
     @property
     def is_active(self) -> bool:
-        return self.last_seen_at is not None and time.time() - self.last_seen_at < _ACTIVE_SECONDS
+        return self.last_seen_at is not None and time.time() - self.last_seen_at < ACTIVE_SECONDS
 
 
 @dataclass(frozen=True)
 class Rejection:
-    """Why games of an upload were rejected. time: Unix time."""
+    """Why games of an upload were rejected. time: Unix time. num_games: 1 for an upload that cannot be read."""
 
     time: float
     num_games: int
@@ -50,7 +53,8 @@ class Rejection:
 class RunStatistics:
     """Everything on the page of the run. run, game: "" before the first model.
 
-    num_files, size_bytes: of the files of games that still exist. contributors: most games first.
+    num_files, size_bytes: of the files of games that still exist. num_contributors: users of any role who sent games,
+    of self-play or of matches; contributors: the first 1,000 of them, most games first.
     """
 
     run: str
@@ -71,6 +75,8 @@ class RunStatistics:
 def run_statistics(collection: Collection) -> RunStatistics:
     """Return the statistics of a server's run."""
     contributors = _contributors(collection.engine)
+    # From the database: the counts that the server keeps for itself may lack an upload.
+    models = list_models(collection.engine)
     query = sa.select(sa.func.count(), sa.func.sum(files.c.size_bytes)).where(
         sa.not_(files.c.is_removed)
     )
@@ -85,11 +91,11 @@ def run_statistics(collection: Collection) -> RunStatistics:
         num_repeated=sum(c.num_repeated for c in contributors),
         num_rejected=sum(c.num_rejected for c in contributors),
         num_match_games=sum(c.num_match_games for c in contributors),
-        num_contributors=sum(c.num_games > 0 for c in contributors),
+        num_contributors=len(contributors),
         num_active=sum(c.is_active for c in contributors),
         num_files=num_files,
         size_bytes=int(size_bytes or 0),
-        models=[collection.describe(model) for model in collection.models],
+        models=[collection.describe(model) for model in models],
         contributors=contributors[:_MAX_CONTRIBUTORS],
     )
 
@@ -107,14 +113,16 @@ def find_contributor(
             sa.select(rejections.c.time, rejections.c.num_games, rejections.c.reason)
             .where(rejections.c.user_id == user_id)
             .order_by(rejections.c.id.desc())
-            .limit(50)
+            .limit(MAX_REASONS)
         )
         reasons = [Rejection(*reason) for reason in connection.execute(query)]
     return Contributor(*values), reasons
 
 
 def _contributors(engine: sa.engine.Engine) -> list[Contributor]:
-    query = _columns().where(users.c.role == "contributor").order_by(users.c.num_games.desc())
+    """Return all users who sent games: a learner may do so, too, and its role may have changed since."""
+    query = _columns().where(users.c.last_seen_at.is_not(None))
+    query = query.order_by(users.c.num_games.desc(), users.c.num_match_games.desc(), users.c.name)
     with reading(engine) as connection:
         return [Contributor(*row[1:]) for row in connection.execute(query)]
 
