@@ -20,9 +20,11 @@ Role = Literal["contributor", "learner"]
 
 @dataclass(frozen=True)
 class ModelInformation:
-    """A released model. weights_version, samples_trained: of the run when it saved the model. created_at: Unix time.
+    """A released model. sha256, size_bytes: of its file. weights_version, samples_trained: of the run when it saved the
+    model. created_at: Unix time when the server received it.
 
-    elo, low, high: its rating with its 95 % interval; None without rating games. num_games: played for training.
+    num_games: that it played for training and that count. elo: its rating, relative to the oldest model; None without
+    rating games. low, high: the ends of the 95 % interval of elo; None without rating games.
     """
 
     name: str
@@ -41,8 +43,10 @@ class ModelInformation:
 class RunInformation:
     """What a server collects.
 
-    rules: hash of the code of the game's rules, equal on client and server. config: of the run, as contributors play
-    it. newest, best: None before the first model.
+    api_version, ddpzero: of the server. rules: hash of the code of the game's rules, equal on client and
+    server. config: of the run, as contributors play it. min_plies, max_plies: the length of an acceptable game.
+    max_upload_bytes, max_upload_games: the size of an upload. newest: the model to play with; None before the first
+    one. best: the model with the highest rating, or the newest; None before the first one.
     """
 
     api_version: int
@@ -60,7 +64,7 @@ class RunInformation:
 
 @dataclass(frozen=True)
 class TaskRequest:
-    """A request for work. kinds: that the client wants."""
+    """A request for work. kinds: that the client wants, of "self_play" and "match"; both if it is left out."""
 
     kinds: list[str] = field(default_factory=lambda: ["self_play", "match"])
 
@@ -70,7 +74,8 @@ class Task:
     """Work for a contributor.
 
     kind: "self_play": play with `model` until there is a newer one. "match": play num_games games of `model` against
-    `opponent`, from the random openings of `seed`. id: names the task in the report of a match.
+    `opponent`, from the random openings of `seed`. id: names the task in the report of a match. opponent, num_games,
+    seed: of a match only.
     """
 
     kind: str
@@ -92,8 +97,10 @@ class Task:
 
 @dataclass(frozen=True)
 class UploadAnswer:
-    """What became of the games of an upload. repeated: sent before, by anybody. reasons: of the rejected ones, with the
-    number of each. is_known: whether the same upload was received before; then nothing was counted again.
+    """What became of the games of an upload. accepted: games that count. repeated: games sent before, by anybody.
+    rejected: games that are not valid; 1 for an upload that cannot be read. samples: of the accepted games. reasons: of
+    the first 20 rejected games, with the number of each. is_known: whether the same upload was received before; then
+    nothing was counted again.
     """
 
     accepted: int
@@ -106,8 +113,8 @@ class UploadAnswer:
 
 @dataclass(frozen=True)
 class MatchReport:
-    """The games of a match. moves: of each game after its opening; game 2i has `model` as the first player and game
-    2i + 1 has `opponent`, both from opening i. seconds: of playing.
+    """The games of a match. task: the id of the match. moves: of each game after its opening; game 2i has `model` as
+    the first player and game 2i + 1 has `opponent`, both from opening i. seconds: how long all games took.
     """
 
     task: str
@@ -117,7 +124,9 @@ class MatchReport:
 
 @dataclass(frozen=True)
 class GamesFile:
-    """A file of accepted games, training_data/run_001/games_<number>.npz."""
+    """A file of accepted games, training_data/run_001/games_<number>.npz. number: from 1 on. num_games, num_samples: in
+    the file. sha256, size_bytes: of the file.
+    """
 
     number: int
     num_games: int
@@ -128,7 +137,9 @@ class GamesFile:
 
 @dataclass(frozen=True)
 class GamesFiles:
-    """The files of accepted games after a number, in their order, at most 100. newest: the largest number there is."""
+    """The files of accepted games after a number, in their order, at most 100. newest: the largest number there is.
+    files: none if there are no newer ones.
+    """
 
     newest: int
     files: list[GamesFile] = field(default_factory=list)
