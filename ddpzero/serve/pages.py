@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-import io
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from ddpzero import __version__
+from ddpzero.remote.messages import ModelInformation
+from ddpzero.serve.api_page import code_parts, messages_of, requests_of
+from ddpzero.serve.curve import rating_curve, rating_text
 from ddpzero.serve.refusals import Refusal
-from ddpzero.serve.statistics import find_contributor, run_statistics
+from ddpzero.serve.statistics import (
+    ACTIVE_SECONDS,
+    MAX_REASONS,
+    find_contributor,
+    run_statistics,
+)
 
 if TYPE_CHECKING:
     from ddpzero.serve.collection import Collection
 
-_CURVE_SECONDS = 30.0
-_MAX_MODELS = 100
+# Of the rest, the page of the run shows so many on demand.
+_OPEN_MODELS = 10
+_OPEN_CONTRIBUTORS = 20
+_MAX_MODELS = 500
 
 
 class Pages:
@@ -24,7 +34,6 @@ class Pages:
 
     def __init__(self, collection: Collection) -> None:
         self._collection = collection
-        self._curve: tuple[float, bytes] = (0.0, b"")
         self._templates = Environment(
             loader=PackageLoader("ddpzero.serve"),
             autoescape=True,
@@ -32,7 +41,15 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._templates.filters |= {"count": count, "size": size, "ago": ago, "date": date}
+        self._templates.filters |= {
+            "count": count,
+            "size": size,
+            "ago": ago,
+            "date": date,
+            "moment": moment,
+            "rating": rating,
+            "code_parts": code_parts,
+        }
 
     def run(self) -> str:
         statistics = run_statistics(self._collection)
@@ -40,6 +57,9 @@ class Pages:
             "run.html",
             statistics=statistics,
             models=statistics.models[:_MAX_MODELS],
+            open_models=_OPEN_MODELS,
+            open_contributors=_OPEN_CONTRIBUTORS,
+            active_minutes=round(ACTIVE_SECONDS / 60),
             has_ratings=any(model.elo is not None for model in statistics.models),
         )
 
@@ -48,51 +68,35 @@ class Pages:
         if found is None:
             raise Refusal(404, f"there is no contributor {name[:64]!r}.")
         contributor, rejections = found
-        return self._render("contributor.html", contributor=contributor, rejections=rejections)
+        return self._render(
+            "contributor.html",
+            contributor=contributor,
+            rejections=rejections,
+            max_reasons=MAX_REASONS,
+        )
 
     def api(self, description: dict[str, Any]) -> str:
         """description: the OpenAPI document."""
-        requests = [
-            (method.upper(), path, request)
-            for path, methods in description["paths"].items()
-            for method, request in methods.items()
-        ]
-        schemas = description.get("components", {}).get("schemas", {})
-        return self._render("api.html", description=description, requests=requests, schemas=schemas)
+        messages = messages_of(description)
+        return self._render(
+            "api.html",
+            description=description,
+            requests=requests_of(description),
+            messages=messages,
+            names={message.name for message in messages},
+        )
 
     def curve(self) -> bytes:
         """Return the ratings of all models over the samples that they were trained on, as SVG."""
-        made_at, content = self._curve
-        if time.monotonic() - made_at > _CURVE_SECONDS or not content:
-            content = self._draw_curve()
-            self._curve = time.monotonic(), content
-        return content
-
-    def _draw_curve(self) -> bytes:
-        from matplotlib.figure import Figure
-
         models = [self._collection.describe(model) for model in self._collection.models]
-        rated = [m for m in reversed(models) if m.elo is not None]
-        figure = Figure(figsize=(7, 3), layout="constrained")
-        panel = figure.subplots()
-        elo = [model.elo or 0.0 for model in rated]
-        errors = [
-            [model.elo - (model.low or 0.0) for model in rated if model.elo is not None],
-            [(model.high or 0.0) - model.elo for model in rated if model.elo is not None],
-        ]
-        samples = [model.samples_trained for model in rated]
-        panel.errorbar(samples, elo, yerr=errors, fmt="o-", capsize=2, linewidth=1, markersize=4)
-        panel.set_xlabel("samples trained on")
-        panel.set_ylabel("Elo, with 95 % interval")
-        panel.grid(alpha=0.3)
-        file = io.BytesIO()
-        figure.savefig(file, format="svg", transparent=True)
-        return file.getvalue()
+        return self._render("curve.svg", curve=rating_curve(models)).encode()
 
     def _render(self, template: str, **values: Any) -> str:
         collection = self._collection
         title = collection.settings.title or (collection.run.name if collection.run else "ddpzero")
-        return self._templates.get_template(template).render(title=title, **values)
+        return self._templates.get_template(template).render(
+            title=title, version=__version__, now=time.time(), **values
+        )
 
 
 def count(number: float) -> str:
@@ -100,6 +104,8 @@ def count(number: float) -> str:
 
 
 def size(num_bytes: float) -> str:
+    if num_bytes == 1:
+        return "1 byte"
     for unit in ("bytes", "KiB", "MiB", "GiB"):
         if num_bytes < 1024:
             return f"{num_bytes:,.0f} {unit}" if unit == "bytes" else f"{num_bytes:.1f} {unit}"
@@ -120,3 +126,15 @@ def ago(at: float | None) -> str:
 
 def date(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def moment(at: float) -> str:
+    """Return a time as the attribute of an element of HTML."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def rating(model: ModelInformation) -> str:
+    if model.elo is None or model.low is None or model.high is None:
+        return "not rated"
+    text = rating_text(model.elo, model.low, model.high)
+    return f"{text}, the reference" if model.low == model.high else text
