@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from ddpzero.system.json_text import json_text
 
 # Refusals have another form, which the page describes.
 _UNUSED = re.compile("HTTPValidationError|ValidationError")
@@ -89,7 +90,7 @@ def type_text(schema: Mapping[str, Any]) -> str:
     if "anyOf" in schema:
         return " or ".join(type_text(choice) for choice in schema["anyOf"])
     if "enum" in schema:
-        return " or ".join(json.dumps(choice) for choice in schema["enum"])
+        return " or ".join(json_text(choice) for choice in schema["enum"])
     if schema.get("type") == "array":
         return f"array of {type_text(schema.get('items', {}))}"
     of_values = schema.get("additionalProperties")
@@ -133,7 +134,7 @@ def _message(name: str, schema: Mapping[str, Any], is_sent: bool) -> ApiMessage:
 
 def _parameter(parameter: Mapping[str, Any]) -> Parameter:
     schema = parameter.get("schema", {})
-    default = "" if parameter.get("required") else json.dumps(schema.get("default"))
+    default = "" if parameter.get("required") else json_text(schema.get("default"))
     return Parameter(parameter["name"], parameter["in"], type_text(schema), default)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 
 from ddpzero.remote.messages import UploadAnswer
 from ddpzero.serve.accounts import User
@@ -15,6 +14,7 @@ from ddpzero.serve.refusals import Refusal
 from ddpzero.serve.validation import Limits, examine
 from ddpzero.serve.validators import Validators
 from ddpzero.serve.writer import Writer
+from ddpzero.system.json_text import json_text
 
 
 class Uploads:
@@ -56,7 +56,7 @@ class Uploads:
         recent = collection.recent_models()
         model = self._playing_model(model_name, recent)
         examination = await self._validators.call(
-            examine, content, self._limits(recent), json.dumps(collection.begun_run().config)
+            examine, content, self._limits(recent), json_text(collection.begun_run().config)
         )
         counted = await self._writer.call(
             count_upload, collection.engine, user, model, upload_id, content, examination

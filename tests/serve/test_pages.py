@@ -67,7 +67,7 @@ def send(server: ServerOfTest, path: Path, num_games: int, headers=None, is_forg
 
 def finished_match(server: ServerOfTest, user: str, model: int, opponent: int) -> None:
     """Put the result of a rating match into the database: the model wins seven of eight pairs."""
-    with server.collection.engine.begin() as connection:
+    with server.parts.collection.engine.begin() as connection:
         ids = [
             connection.execute(sa.select(table.c.id).where(table.c.name == name)).scalar()
             for table, name in [
@@ -100,7 +100,7 @@ def test_all_numbers_are_those_of_the_database(server, tmp_path):
     for headers in (server.alice, server.bob, server.learner):
         send(server, tmp_path, 3, headers)
     send(server, tmp_path, 3, server.alice, is_forged=True)
-    with reading(server.collection.engine) as connection:
+    with reading(server.parts.collection.engine) as connection:
         num_games = connection.execute(sa.select(sa.func.count()).select_from(games)).scalar()
         of_uploads = connection.execute(sa.select(sa.func.sum(uploads.c.num_games))).scalar()
         columns = (sa.func.sum(users.c[f"num_{name}"]) for name in ("samples", "rejected"))
@@ -126,8 +126,8 @@ def test_counts_of_models_do_not_depend_on_what_the_server_remembers(tmp_path):
         server.push(1)
         send(server, tmp_path, 3)
         # As after a rating match that was counted during the upload.
-        server.collection.models = [
-            model._replace(num_games=0) for model in server.collection.models
+        server.parts.collection.models = [
+            model._replace(num_games=0) for model in server.parts.collection.models
         ]
         assert [model["num_games"] for model in server.statistics()["models"]] == [3]
 
@@ -149,7 +149,7 @@ def test_whoever_plays_only_rating_games_is_a_contributor_and_who_sent_nothing_i
 def test_contributors_with_equally_many_games_are_in_order_of_their_names(tmp_path):
     with serving(tmp_path) as server:
         now = time.time()
-        with server.collection.engine.begin() as connection:
+        with server.parts.collection.engine.begin() as connection:
             for number in range(30):
                 name = f"user-{(7 * number) % 30:02d}"
                 connection.execute(
@@ -187,7 +187,7 @@ def test_only_the_newest_models_and_the_first_contributors_are_open_at_once(tmp_
     with serving(tmp_path) as server:
         for number in range(1, 13):
             server.push(number)
-        with server.collection.engine.begin() as connection:
+        with server.parts.collection.engine.begin() as connection:
             for number in range(60):
                 connection.execute(
                     users.insert().values(
@@ -210,7 +210,7 @@ def test_only_the_newest_models_and_the_first_contributors_are_open_at_once(tmp_
 def test_nothing_that_others_wrote_becomes_html(tmp_path):
     with serving(tmp_path, title=_ODD) as server:
         server.push(1)
-        with server.collection.engine.begin() as connection:
+        with server.parts.collection.engine.begin() as connection:
             connection.execute(
                 users.update()
                 .where(users.c.name == "alice")
@@ -255,7 +255,7 @@ def test_times_say_their_zone_and_when_the_page_was_made(server, tmp_path):
 
 def test_a_rejection_says_how_many_of_its_kind_are_shown(tmp_path):
     with serving(tmp_path) as server:
-        with server.collection.engine.begin() as connection:
+        with server.parts.collection.engine.begin() as connection:
             user = sa.select(users.c.id).where(users.c.name == "alice").scalar_subquery()
             for number in range(MAX_REASONS + 1):
                 connection.execute(
@@ -368,7 +368,7 @@ def test_the_curve_is_drawn_for_light_and_dark_with_text_of_one_size(tmp_path):
             server.push(number)
         for model, opponent in [(2, 1), (3, 2)]:
             finished_match(server, "bob", model, opponent)
-        server.client.portal.call(server.collection._refresh)
+        server.client.portal.call(server.parts.collection.refresh)
         drawing = server.client.get("/curve.svg")
         assert drawing.headers["content-type"] == "image/svg+xml"
         root = ElementTree.fromstring(drawing.content)

@@ -324,6 +324,7 @@ def test_what_was_acknowledged_survives_a_restart(tmp_path):
 def test_rating_matches_are_verified_and_rated(tmp_path):
     from ddpzero.contribute.matches import play_match
     from ddpzero.contribute.models import DownloadedModels
+    from ddpzero.contribute.work import WantedMatch
     from ddpzero.remote.messages import ModelInformation, Task
     from ddpzero.remote.model_file import read_model_file
     from ddpzero.serve.models import model_path
@@ -343,11 +344,8 @@ def test_rating_matches_are_verified_and_rated(tmp_path):
             for name in ("model", "opponent")
         ]
         information = [ModelInformation(**task[name]) for name in ("model", "opponent")]
-        report = play_match(
-            Task("match", task["id"], *information, task["num_games"], task["seed"]),
-            *folders,
-            "cpu",
-        )
+        wanted = Task("match", task["id"], *information, task["num_games"], task["seed"])
+        report = play_match(WantedMatch(wanted, *folders), "cpu")
         address = f"{API_PATH}/matches/{task['id']}"
         body = {"task": report.task, "moves": report.moves, "seconds": report.seconds}
         for wrong in (
