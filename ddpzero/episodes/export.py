@@ -30,8 +30,14 @@ def sgf_of(game: StoredGame) -> str:
     result = _SGF_RESULTS[result_of(game)]
     if facts.is_ended_by_rules and board.has_score and result != "0":
         result = f"{result[0]}+{abs(board.score(position)):g}"
-    names = f"PB[{game.model}]PW[{game.model}]" if game.model else ""
+    name = _sgf_text(game.model)
+    names = f"PB[{name}]PW[{name}]" if name else ""
     return f"(;FF[4]CA[UTF-8]AP[ddpzero]{board.sgf_header}{names}RE[{result}]\n{''.join(moves)})\n"
+
+
+def _sgf_text(text: str) -> str:
+    """Return text as the value of a property."""
+    return text.replace("\\", "\\\\").replace("]", "\\]")
 
 
 def line_of(game: StoredGame) -> str:

@@ -16,6 +16,7 @@ from ddpzero.replay.buffer import HELD_OUT
 from ddpzero.run.finder import find_run, why_unknown
 from ddpzero.run.shard import EPISODES_FOLDER, Shard, read_shard, shards_below
 from ddpzero.system.errors import UserError, require
+from ddpzero.system.guarded_files import printable
 from ddpzero.system.json_text import json_text
 
 
@@ -23,7 +24,7 @@ from ddpzero.system.json_text import json_text
 class StoredGame:
     """A finished episode. number: from 1, in the order of the files. facts: None if its plugin tells none.
 
-    columns: of its samples; only HELD_OUT if nothing else was read. path: of its shard.
+    model: without control codes. columns: of its samples; only HELD_OUT if nothing else was read. path: of its shard.
     """
 
     number: int
@@ -76,7 +77,8 @@ class EpisodeReader:
             except (ValueError, TypeError, KeyError) as error:
                 raise UserError(f"{path}: episode {number} has damaged facts: {error}.") from None
             columns = {name: column[episode.rows] for name, column in shard.columns.items()}
-            yield StoredGame(number, path, episode.model, episode.info, facts, columns, algorithm)
+            model = printable(episode.model)
+            yield StoredGame(number, path, model, episode.info, facts, columns, algorithm)
 
     def algorithm(self, path: Path, shard: Shard) -> CompleteAlgorithm:
         """Return the algorithm that played a shard. Raises UserError if its config cannot be used."""
@@ -85,9 +87,25 @@ class EpisodeReader:
         if key not in self._algorithms:
             require(isinstance(config, dict), f"{path} does not say which config played it.")
             assert isinstance(config, dict)
+            _require_own_code(path, config)
             try:
                 settings = settings_from_dict(with_defaults(config))
                 self._algorithms[key] = load_algorithm(settings)
             except (ValueError, TypeError, KeyError) as error:
                 raise UserError(f"The config of {path} cannot be used here: {error}") from None
         return self._algorithms[key]
+
+
+def _require_own_code(path: Path, config: Mapping[str, Any]) -> None:
+    """Raise UserError if a config names code by a path that this program never writes: one that moves with the file.
+
+    A folder of games from elsewhere must not bring the code along that reads it.
+    """
+    for name in ("game", "algorithm"):
+        group = config.get(name)
+        source = group.get("source") if isinstance(group, Mapping) else None
+        require(
+            source is None or (isinstance(source, str) and Path(source).is_absolute()),
+            f"{path} was played with {name}.source={printable(str(source)[:80])}, which is no absolute path: its code "
+            "is not loaded.",
+        )

@@ -163,11 +163,13 @@ class EpisodeStore:
                 self._changed.notify_all()
 
 
-def remove_surplus(folder: Path, max_bytes: float, needed: Collection[ShardKey]) -> None:
+def remove_surplus(
+    folder: Path, max_bytes: float, needed: Collection[ShardKey], num_ranks: int
+) -> None:
     """Remove the oldest shards of all ranks until they take at most max_bytes, but none that is needed.
 
-    needed: those that the checkpoints of the run name. Of each rank, shards from its newest needed one on stay, too:
-    the next checkpoint may need them. folder: of the run's episodes. Raises OSError.
+    needed: those that the checkpoints of the run name. Of each of the num_ranks ranks that train now, shards from its
+    newest needed one on stay, too: the next checkpoint may need them. folder: of the run's episodes. Raises OSError.
     """
     newest: dict[int, int] = {}
     for key in needed:
@@ -177,7 +179,8 @@ def remove_surplus(folder: Path, max_bytes: float, needed: Collection[ShardKey])
     for key in sorted(sizes, key=lambda key: sizes[key].st_mtime_ns):
         if surplus <= 0:
             return
-        if key not in needed and key.number < newest.get(key.rank, 0):
+        is_newer = key.rank < num_ranks and key.number >= newest.get(key.rank, 0)
+        if key not in needed and not is_newer:
             shard_path(folder, key).unlink()
             surplus -= sizes[key].st_size
 

@@ -181,7 +181,9 @@ class Checkpointing:
         self._shards_of = {path: self._shards_of.get(path) or shards_of(path) for path in paths}
         needed = set().union(*self._shards_of.values())
         with self._outage.watch():
-            remove_surplus(self._run_dir / EPISODES_FOLDER, keep * 2**30, needed)
+            remove_surplus(
+                self._run_dir / EPISODES_FOLDER, keep * 2**30, needed, self._state.ranks.world_size
+            )
 
     # --------------------------------------------------------------- restoring
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -38,6 +39,8 @@ COLLECTED_FOLDER = "collected"
 # Files that wait for the learner, on this machine and, for each rank, on the server.
 _MAX_WAITING, _MAX_BEHIND = 2, 8
 _POLL_SECONDS = 2.0
+# Between two warnings.
+_QUIET_SECONDS = 600.0
 # Of HTTP.
 _NOT_FOUND = 404
 
@@ -73,6 +76,7 @@ class CollectedGames:
         self._next: tuple[int, list[Episode]] | None = None
         self._new: list[int] = []
         self._gone_up_to = 0
+        self._quiet_until = 0.0
         self._queue: queue.Queue[tuple[int, list[Episode]]] = queue.Queue(_MAX_WAITING)
         self._ends = threading.Event()
         # Of a process that was killed.
@@ -131,8 +135,17 @@ class CollectedGames:
             while not self._ends.is_set():
                 found = self._patiently(partial(self._server.games_after, cursor))
                 newest_wanted = found.newest - _MAX_BEHIND * self._world_size
+                if found.newest < cursor:
+                    self._warn(
+                        f"{self._server.url} has {found.newest} files of games, and this run has taken in {cursor}: "
+                        "if the server began anew, its games are taken in after as many files"
+                    )
                 if newest_wanted > cursor:
                     # Contributors are faster than the learner: it takes in their newest games.
+                    self._warn(
+                        f"contributors are ahead: files {cursor + 1} to {newest_wanted} of their games are left out, "
+                        "because there are newer ones"
+                    )
                     self.num_left_out += newest_wanted - cursor
                     self._gone_up_to = cursor = newest_wanted
                     continue
@@ -154,6 +167,12 @@ class CollectedGames:
         except Exception as error:
             # poll raises it in the learner's thread.
             self._problem = error
+
+    def _warn(self, sentence: str) -> None:
+        """Log a warning, but not often."""
+        if time.monotonic() >= self._quiet_until:
+            logger.warning("%s", sentence)
+            self._quiet_until = time.monotonic() + _QUIET_SECONDS
 
     def _fetch(self, file: GamesFile) -> None:
         path = self._folder / f"games_{file.number:05d}.npz"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +150,35 @@ def test_games_are_exported_as_sgf_or_as_moves(runs, tmp_path, capsys):
         run_games(str(runs["tic_tac_toe"]), ALL, export=str(tmp_path / "games2.sgf"))
     with pytest.raises(UserError, match=r"ends in \.sgf"):
         run_games(str(runs["go"]), ALL, export="games.pgn")
+
+
+def test_names_from_elsewhere_neither_command_a_terminal_nor_end_a_property(runs, tmp_path, capsys):
+    (path,) = (runs["go"] / "episodes" / "rank0").glob("*.npz")
+    shard = read_shard(path)
+    for number, episode in enumerate(shard.episodes):
+        shard.episodes[number] = replace(episode, model="a]b\\c\x1b[2J")
+    write_shard(tmp_path / "1.npz", shard)
+    run_games(str(tmp_path), ALL)
+    run_games(str(tmp_path), ALL, show=1)
+    assert "\x1b[2J" not in capsys.readouterr().out
+    run_games(str(tmp_path), ALL, export=str(tmp_path / "games.sgf"))
+    assert r"PB[a\]b\\c?[2J]PW[a\]b\\c?[2J]" in (tmp_path / "games.sgf").read_text()
+
+
+@pytest.mark.parametrize("group", ["game", "algorithm"])
+def test_a_folder_does_not_bring_the_code_that_reads_it(runs, tmp_path, monkeypatch, capsys, group):
+    (path,) = (runs["tic_tac_toe"] / "episodes" / "rank0").glob("*.npz")
+    shard = read_shard(path)
+    config = copy.deepcopy(shard.description["config"])
+    config[group]["source"] = "evil.py"
+    write_shard(tmp_path / "1.npz", replace(shard, description={"config": config}))
+    (tmp_path / "evil.py").write_text("open('was_here', 'w')")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=f"{group}.source=evil.py, which is no absolute path"):
+        run_games(str(tmp_path), ALL)
+    assert run_verify_games(str(tmp_path)) == 1
+    assert f"{group}.source=evil.py" in capsys.readouterr().out
+    assert not (tmp_path / "was_here").exists()
 
 
 def test_a_folder_without_games_is_told(tmp_path):

@@ -130,15 +130,19 @@ def test_the_oldest_shards_are_removed_but_none_that_a_checkpoint_may_need(tmp_p
         os.utime(shard_path(tmp_path, key), (age, age))
     size = shard_path(tmp_path, ShardKey(0, 0)).stat().st_size
     needed = {ShardKey(0, 1), ShardKey(0, 3), ShardKey(1, 2)}
-    remove_surplus(tmp_path, 100 * size, needed)
+    remove_surplus(tmp_path, 100 * size, needed, num_ranks=2)
     assert len(list_shards(tmp_path)) == 12
-    remove_surplus(tmp_path, 10.5 * size, needed)
+    remove_surplus(tmp_path, 10.5 * size, needed, num_ranks=2)
     assert len(list_shards(tmp_path)) == 10
-    remove_surplus(tmp_path, 0, needed)
+    remove_surplus(tmp_path, 0, needed, num_ranks=2)
     assert [key.number for key in list_shards(tmp_path, 0)] == [1, 3, 4, 5]
     assert [key.number for key in list_shards(tmp_path, 1)] == [2, 3, 4, 5]
-    remove_surplus(tmp_path, 0, set())
+    remove_surplus(tmp_path, 0, set(), num_ranks=2)
     assert len(list_shards(tmp_path)) == 8
+    # The run goes on with one rank.
+    remove_surplus(tmp_path, 0, {ShardKey(1, 3)}, num_ranks=1)
+    assert [key.number for key in list_shards(tmp_path, 0)] == [1, 3, 4, 5]
+    assert [key.number for key in list_shards(tmp_path, 1)] == [3]
 
 
 def test_shards_that_will_be_played_again_are_removed(tmp_path):

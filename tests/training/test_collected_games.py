@@ -28,6 +28,8 @@ class FakeServer:
         self._content = upload_of(material(), material().episodes[:2], folder / "content.npz")
         self._fails = True
 
+    url = "http://127.0.0.1"
+
     def games_after(self, number: int) -> GamesFiles:
         self._fails = not self._fails
         if self._fails:
@@ -104,7 +106,7 @@ def test_ranks_share_the_files_and_count_them_together(tmp_path):
     assert (counters.collected_up_to, counters.collected_beyond) == (5, 0)
 
 
-def test_a_slow_learner_leaves_out_the_oldest_games(tmp_path):
+def test_a_slow_learner_leaves_out_the_oldest_games_and_says_so(tmp_path, caplog):
     counters = Counters()
     server = FakeServer(tmp_path, newest=500)
     with collected(server, tmp_path, counters) as games:
@@ -114,6 +116,14 @@ def test_a_slow_learner_leaves_out_the_oldest_games(tmp_path):
         assert take(games, 2) == 4 and server.downloaded[:2] == [493, 494]
         count_files(counters, [games.take_new()])
     assert counters.collected_up_to == 494
+    (warning,) = [text for text in caplog.messages if "contributors are ahead" in text]
+    assert "files 1 to 492 of their games are left out" in warning
+
+
+def test_a_server_that_began_anew_is_told(tmp_path, caplog):
+    server = FakeServer(tmp_path, newest=3)
+    with collected(server, tmp_path, Counters(collected_up_to=40)):
+        wait_for(lambda: any("if the server began anew" in text for text in caplog.messages))
 
 
 def test_files_that_the_server_removed_do_not_hold_up_the_count(tmp_path):
