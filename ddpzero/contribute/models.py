@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from ddpzero.remote.model_file import ModelFile, read_model_file
 from ddpzero.run.checkpoint import weights_to_bytes
 from ddpzero.run.models import write_model
 from ddpzero.system.errors import require
+from ddpzero.system.guarded_files import printable
 from ddpzero.system.whole_files import remove
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
@@ -27,21 +29,32 @@ class DownloadedModels:
         self._folder = folder
 
     def fetch(self, server: Server, model: ModelInformation) -> ModelFile:
-        """Return a model, from the disk or from the server, with its hash verified. Raises as Server does."""
+        """Return a model, from the disk or from the server, with its hash verified.
+
+        Raises as Server does, and UserError if the file is not that model.
+        """
         require(
             _NAME.fullmatch(model.name) is not None,
             f"{server.url} names a model {model.name[:80]!r}, which is no name of a model.",
         )
         path = self._folder / f"{model.name}.safetensors"
-        if not (path.exists() and path.stat().st_size == model.size_bytes):
+        # Never by the name alone: the server may have another model under a name that was seen before.
+        if not (path.exists() and _sha256(path) == model.sha256.lower()):
             server.download_model(model, path)
         content = read_model_file(path)
+        require(
+            content.model == model.name,
+            f"{server.url} sent another model than {model.name}: its file says {printable(content.model[:80])}.",
+        )
         self._remove_old()
         return content
 
     def as_player(self, model: ModelFile) -> Path:
-        """Return a folder of a model from which a player can be made; see run/models.py."""
+        """Return a folder of a model from `fetch`, from which a player can be made; see run/models.py."""
+        assert _NAME.fullmatch(model.model)
         path = self._folder / "players" / model.model
+        # Possibly of other weights with the same name.
+        remove(path)
         config = yaml.safe_dump(contributed_config(model.config)).encode()
         return write_model(path, weights_to_bytes(model.weights), config, model.counters)
 
@@ -50,3 +63,8 @@ class DownloadedModels:
             paths = sorted(self._folder.glob(pattern), key=lambda path: path.stat().st_mtime_ns)
             for path in paths[:-_KEPT]:
                 remove(path)
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -55,6 +55,7 @@ class Work:
         self._poll_seconds = poll_seconds
         self._wants_match = plays_matches
         self._plays_matches = plays_matches
+        # The hash of its file.
         self._newest = ""
         self._new_models: queue.SimpleQueue[ModelFile] = queue.SimpleQueue()
         self._matches: queue.SimpleQueue[WantedMatch] = queue.SimpleQueue()
@@ -120,9 +121,9 @@ class Work:
             if task.kind == "match":
                 self._take_match(task)
                 return False
-            if task.model.name != self._newest:
+            if task.model.sha256 != self._newest:
                 self._new_models.put(self._fetch(task.model))
-                self._newest = task.model.name
+                self._newest = task.model.sha256
         except ServerRefused as error:
             if error.status in OF_TOKEN:
                 raise

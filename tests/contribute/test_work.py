@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from ddpzero.contribute.models import DownloadedModels
 from ddpzero.contribute.work import WantedMatch, Work
 from ddpzero.remote.client import ServerRefused, ServerUnavailable
 from ddpzero.remote.messages import MatchReport, ModelInformation, Task, TaskRequest
+from ddpzero.remote.model_file import model_file_bytes
 from ddpzero.system.errors import UserError
 from tests.serve.material import material, model_name
 
@@ -91,6 +93,22 @@ def test_each_newer_model_arrives_once_and_failures_are_waited_out(tmp_path):
         assert work.waits_for == ""
     assert names == [model_name(1), model_name(2)]
     assert all(kinds == ["self_play"] for kinds in server.asked)
+
+
+def test_a_model_with_other_content_and_an_old_name_arrives(tmp_path):
+    counters = {**material().model.counters, "weights_version": 2}
+    renamed = model_file_bytes(replace(material().model, counters=counters))
+    first = information(1)
+    second = replace(first, sha256=hashlib.sha256(renamed).hexdigest(), size_bytes=len(renamed))
+    server = ServerOfTasks(*(Task("self_play", "", model) for model in (first, second)))
+    contents = {first.sha256: material().numbered(1), second.sha256: renamed}
+    server.download_model = lambda model, path: (  # type: ignore[method-assign]
+        path.parent.mkdir(parents=True, exist_ok=True),
+        path.write_bytes(contents[model.sha256]),
+    )
+    with work_of(server, tmp_path) as work:
+        versions = [wait_for(work.take_model).weights_version for _ in range(2)]
+    assert versions == [1, 2]
 
 
 def test_a_refused_token_ends_the_work_with_its_sentence(tmp_path):
