@@ -5,18 +5,19 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from ddpzero.contribute.spool import Batch
 from ddpzero.remote.client import Server, ServerRefused, ServerUnavailable, patiently
 from ddpzero.remote.messages import UploadAnswer
-from ddpzero.system.errors import UserError
 
 logger = logging.getLogger(__name__)
 
 # Of HTTP: the token is unknown, or its user may not do this.
 OF_TOKEN = (401, 403)
+# It is about the batch: a conflict with the run or its models, too large, not valid.
+_OF_BATCH = (409, 413, 422)
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Sender:
         self._sent: queue.Queue[Sent] = queue.Queue()
         self._known: set[str] = set()
         self._ends = threading.Event()
-        self._problem: UserError | None = None
+        self._problem: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="sender", daemon=True)
         self._thread.start()
 
@@ -88,18 +89,32 @@ class Sender:
                     self._problem = error
                     return
                 self._sent.put(Sent(batch, None, str(error)))
-            except (UserError, OSError) as error:
-                self._sent.put(Sent(batch, None, str(error)))
+            except Exception as error:
+                # take_sent raises it in the main thread.
+                self._problem = error
+                return
 
     def _send(self, batch: Batch) -> UploadAnswer:
-        upload: Callable[[], UploadAnswer] = lambda: self._server.upload(  # noqa: E731
-            batch.id, batch.model, batch.path
-        )
+        """Return the server's answer. Raises ServerRefused if it is about the batch or the token."""
         answer = patiently(
-            upload, on_wait=self._wait, sleep=self._ends.wait, give_up=self._ends.is_set
+            partial(self._try, batch),
+            on_wait=self._wait,
+            sleep=self._ends.wait,
+            give_up=self._ends.is_set,
         )
         self.waits_for = ""
         return answer
+
+    def _try(self, batch: Batch) -> UploadAnswer:
+        try:
+            return self._server.upload(batch.id, batch.model, batch.path)
+        except ServerRefused as error:
+            if error.status in (*OF_TOKEN, *_OF_BATCH):
+                raise
+            # Finished games are worth more than one wrong address.
+            raise ServerUnavailable(str(error).rstrip(".")) from None
+        except OSError as error:
+            raise ServerUnavailable(f"{batch.path} cannot be sent: {error.strerror}") from None
 
     def _wait(self, problem: str, seconds: float) -> None:
         logger.warning("%s; the next try is in %.0f s", problem, seconds)

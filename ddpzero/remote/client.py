@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import json
 import os
 import random
 import string
@@ -14,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import httpx2 as httpx
 import tenacity
@@ -34,7 +35,7 @@ from ddpzero.remote.messages import (
     UploadAnswer,
 )
 from ddpzero.system.errors import UserError, require
-from ddpzero.system.guarded_files import printable
+from ddpzero.system.guarded_files import is_count, printable
 
 _Result = TypeVar("_Result")
 
@@ -61,7 +62,10 @@ class ServerUnavailable(RuntimeError):
 
 
 class ServerRefused(UserError):
-    """The server refused a request: the same one would be refused again. status: of HTTP."""
+    """The server refused a request with a sentence of its own: the same one would be refused again. status: of HTTP.
+
+    An answer without such a sentence comes from something else on the way: that is a ServerUnavailable.
+    """
 
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
@@ -129,7 +133,7 @@ def read_token(token_file: str | None, option: str) -> str:
 
 
 class Server:
-    """A collection server. Methods raise ServerUnavailable, ServerRefused, or UserError for an answer that is none.
+    """A collection server. Methods raise ServerUnavailable, also for an answer that no server gives, or ServerRefused.
 
     url: such as https://host/games. Use it from one thread at a time; close it at the end. is_private: whether nobody
     on the way can read the token.
@@ -148,6 +152,7 @@ class Server:
         headers = {
             "Authorization": f"Bearer {token}",
             "User-Agent": f"ddpzero/{__version__}",
+            "Accept-Encoding": "identity",
         }
         self._client = httpx.Client(headers=headers, timeout=_TIMEOUT)
 
@@ -155,11 +160,11 @@ class Server:
         self._client.close()
 
     def run(self) -> RunInformation:
-        """Return what the server collects. Raises ServerRefused if it speaks another version."""
+        """Return what the server collects. Raises UserError if it speaks another version."""
         answer = self._json("GET", "/run")
         version = answer.get("api_version") if isinstance(answer, dict) else None
         require(
-            version == API_VERSION,
+            version == API_VERSION or not is_count(version),
             f"{self.url} speaks version {str(version)[:20]} of the protocol, and ddpzero {__version__} speaks "
             f"{API_VERSION}: install the version of ddpzero that the server has.",
         )
@@ -168,8 +173,8 @@ class Server:
     def models(self) -> list[ModelInformation]:
         answer = self._json("GET", "/models")
         entries = answer.get("models") if isinstance(answer, dict) else None
-        require(isinstance(entries, list), f"{self.url} gave an answer that is no list of models.")
-        assert isinstance(entries, list)
+        if not isinstance(entries, list):
+            raise ServerUnavailable(f"{self.url} gave an answer that is no list of models")
         return [self._message(ModelInformation, entry) for entry in entries]
 
     def task(self, request: TaskRequest) -> Task:
@@ -226,12 +231,11 @@ class Server:
             self._client.stream("GET", f"{self.url}{API_PATH}{where}", headers=headers) as answer,
         ):
             if answer.status_code not in (200, 206):
-                answer.read()
                 self._raise_refusal(answer)
             is_rest = answer.status_code == 206
             size = start if is_rest else 0
             with open(partial, "ab" if is_rest else "wb") as file:
-                for chunk in answer.iter_bytes(_CHUNK_BYTES):
+                for chunk in self._chunks(answer):
                     size += len(chunk)
                     if size > size_bytes:
                         break
@@ -242,23 +246,45 @@ class Server:
             raise ServerUnavailable(f"{self.url}{where} ended after {size} of {size_bytes} bytes")
 
     def _json(self, method: str, where: str, **arguments: Any) -> Any:
-        with self._errors():
-            answer = self._client.request(method, f"{self.url}{API_PATH}{where}", **arguments)
-        if answer.status_code not in (200, 201):
-            self._raise_refusal(answer)
+        with (
+            self._errors(),
+            self._client.stream(method, f"{self.url}{API_PATH}{where}", **arguments) as answer,
+        ):
+            if answer.status_code not in (200, 201):
+                self._raise_refusal(answer)
+            content = self._content(answer)
         try:
-            require(len(answer.content) <= _MAX_ANSWER_BYTES, "too long")
-            return answer.json()
+            return json.loads(content)
         except (ValueError, RecursionError):
             raise ServerUnavailable(
                 f"{self.url} gave an answer that is not JSON: is it a server of ddpzero?"
             ) from None
 
+    def _content(self, answer: httpx.Response) -> bytes:
+        """Return the body of an answer; what is longer than any answer is never in memory as a whole."""
+        content = bytearray()
+        for chunk in self._chunks(answer):
+            content += chunk
+            if len(content) > _MAX_ANSWER_BYTES:
+                raise ServerUnavailable(
+                    f"{self.url} gave an answer of more than {_MAX_ANSWER_BYTES >> 20} MiB"
+                )
+        return bytes(content)
+
+    def _chunks(self, answer: httpx.Response) -> Iterator[bytes]:
+        """Yield the body of an answer, unpacked by nobody: a few kilobytes could become gigabytes."""
+        if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
+            raise ServerUnavailable(f"{self.url} gave a compressed answer, which nobody asked for")
+        yield from answer.iter_raw(_CHUNK_BYTES)
+
     def _message(self, cls: type[_Result], answer: Any) -> _Result:
         try:
             message: _Result = make_dataclass(cls, answer, cls.__name__)
         except (UserError, TypeError) as error:
-            raise UserError(f"{self.url} gave an answer that cannot be read: {error}") from None
+            reason = printable(str(error)[:_MAX_SENTENCE]).rstrip(".")
+            raise ServerUnavailable(
+                f"{self.url} gave an answer that cannot be read: {reason}"
+            ) from None
         return message
 
     @contextmanager
@@ -270,15 +296,20 @@ class Server:
             reason = printable(" ".join(str(error).split())) or type(error).__name__
             raise ServerUnavailable(f"{self.url} cannot be reached: {reason}") from None
 
-    def _raise_refusal(self, answer: httpx.Response) -> None:
+    def _raise_refusal(self, answer: httpx.Response) -> NoReturn:
         try:
-            sentence = str(answer.json()["error"])
+            sentence = json.loads(self._content(answer))["error"]
         except (ValueError, KeyError, TypeError, RecursionError):
-            sentence = f"it answered with status {answer.status_code}"
-        sentence = printable(sentence[:_MAX_SENTENCE])
-        if answer.status_code >= 500 or answer.status_code in (408, 425, 429):
-            raise ServerUnavailable(f"{self.url}: {sentence.rstrip('.')}", _retry_after(answer))
-        raise ServerRefused(f"{self.url} refuses: {sentence}", answer.status_code)
+            sentence = None
+        status = answer.status_code
+        is_own = isinstance(sentence, str)
+        shown = (
+            printable(sentence[:_MAX_SENTENCE]) if is_own else f"it answered with status {status}"
+        )
+        # A proxy that is set up wrongly, or a page of a network to log in, says nothing about the request.
+        if not is_own or not 400 <= status < 500 or status in (408, 425, 429):
+            raise ServerUnavailable(f"{self.url}: {shown.rstrip('.')}", _retry_after(answer))
+        raise ServerRefused(f"{self.url} refuses: {shown}", status)
 
 
 def is_loopback(host: str) -> bool:
