@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shutil
 from pathlib import Path
 
 import yaml
 
-from ddpzero.remote.client import Server
+from ddpzero.remote.client import Server, partial_path
 from ddpzero.remote.contributed import contributed_config
 from ddpzero.remote.messages import ModelInformation
 from ddpzero.remote.model_file import ModelFile, read_model_file
@@ -20,10 +21,12 @@ from ddpzero.system.whole_files import remove
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 _KEPT = 4
+# The disk keeps so much for everything else.
+_MAX_BYTES, _SPARE_BYTES = 4 << 30, 1 << 30
 
 
 class DownloadedModels:
-    """folder: for models. Downloads continue where an earlier one ended."""
+    """folder: for models. Downloads continue where an earlier one ended. They never fill the disk."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -37,9 +40,10 @@ class DownloadedModels:
             _NAME.fullmatch(model.name) is not None,
             f"{server.url} names a model {model.name[:80]!r}, which is no name of a model.",
         )
-        path = self._folder / f"{model.name}.safetensors"
+        path = self._folder / _file_name(model.name)
         # Never by the name alone: the server may have another model under a name that was seen before.
         if not (path.exists() and _sha256(path) == model.sha256.lower()):
+            self._make_room(server, model)
             server.download_model(model, path)
         content = read_model_file(path)
         require(
@@ -58,11 +62,34 @@ class DownloadedModels:
         config = yaml.safe_dump(contributed_config(model.config)).encode()
         return write_model(path, weights_to_bytes(model.weights), config, model.counters)
 
+    def _make_room(self, server: Server, model: ModelInformation) -> None:
+        """Remove parts of other downloads. Raises UserError if the model does not fit on the disk."""
+        require(
+            model.size_bytes <= _MAX_BYTES,
+            f"{server.url} has a model of {model.size_bytes / 2**30:.3g} GiB, and the limit is {_MAX_BYTES >> 30} GiB.",
+        )
+        self._folder.mkdir(parents=True, exist_ok=True)
+        own = partial_path(self._folder / _file_name(model.name))
+        for part in self._folder.glob(partial_path(Path("*")).name):
+            if part != own:
+                remove(part)
+        free_bytes = shutil.disk_usage(self._folder).free
+        require(
+            model.size_bytes + _SPARE_BYTES <= free_bytes,
+            f"the model of {server.url} has {model.size_bytes / 2**20:.0f} MiB, and {self._folder} has "
+            f"{free_bytes / 2**20:.0f} MiB left, of which {_SPARE_BYTES >> 20} MiB stay free: free some space, or name "
+            "another folder.",
+        )
+
     def _remove_old(self) -> None:
         for pattern in ("*.safetensors", "players/*"):
             paths = sorted(self._folder.glob(pattern), key=lambda path: path.stat().st_mtime_ns)
             for path in paths[:-_KEPT]:
                 remove(path)
+
+
+def _file_name(model: str) -> str:
+    return f"{model}.safetensors"
 
 
 def _sha256(path: Path) -> str:

@@ -207,7 +207,7 @@ class Server:
         self._download(f"/files/{file.number}", path, file.size_bytes, file.sha256)
 
     def _download(self, where: str, path: Path, size_bytes: int, sha256: str) -> None:
-        partial = path.with_name(f".{path.name}.part")
+        partial = partial_path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         start = partial.stat().st_size if partial.exists() else 0
         if start < size_bytes:
@@ -310,6 +310,11 @@ class Server:
         if not is_own or not 400 <= status < 500 or status in (408, 425, 429):
             raise ServerUnavailable(f"{self.url}: {shown.rstrip('.')}", _retry_after(answer))
         raise ServerRefused(f"{self.url} refuses: {shown}", status)
+
+
+def partial_path(path: Path) -> Path:
+    """Return where a download to `path` is kept while it is under way."""
+    return path.with_name(f".{path.name}.part")
 
 
 def is_loopback(host: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -84,3 +85,26 @@ def test_a_player_has_the_weights_of_its_model_even_if_another_one_had_its_name(
         assert path == tmp_path / "players" / model_name(1)
         found.append((path / WEIGHTS_FILE).read_bytes())
     assert found[0] != found[1]
+
+
+def announced(size_bytes: int) -> ModelInformation:
+    return ModelInformation(model_name(1), "0" * 64, size_bytes, 1, 1, 0.0)
+
+
+@pytest.mark.parametrize(("size_bytes", "problem"), [(2**33, "the limit"), (2**20, "stay free")])
+def test_no_model_fills_the_disk(tmp_path, monkeypatch, size_bytes, problem):
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=2**30))
+    server: Any = ServerOfModel(b"")
+    with pytest.raises(UserError, match=problem):
+        DownloadedModels(tmp_path).fetch(server, announced(size_bytes))
+    assert server.num_downloads == 0
+
+
+def test_parts_of_other_models_are_removed_before_the_next_download(tmp_path):
+    own, other = (tmp_path / f".{model_name(n)}.safetensors.part" for n in (1, 2))
+    for part in (own, other):
+        part.write_bytes(b"?")
+    server: Any = ServerOfModel(b"?")
+    with pytest.raises(UserError, match="cannot be read"):
+        DownloadedModels(tmp_path).fetch(server, announced(100))
+    assert own.exists() and not other.exists()
