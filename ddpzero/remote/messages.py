@@ -14,6 +14,10 @@ from ddpzero.system.errors import require
 API_VERSION = 1
 API_PATH = f"/api/v{API_VERSION}"
 MAX_MATCH_GAMES = 1000
+# Of numbers that clients count and allocate with: weights_version is an int32 in samples.
+_MAX_FILE_BYTES = 1 << 36
+_MAX_COUNT = 2**31 - 1
+_MAX_TOTAL = 2**63 - 1
 
 Role = Literal["contributor", "learner"]
 
@@ -38,6 +42,11 @@ class ModelInformation:
     low: float | None = None
     high: float | None = None
 
+    def __post_init__(self) -> None:
+        _require_range(self, 1, _MAX_FILE_BYTES, "size_bytes")
+        _require_range(self, 0, _MAX_COUNT, "weights_version")
+        _require_range(self, 0, _MAX_TOTAL, "samples_trained", "num_games")
+
 
 @dataclass(frozen=True)
 class RunInformation:
@@ -60,6 +69,10 @@ class RunInformation:
     max_upload_games: int
     newest: ModelInformation | None = None
     best: ModelInformation | None = None
+
+    def __post_init__(self) -> None:
+        _require_range(self, 0, _MAX_TOTAL, "min_plies", "max_plies")
+        _require_range(self, 1, _MAX_TOTAL, "max_upload_bytes", "max_upload_games")
 
 
 @dataclass(frozen=True)
@@ -110,6 +123,9 @@ class UploadAnswer:
     reasons: list[str] = field(default_factory=list)
     is_known: bool = False
 
+    def __post_init__(self) -> None:
+        _require_range(self, 0, _MAX_TOTAL, "accepted", "repeated", "rejected", "samples")
+
 
 @dataclass(frozen=True)
 class MatchReport:
@@ -134,6 +150,11 @@ class GamesFile:
     size_bytes: int
     sha256: str
 
+    def __post_init__(self) -> None:
+        _require_range(self, 1, _MAX_COUNT, "number")
+        _require_range(self, 0, _MAX_COUNT, "num_games", "num_samples")
+        _require_range(self, 1, _MAX_FILE_BYTES, "size_bytes")
+
 
 @dataclass(frozen=True)
 class GamesFiles:
@@ -144,6 +165,16 @@ class GamesFiles:
     newest: int
     files: list[GamesFile] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        _require_range(self, 0, _MAX_COUNT, "newest")
+
 
 def as_json(message: Any) -> dict[str, Any]:
     return asdict(message)
+
+
+def _require_range(message: object, least: int, most: int, *names: str) -> None:
+    """Raise UserError for the first field that is not in this range."""
+    for name in names:
+        value = getattr(message, name)
+        require(least <= value <= most, f"{name}={value} is not from {least} to {most}.")
