@@ -19,6 +19,7 @@ from ddpzero.contribute.settings import ContributeSettings
 from ddpzero.remote.client import Server, ServerUnavailable, read_token
 from ddpzero.remote.contributed import contributed_config
 from ddpzero.system.errors import UserError, require
+from ddpzero.system.guarded_files import printable
 
 _Result = TypeVar("_Result")
 
@@ -61,7 +62,7 @@ def run_check(settings: ContributeSettings) -> None:
         server.close()
     print(
         f"All is well: `ddpzero contribute {server.url}` can begin. Games are played on {device}, "
-        f"for the run {information.run}, with {newest.name}."
+        f"for the run {printable(information.run[:80])}, with {newest.name}."
     )
 
 

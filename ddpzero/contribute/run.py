@@ -26,6 +26,7 @@ from ddpzero.remote.contributed import contributed_config
 from ddpzero.remote.messages import RunInformation
 from ddpzero.system.errors import require
 from ddpzero.system.folder_lock import held_folder
+from ddpzero.system.guarded_files import printable
 from ddpzero.system.log_file import LogFileHandler
 from ddpzero.system.signals import StopSignal, install_stop_signal
 
@@ -35,8 +36,9 @@ LOG_FILE = "contribute.log"
 _SLICE_SECONDS = 0.5
 # After Ctrl-C: for games that are nearly finished, and for batches that are on their way.
 _LAST_GAMES_SECONDS, _LAST_SENDING_SECONDS = 5.0, 20.0
-# Of a batch, in the log.
-_MAX_REASONS = 3
+# Of a batch, in the log; characters of each.
+_MAX_REASONS, _MAX_REASON = 3, 300
+_MAX_NAME = 80
 _HELD = "folder={folder} belongs to another contributor that is running: stop that one, or name another folder."
 
 
@@ -178,7 +180,7 @@ class Contribution:
             self._line.accepted += answer.accepted
             self._line.rejected += answer.rejected
             for reason in answer.reasons[:_MAX_REASONS]:
-                logger.warning("rejected: %s", reason)
+                logger.warning("rejected: %s", printable(reason[:_MAX_REASON]))
         self._show()
 
     def _show(self) -> None:
@@ -234,7 +236,8 @@ def wait_for_run(server: Server, stop: StopSignal, line: StatusLine) -> RunInfor
     information = patiently(server.run, on_wait=tell, sleep=sleep, give_up=lambda: stop.is_set)
     line.waits_for = ""
     game = check_run(server.url, information)
-    logger.info("%s collects games of %s for the run %s", server.url, game.name, information.run)
+    run = printable(information.run[:_MAX_NAME])
+    logger.info("%s collects games of %s for the run %s", server.url, game.name, run)
     return information
 
 
@@ -246,7 +249,7 @@ def check_run(url: str, information: RunInformation) -> Game:
     require(
         rules_hash(game) == information.rules,
         f"{url} plays {game.name} by other rules than ddpzero {__version__}: install the version that it has, "
-        f"{information.ddpzero[:40]}.",
+        f"{printable(information.ddpzero[:40])}.",
     )
     return game
 

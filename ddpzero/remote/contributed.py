@@ -9,17 +9,27 @@ from typing import Any
 from ddpzero.algorithms.loader import load_algorithm
 from ddpzero.config.conversion import settings_from_dict, with_defaults
 from ddpzero.games import Game
-from ddpzero.system.errors import require
+from ddpzero.system.errors import UserError, require
+from ddpzero.system.guarded_files import printable
 
 _PLUGINS = "ddpzero.algorithms."
+_MAX_SENTENCE = 500
 
 
 def contributed_config(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the config of a run, changed so that every result follows from the rules.
 
     config: nested plain values, possibly from another machine: no code but ddpzero's is loaded. Raises UserError if
-    contributors cannot play this run.
+    contributors cannot play this run, with a sentence that a terminal can show.
     """
+    try:
+        return _contributed_config(config)
+    except UserError as error:
+        # It may quote the config.
+        raise UserError(printable(str(error)[:_MAX_SENTENCE])) from None
+
+
+def _contributed_config(config: Mapping[str, Any]) -> dict[str, Any]:
     config = copy.deepcopy(dict(config))
     # Before anything is loaded: a name could stand for any code on this machine.
     for name in ("game", "algorithm"):

@@ -76,7 +76,7 @@ def read_model_file(path: Path) -> ModelFile:
             f"{path} cannot be read: it is not a model of ddpzero ({reason})."
         ) from None
     if problem := weights_problem(model.weights):
-        raise UnreadableFileError(f"{path} cannot be used: {problem}.")
+        raise UnreadableFileError(f"{path} cannot be used: {printable(problem[:200])}.")
     return model
 
 
@@ -98,6 +98,8 @@ def _model(description: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) 
         isinstance(config, dict)
         and isinstance(counters, dict)
         and is_count(counters.get("weights_version"))
+        # An int32 in samples.
+        and counters["weights_version"] < 2**31
         and is_count(counters.get("samples_trained"))
         and all(isinstance(name, str) for name in names)
     ):
