@@ -5,12 +5,14 @@
     refused/<id>.npz                 batches that the server will not take
 
 A batch's id is that of its content, and it names the files that it was made of: after a kill at any moment, no game is
-lost, and none is in two batches. A batch is removed once the server has answered.
+lost, and none is in two batches. A batch is removed once the server has answered. All of its files have the same
+description, so games of different runs, or of one whose config changed, are never in one batch.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +30,8 @@ from ddpzero.system.whole_files import remove
 
 _FINISHED, _BATCHES, _REFUSED = "finished", "batches", "refused"
 _PARTS = "parts"
+# Of a file's description, added when it is written.
+_OF_SHARD = ("format", "models")
 _ID_LENGTH = 32
 _DIGITS = 8
 _GAMES_PER_FILE = 25
@@ -45,6 +49,16 @@ class Batch:
     path: Path
 
 
+@dataclass(frozen=True)
+class _Finished:
+    """A file of finished games. description: as JSON."""
+
+    path: Path
+    num_games: int
+    size_bytes: int
+    description: str
+
+
 class Spool:
     """The folder of one contributor. Used from one thread.
 
@@ -53,19 +67,19 @@ class Spool:
 
     def __init__(self, folder: Path, description: Mapping[str, Any]) -> None:
         self._folder = folder
-        self._description = dict(description)
+        self._description = json_text(dict(description))
         for name in (_FINISHED, _BATCHES, _REFUSED):
             (folder / name).mkdir(parents=True, exist_ok=True)
             for leftover in (folder / name).glob(".partial-*"):
                 remove(leftover)
         self._batches = {batch.id: batch for batch in self._read_batches()}
         self._finished = self._read_finished()
-        numbers = [int(path.stem[:_DIGITS]) for path, _, _ in self._finished]
+        numbers = [int(file.path.stem[:_DIGITS]) for file in self._finished]
         self._next_number = max(numbers, default=-1) + 1
 
     @property
     def num_finished(self) -> int:
-        return sum(number for _, number, _ in self._finished)
+        return sum(file.num_games for file in self._finished)
 
     @property
     def batches(self) -> list[Batch]:
@@ -75,7 +89,7 @@ class Spool:
     @property
     def size_bytes(self) -> int:
         """The size of everything that is not sent."""
-        return sum(size for _, _, size in self._finished) + sum(
+        return sum(file.size_bytes for file in self._finished) + sum(
             batch.path.stat().st_size for batch in self._batches.values()
         )
 
@@ -87,9 +101,9 @@ class Spool:
             name = f"{self._next_number:0{_DIGITS}d}-{secrets.token_hex(8)}.npz"
             path = self._folder / _FINISHED / name
             games = [(episode.columns, episode.info, model) for episode in part]
-            size_bytes = write_shard(path, _shard(games, self._description))
+            size_bytes = write_shard(path, _shard(games, json.loads(self._description)))
             self._next_number += 1
-            self._finished.append((path, len(part), size_bytes))
+            self._finished.append(_Finished(path, len(part), size_bytes, self._description))
 
     def make_batches(
         self, num_games: int, max_games: int, max_bytes: int, is_last: bool = False
@@ -99,19 +113,21 @@ class Spool:
 
         max_games, max_bytes: of a batch. is_last: also of fewer games that are left.
         """
-        while self._finished and (is_last or self.num_finished >= num_games):
+        while files := self._next_files(num_games, is_last):
             if len(self._batches) >= _MAX_BATCHES and not is_last:
                 return
-            most = max_games if self.num_finished >= 2 * num_games else min(num_games, max_games)
-            parts: list[Path] = []
+            num_finished = sum(file.num_games for file in files)
+            most = max_games if num_finished >= 2 * num_games else min(num_games, max_games)
+            parts: list[_Finished] = []
             count = size_bytes = 0
-            while self._finished and count < most:
-                path, number, size = self._finished[0]
-                if parts and (count + number > max_games or size_bytes + size > max_bytes):
+            for file in files:
+                is_too_large = (
+                    count + file.num_games > max_games or size_bytes + file.size_bytes > max_bytes
+                )
+                if count >= most or (parts and is_too_large):
                     break
-                self._finished.pop(0)
-                parts.append(path)
-                count, size_bytes = count + number, size_bytes + size
+                parts.append(file)
+                count, size_bytes = count + file.num_games, size_bytes + file.size_bytes
             self._make_batch(parts)
 
     def remove(self, batch: Batch) -> None:
@@ -124,10 +140,21 @@ class Spool:
         batch.path.replace(self._folder / _REFUSED / batch.path.name)
         del self._batches[batch.id]
 
-    def _make_batch(self, parts: Sequence[Path]) -> None:
+    def _next_files(self, num_games: int, is_last: bool) -> list[_Finished]:
+        """Return the files of which the next batch is made, of one description; none if there are too few games."""
+        for description in dict.fromkeys(file.description for file in self._finished):
+            files = [file for file in self._finished if file.description == description]
+            is_enough = sum(file.num_games for file in files) >= num_games
+            # There will be no more games of another description.
+            if is_last or is_enough or description != self._description:
+                return files
+        return []
+
+    def _make_batch(self, parts: Sequence[_Finished]) -> None:
+        """Make a batch of files of one description."""
         games = []
-        for path in parts:
-            shard = read_shard(path)
+        for part in parts:
+            shard = read_shard(part.path)
             for episode in shard.episodes:
                 columns = {
                     name: column[episode.rows]
@@ -135,16 +162,18 @@ class Spool:
                     if name != HELD_OUT
                 }
                 games.append((columns, episode.info, episode.model))
-        names = [path.name for path in parts]
+        names = [part.path.name for part in parts]
         digest = hashlib.sha256(json_text(names).encode())
-        for path in parts:
-            digest.update(path.read_bytes())
+        for part in parts:
+            digest.update(part.path.read_bytes())
         batch_id = digest.hexdigest()[:_ID_LENGTH]
         path = self._folder / _BATCHES / f"{batch_id}.npz"
-        write_shard(path, _shard(games, {**self._description, _PARTS: names}))
+        description = json.loads(parts[0].description)
+        write_shard(path, _shard(games, {**description, _PARTS: names}))
         self._batches[batch_id] = Batch(batch_id, games[-1][2], len(games), path)
         for part in parts:
-            part.unlink()
+            self._finished.remove(part)
+            part.path.unlink()
 
     def _read_batches(self) -> list[Batch]:
         """Return the batches that were not sent; finish the making of one that a kill interrupted."""
@@ -166,12 +195,15 @@ class Spool:
                 )
         return batches
 
-    def _read_finished(self) -> list[tuple[Path, int, int]]:
+    def _read_finished(self) -> list[_Finished]:
         finished = []
         for path in sorted((self._folder / _FINISHED).glob("[0-9]" * _DIGITS + "-*.npz")):
             try:
-                number = len(read_shard(path, with_samples=False).episodes)
-                finished.append((path, number, path.stat().st_size))
+                shard = read_shard(path, with_samples=False)
+                own = {k: v for k, v in shard.description.items() if k not in _OF_SHARD}
+                finished.append(
+                    _Finished(path, len(shard.episodes), path.stat().st_size, json_text(own))
+                )
             except UnreadableFileError:
                 path.replace(self._folder / _REFUSED / path.name)
         return finished

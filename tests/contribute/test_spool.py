@@ -5,9 +5,11 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ddpzero.contribute.spool import Spool
+from ddpzero.replay import Episode
 from ddpzero.run.shard import read_shard
 from tests.serve.material import material
 
@@ -99,3 +101,41 @@ def test_games_that_the_server_does_not_take_in_time_become_fewer_and_larger_bat
     spool.make_batches(10, 100, 1 << 20)
     assert [batch.num_games for batch in spool.batches] == [96, 72]
     assert spool.num_finished == 0 and spool.size_bytes > 0
+
+
+def games_of_size(num_cells: int, num_games: int) -> list[Episode]:
+    """Return games of some board, of two moves each."""
+    return [
+        Episode({"observation": np.full((2, num_cells), number, np.int8)}, {"moves": [number, 0]})
+        for number in range(num_games)
+    ]
+
+
+def test_games_of_several_runs_are_never_in_one_batch(tmp_path):
+    descriptions = [{"run": "t", "config": {"size": size}} for size in (9, 42)]
+    first = Spool(tmp_path, descriptions[0])
+    first.add(games_of_size(9, 3), "a")
+    first.make_batches(5, 100, 1 << 20)
+    assert first.batches == []
+    second = Spool(tmp_path, descriptions[1])
+    second.add(games_of_size(42, 4), "b")
+    # There will be no more games of the first run; those of the second are too few.
+    second.make_batches(5, 100, 1 << 20)
+    assert [(batch.model, batch.num_games) for batch in second.batches] == [("a", 3)]
+    second.add(games_of_size(42, 1), "b")
+    second.make_batches(5, 100, 1 << 20)
+    assert [(batch.model, batch.num_games) for batch in second.batches] == [("a", 3), ("b", 5)]
+    for batch, description, size in zip(second.batches, descriptions, (9, 42), strict=True):
+        shard = read_shard(batch.path)
+        assert shard.columns["observation"].shape[1] == size
+        assert {name: shard.description[name] for name in description} == description
+    again = Spool(tmp_path, descriptions[0])
+    assert [batch.num_games for batch in again.batches] == [3, 5] and again.num_finished == 0
+
+
+def test_games_of_the_same_run_are_sent_together_after_a_start(tmp_path):
+    for _ in range(2):
+        Spool(tmp_path, DESCRIPTION).add(games_of_size(9, 3), "m")
+    spool = Spool(tmp_path, DESCRIPTION)
+    spool.make_batches(5, 100, 1 << 20)
+    assert [batch.num_games for batch in spool.batches] == [6]
