@@ -203,15 +203,23 @@ class Contribution:
         while self._actors.model and time.monotonic() < until:
             self._play(_SLICE_SECONDS)
         self._actors.stop()
-        self._make_batches(is_last=True)
         until = time.monotonic() + _LAST_SENDING_SECONDS
-        self._send_batches()
-        while self._spool.batches and time.monotonic() < until:
+        self._send_last_batches()
+        while self._num_left and time.monotonic() < until:
             time.sleep(0.1)
-            self._send_batches()
-        left = sum(batch.num_games for batch in self._spool.batches)
-        if left:
-            logger.warning("%d games are not sent yet: the next start sends them", left)
+            self._send_last_batches()
+        if self._num_left:
+            logger.warning("%d games are not sent yet: the next start sends them", self._num_left)
+
+    def _send_last_batches(self) -> None:
+        # A few at a time: making all of them can take minutes.
+        self._make_batches(is_last=True)
+        self._send_batches()
+
+    @property
+    def _num_left(self) -> int:
+        in_batches = sum(batch.num_games for batch in self._spool.batches)
+        return self._spool.num_finished + in_batches
 
     def _sleep(self, seconds: float) -> None:
         until = time.monotonic() + seconds

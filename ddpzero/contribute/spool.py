@@ -114,7 +114,7 @@ class Spool:
         max_games, max_bytes: of a batch. is_last: also of fewer games that are left.
         """
         while files := self._next_files(num_games, is_last):
-            if len(self._batches) >= _MAX_BATCHES and not is_last:
+            if len(self._batches) >= _MAX_BATCHES:
                 return
             num_finished = sum(file.num_games for file in files)
             most = max_games if num_finished >= 2 * num_games else min(num_games, max_games)

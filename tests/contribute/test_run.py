@@ -12,8 +12,9 @@ from ddpzero.contribute.line import StatusLine
 from ddpzero.contribute.run import Contribution, wait_for_run
 from ddpzero.contribute.sender import Sent
 from ddpzero.contribute.settings import ContributeSettings
-from ddpzero.contribute.spool import Batch
+from ddpzero.contribute.spool import Batch, Spool
 from ddpzero.remote.messages import RunInformation, UploadAnswer
+from tests.contribute.test_spool import games_of_size
 from tests.remote.test_client import RUN
 
 EVIL = "\x1b]0;PWNED\x07\x1b[2J" + "A" * 3000
@@ -59,10 +60,10 @@ class FakeSender:
         return sent
 
 
-def contribution(spool: Any, sender: Any) -> Contribution:
+def contribution(spool: Any, sender: Any, max_games: int = 100) -> Contribution:
     return Contribution(
         settings=ContributeSettings(server="http://x"),
-        limits=(100, 1 << 20),
+        limits=(max_games, 1 << 20),
         stop=Stop(),  # type: ignore[arg-type]
         line=StatusLine(),
         spool=spool,
@@ -92,3 +93,25 @@ def test_the_name_of_the_run_is_shown_without_control_codes(caplog, monkeypatch)
         wait_for_run(server, Stop(False), StatusLine())  # type: ignore[arg-type]
     (line,) = lines_of(caplog)
     assert line.isprintable() and len(line) < 200
+
+
+def test_after_a_stop_batches_are_made_only_as_fast_as_they_are_sent(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(run, "_LAST_SENDING_SECONDS", 0.5)
+    spool = Spool(tmp_path, {"run": "t"})
+    for _ in range(20):
+        spool.add(games_of_size(9, 10), "m")
+    sender: Any = SimpleNamespace(send=lambda _: None, take_sent=list, waits_for="")
+    with caplog.at_level(logging.INFO):
+        contribution(spool, sender, max_games=10).run()
+    assert len(spool.batches) == 3 and spool.num_finished == 170
+    assert "200 games are not sent yet" in lines_of(caplog)[-1]
+
+
+def test_after_a_stop_everything_is_sent_if_there_is_time(tmp_path, caplog):
+    spool = Spool(tmp_path, {"run": "t"})
+    for _ in range(6):
+        spool.add(games_of_size(9, 10), "m")
+    with caplog.at_level(logging.INFO):
+        contribution(spool, FakeSender(UploadAnswer(10, 0, 0, 20)), max_games=10).run()
+    assert spool.batches == [] and spool.num_finished == 0
+    assert not any("not sent" in line for line in lines_of(caplog))
