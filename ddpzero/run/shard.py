@@ -136,7 +136,9 @@ def read_shard(path: Path, with_samples: bool = True) -> Shard:
     arrays = read_npz(path, lambda name: with_samples or name in _FACTS)
     try:
         return _shard(arrays)
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except RecursionError:
+        raise UnreadableFileError(f"{path} cannot be read: it is nested too deeply.") from None
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
         reason = printable(str(error)[:200])
         raise UnreadableFileError(
             f"{path} cannot be read: it is not a shard of episodes ({reason})."
@@ -153,12 +155,14 @@ def _shard(arrays: dict[str, np.ndarray]) -> Shard:
         if name.startswith("sample.")
     }
     sizes = {len(column) for column in columns.values()}
-    if len(sizes) != 1 or not 0 < min(sizes) <= MAX_ROWS or columns[HELD_OUT].dtype != np.bool_:
+    if len(sizes) != 1 or not 0 < min(sizes) <= MAX_ROWS:
         raise ValueError("its columns have different lengths")
-    num_samples = _ends(arrays["episode.num_samples"])
-    num_moves = _ends(arrays["episode.num_moves"])
-    model_numbers = arrays["episode.model"]
+    if columns[HELD_OUT].dtype != np.bool_ or columns[HELD_OUT].ndim != 1:
+        raise ValueError(f"{HELD_OUT} is no list of truth values")
     all_moves = arrays["episode.moves"].astype(np.int32, casting="same_kind")
+    num_samples = _ends(arrays["episode.num_samples"], min(sizes))
+    num_moves = _ends(arrays["episode.num_moves"], len(all_moves))
+    model_numbers = arrays["episode.model"]
     text = arrays["episode.info"].tobytes().decode()
     lines = text.split("\n") if len(num_samples) else []
     models = description["models"]
@@ -171,7 +175,7 @@ def _shard(arrays: dict[str, np.ndarray]) -> Shard:
     first_row = first_move = 0
     for line, row, move, model in zip(lines, num_samples, num_moves, model_numbers, strict=True):
         info = json.loads(line)
-        if not isinstance(info, dict) or not 0 <= model < len(models):
+        if not isinstance(info, dict) or _MOVES in info or not 0 <= model < len(models):
             raise ValueError("the facts of an episode are damaged")
         if move > first_move:
             info[_MOVES] = all_moves[first_move:move].tolist()
@@ -180,10 +184,13 @@ def _shard(arrays: dict[str, np.ndarray]) -> Shard:
     return Shard(columns, episodes, description)
 
 
-def _ends(counts: np.ndarray) -> np.ndarray:
-    if counts.ndim != 1 or counts.dtype.kind not in "iu" or (counts < 0).any():
+def _ends(counts: np.ndarray, most: int) -> np.ndarray:
+    """Return the sums of the first counts. most: that a count may be; so no sum exceeds 64 bits."""
+    if counts.ndim != 1 or counts.dtype.kind not in "iu":
         raise ValueError("a number of samples or moves is no count")
-    return np.cumsum(counts)
+    if len(counts) and not 0 <= counts.min() <= counts.max() <= most:
+        raise ValueError("a number of samples or moves is impossible")
+    return np.cumsum(counts, dtype=np.int64)
 
 
 def _integers(values: Any) -> np.ndarray:

@@ -226,6 +226,15 @@ def rewritten(**changes: Any):
         rewritten(description=None),
         rewritten(sample__planes=np.zeros((2, 4), np.uint8)),
         rewritten(sample__is_held_out=np.zeros(6, np.int8)),
+        rewritten(sample__is_held_out=np.zeros((6, 2), np.bool_)),
+        rewritten(episode__num_samples=np.array([7, 2**64 - 1], np.uint64)),
+        rewritten(
+            episode__num_samples=np.array([2**63 - 1, 2**63 - 1, 8]),
+            episode__num_moves=np.array([3, 3, 0]),
+            episode__model=np.array([0, 0, 0]),
+            episode__info=np.frombuffer(b"{}\n{}\n{}", np.uint8),
+        ),
+        rewritten(episode__info=np.frombuffer(b'{}\n{"moves": [1]}', np.uint8)),
     ],
 )
 def test_a_damaged_or_forged_shard_is_refused_in_one_sentence(tmp_path, damage):
@@ -236,4 +245,14 @@ def test_a_damaged_or_forged_shard_is_refused_in_one_sentence(tmp_path, damage):
     assert len(read_shard(path).episodes) == 2
     damage(path)
     with pytest.raises(UnreadableFileError, match="cannot be read: it is not"):
+        read_shard(path)
+
+
+@pytest.mark.parametrize("name", ["description", "episode.info"])
+def test_text_that_is_nested_too_deeply_is_refused_in_one_sentence(tmp_path, name):
+    with EpisodeStore(tmp_path, 0, {}) as store:
+        store.add(episode(1), is_held_out=False)
+    path = shard_path(tmp_path, ShardKey(0, 0))
+    rewritten(**{name: np.frombuffer(b"[" * 100_000, np.uint8)})(path)
+    with pytest.raises(UnreadableFileError, match="nested too deeply"):
         read_shard(path)

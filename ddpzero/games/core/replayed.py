@@ -34,16 +34,18 @@ class ReplayedEpisode:
 
 def replay(game: Game, moves: Sequence[int]) -> ReplayedEpisode:
     """Play moves from the initial position. Raises IllegalMoveError for a move that the rules do not allow."""
-    actions = np.asarray(moves, np.int64)
-    num_moves, num_actions = len(actions), game.num_actions
+    num_moves, num_actions = len(moves), game.num_actions
     if num_moves > game.spec.max_plies:
         raise IllegalMoveError(
             f"has {num_moves} moves; {game.name} ends after {game.spec.max_plies}"
         )
-    outside = np.flatnonzero((actions < 0) | (actions >= num_actions))
-    if len(outside):
-        move = actions[outside[0]]
-        raise IllegalMoveError(f"has move {move}, which is not one of the {num_actions} actions")
+    for move in moves:
+        # Before it becomes a number of 64 bits, which it may exceed.
+        if not 0 <= move < num_actions:
+            raise IllegalMoveError(
+                f"has move {_short(move)}, which is not one of the {num_actions} actions"
+            )
+    actions = np.asarray(moves, np.int64)
     position = game.initial_position()
     legal = np.zeros((num_moves, num_actions), np.bool_)
     movers = np.zeros(num_moves, np.int64)
@@ -78,6 +80,10 @@ def plies_of(samples: np.ndarray, observations: np.ndarray, first_ply: int) -> n
         plies[number] = ply
         ply += 1
     return plies
+
+
+def _short(move: int) -> str:
+    return str(move) if abs(move) < 2**63 else "a number of more than 64 bits"
 
 
 @compiled(cache=True)

@@ -58,3 +58,9 @@ def test_what_the_rules_do_not_allow_is_named():
     ]:
         with pytest.raises(IllegalMoveError, match=problem):
             replay(game, moves)
+
+
+@pytest.mark.parametrize("move", [-1, 9, 2**63 - 1, 2**63, 10**30, -(10**30)])
+def test_a_move_of_any_size_is_refused(move):
+    with pytest.raises(IllegalMoveError, match="is not one of the 9 actions"):
+        replay(load_game("tic_tac_toe"), [0, move])
