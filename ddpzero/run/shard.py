@@ -18,17 +18,23 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from ddpzero.replay.buffer import HELD_OUT
 from ddpzero.replay.origin import MAX_ROWS, ShardKey
-from ddpzero.system.guarded_files import UnreadableFileError, printable, read_npz
+from ddpzero.system.guarded_files import (
+    MAX_DOCUMENT_BYTES,
+    UnreadableFileError,
+    printable,
+    read_npz,
+)
 from ddpzero.system.json_text import json_text
 
 EPISODES_FOLDER = "episodes"
 FORMAT = 1
+_Text = TypeVar("_Text", str, bytes)
 _PARTIAL_PREFIX = ".partial-"
 _MOVES = "moves"
 _FACTS = {
@@ -146,7 +152,7 @@ def read_shard(path: Path, with_samples: bool = True) -> Shard:
 
 
 def _shard(arrays: dict[str, np.ndarray]) -> Shard:
-    description = json.loads(arrays.pop("description").tobytes())
+    description = json.loads(_parsable(arrays.pop("description").tobytes()))
     if description["format"] != FORMAT:
         raise ValueError(f"its format is {description['format']}, not {FORMAT}")
     columns = {
@@ -174,7 +180,7 @@ def _shard(arrays: dict[str, np.ndarray]) -> Shard:
     episodes = []
     first_row = first_move = 0
     for line, row, move, model in zip(lines, num_samples, num_moves, model_numbers, strict=True):
-        info = json.loads(line)
+        info = json.loads(_parsable(line))
         if not isinstance(info, dict) or _MOVES in info or not 0 <= model < len(models):
             raise ValueError("the facts of an episode are damaged")
         if move > first_move:
@@ -182,6 +188,13 @@ def _shard(arrays: dict[str, np.ndarray]) -> Shard:
         episodes.append(StoredEpisode(info, models[model], slice(first_row, int(row))))
         first_row, first_move = int(row), int(move)
     return Shard(columns, episodes, description)
+
+
+def _parsable(text: _Text) -> _Text:
+    """Return text of a length that may be parsed: lists take 28 times their bytes."""
+    if len(text) > MAX_DOCUMENT_BYTES:
+        raise ValueError("a text in it is too long")
+    return text
 
 
 def _ends(counts: np.ndarray, most: int) -> np.ndarray:

@@ -13,9 +13,14 @@ _MAX_COMMENT = 65535
 # A file of episodes has some twenty arrays.
 _MAX_DIRECTORY_BYTES = 1 << 16
 _MAX_MEMBERS = 256
+_MAX_DESCRIPTION_BYTES = 1 << 20
+# Of the arrays with one entry for each game, per game, and of an array's header.
+_MAX_INFO_BYTES = 4096
+_MAX_COUNT_BYTES = 16
+_HEADER_BYTES = 4096
 
 
-def problem_of_archive(content: bytes, max_unpacked_bytes: int) -> str:
+def problem_of_archive(content: bytes, max_unpacked_bytes: int, max_games: int) -> str:
     """Return why an upload is refused unread, as a clause; "" if it may be read."""
     end = content.rfind(_END, max(0, len(content) - _END_SIZE - _MAX_COMMENT))
     if end < 0 or len(content) - end < _END_SIZE:
@@ -45,4 +50,17 @@ def problem_of_archive(content: bytes, max_unpacked_bytes: int) -> str:
         return (
             f"it contains {total / 2**20:.1f} MiB, and {max_unpacked_bytes / 2**20:.1f} are allowed"
         )
+    # A list in text takes 28 times its bytes when it is parsed.
+    limits = {
+        "description": _MAX_DESCRIPTION_BYTES,
+        "episode.info": max_games * _MAX_INFO_BYTES,
+        **{
+            f"episode.{n}": max_games * _MAX_COUNT_BYTES
+            for n in ("num_samples", "num_moves", "model")
+        },
+    }
+    for member in members:
+        limit = limits.get(member.filename.removesuffix(".npy"))
+        if limit is not None and member.file_size > limit + _HEADER_BYTES:
+            return f"its {member.filename.removesuffix('.npy')} is too large for {max_games} games"
     return ""

@@ -25,6 +25,8 @@ GAMES_FOLDER = Path("training_data") / "run_001"
 
 _FILE_NAME = re.compile(r"games_(\d+)\.npz")
 _MAX_FILES_AT_ONCE = 100
+# Of an upload that no file can be written of; its content stays in the database.
+_SET_ASIDE = -1
 
 
 class WaitingUpload(NamedTuple):
@@ -89,6 +91,14 @@ def note_file(engine: sa.engine.Engine, file: GamesFile, joined: Iterable[Waitin
         )
         connection.execute(
             uploads.update().where(uploads.c.id.in_(ids)).values(file=file.number, payload=None)
+        )
+
+
+def set_aside(engine: sa.engine.Engine, upload: WaitingUpload) -> None:
+    """Let an upload wait no more, without a file; its content stays in the database."""
+    with engine.begin() as connection:
+        connection.execute(
+            uploads.update().where(uploads.c.id == upload.id).values(file=_SET_ASIDE)
         )
 
 

@@ -9,11 +9,14 @@ import os
 import tempfile
 from pathlib import Path
 
+import sqlalchemy as sa
+
 from ddpzero.games import Game
 from ddpzero.remote.contributed import contributed_config
 from ddpzero.remote.messages import ModelInformation
 from ddpzero.remote.model_file import ModelFile, read_model_file
 from ddpzero.serve.collection import Collection, load_run, store_run
+from ddpzero.serve.joiner import Joiner
 from ddpzero.serve.models import (
     add_model,
     find_model,
@@ -27,13 +30,16 @@ from ddpzero.system.errors import UserError
 
 logger = logging.getLogger(__name__)
 
+_RETRY_SECONDS = 15
+
 
 class Pushes:
     """Takes models. Used in the server's event loop only."""
 
-    def __init__(self, collection: Collection, writer: Writer) -> None:
+    def __init__(self, collection: Collection, writer: Writer, joiner: Joiner) -> None:
         self._collection = collection
         self._writer = writer
+        self._joiner = joiner
         # A push that waits for another one finds the model and the run of that one.
         self._pushing = asyncio.Lock()
 
@@ -92,8 +98,22 @@ class Pushes:
                 return
         run = await asyncio.to_thread(load_run, model.run, config)
         _check_lengths(run.game, collection.settings.min_plies)
-        await self._writer.call(store_run, collection.engine, run)
-        collection.run = run
+        async with self._joiner.counting:
+            await self._write_waiting_games()
+            await self._writer.call(store_run, collection.engine, run)
+            collection.run = run
+
+    async def _write_waiting_games(self) -> None:
+        """Write the games of the run's present config to files, which games of another one cannot be joined to."""
+        try:
+            await self._joiner.join_all()
+        except (OSError, sa.exc.SQLAlchemyError) as error:
+            logger.error("accepted games cannot be written to a file now: %s", error)
+            raise Refusal(
+                503,
+                "the games of the run's earlier config cannot be written now: try again later.",
+                _RETRY_SECONDS,
+            ) from None
 
 
 def _write_aside(path: Path, content: bytes) -> Path:

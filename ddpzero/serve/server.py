@@ -31,15 +31,16 @@ class CollectionServer:
         self.collection = Collection(folder, settings, engine)
         self.gate = Gate(engine, settings.requests_per_minute, settings.address_requests_per_minute)
         self.pages = Pages(self.collection)
-        self.pushes = Pushes(self.collection, self._writer)
+        self.joiner = Joiner(self.collection, self._validators, self._writer)
+        self.pushes = Pushes(self.collection, self._writer, self.joiner)
         self.uploads = Uploads(
             self.collection,
             self._validators,
             self._writer,
             Quarantine(folder, settings.quarantine_mib * 2**20),
+            self.joiner.counting,
         )
         self.tasks = Tasks(self.collection, self._writer)
-        self.joiner = Joiner(self.collection, self._validators, self._writer)
 
     async def open(self) -> None:
         """Take up what an earlier server left, also a half-written file."""

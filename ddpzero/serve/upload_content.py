@@ -53,17 +53,25 @@ class AcceptedUpload:
 def join_uploads(
     uploads: Sequence[AcceptedUpload], path: Path, description: Mapping[str, Any]
 ) -> tuple[int, int, str]:
-    """Write the accepted games of some uploads to one file; return its samples, its size in bytes and its sha256."""
+    """Write the accepted games of some uploads to one file; return its samples, its size in bytes and its sha256.
+
+    Raises UnreadableFileError or ValueError if an upload cannot be read or its columns are not those of the others.
+    """
     columns: dict[str, list[np.ndarray]] = {}
     episodes: list[StoredEpisode] = []
-    num_samples = 0
+    num_samples, spec = 0, None
     for upload in uploads:
         shard = read_content(upload.content)
+        found = {name: (c.dtype, c.shape[1:]) for name, c in sorted(shard.columns.items())}
+        spec = spec or found
+        if found != spec:
+            raise ValueError("uploads of different sample specs cannot be joined")
         for index in upload.taken:
             episode = shard.episodes[index]
-            length = episode.rows.stop - episode.rows.start
-            for name, column in shard.columns.items():
-                columns.setdefault(name, []).append(column[episode.rows])
+            of_episode = {name: column[episode.rows] for name, column in shard.columns.items()}
+            length = len(of_episode.pop(HELD_OUT))
+            for name, column in of_episode.items():
+                columns.setdefault(name, []).append(column)
             rows = slice(num_samples, num_samples + length)
             episodes.append(StoredEpisode(episode.info, upload.model, rows))
             num_samples += length

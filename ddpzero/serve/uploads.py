@@ -11,14 +11,17 @@ from ddpzero.serve.games import CountedUpload, count_upload, find_upload
 from ddpzero.serve.models import ModelRow
 from ddpzero.serve.quarantine import Quarantine
 from ddpzero.serve.refusals import Refusal
-from ddpzero.serve.validation import Limits, examine
-from ddpzero.serve.validators import Validators
+from ddpzero.serve.validation import Examination, Limits, examine
+from ddpzero.serve.validators import ProcessLost, Validators
 from ddpzero.serve.writer import Writer
 from ddpzero.system.json_text import json_text
 
 
 class Uploads:
-    """Takes uploads. Used in the server's event loop only."""
+    """Takes uploads. Used in the server's event loop only.
+
+    counting: held while games are counted: the run does not change meanwhile.
+    """
 
     def __init__(
         self,
@@ -26,11 +29,13 @@ class Uploads:
         validators: Validators,
         writer: Writer,
         quarantine: Quarantine,
+        counting: asyncio.Lock,
     ) -> None:
         self._collection = collection
         self._validators = validators
         self._writer = writer
         self._quarantine = quarantine
+        self._counting = counting
 
     async def take(
         self, user: User, upload_id: str, model_name: str, content: bytes
@@ -55,18 +60,34 @@ class Uploads:
         collection = self._collection
         recent = collection.recent_models()
         model = self._playing_model(model_name, recent)
-        examination = await self._validators.call(
-            examine, content, self._limits(recent), json_text(collection.begun_run().config)
-        )
-        counted = await self._writer.call(
-            count_upload, collection.engine, user, model, upload_id, content, examination
-        )
+        counted: CountedUpload | None = None
+        while counted is None:
+            run = collection.begun_run()
+            examination = await self._examine(content, recent, json_text(run.config))
+            async with self._counting:
+                # Games are valid for the config with which they were examined.
+                if collection.run is run:
+                    counted = await self._writer.call(
+                        count_upload,
+                        collection.engine,
+                        user,
+                        model,
+                        upload_id,
+                        content,
+                        examination,
+                    )
         answer = counted.answer
         if not answer.is_known:
             collection.add_games(model, answer)
             if answer.rejected:
                 await asyncio.to_thread(self._quarantine.keep, user.name, upload_id, content)
         return counted
+
+    async def _examine(self, content: bytes, recent: list[ModelRow], config: str) -> Examination:
+        try:
+            return await self._validators.call(examine, content, self._limits(recent), config)
+        except ProcessLost as error:
+            return Examination(f"the upload is refused: {error}.")
 
     def _playing_model(self, name: str, recent: list[ModelRow]) -> ModelRow:
         model = next((row for row in recent if row.name == name), None)

@@ -73,7 +73,7 @@ class Validator:
 
     def examine(self, content: bytes, limits: Limits) -> Examination:
         """Return which games of an upload are valid. content: of the file."""
-        if problem := problem_of_archive(content, limits.max_unpacked_bytes):
+        if problem := problem_of_archive(content, limits.max_unpacked_bytes, limits.max_games):
             return Examination(f"the upload is refused: {problem}.")
         try:
             shard = read_content(content)

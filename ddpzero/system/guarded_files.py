@@ -33,6 +33,8 @@ logger = logging.getLogger(__name__)
 MAX_DOCUMENT_BYTES = 4 << 20
 MAX_NPZ_BYTES = 2 << 30
 _MAX_HEADER_BYTES = 1 << 20
+# Python unpacks the other methods of compression without a limit, whatever size a member claims.
+_NPZ_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _MAX_REASON_CHARACTERS = 200
 _SCALARS = (bool, int, float, str, type(None))
 
@@ -92,6 +94,8 @@ def read_npz(
         members = archive.infolist()
         names = [member.filename.removesuffix(".npy") for member in members]
         _require(len(set(names)) == len(names), path, "contains two arrays with the same name")
+        is_known = all(member.compress_type in _NPZ_METHODS for member in members)
+        _require(is_known, path, "is compressed in another way than numpy does")
         total_bytes = sum(member.file_size for member in members)
         _require(
             total_bytes <= MAX_NPZ_BYTES,

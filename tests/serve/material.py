@@ -67,10 +67,10 @@ def model_name(number: int) -> str:
 
 
 @cache
-def material() -> Material:
+def material(*overrides: str) -> Material:
     """Return what a run of tic_tac_toe needs; do not change it."""
     torch.manual_seed(1)
-    settings = compose_settings([*TINY, "game=tic_tac_toe"])
+    settings = compose_settings([*TINY, "game=tic_tac_toe", *overrides])
     config = settings_to_dict(settings)
     algorithm = load_algorithm(settings)
     updater = algorithm.make_updater(

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
+import time
 
+import psutil
 import pytest
 import sqlalchemy as sa
 
@@ -17,9 +19,8 @@ from ddpzero.remote.contributed import contributed_config
 from ddpzero.remote.model_file import model_file_bytes, read_model_file
 from ddpzero.serve.accounts import add_user, find_user, remove_user
 from ddpzero.serve.database import open_database, write_fact
-from ddpzero.serve.refusals import Refusal
 from ddpzero.serve.settings import read_settings
-from ddpzero.serve.validators import Validators
+from ddpzero.serve.validators import ProcessLost, Validators
 from ddpzero.system.errors import UserError
 from ddpzero.system.guarded_files import UnreadableFileError
 from ddpzero.training.counters import Counters, collected_beyond, count_files
@@ -104,12 +105,31 @@ def test_validators_that_die_are_replaced():
         validators = Validators(1)
         try:
             first = await validators.call(os.getpid)
-            # Both wait for the process that dies.
-            died = await asyncio.gather(
+            # Both wait for the same process; who does not kill it is answered by the next one.
+            died, answered = await asyncio.gather(
                 validators.call(os._exit, 1), validators.call(os.getpid), return_exceptions=True
             )
-            assert all(isinstance(each, Refusal) and each.status == 503 for each in died), died
-            assert await validators.call(os.getpid) not in (first, os.getpid())
+            assert isinstance(died, ProcessLost), died
+            assert isinstance(answered, int) and answered not in (first, os.getpid())
+            assert await validators.call(os.getpid) == answered
+        finally:
+            validators.close()
+
+    asyncio.run(run())
+
+
+def test_validators_that_take_too_long_or_too_much_are_replaced():
+    async def run() -> None:
+        validators = Validators(1, max_seconds=5.0)
+        try:
+            first = await validators.call(os.getpid)
+            with pytest.raises(ProcessLost, match="too long"):
+                await validators.call(time.sleep, 60)
+            second = await validators.call(os.getpid)
+            with pytest.raises(ProcessLost, match="too much memory"):
+                await validators.call(bytearray, 1 << 36)
+            assert len({first, second, await validators.call(os.getpid)}) == 3
+            assert not psutil.pid_exists(first)
         finally:
             validators.close()
 
