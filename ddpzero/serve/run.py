@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import signal
 import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import uvicorn
+from fastapi import FastAPI
 
 from ddpzero.remote.client import is_loopback
 from ddpzero.remote.messages import Role
 from ddpzero.serve.accounts import add_user, remove_user
 from ddpzero.serve.app import make_app
+from ddpzero.serve.connections import Connections, LoopErrors, backlog, raise_file_limit
 from ddpzero.serve.database import open_database
 from ddpzero.serve.server import CollectionServer
 from ddpzero.serve.settings import ServeSettings, read_settings
@@ -30,7 +34,6 @@ _GRACE_SECONDS = 30
 _IDLE_SECONDS = 30
 # Of all headers of a request together.
 _MAX_HEADER_BYTES = 32 << 10
-_MAX_CONNECTIONS = 2000
 
 
 def run_add_user(folder: Path, name: str, role: Role, overrides: Sequence[str]) -> None:
@@ -62,21 +65,7 @@ def run_serve(folder: Path, overrides: Sequence[str]) -> None:
         listening = _listen(settings)
         host, port = listening.getsockname()[:2]
         engine = open_database(folder, settings.database)
-        config = uvicorn.Config(
-            make_app(CollectionServer(folder, settings, engine)),
-            # Pure Python, and strict about what it accepts.
-            http="h11",
-            ws="none",
-            h11_max_incomplete_event_size=_MAX_HEADER_BYTES,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=True,
-            forwarded_allow_ips=list(settings.trusted_proxies),
-            limit_concurrency=_MAX_CONNECTIONS,
-            timeout_keep_alive=_IDLE_SECONDS,
-            timeout_graceful_shutdown=_GRACE_SECONDS,
-        )
+        app = make_app(CollectionServer(folder, settings, engine))
         shown = f"[{host}]" if ":" in host else host
         logger.info("serving %s at http://%s:%d (stop with Ctrl-C or SIGTERM)", folder, shown, port)
         if not is_loopback(settings.host):
@@ -84,16 +73,46 @@ def run_serve(folder: Path, overrides: Sequence[str]) -> None:
                 "serve.host=%s: tokens travel unencrypted unless a reverse proxy with TLS is in front of this server",
                 settings.host,
             )
-        server = uvicorn.Server(config)
         # uvicorn stops in good order and then sends itself the signal again.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: None)
         try:
-            server.run([listening])
+            has_started = asyncio.run(_serve(app, listening, settings))
         finally:
             engine.dispose()
-        require(server.started, f"the server could not start: see {folder / LOG_FILE}.")
+        require(has_started, f"the server could not start: see {folder / LOG_FILE}.")
         logger.info("stopped; every acknowledged game is on disk")
+
+
+async def _serve(app: FastAPI, listening: socket.socket, settings: ServeSettings) -> bool:
+    """Serve until a signal; return whether the application could start."""
+    max_connections = raise_file_limit()
+    connections = Connections(max_connections)
+    # Of a class, uvicorn only makes instances, with names of arguments.
+    protocol: Any = connections.make_protocol
+    config = uvicorn.Config(
+        app,
+        # h11: pure Python, and strict about what it accepts.
+        http=protocol,
+        ws="none",
+        h11_max_incomplete_event_size=_MAX_HEADER_BYTES,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=True,
+        forwarded_allow_ips=list(settings.trusted_proxies),
+        backlog=backlog(max_connections),
+        timeout_keep_alive=_IDLE_SECONDS,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )
+    server = uvicorn.Server(config)
+    asyncio.get_running_loop().set_exception_handler(LoopErrors())
+    watching = asyncio.create_task(connections.watch())
+    try:
+        await server.serve([listening])
+    finally:
+        watching.cancel()
+    return server.started
 
 
 def _listen(settings: ServeSettings) -> socket.socket:

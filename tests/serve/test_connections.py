@@ -1,0 +1,141 @@
+"""Connections to a server of its own process, and to one that lets them stand still for a short time only."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import resource
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import uvicorn
+
+from ddpzero.remote.messages import API_PATH
+from ddpzero.serve.connections import Connections, LoopErrors
+
+SECONDS = 60.0
+
+
+@contextmanager
+def served(folder: Path, max_files: tuple[int, int]) -> Iterator[tuple[int, int]]:
+    """Serve in a process of its own; yield its id and its port. max_files: its soft and its hard limit."""
+    words = [sys.executable, "-m", "ddpzero.cli", "serve", str(folder), "serve.port=0"]
+    process = subprocess.Popen(
+        words,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, max_files),
+    )
+    try:
+        log = folder / "server.log"
+        until = time.monotonic() + SECONDS
+        while True:
+            found = re.search(r"http://127.0.0.1:(\d+)", log.read_text()) if log.exists() else None
+            if found is not None:
+                break
+            assert process.poll() is None and time.monotonic() < until
+            time.sleep(0.1)
+        yield process.pid, int(found[1])
+    finally:
+        process.terminate()
+        process.wait(SECONDS)
+
+
+def connected(port: int, stack: ExitStack, words: bytes = b"GET / HT") -> socket.socket:
+    connection = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=SECONDS))
+    connection.sendall(words)
+    return connection
+
+
+def test_requests_that_never_end_keep_nobody_out_and_fill_no_log(tmp_path):
+    with served(tmp_path, (64, 160)) as (pid, port), ExitStack() as stack:
+        url = f"http://127.0.0.1:{port}{API_PATH}/statistics"
+        assert httpx2.get(url, timeout=SECONDS).status_code == 200
+        assert resource.prlimit(pid, resource.RLIMIT_NOFILE) == (160, 160)
+        for _ in range(400):
+            connected(port, stack)
+        for _ in range(3):
+            assert httpx2.get(url, timeout=SECONDS).status_code == 200
+        assert len(os.listdir(f"/proc/{pid}/fd")) < 160
+        assert "Traceback" not in (tmp_path / "server.log").read_text()
+
+
+async def answer_much(scope: Any, receive: Any, send: Any) -> None:
+    """Answer with more than the system keeps for a client that does not read, at a path; otherwise slowly."""
+    if scope["path"] == "/slow":
+        await asyncio.sleep(1.5)
+    size = 64 << 20 if scope["path"] == "/much" else 2
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": bytes(size)})
+
+
+def in_a_server(connections: Connections, act: Callable[[int], Any]) -> Any:
+    """Serve answer_much with these connections while a function is called in a thread. act: is given the port."""
+
+    async def run() -> Any:
+        listening = socket.create_server(("127.0.0.1", 0))
+        protocol: Any = connections.make_protocol
+        config = uvicorn.Config(
+            answer_much, http=protocol, lifespan="off", log_config=None, timeout_keep_alive=60
+        )
+        server = uvicorn.Server(config)
+        serving = asyncio.create_task(server.serve([listening]))
+        watching = asyncio.create_task(connections.watch())
+        try:
+            return await asyncio.to_thread(act, listening.getsockname()[1])
+        finally:
+            server.should_exit = server.force_exit = True
+            await serving
+            watching.cancel()
+
+    return asyncio.run(run())
+
+
+def test_a_connection_is_closed_whose_request_does_not_end_or_whose_client_takes_no_answer():
+    request = b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n"
+
+    def act(port: int) -> None:
+        with ExitStack() as stack:
+            dribbling = connected(port, stack, b"GET / HTTP/1.1\r\nA: ")
+            after_a_request = connected(port, stack, request % b"/")
+            unread = connected(port, stack, request % b"/much")
+            until = time.monotonic() + 2.0
+            open_ones = {dribbling, after_a_request}
+            while open_ones and time.monotonic() < until + SECONDS:
+                for connection in list(open_ones):
+                    try:
+                        connection.sendall(b"G")
+                    except OSError:
+                        open_ones.remove(connection)
+                time.sleep(0.1)
+            assert not open_ones
+            time.sleep(2.0)
+            received = 0
+            try:
+                while part := unread.recv(1 << 20):
+                    received += len(part)
+            except ConnectionResetError:
+                pass
+            assert received < 64 << 20
+            # Whoever waits for a server that needs longer is answered.
+            slow = connected(port, stack, request % b"/slow")
+            assert slow.recv(100).startswith(b"HTTP/1.1 200")
+
+    in_a_server(Connections(100, still_seconds=0.5), act)
+
+
+def test_a_loop_without_free_files_says_so_once(caplog):
+    loop, handle = asyncio.new_event_loop(), LoopErrors()
+    error = OSError(24, "Too many open files")
+    for _ in range(100):
+        handle(loop, {"message": "socket.accept() out of system resource", "exception": error})
+    loop.close()
+    assert len(caplog.records) == 1 and caplog.records[0].exc_info is None
