@@ -15,7 +15,8 @@ _REFRESH_SECONDS = 0.5
 class StatusLine:
     """As a context manager, it leaves the last line on the terminal.
 
-    games: finished by this process. accepted, rejected: as the server said. waiting: games that are not sent yet.
+    games: finished by this process. accepted, repeated, rejected: as the server said; repeated ones it had already.
+    waiting: games that are not sent yet.
     waits_for: a problem with the server; "" for none. interval_seconds: between two lines without a terminal.
     """
 
@@ -23,7 +24,8 @@ class StatusLine:
         self.model = ""
         self.note = ""
         self.waits_for = ""
-        self.games = self.accepted = self.rejected = self.waiting = self.match_games = 0
+        self.games = self.accepted = self.repeated = self.rejected = 0
+        self.waiting = self.match_games = 0
         self.interval_seconds = _REFRESH_SECONDS
         self._is_terminal = can_redraw_line(sys.stderr)
         self._started_at = time.monotonic()
@@ -66,6 +68,8 @@ class StatusLine:
         ]
         if self.waiting:
             parts.append(f"{self.waiting:,} to send")
+        if self.repeated:
+            parts.append(f"{self.repeated:,} repeated")
         if self.rejected:
             parts.append(f"{self.rejected:,} rejected")
         if self.match_games:

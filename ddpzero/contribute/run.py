@@ -178,6 +178,7 @@ class Contribution:
             self._spool.remove(sent.batch)
             answer = sent.answer
             self._line.accepted += answer.accepted
+            self._line.repeated += answer.repeated
             self._line.rejected += answer.rejected
             for reason in answer.reasons[:_MAX_REASONS]:
                 logger.warning("rejected: %s", printable(reason[:_MAX_REASON]))
@@ -191,7 +192,7 @@ class Contribution:
             "pauses: max_waiting_mib of games wait for the server": self._is_full,
         }
         self._line.note = "  ".join(note for note, is_so in notes.items() if is_so)
-        self._line.waiting = sum(batch.num_games for batch in self._spool.batches)
+        self._line.waiting = self._num_left
         self._line.waits_for = self._sender.waits_for or self._work.waits_for
         self._line.show()
 
@@ -208,6 +209,7 @@ class Contribution:
         while self._num_left and time.monotonic() < until:
             time.sleep(0.1)
             self._send_last_batches()
+        self._line.note, self._line.waiting = "", self._num_left
         if self._num_left:
             logger.warning("%d games are not sent yet: the next start sends them", self._num_left)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
 from ddpzero.contribute.spool import Batch
@@ -27,16 +27,6 @@ class Sent:
     batch: Batch
     answer: UploadAnswer | None
     problem: str = ""
-
-
-@dataclass
-class Totals:
-    """Games of this process that the server has answered for."""
-
-    accepted: int = 0
-    repeated: int = 0
-    rejected: int = 0
-    reasons: list[str] = field(default_factory=list)
 
 
 class Sender:
