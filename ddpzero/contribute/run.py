@@ -161,6 +161,12 @@ class Contribution:
     def _is_full(self) -> bool:
         return self._spool.size_bytes > self._settings.max_waiting_mib * 2**20
 
+    @property
+    def _why_full(self) -> str:
+        if self._spool.refused_bytes > self._spool.size_bytes / 2:
+            return "pauses: max_waiting_mib of games are in refused/: look at the log, remove them, and start again"
+        return "pauses: max_waiting_mib of games wait for the server"
+
     def _make_batches(self, is_last: bool = False) -> None:
         # The files of a batch are compressed together, a little better than each of them.
         max_games, max_bytes = self._limits
@@ -189,7 +195,7 @@ class Contribution:
             "finishing (Ctrl-C again leaves at once)": self._stop.is_set,
             "compiling for the first time": self._actors.is_compiling,
             "plays a rating match, too": self._match is not None,
-            "pauses: max_waiting_mib of games wait for the server": self._is_full,
+            self._why_full: self._is_full,
         }
         self._line.note = "  ".join(note for note, is_so in notes.items() if is_so)
         self._line.waiting = self._num_left

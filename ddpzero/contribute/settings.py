@@ -26,7 +26,7 @@ class ContributeSettings:
     num_actors: processes that play; None: one per core, but one. num_games: that each plays in lockstep, the largest
     batch of its network; None: as in the run. device: where networks are evaluated.
     plays_matches: whether rating matches are played, too. poll_seconds: between two looks for a newer model.
-    max_waiting_mib: finished games that wait for the server; with more, no further ones are played.
+    max_waiting_mib: finished games that wait for the server, or that it refused; with more, no further ones are played.
     """
 
     server: str | None = None

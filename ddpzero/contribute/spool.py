@@ -62,7 +62,9 @@ class _Finished:
 class Spool:
     """The folder of one contributor. Used from one thread.
 
-    num_finished: games that are in no batch yet. description: of the run, for each file; see shard.py.
+    num_finished: games that are in no batch yet. refused_bytes: of files that the server will not take, or that are
+    damaged; one that somebody removes counts until the next start. description: of the run, for each file; see
+    shard.py.
     """
 
     def __init__(self, folder: Path, description: Mapping[str, Any]) -> None:
@@ -76,6 +78,8 @@ class Spool:
         self._finished = self._read_finished()
         numbers = [int(file.path.stem[:_DIGITS]) for file in self._finished]
         self._next_number = max(numbers, default=-1) + 1
+        refused = (folder / _REFUSED).iterdir()
+        self.refused_bytes = sum(path.stat().st_size for path in refused)
 
     @property
     def num_finished(self) -> int:
@@ -88,10 +92,9 @@ class Spool:
 
     @property
     def size_bytes(self) -> int:
-        """The size of everything that is not sent."""
-        return sum(file.size_bytes for file in self._finished) + sum(
-            batch.path.stat().st_size for batch in self._batches.values()
-        )
+        """The size of everything that is not sent. Refused batches count: a server could fill the disk with them."""
+        in_batches = sum(batch.path.stat().st_size for batch in self._batches.values())
+        return self.refused_bytes + in_batches + sum(file.size_bytes for file in self._finished)
 
     def add(self, episodes: Sequence[Episode], model: str) -> None:
         """Keep finished games. Raises OSError if the disk is full."""
@@ -137,6 +140,7 @@ class Spool:
 
     def refuse(self, batch: Batch) -> None:
         """Set a batch aside that the server will not take."""
+        self.refused_bytes += batch.path.stat().st_size
         batch.path.replace(self._folder / _REFUSED / batch.path.name)
         del self._batches[batch.id]
 

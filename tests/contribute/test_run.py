@@ -7,6 +7,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
+
 from ddpzero.contribute import run
 from ddpzero.contribute.line import StatusLine
 from ddpzero.contribute.run import Contribution, wait_for_run
@@ -30,8 +32,7 @@ class Stop:
 
 
 class FakeSpool:
-    size_bytes = 0
-    num_finished = 0
+    size_bytes = refused_bytes = num_finished = 0
 
     def __init__(self, *batches: Batch) -> None:
         self.batches = list(batches)
@@ -60,12 +61,14 @@ class FakeSender:
         return sent
 
 
-def contribution(spool: Any, sender: Any, max_games: int = 100) -> Contribution:
+def contribution(
+    spool: Any, sender: Any, max_games: int = 100, line: StatusLine | None = None, **settings: Any
+) -> Contribution:
     return Contribution(
-        settings=ContributeSettings(server="http://x"),
+        settings=ContributeSettings(server="http://x", **settings),
         limits=(max_games, 1 << 20),
         stop=Stop(),  # type: ignore[arg-type]
-        line=StatusLine(),
+        line=line or StatusLine(),
         spool=spool,
         actors=SimpleNamespace(model="", is_compiling=False, stop=lambda: None),  # type: ignore[arg-type]
         sender=sender,
@@ -115,3 +118,17 @@ def test_after_a_stop_everything_is_sent_if_there_is_time(tmp_path, caplog):
         contribution(spool, FakeSender(UploadAnswer(10, 0, 0, 20)), max_games=10).run()
     assert spool.batches == [] and spool.num_finished == 0
     assert not any("not sent" in line for line in lines_of(caplog))
+
+
+def test_a_contributor_whose_games_are_all_refused_pauses_and_says_where_they_are(tmp_path):
+    spool = Spool(tmp_path, {"run": "t"})
+    of_one = games_of_size(9, 10)
+    for episode in of_one:
+        episode.columns["noise"] = np.random.default_rng(1).random((2, 100_000))
+    spool.add(of_one, "m")
+    spool.make_batches(10, 100, 1 << 30)
+    spool.refuse(spool.batches[0])
+    sender: Any = SimpleNamespace(send=lambda _: None, take_sent=list, waits_for="")
+    line = StatusLine()
+    contribution(spool, sender, line=line, max_waiting_mib=2).run()
+    assert "are in refused/" in line.note

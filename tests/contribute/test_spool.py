@@ -139,3 +139,15 @@ def test_games_of_the_same_run_are_sent_together_after_a_start(tmp_path):
     spool = Spool(tmp_path, DESCRIPTION)
     spool.make_batches(5, 100, 1 << 20)
     assert [batch.num_games for batch in spool.batches] == [6]
+
+
+def test_refused_games_count_for_the_space_of_waiting_ones_also_after_a_start(tmp_path):
+    spool = Spool(tmp_path, DESCRIPTION)
+    spool.add(games_of_size(9, 5), "m")
+    spool.make_batches(5, 100, 1 << 20)
+    size_bytes = spool.size_bytes
+    assert size_bytes > 0 and spool.refused_bytes == 0
+    spool.refuse(spool.batches[0])
+    assert spool.size_bytes == spool.refused_bytes == size_bytes
+    again = Spool(tmp_path, DESCRIPTION)
+    assert again.size_bytes == again.refused_bytes == size_bytes
