@@ -7,8 +7,11 @@ import re
 import shutil
 from pathlib import Path
 
+import torch
 import yaml
 
+from ddpzero.algorithms.loader import load_algorithm
+from ddpzero.config.conversion import settings_from_dict
 from ddpzero.remote.client import Server, partial_path
 from ddpzero.remote.contributed import contributed_config
 from ddpzero.remote.messages import ModelInformation
@@ -50,6 +53,7 @@ class DownloadedModels:
             content.model == model.name,
             f"{server.url} sent another model than {model.name}: its file says {printable(content.model[:80])}.",
         )
+        _require_its_network(server.url, content)
         self._remove_old()
         return content
 
@@ -86,6 +90,24 @@ class DownloadedModels:
             paths = sorted(self._folder.glob(pattern), key=lambda path: path.stat().st_mtime_ns)
             for path in paths[:-_KEPT]:
                 remove(path)
+
+
+def _require_its_network(url: str, model: ModelFile) -> None:
+    """Raise UserError if the config describes a network much larger than the weights, which could need any memory.
+
+    A smaller one is possible: a run's network can grow.
+    """
+    algorithm = load_algorithm(settings_from_dict(contributed_config(model.config)))
+    # Shapes without memory.
+    with torch.device("meta"):
+        networks = algorithm.make_networks()
+    described = sum(value.numel() for part in networks.values() for value in part.parameters())
+    contained = sum(value.numel() for value in model.weights.values())
+    require(
+        described <= 2 * contained,
+        f"{url} has a model, {model.model}, whose config describes a network of {described:,} parameters, and its file "
+        f"has {contained:,}.",
+    )
 
 
 def _file_name(model: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from dataclasses import replace
 from pathlib import Path
@@ -85,6 +86,14 @@ def test_a_player_has_the_weights_of_its_model_even_if_another_one_had_its_name(
         assert path == tmp_path / "players" / model_name(1)
         found.append((path / WEIGHTS_FILE).read_bytes())
     assert found[0] != found[1]
+
+
+def test_a_config_cannot_describe_a_network_that_the_file_does_not_have(tmp_path):
+    model = material().model
+    config = copy.deepcopy(model.config)
+    config["network"] |= {"channels": 4096, "blocks": 20}
+    with pytest.raises(UserError, match="describes a network of"):
+        fetched(tmp_path, model_file_bytes(replace(model, config=config)))
 
 
 def announced(size_bytes: int) -> ModelInformation:
