@@ -62,8 +62,8 @@ async def model_file(name: str, user: AnyUser, server: TheServer) -> Response:
 async def push_model(
     name: str, request: Request, user: Learner, server: TheServer
 ) -> ModelInformation:
-    async with server.gate.upload_slot(user):
-        content = await read_body(request, server.settings.max_model_bytes)
+    with server.gate.push(user) as body:
+        content = await read_body(request, server.settings.max_model_bytes, body)
         return await server.pushes.take(name, content)
 
 
@@ -85,8 +85,8 @@ async def upload(
 ) -> UploadAnswer:
     if not _ID.fullmatch(upload_id):
         raise Refusal(422, "the id of an upload has 32 hexadecimal digits in lower case.")
-    async with server.gate.upload_slot(user):
-        content = await read_body(request, server.settings.max_upload_bytes)
+    with server.gate.upload(user) as body:
+        content = await read_body(request, server.settings.max_upload_bytes, body)
         return await server.uploads.take(user, upload_id, model, content)
 
 

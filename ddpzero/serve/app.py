@@ -1,4 +1,4 @@
-"""The application of a collection server: its requests, how long their bodies may be, and how errors are answered."""
+"""The application of a collection server: its requests, whose bodies it reads, and how errors are answered."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ddpzero import __version__
 from ddpzero.remote.messages import API_PATH
 from ddpzero.serve import api_routes, page_routes
+from ddpzero.serve.gate import Gate, read_body
 from ddpzero.serve.refusals import Refusal
 from ddpzero.serve.server import CollectionServer
 
@@ -46,43 +47,57 @@ def make_app(server: CollectionServer) -> FastAPI:
     app.state.server = server
     app.include_router(api_routes.router)
     app.include_router(page_routes.router)
-    app.add_middleware(BoundedBody)
+    app.add_middleware(ReadBodies, gate=server.gate)
     _answer_errors(app)
     return app
 
 
-class BoundedBody:
-    """Refuses bodies that are too long, except files, which are bounded where they are read."""
+class ReadBodies:
+    """Reads no body before it is known who sends it, nor too long a one. Files are read where they are used.
 
-    def __init__(self, app: ASGIApp) -> None:
+    gate: of the server.
+    """
+
+    def __init__(self, app: ASGIApp, gate: Gate) -> None:
         self._app = app
+        self._gate = gate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        is_file = scope.get("method") == "PUT" and scope["path"].startswith(
-            (f"{API_PATH}/games/", f"{API_PATH}/models/")
-        )
-        if scope["type"] != "http" or is_file:
+        has_body = scope["type"] == "http" and scope["method"] not in ("GET", "HEAD", "OPTIONS")
+        if not has_body or not scope["path"].startswith(f"{API_PATH}/"):
+            # Nothing there reads one.
             await self._app(scope, receive, send)
             return
-        size = 0
+        request = Request(scope, receive)
+        is_file = scope["method"] == "PUT" and scope["path"].startswith(
+            (f"{API_PATH}/games/", f"{API_PATH}/models/")
+        )
+        try:
+            user = await self._gate.user(request)
+            if not is_file:
+                with self._gate.message(user) as body:
+                    receive = _followed_by(await read_body(request, _MAX_JSON_BYTES, body), receive)
+        except Refusal as refusal:
+            await _refused(refusal)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
 
-        async def bounded() -> Message:
-            nonlocal size
-            message = await receive()
-            size += len(message.get("body", b""))
-            if size > _MAX_JSON_BYTES:
-                raise Refusal(413, f"the body is longer than {_MAX_JSON_BYTES >> 20} MiB.")
-            return message
 
-        await self._app(scope, bounded, send)
+def _followed_by(content: bytes, receive: Receive) -> Receive:
+    """Return a function that receives a body that has arrived, and then what follows it."""
+    messages: list[Message] = [{"type": "http.request", "body": content, "more_body": False}]
+
+    async def next_message() -> Message:
+        return messages.pop() if messages else await receive()
+
+    return next_message
 
 
 def _answer_errors(app: FastAPI) -> None:
     """Answer every error with a sentence; only a mistake of ours leaves a traceback, in the log."""
 
     async def refused(request: Request, error: Any) -> Response:
-        headers = {"Retry-After": str(error.retry_after)} if error.retry_after else {}
-        return _error(error.status, error.sentence, headers)
+        return _refused(error)
 
     async def invalid(request: Request, error: Any) -> Response:
         first = error.errors()[0]
@@ -105,6 +120,11 @@ def _answer_errors(app: FastAPI) -> None:
     }
     for kind, handler in handlers.items():
         app.add_exception_handler(kind, handler)
+
+
+def _refused(refusal: Refusal) -> Response:
+    headers = {"Retry-After": str(refusal.retry_after)} if refusal.retry_after else {}
+    return _error(refusal.status, refusal.sentence, headers)
 
 
 def _error(status: int, sentence: str, headers: dict[str, str] | None = None) -> Response:

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from ddpzero.serve.accounts import User
+from ddpzero.serve.refusals import Refusal
 from ddpzero.serve.server import CollectionServer
 
 
@@ -28,7 +29,10 @@ async def any_user(request: Request, server: TheServer) -> User:
 
 
 async def learner(request: Request, server: TheServer) -> User:
-    return await server.gate.user(request, "learner")
+    user = await server.gate.user(request)
+    if user.role != "learner":
+        raise Refusal(403, f"this needs the token of a learner, and {user.name} is none.")
+    return user
 
 
 AnyUser = Annotated[User, Depends(any_user)]

@@ -1,18 +1,18 @@
-"""Who may make a request, and how often: tokens, and limits per user and per address."""
+"""Who may make a request, how often, and with how much: tokens, and limits per user, per address and of all bodies."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import sqlalchemy as sa
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from ddpzero.serve.accounts import User, find_user
 from ddpzero.serve.refusals import Refusal
@@ -22,15 +22,49 @@ _KNOWN_SECONDS = 10.0
 _MAX_KNOWN = 10_000
 _FAILED_LOGINS_PER_MINUTE = 20
 _UPLOADS_AT_ONCE_OF_USER = 2
+_MESSAGES_AT_ONCE_OF_USER = 8
+# The bodies of contributors that are in memory at the same time have the size of so many of the largest uploads.
 _UPLOADS_AT_ONCE = 32
-_BODY_SECONDS = 300.0
+_BUSY_SECONDS = 5
+# A body may begin late, but then it has to keep pace.
+_BODY_SECONDS = 15.0
+_BODY_BYTES_PER_SECOND = 32 << 10
+
+
+class Body:
+    """What is in memory of the body of one request, and of all bodies."""
+
+    def __init__(self, gate: Gate, is_counted: bool) -> None:
+        self._gate = gate
+        self._is_counted = is_counted
+        self._num_bytes = 0
+
+    def grow(self, num_bytes: int) -> None:
+        """Count bytes that have arrived. Raises Refusal if all bodies together are too long."""
+        if not self._is_counted:
+            return
+        self._num_bytes += num_bytes
+        self._gate.body_bytes += num_bytes
+        if self._gate.body_bytes > self._gate.max_body_bytes:
+            raise Refusal(503, "the server has too many uploads: try again later.", _BUSY_SECONDS)
+
+    def end(self) -> None:
+        self._gate.body_bytes -= self._num_bytes
+        self._num_bytes = 0
 
 
 class Gate:
-    """Checks requests. Used in the server's event loop only."""
+    """Checks requests. Used in the server's event loop only.
+
+    max_upload_bytes: of the longest upload. body_bytes: of contributors, in memory; max_body_bytes: at most so many.
+    """
 
     def __init__(
-        self, engine: sa.engine.Engine, requests_per_minute: int, address_requests_per_minute: int
+        self,
+        engine: sa.engine.Engine,
+        requests_per_minute: int,
+        address_requests_per_minute: int,
+        max_upload_bytes: int,
     ) -> None:
         self._engine = engine
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
@@ -38,46 +72,64 @@ class Gate:
         self._of_address = RateLimitItemPerMinute(address_requests_per_minute)
         self._of_failures = RateLimitItemPerMinute(_FAILED_LOGINS_PER_MINUTE)
         self._known: dict[str, tuple[User, float]] = {}
-        self._uploads: Counter[int] = Counter()
-        self._slots = asyncio.Semaphore(_UPLOADS_AT_ONCE)
+        self._bodies: Counter[tuple[int, int]] = Counter()
+        self.body_bytes = 0
+        self.max_body_bytes = _UPLOADS_AT_ONCE * max_upload_bytes
 
     def admit_address(self, request: Request) -> None:
         """Raise Refusal if the address of a request has made too many."""
         self._require(self._of_address, "address", _address(request), "requests from this address")
 
-    async def user(self, request: Request, role: str | None = None) -> User:
-        """Return the user who makes a request. role: that it needs. Raises Refusal."""
+    async def user(self, request: Request) -> User:
+        """Return the user who makes a request, which counts once however often this is asked. Raises Refusal."""
+        if isinstance(known := getattr(request.state, "user", None), User):
+            return known
         self.admit_address(request)
-        address = _address(request)
-        if not self._limiter.test(self._of_failures, "failures", address):
-            self._refuse(self._of_failures, "failures", address, "wrong tokens")
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         user = None
         if scheme.lower() == "bearer" and token.isascii() and len(token) <= 200:
             user = await self._find(token)
         if user is None:
-            self._limiter.hit(self._of_failures, "failures", address)
+            self._require(self._of_failures, "failures", _address(request), "wrong tokens")
             raise Refusal(
                 401, "the token is missing or unknown: ask the server's operator for one."
             )
-        if role is not None and user.role != role:
-            raise Refusal(403, f"this needs the token of a {role}, and {user.name} is none.")
         self._require(self._of_user, "user", str(user.id), f"requests of {user.name}")
+        request.state.user = user
         return user
 
-    @asynccontextmanager
-    async def upload_slot(self, user: User) -> AsyncIterator[None]:
+    @contextmanager
+    def upload(self, user: User) -> Iterator[Body]:
         """Bound the uploads that are in memory at the same time. Raises Refusal if the user has too many."""
-        if self._uploads[user.id] >= _UPLOADS_AT_ONCE_OF_USER:
-            raise Refusal(429, f"{user.name} has too many uploads at the same time.", 5)
-        self._uploads[user.id] += 1
+        with self._body(user, _UPLOADS_AT_ONCE_OF_USER, is_counted=True) as body:
+            yield body
+
+    @contextmanager
+    def push(self, user: User) -> Iterator[Body]:
+        """Bound the models of a learner, for which contributors leave room. Raises Refusal if there are too many."""
+        with self._body(user, _UPLOADS_AT_ONCE_OF_USER, is_counted=False) as body:
+            yield body
+
+    @contextmanager
+    def message(self, user: User) -> Iterator[Body]:
+        """Bound the messages that arrive at the same time. Raises Refusal if the user has too many."""
+        with self._body(user, _MESSAGES_AT_ONCE_OF_USER, is_counted=True) as body:
+            yield body
+
+    @contextmanager
+    def _body(self, user: User, max_at_once: int, is_counted: bool) -> Iterator[Body]:
+        key = user.id, max_at_once
+        if self._bodies[key] >= max_at_once:
+            raise Refusal(429, f"{user.name} has too many uploads at the same time.", _BUSY_SECONDS)
+        self._bodies[key] += 1
+        body = Body(self, is_counted)
         try:
-            async with self._slots:
-                yield
+            yield body
         finally:
-            self._uploads[user.id] -= 1
-            if not self._uploads[user.id]:
-                del self._uploads[user.id]
+            body.end()
+            self._bodies[key] -= 1
+            if not self._bodies[key]:
+                del self._bodies[key]
 
     async def _find(self, token: str) -> User | None:
         now = time.monotonic()
@@ -101,21 +153,34 @@ class Gate:
         raise Refusal(429, f"too many {what}: {limit.amount} a minute are allowed.", seconds)
 
 
-async def read_body(request: Request, max_bytes: int) -> bytes:
-    """Return the body of a request. Raises Refusal as soon as it is known to be too long, and if it takes too long."""
+async def read_body(request: Request, max_bytes: int, body: Body) -> bytes:
+    """Return the body of a request. body: counts what arrives.
+
+    Raises Refusal as soon as it is known to be too long, is too slow, ends early, or finds no room.
+    """
     announced = request.headers.get("content-length", "")
-    if announced.isascii() and announced.isdecimal() and int(announced) > max_bytes:
+    if announced.isascii() and announced.isdecimal() and int(announced[:20]) > max_bytes:
         raise Refusal(413, _too_long(max_bytes))
-    body = bytearray()
+    began = asyncio.get_running_loop().time()
+    content = bytearray()
     try:
-        async with asyncio.timeout(_BODY_SECONDS):
+        async with asyncio.timeout_at(began + _BODY_SECONDS) as limit:
             async for chunk in request.stream():
-                body += chunk
-                if len(body) > max_bytes:
+                body.grow(len(chunk))
+                content += chunk
+                if len(content) > max_bytes:
                     raise Refusal(413, _too_long(max_bytes))
+                limit.reschedule(began + _BODY_SECONDS + len(content) / _BODY_BYTES_PER_SECOND)
     except TimeoutError:
-        raise Refusal(408, f"the body did not arrive within {_BODY_SECONDS:.0f} seconds.") from None
-    return bytes(body)
+        raise Refusal(
+            408,
+            f"the body arrives with less than {_BODY_BYTES_PER_SECOND >> 10} KiB a second.",
+            _BUSY_SECONDS,
+        ) from None
+    except ClientDisconnect:
+        # Nobody reads this.
+        raise Refusal(400, "the connection ended before the body.") from None
+    return bytes(content)
 
 
 def _too_long(max_bytes: int) -> str:

@@ -29,7 +29,12 @@ class CollectionServer:
         self._validators = Validators(settings.num_validators)
         self.settings = settings
         self.collection = Collection(folder, settings, engine)
-        self.gate = Gate(engine, settings.requests_per_minute, settings.address_requests_per_minute)
+        self.gate = Gate(
+            engine,
+            settings.requests_per_minute,
+            settings.address_requests_per_minute,
+            settings.max_upload_bytes,
+        )
         self.pages = Pages(self.collection)
         self.joiner = Joiner(self.collection, self._validators, self._writer)
         self.pushes = Pushes(self.collection, self._writer, self.joiner)

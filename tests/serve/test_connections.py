@@ -16,10 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import pytest
 import uvicorn
 
 from ddpzero.remote.messages import API_PATH
+from ddpzero.serve.accounts import add_user
 from ddpzero.serve.connections import Connections, LoopErrors
+from ddpzero.serve.database import open_database
 
 SECONDS = 60.0
 
@@ -66,6 +69,70 @@ def test_requests_that_never_end_keep_nobody_out_and_fill_no_log(tmp_path):
             assert httpx2.get(url, timeout=SECONDS).status_code == 200
         assert len(os.listdir(f"/proc/{pid}/fd")) < 160
         assert "Traceback" not in (tmp_path / "server.log").read_text()
+
+
+@pytest.fixture(scope="module")
+def listening(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, int]]:
+    """A server without models, in a process of its own: its folder and its port."""
+    folder = tmp_path_factory.mktemp("listening")
+    with served(folder, (1024, 1024)) as (_, port):
+        yield folder, port
+
+
+def head(method: str, where: str, token: str = "x", length: int = 100_000) -> bytes:
+    """Return a request without its body."""
+    return (
+        f"{method} {API_PATH}/{where} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+    ).encode()
+
+
+def new_user(folder: Path, name: str) -> str:
+    """Add a contributor; return the token."""
+    engine = open_database(folder, None)
+    token = add_user(engine, name)
+    engine.dispose()
+    return token
+
+
+UPLOAD = f"games/{'0' * 32}?model=m"
+
+
+@pytest.mark.parametrize(
+    "method, where", [("POST", "tasks"), ("PUT", f"matches/{'0' * 32}"), ("PUT", UPLOAD)]
+)
+def test_who_has_no_token_is_refused_before_the_body_arrives(listening, method, where):
+    with ExitStack() as stack:
+        connection = connected(listening[1], stack, head(method, where) + b"{")
+        assert connection.recv(1000).startswith(b"HTTP/1.1 401")
+
+
+def test_a_client_that_leaves_amid_a_body_leaves_no_traceback(listening):
+    folder, port = listening
+    token = new_user(folder, "leaver")
+    for method, where in [("POST", "tasks"), ("PUT", f"matches/{'0' * 32}"), ("PUT", UPLOAD)]:
+        with ExitStack() as stack:
+            connected(port, stack, head(method, where, token) + b"x" * 500)
+            time.sleep(0.3)
+    time.sleep(0.5)
+    assert "Traceback" not in (folder / "server.log").read_text()
+
+
+def test_many_slow_uploads_keep_nobody_out(listening):
+    folder, port = listening
+    with ExitStack() as stack:
+        for number in range(20):
+            token = new_user(folder, f"slow-{number}")
+            for _ in range(2):
+                connected(port, stack, head("PUT", UPLOAD, token) + b"x" * 500)
+        time.sleep(0.5)
+        answer = httpx2.put(
+            f"http://127.0.0.1:{port}{API_PATH}/{UPLOAD}",
+            content=b"x" * 1000,
+            headers={"Authorization": f"Bearer {new_user(folder, 'honest')}"},
+            timeout=10.0,
+        )
+        assert answer.status_code == 503 and "no learner" in answer.text
 
 
 async def answer_much(scope: Any, receive: Any, send: Any) -> None:

@@ -229,14 +229,17 @@ def test_a_request_without_a_valid_token_is_refused(tmp_path):
         for method, where in [("put", "models/x"), ("get", "files"), ("get", "files/1")]:
             answer = server.client.request(method, f"{API_PATH}/{where}", headers=server.alice)
             assert answer.status_code == 403 and "learner" in answer.json()["error"]
-        # After too many wrong tokens, an address has to wait.
+        # After too many wrong tokens, an address has to wait, but not who has a token.
         codes = [
             server.client.get(f"{API_PATH}/run", headers={"Authorization": "Bearer y"}).status_code
             for _ in range(30)
         ]
         assert codes[0] == 401 and codes[-1] == 429
-        late = server.client.get(f"{API_PATH}/run", headers=server.alice)
+        late = server.client.get(f"{API_PATH}/run", headers={"Authorization": "Bearer z"})
         assert late.status_code == 429 and int(late.headers["Retry-After"]) > 0
+        assert server.client.get(f"{API_PATH}/statistics").status_code == 200
+        assert server.push(1).status_code == 200
+        assert server.client.get(f"{API_PATH}/run", headers=server.alice).status_code == 200
 
 
 def test_requests_are_limited_per_user_and_per_address(tmp_path):
