@@ -24,6 +24,8 @@ from ddpzero.system.json_text import json_text
 
 _MAX_SEED = 2**31
 _MAX_SECONDS = 1e7
+# A match whose report does not arrive within so long is forgotten.
+_OPEN_SECONDS = 24 * 3600.0
 
 
 def begin_match(
@@ -31,12 +33,16 @@ def begin_match(
 ) -> tuple[str, ModelRow, ModelRow, int]:
     """Choose a match and note that it was handed out; return its id, its players and its seed.
 
-    models: all, the newest first, at least two. The model with the fewest rating games plays, half of the time against
-    its predecessor and otherwise against any other one, so that more than a chain connects them.
+    models: all, the newest first, at least two. The model with the fewest reported rating games plays, half of the time
+    against its predecessor and otherwise against any other one, so that more than a chain connects them.
     """
     with engine.begin() as connection:
+        connection.execute(matches.delete().where(_is_expired()))
         played: Counter[int] = Counter()
-        query = sa.select(matches.c.model_id, matches.c.opponent_id, matches.c.num_games)
+        # What was only handed out may never be played.
+        query = sa.select(matches.c.model_id, matches.c.opponent_id, matches.c.num_games).where(
+            matches.c.scores.is_not(None)
+        )
         for model_id, opponent_id, number in connection.execute(query):
             played[model_id] += number
             played[opponent_id] += number
@@ -59,17 +65,22 @@ def begin_match(
     return match, model, opponent, seed
 
 
-def finish_match(engine: sa.engine.Engine, user: User, game: Game, report: MatchReport) -> None:
-    """Count the games of a match that was handed out to this user, once. Raises UserError if they break the rules."""
+def find_open_match(
+    engine: sa.engine.Engine, user: User, report: MatchReport
+) -> tuple[int, int] | None:
+    """Return the number of games and the seed of a match of this user; None if its games are counted already.
+
+    Raises UserError if there is none, or the report cannot be of it.
+    """
     query = sa.select(matches.c.num_games, matches.c.seed, matches.c.scores).where(
-        matches.c.id == report.task, matches.c.user_id == user.id
+        matches.c.id == report.task, matches.c.user_id == user.id, sa.not_(_is_expired())
     )
     with reading(engine) as connection:
         row = connection.execute(query).first()
     require(row is not None, "there is no such match of yours.")
     num_games, seed, scores = row
     if scores is not None:
-        return
+        return None
     require(
         len(report.moves) == num_games, f"the match has {num_games} games, not {len(report.moves)}."
     )
@@ -77,7 +88,17 @@ def finish_match(engine: sa.engine.Engine, user: User, game: Game, report: Match
         0 <= report.seconds <= _MAX_SECONDS,
         f"seconds={report.seconds} is not the duration of a match.",
     )
-    results, lengths = replay_match(game, report.moves, seed)
+    return num_games, seed
+
+
+def finish_match(
+    engine: sa.engine.Engine,
+    user: User,
+    report: MatchReport,
+    results: Sequence[tuple[float, float]],
+    lengths: Sequence[int],
+) -> None:
+    """Count the games of an open match, once. results, lengths: of replay_match."""
     with engine.begin() as connection:
         changed = connection.execute(
             matches.update()
@@ -94,7 +115,7 @@ def finish_match(engine: sa.engine.Engine, user: User, game: Game, report: Match
             connection.execute(
                 users.update()
                 .where(users.c.id == user.id)
-                .values(num_match_games=users.c.num_match_games + num_games)
+                .values(num_match_games=users.c.num_match_games + len(lengths))
             )
         note_seen(connection, user)
 
@@ -128,6 +149,10 @@ def replay_match(
         lengths.append(openings.num_plies + len(of_game))
     pairs = list(zip(scores[::2], scores[1::2], strict=True))
     return pairs, lengths
+
+
+def _is_expired() -> sa.ColumnElement[bool]:
+    return sa.and_(matches.c.scores.is_(None), matches.c.created_at < time.time() - _OPEN_SECONDS)
 
 
 def read_blocks(engine: sa.engine.Engine, models: Sequence[ModelRow]) -> list[Block]:

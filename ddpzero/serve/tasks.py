@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 
 from ddpzero.remote.messages import MatchReport, Task, TaskRequest
 from ddpzero.serve.accounts import User
 from ddpzero.serve.collection import Collection
-from ddpzero.serve.matches import begin_match, finish_match
+from ddpzero.serve.matches import begin_match, find_open_match, finish_match, replay_match
 from ddpzero.serve.refusals import Refusal
 from ddpzero.serve.writer import Writer
 from ddpzero.system.errors import UserError
@@ -39,9 +40,14 @@ class Tasks:
         collection = self._collection
         game = collection.begun_run().game
         try:
-            await self._writer.call(finish_match, collection.engine, user, game, report)
+            found = await asyncio.to_thread(find_open_match, collection.engine, user, report)
+            if found is None:
+                return
+            # Not in the thread that writes: games may be long.
+            results, lengths = await asyncio.to_thread(replay_match, game, report.moves, found[1])
         except UserError as error:
             raise Refusal(422, str(error)) from None
+        await self._writer.call(finish_match, collection.engine, user, report, results, lengths)
         await collection.refresh()
 
     async def _match(self, user: User) -> Task:
