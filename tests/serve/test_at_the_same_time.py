@@ -143,7 +143,7 @@ def test_of_two_readings_of_the_models_the_later_one_stays(tmp_path, monkeypatch
 
 
 def test_rejected_uploads_make_room_for_each_other(tmp_path, caplog):
-    quarantine = Quarantine(tmp_path, 250)
+    quarantine = Quarantine(tmp_path, 20_000)
     quarantine.folder.mkdir()
     for number in range(50):
         at_once(
