@@ -9,9 +9,10 @@ from fastapi.responses import HTMLResponse, Response
 
 from ddpzero.serve.dependencies import ADMITTED, TheServer
 
-# Nothing on the pages comes from another server, and nothing on them runs.
+# Nothing on the pages comes from another server, nothing on them runs, and no page of others frames them.
 _HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }

@@ -235,6 +235,9 @@ def test_pages_need_no_script_and_nothing_from_elsewhere(server, path):
     answer = server.client.get(path)
     policy = answer.headers["content-security-policy"]
     assert "default-src 'none'" in policy and "img-src 'self' data:" in policy
+    # These are not implied by default-src.
+    for name in ("base-uri", "form-action", "frame-ancestors"):
+        assert f"{name} 'none'" in policy.split("; ")
     page = _Page(answer.text)
     assert not {"script", "iframe", "object", "form"} & set(page.tags)
     for name, value in page.attributes:
