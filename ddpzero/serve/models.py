@@ -14,6 +14,8 @@ from ddpzero.remote.model_file import ModelFile
 from ddpzero.serve.database import models, reading
 
 MODELS_FOLDER = "models"
+# Of a file while its content is looked at; see pushes.py.
+HALF_PUSHED_PREFIX = ".pushed-"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
 
@@ -53,6 +55,12 @@ def find_model(engine: sa.engine.Engine, name: str) -> ModelRow | None:
     with reading(engine) as connection:
         row = connection.execute(sa.select(models).where(models.c.name == name)).first()
     return None if row is None else ModelRow(*row)
+
+
+def remove_half_pushed(folder: Path) -> None:
+    """Remove files of models that a server has begun to take and did not end with. folder: of the server."""
+    for path in (folder / MODELS_FOLDER).glob(f"{HALF_PUSHED_PREFIX}*"):
+        path.unlink(missing_ok=True)
 
 
 def add_model(engine: sa.engine.Engine, model: ModelFile, sha256: str, size_bytes: int) -> None:

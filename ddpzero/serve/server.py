@@ -10,7 +10,7 @@ from ddpzero.serve.collection import Collection
 from ddpzero.serve.game_files import GAMES_FOLDER, remove_leftovers
 from ddpzero.serve.gate import Gate
 from ddpzero.serve.joiner import Joiner
-from ddpzero.serve.models import MODELS_FOLDER
+from ddpzero.serve.models import MODELS_FOLDER, remove_half_pushed
 from ddpzero.serve.pages import Pages
 from ddpzero.serve.pushes import Pushes
 from ddpzero.serve.quarantine import QUARANTINE_FOLDER, Quarantine
@@ -52,6 +52,7 @@ class CollectionServer:
         collection = self.collection
         for name in (QUARANTINE_FOLDER, GAMES_FOLDER, MODELS_FOLDER):
             (collection.folder / name).mkdir(parents=True, exist_ok=True)
+        remove_half_pushed(collection.folder)
         await self._writer.call(remove_leftovers, collection.engine, collection.folder)
         await collection.open()
         self.joiner.start()

@@ -383,6 +383,14 @@ def test_pages_show_the_run_and_escape_what_they_show(server):
     assert server.client.get("/api/openapi.json").json()["info"]["title"]
 
 
+def test_models_that_a_kill_left_half_pushed_are_removed(tmp_path):
+    with serving(tmp_path) as server:
+        assert server.push(1).status_code == 200
+    (tmp_path / "models" / ".pushed-abc").write_bytes(b"half a model")
+    with serving(tmp_path):
+        assert [path.stem for path in (tmp_path / "models").iterdir()] == [model_name(1)]
+
+
 def test_old_models_make_room(tmp_path):
     with serving(tmp_path, max_models=2) as server:
         for number in (1, 2, 3, 4):
