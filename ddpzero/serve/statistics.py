@@ -104,6 +104,9 @@ def find_contributor(
     collection: Collection, name: str
 ) -> tuple[Contributor, list[Rejection]] | None:
     """Return a contributor, and the newest reasons for which games were rejected; None if there is none."""
+    if "\0" in name:
+        # No name has it, and PostgreSQL cannot compare it.
+        return None
     with reading(collection.engine) as connection:
         row = connection.execute(_columns().where(users.c.name == name)).first()
         if row is None:

@@ -402,3 +402,7 @@ def test_old_models_make_room(tmp_path):
         assert server.client.get(where, headers=server.alice).status_code == 404
         assert len(server.statistics()["models"]) == 4
         assert server.push(1).status_code == 200
+
+
+def test_a_name_that_no_database_can_hold_is_nobodys(server):
+    assert server.client.get("/contributors/a%00b").status_code == 404
