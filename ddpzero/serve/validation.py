@@ -26,6 +26,9 @@ from ddpzero.system.errors import UserError, in_one_line
 from ddpzero.system.guarded_files import UnreadableFileError
 from ddpzero.system.json_text import json_text
 
+# Characters of a reason.
+_MAX_REASON = 300
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -57,6 +60,12 @@ class Examination:
     problem: str = ""
     valid: list[ValidGame] = field(default_factory=list)
     rejected: list[tuple[int, str]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        # They quote what the upload contains, and the database keeps them.
+        object.__setattr__(self, "problem", self.problem[:_MAX_REASON])
+        rejected = [(index, reason[:_MAX_REASON]) for index, reason in self.rejected]
+        object.__setattr__(self, "rejected", rejected)
 
     @property
     def num_games(self) -> int:

@@ -20,6 +20,7 @@ from ddpzero.remote.model_file import model_file_bytes, read_model_file
 from ddpzero.serve.accounts import add_user, find_user, remove_user
 from ddpzero.serve.database import open_database, write_fact
 from ddpzero.serve.settings import read_settings
+from ddpzero.serve.validation import Examination
 from ddpzero.serve.validators import ProcessLost, Validators
 from ddpzero.system.errors import UserError
 from ddpzero.system.guarded_files import UnreadableFileError
@@ -226,3 +227,8 @@ def test_files_of_games_are_counted_once_whatever_the_ranks():
     assert counters.collected_up_to == 20 and collected_beyond(counters) == {22}
     count_files(counters, [([20 + 62], 20), ([], 20)])
     assert collected_beyond(counters) == {22, 82} and counters.collected_beyond < 2**63
+
+
+def test_reasons_are_short_whatever_an_upload_is_named_after():
+    found = Examination("?" * 5000, [], [(3, "!" * 5000)])
+    assert (found.problem, found.rejected) == ("?" * 300, [(3, "!" * 300)])
