@@ -106,6 +106,7 @@ class Contribution:
         self._sender = sender
         self._work = work
         self._match: RatingMatch | None = None
+        self._is_finishing = False
 
     def run(self) -> None:
         """Contribute until the stop signal; then finish what is nearly done."""
@@ -192,7 +193,7 @@ class Contribution:
 
     def _show(self) -> None:
         notes = {
-            "finishing (Ctrl-C again leaves at once)": self._stop.is_set,
+            "finishing (Ctrl-C again leaves at once)": self._is_finishing,
             "compiling for the first time": self._actors.is_compiling,
             "plays a rating match, too": self._match is not None,
             self._why_full: self._is_full,
@@ -205,6 +206,7 @@ class Contribution:
     def _finish(self) -> None:
         """Finish what is nearly done: games that end within seconds, and sending."""
         logger.info("stopping after %s: finishing what is nearly done", self._stop.reason)
+        self._is_finishing = True
         self.abandon_match()
         until = time.monotonic() + _LAST_GAMES_SECONDS
         while self._actors.model and time.monotonic() < until:
@@ -215,7 +217,8 @@ class Contribution:
         while self._num_left and time.monotonic() < until:
             time.sleep(0.1)
             self._send_last_batches()
-        self._line.note, self._line.waiting = "", self._num_left
+        self._is_finishing = False
+        self._show()
         if self._num_left:
             logger.warning("%d games are not sent yet: the next start sends them", self._num_left)
 
