@@ -7,8 +7,7 @@ import re
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,18 +19,10 @@ from ddpzero.run.shard import read_shard
 from ddpzero.serve.accounts import add_user
 from ddpzero.serve.database import open_database
 from tests.serve.material import TINY, material, model_name
+from tests.waiting import wait_for
 
 COMMAND = [sys.executable, "-m", "ddpzero.cli"]
 LIMITS = ("serve.min_plies=1", "serve.shard_seconds=1", "serve.match_probability=0")
-
-
-def wait_for(condition: Callable[[], Any], seconds: float = 120.0) -> Any:
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        if found := condition():
-            return found
-        time.sleep(0.1)
-    raise AssertionError("it did not happen in time")
 
 
 class Program:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from ddpzero.remote.messages import MatchReport, ModelInformation, Task, TaskReq
 from ddpzero.remote.model_file import model_file_bytes
 from ddpzero.system.errors import UserError
 from tests.serve.material import material, model_name
+from tests.waiting import wait_for
 
 
 def information(number: int) -> ModelInformation:
@@ -63,15 +63,6 @@ class ServerOfTasks:
 def work_of(server: Any, folder: Path, plays_matches: bool = True) -> Iterator[Work]:
     with Work(server, DownloadedModels(folder), plays_matches, 0.02) as work:
         yield work
-
-
-def wait_for(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        if found := condition():
-            return found
-        time.sleep(0.01)
-    raise AssertionError("it did not happen in time")
 
 
 def self_play(number: int) -> Task:

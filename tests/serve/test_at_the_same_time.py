@@ -187,7 +187,10 @@ def test_a_new_database_is_opened_by_several_at_once(tmp_path, make_database):
         folder.mkdir()
         url = make_database()
         engines = at_once([lambda folder=folder, url=url: open_database(folder, url)] * 4)
+        token = add_user(engines[0], "alice")
         for engine in engines:
+            user = find_user(engine, token)
+            assert user is not None and user.name == "alice", "all have the same database"
             engine.dispose()
 
 

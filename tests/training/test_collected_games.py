@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +14,7 @@ from ddpzero.settings import GameSettings
 from ddpzero.training.collected_games import CollectedGames
 from ddpzero.training.counters import Counters, count_files
 from tests.serve.material import material, upload_of
+from tests.waiting import wait_for
 
 
 class FakeServer:
@@ -68,13 +67,6 @@ def collected(
     )
 
 
-def wait_for(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < until, "it did not happen in time"
-        time.sleep(0.01)
-
-
 def take(games: CollectedGames, num_files: int, version: int = 5) -> int:
     """Take in some files; return the number of games."""
     count = 0
@@ -122,8 +114,10 @@ def test_a_slow_learner_leaves_out_the_oldest_games_and_says_so(tmp_path, caplog
 
 def test_a_server_that_began_anew_is_told(tmp_path, caplog):
     server = FakeServer(tmp_path, newest=3)
-    with collected(server, tmp_path, Counters(collected_up_to=40)):
-        wait_for(lambda: any("if the server began anew" in text for text in caplog.messages))
+    with collected(server, tmp_path, Counters(collected_up_to=40)) as games:
+        warnings = wait_for(lambda: [text for text in caplog.messages if "began anew" in text])
+        assert "has 3 files of games, and this run has taken in 40" in warnings[0]
+        assert games.poll(5) == [] and server.downloaded == []
 
 
 def test_files_that_the_server_removed_do_not_hold_up_the_count(tmp_path):
