@@ -56,6 +56,11 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     for name, overrides in {
         "tic_tac_toe": ("game=tic_tac_toe",),
         "go": ("game=go", "game.size=5", "game.max_plies=40", "loss.next_policy=0.5"),
+        "connect_four": (
+            *("game=connect_four", "algorithm.value_lambda=0.8", "loss.short_value=0.5"),
+            *("algorithm.surprise_weight=0.5", "algorithm.full_search_fraction=0.5"),
+            "algorithm.random_action_fraction=0",
+        ),
     }.items():
         settings = compose_settings([*TINY, *overrides])
         description = {"run": name, "config": settings_to_dict(settings)}
@@ -68,7 +73,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return found
 
 
-@pytest.fixture(params=["tic_tac_toe", "go"])
+@pytest.fixture(params=["tic_tac_toe", "go", "connect_four"])
 def run(request: pytest.FixtureRequest, runs: dict[str, Path]) -> Path:
     return runs[request.param]
 
@@ -210,6 +215,11 @@ def other_position(shard: Any) -> None:
     shard.columns["observation"][row] ^= 255
 
 
+def left_out(shard: Any) -> None:
+    rows = shard.episodes[3].rows
+    shard.columns["observation"][rows][1:] = shard.columns["observation"][rows][:-1].copy()
+
+
 def illegal_policy(shard: Any) -> None:
     rows = shard.episodes[3].rows
     policies = shard.columns["policy_target"][rows]
@@ -239,7 +249,8 @@ def unknown_column(shard: Any) -> None:
         (illegal_move, "the episode 4 has an illegal move "),
         (other_result, "the episode 4 has "),
         (cut_short, "the episode 4 has damaged facts: its number of plies"),
-        (other_position, "the episode 4 has a sample whose position does not occur in it"),
+        (other_position, "the episode 4 has a sample that does not show the position before its"),
+        (left_out, "the episode 4 has a sample that does not show the position before its"),
         (illegal_policy, "the episode 4 has a policy_target that prefers an illegal move"),
         (no_distribution, "the episode 4 has a sample field policy_target has rows whose sum"),
         (value_out_of_range, "the episode 4 has a sample field root_value holds 7"),
@@ -285,22 +296,83 @@ def other_next_policy(shard: Any, rows: slice) -> None:
     shard.columns["next_policy_target"][rows.start] = shard.columns["policy_target"][rows.start]
 
 
+def searched_outcomes(shard: Any, rows: slice) -> None:
+    """Each side is said to have won, by its search alone."""
+    shard.columns["outcome"][rows] = shard.columns["root_value"][rows] = 0.9
+    shard.columns["outcome_draw"][rows] = shard.columns["root_draw"][rows] = 0.05
+
+
+def draw_of_the_search(shard: Any, rows: slice) -> None:
+    """Its outcome is the result's."""
+    shard.columns["outcome_draw"][rows] = shard.columns["root_draw"][rows]
+
+
+def negative_policy(shard: Any, rows: slice) -> None:
+    policies = shard.columns["policy_target"][rows]
+    policy = policies[policies.any(axis=1).argmax()]
+    least, most = policy.argmin(), policy.argmax()
+    policy[most] += policy[least] + np.float16(0.005)
+    policy[least] = np.float16(-0.005)
+
+
+def no_policy(shard: Any, rows: slice) -> None:
+    shard.columns["policy_target"][rows.stop - 1] = 0
+
+
+def other_surprise(shard: Any, rows: slice) -> None:
+    shard.columns["surprise"][rows] *= 3
+
+
+def negative_surprise(shard: Any, rows: slice) -> None:
+    shard.columns["surprise"][rows.start] = -0.005
+
+
+def other_lambda_value(shard: Any, rows: slice) -> None:
+    value = shard.columns["lambda_value"][rows.start]
+    shard.columns["lambda_value"][rows.start] += 0.01 if value < 0 else -0.01
+
+
+def other_lambda_draw(shard: Any, rows: slice) -> None:
+    shard.columns["lambda_draw"][rows.start] += 0.01
+
+
+def other_short_value(shard: Any, rows: slice) -> None:
+    shard.columns["short_value"][rows.stop - 1, 2] *= 0.5
+
+
+def too_few_samples(shard: Any, rows: slice) -> None:
+    """More moves before the first sample than are made of it."""
+    info = next(episode.info for episode in shard.episodes if episode.rows == rows)
+    info["restart_ply"] = len(info["moves"])
+
+
 @pytest.mark.parametrize(
-    ("forge", "problem"),
+    ("game", "forge", "problem"),
     [
-        (other_outcome, "outcome is neither its result nor a value of its search"),
-        (other_draw, "outcome_draw is neither that of its result nor one of its search"),
-        (other_score, "has a sample with another score than its own"),
-        (other_owner, "has a sample with another ownership than its own"),
-        (not_played_out, "has a sample with another is_played_out"),
-        (other_next_policy, "next_policy_target that is not the policy_target of its next sample"),
+        ("go", other_outcome, "outcome is neither its result nor a value of its search"),
+        ("go", other_draw, "outcome_draw is neither that of its result nor one of its search"),
+        ("go", other_score, "has a sample with another score than its own"),
+        ("go", other_owner, "has a sample with another ownership than its own"),
+        ("go", not_played_out, "has a sample with another is_played_out"),
+        ("go", other_next_policy, "next_policy_target that is not the policy_target of its next"),
+        ("go", no_policy, "has a sample without a policy_target, which every search gives"),
+        ("go", searched_outcomes, "samples whose outcome is a value of their search that nothing"),
+        ("connect_four", searched_outcomes, "whose outcome is a value of their search that noth"),
+        ("connect_four", draw_of_the_search, "takes its outcome, its draws and its score from"),
+        ("connect_four", negative_policy, "has a policy_target with a negative entry"),
+        ("connect_four", other_surprise, "has surprises below 0, or whose mean is not 1"),
+        ("connect_four", negative_surprise, "has surprises below 0, or whose mean is not 1"),
+        ("connect_four", other_lambda_value, "lambda_value that is not the lambda-return of its"),
+        ("connect_four", other_lambda_draw, "lambda_value that is not the lambda-return of its"),
+        ("connect_four", other_short_value, "short_value that is not the lambda-return of its"),
+        ("connect_four", too_few_samples, " samples of 0 plies"),
     ],
 )
-def test_forged_targets_are_found(runs, tmp_path, capsys, forge, problem):
-    (path,) = (runs["go"] / "episodes" / "rank0").glob("*.npz")
+def test_forged_targets_are_found(runs, tmp_path, capsys, game, forge, problem):
+    (path,) = (runs[game] / "episodes" / "rank0").glob("*.npz")
     shard = read_shard(path)
     known = [
-        e for e in shard.episodes if e.info["score"] is not None and e.rows.stop - e.rows.start > 1
+        e for e in shard.episodes if e.info["score"] is not None and e.rows.stop - e.rows.start > 5
     ]
     forge(shard, known[0].rows)
     write_shard(tmp_path / "1.npz", shard)

@@ -213,7 +213,7 @@ class AlphaZero:
         return facts_of(self.game, self.curriculum, info)
 
     def problem_of_episode(self, info: Mapping[str, Any], columns: Mapping[str, np.ndarray]) -> str:
-        return problem_of(self.game, self.curriculum, info, columns)
+        return problem_of(self.game, self.curriculum, self.settings, self.search, info, columns)
 
     def settings_for_checks(self) -> dict[str, Any]:
         # A result that a proof gave would have to be proven again.

@@ -5,15 +5,21 @@ and from other machines.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
+from scipy.stats import binom
 
 from ddpzero.algorithms.alphazero.curriculum import Curriculum
+from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings
 from ddpzero.algorithms.base import EpisodeFacts
 from ddpzero.games import Game
-from ddpzero.games.core.replayed import IllegalMoveError, ReplayedEpisode, plies_of, replay
+from ddpzero.games.core.replayed import IllegalMoveError, ReplayedEpisode, replay
+from ddpzero.search import SearchSettings
 
+_SIGN_BIT = 0x8000
+_ROUNDING = 1e-4
 # As samples.py makes them; the rank adds the index of the actor.
 _FACTS = {
     *("num_plies", "restart_ply", "first_player_return", "score", "moves", "board"),
@@ -46,13 +52,18 @@ def facts_of(frame: Game, curriculum: Curriculum, info: Mapping[str, Any]) -> Ep
 
 
 def problem_of(
-    frame: Game, curriculum: Curriculum, info: Mapping[str, Any], columns: Mapping[str, np.ndarray]
+    frame: Game,
+    curriculum: Curriculum,
+    settings: AlphaZeroSettings,
+    search: SearchSettings,
+    info: Mapping[str, Any],
+    columns: Mapping[str, np.ndarray],
 ) -> str:
     """Return what is wrong with an episode, as a sentence that goes on after "the episode"; "" if nothing is.
 
-    Its moves are legal, its result is that of the rules, each sample shows a position of the episode, in their order,
-    each policy prefers only legal moves, and the targets are those of the result. A result that a proof gave, and what
-    the search and the network said, are not checked.
+    Its moves are legal, its result is that of the rules, its samples show the positions of its last plies, each policy
+    prefers only legal moves, and the targets are those of the result and of the searched values, by the definitions in
+    samples.py. Not checked are the searched values themselves, and whether a value that counts as proven was proven.
     """
     try:
         facts = facts_of(frame, curriculum, info)
@@ -65,7 +76,7 @@ def problem_of(
     except IllegalMoveError as error:
         return f"{error}."
     return _problem_of_result(game, facts, info, episode) or _problem_of_samples(
-        curriculum, facts, info, columns, episode
+        curriculum, settings, search, facts, info, columns, episode
     )
 
 
@@ -89,64 +100,169 @@ def _problem_of_result(
 
 def _problem_of_samples(
     curriculum: Curriculum,
+    settings: AlphaZeroSettings,
+    search: SearchSettings,
     facts: EpisodeFacts,
     info: Mapping[str, Any],
     columns: Mapping[str, np.ndarray],
     episode: ReplayedEpisode,
 ) -> str:
-    observations, legal = episode.observations, episode.legal
+    # After the first searched ply, all plies are.
+    first = facts.length - len(columns["observation"])
+    if first < facts.first_ply:
+        return (
+            f"has {len(columns['observation'])} samples of {facts.length - facts.first_ply} plies."
+        )
+    observations, legal = episode.observations[first:], episode.legal[first:]
     if "board" in info:
         embedding = curriculum.embeddings[info["board"]]
         observations = embedding.observations(observations)
         legal = embedding.policies(legal.astype(np.float16)) > 0
         if "board" in columns and (columns["board"] != info["board"]).any():
             return "has samples of another board."
-    plies = plies_of(columns["observation"], observations, facts.first_ply)
-    if (plies < 0).any():
-        return "has a sample whose position does not occur in it."
+    if (columns["observation"] != observations).any():
+        return "has a sample that does not show the position before its move."
     # From the view of the first player.
-    signs = np.where(episode.movers[plies] == 0, np.float32(1), np.float32(-1))
+    signs = np.where(episode.movers[first:] == 0, np.float32(1), np.float32(-1))
     return (
-        _problem_of_policies(columns, plies, legal)
-        or _problem_of_values(facts, columns, signs)
-        or _problem_of_scores(curriculum, facts, info, columns, episode.position, signs)
+        _problem_of_policies(settings, columns, legal)
+        or _problem_of_values(settings, search, facts, info, columns, signs)
+        or _problem_of_ends(curriculum, facts, info, columns, episode.position, signs)
     )
 
 
 def _problem_of_policies(
-    columns: Mapping[str, np.ndarray], plies: np.ndarray, legal: np.ndarray
+    settings: AlphaZeroSettings, columns: Mapping[str, np.ndarray], legal: np.ndarray
 ) -> str:
-    """legal: `[T, A]`, before each ply."""
-    policies = columns["policy_target"]
-    if (policies[~legal[plies]] != 0).any():
+    """legal: `[n, A]`, before each ply."""
+    # numpy compares float16 forty times as slowly as integers of the same bits, the first of which is the sign.
+    bits = columns["policy_target"].view(np.uint16)
+    is_preferred = bits != 0
+    if (bits >= _SIGN_BIT).any():
+        return "has a policy_target with a negative entry."
+    if (is_preferred & ~legal).any():
         return "has a policy_target that prefers an illegal move."
+    has_policy = is_preferred.any(axis=1)
+    if settings.full_search_fraction >= 1 and not has_policy.all():
+        return "has a sample without a policy_target, which every search gives."
     if "next_policy_target" in columns:
-        following = np.zeros_like(policies)
-        following[:-1] = policies[1:]
-        if (columns["next_policy_target"] != following).any():
+        following = np.zeros_like(bits)
+        following[:-1] = bits[1:]
+        if (columns["next_policy_target"].view(np.uint16) != following).any():
             return "has a next_policy_target that is not the policy_target of its next sample."
+    if "surprise" in columns:
+        surprises = columns["surprise"]
+        mean = surprises[has_policy].mean() if has_policy.any() else 1.0
+        if (surprises < 0).any() or abs(mean - 1) > _ROUNDING:
+            return "has surprises below 0, or whose mean is not 1."
+        if (surprises[~has_policy] != 1).any():
+            return "has a sample with a surprise, but without a policy_target."
     return ""
 
 
 def _problem_of_values(
-    facts: EpisodeFacts, columns: Mapping[str, np.ndarray], signs: np.ndarray
+    settings: AlphaZeroSettings,
+    search: SearchSettings,
+    facts: EpisodeFacts,
+    info: Mapping[str, Any],
+    columns: Mapping[str, np.ndarray],
+    signs: np.ndarray,
 ) -> str:
     """Each outcome is that of the next sample, or the search's value in its own position; see samples.outcomes_of.
 
     signs: `[n]`, 1 for samples of the first player, -1 for the others.
     """
     result = np.float32(facts.returns[0])
-    if _breaks_chain(signs * columns["outcome"], signs * columns["root_value"], result):
+    outcomes = _Targets(signs * columns["outcome"], signs * columns["root_value"], result)
+    draws = _Targets(columns["outcome_draw"], columns["root_draw"], np.float32(1 - abs(result)))
+    if (~outcomes.are_inherited & ~outcomes.are_searched).any():
         return "has a sample whose outcome is neither its result nor a value of its search."
-    draw = np.float32(1 - abs(result))
-    if _breaks_chain(columns["outcome_draw"], columns["root_draw"], draw):
+    if (~draws.are_inherited & ~draws.are_searched).any():
         return (
             "has a sample whose outcome_draw is neither that of its result nor one of its search."
         )
+    inherited = outcomes.are_inherited & draws.are_inherited
+    searched = outcomes.are_searched & draws.are_searched
+    if "score" in columns and facts.is_ended_by_rules:
+        score, is_searched = signs * columns["score"], "root_score" in columns
+        found = signs * columns["root_score"] if is_searched else score
+        scores = _Targets(score, found, np.float32(info["score"]))
+        if (~scores.are_inherited & ~(scores.are_searched & is_searched)).any():
+            return "has a sample with another score than its own."
+        inherited, searched = inherited & scores.are_inherited, searched & scores.are_searched
+    if (~inherited & ~searched).any():
+        return "has a sample that takes its outcome, its draws and its score from different plies."
+    return _problem_of_decisions(
+        settings, search, columns, searched & ~inherited
+    ) or _problem_of_returns(settings, columns, signs, result, inherited, searched)
+
+
+def _problem_of_decisions(
+    settings: AlphaZeroSettings,
+    search: SearchSettings,
+    columns: Mapping[str, np.ndarray],
+    are_decided: np.ndarray,
+) -> str:
+    """Where the search's value replaces the result, it was proven, or a random move followed.
+
+    are_decided: `[n]`, the samples where this is so and makes a difference.
+    """
+    num_decided = int(are_decided.sum())
+    if not num_decided:
+        return ""
+    # A proven value v has the draw share 1 - |v|.
+    values, draws = columns["root_value"][are_decided], columns["root_draw"][are_decided]
+    can_be_proven = np.abs(draws - (1 - np.abs(values))) < _ROUNDING
+    num_random = num_decided - int(can_be_proven.sum()) if search.solve else num_decided
+    if num_random > _most_random_moves(len(are_decided), settings.random_action_fraction):
+        return f"has {num_random} samples whose outcome is a value of their search that nothing has proven."
     return ""
 
 
-def _problem_of_scores(
+@cache
+def _most_random_moves(num_plies: int, fraction: float) -> int:
+    """Return how many of some plies are random at most, but for one episode in a billion."""
+    return int(binom.isf(1e-9, num_plies, fraction)) if fraction > 0 else 0
+
+
+def _problem_of_returns(
+    settings: AlphaZeroSettings,
+    columns: Mapping[str, np.ndarray],
+    signs: np.ndarray,
+    result: np.float32,
+    inherited: np.ndarray,
+    searched: np.ndarray,
+) -> str:
+    """The lambda-returns follow from one ply to the one before it; see samples.lambda_returns.
+
+    inherited, searched: `[n]`, whether the outcome can be that of the next sample; can be the search's value.
+    """
+    found = []
+    if "short_value" in columns:
+        decays = np.array(settings.short_value_lambdas, np.float32)
+        found += [("short_value", "short_draw", decays)]
+    if "lambda_value" in columns:
+        found += [("lambda_value", "lambda_draw", np.array([settings.value_lambda], np.float32))]
+    draw = np.float32(1 - abs(result))
+    for name, draw_name, decays in found:
+        is_following, is_own = inherited, searched
+        for values, outcomes, roots, last in (
+            (columns[name], columns["outcome"], columns["root_value"], result),
+            (columns[draw_name], columns["outcome_draw"], columns["root_draw"], draw),
+        ):
+            view = signs if last is result else np.ones_like(signs)
+            seen = view[:, None] * values.reshape(len(signs), -1)
+            after = np.concatenate([seen[1:], np.full((1, seen.shape[1]), last)])
+            mixed = (1 - decays) * (view * roots)[:, None] + decays * after
+            own = (view * outcomes)[:, None]
+            is_following = is_following & (np.abs(seen - mixed) < _ROUNDING).all(axis=1)
+            is_own = is_own & (np.abs(seen - own) < _ROUNDING).all(axis=1)
+        if not (is_following | is_own).all():
+            return f"has a {name} that is not the lambda-return of its searches."
+    return ""
+
+
+def _problem_of_ends(
     curriculum: Curriculum,
     facts: EpisodeFacts,
     info: Mapping[str, Any],
@@ -159,15 +275,6 @@ def _problem_of_scores(
     assert isinstance(game, Game)
     if "is_played_out" in columns and (columns["is_played_out"] != is_known).any():
         return "has a sample with another is_played_out."
-    if "score" in columns and is_known:
-        score = np.float32(info["score"])
-        searched = columns.get("root_score", columns["score"])
-        if (
-            _breaks_chain(signs * columns["score"], signs * searched, score)
-            if "root_score" in columns
-            else (signs * columns["score"] != score).any()
-        ):
-            return "has a sample with another score than its own."
     if "ownership" in columns and is_known:
         owners = (signs[:, None] * game.ownership(position)).astype(np.int8)
         if "board" in info:
@@ -177,9 +284,13 @@ def _problem_of_scores(
     return ""
 
 
-def _breaks_chain(values: np.ndarray, searched: np.ndarray, last: np.float32) -> bool:
-    """Return whether any of the values `[n]` is neither the next one, after the last sample `last`, nor its own
-    searched value.
+class _Targets:
+    """Where a target, `[n]` values seen by the first player, comes from. searched: `[n]`, what the searches found.
+
+    are_inherited: `[n]`, whether it is that of the next sample; of the last one, that it is `last`.
+    are_searched: `[n]`, whether it is what the search in its own position found.
     """
-    following = np.append(values[1:], last)
-    return bool(((values != following) & (values != searched)).any())
+
+    def __init__(self, values: np.ndarray, searched: np.ndarray, last: np.float32) -> None:
+        self.are_inherited = values == np.append(values[1:], last)
+        self.are_searched = values == searched
