@@ -2,7 +2,7 @@
 
 The server is a process of its own, as `ddpzero serve` starts it, with its validators on one core, so that a figure is
 per core. Contributors are coroutines here. Each sends real games, a batch after the other, and looks for a newer model
-now and then, as `ddpzero contribute` does; each batch differs from all others in the values of its searches.
+now and then, as `ddpzero contribute` does; each batch differs from all others in the policies of its searches.
 """
 
 from __future__ import annotations
@@ -167,16 +167,8 @@ def _play(
     actor = algorithm.actor_spec(actors, "cpu").make(0, 0, seed=seed)
     actor.receive({name: value.numpy() for name, value in weights.items()}, 1)
     episodes: list[Episode] = []
-    rng = np.random.default_rng(seed)
     while len(episodes) < _NUM_GAMES:
-        for episode in actor.play():
-            # Where no outcome is a value of the search, these values can be changed.
-            columns = {
-                **episode.columns,
-                "root_value": _searched_values(rng, episode.num_samples),
-            }
-            if not algorithm.problem_of_episode(episode.info, columns):
-                episodes.append(episode)
+        episodes += actor.play()
     counters = {"weights_version": 1, "samples_trained": 1}
     model = ModelFile(_MODEL, "bench", config, counters, updater.released_weights(), weights)
     return episodes, model
@@ -203,8 +195,12 @@ class _Batches:
         names = list(episodes[0].columns)
         columns = {n: np.concatenate([e.columns[n] for e in episodes]) for n in names}
         size = len(columns["root_value"])
-        columns["root_value"] = _searched_values(self._rng, size)
+        columns["policy_target"] = _other_policies(self._rng, columns["policy_target"])
         columns[HELD_OUT] = np.zeros(size, np.bool_)
+        if "next_policy_target" in columns:
+            lasts = np.cumsum([episode.num_samples for episode in episodes]) - 1
+            columns["next_policy_target"] = np.roll(columns["policy_target"], -1, axis=0)
+            columns["next_policy_target"][lasts] = 0
         stored, first, num_forged = [], 0, 0
         for episode in episodes:
             last, info = first + episode.num_samples, episode.info
@@ -218,8 +214,11 @@ class _Batches:
         return path.read_bytes(), num_forged
 
 
-def _searched_values(rng: np.random.Generator, size: int) -> np.ndarray:
-    return rng.uniform(-0.99, 0.99, size).astype(np.float32)
+def _other_policies(rng: np.random.Generator, policies: np.ndarray) -> np.ndarray:
+    """Return policies `[n, A]` of the same actions, each sharpened or flattened by a random power."""
+    changed = policies.astype(np.float32) ** rng.uniform(0.5, 2.0, (len(policies), 1))
+    sums = changed.sum(axis=1, keepdims=True)
+    return np.divide(changed, sums, out=np.zeros_like(changed), where=sums > 0).astype(np.float16)
 
 
 def _validation_rate(config: dict[str, Any], batches: _Batches, seconds: float) -> float:

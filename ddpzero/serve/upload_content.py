@@ -19,6 +19,9 @@ from ddpzero.system.json_text import json_text
 # The rank adds it, and it means nothing on another machine.
 _ACTOR_INDEX = "actor_index"
 _HASH_LENGTH = 32
+_POLICY_STEPS = 64
+# Policies of equal shares, 1/n, are not where two steps meet.
+_SHIFT = 0.3
 
 
 def read_content(content: bytes) -> Shard:
@@ -33,11 +36,21 @@ def read_content(content: bytes) -> Shard:
 
 
 def hash_of(shard: Shard, episode: StoredEpisode) -> str:
-    """Return a hash of everything in a game: its facts, its moves and its samples."""
-    digest = hashlib.sha256(json_text(dict(sorted(episode.info.items()))).encode())
-    for name in sorted(shard.columns):
-        if name != HELD_OUT:
-            digest.update(np.ascontiguousarray(shard.columns[name][episode.rows]).tobytes())
+    """Return a hash of what makes a valid game another one: its moves, the weights that played it, and its policies.
+
+    Policies count in steps, and the other numbers not at all: whoever sends a game twice could change them a little.
+    """
+    info = episode.info
+    moves = json_text([info.get(name) for name in ("board", "restart_ply", "moves")])
+    digest = hashlib.sha256(moves.encode())
+    for name in ("weights_version", "policy_target"):
+        if name in shard.columns:
+            column = shard.columns[name][episode.rows]
+            if column.dtype.kind == "f":
+                column = np.floor(column.astype(np.float32) * _POLICY_STEPS + _SHIFT).astype(
+                    np.int16
+                )
+            digest.update(np.ascontiguousarray(column).tobytes())
     return digest.hexdigest()[:_HASH_LENGTH]
 
 

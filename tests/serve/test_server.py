@@ -73,6 +73,21 @@ def test_games_are_counted_once_and_lie_in_a_file(server, tmp_path):
         assert np.array_equal(shard.columns[name], sent), name
 
 
+def test_a_game_with_slightly_other_numbers_is_the_same_game(server, tmp_path):
+    episodes = material().play(6, seed=17)
+    assert answer_to(server, episodes, tmp_path).json()["accepted"] == 6
+    for episode in episodes:
+        columns, info = episode.columns, episode.info
+        is_free = columns["root_draw"] != columns["outcome_draw"]
+        columns["root_draw"][is_free] = np.nextafter(columns["root_draw"], np.float32(1))[is_free]
+        columns["root_value"] = columns["root_value"] + np.float32(0)
+        columns["policy_target"] = np.nextafter(columns["policy_target"], np.float16(0.5))
+        columns["policy_target"][episode.columns["policy_target"] < 1e-4] = 0
+        info["first_player_return"] = int(info["first_player_return"])
+    again = answer_to(server, episodes, tmp_path).json()
+    assert (again["accepted"], again["repeated"], again["rejected"]) == (0, 6, 0), again
+
+
 def forged(kind: str):
     """Return two games, the second of which was forged."""
     episodes = copied(material().episodes[:2])
@@ -125,7 +140,7 @@ def forged(kind: str):
         ("policy that is none", "rows whose sum is not"),
         ("value out of range", "holds 1.5"),
         ("not a number", "nan"),
-        ("other position", "position does not occur in it"),
+        ("other position", "does not show the position before its move"),
         ("unknown weights", "unknown here or too old"),
         ("unknown fact", "'secret' is not a fact"),
         ("long fact", "is none of the curriculum's"),
