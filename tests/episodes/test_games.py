@@ -315,6 +315,11 @@ def negative_policy(shard: Any, rows: slice) -> None:
     policy[least] = np.float16(-0.005)
 
 
+def larger_policy(shard: Any, rows: slice) -> None:
+    policies = shard.columns["policy_target"][rows]
+    policies[policies.any(axis=1).argmax()] *= np.float16(1.005)
+
+
 def no_policy(shard: Any, rows: slice) -> None:
     shard.columns["policy_target"][rows.stop - 1] = 0
 
@@ -359,6 +364,7 @@ def too_few_samples(shard: Any, rows: slice) -> None:
         ("go", searched_outcomes, "samples whose outcome is a value of their search that nothing"),
         ("connect_four", searched_outcomes, "whose outcome is a value of their search that noth"),
         ("connect_four", draw_of_the_search, "takes its outcome, its draws and its score from"),
+        ("go", larger_policy, "has a policy_target whose sum is not 1"),
         ("connect_four", negative_policy, "has a policy_target with a negative entry"),
         ("connect_four", other_surprise, "has surprises below 0, or whose mean is not 1"),
         ("connect_four", negative_surprise, "has surprises below 0, or whose mean is not 1"),

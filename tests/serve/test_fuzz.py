@@ -98,9 +98,8 @@ def test_mutated_uploads_count_nothing(tmp_path, caplog):
             assert answer.status_code in (200, 422), answer.text
             if answer.status_code == 200:
                 found = answer.json()
-                changed = found["accepted"] + found["rejected"]
-                # A changed value of a search cannot be told from a real one: such a game counts.
-                assert found["accepted"] <= 1 and changed <= 10, found
+                # A value of a search with another bit cannot be told from a real one, but its game was there before.
+                assert found["accepted"] == 0 and found["rejected"] <= 10, found
             else:
                 assert len(answer.json()["error"]) > 10
         grown = psutil.Process().memory_info().rss + validator.memory_info().rss - before

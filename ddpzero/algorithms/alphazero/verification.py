@@ -19,6 +19,8 @@ from ddpzero.games.core.replayed import IllegalMoveError, ReplayedEpisode, repla
 from ddpzero.search import SearchSettings
 
 _SIGN_BIT = 0x8000
+# Of the sum of a distribution; each entry is off by at most 1/2048 of itself.
+_FLOAT16_ROUNDING = 0.001
 _ROUNDING = 1e-4
 # As samples.py makes them; the rank adds the index of the actor.
 _FACTS = {
@@ -143,6 +145,9 @@ def _problem_of_policies(
     if (is_preferred & ~legal).any():
         return "has a policy_target that prefers an illegal move."
     has_policy = is_preferred.any(axis=1)
+    sums = columns["policy_target"][has_policy].sum(axis=1, dtype=np.float32)
+    if (np.abs(sums - 1) > _FLOAT16_ROUNDING).any():
+        return "has a policy_target whose sum is not 1."
     if settings.full_search_fraction >= 1 and not has_policy.all():
         return "has a sample without a policy_target, which every search gives."
     if "next_policy_target" in columns:
