@@ -21,6 +21,8 @@ from ddpzero.serve.server import CollectionServer
 
 # Of requests whose body is not a file.
 _MAX_JSON_BYTES = 4 << 20
+# Characters, on a page.
+_MAX_SHOWN_PATH = 64
 
 
 def make_app(server: CollectionServer) -> FastAPI:
@@ -97,7 +99,8 @@ def _answer_errors(app: FastAPI) -> None:
     """Answer every error with a sentence; only a mistake of ours leaves a traceback, in the log."""
 
     async def refused(request: Request, error: Any) -> Response:
-        return _refused(error)
+        headers = _retry_after(error)
+        return _answer(request, error.status, error.sentence, error.sentence, headers)
 
     async def invalid(request: Request, error: Any) -> Response:
         first = error.errors()[0]
@@ -105,9 +108,10 @@ def _answer_errors(app: FastAPI) -> None:
         return _error(422, f"{where}: {str(first['msg'])[:200]}.")
 
     async def of_http(request: Request, error: Any) -> Response:
-        return _error(
-            error.status_code, f"{request.method} {request.url.path[:200]}: {error.detail}."
-        )
+        sentence = f"{request.method} {request.url.path[:200]}: {error.detail}."
+        missing = f"there is no page {request.url.path[:_MAX_SHOWN_PATH]!r}."
+        shown = missing if error.status_code == 404 else sentence
+        return _answer(request, error.status_code, sentence, shown)
 
     async def own_mistake(request: Request, error: Exception) -> Response:
         return _error(500, "the server made a mistake, which is in its log: try again later.")
@@ -122,9 +126,26 @@ def _answer_errors(app: FastAPI) -> None:
         app.add_exception_handler(kind, handler)
 
 
+def _answer(
+    request: Request,
+    status: int,
+    sentence: str,
+    of_page: str,
+    headers: dict[str, str] | None = None,
+) -> Response:
+    """Answer a program with JSON, and a browser with a page. of_page: the sentence on the page."""
+    if request.url.path.startswith("/api/"):
+        return _error(status, sentence, headers)
+    server: CollectionServer = request.app.state.server
+    return page_routes.page(server.pages.refusal(status, of_page), status, headers)
+
+
 def _refused(refusal: Refusal) -> Response:
-    headers = {"Retry-After": str(refusal.retry_after)} if refusal.retry_after else {}
-    return _error(refusal.status, refusal.sentence, headers)
+    return _error(refusal.status, refusal.sentence, _retry_after(refusal))
+
+
+def _retry_after(refusal: Refusal) -> dict[str, str]:
+    return {"Retry-After": str(refusal.retry_after)} if refusal.retry_after else {}
 
 
 def _error(status: int, sentence: str, headers: dict[str, str] | None = None) -> Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
@@ -22,12 +23,12 @@ router = APIRouter(include_in_schema=False, dependencies=[ADMITTED])
 
 @router.get("/")
 async def page_of_run(server: TheServer) -> Response:
-    return _page(await asyncio.to_thread(server.pages.run))
+    return page(await asyncio.to_thread(server.pages.run))
 
 
 @router.get("/contributors/{name}")
 async def page_of_contributor(name: str, server: TheServer) -> Response:
-    return _page(await asyncio.to_thread(server.pages.contributor, name))
+    return page(await asyncio.to_thread(server.pages.contributor, name))
 
 
 @router.get("/curve.svg")
@@ -38,8 +39,10 @@ async def curve(server: TheServer) -> Response:
 
 @router.get("/api/docs")
 async def docs(request: Request, server: TheServer) -> Response:
-    return _page(await asyncio.to_thread(server.pages.api, request.app.openapi()))
+    return page(await asyncio.to_thread(server.pages.api, request.app.openapi()))
 
 
-def _page(html: str) -> Response:
-    return HTMLResponse(html, headers=_HEADERS)
+def page(html: str, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """Answer with a page. headers: besides those of all pages."""
+    content = html.encode("utf-8", "replace")
+    return HTMLResponse(content, status, headers={**_HEADERS, **(headers or {})})

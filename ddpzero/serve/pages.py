@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -86,6 +87,12 @@ class Pages:
             names={message.name for message in messages},
         )
 
+    def refusal(self, status: int, sentence: str) -> str:
+        """Return the page of an address that cannot be shown."""
+        return self._render(
+            "refusal.html", phrase=HTTPStatus(status).phrase, sentence=capitalized(sentence)
+        )
+
     def curve(self) -> bytes:
         """Return the ratings of all models over the samples that they were trained on, as SVG."""
         models = [self._collection.describe(model) for model in self._collection.models]
@@ -97,6 +104,10 @@ class Pages:
         return self._templates.get_template(template).render(
             title=title, version=__version__, now=time.time(), **values
         )
+
+
+def capitalized(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]
 
 
 def count(number: float) -> str:

@@ -178,9 +178,33 @@ def test_pages_say_what_is_missing(tmp_path):
         page = page_of(server)
         assert "not rated" in page.text and "img" not in page.tags
         assert "None." in page_of(server, "/contributors/alice").text
-        assert server.client.get("/contributors/nobody").json() == {
-            "error": "there is no contributor 'nobody'."
-        }
+
+
+@pytest.mark.parametrize(
+    "path, sentence",
+    [
+        ("/contributors/nobody", "There is no contributor 'nobody'."),
+        ("/contributors/a%00b", r"There is no contributor 'a\x00b'."),
+        (f"/contributors/{quote('<b>&' * 100)}", f"There is no contributor '{'<b>&' * 16}'."),
+        ("/nothing/here", "There is no page '/nothing/here'."),
+        ("/api", "There is no page '/api'."),
+        ("/%3Cscript%3E%ff\u202e", "There is no page '/<script>\ufffd\\u202e'."),
+        (f"/{'x' * 5000}", f"There is no page '/{'x' * 63}'."),
+    ],
+)
+def test_an_address_that_shows_nothing_is_a_page_that_leads_to_the_run(server, path, sentence):
+    answer = server.client.get(path)
+    assert answer.status_code == 404
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    page = _Page(answer.text)
+    assert sentence in page.text and ("href", "/") in page.attributes
+    assert not {"script", "b"} & set(page.tags)
+
+
+def test_a_program_that_asks_for_nothing_is_answered_with_json(server):
+    answer = server.client.get("/api/v1/nothing")
+    assert answer.status_code == 404 and "/api/v1/nothing" in answer.json()["error"]
 
 
 def test_only_the_newest_models_and_the_first_contributors_are_open_at_once(tmp_path):
