@@ -1,6 +1,6 @@
 """The messages between a collection server and its clients, as dataclasses; the server documents them at /api/docs.
 
-Bodies of answers are JSON with these fields. A refusal is `{"error": SENTENCE}` with status 4xx.
+Bodies of answers are JSON with these fields. A refusal is a `RefusalAnswer` with status 4xx or 5xx.
 """
 
 from __future__ import annotations
@@ -46,6 +46,13 @@ class ModelInformation:
         _require_range(self, 1, _MAX_FILE_BYTES, "size_bytes")
         _require_range(self, 0, _MAX_COUNT, "weights_version")
         _require_range(self, 0, _MAX_TOTAL, "samples_trained", "num_games")
+
+
+@dataclass(frozen=True)
+class Models:
+    """The released models. models: the newest first."""
+
+    models: list[ModelInformation]
 
 
 @dataclass(frozen=True)
@@ -139,6 +146,13 @@ class MatchReport:
 
 
 @dataclass(frozen=True)
+class MatchAnswer:
+    """What became of the report of a match. is_counted: true; what cannot be counted is refused."""
+
+    is_counted: bool
+
+
+@dataclass(frozen=True)
 class GamesFile:
     """A file of accepted games, training_data/run_001/games_<number>.npz. number: from 1 on. num_games, num_samples: in
     the file. sha256, size_bytes: of the file.
@@ -167,6 +181,51 @@ class GamesFiles:
 
     def __post_init__(self) -> None:
         _require_range(self, 0, _MAX_COUNT, "newest")
+
+
+@dataclass(frozen=True)
+class Contributor:
+    """A user and the counts of all uploads. last_seen_at: of an upload or a match, Unix time; None if never."""
+
+    name: str
+    num_games: int
+    num_samples: int
+    num_repeated: int
+    num_rejected: int
+    num_match_games: int
+    created_at: float
+    last_seen_at: float | None
+
+
+@dataclass(frozen=True)
+class RunStatistics:
+    """Everything on the page of the run. run, game: "" before the first model.
+
+    num_files, size_bytes: of the files of games that still exist. num_contributors: users of any role who sent games,
+    of self-play or of matches. num_active: of them, heard of within 15 minutes. contributors: the first 1,000 of them,
+    most games first.
+    """
+
+    run: str
+    game: str
+    num_games: int
+    num_samples: int
+    num_repeated: int
+    num_rejected: int
+    num_match_games: int
+    num_contributors: int
+    num_active: int
+    num_files: int
+    size_bytes: int
+    models: list[ModelInformation]
+    contributors: list[Contributor]
+
+
+@dataclass(frozen=True)
+class RefusalAnswer:
+    """Why a request is refused. error: a sentence for people."""
+
+    error: str
 
 
 def as_json(message: Any) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from typing import Any
 
 from ddpzero.system.json_text import json_text
 
-# Refusals have another form, which the page describes.
-_UNUSED = re.compile("HTTPValidationError|ValidationError")
+# FastAPI adds them by itself to requests with parameters.
+_OTHER_REFUSALS = ("HTTPValidationError", "ValidationError")
 _CODE = re.compile("`([^`]*)`")
 
 
@@ -26,7 +26,10 @@ class Parameter:
 
 @dataclass(frozen=True)
 class ApiRequest:
-    """A request. body, answer: types as `type_text` writes them; "" if the document does not say one."""
+    """A request. body, answer: types as `type_text` writes them; "" if the document does not say one.
+
+    refusals: the statuses of its refusals.
+    """
 
     method: str
     path: str
@@ -34,6 +37,7 @@ class ApiRequest:
     parameters: list[Parameter]
     body: str
     answer: str
+    refusals: list[str]
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,18 @@ class ApiMessage:
     fields: list[MessageField]
 
 
+def remove_other_refusals(document: dict[str, Any]) -> None:
+    """Remove from an OpenAPI document the refusals of FastAPI, which no request is answered with."""
+    schemas = document["components"]["schemas"]
+    for name in _OTHER_REFUSALS:
+        schemas.pop(name, None)
+    for methods in document["paths"].values():
+        for request in methods.values():
+            answers = request["responses"]
+            if _content_type(answers.get("422", {})) in _OTHER_REFUSALS:
+                del answers["422"]
+
+
 def requests_of(document: Mapping[str, Any]) -> list[ApiRequest]:
     """Return the requests of an OpenAPI document in its order."""
     return [
@@ -65,6 +81,7 @@ def requests_of(document: Mapping[str, Any]) -> list[ApiRequest]:
             [_parameter(parameter) for parameter in request.get("parameters", [])],
             _content_type(request.get("requestBody", {})),
             _content_type(request["responses"].get("200", {})),
+            [status for status in request["responses"] if status[0] in "45"],
         )
         for path, methods in document["paths"].items()
         for method, request in methods.items()
@@ -79,7 +96,7 @@ def messages_of(document: Mapping[str, Any]) -> list[ApiMessage]:
     return [
         _message(name, schema, name in sent)
         for name, schema in sorted(schemas.items())
-        if "properties" in schema and not _UNUSED.fullmatch(name)
+        if "properties" in schema
     ]
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse, Response
@@ -13,9 +12,12 @@ from fastapi.responses import FileResponse, Response
 from ddpzero.remote.messages import (
     API_PATH,
     GamesFiles,
+    MatchAnswer,
     MatchReport,
     ModelInformation,
+    Models,
     RunInformation,
+    RunStatistics,
     Task,
     TaskRequest,
     UploadAnswer,
@@ -24,7 +26,7 @@ from ddpzero.serve.dependencies import ADMITTED, AnyUser, Learner, TheServer
 from ddpzero.serve.game_files import files_after, games_path
 from ddpzero.serve.gate import read_body
 from ddpzero.serve.models import find_model, is_model_name, model_path
-from ddpzero.serve.refusals import Refusal
+from ddpzero.serve.refusals import Refusal, refused_with
 from ddpzero.serve.statistics import run_statistics
 
 _ID = re.compile(r"[0-9a-f]{32}")
@@ -33,21 +35,22 @@ _MAX_NUMBER = 2**31 - 1
 router = APIRouter(prefix=API_PATH)
 
 
-@router.get("/run", summary="What is collected")
+@router.get("/run", summary="What is collected", responses=refused_with(401, 503))
 async def run(user: AnyUser, server: TheServer) -> RunInformation:
     return server.collection.information()
 
 
-@router.get("/models", summary="All models, the newest first")
-async def models(user: AnyUser, server: TheServer) -> dict[str, list[ModelInformation]]:
+@router.get("/models", summary="All models, the newest first", responses=refused_with(401))
+async def models(user: AnyUser, server: TheServer) -> Models:
     collection = server.collection
-    return {"models": [collection.describe(model) for model in collection.models]}
+    return Models([collection.describe(model) for model in collection.models])
 
 
 @router.get(
     "/models/{name}/file",
     summary="A model's file; Range continues a download",
     response_class=FileResponse,
+    responses=refused_with(401, 404),
 )
 async def model_file(name: str, user: AnyUser, server: TheServer) -> Response:
     collection = server.collection
@@ -58,7 +61,11 @@ async def model_file(name: str, user: AnyUser, server: TheServer) -> Response:
     return FileResponse(model_path(collection.folder, model.name))
 
 
-@router.put("/models/{name}", summary="Push a released model (learners)")
+@router.put(
+    "/models/{name}",
+    summary="Push a released model (learners)",
+    responses=refused_with(401, 403, 408, 409, 413, 422, 503),
+)
 async def push_model(
     name: str, request: Request, user: Learner, server: TheServer
 ) -> ModelInformation:
@@ -67,7 +74,7 @@ async def push_model(
         return await server.pushes.take(name, content)
 
 
-@router.post("/tasks", summary="Ask for work")
+@router.post("/tasks", summary="Ask for work", responses=refused_with(400, 401, 408, 413, 422, 503))
 async def task(wanted: TaskRequest, user: AnyUser, server: TheServer) -> Task:
     return await server.tasks.next(user, wanted)
 
@@ -75,6 +82,7 @@ async def task(wanted: TaskRequest, user: AnyUser, server: TheServer) -> Task:
 @router.put(
     "/games/{upload_id}",
     summary="Upload games: an .npz of episodes; counted once for each id",
+    responses=refused_with(401, 408, 409, 413, 422, 503),
 )
 async def upload(
     upload_id: str,
@@ -90,17 +98,25 @@ async def upload(
         return await server.uploads.take(user, upload_id, model, content)
 
 
-@router.put("/matches/{task}", summary="Report the games of a rating match")
+@router.put(
+    "/matches/{task}",
+    summary="Report the games of a rating match",
+    responses=refused_with(400, 401, 408, 413, 422, 503),
+)
 async def report_match(
     task: str, report: MatchReport, user: AnyUser, server: TheServer
-) -> dict[str, bool]:
+) -> MatchAnswer:
     if report.task != task or not _ID.fullmatch(task):
         raise Refusal(422, "the report names another task than its address.")
     await server.tasks.take_report(user, report)
-    return {"is_counted": True}
+    return MatchAnswer(is_counted=True)
 
 
-@router.get("/files", summary="Files of accepted games (learners)")
+@router.get(
+    "/files",
+    summary="Files of accepted games (learners)",
+    responses=refused_with(401, 403, 422),
+)
 async def files(
     user: Learner, server: TheServer, after: Annotated[int, Query(ge=0, le=_MAX_NUMBER)] = 0
 ) -> GamesFiles:
@@ -111,6 +127,7 @@ async def files(
     "/files/{number}",
     summary="A file of accepted games (learners); Range continues a download",
     response_class=FileResponse,
+    responses=refused_with(401, 403, 404, 422),
 )
 async def file(number: int, user: Learner, server: TheServer) -> Response:
     path = games_path(server.collection.folder, number)
@@ -123,6 +140,7 @@ async def file(number: int, user: Learner, server: TheServer) -> Response:
     "/statistics",
     summary="Games, samples, contributors and ratings",
     dependencies=[ADMITTED],
+    responses=refused_with(),
 )
-async def statistics(server: TheServer) -> dict[str, Any]:
-    return asdict(await asyncio.to_thread(run_statistics, server.collection))
+async def statistics(server: TheServer) -> RunStatistics:
+    return await asyncio.to_thread(run_statistics, server.collection)

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ddpzero import __version__
 from ddpzero.remote.messages import API_PATH
 from ddpzero.serve import api_routes, page_routes
+from ddpzero.serve.api_page import remove_other_refusals
 from ddpzero.serve.gate import Gate, read_body
 from ddpzero.serve.refusals import Refusal
 from ddpzero.serve.server import CollectionServer
@@ -40,7 +41,7 @@ def make_app(server: CollectionServer) -> FastAPI:
         title="ddpzero collection server",
         version=__version__,
         description="Games from contributors, and models for them. Every request but statistics needs the header "
-        '`Authorization: Bearer TOKEN`. A refusal is `{"error": SENTENCE}`; after 408, 429 and 5xx, try again later.',
+        "`Authorization: Bearer TOKEN`. A refusal is a `RefusalAnswer`; after 408, 429 and 5xx, try again later.",
         docs_url=None,
         redoc_url=None,
         openapi_url="/api/openapi.json",
@@ -49,6 +50,7 @@ def make_app(server: CollectionServer) -> FastAPI:
     app.state.server = server
     app.include_router(api_routes.router)
     app.include_router(page_routes.router)
+    remove_other_refusals(app.openapi())
     app.add_middleware(ReadBodies, gate=server.gate)
     _answer_errors(app)
     return app

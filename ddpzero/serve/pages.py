@@ -13,7 +13,7 @@ from ddpzero import __version__
 from ddpzero.remote.messages import ModelInformation
 from ddpzero.serve.api_page import code_parts, messages_of, requests_of
 from ddpzero.serve.curve import rating_curve, rating_text
-from ddpzero.serve.refusals import Refusal
+from ddpzero.serve.refusals import MEANINGS, Refusal
 from ddpzero.serve.statistics import (
     ACTIVE_SECONDS,
     MAX_REASONS,
@@ -84,6 +84,7 @@ class Pages:
             description=description,
             requests=requests_of(description),
             messages=messages,
+            meanings=MEANINGS,
             names={message.name for message in messages},
         )
 

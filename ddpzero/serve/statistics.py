@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from ddpzero.remote.messages import ModelInformation
+from ddpzero.remote.messages import Contributor, RunStatistics
 from ddpzero.serve.database import files, reading, rejections, users
 from ddpzero.serve.models import list_models
 
@@ -23,53 +23,12 @@ _MAX_CONTRIBUTORS = 1000
 
 
 @dataclass(frozen=True)
-class Contributor:
-    """A user and the counts of all uploads. last_seen_at: of an upload or a match, Unix time; None if never."""
-
-    name: str
-    num_games: int
-    num_samples: int
-    num_repeated: int
-    num_rejected: int
-    num_match_games: int
-    created_at: float
-    last_seen_at: float | None
-
-    @property
-    def is_active(self) -> bool:
-        return self.last_seen_at is not None and time.time() - self.last_seen_at < ACTIVE_SECONDS
-
-
-@dataclass(frozen=True)
 class Rejection:
     """Why games of an upload were rejected. time: Unix time. num_games: 1 for an upload that cannot be read."""
 
     time: float
     num_games: int
     reason: str
-
-
-@dataclass(frozen=True)
-class RunStatistics:
-    """Everything on the page of the run. run, game: "" before the first model.
-
-    num_files, size_bytes: of the files of games that still exist. num_contributors: users of any role who sent games,
-    of self-play or of matches; contributors: the first 1,000 of them, most games first.
-    """
-
-    run: str
-    game: str
-    num_games: int
-    num_samples: int
-    num_repeated: int
-    num_rejected: int
-    num_match_games: int
-    num_contributors: int
-    num_active: int
-    num_files: int
-    size_bytes: int
-    models: list[ModelInformation]
-    contributors: list[Contributor]
 
 
 def run_statistics(collection: Collection) -> RunStatistics:
@@ -92,7 +51,7 @@ def run_statistics(collection: Collection) -> RunStatistics:
         num_rejected=sum(c.num_rejected for c in contributors),
         num_match_games=sum(c.num_match_games for c in contributors),
         num_contributors=len(contributors),
-        num_active=sum(c.is_active for c in contributors),
+        num_active=sum(map(_is_active, contributors)),
         num_files=num_files,
         size_bytes=int(size_bytes or 0),
         models=[collection.describe(model) for model in models],
@@ -120,6 +79,11 @@ def find_contributor(
         )
         reasons = [Rejection(*reason) for reason in connection.execute(query)]
     return Contributor(*values), reasons
+
+
+def _is_active(contributor: Contributor) -> bool:
+    seen_at = contributor.last_seen_at
+    return seen_at is not None and time.time() - seen_at < ACTIVE_SECONDS
 
 
 def _contributors(engine: sa.engine.Engine) -> list[Contributor]:
