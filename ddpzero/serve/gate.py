@@ -46,7 +46,11 @@ class Body:
         self._num_bytes += num_bytes
         self._gate.body_bytes += num_bytes
         if self._gate.body_bytes > self._gate.max_body_bytes:
-            raise Refusal(503, "the server has too many uploads: try again later.", _BUSY_SECONDS)
+            raise Refusal(
+                503,
+                "the server receives too much at the same time: try again later.",
+                _BUSY_SECONDS,
+            )
 
     def end(self) -> None:
         self._gate.body_bytes -= self._num_bytes
@@ -72,7 +76,7 @@ class Gate:
         self._of_address = RateLimitItemPerMinute(address_requests_per_minute)
         self._of_failures = RateLimitItemPerMinute(_FAILED_LOGINS_PER_MINUTE)
         self._known: dict[str, tuple[User, float]] = {}
-        self._bodies: Counter[tuple[int, int]] = Counter()
+        self._bodies: Counter[tuple[int, str]] = Counter()
         self.body_bytes = 0
         self.max_body_bytes = _UPLOADS_AT_ONCE * max_upload_bytes
 
@@ -101,26 +105,32 @@ class Gate:
     @contextmanager
     def upload(self, user: User) -> Iterator[Body]:
         """Bound the uploads that are in memory at the same time. Raises Refusal if the user has too many."""
-        with self._body(user, _UPLOADS_AT_ONCE_OF_USER, is_counted=True) as body:
+        with self._body(user, "uploads", _UPLOADS_AT_ONCE_OF_USER) as body:
             yield body
 
     @contextmanager
     def push(self, user: User) -> Iterator[Body]:
         """Bound the models of a learner, for which contributors leave room. Raises Refusal if there are too many."""
-        with self._body(user, _UPLOADS_AT_ONCE_OF_USER, is_counted=False) as body:
+        with self._body(user, "models", _UPLOADS_AT_ONCE_OF_USER, is_counted=False) as body:
             yield body
 
     @contextmanager
     def message(self, user: User) -> Iterator[Body]:
         """Bound the messages that arrive at the same time. Raises Refusal if the user has too many."""
-        with self._body(user, _MESSAGES_AT_ONCE_OF_USER, is_counted=True) as body:
+        with self._body(user, "messages", _MESSAGES_AT_ONCE_OF_USER) as body:
             yield body
 
     @contextmanager
-    def _body(self, user: User, max_at_once: int, is_counted: bool) -> Iterator[Body]:
-        key = user.id, max_at_once
+    def _body(
+        self, user: User, kind: str, max_at_once: int, is_counted: bool = True
+    ) -> Iterator[Body]:
+        key = user.id, kind
         if self._bodies[key] >= max_at_once:
-            raise Refusal(429, f"{user.name} has too many uploads at the same time.", _BUSY_SECONDS)
+            raise Refusal(
+                429,
+                f"{user.name} sends too many {kind} at the same time: {max_at_once} are allowed.",
+                _BUSY_SECONDS,
+            )
         self._bodies[key] += 1
         body = Body(self, is_counted)
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -74,3 +75,22 @@ def test_bodies_find_room_or_are_refused(a_gate, monkeypatch):
         assert await read(BOB, 10) == bytes(10) and a_gate.body_bytes == 0
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    "kind, user, allowed", [("upload", ALICE, 2), ("push", LEA, 2), ("message", BOB, 8)]
+)
+def test_who_sends_too_much_at_once_is_told_what_is_bounded(a_gate, kind, user, allowed):
+    words = {"upload": "uploads", "push": "models", "message": "messages"}
+    with ExitStack() as stack:
+        for _ in range(allowed):
+            stack.enter_context(getattr(a_gate, kind)(user))
+        with pytest.raises(Refusal) as refused, getattr(a_gate, kind)(user):
+            pass
+        assert refused.value.status == 429
+        assert refused.value.sentence == (
+            f"{user.name} sends too many {words[kind]} at the same time: {allowed} are allowed."
+        )
+        # Each kind has its own bound.
+        for other in words.keys() - {kind}:
+            stack.enter_context(getattr(a_gate, other)(user))
