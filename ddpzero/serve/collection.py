@@ -18,7 +18,7 @@ from ddpzero.arena.ratings import Rating
 from ddpzero.config.conversion import settings_from_dict, with_defaults
 from ddpzero.games import Game
 from ddpzero.games.core.rules_hash import rules_hash
-from ddpzero.remote.messages import API_VERSION, ModelInformation, RunInformation, UploadAnswer
+from ddpzero.remote.messages import API_VERSION, ModelInformation, RunInformation
 from ddpzero.serve.database import read_fact, reading, write_fact
 from ddpzero.serve.matches import read_ratings
 from ddpzero.serve.models import ModelRow, list_models
@@ -81,18 +81,15 @@ class Collection:
     async def refresh(self) -> None:
         """Read models and ratings, after models or matches have changed in the database."""
         async with self._refreshing:
-            self.models = await asyncio.to_thread(list_models, self.engine)
+            models = await asyncio.to_thread(list_models, self.engine)
+            known = {row.id: row for row in self.models}
+            self.models = [_with_latest_counts(row, known.get(row.id, row)) for row in models]
             self.ratings = await asyncio.to_thread(read_ratings, self.engine, self.models)
 
-    def add_games(self, model: ModelRow, answer: UploadAnswer) -> None:
-        """Add the games of an upload, which the database has counted already, to those of their model."""
+    def note_games(self, counted: ModelRow) -> None:
+        """Note the counts of a model after an upload. counted: its row, read together with the counting."""
         self.models = [
-            row._replace(
-                num_games=row.num_games + answer.accepted,
-                num_samples=row.num_samples + answer.samples,
-            )
-            if row.id == model.id
-            else row
+            _with_latest_counts(row, counted) if row.id == counted.id else row
             for row in self.models
         ]
 
@@ -156,3 +153,11 @@ class Collection:
             for number, model in enumerate(self.models)
             if number < settings.recent_models or superseded[number] >= since
         ]
+
+
+def _with_latest_counts(row: ModelRow, other: ModelRow) -> ModelRow:
+    """Return a row with the later counts of two readings, whichever of them ended first: counts only grow."""
+    return row._replace(
+        num_games=max(row.num_games, other.num_games),
+        num_samples=max(row.num_samples, other.num_samples),
+    )

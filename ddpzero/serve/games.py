@@ -25,10 +25,14 @@ _MAX_REJECTIONS = 200
 
 @dataclass(frozen=True)
 class CountedUpload:
-    """What became of an upload. problem: why all of it was refused, as a sentence; "" if its games were examined."""
+    """What became of an upload. problem: why all of it was refused, as a sentence; "" if its games were examined.
+
+    model: with the counts after this upload; None if it had been counted before.
+    """
 
     problem: str
     answer: UploadAnswer
+    model: ModelRow | None = None
 
 
 def find_upload(engine: sa.engine.Engine, user: User, upload_id: str) -> CountedUpload | None:
@@ -80,7 +84,9 @@ def count_upload(
             connection.execute(games.insert(), rows)
         _add_counts(connection, user, model, answer)
         _note_rejections(connection, user, upload_id, examination)
-    return CountedUpload(examination.problem, answer)
+        of_model = sa.select(models).where(models.c.id == model.id)
+        counted = ModelRow(*connection.execute(of_model).one())
+    return CountedUpload(examination.problem, answer, counted)
 
 
 def _find_upload(

@@ -76,10 +76,9 @@ class Uploads:
                         content,
                         examination,
                     )
-        answer = counted.answer
-        if not answer.is_known:
-            collection.add_games(model, answer)
-            if answer.rejected:
+        if counted.model is not None:
+            collection.note_games(counted.model)
+            if counted.answer.rejected:
                 await asyncio.to_thread(self._quarantine.keep, user.name, upload_id, content)
         return counted
 

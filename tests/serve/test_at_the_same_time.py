@@ -22,7 +22,7 @@ from ddpzero.remote.model_file import model_file_bytes
 from ddpzero.serve import collection
 from ddpzero.serve.accounts import add_user, find_user
 from ddpzero.serve.database import open_database
-from ddpzero.serve.models import model_path
+from ddpzero.serve.models import ModelRow, model_path
 from ddpzero.serve.quarantine import Quarantine
 from ddpzero.serve.settings import ServeSettings
 from tests.serve.material import material, model_name, upload_of
@@ -124,11 +124,13 @@ def test_a_game_in_two_uploads_is_counted_once(server, tmp_path):
 
 
 def test_of_two_readings_of_the_models_the_later_one_stays(tmp_path, monkeypatch):
-    def old() -> list[str]:
-        time.sleep(0.3)
-        return ["old"]
+    new, first = (ModelRow(number, "m", "", 1, 1, 1, 0.0, 0, 0, False) for number in (2, 1))
 
-    readings = iter([old, lambda: ["old", "new"]])
+    def old() -> list[ModelRow]:
+        time.sleep(0.3)
+        return [first]
+
+    readings = iter([old, lambda: [new, first]])
     monkeypatch.setattr(collection, "list_models", lambda engine: next(readings)())
     monkeypatch.setattr(collection, "read_ratings", lambda engine, models: [])
     engine = open_database(tmp_path, None)
@@ -138,7 +140,7 @@ def test_of_two_readings_of_the_models_the_later_one_stays(tmp_path, monkeypatch
         await asyncio.gather(shared.refresh(), shared.refresh())
 
     asyncio.run(refresh_twice())
-    assert shared.models == ["old", "new"]
+    assert shared.models == [new, first]
     engine.dispose()
 
 
