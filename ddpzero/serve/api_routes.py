@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import FileResponse, Response
+from fastapi.responses import Response
 
 from ddpzero.remote.messages import (
     API_PATH,
@@ -23,6 +23,7 @@ from ddpzero.remote.messages import (
     UploadAnswer,
 )
 from ddpzero.serve.dependencies import ADMITTED, AnyUser, Learner, TheServer
+from ddpzero.serve.downloads import answer_with_file
 from ddpzero.serve.game_files import files_after, games_path
 from ddpzero.serve.gate import read_body
 from ddpzero.serve.models import find_model, is_model_name, model_path
@@ -31,6 +32,7 @@ from ddpzero.serve.statistics import run_statistics
 
 _ID = re.compile(r"[0-9a-f]{32}")
 _MAX_NUMBER = 2**31 - 1
+_REST: dict[int | str, dict[str, Any]] = {206: {"description": "The rest of the file."}}
 
 router = APIRouter(prefix=API_PATH)
 
@@ -49,16 +51,17 @@ async def models(user: AnyUser, server: TheServer) -> Models:
 @router.get(
     "/models/{name}/file",
     summary="A model's file; Range continues a download",
-    response_class=FileResponse,
-    responses=refused_with(401, 404),
+    response_class=Response,
+    responses={**_REST, **refused_with(401, 404, 416)},
 )
-async def model_file(name: str, user: AnyUser, server: TheServer) -> Response:
+async def model_file(name: str, request: Request, user: AnyUser, server: TheServer) -> Response:
     collection = server.collection
+    missing = f"there is no model {name[:80]!r}."
     is_name = is_model_name(name)
     model = await asyncio.to_thread(find_model, collection.engine, name) if is_name else None
     if model is None or model.is_removed:
-        raise Refusal(404, f"there is no model {name[:80]!r}.")
-    return FileResponse(model_path(collection.folder, model.name))
+        raise Refusal(404, missing)
+    return await answer_with_file(request, model_path(collection.folder, model.name), missing)
 
 
 @router.put(
@@ -126,14 +129,14 @@ async def files(
 @router.get(
     "/files/{number}",
     summary="A file of accepted games (learners); Range continues a download",
-    response_class=FileResponse,
-    responses=refused_with(401, 403, 404, 422),
+    response_class=Response,
+    responses={**_REST, **refused_with(401, 403, 404, 416, 422)},
 )
-async def file(number: int, user: Learner, server: TheServer) -> Response:
-    path = games_path(server.collection.folder, number)
-    if not 0 < number <= _MAX_NUMBER or not path.exists():
-        raise Refusal(404, f"there is no file {number} of games.")
-    return FileResponse(path)
+async def file(number: int, request: Request, user: Learner, server: TheServer) -> Response:
+    missing = f"there is no file {number} of games."
+    if not 0 < number <= _MAX_NUMBER:
+        raise Refusal(404, missing)
+    return await answer_with_file(request, games_path(server.collection.folder, number), missing)
 
 
 @router.get(

@@ -15,6 +15,7 @@ MEANINGS = {
     408: "has a body that arrives too slowly",
     409: "is about a model that is too old, of another run, or another one of the same name",
     413: "has a body that is too long",
+    416: "asks for the rest of a file that is not longer than that",
     422: "has a part that is wrong; of an upload, no game counts",
     429: "is one of too many; the header Retry-After says after how many seconds to try again",
     500: "met a mistake of the server's",

@@ -112,6 +112,13 @@ def test_the_answers_to_games_and_matches_are_declared(tmp_path):
         check_declared(server, "/statistics", server.client.get(f"{API_PATH}/statistics"))
 
 
+@pytest.mark.parametrize("range_", ["bytes=10-", "bytes=99999999-", "bytes=5-2", "rows=1-"])
+def test_the_answers_with_a_part_of_a_file_are_declared(server, range_):
+    headers = {**server.alice, "Range": range_}
+    where = f"{API_PATH}/models/{model_name(1)}/file"
+    check_declared(server, "/models/{name}/file", server.client.get(where, headers=headers))
+
+
 def test_refusals_of_those_who_ask_too_often_are_declared(tmp_path):
     with serving(tmp_path, requests_per_minute=1, address_requests_per_minute=3) as server:
         for headers in (server.alice, server.alice, {}, {}):
