@@ -12,7 +12,8 @@ from typing import TypeVar
 from ddpzero.actors import WeightsChannel
 from ddpzero.algorithms.loader import load_algorithm
 from ddpzero.config.conversion import settings_from_dict
-from ddpzero.contribute.local_actors import choose_device, make_pool
+from ddpzero.contribute.local_actors import choose_device, make_pool, with_own_actors
+from ddpzero.contribute.memory import require_room
 from ddpzero.contribute.models import DownloadedModels
 from ddpzero.contribute.run import check_run
 from ddpzero.contribute.settings import ContributeSettings
@@ -42,6 +43,11 @@ def run_check(settings: ContributeSettings) -> None:
             models = DownloadedModels(Path(folder))
             model = _step("model", lambda: _reached(lambda: models.fetch(server, newest)))
             config = settings_from_dict(contributed_config(model.config))
+            wanted = with_own_actors(config, settings)
+            _step(
+                "memory",
+                lambda: require_room(load_algorithm(wanted), wanted, settings, device != "cpu"),
+            )
             own = replace(config, actors=replace(config.actors, num_actors=1, num_games=1))
             algorithm = load_algorithm(own)
 

@@ -16,6 +16,7 @@ from ddpzero.actors import ActorPool, WeightsChannel
 from ddpzero.algorithms.base import CompleteAlgorithm
 from ddpzero.algorithms.loader import load_algorithm
 from ddpzero.config.conversion import settings_from_dict, with_defaults
+from ddpzero.contribute.memory import require_room
 from ddpzero.contribute.settings import ContributeSettings
 from ddpzero.remote.contributed import contributed_config
 from ddpzero.remote.model_file import ModelFile
@@ -55,7 +56,10 @@ class LocalActors:
         return self._pool is not None and self._pool.is_compiling
 
     def play_with(self, model: ModelFile) -> None:
-        """Let the actors play with a model from now on. They start again if it has other settings or shapes."""
+        """Let the actors play with a model from now on. They start again if it has other settings or shapes.
+
+        Raises UserError if they need more memory than they may.
+        """
         config, layout = contributed_config(model.config), _layout(model)
         if self._pool is None or (config, layout) != (self._config, self._layout):
             self.stop()
@@ -82,18 +86,22 @@ class LocalActors:
         self._pool = self._channel = None
 
     def _start(self, model: ModelFile, config: dict[str, Any]) -> None:
-        settings = settings_from_dict(with_defaults(config))
-        own = self._settings
-        actors = replace(
-            settings.actors,
-            num_actors=own.num_actors or max(1, usable_cores() - 1),
-            num_games=own.num_games or settings.actors.num_games,
-        )
-        settings = replace(settings, actors=actors)
+        settings = with_own_actors(settings_from_dict(with_defaults(config)), self._settings)
         algorithm = load_algorithm(settings)
+        require_room(algorithm, settings, self._settings, self._device != "cpu")
         self._channel = self._running.enter_context(WeightsChannel(model.actor_weights))
         pool = make_pool(algorithm, settings, self._channel, self._device, self._folder)
         self._pool = self._running.enter_context(pool)
+
+
+def with_own_actors(settings: Settings, own: ContributeSettings) -> Settings:
+    """Return the settings of a run with as many actors and games as a contributor plays."""
+    actors = replace(
+        settings.actors,
+        num_actors=own.num_actors or max(1, usable_cores() - 1),
+        num_games=own.num_games or settings.actors.num_games,
+    )
+    return replace(settings, actors=actors)
 
 
 def choose_device(settings: ContributeSettings) -> str:

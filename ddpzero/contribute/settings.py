@@ -26,6 +26,7 @@ class ContributeSettings:
     num_actors: processes that play; None: one per core, but one. num_games: that each plays in lockstep, the largest
     batch of its network; None: as in the run. device: where networks are evaluated.
     plays_matches: whether rating matches are played, too. poll_seconds: between two looks for a newer model.
+    max_memory_gib: that the actors may need; a run that needs more is not played; None: nine tenths of the free memory.
     max_waiting_mib: finished games that wait for the server, or that it refused; with more, no further ones are played.
     """
 
@@ -39,6 +40,7 @@ class ContributeSettings:
     device: Literal["auto", "cpu", "cuda"] = "auto"
     plays_matches: bool = True
     poll_seconds: float = 20.0
+    max_memory_gib: float | None = None
     max_waiting_mib: float = 2048.0
 
     def __post_init__(self) -> None:
@@ -48,7 +50,7 @@ class ContributeSettings:
             "token and token_file are both given: remove one of them.",
         )
         least = {"games_per_upload": 1, "num_actors": 1, "num_games": 1, "poll_seconds": 0.1}
-        least |= {"max_waiting_mib": 1}
+        least |= {"max_waiting_mib": 1, "max_memory_gib": 0}
         require_at_least("contribute", self, least)
         require_at_most("contribute", self, {"num_actors": MAX_THREADS, "num_games": 100_000})
 
