@@ -24,8 +24,8 @@ def contributed_config(config: Mapping[str, Any]) -> dict[str, Any]:
     """
     try:
         return _contributed_config(config)
-    except UserError as error:
-        # It may quote the config.
+    except ValueError as error:
+        # Also of the game itself. It may quote the config.
         raise UserError(printable(str(error)[:_MAX_SENTENCE])) from None
 
 

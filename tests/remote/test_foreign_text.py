@@ -24,6 +24,9 @@ EVIL = "\x1b]0;PWNED\x07\x1b[2J" + "A" * 3000
         {"run_name": [EVIL]},
         {"algorithm": {"plugin": EVIL}},
         {"game": {"source": EVIL}},
+        {"game": {EVIL: 1}},
+        {"game": {"name": EVIL}},
+        {"game": {"name": "gomoku", "size": 10**6}},
     ],
 )
 def test_a_config_of_another_machine_is_refused_with_a_sentence_that_can_be_shown(change):
