@@ -87,7 +87,9 @@ def run_serve(folder: Path, overrides: Sequence[str]) -> None:
 async def _serve(app: FastAPI, listening: socket.socket, settings: ServeSettings) -> bool:
     """Serve until a signal; return whether the application could start."""
     max_connections = raise_file_limit()
-    connections = Connections(max_connections)
+    connections = Connections(
+        max_connections, settings.max_address_connections, settings.trusted_proxies
+    )
     # Of a class, uvicorn only makes instances, with names of arguments.
     protocol: Any = connections.make_protocol
     config = uvicorn.Config(

@@ -35,6 +35,8 @@ class ServeSettings:
     shard_mib, shard_seconds: accepted uploads are joined to a file when they have this size, or are this old.
     keep: GiB of these files; the oldest are removed; None: keep all. quarantine_mib: the same for rejected uploads.
     requests_per_minute, address_requests_per_minute: of a user, and from an address.
+    max_address_connections: at the same time from an address that is no trusted proxy; the one that has waited longest
+    for a request makes room for the next.
     trusted_proxies: addresses of reverse proxies, whose X-Forwarded-For names the client.
     """
 
@@ -60,6 +62,7 @@ class ServeSettings:
     quarantine_mib: float = 256.0
     requests_per_minute: int = 240
     address_requests_per_minute: int = 1200
+    max_address_connections: int = 100
     trusted_proxies: tuple[str, ...] = ("127.0.0.1", "::1")
 
     def __post_init__(self) -> None:
@@ -86,6 +89,7 @@ class ServeSettings:
                 "keep": 0,
                 "requests_per_minute": 1,
                 "address_requests_per_minute": 1,
+                "max_address_connections": 1,
             },
         )
         most = {

@@ -21,7 +21,7 @@ import uvicorn
 
 from ddpzero.remote.messages import API_PATH
 from ddpzero.serve.accounts import add_user
-from ddpzero.serve.connections import Connections, LoopErrors
+from ddpzero.serve.connections import Connections, LoopErrors, source_of
 from ddpzero.serve.database import open_database
 
 SECONDS = 60.0
@@ -196,7 +196,84 @@ def test_a_connection_is_closed_whose_request_does_not_end_or_whose_client_takes
             slow = connected(port, stack, request % b"/slow")
             assert slow.recv(100).startswith(b"HTTP/1.1 200")
 
-    in_a_server(Connections(100, still_seconds=0.5), act)
+    in_a_server(Connections(100, 100, still_seconds=0.5), act)
+
+
+REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+def connected_from(address: str, port: int, stack: ExitStack) -> socket.socket:
+    """Connect from an address of this machine and make a request, whose answer is read."""
+    connection = socket.create_connection(("127.0.0.1", port), SECONDS, (address, 0))
+    stack.enter_context(connection)
+    connection.sendall(REQUEST)
+    assert is_answered(connection)
+    return connection
+
+
+def is_answered(connection: socket.socket) -> bool:
+    """Read an answer of answer_much to its end; return whether there was one."""
+    answer = b""
+    try:
+        while not answer.endswith(b"0\r\n\r\n"):
+            part = connection.recv(1000)
+            if not part:
+                return False
+            answer += part
+    except ConnectionResetError:
+        return False
+    return answer.startswith(b"HTTP/1.1 200")
+
+
+def is_open(connection: socket.socket) -> bool:
+    try:
+        connection.sendall(REQUEST)
+        return is_answered(connection)
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("proxies", [(), ("127.0.0.9", "10.0.0.0/8"), ("127.0.0.1",)])
+def test_the_connections_of_an_address_make_room_for_each_other_only(proxies):
+    def act(port: int) -> None:
+        with ExitStack() as stack:
+            other = connected_from("127.0.0.2", port, stack)
+            of_one = [connected_from("127.0.0.1", port, stack) for _ in range(8)]
+            is_bounded = "127.0.0.1" not in proxies
+            assert is_open(other)
+            assert [is_open(connection) for connection in of_one] == [not is_bounded] * 5 + [
+                True
+            ] * 3
+
+    in_a_server(Connections(100, 3, proxies), act)
+
+
+@pytest.mark.parametrize("proxies", ["*", "127.0.0.0/8"])
+def test_proxies_may_be_named_by_a_network(proxies):
+    def act(port: int) -> None:
+        with ExitStack() as stack:
+            found = [connected_from("127.0.0.1", port, stack) for _ in range(8)]
+            assert all(is_open(connection) for connection in found)
+
+    in_a_server(Connections(100, 3, [proxies]), act)
+
+
+def test_an_address_whose_connections_are_all_busy_gets_no_further_one():
+    def act(port: int) -> None:
+        slow = b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n"
+        with ExitStack() as stack:
+            busy = [connected(port, stack, slow) for _ in range(2)]
+            time.sleep(0.3)
+            assert not is_answered(connected(port, stack, REQUEST))
+            connected_from("127.0.0.2", port, stack)
+            assert all(is_answered(connection) for connection in busy)
+
+    in_a_server(Connections(100, 2), act)
+
+
+def test_clients_of_ipv6_are_told_apart_by_their_network():
+    assert source_of("2001:db8::1") == source_of("2001:db8::ffff:1") != source_of("2001:db8:0:1::1")
+    assert source_of("127.0.0.1") == "127.0.0.1" and source_of("unknown") == "unknown"
 
 
 def test_a_loop_without_free_files_says_so_once(caplog):
