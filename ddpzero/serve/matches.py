@@ -29,15 +29,26 @@ _OPEN_SECONDS = 24 * 3600.0
 
 
 def begin_match(
-    engine: sa.engine.Engine, user: User, models: Sequence[ModelRow], num_games: int
-) -> tuple[str, ModelRow, ModelRow, int]:
+    engine: sa.engine.Engine,
+    user: User,
+    models: Sequence[ModelRow],
+    num_games: int,
+    max_open: int,
+) -> tuple[str, ModelRow, ModelRow, int] | None:
     """Choose a match and note that it was handed out; return its id, its players and its seed.
 
-    models: all, the newest first, at least two. The model with the fewest reported rating games plays, half of the time
-    against its predecessor and otherwise against any other one, so that more than a chain connects them.
+    models: all, the newest first, at least two. max_open: None is returned if the user has so many matches that are not
+    reported. The model with the fewest reported rating games plays, half of the time against its predecessor and
+    otherwise against any other one, so that more than a chain connects them.
     """
     with engine.begin() as connection:
         connection.execute(matches.delete().where(_is_expired()))
+        of_user = sa.and_(matches.c.user_id == user.id, matches.c.scores.is_(None))
+        num_open = connection.execute(
+            sa.select(sa.func.count()).select_from(matches).where(of_user)
+        ).scalar_one()
+        if num_open >= max_open:
+            return None
         played: Counter[int] = Counter()
         # What was only handed out may never be played.
         query = sa.select(matches.c.model_id, matches.c.opponent_id, matches.c.num_games).where(

@@ -32,6 +32,7 @@ class ServeSettings:
     max_model_mib: the size of a model that a learner pushes.
     max_models: models whose files are kept, besides the best one; the oldest are removed.
     match_probability: the share of requests for work that are answered with a rating match of match_games games.
+    max_open_matches: of a user, whose games have not arrived yet; who has so many gets no further ones.
     shard_mib, shard_seconds: accepted uploads are joined to a file when they have this size, or are this old.
     keep: GiB of these files; the oldest are removed; None: keep all. quarantine_mib: the same for rejected uploads.
     requests_per_minute, address_requests_per_minute: of a user, and from an address.
@@ -56,6 +57,7 @@ class ServeSettings:
     max_models: int = 200
     match_probability: float = 0.1
     match_games: int = 20
+    max_open_matches: int = 100
     shard_mib: float = 16.0
     shard_seconds: float = 10.0
     keep: float | None = 50.0
@@ -83,6 +85,7 @@ class ServeSettings:
                 "max_model_mib": 0.01,
                 "match_probability": 0,
                 "match_games": 2,
+                "max_open_matches": 1,
                 "shard_mib": 0.01,
                 "shard_seconds": 0,
                 "quarantine_mib": 0,

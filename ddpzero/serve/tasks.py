@@ -30,7 +30,9 @@ class Tasks:
         models = self._collection.present_models()
         can_be_match = "match" in request.kinds and len(models) >= 2
         if can_be_match and random.random() < self._collection.settings.match_probability:
-            return await self._match(user)
+            match = await self._match(user)
+            if match is not None:
+                return match
         if "self_play" in request.kinds and models:
             return Task("self_play", "", self._collection.describe(models[0]))
         raise Refusal(503, "there is no work of these kinds now: try again later.", _RETRY_SECONDS)
@@ -50,10 +52,19 @@ class Tasks:
         await self._writer.call(finish_match, collection.engine, user, report, results, lengths)
         await collection.refresh()
 
-    async def _match(self, user: User) -> Task:
-        collection, num_games = self._collection, self._collection.settings.match_games
-        match, model, opponent, seed = await self._writer.call(
-            begin_match, collection.engine, user, collection.present_models(), num_games
+    async def _match(self, user: User) -> Task | None:
+        """Return a match to play; None if the user has not reported too many others."""
+        collection, settings = self._collection, self._collection.settings
+        begun = await self._writer.call(
+            begin_match,
+            collection.engine,
+            user,
+            collection.present_models(),
+            settings.match_games,
+            settings.max_open_matches,
         )
+        if begun is None:
+            return None
+        match, model, opponent, seed = begun
         players = collection.describe(model), collection.describe(opponent)
-        return Task("match", match, *players, num_games, seed)
+        return Task("match", match, *players, settings.match_games, seed)

@@ -51,6 +51,26 @@ def test_only_matches_whose_games_have_arrived_count_as_played(server):
     assert not played[following]
 
 
+def test_who_reports_no_match_gets_a_bounded_number_of_them(tmp_path):
+    with serving(tmp_path, match_probability=1.0, match_games=4, max_open_matches=3) as server:
+        for number in (1, 2):
+            assert server.push(number).status_code == 200
+        tasks = [asked(server, server.alice) for _ in range(6)]
+        assert [task["kind"] for task in tasks] == ["match"] * 3 + ["self_play"] * 3
+        only = {"kinds": ["match"]}
+        none = server.client.post(f"{API_PATH}/tasks", json=only, headers=server.alice)
+        assert none.status_code == 503 and int(none.headers["Retry-After"]) > 0
+        # Others are not concerned, and whoever reports gets further ones.
+        assert asked(server, server.bob)["kind"] == "match"
+        assert reported(server, tasks[1], server.alice) == 200
+        assert asked(server, server.alice)["kind"] == "match"
+        assert asked(server, server.alice)["kind"] == "self_play"
+        # So does who waits until they are forgotten.
+        with server.parts.collection.engine.begin() as connection:
+            connection.execute(matches.update().values(created_at=time.time() - 3 * 24 * 3600))
+        assert asked(server, server.alice)["kind"] == "match"
+
+
 def test_matches_expire_whose_games_do_not_arrive(server):
     old, new = asked(server, server.alice), asked(server, server.alice)
     engine = server.parts.collection.engine
