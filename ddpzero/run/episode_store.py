@@ -22,6 +22,7 @@ import numpy as np
 from ddpzero.replay import Episode
 from ddpzero.replay.buffer import HELD_OUT
 from ddpzero.replay.origin import MAX_ROWS, NOWHERE, ShardKey
+from ddpzero.run.checkpoint_files import sync_folder
 from ddpzero.run.shard import Shard, StoredEpisode, list_shards, shard_path, write_shard
 from ddpzero.system.outage import Outage
 from ddpzero.system.whole_files import remove
@@ -54,6 +55,8 @@ class EpisodeStore:
         self._lost: list[ShardKey] = []
         self._changed = threading.Condition()
         self._is_writing = False
+        # The folders above the shards may be new. Of the writer thread.
+        self._are_folders_synced = False
         self._problem: Exception | None = None
         self._outage = Outage("episodes")
         for leftover in folder.glob(f"rank{rank}/.partial-*"):
@@ -149,8 +152,7 @@ class EpisodeStore:
             problem: Exception | None = None
             with self._outage.watch():
                 try:
-                    path = shard_path(self._folder, key)
-                    self.size_bytes += write_shard(path, shard.whole(self._description))
+                    self.size_bytes += self._write(key, shard)
                 # A bug of ours, too, must not leave samples that nobody knows to be lost; flush raises it.
                 except Exception as error:
                     problem = error
@@ -161,6 +163,25 @@ class EpisodeStore:
                 if problem is not None:
                     self._lost.append(key)
                 self._changed.notify_all()
+
+    def _write(self, key: ShardKey, shard: _OpenShard) -> int:
+        """Write a shard whose name survives a power cut, too; return its size in bytes. Raises OSError.
+
+        A checkpoint that names the shard may be on disk before the folder would be by itself.
+        """
+        path = shard_path(self._folder, key)
+        size_bytes = write_shard(path, shard.whole(self._description))
+        try:
+            sync_folder(path.parent)
+            if not self._are_folders_synced:
+                sync_folder(self._folder)
+                sync_folder(self._folder.parent)
+                self._are_folders_synced = True
+        except OSError:
+            # Its samples will be stored again.
+            path.unlink(missing_ok=True)
+            raise
+        return size_bytes
 
 
 def remove_surplus(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,64 @@ def test_a_resumed_run_has_its_samples_from_the_shards(tmp_path: Path) -> None:
     assert save(resumed, 4) is None
     assert_resumes_with_all(tmp_path / "x", resumed)
     assert len(list_shards(tmp_path / "x" / "episodes")) == 4
+
+
+def test_shards_and_their_names_are_on_disk_before_a_checkpoint_names_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[tuple[str, str]] = []
+    in_threads: set[str] = set()
+    episodes, sync, replace = tmp_path / "x" / "episodes", os.fsync, os.replace
+
+    def synced(descriptor: int) -> None:
+        sync(descriptor)
+        path = os.readlink(f"/proc/self/fd/{descriptor}")
+        events.append(("sync", path))
+        if path.startswith(str(episodes)):
+            in_threads.add(threading.current_thread().name)
+
+    def replaced(source: Any, target: Any) -> None:
+        replace(source, target)
+        events.append(("name", str(target)))
+
+    learner = start(tmp_path / "x", BOARD)
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "replace", replaced)
+    for step in (1, 2):
+        events.clear()
+        insert(learner, 4)
+        assert save(learner, step) is None
+        shard = shard_path(episodes, list_shards(episodes)[-1])
+        first = [
+            ("sync", str(shard.with_name(f".partial-{shard.name}"))),
+            ("name", str(shard)),
+            ("sync", str(shard.parent)),
+        ]
+        if step == 1:
+            first += [("sync", str(folder)) for folder in (episodes, tmp_path / "x")]
+        assert [event for event in events if event in first] == first
+        naming = next(
+            n for n, (_, path) in enumerate(events) if path.endswith("/replay-rank0.safetensors")
+        )
+        assert max(map(events.index, first)) < naming
+    # The learner waits for the disk only where it waits for the shards anyway.
+    assert in_threads == {"episode writer"}
+
+
+def test_a_folder_that_cannot_be_synced_costs_no_sample(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(folder: Path) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), str(folder))
+
+    learner = start(tmp_path / "x", BOARD)
+    insert(learner, 4)
+    with monkeypatch.context() as disk:
+        disk.setattr(episode_store, "sync_folder", full)
+        assert "Input/output error" in (save(learner, 1) or "")
+    assert list_shards(tmp_path / "x" / "episodes") == []
+    assert save(learner, 2) is None
+    assert_resumes_with_all(tmp_path / "x", learner)
 
 
 def test_samples_of_a_shard_that_a_full_disk_cost_are_written_with_the_next_checkpoint(
