@@ -87,14 +87,16 @@ def test_of_two_models_with_the_same_name_one_is_refused(tmp_path):
 
 
 def test_of_two_runs_one_is_collected(tmp_path):
+    # Made beforehand: Hydra composes one config at a time.
+    contents = {number: other_model(number, run) for number, run in [(1, "t"), (2, "u")]}
     with serving(tmp_path) as server:
         answers = at_once(
-            lambda number=number, run=run: server.client.put(
+            lambda number=number, content=content: server.client.put(
                 f"{API_PATH}/models/{model_name(number)}",
-                content=other_model(number, run),
+                content=content,
                 headers=server.learner,
             )
-            for number, run in [(1, "t"), (2, "u")]
+            for number, content in contents.items()
         )
         assert sorted(answer.status_code for answer in answers) == [200, 409]
         found = server.statistics()

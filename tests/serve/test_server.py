@@ -29,6 +29,8 @@ def answer_to(server: ServerOfTest, episodes, tmp_path: Path, **arguments):
 
 
 def test_games_are_counted_once_and_lie_in_a_file(server, tmp_path):
+    # Games of other tests may wait.
+    server.client.portal.call(server.parts.joiner.join_all)
     before = server.statistics()
     episodes = material().play(6, seed=10)
     upload_id = secrets.token_hex(16)
@@ -387,7 +389,9 @@ def test_rating_matches_are_verified_and_rated(tmp_path):
         assert "not rated" not in server.client.get("/").text
 
 
-def test_pages_show_the_run_and_escape_what_they_show(server):
+def test_pages_show_the_run_and_escape_what_they_show(server, tmp_path):
+    # Of a user who sent nothing, the page of the run says nothing.
+    assert answer_to(server, material().play(1), tmp_path).status_code == 200
     page = server.client.get("/").text
     assert "tic_tac_toe" in page and model_name(1) in page and "/contributors/alice" in page
     assert server.client.get("/contributors/nobody").status_code == 404
