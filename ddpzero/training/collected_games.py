@@ -14,6 +14,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -39,6 +40,8 @@ COLLECTED_FOLDER = "collected"
 # Files that wait for the learner, on this machine and, for each rank, on the server.
 _MAX_WAITING, _MAX_BEHIND = 2, 8
 _POLL_SECONDS = 2.0
+# Between two looks for room in the queue; for the thread at the end.
+_WAIT_SECONDS, _LAST_SECONDS = 0.2, 5.0
 # Between two warnings.
 _QUIET_SECONDS = 600.0
 # Of HTTP.
@@ -96,7 +99,11 @@ class CollectedGames:
     ) -> None:
         self._ends.set()
         self._server.close()
-        remove(self._folder)
+        # Otherwise it may write to the folder while that is removed.
+        self._thread.join(_LAST_SECONDS)
+        # The next start removes what a download that hangs leaves.
+        with suppress(OSError):
+            remove(self._folder)
 
     def poll(self, newest_version: int) -> list[Episode]:
         """Return the games of the next file, if there is one; never waits. Raises UserError if the server refuses.
@@ -154,6 +161,8 @@ class CollectedGames:
                 if first > cursor + 1:
                     self._gone_up_to = first - 1
                 for file in found.files:
+                    if self._ends.is_set():
+                        return
                     cursor = file.number
                     is_done = file.number in self._done_beyond
                     if file.number % self._world_size == self._rank and not is_done:
@@ -195,7 +204,7 @@ class CollectedGames:
     def _hand_over(self, number: int, episodes: list[Episode]) -> None:
         while not self._ends.is_set():
             try:
-                self._queue.put((number, episodes), timeout=_POLL_SECONDS)
+                self._queue.put((number, episodes), timeout=_WAIT_SECONDS)
                 return
             except queue.Full:
                 continue

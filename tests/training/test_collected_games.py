@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -110,6 +112,23 @@ def test_a_slow_learner_leaves_out_the_oldest_games_and_says_so(tmp_path, caplog
     assert counters.collected_up_to == 494
     (warning,) = [text for text in caplog.messages if "contributors are ahead" in text]
     assert "files 1 to 492 of their games are left out" in warning
+
+
+def test_a_run_that_ends_amid_a_download_leaves_no_file_and_no_thread(tmp_path):
+    server, begun, is_closed = FakeServer(tmp_path, newest=8), threading.Event(), threading.Event()
+    download = server.download_games
+
+    def slow(file: GamesFile, path: Path) -> None:
+        begun.set()
+        assert is_closed.wait(60.0)
+        time.sleep(0.3)
+        download(file, path)
+
+    server.download_games, server.close = slow, is_closed.set  # type: ignore[method-assign]
+    with collected(server, tmp_path, Counters()):
+        assert begun.wait(60.0)
+    assert server.downloaded == [1] and not (tmp_path / "collected" / "rank0").exists()
+    assert not [thread for thread in threading.enumerate() if thread.name == "collected games"]
 
 
 def test_a_server_that_began_anew_is_told(tmp_path, caplog):
