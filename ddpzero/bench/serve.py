@@ -51,6 +51,8 @@ _ADDRESS = re.compile(r"http://([\d.]+):(\d+)")
 # Different games that are played before; batches are drawn from them.
 _NUM_GAMES = 100
 _LOOK_EVERY = 10
+# Of the policies of a game, those that prefer more than one action.
+_FEWEST_CHOICES = 5
 # Of the games, if something is killed.
 _FORGED_SHARE = 0.1
 _START_SECONDS = 120.0
@@ -168,7 +170,7 @@ def _play(
     actor.receive({name: value.numpy() for name, value in weights.items()}, 1)
     episodes: list[Episode] = []
     while len(episodes) < _NUM_GAMES:
-        episodes += actor.play()
+        episodes += [episode for episode in actor.play() if _can_be_another(episode)]
     counters = {"weights_version": 1, "samples_trained": 1}
     model = ModelFile(_MODEL, "bench", config, counters, updater.released_weights(), weights)
     return episodes, model
@@ -214,9 +216,15 @@ class _Batches:
         return path.read_bytes(), num_forged
 
 
+def _can_be_another(episode: Episode) -> bool:
+    """Return whether a game with random policies hardly ever equals another one with the same moves."""
+    num_preferred = (episode.columns["policy_target"] > 0).sum(axis=1)
+    return bool((num_preferred > 1).sum() >= _FEWEST_CHOICES)
+
+
 def _other_policies(rng: np.random.Generator, policies: np.ndarray) -> np.ndarray:
-    """Return policies `[n, A]` of the same actions, each sharpened or flattened by a random power."""
-    changed = policies.astype(np.float32) ** rng.uniform(0.5, 2.0, (len(policies), 1))
+    """Return random policies that prefer the same actions as policies `[n, A]`."""
+    changed = (policies > 0) * rng.uniform(0.1, 1.0, policies.shape)
     sums = changed.sum(axis=1, keepdims=True)
     return np.divide(changed, sums, out=np.zeros_like(changed), where=sums > 0).astype(np.float16)
 
