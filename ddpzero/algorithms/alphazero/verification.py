@@ -248,15 +248,15 @@ def _problem_of_returns(
         found += [("short_value", "short_draw", decays)]
     if "lambda_value" in columns:
         found += [("lambda_value", "lambda_draw", np.array([settings.value_lambda], np.float32))]
-    draw = np.float32(1 - abs(result))
+    draw, ones = np.float32(1 - abs(result)), np.ones_like(signs)
     for name, draw_name, decays in found:
         is_following, is_own = inherited, searched
-        for values, outcomes, roots, last in (
-            (columns[name], columns["outcome"], columns["root_value"], result),
-            (columns[draw_name], columns["outcome_draw"], columns["root_draw"], draw),
+        for values, outcomes, roots, view, last in (
+            (columns[name], columns["outcome"], columns["root_value"], signs, result),
+            (columns[draw_name], columns["outcome_draw"], columns["root_draw"], ones, draw),
         ):
-            view = signs if last is result else np.ones_like(signs)
-            seen = view[:, None] * values.reshape(len(signs), -1)
+            # From the view of the first player.
+            seen = view[:, None] * values.reshape(len(view), -1)
             after = np.concatenate([seen[1:], np.full((1, seen.shape[1]), last)])
             mixed = (1 - decays) * (view * roots)[:, None] + decays * after
             own = (view * outcomes)[:, None]
