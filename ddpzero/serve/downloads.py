@@ -15,12 +15,12 @@ from starlette.requests import Request
 from ddpzero.serve.refusals import Refusal
 
 _CHUNK_BYTES = 256 << 10
-# Whoever asks for another part gets the whole file, as HTTP allows.
-_REST = re.compile(r"bytes=(\d{1,18})-")
+# Whoever asks for several parts gets the whole file, as HTTP allows.
+_PART = re.compile(r"bytes=(?:(\d{1,18})-(\d{1,18})?|-(\d{1,18}))")
 
 
 async def answer_with_file(request: Request, path: Path, missing: str) -> Response:
-    """Answer with a file, or with its rest for `Range: bytes=FIRST-`.
+    """Answer with a file, or with a part of it: `Range: bytes=FIRST-`, `bytes=FIRST-LAST` or `bytes=-LENGTH`.
 
     missing: the sentence of the refusal if there is no such file. Raises Refusal.
     """
@@ -29,21 +29,37 @@ async def answer_with_file(request: Request, path: Path, missing: str) -> Respon
     except FileNotFoundError:
         raise Refusal(404, missing) from None
     size_bytes = os.fstat(file.fileno()).st_size
-    rest = _REST.fullmatch(request.headers.get("range", "").strip())
-    first = int(rest[1]) if rest else 0
-    headers = {"Accept-Ranges": "bytes", "Content-Length": str(size_bytes - first)}
-    if rest:
-        if first >= size_bytes:
-            file.close()
-            raise Refusal(416, f"the file has {size_bytes} bytes.")
-        headers["Content-Range"] = f"bytes {first}-{size_bytes - 1}/{size_bytes}"
-    return StreamingResponse(
-        _content(file, first), 206 if rest else 200, headers, "application/octet-stream"
-    )
+    part = _part(request.headers.get("range", ""), size_bytes)
+    if part is not None and not part:
+        file.close()
+        raise Refusal(416, f"the file has {size_bytes} bytes.")
+    sent = range(size_bytes) if part is None else part
+    headers = {"Accept-Ranges": "bytes", "Content-Length": str(len(sent))}
+    if part is not None:
+        headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{size_bytes}"
+    status = 200 if part is None else 206
+    return StreamingResponse(_content(file, sent), status, headers, "application/octet-stream")
 
 
-async def _content(file: BinaryIO, first: int) -> AsyncIterator[bytes]:
+def _part(wanted: str, size_bytes: int) -> range | None:
+    """Return the bytes that a header Range asks for, none if the file has none of them; None for the whole file."""
+    found = _PART.fullmatch(wanted.strip())
+    if found is None:
+        return None
+    first, last, length = found.groups()
+    if length is not None:
+        return range(max(0, size_bytes - int(length)), size_bytes)
+    if last is not None and int(last) < int(first):
+        # Such a header counts as none.
+        return None
+    end = size_bytes if last is None else min(size_bytes, int(last) + 1)
+    return range(int(first), end)
+
+
+async def _content(file: BinaryIO, sent: range) -> AsyncIterator[bytes]:
     with file:
-        file.seek(first)
-        while chunk := await asyncio.to_thread(file.read, _CHUNK_BYTES):
+        file.seek(sent.start)
+        num_left = len(sent)
+        while chunk := await asyncio.to_thread(file.read, min(_CHUNK_BYTES, num_left)):
+            num_left -= len(chunk)
             yield chunk

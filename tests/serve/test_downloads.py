@@ -74,9 +74,14 @@ def test_a_file_that_is_removed_while_it_is_sent_is_sent_to_its_end(tmp_path):
         ("", 200, content),
         ("bytes=1000000-", 206, content[1_000_000:]),
         ("bytes=2999999-", 206, content[-1:]),
-        # Another part: all of it.
-        ("bytes=-5", 200, content),
+        ("bytes=5-5", 206, content[5:6]),
+        ("bytes=1000000-2999998", 206, content[1_000_000:-1]),
+        ("bytes=0-9999999", 206, content),
+        ("bytes=-5", 206, content[-5:]),
+        # Several parts, or none: all of it.
         ("bytes=0-1,5-6", 200, content),
+        ("bytes=6-5", 200, content),
+        ("bytes=-", 200, content),
         ("x", 200, content),
     ]:
         path.write_bytes(content)
@@ -85,6 +90,7 @@ def test_a_file_that_is_removed_while_it_is_sent_is_sent_to_its_end(tmp_path):
     with pytest.raises(Refusal, match="gone"):
         asyncio.run(answered(path, {}, lambda: None))
     path.write_bytes(content)
-    with pytest.raises(Refusal, match="has 3000000 bytes") as refused:
-        asyncio.run(answered(path, {"range": "bytes=3000000-"}, lambda: None))
-    assert refused.value.status == 416
+    for range_ in ("bytes=3000000-", "bytes=3000000-3000001", "bytes=-0"):
+        with pytest.raises(Refusal, match="has 3000000 bytes") as refused:
+            asyncio.run(answered(path, {"range": range_}, lambda: None))
+        assert refused.value.status == 416
