@@ -114,10 +114,11 @@ def read_token(token_file: str | None, option: str) -> str:
     """Return the token from a file, or from the environment. option: that names the file. Raises UserError."""
     if token_file is None:
         token = os.environ.get(TOKEN_VARIABLE, "")
+        role = " --role learner" if option.startswith("collect.") else ""
         require(
             bool(token),
             f"no token is given: set {option} to a file with it, or the environment variable {TOKEN_VARIABLE}. "
-            "The server's operator makes one with `ddpzero serve FOLDER --add-user NAME`.",
+            f"The server's operator makes one with `ddpzero serve FOLDER --add-user NAME{role}`.",
         )
     else:
         try:

@@ -31,7 +31,11 @@ async def any_user(request: Request, server: TheServer) -> User:
 async def learner(request: Request, server: TheServer) -> User:
     user = await server.gate.user(request)
     if user.role != "learner":
-        raise Refusal(403, f"this needs the token of a learner, and {user.name} is none.")
+        raise Refusal(
+            403,
+            f"this needs the token of a learner, and {user.name} is none: ask the server's operator for one "
+            "(ddpzero serve FOLDER --add-user NAME --role learner).",
+        )
     return user
 
 

@@ -27,7 +27,8 @@ from ddpzero.remote.messages import GamesFile
 from ddpzero.replay import Episode, SampleSpec
 from ddpzero.run.shard import read_shard
 from ddpzero.settings import GameSettings
-from ddpzero.system.errors import UserError
+from ddpzero.system.errors import UserError, require
+from ddpzero.system.guarded_files import printable
 from ddpzero.system.whole_files import remove
 from ddpzero.training.counters import MAX_COLLECTED_AHEAD, Counters, collected_beyond
 from ddpzero.training.stored_source import usable_columns
@@ -51,14 +52,15 @@ _NOT_FOUND = 404
 class CollectedGames:
     """The files of one rank. As a context manager, it ends its thread.
 
-    server: used by this thread alone. folder: for downloads. counters: of the run; at the start they
-    say which files were taken in.
+    server: used by this thread alone. run_name: of this run. folder: for downloads. counters: of the run; at the start
+    they say which files were taken in.
     num_samples: taken in by this process. num_left_out: files that it left out, because there were newer ones.
     """
 
     def __init__(
         self,
         server: Server,
+        run_name: str,
         folder: Path,
         spec: SampleSpec,
         game: GameSettings,
@@ -68,6 +70,8 @@ class CollectedGames:
     ) -> None:
         self.num_samples = self.num_left_out = 0
         self._server = server
+        self._run_name = run_name
+        self._is_ours = False
         self._folder = folder / f"rank{rank}"
         self._spec = spec
         self._game = game
@@ -141,6 +145,7 @@ class CollectedGames:
         try:
             while not self._ends.is_set():
                 found = self._patiently(partial(self._server.games_after, cursor))
+                self._require_our_run(has_games=found.newest > 0)
                 newest_wanted = found.newest - _MAX_BEHIND * self._world_size
                 if found.newest < cursor:
                     self._warn(
@@ -176,6 +181,23 @@ class CollectedGames:
         except Exception as error:
             # poll raises it in the learner's thread.
             self._problem = error
+
+    def _require_our_run(self, has_games: bool) -> None:
+        """Raise UserError if the server collects games for another run; before its first model, it does for none."""
+        if self._is_ours:
+            return
+        try:
+            found = self._patiently(self._server.run) if has_games else self._server.run()
+        except ServerUnavailable:
+            if has_games:
+                raise
+            return
+        require(
+            found.run == self._run_name,
+            f"{self._server.url} collects games for the run {printable(found.run[:80])}, not for {self._run_name}: "
+            "give this run a server of its own (collect.server), or the same run_name to continue that one.",
+        )
+        self._is_ours = True
 
     def _warn(self, sentence: str) -> None:
         """Log a warning, but not often."""

@@ -223,9 +223,10 @@ class Learner:
         if not self.intake.is_open:
             # Otherwise the first episode starts it.
             self.state.start_clock()
-        if self.intake.collected is not None and self.state.counters.learner_step == 0:
-            # Contributors need a model before there can be a game.
-            self.save()
+        if self.intake.collected is not None:
+            # Contributors need a model before there can be a game, and a run that goes on may have a newer one.
+            if self.state.counters.learner_step == 0:
+                self.save()
             self.take_best_model()
         while not (reason := self.state.agree_on_reason_to_stop()):
             if self.state.plays_rounds and not self.state.counters.round_is_played:
@@ -234,6 +235,9 @@ class Learner:
                 self.train_epoch()
         self.save()
         self.decide_last_release()
+        if self.intake.collected is not None:
+            # Contributors may play with the last model after the run.
+            self.take_best_model()
         # Log it before the last progress line, which stays at the bottom of the terminal.
         if self.balancer is not None:
             logger.info("balance of actors and learner at the end: %s", self.balancer.describe())

@@ -163,6 +163,7 @@ def start_collecting(
     require(not problems, "".join(problems[:1]))
     games = CollectedGames(
         servers[0],
+        settings.run_name,
         run_dir / COLLECTED_FOLDER,
         parts.buffer.spec,
         settings.game,

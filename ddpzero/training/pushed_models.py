@@ -21,6 +21,10 @@ logger = logging.getLogger(__name__)
 
 # Another model has the name: an earlier process of this run has pushed it, with other settings of self-play.
 _CONFLICT = 409
+# Also refused to who takes in games, which ends the run with the sentence.
+_FOR_ALL_REQUESTS = (401, 403)
+# For a model that is on its way when the run ends.
+_LAST_SECONDS = 60.0
 
 
 class PushedModels:
@@ -51,8 +55,7 @@ class PushedModels:
         self._ends.set()
         with self._changed:
             self._changed.notify_all()
-        # A model that is on its way may arrive.
-        self._thread.join(timeout=10)
+        self._thread.join(_LAST_SECONDS)
         self._server.close()
 
     def offer(self, model: str, updater: CompleteUpdater) -> None:
@@ -107,9 +110,9 @@ class PushedModels:
             except ServerUnavailable as error:
                 logger.warning("the model %s was not pushed: %s", model, error)
             except ServerRefused as error:
-                if error.status != _CONFLICT:
-                    logger.error("the model %s was not pushed: %s", model, error)
-                else:
+                if error.status == _CONFLICT:
                     logger.info("%s", error)
+                elif error.status not in _FOR_ALL_REQUESTS:
+                    logger.error("the model %s was not pushed: %s", model, error)
             except Exception:
                 logger.exception("the model %s was not pushed", model)

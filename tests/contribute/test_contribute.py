@@ -15,6 +15,7 @@ from typing import Any
 import httpx2 as httpx
 import pytest
 
+from ddpzero.run.checkpoint_files import CHECKPOINTS_FOLDER, newest_first
 from ddpzero.run.shard import read_shard
 from ddpzero.serve.accounts import add_user
 from ddpzero.serve.database import open_database
@@ -209,11 +210,11 @@ def test_no_game_is_lost_or_counted_twice_over_kills_of_both_sides(collecting):
 
 @pytest.mark.slow
 def test_a_run_learns_from_contributors_alone_and_resumes(collecting, tmp_path):
-    def learn() -> Program:
+    def learn(*more: str) -> Program:
         words = [*TINY, "game=tic_tac_toe", f"runs_dir={tmp_path}", "actors.num_actors=0"]
         words += [f"collect.server={collecting.address}", "replay.min_samples=50"]
         words += ["learner.batch_size=32", "arena.num_workers=0", "learner.steps_per_epoch=20"]
-        words += ["checkpoint.interval_minutes=0"]
+        words += ["checkpoint.interval_minutes=0", *more]
         return collecting.start(
             [sys.executable, "-m", "ddpzero.main", *words],
             "learner",
@@ -231,6 +232,13 @@ def test_a_run_learns_from_contributors_alone_and_resumes(collecting, tmp_path):
     learner = learn()
     wait_for(lambda: len(names()) >= before + 2, 240)
     assert learner.stop() == 0, learner.output
+    # Contributors go on with the last model.
+    newest, *_ = newest_first(tmp_path / "t" / CHECKPOINTS_FOLDER)
+    assert names()[0] == newest.name
+    another = learn("run_name=another")
+    wait_for(lambda: not another.is_running, 120)
+    assert another.stop() != 0
+    assert "collects games for the run t, not for another: give" in another.output
     assert contributor.stop(signal.SIGINT) == 0, contributor.output
     assert "resumed from" in (tmp_path / "t" / "logs" / "rank0.log").read_text()
     assert names()[-1] == "t-b1c8-s0-d0" and len(set(names())) == len(names())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from ddpzero.config.conversion import settings_from_dict
 from ddpzero.remote.client import ServerRefused, ServerUnavailable
 from ddpzero.remote.messages import GamesFile, GamesFiles
 from ddpzero.settings import GameSettings
+from ddpzero.system.errors import UserError
 from ddpzero.training.collected_games import CollectedGames
 from ddpzero.training.counters import Counters, count_files
 from tests.serve.material import material, upload_of
@@ -27,9 +29,15 @@ class FakeServer:
         self.downloaded: list[int] = []
         self.gone: set[int] = set()
         self._content = upload_of(material(), material().episodes[:2], folder / "content.npz")
-        self._fails = True
+        self._fails, self._run_fails = True, False
 
-    url = "http://127.0.0.1"
+    url, collects_for = "http://127.0.0.1", "t"
+
+    def run(self) -> SimpleNamespace:
+        self._run_fails = not self._run_fails
+        if self._run_fails:
+            raise ServerUnavailable("no learner has pushed a model yet", 0.0)
+        return SimpleNamespace(run=self.collects_for)
 
     def games_after(self, number: int) -> GamesFiles:
         self._fails = not self._fails
@@ -60,6 +68,7 @@ def collected(
     settings = settings_from_dict(material().config)
     return CollectedGames(
         server,  # type: ignore[arg-type]
+        "t",
         folder / "collected",
         material().algorithm.sample_spec(),
         game or settings.game,
@@ -179,5 +188,17 @@ def test_a_refusal_ends_the_run_with_its_sentence(tmp_path):
     with (
         collected(server, tmp_path, Counters()) as games,
         pytest.raises(ServerRefused, match="token of a learner"),
+    ):
+        wait_for(lambda: bool(games.poll(1)))
+
+
+def test_games_for_another_run_are_not_taken_in(tmp_path):
+    server = FakeServer(tmp_path, newest=3)
+    server.collects_for = "another\x1b[2J"
+    with (
+        collected(server, tmp_path, Counters()) as games,
+        pytest.raises(
+            UserError, match=r"collects games for the run another[^\x1b]*, not for t: give"
+        ),
     ):
         wait_for(lambda: bool(games.poll(1)))
