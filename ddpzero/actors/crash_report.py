@@ -15,6 +15,7 @@ from multiprocessing.reduction import DupFd
 from typing import Any
 
 from ddpzero.actors.signals import STACK_SIGNAL
+from ddpzero.system.shared_memory import open_shared
 
 _MAX_SIZE_BYTES = 1 << 16
 
@@ -23,7 +24,7 @@ class CrashReport:
     """Made by the rank for one actor process, and pickled only to start that process."""
 
     def __init__(self) -> None:
-        self._fd = os.memfd_create("crash-report", os.MFD_CLOEXEC)
+        self._fd = open_shared("crash-report")
 
     def __getstate__(self) -> Any:
         assert_spawning(self)

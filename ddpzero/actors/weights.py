@@ -6,8 +6,7 @@
 A slot's sequence is odd while it is written (a seqlock). A reader copies the newest slot and keeps the copy only if
 the sequence has not moved meanwhile and the checksum is right; the writer never looks at readers.
 
-The memory is a memfd. It has no name, so nothing is left behind when a rank is killed, and it does not use /dev/shm,
-which has only 64 MB in a container. Actors inherit it when they start and map it read-only.
+Actors inherit the memory (system/shared_memory.py) when they start, and map it read-only.
 """
 
 from __future__ import annotations
@@ -22,6 +21,8 @@ from multiprocessing.reduction import DupFd
 from typing import Any
 
 import numpy as np
+
+from ddpzero.system.shared_memory import open_shared
 
 NOTHING_PUBLISHED = -1
 
@@ -46,12 +47,9 @@ class WeightsChannel:
     def __init__(self, *examples: Mapping[str, Any]) -> None:
         self._layouts = [_layout(arrays) for arrays in examples]
         self._slot_size_bytes = max(_size_bytes(layout) for layout in self._layouts)
-        self._fd = os.memfd_create("weights", os.MFD_CLOEXEC)
         try:
-            # Allocate the memory now: if it ran out later, a publish would end in SIGBUS.
-            os.posix_fallocate(self._fd, 0, self.size_bytes)
+            self._fd = open_shared("weights", self.size_bytes)
         except OSError as error:
-            os.close(self._fd)
             raise RuntimeError(
                 f"{self.size_bytes / 2**20:.0f} MiB of shared memory for the weights cannot be allocated: "
                 f"{error.strerror}. Give the container or job more memory, or choose a smaller network."

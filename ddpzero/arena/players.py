@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 
 from ddpzero.games import Game
 from ddpzero.games.core.players import Analysis
 from ddpzero.search.rollouts import RolloutResult, rollouts_size_bytes, search_by_rollouts
+from ddpzero.system.cores import cores_of_affinity
 from ddpzero.system.machine import usable_memory
 from ddpzero.system.memory import Factor, require_memory
 
@@ -47,7 +46,7 @@ class RolloutPlayer:
         require_memory("for the search of one position", size_bytes, [factor])
         # Two players may search in the same process.
         num_fitting = int(usable_memory().free_bytes / 2 / size_bytes)
-        num_threads = num_threads or len(os.sched_getaffinity(0))
+        num_threads = num_threads or cores_of_affinity()
         self._num_threads = max(1, min(num_threads, num_fitting))
 
     def choose(self, positions: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -23,6 +23,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from ddpzero.system.cores import cores_of_affinity
 from ddpzero.system.json_text import json_text
 from ddpzero.system.origin import commit
 
@@ -148,7 +149,7 @@ def describe_machine() -> dict[str, str]:
         "torch": torch.__version__,
         "numba": numba.__version__,
         "CUDA": str(torch.version.cuda),
-        "cores": str(len(os.sched_getaffinity(0))),
+        "cores": str(cores_of_affinity()),
     }
     for index in range(torch.cuda.device_count()):
         properties = torch.cuda.get_device_properties(index)

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ddpzero.bench.gpu_sampler import GpuSampler
+from ddpzero.system.cores import cores_of_affinity
 from ddpzero.system.devices import cpu_has_bfloat16
 from ddpzero.system.json_text import json_text
 
@@ -158,7 +159,7 @@ def measure_self_play(options: argparse.Namespace, emit: Emitter) -> None:
 
     settings = make_settings(run_config(options.device, options.quick))
     algorithm = load_algorithm(settings)
-    cores = len(os.sched_getaffinity(0))
+    cores = cores_of_affinity()
     counts = [1, 2] if options.quick else [1, *(n for n in _ACTOR_COUNTS[1:] if n <= cores)]
     bare_seconds = 0.05 * options.seconds
     network = vars(settings.sections["network"])
@@ -394,7 +395,7 @@ def _dtypes(device: str) -> tuple[str, ...]:
 
 
 def _usual_num_actors() -> int:
-    return max(1, min(8, len(os.sched_getaffinity(0)) - 1))
+    return max(1, min(8, cores_of_affinity() - 1))
 
 
 def _wait_for(device: torch.device) -> None:

@@ -288,7 +288,8 @@ class _Server:
         log = self._folder / LOG_FILE
         start = log.stat().st_size if log.exists() else 0
         self._process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-        os.sched_setaffinity(self._process.pid, sorted(os.sched_getaffinity(0))[-1:])
+        if hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(self._process.pid, sorted(os.sched_getaffinity(0))[-1:])
         until = time.monotonic() + _START_SECONDS
         while time.monotonic() < until and self._process.poll() is None:
             text = log.read_text()[start:] if log.exists() else ""

@@ -21,11 +21,18 @@ def usable_cores(cgroup_root: Path = Path("/sys/fs/cgroup")) -> int:
     """Return how many cores this process may use, from its affinity mask and the quotas of its control groups
     (containers, SLURM).
     """
-    cores = len(os.sched_getaffinity(0))
+    cores = cores_of_affinity()
     quotas = [
         quota for group in own_groups("cpu", cgroup_root) if (quota := _quota(group)) is not None
     ]
     return max(1, min([cores, *(math.floor(quota) for quota in quotas)]))
+
+
+def cores_of_affinity() -> int:
+    """Return the number of cores in this process's affinity mask; of all cores where the system has no such masks."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _quota(group: Path) -> float | None:

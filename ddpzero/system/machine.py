@@ -14,6 +14,7 @@ from pathlib import Path
 from ddpzero.system.errors import UserError
 
 _CGROUP_ROOT = Path("/sys/fs/cgroup")
+_OWN_GROUPS = Path("/proc/self/cgroup")
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,12 @@ def usable_memory(cgroup_root: Path = _CGROUP_ROOT) -> Memory:
 def own_groups(controller: str, cgroup_root: Path = _CGROUP_ROOT) -> Iterator[Path]:
     """Yield the folders of this process's control groups and their parents, for cgroup v2 and for v1's `controller`."""
     groups = {cgroup_root, cgroup_root / controller}
-    for line in Path("/proc/self/cgroup").read_text().splitlines():
+    try:
+        lines = _OWN_GROUPS.read_text().splitlines()
+    except FileNotFoundError:
+        # Not Linux.
+        return
+    for line in lines:
         _, controllers, path = line.split(":", 2)
         if not controllers or controller in controllers.split(","):
             root = cgroup_root / controllers

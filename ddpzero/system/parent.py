@@ -1,6 +1,7 @@
-"""Makes the kernel kill this process when its parent dies: a parent killed with SIGKILL cannot do it. Linux only.
+"""Makes the kernel kill this process when its parent dies: a parent killed with SIGKILL cannot do it.
 
-PR_SET_PDEATHSIG fires when the *thread* that started this process ends: start such processes from a main thread.
+On Linux, PR_SET_PDEATHSIG fires when the *thread* that started this process ends: start such processes from a main
+thread. Elsewhere a thread of this process looks for its parent twice a second.
 
     python -m ddpzero.system.parent PID PROGRAM ARGUMENT ...     runs a program that the kernel kills when PID dies
 """
@@ -12,8 +13,11 @@ import os
 import re
 import signal
 import sys
+import threading
+import time
 
 _PR_SET_PDEATHSIG = 1
+_LOOK_SECONDS = 0.5
 # The agent's store is on this machine, so a refusal arrives at once.
 _STORE_SECONDS = 2.0
 
@@ -29,7 +33,7 @@ def die_with_parent() -> None:
     """Under torchrun, make the kernel kill this rank when its agent dies, so that a `kill -9` of the agent ends it.
 
     A rank whose agent died before this call exits at once, silently. Without torchrun do nothing: the parent is a
-    shell, which may leave its job running on purpose. Linux only. Call it early, from the main thread.
+    shell, which may leave its job running on purpose. Call it early, from the main thread.
     """
     if "TORCHELASTIC_RUN_ID" not in os.environ:
         return
@@ -123,9 +127,19 @@ def _agent_store_is_gone() -> bool:
 
 def _be_killed_with_parent() -> None:
     libc = ctypes.CDLL(None, use_errno=True)
+    if not hasattr(libc, "prctl"):
+        threading.Thread(target=_die_after, args=(os.getppid(),), daemon=True).start()
+        return
     if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
         code = ctypes.get_errno()
         raise OSError(code, f"prctl(PR_SET_PDEATHSIG): {os.strerror(code)}")
+
+
+def _die_after(parent_pid: int) -> None:
+    """Wait until another process has adopted this one, and end it."""
+    while os.getppid() == parent_pid:
+        time.sleep(_LOOK_SECONDS)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 if __name__ == "__main__":
