@@ -5,6 +5,9 @@
       ActorPool.start_round -- commands -------- socket -->  (schedule "rounds" only)
       WeightsChannel.publish -- shared memory ------------>  WeightsChannel.receive
 
+    evaluator (one per rank, if actors do not evaluate by themselves)
+      evaluator_main: receive weights, evaluate <-- Exchange: positions and answers in shared memory --> actors
+
 Called by training/. Never imports torch or hydra itself: the factory imports what the actor needs in its process.
 
 Python's start method *spawn* imports the program's main module again in every actor, under the name `__mp_main__`.
@@ -12,6 +15,7 @@ A program that owns a pool therefore keeps its top level light: imports of the s
 `if __name__ == "__main__": main()`; torch, hydra and the rest are imported inside main().
 """
 
+from ddpzero.actors.evaluator import EvaluatorSpec
 from ddpzero.actors.pool import ActorError, ActorPool
 from ddpzero.actors.spec import Actor, ActorSpec
 from ddpzero.actors.weights import NOTHING_PUBLISHED, WeightsChannel
@@ -24,6 +28,7 @@ __all__ = [
     "ActorError",
     "ActorPool",
     "ActorSpec",
+    "EvaluatorSpec",
     "WeightsChannel",
     "default_num_actors",
     "derive_seed",

@@ -1,4 +1,4 @@
-"""The actors of one rank: starts them, receives what they send, replaces dead ones, ends them.
+"""The actors of one rank, and its evaluator: starts them, receives what they send, replaces dead ones, ends them.
 
 Owned by the rank's main thread. Polling sets the pace: the actors of a rank that does not poll wait.
 """
@@ -17,6 +17,8 @@ from pathlib import Path
 
 from ddpzero.actors.connection import ActorConnection, Kind, Message
 from ddpzero.actors.crash_report import CrashReport
+from ddpzero.actors.evaluator import EvaluatorArguments, EvaluatorSpec, evaluator_main
+from ddpzero.actors.exchange import Exchange
 from ddpzero.actors.preparation import Preparation
 from ddpzero.actors.process import ActorArguments, Schedule, actor_main
 from ddpzero.actors.round import Round, stop_command
@@ -30,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 # How often to look for processes that died without closing their connection, which a child of theirs can hold open.
 _LOOK_INTERVAL_SECONDS = 1.0
+_EVALUATOR_INDEX = -1
 
 
 class ActorError(RuntimeError):
@@ -44,9 +47,11 @@ class ActorPool:
         number of the start. A resumed run gives another seed, or its actors play its first games again.
     schedule: "concurrent": actors play as soon as weights are published. "rounds": they play when told.
     max_restarts: of one actor, before `poll` raises ActorError; an actor that lived for ten minutes starts afresh.
-    hang_seconds: an actor from which nothing was heard for so long, though it should play, counts as dead.
+    hang_seconds: an actor from which nothing was heard for so long, though it should play, counts as dead. The
+        evaluator gets half of it, for actors that wait for it are silent, too.
     log_dir: for `rank<r>.actor<i>.log`, with all that an actor says on standard error; None for no such files.
         A preparation writes to `rank<r>.log`.
+    evaluator: of a process that evaluates what all actors ask; None: each actor evaluates by itself.
     """
 
     def __init__(
@@ -62,6 +67,7 @@ class ActorPool:
         max_restarts: int = 5,
         hang_seconds: float = 300.0,
         log_dir: Path | None = None,
+        evaluator: EvaluatorSpec | None = None,
     ) -> None:
         if num_actors < 0:
             raise ValueError(f"actors.num_actors={num_actors} must not be negative.")
@@ -80,6 +86,14 @@ class ActorPool:
         self._actors = [
             SupervisedActor(index, actor_main, self._arguments_of) for index in range(num_actors)
         ]
+        self._evaluator_spec = evaluator
+        self._exchange: Exchange | None = None
+        self._evaluator: SupervisedActor | None = None
+        if evaluator is not None and num_actors > 0:
+            self._exchange = Exchange(num_actors, evaluator.lanes)
+            self._evaluator = SupervisedActor(
+                _EVALUATOR_INDEX, evaluator_main, self._arguments_of_evaluator
+            )
         self._preparation: Preparation | None = None
         self._selector = selectors.DefaultSelector()
         self._episodes: list[Episode] = []
@@ -97,6 +111,16 @@ class ActorPool:
         self.close()
 
     # --------------------------------------------------------- what a rank calls
+
+    @property
+    def _processes(self) -> list[SupervisedActor]:
+        """The actors, and the evaluator if there is one."""
+        return self._actors if self._evaluator is None else [*self._actors, self._evaluator]
+
+    @property
+    def evaluator_pid(self) -> int | None:
+        """Process id of the evaluator that runs now."""
+        return None if self._evaluator is None else self._evaluator.pid
 
     @property
     def is_preparing(self) -> bool:
@@ -198,11 +222,13 @@ class ActorPool:
         atexit.unregister(self.close)
         if self._preparation is not None:
             self._preparation.close()
-        for actor in self._actors:
-            actor.kill()
-        for actor in self._actors:
-            actor.close()
+        for process in self._processes:
+            process.kill()
+        for process in self._processes:
+            process.close()
         self._selector.close()
+        if self._exchange is not None:
+            self._exchange.close()
 
     # ------------------------------------------------------------- taking things in
 
@@ -210,7 +236,7 @@ class ActorPool:
         assert not self._is_closed
         self._start_due_actors()
         if self._preparation is None:
-            starts = [actor.start_at for actor in self._actors if not actor.is_started]
+            starts = [each.start_at for each in self._processes if not each.is_started]
             seconds_to_start = min(starts, default=float("inf")) - time.monotonic()
             timeout_seconds = max(0.0, min(timeout_seconds, seconds_to_start))
         ready = [key.data for key, _ in self._selector.select(timeout_seconds)]
@@ -256,12 +282,12 @@ class ActorPool:
         assert threading.current_thread() is threading.main_thread(), "poll in the main thread"
         if not self._is_prepared():
             return
-        for actor in self._actors:
-            if actor.is_started or time.monotonic() < actor.start_at:
+        for process in self._processes:
+            if process.is_started or time.monotonic() < process.start_at:
                 continue
-            actor.start()
-            self._selector.register(actor.connection, selectors.EVENT_READ, actor)
-            self._tell_round(actor)
+            process.start()
+            self._selector.register(process.connection, selectors.EVENT_READ, process)
+            self._tell_round(process)
 
     def _is_prepared(self) -> bool:
         if self._preparation is None:
@@ -280,13 +306,16 @@ class ActorPool:
         return True
 
     def _tell_round(self, actor: SupervisedActor) -> None:
+        if actor is self._evaluator:
+            return
         if actor.is_started and self._round is not None and self._round.owes(actor.actor_index):
             actor.connection.send(self._round.command(actor.actor_index))
 
-    def _owes_episodes(self, actor: SupervisedActor) -> bool:
-        if self._schedule == "concurrent":
+    def _should_speak(self, process: SupervisedActor) -> bool:
+        """Return whether something should be heard of a process every second."""
+        if self._schedule == "concurrent" or process is self._evaluator:
             return True
-        return self._round is not None and self._round.owes(actor.actor_index)
+        return self._round is not None and self._round.owes(process.actor_index)
 
     def _watch(self, heard: Sequence[SupervisedActor]) -> None:
         now = time.monotonic()
@@ -296,28 +325,36 @@ class ActorPool:
         is_look_due = now - self._looked_at >= _LOOK_INTERVAL_SECONDS
         if is_look_due:
             self._looked_at = now
-        for actor in self._actors:
-            if not actor.is_started:
+        for process in self._processes:
+            if not process.is_started:
                 continue
-            if actor in heard or not self._owes_episodes(actor):
-                actor.silent_seconds = 0.0
+            if process in heard or not self._should_speak(process):
+                process.silent_seconds = 0.0
             else:
-                actor.silent_seconds += gap_seconds
-            if actor.silent_seconds > self._hang_seconds:
-                actor.ask_for_stack()
+                process.silent_seconds += gap_seconds
+            if process.silent_seconds > self._patience_with(process):
+                process.ask_for_stack()
+                share = "half of " if process is self._evaluator else ""
                 self._replace(
-                    actor,
-                    f"it sent nothing for actors.hang_seconds={self._hang_seconds:g}; where it hung:",
+                    process,
+                    f"it sent nothing for {share}actors.hang_seconds={self._hang_seconds:g}; where it hung:",
                 )
-            elif is_look_due and not actor.is_alive:
-                self._receive(actor)
-                if actor.is_started:
-                    self._replace(actor)
+            elif is_look_due and not process.is_alive:
+                self._receive(process)
+                if process.is_started:
+                    self._replace(process)
+
+    def _patience_with(self, process: SupervisedActor) -> float:
+        return self._hang_seconds / 2 if process is self._evaluator else self._hang_seconds
 
     def _replace(self, actor: SupervisedActor, reason: str | None = None) -> None:
         self._selector.unregister(actor.connection)
         report = actor.reap(reason)
-        if self._round is not None:
+        if actor is self._evaluator:
+            # They were silent because they waited for it.
+            for waiting in self._actors:
+                waiting.silent_seconds = 0.0
+        elif self._round is not None:
             self._round.begin_again(actor.actor_index)
         if actor.is_beyond_help:
             raise ActorError(report)
@@ -326,6 +363,8 @@ class ActorPool:
             first_line, _, rest = report.partition("\n")
             report = f"{first_line} {self._spec.suspect}\n{rest}"
         name = f"actor {actor.actor_index} of rank {self._rank}"
+        if actor is self._evaluator:
+            name = f"the evaluator of rank {self._rank}"
         self._has_bad_weights |= actor.died_of_weights
         # One more for these: the rank checks the weights first, and can say more than the actor.
         if actor.num_failures > self._max_restarts + actor.died_of_weights:
@@ -362,6 +401,26 @@ class ActorPool:
             sample_spec=self._sample_spec,
             connection=connection,
             weights=self._weights,
+            exchange=self._exchange,
             crash_report=crash_report,
             log_file=self._log_dir and self._log_dir / f"rank{self._rank}.actor{actor_index}.log",
+        )
+
+    def _arguments_of_evaluator(
+        self,
+        actor_index: int,
+        start_number: int,
+        connection: ActorConnection,
+        crash_report: CrashReport,
+    ) -> EvaluatorArguments:
+        assert self._evaluator_spec is not None and self._exchange is not None
+        return EvaluatorArguments(
+            parent_pid=os.getpid(),
+            spec=self._evaluator_spec,
+            rank=self._rank,
+            connection=connection,
+            exchange=self._exchange,
+            weights=self._weights,
+            crash_report=crash_report,
+            log_file=self._log_dir and self._log_dir / f"rank{self._rank}.evaluator.log",
         )

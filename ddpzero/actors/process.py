@@ -20,6 +20,7 @@ from typing import Any, Literal, Protocol
 
 from ddpzero.actors.connection import ActorConnection, Kind, Message, RankGone
 from ddpzero.actors.crash_report import CrashReport
+from ddpzero.actors.exchange import Exchange
 from ddpzero.actors.signals import ignore_group_signals
 from ddpzero.actors.spec import Actor, ActorSpec, UnusableWeightsError
 from ddpzero.actors.weights import NOTHING_PUBLISHED, WeightsChannel
@@ -61,7 +62,8 @@ class ProcessArguments(Protocol):
 class ActorArguments:
     """What the rank passes to a new actor process.
 
-    seed: differs with every start of the process. log_file: None for no log of its own.
+    seed: differs with every start of the process. exchange: with the rank's evaluator; None: the actor evaluates.
+    log_file: None for no log of its own.
     """
 
     parent_pid: int
@@ -73,6 +75,7 @@ class ActorArguments:
     sample_spec: SampleSpec
     connection: ActorConnection
     weights: WeightsChannel
+    exchange: Exchange | None
     crash_report: CrashReport
     log_file: Path | None
 
@@ -126,7 +129,7 @@ class _Body:
         self._waited_seconds = {"seconds_waiting_for_rank": 0.0, "seconds_waiting_for_weights": 0.0}
         self._metrics_sent_at = time.monotonic()
         self._actor: Actor = arguments.spec.make(
-            arguments.rank, arguments.actor_index, arguments.seed
+            arguments.rank, arguments.actor_index, arguments.seed, arguments.exchange
         )
 
     def run(self) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 # Registers the finder of modules from files: an actor's process imports this module before it unpickles a spec.
 import ddpzero.system.source_files  # noqa: F401
+from ddpzero.actors.exchange import Exchange
 from ddpzero.replay import Episode
 
 
@@ -82,8 +83,14 @@ class ActorSpec:
         if self.num_threads < 1:
             raise ValueError(f"actors.num_threads={self.num_threads} must be at least 1.")
 
-    def make(self, rank: int, actor_index: int, seed: int) -> Actor:
-        """Import the factory and call it: in the actor's process only."""
+    def make(
+        self, rank: int, actor_index: int, seed: int, exchange: Exchange | None = None
+    ) -> Actor:
+        """Import the factory and call it: in the actor's process only.
+
+        exchange: if the rank has an evaluator process; the factory then gets it as one more argument.
+        """
         module, _, function = self.factory.partition(":")
         factory = getattr(importlib.import_module(module), function)
-        return factory(**self.arguments, rank=rank, actor_index=actor_index, seed=seed)
+        more = {} if exchange is None else {"exchange": exchange}
+        return factory(**self.arguments, **more, rank=rank, actor_index=actor_index, seed=seed)

@@ -46,10 +46,10 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
-    from ddpzero.actors import ActorSpec
+    from ddpzero.actors import ActorSpec, EvaluatorSpec
     from ddpzero.games.core.players import Player, TeamPlayer
     from ddpzero.replay import SampleSpec
-    from ddpzero.settings import ActorSettings, LearnerSettings, Settings
+    from ddpzero.settings import ActorSettings, LearnerSettings, Settings, SimulatedSettings
     from ddpzero.system.memory import Need
 
     Tensors = dict[str, torch.Tensor]
@@ -82,7 +82,7 @@ HOLDOUT_GROUP = "holdout"
 CORE_GROUPS = frozenset(
     {
         *("arena", "collect", "judge", "learner", "memory", "replay", "speed", "store", "time"),
-        "time_actors",
+        *("evaluator", "time_actors"),
     }
 )
 # Counts that the core itself keeps; an actor's take_metrics must not return them.
@@ -90,6 +90,7 @@ CORE_COUNTS = frozenset(
     {
         *("episodes", "samples_generated", "samples_trained", "updates"),
         *("seconds_waiting_for_rank", "seconds_waiting_for_weights"),
+        *("evaluator_seconds", "evaluator_seconds_up", "evaluator_positions", "evaluator_batches"),
     }
 )
 
@@ -341,6 +342,20 @@ class CompleteAlgorithm(Algorithm, Protocol):
 
         Must not allocate that memory. The core adds the replay buffer and the processes. on_gpu: whether the learner
         trains on a GPU; actors_on_gpu: whether actors evaluate on one. Default: no needs.
+        """
+        ...
+
+    def evaluator_spec(
+        self,
+        actors: ActorSettings,
+        device: str,
+        simulated: SimulatedSettings | None,
+        is_repeatable: bool,
+    ) -> EvaluatorSpec | None:
+        """Return how to make the process that evaluates what all actors of a rank ask; see actors/evaluator.py.
+
+        Actors then get its exchange. simulated: of a device that is to be simulated instead of `device`. is_repeatable:
+        the answer to a request may not depend on which others arrive. Default: None, each actor evaluates by itself.
         """
         ...
 

@@ -86,6 +86,10 @@ def memory_needs(algorithm: Algorithm, *of_run: object, **named: object) -> list
     return []
 
 
+def evaluator_spec(algorithm: Algorithm, *of_run: object, **named: object) -> None:
+    return None
+
+
 def summarize_episodes(
     algorithm: Algorithm, infos: Sequence[Mapping[str, Any]]
 ) -> dict[str, float]:
@@ -178,7 +182,7 @@ def evaluate(updater: Updater, batch: Tensors) -> Tensors:
 _ALGORITHM_DEFAULTS: dict[str, Callable[..., Any]] = {
     function.__name__: function
     for function in (
-        *(model_tag, fits, grow, memory_needs, summarize_episodes),
+        *(model_tag, fits, grow, memory_needs, evaluator_spec, summarize_episodes),
         *(summary_line, can_show, describe_episode, film_episode),
         *(facts_of_episode, problem_of_episode, settings_for_checks),
     )

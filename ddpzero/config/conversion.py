@@ -95,7 +95,11 @@ def with_new_names(config: Mapping[str, Any], on_command_line: Container[str]) -
 
 def _defaults(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the defaults of the core, and of the config's plugin and game as far as these can be loaded."""
-    core: dict[str, Any] = {"init_from": None, **_defaults_of_groups(config)}
+    core: dict[str, Any] = {
+        "init_from": None,
+        "evaluator": "auto",
+        **_defaults_of_groups(config),
+    }
     with suppress(Exception):
         parameters = {k: v for k, v in config["game"].items() if k not in ("name", "source")}
         game = load_any_game(config["game"]["name"], config["game"].get("source"), **parameters)

@@ -64,6 +64,9 @@ def _of_core(settings: Settings, world_size: int) -> dict[str, str]:
     if settings.collect.server is None:
         for key in ("collect.token_file", "collect.share"):
             reasons[key] = "collect.server=null takes in no games of contributors"
+    if settings.evaluator != "simulated":
+        for key in (field.name for field in fields(settings.simulated)):
+            reasons[f"simulated.{key}"] = f"evaluator={settings.evaluator} simulates no device"
     if world_size == 1:
         reasons["learner.timeout_seconds"] = "a single rank waits for no other"
     if plays_rounds:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -38,4 +39,19 @@ class Evaluator(Protocol):
         EvaluationError unless all numbers are finite, the probabilities sum to 1 and points are in [-1, 1]. Both
         arrays are views, valid until the next submit on the slot.
         """
+        ...
+
+
+class WeightedEvaluator(Evaluator, Protocol):
+    """An evaluator whose weights change while it is used.
+
+    weights_version: of the weights that evaluate what is submitted next; or, if another process evaluates, of the
+    newest ones known here.
+    """
+
+    @property
+    def weights_version(self) -> int: ...
+
+    def load_weights(self, arrays: Mapping[str, Any], weights_version: int) -> None:
+        """Use these weights for everything submitted from now on. Raises ValueError for those of another network."""
         ...

@@ -20,6 +20,7 @@ from ddpzero.settings.training import (
     DataSettings,
     LearnerSettings,
     ReplaySettings,
+    SimulatedSettings,
 )
 from ddpzero.system.errors import require
 
@@ -39,6 +40,7 @@ __all__ = [
     "ReleaseSettings",
     "ReplaySettings",
     "Settings",
+    "SimulatedSettings",
     "StoreSettings",
     "SweepSettings",
     "require",

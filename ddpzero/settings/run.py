@@ -19,6 +19,7 @@ from ddpzero.settings.training import (
     DataSettings,
     LearnerSettings,
     ReplaySettings,
+    SimulatedSettings,
 )
 from ddpzero.system.errors import require
 
@@ -50,6 +51,8 @@ class Settings:
 
     algorithm: the plugin's module, or the absolute path of its .py file.
     sections: the plugin's settings, by the names that it declares ("network", "search", ...).
+    evaluator: where the positions of actors are evaluated: "local", in each actor; "shared", in one process for all
+        actors of a rank; "simulated", there and with no network; "auto", shared for several actors on a GPU.
     init_from: start with the weights of another run or checkpoint, "RUN" or "RUN@EPISODE"; see initial_weights.py.
     """
 
@@ -72,6 +75,8 @@ class Settings:
     store: StoreSettings = field(default_factory=StoreSettings)
     collect: CollectSettings = field(default_factory=CollectSettings)
     sweep: SweepSettings = field(default_factory=SweepSettings)
+    evaluator: Literal["auto", "local", "shared", "simulated"] = "auto"
+    simulated: SimulatedSettings = field(default_factory=SimulatedSettings)
     init_from: str | None = None
 
     @property

@@ -56,6 +56,24 @@ class ActorSettings:
         require_at_most("actors", self, {"num_threads": MAX_THREADS, "hang_seconds": MAX_SECONDS})
 
 
+@dataclass(frozen=True)
+class SimulatedSettings:
+    """A device that computes nothing and answers after some time, to see how many actors keep such a one busy.
+
+    A batch takes batch_latency_ms, and its positions 1 / positions_per_second each; noise: the standard deviation of
+    that time, as a share of it.
+    """
+
+    batch_latency_ms: float = 1.0
+    positions_per_second: float = 100_000.0
+    noise: float = 0.05
+
+    def __post_init__(self) -> None:
+        require_at_least("simulated", self, {"batch_latency_ms": 0, "positions_per_second": 1})
+        require_at_most("simulated", self, {"batch_latency_ms": 10_000})
+        require(0 <= self.noise <= 1, f"simulated.noise={self.noise} must be in 0..1.")
+
+
 # The source of the run's own actors.
 SELF_PLAY = "self_play"
 

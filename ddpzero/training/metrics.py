@@ -18,7 +18,7 @@ from ddpzero.algorithms.base import LOSS
 from ddpzero.algorithms.loader import load_plugin
 from ddpzero.run.ranks import Ranks, columns
 from ddpzero.settings import Settings
-from ddpzero.system.metric_info import SHARE, MetricInfo, Metrics, rate, time_share
+from ddpzero.system.metric_info import SHARE, MetricInfo, Metrics, rate, ratio, time_share
 
 _GIB = float(1 << 30)
 _OTHER = "other"
@@ -51,6 +51,15 @@ CORE_METRICS = {
     "self_play/share_waiting": time_share(
         "seconds_waiting_for_rank", "Share of the actors' time spent in waiting for the learner."
     ),
+    "evaluator/busy": ratio(
+        "evaluator_seconds",
+        "evaluator_seconds_up",
+        "Share of the time in which the evaluators of the ranks evaluate; without them, actors do it by themselves.",
+    ),
+    "evaluator/positions_per_batch": ratio(
+        "evaluator_positions", "evaluator_batches", "Positions that they evaluate together.", ""
+    ),
+    "evaluator/positions_per_second": rate("evaluator_positions", "Positions that they evaluate."),
     "self_play/effort": MetricInfo(
         "Work for a sample in self-play, as a multiple of the configured work.", kind="last"
     ),
@@ -356,7 +365,8 @@ def _memory_of_process_tree(process: psutil.Process) -> int:
         # The process has just ended, or this process may not read it.
         except psutil.Error:
             continue
-        total += memory.rss - memory.shared
+        # Only Linux tells the latter.
+        total += memory.rss - getattr(memory, "shared", 0)
     return total
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ddpzero import __version__
-from ddpzero.actors import ActorPool, WeightsChannel
+from ddpzero.actors import ActorPool, EvaluatorSpec, WeightsChannel
 from ddpzero.algorithms.base import CompleteAlgorithm, CompleteUpdater
 from ddpzero.algorithms.defaults import can_evaluate
 from ddpzero.algorithms.loader import load_algorithm
@@ -262,6 +262,29 @@ def _model_pool(settings: Settings, parts: Parts, run_dir: Path) -> ModelPool:
     )
 
 
+def evaluator_of_rank(
+    settings: Settings, algorithm: CompleteAlgorithm, device: str, num_actors: int
+) -> EvaluatorSpec | None:
+    """Return the spec of the process that evaluates what the rank's actors ask; None if each of them evaluates."""
+    kind = settings.evaluator
+    if kind == "auto":
+        # On a CPU, a network in each actor is as fast, and needs no core for itself.
+        kind = "shared" if device.startswith("cuda") and num_actors > 1 else "local"
+    if kind == "local":
+        return None
+    spec = algorithm.evaluator_spec(
+        settings.actors,
+        device,
+        settings.simulated if kind == "simulated" else None,
+        is_repeatable=settings.learner.schedule == "rounds",
+    )
+    require(
+        spec is not None or settings.evaluator == "auto",
+        f"evaluator={settings.evaluator}: the actors of this algorithm evaluate by themselves: use evaluator=local.",
+    )
+    return spec
+
+
 def start_actors(
     settings: Settings, parts: Parts, state: RunState, run_dir: Path, stack: ExitStack
 ) -> tuple[ActorPool, WeightsChannel]:
@@ -269,11 +292,12 @@ def start_actors(
     ranks, actors = state.ranks, settings.actors
     device = choose_actor_device(actors, ranks.device, ranks.local_rank)
     channel = stack.enter_context(WeightsChannel(*parts.updater.possible_actor_weights()))
+    num_actors = num_actors_of(settings, ranks.local_world_size)
     pool = stack.enter_context(
         ActorPool(
             parts.algorithm.actor_spec(actors, str(device)),
             channel,
-            num_actors=num_actors_of(settings, ranks.local_world_size),
+            num_actors=num_actors,
             rank=ranks.rank,
             # With learner_step, so that a resumed run does not repeat its first episodes.
             seed=derive_seed(settings.seed, ranks.rank, "actors", state.counters.learner_step),
@@ -282,6 +306,7 @@ def start_actors(
             max_restarts=actors.max_restarts,
             hang_seconds=actors.hang_seconds,
             log_dir=run_dir / LOGS_FOLDER,
+            evaluator=evaluator_of_rank(settings, parts.algorithm, str(device), num_actors),
         )
     )
     logger.info(

@@ -19,7 +19,13 @@ PACKAGE = Path(ddpzero.__file__).parent
 NAN, INFINITY = float("nan"), float("inf")
 # Files that write JSON for our own processes only, where NaN must stay NaN, or that never hold a number with a point.
 OWN_MESSAGES = {
-    *("actors/process.py", "actors/round.py", "run/ranks.py", "games/core/contract_process.py"),
+    *(
+        "actors/process.py",
+        "actors/evaluator.py",
+        "actors/round.py",
+        "run/ranks.py",
+        "games/core/contract_process.py",
+    ),
     *(
         "arena/worker.py",
         "arena/workers.py",

@@ -1,6 +1,6 @@
 """The AlphaZero actor: plays many episodes in lockstep, evaluates their leaves in batches, returns finished episodes.
 
-Runs in an actor process (ddpzero/actors) and never communicates with other processes.
+Runs in an actor process (ddpzero/actors). With an exchange, another process evaluates; it then imports no torch.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,16 +17,21 @@ from ddpzero.algorithms.alphazero.archive import new_archive
 from ddpzero.algorithms.alphazero.board_games import BoardGames
 from ddpzero.algorithms.alphazero.curriculum import STAGE, Curriculum, CurriculumSettings, Part
 from ddpzero.algorithms.alphazero.lockstep import LockstepGames
+from ddpzero.algorithms.alphazero.requests import NUM_GROUPS, RequestLanes, group_sizes
 from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings, LossSettings
 from ddpzero.algorithms.alphazero.simulations import SIMULATIONS, Simulations
-from ddpzero.evaluators.network import NetworkEvaluator
+from ddpzero.evaluators.base import WeightedEvaluator
+from ddpzero.evaluators.lanes import layout_for
 from ddpzero.games import load_game
-from ddpzero.networks import NetworkSettings, make_network
-from ddpzero.networks.precision import Precision
+from ddpzero.networks import NetworkSettings
 from ddpzero.replay import Episode
 from ddpzero.search.cache import new_cache
 from ddpzero.search.settings import SearchSettings
 from ddpzero.system.seeds import derive_seed
+
+if TYPE_CHECKING:
+    from ddpzero.actors.exchange import Exchange
+    from ddpzero.networks.precision import Precision
 
 # Duration of one call of `play`; between calls the process reads messages from its rank.
 _SLICE_SECONDS = 0.1
@@ -193,12 +198,17 @@ def make_actor(
     actor_index: int,
     seed: int,
     max_effort: float = 1.0,
+    exchange: Exchange | None = None,
 ) -> AlphaZeroActor:
-    """Make an actor in its process. game: arguments of `load_game`. rank and actor_index are part of `seed`."""
+    """Make an actor in its process. game: arguments of `load_game`. rank and actor_index are part of `seed`.
+
+    exchange: with the rank's evaluator process, which evaluates instead of this one.
+    """
     course = Curriculum(curriculum, load_game(**game), search.num_simulations)
-    # On a GPU, one group of episodes works on its trees while the network evaluates the other.
-    num_groups = 2 if device.startswith("cuda") and num_games > 1 else 1
-    sizes = [len(part) for part in np.array_split(np.arange(num_games), num_groups)]
+    overlaps = device.startswith("cuda") or exchange is not None
+    sizes = group_sizes(num_games, NUM_GROUPS if overlaps else 1)
+    max_batch = max(sizes) * search.leaves_per_round
+    lanes = None if exchange is None else RequestLanes(exchange, actor_index, len(sizes))
 
     simulations = Simulations(search.num_simulations, settings.final_num_simulations, max_effort)
 
@@ -214,12 +224,20 @@ def make_actor(
             settings.cache_uses_views,
         )
 
-        def make_evaluator(size: NetworkSettings) -> NetworkEvaluator:
+        layout = layout_for(board, max_batch)
+        remote = None if lanes is None else lanes.evaluator_of(part, layout)
+
+        def make_evaluator(size: NetworkSettings) -> WeightedEvaluator:
+            if remote is not None:
+                return remote
+            from ddpzero.evaluators.network import NetworkEvaluator  # imports torch
+            from ddpzero.networks import make_network
+
             return NetworkEvaluator(
                 make_network(board, size, auxiliary),
                 board,
-                max_batch=max(sizes) * search.leaves_per_round,
-                num_slots=num_groups,
+                max_batch=max_batch,
+                num_slots=len(sizes),
                 device=device,
                 precision=precision,
                 compile=compile,

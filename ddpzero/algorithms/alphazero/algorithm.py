@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from ddpzero.actors import ActorSpec
+from ddpzero.actors import ActorSpec, EvaluatorSpec
 from ddpzero.algorithms.alphazero.curriculum import Curriculum, CurriculumSettings
 from ddpzero.algorithms.alphazero.episode_metrics import summarize
 from ddpzero.algorithms.alphazero.growth import grow_released
 from ddpzero.algorithms.alphazero.memory import memory_needs
 from ddpzero.algorithms.alphazero.player import AlphaZeroPlayer
+from ddpzero.algorithms.alphazero.requests import NUM_GROUPS, group_sizes, lane_size
 from ddpzero.algorithms.alphazero.samples import sample_spec
 from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings, LossSettings
 from ddpzero.algorithms.alphazero.updater import AlphaZeroUpdater
@@ -27,7 +28,7 @@ from ddpzero.networks import NetworkSettings, SymmetryAverage, make_network
 from ddpzero.networks.compatibility import require_fit, require_size
 from ddpzero.replay import SampleSpec
 from ddpzero.search import SearchSettings
-from ddpzero.settings import ActorSettings, LearnerSettings
+from ddpzero.settings import ActorSettings, LearnerSettings, SimulatedSettings
 from ddpzero.system.memory import Need
 
 
@@ -147,6 +148,42 @@ class AlphaZero:
                 "cache_megabytes": self.settings.evaluation_cache_megabytes,
             },
             suspect=suspicion(self.game),
+            num_threads=actors.num_threads,
+        )
+
+    def evaluator_spec(
+        self,
+        actors: ActorSettings,
+        device: str,
+        simulated: SimulatedSettings | None,
+        is_repeatable: bool,
+    ) -> EvaluatorSpec:
+        sizes = group_sizes(actors.num_games, NUM_GROUPS)
+        max_batch = max(sizes) * self.search.leaves_per_round
+        arguments = {
+            "game": self.game.arguments,
+            "search": self.search,
+            "curriculum": self.curriculum_settings,
+            "max_batch": max_batch,
+        }
+        factory = "shared_evaluator:make_shared_evaluator"
+        if simulated is None:
+            arguments |= {
+                "network": self.network,
+                "loss": self.loss,
+                "random_symmetry": self.settings.random_symmetry,
+                "requests_per_batch": 1 if is_repeatable else None,
+                "device": device,
+                "precision": actors.precision,
+                "compile": actors.compile,
+            }
+        else:
+            factory = "simulated_evaluator:make_simulated_evaluator"
+            arguments["simulated"] = simulated
+        return EvaluatorSpec(
+            factory=f"ddpzero.algorithms.alphazero.{factory}",
+            lanes=lane_size(self.curriculum, len(sizes), max_batch),
+            arguments=arguments,
             num_threads=actors.num_threads,
         )
 

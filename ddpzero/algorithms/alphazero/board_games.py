@@ -16,7 +16,7 @@ from ddpzero.algorithms.alphazero.lockstep import LockstepGames
 from ddpzero.algorithms.alphazero.samples import padded_episode
 from ddpzero.algorithms.alphazero.selfplay import IDLE
 from ddpzero.evaluators.answers import EvaluationError
-from ddpzero.evaluators.network import NetworkEvaluator
+from ddpzero.evaluators.base import WeightedEvaluator
 from ddpzero.games.core.embedding import BoardEmbedding
 from ddpzero.games.core.random_bits import new_random_states
 from ddpzero.networks import NetworkSettings
@@ -32,7 +32,7 @@ class BoardGames:
     def __init__(
         self,
         groups: list[LockstepGames],
-        make_evaluator: Callable[[NetworkSettings], NetworkEvaluator],
+        make_evaluator: Callable[[NetworkSettings], WeightedEvaluator],
         network: NetworkSettings,
         cache: EvaluationCache,
         embedding: BoardEmbedding,
@@ -47,14 +47,13 @@ class BoardGames:
         self.groups = groups
         self._make_evaluator = make_evaluator
         self._network = network
-        self._evaluator: NetworkEvaluator
+        self._evaluator: WeightedEvaluator
         self._size: NetworkSettings | None = None
         self._cache = cache
         self._embedding = embedding
         self._board = board
         self._archive = archive
         self.num_started = 0
-        self.weights_version = 0
 
     @property
     def num_running(self) -> int:
@@ -67,8 +66,7 @@ class BoardGames:
         size = self._network.size_of(arrays)
         if size != self._size:
             self._evaluator, self._size = self._make_evaluator(size), size
-        self._evaluator.load_weights(arrays)
-        self.weights_version = weights_version
+        self._evaluator.load_weights(arrays, weights_version)
 
     def set_num_simulations(self, num_simulations: int) -> None:
         """Set the simulations of the moves whose searches begin from now on."""
@@ -121,7 +119,9 @@ class BoardGames:
 
     def propose(self, group: LockstepGames) -> int:
         """Continue the group's episodes until they need the network; return the simulations of the moves made."""
-        return group.propose(self._evaluator.observations(group.slot), self.weights_version)
+        return group.propose(
+            self._evaluator.observations(group.slot), self._evaluator.weights_version
+        )
 
     def submit(self, group: LockstepGames) -> None:
         """Start evaluating the leaves of the group."""

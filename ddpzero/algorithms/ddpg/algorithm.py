@@ -28,7 +28,7 @@ from ddpzero.games.core.promises import require_actions, suspicion
 from ddpzero.games.core.team_lockstep import reset_games, step_games
 from ddpzero.networks.compatibility import require_fit, require_size
 from ddpzero.replay import SampleSpec
-from ddpzero.settings import ActorSettings, LearnerSettings
+from ddpzero.settings import ActorSettings, LearnerSettings, SimulatedSettings
 from ddpzero.system.memory import Need
 
 _NUM_GAMES_FOR_A_SHARE = 10
@@ -108,6 +108,16 @@ class DDPG:
             suspect=suspicion(self.game),
             num_threads=actors.num_threads,
         )
+
+    def evaluator_spec(
+        self,
+        actors: ActorSettings,
+        device: str,
+        simulated: SimulatedSettings | None,
+        is_repeatable: bool,
+    ) -> None:
+        # Its network is small, and a step needs it only once.
+        return None
 
     def make_player(
         self,

@@ -1,0 +1,107 @@
+"""An evaluator that squares bytes, and actors that ask it and check its answers."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from toy_actors import ToyActor
+
+from ddpzero.actors.evaluator import EvaluatorSpec
+from ddpzero.actors.exchange import Exchange, LaneSize
+from ddpzero.replay import Episode
+
+NUM_ROWS = 8
+LANES = LaneSize(lanes_per_actor=2, input_bytes=NUM_ROWS, output_floats=NUM_ROWS)
+
+
+class ToyEvaluator:
+    """trouble: what happens once, if trouble_file does not exist: "hang", "kill" (amid an answer), "raise"."""
+
+    def __init__(self, num_actors: int, trouble: str = "", trouble_file: str = "") -> None:
+        self.trouble = trouble
+        self.trouble_file = Path(trouble_file)
+        self.weights_sum = 0.0
+        self.num_batches = 0
+
+    def receive(self, arrays: dict[str, np.ndarray], weights_version: int) -> None:
+        self.weights_sum = float(sum(array.sum() for array in arrays.values()))
+
+    def evaluate(
+        self,
+        kind: int,
+        num_rows: Sequence[int],
+        inputs: Sequence[np.ndarray],
+        outputs: Sequence[np.ndarray],
+    ) -> None:
+        self.num_batches += 1
+        for rows, asked, answer in zip(num_rows, inputs, outputs, strict=True):
+            answer[0] = 12345.0
+            self._maybe_make_trouble()
+            answer[:rows] = asked[:rows].astype(np.float32) ** 2 + kind
+            answer[rows:] = self.weights_sum
+
+    def _maybe_make_trouble(self) -> None:
+        if not self.trouble or self.num_batches < 20 or self.trouble_file.exists():
+            return
+        self.trouble_file.touch()
+        if self.trouble == "hang":
+            time.sleep(3600)
+        elif self.trouble == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        raise ZeroDivisionError("the toy evaluator broke on purpose")
+
+
+class AskingActor(ToyActor):
+    """Each of its episodes is one question to the evaluator, by its two lanes in turn."""
+
+    def __init__(self, exchange: Exchange, **arguments) -> None:
+        super().__init__(**arguments)
+        self.lanes = [exchange.lane(self.place["made_by"], number) for number in range(2)]
+        self.asked: list[np.ndarray | None] = [None, None]
+        self.wanted = [0, 0]
+
+    def _episode(self) -> Episode:
+        number = self.num_played_in_all % 2
+        lane, asked = self.lanes[number], self.asked[number]
+        used_version = self.weights_version
+        if asked is not None:
+            used_version = lane.wait()
+            rows = len(asked)
+            expected = asked.astype(np.float32) ** 2 + number
+            assert lane.outputs[:rows].tolist() == expected.tolist(), "a wrong answer"
+            # Toys publish arrays of four times the version.
+            assert rows == NUM_ROWS or lane.outputs[rows] == 4 * used_version, "other weights"
+            assert used_version >= self.wanted[number]
+        asked = self.rng.integers(0, 256, self.rng.integers(1, NUM_ROWS + 1)).astype(np.uint8)
+        lane.inputs[: len(asked)] = asked
+        lane.submit(len(asked), number, self.weights_version)
+        self.asked[number], self.wanted[number] = asked, self.weights_version
+        self.num_played_in_all += 1
+        episode = super()._episode()
+        episode.info["used_version"] = used_version
+        episode.info["torch"] = "torch" in sys.modules
+        return episode
+
+    num_played_in_all = 0
+
+
+def make_actor(**arguments) -> AskingActor:
+    return AskingActor(**arguments)
+
+
+def make_evaluator(**arguments) -> ToyEvaluator:
+    return ToyEvaluator(**arguments)
+
+
+def make_no_evaluator(**arguments) -> ToyEvaluator:
+    raise FileNotFoundError("no evaluator to be had")
+
+
+def spec(factory: str = "toy_evaluator:make_evaluator", **arguments) -> EvaluatorSpec:
+    return EvaluatorSpec(factory, LANES, arguments)
