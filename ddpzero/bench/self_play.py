@@ -1,0 +1,108 @@
+"""Self-play alone: a rank's actors, and its evaluator if there is one, without a learner."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import psutil
+import torch
+
+from ddpzero.actors import ActorPool, WeightsChannel
+from ddpzero.algorithms.loader import load_algorithm
+from ddpzero.settings import Settings
+from ddpzero.system.errors import require
+from ddpzero.training.parts import evaluator_of_rank
+
+_START_SECONDS = 180.0
+
+
+@dataclass(frozen=True)
+class SelfPlayRates:
+    """What self-play reached. busy: share of the time in which the evaluator evaluated; None without one.
+
+    actor_bytes: memory that the largest actor has for itself.
+    """
+
+    positions_per_second: float
+    positions_per_batch: float | None
+    simulations_per_second: float
+    busy: float | None
+    actor_bytes: int
+
+
+def measure_self_play(
+    settings: Settings, num_actors: int, seconds: float, seed: int, device: str = "cpu"
+) -> SelfPlayRates:
+    """Let an untrained network play for `seconds`, after every actor has begun. Raises UserError if none does."""
+    with _playing(settings, num_actors, seed, device) as pool:
+        _wait_until_all_play(pool)
+        pool.take_metrics()
+        figures: Counter[str] = Counter()
+        # Processes report once a second, with the time that they report of.
+        is_shared = pool.evaluator_pid is not None
+        actor_seconds = 0.0
+        while actor_seconds < seconds or (is_shared and figures["evaluator_seconds_up"] < seconds):
+            pool.poll(0.1)
+            figures.update(pool.take_metrics())
+            actor_seconds = _seconds_of_actors(figures) / num_actors
+        memory = max(psutil.Process(pid).memory_full_info().uss for pid in pool.pids)
+    batches, up = figures["evaluator_batches"], figures["evaluator_seconds_up"]
+    return SelfPlayRates(
+        figures["evaluator_positions"] / up
+        if is_shared
+        else figures["evaluations"] / actor_seconds,
+        figures["evaluator_positions"] / batches if is_shared else None,
+        figures["simulations"] / actor_seconds,
+        figures["evaluator_seconds"] / up if is_shared else None,
+        memory,
+    )
+
+
+def _seconds_of_actors(figures: Mapping[str, float]) -> float:
+    names = ("seconds", "seconds_waiting_for_rank", "seconds_waiting_for_weights")
+    return sum(figures.get(name, 0.0) for name in names)
+
+
+@contextmanager
+def _playing(settings: Settings, num_actors: int, seed: int, device: str) -> Iterator[ActorPool]:
+    torch.manual_seed(seed)
+    algorithm = load_algorithm(settings)
+    updater = algorithm.make_updater(
+        algorithm.make_networks(),
+        lambda module: module,
+        settings.learner,
+        torch.device("cpu"),
+        seed,
+    )
+    weights = updater.actor_weights()
+    with (
+        WeightsChannel(weights) as channel,
+        ActorPool(
+            algorithm.actor_spec(settings.actors, device),
+            channel,
+            num_actors=num_actors,
+            rank=0,
+            seed=seed,
+            sample_spec=algorithm.sample_spec(),
+            max_restarts=0,
+            evaluator=evaluator_of_rank(settings, algorithm, device, num_actors),
+        ) as pool,
+    ):
+        channel.publish(weights, 1)
+        yield pool
+
+
+def _wait_until_all_play(pool: ActorPool) -> None:
+    heard: set[int] = set()
+    until = time.monotonic() + _START_SECONDS
+    while len(heard) < pool.num_actors:
+        heard |= {episode.info["actor_index"] for episode in pool.poll(0.1)}
+        require(
+            time.monotonic() < until,
+            f"{len(heard)} of {pool.num_actors} actors finished an episode within {_START_SECONDS:g} s: choose fewer "
+            "actors, games or simulations.",
+        )

@@ -1,0 +1,64 @@
+"""Facts about the benchmarks of actors, evaluators and simulated devices."""
+
+from __future__ import annotations
+
+import json
+
+from ddpzero.bench.evaluator import bench_evaluator
+from ddpzero.bench.pipeline import Trial, bench_pipeline, print_trials, recommended
+from ddpzero.bench.self_play import SelfPlayRates
+from ddpzero.config.hydra import compose_settings
+
+TINY = [
+    *("game=tic_tac_toe", "network.blocks=1", "network.channels=8", "search.num_simulations=4"),
+    *("device=cpu", "actors.num_games=8", "actors.precision=float32"),
+]
+
+
+def trial(num_actors: int, num_games: int, rate: float) -> Trial:
+    return Trial(num_actors, num_games, SelfPlayRates(rate, None, 0.0, None, 0))
+
+
+def test_the_cheapest_of_the_fast_settings_is_recommended():
+    trials = [trial(1, 8, 50), trial(2, 8, 98.5), trial(2, 16, 99), trial(4, 8, 100)]
+    assert recommended(trials) is trials[1]
+    assert recommended(trials[:1]) is trials[0]
+
+
+def test_a_simulated_device_is_measured_and_shown(capsys):
+    settings = compose_settings(
+        [*TINY, "evaluator=simulated", "simulated.batch_latency_ms=3", "simulated.noise=0"]
+    )
+    trials = bench_pipeline(settings, 0.5, seed=0, actors=[1], games=[4, 8])
+    assert [(each.num_actors, each.num_games) for each in trials] == [(1, 4), (1, 8)]
+    for each in trials:
+        rates = each.rates
+        assert 0 < rates.busy <= 1 and rates.positions_per_batch <= each.num_games
+        # The device takes 3 ms for a batch.
+        assert rates.positions_per_second <= rates.positions_per_batch / 0.003 * 1.05
+        assert rates.actor_bytes > 2**20
+    print_trials(trials, settings, 0.5, 0, as_json=True)
+    records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {record["figure"] for record in records} >= {"device_busy", "positions_per_second"}
+    assert (
+        sum(record["figure"] == "is_recommended" and record["value"] == 1 for record in records)
+        == 1
+    )
+    print_trials(trials, settings, 0.5, 0, as_json=False)
+    output = capsys.readouterr().out
+    assert "* recommended: actors.num_actors=1 actors.num_games=" in output
+    assert max(map(len, output.splitlines())) <= 80
+
+
+def test_actors_that_evaluate_by_themselves_are_measured():
+    settings = compose_settings([*TINY, "evaluator=local"])
+    (found,) = bench_pipeline(settings, 0.5, seed=0, actors=[1], games=[8])
+    assert found.rates.busy is None and found.rates.positions_per_second > 0
+
+
+def test_both_evaluators_are_measured():
+    settings = compose_settings(TINY)
+    figures = {figure.figure: figure for figure in bench_evaluator(settings, 0.5, seed=0)}
+    assert figures["round_trip_of_64"].value > 0
+    assert figures["shared_fraction_of_local"].value > 0
+    assert figures["shared_positions_per_second"].settings["batch_size"] == 4
