@@ -44,6 +44,10 @@ def numbers(text: str) -> list[int]:
     return [not_negative(part) for part in text.split(",")]
 
 
+def positives(text: str) -> list[int]:
+    return [positive(part) for part in text.split(",")]
+
+
 def bounds(text: str) -> tuple[int, int]:
     """Return the numbers of "10-30", or of "10", which stands for "10-10"."""
     least, _, most = text.partition("-")

@@ -100,6 +100,8 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_train(commands)
     checks.add_verify(commands)
+    checks.add_doctor(commands)
+    checks.add_tune(commands)
     checks.add_bench(commands)
     checks.add_cache(commands)
     agents.add_match(commands)

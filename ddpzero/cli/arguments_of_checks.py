@@ -13,7 +13,13 @@ from ddpzero.cli.argument_parts import (
     add_seed,
     add_settings,
 )
-from ddpzero.cli.overrides import READS_GAME, READS_LEARNER, READS_SEARCH
+from ddpzero.cli.overrides import (
+    READS_GAME,
+    READS_LEARNER,
+    READS_PIPELINE,
+    READS_SEARCH,
+    READS_TUNE,
+)
 
 
 def add_verify(commands: Commands) -> None:
@@ -63,6 +69,40 @@ def add_verify(commands: Commands) -> None:
     add_settings(algorithm, (*READS_GAME, "...", "learner"))
 
 
+def add_doctor(commands: Commands) -> None:
+    parser = add_command(
+        commands,
+        "doctor",
+        "Look at this machine as a run will find it, and say in a sentence what will hurt: programs, GPUs, cores, "
+        "memory, limits, disk, and two ranks that sum numbers. Exits with 1 if there is a problem.",
+        "ddpzero doctor --runs-dir /data/runs",
+    )
+    parser.add_argument(
+        "--runs-dir",
+        metavar="DIR",
+        type=argument_types.path,
+        default="runs",
+        help="where runs will be (runs)",
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="without the two ranks, which take some seconds"
+    )
+    parser.add_argument("--json", action="store_true", help="print one line of JSON per finding")
+
+
+def add_tune(commands: Commands) -> None:
+    parser = add_command(
+        commands,
+        "tune",
+        "Measure in less than three minutes what suits this machine (dtype, games, actors, threads, memory), and write "
+        "it with the reasons to hardware/tuned.yaml, in conf/ of a clone or in the folder of --config-dir. A run uses "
+        "it with +hardware=tuned, after its experiment.",
+        "ddpzero tune +experiment=quick",
+    )
+    add_seed(parser)
+    add_settings(parser, READS_TUNE)
+
+
 def add_bench(commands: Commands) -> None:
     parser = commands.add_parser("bench", help="Measure speed on this machine.")
     kinds = parser.add_subparsers(title="what", metavar="WHAT", required=True)
@@ -87,6 +127,19 @@ def add_bench(commands: Commands) -> None:
             "ddpzero bench learner +experiment=gomoku +hardware=gpu24gb",
         ),
         (
+            "evaluator",
+            READS_PIPELINE,
+            "Measure the evaluator process of a rank against a network in the actor, and the round trip of a request.",
+            "ddpzero bench evaluator game=connect_four network.blocks=4 network.channels=64",
+        ),
+        (
+            "pipeline",
+            READS_PIPELINE,
+            "Measure self-play with several numbers of actors and games, and recommend one. With evaluator=simulated "
+            "the device has the speed that simulated.* says.",
+            "ddpzero bench pipeline evaluator=simulated simulated.positions_per_second=500000 --actors 1,2,4",
+        ),
+        (
             "serve",
             READS_LEARNER,
             "Measure a collection server on one core: validated games per second, and uploads of many contributors.",
@@ -99,6 +152,8 @@ def add_bench(commands: Commands) -> None:
         )
         if name == "serve":
             _add_traffic(kind)
+        if name == "pipeline":
+            _add_trials(kind)
         add_seed(kind)
         add_json(kind)
         add_settings(kind, reads)
@@ -119,6 +174,23 @@ def _add_traffic(kind: argparse.ArgumentParser) -> None:
         type=argument_types.not_negative,
         default=0,
         help="how often the server or contributors are killed meanwhile; one game in ten is then forged (0)",
+    )
+
+
+def _add_trials(kind: argparse.ArgumentParser) -> None:
+    kind.add_argument(
+        "--actors",
+        type=argument_types.positives,
+        default=[],
+        metavar="A,B",
+        help="numbers of actors to try (powers of two up to the cores)",
+    )
+    kind.add_argument(
+        "--games",
+        type=argument_types.positives,
+        default=[],
+        metavar="A,B",
+        help="numbers of games of an actor to try (half, once and twice actors.num_games)",
     )
 
 

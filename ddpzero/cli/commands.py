@@ -6,10 +6,12 @@ Spawned processes import this file again, so each command imports what it needs 
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -147,6 +149,25 @@ def _cache_clear(options: Namespace) -> int:
     return 0
 
 
+def _doctor(options: Namespace) -> int:
+    from ddpzero.bench.doctor import run_doctor
+
+    return run_doctor(Path(options.runs_dir), not options.quick, options.json)
+
+
+def _tune(options: Namespace) -> int:
+    from ddpzero.bench.tune import run_tune
+    from ddpzero.config.hydra import compose_settings
+
+    folder = Path(options.config_dir) if options.config_dir else None
+    # A new folder is fine here: it is to get a file.
+    searched = options.config_dir if folder is not None and folder.exists() else None
+    settings = compose_settings(_overrides(options), searched)
+    command = shlex.join(["ddpzero", "tune", *options.overrides])
+    run_tune(settings, folder, command, options.seed, partial(print, flush=True))
+    return 0
+
+
 def _bench_rules(options: Namespace) -> int:
     from ddpzero.bench.rules import bench_rules
 
@@ -174,6 +195,24 @@ def _bench_learner(options: Namespace) -> int:
 
     settings = compose_settings(_overrides(options), options.config_dir)
     return _print(bench_learner(settings, options.seconds, options.seed), options)
+
+
+def _bench_evaluator(options: Namespace) -> int:
+    from ddpzero.bench.evaluator import bench_evaluator
+    from ddpzero.config.hydra import compose_settings
+
+    settings = compose_settings(_overrides(options), options.config_dir)
+    return _print(bench_evaluator(settings, options.seconds, options.seed), options)
+
+
+def _bench_pipeline(options: Namespace) -> int:
+    from ddpzero.bench.pipeline import bench_pipeline, print_trials
+    from ddpzero.config.hydra import compose_settings
+
+    settings = compose_settings(_overrides(options), options.config_dir)
+    trials = bench_pipeline(settings, options.seconds, options.seed, options.actors, options.games)
+    print_trials(trials, settings, options.seconds, options.seed, options.json)
+    return 0
 
 
 def _bench_serve(options: Namespace) -> int:
@@ -355,9 +394,13 @@ _COMMANDS = {
     "verify algorithm": _verify_algorithm,
     "verify contract": _verify_contract,
     "cache clear": _cache_clear,
+    "doctor": _doctor,
+    "tune": _tune,
     "bench rules": _bench_rules,
     "bench search": _bench_search,
     "bench learner": _bench_learner,
+    "bench evaluator": _bench_evaluator,
+    "bench pipeline": _bench_pipeline,
     "bench serve": _bench_serve,
     "match": _match,
     "judge": _judge,

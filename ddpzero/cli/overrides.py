@@ -26,10 +26,12 @@ READS_LEARNER = (
     *("learner.gradient_clip", "learner.ema_decay", "learner.precision", "learner.compile"),
     "learner.num_threads",
 )
+READS_PIPELINE = (*READS_LEARNER, "actors", "evaluator", "simulated")
+READS_TUNE = (*READS_PIPELINE, "learner", "replay", "arena", "data")
 # All other groups belong to algorithms.
 _CORE_KEYS = (
     *("run_name", "runs_dir", "init_from", "seed", "device", "game", "actors", "replay", "learner"),
-    *("checkpoint", "logging", "hydra", "sweep", *READS_GAME, "hardware"),
+    *("checkpoint", "logging", "hydra", "sweep", *READS_GAME, "hardware", "evaluator", "simulated"),
 )
 
 

@@ -28,13 +28,23 @@ def ensure_cache_folder() -> None:
     Without it, a read-only installation that is used without a writable home directory fails with numba's "no locator
     available".
     """
-    usual = [
+    if config.CACHE_DIR or any(map(_can_write, _usual_folders())):
+        return
+    config.CACHE_DIR = os.environ[_VARIABLE] = str(_own_folder())
+
+
+def cache_folder() -> Path:
+    """Return the folder in which numba caches the code of ddpzero's files; with NUMBA_CACHE_DIR, in folders of it."""
+    if config.CACHE_DIR:
+        return Path(config.CACHE_DIR)
+    return next(filter(_can_write, _usual_folders()), None) or _own_folder()
+
+
+def _usual_folders() -> list[Path]:
+    return [
         PACKAGE_DIR / "games" / "core" / "__pycache__",
         Path(AppDirs("numba", False).user_cache_dir),
     ]
-    if config.CACHE_DIR or any(map(_can_write, usual)):
-        return
-    config.CACHE_DIR = os.environ[_VARIABLE] = str(_own_folder())
 
 
 def discard_unreadable_indexes() -> None:

@@ -1,0 +1,88 @@
+"""What `ddpzero tune` chooses from its measurements, and that a run takes what it writes."""
+
+from __future__ import annotations
+
+import pytest
+
+from ddpzero.bench import tune as tune_module
+from ddpzero.bench.tune import (
+    Choice,
+    ForwardRate,
+    choose_batch,
+    numbers_of_actors,
+    preset_text,
+    run_tune,
+    write_preset,
+)
+from ddpzero.config.hydra import compose_settings
+from ddpzero.system.errors import UserError
+
+TINY = [
+    *("game=tic_tac_toe", "network.blocks=1", "network.channels=8", "search.num_simulations=4"),
+    *("device=cpu", "learner.batch_size=32"),
+]
+
+
+def rates(dtype: str, *values: float) -> list[ForwardRate]:
+    return [ForwardRate(dtype, 2**n, rate) for n, rate in enumerate(values, start=4)]
+
+
+def test_the_smallest_batch_is_chosen_that_is_about_as_fast_as_any():
+    assert choose_batch(rates("float32", 50, 80, 96, 100, 99)).batch == 64
+    assert choose_batch(rates("float32", 100, 99)).batch == 16
+
+
+def test_a_narrow_dtype_must_be_clearly_faster():
+    wide = rates("float32", 50, 100)
+    assert choose_batch([*wide, *rates("bfloat16", 60, 105)]).dtype == "float32"
+    chosen = choose_batch([*wide, *rates("bfloat16", 118, 120)])
+    assert (chosen.dtype, chosen.batch) == ("bfloat16", 16)
+
+
+@pytest.mark.parametrize(
+    ("cores", "numbers"),
+    [
+        (1, [1]),
+        (2, [1]),
+        (4, [2, 3]),
+        (8, [2, 3, 4, 7]),
+        (16, [4, 6, 8]),
+        (32, [8, 10, 12]),
+        (96, [12, 14, 16]),
+    ],
+)
+def test_the_numbers_of_actors_that_are_tried(cores, numbers):
+    assert numbers_of_actors(cores) == numbers
+
+
+def test_a_run_takes_what_is_measured_and_written(tmp_path, monkeypatch):
+    for name in ("_FORWARD_SECONDS", "_LEARNER_SECONDS", "_PLAY_SECONDS"):
+        monkeypatch.setattr(tune_module, name, 0.05)
+    monkeypatch.setattr(tune_module, "_BATCHES", (4, 8))
+    said: list[str] = []
+    run_tune(compose_settings(TINY), tmp_path / "mine", "ddpzero tune", 0, said.append)
+    text = (tmp_path / "mine" / "hardware" / "tuned.yaml").read_text()
+    assert "# Written by `ddpzero tune` on 20" in text and " cores, ddpzero " in text
+    settings = compose_settings([*TINY, "+hardware=tuned"], str(tmp_path / "mine"))
+    assert settings.actors.num_games in (4, 8) and settings.actors.num_actors >= 1
+    assert settings.actors.precision in ("float32", "bfloat16")
+    assert (settings.learner.batch_size, settings.device) == (32, "cpu")
+    assert f"--config-dir {tmp_path / 'mine'} " in said[-1]
+    assert any(line.startswith("self-play with 1 actor: ") for line in said)
+
+
+def test_every_setting_has_its_reason_and_its_group():
+    choices = [Choice("device", "cpu", "a"), Choice("actors.num_actors", 3, "b")]
+    choices += [Choice("learner.num_threads", 1, "c"), Choice("actors.num_games", 64, "d")]
+    lines = preset_text(choices, "ddpzero tune").splitlines()
+    assert lines[0] == "# @package _global_"
+    assert lines[3:] == [
+        *("device: cpu # a", "actors:", "  num_actors: 3 # b", "  num_games: 64 # d"),
+        *("learner:", "  num_threads: 1 # c"),
+    ]
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"tuned.yaml cannot be written: .*Choose another --config"):
+        write_preset([], tmp_path / "file", "ddpzero tune")
