@@ -59,9 +59,9 @@ def bounds(text: str) -> tuple[int, int]:
 
 def _whole_number(text: str, at_least: int) -> int:
     if not (_is_number(text) and at_least <= int(text)):
-        raise argparse.ArgumentTypeError(
-            f"{text[:80]!r} is not a whole number from {at_least} to {_MOST}"
-        )
+        is_large = text.isascii() and text.isdecimal() and int(text[:80]) > _MOST
+        allowed = f"of at most {_MOST}" if is_large else f"of at least {at_least}"
+        raise argparse.ArgumentTypeError(f"{text[:80]!r} is not a whole number {allowed}")
     return int(text)
 
 

@@ -39,6 +39,13 @@ Name a run by its folder, or by its name in runs/: `ddpzero play quick`.
 Settings have the form key=value, as for training, and may stand anywhere on the line.
 `ddpzero COMMAND --help` explains a command.
 """
+_FILTERS_OF_GAMES = ("model", "result", "plies")
+# What `games` prints instead of a list -> options that belong to the list.
+_WITHOUT_EFFECT_ON_GAMES = {
+    "show": ("limit", "json", *_FILTERS_OF_GAMES),
+    "statistics": ("limit",),
+    "export": ("limit", "json"),
+}
 
 
 def parse_arguments(words: Sequence[str]) -> argparse.Namespace:
@@ -78,6 +85,8 @@ def _problem_of_options(options: argparse.Namespace) -> str | None:
         return f"--config-dir {options.config_dir} has no effect on {command} without --game"
     if command == "monitor":
         return _problem_of_monitor(options)
+    if command == "games":
+        return _problem_of_games(options)
     return None
 
 
@@ -88,6 +97,33 @@ def _problem_of_monitor(options: argparse.Namespace) -> str | None:
     if once and options.interval is not None:
         return f"--interval {options.interval:g} has no effect with --{once[0]}, which prints once"
     return None
+
+
+def _problem_of_games(options: argparse.Namespace) -> str | None:
+    """Return a sentence about words of `games` that say nothing, or not one thing."""
+    first, *others = options.words
+    is_verified = first == "verify"
+    if is_verified and not others:
+        return "verify needs a FOLDER of games, or a RUN"
+    if surplus := others[is_verified:]:
+        return f"unexpected words: {' '.join(surplus)}; give one RUN, or verify and one FOLDER"
+    chosen = _given(options, ("show", "statistics", "export"))
+    if is_verified:
+        without_effect = chosen + _given(options, ("limit", "json", *_FILTERS_OF_GAMES))
+        what = "games verify, which verifies all games of the folder"
+    elif len(chosen) > 1:
+        return f"--{chosen[0]} and --{chosen[1]} exclude each other; remove one of them"
+    elif chosen:
+        without_effect = _given(options, _WITHOUT_EFFECT_ON_GAMES[chosen[0]])
+        what = f"--{chosen[0]}"
+    else:
+        return None
+    return f"--{without_effect[0]} has no effect on {what}; remove it" if without_effect else None
+
+
+def _given(options: argparse.Namespace, names: Sequence[str]) -> list[str]:
+    """Return those of some options, whose default is None or False, that stand on the line."""
+    return [name for name in names if getattr(options, name) not in (None, False)]
 
 
 def make_parser() -> argparse.ArgumentParser:

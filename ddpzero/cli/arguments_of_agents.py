@@ -144,6 +144,7 @@ def add_games(commands: Commands) -> None:
         "`ddpzero games verify FOLDER` plays all of them again by the rules, and exits with code 1 if any is wrong.",
         "ddpzero games runs/quick --statistics",
     )
+    games.usage = "ddpzero games [options] RUN\n       ddpzero games verify FOLDER"
     games.add_argument(
         "words",
         metavar="RUN",
@@ -154,6 +155,7 @@ def add_games(commands: Commands) -> None:
     games.add_argument(
         "--model",
         metavar="NAME",
+        type=argument_types.name,
         help="only games played when a model was the newest one whose name contains NAME",
     )
     games.add_argument(
@@ -168,7 +170,7 @@ def add_games(commands: Commands) -> None:
         help="only games of at least A and at most B plies or steps",
     )
     games.add_argument(
-        "--limit", type=argument_types.positive, default=20, help="length of the list (20)"
+        "--limit", metavar="N", type=argument_types.positive, help="length of the list (20)"
     )
     games.add_argument(
         "--show",

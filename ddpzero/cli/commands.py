@@ -290,17 +290,13 @@ def _games(options: Namespace) -> int:
     from ddpzero.episodes.filters import GameFilter
     from ddpzero.episodes.report import run_games, run_verify_games
 
-    if options.words[0] == "verify" and len(options.words) == 2:
+    if options.words[0] == "verify":
         return run_verify_games(options.words[1])
-    require(
-        len(options.words) == 1,
-        f"ddpzero games {' '.join(options.words)}: give one RUN, or verify and a FOLDER.",
-    )
     least, most = options.plies or (None, None)
     run_games(
         options.words[0],
         GameFilter(options.model, options.result, least, most),
-        limit=options.limit,
+        limit=options.limit or 20,
         show=options.show,
         statistics=options.statistics,
         export=options.export,

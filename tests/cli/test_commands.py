@@ -23,6 +23,7 @@ COMMANDS = {
     "bench learner": ["bench", "learner"],
     "match": ["match", "runs/a", "random"],
     "judge": ["judge", "a.npz", "runs/a"],
+    "games": ["games", "runs/a"],
     "grow": ["grow", "runs/a", "network.blocks=4", "--output", "runs/b"],
     "play": ["play", "runs/a"],
     "monitor": ["monitor", "runs/a"],
@@ -74,6 +75,23 @@ def test_a_path_with_an_equals_sign_is_a_path():
         ),
         (["match", "a", "b", "--games", "7"], "'7' is not an even number of at least 2"),
         (["judge", "a.npz", "runs/a", "--simulations", "0,-1"], "'-1' is not a whole number"),
+        (["games", "a", "--limit", "0"], "--limit: '0' is not a whole number of at least 1; see"),
+        (
+            ["games", "a", "--show", "9" * 30],
+            "is not a whole number of at most 9223372036854775807;",
+        ),
+        (["games", "verify"], "ddpzero: games: verify needs a FOLDER of games, or a RUN; see"),
+        (["games", "a", "b"], "ddpzero: games: unexpected words: b; give one RUN, or verify and"),
+        (["games", "verify", "a", "b"], "games: unexpected words: b; give one RUN, or verify and"),
+        (["games", "a", "--show", "1", "--statistics"], "--show and --statistics exclude each"),
+        (["games", "a", "--export", "x.txt", "--statistics"], "--statistics and --export exclude"),
+        (["games", "verify", "a", "--json"], "--json has no effect on games verify, which"),
+        (["games", "verify", "a", "--show", "1"], "--show has no effect on games verify, which"),
+        (["games", "verify", "a", "--plies", "1-2"], "--plies has no effect on games verify"),
+        (["games", "a", "--show", "1", "--limit", "3"], "--limit has no effect on --show; remove"),
+        (["games", "a", "--show", "1", "--model", "b"], "--model has no effect on --show; remove"),
+        (["games", "a", "--statistics", "--limit", "3"], "--limit has no effect on --statistics;"),
+        (["games", "a", "--export", "x.txt", "--json"], "--json has no effect on --export; remove"),
         (["monitor", "runs/a", "--interval", "soon"], "'soon' is not a number of seconds"),
         (
             ["mach", "a", "b"],
@@ -177,7 +195,7 @@ def test_an_empty_argument_is_refused_by_its_name(words, argument, capsys):
     assert f"argument {argument}: " in refusal(words, capsys)
 
 
-@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "judge"])
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in ("judge", "games")])
 def test_unexpected_words_are_refused(name, capsys):
     assert refusal([*COMMANDS[name], "b", "", "c"], capsys).startswith(
         f"ddpzero: {name}: unexpected words: b '' c"
