@@ -53,6 +53,13 @@ def remove_user(engine: sa.engine.Engine, name: str) -> None:
     require(changed.rowcount == 1, f"--remove-user {name[:80]!r}: there is no such user.")
 
 
+def role_of(engine: sa.engine.Engine, name: str) -> str | None:
+    """Return the role of a user whose token is valid; None if there is none."""
+    query = sa.select(users.c.role).where(users.c.name == name[:64], users.c.is_active)
+    with reading(engine) as connection:
+        return connection.execute(query).scalar()
+
+
 def find_user(engine: sa.engine.Engine, token: str) -> User | None:
     """Return the active user of a token, or None."""
     query = sa.select(users.c.id, users.c.name, users.c.role).where(

@@ -16,10 +16,10 @@ from fastapi import FastAPI
 
 from ddpzero.remote.client import is_loopback
 from ddpzero.remote.messages import Role
-from ddpzero.serve.accounts import add_user, remove_user
+from ddpzero.serve.accounts import add_user, remove_user, role_of
 from ddpzero.serve.app import make_app
 from ddpzero.serve.connections import Connections, LoopErrors, backlog, raise_file_limit
-from ddpzero.serve.database import open_database
+from ddpzero.serve.database import DATABASE_FILE, open_database
 from ddpzero.serve.server import CollectionServer
 from ddpzero.serve.settings import ServeSettings, read_settings
 from ddpzero.system.errors import UserError, require
@@ -40,15 +40,28 @@ def run_add_user(folder: Path, name: str, role: Role, overrides: Sequence[str]) 
     """Add a user and print the token, which is not stored."""
     folder.mkdir(parents=True, exist_ok=True)
     engine = open_database(folder, read_settings(folder, overrides).database)
+    earlier = role_of(engine, name)
     token = add_user(engine, name, role)
     engine.dispose()
-    print(f"{name} is a {role} now. Give them this token; it is shown only once:", file=sys.stderr)
+    if earlier is None:
+        change = f"{name} is a {role} now"
+    elif earlier == role:
+        change = f"{name} has a new token; the old one is void"
+    else:
+        change = f"{name} is a {role} now and no {earlier}, with a new token; the old one is void"
+    print(f"{change}. Give them this token, which is shown only once:", file=sys.stderr)
     print(token)
 
 
 def run_remove_user(folder: Path, name: str, overrides: Sequence[str]) -> None:
-    """End the token of a user."""
-    engine = open_database(folder, read_settings(folder, overrides).database)
+    """End the token of a user. Raises UserError if there is no such user, or no server's database."""
+    database = read_settings(folder, overrides).database
+    require(
+        database is not None or (folder / DATABASE_FILE).exists(),
+        f"--remove-user {name}: {folder} is no collection, because it has no {DATABASE_FILE}; name the folder of the "
+        "server.",
+    )
+    engine = open_database(folder, database)
     remove_user(engine, name)
     engine.dispose()
     print(f"{name} can no longer send games; what they sent stays counted.")

@@ -16,9 +16,11 @@ from ddpzero.games import load_game
 from ddpzero.games.core.rules_hash import rules_hash
 from ddpzero.remote.client import Server, ServerUnavailable, patiently, read_token
 from ddpzero.remote.contributed import contributed_config
+from ddpzero.remote.messages import Role
 from ddpzero.remote.model_file import model_file_bytes, read_model_file
 from ddpzero.serve.accounts import add_user, find_user, remove_user
 from ddpzero.serve.database import open_database, write_fact
+from ddpzero.serve.run import run_add_user, run_remove_user
 from ddpzero.serve.settings import read_settings
 from ddpzero.serve.validation import Examination
 from ddpzero.serve.validators import ProcessLost, Validators
@@ -83,6 +85,28 @@ def test_tokens_are_shown_once_and_end(tmp_path):
             add_user(engine, name)
     with pytest.raises(UserError, match="no such user"):
         remove_user(engine, "bob")
+
+
+def test_who_has_a_token_already_gets_another_one_and_the_operator_reads_so(tmp_path, capsys):
+    def said(role: Role = "contributor") -> str:
+        run_add_user(tmp_path, "alice", role, [])
+        return capsys.readouterr().err
+
+    end = "Give them this token, which is shown only once:\n"
+    assert said() == f"alice is a contributor now. {end}"
+    assert said() == f"alice has a new token; the old one is void. {end}"
+    assert said("learner") == (
+        f"alice is a learner now and no contributor, with a new token; the old one is void. {end}"
+    )
+    run_remove_user(tmp_path, "alice", [])
+    assert said() == f"alice is a contributor now. {end}"
+
+
+def test_nobody_is_removed_from_a_folder_without_a_database(tmp_path):
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(UserError, match=rf"{folder} is no collection, because it has no serv"):
+            run_remove_user(folder, "alice", [])
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_database_of_another_version_or_none_is_refused(tmp_path):
