@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +15,19 @@ from rich.table import Table
 
 from ddpzero.episodes.export import has_sgf, line_of, sgf_of
 from ddpzero.episodes.filters import GameFilter, result_of
+from ddpzero.episodes.listing import names_of, table_of
 from ddpzero.episodes.show import lines_of
 from ddpzero.episodes.source import EpisodeReader, StoredGame, find_shards
 from ddpzero.episodes.statistics import GameStatistics, statistics_of
 from ddpzero.episodes.verification import Verdict, verify
-from ddpzero.games import Game
 from ddpzero.system.errors import UserError, require
+from ddpzero.system.guarded_files import UnreadableFileError
 from ddpzero.system.json_text import json_text
 from ddpzero.system.terminal import plain_console, shown_steps
 from ddpzero.system.whole_files import replace_whole, require_writable
 
 _MAX_PROBLEMS = 20
+_MAX_WIDTH = 1000
 
 
 def run_games(
@@ -45,22 +48,16 @@ def run_games(
     if export is not None:
         _check_export(Path(export))
     paths = find_shards(run)
-    reader = EpisodeReader()
-    if show is not None:
-        _show(reader, paths, show)
-        return
-    games = filter(chosen.accepts, reader.games(paths))
-    if statistics:
-        _print_statistics(statistics_of(games), as_json)
-    elif export is not None:
-        _export(Path(export), list(games))
-    else:
-        newest: deque[StoredGame] = deque(maxlen=limit)
-        num_games = 0
-        for game in games:
-            num_games += 1
-            newest.append(game)
-        _print_list(run, list(newest), num_games, as_json)
+    try:
+        if show is not None:
+            _show(paths, show)
+        else:
+            games = filter(chosen.accepts, EpisodeReader().games(paths))
+            _print(run, games, limit, statistics, export, as_json)
+    except UnreadableFileError as error:
+        raise UnreadableFileError(
+            f"{error} `ddpzero games verify {run}` names all damaged files."
+        ) from None
 
 
 def run_verify_games(run: str) -> int:
@@ -85,6 +82,28 @@ def run_verify_games(run: str) -> int:
     return 1 if verdict.problems else 0
 
 
+def _print(
+    run: str,
+    games: Iterator[StoredGame],
+    limit: int,
+    statistics: bool,
+    export: str | None,
+    as_json: bool,
+) -> None:
+    if statistics:
+        _print_statistics(statistics_of(games), as_json)
+        return
+    if export is not None:
+        _export(Path(export), list(games))
+        return
+    newest: deque[StoredGame] = deque(maxlen=limit)
+    num_games = 0
+    for game in games:
+        num_games += 1
+        newest.append(game)
+    _print_list(run, list(newest), num_games, as_json)
+
+
 def _print_list(run: str, games: list[StoredGame], num_games: int, as_json: bool) -> None:
     if as_json:
         for game in games:
@@ -93,29 +112,11 @@ def _print_list(run: str, games: list[StoredGame], num_games: int, as_json: bool
     require(num_games > 0, f"{run}: no game is as the options ask.")
     shown = "" if len(games) == num_games else f", the newest {len(games)} of {num_games:,}"
     print(f"Games of {run}{shown}")
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for heading in ("no.", "plies", "samples"):
-        table.add_column(heading, justify="right")
-    for heading in ("won by", "newest model then", "first moves"):
-        table.add_column(heading, overflow="fold")
-    for game in games:
-        facts = game.facts
-        table.add_row(
-            str(game.number),
-            "" if facts is None else str(facts.length),
-            str(game.num_samples),
-            {"first": "first", "second": "second", "draw": "nobody"}.get(result_of(game), ""),
-            game.model,
-            " ".join(_names(game)[:6]),
-        )
-    plain_console().print(table)
-
-
-def _names(game: StoredGame) -> list[str]:
-    facts = game.facts
-    if facts is None or facts.moves is None or not isinstance(facts.game, Game):
-        return []
-    return [facts.game.action_name(action) for action in facts.moves]
+    console = plain_console()
+    if not console.is_terminal:
+        # A program that reads this needs whole lines.
+        console.width = _MAX_WIDTH
+    console.print(table_of(games, console.width))
 
 
 def _record(game: StoredGame) -> dict[str, Any]:
@@ -127,12 +128,12 @@ def _record(game: StoredGame) -> dict[str, Any]:
         "num_samples": game.num_samples,
         "length": None if facts is None else facts.length,
         "result": result_of(game),
-        "moves": _names(game),
+        "moves": names_of(game),
     }
 
 
-def _show(reader: EpisodeReader, paths: list[Path], number: int) -> None:
-    last = 0
+def _show(paths: list[Path], number: int) -> None:
+    reader, last = EpisodeReader(), 0
     for path in paths:
         found = list(reader.games([path]))
         if number <= last + len(found):
@@ -145,7 +146,7 @@ def _show(reader: EpisodeReader, paths: list[Path], number: int) -> None:
                 print(line)
             return
         last += len(found)
-    raise UserError(f"--show {number}: there are {last:,} games.")
+    raise UserError(f"--show {number}: there are {last:,} games; give a number from 1 to {last}.")
 
 
 def _print_statistics(found: GameStatistics, as_json: bool) -> None:
@@ -171,7 +172,7 @@ def _print_statistics(found: GameStatistics, as_json: bool) -> None:
     console = plain_console()
     console.print(f"{found.num_games:,} games, {found.num_samples:,} samples")
     shares = ", ".join(
-        f"{what} {found.results[name] / max(1, len(found.lengths)):.1%}"
+        f"{what} {_share(found.results[name], len(found.lengths))}"
         for name, what in (
             ("first", "first player wins"),
             ("second", "second player wins"),
@@ -192,8 +193,13 @@ def _print_statistics(found: GameStatistics, as_json: bool) -> None:
     for heading in ("after ply", "games", "different", "share"):
         table.add_column(heading, justify="right")
     for ply, (reached, different) in found.positions.items():
-        table.add_row(str(ply), f"{reached:,}", f"{different:,}", f"{different / reached:.1%}")
+        table.add_row(str(ply), f"{reached:,}", f"{different:,}", _share(different, reached))
     console.print(table)
+
+
+def _share(number: int, of: int) -> str:
+    share = number / max(1, of)
+    return "< 0.1%" if 0 < share < 0.0005 else f"{share:.1%}"
 
 
 def _check_export(file: Path) -> None:

@@ -13,7 +13,7 @@ from ddpzero.algorithms.base import CompleteAlgorithm, EpisodeFacts
 from ddpzero.algorithms.loader import load_algorithm
 from ddpzero.config.conversion import settings_from_dict, with_defaults
 from ddpzero.replay.buffer import HELD_OUT
-from ddpzero.run.finder import find_run, why_unknown
+from ddpzero.run.finder import find_run, is_run, why_unknown
 from ddpzero.run.shard import EPISODES_FOLDER, Shard, read_shard, shards_below
 from ddpzero.system.errors import UserError, require
 from ddpzero.system.guarded_files import printable
@@ -46,10 +46,13 @@ def find_shards(text: str) -> list[Path]:
     require(folder is not None, f"{text!r} is neither a run nor a folder: {why_unknown(text)}")
     assert folder is not None
     paths = shards_below(folder)
-    require(
-        bool(paths),
-        f"{folder} has no stored games: a run writes them to {EPISODES_FOLDER}/ with every checkpoint.",
+    why = (
+        f"a run writes them to {EPISODES_FOLDER}/ with every checkpoint."
+        if is_run(folder)
+        else "name a run, or a folder with files of games (.npz), as a server writes them to training_data/ soon after "
+        "they were sent."
     )
+    require(bool(paths), f"{folder} has no stored games: {why}")
     return paths
 
 

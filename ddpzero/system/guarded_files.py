@@ -256,8 +256,6 @@ def _guard(path: Path, kind: str, say_why: bool = True) -> Iterator[None]:
         yield
     except UnreadableFileError:
         raise
-    except FileNotFoundError:
-        raise UnreadableFileError(f"{path} cannot be read: No such file.") from None
     except OSError as error:
         reason = error.strerror or _first_line(error)
         raise UnreadableFileError(f"{path} cannot be read: {reason}.") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -11,12 +12,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 
 from ddpzero.algorithms.loader import load_algorithm
 from ddpzero.config.conversion import settings_to_dict
 from ddpzero.config.hydra import compose_settings
 from ddpzero.episodes.filters import GameFilter
-from ddpzero.episodes.report import run_games, run_verify_games
+from ddpzero.episodes.listing import names_of, table_of
+from ddpzero.episodes.report import _print_statistics, run_games, run_verify_games
+from ddpzero.episodes.source import EpisodeReader, StoredGame
+from ddpzero.episodes.statistics import GameStatistics
 from ddpzero.run.episode_store import EpisodeStore
 from ddpzero.run.shard import read_shard, write_shard
 from ddpzero.settings import Settings
@@ -118,7 +123,9 @@ def test_a_game_is_shown_move_by_move_with_the_thoughts_of_its_search(runs, caps
         assert f"{ply}. {name}" in output
     assert output.count("   value ") == record["num_samples"]
     assert f"{record['length']} plies; tic_tac_toe-s0-d0" in output
-    with pytest.raises(UserError, match="--show 13: there are 12 games"):
+    with pytest.raises(
+        UserError, match="--show 13: there are 12 games; give a number from 1 to 12"
+    ):
         run_games(str(run), ALL, show=13)
 
 
@@ -187,8 +194,64 @@ def test_a_folder_does_not_bring_the_code_that_reads_it(runs, tmp_path, monkeypa
 
 
 def test_a_folder_without_games_is_told(tmp_path):
-    with pytest.raises(UserError, match="has no stored games"):
+    with pytest.raises(UserError, match=r"has no stored games: name a run, or a folder with files"):
         run_games(str(tmp_path), ALL)
+    (tmp_path / "config.yaml").write_text("run_name: x")
+    with pytest.raises(UserError, match="has no stored games: a run writes them to episodes/ with"):
+        run_games(str(tmp_path), ALL)
+
+
+def shown_lines(games: list[StoredGame], width: int) -> list[str]:
+    output = io.StringIO()
+    Console(file=output, width=width).print(table_of(games, width))
+    return [line.rstrip() for line in output.getvalue().splitlines() if line.strip(" ─╶")]
+
+
+@pytest.mark.parametrize("width", [50, 60, 80, 120, 1000])
+def test_each_game_is_one_line_with_the_end_of_its_models_name(runs, width):
+    (path,) = (runs["connect_four"] / "episodes" / "rank0").glob("*.npz")
+    name = "nc_ttt-b2c32-s512000-d150179"
+    games = [replace(game, model=name) for game in EpisodeReader().games([path])]
+    heading, *lines = shown_lines(games, width)
+    assert heading.split()[-3:] == ["model", "first", "moves"] or width < 60
+    assert len(lines) == len(games) and max(map(len, lines)) <= width
+    for game, line in zip(games, lines, strict=True):
+        assert line.split()[0] == str(game.number)
+        assert "-d150179 " in line and (name in line or width < 80)
+        # Connect Four's shortest game has seven plies.
+        shown = line.partition("-d150179")[2].split()
+        assert shown[-1] == "…" and shown[:-1] == names_of(game)[: len(shown) - 1]
+        assert len(shown) == 7 or width < 120
+
+
+def test_a_list_that_a_program_reads_is_not_made_for_a_terminal(runs, tmp_path, capsys):
+    (path,) = (runs["tic_tac_toe"] / "episodes" / "rank0").glob("*.npz")
+    shard = read_shard(path)
+    for number, episode in enumerate(shard.episodes):
+        shard.episodes[number] = replace(episode, model="m" * 200)
+    write_shard(tmp_path / "1.npz", shard)
+    run_games(str(tmp_path), ALL)
+    assert capsys.readouterr().out.count("m" * 200) == len(shard.episodes)
+
+
+def test_a_list_of_damaged_files_says_what_names_all_of_them(runs, tmp_path):
+    (path,) = (runs["tic_tac_toe"] / "episodes" / "rank0").glob("*.npz")
+    (tmp_path / "1.npz").write_bytes(path.read_bytes()[:-100])
+    for arguments in ({}, {"statistics": True}, {"show": 1}):
+        with pytest.raises(
+            UserError, match=rf"`ddpzero games verify {tmp_path}` names all damaged"
+        ):
+            run_games(str(tmp_path), ALL, **arguments)
+
+
+def test_a_share_that_is_not_0_is_not_shown_as_0(capsys):
+    found = GameStatistics(num_games=230_143, lengths=[5] * 230_143)
+    found.results.update(first=230_071, draw=72)
+    found.positions = {2: (230_143, 72), 4: (230_143, 230_143)}
+    _print_statistics(found, as_json=False)
+    output = capsys.readouterr().out
+    assert "first player wins 100.0%, second player wins 0.0%, draws < 0.1%" in output
+    assert [line.split()[3:] for line in output.splitlines()[-3:-1]] == [["<", "0.1%"], ["100.0%"]]
 
 
 # ------------------------------------------------------------------------- forged
