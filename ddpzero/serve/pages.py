@@ -62,17 +62,18 @@ class Pages:
             open_contributors=_OPEN_CONTRIBUTORS,
             active_minutes=round(ACTIVE_SECONDS / 60),
             has_ratings=any(model.elo is not None for model in statistics.models),
+            has_unrated=any(model.elo is None for model in statistics.models),
         )
 
     def contributor(self, name: str) -> str:
         found = find_contributor(self._collection, name)
         if found is None:
             raise Refusal(404, f"there is no contributor {name[:64]!r}.")
-        contributor, rejections = found
         return self._render(
             "contributor.html",
-            contributor=contributor,
-            rejections=rejections,
+            contributor=found.counts,
+            is_removed=found.is_removed,
+            rejections=found.rejections,
             max_reasons=MAX_REASONS,
         )
 

@@ -31,6 +31,15 @@ class Rejection:
     reason: str
 
 
+@dataclass(frozen=True)
+class FoundContributor:
+    """A user. rejections: the newest reasons for which games were rejected. is_removed: whether the token has ended."""
+
+    counts: Contributor
+    rejections: list[Rejection]
+    is_removed: bool
+
+
 def run_statistics(collection: Collection) -> RunStatistics:
     """Return the statistics of a server's run."""
     contributors = _contributors(collection.engine)
@@ -59,18 +68,17 @@ def run_statistics(collection: Collection) -> RunStatistics:
     )
 
 
-def find_contributor(
-    collection: Collection, name: str
-) -> tuple[Contributor, list[Rejection]] | None:
-    """Return a contributor, and the newest reasons for which games were rejected; None if there is none."""
+def find_contributor(collection: Collection, name: str) -> FoundContributor | None:
+    """Return a contributor, also one whom the operator has removed; None if there is none."""
     if "\0" in name:
         # No name has it, and PostgreSQL cannot compare it.
         return None
     with reading(collection.engine) as connection:
-        row = connection.execute(_columns().where(users.c.name == name)).first()
+        query = _columns().add_columns(users.c.is_active).where(users.c.name == name)
+        row = connection.execute(query).first()
         if row is None:
             return None
-        user_id, *values = row
+        user_id, *values, is_active = row
         query = (
             sa.select(rejections.c.time, rejections.c.num_games, rejections.c.reason)
             .where(rejections.c.user_id == user_id)
@@ -78,7 +86,7 @@ def find_contributor(
             .limit(MAX_REASONS)
         )
         reasons = [Rejection(*reason) for reason in connection.execute(query)]
-    return Contributor(*values), reasons
+    return FoundContributor(Contributor(*values), reasons, not is_active)
 
 
 def _is_active(contributor: Contributor) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 from ddpzero.remote.messages import UploadAnswer
 from ddpzero.serve.accounts import User
@@ -15,6 +16,8 @@ from ddpzero.serve.validation import Examination, Limits, examine
 from ddpzero.serve.validators import ProcessLost, Validators
 from ddpzero.serve.writer import Writer
 from ddpzero.system.json_text import json_text
+
+logger = logging.getLogger(__name__)
 
 
 class Uploads:
@@ -36,6 +39,7 @@ class Uploads:
         self._writer = writer
         self._quarantine = quarantine
         self._counting = counting
+        self._senders: set[int] = set()
 
     async def take(
         self, user: User, upload_id: str, model_name: str, content: bytes
@@ -76,11 +80,23 @@ class Uploads:
                         content,
                         examination,
                     )
+        self._log_first(user, counted)
         if counted.model is not None:
             collection.note_games(counted.model)
             if counted.answer.rejected:
                 await asyncio.to_thread(self._quarantine.keep, user.name, upload_id, content)
         return counted
+
+    def _log_first(self, user: User, counted: CountedUpload) -> None:
+        """Log the first upload of a user since the server was started."""
+        if user.id in self._senders:
+            return
+        self._senders.add(user.id)
+        answer = counted.answer
+        logger.info(
+            "%s sends games: %d accepted, %d repeated, %d rejected in the first upload since the start",
+            *(user.name, answer.accepted, answer.repeated, answer.rejected),
+        )
 
     async def _examine(self, content: bytes, recent: list[ModelRow], config: str) -> Examination:
         try:

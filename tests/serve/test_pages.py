@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from ddpzero.remote.messages import ModelInformation
+from ddpzero.serve.accounts import remove_user
 from ddpzero.serve.api_page import code_parts, split_meanings, type_text
 from ddpzero.serve.curve import elo_text, rating_curve
 from ddpzero.serve.database import games, models, reading, rejections, uploads, users
@@ -298,6 +299,35 @@ def test_a_rejection_says_how_many_of_its_kind_are_shown(tmp_path):
         page = page_of(server, "/contributors/alice")
         assert f"The newest {MAX_REASONS} reasons." in page.text
         assert "reason 0" not in page.text and f"reason {MAX_REASONS}" in page.text
+
+
+def test_the_page_of_a_removed_user_says_so(tmp_path):
+    sentence = "The server's operator has removed this user"
+    with serving(tmp_path) as server:
+        assert sentence not in page_of(server, "/contributors/alice").text
+        remove_user(server.parts.collection.engine, "alice")
+        assert sentence in page_of(server, "/contributors/alice").text
+        assert sentence not in page_of(server, "/contributors/bob").text
+
+
+def test_the_page_says_when_a_model_is_rated_while_one_is_not(tmp_path):
+    sentence = "A model is rated as soon as rating games connect it to the oldest model"
+    with serving(tmp_path) as server:
+        assert sentence not in page_of(server).text
+        server.push(1)
+        assert "they begin with the second model." in page_of(server).text
+        server.push(2)
+        text = page_of(server).text
+        assert sentence in " ".join(text.split()) and "they begin with" not in text
+        finished_match(server, "alice", 2, 1)
+        server.client.portal.call(server.parts.collection.refresh)
+        assert sentence not in " ".join(page_of(server).text.split())
+
+
+def test_an_option_is_not_broken_into_two_lines(server):
+    html = server.client.get("/").text
+    assert html.count("--check") == html.count('class="whole">--check<') == 2
+    assert ".whole { white-space: nowrap; }" in html
 
 
 def test_the_page_of_the_api_names_every_request_parameter_and_field(server):

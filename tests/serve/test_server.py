@@ -204,6 +204,20 @@ def test_an_upload_that_is_none_is_refused_in_a_sentence(server, tmp_path):
         assert server.upload(good, upload_id=wrong).status_code in (404, 405, 422)
 
 
+def test_the_first_upload_of_each_user_is_logged(tmp_path, caplog):
+    caplog.set_level("INFO", logger="ddpzero.serve.uploads")
+    with serving(tmp_path) as server:
+        server.push(1)
+        episodes = material().play(3, seed=5)
+        for headers in (server.alice, server.alice, server.bob):
+            assert answer_to(server, episodes, tmp_path, headers=headers).status_code == 200
+    end = "0 rejected in the first upload since the start"
+    assert [record.getMessage() for record in caplog.records] == [
+        f"alice sends games: 3 accepted, 0 repeated, {end}",
+        f"bob sends games: 0 accepted, 3 repeated, {end}",
+    ]
+
+
 def test_an_upload_that_is_sent_again_gets_the_same_status(server, tmp_path):
     whole = [b"", upload_of(material(), material().episodes[:1] * 600, tmp_path / "many.npz")]
     of_games = upload_of(material(), [forged("illegal move")[1]], tmp_path / "forged.npz")
