@@ -24,11 +24,14 @@ Role = Literal["contributor", "learner"]
 
 @dataclass(frozen=True)
 class ModelInformation:
-    """A released model. sha256, size_bytes: of its file. weights_version, samples_trained: of the run when it saved the
-    model. created_at: Unix time when the server received it.
+    """A released model.
 
-    num_games: that it played for training and that count. elo: its rating, relative to the oldest model; None without
-    rating games. low, high: the ends of the 95 % interval of elo; None without rating games.
+    name: unique among the models of a server. sha256: hash of its file. size_bytes: size of its file. weights_version:
+    that of the run when it saved the model. samples_trained: those that the run was trained on until then. created_at:
+    Unix time when the server received it.
+
+    num_games: games that it played for training and that count. elo: its rating, relative to the oldest model; None
+    without rating games. low, high: the ends of the 95 % interval of elo; None without rating games.
     """
 
     name: str
@@ -59,10 +62,11 @@ class Models:
 class RunInformation:
     """What a server collects.
 
-    api_version, ddpzero: of the server. rules: hash of the code of the game's rules, equal on client and
-    server. config: of the run, as contributors play it. min_plies, max_plies: the length of an acceptable game.
-    max_upload_bytes, max_upload_games: the size of an upload. newest: the model to play with; None before the first
-    one. best: the model with the highest rating, or the newest; None before the first one.
+    api_version: version of these messages. ddpzero: version of the server. run: its name. rules: hash of the code of
+    the game's rules, equal on client and server. config: that of the run, as contributors play it. min_plies,
+    max_plies: the length of an acceptable game. max_upload_bytes, max_upload_games: the size of an upload. newest: the
+    model to play with; None before the first one. best: the model with the highest rating, or the newest; None before
+    the first one.
     """
 
     api_version: int
@@ -84,7 +88,9 @@ class RunInformation:
 
 @dataclass(frozen=True)
 class TaskRequest:
-    """A request for work. kinds: that the client wants, of "self_play" and "match"; both if it is left out."""
+    """A request for work. kinds: kinds of work that the client wants, of "self_play" and "match"; both if it is left
+    out.
+    """
 
     kinds: list[str] = field(default_factory=lambda: ["self_play", "match"])
 
@@ -94,8 +100,8 @@ class Task:
     """Work for a contributor.
 
     kind: "self_play": play with `model` until there is a newer one. "match": play num_games games of `model` against
-    `opponent`, from the random openings of `seed`. id: names the task in the report of a match. opponent, num_games,
-    seed: of a match only.
+    `opponent`, from the random openings of `seed`. id: names the task in the report of a match. model: the one that
+    plays. opponent: of a match only. num_games, seed: of a match; 0 otherwise.
     """
 
     kind: str
@@ -118,9 +124,9 @@ class Task:
 @dataclass(frozen=True)
 class UploadAnswer:
     """What became of the games of an upload. accepted: games that count. repeated: games sent before, by anybody.
-    rejected: games that are not valid; 1 for an upload that cannot be read. samples: of the accepted games. reasons: of
-    the first 20 rejected games, with the number of each. is_known: whether the same upload was received before; then
-    nothing was counted again.
+    rejected: games that are not valid; 1 for an upload that cannot be read. samples: positions in the accepted games.
+    reasons: why the first 20 rejected games are not valid, with the number of each. is_known: whether
+    the same upload was received before; then nothing was counted again.
     """
 
     accepted: int
@@ -136,8 +142,8 @@ class UploadAnswer:
 
 @dataclass(frozen=True)
 class MatchReport:
-    """The games of a match. task: the id of the match. moves: of each game after its opening; game 2i has `model` as
-    the first player and game 2i + 1 has `opponent`, both from opening i. seconds: how long all games took.
+    """The games of a match. task: the id of the match. moves: actions of each game after its opening; game 2i has
+    `model` as the first player and game 2i + 1 has `opponent`, both from opening i. seconds: how long all games took.
     """
 
     task: str
@@ -147,15 +153,15 @@ class MatchReport:
 
 @dataclass(frozen=True)
 class MatchAnswer:
-    """What became of the report of a match. is_counted: true; what cannot be counted is refused."""
+    """What became of the report of a match. is_counted: always true, because what cannot be counted is refused."""
 
     is_counted: bool
 
 
 @dataclass(frozen=True)
 class GamesFile:
-    """A file of accepted games, training_data/run_001/games_<number>.npz. number: from 1 on. num_games, num_samples: in
-    the file. sha256, size_bytes: of the file.
+    """A file of accepted games, training_data/run_001/games_<number>.npz. number: counts from 1 on. num_games,
+    num_samples: how many are in the file. size_bytes: size of the file. sha256: hash of the file.
     """
 
     number: int
@@ -172,8 +178,8 @@ class GamesFile:
 
 @dataclass(frozen=True)
 class GamesFiles:
-    """The files of accepted games after a number, in their order, at most 100. newest: the largest number there is.
-    files: none if there are no newer ones.
+    """The files of accepted games after a number. newest: the largest number there is. files: in their order, at most
+    100; none if there are no newer ones.
     """
 
     newest: int
@@ -185,7 +191,13 @@ class GamesFiles:
 
 @dataclass(frozen=True)
 class Contributor:
-    """A user and the counts of all uploads. last_seen_at: of an upload or a match, Unix time; None if never."""
+    """A user and the counts of all uploads.
+
+    name: unique among the users of a server. num_games: accepted games of self-play. num_samples: positions in them to
+    learn from. num_repeated: games sent before, by anybody. num_rejected: games that were not valid; 1 for an upload
+    that cannot be read. num_match_games: games of rating matches. created_at: Unix time of the first token.
+    last_seen_at: Unix time of the last upload or match; None if there was none.
+    """
 
     name: str
     num_games: int
@@ -199,10 +211,12 @@ class Contributor:
 
 @dataclass(frozen=True)
 class RunStatistics:
-    """Everything on the page of the run. run, game: "" before the first model.
+    """Everything on the page of the run.
 
-    num_files, size_bytes: of the files of games that still exist. num_contributors: users of any role who sent games,
-    of self-play or of matches. num_active: of them, heard of within 15 minutes. contributors: the first 1,000 of them,
+    run, game: the name; "" before the first model. num_games, num_samples, num_repeated, num_rejected, num_match_games:
+    the sum over all contributors; see Contributor. num_files: files of games that still exist. size_bytes: size of
+    these files together. num_contributors: users of any role who sent games, of self-play or of matches. num_active:
+    those of them who were heard of within 15 minutes. models: the newest first. contributors: the first 1,000 of them,
     most games first.
     """
 

@@ -11,6 +11,7 @@ from ddpzero.system.json_text import json_text
 
 # FastAPI adds them by itself to requests with parameters.
 _OTHER_REFUSALS = ("HTTPValidationError", "ValidationError")
+_NO_VALUE = re.compile(r"\bNone\b")
 _CODE = re.compile("`([^`]*)`")
 
 
@@ -69,6 +70,13 @@ def remove_other_refusals(document: dict[str, Any]) -> None:
             answers = request["responses"]
             if _content_type(answers.get("422", {})) in _OTHER_REFUSALS:
                 del answers["422"]
+
+
+def write_null(document: dict[str, Any]) -> None:
+    """Write null, as the messages have it, for None in the descriptions of an OpenAPI document."""
+    for schema in document["components"]["schemas"].values():
+        if "description" in schema:
+            schema["description"] = _NO_VALUE.sub("null", schema["description"])
 
 
 def requests_of(document: Mapping[str, Any]) -> list[ApiRequest]:
@@ -130,11 +138,15 @@ def split_meanings(description: str, names: Iterable[str]) -> tuple[str, dict[st
     A docstring writes meanings as sentences that begin with names and a colon: `low, high: its interval. size: ...`.
     """
     one = "|".join(map(re.escape, names))
-    first, *rest = re.split(rf"(?:^|(?<=[.]))\s*\b((?:{one})(?:, (?:{one}))*): ", description)
+    first, *rest = re.split(rf"(?:^|(?<=[.]))\s*\b((?:{one})(?:,\s+(?:{one}))*):\s+", description)
     meanings: dict[str, str] = {}
     for of_names, meaning in zip(rest[::2], rest[1::2], strict=True):
-        meanings |= dict.fromkeys(of_names.split(", "), meaning.strip())
+        meanings |= dict.fromkeys(re.split(r",\s+", of_names), meaning.strip())
     return first.strip(), meanings
+
+
+def capitalized(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]
 
 
 def _message(name: str, schema: Mapping[str, Any], is_sent: bool) -> ApiMessage:
@@ -142,7 +154,10 @@ def _message(name: str, schema: Mapping[str, Any], is_sent: bool) -> ApiMessage:
     description, meanings = split_meanings(schema.get("description", ""), schema["properties"])
     fields = [
         MessageField(
-            field, type_text(of_field), is_sent and field not in required, meanings.get(field, "")
+            field,
+            type_text(of_field),
+            is_sent and field not in required,
+            capitalized(meanings.get(field, "")),
         )
         for field, of_field in schema["properties"].items()
     ]

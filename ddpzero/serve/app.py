@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ddpzero import __version__
 from ddpzero.remote.messages import API_PATH
 from ddpzero.serve import api_routes, page_routes
-from ddpzero.serve.api_page import remove_other_refusals
+from ddpzero.serve.api_page import remove_other_refusals, write_null
 from ddpzero.serve.gate import Gate, read_body
 from ddpzero.serve.refusals import Refusal
 from ddpzero.serve.server import CollectionServer
@@ -51,6 +51,7 @@ def make_app(server: CollectionServer) -> FastAPI:
     app.include_router(api_routes.router)
     app.include_router(page_routes.router)
     remove_other_refusals(app.openapi())
+    write_null(app.openapi())
     app.add_middleware(ReadBodies, gate=server.gate)
     _answer_errors(app)
     return app

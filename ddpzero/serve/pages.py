@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ddpzero import __version__
 from ddpzero.remote.messages import ModelInformation
-from ddpzero.serve.api_page import code_parts, messages_of, requests_of
+from ddpzero.serve.api_page import capitalized, code_parts, messages_of, requests_of
 from ddpzero.serve.curve import rating_curve, rating_text
 from ddpzero.serve.refusals import MEANINGS, Refusal
 from ddpzero.serve.statistics import (
@@ -106,10 +106,6 @@ class Pages:
         return self._templates.get_template(template).render(
             title=title, version=__version__, now=time.time(), **values
         )
-
-
-def capitalized(sentence: str) -> str:
-    return sentence[:1].upper() + sentence[1:]
 
 
 def count(number: float) -> str:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from ddpzero.remote.messages import ModelInformation
 from ddpzero.serve.accounts import remove_user
-from ddpzero.serve.api_page import code_parts, split_meanings, type_text
+from ddpzero.serve.api_page import code_parts, messages_of, split_meanings, type_text
 from ddpzero.serve.curve import elo_text, rating_curve
 from ddpzero.serve.database import games, models, reading, rejections, uploads, users
 from ddpzero.serve.pages import ago, count, size
@@ -351,10 +351,20 @@ def test_the_page_of_the_api_names_every_request_parameter_and_field(server):
     assert "`" not in page.text
 
 
+def test_every_field_of_a_message_has_a_meaning_in_the_words_of_json(server):
+    document = server.client.get("/api/openapi.json").json()
+    fields = [
+        (message.name, field) for message in messages_of(document) for field in message.fields
+    ]
+    assert len(fields) > 50
+    for message, field in fields:
+        assert re.fullmatch(r'["A-Z].*\.', field.meaning, re.DOTALL), (message, field)
+    assert "None" not in str(messages_of(document))
+    assert "null without rating games" in page_of(server, "/api/docs").text
+
+
 def test_the_meaning_of_a_field_stands_beside_it():
-    text = (
-        "A model. low, high: its interval: 95 %; see `rate`. size: of\nits file.\n\nlate: e.g. low."
-    )
+    text = "A model. low,\nhigh: its interval: 95 %; see `rate`. size: of\nits file.\n\nlate:\ne.g. low."
     first, meanings = split_meanings(text, ["low", "high", "size", "late", "name"])
     assert first == "A model."
     assert meanings == {
