@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
-from ddpzero.cli.overrides import OVERRIDE, may_be_path
+from ddpzero.cli.overrides import OVERRIDE, READS_OWN, may_be_path
 
 
 class ArgumentsError(Exception):
@@ -105,6 +105,8 @@ def problem_of_surplus(options: argparse.Namespace, surplus: Sequence[str]) -> s
     hint = ""
     if options.command == "play":
         hint = "; with --mode ai, name the second player by --opponent PLAYER"
+    elif options.reads == READS_OWN:
+        hint = "; write settings as key=value"
     elif options.reads:
         hint = "; name a game by --game NAME, and write settings as key=value"
     return f"unexpected words: {words}{hint}"

@@ -6,12 +6,7 @@ import argparse
 
 from ddpzero.cli import argument_types
 from ddpzero.cli.argument_parts import Commands, add_command
-
-# The keys of contribute/settings.py.
-READS_CONTRIBUTE = (
-    *("server", "token", "token_file", "folder", "games_per_upload", "num_actors", "num_games"),
-    *("device", "plays_matches", "poll_seconds", "max_waiting_mib"),
-)
+from ddpzero.cli.overrides import READS_OWN
 
 
 def add_serve(commands: Commands) -> None:
@@ -40,7 +35,7 @@ def add_serve(commands: Commands) -> None:
     serve.add_argument(
         "--remove-user", metavar="NAME", help="end the token of a user and exit; games stay counted"
     )
-    _add_settings(serve, ("serve",), "settings, for example serve.host=0.0.0.0 serve.min_plies=5")
+    _add_settings(serve, "settings, for example serve.host=0.0.0.0 serve.min_plies=5")
 
 
 def add_contribute(commands: Commands) -> None:
@@ -68,12 +63,10 @@ def add_contribute(commands: Commands) -> None:
         action="store_true",
         help="test connection, token, rules, device, model and one game, and exit",
     )
-    _add_settings(
-        contribute, READS_CONTRIBUTE, "settings, for example num_actors=4 games_per_upload=50"
-    )
+    _add_settings(contribute, "settings, for example num_actors=4 games_per_upload=50")
 
 
-def _add_settings(parser: argparse.ArgumentParser, reads: tuple[str, ...], text: str) -> None:
-    parser.set_defaults(reads=reads)
+def _add_settings(parser: argparse.ArgumentParser, text: str) -> None:
+    parser.set_defaults(reads=READS_OWN)
     # Only for the help: parse_arguments takes the settings out of the words.
     parser.add_argument("overrides", metavar="key=value", nargs="*", default=[], help=text)

@@ -9,10 +9,12 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import fields
 from pathlib import Path
 
 import yaml
 
+from ddpzero.cli.overrides import READS_OWN
 from ddpzero.run.finder import RUNS_DIR
 
 # Bash splits words at = and : and replaces only the part after the last one.
@@ -96,7 +98,10 @@ def _possible(
             yield from action.option_strings
         if not action.option_strings and action.dest != "overrides":
             yield from _values(action, command, conf)
-    if has_settings and (reads := parser.get_default("reads")):
+    reads = parser.get_default("reads")
+    if has_settings and reads == READS_OWN:
+        yield from _own_settings(command)
+    elif has_settings and reads:
         yield from _settings(conf, reads)
 
 
@@ -146,6 +151,19 @@ def _settings(conf: Callable[[], Path], reads: Sequence[str] | None) -> Iterator
             for file in (conf() / group).rglob("*.yaml"):
                 yield from (f"{group}.{key}=" for key in _keys(file))
     yield from (f"{key}=" for key in _keys(conf() / _CONFIG_FILE) if is_read(key))
+
+
+def _own_settings(command: str) -> Iterator[str]:
+    """Yield `key=` for the settings of serve or contribute, which are not in conf/."""
+    from ddpzero.contribute.settings import ContributeSettings
+    from ddpzero.serve.settings import ServeSettings
+
+    of_command: dict[str, tuple[type, str]] = {
+        "serve": (ServeSettings, "serve."),
+        "contribute": (ContributeSettings, ""),
+    }
+    settings, prefix = of_command[command]
+    yield from (f"{prefix}{field.name}=" for field in fields(settings))
 
 
 def _options(conf: Callable[[], Path], group: str) -> list[str]:

@@ -19,6 +19,8 @@ _READ_WITH_NETWORK = (
     *("network", "device", "actors.device", "actors.precision"),
     *("actors.compile", "actors.num_threads"),
 )
+# Keys of the command itself, which it checks when it reads them.
+READS_OWN = ("own",)
 READS_SIZE = ("network.blocks", "network.channels")
 READS_LEARNER = (
     *("game", "...", "experiment", "hardware", "device", "replay.capacity"),
@@ -62,6 +64,8 @@ def may_be_path(override: str) -> bool:
 
 def _has_effect(key: str, reads: Sequence[str]) -> bool:
     """Return whether a command reads this key. reads: keys and groups; "..." includes all groups of plugins."""
+    if reads == READS_OWN:
+        return True
     if "..." in reads and key.partition(".")[0] not in _CORE_KEYS:
         return True
     return any(key == known or key.startswith(f"{known}.") for known in reads)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 
 import pytest
 
 from ddpzero.cli import commands as cli
 from ddpzero.cli.arguments import parse_arguments
+from ddpzero.contribute.settings import ContributeSettings
 from ddpzero.evaluators.answers import EvaluationError
 from ddpzero.games.core.player_errors import PlayerError
 from ddpzero.system.errors import EXIT_CODE_OF_FAILURE
@@ -157,6 +159,28 @@ def test_a_path_with_an_equals_sign_is_a_path():
 )
 def test_a_wrong_command_line_exits_with_2_and_says_why(words, fragment, capsys):
     assert fragment in refusal(words, capsys)
+
+
+@pytest.mark.parametrize("setting", [field.name for field in fields(ContributeSettings)])
+def test_contribute_takes_each_of_its_settings(setting):
+    assert parse_arguments(["contribute", "http://x", f"{setting}=1"]).overrides == [f"{setting}=1"]
+
+
+@pytest.mark.parametrize(
+    ("words", "fragment"),
+    [
+        (["contribute", "http://x", "num_actor=1"], "Did you mean contribute.num_actors?"),
+        (["serve", "collection", "serve.prt=1"], "Did you mean serve.port?"),
+        (["serve", "collection", "prt=1"], "they begin with serve., as in serve.port=9000"),
+    ],
+)
+def test_a_wrong_setting_of_serve_or_contribute_gets_a_hint(
+    words, fragment, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(words) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert fragment in line and not list(tmp_path.iterdir())
 
 
 def refusal(words, capsys):

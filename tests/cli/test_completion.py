@@ -36,6 +36,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("ddpzero verify rules --game he", ["hex"]),
         ("ddpzero verify rules --game=he", ["--game=hex"]),
         ("ddpzero play quick --mode=", ["--mode=ai", "--mode=human"]),
+        ("ddpzero contribute max_", ["max_memory_gib=", "max_waiting_mib="]),
+        ("ddpzero serve folder serve.min", ["serve.min_plies="]),
         ("ddpzero train +hardware=g", ["+hardware=gpu24gb", "+hardware=gpu8gb"]),
         ("ddpzero train game=go", ["game=go", "game=gomoku"]),
         ("ddpzero train learner.batch", ["learner.batch_size="]),
