@@ -53,6 +53,7 @@ def run_contribute(settings: ContributeSettings) -> None:
         line = stack.enter_context(StatusLine())
         _set_up_log(folder, line)
         server, uploads = Server(settings.server, token), Server(settings.server, token)
+        line.server = server.url
         if not server.is_private:
             logger.warning("%s has no TLS: everybody on the way can read your token", server.url)
         try:
