@@ -14,7 +14,7 @@ from ddpzero.system.terminal import CLEAR_LINE, can_redraw_line
 _REFRESH_SECONDS = 0.5
 _SEPARATOR = "  "
 # Characters.
-_LEAST_OF_MODEL, _LEAST_OF_SENTENCE = 12, 20
+_LEAST_OF_MODEL, _LEAST_OF_NOTE, _LEAST_OF_PROBLEM = 12, 25, 20
 
 
 @dataclass
@@ -110,9 +110,9 @@ class StatusLine:
         if self.match_games:
             parts.append(_Part(f"{self.match_games:,} rating games", 1))
         if self.note:
-            parts.append(_Part(self.note, 7, _LEAST_OF_SENTENCE))
+            parts.append(_Part(self.note, 7, _LEAST_OF_NOTE))
         if self.waits_for:
-            parts.append(_Part(self._problem(), 10, _LEAST_OF_SENTENCE))
+            parts.append(_Part(self._problem(), 10, _LEAST_OF_PROBLEM))
         return parts
 
     def _problem(self) -> str:

@@ -29,11 +29,13 @@ from ddpzero.system.errors import require
 class LocalActors:
     """Context manager: leaving it kills the actors; they start with their first model.
 
-    folder: for their logs. model: the name of the one that they play with; "" before the first.
+    folder: for their logs. model: the name of the one that they play with; "" before the first. num_games: that all of
+    them play at the same time.
     """
 
     def __init__(self, settings: ContributeSettings, folder: Path) -> None:
         self.model = ""
+        self.num_games = 0
         self._settings = settings
         self._device = choose_device(settings)
         self._folder = folder
@@ -90,6 +92,7 @@ class LocalActors:
         algorithm = load_algorithm(settings)
         require_room(algorithm, settings, self._settings, self._device != "cpu")
         self._channel = self._running.enter_context(WeightsChannel(model.actor_weights))
+        self.num_games = (settings.actors.num_actors or 1) * settings.actors.num_games
         pool = make_pool(algorithm, settings, self._channel, self._device, self._folder)
         self._pool = self._running.enter_context(pool)
 

@@ -15,6 +15,7 @@ from ddpzero.contribute.line import StatusLine
 from ddpzero.contribute.local_actors import LocalActors, choose_device
 from ddpzero.contribute.matches import RatingMatch
 from ddpzero.contribute.models import DownloadedModels
+from ddpzero.contribute.pace import SendingPace
 from ddpzero.contribute.sender import Sender
 from ddpzero.contribute.settings import ContributeSettings
 from ddpzero.contribute.spool import Spool
@@ -24,7 +25,7 @@ from ddpzero.games.core.rules_hash import rules_hash
 from ddpzero.remote.client import Server, ServerUnavailable, patiently, read_token
 from ddpzero.remote.contributed import contributed_config
 from ddpzero.remote.messages import RunInformation
-from ddpzero.system.errors import require
+from ddpzero.system.errors import UserError, require
 from ddpzero.system.folder_lock import held_folder
 from ddpzero.system.guarded_files import printable
 from ddpzero.system.log_file import LogFileHandler
@@ -33,7 +34,11 @@ from ddpzero.system.signals import StopSignal, install_stop_signal
 logger = logging.getLogger(__name__)
 
 LOG_FILE = "contribute.log"
-_SLICE_SECONDS = 0.5
+_SLICE_SECONDS, _PAUSE_SECONDS = 0.5, 0.1
+# With more games than are sent within so long, none are played: old games are worth less than new ones. It counts only
+# while the server answers; so many batches may always wait.
+_MAX_SECONDS_TO_SEND = 60.0
+_BATCHES_ALLOWED = 4
 # After Ctrl-C: for games that are nearly finished, and for batches that are on their way.
 _LAST_GAMES_SECONDS, _LAST_SENDING_SECONDS = 5.0, 20.0
 # Of a batch, in the log; characters of each.
@@ -84,7 +89,11 @@ def run_contribute(settings: ContributeSettings) -> None:
 
 
 class Contribution:
-    """One contributor at work: its main loop. limits: games and bytes of an upload."""
+    """One contributor at work: its main loop. limits: games and bytes of an upload.
+
+    It pauses playing while max_waiting_mib wait, and while more games wait than a server that answers takes in within
+    about a minute. While a server is away, only max_waiting_mib is a limit.
+    """
 
     def __init__(
         self,
@@ -107,16 +116,32 @@ class Contribution:
         self._sender = sender
         self._work = work
         self._match: RatingMatch | None = None
+        self._pace = SendingPace()
         self._is_finishing = False
 
     def run(self) -> None:
-        """Contribute until the stop signal; then finish what is nearly done."""
-        self._send_batches()
-        while not self._stop.is_set:
-            self._take_model()
-            self._play_match()
-            self._play(_SLICE_SECONDS)
-        self._finish()
+        """Contribute until the stop signal; then finish what is nearly done. Says at the end what was achieved."""
+        try:
+            self._send_batches()
+            while not self._stop.is_set:
+                self._take_model()
+                self._play_match()
+                self._play(_SLICE_SECONDS)
+            self._finish()
+        except UserError:
+            # Such as a token that has ended: finished games are still there.
+            logger.info("%s", self._result())
+            raise
+        logger.info("%s", self._result())
+
+    def _result(self) -> str:
+        line, left = self._line, self._num_left
+        rejected = f", {line.rejected:,} rejected" if line.rejected else ""
+        where = f" in {self._settings.folder}" if left else ""
+        return (
+            f"stopped: {line.accepted:,} games accepted, {line.repeated:,} repeated{rejected}, "
+            f"{left:,} wait{where} for the next start"
+        )
 
     # ------------------------------------------------------------------ work from the server
 
@@ -153,11 +178,25 @@ class Contribution:
         """Let the actors play for some time, keep what they finish, and send batches."""
         if not self._actors.model or self._is_full:
             self._sleep(seconds)
-        elif episodes := self._actors.poll(seconds):
-            self._spool.add(episodes, self._actors.model)
-            self._line.games += len(episodes)
+        elif self._is_behind(_MAX_SECONDS_TO_SEND):
+            self._sleep(_PAUSE_SECONDS)
+        else:
+            self._take_games(seconds)
         self._make_batches()
         self._send_batches()
+
+    def _take_games(self, seconds: float) -> None:
+        """Keep the games that the actors have finished; wait for them at most so long. Until then, actors wait."""
+        if episodes := self._actors.poll(seconds):
+            self._spool.add(episodes, self._actors.model)
+            self._line.games += len(episodes)
+
+    def _is_behind(self, seconds: float) -> bool:
+        """Return whether more games wait than a server that answers takes in within so long."""
+        if self._num_left <= _BATCHES_ALLOWED * self._settings.games_per_upload:
+            return False
+        is_away = self._sender.waits_for and self._pace.seconds_since_answer > _MAX_SECONDS_TO_SEND
+        return not is_away and self._pace.seconds_for(self._num_left) > seconds
 
     @property
     def _is_full(self) -> bool:
@@ -177,7 +216,9 @@ class Contribution:
     def _send_batches(self) -> None:
         for batch in self._spool.batches:
             self._sender.send(batch)
-        for sent in self._sender.take_sent():
+        answered = self._sender.take_sent()
+        num_sent = sum(sent.batch.num_games for sent in answered)
+        for sent in answered:
             if sent.answer is None:
                 logger.warning("a batch of %d games: %s", sent.batch.num_games, sent.problem)
                 self._spool.refuse(sent.batch)
@@ -190,6 +231,7 @@ class Contribution:
             self._line.rejected += answer.rejected
             for reason in answer.reasons[:_MAX_REASONS]:
                 logger.warning("rejected: %s", printable(reason[:_MAX_REASON]))
+        self._pace.note(num_sent, is_sending=bool(self._spool.batches))
         self._show()
 
     def _show(self) -> None:
@@ -198,6 +240,7 @@ class Contribution:
             "compiling for the first time": self._actors.is_compiling,
             "plays a rating match, too": self._match is not None,
             self._why_full: self._is_full,
+            "pauses: sending is slower": self._is_behind(_MAX_SECONDS_TO_SEND),
         }
         self._line.note = "  ".join(note for note, is_so in notes.items() if is_so)
         self._line.waiting = self._num_left
@@ -206,12 +249,18 @@ class Contribution:
 
     def _finish(self) -> None:
         """Finish what is nearly done: games that end within seconds, and sending."""
-        logger.info("stopping after %s: finishing what is nearly done", self._stop.reason)
+        can_send_more = not self._is_behind(_LAST_SENDING_SECONDS)
+        logger.info(
+            "stopping after %s: %s",
+            self._stop.reason,
+            "finishing what is nearly done"
+            if can_send_more
+            else f"sending what waits, for at most {_LAST_SENDING_SECONDS:.0f} s",
+        )
         self._is_finishing = True
         self.abandon_match()
-        until = time.monotonic() + _LAST_GAMES_SECONDS
-        while self._actors.model and time.monotonic() < until:
-            self._play(_SLICE_SECONDS)
+        if self._actors.model:
+            self._finish_games(can_send_more)
         self._actors.stop()
         until = time.monotonic() + _LAST_SENDING_SECONDS
         self._send_last_batches()
@@ -220,8 +269,16 @@ class Contribution:
             self._send_last_batches()
         self._is_finishing = False
         self._show()
-        if self._num_left:
-            logger.warning("%d games are not sent yet: the next start sends them", self._num_left)
+
+    def _finish_games(self, can_send_more: bool) -> None:
+        """Keep what the actors have finished. can_send_more: also what they finish within seconds, but not more games
+        than they had begun: with short ones, they begin and finish others.
+        """
+        most = self._line.games + self._actors.num_games
+        until = time.monotonic() + _LAST_GAMES_SECONDS
+        self._take_games(_PAUSE_SECONDS)
+        while can_send_more and self._line.games < most and time.monotonic() < until:
+            self._play(_SLICE_SECONDS)
 
     def _send_last_batches(self) -> None:
         # A few at a time: making all of them can take minutes.
