@@ -30,10 +30,11 @@ _MAX_SECONDS = 600.0
 def run_check(settings: ContributeSettings) -> None:
     """Check everything that a contribution needs, with a line for each; nothing is uploaded. Raises UserError."""
     assert settings.server is not None
-    token = _step("token", lambda: settings.token or read_token(settings.token_file, "token_file"))
+    token = settings.token or read_token(settings.token_file, "token_file")
     server = Server(settings.server, token)
     try:
-        information = _step("server", lambda: _reached(server.run))
+        # A server answers nobody whose token is unknown.
+        information = _step("server, token", lambda: _reached(server.run))
         _step("rules", lambda: check_run(server.url, information))
         device = _step("device", lambda: choose_device(settings))
         newest = information.newest
@@ -76,7 +77,7 @@ def _step(name: str, do: Callable[[], _Result]) -> _Result:
     """Do one step and say that it succeeded."""
     started = time.perf_counter()
     result = do()
-    print(f"{name:10} ok  ({time.perf_counter() - started:.1f} s)", flush=True)
+    print(f"{name:13} ok  ({time.perf_counter() - started:.1f} s)", flush=True)
     return result
 
 
@@ -84,4 +85,4 @@ def _reached(request: Callable[[], _Result]) -> _Result:
     try:
         return request()
     except ServerUnavailable as error:
-        raise UserError(f"{error}.") from None
+        raise UserError(f"{error}; try again later.") from None

@@ -26,8 +26,11 @@ def require_room(
     room, limit = _room(own)
     if _total(needs) <= room:
         return
-    if _total(_needs(algorithm, settings, 1, 1, on_gpu)) <= room:
+    of_one_game = _total(_needs(algorithm, settings, 1, 1, on_gpu))
+    if of_one_game <= room:
         remedy = "lower num_actors or num_games"
+    elif of_one_game <= _free_bytes():
+        remedy = "not even one game at a time fits, so raise max_memory_gib"
     else:
         remedy = "not even one game at a time fits, so ask the server's operator"
     cause = max(needs, key=lambda need: need.size_bytes).main_factor
@@ -39,10 +42,14 @@ def require_room(
 
 def _room(own: ContributeSettings) -> tuple[float, str]:
     """Return how many bytes may be used, and what limits them."""
-    free_bytes = _SHARE_OF_FREE * usable_memory().free_bytes
+    free_bytes = _free_bytes()
     if own.max_memory_gib is not None and own.max_memory_gib * 2**30 < free_bytes:
         return own.max_memory_gib * 2**30, "max_memory_gib"
     return free_bytes, "nine tenths of the free memory"
+
+
+def _free_bytes() -> float:
+    return _SHARE_OF_FREE * usable_memory().free_bytes
 
 
 def _needs(

@@ -220,7 +220,12 @@ class Contribution:
         num_sent = sum(sent.batch.num_games for sent in answered)
         for sent in answered:
             if sent.answer is None:
-                logger.warning("a batch of %d games: %s", sent.batch.num_games, sent.problem)
+                logger.warning(
+                    "%s; a batch of %d games is in %s now",
+                    sent.problem.rstrip("."),
+                    sent.batch.num_games,
+                    Path(self._settings.folder) / "refused",
+                )
                 self._spool.refuse(sent.batch)
                 self._line.rejected += sent.batch.num_games
                 continue

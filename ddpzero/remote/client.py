@@ -10,6 +10,7 @@ import ipaddress
 import json
 import os
 import random
+import re
 import string
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -44,6 +45,8 @@ _TOKEN_CHARACTERS = set(string.ascii_letters + string.digits + "-_")
 _MAX_TOKEN_LENGTH = 200
 _MAX_ANSWER_BYTES = 16 << 20
 _MAX_SENTENCE = 500
+# The end of a server's sentence that a client which waits does not repeat.
+_LATER = ": try again later"
 _CHUNK_BYTES = 1 << 20
 _TIMEOUT = httpx.Timeout(60.0, connect=20.0)
 # Between two tries: twice as long each time, with jitter, so that thousands of clients do not come back together.
@@ -294,8 +297,7 @@ class Server:
         try:
             yield
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-            reason = printable(" ".join(str(error).split())) or type(error).__name__
-            raise ServerUnavailable(f"{self.url} cannot be reached: {reason}") from None
+            raise ServerUnavailable(f"{self.url} cannot be reached ({_reason(error)})") from None
 
     def _raise_refusal(self, answer: httpx.Response) -> NoReturn:
         try:
@@ -304,13 +306,23 @@ class Server:
             sentence = None
         status = answer.status_code
         is_own = isinstance(sentence, str)
-        shown = (
-            printable(sentence[:_MAX_SENTENCE]) if is_own else f"it answered with status {status}"
-        )
+        if is_own:
+            clause = printable(sentence[:_MAX_SENTENCE]).rstrip(".").removesuffix(_LATER)
+            problem = f"{clause} ({self.url})"
+        else:
+            remedy = "the server has a problem" if status >= 500 else "check the address"
+            problem = f"{self.url} answered with status {status} ({remedy})"
         # A proxy that is set up wrongly, or a page of a network to log in, says nothing about the request.
         if not is_own or not 400 <= status < 500 or status in (408, 425, 429):
-            raise ServerUnavailable(f"{self.url}: {shown.rstrip('.')}", _retry_after(answer))
-        raise ServerRefused(f"{self.url} refuses: {shown}", status)
+            raise ServerUnavailable(problem, _retry_after(answer))
+        raise ServerRefused(f"{problem}.", status)
+
+
+def _reason(error: Exception) -> str:
+    """Return what is wrong with a connection, as part of a sentence: without the number of the error."""
+    words = " ".join(str(error).split())
+    reason = re.sub(r"^\[Errno -?\d+\] ", "", printable(words)).rstrip(".")
+    return f"{reason[:1].lower()}{reason[1:]}" if reason else type(error).__name__
 
 
 def partial_path(path: Path) -> Path:

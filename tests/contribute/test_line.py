@@ -13,7 +13,7 @@ import pytest
 from ddpzero.contribute.line import StatusLine
 
 MODEL = "nc_ttt-b2c32-s512000-d150179"
-PROBLEM = "the server cannot be reached: connection refused"
+PROBLEM = "the server cannot be reached (connection refused)"
 
 
 class Terminal:
@@ -80,7 +80,7 @@ def test_the_name_of_the_model_is_shortened_before_anything_is_left_out():
 @pytest.mark.parametrize(
     ("problem", "shown"),
     [
-        ("http://x:1 cannot be reached: connection refused", PROBLEM),
+        ("http://x:1 cannot be reached (connection refused)", PROBLEM),
         ("no learner has pushed a model yet (http://x:1)", "no learner has pushed a model yet"),
     ],
 )

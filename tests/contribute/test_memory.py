@@ -60,7 +60,10 @@ def test_a_config_that_needs_too_much_memory_is_refused_before_an_actor_starts(
         play(tmp_path, group, key, value)
     sentence = str(caught.value)
     assert f"{group}.{key}={value if isinstance(value, int) else '1e+09'}: " in sentence
-    assert "not even one game at a time fits" in sentence and "is 9 GiB" in sentence
+    assert (
+        "not even one game at a time fits, so ask the server's operator" in sentence
+        and "is 9 GiB" in sentence
+    )
     assert "\n" not in sentence and len(sentence) < 400
 
 
@@ -75,7 +78,7 @@ def test_what_a_contributor_can_lower_is_said(tmp_path):
 def test_the_limit_of_a_contributor_counts_if_it_is_the_smaller_one(tmp_path):
     with pytest.raises(Started):
         play(tmp_path, "search", "num_simulations", 4, max_memory_gib=1.0)
-    with pytest.raises(UserError, match=r"max_memory_gib is 0\.001 GiB"):
+    with pytest.raises(UserError, match=r"max_memory_gib is 0\.001 GiB: .* so raise max_mem"):
         play(tmp_path, "search", "num_simulations", 4, max_memory_gib=0.001)
     with pytest.raises(UserError, match="nine tenths of the free memory is 9 GiB"):
         play(tmp_path, "search", "num_simulations", 10**9, max_memory_gib=1000.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -87,7 +88,7 @@ def test_a_refusal_with_a_sentence_of_the_server_is_final(tmp_path, status):
     with answering(OWN, status) as (server, _), pytest.raises(ServerRefused) as caught:
         upload(server, tmp_path)
     assert caught.value.status == status
-    assert str(caught.value).endswith("refuses: it is not valid.?[2J")
+    assert str(caught.value) == f"it is not valid.?[2J ({server.url})."
 
 
 @pytest.mark.parametrize(
@@ -116,6 +117,35 @@ def test_a_refusal_with_a_sentence_of_the_server_is_final(tmp_path, status):
 def test_an_answer_that_is_not_the_servers_is_no_refusal(tmp_path, content, status):
     with answering(content, status) as (server, _), pytest.raises(ServerUnavailable):
         upload(server, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "problem"),
+    [
+        (
+            b'{"error": "there is no model yet: try again later."}',
+            503,
+            "there is no model yet (URL)",
+        ),
+        (b'{"error": "there is too much: wait."}', 429, "there is too much: wait (URL)"),
+        (b"<html>nginx</html>", 404, "URL answered with status 404 (check the address)"),
+        (b"<html>nginx</html>", 502, "URL answered with status 502 (the server has a problem)"),
+    ],
+)
+def test_a_problem_is_a_clause_that_says_what_to_do(content, status, problem):
+    with answering(content, status) as (server, _), pytest.raises(ServerUnavailable) as caught:
+        server.run()
+    assert str(caught.value) == problem.replace("URL", server.url)
+
+
+def test_who_does_not_answer_is_named_without_the_number_of_an_error():
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    server = Server(f"http://127.0.0.1:{port}", "token")
+    with pytest.raises(ServerUnavailable) as caught:
+        server.run()
+    server.close()
+    assert str(caught.value) == f"{server.url} cannot be reached (connection refused)"
 
 
 REQUESTS: list[Callable[[Server], object]] = [Server.run, Server.models]
