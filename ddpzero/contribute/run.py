@@ -245,7 +245,8 @@ class Contribution:
             "compiling for the first time": self._actors.is_compiling,
             "plays a rating match, too": self._match is not None,
             self._why_full: self._is_full,
-            "pauses: sending is slower": self._is_behind(_MAX_SECONDS_TO_SEND),
+            "pauses: sending is slower": not self._is_full
+            and self._is_behind(_MAX_SECONDS_TO_SEND),
         }
         self._line.note = "  ".join(note for note, is_so in notes.items() if is_so)
         self._line.waiting = self._num_left

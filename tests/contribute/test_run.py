@@ -297,3 +297,15 @@ def test_who_is_removed_is_told_what_waits(tmp_path, caplog):
     with caplog.at_level(logging.INFO), pytest.raises(ServerRefused):
         contribution(spool, sender).run()
     assert lines_of(caplog)[-1].endswith("10 wait in contribution for the next start")
+
+
+def test_a_pause_has_one_reason(tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "SendingPace", FakePace)
+    monkeypatch.setattr(run, "_LAST_SENDING_SECONDS", 0.0)
+    spool, line = Spool(tmp_path, {"run": "t"}), StatusLine()
+    spool.add(games_of_size(9, 10) * 10, "m")
+    monkeypatch.setattr(Spool, "size_bytes", 2**30)
+    contribution(
+        spool, sender_without_answers(), line=line, games_per_upload=1, max_waiting_mib=2
+    ).run()
+    assert line.note == "pauses: max_waiting_mib of games wait for the server"
