@@ -97,12 +97,12 @@ def test_a_path_with_an_equals_sign_is_a_path():
         (["monitor", "runs/a", "--interval", "soon"], "'soon' is not a number of seconds"),
         (
             ["mach", "a", "b"],
-            "'mach' is not a command; the commands are train, verify, bench, cache, match, judge",
+            "'mach' is not a command; the commands are train, verify, doctor, tune, bench, cache, match",
         ),
-        (["game=hex"], "COMMAND is missing; the commands are train, verify, bench"),
+        (["game=hex"], "COMMAND is missing; the commands are train, verify, doctor, tune, bench"),
         (
             ["bench", "=5"],
-            "bench: '=5' is not a command; the commands are rules, search, learner, serve; see",
+            "bench: '=5' is not a command; the commands are rules, search, learner, evaluator, pipeline, serve; see",
         ),
         (
             ["bench", "foo"],
