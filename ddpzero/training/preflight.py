@@ -47,9 +47,9 @@ _EPISODE_BYTES = 1_000
 _BYTES_BESIDE_SAMPLE = 26
 # What a process takes of a GPU before it has any network there.
 _CUDA_CONTEXT_BYTES = 500 * 2**20
-# Sockets, logs and shared memory; libraries open some more while they load.
+# Sockets, logs, shared memory and the pipes of a shared evaluator; libraries open some more while they load.
 _FILES_OF_A_RANK = 60
-_FILES_OF_AN_ACTOR = 4
+_FILES_OF_AN_ACTOR = 6
 
 
 def check_machine(settings: Settings, run_dir: Path, ranks: Ranks) -> list[str]:

@@ -73,6 +73,6 @@ def test_too_few_open_files_for_the_actors_are_told_with_both_numbers(monkeypatc
     with pytest.raises(UserError) as caught:
         check_open_files(24)
     assert str(caught.value) == (
-        "actors.num_actors=24 needs 156 open files at each rank, but no more than 80 are allowed here: lower "
-        "actors.num_actors to 5, or raise the limit, as with ulimit -n 156."
+        "actors.num_actors=24 needs 204 open files at each rank, but no more than 80 are allowed here: lower "
+        "actors.num_actors to 3, or raise the limit, as with ulimit -n 204."
     )
