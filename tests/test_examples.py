@@ -70,9 +70,13 @@ _SHORT_SNAKES = (*_SHORT_RUN, "network.width=16", *_SMALL_BOARD)
 _SHORTER = {
     "bench rules": ("--seconds", "0.1"),
     "bench search": ("--seconds", "0.1"),
+    "bench pipeline": ("--seconds", "0.2", "--actors", "1", "--games", "32"),
+    "bench evaluator": ("--seconds", "0.2"),
     "bench serve": ("--seconds", "1", "--contributors", "2", *_SMALL_SEARCH),
     "evaluate": ("--games", "4"),
     "match": ("--games", "4"),
+    # Not into the conf/ of other tests.
+    "tune": ("--config-dir", "mine"),
     "verify contract": ("--games", "2"),
 }
 

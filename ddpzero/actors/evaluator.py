@@ -118,20 +118,12 @@ class _Body:
 
     def run(self) -> None:
         while True:
-            if self._exchange.open_requests() or self._exchange.wait_for_requests(
-                _METRICS_INTERVAL_SECONDS
-            ):
-                self._wait_for_late_ones()
+            if self._exchange.wait_for_requests(_METRICS_INTERVAL_SECONDS):
+                # Those that are missing to a full batch may arrive soon.
+                patience = _PATIENCE * self._batch_seconds
+                self._exchange.wait_for_requests(patience, self._exchange.num_actors)
                 self._answer(self._next_batch())
             self._maybe_send_metrics()
-
-    def _wait_for_late_ones(self) -> None:
-        """Wait for the requests that are missing to a full batch, if they arrive soon."""
-        until = time.perf_counter() + _PATIENCE * self._batch_seconds
-        while len(self._exchange.open_requests()) < self._exchange.num_actors:
-            seconds_left = until - time.perf_counter()
-            if seconds_left <= 0 or not self._exchange.wait_for_requests(seconds_left):
-                break
 
     def _next_batch(self) -> list[Request]:
         """Return the open requests of the lanes that were answered longest ago."""

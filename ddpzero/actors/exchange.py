@@ -36,6 +36,7 @@ _READ_BYTES = 1 << 16
 _WAKE = b"\0"
 # To look for an answer or a request before sleeping.
 _SPIN_SECONDS = 30e-6
+_SHORTEST_POLL_SECONDS, _SHORT_SLEEP_SECONDS = 2e-3, 50e-6
 
 
 @dataclass(frozen=True)
@@ -109,17 +110,28 @@ class Exchange:
         words = self._words
         return [self._request(int(lane)) for lane in np.flatnonzero(_is_open(words))]
 
-    def wait_for_requests(self, timeout_seconds: float) -> list[Request]:
-        """Evaluator: return the requests that have arrived; wait at most so long for the first one."""
-        until = time.perf_counter() + min(_SPIN_SECONDS, timeout_seconds)
-        while time.perf_counter() < until:
-            if _is_open(self._words).any():
-                return self.open_requests()
-        if not self._poller.poll(timeout_seconds * 1000):
-            return []
+    def wait_for_requests(self, timeout_seconds: float, at_least: int = 1) -> list[Request]:
+        """Evaluator: return the requests that are not answered, once there are so many, or after so long."""
+        started = time.perf_counter()
+        until = started + timeout_seconds
+        while np.count_nonzero(_is_open(self._words)) < at_least:
+            now = time.perf_counter()
+            if now >= until:
+                break
+            if now >= started + _SPIN_SECONDS:
+                self._sleep(until - now)
+        return self.open_requests()
+
+    def _sleep(self, seconds: float) -> None:
+        """Sleep until something is asked, or for so long."""
+        # A poll lasts whole milliseconds.
+        if seconds < _SHORTEST_POLL_SECONDS:
+            time.sleep(min(seconds, _SHORT_SLEEP_SECONDS))
+            return
+        self._poller.poll(seconds * 1000)
+        # Whoever asked has counted the request before.
         with suppress(BlockingIOError):
             os.read(self._requests[0], _READ_BYTES)
-        return self.open_requests()
 
     def answer(self, request: Request, used_version: int) -> None:
         """Evaluator: say that the outputs of a request are written. used_version: of the weights that gave them."""

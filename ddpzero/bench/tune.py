@@ -284,9 +284,14 @@ def run_tune(settings: Settings, folder: Path | None, command: str, seed: int, s
         settings.data.self_play_share > 0,
         "data.sources names no self_play: there is nothing to tune but a training on stored games.",
     )
+    chosen = folder or default_folder()
+    other = conf_dir() / PRESET
+    require(
+        chosen.resolve() == conf_dir() or not other.exists(),
+        f"{other} exists, and a run finds it before that of {chosen}: remove it, or leave --config-dir out.",
+    )
     started = time.monotonic()
     choices = tune(settings, seed, say)
-    chosen = folder or default_folder()
     path = write_preset(choices, chosen, command)
     is_found = chosen.resolve() == conf_dir()
     option = "" if is_found else f"--config-dir {chosen} "

@@ -65,7 +65,7 @@ def add_settings(parser: argparse.ArgumentParser, reads: Sequence[str] = READS_G
         "--config-dir",
         metavar="DIR",
         type=argument_types.path,
-        help="a folder like conf/, which is searched first",
+        help="a folder like conf/, which is searched after it",
     )
     # Only for the help: parse_arguments removes settings before parsing and refuses the words that remain here.
     parser.add_argument(

@@ -48,7 +48,7 @@ OmegaConf.register_new_resolver("home", os.path.expanduser, replace=True)
 def compose_settings(overrides: Sequence[str], config_dir: str | None = None) -> Settings:
     """Return the settings that `python -m ddpzero.main OVERRIDES` would train with.
 
-    config_dir: a folder that is searched before conf/, as main's --config-dir. Raises UserError.
+    config_dir: a folder that is searched after conf/, as main's --config-dir. Raises UserError.
     """
     config, overrides = _compose(overrides, config_dir)
     return settings_from_config(config, overrides)

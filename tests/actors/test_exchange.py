@@ -60,16 +60,36 @@ def test_an_actor_sleeps_until_its_answer_comes(exchange):
     assert found == [6] and other.wait() == 5
 
 
+def test_an_evaluator_sleeps_until_there_is_enough_to_do(exchange):
+    found: list[int] = []
+
+    def wait() -> None:
+        found.append(len(exchange.wait_for_requests(60, at_least=2)))
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    exchange.lane(0, 0).submit(1, 0, 0)
+    waiting.join(0.2)
+    assert waiting.is_alive() and found == []
+    exchange.lane(1, 0).submit(1, 0, 0)
+    waiting.join(10)
+    assert found == [2]
+    # For less time than a poll takes, too.
+    assert len(exchange.wait_for_requests(0.001, at_least=3)) == 2
+
+
 def test_no_request_within_the_time_is_no_request(exchange):
     assert exchange.wait_for_requests(0.01) == []
 
 
 def test_what_was_not_answered_is_found_later_though_its_wake_up_is_gone(exchange):
     exchange.lane(1, 0).submit(4, 0, 0)
-    (taken,) = exchange.wait_for_requests(0)
-    # Whoever took it dies here.
-    assert exchange.wait_for_requests(0) == []
-    assert exchange.open_requests() == [taken]
+    exchange.lane(1, 1).submit(4, 0, 0)
+    # Polls, and so takes what is in the pipe.
+    taken = exchange.wait_for_requests(0.01, at_least=3)
+    assert len(taken) == 2
+    # Whoever took them dies here.
+    assert exchange.wait_for_requests(10) == taken == exchange.open_requests()
 
 
 def test_the_answer_to_an_actor_that_has_died_is_not_its_successors(exchange):

@@ -60,7 +60,7 @@ EDITS = {
     "a metric of the core": (
         "policy/entropy",
         "speed/entropy",
-        "the metric speed/entropy is in a group that the core reserves (arena, collect, judge, ",
+        "the metric speed/entropy is in a group that the core reserves (arena, collect, evaluator, judge, ",
     ),
     "a metric that is not finite": (
         '"policy/entropy": entropy',

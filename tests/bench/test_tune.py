@@ -71,6 +71,16 @@ def test_a_run_takes_what_is_measured_and_written(tmp_path, monkeypatch):
     assert any(line.startswith("self-play with 1 actor: ") for line in said)
 
 
+def test_a_preset_that_another_one_hides_is_not_measured(tmp_path, monkeypatch):
+    monkeypatch.setattr(tune_module, "conf_dir", lambda: tmp_path / "conf")
+    monkeypatch.setattr(tune_module, "tune", lambda *_: pytest.fail("measured"))
+    write_preset([], tmp_path / "conf", "ddpzero tune")
+    with pytest.raises(
+        UserError, match=r"conf/hardware/tuned.yaml exists, and a run finds it before"
+    ):
+        run_tune(compose_settings(TINY), tmp_path / "mine", "ddpzero tune", 0, lambda _: None)
+
+
 def test_every_setting_has_its_reason_and_its_group():
     choices = [Choice("device", "cpu", "a"), Choice("actors.num_actors", 3, "b")]
     choices += [Choice("learner.num_threads", 1, "c"), Choice("actors.num_games", 64, "d")]

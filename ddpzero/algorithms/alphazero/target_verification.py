@@ -7,7 +7,6 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from scipy.stats import binom
 
 from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings
 from ddpzero.algorithms.base import EpisodeFacts
@@ -117,6 +116,9 @@ def _problem_of_decisions(
 @cache
 def _most_random_moves(num_plies: int, fraction: float) -> int:
     """Return how many of some plies are random at most, but for one episode in a billion."""
+    # Imported here, so that launch/gpu_check.sh does not need it.
+    from scipy.stats import binom
+
     return int(binom.isf(1e-9, num_plies, fraction)) if fraction > 0 else 0
 
 
