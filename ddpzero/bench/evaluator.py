@@ -7,6 +7,9 @@ process does nothing else, and has two requests in flight, as an actor has.
 from __future__ import annotations
 
 import os
+import select
+import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,13 +19,14 @@ from statistics import median
 import numpy as np
 import torch
 
-from ddpzero.actors.connection import ActorConnection
+from ddpzero.actors.connection import ActorConnection, RankConnection
 from ddpzero.actors.crash_report import CrashReport
 from ddpzero.actors.evaluator import EvaluatorArguments, EvaluatorSpec, evaluator_main
 from ddpzero.actors.exchange import Exchange
 from ddpzero.actors.supervised import SupervisedActor
 from ddpzero.actors.weights import WeightsChannel
 from ddpzero.algorithms.loader import load_algorithm
+from ddpzero.bench.untrained import untrained_updater
 from ddpzero.evaluators.base import Evaluator
 from ddpzero.evaluators.lanes import LaneEvaluator, layout_for
 from ddpzero.evaluators.network import NetworkEvaluator
@@ -49,16 +53,8 @@ def bench_evaluator(settings: Settings, seconds: float, seed: int) -> list[Measu
         f"algorithm={settings.algorithm}: its actors evaluate by themselves, so there is nothing to compare.",
     )
     assert isinstance(game, Game) and isinstance(network, NetworkSettings)
-    torch.manual_seed(seed)
     torch.set_num_threads(settings.actors.num_threads)
-    updater = algorithm.make_updater(
-        algorithm.make_networks(),
-        lambda module: module,
-        settings.learner,
-        torch.device("cpu"),
-        seed,
-    )
-    weights = updater.actor_weights()
+    weights = untrained_updater(algorithm, settings, seed).actor_weights()
 
     def spec_of(num_games: int, simulated: SimulatedSettings | None) -> EvaluatorSpec:
         actors = replace(settings.actors, num_games=num_games)
@@ -154,11 +150,31 @@ def _process(spec: EvaluatorSpec, weights: dict[str, torch.Tensor]) -> Iterator[
 
         process = SupervisedActor(-1, evaluator_main, arguments)
         process.start()
+        ends, is_gone = threading.Event(), threading.Event()
+        watched = (process.connection, ends, is_gone)
+        watch = threading.Thread(target=_interrupt_if_gone, args=watched)
+        watch.start()
         try:
             yield exchange
-        except BaseException:
-            if not process.is_alive:
-                raise UserError(f"the evaluator of the benchmark ended: {process.reap()}") from None
-            raise
+        except KeyboardInterrupt:
+            if not is_gone.is_set():
+                raise
+            raise UserError(f"the evaluator of the benchmark ended: {process.reap()}") from None
         finally:
+            ends.set()
+            watch.join()
             process.close()
+
+
+def _interrupt_if_gone(
+    connection: RankConnection, ends: threading.Event, is_gone: threading.Event
+) -> None:
+    """Interrupt the main thread if the process behind a connection ends: it may wait for an answer."""
+    poller = select.poll()
+    # Nothing but the end of the other side.
+    poller.register(connection.fileno(), 0)
+    while not ends.is_set():
+        if poller.poll(100):
+            is_gone.set()
+            os.kill(os.getpid(), signal.SIGINT)
+            return

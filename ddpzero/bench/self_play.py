@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import psutil
-import torch
 
 from ddpzero.actors import ActorPool, WeightsChannel
 from ddpzero.algorithms.loader import load_algorithm
+from ddpzero.bench.untrained import untrained_updater
 from ddpzero.settings import Settings
 from ddpzero.system.errors import require
 from ddpzero.training.parts import evaluator_of_rank
@@ -69,16 +69,8 @@ def _seconds_of_actors(figures: Mapping[str, float]) -> float:
 
 @contextmanager
 def _playing(settings: Settings, num_actors: int, seed: int, device: str) -> Iterator[ActorPool]:
-    torch.manual_seed(seed)
     algorithm = load_algorithm(settings)
-    updater = algorithm.make_updater(
-        algorithm.make_networks(),
-        lambda module: module,
-        settings.learner,
-        torch.device("cpu"),
-        seed,
-    )
-    weights = updater.actor_weights()
+    weights = untrained_updater(algorithm, settings, seed).actor_weights()
     with (
         WeightsChannel(weights) as channel,
         ActorPool(

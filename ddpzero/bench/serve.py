@@ -25,10 +25,10 @@ from typing import Any
 import httpx2 as httpx
 import numpy as np
 import psutil
-import torch
 
 from ddpzero.algorithms.base import CompleteAlgorithm
 from ddpzero.algorithms.loader import load_algorithm
+from ddpzero.bench.untrained import untrained_updater
 from ddpzero.config.conversion import settings_from_dict, settings_to_dict
 from ddpzero.remote.client import Server
 from ddpzero.remote.contributed import contributed_config
@@ -157,13 +157,7 @@ def _play(
     algorithm: CompleteAlgorithm, settings: Settings, config: dict[str, Any], seed: int
 ) -> tuple[list[Episode], ModelFile]:
     """Return games of an untrained network, with few simulations, and its model."""
-    updater = algorithm.make_updater(
-        algorithm.make_networks(),
-        lambda module: module,
-        settings.learner,
-        torch.device("cpu"),
-        seed,
-    )
+    updater = untrained_updater(algorithm, settings, seed)
     weights = {name: value.cpu() for name, value in updater.actor_weights().items()}
     actors = replace(settings.actors, num_games=64, precision="float32")
     actor = algorithm.actor_spec(actors, "cpu").make(0, 0, seed=seed)

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import json
 
+import pytest
+import torch
+
+from ddpzero.actors import EvaluatorSpec
+from ddpzero.actors.exchange import LaneSize
+from ddpzero.bench import evaluator as evaluator_module
 from ddpzero.bench.evaluator import bench_evaluator
 from ddpzero.bench.pipeline import Trial, bench_pipeline, print_trials, recommended
 from ddpzero.bench.self_play import SelfPlayRates
 from ddpzero.config.hydra import compose_settings
+from ddpzero.system.errors import UserError
 
 TINY = [
     *("game=tic_tac_toe", "network.blocks=1", "network.channels=8", "search.num_simulations=4"),
@@ -62,3 +69,15 @@ def test_both_evaluators_are_measured():
     assert figures["round_trip_of_64"].value > 0
     assert figures["shared_fraction_of_local"].value > 0
     assert figures["shared_positions_per_second"].settings["batch_size"] == 4
+
+
+def test_an_evaluator_that_ends_is_not_waited_for():
+    weights = {"weight": torch.zeros(1)}
+    spec = EvaluatorSpec("ddpzero.bench.evaluator:no_such_factory", LaneSize(1, 8, 8))
+    with (
+        pytest.raises(UserError, match=r"the evaluator of the benchmark ended: .*no_such_factory"),
+        evaluator_module._process(spec, weights) as exchange,
+    ):
+        lane = exchange.lane(0, 0)
+        lane.submit(1, 0, 0)
+        lane.wait()
