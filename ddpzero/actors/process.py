@@ -25,6 +25,7 @@ from ddpzero.actors.signals import ignore_group_signals
 from ddpzero.actors.spec import Actor, ActorSpec, UnusableWeightsError
 from ddpzero.actors.weights import NOTHING_PUBLISHED, WeightsChannel
 from ddpzero.replay import Episode, SampleSpec, encode_episode
+from ddpzero.system.allocator import keep_freed_memory
 from ddpzero.system.errors import EXIT_CODE_OF_USER_ERROR, UserError
 from ddpzero.system.log_file import LogFileHandler
 from ddpzero.system.parent import follow_parent
@@ -100,6 +101,7 @@ def run_supervised(arguments: ProcessArguments, run: Callable[[], None]) -> None
     has its own exit code.
     """
     follow_parent(arguments.parent_pid)
+    keep_freed_memory()
     arguments.crash_report.listen()
     ignore_group_signals()
     try:

@@ -19,6 +19,7 @@ from multiprocessing.process import BaseProcess
 from ddpzero.actors.environment import actor_environment
 from ddpzero.arena.match import Games
 from ddpzero.arena.match_blocks import MatchBlock, Players
+from ddpzero.system.allocator import keep_freed_memory
 from ddpzero.system.errors import UserError, is_sentence_of_ours
 from ddpzero.system.failures import failure_sentence
 from ddpzero.system.parent import follow_parent
@@ -124,6 +125,7 @@ def _how_it_ended(exit_code: int | None) -> str:
 def _work(players: Players, parent_pid: int, connection: Connection) -> None:
     """Play blocks until the parent ends this process."""
     follow_parent(parent_pid)
+    keep_freed_memory()
     # Ctrl-C reaches the whole process group; the parent then ends this process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:

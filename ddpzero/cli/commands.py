@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ddpzero.cli.arguments import make_parser, parse_arguments
+from ddpzero.system.allocator import keep_freed_memory
 from ddpzero.system.errors import (
     EXIT_CODE_OF_FAILURE,
     EXIT_CODE_OF_USER_ERROR,
@@ -42,6 +43,7 @@ def _run(words: Sequence[str]) -> int:
         return _train(words[1:])
     # Beside a training, a network's threads would else spend their time in waiting for each other: 20 times as slow.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    keep_freed_memory()
     options = parse_arguments(words)
     exit_code = EXIT_CODE_OF_USER_ERROR
     try:

@@ -17,6 +17,7 @@ from ddpzero.arena.openings import random_openings
 from ddpzero.contribute.work import WantedMatch
 from ddpzero.games import Game
 from ddpzero.remote.messages import MatchReport
+from ddpzero.system.allocator import keep_freed_memory
 from ddpzero.system.parent import follow_parent
 
 _SPAWN = multiprocessing.get_context("spawn")
@@ -78,6 +79,7 @@ def play_match(wanted: WantedMatch, device: str) -> MatchReport:
 
 def _play(parent_pid: int, sending: Connection, wanted: WantedMatch, device: str) -> None:
     follow_parent(parent_pid)
+    keep_freed_memory()
     # A Ctrl-C in the terminal reaches this process, too; the main one decides.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)

@@ -32,6 +32,7 @@ from ddpzero.run.progress import Progress
 from ddpzero.run.ranks import join_ranks
 from ddpzero.run.record import RunRecord, is_new_run
 from ddpzero.settings import Settings
+from ddpzero.system.allocator import keep_freed_memory
 from ddpzero.system.seeds import derive_seed
 from ddpzero.system.signals import StopSignal
 from ddpzero.training.balancer import Balancer, balance_of_samples, make_balancer
@@ -74,6 +75,7 @@ def train(
     Raises UserError for what the user can fix, such as a folder in use or another config; RunFailed for any other
     failure, after the reason was written to the console and the log file.
     """
+    keep_freed_memory()
     run_dir = Path(settings.runs_dir) / settings.run_name
     with ExitStack() as stack:
         report = stack.enter_context(FailureReport(run_dir))

@@ -40,6 +40,7 @@ from ddpzero.run.ranks import join_ranks
 from ddpzero.run.record import RunRecord
 from ddpzero.run.shard import read_shard, shard_path
 from ddpzero.settings import Settings
+from ddpzero.system.allocator import keep_freed_memory
 from ddpzero.system.errors import UserError, require
 from ddpzero.system.signals import StopSignal
 from ddpzero.training.checkpointing import Checkpointing
@@ -75,6 +76,7 @@ def train_offline(
         setup_logging(run_dir, 0, 1, settings.logging.level, progress)
         metrics = metrics_of_run(settings)
         record = stack.enter_context(RunRecord(run_dir, ranks, 0, metrics))
+        keep_freed_memory()
         torch.set_num_threads(settings.learner.num_threads)
         state = RunState(settings.learner, ranks, stop)
         parts = build_parts(settings, ranks)

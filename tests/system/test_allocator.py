@@ -1,0 +1,45 @@
+"""A process keeps the memory that it frees, where the C library can do that."""
+
+import ctypes
+import resource
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from ddpzero.system import allocator
+from tests.places import REPO
+
+_ALLOCATE = """
+import ctypes, resource
+from ddpzero.system.allocator import keep_freed_memory
+keep_freed_memory()
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.malloc.argtypes, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_size_t], [ctypes.c_void_p]
+
+def use(size):
+    block = libc.malloc(size)
+    ctypes.memset(block, 1, size)
+    libc.free(block)
+
+use(64 << 20)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(10):
+    use(16 << 20)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="mallopt is glibc's")
+def test_freed_blocks_are_used_again_without_page_faults():
+    faults = subprocess.run(
+        [sys.executable, "-c", _ALLOCATE], capture_output=True, text=True, check=True, cwd=REPO
+    )
+    # The system would clear 16 MiB, 4,096 pages, ten times.
+    assert int(faults.stdout) < 5 * (16 << 20) // resource.getpagesize()
+
+
+def test_another_c_library_is_left_alone(monkeypatch):
+    monkeypatch.setattr(allocator.ctypes, "CDLL", lambda name: SimpleNamespace())
+    allocator.keep_freed_memory()
