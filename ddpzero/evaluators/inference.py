@@ -70,21 +70,28 @@ class InferenceNetwork:
     def evaluate(self, packed: Tensor) -> tuple[Tensor, Tensor]:
         """packed `[B, bytes]` uint8 -> policy logits `[B, A]` in `dtype`, outcomes float32: probabilities `[B, 3]`, or
         with points `[B, 4]`."""
-        planes = self.planes(packed)
+        policy_logits, value_logits, points = self.heads(self.planes(packed))
+        outcomes = torch.softmax(value_logits, dim=1, dtype=torch.float32)
+        if points is not None:
+            outcomes = torch.cat([outcomes, points[:, None]], dim=1)
+        return policy_logits, outcomes
+
+    @torch.inference_mode()
+    def heads(self, planes: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """planes `[B, C, H, W]` -> policy logits `[B, A]` and value logits `[B, 3]` in `dtype`, and expected points
+        `[B]` float32 if the network is asked for them."""
         if self._views is not None:
             symmetries = self._views.choose(planes)
             planes = self._views.turn(planes, symmetries)
+        points = None
         if self._points is None:
-            (policy_logits, value_logits), others = self._forward(planes), {}
+            policy_logits, value_logits = self._forward(planes)
         else:
             policy_logits, value_logits, others = self._forward(planes, ("score",))
+            points = torch.softmax(others["score"], dim=1, dtype=torch.float32) @ self._points
         if self._views is not None:
             policy_logits = self._views.turn_back(policy_logits, symmetries)
-        outcomes = torch.softmax(value_logits, dim=1, dtype=torch.float32)
-        if self._points is None:
-            return policy_logits, outcomes
-        scores = torch.softmax(others["score"], dim=1, dtype=torch.float32)
-        return policy_logits, torch.cat([outcomes, (scores @ self._points)[:, None]], dim=1)
+        return policy_logits, value_logits, points
 
     @torch.inference_mode()
     def load_weights(self, arrays: Mapping[str, np.ndarray | Tensor]) -> None:

@@ -12,7 +12,9 @@ import torch
 from torch import Tensor
 
 from ddpzero.evaluators.answers import OUTCOME_SIZE
+from ddpzero.evaluators.cpu_slot import CpuSlot
 from ddpzero.evaluators.inference import InferenceNetwork
+from ddpzero.evaluators.sizes import batch_sizes
 
 
 class Slot(Protocol):
@@ -38,44 +40,6 @@ def make_slot(inference: InferenceNetwork, max_batch: int) -> Slot:
     if inference.device.type == "cuda":
         return CudaSlot(inference, max_batch)
     return CpuSlot(inference, max_batch)
-
-
-def batch_sizes(max_batch: int) -> list[int]:
-    """Return the batch sizes in use, ascending: eighths of max_batch, and powers of two below them.
-
-    A smaller batch is padded to the next of them, because a new size costs a CPU milliseconds and up to 3 MB of
-    generated code (measured), and a GPU with torch.compile a compilation.
-    """
-    step = -(-max_batch // 8)
-    eighths = {min(count * step, max_batch) for count in range(1, 9)}
-    powers = {2**exponent for exponent in range(step.bit_length()) if 2**exponent < step}
-    return sorted(eighths | powers)
-
-
-class CpuSlot:
-    """Evaluates in submit, since nothing would overlap on a CPU."""
-
-    def __init__(self, inference: InferenceNetwork, max_batch: int):
-        self._inference = inference
-        self._buffers = _Buffers(inference, max_batch, pinned=False)
-
-    @property
-    def observations(self) -> np.ndarray:
-        return self._buffers.observations
-
-    def submit(self, num_positions: int) -> None:
-        packed = self._buffers.fill_up(num_positions)
-        logits, outcomes = self._inference.evaluate(packed)
-        self._buffers.take_results(logits, outcomes)
-
-    def collect(self) -> tuple[np.ndarray, np.ndarray]:
-        return self._buffers.results()
-
-    def wait_before_weights_change(self) -> None:
-        pass
-
-    def wait_for_changed_weights(self) -> None:
-        pass
 
 
 class CudaSlot:

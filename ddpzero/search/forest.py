@@ -25,6 +25,10 @@ from ddpzero.system.memory import Layout, empty_arrays, layout_size_bytes
 ROOT = 0
 UNVISITED = -1
 
+# Trees that move at the same time, see ahead.py: enough that a node arrives before its tree's turn, and so few that
+# what arrives stays in the nearest cache.
+TOGETHER = 16
+
 FULL = 0  # indices in forest.budgets
 FAST = 1
 NUM_BUDGETS = 2
@@ -72,6 +76,11 @@ TREE = np.dtype(
             "symmetry",
             np.int32,
         ),  # of the view in which the leaf found last is evaluated, see cache.py
+        ("reached", np.int32),  # node at which the next descent goes on, see ahead.py
+        (
+            "next_action",
+            np.int32,
+        ),  # its action that the descent takes then; UNVISITED: not selected
         (
             "fault",
             np.int32,
@@ -100,6 +109,7 @@ class Forest(NamedTuple):
     legal: np.ndarray  # [A] bool
     weights: np.ndarray  # [A] float64
     node_map: np.ndarray  # [N] int32
+    moving: np.ndarray  # [TOGETHER] int32, see ahead.py
     endgame: EndgameStack | None
     forced_wins: WinStack | None
 
@@ -149,4 +159,5 @@ def _layout(game: Game, settings: SearchSettings, num_games: int, max_nodes: int
         "legal": ((num_actions,), np.bool_),
         "weights": ((num_actions,), np.float64),
         "node_map": ((max_nodes,), np.int32),
+        "moving": ((TOGETHER,), np.int32),
     }

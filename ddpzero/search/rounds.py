@@ -5,7 +5,8 @@ from __future__ import annotations
 from ddpzero.evaluators.answers import are_usable
 from ddpzero.games.core import contract
 from ddpzero.games.core.compiled import compiled
-from ddpzero.search.forest import ROOT
+from ddpzero.search.ahead import climb_ahead, descend_ahead
+from ddpzero.search.forest import ROOT, TOGETHER
 from ddpzero.search.tree import LEAF_FOUND, back_up_leaf, evaluate_leaf, find_leaf, set_root
 
 
@@ -24,6 +25,7 @@ def propose_leaves(rules, forest, config, cache, weights_version, num_slots, obs
     0 means that the searches in the first num_slots slots are finished.
     """
     num_leaves = 0
+    descend_ahead(forest, config, num_slots)
     for slot in range(num_slots):
         for _ in range(config.leaves_per_round):
             status, node = find_leaf(rules, forest, config, cache, weights_version, slot)
@@ -56,22 +58,23 @@ def absorb_evaluations(
     """
     if not are_usable(logits, outcomes):
         return False
-    for leaf in range(num_leaves):
-        evaluate_leaf(
-            rules,
-            forest,
-            config,
-            cache,
-            weights_version,
-            forest.leaves[leaf].slot,
-            forest.leaves[leaf].node,
-            forest.leaves[leaf].symmetry,
-            observations[leaf],
-            logits[leaf],
-            outcomes[leaf],
-        )
-    # After a forward pass the trees are no longer in the processor's caches. In a separate short loop the processor
-    # fetches the paths of several trees at a time, which saves a third of this call.
-    for leaf in range(num_leaves):
-        back_up_leaf(forest, config, forest.leaves[leaf].slot, forest.leaves[leaf].node)
+    for first in range(0, num_leaves, TOGETHER):
+        last = min(first + TOGETHER, num_leaves)
+        climb_ahead(forest, first, last, num_leaves)
+        for leaf in range(first, last):
+            evaluate_leaf(
+                rules,
+                forest,
+                config,
+                cache,
+                weights_version,
+                forest.leaves[leaf].slot,
+                forest.leaves[leaf].node,
+                forest.leaves[leaf].symmetry,
+                observations[leaf],
+                logits[leaf],
+                outcomes[leaf],
+            )
+        for leaf in range(first, last):
+            back_up_leaf(forest, config, forest.leaves[leaf].slot, forest.leaves[leaf].node)
     return True

@@ -42,7 +42,7 @@ def _of_algorithm(name: str) -> Choice:
 
 
 _algorithm_prepare_root = _of_algorithm("prepare_root")
-_algorithm_select_action = _of_algorithm("select_action")
+select_action = _of_algorithm("select_action")
 _algorithm_policy_target = _of_algorithm("policy_target")
 _algorithm_choose_action = _of_algorithm("choose_action")
 _algorithm_root_value = _of_algorithm("root_value")
@@ -55,6 +55,8 @@ def set_root(rules, forest, slot):
     forest.trees[slot].num_nodes = 1
     forest.trees[slot].num_started = _NOT_PREPARED
     forest.trees[slot].num_finished = 0
+    forest.trees[slot].reached = ROOT
+    forest.trees[slot].next_action = UNVISITED
     forest.trees[slot].budget = FULL
     forest.trees[slot].fault = NO_FAULT
     _set_node(rules, forest, slot, ROOT, UNVISITED, UNVISITED)
@@ -134,6 +136,15 @@ def back_up_leaf(forest, config, slot, node):
         if config.leaves_per_round > 1:
             _count_virtual_loss(forest, slot, node, -1, config.virtual_loss)
         _finish_simulation(forest, config, slot, node)
+
+
+@compiled
+def goes_on(forest, slot):
+    """Return whether the next call of find_leaf begins with a descent."""
+    tree = forest.trees[slot]
+    if tree.num_started == _NOT_PREPARED or tree.num_started >= tree.num_simulations:
+        return False
+    return forest.nodes[slot, ROOT].state == EVALUATED
 
 
 @compiled
@@ -230,10 +241,17 @@ def play_action(rules, forest, config, slot, action):
 
 @compiled
 def _descend(rules, forest, config, slot):
-    """Follow selected actions from the root to a node without evaluation, creating it if necessary."""
-    node = ROOT
+    """Follow selected actions from the root to a node without evaluation, creating it if necessary.
+
+    Begins where descend_ahead (ahead.py) has come to.
+    """
+    tree = forest.trees[slot]
+    node, action = tree.reached, tree.next_action
+    tree.reached, tree.next_action = ROOT, UNVISITED
+    if action != UNVISITED:
+        return _add_child(rules, forest, config, slot, node, action)
     while forest.nodes[slot, node].state == EVALUATED:
-        action = _algorithm_select_action(forest, config, slot, node)
+        action = select_action(forest, config, slot, node)
         child = forest.edges[slot, node, action].child
         if child == UNVISITED:
             return _add_child(rules, forest, config, slot, node, action)

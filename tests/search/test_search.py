@@ -8,6 +8,7 @@ import pytest
 from ddpzero.evaluators.answers import EvaluationError
 from ddpzero.games import Game
 from ddpzero.search import Search, SearchResult, SearchSettings
+from ddpzero.search.forest import TOGETHER
 from tests.search.games.random_tree import new_position
 from tests.search.harness import FunctionEvaluator, Lockstep, evaluate_by_hash
 
@@ -120,22 +121,28 @@ def test_without_simulations_the_best_legal_prior_is_played(random_tree: Game, a
 
 
 @ALGORITHMS
+@pytest.mark.parametrize("leaves_per_round", [1, 3])
 def test_a_position_s_result_depends_on_nothing_else_in_the_batch(
-    random_tree: Game, algorithm: str
+    random_tree: Game, algorithm: str, leaves_per_round: int
 ):
-    """Fewer positions than games, one after another in the same forest, or all at once: the same is found."""
-    settings = SearchSettings(algorithm=algorithm, num_simulations=20)
-    positions = np.array([new_position(key) for key in range(12)])
-    search = Search(random_tree, settings, num_games=20)
+    """Fewer positions than games, one after another in the same forest, or all at once: the same is found.
+
+    They are more than the trees that move together (ahead.py), and not a multiple.
+    """
+    settings = SearchSettings(
+        algorithm=algorithm, num_simulations=20, leaves_per_round=leaves_per_round
+    )
+    positions = np.array([new_position(key) for key in range(2 * TOGETHER + 5)])
+    search = Search(random_tree, settings, num_games=50)
     evaluator = FunctionEvaluator(random_tree, search.max_batch)
     together = search.run(positions, evaluator)
-    for index in range(12):
+    for index in range(2 * TOGETHER + 5):
         alone = search.run(positions[index : index + 1], evaluator)
         np.testing.assert_array_equal(alone.visits[0], together.visits[index])
         np.testing.assert_array_equal(alone.policy_target[0], together.policy_target[index])
         assert alone.actions[0] == together.actions[index]
         assert alone.root_value[0] == together.root_value[index]
-    assert max(evaluator.batch_sizes) == 12
+    assert max(evaluator.batch_sizes) >= 2 * TOGETHER + 5
 
 
 def test_a_search_leaves_the_positions_it_was_given(random_tree: Game):

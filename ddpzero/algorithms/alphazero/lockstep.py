@@ -19,6 +19,7 @@ from ddpzero.algorithms.alphazero.selfplay import (
 )
 from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings
 from ddpzero.evaluators.answers import DRAW, OUTCOME_SIZE, unusable_answers
+from ddpzero.evaluators.cpu_kernels import compile_cpu_kernels
 from ddpzero.games import Game, load_game
 from ddpzero.games.core.promises import (
     broken_promise,
@@ -144,6 +145,7 @@ def compile_self_play(
 ) -> None:
     """Compile the kernels that an actor runs, unless numba's cache has them. Takes the arguments of make_actor."""
     course = Curriculum(curriculum, load_game(**game), search.num_simulations)
+    compile_cpu_kernels(course.frame)
     for board in (embedding.board for embedding in course.embeddings):
         cache = new_cache(board, 0.1)
         games = LockstepGames(board, search, settings, (), cache, slot=0, num_games=1)

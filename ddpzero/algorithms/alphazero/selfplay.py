@@ -15,6 +15,7 @@ from ddpzero.games.core import contract
 from ddpzero.games.core.compiled import compiled, compiled_apart
 from ddpzero.games.core.promises import NO_FAULT, NO_LEGAL_ACTION, TOO_LONG
 from ddpzero.games.core.random_bits import choose_uniformly, next_below, next_float
+from ddpzero.search.ahead import descend_ahead
 from ddpzero.search.forest import FAST, FULL, ROOT
 from ddpzero.search.rounds import register_leaf
 from ddpzero.search.solver import is_solved
@@ -236,6 +237,7 @@ def propose_moves_and_leaves(
     """
     num_leaves = 0
     num_simulations = 0
+    descend_ahead(forest, config, buffers.statuses.shape[0])
     for slot in range(buffers.statuses.shape[0]):
         num_leaves_of_slot = 0
         while buffers.statuses[slot] == PLAYING and num_leaves_of_slot < config.leaves_per_round:

@@ -26,7 +26,14 @@ import numpy as np
 from ddpzero import PACKAGE_DIR
 
 # Modules that are compiled together with every game, besides the searches.
-_COMPILED_WITH_GAMES = ("compiled", "contract", "promises", "random_bits", "team_contract")
+_COMPILED_WITH_GAMES = (
+    "compiled",
+    "contract",
+    "prefetch",
+    "promises",
+    "random_bits",
+    "team_contract",
+)
 # Packages that have their own version; numba keeps code of each of its versions apart.
 _NOT_FOLLOWED = {"numba", "llvmlite", "numpy", "math", "builtins"}
 _PLAIN = (int, float, complex, str, bytes, bool, type(None), np.generic, type(Ellipsis))
