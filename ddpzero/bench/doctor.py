@@ -141,7 +141,7 @@ def _torch() -> Iterator[Finding]:
         yield Finding(
             "PyTorch", f"{torch.__version__}, no CUDA", level, advice if has_driver else ""
         )
-        yield Finding("GPU", "none that PyTorch can use")
+        yield _apple_gpu()
         return
     nccl = (
         ".".join(map(str, torch.cuda.nccl.version()))
@@ -170,6 +170,18 @@ def _torch() -> Iterator[Finding]:
             yield Finding(f"GPU {index}", text, "note", advice)
         else:
             yield Finding(f"GPU {index}", text)
+
+
+def _apple_gpu() -> Finding:
+    from ddpzero.system.devices import has_apple_gpu
+
+    if not has_apple_gpu():
+        return Finding("GPU", "none that PyTorch can use")
+    advice = (
+        "device=mps uses it, and auto does not: ddpzero was never run on one, and small networks are often faster on "
+        "the processor. Compare ddpzero bench learner device=mps and device=cpu."
+    )
+    return Finding("GPU", "Apple's", "ok", advice)
 
 
 def _driver() -> str:

@@ -16,7 +16,7 @@ from ddpzero.algorithms.loader import load_algorithm
 from ddpzero.bench.noise import noise
 from ddpzero.replay import ReplayBuffer
 from ddpzero.settings import Settings
-from ddpzero.system.devices import choose_device
+from ddpzero.system.devices import choose_device, synchronize
 from ddpzero.system.machine import usable_memory
 from ddpzero.system.measurements import Measurement, game_settings
 from ddpzero.system.memory import check_memory
@@ -53,7 +53,7 @@ def bench_learner(settings: Settings, seconds: float = 10.0, seed: int = 0) -> l
         while time.perf_counter() < started + _SLICE_SECONDS:
             updater.update(feeder.take(), learner.learning_rate)
             num_updates += 1
-        _wait_for(device)
+        synchronize(device)
         return num_updates / (time.perf_counter() - started)
 
     # Warm up: compiles, and fills caches.
@@ -81,8 +81,3 @@ def bench_learner(settings: Settings, seconds: float = 10.0, seed: int = 0) -> l
             ("samples_per_second", median(samples) * learner.batch_size),
         )
     ]
-
-
-def _wait_for(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)

@@ -15,7 +15,7 @@ from ddpzero.algorithms.loader import load_algorithm
 from ddpzero.bench.untrained import untrained_updater
 from ddpzero.settings import Settings
 from ddpzero.system.errors import require
-from ddpzero.training.parts import evaluator_of_rank
+from ddpzero.training.actor_devices import evaluator_of_rank
 
 _START_SECONDS = 180.0
 

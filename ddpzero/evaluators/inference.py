@@ -17,12 +17,13 @@ from ddpzero.evaluators import fused
 from ddpzero.evaluators.answers import points_of_score
 from ddpzero.games import Game
 from ddpzero.networks import RandomViews, unpack_observations
+from ddpzero.networks.memory_format import fast_memory_format, on_device
 
 
 class InferenceNetwork:
     """Runs a private copy of `network` without gradients; the original may continue training.
 
-    Letters: B batch, C planes, A actions. Always channels_last: the faster layout on CPUs as on GPUs.
+    Letters: B batch, C planes, A actions. In the layout that is fast on the device.
     """
 
     def __init__(
@@ -45,8 +46,7 @@ class InferenceNetwork:
         self._shapes = {name: value.shape for name, value in self._module.state_dict().items()}
         if device.type == "cpu" and fused.is_available():
             fused.fuse_convolutions(self._module, dtype, game.board_shape)
-        self._module.to(device, dtype)
-        self._module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._module = on_device(self._module.to(dtype=dtype), device)
         self._forward: Callable[..., Any] = (
             torch.compile(self._module, dynamic=False) if compile else self._module
         )
@@ -59,7 +59,7 @@ class InferenceNetwork:
 
     def planes(self, packed: Tensor) -> Tensor:
         """Bit-packed observations `[B, bytes]` on the device -> planes in the format that `forward` takes."""
-        return unpack_observations(packed, self.game, self.dtype, torch.channels_last)
+        return unpack_observations(packed, self.game, self.dtype, fast_memory_format(self.device))
 
     @torch.inference_mode()
     def forward(self, planes: Tensor) -> tuple[Tensor, Tensor]:

@@ -37,6 +37,8 @@ class Slot(Protocol):
 def make_slot(inference: InferenceNetwork, max_batch: int) -> Slot:
     if inference.device.type == "cuda":
         return CudaSlot(inference, max_batch)
+    if inference.device.type == "mps":
+        return QueuedSlot(inference, max_batch)
     return CpuSlot(inference, max_batch)
 
 
@@ -110,6 +112,41 @@ class CudaSlot:
 
     def wait_for_changed_weights(self) -> None:
         self._stream.wait_stream(torch.cuda.current_stream(self._inference.device))
+
+
+class QueuedSlot:
+    """Evaluates in the device's only queue while the process goes on, as on an Apple GPU; only collect waits.
+
+    The queue keeps its order: new weights are written after the batches that were submitted before them.
+    """
+
+    def __init__(self, inference: InferenceNetwork, max_batch: int):
+        self._inference = inference
+        self._buffers = _Buffers(inference, max_batch, pinned=False)
+        self._on_device: tuple[Tensor, Tensor] | None = None
+
+    @property
+    def observations(self) -> np.ndarray:
+        return self._buffers.observations
+
+    def submit(self, num_positions: int) -> None:
+        packed = self._buffers.fill_up(num_positions)
+        logits, outcomes = self._inference.evaluate(packed.to(self._inference.device))
+        self._on_device = logits.float(), outcomes
+
+    def collect(self) -> tuple[np.ndarray, np.ndarray]:
+        if self._on_device is not None:
+            # A copy from another device waits for it, unless it is told not to.
+            logits, outcomes = (tensor.cpu() for tensor in self._on_device)
+            self._buffers.take_results(logits, outcomes)
+            self._on_device = None
+        return self._buffers.results()
+
+    def wait_before_weights_change(self) -> None:
+        pass
+
+    def wait_for_changed_weights(self) -> None:
+        pass
 
 
 class _Buffers:

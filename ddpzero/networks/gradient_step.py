@@ -22,7 +22,7 @@ class GradientStep:
 
     A step whose gradient is not finite changes nothing: no parameter, no momentum, no count of steps. All ranks skip
     the same steps, since the gradient of a rank whose loss is not finite becomes NaN before the ranks are averaged.
-    On a GPU the decision stays there: nothing waits for it.
+    On a GPU of NVIDIA the decision stays there: nothing waits for it.
 
     optimizers: may be replaced by new ones of the same parameters. gradient_clip: the largest norm of a gradient.
     scales_loss: for float16, in which small gradients would become 0.
@@ -41,7 +41,8 @@ class GradientStep:
         self.skipped_in_a_row = torch.zeros((), dtype=torch.int64, device=device)
         self.optimizers = list(optimizers)
         self._gradient_clip = gradient_clip
-        self._decides_on_device = device.type != "cpu"
+        # On Apple's GPUs the fused optimizers ignored found_inf until June 2026 (pytorch/pytorch#186360).
+        self._decides_on_device = device.type == "cuda"
 
     def __call__(self, loss: Tensor, learning_rate: float) -> Step:
         """Make one step down from `loss`, a scalar; an optimizer group's rate is learning_rate times its lr_factor."""

@@ -52,9 +52,7 @@ def make_optimizers(network: nn.Module, settings: OptimizerSettings) -> list[Opt
     ]
     if settings.optimizer == "sgd":
         return [_sgd(groups, settings)]
-    optimizers: list[Optimizer] = [
-        AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.999), fused=True)
-    ]
+    optimizers: list[Optimizer] = [_adamw(groups, settings)]
     if kernels:
         optimizers.append(Muon([_group(kernels, settings.weight_decay, _MUON_LR_FACTOR)]))
     return optimizers
@@ -116,6 +114,14 @@ def _is_entry(names: Set[str], entry: Any, parameter: Tensor) -> bool:
         and value.shape == (() if name == "step" else parameter.shape)
         for name, value in entry.items()
     )
+
+
+def _adamw(groups: list[dict[str, Any]], settings: OptimizerSettings) -> AdamW:
+    try:
+        return AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.999), fused=True)
+    # PyTorch before 2.5 has no fused kernels for Apple's GPUs.
+    except RuntimeError:
+        return AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.999))
 
 
 def _sgd(groups: list[dict[str, Any]], settings: OptimizerSettings) -> SGD:

@@ -22,7 +22,7 @@ import torch.distributed as dist
 from torch.distributed.rendezvous import rendezvous
 
 from ddpzero.run.differences import differences
-from ddpzero.system.devices import choose_device
+from ddpzero.system.devices import choose_device, require_one_rank
 from ddpzero.system.errors import UserError, require
 
 if TYPE_CHECKING:
@@ -252,8 +252,8 @@ class Ranks:
 def join_ranks(device: str = "auto", timeout_seconds: float = 600.0) -> Iterator[Ranks]:
     """Connect the ranks that torchrun started within the block; without torchrun, yield a single rank.
 
-    device: "cpu", "cuda", or "auto" for a GPU if one exists. timeout_seconds: how long a rank waits for another in any
-    collective. Raises UserError for a missing device, RankError if the ranks do not find each other.
+    device: see choose_device. timeout_seconds: how long a rank waits for another in any collective.
+    Raises UserError for a missing device, RankError if the ranks do not find each other.
     """
     rank = int(os.environ.get("RANK", 0))
     local_rank = int(os.environ.get("LOCAL_RANK", 0))
@@ -263,6 +263,8 @@ def join_ranks(device: str = "auto", timeout_seconds: float = 600.0) -> Iterator
     chosen = choose_device(device, local_rank, local_world_size)
     if chosen.type == "cuda":
         torch.cuda.set_device(chosen)
+    elif chosen.type == "mps":
+        require_one_rank(world_size)
     here = (rank, local_rank, world_size, local_world_size, node, chosen, timeout_seconds)
     if world_size == 1:
         yield Ranks(*here)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ddpzero.settings.limits import MAX_SECONDS, MAX_THREADS
+from ddpzero.system.device_names import require_device_name
 from ddpzero.system.errors import require, require_at_least, require_at_most
 
 
@@ -14,13 +15,15 @@ class ActorSettings:
     """The self-play processes of one rank.
 
     num_actors: number of processes; None: one per core that this rank may use, minus one. 0: the run plays no games.
+    device: where positions are evaluated: "auto" (as the learner), "cpu", "cuda" (the rank's GPU), "mps", or GPUs of
+        the node that no rank trains on, one for the actors of each rank in turn ("cuda:1", "cuda:4-7").
     min_effort, max_effort: bounds of the work for a sample, as multiples of the configured work (for AlphaZero:
         simulations per move). The run adjusts it so that neither actors nor learner wait; equal bounds switch that off.
     """
 
     num_actors: int | None = None
     num_games: int = 128
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: str = "auto"
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     compile: bool = False
     num_threads: int = 1
@@ -34,6 +37,7 @@ class ActorSettings:
             self.num_actors is None or self.num_actors >= 0,
             f"actors.num_actors={self.num_actors} must be 0 or more, or null for one per free core.",
         )
+        require_device_name("actors.device", self.device)
         for name in ("num_games", "num_threads"):
             require(
                 getattr(self, name) >= 1,

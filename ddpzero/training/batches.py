@@ -78,6 +78,9 @@ class BatchFeeder:
         tensors = {name: torch.from_numpy(column) for name, column in columns.items()}
         if self._device.type == "cpu":
             return tensors
+        if self._device.type != "cuda":
+            # Apple's GPU shares the machine's memory: there is nothing to pin, and nothing to overlap.
+            return {name: tensor.to(self._device) for name, tensor in tensors.items()}
         return {
             name: tensor.pin_memory().to(self._device, non_blocking=True)
             for name, tensor in tensors.items()

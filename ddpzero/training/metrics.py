@@ -18,6 +18,7 @@ from ddpzero.algorithms.base import LOSS
 from ddpzero.algorithms.loader import load_plugin
 from ddpzero.run.ranks import Ranks, columns
 from ddpzero.settings import Settings
+from ddpzero.system.devices import memory_in_use
 from ddpzero.system.metric_info import SHARE, MetricInfo, Metrics, rate, ratio, time_share
 
 _GIB = float(1 << 30)
@@ -88,7 +89,11 @@ CORE_METRICS = {
         "Files of games that contributors played faster than a rank took them in.", "files", "last"
     ),
     "memory/cpu_gib": MetricInfo("Memory of all ranks and their actors.", "GiB", "last"),
-    "memory/gpu_gib": MetricInfo("Memory in use on the fullest GPU.", "GiB", "last"),
+    "memory/gpu_gib": MetricInfo(
+        "Memory in use on the fullest GPU; on Apple's, which shares the machine's, that of the learner alone.",
+        "GiB",
+        "last",
+    ),
     "arena/elo": MetricInfo(
         "Elo of the newest rated model, relative to the first of arena.opponents.",
         "Elo",
@@ -299,7 +304,7 @@ class IntervalMetrics:
                 "seconds": interval.seconds,
                 "num_actors": self.num_actors,
                 "cpu_gib": _memory_of_process_tree(self._process) / _GIB,
-                "gpu_gib": _memory_in_use(self._ranks.device) / _GIB,
+                "gpu_gib": (memory_in_use(self._ranks.device) or 0) / _GIB,
             }
         )
         means = columns([row["means"] for row in rows])
@@ -309,7 +314,7 @@ class IntervalMetrics:
         metrics = {tag: sum(column) / len(column) for tag, column in means.items()}
         metrics |= _of_counts(self._declared, sums, seconds, seconds * max(num_actors, 1))
         metrics["memory/cpu_gib"] = sum(row["cpu_gib"] for row in rows)
-        if self._ranks.device.type == "cuda":
+        if self._ranks.device.type != "cpu":
             metrics["memory/gpu_gib"] = max(row["gpu_gib"] for row in rows)
         return metrics
 
@@ -368,11 +373,3 @@ def _memory_of_process_tree(process: psutil.Process) -> int:
         # Only Linux tells the latter.
         total += memory.rss - getattr(memory, "shared", 0)
     return total
-
-
-def _memory_in_use(device: torch.device) -> int:
-    """Return the bytes in use on a GPU by all processes; 0 for the CPU."""
-    if device.type != "cuda":
-        return 0
-    free, total = torch.cuda.mem_get_info(device)
-    return total - free

@@ -205,7 +205,7 @@ def make_actor(
     exchange: with the rank's evaluator process, which evaluates instead of this one.
     """
     course = Curriculum(curriculum, load_game(**game), search.num_simulations)
-    overlaps = device.startswith("cuda") or exchange is not None
+    overlaps = device != "cpu" or exchange is not None
     sizes = group_sizes(num_games, NUM_GROUPS if overlaps else 1)
     max_batch = max(sizes) * search.leaves_per_round
     lanes = None if exchange is None else RequestLanes(exchange, actor_index, len(sizes))

@@ -87,6 +87,7 @@ def memory_needs(
             num_actors * batch * features * _LIVE_TENSORS,
             (leaves, *of_actors, *of_network),
             on_gpu=actors_on_gpu,
+            of_actors=True,
         ),
         Need(
             "for cached evaluations",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -28,7 +29,8 @@ from ddpzero.algorithms.alphazero.simulations import SIMULATIONS, Simulations
 from ddpzero.algorithms.base import HOLDOUT_GROUP, LOSS, RunProgress
 from ddpzero.algorithms.updates import TrainedNetwork, holdout_metrics, seed_of_update
 from ddpzero.networks import NetworkSettings, unpack_observations
-from ddpzero.networks.precision import training_dtype
+from ddpzero.networks.memory_format import fast_memory_format, on_device
+from ddpzero.networks.precision import autocast_to, training_dtype
 from ddpzero.settings import LearnerSettings
 
 logger = logging.getLogger(__name__)
@@ -68,7 +70,7 @@ class AlphaZeroUpdater:
         self._augment = augment
         self._learner = learner
         self._growth = Growth(size, game, self._auxiliary) if size is not None else None
-        network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network = on_device(network, device)
         self._dtype = self._choose_dtype(network)
         self._trained = TrainedNetwork(
             network, wrap, learner, device, scales_loss=self._dtype == torch.float16
@@ -115,7 +117,7 @@ class AlphaZeroUpdater:
             planes, turning = self._boards.turn(planes, turning, boards, self._symmetry_generator)
         with self._autocast():
             policy, value, *rest = forward(
-                planes.contiguous(memory_format=torch.channels_last),
+                planes.contiguous(memory_format=fast_memory_format(self._device)),
                 self._auxiliary,
                 self._boards.on_board(boards),
             )
@@ -129,8 +131,8 @@ class AlphaZeroUpdater:
         dtype: torch.dtype = getattr(torch, precision)
         return dtype
 
-    def _autocast(self) -> torch.autocast:
-        return torch.autocast(self._device.type, self._dtype, enabled=self._dtype != torch.float32)
+    def _autocast(self) -> AbstractContextManager[Any]:
+        return autocast_to(self._dtype, self._device)
 
     def skipped_in_a_row(self) -> int:
         return self._trained.skipped_in_a_row()
