@@ -260,7 +260,7 @@ class Learner:
         learner, state, metrics = self.settings.learner, self.state, self.reports.metrics
         with metrics.clock("sample"):
             batch = self.parts.feeder.take()
-        with metrics.clock("update"), state.ranks.watch("update"):
+        with metrics.clock("update"), state.ranks.watch("update"), metrics.device_time():
             rate = learning_rate(learner, state.counters.learner_step, state.fraction_done)
             measured = self.parts.updater.update(batch, rate)
         self.guard.last_batch = batch

@@ -20,6 +20,7 @@ from ddpzero.run.ranks import Ranks, columns
 from ddpzero.settings import Settings
 from ddpzero.system.devices import memory_in_use
 from ddpzero.system.metric_info import SHARE, MetricInfo, Metrics, rate, ratio, time_share
+from ddpzero.training.device_time import device_time_of
 
 _GIB = float(1 << 30)
 _OTHER = "other"
@@ -47,6 +48,11 @@ CORE_METRICS = {
     ),
     "learner/share_waiting": MetricInfo(
         "Share of the learner's time spent in waiting for episodes, or for other ranks that do.",
+        SHARE,
+    ),
+    "learner/busy": MetricInfo(
+        "Share of the time in which the devices of the learners are at updates; if an evaluator shares the device, its "
+        "turns during an update count, too.",
         SHARE,
     ),
     "self_play/share_waiting": time_share(
@@ -196,6 +202,7 @@ class _Interval:
     """One rank's measurements between two rows.
 
     sums, num_added: the sum and the number of the values added for each tag. shares: of each phase in `seconds`.
+    busy_seconds: of the learner's device.
     """
 
     seconds: float
@@ -203,6 +210,7 @@ class _Interval:
     num_added: dict[str, int]
     counts: dict[str, float]
     shares: dict[str, float]
+    busy_seconds: float
 
     @property
     def means(self) -> dict[str, float]:
@@ -225,6 +233,7 @@ class _Interval:
             {tag: int(number) for tag, number in _added(self.num_added, later.num_added).items()},
             _added(self.counts, later.counts),
             shares,
+            self.busy_seconds + later.busy_seconds,
         )
 
 
@@ -232,6 +241,7 @@ class IntervalMetrics:
     """Collects one rank's metrics since the last row, and computes the row from the metrics of all ranks.
 
     num_actors: of this rank, for the shares of the actors' time. clock: measures the phases of the learner's loop.
+    device_time: measures its device's time for updates.
     declared: the declarations by which metrics are computed from counts.
     """
 
@@ -240,6 +250,7 @@ class IntervalMetrics:
         self.clock = clock
         self._ranks = ranks
         self._declared = declared
+        self.device_time = device_time_of(ranks.device)
         self._process = psutil.Process()
         self._start = time.perf_counter()
         self._previous: _Interval | None = None
@@ -284,8 +295,8 @@ class IntervalMetrics:
         covers the previous interval.
 
         From `count`: the metrics declared for counts, and speed/<count>_per_second for other counts. From the clock:
-        time/<phase> and learner/share_waiting, means over ranks. memory/cpu_gib: ranks and their actors, summed.
-        memory/gpu_gib: in use on the fullest GPU.
+        time/<phase> and learner/share_waiting, from device_time: learner/busy; means over ranks. memory/cpu_gib: ranks
+        and their actors, summed. memory/gpu_gib: in use on the fullest GPU.
         """
         interval = self._end_interval()
         if with_previous and self._previous is not None:
@@ -297,6 +308,9 @@ class IntervalMetrics:
         waits = [interval.shares.get(phase) for phase in (WAIT_FOR_EPISODES, WAIT_FOR_RANKS)]
         if any(share is not None for share in waits):
             shares["learner/share_waiting"] = sum(share or 0.0 for share in waits)
+        if self.device_time.is_used:
+            # An update that is read now may have begun before.
+            shares["learner/busy"] = min(interval.busy_seconds / max(interval.seconds, 1e-9), 1.0)
         rows = self._ranks.gather(
             {
                 "means": {**interval.means, **(summary or {}), **self._last_values, **shares},
@@ -327,7 +341,12 @@ class IntervalMetrics:
             values = torch.stack([value.to(self._ranks.device) for value in on_device.values()])
             sums |= zip(on_device, values.tolist(), strict=True)
         interval = _Interval(
-            now - self._start, sums, self._num_added, self._counts, self.clock.take_shares()
+            now - self._start,
+            sums,
+            self._num_added,
+            self._counts,
+            self.clock.take_shares(),
+            self.device_time.take(),
         )
         self._start = now
         self._sums, self._num_added = {}, {}
