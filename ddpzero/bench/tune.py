@@ -18,6 +18,7 @@ from ddpzero.algorithms.loader import load_algorithm
 from ddpzero.bench.learner import bench_learner
 from ddpzero.bench.pipeline import Trial, recommended
 from ddpzero.bench.self_play import measure_self_play
+from ddpzero.bench.sharing import NOT_APPLICABLE, advice, measure_ways
 from ddpzero.config.conf_folder import conf_dir
 from ddpzero.evaluators.inference import InferenceNetwork
 from ddpzero.games import Game
@@ -37,6 +38,7 @@ from ddpzero.training.preflight import run_needs
 PRESET = Path("hardware") / "tuned.yaml"
 _BATCHES = (16, 32, 64, 128, 256, 512, 1024, 2048)
 _FORWARD_SECONDS, _LEARNER_SECONDS, _PLAY_SECONDS = 0.3, 3.0, 6.0
+_SHARING_SECONDS = 14.0
 # A batch this close to the fastest one is large enough.
 _GOOD_ENOUGH = 0.95
 # A narrow dtype must be this much faster.
@@ -73,6 +75,7 @@ def tune(settings: Settings, seed: int, say: Say) -> list[Choice]:
     of_actors = choose_actor_device(settings.actors, device, local_rank=0)
     choices += _of_network(settings, of_actors, seed, say)
     choices += _of_self_play(_with(settings, choices), of_actors, seed, say)
+    choices += _of_sharing(_with(settings, choices), device, of_actors, say)
     choices += _of_learner(_with(settings, choices), seed, say)
     choices += _of_memory(_with(settings, choices), device, say)
     return choices
@@ -216,6 +219,20 @@ _USUAL: tuple[tuple[float, tuple[int, ...]], ...] = (
     (32, (8, 10, 12)),
     (float("inf"), (12, 14, 16)),
 )
+
+
+def _of_sharing(
+    settings: Settings, device: torch.device, of_actors: torch.device, say: Say
+) -> list[Choice]:
+    """Note how evaluator and learner share a GPU, which they do in two processes."""
+    num_actors = settings.actors.num_actors or 0
+    has_evaluator = settings.evaluator in ("auto", "shared") and num_actors > 1
+    if device.type == "cpu" or device != of_actors or not has_evaluator:
+        say(f"sharing: {NOT_APPLICABLE}")
+        return []
+    found = measure_ways(settings, device, _SHARING_SECONDS)
+    say(f"sharing: {advice(found)}")
+    return [Choice("evaluator", "shared", advice(found))]
 
 
 def _of_learner(settings: Settings, seed: int, say: Say) -> list[Choice]:
