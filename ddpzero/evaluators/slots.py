@@ -5,7 +5,7 @@ Letters: B max_batch, A actions.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -117,12 +117,14 @@ class CudaSlot:
 class QueuedSlot:
     """Evaluates in the device's only queue while the process goes on, as on an Apple GPU; only collect waits.
 
-    The queue keeps its order: new weights are written after the batches that were submitted before them.
+    The queue keeps its order: new weights are written after the batches that were submitted before them. finished: an
+    event of that queue; None for torch.mps.Event.
     """
 
-    def __init__(self, inference: InferenceNetwork, max_batch: int):
+    def __init__(self, inference: InferenceNetwork, max_batch: int, finished: Any = None):
         self._inference = inference
         self._buffers = _Buffers(inference, max_batch, pinned=False)
+        self._finished = finished or torch.mps.Event()
         self._on_device: tuple[Tensor, Tensor] | None = None
 
     @property
@@ -133,6 +135,11 @@ class QueuedSlot:
         packed = self._buffers.fill_up(num_positions)
         logits, outcomes = self._inference.evaluate(packed.to(self._inference.device))
         self._on_device = logits.float(), outcomes
+        self._finished.record()
+
+    def is_finished(self) -> bool:
+        """Return whether `collect` would not have to wait."""
+        return self._on_device is None or bool(self._finished.query())
 
     def collect(self) -> tuple[np.ndarray, np.ndarray]:
         if self._on_device is not None:

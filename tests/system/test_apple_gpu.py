@@ -182,8 +182,21 @@ def inference() -> InferenceNetwork:
     return InferenceNetwork(network, game, CPU, torch.float32)
 
 
+class Mark:
+    """An event that its queue passes when it is told to."""
+
+    def __init__(self) -> None:
+        self.is_passed = True
+
+    def record(self) -> None:
+        self.is_passed = False
+
+    def query(self) -> bool:
+        return self.is_passed
+
+
 def test_a_queued_slot_gives_the_answers_of_the_cpus_slot(inference: InferenceNetwork) -> None:
-    slots = CpuSlot(inference, 8), QueuedSlot(inference, 8)
+    slots = CpuSlot(inference, 8), QueuedSlot(inference, 8, Mark())
     for num_positions in (5, 8, 1):
         packed = np.random.default_rng(num_positions).integers(
             0, 256, slots[0].observations.shape, np.uint8
@@ -211,10 +224,14 @@ def test_a_queued_slot_copies_the_answers_when_they_are_collected(
         return cpu(tensor)
 
     monkeypatch.setattr(torch.Tensor, "cpu", noted)
-    slot = QueuedSlot(inference, 4)
+    mark = Mark()
+    slot = QueuedSlot(inference, 4, mark)
     slot.observations[:] = 1
+    assert slot.is_finished()
     slot.submit(4)
-    assert not copies
+    assert not copies and not slot.is_finished()
+    mark.is_passed = True
+    assert slot.is_finished()
     slot.collect()
     assert len(copies) == 2
 
@@ -222,7 +239,7 @@ def test_a_queued_slot_copies_the_answers_when_they_are_collected(
 def test_the_answer_to_a_batch_is_that_of_the_weights_it_was_submitted_with(
     inference: InferenceNetwork,
 ) -> None:
-    slot = QueuedSlot(inference, 4)
+    slot = QueuedSlot(inference, 4, Mark())
     slot.observations[:] = 1
     slot.submit(4)
     before = slot.collect()[0].copy()
@@ -256,7 +273,11 @@ PLUGINS = {
 }
 
 
-@pytest.fixture(params=PLUGINS)
+# The boards of a curriculum take long to compile.
+_SLOW = [pytest.param(name, marks=[pytest.mark.slow] * (name == "curriculum")) for name in PLUGINS]
+
+
+@pytest.fixture(params=_SLOW)
 def trained(request: pytest.FixtureRequest) -> Iterator[tuple[Any, Any, dict[str, Any]]]:
     words = ["learner.batch_size=16", "learner.precision=float32", "device=cpu"]
     settings = compose_settings([*PLUGINS[request.param], *words])
