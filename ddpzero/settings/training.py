@@ -14,6 +14,7 @@ class ActorSettings:
     """The self-play processes of one rank.
 
     num_actors: number of processes; None: one per core that this rank may use, minus one. 0: the run plays no games.
+    cuda_graphs: on a GPU, launch the kernels of a batch at once; not where torch.compile does so by itself.
     min_effort, max_effort: bounds of the work for a sample, as multiples of the configured work (for AlphaZero:
         simulations per move). The run adjusts it so that neither actors nor learner wait; equal bounds switch that off.
     """
@@ -23,6 +24,7 @@ class ActorSettings:
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     compile: bool = False
+    cuda_graphs: bool = True
     num_threads: int = 1
     max_restarts: int = 5
     hang_seconds: float = 300.0
