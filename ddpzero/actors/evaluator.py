@@ -146,13 +146,10 @@ class _Body:
 
     def run(self) -> None:
         while True:
-            before = self._under_way[0] if self._under_way else None
             self._wait_for_requests()
             if requests := self._next_requests():
                 self._start(requests)
-            if self._under_way and (
-                self._under_way[0] is before or self._is_full or self._evaluator.is_finished()
-            ):
+            if self._under_way and (self._is_full or self._evaluator.is_finished()):
                 self._finish()
             self._maybe_send_metrics()
 
