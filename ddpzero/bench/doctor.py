@@ -178,8 +178,8 @@ def _torch() -> Iterator[Finding]:
 def _cuda_graphs() -> Finding:
     """Return whether a run can launch the kernels of a batch at once."""
     advice = (
-        "actors evaluate without them, as with actors.cuda_graphs=false, small batches more slowly. Often the driver is "
-        "older than this PyTorch needs, or a tool that watches CUDA is at work."
+        "actors evaluate without them, as with actors.cuda_graphs=false, more slowly. Often the driver is older than "
+        "this PyTorch needs, or a tool that watches CUDA is at work."
     )
     try:
         found = _sum_by_graph()
