@@ -38,9 +38,9 @@ def make_shared_evaluator(
     """Make it in its process. game: arguments of `load_game`.
 
     max_batch: positions of a request. requests_per_batch: that are evaluated together at most; None: one of each actor.
-    max_under_way: batches at the same time, on a GPU.
+    max_under_way: batches at the same time; always 1 on a CPU.
     """
-    if not device.startswith("cuda"):
+    if device == "cpu":
         max_under_way = 1
     course = Curriculum(curriculum, load_game(**game), search.num_simulations)
 
