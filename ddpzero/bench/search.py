@@ -97,6 +97,7 @@ def _measure_with_network(
         device=device,
         precision=actors.precision,
         compile=actors.compile,
+        cuda_graphs=actors.cuda_graphs,
         points_scale=points,
     )
     conditions = {

@@ -1,10 +1,11 @@
-"""One batch in flight: its buffers, and on a GPU the stream that lets it overlap with other batches.
+"""One batch in flight: its buffers, and on a GPU the streams that let it overlap with other batches.
 
 Letters: B max_batch, A actions.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,16 +13,22 @@ import torch
 from torch import Tensor
 
 from ddpzero.evaluators.answers import OUTCOME_SIZE
+from ddpzero.evaluators.graphs import Answers, BatchGraphs, CudaCapture
 from ddpzero.evaluators.inference import InferenceNetwork
+from ddpzero.evaluators.streams import CudaStreams, Streams
 
 
 class Slot(Protocol):
-    """See Evaluator for the first three."""
+    """See Evaluator for observations, submit and collect."""
 
     @property
     def observations(self) -> np.ndarray: ...
 
     def submit(self, num_positions: int) -> None: ...
+
+    def is_finished(self) -> bool:
+        """Return whether `collect` would not have to wait."""
+        ...
 
     def collect(self) -> tuple[np.ndarray, np.ndarray]: ...
 
@@ -34,9 +41,21 @@ class Slot(Protocol):
         ...
 
 
+def make_slots(
+    inference: InferenceNetwork, max_batch: int, num_slots: int, cuda_graphs: bool
+) -> list[Slot]:
+    """cuda_graphs: on a GPU, compute by CUDA graphs, unless torch.compile makes its own."""
+    if inference.device.type != "cuda":
+        return [make_slot(inference, max_batch) for _ in range(num_slots)]
+    streams = CudaStreams(inference.device)
+    compute: Compute = lambda inputs, num_rows: inference.float_answers(inputs[:num_rows])  # noqa: E731
+    if cuda_graphs and not inference.captures_itself:
+        capture = CudaCapture(inference.device, streams.compute)
+        compute = BatchGraphs(inference.float_answers, capture).run
+    return [CudaSlot(inference, max_batch, streams, compute) for _ in range(num_slots)]
+
+
 def make_slot(inference: InferenceNetwork, max_batch: int) -> Slot:
-    if inference.device.type == "cuda":
-        return CudaSlot(inference, max_batch)
     if inference.device.type == "mps":
         return QueuedSlot(inference, max_batch)
     return CpuSlot(inference, max_batch)
@@ -70,6 +89,9 @@ class CpuSlot:
         logits, outcomes = self._inference.evaluate(packed)
         self._buffers.take_results(logits, outcomes)
 
+    def is_finished(self) -> bool:
+        return True
+
     def collect(self) -> tuple[np.ndarray, np.ndarray]:
         return self._buffers.results()
 
@@ -80,15 +102,33 @@ class CpuSlot:
         pass
 
 
-class CudaSlot:
-    """Copies and computes in a separate stream, with pinned buffers; only collect waits for the GPU."""
+# Computes the first rows of a slot's positions on the GPU, in the current stream.
+Compute = Callable[[Tensor, int], Answers]
 
-    def __init__(self, inference: InferenceNetwork, max_batch: int):
-        self._inference = inference
-        self._buffers = _Buffers(inference, max_batch, pinned=True)
-        self._stream = torch.cuda.Stream(inference.device)
-        self._finished = torch.cuda.Event()
-        # The weights were written in the current stream.
+
+class CudaSlot:
+    """Copies positions in, computes, and copies answers out, in a stream for each; only collect waits for the GPU.
+
+    So a batch is computed while the answers of the one before are copied out and the positions of the next one in. All
+    slots of an evaluator have the same streams.
+    """
+
+    def __init__(
+        self, inference: InferenceNetwork, max_batch: int, streams: Streams, compute: Compute
+    ):
+        is_pinned = inference.device.type == "cuda"
+        self._buffers = _Buffers(inference, max_batch, pinned=is_pinned)
+        self._streams = streams
+        self._compute = compute
+        # Where graphs read, always the same memory.
+        self._inputs = torch.zeros(
+            max_batch, inference.game.observation_size_bytes, dtype=torch.uint8
+        ).to(inference.device)
+        # Kept until they are copied: the memory of freed tensors is used again by what is computed next.
+        self._answers: Answers | None = None
+        self._copied_in, self._computed, self._copied_out = (streams.event() for _ in range(3))
+        # Inputs and weights were written in the current stream.
+        streams.copy_in.wait_stream(streams.current())
         self.wait_for_changed_weights()
 
     @property
@@ -96,22 +136,32 @@ class CudaSlot:
         return self._buffers.observations
 
     def submit(self, num_positions: int) -> None:
+        streams = self._streams
         packed = self._buffers.fill_up(num_positions)
-        with torch.cuda.stream(self._stream):
-            on_device = packed.to(self._inference.device, non_blocking=True)
-            logits, outcomes = self._inference.evaluate(on_device)
-            self._buffers.take_results(logits.float(), outcomes)
-            self._finished.record()
+        with streams.use(streams.copy_in):
+            self._inputs[: len(packed)].copy_(packed, non_blocking=True)
+            self._copied_in.record(streams.copy_in)
+        with streams.use(streams.compute):
+            self._copied_in.wait(streams.compute)
+            self._answers = self._compute(self._inputs, len(packed))
+            self._computed.record(streams.compute)
+        with streams.use(streams.copy_out):
+            self._computed.wait(streams.copy_out)
+            self._buffers.take_results(*self._answers)
+            self._copied_out.record(streams.copy_out)
+
+    def is_finished(self) -> bool:
+        return bool(self._copied_out.query())
 
     def collect(self) -> tuple[np.ndarray, np.ndarray]:
-        self._finished.synchronize()
+        self._copied_out.synchronize()
         return self._buffers.results()
 
     def wait_before_weights_change(self) -> None:
-        torch.cuda.current_stream(self._inference.device).wait_stream(self._stream)
+        self._streams.current().wait_stream(self._streams.compute)
 
     def wait_for_changed_weights(self) -> None:
-        self._stream.wait_stream(torch.cuda.current_stream(self._inference.device))
+        self._streams.compute.wait_stream(self._streams.current())
 
 
 class QueuedSlot:

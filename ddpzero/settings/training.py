@@ -17,6 +17,7 @@ class ActorSettings:
     num_actors: number of processes; None: one per core that this rank may use, minus one. 0: the run plays no games.
     device: where positions are evaluated: "auto" (as the learner), "cpu", "cuda" (the rank's GPU), "mps", or GPUs of
         the node that no rank trains on, one for the actors of each rank in turn ("cuda:1", "cuda:4-7").
+    cuda_graphs: on a GPU, launch the kernels of a batch at once; not where torch.compile does so by itself.
     min_effort, max_effort: bounds of the work for a sample, as multiples of the configured work (for AlphaZero:
         simulations per move). The run adjusts it so that neither actors nor learner wait; equal bounds switch that off.
     """
@@ -26,6 +27,7 @@ class ActorSettings:
     device: str = "auto"
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     compile: bool = False
+    cuda_graphs: bool = True
     num_threads: int = 1
     max_restarts: int = 5
     hang_seconds: float = 300.0

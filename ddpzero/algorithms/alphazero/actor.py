@@ -193,6 +193,7 @@ def make_actor(
     device: str,
     precision: Precision,
     compile: bool,
+    cuda_graphs: bool,
     cache_megabytes: float,
     rank: int,
     actor_index: int,
@@ -241,6 +242,7 @@ def make_actor(
                 device=device,
                 precision=precision,
                 compile=compile,
+                cuda_graphs=cuda_graphs,
                 points_scale=search.points_scale(board),
                 random_symmetry=settings.random_symmetry,
             )
