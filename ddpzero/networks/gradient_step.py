@@ -22,9 +22,10 @@ class GradientStep:
 
     A step whose gradient is not finite changes nothing: no parameter, no momentum, no count of steps. All ranks skip
     the same steps, since the gradient of a rank whose loss is not finite becomes NaN before the ranks are averaged.
-    On a GPU the decision stays there: nothing waits for it.
+    The decision stays on the device: nothing waits for it.
 
-    optimizers: may be replaced by new ones of the same parameters. gradient_clip: the largest norm of a gradient.
+    optimizers: of make_optimizers, which read `found_inf`, 1 for a step that must change nothing. May be replaced by
+    new ones of the same parameters. gradient_clip: the largest norm of a gradient.
     scales_loss: for float16, in which small gradients would become 0.
     skipped_in_a_row: int64 scalar on the device, up to the newest step. With scales_loss a few are normal: that is how
     the scale finds its size.
@@ -41,7 +42,6 @@ class GradientStep:
         self.skipped_in_a_row = torch.zeros((), dtype=torch.int64, device=device)
         self.optimizers = list(optimizers)
         self._gradient_clip = gradient_clip
-        self._decides_on_device = device.type != "cpu"
 
     def __call__(self, loss: Tensor, learning_rate: float) -> Step:
         """Make one step down from `loss`, a scalar; an optimizer group's rate is learning_rate times its lr_factor."""
@@ -55,11 +55,10 @@ class GradientStep:
             self.scaler.unscale_(optimizer)
         norm = nn.utils.clip_grad_norm_(parameters, self._gradient_clip).detach()
         is_skipped = ~norm.isfinite()
-        if self._decides_on_device:
-            self._step_on_device(parameters, is_skipped)
-        elif not is_skipped:
-            for optimizer in self.optimizers:
-                optimizer.step()
+        for optimizer in self.optimizers:
+            optimizer.found_inf = is_skipped.float()  # type: ignore[attr-defined]
+            optimizer.step()
+            del optimizer.found_inf  # type: ignore[attr-defined]
         if self.scaler.is_enabled():
             self.scaler.update()
         self.skipped_in_a_row = (self.skipped_in_a_row + 1) * is_skipped
@@ -84,17 +83,6 @@ class GradientStep:
     def _parameters(self) -> list[nn.Parameter]:
         groups = [group for optimizer in self.optimizers for group in optimizer.param_groups]
         return [parameter for group in groups for parameter in group["params"]]
-
-    def _step_on_device(self, parameters: Sequence[nn.Parameter], is_skipped: Tensor) -> None:
-        """Step with optimizers that read `found_inf`, 1 for a step that must change nothing (see optimizers.py)."""
-        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        for gradient in gradients:
-            # Assign zeros: multiplying a gradient that is not finite by 0 gives NaN.
-            gradient.masked_fill_(is_skipped, 0.0)
-        for optimizer in self.optimizers:
-            optimizer.found_inf = is_skipped.float()  # type: ignore[attr-defined]
-            optimizer.step()
-            del optimizer.found_inf  # type: ignore[attr-defined]
 
 
 def _gradient_of_loss(loss: Tensor) -> Tensor:

@@ -41,7 +41,12 @@ from ddpzero.training.divergence_guard import DivergenceGuard
 from ddpzero.training.gate import Gate
 from ddpzero.training.intake import UNLIMITED, Intake
 from ddpzero.training.learning_rate import learning_rate
-from ddpzero.training.metrics import WAIT_FOR_EPISODES, WAIT_FOR_RANKS, metrics_of_run
+from ddpzero.training.metrics import (
+    WAIT_FOR_EPISODES,
+    WAIT_FOR_RANKS,
+    metrics_of_run,
+    weights_lag,
+)
 from ddpzero.training.pace import Pace
 from ddpzero.training.parts import (
     Parts,
@@ -55,7 +60,6 @@ from ddpzero.training.played_weights import PlayedWeights
 from ddpzero.training.preflight import check_machine, without_impossible_matches
 from ddpzero.training.reports import Outlets, Reports
 from ddpzero.training.state import RunState
-from ddpzero.training.stored_source import NO_VERSION
 
 if TYPE_CHECKING:
     from ddpzero.training.pushed_models import PushedModels
@@ -281,9 +285,9 @@ class Learner:
         state.count_update()
         metrics.add({**measured, "learner/rate": rate})
         if self.intake.is_open:
-            versions = batch["weights_version"]
-            lag = state.counters.weights_version - versions[versions != NO_VERSION].float().mean()
-            metrics.add({"self_play/weights_lag": lag})
+            metrics.add(
+                {"self_play/weights_lag": weights_lag(batch, state.counters.weights_version)}
+            )
         metrics.count(updates=1 / state.ranks.world_size, samples_trained=learner.batch_size)
         is_due = state.counters.learner_step % learner.publish_interval_steps == 0
         if is_due and not self.state.plays_rounds:

@@ -19,6 +19,7 @@ from ddpzero.algorithms.loader import load_plugin
 from ddpzero.run.ranks import Ranks, columns
 from ddpzero.settings import Settings
 from ddpzero.system.metric_info import SHARE, MetricInfo, Metrics, rate, ratio, time_share
+from ddpzero.training.stored_source import NO_VERSION
 
 _GIB = float(1 << 30)
 _OTHER = "other"
@@ -143,6 +144,15 @@ def metrics_of_run(settings: Settings) -> dict[str, MetricInfo]:
         tag: replace(info, is_headline=info.is_headline and not ruled_out.get(tag, False))
         for tag, info in all_metrics(settings.algorithm).items()
     }
+
+
+def weights_lag(batch: Mapping[str, torch.Tensor], newest_version: int) -> torch.Tensor:
+    """Return by how many publications the samples of this run in a batch are old on average, without a sync."""
+    versions = batch["weights_version"]
+    is_own = versions != NO_VERSION
+    # Indexing with a mask would wait for the device to count.
+    lags = (newest_version - versions) * is_own
+    return lags.sum() / is_own.sum().clamp_min(1)
 
 
 class PhaseClock:
