@@ -59,6 +59,7 @@ def learner_of_noise(settings: Settings, seed: int) -> Iterator[Learner]:
         settings = repeatable(settings, ranks.device)
         run_dir = Path(folder) / settings.run_name
         state, parts = RunState(settings.learner, ranks, StopSignal()), build_parts(settings, ranks)
+        stack.callback(parts.feeder.close)
         parts.buffer.add(noise(parts.buffer.spec, num_samples, np.random.default_rng(seed)))
         store = stack.enter_context(open_store(settings, {}, ranks, run_dir))
         channel = stack.enter_context(WeightsChannel(*parts.updater.possible_actor_weights()))

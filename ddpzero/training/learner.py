@@ -127,10 +127,11 @@ def build_learner(
 ) -> Learner:
     """Build a rank's parts, restore the newest checkpoint, and start the actors, all ranks together.
 
-    stack: stops the actors when it is closed.
+    stack: stops actors and threads when it is closed.
     """
     settings = repeatable(settings, state.ranks.device)
     parts = build_parts(settings, state.ranks)
+    stack.callback(parts.feeder.close)
     store = stack.enter_context(open_store(settings, config, state.ranks, outlets.run_dir))
     checkpointing = Checkpointing(outlets.run_dir, settings, config, parts, state, store)
     checkpointing.restore()
@@ -258,7 +259,7 @@ class Learner:
         """Update until the next epoch boundary; return early if the run must stop."""
         while not self.meet_ranks():
             if self.num_granted == 0:
-                self.take_in_episodes()
+                self.take_in_episodes(may_wait=self.intake.allowed_steps() == 0)
                 continue
             self.make_granted_updates()
             if self.state.is_at_epoch_boundary:
@@ -466,16 +467,15 @@ class Learner:
         by_samples = UNLIMITED if self.state.plays_rounds else self.intake.allowed_steps()
         return min(by_samples, self.pace.num_updates, self.state.updates_left_in_epoch)
 
-    def take_in_episodes(self) -> None:
-        """Insert the episodes that have arrived; if this rank may not update without more, wait briefly for some."""
+    def take_in_episodes(self, may_wait: bool = False) -> None:
+        """Insert the episodes that have arrived. may_wait: for some, briefly, if there are none yet."""
         if self.state.plays_rounds or self.intake.allowed_inserts() == 0:
             return
-        may_update = self.intake.allowed_steps() > 0
-        phase = "receive episodes" if may_update else WAIT_FOR_EPISODES
-        with self.reports.metrics.clock(phase):
-            seconds = 0.0 if may_update else _POLL_SECONDS
+        with self.reports.metrics.clock(WAIT_FOR_EPISODES if may_wait else "receive episodes"):
+            seconds = _POLL_SECONDS if may_wait else 0.0
             episodes = self.intake.poll(seconds, self.state.counters.weights_version)
-        self.insert(self.state.up_to_limit(episodes))
+        if episodes:
+            self.insert(self.state.up_to_limit(episodes))
 
     def balance_sides(self) -> None:
         """Adjust the work of actors and learner to how long either has waited; equal on every rank, as the row is."""
