@@ -45,15 +45,26 @@ class GradientStep:
 
     def __call__(self, loss: Tensor, learning_rate: float) -> Step:
         """Make one step down from `loss`, a scalar; an optimizer group's rate is learning_rate times its lr_factor."""
+        self.begin()
+        self.add(loss)
+        return self.finish(learning_rate)
+
+    def begin(self) -> None:
+        """Begin a step down from the sum of several losses: then call `add` for each, and `finish`."""
         self._zero_gradients()
+
+    def add(self, loss: Tensor, share: float = 1.0) -> None:
+        """Add the gradient of `share` times the loss; its graph is gone afterwards."""
+        self.scaler.scale(loss).backward(gradient=share * _gradient_of_loss(loss))
+
+    def finish(self, learning_rate: float) -> Step:
+        """Make the step; see __call__."""
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate * group["lr_factor"]
-        parameters = self._parameters()
-        self.scaler.scale(loss).backward(gradient=_gradient_of_loss(loss))
         for optimizer in self.optimizers:
             self.scaler.unscale_(optimizer)
-        norm = nn.utils.clip_grad_norm_(parameters, self._gradient_clip).detach()
+        norm = nn.utils.clip_grad_norm_(self._parameters(), self._gradient_clip).detach()
         is_skipped = ~norm.isfinite()
         for optimizer in self.optimizers:
             optimizer.found_inf = is_skipped.float()  # type: ignore[attr-defined]

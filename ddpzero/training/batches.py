@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -111,7 +112,10 @@ class BatchFeeder:
 
     def _begin_next(self) -> None:
         if self._thread is None:
-            self._thread = ThreadPoolExecutor(1, thread_name_prefix="batches")
+            # Otherwise the thread would take memory of the first GPU for another rank's batches.
+            on_gpu = self._device.type == "cuda"
+            start = partial(torch.cuda.set_device, self._device) if on_gpu else None
+            self._thread = ThreadPoolExecutor(1, "batches", initializer=start)
         self._before_next = self._position()
         self._next = self._thread.submit(self._prepared)
 
