@@ -54,6 +54,7 @@ STEPS = (
     Step("forward", 30, 8),
     Step("graphs", 25, 4),
     Step("learner", 30, 8, ("yaml",)),
+    Step("sharing", 20, 8, ("yaml",)),
     Step("self_play", 90, 60, ("yaml",)),
     Step("networks", 75, 30, ("yaml",)),
     Step("compile", 25, 60, ("pytest", *_TRAINING_PACKAGES)),

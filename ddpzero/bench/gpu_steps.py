@@ -19,13 +19,14 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import fmean, median
+from statistics import fmean
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
 from ddpzero.bench.gpu_check import FRACTION_OF_FORWARD
 from ddpzero.bench.gpu_sampler import GpuSampler
+from ddpzero.bench.slices import LoopRates, compare_loops
 from ddpzero.system.cores import cores_of_affinity
 from ddpzero.system.devices import cpu_has_bfloat16
 from ddpzero.system.json_text import json_text
@@ -249,41 +250,25 @@ def measure_networks(options: argparse.Namespace, emit: Emitter) -> None:
 
 def measure_learner(options: argparse.Namespace, emit: Emitter) -> None:
     """Measure updates per second of the learner's loop, and of a bare loop that repeats the same batch."""
-    import numpy as np
-
-    from ddpzero.algorithms.loader import load_algorithm
-    from ddpzero.bench.noise import noise
-    from ddpzero.replay import ReplayBuffer
-    from ddpzero.training.batches import BatchFeeder
-
     settings = make_settings(run_config(options.device, options.quick))
-    algorithm = load_algorithm(settings)
-    device = torch.device(options.device)
-    updater = algorithm.make_updater(
-        algorithm.make_networks(), lambda module: module, settings.learner, device, seed=0
-    )
-    spec = algorithm.sample_spec()
-    buffer = ReplayBuffer(spec, 20_000, seed=0, window_start_samples=20_000)
-    buffer.add(noise(spec, 20_000, np.random.default_rng(0)))
-    feeder = BatchFeeder(buffer, settings.learner.batch_size, device)
-    batch = feeder.take()
-    slices: dict[str, list[float]] = {"bare": [], "loop": []}
-    deadline = time.perf_counter() + 0.8 * options.seconds
-    while time.perf_counter() < deadline or len(slices["bare"]) < 3:
-        for name, updates_per_second in slices.items():
-            updates, started = 0, time.perf_counter()
-            while updates == 0 or time.perf_counter() < started + 0.25:
-                taken = batch if name == "bare" else feeder.take()
-                updater.update(taken, settings.learner.learning_rate)
-                updates += 1
-            _wait_for(device)
-            updates_per_second.append(updates / (time.perf_counter() - started))
-    # The first slice is the warm-up.
-    bare, loop = (median(values[1:]) for values in slices.values())
-    size = f"batch {settings.learner.batch_size}, {algorithm.model_tag()}"
-    emit("bare loop", bare, "updates/s", size)
-    emit("learner", loop, "updates/s", size)
-    emit("learner, fraction of the bare loop", loop / bare)
+    seconds, size = 0.8 * options.seconds, f"batch {settings.learner.batch_size}"
+    try:
+        from ddpzero.bench.run_loop import measure_loops
+    except ModuleNotFoundError as error:
+        rates = _loops_without_run(settings, torch.device(options.device), seconds)
+        size += f", batches alone: {error.name} is not installed here"
+    else:
+        rates = measure_loops(settings, seconds)
+    emit("bare loop", rates.bare, "updates/s", size)
+    emit("learner", rates.loop, "updates/s", size)
+    emit("learner, fraction of the bare loop", rates.fraction)
+
+
+def measure_sharing(options: argparse.Namespace, emit: Emitter) -> None:
+    """Measure how evaluator and learner share the GPU, in each way that there is."""
+    from ddpzero.bench.sharing import measure_sharing as measure
+
+    measure(options, emit)
 
 
 def measure_training(options: argparse.Namespace, emit: Emitter) -> None:
@@ -322,6 +307,7 @@ STEPS = {
     "self_play": measure_self_play,
     "networks": measure_networks,
     "learner": measure_learner,
+    "sharing": measure_sharing,
     "two_ranks": measure_two_ranks,
     "training": measure_training,
 }
@@ -442,6 +428,32 @@ def _played_config(
     config["network"] = network
     config["actors"] |= {"num_games": num_games, "precision": precision}
     return config
+
+
+def _loops_without_run(settings: Settings, device: torch.device, seconds: float) -> LoopRates:
+    """Compare a loop that takes a new batch for each update with a bare one: it needs torch and numba alone."""
+    import numpy as np
+
+    from ddpzero.algorithms.loader import load_algorithm
+    from ddpzero.bench.noise import noise
+    from ddpzero.replay import ReplayBuffer
+    from ddpzero.training.batches import BatchFeeder
+
+    algorithm = load_algorithm(settings)
+    updater = algorithm.make_updater(
+        algorithm.make_networks(), lambda module: module, settings.learner, device, seed=0
+    )
+    spec, rate = algorithm.sample_spec(), settings.learner.learning_rate
+    buffer = ReplayBuffer(spec, 20_000, seed=0, window_start_samples=20_000)
+    buffer.add(noise(spec, 20_000, np.random.default_rng(0)))
+    feeder = BatchFeeder(buffer, settings.learner.batch_size, device)
+    batch = feeder.take()
+    return compare_loops(
+        lambda: updater.update(feeder.take(), rate),
+        lambda: updater.update(batch, rate),
+        device,
+        seconds,
+    )
 
 
 def _self_play_rates(
@@ -602,11 +614,6 @@ def _precision(device: str) -> Any:
 
 def _usual_num_actors() -> int:
     return max(1, min(8, cores_of_affinity() - 1))
-
-
-def _wait_for(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 def main() -> None:

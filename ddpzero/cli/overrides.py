@@ -24,9 +24,10 @@ READS_OWN = ("own",)
 READS_SIZE = ("network.blocks", "network.channels")
 READS_LEARNER = (
     *("game", "...", "experiment", "hardware", "device", "replay.capacity"),
-    *("learner.batch_size", "learner.optimizer", "learner.learning_rate", "learner.weight_decay"),
+    *("learner.batch_size", "learner.gradient_accumulation", "learner.optimizer"),
+    *("learner.learning_rate", "learner.weight_decay"),
     *("learner.gradient_clip", "learner.ema_decay", "learner.precision", "learner.compile"),
-    "learner.num_threads",
+    *("learner.num_threads", "learner.publish_interval_steps"),
 )
 READS_PIPELINE = (*READS_LEARNER, "actors", "evaluator", "simulated")
 READS_TUNE = (*READS_PIPELINE, "learner", "replay", "arena", "data")

@@ -191,6 +191,8 @@ class ReplaySettings:
 class LearnerSettings:
     """The learner of one rank. batch_size is per rank.
 
+    gradient_accumulation: number of equal parts of a batch that go through the networks one after the other, for less
+    memory. The update is that of the whole batch.
     schedule: "concurrent": actors play while the learner trains. "rounds": each rank plays episodes_per_round episodes,
     then makes steps_per_round updates, then publishes; reproducible for a seed. An epoch is steps_per_epoch updates, or
     one round with schedule "rounds".
@@ -202,6 +204,7 @@ class LearnerSettings:
 
     schedule: Literal["concurrent", "rounds"] = "concurrent"
     batch_size: int = 256
+    gradient_accumulation: int = 1
     optimizer: Literal["adamw", "muon", "sgd"] = "muon"
     learning_rate: float = 2e-3
     learning_rate_schedule: Literal["constant", "cosine"] = "constant"
@@ -232,6 +235,7 @@ class LearnerSettings:
     def __post_init__(self) -> None:
         for name in (
             "batch_size",
+            "gradient_accumulation",
             "publish_interval_steps",
             "steps_per_epoch",
             "episodes_per_round",
@@ -242,6 +246,11 @@ class LearnerSettings:
                 getattr(self, name) >= 1,
                 f"learner.{name}={getattr(self, name)} must be at least 1.",
             )
+        require(
+            self.batch_size % self.gradient_accumulation == 0,
+            f"learner.gradient_accumulation={self.gradient_accumulation} must divide learner.batch_size="
+            f"{self.batch_size}: the parts of a batch are equally large.",
+        )
         require(
             0 <= self.holdout_fraction <= 0.5,
             f"learner.holdout_fraction={self.holdout_fraction} must be in 0..0.5: the others are trained on.",

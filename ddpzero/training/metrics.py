@@ -21,6 +21,7 @@ from ddpzero.settings import Settings
 from ddpzero.system.devices import memory_in_use
 from ddpzero.system.metric_info import SHARE, MetricInfo, Metrics, rate, ratio, time_share
 from ddpzero.training.device_time import device_time_of
+from ddpzero.training.stored_source import NO_VERSION
 
 _GIB = float(1 << 30)
 _OTHER = "other"
@@ -154,6 +155,15 @@ def metrics_of_run(settings: Settings) -> dict[str, MetricInfo]:
         tag: replace(info, is_headline=info.is_headline and not ruled_out.get(tag, False))
         for tag, info in all_metrics(settings.algorithm).items()
     }
+
+
+def weights_lag(batch: Mapping[str, torch.Tensor], newest_version: int) -> torch.Tensor:
+    """Return by how many publications the samples of this run in a batch are old on average, without a sync."""
+    versions = batch["weights_version"]
+    is_own = versions != NO_VERSION
+    # Indexing with a mask would wait for the device to count.
+    lags = (newest_version - versions) * is_own
+    return lags.sum() / is_own.sum().clamp_min(1)
 
 
 class PhaseClock:

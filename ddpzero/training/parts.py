@@ -82,6 +82,11 @@ def build_parts(settings: Settings, ranks: Ranks) -> Parts:
         ranks.device,
         seed=derive_seed(settings.seed, ranks.rank, "updater"),
     )
+    require(
+        learner.gradient_accumulation == 1 or updater.accumulates_gradients(),
+        f"learner.gradient_accumulation={learner.gradient_accumulation}: the algorithm {settings.algorithm} trains on "
+        "whole batches: set it to 1, and lower learner.batch_size if memory is short.",
+    )
     buffer = ReplayBuffer(
         algorithm.sample_spec(),
         replay.capacity,

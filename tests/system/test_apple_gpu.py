@@ -134,17 +134,21 @@ def test_its_random_state_is_saved_and_restored(monkeypatch: pytest.MonkeyPatch)
     assert [state.tolist() for state in states] == [[1, 2], [1, 2]]
 
 
-def test_the_host_decides_there_whether_a_step_is_skipped() -> None:
-    """PyTorch's fused optimizers for it ignored found_inf."""
-    assert not _step_on(MPS)._decides_on_device
-    assert _step_on(torch.device("cuda", 0))._decides_on_device
-
-
-def _step_on(device: torch.device) -> GradientStep:
-    with pytest.MonkeyPatch.context() as patch:
-        zeros = torch.zeros
-        patch.setattr(torch, "zeros", lambda *shape, **_: zeros(*shape))
-        return GradientStep([], 1.0, device)
+def test_the_host_skips_a_step_there_for_optimizers_that_ignore_found_inf(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """PyTorch's fused ones for it did."""
+    network = torch.nn.Linear(2, 1)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+    optimizer.param_groups[0]["lr_factor"] = 1.0
+    zeros = torch.zeros
+    monkeypatch.setattr(torch, "zeros", lambda *shape, **_: zeros(*shape))
+    step = GradientStep([optimizer], 1.0, MPS)
+    before = network.weight.detach().clone()
+    assert step(network(torch.ones(2)).sum() * torch.nan, 0.1).is_skipped
+    assert torch.equal(network.weight, before)
+    assert not step(network(torch.ones(2)).sum(), 0.1).is_skipped
+    assert not torch.equal(network.weight, before)
 
 
 def test_batches_go_there_unpinned(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,7 +68,10 @@ def memory_needs(
         ),
         Need(
             "for a batch in training",
-            learner.batch_size * features * (_SAVED_TENSORS * network.blocks + 1),
+            learner.batch_size
+            // learner.gradient_accumulation
+            * features
+            * (_SAVED_TENSORS * network.blocks + 1),
             (Factor("learner.batch_size", learner.batch_size, 256), *of_network),
             on_gpu=on_gpu,
         ),
