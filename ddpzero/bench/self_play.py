@@ -38,8 +38,8 @@ def measure_self_play(
     settings: Settings, num_actors: int, seconds: float, seed: int, device: str = "cpu"
 ) -> SelfPlayRates:
     """Let an untrained network play for `seconds`, after every actor has begun. Raises UserError if none does."""
-    with _playing(settings, num_actors, seed, device) as pool:
-        _wait_until_all_play(pool)
+    with playing(settings, num_actors, seed, device) as pool:
+        wait_until_all_play(pool)
         pool.take_metrics()
         figures: Counter[str] = Counter()
         # Processes report once a second, with the time that they report of.
@@ -68,7 +68,10 @@ def _seconds_of_actors(figures: Mapping[str, float]) -> float:
 
 
 @contextmanager
-def _playing(settings: Settings, num_actors: int, seed: int, device: str) -> Iterator[ActorPool]:
+def playing(
+    settings: Settings, num_actors: int, seed: int, device: str = "cpu"
+) -> Iterator[ActorPool]:
+    """Let an untrained network play within the block, in this many actors."""
     algorithm = load_algorithm(settings)
     weights = untrained_updater(algorithm, settings, seed).actor_weights()
     with (
@@ -88,7 +91,8 @@ def _playing(settings: Settings, num_actors: int, seed: int, device: str) -> Ite
         yield pool
 
 
-def _wait_until_all_play(pool: ActorPool) -> None:
+def wait_until_all_play(pool: ActorPool) -> None:
+    """Wait for an episode of every actor. Raises UserError if one has none within three minutes."""
     heard: set[int] = set()
     until = time.monotonic() + _START_SECONDS
     while len(heard) < pool.num_actors:

@@ -14,9 +14,11 @@ from ddpzero.cli.argument_parts import (
     add_settings,
 )
 from ddpzero.cli.overrides import (
+    READS_CHECKPOINT,
     READS_GAME,
     READS_LEARNER,
     READS_PIPELINE,
+    READS_SCALING,
     READS_SEARCH,
     READS_TUNE,
 )
@@ -140,6 +142,19 @@ def add_bench(commands: Commands) -> None:
             "ddpzero bench pipeline evaluator=simulated simulated.positions_per_second=500000 --actors 1,2,4",
         ),
         (
+            "checkpoint",
+            READS_CHECKPOINT,
+            "Measure the seconds that a learner loses in a save of a full replay buffer, and the time of a restore.",
+            "ddpzero bench checkpoint +experiment=quick replay.capacity=1000000",
+        ),
+        (
+            "scaling",
+            READS_SCALING,
+            "Measure what grows with the number of ranks: the learner's loop beyond its updates, collectives, "
+            "checkpoints, and whole trainings with a simulated device for each rank. Choose a small network.",
+            "ddpzero bench scaling network.blocks=1 network.channels=16 learner.batch_size=64 --ranks 1,2,4,8",
+        ),
+        (
             "serve",
             READS_LEARNER,
             "Measure a collection server on one core: validated games per second, and uploads of many contributors.",
@@ -154,6 +169,14 @@ def add_bench(commands: Commands) -> None:
             _add_traffic(kind)
         if name == "pipeline":
             _add_trials(kind)
+        if name == "scaling":
+            kind.add_argument(
+                "--ranks",
+                type=argument_types.positives,
+                default=[1, 2, 4, 8],
+                metavar="A,B",
+                help="numbers of ranks (1,2,4,8)",
+            )
         add_seed(kind)
         add_json(kind)
         add_settings(kind, reads)

@@ -215,6 +215,28 @@ def _bench_pipeline(options: Namespace) -> int:
     return 0
 
 
+def _bench_checkpoint(options: Namespace) -> int:
+    from ddpzero.bench.checkpoint import bench_checkpoint
+    from ddpzero.config.hydra import compose_settings
+
+    settings = compose_settings(_overrides(options), options.config_dir)
+    return _print(bench_checkpoint(settings, options.seconds, options.seed), options)
+
+
+def _bench_scaling(options: Namespace) -> int:
+    from ddpzero.bench.scaling import bench_scaling
+    from ddpzero.bench.scaling_table import print_scales
+    from ddpzero.config.hydra import compose_settings
+
+    settings = compose_settings(_overrides(options), options.config_dir)
+    scales = []
+    for scale in bench_scaling(settings, options.seconds, options.seed, options.ranks):
+        print(f"measured {scale.num_ranks} of {max(options.ranks)} ranks", file=sys.stderr)
+        scales.append(scale)
+    print_scales(scales, settings, options.seconds, options.seed, options.json)
+    return 0
+
+
 def _bench_serve(options: Namespace) -> int:
     from ddpzero.config.hydra import compose_settings
 
@@ -397,6 +419,8 @@ _COMMANDS = {
     "bench learner": _bench_learner,
     "bench evaluator": _bench_evaluator,
     "bench pipeline": _bench_pipeline,
+    "bench checkpoint": _bench_checkpoint,
+    "bench scaling": _bench_scaling,
     "bench serve": _bench_serve,
     "match": _match,
     "judge": _judge,
