@@ -73,6 +73,7 @@ _SHORTER = {
     "bench pipeline": ("--seconds", "0.2", "--actors", "1", "--games", "32"),
     "bench evaluator": ("--seconds", "0.2"),
     "bench checkpoint": ("--seconds", "0.1", "replay.capacity=5000", *_SMALL_SEARCH),
+    "bench memory": ("--seconds", "0.1", "replay.capacity=5000", "actors.num_games=8"),
     "bench scaling": ("--seconds", "0.5", "--ranks", "1", *_SMALL_SEARCH, "actors.num_games=8"),
     "bench serve": ("--seconds", "1", "--contributors", "2", *_SMALL_SEARCH),
     "evaluate": ("--games", "4"),

@@ -24,7 +24,7 @@ _START_SECONDS = 180.0
 class SelfPlayRates:
     """What self-play reached. busy: share of the time in which the evaluator evaluated; None without one.
 
-    actor_bytes: memory that the largest actor has for itself.
+    actor_bytes: memory that the largest actor has for itself. evaluator_bytes: that of the evaluator, if there is one.
     """
 
     positions_per_second: float
@@ -32,6 +32,7 @@ class SelfPlayRates:
     simulations_per_second: float
     busy: float | None
     actor_bytes: int
+    evaluator_bytes: int | None = None
 
 
 def measure_self_play(
@@ -49,7 +50,9 @@ def measure_self_play(
             pool.poll(0.1)
             figures.update(pool.take_metrics())
             actor_seconds = _seconds_of_actors(figures) / num_actors
-        memory = max(psutil.Process(pid).memory_full_info().uss for pid in pool.pids)
+        memory = max(map(own_bytes, pool.pids))
+        evaluator = pool.evaluator_pid
+        evaluator_bytes = None if evaluator is None else own_bytes(evaluator)
     batches, up = figures["evaluator_batches"], figures["evaluator_seconds_up"]
     return SelfPlayRates(
         figures["evaluator_positions"] / up
@@ -59,7 +62,14 @@ def measure_self_play(
         figures["simulations"] / actor_seconds,
         figures["evaluator_seconds"] / up if is_shared else None,
         memory,
+        evaluator_bytes,
     )
+
+
+def own_bytes(pid: int) -> int:
+    """Return the memory that a process shares with no other."""
+    size_bytes: int = psutil.Process(pid).memory_full_info().uss
+    return size_bytes
 
 
 def _seconds_of_actors(figures: Mapping[str, float]) -> float:

@@ -148,6 +148,13 @@ def add_bench(commands: Commands) -> None:
             "ddpzero bench checkpoint +experiment=quick replay.capacity=1000000",
         ),
         (
+            "memory",
+            (*READS_PIPELINE, "learner"),
+            "Measure the memory of a rank, of an actor with and without a network, of an evaluator and of a replay "
+            "buffer, beside the estimates by which a run is refused.",
+            "ddpzero bench memory game=connect_four search.num_simulations=200",
+        ),
+        (
             "scaling",
             READS_SCALING,
             "Measure what grows with the number of ranks: the learner's loop beyond its updates, collectives, "

@@ -223,6 +223,14 @@ def _bench_checkpoint(options: Namespace) -> int:
     return _print(bench_checkpoint(settings, options.seconds, options.seed), options)
 
 
+def _bench_memory(options: Namespace) -> int:
+    from ddpzero.bench.memory import bench_memory
+    from ddpzero.config.hydra import compose_settings
+
+    settings = compose_settings(_overrides(options), options.config_dir)
+    return _print(bench_memory(settings, options.seconds, options.seed), options)
+
+
 def _bench_scaling(options: Namespace) -> int:
     from ddpzero.bench.scaling import bench_scaling
     from ddpzero.bench.scaling_table import print_scales
@@ -420,6 +428,7 @@ _COMMANDS = {
     "bench evaluator": _bench_evaluator,
     "bench pipeline": _bench_pipeline,
     "bench checkpoint": _bench_checkpoint,
+    "bench memory": _bench_memory,
     "bench scaling": _bench_scaling,
     "bench serve": _bench_serve,
     "match": _match,

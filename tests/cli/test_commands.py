@@ -24,6 +24,7 @@ COMMANDS = {
     "bench search": ["bench", "search"],
     "bench learner": ["bench", "learner"],
     "bench checkpoint": ["bench", "checkpoint"],
+    "bench memory": ["bench", "memory"],
     "bench scaling": ["bench", "scaling", "--ranks", "1,2"],
     "match": ["match", "runs/a", "random"],
     "judge": ["judge", "a.npz", "runs/a"],
@@ -105,7 +106,7 @@ def test_a_path_with_an_equals_sign_is_a_path():
         (
             ["bench", "=5"],
             "bench: '=5' is not a command; the commands are rules, search, learner, evaluator, pipeline, "
-            "checkpoint, scaling, serve; see",
+            "checkpoint, memory, scaling, serve; see",
         ),
         (
             ["bench", "foo"],
