@@ -50,6 +50,7 @@ _REASONS = {
     "my_algorithm": "test_loader.py composes an algorithm of one's own",
     "my_game run_name=my_game": "test_own_game.py trains a game of one's own",
     "runs/my_game": "test_own_game.py trains a game of one's own and plays against its agent",
+    "ddpzero bench all": "runs for half an hour; test_report.py runs some of it",
     "ddpzero ablate": "trains for half an hour; test_run.py runs smaller ones",
     "serve collection serve.": "serves until it is stopped; tests/contribute starts it",
     "ddpzero contribute": "plays until it is stopped; tests/contribute starts it",

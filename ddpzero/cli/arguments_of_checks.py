@@ -187,6 +187,42 @@ def add_bench(commands: Commands) -> None:
         add_seed(kind)
         add_json(kind)
         add_settings(kind, reads)
+    _add_all(kinds)
+
+
+def _add_all(kinds: Commands) -> None:
+    parser = add_command(
+        kinds,
+        "bench all",
+        "Run all benchmarks one after the other, in about half an hour, and write the figures with the machine, the "
+        "versions and the commands as Markdown. Exits with 1 if one of them fails.",
+        "ddpzero bench all --report benchmarks.md",
+    )
+    parser.add_argument(
+        "--report",
+        metavar="FILE",
+        type=argument_types.path,
+        help="the file that is written, after each benchmark (default: print it at the end)",
+    )
+    parser.add_argument(
+        "--game", type=argument_types.name, default="connect_four", help="a file of conf/game"
+    )
+    parser.add_argument(
+        "--seconds",
+        type=argument_types.seconds,
+        default=None,
+        help="how long each one measures (5); it may take 300 seconds and sixty times that before it is ended",
+    )
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="in some minutes: measure for one second each, and at most two ranks and actors",
+    )
+    parser.add_argument(
+        "--peers", action="store_true", help="also other programs, which are installed with pip"
+    )
+    add_seed(parser)
+    add_json(parser)
 
 
 def _add_traffic(kind: argparse.ArgumentParser) -> None:

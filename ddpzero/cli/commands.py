@@ -263,6 +263,19 @@ def _bench_serve(options: Namespace) -> int:
     return _print(measurements, options)
 
 
+def _bench_all(options: Namespace) -> int:
+    from ddpzero.bench.report import all_benches, run_all
+    from ddpzero.system.whole_files import require_writable
+
+    report = None if options.report is None else Path(options.report)
+    if report is not None:
+        require_writable("--report", report.absolute().parent)
+    seconds = options.seconds or (1.0 if options.quick else 5.0)
+    benches = all_benches(options.game, seconds, options.quick, options.peers, options.seed)
+    outcomes = run_all(benches, seconds, report, options.json)
+    return EXIT_CODE_OF_FAILURE if any(outcome.problem for outcome in outcomes) else 0
+
+
 def _match(options: Namespace) -> int:
     from ddpzero.arena.run import run_match
 
@@ -431,6 +444,7 @@ _COMMANDS = {
     "bench memory": _bench_memory,
     "bench scaling": _bench_scaling,
     "bench serve": _bench_serve,
+    "bench all": _bench_all,
     "match": _match,
     "judge": _judge,
     "ratings": _ratings,

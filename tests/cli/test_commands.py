@@ -25,6 +25,7 @@ COMMANDS = {
     "bench learner": ["bench", "learner"],
     "bench checkpoint": ["bench", "checkpoint"],
     "bench memory": ["bench", "memory"],
+    "bench all": ["bench", "all", "--report", "a.md"],
     "bench scaling": ["bench", "scaling", "--ranks", "1,2"],
     "match": ["match", "runs/a", "random"],
     "judge": ["judge", "a.npz", "runs/a"],
@@ -106,7 +107,7 @@ def test_a_path_with_an_equals_sign_is_a_path():
         (
             ["bench", "=5"],
             "bench: '=5' is not a command; the commands are rules, search, learner, evaluator, pipeline, "
-            "checkpoint, memory, scaling, serve; see",
+            "checkpoint, memory, scaling, serve, all; see",
         ),
         (
             ["bench", "foo"],
