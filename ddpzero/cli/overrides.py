@@ -30,6 +30,8 @@ READS_LEARNER = (
     *("learner.num_threads", "learner.publish_interval_steps"),
 )
 READS_PIPELINE = (*READS_LEARNER, "actors", "evaluator", "simulated")
+READS_SCALING = (*READS_PIPELINE, "learner", "replay", "store", "checkpoint.keep_last")
+READS_CHECKPOINT = (*READS_LEARNER, "store", "checkpoint.keep_last")
 READS_TUNE = (*READS_PIPELINE, "learner", "replay", "arena", "data")
 # All other groups belong to algorithms.
 _CORE_KEYS = (

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ddpzero.actors import ActorPool, WeightsChannel
+from ddpzero.actors import ActorPool, ActorSpec, WeightsChannel
 from ddpzero.algorithms.base import RunProgress
 from ddpzero.arena.arena import Arena
 from ddpzero.replay import Episode
@@ -124,10 +124,11 @@ def build_learner(
     state: RunState,
     outlets: Outlets,
     stack: ExitStack,
+    actor_spec: ActorSpec | None = None,
 ) -> Learner:
     """Build a rank's parts, restore the newest checkpoint, and start the actors, all ranks together.
 
-    stack: stops actors and threads when it is closed.
+    stack: stops actors and threads when it is closed. actor_spec: see start_actors.
     """
     settings = repeatable(settings, state.ranks.device)
     parts = build_parts(settings, state.ranks)
@@ -142,7 +143,7 @@ def build_learner(
     keep_config(outlets.run_dir, config, state.ranks)
     outlets.record.go_on_from(state.counters.learner_step)
     reports = Reports(settings.logging, parts, state, outlets)
-    pool, channel = start_actors(settings, parts, state, outlets.run_dir, stack)
+    pool, channel = start_actors(settings, parts, state, outlets.run_dir, stack, actor_spec)
     reports.metrics.num_actors = pool.num_actors
     arena, gate = start_arena(settings, parts, state, outlets.run_dir, stack)
     collected, pushed = start_collecting(settings, parts, state, outlets.run_dir, stack)
@@ -415,15 +416,19 @@ class Learner:
         if must_report or has_bad_weights:
             self.require_sound(self.parts.updater.actor_weights(), must_try=has_bad_weights)
         if must_report:
-            self.intake.count_files(self.state.ranks, self.state.counters)
-            self.take_best_model()
-            self.reports.write_row(self.pool)
-            self.balance_sides()
+            self.write_row()
         if must_keep:
             self.keep_model()
         if must_save and not must_stop:
             self.save()
         return must_stop
+
+    def write_row(self) -> None:
+        """Write a row of metrics, and do what follows from it or is due as seldom, all ranks together."""
+        self.intake.count_files(self.state.ranks, self.state.counters)
+        self.take_best_model()
+        self.reports.write_row(self.pool)
+        self.balance_sides()
 
     def keep_model(self) -> None:
         """Keep the current weights as a model of the run, all ranks together; a full disk does not end the run."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ddpzero import __version__
-from ddpzero.actors import ActorPool, WeightsChannel
+from ddpzero.actors import ActorPool, ActorSpec, WeightsChannel
 from ddpzero.algorithms.base import CompleteAlgorithm, CompleteUpdater
 from ddpzero.algorithms.defaults import can_evaluate
 from ddpzero.algorithms.loader import load_algorithm
@@ -272,16 +272,27 @@ def _model_pool(settings: Settings, parts: Parts, run_dir: Path) -> ModelPool:
 
 
 def start_actors(
-    settings: Settings, parts: Parts, state: RunState, run_dir: Path, stack: ExitStack
+    settings: Settings,
+    parts: Parts,
+    state: RunState,
+    run_dir: Path,
+    stack: ExitStack,
+    spec: ActorSpec | None = None,
 ) -> tuple[ActorPool, WeightsChannel]:
-    """Start this rank's actors and the channel that brings them weights; `stack` stops them."""
+    """Start this rank's actors and the channel that brings them weights; `stack` stops them.
+
+    spec: of actors that take the place of the plugin's, and evaluate nothing; None: the plugin's.
+    """
     ranks, actors = state.ranks, settings.actors
     device = choose_actor_device(actors, ranks.device, ranks.local_rank, ranks.local_world_size)
     channel = stack.enter_context(WeightsChannel(*parts.updater.possible_actor_weights()))
     num_actors = num_actors_of(settings, ranks.local_world_size)
+    evaluator = None
+    if spec is None:
+        evaluator = evaluator_of_rank(settings, parts.algorithm, str(device), num_actors)
     pool = stack.enter_context(
         ActorPool(
-            parts.algorithm.actor_spec(actors, str(device)),
+            spec or parts.algorithm.actor_spec(actors, str(device)),
             channel,
             num_actors=num_actors,
             rank=ranks.rank,
@@ -292,7 +303,7 @@ def start_actors(
             max_restarts=actors.max_restarts,
             hang_seconds=actors.hang_seconds,
             log_dir=run_dir / LOGS_FOLDER,
-            evaluator=evaluator_of_rank(settings, parts.algorithm, str(device), num_actors),
+            evaluator=evaluator,
         )
     )
     logger.info(
