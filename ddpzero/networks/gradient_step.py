@@ -68,15 +68,21 @@ class GradientStep:
             self.scaler.unscale_(optimizer)
         norm = nn.utils.clip_grad_norm_(self._parameters(), self._gradient_clip).detach()
         is_skipped = ~norm.isfinite()
-        if not (self._host_decides and is_skipped):
+        if not self._host_decides:
+            self._step_on_device(is_skipped)
+        elif not is_skipped:
             for optimizer in self.optimizers:
-                optimizer.found_inf = is_skipped.float()  # type: ignore[attr-defined]
                 optimizer.step()
-                del optimizer.found_inf  # type: ignore[attr-defined]
         if self.scaler.is_enabled():
             self.scaler.update()
         self.skipped_in_a_row = (self.skipped_in_a_row + 1) * is_skipped
         return Step(norm, is_skipped.to(norm.dtype))
+
+    def _step_on_device(self, is_skipped: Tensor) -> None:
+        for optimizer in self.optimizers:
+            optimizer.found_inf = is_skipped.float()  # type: ignore[attr-defined]
+            optimizer.step()
+            del optimizer.found_inf  # type: ignore[attr-defined]
 
     def has_finite_gradient(self, loss: Tensor) -> bool:
         """Return whether a step from `loss` would not be skipped; changes nothing, and waits for the device.
