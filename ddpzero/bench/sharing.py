@@ -6,7 +6,6 @@ bench/README.md has the reasons. On a CPU there is nothing to share: the kernel 
 
 from __future__ import annotations
 
-import argparse
 import multiprocessing
 import os
 import time
@@ -15,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,9 +28,6 @@ from ddpzero.settings import Settings
 from ddpzero.system.devices import synchronize
 from ddpzero.system.errors import require
 from ddpzero.system.parent import follow_parent
-
-if TYPE_CHECKING:
-    from ddpzero.bench.gpu_steps import Emitter
 
 # One unit of a side's work: a batch of positions, or an update; returns when the next one may begin.
 Work = Callable[[], None]
@@ -60,16 +56,14 @@ class Progress:
         return self.evaluator + self.learner
 
 
-def measure_sharing(options: argparse.Namespace, emit: Emitter) -> None:
-    """A step of gpu_check: measure each way, and emit what it reaches."""
-    # That module registers this step.
-    from ddpzero.bench.gpu_steps import make_settings, run_config
-
-    if options.device == "cpu":
+def emit_sharing(
+    settings: Settings, device: torch.device, seconds: float, emit: Callable[..., None]
+) -> None:
+    """Measure each way, and emit what it reaches; emit: an Emitter of gpu_steps.py."""
+    if device.type == "cpu":
         emit("not run", 0.0, note=NOT_APPLICABLE)
         return
-    settings = make_settings(run_config(options.device, options.quick))
-    found = measure_ways(settings, torch.device(options.device), options.seconds)
+    found = measure_ways(settings, device, seconds)
     for progress in found:
         emit(f"{progress.way}, evaluator", progress.evaluator, "of alone")
         emit(f"{progress.way}, learner", progress.learner, "of alone")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import threading
 import time
 from collections.abc import Iterator
@@ -17,10 +16,10 @@ from ddpzero.bench.sharing import (
     TWO_PROCESSES,
     Progress,
     advice,
+    emit_sharing,
     in_turns,
     in_two_processes,
     in_two_threads,
-    measure_sharing,
     measure_ways,
 )
 from ddpzero.config.hydra import compose_settings
@@ -100,11 +99,28 @@ def test_a_cpu_is_not_shared_in_this_way(monkeypatch: pytest.MonkeyPatch) -> Non
     def emit(*values: Any, **named: Any) -> None:
         emitted.append((values, named))
 
-    measure_sharing(argparse.Namespace(device="cpu", quick=True, seconds=1.0), emit)  # type: ignore[arg-type]
+    emit_sharing(compose_settings(TINY), CPU, 1.0, emit)
     assert emitted == [(("not run", 0.0), {"note": sharing.NOT_APPLICABLE})]
     said: list[str] = []
     assert tune._of_sharing(compose_settings(TINY), CPU, CPU, said.append) == []
     assert said == [f"sharing: {sharing.NOT_APPLICABLE}"]
+
+
+def test_what_a_gpu_reaches_is_emitted_with_the_advice(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [Progress(TWO_PROCESSES, 0.5, 0.625)]
+    monkeypatch.setattr(sharing, "measure_ways", lambda *_: found)
+    emitted: list[Any] = []
+    emit_sharing(
+        compose_settings(TINY),
+        torch.device("cuda", 0),
+        1.0,
+        lambda figure, value, unit="", note="": emitted.append((figure, value, note)),
+    )
+    assert emitted == [
+        ("two processes, evaluator", 0.5, ""),
+        ("two processes, learner", 0.625, ""),
+        ("two processes, both", 1.125, advice(found)),
+    ]
 
 
 def test_tune_notes_the_measurement_of_a_shared_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
