@@ -266,9 +266,10 @@ def measure_learner(options: argparse.Namespace, emit: Emitter) -> None:
 
 def measure_sharing(options: argparse.Namespace, emit: Emitter) -> None:
     """Measure how evaluator and learner share the GPU, in each way that there is."""
-    from ddpzero.bench.sharing import measure_sharing as measure
+    from ddpzero.bench.sharing import emit_sharing
 
-    measure(options, emit)
+    settings = make_settings(run_config(options.device, options.quick))
+    emit_sharing(settings, torch.device(options.device), 0.8 * options.seconds, emit)
 
 
 def measure_training(options: argparse.Namespace, emit: Emitter) -> None:
