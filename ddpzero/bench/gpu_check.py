@@ -54,11 +54,11 @@ STEPS = (
     Step("forward", 30, 8),
     Step("graphs", 25, 4),
     Step("learner", 30, 8, ("yaml",)),
-    Step("sharing", 20, 8, ("yaml",)),
+    Step("sharing", 15, 8, ("yaml",)),
     Step("self_play", 90, 60, ("yaml",)),
-    Step("networks", 75, 30, ("yaml",)),
+    Step("networks", 65, 30, ("yaml",)),
     Step("compile", 25, 60, ("pytest", *_TRAINING_PACKAGES)),
-    Step("two_ranks", 50, 13, _TRAINING_PACKAGES),
+    Step("two_ranks", 45, 13, _TRAINING_PACKAGES),
     Step("training", 240, 13, _TRAINING_PACKAGES),
 )
 # The steps that run tests, and which. Compiling takes a minute.
