@@ -110,17 +110,17 @@ class Exchange:
         words = self._words
         return [self._request(int(lane)) for lane in np.flatnonzero(_is_open(words))]
 
-    def wait_for_requests(self, timeout_seconds: float, at_least: int = 1) -> list[Request]:
-        """Evaluator: return the requests that are not answered, once there are so many, or after so long."""
+    def wait_for_requests(self, timeout_seconds: float, at_least: int = 1) -> int:
+        """Evaluator: return the number of requests that are not answered, once it is so large, or after so long."""
         started = time.perf_counter()
         until = started + timeout_seconds
-        while np.count_nonzero(_is_open(self._words)) < at_least:
+        while (num_open := int(np.count_nonzero(_is_open(self._words)))) < at_least:
             now = time.perf_counter()
             if now >= until:
                 break
             if now >= started + _SPIN_SECONDS:
                 self._sleep(until - now)
-        return self.open_requests()
+        return num_open
 
     def _sleep(self, seconds: float) -> None:
         """Sleep until something is asked, or for so long."""

@@ -216,6 +216,14 @@ class CompleteUpdater(Updater, Protocol):
         """Learn from the counts, summed over all ranks and equal on every rank; return metrics. Default: none."""
         ...
 
+    def accumulates_gradients(self) -> bool:
+        """Return whether `update` sends learner.gradient_accumulation equal parts of a batch through the networks, one
+        after the other, and makes the step of the whole batch; updates.py helps to do so.
+
+        Default: False; the core then refuses to start with more than one part.
+        """
+        ...
+
     def skipped_in_a_row(self) -> int:
         """Return how many of the latest updates in a row were skipped because loss or gradient was not finite.
 

@@ -167,6 +167,10 @@ def apply_results(updater: Updater, counts: Mapping[str, float]) -> dict[str, fl
     return {}
 
 
+def accumulates_gradients(updater: Updater) -> bool:
+    return False
+
+
 def skipped_in_a_row(updater: Updater) -> int:
     return 0
 
@@ -192,6 +196,7 @@ _UPDATER_DEFAULTS: dict[str, Callable[..., Any]] = {
     for function in (
         *(actor_weights, possible_actor_weights, take_size_of, size_tag, set_self_play),
         *(start_from, count_results, apply_results, skipped_in_a_row, is_trainable, evaluate),
+        accumulates_gradients,
     )
 }
 # An algorithm has a method of this name, too.

@@ -6,15 +6,18 @@ Used by the updaters of plugins, including plugins outside this repository. Cont
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
 from ddpzero.algorithms.base import HOLDOUT_GROUP, LOSS
 from ddpzero.networks.compatibility import check_state, checked_count
-from ddpzero.networks.gradient_step import GradientStep
+from ddpzero.networks.gradient_step import GradientStep, Step
 from ddpzero.networks.optimizers import (
     BEGINS_ANEW,
     check_scaler_state,
@@ -30,6 +33,60 @@ def seed_of_update(seed: int, num_updates: int) -> int:
     A resumed run thus samples the same numbers as a run without a stop.
     """
     return (seed * 1_000_003 + num_updates) % 2**63
+
+
+# What a loss is computed from: a batch, or a part of one.
+Part = TypeVar("Part")
+# Returns the loss and metrics.
+LossOf = Callable[[Part], tuple[Tensor, dict[str, Tensor]]]
+
+
+def parts_of(batch: Mapping[str, Tensor], num_parts: int) -> list[dict[str, Tensor]]:
+    """Return equal parts of the rows of a batch, in their order, without a copy."""
+    chunks = {name: column.chunk(num_parts) for name, column in batch.items()}
+    return [{name: chunks[name][number] for name in chunks} for number in range(num_parts)]
+
+
+def step_on_parts(
+    step: GradientStep,
+    wrapped: nn.Module,
+    loss_of: LossOf[Part],
+    parts: Sequence[Part],
+    learning_rate: float,
+) -> tuple[Step, dict[str, Tensor]]:
+    """Make one step down from the mean of the losses of parts of a batch (learner.gradient_accumulation).
+
+    wrapped: the network that loss_of trains, under `wrap`; its gradients are averaged over ranks once, with the last
+    part. loss_of: called for a part when the graph of the one before is gone. Returns the step, and the means of the
+    metrics of all parts, LOSS among them.
+    """
+    step.begin()
+    measured: dict[str, list[Tensor]] = {}
+    for number, part in enumerate(parts, 1):
+        with nullcontext() if number == len(parts) else _of_this_rank_alone(wrapped):
+            loss, metrics = loss_of(part)
+            step.add(loss, 1.0 / len(parts))
+        for name, value in {**metrics, LOSS: loss}.items():
+            measured.setdefault(name, []).append(value.detach())
+    means = {
+        name: values[0] if len(values) == 1 else torch.stack(values).mean()
+        for name, values in measured.items()
+    }
+    return step.finish(learning_rate), means
+
+
+def _of_this_rank_alone(wrapped: nn.Module) -> AbstractContextManager[None]:
+    """Leave gradients as they are inside the block, instead of averaging them over ranks."""
+    if isinstance(wrapped, DistributedDataParallel):
+        no_sync: AbstractContextManager[None] = wrapped.no_sync()
+        return no_sync
+    return nullcontext()
+
+
+def has_finite_gradients(step: GradientStep, loss_of: LossOf[Part], parts: Sequence[Part]) -> bool:
+    """Return whether a step on each part alone would not be skipped; see GradientStep.has_finite_gradient."""
+    are_finite = [step.has_finite_gradient(loss_of(part)[0]) for part in parts]
+    return all(are_finite)
 
 
 class MovingAverage:
@@ -99,20 +156,31 @@ class TrainedNetwork:
 
     def _set_network(self, network: nn.Module) -> None:
         self.network = network
-        wrapped = self._wrap(network)
-        self.forward = torch.compile(wrapped) if self._learner.compile else wrapped
+        self._wrapped = self._wrap(network)
+        compiles = self._learner.compile
+        self.forward = torch.compile(self._wrapped) if compiles else self._wrapped
         self.average = MovingAverage(network.state_dict(), self._learner.ema_decay)
 
     def step(self, loss: Tensor, learning_rate: float) -> dict[str, Tensor]:
-        """Make one optimizer step that reduces `loss`; return metrics of it, LOSS among them, without a sync."""
-        step = self._step(loss, learning_rate)
+        """Make one optimizer step that reduces `loss`; return metrics of it, LOSS among them, without a sync.
+
+        For losses of a whole batch: `step_on` honors learner.gradient_accumulation.
+        """
+        return self._counted(self._step(loss, learning_rate), {LOSS: loss.detach()})
+
+    def step_on(
+        self, loss_of: LossOf[Part], parts: Sequence[Part], learning_rate: float
+    ) -> dict[str, Tensor]:
+        """Make one optimizer step on parts of a batch, see step_on_parts; return metrics, without a sync."""
+        return self._counted(
+            *step_on_parts(self._step, self._wrapped, loss_of, parts, learning_rate)
+        )
+
+    def _counted(self, step: Step, metrics: dict[str, Tensor]) -> dict[str, Tensor]:
         self.num_updates += 1
         self.average.move(self.network.state_dict(), self.num_updates)
-        return {
-            LOSS: loss.detach(),
-            "gradients/norm": step.norm,
-            "gradients/skipped_share": step.is_skipped,
-        }
+        of_step = {"gradients/norm": step.norm, "gradients/skipped_share": step.is_skipped}
+        return metrics | of_step
 
     def skipped_in_a_row(self) -> int:
         """See CompleteUpdater."""
@@ -121,6 +189,10 @@ class TrainedNetwork:
     def has_finite_gradient(self, loss: Tensor) -> bool:
         """Return whether a step on `loss` would not be skipped. Changes nothing; waits for the device."""
         return self._step.has_finite_gradient(loss)
+
+    def can_step_on(self, loss_of: LossOf[Part], parts: Sequence[Part]) -> bool:
+        """Return whether a step on each part would not be skipped. Changes nothing; waits for the device."""
+        return has_finite_gradients(self._step, loss_of, parts)
 
     def released_weights(self) -> dict[str, Tensor]:
         """Return the moving average."""
@@ -166,6 +238,9 @@ Loss = Callable[[Callable[..., Any], dict[str, Tensor]], tuple[Tensor, dict[str,
 class NetworkUpdater:
     """Trains one network to minimize a loss on batches. It has all methods of CompleteUpdater except actor_weights,
     set_self_play, count_results and apply_results.
+
+    loss: a mean over the rows of a batch: with learner.gradient_accumulation it is called with equal parts of a batch,
+    and the mean of these losses is minimized.
     """
 
     def __init__(
@@ -178,15 +253,18 @@ class NetworkUpdater:
     ) -> None:
         self._trained = TrainedNetwork(network, wrap, learner, device)
         self._loss = loss
+        self._num_parts = learner.gradient_accumulation
 
     def update(self, batch: dict[str, Tensor], learning_rate: float) -> dict[str, Tensor]:
-        loss, metrics = self._loss(self._trained.forward, batch)
-        metrics = {name: metric.detach() for name, metric in metrics.items()}
-        return metrics | self._trained.step(loss, learning_rate)
+        loss_of = partial(self._loss, self._trained.forward)
+        return self._trained.step_on(loss_of, parts_of(batch, self._num_parts), learning_rate)
+
+    def accumulates_gradients(self) -> bool:
+        return True
 
     def is_trainable(self, batch: dict[str, Tensor]) -> bool:
-        loss, _ = self._loss(self._trained.forward, batch)
-        return self._trained.has_finite_gradient(loss)
+        loss_of = partial(self._loss, self._trained.forward)
+        return self._trained.can_step_on(loss_of, parts_of(batch, self._num_parts))
 
     def evaluate(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         network = self._trained.network

@@ -36,6 +36,8 @@ _SMALL_SHM = _GIB
 # Ranks, actors, logs; allow_open_files raises the soft limit.
 _FEW_FILES = 1024
 _SECONDS_OF_RANKS = 120
+# Four numbers, each 2 + 1.
+_SUM_BY_GRAPH = 12.0
 _EXTRAS = {
     "server": ("fastapi", "sqlalchemy", "uvicorn"),
     "contribute": ("httpx2", "tenacity"),
@@ -141,7 +143,7 @@ def _torch() -> Iterator[Finding]:
         yield Finding(
             "PyTorch", f"{torch.__version__}, no CUDA", level, advice if has_driver else ""
         )
-        yield Finding("GPU", "none that PyTorch can use")
+        yield _apple_gpu()
         return
     nccl = (
         ".".join(map(str, torch.cuda.nccl.version()))
@@ -170,6 +172,57 @@ def _torch() -> Iterator[Finding]:
             yield Finding(f"GPU {index}", text, "note", advice)
         else:
             yield Finding(f"GPU {index}", text)
+    yield _cuda_graphs()
+
+
+def _cuda_graphs() -> Finding:
+    """Return whether a run can launch the kernels of a batch at once."""
+    advice = (
+        "actors evaluate without them, as with actors.cuda_graphs=false, more slowly. Often the driver is older than "
+        "this PyTorch needs, or a tool that watches CUDA is at work."
+    )
+    try:
+        found = _sum_by_graph()
+    # Drivers and tools have errors of their own.
+    except Exception as error:
+        first_line = (str(error).splitlines() or [""])[0]
+        return Finding("CUDA graphs", f"{type(error).__name__}: {first_line}", "note", advice)
+    if found != _SUM_BY_GRAPH:
+        advice = "its results are wrong: train with actors.cuda_graphs=false, and report it."
+        return Finding("CUDA graphs", f"{found:g} instead of {_SUM_BY_GRAPH:g}", "problem", advice)
+    return Finding("CUDA graphs", "captured and replayed")
+
+
+def _sum_by_graph() -> float:
+    """Return _SUM_BY_GRAPH, computed by a graph on the first GPU."""
+    import torch
+
+    from ddpzero.evaluators.graphs import CudaCapture
+    from ddpzero.evaluators.streams import CudaStreams
+
+    device = torch.device("cuda", 0)
+    streams = CudaStreams(device)
+    numbers = torch.zeros(4, device=device)
+    streams.compute.wait_stream(streams.current())
+    with streams.use(streams.compute):
+        # Once before the capture: kernels are loaded at their first call.
+        numbers + 1.0
+        captured = CudaCapture(device, streams.compute)(lambda: (numbers + 1.0, numbers))
+        numbers.fill_(2.0)
+        captured.replay()
+        return float(captured.answers[0].sum())
+
+
+def _apple_gpu() -> Finding:
+    from ddpzero.system.devices import has_apple_gpu
+
+    if not has_apple_gpu():
+        return Finding("GPU", "none that PyTorch can use")
+    advice = (
+        "device=mps uses it, and auto does not: ddpzero was never run on one, and small networks are often faster on "
+        "the processor. Compare ddpzero bench learner device=mps and device=cpu."
+    )
+    return Finding("GPU", "Apple's", "ok", advice)
 
 
 def _driver() -> str:

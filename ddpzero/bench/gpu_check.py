@@ -3,8 +3,9 @@
     bash launch/gpu_check.sh
     python -m ddpzero.bench.gpu_check --device cpu --quick        tests the program without a GPU
 
-Each step (gpu_steps.py) runs in a separate process with a time limit, so that a step that fails, hangs or lacks a
-package loses only its own results. Steps that need few packages come first.
+The table says of some figures whether they reach their bar. Each step (gpu_steps.py) runs in a separate process with a
+time limit, so that a step that fails, hangs or lacks a package loses only its own results. Steps that need few packages
+come first.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from ddpzero.system.cores import cores_of_affinity
@@ -28,6 +29,8 @@ from ddpzero.system.json_text import json_text
 from ddpzero.system.origin import commit
 
 _TIME_LIMIT_SECONDS = 525.0
+# The end of the name of the figures of self-play.
+FRACTION_OF_FORWARD = "best fraction of the bare forward"
 # Packages of the learner's loop that a machine with torch and numba alone may lack.
 _TRAINING_PACKAGES = ("psutil", "safetensors", "tensorboard", "yaml")
 
@@ -46,13 +49,24 @@ class Step:
 
 
 STEPS = (
-    Step("agreement", 40, 60),
+    Step("agreement", 20, 60),
     Step("tests", 60, 60, ("pytest", *_TRAINING_PACKAGES)),
-    Step("forward", 50, 8),
+    Step("forward", 30, 8),
+    Step("graphs", 25, 4),
     Step("learner", 30, 8, ("yaml",)),
-    Step("self_play", 100, 10, ("yaml",)),
-    Step("two_ranks", 60, 13, _TRAINING_PACKAGES),
+    Step("sharing", 15, 8, ("yaml",)),
+    Step("self_play", 90, 60, ("yaml",)),
+    Step("networks", 65, 30, ("yaml",)),
+    Step("compile", 25, 60, ("pytest", *_TRAINING_PACKAGES)),
+    Step("two_ranks", 45, 13, _TRAINING_PACKAGES),
     Step("training", 240, 13, _TRAINING_PACKAGES),
+)
+# The steps that run tests, and which. Compiling takes a minute.
+_TESTS = {"tests": "gpu and not slow", "compile": "gpu and slow"}
+# What a GPU should reach, by the end of a figure's name.
+BARS = (
+    (FRACTION_OF_FORWARD, 0.85),
+    ("learner, fraction of the bare loop", 0.95),
 )
 # A step may exceed its planned duration by this much, because it starts processes and may have to compile.
 _GRACE_SECONDS = 90.0
@@ -60,7 +74,7 @@ _GRACE_SECONDS = 90.0
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table. problem: why there is no value, or ""."""
+    """One line of the table. problem: why there is no value, or "". bar: what the value should reach on a GPU."""
 
     step: str
     figure: str
@@ -68,6 +82,7 @@ class Row:
     unit: str = ""
     note: str = ""
     problem: str = ""
+    bar: float | None = None
 
 
 def main() -> int:
@@ -100,8 +115,9 @@ def run_step(step: Step, device: str, is_quick: bool, seconds_left: float) -> li
     seconds = min(step.quick_seconds if is_quick else step.seconds, seconds_left)
     if seconds < 0.5 * (step.quick_seconds if is_quick else step.seconds):
         return [Row(step.name, "not run", problem="no time left: earlier steps took too long")]
-    if step.name == "tests":
-        command = [sys.executable, "-m", "pytest", "-q", "-m", "gpu", "-p", "no:cacheprovider"]
+    if step.name in _TESTS:
+        command = [sys.executable, "-m", "pytest", "-q", "-m", _TESTS[step.name]]
+        command += ["-p", "no:cacheprovider"]
         command += ["tests/evaluators", "tests/algorithms", "tests/networks"]
     else:
         command = [sys.executable, "-m", "ddpzero.bench.gpu_steps", step.name]
@@ -109,12 +125,12 @@ def run_step(step: Step, device: str, is_quick: bool, seconds_left: float) -> li
         command += ["--quick"] if is_quick else []
     limit_seconds = min(seconds + _GRACE_SECONDS, max(seconds_left, 1.0))
     output, exit_code = _run(command, limit_seconds)
-    if step.name == "tests":
-        return [pytest_row(output, exit_code)]
+    if step.name in _TESTS:
+        return [pytest_row(output, exit_code, step.name)]
     rows = []
     for line in output.splitlines():
         if line.startswith('{"step"'):
-            rows.append(Row(**json.loads(line)))
+            rows.append(_with_bar(Row(**json.loads(line)), device))
     if exit_code is None:
         rows.append(Row(step.name, "failed", problem=f"not done after {limit_seconds:.0f} s"))
     elif exit_code != 0:
@@ -122,15 +138,15 @@ def run_step(step: Step, device: str, is_quick: bool, seconds_left: float) -> li
     return rows
 
 
-def pytest_row(output: str, exit_code: int | None) -> Row:
+def pytest_row(output: str, exit_code: int | None, step: str = "tests") -> Row:
     """Return the last line of pytest's output as a row."""
     closing = _last_line(output)
     passed = re.search(r"(\d+) passed", closing)
     is_good = exit_code == 0 and passed is not None
     if exit_code == 0 and passed is None:
-        return Row("tests", "not run", note=closing)
+        return Row(step, "not run", note=closing)
     return Row(
-        "tests",
+        step,
         "passed",
         float(passed[1]) if passed else None,
         note=closing if is_good else "",
@@ -167,7 +183,17 @@ def format_row(row: Row) -> str:
     if row.problem:
         return f"{row.step:10}  {row.figure:45}  FAILED: {row.problem}"
     value = "" if row.value is None or row.figure == "not run" else _readable(row.value)
-    return f"{row.step:10}  {row.figure:45}  {value:>10} {row.unit:14} {row.note}".rstrip()
+    note = row.note
+    if row.bar is not None and row.value is not None:
+        verdict = "reached" if row.value >= row.bar else "MISSED"
+        note = f"bar {row.bar:g} {verdict}" + (f"; {note}" if note else "")
+    return f"{row.step:10}  {row.figure:45}  {value:>10} {row.unit:14} {note}".rstrip()
+
+
+def _with_bar(row: Row, device: str) -> Row:
+    """Return the row with the bar of its figure, if there is one. There are none for a CPU."""
+    bars = [bar for ending, bar in BARS if row.figure.endswith(ending)]
+    return replace(row, bar=bars[0]) if bars and device == "cuda" else row
 
 
 def _run(command: list[str], limit_seconds: float) -> tuple[str, int | None]:

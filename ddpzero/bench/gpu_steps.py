@@ -15,20 +15,24 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import fmean, median
-from typing import TYPE_CHECKING, Any
+from statistics import fmean
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
+from ddpzero.bench.gpu_check import FRACTION_OF_FORWARD
 from ddpzero.bench.gpu_sampler import GpuSampler
+from ddpzero.bench.slices import LoopRates, compare_loops
 from ddpzero.system.cores import cores_of_affinity
 from ddpzero.system.devices import cpu_has_bfloat16
 from ddpzero.system.json_text import json_text
 
 if TYPE_CHECKING:
-    from ddpzero.algorithms.base import CompleteAlgorithm
+    from ddpzero.actors import ActorPool
     from ddpzero.settings import Settings
 
 _DTYPES = ("float32", "bfloat16", "float16")
@@ -39,9 +43,19 @@ _NETWORKS: tuple[tuple[str, str, dict[str, Any], dict[str, Any]], ...] = (
     ("go19", "go", {"size": 19}, {"name": "nested_bottleneck", "blocks": 18, "channels": 384}),
 )
 _BATCH_SIZES = (64, 256, 1024, 4096)
-_ACTOR_COUNTS = (1, 2, 4, 8)
-# The longest wait for actors to start; on a new machine they compile first.
-_MAX_WAIT_SECONDS = 120.0
+# Small ones are where CUDA graphs matter.
+_BATCH_SIZES_OF_GRAPHS = (8, 64, 256, 1024)
+# Game, parameters, blocks and channels of which self-play is compared with the bare forward rate.
+_PLAYED: tuple[tuple[str, dict[str, Any], int, int], ...] = (
+    ("connect_four", {}, 4, 64),
+    ("go", {"size": 9}, 4, 64),
+    ("connect_four", {}, 10, 128),
+    ("go", {"size": 9}, 10, 128),
+)
+# The longest wait until all actors play; on a new machine they compile first.
+_MAX_WAIT_SECONDS = 75.0
+# Actors report once a second: of fewer seconds nothing can be said.
+_WINDOW_SECONDS = 3.0
 
 
 class Emitter:
@@ -53,6 +67,32 @@ class Emitter:
     def __call__(self, figure: str, value: float, unit: str = "", note: str = "") -> None:
         row = {"step": self._step, "figure": figure, "value": value, "unit": unit, "note": note}
         print(json_text(row), flush=True)
+
+    def failed(self, figure: str, error: Exception) -> None:
+        """Print a figure that could not be measured; the step goes on."""
+        lines = str(error).splitlines() or [""]
+        row = {
+            "step": self._step,
+            "figure": figure,
+            "problem": f"{type(error).__name__}: {lines[0]}",
+        }
+        print(json_text(row), flush=True)
+
+
+@dataclass(frozen=True)
+class Way:
+    """How positions of self-play are evaluated: by whom, and on a GPU how."""
+
+    evaluator: Literal["shared", "local"]
+    num_actors: int
+    cuda_graphs: bool = True
+    max_under_way: int = 2
+
+    def __str__(self) -> str:
+        actors = "1 actor" if self.num_actors == 1 else f"{self.num_actors} actors"
+        graphs = "" if self.cuda_graphs else ", no graphs"
+        under_way = "" if self.max_under_way == 2 else ", one batch under way"
+        return f"{self.evaluator}, {actors}{graphs}{under_way}"
 
 
 def run_config(device: str, is_quick: bool) -> dict[str, Any]:
@@ -153,70 +193,83 @@ def measure_forward(options: argparse.Namespace, emit: Emitter) -> None:
         emit(f"{name}, best", best, "positions/s")
 
 
-def measure_self_play(options: argparse.Namespace, emit: Emitter) -> None:
-    """Measure the evaluations of 1 to 8 actors together, as a fraction of the bare forward rate of one process."""
-    from ddpzero.algorithms.loader import load_algorithm
+def measure_graphs(options: argparse.Namespace, emit: Emitter) -> None:
+    """Measure an evaluator with and without CUDA graphs, with one batch and with two under way, copies included."""
+    game_name, parameters, blocks, channels = _PLAYED[0]
+    network = {"blocks": blocks, "channels": channels}
+    batch_sizes = (8, 64) if options.quick else _BATCH_SIZES_OF_GRAPHS
+    ways = ((1, False), (1, True), (2, False), (2, True))
+    seconds = options.seconds / (2.0 * len(batch_sizes) * (1 + len(ways)))
+    for batch_size in batch_sizes:
+        label = f"{channels}x{blocks} batch {batch_size}"
+        bare = _forward_rate(
+            options.device,
+            game_name,
+            parameters,
+            network,
+            _precision(options.device),
+            batch_size,
+            seconds,
+        )
+        emit(f"{label}, bare forward", bare, "positions/s")
+        for num_slots, cuda_graphs in ways:
+            figure = f"{label}, {num_slots} under way, {'graphs' if cuda_graphs else 'no graphs'}"
+            try:
+                rate = _evaluation_rate(
+                    options.device, batch_size, num_slots, cuda_graphs, 0.5 * seconds
+                )
+            except Exception as error:
+                emit.failed(figure, error)
+            else:
+                emit(figure, rate, "positions/s", f"{rate / bare:.3g} of the bare forward")
 
-    settings = make_settings(run_config(options.device, options.quick))
-    algorithm = load_algorithm(settings)
-    cores = cores_of_affinity()
-    counts = [1, 2] if options.quick else [1, *(n for n in _ACTOR_COUNTS[1:] if n <= cores)]
-    bare_seconds = 0.05 * options.seconds
-    network = vars(settings.sections["network"])
-    precision = "float32" if options.device == "cpu" else "bfloat16"
-    batch_size = settings.actors.num_games
-    bare = _forward_rate(
-        options.device, "connect_four", {}, network, precision, batch_size, bare_seconds
-    )
-    emit(f"bare forward, {precision} batch {batch_size}", bare, "positions/s")
-    seconds = 0.6 * options.seconds / len(counts)
-    for count in counts:
-        with GpuSampler() as sampler:
-            evaluations, simulations = _self_play_rates(
-                settings, algorithm, count, options.device, precision, seconds
-            )
-        actors = "1 actor" if count == 1 else f"{count} actors"
-        emit(actors, simulations, "simulations/s", sampler.summary())
-        emit(f"{actors}, fraction of the bare forward", evaluations / bare)
+
+def measure_self_play(options: argparse.Namespace, emit: Emitter) -> None:
+    """Measure 1 to 8 actors with a shared evaluator and with a network each, with and without CUDA graphs.
+
+    In the order of their importance, until the time is over.
+    """
+    most = 2 if options.quick else _usual_num_actors()
+    ways = [Way("shared", most), Way("local", most)]
+    if not options.quick:
+        counts = [count for count in (1, 4, 2) if count < most]
+        ways += [Way("shared", most, cuda_graphs=False), Way("shared", most, max_under_way=1)]
+        ways += [Way(who, count) for count in counts for who in ("shared", "local")]
+        ways.append(Way("local", most, cuda_graphs=False))
+    until = time.monotonic() + options.seconds
+    _compare_with_forward(options, emit, *_PLAYED[0], ways, until)
+
+
+def measure_networks(options: argparse.Namespace, emit: Emitter) -> None:
+    """Measure self-play with the shared evaluator for other games and networks."""
+    most = 1 if options.quick else _usual_num_actors()
+    until = time.monotonic() + options.seconds
+    for played in _PLAYED[2:3] if options.quick else _PLAYED[1:]:
+        _compare_with_forward(options, emit, *played, [Way("shared", most)], until)
 
 
 def measure_learner(options: argparse.Namespace, emit: Emitter) -> None:
     """Measure updates per second of the learner's loop, and of a bare loop that repeats the same batch."""
-    import numpy as np
+    settings = make_settings(run_config(options.device, options.quick))
+    seconds, size = 0.8 * options.seconds, f"batch {settings.learner.batch_size}"
+    try:
+        from ddpzero.bench.run_loop import measure_loops
+    except ModuleNotFoundError as error:
+        rates = _loops_without_run(settings, torch.device(options.device), seconds)
+        size += f", batches alone: {error.name} is not installed here"
+    else:
+        rates = measure_loops(settings, seconds)
+    emit("bare loop", rates.bare, "updates/s", size)
+    emit("learner", rates.loop, "updates/s", size)
+    emit("learner, fraction of the bare loop", rates.fraction)
 
-    from ddpzero.algorithms.loader import load_algorithm
-    from ddpzero.bench.noise import noise
-    from ddpzero.replay import ReplayBuffer
-    from ddpzero.training.batches import BatchFeeder
+
+def measure_sharing(options: argparse.Namespace, emit: Emitter) -> None:
+    """Measure how evaluator and learner share the GPU, in each way that there is."""
+    from ddpzero.bench.sharing import emit_sharing
 
     settings = make_settings(run_config(options.device, options.quick))
-    algorithm = load_algorithm(settings)
-    device = torch.device(options.device)
-    updater = algorithm.make_updater(
-        algorithm.make_networks(), lambda module: module, settings.learner, device, seed=0
-    )
-    spec = algorithm.sample_spec()
-    buffer = ReplayBuffer(spec, 20_000, seed=0, window_start_samples=20_000)
-    buffer.add(noise(spec, 20_000, np.random.default_rng(0)))
-    feeder = BatchFeeder(buffer, settings.learner.batch_size, device)
-    batch = feeder.take()
-    slices: dict[str, list[float]] = {"bare": [], "loop": []}
-    deadline = time.perf_counter() + 0.8 * options.seconds
-    while time.perf_counter() < deadline or len(slices["bare"]) < 3:
-        for name, updates_per_second in slices.items():
-            updates, started = 0, time.perf_counter()
-            while updates == 0 or time.perf_counter() < started + 0.25:
-                taken = batch if name == "bare" else feeder.take()
-                updater.update(taken, settings.learner.learning_rate)
-                updates += 1
-            _wait_for(device)
-            updates_per_second.append(updates / (time.perf_counter() - started))
-    # The first slice is the warm-up.
-    bare, loop = (median(values[1:]) for values in slices.values())
-    size = f"batch {settings.learner.batch_size}, {algorithm.model_tag()}"
-    emit("bare loop", bare, "updates/s", size)
-    emit("learner", loop, "updates/s", size)
-    emit("learner, fraction of the bare loop", loop / bare)
+    emit_sharing(settings, torch.device(options.device), 0.8 * options.seconds, emit)
 
 
 def measure_training(options: argparse.Namespace, emit: Emitter) -> None:
@@ -251,8 +304,11 @@ def run_rank(config_file: str) -> None:
 STEPS = {
     "agreement": measure_agreement,
     "forward": measure_forward,
+    "graphs": measure_graphs,
     "self_play": measure_self_play,
+    "networks": measure_networks,
     "learner": measure_learner,
+    "sharing": measure_sharing,
     "two_ranks": measure_two_ranks,
     "training": measure_training,
 }
@@ -293,6 +349,8 @@ def _train(num_ranks: int, options: argparse.Namespace, emit: Emitter, folder: P
         ("time/update", ""),
         ("time/wait_for_episodes", ""),
         ("time_actors/forward", ""),
+        ("evaluator/busy", ""),
+        ("evaluator/positions_per_batch", "positions"),
         ("memory/gpu_gib", "GiB"),
         ("memory/cpu_gib", "GiB"),
         ("losses/total", ""),
@@ -303,54 +361,211 @@ def _train(num_ranks: int, options: argparse.Namespace, emit: Emitter, folder: P
     emit("rows of metrics", len(rows), note=sampler.summary())
 
 
+def _compare_with_forward(
+    options: argparse.Namespace,
+    emit: Emitter,
+    game_name: str,
+    parameters: dict[str, Any],
+    blocks: int,
+    channels: int,
+    ways: Sequence[Way],
+    until: float,
+) -> None:
+    """Measure self-play in several ways, as a fraction of the best bare forward rate of one process.
+
+    until: time.monotonic after which no other way is tried.
+    """
+    size = f"{game_name} {channels}x{blocks}"
+    network = {"blocks": 1, "channels": 16} if options.quick else {"blocks": blocks}
+    network.setdefault("channels", channels)
+    num_games = 16 if options.quick else 512
+    precision = _precision(options.device)
+    fractions: list[float] = []
+    left_out: list[str] = []
+    try:
+        settings = make_settings(
+            _played_config(options, game_name, parameters, network, num_games, precision)
+        )
+        # As large as a batch of a group of one actor, and of one of several.
+        bare = max(
+            _forward_rate(
+                options.device, game_name, parameters, network, precision, batch, seconds=0.5
+            )
+            for batch in (num_games // 2, 4 * num_games)
+        )
+    except Exception as error:
+        emit.failed(f"{size}, bare forward", error)
+        return
+    emit(f"{size}, bare forward, {precision}", bare, "positions/s")
+    for way in ways:
+        if fractions and time.monotonic() > until:
+            left_out.append(str(way))
+            continue
+        try:
+            with GpuSampler() as sampler:
+                evaluations, simulations = _self_play_rates(settings, way, options)
+        except Exception as error:
+            emit.failed(f"{size}, {way}", error)
+            continue
+        fractions.append(evaluations / bare)
+        emit(f"{size}, {way}", simulations, "simulations/s", sampler.summary())
+        emit(f"{size}, {way}, of the bare forward", fractions[-1])
+    if fractions:
+        emit(f"{size}, {FRACTION_OF_FORWARD}", max(fractions))
+    if left_out:
+        emit("not run", 0.0, note=f"no time left for: {'; '.join(left_out)}")
+
+
+def _played_config(
+    options: argparse.Namespace,
+    game_name: str,
+    parameters: dict[str, Any],
+    network: dict[str, Any],
+    num_games: int,
+    precision: str,
+) -> dict[str, Any]:
+    config = run_config(options.device, options.quick)
+    config["game"] = {"name": game_name, **parameters}
+    config["network"] = network
+    config["actors"] |= {"num_games": num_games, "precision": precision}
+    return config
+
+
+def _loops_without_run(settings: Settings, device: torch.device, seconds: float) -> LoopRates:
+    """Compare a loop that takes a new batch for each update with a bare one: it needs torch and numba alone."""
+    import numpy as np
+
+    from ddpzero.algorithms.loader import load_algorithm
+    from ddpzero.bench.noise import noise
+    from ddpzero.replay import ReplayBuffer
+    from ddpzero.training.batches import BatchFeeder
+
+    algorithm = load_algorithm(settings)
+    updater = algorithm.make_updater(
+        algorithm.make_networks(), lambda module: module, settings.learner, device, seed=0
+    )
+    spec, rate = algorithm.sample_spec(), settings.learner.learning_rate
+    buffer = ReplayBuffer(spec, 20_000, seed=0, window_start_samples=20_000)
+    buffer.add(noise(spec, 20_000, np.random.default_rng(0)))
+    feeder = BatchFeeder(buffer, settings.learner.batch_size, device)
+    batch = feeder.take()
+    return compare_loops(
+        lambda: updater.update(feeder.take(), rate),
+        lambda: updater.update(batch, rate),
+        device,
+        seconds,
+    )
+
+
 def _self_play_rates(
-    settings: Settings,
-    algorithm: CompleteAlgorithm,
-    num_actors: int,
-    device: str,
-    precision: Any,
-    seconds: float,
+    settings: Settings, way: Way, options: argparse.Namespace
 ) -> tuple[float, float]:
-    """Return evaluations and simulations per second of num_actors actors together."""
-    from dataclasses import replace
-
+    """Return evaluations and simulations per second of all actors together."""
     from ddpzero.actors import ActorPool, WeightsChannel
+    from ddpzero.algorithms.loader import load_algorithm
 
-    actors = replace(settings.actors, num_actors=num_actors, precision=precision)
+    algorithm = load_algorithm(settings)
+    actors = replace(settings.actors, num_actors=way.num_actors, cuda_graphs=way.cuda_graphs)
     updater = algorithm.make_updater(
         algorithm.make_networks(), lambda module: module, settings.learner, torch.device("cpu"), 0
     )
     weights = updater.actor_weights()
-    spec = algorithm.actor_spec(actors, device)
+    evaluator = None
+    if way.evaluator == "shared":
+        evaluator = algorithm.evaluator_spec(actors, options.device, None, is_repeatable=False)
+        assert evaluator is not None
+        arguments = {**evaluator.arguments, "max_under_way": way.max_under_way}
+        evaluator = replace(evaluator, arguments=arguments)
     with (
         WeightsChannel(weights) as channel,
         ActorPool(
-            spec,
+            algorithm.actor_spec(actors, options.device),
             channel,
-            num_actors=num_actors,
+            num_actors=way.num_actors,
             rank=0,
             seed=0,
             sample_spec=algorithm.sample_spec(),
+            max_restarts=0,
+            evaluator=evaluator,
         ) as pool,
     ):
         channel.publish(weights, 0)
-        deadline = time.monotonic() + _MAX_WAIT_SECONDS
-        heard: set[int] = set()
-        # Wait until every actor has finished an episode.
-        while len(heard) < num_actors:
-            heard |= {episode.info["actor_index"] for episode in pool.poll(0.1)}
-            if time.monotonic() > deadline:
-                raise RuntimeError(f"{len(heard)} of {num_actors} actors were at work in time.")
-        pool.take_metrics()
-        sums = {"evaluations": 0.0, "simulations": 0.0}
+        _wait_until_all_play(pool)
+        figures = _figures_of(pool, 1.0 if options.quick else _WINDOW_SECONDS)
+    seconds = _seconds_of_an_actor(figures, way.num_actors)
+    return figures["evaluations"] / seconds, figures["simulations"] / seconds
+
+
+def _wait_until_all_play(pool: ActorPool) -> None:
+    deadline = time.monotonic() + _MAX_WAIT_SECONDS
+    while True:
         started = time.monotonic()
-        while time.monotonic() < started + max(seconds, 2.0):
-            pool.poll(0.1)
-            figures = pool.take_metrics()
-            for name in sums:
-                sums[name] += figures.get(name, 0.0)
-        elapsed = time.monotonic() - started
-    return sums["evaluations"] / elapsed, sums["simulations"] / elapsed
+        figures = _figures_of(pool, _WINDOW_SECONDS)
+        passed = time.monotonic() - started
+        # They report once a second, so up to a third of this time is still to be reported.
+        if _seconds_of_an_actor(figures, pool.num_actors) >= 0.6 * passed:
+            return
+        if time.monotonic() > deadline:
+            at_work = figures["seconds"] / passed
+            raise RuntimeError(
+                f"after {_MAX_WAIT_SECONDS:g} s, {at_work:.1f} of {pool.num_actors} actors play"
+            )
+
+
+def _figures_of(pool: ActorPool, seconds: float) -> Counter[str]:
+    """Return what actors report within so many seconds, or until they have reported anything."""
+    pool.take_metrics()
+    figures: Counter[str] = Counter()
+    started = time.monotonic()
+    while time.monotonic() < started + seconds or (
+        figures["evaluations"] == 0 and time.monotonic() < started + 10 * seconds
+    ):
+        pool.poll(0.1)
+        figures.update(pool.take_metrics())
+    return figures
+
+
+def _seconds_of_an_actor(figures: Counter[str], num_actors: int) -> float:
+    """Return the seconds of which actors have reported, on average."""
+    names = ("seconds", "seconds_waiting_for_rank", "seconds_waiting_for_weights")
+    return max(1e-3, sum(figures[name] for name in names) / num_actors)
+
+
+def _evaluation_rate(
+    device: str, batch_size: int, num_slots: int, cuda_graphs: bool, seconds: float
+) -> float:
+    """Return positions per second of an evaluator in this process, with a batch under way in each slot."""
+    from ddpzero.evaluators.network import NetworkEvaluator
+    from ddpzero.games import load_game
+    from ddpzero.networks import NetworkSettings, make_network
+
+    game_name, parameters, blocks, channels = _PLAYED[0]
+    game = load_game(game_name, **parameters)
+    network = make_network(game, NetworkSettings(blocks=blocks, channels=channels))
+    evaluator = NetworkEvaluator(
+        network,
+        game,
+        batch_size,
+        num_slots,
+        device,
+        _precision(device),
+        cuda_graphs=cuda_graphs,
+    )
+    for slot in (*range(num_slots), *range(num_slots)):
+        evaluator.submit(slot, batch_size)
+        evaluator.collect(slot)
+    for slot in range(num_slots):
+        evaluator.submit(slot, batch_size)
+    started, num_batches = time.perf_counter(), 0
+    while num_batches == 0 or time.perf_counter() < started + seconds:
+        slot = num_batches % num_slots
+        evaluator.collect(slot)
+        evaluator.submit(slot, batch_size)
+        num_batches += 1
+    rate = num_batches * batch_size / (time.perf_counter() - started)
+    for slot in range(num_slots):
+        evaluator.collect(slot)
+    return rate
 
 
 def _forward_rate(
@@ -394,13 +609,12 @@ def _dtypes(device: str) -> tuple[str, ...]:
     return _DTYPES[:2] if cpu_has_bfloat16() else _DTYPES[:1]
 
 
+def _precision(device: str) -> Any:
+    return "float32" if device == "cpu" else "bfloat16"
+
+
 def _usual_num_actors() -> int:
     return max(1, min(8, cores_of_affinity() - 1))
-
-
-def _wait_for(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 def main() -> None:

@@ -29,10 +29,12 @@ from ddpzero.search.forest import ROOT
 from ddpzero.search.rounds import propose_leaves
 from ddpzero.search.tree import is_search_finished, set_root
 from ddpzero.settings import Settings
+from ddpzero.system.devices import choose_device
 from ddpzero.system.errors import require
 from ddpzero.system.machine import usable_memory
 from ddpzero.system.measurements import Measurement, game_settings
 from ddpzero.system.memory import check_memory
+from ddpzero.training.actor_devices import choose_actor_device
 
 _SLICE_SECONDS = 0.25
 
@@ -82,7 +84,7 @@ def _measure_with_network(
     """Measure with an untrained network; return the samples and the network's conditions."""
     actors, network_settings = settings.actors, settings.sections["network"]
     device = _device(settings)
-    num_groups = 2 if device == "cuda" and actors.num_games > 1 else 1
+    num_groups = 2 if device != "cpu" and actors.num_games > 1 else 1
     searches = EndlessSearches(game, search, actors.num_games, num_groups, seed)
     torch.set_num_threads(actors.num_threads)
     torch.manual_seed(seed)
@@ -95,6 +97,7 @@ def _measure_with_network(
         device=device,
         precision=actors.precision,
         compile=actors.compile,
+        cuda_graphs=actors.cuda_graphs,
         points_scale=points,
     )
     conditions = {
@@ -241,7 +244,5 @@ def _medians(samples: list[Sample]) -> list[tuple[str, float, str]]:
 
 def _device(settings: Settings) -> str:
     """Return the device of an actor in training: actors.device, else that of the learner."""
-    for device in (settings.actors.device, settings.device):
-        if device != "auto":
-            return device
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    own = choose_device(settings.device, local_rank=0, local_world_size=1)
+    return str(choose_actor_device(settings.actors, own, local_rank=0))

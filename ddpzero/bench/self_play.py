@@ -15,7 +15,7 @@ from ddpzero.algorithms.loader import load_algorithm
 from ddpzero.bench.untrained import untrained_updater
 from ddpzero.settings import Settings
 from ddpzero.system.errors import require
-from ddpzero.training.parts import evaluator_of_rank
+from ddpzero.training.actor_devices import evaluator_of_rank
 
 _START_SECONDS = 180.0
 
@@ -24,7 +24,7 @@ _START_SECONDS = 180.0
 class SelfPlayRates:
     """What self-play reached. busy: share of the time in which the evaluator evaluated; None without one.
 
-    actor_bytes: memory that the largest actor has for itself.
+    actor_bytes: memory that the largest actor has for itself. evaluator_bytes: that of the evaluator, if there is one.
     """
 
     positions_per_second: float
@@ -32,14 +32,15 @@ class SelfPlayRates:
     simulations_per_second: float
     busy: float | None
     actor_bytes: int
+    evaluator_bytes: int | None = None
 
 
 def measure_self_play(
     settings: Settings, num_actors: int, seconds: float, seed: int, device: str = "cpu"
 ) -> SelfPlayRates:
     """Let an untrained network play for `seconds`, after every actor has begun. Raises UserError if none does."""
-    with _playing(settings, num_actors, seed, device) as pool:
-        _wait_until_all_play(pool)
+    with playing(settings, num_actors, seed, device) as pool:
+        wait_until_all_play(pool)
         pool.take_metrics()
         figures: Counter[str] = Counter()
         # Processes report once a second, with the time that they report of.
@@ -49,7 +50,9 @@ def measure_self_play(
             pool.poll(0.1)
             figures.update(pool.take_metrics())
             actor_seconds = _seconds_of_actors(figures) / num_actors
-        memory = max(psutil.Process(pid).memory_full_info().uss for pid in pool.pids)
+        memory = max(map(own_bytes, pool.pids))
+        evaluator = pool.evaluator_pid
+        evaluator_bytes = None if evaluator is None else own_bytes(evaluator)
     batches, up = figures["evaluator_batches"], figures["evaluator_seconds_up"]
     return SelfPlayRates(
         figures["evaluator_positions"] / up
@@ -59,7 +62,14 @@ def measure_self_play(
         figures["simulations"] / actor_seconds,
         figures["evaluator_seconds"] / up if is_shared else None,
         memory,
+        evaluator_bytes,
     )
+
+
+def own_bytes(pid: int) -> int:
+    """Return the memory that a process shares with no other."""
+    size_bytes: int = psutil.Process(pid).memory_full_info().uss
+    return size_bytes
 
 
 def _seconds_of_actors(figures: Mapping[str, float]) -> float:
@@ -68,7 +78,10 @@ def _seconds_of_actors(figures: Mapping[str, float]) -> float:
 
 
 @contextmanager
-def _playing(settings: Settings, num_actors: int, seed: int, device: str) -> Iterator[ActorPool]:
+def playing(
+    settings: Settings, num_actors: int, seed: int, device: str = "cpu"
+) -> Iterator[ActorPool]:
+    """Let an untrained network play within the block, in this many actors."""
     algorithm = load_algorithm(settings)
     weights = untrained_updater(algorithm, settings, seed).actor_weights()
     with (
@@ -88,7 +101,8 @@ def _playing(settings: Settings, num_actors: int, seed: int, device: str) -> Ite
         yield pool
 
 
-def _wait_until_all_play(pool: ActorPool) -> None:
+def wait_until_all_play(pool: ActorPool) -> None:
+    """Wait for an episode of every actor. Raises UserError if one has none within three minutes."""
     heard: set[int] = set()
     until = time.monotonic() + _START_SECONDS
     while len(heard) < pool.num_actors:

@@ -18,6 +18,7 @@ from ddpzero.algorithms.loader import load_algorithm
 from ddpzero.bench.learner import bench_learner
 from ddpzero.bench.pipeline import Trial, recommended
 from ddpzero.bench.self_play import measure_self_play
+from ddpzero.bench.sharing import NOT_APPLICABLE, advice, measure_ways
 from ddpzero.config.conf_folder import conf_dir
 from ddpzero.evaluators.inference import InferenceNetwork
 from ddpzero.games import Game
@@ -25,17 +26,19 @@ from ddpzero.networks import NetworkSettings, make_network
 from ddpzero.networks.precision import narrow_dtype
 from ddpzero.settings import Settings
 from ddpzero.system.cores import usable_cores
-from ddpzero.system.devices import choose_device
+from ddpzero.system.devices import choose_device, synchronize
 from ddpzero.system.errors import UserError, require
 from ddpzero.system.machine import usable_memory
 from ddpzero.system.memory import check_memory
 from ddpzero.system.origin import machine_text, version_text
 from ddpzero.system.whole_files import replace_whole
+from ddpzero.training.actor_devices import choose_actor_device
 from ddpzero.training.preflight import run_needs
 
 PRESET = Path("hardware") / "tuned.yaml"
 _BATCHES = (16, 32, 64, 128, 256, 512, 1024, 2048)
 _FORWARD_SECONDS, _LEARNER_SECONDS, _PLAY_SECONDS = 0.3, 3.0, 6.0
+_SHARING_SECONDS = 14.0
 # A batch this close to the fastest one is large enough.
 _GOOD_ENOUGH = 0.95
 # A narrow dtype must be this much faster.
@@ -69,8 +72,10 @@ def tune(settings: Settings, seed: int, say: Say) -> list[Choice]:
     """
     device = choose_device(settings.device, local_rank=0, local_world_size=1)
     choices = [Choice("device", device.type, "the device that was measured")]
-    choices += _of_network(settings, device, seed, say)
-    choices += _of_self_play(_with(settings, choices), device, seed, say)
+    of_actors = choose_actor_device(settings.actors, device, local_rank=0)
+    choices += _of_network(settings, of_actors, seed, say)
+    choices += _of_self_play(_with(settings, choices), of_actors, seed, say)
+    choices += _of_sharing(_with(settings, choices), device, of_actors, say)
     choices += _of_learner(_with(settings, choices), seed, say)
     choices += _of_memory(_with(settings, choices), device, say)
     return choices
@@ -138,7 +143,7 @@ def _of_network(settings: Settings, device: torch.device, seed: int, say: Say) -
         )
     chosen = choose_batch(rates)
     # Two groups of an actor's games take turns on a GPU.
-    num_games = chosen.batch * (2 if device.type == "cuda" else 1)
+    num_games = chosen.batch * (2 if device.type != "cpu" else 1)
     best = {r.dtype: max(o.rate for o in rates if o.dtype == r.dtype) for r in rates}
     others = ", ".join(f"{rate:,.0f}/s in {name}" for name, rate in best.items())
     return [
@@ -167,12 +172,12 @@ def _forward_rate(inference: InferenceNetwork, batch: int) -> float:
     packed = torch.zeros(shape, dtype=torch.uint8, device=inference.device)
     planes = inference.planes(packed)
     inference.forward(planes)
-    _wait_for(inference.device)
+    synchronize(inference.device)
     started, num_batches = time.perf_counter(), 0
     while num_batches == 0 or time.perf_counter() < started + _FORWARD_SECONDS:
         inference.forward(planes)
         num_batches += 1
-        _wait_for(inference.device)
+        synchronize(inference.device)
     return num_batches * batch / (time.perf_counter() - started)
 
 
@@ -216,10 +221,24 @@ _USUAL: tuple[tuple[float, tuple[int, ...]], ...] = (
 )
 
 
+def _of_sharing(
+    settings: Settings, device: torch.device, of_actors: torch.device, say: Say
+) -> list[Choice]:
+    """Note how evaluator and learner share a GPU, which they do in two processes."""
+    num_actors = settings.actors.num_actors or 0
+    has_evaluator = settings.evaluator in ("auto", "shared") and num_actors > 1
+    if device.type == "cpu" or device != of_actors or not has_evaluator:
+        say(f"sharing: {NOT_APPLICABLE}")
+        return []
+    found = measure_ways(settings, device, _SHARING_SECONDS)
+    say(f"sharing: {advice(found)}")
+    return [Choice("evaluator", "shared", advice(found))]
+
+
 def _of_learner(settings: Settings, seed: int, say: Say) -> list[Choice]:
     """Choose the learner's threads on a CPU, and note how its speed depends on the batch size."""
-    on_gpu = choose_device(settings.device, 0, 1).type == "cuda"
-    threads = [1] if on_gpu or usable_cores() < 4 else [1, 2, 4]
+    on_cpu = choose_device(settings.device, 0, 1).type == "cpu"
+    threads = [1] if not on_cpu or usable_cores() < 4 else [1, 2, 4]
     rates = {number: _learner_rate(settings, seed, num_threads=number) for number in threads}
     num_threads = next(n for n in threads if rates[n] >= _GOOD_ENOUGH * max(rates.values()))
     batch = settings.learner.batch_size
@@ -271,11 +290,6 @@ def _with(settings: Settings, choices: Sequence[Choice]) -> Settings:
             change = {group: replace(getattr(settings, group), **change)}
         settings = replace(settings, **change)
     return settings
-
-
-def _wait_for(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 def run_tune(settings: Settings, folder: Path | None, command: str, seed: int, say: Say) -> None:

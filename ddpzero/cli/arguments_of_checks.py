@@ -14,9 +14,11 @@ from ddpzero.cli.argument_parts import (
     add_settings,
 )
 from ddpzero.cli.overrides import (
+    READS_CHECKPOINT,
     READS_GAME,
     READS_LEARNER,
     READS_PIPELINE,
+    READS_SCALING,
     READS_SEARCH,
     READS_TUNE,
 )
@@ -140,6 +142,26 @@ def add_bench(commands: Commands) -> None:
             "ddpzero bench pipeline evaluator=simulated simulated.positions_per_second=500000 --actors 1,2,4",
         ),
         (
+            "checkpoint",
+            READS_CHECKPOINT,
+            "Measure the seconds that a learner loses in a save of a full replay buffer, and the time of a restore.",
+            "ddpzero bench checkpoint +experiment=quick replay.capacity=1000000",
+        ),
+        (
+            "memory",
+            (*READS_PIPELINE, "learner"),
+            "Measure the memory of a rank, of an actor with and without a network, of an evaluator and of a replay "
+            "buffer, beside the estimates by which a run is refused.",
+            "ddpzero bench memory game=connect_four search.num_simulations=200",
+        ),
+        (
+            "scaling",
+            READS_SCALING,
+            "Measure what grows with the number of ranks: the learner's loop beyond its updates, collectives, "
+            "checkpoints, and whole trainings with a simulated device for each rank. Choose a small network.",
+            "ddpzero bench scaling network.blocks=1 network.channels=16 learner.batch_size=64 --ranks 1,2,4,8",
+        ),
+        (
             "serve",
             READS_LEARNER,
             "Measure a collection server on one core: validated games per second, and uploads of many contributors.",
@@ -154,9 +176,53 @@ def add_bench(commands: Commands) -> None:
             _add_traffic(kind)
         if name == "pipeline":
             _add_trials(kind)
+        if name == "scaling":
+            kind.add_argument(
+                "--ranks",
+                type=argument_types.positives,
+                default=[1, 2, 4, 8],
+                metavar="A,B",
+                help="numbers of ranks (1,2,4,8)",
+            )
         add_seed(kind)
         add_json(kind)
         add_settings(kind, reads)
+    _add_all(kinds)
+
+
+def _add_all(kinds: Commands) -> None:
+    parser = add_command(
+        kinds,
+        "bench all",
+        "Run all benchmarks one after the other, in about half an hour, and write the figures with the machine, the "
+        "versions and the commands as Markdown. Exits with 1 if one of them fails.",
+        "ddpzero bench all --report benchmarks.md",
+    )
+    parser.add_argument(
+        "--report",
+        metavar="FILE",
+        type=argument_types.path,
+        help="the file that is written, after each benchmark (default: print it at the end)",
+    )
+    parser.add_argument(
+        "--game", type=argument_types.name, default="connect_four", help="a file of conf/game"
+    )
+    parser.add_argument(
+        "--seconds",
+        type=argument_types.seconds,
+        default=None,
+        help="how long each one measures (5); it may take 300 seconds and sixty times that before it is ended",
+    )
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="in some minutes: measure for one second each, and at most two ranks and actors",
+    )
+    parser.add_argument(
+        "--peers", action="store_true", help="also other programs, which are installed with pip"
+    )
+    add_seed(parser)
+    add_json(parser)
 
 
 def _add_traffic(kind: argparse.ArgumentParser) -> None:

@@ -217,6 +217,36 @@ def _bench_pipeline(options: Namespace) -> int:
     return 0
 
 
+def _bench_checkpoint(options: Namespace) -> int:
+    from ddpzero.bench.checkpoint import bench_checkpoint
+    from ddpzero.config.hydra import compose_settings
+
+    settings = compose_settings(_overrides(options), options.config_dir)
+    return _print(bench_checkpoint(settings, options.seconds, options.seed), options)
+
+
+def _bench_memory(options: Namespace) -> int:
+    from ddpzero.bench.memory import bench_memory
+    from ddpzero.config.hydra import compose_settings
+
+    settings = compose_settings(_overrides(options), options.config_dir)
+    return _print(bench_memory(settings, options.seconds, options.seed), options)
+
+
+def _bench_scaling(options: Namespace) -> int:
+    from ddpzero.bench.scaling import bench_scaling
+    from ddpzero.bench.scaling_table import print_scales
+    from ddpzero.config.hydra import compose_settings
+
+    settings = compose_settings(_overrides(options), options.config_dir)
+    scales = []
+    for scale in bench_scaling(settings, options.seconds, options.seed, options.ranks):
+        print(f"measured {scale.num_ranks} of {max(options.ranks)} ranks", file=sys.stderr)
+        scales.append(scale)
+    print_scales(scales, settings, options.seconds, options.seed, options.json)
+    return 0
+
+
 def _bench_serve(options: Namespace) -> int:
     from ddpzero.config.hydra import compose_settings
 
@@ -233,6 +263,19 @@ def _bench_serve(options: Namespace) -> int:
         options.seed,
     )
     return _print(measurements, options)
+
+
+def _bench_all(options: Namespace) -> int:
+    from ddpzero.bench.report import all_benches, run_all
+    from ddpzero.system.whole_files import require_writable
+
+    report = None if options.report is None else Path(options.report)
+    if report is not None:
+        require_writable("--report", report.absolute().parent)
+    seconds = options.seconds or (1.0 if options.quick else 5.0)
+    benches = all_benches(options.game, seconds, options.quick, options.peers, options.seed)
+    outcomes = run_all(benches, seconds, report, options.json)
+    return EXIT_CODE_OF_FAILURE if any(outcome.problem for outcome in outcomes) else 0
 
 
 def _match(options: Namespace) -> int:
@@ -399,7 +442,11 @@ _COMMANDS = {
     "bench learner": _bench_learner,
     "bench evaluator": _bench_evaluator,
     "bench pipeline": _bench_pipeline,
+    "bench checkpoint": _bench_checkpoint,
+    "bench memory": _bench_memory,
+    "bench scaling": _bench_scaling,
     "bench serve": _bench_serve,
+    "bench all": _bench_all,
     "match": _match,
     "judge": _judge,
     "ratings": _ratings,

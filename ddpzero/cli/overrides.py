@@ -17,18 +17,21 @@ READS_GAME = ("game", "experiment")
 READS_SEARCH = ("game", "search", "evaluator", "actors.num_games", "experiment", "hardware")
 _READ_WITH_NETWORK = (
     *("network", "device", "actors.device", "actors.precision"),
-    *("actors.compile", "actors.num_threads"),
+    *("actors.compile", "actors.cuda_graphs", "actors.num_threads"),
 )
 # Keys of the command itself, which it checks when it reads them.
 READS_OWN = ("own",)
 READS_SIZE = ("network.blocks", "network.channels")
 READS_LEARNER = (
     *("game", "...", "experiment", "hardware", "device", "replay.capacity"),
-    *("learner.batch_size", "learner.optimizer", "learner.learning_rate", "learner.weight_decay"),
+    *("learner.batch_size", "learner.gradient_accumulation", "learner.optimizer"),
+    *("learner.learning_rate", "learner.weight_decay"),
     *("learner.gradient_clip", "learner.ema_decay", "learner.precision", "learner.compile"),
-    "learner.num_threads",
+    *("learner.num_threads", "learner.publish_interval_steps"),
 )
 READS_PIPELINE = (*READS_LEARNER, "actors", "evaluator", "simulated")
+READS_SCALING = (*READS_PIPELINE, "learner", "replay", "store", "checkpoint.keep_last")
+READS_CHECKPOINT = (*READS_LEARNER, "store", "checkpoint.keep_last")
 READS_TUNE = (*READS_PIPELINE, "learner", "replay", "arena", "data")
 # All other groups belong to algorithms.
 _CORE_KEYS = (

@@ -67,6 +67,10 @@ def _of_core(settings: Settings, world_size: int) -> dict[str, str]:
     if settings.evaluator != "simulated":
         for key in (field.name for field in fields(settings.simulated)):
             reasons[f"simulated.{key}"] = f"evaluator={settings.evaluator} simulates no device"
+    actors = settings.actors
+    evaluates_on = settings.device if actors.device == "auto" else actors.device
+    if evaluates_on in ("cpu", "mps"):
+        reasons["actors.cuda_graphs"] = f"actors evaluate on a device without CUDA, {evaluates_on}"
     if world_size == 1:
         reasons["learner.timeout_seconds"] = "a single rank waits for no other"
     if plays_rounds:

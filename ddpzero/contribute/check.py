@@ -47,7 +47,9 @@ def run_check(settings: ContributeSettings) -> None:
             wanted = with_own_actors(config, settings)
             _step(
                 "memory",
-                lambda: require_room(load_algorithm(wanted), wanted, settings, device != "cpu"),
+                lambda: require_room(
+                    load_algorithm(wanted), wanted, settings, device.startswith("cuda")
+                ),
             )
             own = replace(config, actors=replace(config.actors, num_actors=1, num_games=1))
             algorithm = load_algorithm(own)

@@ -23,6 +23,7 @@ from ddpzero.remote.model_file import ModelFile
 from ddpzero.replay import Episode
 from ddpzero.settings import Settings
 from ddpzero.system.cores import usable_cores
+from ddpzero.system.devices import require_apple_gpu
 from ddpzero.system.errors import require
 
 
@@ -90,7 +91,7 @@ class LocalActors:
     def _start(self, model: ModelFile, config: dict[str, Any]) -> None:
         settings = with_own_actors(settings_from_dict(with_defaults(config)), self._settings)
         algorithm = load_algorithm(settings)
-        require_room(algorithm, settings, self._settings, self._device != "cpu")
+        require_room(algorithm, settings, self._settings, self._device.startswith("cuda"))
         self._channel = self._running.enter_context(WeightsChannel(model.actor_weights))
         self.num_games = (settings.actors.num_actors or 1) * settings.actors.num_games
         pool = make_pool(algorithm, settings, self._channel, self._device, self._folder)
@@ -109,6 +110,9 @@ def with_own_actors(settings: Settings, own: ContributeSettings) -> Settings:
 
 def choose_device(settings: ContributeSettings) -> str:
     """Return the device on which networks are evaluated. Raises UserError if there is no GPU and one is wanted."""
+    if settings.device == "mps":
+        require_apple_gpu("device")
+        return "mps"
     has_gpu = torch.cuda.is_available()
     require(
         settings.device != "cuda" or has_gpu,

@@ -37,7 +37,7 @@ class ContributeSettings:
     games_per_upload: int = 25
     num_actors: int | None = None
     num_games: int | None = None
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     plays_matches: bool = True
     poll_seconds: float = 20.0
     max_memory_gib: float | None = None

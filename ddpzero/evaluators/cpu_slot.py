@@ -76,6 +76,9 @@ class CpuSlot:
         if num_positions != len(self._results[0]):
             self._results = self._logits_array[:num_positions], self._outcomes[:num_positions]
 
+    def is_finished(self) -> bool:
+        return True
+
     def collect(self) -> tuple[np.ndarray, np.ndarray]:
         return self._results
 

@@ -17,12 +17,16 @@ from ddpzero.evaluators import fused
 from ddpzero.evaluators.answers import points_of_score
 from ddpzero.games import Game
 from ddpzero.networks import RandomViews, unpack_observations
+from ddpzero.networks.memory_format import fast_memory_format, on_device
+
+# Of all boards of a curriculum in a process.
+_MAX_COMPILED_SIZES = 128
 
 
 class InferenceNetwork:
     """Runs a private copy of `network` without gradients; the original may continue training.
 
-    Letters: B batch, C planes, A actions. Always channels_last: the faster layout on CPUs as on GPUs.
+    Letters: B batch, C planes, A actions. In the layout that is fast on the device.
     """
 
     def __init__(
@@ -45,21 +49,22 @@ class InferenceNetwork:
         self._shapes = {name: value.shape for name, value in self._module.state_dict().items()}
         if device.type == "cpu" and fused.is_available():
             fused.fuse_convolutions(self._module, dtype, game.board_shape)
-        self._module.to(device, dtype)
-        self._module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._forward: Callable[..., Any] = (
-            torch.compile(self._module, dynamic=False) if compile else self._module
-        )
+        self._module = on_device(self._module.to(dtype=dtype), device)
+        self._forward: Callable[..., Any] = _compiled(self._module) if compile else self._module
+        self._is_compiled = compile
         self._points: Tensor | None = None  # [2 * max_score + 1], the points of each score margin
         if points_scale is not None:
             most = game.spec.max_score
             points = [points_of_score.py_func(s, points_scale) for s in range(-most, most + 1)]
             self._points = torch.tensor(points, device=device)
         self._views = RandomViews(game, device) if random_symmetry else None
+        if device.type == "cuda":
+            # Makes the tables that unpack positions in the current stream, for which the streams of slots wait.
+            self.planes(torch.zeros(1, game.observation_size_bytes, dtype=torch.uint8).to(device))
 
     def planes(self, packed: Tensor) -> Tensor:
         """Bit-packed observations `[B, bytes]` on the device -> planes in the format that `forward` takes."""
-        return unpack_observations(packed, self.game, self.dtype, torch.channels_last)
+        return unpack_observations(packed, self.game, self.dtype, fast_memory_format(self.device))
 
     @torch.inference_mode()
     def forward(self, planes: Tensor) -> tuple[Tensor, Tensor]:
@@ -94,8 +99,24 @@ class InferenceNetwork:
         return policy_logits, value_logits, points
 
     @torch.inference_mode()
+    def float_answers(self, packed: Tensor) -> tuple[Tensor, Tensor]:
+        """As `evaluate`, but both float32 and contiguous, to be copied to the CPU as they are."""
+        logits, outcomes = self.evaluate(packed)
+        return logits.float().contiguous(), outcomes.contiguous()
+
+    @property
+    def captures_itself(self) -> bool:
+        """Whether torch.compile makes CUDA graphs, as with TORCHINDUCTOR_CUDAGRAPHS=1."""
+        if not self._is_compiled:
+            return False
+        from torch._inductor import config  # takes a second
+
+        return bool(config.triton.cudagraphs)
+
+    @torch.inference_mode()
     def load_weights(self, arrays: Mapping[str, np.ndarray | Tensor]) -> None:
-        """Take the parameters of a network of the same shape, in place, by the names of its state_dict.
+        """Take the parameters of a network of the same shape, in place, by the names of its state_dict: graphs have
+        captured where they are.
 
         Raises ValueError, and changes nothing, if a name is missing or a shape is another.
         """
@@ -106,6 +127,16 @@ class InferenceNetwork:
                     f"These weights are of another network: {name} is {given} and must be {tuple(shape)}."
                 )
         self._module.load_state_dict({name: _as_tensor(arrays[name]) for name in self._shapes})
+
+
+def _compiled(module: nn.Module) -> Callable[..., Any]:
+    """Return the module as torch.compile makes it, once for each batch size."""
+    import torch._dynamo
+
+    # Of its versions of a function: beyond 8, torch would run further batch sizes, or all, uncompiled.
+    limits = torch._dynamo.config
+    limits.cache_size_limit = max(limits.cache_size_limit, _MAX_COMPILED_SIZES)
+    return torch.compile(module, dynamic=False)
 
 
 def _as_tensor(array: np.ndarray | Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ddpzero.evaluators.precision import make_inference_network
-from ddpzero.evaluators.slots import make_slot
+from ddpzero.evaluators.slots import make_slots
 from ddpzero.games import Game
 from ddpzero.networks.precision import Precision
 
@@ -21,6 +21,7 @@ class NetworkEvaluator:
     compile: torch.compile, for GPUs.
     points_scale: SearchSettings.points_scale of the searches that it serves.
     random_symmetry: each position is shown to the network in a random symmetric view (networks/random_views.py).
+    cuda_graphs: launches the kernels of a batch at once, on a GPU (graphs.py).
     Uses as many CPU threads as the process has set (torch.set_num_threads) and sets none itself.
     """
 
@@ -35,6 +36,7 @@ class NetworkEvaluator:
         compile: bool = False,
         points_scale: float | None = None,
         random_symmetry: bool = False,
+        cuda_graphs: bool = False,
     ):
         self.max_batch = max_batch
         self.num_slots = num_slots
@@ -49,13 +51,17 @@ class NetworkEvaluator:
             points_scale,
             random_symmetry,
         )
-        self._slots = [make_slot(self.inference, max_batch) for _ in range(num_slots)]
+        self._slots = make_slots(self.inference, max_batch, num_slots, cuda_graphs)
 
     def observations(self, slot: int) -> np.ndarray:
         return self._slots[slot].observations
 
     def submit(self, slot: int, num_positions: int) -> None:
         self._slots[slot].submit(num_positions)
+
+    def is_finished(self, slot: int) -> bool:
+        """Return whether `collect` would not have to wait."""
+        return self._slots[slot].is_finished()
 
     def collect(self, slot: int) -> tuple[np.ndarray, np.ndarray]:
         return self._slots[slot].collect()

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
 import torch
 
 from ddpzero.evaluators.network import NetworkEvaluator
+from ddpzero.networks.timing import synchronized_now
 
 
 def bare_forward_rate(evaluator: NetworkEvaluator, batch_size: int, seconds: float = 1.0) -> float:
@@ -24,16 +23,10 @@ def bare_forward_rate(evaluator: NetworkEvaluator, batch_size: int, seconds: flo
     )
     planes = inference.planes(packed)
     inference.forward(planes)
-    started = now = _finished_now(inference.device)
+    started = now = synchronized_now(inference.device)
     num_batches = 0
     while num_batches == 0 or now < started + seconds:
         inference.forward(planes)
         num_batches += 1
-        now = _finished_now(inference.device)
+        now = synchronized_now(inference.device)
     return num_batches * batch_size / (now - started)
-
-
-def _finished_now(device: torch.device) -> float:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter()

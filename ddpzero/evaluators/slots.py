@@ -1,11 +1,12 @@
-"""One batch in flight: its buffers, and on a GPU the stream that lets it overlap with other batches.
+"""One batch in flight: its buffers, and on a GPU the streams that let it overlap with other batches.
 
 Letters: B max_batch, A actions.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -13,17 +14,23 @@ from torch import Tensor
 
 from ddpzero.evaluators.answers import OUTCOME_SIZE
 from ddpzero.evaluators.cpu_slot import CpuSlot
+from ddpzero.evaluators.graphs import Answers, BatchGraphs, CudaCapture
 from ddpzero.evaluators.inference import InferenceNetwork
 from ddpzero.evaluators.sizes import batch_sizes
+from ddpzero.evaluators.streams import CudaStreams, Streams
 
 
 class Slot(Protocol):
-    """See Evaluator for the first three."""
+    """See Evaluator for observations, submit and collect."""
 
     @property
     def observations(self) -> np.ndarray: ...
 
     def submit(self, num_positions: int) -> None: ...
+
+    def is_finished(self) -> bool:
+        """Return whether `collect` would not have to wait."""
+        ...
 
     def collect(self) -> tuple[np.ndarray, np.ndarray]: ...
 
@@ -36,21 +43,53 @@ class Slot(Protocol):
         ...
 
 
+def make_slots(
+    inference: InferenceNetwork, max_batch: int, num_slots: int, cuda_graphs: bool
+) -> list[Slot]:
+    """cuda_graphs: on a GPU, compute by CUDA graphs, unless torch.compile makes its own."""
+    if inference.device.type != "cuda":
+        return [make_slot(inference, max_batch) for _ in range(num_slots)]
+    streams = CudaStreams(inference.device)
+    compute: Compute = lambda inputs, num_rows: inference.float_answers(inputs[:num_rows])  # noqa: E731
+    if cuda_graphs and not inference.captures_itself:
+        capture = CudaCapture(inference.device, streams.compute)
+        compute = BatchGraphs(inference.float_answers, capture).run
+    return [CudaSlot(inference, max_batch, streams, compute) for _ in range(num_slots)]
+
+
 def make_slot(inference: InferenceNetwork, max_batch: int) -> Slot:
-    if inference.device.type == "cuda":
-        return CudaSlot(inference, max_batch)
+    if inference.device.type == "mps":
+        return QueuedSlot(inference, max_batch)
     return CpuSlot(inference, max_batch)
 
 
-class CudaSlot:
-    """Copies and computes in a separate stream, with pinned buffers; only collect waits for the GPU."""
+# Computes the first rows of a slot's positions on the GPU, in the current stream.
+Compute = Callable[[Tensor, int], Answers]
 
-    def __init__(self, inference: InferenceNetwork, max_batch: int):
-        self._inference = inference
-        self._buffers = _Buffers(inference, max_batch, pinned=True)
-        self._stream = torch.cuda.Stream(inference.device)
-        self._finished = torch.cuda.Event()
-        # The weights were written in the current stream.
+
+class CudaSlot:
+    """Copies positions in, computes, and copies answers out, in a stream for each; only collect waits for the GPU.
+
+    So a batch is computed while the answers of the one before are copied out and the positions of the next one in. All
+    slots of an evaluator have the same streams.
+    """
+
+    def __init__(
+        self, inference: InferenceNetwork, max_batch: int, streams: Streams, compute: Compute
+    ):
+        is_pinned = inference.device.type == "cuda"
+        self._buffers = _Buffers(inference, max_batch, pinned=is_pinned)
+        self._streams = streams
+        self._compute = compute
+        # Where graphs read, always the same memory.
+        self._inputs = torch.zeros(
+            max_batch, inference.game.observation_size_bytes, dtype=torch.uint8
+        ).to(inference.device)
+        # Kept until they are copied: the memory of freed tensors is used again by what is computed next.
+        self._answers: Answers | None = None
+        self._copied_in, self._computed, self._copied_out = (streams.event() for _ in range(3))
+        # Inputs and weights were written in the current stream.
+        streams.copy_in.wait_stream(streams.current())
         self.wait_for_changed_weights()
 
     @property
@@ -58,22 +97,74 @@ class CudaSlot:
         return self._buffers.observations
 
     def submit(self, num_positions: int) -> None:
+        streams = self._streams
         packed = self._buffers.fill_up(num_positions)
-        with torch.cuda.stream(self._stream):
-            on_device = packed.to(self._inference.device, non_blocking=True)
-            logits, outcomes = self._inference.evaluate(on_device)
-            self._buffers.take_results(logits.float(), outcomes)
-            self._finished.record()
+        with streams.use(streams.copy_in):
+            self._inputs[: len(packed)].copy_(packed, non_blocking=True)
+            self._copied_in.record(streams.copy_in)
+        with streams.use(streams.compute):
+            self._copied_in.wait(streams.compute)
+            self._answers = self._compute(self._inputs, len(packed))
+            self._computed.record(streams.compute)
+        with streams.use(streams.copy_out):
+            self._computed.wait(streams.copy_out)
+            self._buffers.take_results(*self._answers)
+            self._copied_out.record(streams.copy_out)
+
+    def is_finished(self) -> bool:
+        return bool(self._copied_out.query())
 
     def collect(self) -> tuple[np.ndarray, np.ndarray]:
-        self._finished.synchronize()
+        self._copied_out.synchronize()
         return self._buffers.results()
 
     def wait_before_weights_change(self) -> None:
-        torch.cuda.current_stream(self._inference.device).wait_stream(self._stream)
+        self._streams.current().wait_stream(self._streams.compute)
 
     def wait_for_changed_weights(self) -> None:
-        self._stream.wait_stream(torch.cuda.current_stream(self._inference.device))
+        self._streams.compute.wait_stream(self._streams.current())
+
+
+class QueuedSlot:
+    """Evaluates in the device's only queue while the process goes on, as on an Apple GPU; only collect waits.
+
+    The queue keeps its order: new weights are written after the batches that were submitted before them. finished: an
+    event of that queue; None for torch.mps.Event.
+    """
+
+    def __init__(self, inference: InferenceNetwork, max_batch: int, finished: Any = None):
+        self._inference = inference
+        self._buffers = _Buffers(inference, max_batch, pinned=False)
+        self._finished = finished or torch.mps.Event()
+        self._on_device: tuple[Tensor, Tensor] | None = None
+
+    @property
+    def observations(self) -> np.ndarray:
+        return self._buffers.observations
+
+    def submit(self, num_positions: int) -> None:
+        packed = self._buffers.fill_up(num_positions)
+        logits, outcomes = self._inference.evaluate(packed.to(self._inference.device))
+        self._on_device = logits.float(), outcomes
+        self._finished.record()
+
+    def is_finished(self) -> bool:
+        """Return whether `collect` would not have to wait."""
+        return self._on_device is None or bool(self._finished.query())
+
+    def collect(self) -> tuple[np.ndarray, np.ndarray]:
+        if self._on_device is not None:
+            # A copy from another device waits for it, unless it is told not to.
+            logits, outcomes = (tensor.cpu() for tensor in self._on_device)
+            self._buffers.take_results(logits, outcomes)
+            self._on_device = None
+        return self._buffers.results()
+
+    def wait_before_weights_change(self) -> None:
+        pass
+
+    def wait_for_changed_weights(self) -> None:
+        pass
 
 
 class _Buffers:

@@ -54,11 +54,14 @@ def network_needs(
             "for the actors' networks",
             (_COPIES_OF_AN_ACTOR - actors_on_gpu) * of_actors,
             (*factors, Factor("actors.num_actors", num_actors, 8)),
+            once_if_shared=True,
         ),
         Need(
             "for the actors' networks",
             of_actors if actors_on_gpu else 0,
             (*factors, Factor("actors.num_actors", num_actors, 8)),
             on_gpu=True,
+            of_actors=True,
+            once_if_shared=True,
         ),
     ]

@@ -57,6 +57,9 @@ class Muon(torch.optim.Optimizer):
         if found_inf is None:
             torch._foreach_lerp_(averages, gradients, 1.0 - group["momentum"])
         else:
+            for gradient in gradients:
+                # Multiplying a gradient that is not finite by 0 would give NaN.
+                gradient.masked_fill_(found_inf > 0, 0.0)
             changes = torch._foreach_sub(gradients, averages)
             torch._foreach_mul_(changes, (1.0 - group["momentum"]) * (1.0 - found_inf))
             torch._foreach_add_(averages, changes)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
-from typing import Any, Literal, Protocol
+from collections.abc import Callable, Mapping, Sequence, Set
+from functools import partial
+from typing import Any, Literal, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +25,9 @@ _STATE_NAMES: dict[type[Optimizer], Set[str]] = {
 }
 
 
+MadeOptimizer = TypeVar("MadeOptimizer", bound=Optimizer)
+
+
 class OptimizerSettings(Protocol):
     """The learner's settings that an optimizer needs."""
 
@@ -40,7 +44,8 @@ def make_optimizers(network: nn.Module, settings: OptimizerSettings) -> list[Opt
 
     A group's learning rate is learner.learning_rate times its `lr_factor`. Weight decay is for matrices and kernels:
     biases and scales have no reason to shrink. "muon" trains the tower's kernels with Muon and the rest with AdamW.
-    All of them can skip a step by `found_inf` (see gradient_step.py).
+    All of them can skip a step by `found_inf` (see gradient_step.py). PyTorch's do so if they are fused; on a CPU, too,
+    they then take a third to a half of the time.
     """
     parameters = [p for p in network.parameters() if p.requires_grad]
     kernels = [p for p in parameters if settings.optimizer == "muon" and _is_tower_kernel(p)]
@@ -52,9 +57,7 @@ def make_optimizers(network: nn.Module, settings: OptimizerSettings) -> list[Opt
     ]
     if settings.optimizer == "sgd":
         return [_sgd(groups, settings)]
-    optimizers: list[Optimizer] = [
-        AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.999), fused=True)
-    ]
+    optimizers: list[Optimizer] = [_adamw(groups, settings)]
     if kernels:
         optimizers.append(Muon([_group(kernels, settings.weight_decay, _MUON_LR_FACTOR)]))
     return optimizers
@@ -118,9 +121,20 @@ def _is_entry(names: Set[str], entry: Any, parameter: Tensor) -> bool:
     )
 
 
+def _adamw(groups: list[dict[str, Any]], settings: OptimizerSettings) -> AdamW:
+    return _fused(partial(AdamW, groups, lr=settings.learning_rate, betas=(0.9, 0.999)))
+
+
+def _fused(make: Callable[..., MadeOptimizer]) -> MadeOptimizer:
+    try:
+        return make(fused=True)
+    # PyTorch before 2.5 has no fused kernels for Apple's GPUs.
+    except RuntimeError:
+        return make()
+
+
 def _sgd(groups: list[dict[str, Any]], settings: OptimizerSettings) -> SGD:
-    on_gpu = any(parameter.is_cuda for group in groups for parameter in group["params"])
-    sgd = SGD(groups, lr=settings.learning_rate, momentum=0.9, nesterov=True, fused=on_gpu)
+    sgd = _fused(partial(SGD, groups, lr=settings.learning_rate, momentum=0.9, nesterov=True))
     for group in groups:
         for parameter in group["params"]:
             # PyTorch initializes it in the first step; do so before, because that step may be skipped.

@@ -8,12 +8,14 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal
 
 import torch
 from torch import nn
 
 from ddpzero.games import Game
+from ddpzero.networks.memory_format import fast_memory_format, on_device
 from ddpzero.networks.timing import best_seconds
 from ddpzero.system.devices import cpu_has_bfloat16
 
@@ -37,6 +39,9 @@ def narrow_dtype(device: torch.device) -> torch.dtype | None:
         # Not is_bf16_supported(): it is also true for older GPUs, which emulate bfloat16 slowly.
         is_native = torch.cuda.get_device_capability(device) >= _FIRST_CAPABILITY_WITH_BFLOAT16
         return torch.bfloat16 if is_native else torch.float16
+    if device.type == "mps":
+        # bfloat16 needs macOS 14, and older GPUs emulate it.
+        return torch.float16
     # It may be emulated and slow: hence the measurement.
     return torch.bfloat16 if cpu_has_bfloat16() else None
 
@@ -81,25 +86,34 @@ def training_dtype(
 ) -> torch.dtype:
     """Return the dtype for torch.autocast in which a forward and a backward pass of `network` are fastest on `device`.
 
-    With GPUs their narrow dtype, unmeasured; float16 needs a GradScaler. The network itself is not touched.
+    With GPUs their narrow dtype, unmeasured, but float32 with Apple's; float16 needs a GradScaler, which does not work
+    there. The network itself is not touched.
     """
     if device.type == "cuda":
         return narrow_dtype(device) or torch.float32
-    network = copy.deepcopy(network).train()
-    network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if device.type == "mps":
+        return torch.float32
+    network = on_device(copy.deepcopy(network).train(), device)
 
     def make_step(dtype: torch.dtype, num_positions: int) -> Callable[[], None]:
         shape = (num_positions, game.num_inputs, *game.board_shape)
-        planes = torch.ones(shape, device=device).contiguous(memory_format=torch.channels_last)
+        planes = torch.ones(shape, device=device)
+        planes = planes.contiguous(memory_format=fast_memory_format(device))
 
         def step() -> None:
-            with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+            with autocast_to(dtype, device):
                 policy_logits, value_logits = network(planes)
             (policy_logits.float().sum() + value_logits.float().sum()).backward()
 
         return step
 
     return faster_dtype(make_step, positions_to_measure(game, batch_size), device, "trains")
+
+
+def autocast_to(dtype: torch.dtype, device: torch.device) -> AbstractContextManager[Any]:
+    """Return a context in which networks with parameters in float32 compute in `dtype`."""
+    # PyTorch before 2.5 has no autocast for Apple's GPUs, not even one that is switched off.
+    return nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype)
 
 
 def dtype_name(dtype: torch.dtype) -> str:

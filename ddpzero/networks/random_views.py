@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ddpzero.games import Game
+from ddpzero.networks.memory_format import fast_memory_format
 
 _LARGEST_WEIGHT = 1000  # sums over the largest boards stay exact in float32
 
@@ -38,7 +39,7 @@ class RandomViews:
         """planes `[B, C, H, W]` in their views."""
         cells = self._cells[symmetries][:, None, :].expand(-1, planes.shape[1], -1)
         turned = planes.flatten(2).gather(2, cells).view(planes.shape)
-        return turned.contiguous(memory_format=torch.channels_last)
+        return turned.contiguous(memory_format=fast_memory_format(turned.device))
 
     def turn_back(self, policy_logits: Tensor, symmetries: Tensor) -> Tensor:
         """Map the views' policy logits `[B, A]` back to the positions."""

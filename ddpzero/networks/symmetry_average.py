@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ddpzero.games import Game
+from ddpzero.networks.memory_format import fast_memory_format
 
 
 class SymmetryAverage(nn.Module):
@@ -43,7 +44,9 @@ class SymmetryAverage(nn.Module):
         batch_size = len(planes)
         cells = planes.flatten(2)
         views = torch.cat([cells[:, :, view] for view in self._cells])
-        views = views.view(-1, *planes.shape[1:]).contiguous(memory_format=torch.channels_last)
+        views = views.view(-1, *planes.shape[1:]).contiguous(
+            memory_format=fast_memory_format(views.device)
+        )
         policy_logits, value_logits, *rest = self.network(views, auxiliary)
         log_policy = functional.log_softmax(policy_logits.float(), dim=1)
         log_policies = log_policy.view(len(self._cells), batch_size, -1)

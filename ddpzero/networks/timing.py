@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from ddpzero.system.devices import synchronize
+
 
 def best_seconds(
     functions: Sequence[Callable[[], Any]], device: torch.device, budget_seconds: float
@@ -35,11 +37,10 @@ def clock_seconds(device: torch.device) -> float:
 
     On a CPU the time of this thread alone, which stands still while others have the core.
     """
-    return synchronized_now(device) if device.type == "cuda" else time.thread_time()
+    return time.thread_time() if device.type == "cpu" else synchronized_now(device)
 
 
 def synchronized_now(device: torch.device) -> float:
     """Wait for all work submitted to `device`, and return time.perf_counter()."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+    synchronize(device)
     return time.perf_counter()

@@ -1,7 +1,11 @@
-"""One rank's ring buffer of samples in preallocated arrays. Used only by that rank's learner, from one thread."""
+"""One rank's ring buffer of samples in preallocated arrays. Used only by that rank's learner.
+
+Another thread may call `sample` meanwhile, and nothing else.
+"""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
@@ -36,6 +40,13 @@ class ReplayState(NamedTuple):
 
     arrays: dict[str, np.ndarray]
     meta: dict[str, Any]
+
+
+class SamplingState(NamedTuple):
+    """What the choice of the next batch depends on, apart from the samples. generator: the state of numpy's PCG64."""
+
+    generator: Mapping[str, Any]
+    num_sampled: int
 
 
 class ReplayBuffer:
@@ -77,6 +88,8 @@ class ReplayBuffer:
         self._window_exponent = window_exponent
         self._generator = np.random.Generator(np.random.PCG64(seed))
         self._next_row = 0
+        # A batch has whole samples: none is overwritten while it is read.
+        self._lock = threading.Lock()
         self._arrays = {
             name: np.empty((capacity, *field.shape), field.dtype)
             for name, field in self._stored_spec.items()
@@ -108,10 +121,12 @@ class ReplayBuffer:
         is_held_out: whether they are samples of a held-out episode. origin: of the first one; the others follow it.
         """
         num_new = check_columns(self.spec, columns)
-        self.num_inserted += num_new
-        self.num_held_out += num_new if is_held_out else 0
         origins = np.full(num_new, NOWHERE) if origin == NOWHERE else origin + np.arange(num_new)
-        self._append({**columns, HELD_OUT: np.full(num_new, is_held_out), ORIGIN: origins}, num_new)
+        columns = {**columns, HELD_OUT: np.full(num_new, is_held_out), ORIGIN: origins}
+        with self._lock:
+            self.num_inserted += num_new
+            self.num_held_out += num_new if is_held_out else 0
+            self._append(columns, num_new)
 
     def sample(self, batch_size: int) -> dict[str, np.ndarray]:
         """Return `[batch_size, *shape]`, sampled uniformly with replacement, in new arrays. The buffer is not empty.
@@ -119,11 +134,21 @@ class ReplayBuffer:
         If every sample in the window is held out, sample from those.
         """
         assert self.num_samples > 0, "sample only after min_samples"
-        rows = self._rows_of_kind(False, batch_size, self._generator)
-        if rows is None:
-            rows = self._rows(batch_size, self._generator)
-        self.num_sampled += batch_size
-        return self._batch(rows)
+        with self._lock:
+            rows = self._rows_of_kind(False, batch_size, self._generator)
+            if rows is None:
+                rows = self._rows(batch_size, self._generator)
+            self.num_sampled += batch_size
+            return self._batch(rows)
+
+    def sampling_state(self) -> SamplingState:
+        """Return what `return_to` needs to take back the batches that are sampled from now on."""
+        return SamplingState(self._generator.bit_generator.state, self.num_sampled)
+
+    def return_to(self, state: SamplingState) -> None:
+        """Sample on as if no batch had been sampled since `sampling_state`."""
+        self._generator.bit_generator.state = state.generator
+        self.num_sampled = state.num_sampled
 
     def sample_held_out(self, batch_size: int, seed: int) -> dict[str, np.ndarray] | None:
         """Return held-out samples like those of `sample`; None if the window has none.

@@ -43,7 +43,8 @@ def weights_problem(weights: Mapping[str, Tensor]) -> str:
         return ""
     # The infinity norm is the largest absolute value; NaN stays NaN.
     norms = torch._foreach_norm([value.detach() for value in floats.values()], float("inf"))
-    sizes = [norm.double().to(norms[0].device) for norm in norms]
+    # Apple's GPUs have no float64.
+    sizes = [norm.float().to(norms[0].device) for norm in norms]
     for name, size in zip(floats, torch.stack(sizes).tolist(), strict=True):
         if not size < float("inf"):
             return f"{name} is not finite"

@@ -15,14 +15,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 import torch.distributed as dist
 from torch.distributed.rendezvous import rendezvous
 
 from ddpzero.run.differences import differences
-from ddpzero.system.devices import choose_device
+from ddpzero.system.devices import choose_device, require_one_rank
 from ddpzero.system.errors import UserError, require
 
 if TYPE_CHECKING:
@@ -39,6 +39,14 @@ _NCCL_GRACE_SECONDS = 120.0
 
 class RankError(RuntimeError):
     """A rank did not arrive or has died. The message names it and its log file."""
+
+
+class Vote(NamedTuple):
+    """What ranks agree on. flags: whether any rank set each. sums: of each count. limit: the least of all ranks."""
+
+    flags: list[bool]
+    sums: list[int]
+    limit: int
 
 
 @dataclass(frozen=True)
@@ -97,17 +105,20 @@ class Ranks:
 
     def any_flags(self, flags: Sequence[bool]) -> list[bool]:
         """Return for each flag whether it is set at any rank, with one message for all flags."""
-        return self.vote(flags, [])[0]
+        return self.vote(flags, []).flags
 
-    def vote(self, flags: Sequence[bool], counts: Sequence[int]) -> tuple[list[bool], list[int]]:
-        """Return for each flag whether any rank set it, and the sum of each count over ranks, with one message."""
+    def vote(self, flags: Sequence[bool], counts: Sequence[int], limit: int = 0) -> Vote:
+        """Exchange flags, counts and a limit with one message of 64-bit integers."""
         if self._links is None:
-            return [bool(flag) for flag in flags], list(counts)
-        numbers = torch.tensor([*(int(flag) for flag in flags), *counts], dtype=torch.int64)
+            return Vote([bool(flag) for flag in flags], list(counts), limit)
+        numbers = torch.tensor([*(int(flag) for flag in flags), *counts, limit], dtype=torch.int64)
+        # With gloo half as long as an all-reduce.
+        rows = [torch.empty_like(numbers) for _ in range(self.world_size)]
         with self.watch("the vote before a step"):
-            dist.all_reduce(numbers, dist.ReduceOp.SUM, group=self._links.control)
-        sums = numbers.tolist()
-        return [number > 0 for number in sums[: len(flags)]], sums[len(flags) :]
+            dist.all_gather(rows, numbers, group=self._links.control)
+        *columns, limits = zip(*(row.tolist() for row in rows), strict=True)
+        sums = [sum(column) for column in columns]
+        return Vote([number > 0 for number in sums[: len(flags)]], sums[len(flags) :], min(limits))
 
     def broadcast(self, value: Any) -> Any:
         """Return rank 0's JSON-able value at every rank; the values of other ranks are ignored."""
@@ -252,8 +263,8 @@ class Ranks:
 def join_ranks(device: str = "auto", timeout_seconds: float = 600.0) -> Iterator[Ranks]:
     """Connect the ranks that torchrun started within the block; without torchrun, yield a single rank.
 
-    device: "cpu", "cuda", or "auto" for a GPU if one exists. timeout_seconds: how long a rank waits for another in any
-    collective. Raises UserError for a missing device, RankError if the ranks do not find each other.
+    device: see choose_device. timeout_seconds: how long a rank waits for another in any collective.
+    Raises UserError for a missing device, RankError if the ranks do not find each other.
     """
     rank = int(os.environ.get("RANK", 0))
     local_rank = int(os.environ.get("LOCAL_RANK", 0))
@@ -263,6 +274,8 @@ def join_ranks(device: str = "auto", timeout_seconds: float = 600.0) -> Iterator
     chosen = choose_device(device, local_rank, local_world_size)
     if chosen.type == "cuda":
         torch.cuda.set_device(chosen)
+    elif chosen.type == "mps":
+        require_one_rank(world_size)
     here = (rank, local_rank, world_size, local_world_size, node, chosen, timeout_seconds)
     if world_size == 1:
         yield Ranks(*here)

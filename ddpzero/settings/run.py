@@ -59,7 +59,7 @@ class Settings:
     run_name: str
     runs_dir: str
     seed: int
-    device: Literal["auto", "cpu", "cuda"]
+    device: Literal["auto", "cpu", "cuda", "mps"]
     algorithm: str
     sections: dict[str, Any]
     game: GameSettings
@@ -145,6 +145,11 @@ class Settings:
                 not (precision == "float16" and device == "cpu"),
                 f"{path}=float16 does not pay on a CPU (device=cpu): use auto, float32 or bfloat16.",
             )
+        # PyTorch scales losses with numbers in float64, which Apple's GPUs lack.
+        require(
+            not (self.device == "mps" and self.learner.precision == "float16"),
+            "learner.precision=float16 cannot be trained with on device=mps: use auto, float32 or bfloat16.",
+        )
 
     def _check_collect(self) -> None:
         collects = self.collect.server is not None

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ddpzero.settings.limits import MAX_SECONDS, MAX_THREADS
+from ddpzero.system.device_names import require_device_name
 from ddpzero.system.errors import require, require_at_least, require_at_most
 
 
@@ -14,15 +15,19 @@ class ActorSettings:
     """The self-play processes of one rank.
 
     num_actors: number of processes; None: one per core that this rank may use, minus one. 0: the run plays no games.
+    device: where positions are evaluated: "auto" (as the learner), "cpu", "cuda" (the rank's GPU), "mps", or GPUs of
+        the node that no rank trains on, one for the actors of each rank in turn ("cuda:1", "cuda:4-7").
+    cuda_graphs: on a GPU, launch the kernels of a batch at once; not where torch.compile does so by itself.
     min_effort, max_effort: bounds of the work for a sample, as multiples of the configured work (for AlphaZero:
         simulations per move). The run adjusts it so that neither actors nor learner wait; equal bounds switch that off.
     """
 
     num_actors: int | None = None
     num_games: int = 128
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: str = "auto"
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     compile: bool = False
+    cuda_graphs: bool = True
     num_threads: int = 1
     max_restarts: int = 5
     hang_seconds: float = 300.0
@@ -34,6 +39,7 @@ class ActorSettings:
             self.num_actors is None or self.num_actors >= 0,
             f"actors.num_actors={self.num_actors} must be 0 or more, or null for one per free core.",
         )
+        require_device_name("actors.device", self.device)
         for name in ("num_games", "num_threads"):
             require(
                 getattr(self, name) >= 1,
@@ -185,6 +191,8 @@ class ReplaySettings:
 class LearnerSettings:
     """The learner of one rank. batch_size is per rank.
 
+    gradient_accumulation: number of equal parts of a batch that go through the networks one after the other, for less
+    memory. The update is that of the whole batch.
     schedule: "concurrent": actors play while the learner trains. "rounds": each rank plays episodes_per_round episodes,
     then makes steps_per_round updates, then publishes; reproducible for a seed. An epoch is steps_per_epoch updates, or
     one round with schedule "rounds".
@@ -196,6 +204,7 @@ class LearnerSettings:
 
     schedule: Literal["concurrent", "rounds"] = "concurrent"
     batch_size: int = 256
+    gradient_accumulation: int = 1
     optimizer: Literal["adamw", "muon", "sgd"] = "muon"
     learning_rate: float = 2e-3
     learning_rate_schedule: Literal["constant", "cosine"] = "constant"
@@ -226,6 +235,7 @@ class LearnerSettings:
     def __post_init__(self) -> None:
         for name in (
             "batch_size",
+            "gradient_accumulation",
             "publish_interval_steps",
             "steps_per_epoch",
             "episodes_per_round",
@@ -236,6 +246,11 @@ class LearnerSettings:
                 getattr(self, name) >= 1,
                 f"learner.{name}={getattr(self, name)} must be at least 1.",
             )
+        require(
+            self.batch_size % self.gradient_accumulation == 0,
+            f"learner.gradient_accumulation={self.gradient_accumulation} must divide learner.batch_size="
+            f"{self.batch_size}: the parts of a batch are equally large.",
+        )
         require(
             0 <= self.holdout_fraction <= 0.5,
             f"learner.holdout_fraction={self.holdout_fraction} must be in 0..0.5: the others are trained on.",

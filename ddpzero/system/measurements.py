@@ -58,7 +58,7 @@ def print_measurements(measurements: Sequence[Measurement], as_json: bool) -> No
             measurement.bench,
             measurement.game,
             measurement.figure,
-            _readable(measurement.value),
+            readable(measurement.value),
             measurement.unit,
         )
         named = " ".join(f"{name}={json_text(v)}" for name, v in measurement.settings.items())
@@ -69,5 +69,6 @@ def print_measurements(measurements: Sequence[Measurement], as_json: bool) -> No
         console.print(line, style="dim")
 
 
-def _readable(value: float) -> str:
+def readable(value: float) -> str:
+    """Return a value with four digits, or all of those before the point."""
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"

@@ -46,7 +46,9 @@ class Need:
     """Memory that one rank and its actors will use.
 
     factors: the settings that it is proportional to. is_slow: whether it fills only over hours.
-    on_gpu: whether it is the GPU's memory, not the machine's.
+    on_gpu: whether it is the GPU's memory, not the machine's. of_actors: whether it is that of the GPU on which actors
+    evaluate, which may be another one than the learner's. once_if_shared: whether one process needs it instead of every
+    actor, if a rank's evaluator evaluates for all of them.
     """
 
     what: str
@@ -54,6 +56,8 @@ class Need:
     factors: tuple[Factor, ...]
     is_slow: bool = False
     on_gpu: bool = False
+    of_actors: bool = False
+    once_if_shared: bool = False
 
     @property
     def main_factor(self) -> Factor:

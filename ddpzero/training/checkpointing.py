@@ -154,6 +154,7 @@ class Checkpointing:
         1.
         """
         buffer, store = self._parts.buffer, self._store
+        self._parts.feeder.forget()
         # The samples of a shard that could not be written are stored again below.
         with suppress(OSError):
             store.flush()

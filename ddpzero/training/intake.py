@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from ddpzero.training.collected_games import CollectedGames
 
 
+# More updates than a run makes.
+UNLIMITED = 2**62
+
+
 @dataclass
 class Intake:
     """The episodes of one rank.
@@ -47,7 +51,7 @@ class Intake:
     def allowed_steps(self) -> int:
         """Return the number of updates that this rank may make before more samples must arrive."""
         if not self.is_open:
-            return 1
+            return UNLIMITED
         return self.balance.allowed_steps(self.buffer.num_trainable, self.buffer.num_sampled)
 
     def allowed_inserts(self) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ddpzero.actors import ActorPool, WeightsChannel
+from ddpzero.actors import ActorPool, ActorSpec, WeightsChannel
 from ddpzero.algorithms.base import RunProgress
 from ddpzero.arena.arena import Arena
 from ddpzero.replay import Episode
@@ -39,9 +40,15 @@ from ddpzero.training.balancer import Balancer, balance_of_samples, make_balance
 from ddpzero.training.checkpointing import Checkpointing
 from ddpzero.training.divergence_guard import DivergenceGuard
 from ddpzero.training.gate import Gate
-from ddpzero.training.intake import Intake
+from ddpzero.training.intake import UNLIMITED, Intake
 from ddpzero.training.learning_rate import learning_rate
-from ddpzero.training.metrics import WAIT_FOR_EPISODES, WAIT_FOR_RANKS, metrics_of_run
+from ddpzero.training.metrics import (
+    WAIT_FOR_EPISODES,
+    WAIT_FOR_RANKS,
+    metrics_of_run,
+    weights_lag,
+)
+from ddpzero.training.pace import Pace
 from ddpzero.training.parts import (
     Parts,
     build_parts,
@@ -54,14 +61,13 @@ from ddpzero.training.played_weights import PlayedWeights
 from ddpzero.training.preflight import check_machine, without_impossible_matches
 from ddpzero.training.reports import Outlets, Reports
 from ddpzero.training.state import RunState
-from ddpzero.training.stored_source import NO_VERSION
 
 if TYPE_CHECKING:
     from ddpzero.training.pushed_models import PushedModels
 
 logger = logging.getLogger(__name__)
 
-# How often a rank that waits for data synchronizes with the others, by which it learns of stop signals.
+# How often a rank that waits for data meets the others, by which it learns of stop signals.
 _POLL_SECONDS = 0.2
 
 
@@ -120,13 +126,15 @@ def build_learner(
     state: RunState,
     outlets: Outlets,
     stack: ExitStack,
+    actor_spec: ActorSpec | None = None,
 ) -> Learner:
     """Build a rank's parts, restore the newest checkpoint, and start the actors, all ranks together.
 
-    stack: stops the actors when it is closed.
+    stack: stops actors and threads when it is closed. actor_spec: see start_actors.
     """
     settings = repeatable(settings, state.ranks.device)
     parts = build_parts(settings, state.ranks)
+    stack.callback(parts.feeder.close)
     store = stack.enter_context(open_store(settings, config, state.ranks, outlets.run_dir))
     checkpointing = Checkpointing(outlets.run_dir, settings, config, parts, state, store)
     checkpointing.restore()
@@ -137,7 +145,7 @@ def build_learner(
     keep_config(outlets.run_dir, config, state.ranks)
     outlets.record.go_on_from(state.counters.learner_step)
     reports = Reports(settings.logging, parts, state, outlets)
-    pool, channel = start_actors(settings, parts, state, outlets.run_dir, stack)
+    pool, channel = start_actors(settings, parts, state, outlets.run_dir, stack, actor_spec)
     reports.metrics.num_actors = pool.num_actors
     arena, gate = start_arena(settings, parts, state, outlets.run_dir, stack)
     collected, pushed = start_collecting(settings, parts, state, outlets.run_dir, stack)
@@ -193,6 +201,7 @@ class Learner:
     arena: of rank 0. gate: only with schedule "rounds" and a rule of release.
     balancer: adjusts effort and samples_per_insert; None: both are fixed.
     new_infos: the infos of the episodes that the updater has not counted yet.
+    num_granted: the updates that all ranks may make before they meet again. pace: how many of them take 0.2 seconds.
     pushed: of rank 0 with a collection server, models for contributors.
     """
 
@@ -212,6 +221,8 @@ class Learner:
     balancer: Balancer | None
     new_infos: list[dict[str, Any]] = field(default_factory=list)
     pushed: PushedModels | None = None
+    num_granted: int = 0
+    pace: Pace = field(default_factory=Pace)
 
     # ---------------------------------------------------------------- the loop
 
@@ -250,28 +261,37 @@ class Learner:
     def train_epoch(self) -> None:
         """Update until the next epoch boundary; return early if the run must stop."""
         while not self.meet_ranks():
-            if not self.take_in_episodes():
+            if self.num_granted == 0:
+                self.take_in_episodes(may_wait=self.intake.allowed_steps() == 0)
                 continue
-            self.update()
+            self.make_granted_updates()
             if self.state.is_at_epoch_boundary:
                 self.finish_epoch()
                 return
+
+    def make_granted_updates(self) -> None:
+        """Make the updates that all ranks have agreed on, and take in episodes meanwhile."""
+        started = time.perf_counter()
+        for _ in range(self.num_granted):
+            self.take_in_episodes()
+            self.update()
+        self.pace.note(self.num_granted, time.perf_counter() - started)
 
     def update(self) -> None:
         """Make one optimizer step, all ranks together."""
         learner, state, metrics = self.settings.learner, self.state, self.reports.metrics
         with metrics.clock("sample"):
             batch = self.parts.feeder.take()
-        with metrics.clock("update"), state.ranks.watch("update"):
+        with metrics.clock("update"), state.ranks.watch("update"), metrics.device_time():
             rate = learning_rate(learner, state.counters.learner_step, state.fraction_done)
             measured = self.parts.updater.update(batch, rate)
         self.guard.last_batch = batch
         state.count_update()
         metrics.add({**measured, "learner/rate": rate})
         if self.intake.is_open:
-            versions = batch["weights_version"]
-            lag = state.counters.weights_version - versions[versions != NO_VERSION].float().mean()
-            metrics.add({"self_play/weights_lag": lag})
+            metrics.add(
+                {"self_play/weights_lag": weights_lag(batch, state.counters.weights_version)}
+            )
         metrics.count(updates=1 / state.ranks.world_size, samples_trained=learner.batch_size)
         is_due = state.counters.learner_step % learner.publish_interval_steps == 0
         if is_due and not self.state.plays_rounds:
@@ -376,31 +396,41 @@ class Learner:
             outlets.record.text("growth", sentence, step)
 
     def meet_ranks(self) -> bool:
-        """Synchronize between updates; report and save if due. Return whether the run must stop, all ranks together."""
+        """Agree on what to do next, all ranks together: report and save if due, then how many updates to make.
+
+        Returns whether the run must stop.
+        """
         state, is_first = self.state, self.state.ranks.is_first
         self.reports.show_progress(self.pool)
         self.poll_arena()
         schedule = self.checkpointing.schedule
-        must_stop, must_report, must_save, must_keep, has_bad_weights = state.vote(
-            state.wants_to_stop,
-            self.reports.is_row_due,
-            is_first and schedule.is_overdue,
-            is_first and schedule.is_model_due(state.minutes),
-            self.pool.take_bad_weights(),
-        )
+        with self.reports.metrics.clock(WAIT_FOR_RANKS):
+            flags, self.num_granted = state.vote(
+                state.wants_to_stop,
+                self.reports.is_row_due,
+                is_first and schedule.is_overdue,
+                is_first and schedule.is_model_due(state.minutes),
+                self.pool.take_bad_weights(),
+                allowed_updates=self.allowed_updates(),
+            )
+        must_stop, must_report, must_save, must_keep, has_bad_weights = flags
         must_stop = must_stop or state.has_generated_enough
         if must_report or has_bad_weights:
             self.require_sound(self.parts.updater.actor_weights(), must_try=has_bad_weights)
         if must_report:
-            self.intake.count_files(self.state.ranks, self.state.counters)
-            self.take_best_model()
-            self.reports.write_row(self.pool)
-            self.balance_sides()
+            self.write_row()
         if must_keep:
             self.keep_model()
         if must_save and not must_stop:
             self.save()
         return must_stop
+
+    def write_row(self) -> None:
+        """Write a row of metrics, and do what follows from it or is due as seldom, all ranks together."""
+        self.intake.count_files(self.state.ranks, self.state.counters)
+        self.take_best_model()
+        self.reports.write_row(self.pool)
+        self.balance_sides()
 
     def keep_model(self) -> None:
         """Keep the current weights as a model of the run, all ranks together; a full disk does not end the run."""
@@ -439,20 +469,20 @@ class Learner:
 
     # -------------------------------------------------------------------- data
 
-    def take_in_episodes(self) -> bool:
-        """Poll the actors briefly, insert what arrived, and return whether every rank may update."""
-        if self.state.plays_rounds:
-            return True
-        may_update = self.intake.allowed_steps() > 0
-        if self.intake.allowed_inserts() > 0:
-            phase = "receive episodes" if may_update else WAIT_FOR_EPISODES
-            with self.reports.metrics.clock(phase):
-                seconds = 0.0 if may_update else _POLL_SECONDS
-                episodes = self.intake.poll(seconds, self.state.counters.weights_version)
+    def allowed_updates(self) -> int:
+        """Return how many updates this rank may make before the ranks meet again."""
+        by_samples = UNLIMITED if self.state.plays_rounds else self.intake.allowed_steps()
+        return min(by_samples, self.pace.num_updates, self.state.updates_left_in_epoch)
+
+    def take_in_episodes(self, may_wait: bool = False) -> None:
+        """Insert the episodes that have arrived. may_wait: for some, briefly, if there are none yet."""
+        if self.state.plays_rounds or self.intake.allowed_inserts() == 0:
+            return
+        with self.reports.metrics.clock(WAIT_FOR_EPISODES if may_wait else "receive episodes"):
+            seconds = _POLL_SECONDS if may_wait else 0.0
+            episodes = self.intake.poll(seconds, self.state.counters.weights_version)
+        if episodes:
             self.insert(self.state.up_to_limit(episodes))
-        must_wait = self.intake.allowed_steps() == 0
-        with self.reports.metrics.clock(WAIT_FOR_RANKS):
-            return not self.state.ranks.any_rank(must_wait)
 
     def balance_sides(self) -> None:
         """Adjust the work of actors and learner to how long either has waited; equal on every rank, as the row is."""

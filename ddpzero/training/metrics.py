@@ -18,7 +18,10 @@ from ddpzero.algorithms.base import LOSS
 from ddpzero.algorithms.loader import load_plugin
 from ddpzero.run.ranks import Ranks, columns
 from ddpzero.settings import Settings
+from ddpzero.system.devices import memory_in_use
 from ddpzero.system.metric_info import SHARE, MetricInfo, Metrics, rate, ratio, time_share
+from ddpzero.training.device_time import device_time_of
+from ddpzero.training.stored_source import NO_VERSION
 
 _GIB = float(1 << 30)
 _OTHER = "other"
@@ -46,6 +49,11 @@ CORE_METRICS = {
     ),
     "learner/share_waiting": MetricInfo(
         "Share of the learner's time spent in waiting for episodes, or for other ranks that do.",
+        SHARE,
+    ),
+    "learner/busy": MetricInfo(
+        "Share of the time in which the devices of the learners are at updates; if an evaluator shares the device, its "
+        "turns during an update count, too.",
         SHARE,
     ),
     "self_play/share_waiting": time_share(
@@ -88,7 +96,11 @@ CORE_METRICS = {
         "Files of games that contributors played faster than a rank took them in.", "files", "last"
     ),
     "memory/cpu_gib": MetricInfo("Memory of all ranks and their actors.", "GiB", "last"),
-    "memory/gpu_gib": MetricInfo("Memory in use on the fullest GPU.", "GiB", "last"),
+    "memory/gpu_gib": MetricInfo(
+        "Memory in use on the fullest GPU; on Apple's, which shares the machine's, that of the learner alone.",
+        "GiB",
+        "last",
+    ),
     "arena/elo": MetricInfo(
         "Elo of the newest rated model, relative to the first of arena.opponents.",
         "Elo",
@@ -145,6 +157,15 @@ def metrics_of_run(settings: Settings) -> dict[str, MetricInfo]:
     }
 
 
+def weights_lag(batch: Mapping[str, torch.Tensor], newest_version: int) -> torch.Tensor:
+    """Return by how many publications the samples of this run in a batch are old on average, without a sync."""
+    versions = batch["weights_version"]
+    is_own = versions != NO_VERSION
+    # Indexing with a mask would wait for the device to count.
+    lags = (newest_version - versions) * is_own
+    return lags.sum() / is_own.sum().clamp_min(1)
+
+
 class PhaseClock:
     """Measures the share of time that a loop spends in each of its phases.
 
@@ -191,6 +212,7 @@ class _Interval:
     """One rank's measurements between two rows.
 
     sums, num_added: the sum and the number of the values added for each tag. shares: of each phase in `seconds`.
+    busy_seconds: of the learner's device.
     """
 
     seconds: float
@@ -198,6 +220,7 @@ class _Interval:
     num_added: dict[str, int]
     counts: dict[str, float]
     shares: dict[str, float]
+    busy_seconds: float
 
     @property
     def means(self) -> dict[str, float]:
@@ -220,6 +243,7 @@ class _Interval:
             {tag: int(number) for tag, number in _added(self.num_added, later.num_added).items()},
             _added(self.counts, later.counts),
             shares,
+            self.busy_seconds + later.busy_seconds,
         )
 
 
@@ -227,6 +251,7 @@ class IntervalMetrics:
     """Collects one rank's metrics since the last row, and computes the row from the metrics of all ranks.
 
     num_actors: of this rank, for the shares of the actors' time. clock: measures the phases of the learner's loop.
+    device_time: measures its device's time for updates.
     declared: the declarations by which metrics are computed from counts.
     """
 
@@ -235,6 +260,7 @@ class IntervalMetrics:
         self.clock = clock
         self._ranks = ranks
         self._declared = declared
+        self.device_time = device_time_of(ranks.device)
         self._process = psutil.Process()
         self._start = time.perf_counter()
         self._previous: _Interval | None = None
@@ -279,8 +305,8 @@ class IntervalMetrics:
         covers the previous interval.
 
         From `count`: the metrics declared for counts, and speed/<count>_per_second for other counts. From the clock:
-        time/<phase> and learner/share_waiting, means over ranks. memory/cpu_gib: ranks and their actors, summed.
-        memory/gpu_gib: in use on the fullest GPU.
+        time/<phase> and learner/share_waiting, from device_time: learner/busy; means over ranks. memory/cpu_gib: ranks
+        and their actors, summed. memory/gpu_gib: in use on the fullest GPU.
         """
         interval = self._end_interval()
         if with_previous and self._previous is not None:
@@ -292,6 +318,9 @@ class IntervalMetrics:
         waits = [interval.shares.get(phase) for phase in (WAIT_FOR_EPISODES, WAIT_FOR_RANKS)]
         if any(share is not None for share in waits):
             shares["learner/share_waiting"] = sum(share or 0.0 for share in waits)
+        if self.device_time.is_used:
+            # An update that is read now may have begun before.
+            shares["learner/busy"] = min(interval.busy_seconds / max(interval.seconds, 1e-9), 1.0)
         rows = self._ranks.gather(
             {
                 "means": {**interval.means, **(summary or {}), **self._last_values, **shares},
@@ -299,7 +328,7 @@ class IntervalMetrics:
                 "seconds": interval.seconds,
                 "num_actors": self.num_actors,
                 "cpu_gib": _memory_of_process_tree(self._process) / _GIB,
-                "gpu_gib": _memory_in_use(self._ranks.device) / _GIB,
+                "gpu_gib": (memory_in_use(self._ranks.device) or 0) / _GIB,
             }
         )
         means = columns([row["means"] for row in rows])
@@ -309,7 +338,7 @@ class IntervalMetrics:
         metrics = {tag: sum(column) / len(column) for tag, column in means.items()}
         metrics |= _of_counts(self._declared, sums, seconds, seconds * max(num_actors, 1))
         metrics["memory/cpu_gib"] = sum(row["cpu_gib"] for row in rows)
-        if self._ranks.device.type == "cuda":
+        if self._ranks.device.type != "cpu":
             metrics["memory/gpu_gib"] = max(row["gpu_gib"] for row in rows)
         return metrics
 
@@ -322,7 +351,12 @@ class IntervalMetrics:
             values = torch.stack([value.to(self._ranks.device) for value in on_device.values()])
             sums |= zip(on_device, values.tolist(), strict=True)
         interval = _Interval(
-            now - self._start, sums, self._num_added, self._counts, self.clock.take_shares()
+            now - self._start,
+            sums,
+            self._num_added,
+            self._counts,
+            self.clock.take_shares(),
+            self.device_time.take(),
         )
         self._start = now
         self._sums, self._num_added = {}, {}
@@ -368,11 +402,3 @@ def _memory_of_process_tree(process: psutil.Process) -> int:
         # Only Linux tells the latter.
         total += memory.rss - getattr(memory, "shared", 0)
     return total
-
-
-def _memory_in_use(device: torch.device) -> int:
-    """Return the bytes in use on a GPU by all processes; 0 for the CPU."""
-    if device.type != "cuda":
-        return 0
-    free, total = torch.cuda.mem_get_info(device)
-    return total - free

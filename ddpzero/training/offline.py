@@ -80,6 +80,7 @@ def train_offline(
         torch.set_num_threads(settings.learner.num_threads)
         state = RunState(settings.learner, ranks, stop)
         parts = build_parts(settings, ranks)
+        stack.callback(parts.feeder.close)
         store = stack.enter_context(open_store(settings, config, ranks, run_dir))
         checkpointing = Checkpointing(run_dir, settings, config, parts, state, store)
         checkpointing.restore()

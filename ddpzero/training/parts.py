@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ddpzero import __version__
-from ddpzero.actors import ActorPool, EvaluatorSpec, WeightsChannel
+from ddpzero.actors import ActorPool, ActorSpec, WeightsChannel
 from ddpzero.algorithms.base import CompleteAlgorithm, CompleteUpdater
 from ddpzero.algorithms.defaults import can_evaluate
 from ddpzero.algorithms.loader import load_algorithm
@@ -33,11 +33,12 @@ from ddpzero.system.cores import usable_cores
 from ddpzero.system.errors import UserError, require
 from ddpzero.system.metric_info import Metrics
 from ddpzero.system.seeds import derive_seed
+from ddpzero.training.actor_devices import choose_actor_device, evaluator_of_rank
 from ddpzero.training.batches import BatchFeeder
 from ddpzero.training.gate import Gate
 from ddpzero.training.holdout import HoldoutEvaluation
 from ddpzero.training.metrics import metrics_of_run
-from ddpzero.training.preflight import choose_actor_device, num_actors_of
+from ddpzero.training.preflight import num_actors_of
 from ddpzero.training.state import RunState
 from ddpzero.training.stored_source import StoredSamples, find_sources, load_stored
 
@@ -80,6 +81,11 @@ def build_parts(settings: Settings, ranks: Ranks) -> Parts:
         learner,
         ranks.device,
         seed=derive_seed(settings.seed, ranks.rank, "updater"),
+    )
+    require(
+        learner.gradient_accumulation == 1 or updater.accumulates_gradients(),
+        f"learner.gradient_accumulation={learner.gradient_accumulation}: the algorithm {settings.algorithm} trains on "
+        "whole batches: set it to 1, and lower learner.batch_size if memory is short.",
     )
     buffer = ReplayBuffer(
         algorithm.sample_spec(),
@@ -190,6 +196,9 @@ def start_arena(
 ) -> tuple[Arena | None, Gate | None]:
     """Make the arena, which only rank 0 has, and the gate, which only schedule "rounds" has; `stack` stops both."""
     arena_settings, ranks = settings.arena, state.ranks
+    device = choose_actor_device(
+        settings.actors, ranks.device, ranks.local_rank, ranks.local_world_size
+    )
     workers = stack.enter_context(
         Workers(
             arena_settings.num_workers,
@@ -197,7 +206,7 @@ def start_arena(
             run_dir=run_dir,
             game=parts.algorithm.game.arguments,
             num_simulations=arena_settings.num_simulations,
-            device=str(choose_actor_device(settings.actors, ranks.device, ranks.local_rank)),
+            device=str(device),
             hang_seconds=settings.actors.hang_seconds,
         )
     )
@@ -262,40 +271,28 @@ def _model_pool(settings: Settings, parts: Parts, run_dir: Path) -> ModelPool:
     )
 
 
-def evaluator_of_rank(
-    settings: Settings, algorithm: CompleteAlgorithm, device: str, num_actors: int
-) -> EvaluatorSpec | None:
-    """Return the spec of the process that evaluates what the rank's actors ask; None if each of them evaluates."""
-    kind = settings.evaluator
-    if kind == "auto":
-        # On a CPU, a network in each actor is as fast, and needs no core for itself.
-        kind = "shared" if device.startswith("cuda") and num_actors > 1 else "local"
-    if kind == "local":
-        return None
-    spec = algorithm.evaluator_spec(
-        settings.actors,
-        device,
-        settings.simulated if kind == "simulated" else None,
-        is_repeatable=settings.learner.schedule == "rounds",
-    )
-    require(
-        spec is not None or settings.evaluator == "auto",
-        f"evaluator={settings.evaluator}: the actors of this algorithm evaluate by themselves: use evaluator=local.",
-    )
-    return spec
-
-
 def start_actors(
-    settings: Settings, parts: Parts, state: RunState, run_dir: Path, stack: ExitStack
+    settings: Settings,
+    parts: Parts,
+    state: RunState,
+    run_dir: Path,
+    stack: ExitStack,
+    spec: ActorSpec | None = None,
 ) -> tuple[ActorPool, WeightsChannel]:
-    """Start this rank's actors and the channel that brings them weights; `stack` stops them."""
+    """Start this rank's actors and the channel that brings them weights; `stack` stops them.
+
+    spec: of actors that take the place of the plugin's, and evaluate nothing; None: the plugin's.
+    """
     ranks, actors = state.ranks, settings.actors
-    device = choose_actor_device(actors, ranks.device, ranks.local_rank)
+    device = choose_actor_device(actors, ranks.device, ranks.local_rank, ranks.local_world_size)
     channel = stack.enter_context(WeightsChannel(*parts.updater.possible_actor_weights()))
     num_actors = num_actors_of(settings, ranks.local_world_size)
+    evaluator = None
+    if spec is None:
+        evaluator = evaluator_of_rank(settings, parts.algorithm, str(device), num_actors)
     pool = stack.enter_context(
         ActorPool(
-            parts.algorithm.actor_spec(actors, str(device)),
+            spec or parts.algorithm.actor_spec(actors, str(device)),
             channel,
             num_actors=num_actors,
             rank=ranks.rank,
@@ -306,15 +303,16 @@ def start_actors(
             max_restarts=actors.max_restarts,
             hang_seconds=actors.hang_seconds,
             log_dir=run_dir / LOGS_FOLDER,
-            evaluator=evaluator_of_rank(settings, parts.algorithm, str(device), num_actors),
+            evaluator=evaluator,
         )
     )
     logger.info(
-        "rank %d on %s (%s): %s with %d games each; replay buffer of %d samples takes %s",
+        "rank %d on %s (%s): %s%s with %d games each; replay buffer of %d samples takes %s",
         ranks.rank,
         ranks.node,
         ranks.device,
         "1 actor" if pool.num_actors == 1 else f"{pool.num_actors or 'no'} actors",
+        "" if device == ranks.device else f" on {device}",
         actors.num_games,
         parts.buffer.capacity,
         size_text(parts.buffer.size_bytes),

@@ -7,9 +7,10 @@ claimed. settings/ has already refused settings that no machine can run.
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,16 +33,20 @@ from ddpzero.run.checkpoint_files import CHECKPOINTS_FOLDER, newest_first
 from ddpzero.run.initial_weights import find_checkpoint
 from ddpzero.run.ranks import Ranks
 from ddpzero.settings import ActorSettings, Settings
+from ddpzero.system.device_names import gpus_of
 from ddpzero.system.devices import cpu_has_bfloat16
 from ddpzero.system.errors import UserError, require
 from ddpzero.system.machine import Memory, allow_open_files, usable_memory
 from ddpzero.system.memory import Factor, Need, check_memory
+from ddpzero.training.actor_devices import choose_actor_device, evaluator_of_rank
 from ddpzero.training.stored_source import find_sources
 
 # Private memory of a rank and of an actor with their libraries.
 # A rank also has episodes on their way to the disk.
 _RANK_BYTES = 500 * 2**20
 _ACTOR_BYTES = 150 * 2**20
+# 42 MiB are modules, measured; the rest is compiled code.
+_ACTOR_BYTES_WITHOUT_TORCH = 60 * 2**20
 _EPISODE_BYTES = 1_000
 # Of a sample in the replay buffer: its origin and its flag, both also in the state that a checkpoint takes.
 _BYTES_BESIDE_SAMPLE = 26
@@ -60,7 +65,9 @@ def check_machine(settings: Settings, run_dir: Path, ranks: Ranks) -> list[str]:
     problem = ""
     warnings: list[str] = []
     try:
-        actor_device = choose_actor_device(settings.actors, ranks.device, ranks.local_rank)
+        actor_device = choose_actor_device(
+            settings.actors, ranks.device, ranks.local_rank, ranks.local_world_size
+        )
         check_backends(wandb=settings.logging.wandb)
         check_half_precision(settings, ranks.device, actor_device)
         check_compiler(settings, ranks.device, actor_device)
@@ -95,22 +102,6 @@ def num_actors_of(settings: Settings, local_world_size: int) -> int:
     if not settings.has_actors:
         return 0
     return settings.actors.num_actors or default_num_actors(local_world_size)
-
-
-def choose_actor_device(
-    actors: ActorSettings, learner_device: torch.device, local_rank: int
-) -> torch.device:
-    """Return the device on which this rank's actors evaluate. Raises UserError if there is no such GPU."""
-    if actors.device == "auto":
-        return learner_device
-    if actors.device == "cpu":
-        return torch.device("cpu")
-    require(
-        torch.cuda.is_available(),
-        f"actors.device={actors.device}: PyTorch sees no GPU here. Use actors.device=cpu or auto, or see that the "
-        "driver and a CUDA build of PyTorch are installed and CUDA_VISIBLE_DEVICES is not empty.",
-    )
-    return torch.device("cuda", local_rank % torch.cuda.device_count())
 
 
 def without_impossible_matches(settings: Settings) -> tuple[Settings, list[str]]:
@@ -198,22 +189,46 @@ def check_run_memory(
     memory: Memory | None = None,
     num_arena_workers: int = 0,
 ) -> list[str]:
-    """Return warnings about memory. Raises UserError if the machine or this rank's GPU has too little for the run.
+    """Return warnings about memory. Raises UserError if the machine or a GPU of this rank has too little for the run.
 
     memory: that of the machine; None: measure it. num_arena_workers: of this rank.
     """
     algorithm = load_algorithm(settings)
-    on_gpu, actors_on_gpu = device.type == "cuda", actor_device.type == "cuda"
-    needs = run_needs(settings, algorithm, num_actors, on_gpu, actors_on_gpu, num_arena_workers)
+    needs = run_needs(
+        settings,
+        algorithm,
+        num_actors,
+        device.type == "cuda",
+        actor_device.type == "cuda",
+        num_arena_workers,
+        evaluator_of_rank(settings, algorithm, str(actor_device), num_actors) is not None,
+    )
     on_machine = [need for need in needs if not need.on_gpu]
     warnings = [check_memory(on_machine, memory or usable_memory(), local_world_size)]
-    if on_gpu:
-        free_bytes, total_bytes = torch.cuda.mem_get_info(device)
-        on_device = [need for need in needs if need.on_gpu]
-        warnings.append(
-            check_memory(on_device, Memory(total_bytes, free_bytes), where=f"GPU {device.index}")
-        )
+    for gpu, on_gpu in needs_of_gpus(needs, device, actor_device).items():
+        free_bytes, total_bytes = torch.cuda.mem_get_info(gpu)
+        room = Memory(total_bytes, free_bytes)
+        num_ranks = 1 if gpu == device else _ranks_on(settings.actors, local_world_size)
+        warnings.append(check_memory(on_gpu, room, num_ranks, where=f"GPU {gpu.index}"))
     return [warning for warning in warnings if warning]
+
+
+def needs_of_gpus(
+    needs: Sequence[Need], device: torch.device, actor_device: torch.device
+) -> dict[torch.device, list[Need]]:
+    """Return what each GPU of a rank must have room for: that of the learner, and that of its actors."""
+    by_gpu: dict[torch.device, list[Need]] = {}
+    for need in needs:
+        if need.on_gpu and need.size_bytes:
+            is_actors = need.of_actors or device.type != "cuda"
+            by_gpu.setdefault(actor_device if is_actors else device, []).append(need)
+    return by_gpu
+
+
+def _ranks_on(actors: ActorSettings, local_world_size: int) -> int:
+    """Return how many ranks of this node let their actors use the same GPU, at most."""
+    num_gpus = len(gpus_of(actors.device) or range(torch.cuda.device_count()))
+    return math.ceil(local_world_size / num_gpus)
 
 
 def run_needs(
@@ -223,17 +238,17 @@ def run_needs(
     on_gpu: bool,
     actors_on_gpu: bool,
     num_arena_workers: int = 0,
+    has_evaluator: bool = False,
 ) -> list[Need]:
-    """Return the memory that one rank, its actors and its arena workers need."""
+    """Return the memory that one rank, its actors and its arena workers need.
+
+    has_evaluator: whether one process evaluates for all actors, which then import no torch.
+    """
     replay, learner, actors = settings.replay, settings.learner, settings.actors
     key = load_plugin(settings.algorithm).key
     sample_bytes = samples_size_bytes(_sample_spec(key, algorithm), 1)
     needs = [
-        Need(
-            "for processes",
-            _RANK_BYTES + num_actors * _ACTOR_BYTES,
-            (Factor("actors.num_actors", num_actors, 8),),
-        ),
+        *_needs_of_processes(num_actors, actors_on_gpu, has_evaluator),
         Need(
             "for the replay buffer",
             replay.capacity * (sample_bytes + _BYTES_BESIDE_SAMPLE),
@@ -258,7 +273,8 @@ def run_needs(
         needs.append(Need("for the arena's processes", size_bytes, of_workers))
         # They evaluate on the device of the actors.
         size_bytes = num_arena_workers * _CUDA_CONTEXT_BYTES if actors_on_gpu else 0
-        needs.append(Need("for the arena's processes", size_bytes, of_workers, on_gpu=True))
+        what = "for the arena's processes"
+        needs.append(Need(what, size_bytes, of_workers, on_gpu=True, of_actors=True))
     if learner.schedule == "rounds":
         episodes = learner.episodes_per_round
         needs.append(
@@ -269,9 +285,38 @@ def run_needs(
                 is_slow=True,
             )
         )
-    return needs + _needs_of_plugin(
+    of_plugin = _needs_of_plugin(
         key, lambda: algorithm.memory_needs(actors, num_actors, learner, on_gpu, actors_on_gpu)
     )
+    if has_evaluator:
+        of_plugin = [with_one_evaluator(need, num_actors) for need in of_plugin]
+    return needs + of_plugin
+
+
+def _needs_of_processes(num_actors: int, actors_on_gpu: bool, has_evaluator: bool) -> list[Need]:
+    """Return what a rank and its actors need before they do anything."""
+    of_actors = (Factor("actors.num_actors", num_actors, 8),)
+    actors_bytes = num_actors * (_ACTOR_BYTES_WITHOUT_TORCH if has_evaluator else _ACTOR_BYTES)
+    evaluator_bytes = _ACTOR_BYTES if has_evaluator else 0
+    num_contexts = (1 if has_evaluator else num_actors) if actors_on_gpu else 0
+    return [
+        Need("for processes", _RANK_BYTES + actors_bytes + evaluator_bytes, of_actors),
+        Need(
+            "for the actors' processes",
+            num_contexts * _CUDA_CONTEXT_BYTES,
+            of_actors,
+            on_gpu=True,
+            of_actors=True,
+        ),
+    ]
+
+
+def with_one_evaluator(need: Need, num_actors: int) -> Need:
+    """Return a need of num_actors actors as it is if one process evaluates for all of them."""
+    if not need.once_if_shared or num_actors == 0:
+        return need
+    factors = tuple(f for f in need.factors if f.key != "actors.num_actors")
+    return replace(need, size_bytes=need.size_bytes // num_actors, factors=factors)
 
 
 def _sample_spec(key: str, algorithm: CompleteAlgorithm) -> SampleSpec:

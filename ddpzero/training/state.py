@@ -53,6 +53,11 @@ class RunState:
         return self.counters.learner_step % self._learner.epoch_steps == 0
 
     @property
+    def updates_left_in_epoch(self) -> int:
+        """The number of updates to the next epoch boundary, at least 1."""
+        return self._learner.epoch_steps - self.counters.learner_step % self._learner.epoch_steps
+
+    @property
     def is_stopped_by_signal(self) -> bool:
         """Whether a signal ends the run, rather than a limit."""
         return self._stop.is_set
@@ -141,16 +146,19 @@ class RunState:
 
     # ---------------------------------------------------------------- all ranks together
 
-    def vote(self, *flags: bool) -> list[bool]:
-        """Return for each flag whether it is set on any rank, all ranks together.
+    def vote(self, *flags: bool, allowed_updates: int = 0) -> tuple[list[bool], int]:
+        """Return for each flag whether it is set on any rank, and how many updates every rank allows.
 
-        The same collective adds all samples and episodes inserted since the last vote to the counters.
+        All ranks together. The same message adds all samples and episodes inserted since the last vote to the counters.
         """
-        votes, (samples, episodes) = self.ranks.vote(flags, [self.new_samples, self.new_episodes])
+        new = [self.new_samples, self.new_episodes]
+        flags_of_any, (samples, episodes), num_granted = self.ranks.vote(
+            flags, new, allowed_updates
+        )
         self.counters.samples += samples
         self.counters.episodes += episodes
         self.new_samples = self.new_episodes = 0
-        return votes
+        return flags_of_any, num_granted
 
     def share_counters(self) -> None:
         """Update the counters, all ranks together; minutes are those of rank 0's clock."""

@@ -33,8 +33,14 @@ def asked_by(episodes, actor_index: int) -> int:
     return sum(episode.info["actor_index"] == actor_index for episode in episodes)
 
 
-def test_all_actors_get_right_answers():
-    with asking(3, toy_evaluator.spec()) as toys:
+@pytest.fixture(params=[1, 2], ids=lambda number: f"{number} under way")
+def under_way(request) -> dict[str, Any]:
+    """How many batches the toy evaluator has under way, and how long each takes."""
+    return {"max_under_way": request.param, "batch_seconds": 0.001 * (request.param - 1)}
+
+
+def test_all_actors_get_right_answers(under_way):
+    with asking(3, toy_evaluator.spec(**under_way)) as toys:
         toys.poll_until(lambda found: all(asked_by(found, index) > 200 for index in range(3)))
         assert toys.pool.num_restarts == 0
         metrics: dict[str, float] = {}
@@ -46,8 +52,8 @@ def test_all_actors_get_right_answers():
         assert metrics["evaluator_seconds"] > 0
 
 
-def test_answers_are_of_the_weights_that_the_actor_has_or_of_newer_ones():
-    with asking(2, toy_evaluator.spec()) as toys:
+def test_answers_are_of_the_weights_that_the_actor_has_or_of_newer_ones(under_way):
+    with asking(2, toy_evaluator.spec(**under_way)) as toys:
         toys.poll_until(len)
         for version in range(2, 30):
             toys.publish(version)
@@ -57,8 +63,8 @@ def test_answers_are_of_the_weights_that_the_actor_has_or_of_newer_ones():
     assert [episode.info["used_version"] for episode in found][-1] == 29
 
 
-def test_an_evaluator_that_dies_amid_an_answer_loses_no_request(tmp_path, caplog):
-    evaluator = toy_evaluator.spec(trouble="kill", trouble_file=str(tmp_path / "once"))
+def test_an_evaluator_that_dies_amid_an_answer_loses_no_request(tmp_path, caplog, under_way):
+    evaluator = toy_evaluator.spec(trouble="kill", trouble_file=str(tmp_path / "once"), **under_way)
     with asking(2, evaluator) as toys:
         toys.poll_until(lambda found: all(asked_by(found, index) > 500 for index in range(2)))
         assert toys.pool.num_restarts == 1 and (tmp_path / "once").exists()
@@ -76,8 +82,8 @@ def test_a_hanging_evaluator_is_replaced_before_its_actors_are(tmp_path, caplog)
     assert "time.sleep" in caplog.text or "_maybe_make_trouble" in caplog.text
 
 
-def test_killed_again_and_again_it_loses_nothing():
-    with asking(2, toy_evaluator.spec(), max_restarts=20) as toys:
+def test_killed_again_and_again_it_loses_nothing(under_way):
+    with asking(2, toy_evaluator.spec(**under_way), max_restarts=20) as toys:
         for number in range(4):
             toys.poll_until(lambda found: all(asked_by(found, index) > 50 for index in range(2)))
             pid = toys.pool.evaluator_pid
@@ -122,8 +128,10 @@ def test_it_ends_with_the_pool_and_leaves_no_descriptors_behind():
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-def test_rounds_go_on_although_the_evaluator_dies(tmp_path):
-    evaluator = toy_evaluator.spec(trouble="kill", trouble_file=str(tmp_path / "once"))
+def test_rounds_go_on_although_the_evaluator_dies(tmp_path, under_way):
+    evaluator = toy_evaluator.spec(
+        trouble="kill", trouble_file=str(tmp_path / "once"), max_requests=1, **under_way
+    )
     with asking(2, evaluator, schedule="rounds") as toys:
         toys.pool.start_round(episodes_per_actor=[40, 40], round_seed=1, weights_version=1)
         assert toys.pool.wait_for_round(30)

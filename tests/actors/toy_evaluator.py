@@ -6,7 +6,9 @@ import os
 import signal
 import sys
 import time
+from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,30 +22,62 @@ NUM_ROWS = 8
 LANES = LaneSize(lanes_per_actor=2, input_bytes=NUM_ROWS, output_floats=NUM_ROWS)
 
 
-class ToyEvaluator:
-    """trouble: what happens once, if trouble_file does not exist: "hang", "kill" (amid an answer), "raise"."""
+@dataclass(frozen=True)
+class Batch:
+    """ends_at: by time.perf_counter."""
 
-    def __init__(self, num_actors: int, trouble: str = "", trouble_file: str = "") -> None:
+    kind: int
+    num_rows: Sequence[int]
+    inputs: Sequence[np.ndarray]
+    ends_at: float
+
+
+class ToyEvaluator:
+    """trouble: what happens once, if trouble_file does not exist: "hang", "kill" (amid an answer), "raise".
+
+    max_under_way: batches at the same time; with several, each takes batch_seconds, one after the other.
+    """
+
+    def __init__(
+        self,
+        num_actors: int,
+        trouble: str = "",
+        trouble_file: str = "",
+        max_under_way: int = 1,
+        max_requests: int | None = None,
+        batch_seconds: float = 0.0,
+    ) -> None:
+        self.max_under_way = max_under_way
+        self.max_requests = max_requests or num_actors
+        self.under_way: deque[Batch] = deque()
+        self.batch_seconds = batch_seconds
+        self.busy_until = 0.0
         self.trouble = trouble
         self.trouble_file = Path(trouble_file)
         self.weights_sum = 0.0
         self.num_batches = 0
 
     def receive(self, arrays: dict[str, np.ndarray], weights_version: int) -> None:
+        assert not self.under_way, "weights change amid a batch"
         self.weights_sum = float(sum(array.sum() for array in arrays.values()))
 
-    def evaluate(
-        self,
-        kind: int,
-        num_rows: Sequence[int],
-        inputs: Sequence[np.ndarray],
-        outputs: Sequence[np.ndarray],
-    ) -> None:
+    def start(self, kind: int, num_rows: Sequence[int], inputs: Sequence[np.ndarray]) -> None:
+        assert len(self.under_way) < self.max_under_way and len(num_rows) <= self.max_requests
+        self.busy_until = max(self.busy_until, time.perf_counter()) + self.batch_seconds
+        self.under_way.append(Batch(kind, num_rows, inputs, self.busy_until))
+
+    def is_finished(self) -> bool:
+        return time.perf_counter() >= self.under_way[0].ends_at
+
+    def finish(self, outputs: Sequence[np.ndarray]) -> None:
+        while not self.is_finished():
+            pass
+        batch = self.under_way.popleft()
         self.num_batches += 1
-        for rows, asked, answer in zip(num_rows, inputs, outputs, strict=True):
+        for rows, asked, answer in zip(batch.num_rows, batch.inputs, outputs, strict=True):
             answer[0] = 12345.0
             self._maybe_make_trouble()
-            answer[:rows] = asked[:rows].astype(np.float32) ** 2 + kind
+            answer[:rows] = asked[:rows].astype(np.float32) ** 2 + batch.kind
             answer[rows:] = self.weights_sum
 
     def _maybe_make_trouble(self) -> None:

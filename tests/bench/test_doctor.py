@@ -93,6 +93,25 @@ def test_a_driver_without_a_build_for_it_is_told(monkeypatch):
     assert "install one for CUDA" in found("PyTorch").advice
 
 
+def test_cuda_graphs_that_cannot_be_captured_are_told(monkeypatch):
+    def fails() -> float:
+        raise RuntimeError("CUDA driver version is insufficient for CUDA runtime version\nmore")
+
+    monkeypatch.setattr(doctor, "_sum_by_graph", fails)
+    finding = doctor._cuda_graphs()
+    assert finding.level == "note" and "actors.cuda_graphs=false" in finding.advice
+    assert finding.found.endswith("insufficient for CUDA runtime version")
+    monkeypatch.setattr(doctor, "_sum_by_graph", lambda: 4.0)
+    assert doctor._cuda_graphs().level == "problem"
+    monkeypatch.setattr(doctor, "_sum_by_graph", lambda: 12.0)
+    assert doctor._cuda_graphs() == Finding("CUDA graphs", "captured and replayed")
+
+
+@pytest.mark.gpu
+def test_cuda_graphs_are_captured_and_replayed():
+    assert doctor._cuda_graphs() == Finding("CUDA graphs", "captured and replayed")
+
+
 def test_a_cache_in_a_temporary_folder_is_told(monkeypatch, tmp_path):
     monkeypatch.setattr(doctor, "cache_folder", lambda: tmp_path)
     monkeypatch.setattr(doctor.tempfile, "gettempdir", lambda: str(tmp_path))

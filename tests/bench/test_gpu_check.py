@@ -70,15 +70,26 @@ def test_torch_numba_and_yaml_alone_measure_forward_learner_and_self_play(tmp_pa
         BEYOND_TORCH_NUMBA_AND_YAML,
         "agreement",
         "forward",
+        "graphs",
         "learner",
         "self_play",
+        "networks",
         "training",
     )
     assert rows["agreement"]["largest difference of a probability, float32"].value < 1e-4
     assert rows["forward"]["quick, best"].value > 0
     assert 0 < rows["learner"]["learner, fraction of the bare loop"].value < 2
-    assert rows["self_play"]["2 actors"].value > 0
-    assert rows["self_play"]["2 actors, fraction of the bare forward"].value > 0
+    of_graphs = rows["graphs"]
+    for figure in ("bare forward", "1 under way, no graphs", "2 under way, graphs"):
+        assert of_graphs[f"64x4 batch 64, {figure}"].value > 0
+    of_self_play, of_networks = rows["self_play"], rows["networks"]
+    for way in ("shared, 2 actors", "local, 2 actors"):
+        assert of_self_play[f"connect_four 64x4, {way}"].value > 0
+        assert of_self_play[f"connect_four 64x4, {way}, of the bare forward"].value > 0
+    assert of_self_play["connect_four 64x4, best fraction of the bare forward"].value > 0
+    assert of_networks["connect_four 128x10, shared, 1 actor"].value > 0
+    # Bars are for GPUs.
+    assert all(row.bar is None for of_step in rows.values() for row in of_step.values())
     assert "needs psutil, safetensors, tensorboard, not" in rows["training"]["not run"].note
 
 
@@ -121,6 +132,41 @@ def test_a_step_that_hangs_is_ended_with_all_that_it_started(monkeypatch):
     rows = run_instead(monkeypatch, program)
     assert [row.figure for row in rows] == ["rate", "failed"]
     assert rows[1].problem == "not done after 2 s"
+
+
+def test_a_figure_that_fails_leaves_the_others_of_its_step():
+    import io
+    from contextlib import redirect_stdout
+
+    from ddpzero.bench.gpu_steps import Emitter
+
+    emit = Emitter("self_play")
+    with redirect_stdout(io.StringIO()) as printed:
+        emit.failed("shared, 8 actors", RuntimeError("CUDA error: out of memory\nmore lines"))
+        emit("local, 8 actors", 5.0)
+    failed, other = (Row(**json.loads(line)) for line in printed.getvalue().splitlines())
+    assert failed.problem == "RuntimeError: CUDA error: out of memory" and failed.value is None
+    assert other == Row("self_play", "local, 8 actors", 5.0)
+    assert "FAILED: RuntimeError" in format_row(failed)
+
+
+@pytest.mark.parametrize(
+    ("figure", "value", "verdict"),
+    [
+        ("go 64x4, best fraction of the bare forward", 0.9, "bar 0.85 reached"),
+        ("go 64x4, best fraction of the bare forward", 0.5, "bar 0.85 MISSED"),
+        ("learner, fraction of the bare loop", 0.95, "bar 0.95 reached"),
+        ("go 64x4, shared, 8 actors, of the bare forward", 0.5, ""),
+    ],
+)
+def test_figures_with_a_bar_say_on_a_gpu_whether_it_is_reached(monkeypatch, figure, value, verdict):
+    row = {"step": "self_play", "figure": figure, "value": value, "note": "GPU 85 % busy"}
+    monkeypatch.setattr(gpu_check, "_run", lambda command, limit: (json.dumps(row), 0))
+    for device, expected in (("cuda", verdict), ("cpu", "")):
+        (found,) = run_step(Step("self_play", 10, 10), device, False, seconds_left=100.0)
+        text = format_row(found)
+        assert expected in text and ("bar 0." in text) == bool(expected)
+        assert text.endswith("GPU 85 % busy")
 
 
 def test_a_step_without_time_is_said_to_have_none():

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
-from ddpzero.bench.learner import bench_learner, noise
+from ddpzero.bench.learner import bench_learner
+from ddpzero.bench.noise import noise
+from ddpzero.bench.run_loop import learner_of_noise
 from ddpzero.config.hydra import compose_settings
 from ddpzero.replay import Field
 
@@ -20,6 +23,30 @@ def test_a_learner_of_the_settings_is_measured():
     assert updates.value > 0
     assert samples.value == pytest.approx(32 * updates.value)
     assert updates.settings["model"] == "b1c32"
+    assert figures["bare_updates_per_second"].value > 0
+    assert 0.1 < figures["fraction_of_bare_loop"].value < 2
+
+
+def test_the_loop_is_that_of_a_run_with_its_batches_metrics_and_publications() -> None:
+    overrides = ("learner.batch_size=32", "network.blocks=1", "learner.publish_interval_steps=2")
+    settings = compose_settings(["+experiment=tic_tac_toe", "device=cpu", *overrides])
+    with learner_of_noise(settings, seed=3) as learner:
+        sampled, batches = learner.parts.buffer.num_sampled, list[dict[str, torch.Tensor]]()
+        update = learner.parts.updater.update
+
+        def noted(batch: dict[str, torch.Tensor], rate: float) -> dict[str, torch.Tensor]:
+            batches.append(batch)
+            return update(batch, rate)
+
+        vars(learner.parts.updater)["update"] = noted
+        for _ in range(4):
+            learner.take_in_episodes()
+            learner.update()
+        assert learner.parts.buffer.num_sampled - sampled >= 4 * 32
+        assert not torch.equal(batches[0]["observation"], batches[1]["observation"])
+        assert learner.channel.weights_version == learner.state.counters.weights_version == 2
+        row = learner.reports.metrics.collect()
+    assert row["losses/total"] > 0 and "self_play/weights_lag" in row
 
 
 def test_noise_is_what_the_sample_spec_says():

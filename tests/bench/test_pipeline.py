@@ -66,7 +66,8 @@ def test_actors_that_evaluate_by_themselves_are_measured():
 def test_both_evaluators_are_measured():
     settings = compose_settings(TINY)
     figures = {figure.figure: figure for figure in bench_evaluator(settings, 0.5, seed=0)}
-    assert figures["round_trip_of_64"].value > 0
+    # Without the start of the process, which takes a second.
+    assert 0 < figures["round_trip_of_64"].value < 500_000
     assert figures["shared_fraction_of_local"].value > 0
     assert figures["shared_positions_per_second"].settings["batch_size"] == 4
 

@@ -54,6 +54,9 @@ WITHOUT_EFFECT = [
     (("learner.schedule=rounds", "replay.window_exponent=1"), "replay.min_samples=7"),
     ((), "learner.final_learning_rate_fraction=0.5"),
     ((), "learner.timeout_seconds=60"),
+    (("device=cpu",), "actors.cuda_graphs=false"),
+    (("actors.device=cpu",), "actors.cuda_graphs=false"),
+    ((SNAKES,), "actors.cuda_graphs=false"),
     ((), "judge.interval_minutes=7"),
     ((), "judge.num_simulations=[7]"),
     ((), "judge.max_positions=7"),
@@ -218,6 +221,7 @@ def test_a_changed_setting_without_effect_is_told(conditions, override, one_way)
 @pytest.mark.parametrize(
     "overrides",
     [
+        ("actors.device=cuda", "actors.cuda_graphs=false"),
         ("search.virtual_loss=2", "search.leaves_per_round=4"),
         ("game=othello", "loss.score=0.7", "loss.ownership=0.7"),
         ("loss.score=0", "loss.ownership=0"),

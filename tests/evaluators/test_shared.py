@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from ddpzero.actors.exchange import Exchange, LaneSize
+from ddpzero.actors.exchange import Exchange, LaneSize, Request
 from ddpzero.evaluators.lanes import LaneEvaluator, layout_for, room_for
 from ddpzero.evaluators.network import NetworkEvaluator
 from ddpzero.evaluators.shared import GatheringEvaluator
@@ -38,16 +38,17 @@ def alone(game: Game, arrays: Mapping[str, np.ndarray], max_batch: int) -> Netwo
 class Rank:
     """Two actors with two lanes each, and an evaluator, all in this process."""
 
-    def __init__(self, max_lanes: int) -> None:
+    def __init__(self, max_requests: int, max_under_way: int) -> None:
         layouts = [layout_for(board, MAX_BATCH) for board in BOARDS]
         self.exchange = Exchange(2, LaneSize(2, *room_for(layouts)))
         self.server = GatheringEvaluator(
             layouts,
             lambda kind, arrays, most: NetworkEvaluator(
-                network_of(BOARDS[kind], 0), BOARDS[kind], most, precision="float32"
+                network_of(BOARDS[kind], 0), BOARDS[kind], most, max_under_way, precision="float32"
             ),
             lambda arrays: tuple(array.shape for array in arrays.values()),
-            max_lanes,
+            max_requests,
+            max_under_way,
         )
         self.clients = [
             LaneEvaluator(
@@ -57,22 +58,37 @@ class Rank:
         ]
 
     def serve(self, version: int) -> None:
+        """Answer all requests, with as many batches under way as there may be."""
         requests = self.exchange.open_requests()
+        most = self.server.max_requests
+        batches = []
         for kind in {request.kind for request in requests}:
             of_kind = [request for request in requests if request.kind == kind]
-            self.server.evaluate(
-                kind,
-                [request.num_rows for request in of_kind],
-                [self.exchange.inputs(request.lane) for request in of_kind],
-                [self.exchange.outputs(request.lane) for request in of_kind],
+            batches += [of_kind[first : first + most] for first in range(0, len(of_kind), most)]
+        under_way: list[list[Request]] = []
+        for batch in batches:
+            if len(under_way) == self.server.max_under_way:
+                self.finish(under_way.pop(0), version)
+            self.server.start(
+                batch[0].kind,
+                [request.num_rows for request in batch],
+                [self.exchange.inputs(request.lane) for request in batch],
             )
-        for request in requests:
+            under_way.append(batch)
+        for batch in under_way:
+            self.finish(batch, version)
+
+    def finish(self, batch: list[Request], version: int) -> None:
+        # On a CPU nothing is left to be done.
+        assert self.server.is_finished()
+        self.server.finish([self.exchange.outputs(request.lane) for request in batch])
+        for request in batch:
             self.exchange.answer(request, version)
 
 
-@pytest.fixture(params=[1, 4])
+@pytest.fixture(params=[(1, 1), (4, 1), (1, 2), (4, 2)])
 def rank(request):
-    rank = Rank(request.param)
+    rank = Rank(*request.param)
     yield rank
     del rank.clients
     rank.exchange.close()
@@ -113,7 +129,10 @@ def test_weights_of_another_size_are_taken(rank):
     arrays = {name: value.numpy() for name, value in larger.state_dict().items()}
     made = []
     rank.server._make = lambda kind, arrays, most: (
-        made.append(kind) or NetworkEvaluator(larger, BOARDS[kind], most, precision="float32")
+        made.append(kind)
+        or NetworkEvaluator(
+            larger, BOARDS[kind], most, rank.server.max_under_way, precision="float32"
+        )
     )
     rank.server.receive(arrays, 2)
     client.submit(0, 1)

@@ -29,7 +29,7 @@ with join_ranks("cpu", 30.0) as ranks:
     answer = {"world_size": ranks.world_size, "is_first": ranks.is_first}
     answer["any"] = [ranks.any_rank(ranks.rank == 1), ranks.any_rank(False)]
     answer["flags"] = ranks.any_flags([ranks.rank == 0, ranks.rank == 1, False])
-    answer["vote"] = ranks.vote([ranks.rank == 1, False], [5, 10 + ranks.rank])
+    answer["vote"] = ranks.vote([ranks.rank == 1, False], [5, 10 + ranks.rank], 7 - ranks.rank)
     answer["broadcast"] = ranks.broadcast({"from": ranks.rank, "text": "é" * 10})
     answer["gather"] = ranks.gather(["a" * ranks.rank, ranks.rank])
     figures = {"both": ranks.rank + 1.0, f"only_{ranks.rank}": 5}
@@ -69,7 +69,7 @@ def test_a_flag_of_one_rank_is_seen_by_all_and_counts_are_summed(
     for answer in answers:
         assert answer["any"] == [True, False]
         assert answer["flags"] == [True, True, False]
-        assert answer["vote"] == [[True, False], [10, 21]]
+        assert answer["vote"] == [[True, False], [10, 21], 6]
 
 
 def test_every_rank_gets_what_rank_0_broadcasts(answers: list[dict[str, Any]]) -> None:
@@ -158,7 +158,7 @@ def test_without_torchrun_a_rank_is_alone_and_needs_no_group() -> None:
     with join_ranks("cpu") as ranks:
         assert (ranks.rank, ranks.world_size, ranks.is_first) == (0, 1, True)
         assert ranks.any_flags([True, False]) == [True, False]
-        assert ranks.vote([True, False], [3]) == ([True, False], [3])
+        assert ranks.vote([True, False], [3], 9) == ([True, False], [3], 9)
         assert ranks.broadcast({"a": (1, 2)}) == {"a": [1, 2]}
         assert ranks.gather(3) == [3]
         assert ranks.sum({"a": 2}) == {"a": 2.0}

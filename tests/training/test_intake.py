@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ddpzero.replay import Episode, ReplayBuffer, SampleBalance
-from ddpzero.training.intake import Intake
+from ddpzero.training.intake import UNLIMITED, Intake
 from tests.serve.material import material
 
 
@@ -71,5 +71,5 @@ def test_without_actors_contributors_give_everything():
 def test_without_any_source_the_run_trains_on_what_it_has():
     took = intake(new_buffer(), [], None, share=1.0, num_actors=0)
     assert not took.is_open
-    assert (took.allowed_steps(), took.allowed_inserts()) == (1, 0)
+    assert (took.allowed_steps(), took.allowed_inserts()) == (UNLIMITED, 0)
     assert "collect/samples" not in took.metrics()

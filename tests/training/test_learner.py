@@ -95,7 +95,7 @@ def test_a_run_in_rounds_stopped_by_sigterm_inside_a_round_resumes_bit_by_bit(tm
 
 # Actors are new processes, which import this program.
 SAVED_INSIDE_A_ROUND = """
-from ddpzero.training import checkpoint_schedule
+from ddpzero.training import checkpoint_schedule, pace
 from ddpzero.config.hydra import compose_settings
 from ddpzero.config.conversion import settings_to_dict
 from ddpzero.training.learner import Learner, train
@@ -109,6 +109,8 @@ def main():
     if RUN == "straight":
         run("straight")
         return say(saved_at=[])
+    # Ranks meet, and save, after each update.
+    pace._SECONDS_BETWEEN_MEETINGS = 0.0
     checkpoint_schedule._LONGEST_GAP_SECONDS = 0.0
     checkpoint_schedule._SECONDS_BETWEEN_PER_SECOND_OF_SAVING = 0.0
     save, saved_at = Learner.save, []

@@ -7,7 +7,7 @@ import pytest
 from ddpzero.algorithms.loader import load_algorithm
 from ddpzero.config.hydra import compose_settings
 from ddpzero.system.errors import UserError
-from ddpzero.training.parts import evaluator_of_rank
+from ddpzero.training.actor_devices import evaluator_of_rank
 from tests.training.test_learner import ROUNDS, TINY
 from tests.training.whole_runs import assert_equal, final_state, run
 

@@ -110,7 +110,7 @@ def test_what_a_rank_inserted_is_in_the_counters_after_the_next_vote(alone: Rank
     state.count_episode(episodes_of(7)[0])
     assert (state.num_episodes, state.num_samples) == (6, 57)
     assert (state.counters.episodes, state.counters.samples) == (5, 50)
-    assert state.vote(True, False) == [True, False]
+    assert state.vote(True, False, allowed_updates=3) == ([True, False], 3)
     assert (state.counters.episodes, state.counters.samples) == (6, 57)
     assert (state.new_episodes, state.new_samples) == (0, 0)
 

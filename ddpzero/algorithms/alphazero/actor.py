@@ -193,6 +193,7 @@ def make_actor(
     device: str,
     precision: Precision,
     compile: bool,
+    cuda_graphs: bool,
     cache_megabytes: float,
     rank: int,
     actor_index: int,
@@ -205,7 +206,7 @@ def make_actor(
     exchange: with the rank's evaluator process, which evaluates instead of this one.
     """
     course = Curriculum(curriculum, load_game(**game), search.num_simulations)
-    overlaps = device.startswith("cuda") or exchange is not None
+    overlaps = device != "cpu" or exchange is not None
     sizes = group_sizes(num_games, NUM_GROUPS if overlaps else 1)
     max_batch = max(sizes) * search.leaves_per_round
     lanes = None if exchange is None else RequestLanes(exchange, actor_index, len(sizes))
@@ -241,6 +242,7 @@ def make_actor(
                 device=device,
                 precision=precision,
                 compile=compile,
+                cuda_graphs=cuda_graphs,
                 points_scale=search.points_scale(board),
                 random_symmetry=settings.random_symmetry,
             )

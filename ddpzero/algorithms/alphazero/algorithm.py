@@ -145,6 +145,7 @@ class AlphaZero:
                 "device": device,
                 "precision": actors.precision,
                 "compile": actors.compile,
+                "cuda_graphs": actors.cuda_graphs,
                 "cache_megabytes": self.settings.evaluation_cache_megabytes,
             },
             suspect=suspicion(self.game),
@@ -176,6 +177,7 @@ class AlphaZero:
                 "device": device,
                 "precision": actors.precision,
                 "compile": actors.compile,
+                "cuda_graphs": actors.cuda_graphs,
             }
         else:
             factory = "simulated_evaluator:make_simulated_evaluator"

@@ -23,6 +23,7 @@ from ddpzero.networks.growth import (
     largest_difference,
     new_network,
 )
+from ddpzero.networks.memory_format import on_device
 from ddpzero.system.errors import require
 
 NUM_POSITIONS = 64
@@ -93,9 +94,7 @@ class Growth:
             ]
 
     def _new_network(self, size: NetworkSettings, device: torch.device, seed: int) -> nn.Module:
-        network: nn.Module = new_network(self._game, size, self._auxiliary, seed)
-        network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return network
+        return on_device(new_network(self._game, size, self._auxiliary, seed), device)
 
 
 def _no_states(old: Sequence[Optimizer], new: Sequence[Optimizer]) -> None:

@@ -11,7 +11,8 @@ Letters: B batch, A actions, O owner cells, S scores from -max_score to max_scor
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,6 +22,8 @@ from ddpzero.algorithms.alphazero.settings import LossSettings
 from ddpzero.networks.layers import MASKED_LOGIT
 
 _SOFT_POLICY_TEMPERATURE = 4.0
+# The metrics of policy_loss that are means over the samples with a policy target.
+_OF_KNOWN_POLICIES = ("losses/policy", "policy/kl_to_search", "policy/target_entropy")
 
 
 @dataclass(frozen=True)
@@ -80,10 +83,44 @@ class Outputs:
     auxiliary: Mapping[str, Tensor] = field(default_factory=dict)
 
 
+def rows_of(values: Any, rows: slice) -> Any:
+    """Return the same rows of all tensors in Targets, or in another dataclass or None."""
+    if values is None or isinstance(values, Tensor):
+        return None if values is None else values[rows]
+    taken = {each.name: rows_of(getattr(values, each.name), rows) for each in fields(values)}
+    return replace(values, **taken)
+
+
+def num_known(targets: Targets) -> dict[str, Tensor]:
+    """Return for each loss that is a mean over the samples with its target how many these are, at least 1."""
+    counts = {"policy": _num_with_policy(targets.policy)}
+    for name, policy in (
+        ("next_policy", targets.next_policy),
+        ("soft_policy", targets.soft_policy),
+    ):
+        if policy is not None:
+            counts[name] = _num_with_policy(policy)
+    for name, target in (("score", targets.score), ("ownership", targets.ownership)):
+        if target is not None:
+            counts[name] = target.is_known.sum().clamp_min(1)
+    return counts
+
+
+def _num_with_policy(target: Tensor) -> Tensor:
+    # Policies in half precision do not sum to exactly 1.
+    return (target.sum(1) > 0.5).sum().clamp_min(1)
+
+
 def total_loss(
-    outputs: Outputs, targets: Targets, weights: LossSettings
+    outputs: Outputs,
+    targets: Targets,
+    weights: LossSettings,
+    factors: Mapping[str, Tensor] | None = None,
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """Return the weighted sum of all losses, and metrics."""
+    """Return the weighted sum of all losses, and metrics.
+
+    factors: of losses by name, by which the mean of the losses of the parts of a batch is the loss of the batch.
+    """
     losses: dict[str, Tensor] = {}
     losses["policy"], metrics = policy_loss(outputs.policy, targets.policy, targets.policy_weights)
     losses["value"], of_value = value_loss(outputs.value, targets.value, targets.outcome)
@@ -105,6 +142,10 @@ def total_loss(
         metrics |= of_score
     if targets.ownership is not None:
         losses["ownership"] = ownership_loss(outputs.auxiliary["ownership"], targets.ownership)
+    for name, factor in (factors or {}).items():
+        losses[name] = factor * losses[name]
+        if name == "policy":
+            metrics |= {tag: factor * metrics[tag] for tag in _OF_KNOWN_POLICIES}
     total = weights.policy * losses["policy"] + weights.value * losses["value"]
     for name, loss in losses.items():
         if name not in ("policy", "value"):
@@ -123,13 +164,12 @@ def policy_loss(
     """
     log_policy = functional.log_softmax(logits.float(), dim=1)
     losses = -(target * log_policy).sum(1)
-    # Policies in half precision do not sum to exactly 1.
-    num_known = (target.sum(1) > 0.5).sum().clamp_min(1)
+    num_samples = _num_with_policy(target)
     # Not divided by the sum of the weights: that would weaken batches of many surprises.
-    loss = (losses if weights is None else weights * losses).sum() / num_known
+    loss = (losses if weights is None else weights * losses).sum() / num_samples
     with torch.no_grad():
-        plain_loss = losses.sum() / num_known
-        target_entropy = -(target * target.clamp_min(1e-12).log()).sum() / num_known
+        plain_loss = losses.sum() / num_samples
+        target_entropy = -(target * target.clamp_min(1e-12).log()).sum() / num_samples
         metrics = {
             "losses/policy": plain_loss,
             "policy/kl_to_search": plain_loss - target_entropy,

@@ -68,7 +68,10 @@ def memory_needs(
         ),
         Need(
             "for a batch in training",
-            learner.batch_size * features * (_SAVED_TENSORS * network.blocks + 1),
+            learner.batch_size
+            // learner.gradient_accumulation
+            * features
+            * (_SAVED_TENSORS * network.blocks + 1),
             (Factor("learner.batch_size", learner.batch_size, 256), *of_network),
             on_gpu=on_gpu,
         ),
@@ -87,6 +90,7 @@ def memory_needs(
             num_actors * batch * features * _LIVE_TENSORS,
             (leaves, *of_actors, *of_network),
             on_gpu=actors_on_gpu,
+            of_actors=True,
         ),
         Need(
             "for cached evaluations",

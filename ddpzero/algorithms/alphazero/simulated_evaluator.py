@@ -29,4 +29,5 @@ def make_simulated_evaluator(
         simulated.batch_latency_ms / 1000,
         simulated.positions_per_second,
         simulated.noise,
+        max_requests=num_actors,
     )

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,6 +21,8 @@ from ddpzero.algorithms.alphazero.losses import (
     OwnershipTarget,
     ScoreTarget,
     Targets,
+    num_known,
+    rows_of,
     soft_policy_target,
     total_loss,
     value_target,
@@ -28,13 +33,43 @@ from ddpzero.algorithms.alphazero.simulations import SIMULATIONS, Simulations
 from ddpzero.algorithms.base import HOLDOUT_GROUP, LOSS, RunProgress
 from ddpzero.algorithms.updates import TrainedNetwork, holdout_metrics, seed_of_update
 from ddpzero.networks import NetworkSettings, unpack_observations
-from ddpzero.networks.precision import training_dtype
+from ddpzero.networks.memory_format import fast_memory_format, on_device
+from ddpzero.networks.precision import autocast_to, training_dtype
 from ddpzero.settings import LearnerSettings
 
 logger = logging.getLogger(__name__)
 
 # Cross-entropies start below 20 and fall. A loss of 1000 means a probability of e^-1000 for what happened.
 _HOPELESS_LOSS = 1e3
+
+
+@dataclass(frozen=True)
+class _View:
+    """A batch, or a part of one, in the views that the network sees. Letter: B rows.
+
+    planes: `[B, C, H, W]`. on_board: `[B, 1, H, W]`; None if all boards fill the frame. factors: see total_loss.
+    """
+
+    planes: Tensor
+    on_board: Tensor | None
+    targets: Targets
+    factors: Mapping[str, Tensor]
+
+    def parts(self, num_parts: int) -> list[_View]:
+        """Return equal parts; the mean of their losses is that of the whole."""
+        if num_parts == 1:
+            return [self]
+        size, of_batch = len(self.planes) // num_parts, num_known(self.targets)
+        parts = []
+        for start in range(0, len(self.planes), size):
+            planes, on_board, targets = (
+                rows_of(values, slice(start, start + size))
+                for values in (self.planes, self.on_board, self.targets)
+            )
+            known = num_known(targets)
+            factors = {name: num_parts * known[name] / of_batch[name] for name in known}
+            parts.append(_View(planes, on_board, targets, factors))
+        return parts
 
 
 class AlphaZeroUpdater:
@@ -68,7 +103,7 @@ class AlphaZeroUpdater:
         self._augment = augment
         self._learner = learner
         self._growth = Growth(size, game, self._auxiliary) if size is not None else None
-        network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network = on_device(network, device)
         self._dtype = self._choose_dtype(network)
         self._trained = TrainedNetwork(
             network, wrap, learner, device, scales_loss=self._dtype == torch.float16
@@ -80,57 +115,74 @@ class AlphaZeroUpdater:
 
     def update(self, batch: dict[str, Tensor], learning_rate: float) -> dict[str, Tensor]:
         """Make one step; return metrics on the device. batch: columns of the sample spec, `[B, ...]`."""
-        loss, metrics = self._loss_of(batch, self._trained.forward)
-        of_step = self._trained.step(loss, learning_rate)
-        return {**of_step, **self._stage_metrics(), **metrics}
+        loss_of = partial(self._loss_of, forward=self._trained.forward)
+        metrics = self._trained.step_on(loss_of, self._parts_of(batch), learning_rate)
+        return {**metrics, **self._stage_metrics()}
+
+    def accumulates_gradients(self) -> bool:
+        return True
 
     def evaluate(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         with torch.no_grad():
-            loss, metrics = self._loss_of(batch, self._trained.network)
+            loss, metrics = self._loss_of(self._view_of(batch), self._trained.network)
         return {
             **holdout_metrics({LOSS: loss, **metrics}),
             f"{HOLDOUT_GROUP}/value_accuracy": metrics["value/accuracy"],
         }
 
     def is_trainable(self, batch: dict[str, Tensor]) -> bool:
-        loss, _ = self._loss_of(batch, self._trained.forward)
-        has_gradient = self._trained.has_finite_gradient(loss)
+        losses: list[Tensor] = []
+
+        def loss_of(part: _View) -> tuple[Tensor, dict[str, Tensor]]:
+            loss, metrics = self._loss_of(part, self._trained.forward)
+            losses.append(loss.detach())
+            return loss, metrics
+
+        has_gradient = self._trained.can_step_on(loss_of, self._parts_of(batch))
         planes = unpack_observations(batch["observation"], self._game)
         on_board = self._boards.on_board(self._boards.of_batch(batch))
         average = self._trained.average.values
         with torch.no_grad(), self._autocast():
             outputs = functional_call(self._trained.network, average, (planes, (), on_board))
         is_finite = all(bool(logits.isfinite().all()) for logits in outputs)
-        return has_gradient and is_finite and bool(loss < _HOPELESS_LOSS)
+        return has_gradient and is_finite and bool(sum(losses) / len(losses) < _HOPELESS_LOSS)
 
-    def _loss_of(
-        self, batch: dict[str, Tensor], forward: Callable[..., Any]
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the loss of a batch, and metrics. forward: the network, with `wrap` if there will be a gradient."""
+    def _parts_of(self, batch: dict[str, Tensor]) -> list[_View]:
+        return self._view_of(batch).parts(self._learner.gradient_accumulation)
+
+    def _view_of(self, batch: dict[str, Tensor]) -> _View:
+        """Return what a batch is for network and losses; its symmetries depend on the number of updates."""
         planes = unpack_observations(batch["observation"], self._game)
         turning, boards = self._turning_targets(batch), self._boards.of_batch(batch)
         if self._augment:
             seed = seed_of_update(self._seed, self._trained.num_updates)
             self._symmetry_generator.manual_seed(seed)
             planes, turning = self._boards.turn(planes, turning, boards, self._symmetry_generator)
+        return _View(
+            planes.contiguous(memory_format=fast_memory_format(self._device)),
+            self._boards.on_board(boards),
+            self._targets(batch, turning, boards),
+            factors={},
+        )
+
+    def _loss_of(
+        self, view: _View, forward: Callable[..., Any]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the loss, and metrics. forward: the network, with `wrap` if there will be a gradient."""
         with self._autocast():
-            policy, value, *rest = forward(
-                planes.contiguous(memory_format=torch.channels_last),
-                self._auxiliary,
-                self._boards.on_board(boards),
-            )
-        targets = self._targets(batch, turning, boards)
-        return total_loss(Outputs(policy, value, *rest), targets, self._loss)
+            policy, value, *rest = forward(view.planes, self._auxiliary, view.on_board)
+        return total_loss(Outputs(policy, value, *rest), view.targets, self._loss, view.factors)
 
     def _choose_dtype(self, network: nn.Module) -> torch.dtype:
-        precision, batch_size = self._learner.precision, self._learner.batch_size
+        precision = self._learner.precision
+        batch_size = self._learner.batch_size // self._learner.gradient_accumulation
         if precision == "auto":
             return training_dtype(network, self._game, batch_size, self._device)
         dtype: torch.dtype = getattr(torch, precision)
         return dtype
 
-    def _autocast(self) -> torch.autocast:
-        return torch.autocast(self._device.type, self._dtype, enabled=self._dtype != torch.float32)
+    def _autocast(self) -> AbstractContextManager[Any]:
+        return autocast_to(self._dtype, self._device)
 
     def skipped_in_a_row(self) -> int:
         return self._trained.skipped_in_a_row()

@@ -21,6 +21,7 @@ def ignored(settings: Settings, game: TeamGame) -> dict[str, str]:
     algorithm: DDPGSettings = sections["algorithm"]
     reason = "DDPG has no search that could be longer or shorter"
     reasons = dict.fromkeys(("actors.min_effort", "actors.max_effort"), reason)
+    reasons["actors.cuda_graphs"] = "actors of DDPG do not capture their networks"
     if algorithm.estimator != "gumbel":
         reasons["algorithm.gumbel_temperature"] = f"algorithm.estimator={algorithm.estimator}"
     if game.spec.agents_per_team == 1:

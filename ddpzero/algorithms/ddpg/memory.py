@@ -55,7 +55,7 @@ def memory_needs(
         Need("for past selves", past_copies * parameters // 3, (past, of_actors[1], *of_network)),
         Need(
             "for a batch in training",
-            4 * learner.batch_size * batch_numbers,
+            4 * learner.batch_size * batch_numbers // learner.gradient_accumulation,
             (Factor("learner.batch_size", learner.batch_size, 512), *of_network),
             on_gpu=on_gpu,
         ),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -24,9 +25,12 @@ from ddpzero.algorithms.ddpg.settings import DDPGSettings, OpponentSettings
 from ddpzero.algorithms.updates import (
     MovingAverage,
     copied,
+    has_finite_gradients,
     holdout_metrics,
     load_optimizers,
+    parts_of,
     seed_of_update,
+    step_on_parts,
 )
 from ddpzero.games import TeamGame
 from ddpzero.networks.compatibility import check_state, checked_count
@@ -36,6 +40,8 @@ from ddpzero.settings import LearnerSettings
 
 Tensors = dict[str, Tensor]
 
+# The column of a batch with the random numbers of the estimator "gumbel".
+_UNIFORM = "uniform"
 # Q values are sums of discounted rewards: this many times the largest reward, or logits of this size, mean divergence.
 _HOPELESS_SIZE = 1e6
 
@@ -66,10 +72,11 @@ class DDPGUpdater:
         self._critic = networks["critic"].to(device)
         self._target_actor = copy.deepcopy(self._actor).requires_grad_(False)
         self._target_critic = copy.deepcopy(self._critic).requires_grad_(False)
-        wrapped_actor, wrapped_critic = wrap(self._actor), wrap(self._critic)
-        compiles = learner.compile
-        self._forward_actor = torch.compile(wrapped_actor) if compiles else wrapped_actor
-        self._forward_critic = torch.compile(wrapped_critic) if compiles else wrapped_critic
+        self._wrapped_actor, self._wrapped_critic = wrap(self._actor), wrap(self._critic)
+        self._forward_actor, self._forward_critic = (
+            torch.compile(wrapped) if learner.compile else wrapped
+            for wrapped in (self._wrapped_actor, self._wrapped_critic)
+        )
         # The critic's parameters as constants: they share its memory, but the actor's loss leaves no gradient in them.
         self._critic_constants = {
             name: value.detach() for name, value in self._critic.named_parameters()
@@ -89,18 +96,22 @@ class DDPGUpdater:
 
     def update(self, batch: Tensors, learning_rate: float) -> Tensors:
         """Update the critic, and every policy_delay-th time actor and targets; return metrics, without a sync."""
-        observation, context = self._inputs(batch)
-        loss, metrics = self._critic_loss(batch, observation, context, self._forward_critic)
-        step = self._step_critic(loss, learning_rate)
+        parts = self._parts_of(batch)
+        critic_loss = partial(self._critic_loss, forward=self._forward_critic)
+        step, metrics = step_on_parts(
+            self._step_critic, self._wrapped_critic, critic_loss, parts, learning_rate
+        )
         metrics |= {
             "gradients/critic_norm": step.norm,
             "gradients/critic_skipped_share": step.is_skipped,
         }
         if self._num_updates % self._settings.policy_delay == 0:
-            loss, actor_scalars = self._actor_loss(batch, observation, context)
-            step = self._step_actor(loss, self._actor_rate(learning_rate))
+            rate = self._actor_rate(learning_rate)
+            step, of_actor = step_on_parts(
+                self._step_actor, self._wrapped_actor, self._actor_loss, parts, rate
+            )
             metrics |= {
-                **actor_scalars,
+                **of_actor,
                 "gradients/actor_norm": step.norm,
                 "gradients/actor_skipped_share": step.is_skipped,
             }
@@ -111,41 +122,47 @@ class DDPGUpdater:
         metrics[LOSS] = metrics["losses/critic"]
         return metrics
 
+    def accumulates_gradients(self) -> bool:
+        return True
+
     def evaluate(self, batch: Tensors) -> Tensors:
         """Return the critic's loss. The actor's has no targets that it could learn by heart."""
-        observation, context = self._inputs(batch)
         with torch.no_grad():
-            _, metrics = self._critic_loss(batch, observation, context, self._critic)
+            _, metrics = self._critic_loss(batch, self._critic)
         return holdout_metrics(metrics)
 
     def is_trainable(self, batch: Tensors) -> bool:
-        observation, context = self._inputs(batch)
-        critic_loss, metrics = self._critic_loss(batch, observation, context, self._forward_critic)
-        has_gradients = self._step_critic.has_finite_gradient(critic_loss)
-        actor_loss, _ = self._actor_loss(batch, observation, context)
-        has_gradients &= self._step_actor.has_finite_gradient(actor_loss)
+        parts, sizes = self._parts_of(batch), list[Tensor]()
+
+        def critic_loss(part: Tensors) -> tuple[Tensor, Tensors]:
+            loss, metrics = self._critic_loss(part, self._forward_critic)
+            sizes.append(metrics["q_values/mean_size"])
+            return loss, metrics
+
+        has_gradients = has_finite_gradients(self._step_critic, critic_loss, parts)
+        has_gradients &= has_finite_gradients(self._step_actor, self._actor_loss, parts)
         with torch.no_grad():
+            observation = as_input(batch["observation"])
             logits = functional_call(self._actor, self._average.values, (observation,))
         rewards = batch["reward"].abs().amax().clamp_min(1.0)
         # Compared with `<`, since comparisons with NaN are False.
         has_sizes = (logits.abs().amax() < _HOPELESS_SIZE) & (
-            metrics["q_values/mean_size"] < _HOPELESS_SIZE * rewards
+            torch.stack(sizes).mean() < _HOPELESS_SIZE * rewards
         )
         return has_gradients and bool(has_sizes)
 
-    def _inputs(self, batch: Tensors) -> tuple[Tensor, Tensor | None]:
-        """Return the critic's and actor's inputs of a batch, and seed the random numbers of its losses."""
-        self._generator.manual_seed(seed_of_update(self._seed, self._num_updates))
-        return as_input(batch["observation"]), self._context(batch, "")
+    def _parts_of(self, batch: Tensors) -> list[Tensors]:
+        """Return the parts of a batch (learner.gradient_accumulation), with the random numbers of their losses."""
+        if self._settings.estimator == "gumbel":
+            self._generator.manual_seed(seed_of_update(self._seed, self._num_updates))
+            shape = (len(batch["choice"]), len(self._one_hots))
+            uniform = torch.rand(shape, generator=self._generator, device=self._device)
+            batch = {**batch, _UNIFORM: uniform}
+        return parts_of(batch, self._learner.gradient_accumulation)
 
-    def _critic_loss(
-        self,
-        batch: Tensors,
-        observation: Tensor,
-        context: Tensor | None,
-        forward: Callable[..., Any],
-    ) -> tuple[Tensor, Tensors]:
+    def _critic_loss(self, batch: Tensors, forward: Callable[..., Any]) -> tuple[Tensor, Tensors]:
         """Return the critic's loss, and metrics. forward: the critic, with `wrap` if there will be a gradient."""
+        observation, context = as_input(batch["observation"]), self._context(batch, "")
         target = batch["reward"] + batch["discount"] * self._next_value(batch)
         action = self._one_hots[batch["choice"].long()].unsqueeze(1)
         estimates = forward(observation, context, action).squeeze(-1)  # [critics, B]
@@ -172,15 +189,14 @@ class DDPGUpdater:
         values: Tensor = self._target_critic(observation, context, action.unsqueeze(1))
         return values.amin(dim=0).squeeze(1)
 
-    def _actor_loss(
-        self, batch: Tensors, observation: Tensor, context: Tensor | None
-    ) -> tuple[Tensor, Tensors]:
+    def _actor_loss(self, batch: Tensors) -> tuple[Tensor, Tensors]:
+        observation, context = as_input(batch["observation"]), self._context(batch, "")
         logits = self._forward_actor(observation)
         legal_logits = masked(logits, batch["legal"])
         log_policy = functional.log_softmax(legal_logits, dim=1)
         policy = log_policy.exp()
         entropy = -(policy * log_policy.clamp_min(-20.0)).sum(dim=1).mean()
-        actions, weights = self._actions(legal_logits)
+        actions, weights = self._actions(legal_logits, batch.get(_UNIFORM))
         # With constant parameters: the actor's loss leaves no gradient in the critic, so that none is all-reduced.
         judged = (observation, context, actions, True)
         values = functional_call(self._critic, self._critic_constants, judged)[0]  # [B, X]
@@ -195,10 +211,10 @@ class DDPGUpdater:
             return learning_rate
         return learning_rate * self._settings.actor_learning_rate / self._learner.learning_rate
 
-    def _actions(self, logits: Tensor) -> tuple[Tensor | None, Tensor]:
+    def _actions(self, logits: Tensor, uniform: Tensor | None) -> tuple[Tensor | None, Tensor]:
         """Return the actions to evaluate, `[B, X, A]`, and their weights, `[B, X]`; see algorithm.estimator.
 
-        actions None: every action, X = A.
+        actions None: every action, X = A. uniform: random numbers in 0..1, `[B, A]`, that "gumbel" needs.
         """
         settings = self._settings
         policy = functional.softmax(logits, dim=1)
@@ -206,9 +222,7 @@ class DDPGUpdater:
         if settings.estimator == "softmax":
             return policy.unsqueeze(1), one
         if settings.estimator == "gumbel":
-            uniform = torch.rand(
-                logits.shape, generator=self._generator, device=self._device, dtype=logits.dtype
-            )
+            assert uniform is not None
             noise = -torch.log(-torch.log(uniform.clamp(1e-10, 1.0 - 1e-7)))
             soft = functional.softmax((logits + noise) / settings.gumbel_temperature, dim=1)
             hard = self._one_hots[soft.argmax(dim=1)]

@@ -19,6 +19,7 @@ def actor_on_cpu(**arguments: Any) -> AlphaZeroActor:
         "device": "cpu",
         "precision": "float32",
         "compile": False,
+        "cuda_graphs": False,
         "cache_megabytes": 1.0,
         "rank": 0,
         "actor_index": 0,

@@ -1,0 +1,141 @@
+"""Prints what bench/scaling.py has measured: as tables, or as lines of JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from ddpzero.bench.scaling import Scale
+from ddpzero.settings import Settings
+from ddpzero.system.json_text import json_text
+from ddpzero.system.measurements import Measurement, game_settings
+from ddpzero.system.terminal import plain_console
+
+_EVENTS = ("row", "epoch", "save")
+_COLLECTIVES = ("vote", "gather", "broadcast", "barrier")
+
+
+def print_scales(
+    scales: Sequence[Scale], settings: Settings, seconds: float, seed: int, as_json: bool
+) -> None:
+    """Print the curve over numbers of ranks."""
+    conditions = {**game_settings(settings.game.parameters), "seconds": seconds, "seed": seed}
+    if as_json:
+        for measurement in measurements(scales, settings.game.name, conditions):
+            print(measurement.to_json(), flush=True)
+        return
+    console = plain_console()
+    _print_loop(console, scales)
+    _print_phases(console, scales)
+    _print_events(console, scales)
+    if scales[0].training is not None:
+        _print_training(console, scales)
+    named = " ".join(f"{name}={json_text(value)}" for name, value in conditions.items())
+    console.print(f"scaling {settings.game.name}: {named}", style="dim")
+
+
+def measurements(
+    scales: Sequence[Scale], game: str, conditions: dict[str, Any]
+) -> list[Measurement]:
+    """Return all figures; `num_ranks` is among the settings of each."""
+    found = []
+    for scale in scales:
+        of_scale = {"num_ranks": scale.num_ranks, **conditions}
+        figures = [(f"loop_{name.replace(' ', '_')}", value, "s") for name, value in scale.seconds]
+        figures.append(("loop_updates", scale.loop["updates"], ""))
+        if scale.training is not None:
+            training = scale.training
+            figures += [
+                ("updates_per_second", training.updates_per_second, "1/s"),
+                ("samples_per_second", training.samples_per_second, "1/s"),
+                ("cpu_per_update_and_rank", training.cpu_seconds_per_update / scale.num_ranks, "s"),
+            ]
+        found += [Measurement("scaling", game, *figure, of_scale) for figure in figures]
+    return found
+
+
+def _print_loop(console: Console, scales: Sequence[Scale]) -> None:
+    table = _table(
+        "ranks", "updates", "bare step ms", "beyond us", "CPU: bare ms", "beyond us", "most us"
+    )
+    for scale in scales:
+        loop = scale.loop
+        table.add_row(
+            str(scale.num_ranks),
+            f"{loop['updates']:,.0f}",
+            _ms(loop["bare_step"]),
+            _us(loop["overhead"]),
+            _ms(loop["bare_step_cpu"]),
+            _us(loop["overhead_cpu"]),
+            _us(loop["most_overhead_cpu"]),
+        )
+    console.print("A step of the loop beyond the update with its all-reduce (bare step):")
+    console.print(table)
+    console.print(
+        "CPU: of a rank with all of its threads, mean and most of the ranks. With more ranks than cores they take "
+        "turns: only CPU says what a rank costs where each has a core.",
+        style="dim",
+    )
+
+
+def _print_phases(console: Console, scales: Sequence[Scale]) -> None:
+    names = [name for name in scales[-1].loop if name.startswith("phase ")]
+    table = _table("us of an update", *(str(scale.num_ranks) for scale in scales))
+    for name in names:
+        values = [scale.loop.get(name, 0.0) for scale in scales]
+        if any(abs(value) >= 1e-6 for value in values):
+            table.add_row(name.removeprefix("phase "), *map(_us, values))
+    console.print(
+        "Where the time of the loop goes (update: beyond the bare one), by number of ranks:"
+    )
+    console.print(table)
+
+
+def _print_events(console: Console, scales: Sequence[Scale]) -> None:
+    table = _table("wall / CPU us", *(str(scale.num_ranks) for scale in scales))
+    for name in (*_EVENTS, *_COLLECTIVES):
+        cells = [f"{_us(s.loop[name])} / {_us(s.loop[f'{name}_cpu'])}" for s in scales]
+        table.add_row(name, *cells)
+    console.print("What happens from time to time, and the collectives, by number of ranks:")
+    console.print(table)
+
+
+def _print_training(console: Console, scales: Sequence[Scale]) -> None:
+    table = _table("ranks", "updates/s", "samples/s", "of one rank's", "CPU ms")
+    for scale in scales:
+        training, alone = scale.training, scales[0].training
+        assert training is not None and alone is not None
+        per_rank = training.samples_per_second / scale.num_ranks
+        of_first = per_rank * scales[0].num_ranks / max(alone.samples_per_second, 1e-9)
+        table.add_row(
+            str(scale.num_ranks),
+            f"{training.updates_per_second:,.1f}",
+            f"{training.samples_per_second:,.0f}",
+            f"{of_first:.0%}",
+            _ms(training.cpu_seconds_per_update / scale.num_ranks),
+        )
+    console.print("Whole trainings with a simulated device for each rank's self-play:")
+    console.print(table)
+    console.print(
+        "of one rank's: samples/s of a rank, as a share of those with the fewest ranks. CPU: of a rank and its actors, "
+        "for an update.",
+        style="dim",
+    )
+
+
+def _table(*names: str) -> Table:
+    table = Table(*names)
+    for column in table.columns:
+        column.justify = "right"
+    return table
+
+
+def _ms(seconds: float) -> str:
+    return f"{1e3 * seconds:,.2f}"
+
+
+def _us(seconds: float) -> str:
+    return f"{1e6 * seconds:,.0f}"

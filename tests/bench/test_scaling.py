@@ -1,0 +1,87 @@
+"""Facts about the benchmark of ranks, and about the recorded episodes that it trains on."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from ddpzero.actors import ActorPool, WeightsChannel
+from ddpzero.algorithms.loader import load_algorithm
+from ddpzero.bench.recorded import record, recorded_episodes, recorded_spec
+from ddpzero.bench.scaling import bench_scaling
+from ddpzero.bench.scaling_table import print_scales
+from ddpzero.bench.untrained import untrained_updater
+from ddpzero.config.hydra import compose_settings
+from ddpzero.system.errors import UserError
+
+TINY = [
+    *("game=tic_tac_toe", "network.blocks=1", "network.channels=8", "search.num_simulations=4"),
+    *("device=cpu", "actors.num_games=8", "actors.precision=float32", "learner.batch_size=16"),
+    *("replay.capacity=3000", "replay.min_samples=100"),
+]
+
+
+def test_recorded_episodes_are_sent_again_and_again(tmp_path):
+    settings = compose_settings(TINY)
+    record(settings, 0, tmp_path / "recording.npz")
+    episodes = recorded_episodes(tmp_path / "recording.npz")
+    assert sum(episode.num_samples for episode in episodes) >= 2_000
+    algorithm = load_algorithm(settings)
+    weights = untrained_updater(algorithm, settings, 0).actor_weights()
+    received = []
+    with (
+        WeightsChannel(weights) as channel,
+        ActorPool(
+            recorded_spec(tmp_path / "recording.npz"),
+            channel,
+            num_actors=1,
+            rank=0,
+            seed=0,
+            sample_spec=algorithm.sample_spec(),
+        ) as pool,
+    ):
+        channel.publish(weights, 1)
+        while len(received) < len(episodes) + 3:
+            received += pool.poll(0.1)
+    assert [e.info["moves"] for e in received[: len(episodes)]] == [
+        e.info["moves"] for e in episodes
+    ]
+    assert received[len(episodes)].info["moves"] == episodes[0].info["moves"]
+    for name, column in episodes[1].columns.items():
+        assert (received[1].columns[name] == column).all()
+
+
+def test_a_recorded_actor_loads_no_torch():
+    program = "import sys, ddpzero.bench.recorded; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+@pytest.mark.slow
+def test_two_ranks_are_measured_and_shown(capsys):
+    settings = compose_settings(TINY)
+    (scale,) = bench_scaling(settings, 1.0, seed=0, ranks=[2])
+    loop, training = scale.loop, scale.training
+    assert scale.num_ranks == 2 and loop["updates"] >= 1
+    assert loop["bare_step"] > 0 and loop["step_cpu"] > 0 and loop["vote"] > 0
+    assert loop["most_overhead_cpu"] >= loop["overhead_cpu"]
+    assert {"phase update", "phase wait for ranks"} <= loop.keys()
+    assert training is not None and training.updates_per_second > 0
+    assert training.cpu_seconds_per_update > 0
+    print_scales([scale], settings, 1.0, 0, as_json=True)
+    records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {record["num_ranks"] for record in records} == {2}
+    assert {"loop_overhead_cpu", "samples_per_second"} <= {record["figure"] for record in records}
+    print_scales([scale], settings, 1.0, 0, as_json=False)
+    output = capsys.readouterr().out
+    assert "wait for ranks" in output and "barrier" in output
+    assert max(map(len, output.splitlines())) <= 80
+
+
+@pytest.mark.slow
+def test_ranks_that_fail_are_told_in_a_sentence():
+    settings = compose_settings([*TINY, "learner.optimizer=sgd", "learner.learning_rate=1e30"])
+    with pytest.raises(UserError, match="the benchmark of 2 ranks failed: "):
+        list(bench_scaling(settings, 1.0, seed=0, ranks=[2], trains=False))
