@@ -72,7 +72,8 @@ class Ranks:
     """This rank and its connections to the others. Names have torchrun's meanings.
 
     All ranks must call every method but `wrap` together. node: this machine's host name. device: what this rank trains
-    on. _links: None for a single rank.
+    on. machine_cores: that all ranks of this machine may use together; None: what this process may use. _links: None
+    for a single rank.
     """
 
     rank: int
@@ -83,6 +84,7 @@ class Ranks:
     device: torch.device
     timeout_seconds: float
     _links: _Links | None = field(default=None, repr=False)
+    machine_cores: int | None = None
 
     @property
     def is_first(self) -> bool:
