@@ -45,7 +45,9 @@ class Arena:
         workers: Workers,
         max_share: float,
         judge: ModelJudge | None = None,
+        num_cores: int | None = None,
     ) -> None:
+        """num_cores: of the machine; None: those that this process may use."""
         self._judge = judge
         self.pool = pool
         self.workers = workers
@@ -53,7 +55,7 @@ class Arena:
         self._is_paused = False
         self._gate_cpu_seconds = 0.0
         self._outage = Outage("the arena's files")
-        self._num_cores = usable_cores()
+        self._num_cores = num_cores or usable_cores()
         self._started_at = time.monotonic()
 
     def add(self, checkpoint: Path) -> None:

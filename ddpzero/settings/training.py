@@ -196,6 +196,7 @@ class LearnerSettings:
     schedule: "concurrent": actors play while the learner trains. "rounds": each rank plays episodes_per_round episodes,
     then makes steps_per_round updates, then publishes; reproducible for a seed. An epoch is steps_per_epoch updates, or
     one round with schedule "rounds".
+    affinity: "auto": several ranks on one machine divide its cores, each for itself and its actors; see rank_cores.py.
     holdout_fraction: share of the episodes that are stored but never trained on, for the metrics "holdout/...".
     max_epochs, max_minutes, max_samples, max_episodes: optional limits; the first one reached ends the run. max_minutes
     counts training time over all resumes, from the first finished episode on; max_samples and max_episodes count those
@@ -215,6 +216,7 @@ class LearnerSettings:
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     compile: bool = False
     num_threads: int = 1
+    affinity: Literal["auto", "none"] = "auto"
     ema_decay: float = 0.997
     publish_interval_steps: int = 50
     steps_per_epoch: int = 500

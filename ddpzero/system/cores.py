@@ -9,12 +9,13 @@ from pathlib import Path
 from ddpzero.system.machine import own_groups
 
 
-def default_num_actors(local_world_size: int) -> int:
+def default_num_actors(local_world_size: int, num_cores: int | None = None) -> int:
     """Return one actor per core of this rank, minus one core for its learner; at least 1.
 
-    local_world_size: ranks on this node; they share the node's cores evenly.
+    local_world_size: ranks on this node; they share the node's cores evenly. num_cores: of the node; None: those that
+    this process may use.
     """
-    return max(1, usable_cores() // local_world_size - 1)
+    return max(1, (num_cores or usable_cores()) // local_world_size - 1)
 
 
 def usable_cores(cgroup_root: Path = Path("/sys/fs/cgroup")) -> int:

@@ -30,6 +30,7 @@ from ddpzero.run.failures import FailureReport
 from ddpzero.run.folder import check_run_config, claim_run_folder, keep_config, mark_stopped
 from ddpzero.run.logs import setup_logging
 from ddpzero.run.progress import Progress
+from ddpzero.run.rank_cores import take_own_cores
 from ddpzero.run.ranks import join_ranks
 from ddpzero.run.record import RunRecord, is_new_run
 from ddpzero.settings import Settings
@@ -86,6 +87,7 @@ def train(
     with ExitStack() as stack:
         report = stack.enter_context(FailureReport(run_dir))
         ranks = stack.enter_context(join_ranks(settings.device, settings.learner.timeout_seconds))
+        ranks, about_cores = take_own_cores(ranks, settings.learner.affinity)
         report.ranks = ranks
         ranks.check_same_config(config)
         settings, about_arena = without_impossible_matches(settings)
@@ -105,8 +107,8 @@ def train(
         record = stack.enter_context(RunRecord(run_dir, ranks, 0, metrics, backends))
         if not is_new:
             warnings = check_machine(settings, run_dir, ranks)
-        for change in changes:
-            logger.info("%s", change)
+        for line in [about_cores, *changes] if about_cores else changes:
+            logger.info("%s", line)
         for warning in [*warnings, *notices] if ranks.is_first else warnings:
             logger.warning("%s", warning)
         torch.set_num_threads(settings.learner.num_threads)

@@ -213,9 +213,11 @@ def start_arena(
     arena = None
     if ranks.is_first:
         pool = _model_pool(settings, parts, run_dir)
-        arena = Arena(pool, workers, arena_settings.share, _model_judge(settings.judge, run_dir))
+        num_cores = ranks.machine_cores or usable_cores()
+        judge = _model_judge(settings.judge, run_dir)
+        arena = Arena(pool, workers, arena_settings.share, judge, num_cores)
         if arena_settings.num_workers:
-            logger.info("%s", arena_line(settings, pool.opponents, usable_cores()))
+            logger.info("%s", arena_line(settings, pool.opponents, num_cores))
     return arena, Gate(arena, workers, ranks) if settings.waits_for_verdicts else None
 
 
@@ -286,7 +288,7 @@ def start_actors(
     ranks, actors = state.ranks, settings.actors
     device = choose_actor_device(actors, ranks.device, ranks.local_rank, ranks.local_world_size)
     channel = stack.enter_context(WeightsChannel(*parts.updater.possible_actor_weights()))
-    num_actors = num_actors_of(settings, ranks.local_world_size)
+    num_actors = num_actors_of(settings, ranks)
     evaluator = None
     if spec is None:
         evaluator = evaluator_of_rank(settings, parts.algorithm, str(device), num_actors)

@@ -71,7 +71,7 @@ def check_machine(settings: Settings, run_dir: Path, ranks: Ranks) -> list[str]:
         check_backends(wandb=settings.logging.wandb)
         check_half_precision(settings, ranks.device, actor_device)
         check_compiler(settings, ranks.device, actor_device)
-        num_actors = num_actors_of(settings, ranks.local_world_size)
+        num_actors = num_actors_of(settings, ranks)
         check_open_files(num_actors)
         if settings.data.stored:
             find_sources(settings.data.stored, Path(settings.runs_dir))
@@ -97,11 +97,13 @@ def check_machine(settings: Settings, run_dir: Path, ranks: Ranks) -> list[str]:
     return warnings if ranks.local_rank == 0 else []
 
 
-def num_actors_of(settings: Settings, local_world_size: int) -> int:
+def num_actors_of(settings: Settings, ranks: Ranks) -> int:
     """Return the number of actors of a rank; none if the run plays no games."""
     if not settings.has_actors:
         return 0
-    return settings.actors.num_actors or default_num_actors(local_world_size)
+    return settings.actors.num_actors or default_num_actors(
+        ranks.local_world_size, ranks.machine_cores
+    )
 
 
 def without_impossible_matches(settings: Settings) -> tuple[Settings, list[str]]:

@@ -160,6 +160,7 @@ ALWAYS_READ = {
     *("learner.schedule", "learner.batch_size", "learner.optimizer", "learner.learning_rate"),
     *("learner.learning_rate_schedule", "learner.warmup_steps", "learner.weight_decay"),
     *("learner.gradient_clip", "learner.precision", "learner.compile", "learner.num_threads"),
+    *("learner.gradient_accumulation", "learner.affinity"),
     *("learner.ema_decay", "learner.max_epochs", "learner.max_minutes", "learner.max_samples"),
     *("learner.max_episodes", "learner.holdout_fraction"),
     *("checkpoint.keep_last", "checkpoint.interval_epochs", "checkpoint.interval_minutes"),
