@@ -36,8 +36,9 @@ _LOOK_INTERVAL_SECONDS = 0.02
 # Of the time of the last batch: to wait for the requests that are missing to a full one, and to start the next one
 # before its end.
 _PATIENCE = 0.1
-# Between two looks at the device. Shorter than the time for which an exchange looks for requests before it sleeps.
-_DEVICE_LOOK_SECONDS = 20e-6
+# Between two looks at the device: when a batch should be about finished, and before that. It sleeps meanwhile, for on a
+# machine with few cores the actors need them all.
+_SHORT_LOOK_SECONDS, _LONG_LOOK_SECONDS = 50e-6, 500e-6
 
 
 class SharedEvaluator(Protocol):
@@ -172,7 +173,8 @@ class _Body:
         soon = began + (1 - _PATIENCE) * self._batch_seconds
         num_full = num_taken + self._exchange.num_actors
         while not self._evaluator.is_finished():
-            num_open = self._exchange.wait_for_requests(_DEVICE_LOOK_SECONDS, num_full)
+            seconds = min(max(soon - time.perf_counter(), _SHORT_LOOK_SECONDS), _LONG_LOOK_SECONDS)
+            num_open = self._exchange.wait_for_requests(seconds, num_full)
             if num_open >= num_full or (num_open > num_taken and time.perf_counter() >= soon):
                 return
 

@@ -181,13 +181,13 @@ def describe_machine() -> dict[str, str]:
 def format_row(row: Row) -> str:
     """Return a row as one line of the table."""
     if row.problem:
-        return f"{row.step:10}  {row.figure:45}  FAILED: {row.problem}"
+        return f"{row.step:10}  {row.figure:58}  FAILED: {row.problem}"
     value = "" if row.value is None or row.figure == "not run" else _readable(row.value)
     note = row.note
     if row.bar is not None and row.value is not None:
         verdict = "reached" if row.value >= row.bar else "MISSED"
         note = f"bar {row.bar:g} {verdict}" + (f"; {note}" if note else "")
-    return f"{row.step:10}  {row.figure:45}  {value:>10} {row.unit:14} {note}".rstrip()
+    return f"{row.step:10}  {row.figure:58}  {value:>10} {row.unit:14} {note}".rstrip()
 
 
 def _with_bar(row: Row, device: str) -> Row:

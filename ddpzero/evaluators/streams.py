@@ -51,4 +51,5 @@ class CudaStreams:
         return torch.cuda.stream(stream)
 
     def event(self) -> torch.cuda.Event:
-        return torch.cuda.Event()
+        # Blocking: who waits for it sleeps, instead of using a core that others need.
+        return torch.cuda.Event(blocking=True)
