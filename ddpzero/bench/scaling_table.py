@@ -9,6 +9,16 @@ from rich.console import Console
 from rich.table import Table
 
 from ddpzero.bench.scaling import Scale
+from ddpzero.bench.scaling_model import (
+    BETWEEN_NODES_SECONDS,
+    MODELED_RANKS,
+    RANKS_PER_NODE,
+    STEP_SECONDS,
+    UPDATES_PER_VOTE,
+    Constants,
+    fit,
+    predict,
+)
 from ddpzero.settings import Settings
 from ddpzero.system.json_text import json_text
 from ddpzero.system.measurements import Measurement, game_settings
@@ -24,7 +34,8 @@ def print_scales(
     """Print the curve over numbers of ranks."""
     conditions = {**game_settings(settings.game.parameters), "seconds": seconds, "seed": seed}
     if as_json:
-        for measurement in measurements(scales, settings.game.name, conditions):
+        found = measurements(scales, settings.game.name, conditions)
+        for measurement in [*found, *_of_model(scales, settings, conditions)]:
             print(measurement.to_json(), flush=True)
         return
     console = plain_console()
@@ -33,6 +44,8 @@ def print_scales(
     _print_events(console, scales)
     if scales[0].training is not None:
         _print_training(console, scales)
+    if (constants := fit(scales)) is not None:
+        _print_model(console, constants, settings)
     named = " ".join(f"{name}={json_text(value)}" for name, value in conditions.items())
     console.print(f"scaling {settings.game.name}: {named}", style="dim")
 
@@ -54,6 +67,22 @@ def measurements(
                 ("cpu_per_update_and_rank", training.cpu_seconds_per_update / scale.num_ranks, "s"),
             ]
         found += [Measurement("scaling", game, *figure, of_scale) for figure in figures]
+    return found
+
+
+def _of_model(
+    scales: Sequence[Scale], settings: Settings, conditions: dict[str, Any]
+) -> list[Measurement]:
+    constants, game = fit(scales), settings.game.name
+    if constants is None:
+        return []
+    found = []
+    for num_ranks in MODELED_RANKS:
+        predicted = predict(constants, settings, num_ranks)
+        of_ranks = {"num_ranks": num_ranks, **conditions}
+        for number, seconds in predicted.update.items():
+            figure = f"model_overhead_with_{number}_updates_per_vote"
+            found.append(Measurement("scaling", game, figure, seconds, "s", of_ranks))
     return found
 
 
@@ -122,6 +151,37 @@ def _print_training(console: Console, scales: Sequence[Scale]) -> None:
     console.print(
         "of one rank's: samples/s of a rank, as a share of those with the fewest ranks. CPU: of a rank and its actors, "
         "for an update.",
+        style="dim",
+    )
+
+
+def _print_model(console: Console, constants: Constants, settings: Settings) -> None:
+    ahead, behind = UPDATES_PER_VOTE
+    step = f"of {1e3 * STEP_SECONDS:.0f} ms"
+    table = _table(
+        *("ranks", "nodes", "vote", "barrier", "row"),
+        *(f"1 vote: {ahead}", step, f"1 vote: {behind}", step),
+    )
+    for num_ranks in MODELED_RANKS:
+        predicted = predict(constants, settings, num_ranks)
+        cells = [predicted.vote, predicted.barrier, predicted.row]
+        nodes = -(-num_ranks // RANKS_PER_NODE)
+        table.add_row(
+            f"{num_ranks}",
+            f"{nodes}",
+            *map(_us, cells),
+            *(
+                text
+                for seconds in predicted.update.values()
+                for text in (_us(seconds), f"{seconds / STEP_SECONDS:.2%}")
+            ),
+        )
+    console.print("Model, us: what the core costs an update, by how many updates follow a vote:")
+    console.print(table)
+    fitted = ", ".join(f"{name} {_us(value)}" for name, value in constants._asdict().items())
+    console.print(
+        f"fitted here, us: {fitted}. Assumed: a core for each rank, {RANKS_PER_NODE} ranks on a node, "
+        f"{_us(BETWEEN_NODES_SECONDS)} us more for a message between nodes, no late rank; without checkpoints.",
         style="dim",
     )
 

@@ -114,13 +114,11 @@ class Ranks:
         if self._links is None:
             return Vote([bool(flag) for flag in flags], list(counts), limit)
         numbers = torch.tensor([*(int(flag) for flag in flags), *counts, limit], dtype=torch.int64)
-        # With gloo half as long as an all-reduce.
-        rows = [torch.empty_like(numbers) for _ in range(self.world_size)]
         with self.watch("the vote before a step"):
-            dist.all_gather(rows, numbers, group=self._links.control)
-        *columns, limits = zip(*(row.tolist() for row in rows), strict=True)
-        sums = [sum(column) for column in columns]
-        return Vote([number > 0 for number in sums[: len(flags)]], sums[len(flags) :], min(limits))
+            rows = self._exchange(numbers)
+        *sums, _ = rows.sum(0).tolist()
+        flags_of_any = [number > 0 for number in sums[: len(flags)]]
+        return Vote(flags_of_any, sums[len(flags) :], int(rows[:, -1].min()))
 
     def broadcast(self, value: Any) -> Any:
         """Return rank 0's JSON-able value at every rank; the values of other ranks are ignored."""
@@ -140,15 +138,24 @@ class Ranks:
         if self._links is None:
             return [json.loads(json.dumps(value))]
         message = _encode(value)
-        sizes = [torch.zeros(1, dtype=torch.int64) for _ in range(self.world_size)]
         with self.watch("a gather"):
-            dist.all_gather(sizes, torch.tensor([message.numel()]), group=self._links.control)
-            longest = max(int(size) for size in sizes)
-            padded = torch.zeros(longest, dtype=torch.uint8)
+            sizes = self._exchange(torch.tensor([message.numel()])).flatten().tolist()
+            padded = torch.zeros(max(sizes), dtype=torch.uint8)
             padded[: message.numel()] = message
-            messages = [torch.empty_like(padded) for _ in range(self.world_size)]
-            dist.all_gather(messages, padded, group=self._links.control)
-        return [_decode(row[: int(size)]) for row, size in zip(messages, sizes, strict=True)]
+            messages = self._exchange(padded)
+        return [_decode(row[:size]) for row, size in zip(messages, sizes, strict=True)]
+
+    def _exchange(self, row: torch.Tensor) -> torch.Tensor:
+        """Return every rank's row `[n]`, in the order of ranks, `[world_size, n]`, at every rank.
+
+        gloo passes the parts of an all-reduce or an all-gather around a ring, rank by rank: between eight ranks that
+        takes five times as long as to gather the rows at rank 0 and to broadcast them along a tree.
+        """
+        assert self._links is not None
+        rows = torch.empty((self.world_size, *row.shape), dtype=row.dtype)
+        dist.gather(row, list(rows) if self.is_first else None, dst=0, group=self._links.control)
+        dist.broadcast(rows, src=0, group=self._links.control)
+        return rows
 
     def sum(self, values: Mapping[str, float]) -> dict[str, float]:
         """Return the sum of each value over ranks. A rank may lack names that another has."""

@@ -11,7 +11,8 @@ import pytest
 from ddpzero.actors import ActorPool, WeightsChannel
 from ddpzero.algorithms.loader import load_algorithm
 from ddpzero.bench.recorded import record, recorded_episodes, recorded_spec
-from ddpzero.bench.scaling import bench_scaling
+from ddpzero.bench.scaling import Scale, bench_scaling
+from ddpzero.bench.scaling_model import Constants, fit, predict
 from ddpzero.bench.scaling_table import print_scales
 from ddpzero.bench.untrained import untrained_updater
 from ddpzero.config.hydra import compose_settings
@@ -85,3 +86,40 @@ def test_ranks_that_fail_are_told_in_a_sentence():
     settings = compose_settings([*TINY, "learner.optimizer=sgd", "learner.learning_rate=1e30"])
     with pytest.raises(UserError, match="the benchmark of 2 ranks failed: "):
         list(bench_scaling(settings, 1.0, seed=0, ranks=[2], trains=False))
+
+
+def scale(num_ranks: int) -> Scale:
+    """Measurements that follow the model: a hop of 50 us, and 10 and 5 us for each other rank."""
+    others, hops = num_ranks - 1, [0, 0, 1, 0, 2][num_ranks]
+    vote = (others > 0) * 50e-6 + 10e-6 * others + 50e-6 * hops
+    loop = {
+        "overhead_cpu": 100e-6,
+        "vote": vote,
+        "most_vote_cpu": 10e-6 * others,
+        "most_barrier_cpu": 5e-6 * others,
+        "row_cpu": 2e-3 + 1e-4 * others,
+    }
+    return Scale(num_ranks, loop, None)
+
+
+def test_the_model_finds_its_constants_again():
+    fitted = fit([scale(1), scale(2), scale(4)])
+    expected = Constants(100e-6, 50e-6, 10e-6, 5e-6, 2e-3, 1e-4)
+    assert fitted is not None and fitted._asdict() == pytest.approx(expected._asdict())
+    assert fit([scale(1)]) is None and fit([scale(2)]) is None
+
+
+def test_the_model_adds_what_ranks_say_to_each_other():
+    settings = compose_settings([*TINY, "learner.steps_per_epoch=100"])
+    constants = Constants(100e-6, 50e-6, 10e-6, 5e-6, 2e-3, 1e-4)
+    eight = predict(constants, settings, 8)
+    assert eight.vote == pytest.approx(50e-6 + 7 * 10e-6 + 3 * 50e-6)
+    assert eight.barrier == pytest.approx(2 * 50e-6 + 7 * 5e-6)
+    # One row in 500 updates of 20 ms: 5 exchanges and 6 trees; an epoch of 100: a barrier and 4 trees.
+    row = 2e-3 + 7e-4 + 5 * eight.vote + 6 * 150e-6
+    epoch = eight.barrier + 4 * 150e-6
+    assert eight.update[1] == pytest.approx(100e-6 + row / 500 + epoch / 100 + eight.vote)
+    assert eight.update[8] == pytest.approx(eight.update[1] - eight.vote * 7 / 8)
+    # On eight nodes a message between them takes 30 us more: one on its way to rank 0, three along the tree.
+    many = predict(constants, settings, 64)
+    assert many.vote == pytest.approx(50e-6 + 63 * 10e-6 + 6 * 50e-6 + 4 * 30e-6)
