@@ -16,6 +16,7 @@ from ddpzero.cli.argument_parts import (
 from ddpzero.cli.overrides import (
     READS_GAME,
     READS_LEARNER,
+    READS_PEERS,
     READS_PIPELINE,
     READS_SEARCH,
     READS_TUNE,
@@ -140,6 +141,14 @@ def add_bench(commands: Commands) -> None:
             "ddpzero bench pipeline evaluator=simulated simulated.positions_per_second=500000 --actors 1,2,4",
         ),
         (
+            "peers",
+            READS_PEERS,
+            "Measure ddpzero and other programs (mctx with pgx, OpenSpiel) in the same game, with a network of the "
+            "same size, on one core, in turn. Installs them with pip, each into an environment of its own. Exits with "
+            "1 if none could be measured.",
+            "ddpzero bench peers game=connect_four network.blocks=4 search.num_simulations=200",
+        ),
+        (
             "serve",
             READS_LEARNER,
             "Measure a collection server on one core: validated games per second, and uploads of many contributors.",
@@ -154,6 +163,8 @@ def add_bench(commands: Commands) -> None:
             _add_traffic(kind)
         if name == "pipeline":
             _add_trials(kind)
+        if name == "peers":
+            _add_peers(kind)
         add_seed(kind)
         add_json(kind)
         add_settings(kind, reads)
@@ -191,6 +202,29 @@ def _add_trials(kind: argparse.ArgumentParser) -> None:
         default=[],
         metavar="A,B",
         help="numbers of games of an actor to try (half, once and twice actors.num_games)",
+    )
+
+
+def _add_peers(kind: argparse.ArgumentParser) -> None:
+    kind.add_argument(
+        "--peers",
+        type=argument_types.names,
+        default=[],
+        metavar="A,B",
+        help="which programs: mctx, open_spiel (all)",
+    )
+    kind.add_argument(
+        "--environments",
+        type=argument_types.path,
+        metavar="DIR",
+        help="where they are installed, and found again (ddpzero/peers in the user's cache)",
+    )
+    kind.add_argument(
+        "--games",
+        type=argument_types.positives,
+        default=[],
+        metavar="A,B",
+        help="numbers of games that are searched together; each program gets its best (32,64,128,256)",
     )
 
 

@@ -29,6 +29,7 @@ READS_LEARNER = (
     "learner.num_threads",
 )
 READS_PIPELINE = (*READS_LEARNER, "actors", "evaluator", "simulated")
+READS_PEERS = ("game", "search", "network", "actors.precision", "experiment", "hardware")
 READS_TUNE = (*READS_PIPELINE, "learner", "replay", "arena", "data")
 # All other groups belong to algorithms.
 _CORE_KEYS = (
