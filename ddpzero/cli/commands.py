@@ -217,30 +217,23 @@ def _bench_pipeline(options: Namespace) -> int:
 
 def _bench_peers(options: Namespace) -> int:
     from ddpzero.bench.peers.environments import default_folder
-    from ddpzero.bench.peers.report import has_peer, print_comparisons
-    from ddpzero.bench.peers.run import bench_peers
+    from ddpzero.bench.peers.run import run_peers
     from ddpzero.config.hydra import compose_settings
-    from ddpzero.system.measurements import game_settings
-    from ddpzero.system.terminal import shown_steps
 
     # Peers know no team games.
     _game(options)
     settings = compose_settings(_overrides(options), options.config_dir)
     folder = Path(options.environments) if options.environments else default_folder()
-    with shown_steps() as on_step:
-        comparisons = bench_peers(
-            settings,
-            folder.resolve(),
-            options.seconds,
-            options.seed,
-            on_step,
-            options.peers,
-            options.games,
-        )
-    conditions = game_settings(settings.game.parameters)
-    conditions |= {"seconds": options.seconds, "seed": options.seed}
-    print_comparisons(comparisons, settings.game.name, conditions, options.json)
-    return 0 if has_peer(comparisons) else EXIT_CODE_OF_FAILURE
+    has_peer = run_peers(
+        settings,
+        folder.resolve(),
+        options.seconds,
+        options.seed,
+        options.peers,
+        options.games,
+        options.json,
+    )
+    return 0 if has_peer else EXIT_CODE_OF_FAILURE
 
 
 def _bench_serve(options: Namespace) -> int:

@@ -103,7 +103,7 @@ def test_a_path_with_an_equals_sign_is_a_path():
         (["game=hex"], "COMMAND is missing; the commands are train, verify, doctor, tune, bench"),
         (
             ["bench", "=5"],
-            "bench: '=5' is not a command; the commands are rules, search, learner, evaluator, pipeline, peers, serve; see",
+            "bench: '=5' is not a command; the commands are rules, search, learner, evaluator, pipeline, peers, serve",
         ),
         (
             ["bench", "foo"],

@@ -6,6 +6,7 @@ alone, "same_simulations" as many simulations per move as ddpzero. "python" is c
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -38,6 +39,10 @@ class Comparison:
         failed = {name: found.problem for name, found in self.measured.items() if found.problem}
         return {**self.missing, **failed}
 
+    def has_peer(self) -> bool:
+        """Return whether any peer was measured."""
+        return any(row.ratio is not None for row in rows_of(self))
+
 
 @dataclass(frozen=True)
 class Row:
@@ -56,11 +61,6 @@ class Row:
     cpu_rate: Estimate
     ratio: Estimate | None
     cores: float
-
-
-def has_peer(comparisons: Sequence[Comparison]) -> bool:
-    """Return whether any peer was measured."""
-    return any(row.ratio is not None for each in comparisons for row in rows_of(each))
 
 
 def rows_of(comparison: Comparison) -> Iterator[Row]:
@@ -85,71 +85,57 @@ def rows_of(comparison: Comparison) -> Iterator[Row]:
 
 
 def measurements(
-    comparisons: Sequence[Comparison], game: str, conditions: dict[str, Any]
-) -> list[Measurement]:
-    """Return every figure; a peer without figures has one without a value, with its problem."""
-    found = []
-    for comparison in comparisons:
-        for row in rows_of(comparison):
-            of_row = {
-                "workload": row.workload,
-                "program": row.program,
-                "variant": row.variant,
-                "versions": comparison.measured[row.program].versions,
-                "cores": row.cores,
-                **row.conditions,
-                **conditions,
-            }
-            figures = [
-                (f"{row.count}_per_second", row.rate, "1/s"),
-                (f"{row.count}_per_cpu_second", row.cpu_rate, "1/s"),
-            ]
-            if row.ratio is not None:
-                figures.append((f"{row.count}_ratio", row.ratio, ""))
-            found += [
-                Measurement("peers", game, name, value, unit, of_row | {"low": low, "high": high})
-                for name, (value, low, high), unit in figures
-            ]
-        for program, problem in comparison.problems().items():
-            of_row = {"workload": comparison.workload, "program": program, "problem": problem}
-            found.append(
-                Measurement("peers", game, "problem", float("nan"), "", of_row | conditions)
-            )
-    return found
+    comparison: Comparison, game: str, conditions: dict[str, Any]
+) -> Iterator[Measurement]:
+    """Yield every figure; a peer without figures has one without a value, with its problem."""
+    for row in rows_of(comparison):
+        of_row = {
+            "workload": row.workload,
+            "program": row.program,
+            "variant": row.variant,
+            "versions": comparison.measured[row.program].versions,
+            "cores": row.cores,
+            **row.conditions,
+            **conditions,
+        }
+        figures = [
+            (f"{row.count}_per_second", row.rate, "1/s"),
+            (f"{row.count}_per_cpu_second", row.cpu_rate, "1/s"),
+        ]
+        if row.ratio is not None:
+            figures.append((f"{row.count}_ratio", row.ratio, ""))
+        for name, (value, low, high), unit in figures:
+            interval = {"low": low, "high": high}
+            yield Measurement("peers", game, name, value, unit, of_row | interval)
+    for program, problem in comparison.problems().items():
+        of_program = {"workload": comparison.workload, "program": program, "problem": problem}
+        yield Measurement("peers", game, "problem", math.nan, "", of_program | conditions)
 
 
-def print_comparisons(
-    comparisons: Sequence[Comparison], game: str, conditions: dict[str, Any], as_json: bool
+def print_comparison(
+    comparison: Comparison, game: str, conditions: dict[str, Any], as_json: bool
 ) -> None:
-    """Print JSON lines, or a table, then versions, conditions and problems."""
+    """Print JSON lines, or a table for each count, then versions, conditions and problems."""
     if as_json:
-        for measurement in measurements(comparisons, game, conditions):
+        for measurement in measurements(comparison, game, conditions):
             print(measurement.to_json(), flush=True)
         return
     console = plain_console()
+    rows = list(rows_of(comparison))
+    for count in dict.fromkeys(row.count for row in rows):
+        console.print(f"{comparison.workload}: {count} per second of CPU time")
+        console.print(_table([row for row in rows if row.count == count]))
     versions: dict[str, str] = {}
-    notes: list[str] = []
-    for comparison in comparisons:
-        rows = list(rows_of(comparison))
-        for count in dict.fromkeys(row.count for row in rows):
-            console.print(f"{comparison.workload}: {count} per second of CPU time")
-            console.print(_table([row for row in rows if row.count == count]))
-        for row in rows:
-            versions |= comparison.measured[row.program].versions
-            if row.cores > _MOST_CORES:
-                notes.append(f"{row.workload}: {row.program} used {row.cores:.2f} cores.")
-        notes += [
-            f"{comparison.workload}: no figures of {program}: {problem}"
-            for program, problem in comparison.problems().items()
-        ]
-    named = {**versions, **conditions}.items()
-    texts = (
-        f"{name}={value if isinstance(value, str) else json_text(value)}" for name, value in named
-    )
+    for found in comparison.measured.values():
+        versions |= found.versions
+    texts = [f"{name}={version}" for name, version in versions.items()]
+    texts += [f"{name}={json_text(value)}" for name, value in conditions.items()]
     console.print(f"peers {game}: {' '.join(texts)}", style="dim", soft_wrap=True)
-    # The same problem may concern several workloads.
-    for note in dict.fromkeys(notes):
-        console.print(note, soft_wrap=True)
+    for row in rows:
+        if row.cores > _MOST_CORES:
+            console.print(f"{row.program} used {row.cores:.2f} cores.", soft_wrap=True)
+    for program, problem in comparison.problems().items():
+        console.print(f"no figures of {program}: {problem}", soft_wrap=True)
 
 
 def _table(rows: Sequence[Row]) -> Table:

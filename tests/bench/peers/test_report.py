@@ -7,7 +7,7 @@ import json
 import pytest
 
 from ddpzero.bench.peers.programs.protocol import Slice
-from ddpzero.bench.peers.report import Comparison, has_peer, print_comparisons, rows_of
+from ddpzero.bench.peers.report import Comparison, print_comparison, rows_of
 from ddpzero.bench.peers.rounds import Measured
 
 
@@ -61,7 +61,7 @@ def test_each_variant_is_compared_with_its_own_kind(search):
 
 
 def test_json_has_every_figure_and_the_problems(search, capsys):
-    print_comparisons([search], "go", {"game.size": 9, "seed": 0}, as_json=True)
+    print_comparison(search, "go", {"game.size": 9, "seed": 0}, as_json=True)
     records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert all(record["game"] == "go" and record["game.size"] == 9 for record in records)
     found = {
@@ -78,25 +78,25 @@ def test_json_has_every_figure_and_the_problems(search, capsys):
 
 
 def test_the_table_has_ratios_with_intervals_and_says_what_is_missing(search, capsys):
-    print_comparisons([search], "go", {"game.size": 9}, as_json=False)
+    print_comparison(search, "go", {"game.size": 9}, as_json=False)
     output = capsys.readouterr().out
     assert "search: simulations per second of CPU time" in output
     assert "search: evaluations per second of CPU time" in output
     assert "4.00 x" in output and "4.00 to 4.00" in output and "64 x 32" in output
     assert "peers go: fake=1.5 game.size=9" in output
-    assert "search: no figures of other: it ended with exit code 1: no jax" in output
-    assert "search: no figures of absent: there is no wheel." in output
+    assert "no figures of other: it ended with exit code 1: no jax" in output
+    assert "no figures of absent: there is no wheel." in output
     assert max(len(line) for line in output.splitlines() if "no figures" not in line) <= 80
 
 
 def test_a_program_on_two_cores_is_noticed(capsys):
     found = measured({"best": {"steps": 1.0}})
     found.slices["best"][3] = Slice(1.0, 1.9, {"steps": 1.0})
-    print_comparisons([Comparison("rules", {"ddpzero": found}, {})], "go", {}, as_json=False)
-    assert "rules: ddpzero used 1.90 cores." in capsys.readouterr().out
+    print_comparison(Comparison("rules", {"ddpzero": found}, {}), "go", {}, as_json=False)
+    assert "ddpzero used 1.90 cores." in capsys.readouterr().out
 
 
 def test_a_comparison_without_any_peer_is_known(search):
-    assert has_peer([search])
+    assert search.has_peer()
     alone = Comparison("rules", {"ddpzero": search.measured["ddpzero"]}, {"peer": "no network"})
-    assert not has_peer([alone])
+    assert not alone.has_peer()

@@ -11,7 +11,8 @@ import pytest
 from ddpzero.bench.peers import run as run_module
 from ddpzero.bench.peers.environments import NoEnvironment
 from ddpzero.bench.peers.known import PEERS
-from ddpzero.bench.peers.run import bench_peers
+from ddpzero.bench.peers.report import Comparison
+from ddpzero.bench.peers.run import Plan, compare, make_plan
 from ddpzero.cli import commands as cli
 from ddpzero.config.hydra import compose_settings
 from ddpzero.system.errors import UserError
@@ -23,8 +24,12 @@ TINY = [
 ]
 
 
-def compare(overrides: list[str], folder: Path, **options):
-    return bench_peers(compose_settings(overrides), folder, 0.2, 0, lambda step: None, **options)
+def plan_of(overrides: list[str], folder: Path, **options) -> Plan:
+    return make_plan(compose_settings(overrides), folder, 0, lambda step: None, **options)
+
+
+def compared(plan: Plan, workload: str) -> Comparison:
+    return compare(plan, workload, 0.2, lambda step: None)
 
 
 @pytest.fixture
@@ -42,8 +47,9 @@ def one_fake_peer(tmp_path, monkeypatch) -> None:
 
 
 def test_ddpzero_is_measured_beside_what_can_be_measured(tmp_path, one_fake_peer):
-    rules, search, rollouts = compare(TINY, tmp_path, games=[8, 4])
-    assert [each.workload for each in (rules, search, rollouts)] == ["rules", "search", "rollouts"]
+    plan = plan_of(TINY, tmp_path, games=[8, 4])
+    assert list(plan.commands) == ["rules", "search", "rollouts"]
+    rules, search, rollouts = (compared(plan, workload) for workload in plan.commands)
     assert rules.measured["mctx + pgx"].slices["best"][0].counts["steps"] > 0
     assert rules.problems() == {"OpenSpiel": "pip reached no package index."}
     assert search.problems() == {"mctx + pgx": "it has no search to compare"}
@@ -72,11 +78,8 @@ def no_peer(monkeypatch) -> None:
     monkeypatch.setattr(run_module, "python_with", python_with)
 
 
-def test_float32_is_measured_as_well_if_ddpzero_prefers_another_precision(
-    tmp_path, no_peer, monkeypatch
-):
-    monkeypatch.setattr(run_module, "_WORKLOADS", ("search",))
-    (search,) = compare([*TINY, "actors.precision=bfloat16"], tmp_path, games=[4])
+def test_float32_is_measured_as_well_if_ddpzero_prefers_another_precision(tmp_path, no_peer):
+    search = compared(plan_of([*TINY, "actors.precision=bfloat16"], tmp_path, games=[4]), "search")
     variants = search.measured["ddpzero"].variants
     precisions = {name: conditions["precision"] for name, conditions in variants.items()}
     assert precisions == {"best": "bfloat16", "float32": "float32"}
@@ -98,7 +101,7 @@ def test_a_failure_of_ddpzero_itself_is_a_sentence(tmp_path, no_peer, monkeypatc
     with pytest.raises(
         RuntimeError, match=r"ddpzero could not be measured: it ended with exit .*no_such_program"
     ):
-        compare(TINY, tmp_path)
+        compared(plan_of(TINY, tmp_path), "rules")
 
 
 @pytest.mark.parametrize(
@@ -119,7 +122,7 @@ def test_what_cannot_be_compared_is_refused_before_anything_is_installed(
 ):
     monkeypatch.setattr(run_module, "python_with", lambda *_: pytest.fail("installed"))
     with pytest.raises(UserError) as caught:
-        compare(overrides, tmp_path, peers=peers)
+        plan_of(overrides, tmp_path, peers=peers)
     assert sentence in str(caught.value)
 
 
