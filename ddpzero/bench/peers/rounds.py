@@ -12,7 +12,7 @@ from ddpzero.bench.peers.programs.protocol import Slice
 # At least six give an interval of 95 %.
 NUM_ROUNDS = 10
 # A peer compiles a program for each batch that it tries, which takes minutes in all.
-_PREPARE_SECONDS = 900.0
+_PREPARE_SECONDS = 1800.0
 # A search that has begun is finished.
 _GRACE_SECONDS = 120.0
 

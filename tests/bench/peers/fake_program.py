@@ -25,7 +25,8 @@ def run():
 
 def prepare(request):
     print("a library says hello")
-    return Prepared({"fake": "1.5"}, {"best": Variant(run, {"batch_size": 7})})
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+    return Prepared({"fake": "1.5"}, {"best": Variant(run, {"batch_size": 7, "core_ids": cores})})
 
 serve({"rules": prepare})
 """

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -12,6 +14,28 @@ from ddpzero.bench.peers import environments
 from ddpzero.bench.peers.environments import NoEnvironment, default_folder, python_with
 from ddpzero.system.errors import UserError
 from ddpzero.system.folder_lock import held_folder
+
+
+@pytest.fixture(scope="module")
+def empty_environment(tmp_path_factory) -> Path:
+    """An environment that `python -m venv` has made, which takes seconds."""
+    folder = tmp_path_factory.mktemp("empty") / "environment"
+    assert environments._run([sys.executable, "-m", "venv", str(folder)])[0] == 0
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def copied(empty_environment, monkeypatch) -> None:
+    """New environments are copies of that one."""
+    run = environments._run
+
+    def run_or_copy(command):
+        if command[1:3] == ["-m", "venv"]:
+            shutil.copytree(empty_environment, command[3], symlinks=True)
+            return 0, ""
+        return run(command)
+
+    monkeypatch.setattr(environments, "_run", run_or_copy)
 
 
 @pytest.fixture

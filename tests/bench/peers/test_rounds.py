@@ -38,7 +38,8 @@ def test_each_program_is_measured_in_each_round(tmp_path):
     for measured in found.values():
         assert measured.problem == ""
         assert measured.versions == {"fake": "1.5"}
-        assert measured.variants == {"best": {"batch_size": 7}}
+        core_ids = None if REQUEST["core"] is None else [REQUEST["core"]]
+        assert measured.variants == {"best": {"batch_size": 7, "core_ids": core_ids}}
         assert len(measured.slices["best"]) == NUM_ROUNDS
         for each in measured.slices["best"]:
             assert each.seconds >= 0.1 / NUM_ROUNDS
