@@ -14,7 +14,7 @@ from typing import Any
 from protocol import Counts, Prepared, Problem, Variant, fastest, pin, serve, versions_of
 
 _PACKAGES = ("mctx", "pgx", "jax")
-_RULES_BATCHES = (16, 64, 256, 1024, 4096)
+_RULES_BATCHES = (1, 4, 16, 64, 256, 1024, 4096)
 # Steps of all games in one call of a compiled program.
 _RULES_STEPS = 16_384
 # Numbers of simulations that are tried besides the configured one.
