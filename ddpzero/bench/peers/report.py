@@ -148,11 +148,20 @@ def _table(rows: Sequence[Row]) -> Table:
 
 
 def _conditions(row: Row) -> str:
-    """Return "128 x 200, bfloat16"."""
+    """Return "128 x 200, bfloat16", "64 games" or "1000 simulations"."""
     given = row.conditions
-    sizes = [given[name] for name in ("batch_size", "num_simulations") if name in given]
-    others = [given[name] for name in ("precision", "language") if name in given]
-    return ", ".join([*([" x ".join(map(str, sizes))] if sizes else []), *others])
+    match given.get("batch_size"), given.get("num_simulations"):
+        case None, None:
+            sizes = []
+        case games, None:
+            sizes = [f"{games} games"]
+        case None, simulations:
+            sizes = [f"{simulations} simulations"]
+        case games, simulations:
+            sizes = [f"{games} x {simulations}"]
+    return ", ".join(
+        [*sizes, *(given[name] for name in ("precision", "language") if name in given)]
+    )
 
 
 def _ratio(row: Row) -> tuple[str, str]:

@@ -93,7 +93,8 @@ def test_a_program_on_two_cores_is_noticed(capsys):
     found = measured({"best": {"steps": 1.0}})
     found.slices["best"][3] = Slice(1.0, 1.9, {"steps": 1.0})
     print_comparison(Comparison("rules", {"ddpzero": found}, {}), "go", {}, as_json=False)
-    assert "ddpzero used 1.90 cores." in capsys.readouterr().out
+    output = capsys.readouterr().out
+    assert "ddpzero used 1.90 cores." in output and "64 games" in output
 
 
 def test_a_comparison_without_any_peer_is_known(search):
