@@ -54,6 +54,7 @@ _REASONS = {
     "ddpzero ablate": "trains for half an hour; test_run.py runs smaller ones",
     "serve collection serve.": "serves until it is stopped; tests/contribute starts it",
     "ddpzero contribute": "plays until it is stopped; tests/contribute starts it",
+    "ddpzero bench peers": "installs other programs from the network; tests/bench/peers",
     "cache clear": "deletes the machine code that other tests use",
 }
 # Training ends after five updates of a small network.

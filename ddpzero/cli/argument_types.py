@@ -24,6 +24,10 @@ def name(text: str) -> str:
     return text
 
 
+def names(text: str) -> list[str]:
+    return [name(part) for part in text.split(",")]
+
+
 def positive(text: str) -> int:
     return _whole_number(text, at_least=1)
 

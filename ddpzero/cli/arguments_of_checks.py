@@ -17,6 +17,7 @@ from ddpzero.cli.overrides import (
     READS_CHECKPOINT,
     READS_GAME,
     READS_LEARNER,
+    READS_PEERS,
     READS_PIPELINE,
     READS_SCALING,
     READS_SEARCH,
@@ -162,6 +163,14 @@ def add_bench(commands: Commands) -> None:
             "ddpzero bench scaling network.blocks=1 network.channels=16 learner.batch_size=64 --ranks 1,2,4,8",
         ),
         (
+            "peers",
+            READS_PEERS,
+            "Measure ddpzero and other programs (mctx with pgx, OpenSpiel) in the same game, with a network of the "
+            "same size, on one core, in turn. Installs them with pip, each into an environment of its own. Exits with "
+            "1 if none could be measured.",
+            "ddpzero bench peers game=connect_four network.blocks=4 search.num_simulations=200",
+        ),
+        (
             "serve",
             READS_LEARNER,
             "Measure a collection server on one core: validated games per second, and uploads of many contributors.",
@@ -184,6 +193,8 @@ def add_bench(commands: Commands) -> None:
                 metavar="A,B",
                 help="numbers of ranks (1,2,4,8)",
             )
+        if name == "peers":
+            _add_peers(kind)
         add_seed(kind)
         add_json(kind)
         add_settings(kind, reads)
@@ -257,6 +268,29 @@ def _add_trials(kind: argparse.ArgumentParser) -> None:
         default=[],
         metavar="A,B",
         help="numbers of games of an actor to try (half, once and twice actors.num_games)",
+    )
+
+
+def _add_peers(kind: argparse.ArgumentParser) -> None:
+    kind.add_argument(
+        "--peers",
+        type=argument_types.names,
+        default=[],
+        metavar="A,B",
+        help="which programs: mctx, open_spiel (all)",
+    )
+    kind.add_argument(
+        "--environments",
+        type=argument_types.path,
+        metavar="DIR",
+        help="where they are installed, and found again (ddpzero/peers in the user's cache)",
+    )
+    kind.add_argument(
+        "--games",
+        type=argument_types.positives,
+        default=[],
+        metavar="A,B",
+        help="numbers of games that are searched together; each program gets its best (32,64,128,256)",
     )
 
 

@@ -247,6 +247,27 @@ def _bench_scaling(options: Namespace) -> int:
     return 0
 
 
+def _bench_peers(options: Namespace) -> int:
+    from ddpzero.bench.peers.environments import default_folder
+    from ddpzero.bench.peers.run import run_peers
+    from ddpzero.config.hydra import compose_settings
+
+    # Peers know no team games.
+    _game(options)
+    settings = compose_settings(_overrides(options), options.config_dir)
+    folder = Path(options.environments) if options.environments else default_folder()
+    has_peer = run_peers(
+        settings,
+        folder.resolve(),
+        options.seconds,
+        options.seed,
+        options.peers,
+        options.games,
+        options.json,
+    )
+    return 0 if has_peer else EXIT_CODE_OF_FAILURE
+
+
 def _bench_serve(options: Namespace) -> int:
     from ddpzero.config.hydra import compose_settings
 
@@ -445,6 +466,7 @@ _COMMANDS = {
     "bench checkpoint": _bench_checkpoint,
     "bench memory": _bench_memory,
     "bench scaling": _bench_scaling,
+    "bench peers": _bench_peers,
     "bench serve": _bench_serve,
     "bench all": _bench_all,
     "match": _match,

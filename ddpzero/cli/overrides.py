@@ -32,6 +32,7 @@ READS_LEARNER = (
 READS_PIPELINE = (*READS_LEARNER, "actors", "evaluator", "simulated")
 READS_SCALING = (*READS_PIPELINE, "learner", "replay", "store", "checkpoint.keep_last")
 READS_CHECKPOINT = (*READS_LEARNER, "store", "checkpoint.keep_last")
+READS_PEERS = ("game", "search", "network", "actors.precision", "experiment", "hardware")
 READS_TUNE = (*READS_PIPELINE, "learner", "replay", "arena", "data")
 # All other groups belong to algorithms.
 _CORE_KEYS = (

@@ -27,6 +27,7 @@ COMMANDS = {
     "bench memory": ["bench", "memory"],
     "bench all": ["bench", "all", "--report", "a.md"],
     "bench scaling": ["bench", "scaling", "--ranks", "1,2"],
+    "bench peers": ["bench", "peers"],
     "match": ["match", "runs/a", "random"],
     "judge": ["judge", "a.npz", "runs/a"],
     "games": ["games", "runs/a"],
@@ -107,7 +108,7 @@ def test_a_path_with_an_equals_sign_is_a_path():
         (
             ["bench", "=5"],
             "bench: '=5' is not a command; the commands are rules, search, learner, evaluator, pipeline, "
-            "checkpoint, memory, scaling, serve, all; see",
+            "checkpoint, memory, scaling, peers, serve, all; see",
         ),
         (
             ["bench", "foo"],

@@ -29,6 +29,7 @@ OWN_MESSAGES = {
     *(
         "arena/worker.py",
         "arena/workers.py",
+        "bench/peers/programs/protocol.py",
         "replay/episode.py",
         "run/checkpoint_files.py",
         "system/json_text.py",

@@ -1,0 +1,1 @@
+"""The programs that `ddpzero bench peers` measures. All but own.py run in other environments, without ddpzero."""
