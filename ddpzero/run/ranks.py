@@ -178,9 +178,9 @@ class Ranks:
         """Return the module in DistributedDataParallel, which keeps parameters equal; a single rank gets the module."""
         if self._links is None:
             return module
-        # Without static_graph: it fails (an internal assertion of PyTorch 2.13) if the first backward pass is one without
-        # synchronization, as with learner.gradient_accumulation, and two gloo ranks with small networks were no faster
-        # (21 instead of 24 ms, 37 instead of 36, 21 instead of 19). Nor were they with buckets of 1 or 100 MB.
+        # Without static_graph: it fails (an internal assertion of PyTorch 2.13) if the first backward pass is one
+        # without synchronization, as with learner.gradient_accumulation, and two gloo ranks with small networks were no
+        # faster (21 instead of 24 ms, 37 instead of 36, 21 instead of 19). Nor were they with buckets of 1 or 100 MB.
         return torch.nn.parallel.DistributedDataParallel(
             module,
             device_ids=[self.device.index] if self.device.type == "cuda" else None,
