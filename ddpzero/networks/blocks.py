@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ddpzero.networks.layers import Convolution, mask_off_board, pool
+from ddpzero.networks.layers import Convolution, first_channels, mask_off_board, pool
 from ddpzero.networks.settings import NetworkSettings
 
 # One in this many channels of a block with global pooling is pooled, as in KataGo's networks of a similar width.
@@ -57,7 +57,7 @@ class ResidualBlock(nn.Module):
     def forward(self, features: Tensor, on_board: Tensor | None = None) -> Tensor:
         hidden = self.inner(features)
         if self.whole is not None:
-            pooled = pool(functional.silu(hidden[:, : self.num_pooled]), on_board)
+            pooled = pool(functional.silu(first_channels(hidden, self.num_pooled)), on_board)
             hidden = functional.silu(hidden + self.whole(pooled)[:, :, None, None])
         return mask_off_board(
             self.outer(mask_off_board(hidden, on_board), residual=features), on_board
