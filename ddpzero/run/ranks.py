@@ -178,14 +178,19 @@ class Ranks:
         """Return the module in DistributedDataParallel, which keeps parameters equal; a single rank gets the module."""
         if self._links is None:
             return module
-        # Without static_graph: it fails (an internal assertion of PyTorch 2.13) if the first backward pass is one
-        # without synchronization, as with learner.gradient_accumulation, and two gloo ranks with small networks were no
-        # faster (21 instead of 24 ms, 37 instead of 36, 21 instead of 19). Nor were they with buckets of 1 or 100 MB.
-        return torch.nn.parallel.DistributedDataParallel(
+        # Without static_graph: it fails (an internal assertion of PyTorch 2.13) if the first backward pass is one of
+        # no_sync, as with learner.gradient_accumulation, and two gloo ranks with small networks were not faster (21
+        # instead of 24 ms, 37 of 36, 21 of 19). Nor were they with buckets of 1 or 100 MB.
+        wrapped = torch.nn.parallel.DistributedDataParallel(
             module,
             device_ids=[self.device.index] if self.device.type == "cuda" else None,
             gradient_as_bucket_view=True,
         )
+        # Buffers that are not saved are constants, equal on all ranks: a broadcast of them with each forward pass would
+        # be a message for nothing. The argument of this name is deprecated, and its successor new in PyTorch 2.13.
+        saved = module.state_dict().keys()
+        wrapped.broadcast_buffers = any(name in saved for name, _ in module.named_buffers())
+        return wrapped
 
     @contextmanager
     def watch(self, name: str) -> Iterator[None]:

@@ -43,6 +43,15 @@ with join_ranks("cpu", 30.0) as ranks:
     module(torch.full((1, 2), float(ranks.rank))).sum().backward()
     answer["parameters"] = [p.tolist() for p in module.parameters()]
     answer["gradient"] = module.module.weight.grad.tolist()
+    constant, state = torch.nn.Linear(2, 1), torch.nn.Linear(2, 1)
+    constant.register_buffer("places", torch.full((2,), float(ranks.rank)), persistent=False)
+    state.register_buffer("mean", torch.full((2,), float(ranks.rank)))
+    for module in (constant, state):
+        wrapped = ranks.wrap(module)
+        with torch.no_grad():
+            next(module.buffers()).fill_(ranks.rank)
+        wrapped(torch.zeros(1, 2))
+    answer["buffers"] = [float(next(module.buffers())[0]) for module in (constant, state)]
     try:
         with ranks.watch("update"):
             raise RuntimeError("out of cheese")
@@ -152,6 +161,11 @@ def test_a_rank_that_does_not_come_is_named(
     sentence = (tmp_path / "answer-rank0.json").read_text()
     assert expected.format(node=os.uname().nodename) in sentence
     assert "logs/rank1.log" in sentence
+
+
+def test_only_buffers_that_are_state_are_kept_equal(answers: list[dict[str, Any]]) -> None:
+    # Constants are equal anyway: here they are made different to see that no message is spent on them.
+    assert [answer["buffers"] for answer in answers] == [[0.0, 0.0], [1.0, 0.0]]
 
 
 def test_without_torchrun_a_rank_is_alone_and_needs_no_group() -> None:
