@@ -43,11 +43,14 @@ _START_SECONDS = 240.0
 
 
 class Training(NamedTuple):
-    """A training of some seconds: rates of all ranks together, and CPU time of all their processes for an update."""
+    """A training of some seconds: rates of all ranks together, and CPU time of all their processes for an update.
+
+    The latter is None if there was no update: many ranks on few cores need longer.
+    """
 
     updates_per_second: float
     samples_per_second: float
-    cpu_seconds_per_update: float
+    cpu_seconds_per_update: float | None
 
 
 @dataclass(frozen=True)
@@ -134,7 +137,7 @@ def _training(settings: Settings, seconds: float, num_ranks: int, runs_dir: Path
     rates = [row for row in rows[1:] if "speed/updates_per_second" in row] or rows
     updates = mean(row.get("speed/updates_per_second", 0.0) for row in rates)
     samples = mean(row.get("speed/samples_generated_per_second", 0.0) for row in rates)
-    return Training(updates, samples, cpu.cores / max(updates, 1e-9))
+    return Training(updates, samples, cpu.cores / updates if updates else None)
 
 
 def _most_seconds(seconds: float, num_ranks: int) -> float:
