@@ -86,7 +86,7 @@ def test_two_ranks_are_measured_and_shown(capsys):
 @pytest.mark.slow
 def test_ranks_that_fail_are_told_in_a_sentence():
     settings = compose_settings([*TINY, "learner.optimizer=sgd", "learner.learning_rate=1e30"])
-    with pytest.raises(UserError, match="the benchmark of 2 ranks failed: "):
+    with pytest.raises(UserError, match=r"2 ranks failed: .*(diverge|finite)"):
         list(bench_scaling(settings, 1.0, seed=0, ranks=[2], trains=False))
 
 
