@@ -9,6 +9,7 @@ the ranks whatever the program does, and CPU seconds say what it does.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -40,14 +41,18 @@ DEFAULT_RANKS = (1, 2, 4, 8)
 _NEVER = 10**9
 _LOOK_SECONDS = 0.5
 _START_SECONDS = 240.0
+_ERROR = re.compile(r"^(?:\[rank\d+\]: )?[\w.]*(?:Error|Failed): (.+)$", re.MULTILINE)
 
 
 class Training(NamedTuple):
-    """A training of some seconds: rates of all ranks together, and CPU time of all their processes for an update."""
+    """A training of some seconds: rates of all ranks together, and CPU time of all their processes for an update.
+
+    The latter is None if there was no update: many ranks on few cores need longer.
+    """
 
     updates_per_second: float
     samples_per_second: float
-    cpu_seconds_per_update: float
+    cpu_seconds_per_update: float | None
 
 
 @dataclass(frozen=True)
@@ -134,7 +139,7 @@ def _training(settings: Settings, seconds: float, num_ranks: int, runs_dir: Path
     rates = [row for row in rows[1:] if "speed/updates_per_second" in row] or rows
     updates = mean(row.get("speed/updates_per_second", 0.0) for row in rates)
     samples = mean(row.get("speed/samples_generated_per_second", 0.0) for row in rates)
-    return Training(updates, samples, cpu.cores / max(updates, 1e-9))
+    return Training(updates, samples, cpu.cores / updates if updates else None)
 
 
 def _most_seconds(seconds: float, num_ranks: int) -> float:
@@ -173,8 +178,9 @@ def _require_end(process: subprocess.Popen[bytes], file: Path, num_ranks: int) -
     """Raise UserError unless the ranks have ended well."""
     if process.poll() == 0:
         return
-    lines = _log_of(file).read_text(errors="replace").splitlines()
-    what = [line for line in lines if "Error" in line or "ddpzero:" in line] or lines or ["no word"]
+    log = _log_of(file).read_text(errors="replace")
+    # The last line of the traceback of the rank that failed first; torchrun's own follows.
+    what = _ERROR.findall(log) or log.splitlines() or ["they said nothing."]
     how = "took too long" if process.returncode is None else "failed"
     raise UserError(f"the benchmark of {num_ranks} ranks {how}: {what[0].strip()[:300]}")
 

@@ -64,8 +64,10 @@ def measurements(
             figures += [
                 ("updates_per_second", training.updates_per_second, "1/s"),
                 ("samples_per_second", training.samples_per_second, "1/s"),
-                ("cpu_per_update_and_rank", training.cpu_seconds_per_update / scale.num_ranks, "s"),
             ]
+            if training.cpu_seconds_per_update is not None:
+                of_rank = training.cpu_seconds_per_update / scale.num_ranks
+                figures.append(("cpu_per_update_and_rank", of_rank, "s"))
         found += [Measurement("scaling", game, *figure, of_scale) for figure in figures]
     return found
 
@@ -137,6 +139,7 @@ def _print_training(console: Console, scales: Sequence[Scale]) -> None:
     for scale in scales:
         training, alone = scale.training, scales[0].training
         assert training is not None and alone is not None
+        cpu = training.cpu_seconds_per_update
         per_rank = training.samples_per_second / scale.num_ranks
         of_first = per_rank * scales[0].num_ranks / max(alone.samples_per_second, 1e-9)
         table.add_row(
@@ -144,7 +147,7 @@ def _print_training(console: Console, scales: Sequence[Scale]) -> None:
             f"{training.updates_per_second:,.1f}",
             f"{training.samples_per_second:,.0f}",
             f"{of_first:.0%}",
-            _ms(training.cpu_seconds_per_update / scale.num_ranks),
+            "-" if cpu is None else _ms(cpu / scale.num_ranks),
         )
     console.print("Whole trainings with a simulated device for each rank's self-play:")
     console.print(table)
