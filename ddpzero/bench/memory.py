@@ -82,15 +82,22 @@ def _sizes(
     if algorithm.evaluator_spec(settings.actors, "cpu", None, is_repeatable=False) is None:
         return
     shared = _self_play(settings, "shared", seconds, seed)
+    with_one, with_two = (_estimate(settings, algorithm, n, has_evaluator=True) for n in (1, 2))
+    of_actor = with_two - with_one
     yield "actor_without_torch", shared.actor_bytes, of_actor
     assert shared.evaluator_bytes is not None
-    yield "evaluator", shared.evaluator_bytes, 0
+    of_evaluator = with_one - of_actor - _estimate(settings, algorithm, 0)
+    yield "evaluator", shared.evaluator_bytes, of_evaluator
 
 
 def _estimate(
-    settings: Settings, algorithm: CompleteAlgorithm, num_actors: int, what: str = ""
+    settings: Settings,
+    algorithm: CompleteAlgorithm,
+    num_actors: int,
+    what: str = "",
+    has_evaluator: bool = False,
 ) -> int:
-    needs = run_needs(settings, algorithm, num_actors, on_gpu=False, actors_on_gpu=False)
+    needs = run_needs(settings, algorithm, num_actors, False, False, has_evaluator=has_evaluator)
     return sum(need.size_bytes for need in needs if what in need.what)
 
 
