@@ -455,17 +455,36 @@ def _observe_bans(rules, position, planes):
             planes[_BANS * num_cells + cell_of_point(size, ko_point)] = 1
         return
     color = _color(rules, position)
+    if rules.suicide == 0:
+        # Only where the mover's stones were taken may a board repeat.
+        num_words = num_taken_entries(size)
+        first = _taken_start(rules) + (0 if color > 0 else num_words)
+        for word in range(num_words):
+            if position[first + word] != 0:
+                for bit in range(16):
+                    point = 16 * word + bit
+                    if (position[first + word] >> bit) & 1 != 0 and position[point] == 0:
+                        if _lives(position, size, point, color):
+                            cell = cell_of_point(size, point)
+                            planes[_BANS * num_cells + cell] = _repeats(rules, position, point)
+        return
     for cell in range(num_cells):
         point = point_of_cell(size, cell)
         if position[point] == 0:
-            lives = has_room(position, size, point, color)
-            for direction in range(4):
-                lives |= position[neighbor(size, point, direction)] == 0
-            may_repeat = lives and was_taken(position, _taken_start(rules), size, point, color)
-            if rules.suicide != 0 and not lives:
-                may_repeat = is_beside_own(position, size, point, color)
+            may_repeat = is_beside_own(position, size, point, color)
+            if _lives(position, size, point, color):
+                may_repeat = was_taken(position, _taken_start(rules), size, point, color)
             if may_repeat:
                 planes[_BANS * num_cells + cell] = _repeats(rules, position, point)
+
+
+@compiled
+def _lives(position, size, point, color):
+    """Return whether a stone on an empty point would have a liberty after its captures."""
+    for direction in range(4):
+        if position[neighbor(size, point, direction)] == 0:
+            return True
+    return has_room(position, size, point, color)
 
 
 # ------------------------------------------------------------------------ for people
