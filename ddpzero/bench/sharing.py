@@ -1,6 +1,6 @@
 """How a learner and an evaluator share one GPU: in two processes, in turns, or in two streams of one process.
 
-Called by `ddpzero tune` and by gpu_steps.py. A run has two processes: this shows whether another way would do more.
+Called by `ddpzero tune` and by gpu_training.py. A run has two processes: this shows whether another way would do more.
 bench/README.md has the reasons. On a CPU there is nothing to share: the kernel distributes its cores.
 """
 
@@ -59,7 +59,7 @@ class Progress:
 def emit_sharing(
     settings: Settings, device: torch.device, seconds: float, emit: Callable[..., None]
 ) -> None:
-    """Measure each way, and emit what it reaches; emit: an Emitter of gpu_steps.py."""
+    """Measure each way, and emit what it reaches; emit: an Emitter (gpu_config.py)."""
     if device.type == "cpu":
         emit("not run", 0.0, note=NOT_APPLICABLE)
         return

@@ -13,8 +13,8 @@ import pytest
 
 from ddpzero.bench import gpu_check
 from ddpzero.bench.gpu_check import Row, Step, format_row, pytest_row, run_step
+from ddpzero.bench.gpu_config import make_settings, run_config
 from ddpzero.bench.gpu_sampler import summarize_samples
-from ddpzero.bench.gpu_steps import make_settings, run_config
 from tests.places import REPO
 
 # Put into a folder on PYTHONPATH: as if these packages were not installed.
@@ -138,7 +138,7 @@ def test_a_figure_that_fails_leaves_the_others_of_its_step():
     import io
     from contextlib import redirect_stdout
 
-    from ddpzero.bench.gpu_steps import Emitter
+    from ddpzero.bench.gpu_config import Emitter
 
     emit = Emitter("self_play")
     with redirect_stdout(io.StringIO()) as printed:

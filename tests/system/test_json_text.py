@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import ddpzero
-from ddpzero.bench.gpu_steps import Emitter
+from ddpzero.bench.gpu_config import Emitter
 from ddpzero.run.record import METRICS_FILE, STATUS_FILE, RunRecord
 from ddpzero.system.json_text import json_text
 from ddpzero.system.measurements import Measurement, print_measurements

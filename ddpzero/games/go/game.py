@@ -463,10 +463,14 @@ def _observe_bans(rules, position, planes):
             if position[first + word] != 0:
                 for bit in range(16):
                     point = 16 * word + bit
-                    if (position[first + word] >> bit) & 1 != 0 and position[point] == 0:
-                        if _lives(position, size, point, color):
-                            cell = cell_of_point(size, point)
-                            planes[_BANS * num_cells + cell] = _repeats(rules, position, point)
+                    was_taken_there = (position[first + word] >> bit) & 1 != 0
+                    if (
+                        was_taken_there
+                        and position[point] == 0
+                        and _lives(position, size, point, color)
+                    ):
+                        cell = cell_of_point(size, point)
+                        planes[_BANS * num_cells + cell] = _repeats(rules, position, point)
         return
     for cell in range(num_cells):
         point = point_of_cell(size, cell)
