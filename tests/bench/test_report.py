@@ -121,6 +121,32 @@ def test_a_report_that_cannot_be_written_is_refused_before_anything_runs(capsys)
     assert "--report: no file can be written in /no/such/folder" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("option", "problem"),
+    [("--report", "is a folder: name a file in it"), ("--game", "does not exist. The options are")],
+)
+def test_what_no_benchmark_could_use_is_refused_at_once(
+    option, problem, monkeypatch, tmp_path, capsys
+):
+    monkeypatch.setattr(report_module, "run", lambda bench, _: Outcome(bench))
+    assert (
+        cli.main(["bench", "all", option, str(tmp_path) if option == "--report" else "nope"]) == 2
+    )
+    assert problem in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "seconds"), [([], "5"), (["--quick"], "1"), (["--seconds", "0"], "0")]
+)
+def test_each_benchmark_measures_as_long_as_it_is_told(words, seconds, monkeypatch, capsys):
+    run_words = []
+    monkeypatch.setattr(
+        report_module, "run", lambda bench, _: run_words.append(bench.words) or Outcome(bench)
+    )
+    assert cli.main(["bench", "all", *words]) == 0
+    assert {w[w.index("--seconds") + 1] for w in run_words} == {seconds}
+
+
 def test_a_benchmark_that_is_ended_removes_its_temporary_folder(tmp_path):
     process = report_module._started([sys.executable, "-c", _WITH_FOLDER, str(tmp_path)])
     assert process.stdout is not None and process.stdout.readline() == b"ready\n"
