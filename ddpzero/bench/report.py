@@ -52,6 +52,8 @@ _QUICK_PIPELINE = ("--actors", "1,2")
 # Of one benchmark: for processes that start and compile, and for each second that it measures.
 _LEAST_SECONDS = 300.0
 _SECONDS_PER_SECOND = 60.0
+# For a benchmark that is ended to remove its temporary folders.
+_SECONDS_TO_END = 20.0
 
 _FIELDS = ("bench", "game", "figure", "value", "unit")
 Row = dict[str, Any]
@@ -116,15 +118,8 @@ def run_all(
 
 def run(bench: Bench, limit_seconds: float) -> Outcome:
     """Run a benchmark in a process of its own, for limit_seconds at most."""
-    command = [sys.executable, "-m", "ddpzero.cli", *bench.words, "--json"]
     outcome, started = Outcome(bench), time.monotonic()
-    # In a session of its own, so that its processes can be ended with it.
-    process = subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
+    process = _started([sys.executable, "-m", "ddpzero.cli", *bench.words, "--json"])
     try:
         output, errors = process.communicate(timeout=limit_seconds)
         if process.returncode != 0:
@@ -133,14 +128,33 @@ def run(bench: Bench, limit_seconds: float) -> Outcome:
         output = b""
         outcome.problem = f"it was ended after {limit_seconds:g} s."
     finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        _end(process)
     outcome.rows = [row for line in output.splitlines() if (row := parse_json_line(line))]
     outcome.seconds = time.monotonic() - started
     if not outcome.rows and not outcome.problem:
         outcome.problem = "it printed no figure."
     return outcome
+
+
+def _started(command: Sequence[str]) -> subprocess.Popen[bytes]:
+    """Start a program in a session of its own, so that its processes can be ended with it; it ends with this one."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "ddpzero.system.parent", str(os.getpid()), *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a program with all its processes: as by Ctrl-C if it still runs, then at once."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            process.communicate(timeout=_SECONDS_TO_END)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def _last_sentence(errors: bytes, exit_code: int) -> str:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from ddpzero.training.learner import Learner
 
 _NUM_ROUNDS = 5
+# In a shorter slice there may be no update.
+_LEAST_SLICE_SECONDS = 0.2
 _COLLECTIVES_AT_ONCE = 20
 # The JSON of a rank's metrics in a row.
 _ROW_BYTES = 2_500
@@ -61,7 +63,7 @@ def measure(learner: Learner, ranks: Ranks, stop: StopSignal, seconds: float) ->
     """Return the figures of all ranks, all ranks together. seconds: of the loop, in all slices."""
     from ddpzero.run.ranks import columns
 
-    loop = _Loop(learner, ranks, stop, seconds / _NUM_ROUNDS)
+    loop = _Loop(learner, ranks, stop, max(seconds / _NUM_ROUNDS, _LEAST_SLICE_SECONDS))
     loop.warm_up()
     rounds = columns([loop.round() for _ in range(_NUM_ROUNDS)])
     own = {name: median(values) for name, values in rounds.items()}
@@ -109,7 +111,8 @@ class _Loop:
         }
         for phase, share in shares.items():
             figures[f"phase {phase}"] = share * wall / num_updates
-        figures["phase update"] -= bare_wall / num_updates
+        of_updates = figures.get("phase update", 0.0)
+        figures["phase update"] = of_updates - bare_wall / num_updates
         for name, event in (
             ("save", learner.save),
             ("row", learner.write_row),

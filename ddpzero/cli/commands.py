@@ -288,12 +288,16 @@ def _bench_serve(options: Namespace) -> int:
 
 def _bench_all(options: Namespace) -> int:
     from ddpzero.bench.report import all_benches, run_all
+    from ddpzero.config.hydra import compose_settings
     from ddpzero.system.whole_files import require_writable
 
+    # An unknown game is told once, not by each benchmark.
+    compose_settings([f"game={options.game}"])
     report = None if options.report is None else Path(options.report)
     if report is not None:
+        require(not report.is_dir(), f"--report {report} is a folder: name a file in it.")
         require_writable("--report", report.absolute().parent)
-    seconds = options.seconds or (1.0 if options.quick else 5.0)
+    seconds = (1.0 if options.quick else 5.0) if options.seconds is None else options.seconds
     benches = all_benches(options.game, seconds, options.quick, options.peers, options.seed)
     outcomes = run_all(benches, seconds, report, options.json)
     return EXIT_CODE_OF_FAILURE if any(outcome.problem for outcome in outcomes) else 0

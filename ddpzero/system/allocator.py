@@ -7,8 +7,9 @@ import ctypes
 # Parameters of glibc's mallopt.
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
-# Larger blocks, such as replay buffers, still go back to the system when they are freed.
-_KEPT_BLOCK_BYTES = 1 << 28
+# Larger blocks, such as replay buffers, still go back to the system when they are freed. glibc before 2.35 (that of
+# Ubuntu 20.04 and of Red Hat 8 and 9) refuses more than 32 MiB.
+_KEPT_BLOCK_BYTES = (1 << 28, 1 << 25)
 _NEVER = 2**31 - 1
 
 
@@ -20,6 +21,6 @@ def keep_freed_memory() -> None:
     Four, and more with several processes. Call it at the start of a process, before threads and large blocks.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(_M_MMAP_THRESHOLD, _KEPT_BLOCK_BYTES)
+    # The second parameter without the first would do harm: with it, glibc no longer raises the first by itself.
+    if mallopt is not None and any(mallopt(_M_MMAP_THRESHOLD, s) for s in _KEPT_BLOCK_BYTES):
         mallopt(_M_TRIM_THRESHOLD, _NEVER)

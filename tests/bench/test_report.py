@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 
+import psutil
 import pytest
 
 from ddpzero.bench import report as report_module
@@ -11,7 +15,23 @@ from ddpzero.bench.report import Bench, Outcome, all_benches, markdown, run, run
 from ddpzero.cli import commands as cli
 from ddpzero.cli.arguments import parse_arguments
 from ddpzero.config.hydra import compose_settings
+from tests.places import REPO
+from tests.waiting import wait_for
 
+_WITH_FOLDER = """
+import sys, tempfile, time
+with tempfile.TemporaryDirectory(dir=sys.argv[1]):
+    print("ready", flush=True)
+    time.sleep(600)
+"""
+_KILLED = """
+import sys, time
+from ddpzero.bench import report
+process = report._started(sys.argv[1:])
+process.stdout.readline()
+print(process.pid, flush=True)
+time.sleep(600)
+"""
 RULES = Bench("rules", ("bench", "rules", "game=tic_tac_toe", "--seconds", "0.1"))
 WRONG = Bench("search", ("bench", "search", "game=tic_tac_toe", "search.num_simulations=-1"))
 
@@ -99,3 +119,56 @@ def test_the_command_fails_if_a_benchmark_does(problem, expected, monkeypatch, t
 def test_a_report_that_cannot_be_written_is_refused_before_anything_runs(capsys):
     assert cli.main(["bench", "all", "--report", "/no/such/folder/a.md"]) == 2
     assert "--report: no file can be written in /no/such/folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "problem"),
+    [("--report", "is a folder: name a file in it"), ("--game", "does not exist. The options are")],
+)
+def test_what_no_benchmark_could_use_is_refused_at_once(
+    option, problem, monkeypatch, tmp_path, capsys
+):
+    monkeypatch.setattr(report_module, "run", lambda bench, _: Outcome(bench))
+    assert (
+        cli.main(["bench", "all", option, str(tmp_path) if option == "--report" else "nope"]) == 2
+    )
+    assert problem in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "seconds"), [([], "5"), (["--quick"], "1"), (["--seconds", "0"], "0")]
+)
+def test_each_benchmark_measures_as_long_as_it_is_told(words, seconds, monkeypatch, capsys):
+    run_words = []
+    monkeypatch.setattr(
+        report_module, "run", lambda bench, _: run_words.append(bench.words) or Outcome(bench)
+    )
+    assert cli.main(["bench", "all", *words]) == 0
+    assert {w[w.index("--seconds") + 1] for w in run_words} == {seconds}
+
+
+def test_a_benchmark_that_is_ended_removes_its_temporary_folder(tmp_path):
+    process = report_module._started([sys.executable, "-c", _WITH_FOLDER, str(tmp_path)])
+    assert process.stdout is not None and process.stdout.readline() == b"ready\n"
+    assert list(tmp_path.iterdir())
+    report_module._end(process)
+    assert process.returncode is not None and not list(tmp_path.iterdir())
+
+
+def test_a_benchmark_ends_with_the_process_that_runs_all_of_them(tmp_path):
+    words = [sys.executable, "-c", _KILLED, sys.executable, "-c", _WITH_FOLDER, str(tmp_path)]
+    own = {**os.environ, "PYTHONPATH": str(REPO)}
+    runner = subprocess.Popen(words, stdout=subprocess.PIPE, env=own)
+    assert runner.stdout is not None
+    pid = int(runner.stdout.readline())
+    runner.kill()
+    runner.wait()
+    runner.stdout.close()
+    wait_for(lambda: not psutil.pid_exists(pid) or _is_zombie(pid))
+
+
+def _is_zombie(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True

@@ -125,3 +125,10 @@ def test_the_model_adds_what_ranks_say_to_each_other():
     # On eight nodes a message between them takes 30 us more: one on its way to rank 0, three along the tree.
     many = predict(constants, settings, 64)
     assert many.vote == pytest.approx(50e-6 + 63 * 10e-6 + 6 * 50e-6 + 4 * 30e-6)
+
+
+@pytest.mark.slow
+def test_a_loop_without_time_still_makes_updates():
+    settings = compose_settings(TINY)
+    (scale,) = bench_scaling(settings, 0.0, 0, (1,), trains=False)
+    assert scale.loop["updates"] >= 1 and scale.loop["step"] > 0

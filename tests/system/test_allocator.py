@@ -43,3 +43,34 @@ def test_freed_blocks_are_used_again_without_page_faults():
 def test_another_c_library_is_left_alone(monkeypatch):
     monkeypatch.setattr(allocator.ctypes, "CDLL", lambda name: SimpleNamespace())
     allocator.keep_freed_memory()
+
+
+def test_an_older_glibc_that_refuses_large_blocks_keeps_smaller_ones(monkeypatch):
+    taken = {}
+
+    def mallopt(parameter, value):
+        if parameter == allocator._M_MMAP_THRESHOLD and value > 32 << 20:
+            return 0
+        taken[parameter] = value
+        return 1
+
+    monkeypatch.setattr(allocator.ctypes, "CDLL", lambda name: SimpleNamespace(mallopt=mallopt))
+    allocator.keep_freed_memory()
+    assert taken == {
+        allocator._M_MMAP_THRESHOLD: 32 << 20,
+        allocator._M_TRIM_THRESHOLD: allocator._NEVER,
+    }
+
+
+def test_a_c_library_that_refuses_is_left_as_it_is(monkeypatch):
+    taken = {}
+
+    def mallopt(parameter, value):
+        if parameter == allocator._M_MMAP_THRESHOLD:
+            return 0
+        taken[parameter] = value
+        return 1
+
+    monkeypatch.setattr(allocator.ctypes, "CDLL", lambda name: SimpleNamespace(mallopt=mallopt))
+    allocator.keep_freed_memory()
+    assert taken == {}
