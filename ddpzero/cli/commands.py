@@ -293,7 +293,9 @@ def _bench_all(options: Namespace) -> int:
     report = None if options.report is None else Path(options.report)
     if report is not None:
         require_writable("--report", report.absolute().parent)
-    seconds = options.seconds or (1.0 if options.quick else 5.0)
+    seconds = options.seconds
+    if seconds is None:
+        seconds = 1.0 if options.quick else 5.0
     benches = all_benches(options.game, seconds, options.quick, options.peers, options.seed)
     outcomes = run_all(benches, seconds, report, options.json)
     return EXIT_CODE_OF_FAILURE if any(outcome.problem for outcome in outcomes) else 0

@@ -99,3 +99,18 @@ def test_the_command_fails_if_a_benchmark_does(problem, expected, monkeypatch, t
 def test_a_report_that_cannot_be_written_is_refused_before_anything_runs(capsys):
     assert cli.main(["bench", "all", "--report", "/no/such/folder/a.md"]) == 2
     assert "--report: no file can be written in /no/such/folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "seconds"), [((), 5.0), (("--quick",), 1.0), (("--seconds", "0", "--quick"), 0.0)]
+)
+def test_the_command_measures_as_long_as_it_is_told(words, seconds, monkeypatch, capsys):
+    told = set()
+
+    def noted(bench: Bench, limit_seconds: float) -> Outcome:
+        told.add(bench.words[bench.words.index("--seconds") + 1])
+        return Outcome(bench)
+
+    monkeypatch.setattr(report_module, "run", noted)
+    assert cli.main(["bench", "all", *words]) == 0
+    assert told == {f"{seconds:g}"}
