@@ -5,9 +5,9 @@
 #   bash launch/gpu_check.sh                          prints a table, writes gpu_check.json
 #   bash launch/gpu_check.sh --device cpu --quick     tries its logic without a GPU
 #
-# Installs nothing. Needs a Python with torch and numba (and pyyaml for self-play and learner): the active environment, .venv, or PYTHON. A step that needs
-# another package is left out, and the table says which; PYTHONPATH may name a folder made elsewhere by
-# `pip install --target FOLDER psutil pyyaml safetensors tensorboard pytest`.
+# Installs nothing. Needs a Python with torch and numba (and pyyaml for self-play and learner): the active environment,
+# .venv, or PYTHON. A step that needs another package is left out, and the table says which; PYTHONPATH may name a
+# folder made elsewhere by `pip install --target FOLDER psutil pyyaml safetensors tensorboard pytest`.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

@@ -102,7 +102,8 @@ def _compare_with_forward(
     except Exception as error:
         emit.failed(f"{size}, bare forward", error)
         return
-    emit(f"{size}, bare forward, {precision}", bare, "positions/s")
+    note = f"with a network of {network['channels']}x{network['blocks']}" if options.quick else ""
+    emit(f"{size}, bare forward, {precision}", bare, "positions/s", note)
     for way in ways:
         if fractions and time.monotonic() > until:
             left_out.append(str(way))

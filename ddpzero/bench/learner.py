@@ -33,6 +33,7 @@ def bench_learner(settings: Settings, seconds: float = 10.0, seed: int = 0) -> l
     conditions: dict[str, Any] = {
         "model": algorithm.model_tag(),
         "batch_size": learner.batch_size,
+        "gradient_accumulation": learner.gradient_accumulation,
         "optimizer": learner.optimizer,
         "precision": learner.precision,
         "compile": learner.compile,

@@ -9,13 +9,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from rich.table import Table
-
 from ddpzero.bench.self_play import SelfPlayRates, measure_self_play
 from ddpzero.settings import Settings
 from ddpzero.system.cores import usable_cores
 from ddpzero.system.json_text import json_text
 from ddpzero.system.measurements import Measurement, game_settings
+from ddpzero.system.number_table import number_table
 from ddpzero.system.terminal import plain_console
 
 # A setting that is this close to the best one, and cheaper, is the recommended one.
@@ -64,18 +63,17 @@ def print_trials(
         return
     has_device = trials[0].rates.busy is not None
     names = ["actors", "games", "positions/s", "simulations/s", "MiB"]
-    table = Table(*names, *(["batch", "busy"] if has_device else []), "")
-    for column in table.columns[:-1]:
-        column.justify = "right"
+    rows = []
     for trial in trials:
         rates, numbers = trial.rates, (trial.num_actors, trial.num_games)
         cells = [f"{rates.positions_per_second:,.0f}", f"{rates.simulations_per_second:,.0f}"]
         cells += [f"{rates.actor_bytes / 2**20:,.0f}"]
         if rates.busy is not None and rates.positions_per_batch is not None:
             cells += [f"{rates.positions_per_batch:,.0f}", f"{rates.busy:.1%}"]
-        table.add_row(*map(str, numbers), *cells, "*" if trial is chosen else "")
+        rows.append([*map(str, numbers), *cells, "*" if trial is chosen else ""])
     console = plain_console()
-    console.print(table)
+    names += ["batch", "busy"] if has_device else []
+    console.print(number_table([*names, ""], rows, console.width))
     named = " ".join(f"{name}={json_text(value)}" for name, value in conditions.items())
     console.print(f"pipeline {settings.game.name}: {named}", style="dim")
     of_device = ", batch: positions that it evaluates together, busy: share of its time"

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
+from ddpzero.algorithms.loader import load_algorithm
 from ddpzero.bench.scaling import Scale
 from ddpzero.bench.scaling_model import (
     BETWEEN_NODES_SECONDS,
@@ -22,6 +22,7 @@ from ddpzero.bench.scaling_model import (
 from ddpzero.settings import Settings
 from ddpzero.system.json_text import json_text
 from ddpzero.system.measurements import Measurement, game_settings
+from ddpzero.system.number_table import number_table
 from ddpzero.system.terminal import plain_console
 
 _EVENTS = ("row", "epoch", "save")
@@ -32,7 +33,16 @@ def print_scales(
     scales: Sequence[Scale], settings: Settings, seconds: float, seed: int, as_json: bool
 ) -> None:
     """Print the curve over numbers of ranks."""
-    conditions = {**game_settings(settings.game.parameters), "seconds": seconds, "seed": seed}
+    search = settings.sections.get("search")
+    conditions = {
+        "model": load_algorithm(settings).model_tag(),
+        "batch_size": settings.learner.batch_size,
+        "num_games": settings.actors.num_games,
+        **({} if search is None else {"num_simulations": search.num_simulations}),
+        **game_settings(settings.game.parameters),
+        "seconds": seconds,
+        "seed": seed,
+    }
     if as_json:
         found = measurements(scales, settings.game.name, conditions)
         for measurement in [*found, *_of_model(scales, settings, conditions)]:
@@ -89,22 +99,21 @@ def _of_model(
 
 
 def _print_loop(console: Console, scales: Sequence[Scale]) -> None:
-    table = _table(
-        "ranks", "updates", "bare step ms", "beyond us", "CPU: bare ms", "beyond us", "most us"
-    )
+    headings = [
+        *("ranks", "updates", "bare step ms", "beyond us"),
+        *("CPU: bare ms", "beyond us", "most us"),
+    ]
+    rows = []
     for scale in scales:
         loop = scale.loop
-        table.add_row(
-            str(scale.num_ranks),
-            f"{loop['updates']:,.0f}",
-            _ms(loop["bare_step"]),
-            _us(loop["overhead"]),
-            _ms(loop["bare_step_cpu"]),
-            _us(loop["overhead_cpu"]),
-            _us(loop["most_overhead_cpu"]),
-        )
-    console.print("A step of the loop beyond the update with its all-reduce (bare step):")
-    console.print(table)
+        updates = f"{loop['updates']:,.0f}"
+        wall = [_ms(loop["bare_step"]), _us(loop["overhead"])]
+        cpu = [_ms(loop["bare_step_cpu"]), _us(loop["overhead_cpu"])]
+        rows.append([str(scale.num_ranks), updates, *wall, *cpu, _us(loop["most_overhead_cpu"])])
+    console.print(
+        "A step of the learner's loop: its update with the all-reduce (bare step), and what the loop takes beyond it:"
+    )
+    console.print(number_table(headings, rows, console.width))
     console.print(
         "CPU: of a rank with all of its threads, mean and most of the ranks. With more ranks than cores they take "
         "turns: only CPU says what a rank costs where each has a core.",
@@ -114,43 +123,51 @@ def _print_loop(console: Console, scales: Sequence[Scale]) -> None:
 
 def _print_phases(console: Console, scales: Sequence[Scale]) -> None:
     names = [name for name in scales[-1].loop if name.startswith("phase ")]
-    table = _table("us of an update", *(str(scale.num_ranks) for scale in scales))
+    rows = []
     for name in names:
         values = [scale.loop.get(name, 0.0) for scale in scales]
         if any(abs(value) >= 1e-6 for value in values):
-            table.add_row(name.removeprefix("phase "), *map(_us, values))
+            rows.append([name.removeprefix("phase "), *map(_us, values)])
     console.print(
         "Where the time of the loop goes (update: beyond the bare one), by number of ranks:"
     )
-    console.print(table)
+    console.print(number_table(["us of an update", *_ranks(scales)], rows, console.width))
 
 
 def _print_events(console: Console, scales: Sequence[Scale]) -> None:
-    table = _table("wall / CPU us", *(str(scale.num_ranks) for scale in scales))
+    rows = []
     for name in (*_EVENTS, *_COLLECTIVES):
-        cells = [f"{_us(s.loop[name])} / {_us(s.loop[f'{name}_cpu'])}" for s in scales]
-        table.add_row(name, *cells)
+        rows.append([name, *(_us(scale.loop[name]) for scale in scales)])
+        rows.append(["CPU", *(_us(scale.loop[f"{name}_cpu"]) for scale in scales)])
     console.print("What happens from time to time, and the collectives, by number of ranks:")
-    console.print(table)
+    console.print(number_table(["us", *_ranks(scales)], rows, console.width))
+    console.print(
+        "row: of metrics, epoch: its end, save: a checkpoint; vote: ranks agree on the next updates, gather: the "
+        "metrics of all ranks.",
+        style="dim",
+    )
 
 
 def _print_training(console: Console, scales: Sequence[Scale]) -> None:
-    table = _table("ranks", "updates/s", "samples/s", "of one rank's", "CPU ms")
+    rows = []
     for scale in scales:
         training, alone = scale.training, scales[0].training
         assert training is not None and alone is not None
         cpu = training.cpu_seconds_per_update
         per_rank = training.samples_per_second / scale.num_ranks
         of_first = per_rank * scales[0].num_ranks / max(alone.samples_per_second, 1e-9)
-        table.add_row(
-            str(scale.num_ranks),
-            f"{training.updates_per_second:,.1f}",
-            f"{training.samples_per_second:,.0f}",
-            f"{of_first:.0%}",
-            "-" if cpu is None else _ms(cpu / scale.num_ranks),
+        rows.append(
+            [
+                str(scale.num_ranks),
+                f"{training.updates_per_second:,.1f}",
+                f"{training.samples_per_second:,.0f}",
+                f"{of_first:.0%}",
+                "-" if cpu is None else _ms(cpu / scale.num_ranks),
+            ]
         )
     console.print("Whole trainings with a simulated device for each rank's self-play:")
-    console.print(table)
+    headings = ["ranks", "updates/s", "samples/s", "of one rank's", "CPU ms"]
+    console.print(number_table(headings, rows, console.width))
     console.print(
         "of one rank's: samples/s of a rank, as a share of those with the fewest ranks. CPU: of a rank and its actors, "
         "for an update.",
@@ -159,28 +176,32 @@ def _print_training(console: Console, scales: Sequence[Scale]) -> None:
 
 
 def _print_model(console: Console, constants: Constants, settings: Settings) -> None:
-    ahead, behind = UPDATES_PER_VOTE
+    predictions = {n: predict(constants, settings, n) for n in MODELED_RANKS}
+    console.print("A model of more ranks, fitted to these figures. Of one event, us:")
+    events = [
+        [
+            str(num_ranks),
+            str(-(-num_ranks // RANKS_PER_NODE)),
+            *map(_us, (predicted.vote, predicted.barrier, predicted.row)),
+        ]
+        for num_ranks, predicted in predictions.items()
+    ]
+    console.print(number_table(["ranks", "nodes", "vote", "barrier", "row"], events, console.width))
     step = f"of {1e3 * STEP_SECONDS:.0f} ms"
-    table = _table(
-        *("ranks", "nodes", "vote", "barrier", "row"),
-        *(f"1 vote: {ahead}", step, f"1 vote: {behind}", step),
+    console.print(
+        f"What the core costs an update, us, and as a share of a step {step}, by how many updates follow a vote:"
     )
-    for num_ranks in MODELED_RANKS:
-        predicted = predict(constants, settings, num_ranks)
-        cells = [predicted.vote, predicted.barrier, predicted.row]
-        nodes = -(-num_ranks // RANKS_PER_NODE)
-        table.add_row(
-            f"{num_ranks}",
-            f"{nodes}",
-            *map(_us, cells),
-            *(
-                text
-                for seconds in predicted.update.values()
-                for text in (_us(seconds), f"{seconds / STEP_SECONDS:.2%}")
-            ),
-        )
-    console.print("Model, us: what the core costs an update, by how many updates follow a vote:")
-    console.print(table)
+    costs = [
+        [str(num_ranks)]
+        + [
+            text
+            for seconds in predicted.update.values()
+            for text in (_us(seconds), f"{seconds / STEP_SECONDS:.1%}")
+        ]
+        for num_ranks, predicted in predictions.items()
+    ]
+    updates = [text for n in UPDATES_PER_VOTE for text in (f"{n} a vote", step)]
+    console.print(number_table(["ranks", *updates], costs, console.width))
     fitted = ", ".join(f"{name} {_us(value)}" for name, value in constants._asdict().items())
     console.print(
         f"fitted here, us: {fitted}. Assumed: a core for each rank, {RANKS_PER_NODE} ranks on a node, "
@@ -189,11 +210,8 @@ def _print_model(console: Console, constants: Constants, settings: Settings) -> 
     )
 
 
-def _table(*names: str) -> Table:
-    table = Table(*names)
-    for column in table.columns:
-        column.justify = "right"
-    return table
+def _ranks(scales: Sequence[Scale]) -> list[str]:
+    return [str(scale.num_ranks) for scale in scales]
 
 
 def _ms(seconds: float) -> str:

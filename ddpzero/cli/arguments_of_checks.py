@@ -126,7 +126,8 @@ def add_bench(commands: Commands) -> None:
         (
             "learner",
             READS_LEARNER,
-            "Measure updates per second of one learner on random samples.",
+            "Measure updates per second of one learner as in a training, on random samples, and as a fraction of a "
+            "bare loop that repeats one batch.",
             "ddpzero bench learner +experiment=gomoku +hardware=gpu24gb",
         ),
         (
@@ -206,14 +207,15 @@ def _add_all(kinds: Commands) -> None:
         kinds,
         "bench all",
         "Run all benchmarks one after the other, in about half an hour, and write the figures with the machine, the "
-        "versions and the commands as Markdown. Exits with 1 if one of them fails.",
+        "versions and the commands as Markdown. serve needs the packages of ddpzero[server], and is left out without "
+        "them; peers runs only with --peers. Exits with 1 if one of them fails.",
         "ddpzero bench all --report benchmarks.md",
     )
     parser.add_argument(
         "--report",
         metavar="FILE",
         type=argument_types.path,
-        help="the file that is written, after each benchmark (default: print it at the end)",
+        help="the file to write, anew after each benchmark (default: print the report at the end)",
     )
     parser.add_argument(
         "--game", type=argument_types.name, default="connect_four", help="a file of conf/game"
@@ -222,15 +224,18 @@ def _add_all(kinds: Commands) -> None:
         "--seconds",
         type=argument_types.seconds,
         default=None,
-        help="how long each one measures (5); it may take 300 seconds and sixty times that before it is ended",
+        help="how long each one measures (5; with --quick 1); one that takes longer than 300 seconds plus 60 times "
+        "this is ended",
     )
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="in some minutes: measure for one second each, and at most two ranks and actors",
+        help="in about ten minutes: measure for one second each, with at most two ranks and actors",
     )
     parser.add_argument(
-        "--peers", action="store_true", help="also other programs, which are installed with pip"
+        "--peers",
+        action="store_true",
+        help="also measure other programs, which pip installs; see ddpzero bench peers --help",
     )
     add_seed(parser)
     add_json(parser)

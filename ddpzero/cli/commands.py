@@ -297,7 +297,9 @@ def _bench_all(options: Namespace) -> int:
     if report is not None:
         require(not report.is_dir(), f"--report {report} is a folder: name a file in it.")
         require_writable("--report", report.absolute().parent)
-    seconds = (1.0 if options.quick else 5.0) if options.seconds is None else options.seconds
+    seconds = options.seconds
+    if seconds is None:
+        seconds = 1.0 if options.quick else 5.0
     benches = all_benches(options.game, seconds, options.quick, options.peers, options.seed)
     outcomes = run_all(benches, seconds, report, options.json)
     return EXIT_CODE_OF_FAILURE if any(outcome.problem for outcome in outcomes) else 0

@@ -251,7 +251,8 @@ class LearnerSettings:
         require(
             self.batch_size % self.gradient_accumulation == 0,
             f"learner.gradient_accumulation={self.gradient_accumulation} must divide learner.batch_size="
-            f"{self.batch_size}: the parts of a batch are equally large.",
+            f"{self.batch_size}, because the parts of a batch are equally large. Choose "
+            f"{_largest_divisor(self.batch_size, self.gradient_accumulation)}, for instance.",
         )
         require(
             0 <= self.holdout_fraction <= 0.5,
@@ -297,3 +298,8 @@ class LearnerSettings:
     def has_limit(self) -> bool:
         """Whether a setting ends the run, so that the share of it that is done is known."""
         return any((self.max_epochs, self.max_minutes, self.max_samples, self.max_episodes))
+
+
+def _largest_divisor(number: int, most: int) -> int:
+    """Return the largest divisor of a number that is not above `most`, which is at least 1."""
+    return next(divisor for divisor in range(min(most, number), 0, -1) if number % divisor == 0)

@@ -23,5 +23,5 @@ def require_device_name(path: str, name: str) -> None:
     """Raise UserError unless a setting with this path names devices for actors."""
     require(
         name in _PLAIN or gpus_of(name) is not None,
-        f"{path}={name} must be auto, cpu, cuda, mps, a GPU (cuda:1) or GPUs of this machine (cuda:4-7).",
+        f"{path}={name} must be auto, cpu, cuda, mps, a GPU (cuda:1), or GPUs, the lowest first (cuda:4-7).",
     )

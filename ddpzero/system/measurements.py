@@ -44,23 +44,19 @@ def game_settings(parameters: Any) -> dict[str, Any]:
 
 
 def print_measurements(measurements: Sequence[Measurement], as_json: bool) -> None:
-    """Print measurements as JSON lines, or as a table followed by the settings."""
+    """Print measurements as JSON lines, or as a table of figures, followed by benchmark, game and settings."""
     if as_json:
         for measurement in measurements:
             print(measurement.to_json(), flush=True)
         return
-    table = Table("bench", "game", "figure", "value", "unit")
-    table.columns[3].justify = "right"
+    table = Table()
+    table.add_column("figure", overflow="fold")
+    table.add_column("value", justify="right", no_wrap=True)
+    table.add_column("unit", no_wrap=True)
     # A dict keeps the order and drops repetitions: the measurements of one benchmark share their settings.
     settings: dict[str, None] = {}
     for measurement in measurements:
-        table.add_row(
-            measurement.bench,
-            measurement.game,
-            measurement.figure,
-            readable(measurement.value),
-            measurement.unit,
-        )
+        table.add_row(measurement.figure, readable(measurement.value), measurement.unit)
         named = " ".join(f"{name}={json_text(v)}" for name, v in measurement.settings.items())
         settings[f"{measurement.bench} {measurement.game}: {named}"] = None
     console = plain_console()

@@ -292,6 +292,11 @@ def start_actors(
     evaluator = None
     if spec is None:
         evaluator = evaluator_of_rank(settings, parts.algorithm, str(device), num_actors)
+        if settings.evaluator == "simulated" and ranks.rank == 0:
+            logger.warning(
+                "evaluator=simulated: no network evaluates the positions of the actors, and all answers are alike: "
+                "this run measures speed, and its models are of no use."
+            )
     pool = stack.enter_context(
         ActorPool(
             spec or parts.algorithm.actor_spec(actors, str(device)),

@@ -161,7 +161,8 @@ def test_ranks_average_their_gradients_once_for_all_parts(tmp_path: Path, plugin
 
 def test_parts_that_are_not_equally_large_are_refused() -> None:
     with pytest.raises(
-        UserError, match=r"gradient_accumulation=3 must divide learner\.batch_size="
+        UserError,
+        match=r"gradient_accumulation=3 must divide learner\.batch_size=256, .* Choose 2, for instance",
     ):
         LearnerSettings(batch_size=256, gradient_accumulation=3)
     with pytest.raises(UserError, match=r"gradient_accumulation=0 must be at least 1"):

@@ -30,3 +30,15 @@ def test_the_table_is_readable_and_tells_settings_once(capsys):
     assert "3,100,000" in printed
     assert "0.9753" in printed
     assert printed.count("search gomoku: size=15") == 1
+
+
+def test_a_narrow_terminal_cuts_no_figure_and_no_digit(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    print_measurements(
+        [Measurement("memory", "gomoku", "actor_without_torch_estimated", 1_234_567, "MiB")],
+        as_json=False,
+    )
+    lines = capsys.readouterr().out.splitlines()
+    cells = [line.split("│")[1].strip() for line in lines if line.startswith("│")]
+    assert "".join(cells) == "actor_without_torch_estimated"
+    assert any("1,234,567" in line for line in lines)

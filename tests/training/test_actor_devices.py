@@ -81,7 +81,7 @@ def test_gpus_that_self_play_cannot_have_are_refused(
 
 @pytest.mark.parametrize("device", ["gpu", "cuda:", "cuda:7-4", "cuda:1,2", "cuda:-1", "cuda:1-"])
 def test_other_names_of_devices_are_refused_with_those_that_there_are(device: str) -> None:
-    with pytest.raises(UserError, match=r"must be auto, cpu, cuda, mps, a GPU \(cuda:1\) or GPUs"):
+    with pytest.raises(UserError, match=r"must be auto, cpu, cuda, mps, a GPU \(cuda:1\), or GPUs"):
         compose_settings(["+experiment=connect_four", f"actors.device='{device}'"])
 
 

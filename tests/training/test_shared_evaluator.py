@@ -21,6 +21,7 @@ def test_a_run_with_an_evaluator_process_trains(tmp_path, evaluator):
         "learner.max_epochs=1",
     )
     assert "finished" in output
+    assert ("its models are of no use" in output) == (evaluator == "simulated")
     (log,) = tmp_path.glob("*/logs/rank0.evaluator.log")
     assert "the evaluator of rank 0: pid" in log.read_text()
     assert not [path for path in log.parent.iterdir() if "Traceback" in path.read_text()]
