@@ -116,7 +116,7 @@ def test_one_evaluator_needs_one_network_and_one_context_and_its_actors_no_torch
     saved = size_of(local, on_gpu=False, what="processes") - size_of(
         shared, on_gpu=False, what="processes"
     )
-    assert saved == (8 * 90 - 150) * 2**20
+    assert saved == (8 * (195 - 60) - 195) * 2**20
     batches = [size_of(needs, on_gpu=True, what="actors' batches") for needs in (local, shared)]
     assert batches[0] == batches[1] > 0
 
