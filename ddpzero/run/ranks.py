@@ -22,16 +22,16 @@ import torch.distributed as dist
 from torch.distributed.rendezvous import rendezvous
 
 from ddpzero.run.differences import differences
+from ddpzero.run.liveness import Address, address_of, open_listener
+from ddpzero.run.roll_call import Failure, Links, RollCall
 from ddpzero.system.devices import choose_device, require_one_rank
-from ddpzero.system.errors import UserError, require
+from ddpzero.system.errors import UserError
 
 if TYPE_CHECKING:
     from torch._C._distributed_c10d import Store
 
 logger = logging.getLogger(__name__)
 
-# How long the ranks that notice a missing rank wait for each other before they name it.
-_ROLL_CALL_SECONDS = 5.0
 # NCCL waits longer, so that a rank that hangs shows in the side group first: its error names the rank, whereas NCCL's
 # watchdog only aborts.
 _NCCL_GRACE_SECONDS = 120.0
@@ -47,15 +47,6 @@ class Vote(NamedTuple):
     flags: list[bool]
     sums: list[int]
     limit: int
-
-
-@dataclass(frozen=True)
-class _Links:
-    """The connections of a run with several ranks. control: the gloo side group. nodes: host name of each rank."""
-
-    control: dist.ProcessGroup
-    store: Store
-    nodes: tuple[str, ...]
 
 
 def columns(rows: Iterable[Mapping[str, float]]) -> dict[str, list[float]]:
@@ -83,7 +74,7 @@ class Ranks:
     node: str
     device: torch.device
     timeout_seconds: float
-    _links: _Links | None = field(default=None, repr=False)
+    _links: Links | None = field(default=None, repr=False)
     machine_cores: int | None = None
 
     @property
@@ -168,11 +159,11 @@ class Ranks:
         first = self.broadcast(own)
         differing = [f"{path}={b!r} ({a!r})" for path, a, b in differences(first, own)]
         for rank, entries in enumerate(self.gather(differing)):
-            require(
-                not entries,
-                f"{self._title(rank)} has a different config than rank 0 (rank 0's values in parentheses): "
-                f"{', '.join(entries)}. Start every rank with the same command.",
-            )
+            if entries and self._links is not None:
+                raise UserError(
+                    f"{self._links.title(rank)} has a different config than rank 0 (rank 0's values in parentheses): "
+                    f"{', '.join(entries)}. Start every rank with the same command."
+                )
 
     def wrap(self, module: torch.nn.Module) -> torch.nn.Module:
         """Return the module in DistributedDataParallel, which keeps parameters equal; a single rank gets the module."""
@@ -204,76 +195,29 @@ class Ranks:
         except RuntimeError as error:
             if self._links is None or not _is_collective_failure(error):
                 raise
-            waited_seconds = time.monotonic() - start
-            missing = self._roll_call(self._links, name)
-            reported = self._reported_failures(self._links, missing)
-            sentence = self._sentence(name, missing, waited_seconds, error)
-            raise RankError(f"{name}: {reported[0]}" if reported else sentence) from error
+            roll_call = RollCall(self.rank, self._links, self.timeout_seconds)
+            failure = Failure(name, time.monotonic() - start, error)
+            raise RankError(roll_call.explain(failure)) from error
 
     def is_first_to_report(self, failure: str) -> bool:
-        """Return whether this rank is the first one to report a failure, and should print it. Never waits.
+        """Return whether this rank is the first one to report a failure, and should print it.
 
-        Unlike other methods, a single rank may call it. failure: the sentence, stored for ranks that wait for this one.
+        Waits for no rank. Unlike other methods, a single rank may call it. failure: the sentence, stored for ranks that
+        wait for this one.
         """
         if self._links is None:
             return True
+
+        def report(store: Store) -> int:
+            store.set(f"failure/{self.rank}", failure)
+            return store.add("failure/reports", 1)
+
         try:
-            self._links.store.set(f"failure/{self.rank}", failure)
-            return self._links.store.add("failure/reports", 1) == 1
+            return self._links.ask_store(report) == 1
         except RuntimeError:
             # The store is gone, and so is its host, rank 0: the next rank on each node prints.
             hosts_rank_0 = self._links.nodes[0] == self.node
             return self.local_rank == (1 if hosts_rank_0 else 0)
-
-    def _title(self, rank: int) -> str:
-        nodes = self._links.nodes if self._links else ()
-        return f"rank {rank} (node {nodes[rank]})" if rank < len(nodes) else f"rank {rank}"
-
-    def _roll_call(self, links: _Links, name: str) -> list[int]:
-        """Return the missing ranks: each rank whose collective failed writes that to the store and reads who else did.
-
-        Does not wait for ranks that have reported another failure.
-        """
-        others = [rank for rank in range(self.world_size) if rank != self.rank]
-        missing = others
-        try:
-            links.store.set(f"failed/{self.rank}", name)
-            deadline = time.monotonic() + min(_ROLL_CALL_SECONDS, self.timeout_seconds)
-            while missing and time.monotonic() < deadline:
-                missing = [rank for rank in others if not links.store.check([f"failed/{rank}"])]
-                if missing and all(links.store.check([f"failure/{rank}"]) for rank in missing):
-                    break
-                time.sleep(0.1)
-        except RuntimeError:
-            # torchrun's agent or rank 0 hosts the store: if it is unreachable, its host has died.
-            return [0] if self.rank else others
-        return missing
-
-    def _reported_failures(self, links: _Links, ranks: Sequence[int]) -> list[str]:
-        """Return the failures that these ranks reported; none if the store is unreachable."""
-        try:
-            return [
-                f"{self._title(rank)} failed: {links.store.get(f'failure/{rank}').decode()}"
-                for rank in ranks
-                if links.store.check([f"failure/{rank}"])
-            ]
-        except RuntimeError:
-            return []
-
-    def _sentence(
-        self, name: str, missing: list[int], waited_seconds: float, error: RuntimeError
-    ) -> str:
-        """Return what happened at `name`, to which ranks, and what to do."""
-        if not missing:
-            return f"{name}: every rank arrived, but the connection failed: {error}"
-        who = ", ".join(self._title(rank) for rank in missing)
-        log_file = f"logs/rank{missing[0]}.log"
-        if waited_seconds < 0.9 * self.timeout_seconds:
-            return f"{name}: {who} is gone: it failed or was killed. See {log_file}."
-        return (
-            f"{name}: {who} did not arrive within {self.timeout_seconds:g} s, while {self._title(self.rank)} waited. "
-            f"See {log_file}; if its work merely takes longer, raise learner.timeout_seconds."
-        )
 
 
 @contextmanager
@@ -306,16 +250,16 @@ def join_ranks(device: str = "auto", timeout_seconds: float = 600.0) -> Iterator
         ranks.barrier("the end of the run")
     # Every rank raises the same UserError, so none waits for another.
     except UserError:
-        dist.destroy_process_group()
+        _disconnect(links)
         raise
     # After any other exception the group is not destroyed: others may wait in it, and destroying it could wait for
     # them, while torchrun waits for this process to end before it stops them.
-    dist.destroy_process_group()
+    _disconnect(links)
 
 
 def _connect(
     rank: int, world_size: int, node: str, device: torch.device, timeout_seconds: float
-) -> _Links:
+) -> Links:
     """Create the process group of gradients (the default one) and the side group."""
     on_gpu = device.type == "cuda"
     patience = timedelta(seconds=timeout_seconds)
@@ -331,8 +275,9 @@ def _connect(
             device_id=device if on_gpu else None,
         )
         control = dist.new_group(backend="gloo", timeout=patience)
-        store.set(f"node/{rank}", node)
-        nodes = tuple(store.get(f"node/{other}").decode() for other in range(world_size))
+        listener = open_listener(world_size)
+        store.set(f"place/{rank}", json.dumps([node, *address_of(listener)]))
+        places = [json.loads(store.get(f"place/{other}")) for other in range(world_size)]
     except RuntimeError as error:
         address = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
         raise RankError(
@@ -340,7 +285,14 @@ def _connect(
             f"{timeout_seconds:g} s. Check in logs/ whether a rank failed before, that every node reaches that "
             f"address, and that GLOO_SOCKET_IFNAME and NCCL_SOCKET_IFNAME name the right network. ({error})"
         ) from error
-    return _Links(control, store, nodes)
+    nodes = tuple(place[0] for place in places)
+    addresses = tuple(Address(*place[1:]) for place in places)
+    return Links(control, store, nodes, listener, addresses)
+
+
+def _disconnect(links: Links) -> None:
+    links.listener.close()
+    dist.destroy_process_group()
 
 
 def _warn_of_shared_store() -> None:
@@ -357,7 +309,13 @@ def _is_collective_failure(error: RuntimeError) -> bool:
     """Return whether an error comes from a collective; gloo raises plain RuntimeErrors, known only by their text."""
     text = str(error)
     return isinstance(error, dist.DistError) or any(
-        mark in text for mark in ("gloo", "monitoredBarrier", "Connection closed by peer")
+        mark in text
+        for mark in (
+            "gloo",
+            "monitoredBarrier",
+            "Connection closed by peer",
+            "Application timeout caused pair closure",
+        )
     )
 
 

@@ -24,6 +24,7 @@ OWN_MESSAGES = {
         "actors/evaluator.py",
         "actors/round.py",
         "run/ranks.py",
+        "run/roll_call.py",
         "games/core/contract_process.py",
     ),
     *(
