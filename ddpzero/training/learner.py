@@ -289,11 +289,10 @@ class Learner:
             measured = self.parts.updater.update(batch, rate)
         self.guard.last_batch = batch
         state.count_update()
-        metrics.add({**measured, "learner/rate": rate})
+        of_core: dict[str, torch.Tensor | float] = {"learner/rate": rate}
         if self.intake.is_open:
-            metrics.add(
-                {"self_play/weights_lag": weights_lag(batch, state.counters.weights_version)}
-            )
+            of_core["self_play/weights_lag"] = weights_lag(batch, state.counters.weights_version)
+        metrics.add({**measured, **of_core})
         metrics.count(updates=1 / state.ranks.world_size, samples_trained=learner.batch_size)
         is_due = state.counters.learner_step % learner.publish_interval_steps == 0
         if is_due and not self.state.plays_rounds:

@@ -20,6 +20,7 @@ from ddpzero.run.ranks import Ranks, columns
 from ddpzero.settings import Settings
 from ddpzero.system.devices import memory_in_use
 from ddpzero.system.metric_info import SHARE, MetricInfo, Metrics, rate, ratio, time_share
+from ddpzero.training.device_sums import DeviceSums
 from ddpzero.training.device_time import device_time_of
 from ddpzero.training.stored_source import NO_VERSION
 
@@ -264,18 +265,22 @@ class IntervalMetrics:
         self._process = psutil.Process()
         self._start = time.perf_counter()
         self._previous: _Interval | None = None
-        self._sums: dict[str, torch.Tensor | float] = {}
+        self._sums: dict[str, float] = {}
+        self._device_sums = DeviceSums()
         self._num_added: dict[str, int] = {}
         self._counts: dict[str, float] = {}
         self._last_values: dict[str, float] = {}
 
     def add(self, metrics: Mapping[str, torch.Tensor | float]) -> None:
         """Add one value for each tag; a row has their means. Tensors stay on their device, without a sync."""
+        on_device: dict[str, torch.Tensor] = {}
         for tag, value in metrics.items():
             if isinstance(value, torch.Tensor):
-                value = value.detach().float()
-            self._sums[tag] = self._sums.get(tag, 0.0) + value
+                on_device[tag] = value
+            else:
+                self._sums[tag] = self._sums.get(tag, 0.0) + value
             self._num_added[tag] = self._num_added.get(tag, 0) + 1
+        self._device_sums.add(on_device)
 
     def count(self, **amounts: float) -> None:
         """Add to this rank's counts; a row has the metrics that are declared for them, or their rates."""
@@ -345,14 +350,9 @@ class IntervalMetrics:
     def _end_interval(self) -> _Interval:
         """Return the measurements since the last row and reset them; waits for the device once."""
         now = time.perf_counter()
-        on_device = {tag: v for tag, v in self._sums.items() if isinstance(v, torch.Tensor)}
-        sums = {tag: float(v) for tag, v in self._sums.items() if tag not in on_device}
-        if on_device:
-            values = torch.stack([value.to(self._ranks.device) for value in on_device.values()])
-            sums |= zip(on_device, values.tolist(), strict=True)
         interval = _Interval(
             now - self._start,
-            sums,
+            _added(self._sums, self._device_sums.take()),
             self._num_added,
             self._counts,
             self.clock.take_shares(),
