@@ -113,7 +113,8 @@ else:
     from ddpzero.networks import NetworkSettings, make_network
     small = NetworkSettings(blocks=1, channels=8)
     actor = make_actor(**arguments, network=small, num_games=8, device="cpu",
-        precision="float32", compile=False, cache_megabytes=1.0, rank=0, actor_index=0, seed=1)
+        precision="float32", compile=False, cuda_graphs=False, cache_megabytes=1.0, rank=0,
+            actor_index=0, seed=1)
     weights = make_network(load_game("tic_tac_toe"), small).state_dict()
     actor.receive({**weights, STAGE: np.array(0), SIMULATIONS: np.array([32])}, 0)
     while not actor.play():

@@ -37,7 +37,10 @@ def test_the_arena_uses_the_device_of_the_actors(
             given.update(arguments)
 
     monkeypatch.setattr(parts_module, "Workers", FakeWorkers)
-    ranks = SimpleNamespace(rank=1, local_rank=1, device=torch.device("cuda", 1), is_first=False)
+    device_of_rank = torch.device("cuda", 1)
+    ranks = SimpleNamespace(
+        rank=1, local_rank=1, local_world_size=2, device=device_of_rank, is_first=False
+    )
     state: Any = SimpleNamespace(ranks=ranks)
     parts: Any = SimpleNamespace(algorithm=SimpleNamespace(game=SimpleNamespace(arguments={})))
     settings = compose_settings(["game=tic_tac_toe", f"actors.device={device}"])
