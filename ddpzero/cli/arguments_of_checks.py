@@ -106,78 +106,82 @@ def add_tune(commands: Commands) -> None:
     add_settings(parser, READS_TUNE)
 
 
+# Of each command: its name, the settings that it reads, what it does, and an example.
+_BENCHES: tuple[tuple[str, tuple[str, ...], str, str], ...] = (
+    (
+        "rules",
+        READS_GAME,
+        "Measure steps per second of random play on one core.",
+        "ddpzero bench rules game=gomoku game.size=9",
+    ),
+    (
+        "search",
+        READS_SEARCH,
+        "Measure simulations per second of the search, with uniform evaluations (evaluator=uniform, the default) "
+        "or with an untrained network (evaluator=network); the latter also as a fraction of the network's speed.",
+        "ddpzero bench search game=gomoku evaluator=network search.num_simulations=200 network.blocks=4",
+    ),
+    (
+        "learner",
+        READS_LEARNER,
+        "Measure updates per second of one learner as in a training, on random samples, and as a fraction of a "
+        "bare loop that repeats one batch.",
+        "ddpzero bench learner +experiment=gomoku +hardware=gpu24gb",
+    ),
+    (
+        "evaluator",
+        READS_PIPELINE,
+        "Measure the evaluator process of a rank against a network in the actor, and the round trip of a request.",
+        "ddpzero bench evaluator game=connect_four network.blocks=4 network.channels=64",
+    ),
+    (
+        "pipeline",
+        READS_PIPELINE,
+        "Measure self-play with several numbers of actors and games, and recommend one. With evaluator=simulated "
+        "the device has the speed that simulated.* says.",
+        "ddpzero bench pipeline evaluator=simulated simulated.positions_per_second=500000 --actors 1,2,4",
+    ),
+    (
+        "checkpoint",
+        READS_CHECKPOINT,
+        "Measure the seconds that a learner loses in a save of a full replay buffer, and the time of a restore.",
+        "ddpzero bench checkpoint +experiment=quick replay.capacity=1000000",
+    ),
+    (
+        "memory",
+        (*READS_PIPELINE, "learner"),
+        "Measure the memory of a rank, of an actor with and without a network, of an evaluator and of a replay "
+        "buffer, beside the estimates by which a run is refused.",
+        "ddpzero bench memory game=connect_four search.num_simulations=200",
+    ),
+    (
+        "scaling",
+        READS_SCALING,
+        "Measure what grows with the number of ranks: the learner's loop beyond its updates, collectives, "
+        "checkpoints, and whole trainings with a simulated device for each rank. Choose a small network.",
+        "ddpzero bench scaling network.blocks=1 network.channels=16 learner.batch_size=64 --ranks 1,2,4,8",
+    ),
+    (
+        "peers",
+        READS_PEERS,
+        "Measure ddpzero and other programs (mctx with pgx, OpenSpiel) in the same game, with a network of the "
+        "same size, on one core, in turn. Installs them with pip, each into an environment of its own. Exits with "
+        "1 if none could be measured.",
+        "ddpzero bench peers game=connect_four network.blocks=4 search.num_simulations=200",
+    ),
+    (
+        "serve",
+        READS_LEARNER,
+        "Measure a collection server on one core: validated games per second, and uploads of many contributors.",
+        "ddpzero bench serve game=connect_four --contributors 200 --seconds 60",
+    ),
+)
+
+
 def add_bench(commands: Commands) -> None:
     parser = commands.add_parser("bench", help="Measure speed on this machine.")
     kinds = parser.add_subparsers(title="what", metavar="WHAT", required=True)
-    for name, reads, help_text, example in (
-        (
-            "rules",
-            READS_GAME,
-            "Measure steps per second of random play on one core.",
-            "ddpzero bench rules game=gomoku game.size=9",
-        ),
-        (
-            "search",
-            READS_SEARCH,
-            "Measure simulations per second of the search, with uniform evaluations (evaluator=uniform, the default) "
-            "or with an untrained network (evaluator=network); the latter also as a fraction of the network's speed.",
-            "ddpzero bench search game=gomoku evaluator=network search.num_simulations=200 network.blocks=4",
-        ),
-        (
-            "learner",
-            READS_LEARNER,
-            "Measure updates per second of one learner as in a training, on random samples, and as a fraction of a "
-            "bare loop that repeats one batch.",
-            "ddpzero bench learner +experiment=gomoku +hardware=gpu24gb",
-        ),
-        (
-            "evaluator",
-            READS_PIPELINE,
-            "Measure the evaluator process of a rank against a network in the actor, and the round trip of a request.",
-            "ddpzero bench evaluator game=connect_four network.blocks=4 network.channels=64",
-        ),
-        (
-            "pipeline",
-            READS_PIPELINE,
-            "Measure self-play with several numbers of actors and games, and recommend one. With evaluator=simulated "
-            "the device has the speed that simulated.* says.",
-            "ddpzero bench pipeline evaluator=simulated simulated.positions_per_second=500000 --actors 1,2,4",
-        ),
-        (
-            "checkpoint",
-            READS_CHECKPOINT,
-            "Measure the seconds that a learner loses in a save of a full replay buffer, and the time of a restore.",
-            "ddpzero bench checkpoint +experiment=quick replay.capacity=1000000",
-        ),
-        (
-            "memory",
-            (*READS_PIPELINE, "learner"),
-            "Measure the memory of a rank, of an actor with and without a network, of an evaluator and of a replay "
-            "buffer, beside the estimates by which a run is refused.",
-            "ddpzero bench memory game=connect_four search.num_simulations=200",
-        ),
-        (
-            "scaling",
-            READS_SCALING,
-            "Measure what grows with the number of ranks: the learner's loop beyond its updates, collectives, "
-            "checkpoints, and whole trainings with a simulated device for each rank. Choose a small network.",
-            "ddpzero bench scaling network.blocks=1 network.channels=16 learner.batch_size=64 --ranks 1,2,4,8",
-        ),
-        (
-            "peers",
-            READS_PEERS,
-            "Measure ddpzero and other programs (mctx with pgx, OpenSpiel) in the same game, with a network of the "
-            "same size, on one core, in turn. Installs them with pip, each into an environment of its own. Exits with "
-            "1 if none could be measured.",
-            "ddpzero bench peers game=connect_four network.blocks=4 search.num_simulations=200",
-        ),
-        (
-            "serve",
-            READS_LEARNER,
-            "Measure a collection server on one core: validated games per second, and uploads of many contributors.",
-            "ddpzero bench serve game=connect_four --contributors 200 --seconds 60",
-        ),
-    ):
+    for name, reads, help_text, example in _BENCHES:
         kind = add_command(kinds, f"bench {name}", help_text, example)
         kind.add_argument(
             "--seconds", type=argument_types.seconds, default=5.0, help="how long to measure (5)"

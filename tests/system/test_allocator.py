@@ -41,8 +41,16 @@ def test_freed_blocks_are_used_again_without_page_faults():
 
 
 def test_another_c_library_is_left_alone(monkeypatch):
-    monkeypatch.setattr(allocator.ctypes, "CDLL", lambda name: SimpleNamespace())
+    asked = []
+
+    class WithoutMallopt:
+        def __getattr__(self, name):
+            asked.append(name)
+            raise AttributeError(name)
+
+    monkeypatch.setattr(allocator.ctypes, "CDLL", lambda name: WithoutMallopt())
     allocator.keep_freed_memory()
+    assert asked == ["mallopt"]
 
 
 def test_an_older_glibc_that_refuses_large_blocks_keeps_smaller_ones(monkeypatch):

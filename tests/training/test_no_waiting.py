@@ -92,8 +92,10 @@ def test_no_update_waits_for_the_device(plugin: str, optimizer: str) -> None:
     with learner_of_noise(settings, seed=0) as learner:
         # The first one fills caches.
         make_updates(learner, 1)
+        # Raises Waited.
         with no_waiting():
             make_updates(learner, 4)
+        assert learner.state.counters.learner_step == 5
 
 
 CULPRITS: dict[str, Callable[[torch.Tensor], object]] = {
@@ -141,8 +143,10 @@ def test_no_update_waits_for_a_gpu(plugin: str, optimizer: str, precision: str) 
     with learner_of_noise(settings_of(plugin, "cuda", *overrides), seed=0) as learner:
         make_updates(learner, 3)
         torch.cuda.synchronize()
+        # Raises RuntimeError.
         torch.cuda.set_sync_debug_mode("error")
         try:
             make_updates(learner, 4)
         finally:
             torch.cuda.set_sync_debug_mode("default")
+        assert learner.state.counters.learner_step == 7
