@@ -28,6 +28,7 @@ from ddpzero.system.terminal import prepare_output, until_reader_leaves
 
 if TYPE_CHECKING:
     from ddpzero.games import Game, TeamGame
+    from ddpzero.settings import Settings
     from ddpzero.system.measurements import Measurement
 
 
@@ -170,6 +171,13 @@ def _tune(options: Namespace) -> int:
     return 0
 
 
+def _settings(options: Namespace) -> Settings:
+    """Return the settings that the words of a command compose."""
+    from ddpzero.config.hydra import compose_settings
+
+    return compose_settings(_overrides(options), options.config_dir)
+
+
 def _bench_rules(options: Namespace) -> int:
     from ddpzero.bench.rules import bench_rules
 
@@ -178,7 +186,6 @@ def _bench_rules(options: Namespace) -> int:
 
 def _bench_search(options: Namespace) -> int:
     from ddpzero.bench.search import bench_search
-    from ddpzero.config.hydra import compose_settings
 
     # The evaluator is not a setting of training but is written like one.
     chosen = [word for word in options.overrides if word.startswith("evaluator=")]
@@ -186,32 +193,29 @@ def _bench_search(options: Namespace) -> int:
     evaluator = chosen[-1].partition("=")[2] if chosen else "uniform"
     # This command cannot choose another algorithm, which the settings would advise in a team game.
     _game(options)
-    settings = compose_settings(_overrides(options), options.config_dir)
+    settings = _settings(options)
     measurements = bench_search(settings, evaluator, options.seconds, options.seed)
     return _print(measurements, options)
 
 
 def _bench_learner(options: Namespace) -> int:
     from ddpzero.bench.learner import bench_learner
-    from ddpzero.config.hydra import compose_settings
 
-    settings = compose_settings(_overrides(options), options.config_dir)
+    settings = _settings(options)
     return _print(bench_learner(settings, options.seconds, options.seed), options)
 
 
 def _bench_evaluator(options: Namespace) -> int:
     from ddpzero.bench.evaluator import bench_evaluator
-    from ddpzero.config.hydra import compose_settings
 
-    settings = compose_settings(_overrides(options), options.config_dir)
+    settings = _settings(options)
     return _print(bench_evaluator(settings, options.seconds, options.seed), options)
 
 
 def _bench_pipeline(options: Namespace) -> int:
     from ddpzero.bench.pipeline import bench_pipeline, print_trials
-    from ddpzero.config.hydra import compose_settings
 
-    settings = compose_settings(_overrides(options), options.config_dir)
+    settings = _settings(options)
     trials = bench_pipeline(settings, options.seconds, options.seed, options.actors, options.games)
     print_trials(trials, settings, options.seconds, options.seed, options.json)
     return 0
@@ -219,26 +223,23 @@ def _bench_pipeline(options: Namespace) -> int:
 
 def _bench_checkpoint(options: Namespace) -> int:
     from ddpzero.bench.checkpoint import bench_checkpoint
-    from ddpzero.config.hydra import compose_settings
 
-    settings = compose_settings(_overrides(options), options.config_dir)
+    settings = _settings(options)
     return _print(bench_checkpoint(settings, options.seconds, options.seed), options)
 
 
 def _bench_memory(options: Namespace) -> int:
     from ddpzero.bench.memory import bench_memory
-    from ddpzero.config.hydra import compose_settings
 
-    settings = compose_settings(_overrides(options), options.config_dir)
+    settings = _settings(options)
     return _print(bench_memory(settings, options.seconds, options.seed), options)
 
 
 def _bench_scaling(options: Namespace) -> int:
     from ddpzero.bench.scaling import bench_scaling
     from ddpzero.bench.scaling_table import print_scales
-    from ddpzero.config.hydra import compose_settings
 
-    settings = compose_settings(_overrides(options), options.config_dir)
+    settings = _settings(options)
     scales = []
     for scale in bench_scaling(settings, options.seconds, options.seed, options.ranks):
         print(f"measured {scale.num_ranks} of {max(options.ranks)} ranks", file=sys.stderr)
@@ -250,11 +251,10 @@ def _bench_scaling(options: Namespace) -> int:
 def _bench_peers(options: Namespace) -> int:
     from ddpzero.bench.peers.environments import default_folder
     from ddpzero.bench.peers.run import run_peers
-    from ddpzero.config.hydra import compose_settings
 
     # Peers know no team games.
     _game(options)
-    settings = compose_settings(_overrides(options), options.config_dir)
+    settings = _settings(options)
     folder = Path(options.environments) if options.environments else default_folder()
     has_peer = run_peers(
         settings,
@@ -269,12 +269,11 @@ def _bench_peers(options: Namespace) -> int:
 
 
 def _bench_serve(options: Namespace) -> int:
-    from ddpzero.config.hydra import compose_settings
 
     with _needs_extra("bench serve", "server"):
         from ddpzero.bench.serve import bench_serve
 
-    settings = compose_settings(_overrides(options), options.config_dir)
+    settings = _settings(options)
     measurements = bench_serve(
         settings,
         options.seconds,
