@@ -5,6 +5,7 @@ from __future__ import annotations
 import faulthandler
 import logging
 import os
+import signal
 import sys
 import threading
 from collections import Counter
@@ -21,6 +22,9 @@ for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADD
     os.environ.pop(name, None)
 
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # Files with many slow tests first: no process is to be at work long after the others.
     num_slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
@@ -33,6 +37,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if not torch.cuda.is_available():
         for item in needs_gpu:
             item.add_marker(pytest.mark.skip(reason="needs an NVIDIA GPU"))
+
+
+@pytest.fixture(autouse=True)
+def handlers_of_signals() -> Iterator[None]:
+    """A test leaves the handlers of signals as it found them: a later one would wait for a signal that is ignored."""
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    yield
+    after = {number: signal.getsignal(number) for number in _SIGNALS}
+    for number, handler in before.items():
+        # None: it was not installed by Python.
+        if handler is not None:
+            signal.signal(number, handler)
+    assert after == before
 
 
 @pytest.fixture

@@ -34,6 +34,7 @@ _WORDS_PER_LANE = 8
 _ALIGNMENT = 64
 _READ_BYTES = 1 << 16
 _WAKE = b"\0"
+_CLOSED = -1
 # To look for an answer or a request before sleeping.
 _SPIN_SECONDS = 30e-6
 _SHORTEST_POLL_SECONDS, _SHORT_SLEEP_SECONDS = 2e-3, 50e-6
@@ -142,12 +143,22 @@ class Exchange:
         with suppress(BlockingIOError):
             os.write(self._wakes[request.lane // self.size.lanes_per_actor][1], _WAKE)
 
+    def leave_answers_to_others(self) -> None:
+        """Only the processes that inherited this exchange answer from now on: when the last one ends, `wait` raises.
+
+        For who asks and also started the evaluator: nobody else would notice its end.
+        """
+        for number, (read, write) in enumerate(self._wakes):
+            os.close(write)
+            self._wakes[number] = (read, _CLOSED)
+
     def close(self) -> None:
         """Free the memory as soon as no array refers to it."""
         if self._fd >= 0:
             del self._words, self._memory
             for fd in (self._fd, *self._requests, *(fd for pair in self._wakes for fd in pair)):
-                os.close(fd)
+                if fd != _CLOSED:
+                    os.close(fd)
             self._fd = -1
 
     def __enter__(self) -> Exchange:
@@ -243,7 +254,10 @@ class Lane:
             os.write(self._request_fd, _WAKE)
 
     def wait(self) -> int:
-        """Wait for the answer; return the weights_version that gave it. The outputs stay until the next `submit`."""
+        """Wait for the answer; return the weights_version that gave it. The outputs stay until the next `submit`.
+
+        Raises EOFError if nobody is left who could answer.
+        """
         words = self._words
         # Sleeping and waking up takes longer than some answers.
         until = time.perf_counter() + _SPIN_SECONDS
@@ -251,7 +265,8 @@ class Lane:
             pass
         while words[_ANSWERED] != self._num_requests:
             # Returns at any answer to this actor, and after answers that it did not wait for.
-            os.read(self._wake_fd, _READ_BYTES)
+            if not os.read(self._wake_fd, _READ_BYTES):
+                raise EOFError("no process is left that answers.")
         return int(words[_USED_VERSION])
 
 

@@ -7,9 +7,6 @@ process does nothing else, and has two requests in flight, as an actor has.
 from __future__ import annotations
 
 import os
-import select
-import signal
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +16,7 @@ from statistics import median
 import numpy as np
 import torch
 
-from ddpzero.actors.connection import ActorConnection, RankConnection
+from ddpzero.actors.connection import ActorConnection
 from ddpzero.actors.crash_report import CrashReport
 from ddpzero.actors.evaluator import EvaluatorArguments, EvaluatorSpec, evaluator_main
 from ddpzero.actors.exchange import Exchange
@@ -153,31 +150,10 @@ def _process(spec: EvaluatorSpec, weights: dict[str, torch.Tensor]) -> Iterator[
 
         process = SupervisedActor(-1, evaluator_main, arguments)
         process.start()
-        ends, is_gone = threading.Event(), threading.Event()
-        watched = (process.connection, ends, is_gone)
-        watch = threading.Thread(target=_interrupt_if_gone, args=watched)
-        watch.start()
+        exchange.leave_answers_to_others()
         try:
             yield exchange
-        except KeyboardInterrupt:
-            if not is_gone.is_set():
-                raise
+        except EOFError:
             raise UserError(f"the evaluator of the benchmark ended: {process.reap()}") from None
         finally:
-            ends.set()
-            watch.join()
             process.close()
-
-
-def _interrupt_if_gone(
-    connection: RankConnection, ends: threading.Event, is_gone: threading.Event
-) -> None:
-    """Interrupt the main thread if the process behind a connection ends: it may wait for an answer."""
-    poller = select.poll()
-    # Nothing but the end of the other side.
-    poller.register(connection.fileno(), 0)
-    while not ends.is_set():
-        if poller.poll(100):
-            is_gone.set()
-            os.kill(os.getpid(), signal.SIGINT)
-            return

@@ -10,6 +10,8 @@ import signal
 import threading
 import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -55,12 +57,12 @@ class FailureReport:
         if error is None or isinstance(error, UserError):
             return
         sentence = failure_sentence(error)
-        self._report(error, sentence)
+        with _interrupts_ignored():
+            self._report(error, sentence)
         raise RunFailed(sentence) from error
 
     def _report(self, error: BaseException, sentence: str) -> None:
         """Write the traceback, then let one rank print the sentence."""
-        _ignore_interrupts()
         rank = int(os.environ.get("RANK", 0)) if self.ranks is None else self.ranks.rank
         path = log_path(self._run_dir, rank)
         if _append_traceback(path, error):
@@ -77,10 +79,17 @@ class FailureReport:
             time.sleep(_LINGER_SECONDS)
 
 
-def _ignore_interrupts() -> None:
-    """Ignore Ctrl-C from here on: it must not tear the report."""
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+@contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """Within the block ignore Ctrl-C, which must not tear the report."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _append_traceback(path: Path, error: BaseException) -> bool:

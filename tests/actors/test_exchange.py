@@ -126,6 +126,19 @@ def test_wake_ups_that_nobody_reads_stop_nobody(exchange):
     assert lane.wait() == 9
 
 
+def test_who_asks_hears_that_nobody_is_left_who_answers(exchange):
+    lane = exchange.lane(0, 0)
+    lane.submit(1, 0, 0)
+    (request,) = exchange.open_requests()
+    exchange.answer(request, 3)
+    exchange.leave_answers_to_others()
+    # What was answered before still counts.
+    assert lane.wait() == 3
+    lane.submit(1, 0, 0)
+    with pytest.raises(EOFError, match="no process is left"):
+        lane.wait()
+
+
 def test_closing_frees_memory_and_pipes():
     before = len(os.listdir("/proc/self/fd"))
     exchange = Exchange(4, SIZE)

@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +30,6 @@ from ddpzero.training import parts
 from ddpzero.training.learner import train
 from tests.run.checkpointed_runs import resume, without_actors
 from tests.torchrun import environment, torchrun_command, write_program
-
-
-@pytest.fixture(autouse=True)
-def restored_interrupts() -> Iterator[None]:
-    before = signal.getsignal(signal.SIGINT)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 def raised_here(error: BaseException) -> BaseException:
@@ -63,6 +56,17 @@ def raised_here(error: BaseException) -> BaseException:
 )
 def test_every_failure_is_one_line(error: BaseException, sentence: str) -> None:
     assert failure_sentence(error) == sentence
+
+
+def test_ctrl_c_cannot_tear_a_report_and_works_again_after_it(tmp_path, monkeypatch):
+    before, during = signal.getsignal(signal.SIGINT), []
+    monkeypatch.setattr(
+        "ddpzero.run.failures.print_failure",
+        lambda _: during.append(signal.getsignal(signal.SIGINT)),
+    )
+    with pytest.raises(RunFailed), FailureReport(tmp_path / "x"):
+        raise KeyError("board")
+    assert during == [signal.SIG_IGN] and signal.getsignal(signal.SIGINT) is before
 
 
 def test_a_second_interrupt_says_how_to_go_on() -> None:
