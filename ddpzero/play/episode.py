@@ -44,6 +44,14 @@ class PlayedEpisode:
         if not self.is_over and len(self.actions) >= self.game.spec.max_plies:
             require_no_fault(self.game, TOO_LONG)
 
+    def take_back_last(self) -> bool:
+        """Take back the last move; return whether there was one."""
+        if not self.actions:
+            return False
+        self.actions.pop()
+        self._positions.pop()
+        return True
+
     def take_back(self, player: int) -> bool:
         """Return to the last earlier position with `player` to move; return whether such a position exists."""
         for ply in reversed(range(len(self.actions))):

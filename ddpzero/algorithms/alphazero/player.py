@@ -8,6 +8,7 @@ import numpy as np
 from torch import nn
 
 from ddpzero.algorithms.alphazero.memory import searches_size_bytes
+from ddpzero.algorithms.alphazero.thinker import AlphaZeroThinker
 from ddpzero.evaluators.answers import EvaluationError
 from ddpzero.evaluators.network import NetworkEvaluator
 from ddpzero.games import Game
@@ -90,6 +91,18 @@ class AlphaZeroPlayer:
         win = (1.0 - draw + result.root_value) / 2.0
         wdl = np.stack([win, draw, 1.0 - draw - win], axis=1)
         return Analysis(result.actions, result.policy_target, result.root_value, wdl)
+
+    def make_thinker(self, max_simulations: int) -> AlphaZeroThinker:
+        """Return a thinker with this network. Raises UserError if memory is too small for so many simulations."""
+        return AlphaZeroThinker(
+            self._game,
+            self._network,
+            self._settings,
+            self.name,
+            self._device,
+            self._precision,
+            max_simulations,
+        )
 
     def _search_some(self, positions: np.ndarray) -> SearchResult:
         num_slots = 1

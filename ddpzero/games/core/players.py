@@ -48,6 +48,84 @@ class Analyst(Player, Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class MoveThought:
+    """What a search has found about one action, from the view of the player to move.
+
+    visits: simulations that began with it. value: the result that it leads to, in [-1, 1]; without visits, that of the
+    position. prior: the network's probability. score: the score margin at the end that it leads to, None if the search
+    counts none. line: the moves that follow, beginning with the action. is_proven: whether the value is certain.
+    """
+
+    action: int
+    visits: int
+    value: float
+    prior: float
+    score: float | None
+    line: tuple[int, ...]
+    is_proven: bool
+
+
+@dataclass(frozen=True)
+class Thoughts:
+    """What a search has found about one position, from the view of the player to move. Letter: A num_actions.
+
+    moves: the legal actions, the best first. visits: simulations. value: the expected result in [-1, 1].
+    wdl: the probabilities of a win, a draw and a loss. policy: `[A]` float32, the share of each action in the search.
+    score: the expected score margin at the end, None if the search counts none. ownership: `[B]` float32 in [-1, 1], of
+    each cell of the board: 1 the mover's at the end, -1 the opponent's; None if the network does not know.
+    is_proven: whether the value is certain.
+    """
+
+    moves: tuple[MoveThought, ...]
+    visits: int
+    value: float
+    wdl: tuple[float, float, float]
+    policy: np.ndarray
+    score: float | None
+    is_proven: bool
+    ownership: np.ndarray | None = None
+
+
+class Thinker(Protocol):
+    """Thinks about one position for as long as it is asked. Call `begin`, then the others as often as wanted.
+
+    max_simulations: of one position.
+    """
+
+    max_simulations: int
+
+    @property
+    def visits(self) -> int:
+        """The simulations that it knows of this position."""
+        ...
+
+    def begin(self, position: np.ndarray) -> None:
+        """Think about a position `[P]` from now on. Raises ValueError unless it is one that is not terminal."""
+        ...
+
+    def advance(self, action: int) -> None:
+        """Think about the position after a legal action from now on, which must not be terminal."""
+        ...
+
+    def think(self, num_simulations: int) -> bool:
+        """Make so many simulations more; return whether further ones could find out something."""
+        ...
+
+    def thoughts(self) -> Thoughts:
+        """Return what it has found so far. Call `think` before."""
+        ...
+
+
+@runtime_checkable
+class Thoughtful(Player, Protocol):
+    """A player that can also think about one position for as long as it is asked."""
+
+    def make_thinker(self, max_simulations: int) -> Thinker:
+        """Return a new thinker. Raises UserError if there is too little memory for so many simulations."""
+        ...
+
+
 class TeamPlayer(Protocol):
     """Acts for the agents of one team in a team game. Letters: P position_size, K agents per team."""
 

@@ -1,0 +1,92 @@
+"""Makes a thinker of any player that evaluates positions."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ddpzero.games import Game
+from ddpzero.games.core.players import Analyst, MoveThought, Player, Thinker, Thoughtful, Thoughts
+from ddpzero.system.errors import UserError
+
+# Smaller shares of a player's preference are none.
+_LEAST_SHARE = 1e-6
+
+
+def thinker_of(player: Player, game: Game, max_simulations: int) -> Thinker:
+    """Return a thinker for a player. max_simulations: of one position, for players that search as long as asked.
+
+    Raises UserError if the player only chooses moves, or if memory is too small.
+    """
+    if isinstance(player, Thoughtful):
+        return player.make_thinker(max_simulations)
+    if isinstance(player, Analyst):
+        return AnalystThinker(player, game)
+    raise UserError(
+        f"player {player.name} only chooses moves and says nothing about positions: name a run, a checkpoint, or "
+        "rollout:N."
+    )
+
+
+class AnalystThinker:
+    """A Thinker that evaluates a position once, however long it is asked to think."""
+
+    def __init__(self, player: Analyst, game: Game) -> None:
+        # Visits of a player that does not count its simulations are shares of 100.
+        self.max_simulations = int(getattr(player, "num_simulations", 100))
+        self._player = player
+        self._game = game
+        self._rng = np.random.default_rng(0)
+        self._position = game.initial_position()
+        self._thoughts: Thoughts | None = None
+
+    @property
+    def visits(self) -> int:
+        return 0 if self._thoughts is None else self._thoughts.visits
+
+    def begin(self, position: np.ndarray) -> None:
+        self._game.require_running(position[None])
+        self._position = position.copy()
+        self._thoughts = None
+
+    def advance(self, action: int) -> None:
+        self.begin(self._game.apply_action(self._position, action))
+
+    def think(self, num_simulations: int) -> bool:
+        if self._thoughts is None:
+            self._thoughts = self._analyze()
+        return False
+
+    def thoughts(self) -> Thoughts:
+        if self._thoughts is None:
+            self._thoughts = self._analyze()
+        return self._thoughts
+
+    def _analyze(self) -> Thoughts:
+        analysis = self._player.analyze(self._position[None], self._rng)
+        policy, chosen = analysis.policy[0], int(analysis.actions[0])
+        value, num_simulations = float(analysis.value[0]), self.max_simulations
+        legal = self._game.possible_actions(self._position)
+        rank = np.lexsort((-policy[legal], legal != chosen))
+        moves = tuple(
+            MoveThought(
+                action=int(action),
+                visits=round(float(policy[action]) * num_simulations),
+                value=value,
+                prior=float(policy[action]),
+                score=None,
+                line=(int(action),),
+                is_proven=False,
+            )
+            for action in legal[rank]
+            if policy[action] > _LEAST_SHARE or action == chosen
+        )
+        win, draw, loss = analysis.wdl[0].tolist()
+        return Thoughts(
+            moves=moves,
+            visits=num_simulations,
+            value=value,
+            wdl=(win, draw, loss),
+            policy=policy,
+            score=None,
+            is_proven=False,
+        )

@@ -1,0 +1,289 @@
+"""Searches one position for as long as it is asked, and says at any time what it has found: for play and analysis.
+
+PUCT without noise, whatever search trained the network: its visits can go on from any number, while sequential halving
+must know the number of simulations beforehand. Several leaves of the tree are evaluated together, few at first: in a
+small tree they would be of moves that are not worth it. After a move the tree below it is kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ddpzero.evaluators.answers import unusable_answers
+from ddpzero.evaluators.base import Evaluator
+from ddpzero.games import Game
+from ddpzero.games.core.compiled import compiled
+from ddpzero.games.core.players import MoveThought, Thoughts
+from ddpzero.games.core.promises import require_no_fault
+from ddpzero.search import points
+from ddpzero.search.batch import SearchBatch
+from ddpzero.search.cache import new_cache
+from ddpzero.search.config import config_size_bytes
+from ddpzero.search.draw_share import root_draw_shares
+from ddpzero.search.endgame import forget_proofs
+from ddpzero.search.forest import (
+    FULL,
+    PENDING,
+    ROOT,
+    SOLVED,
+    TERMINAL,
+    UNVISITED,
+    forest_size_bytes,
+)
+from ddpzero.search.rounds import register_leaf, start_searches
+from ddpzero.search.settings import SearchSettings
+from ddpzero.search.tree import (
+    LEAF_FOUND,
+    choose_action,
+    find_leaf,
+    play_action,
+    policy_target,
+    root_result,
+    root_score,
+)
+
+# Leaves of the tree in one batch: one for so many simulations before it, and at most MOST_LEAVES.
+MOST_LEAVES = 16
+_SIMULATIONS_PER_LEAF = 8
+_LONGEST_LINE = 24
+# Of evaluations of positions that are met again after a move.
+_CACHE_MEGABYTES = 8.0
+
+
+def thinking_settings(settings: SearchSettings, max_simulations: int) -> SearchSettings:
+    """Return the settings of `Thinking` for a network that was trained with these."""
+    return replace(
+        settings,
+        algorithm="puct",
+        num_simulations=max_simulations,
+        leaves_per_round=MOST_LEAVES,
+        reuse_subtree=True,
+        dirichlet_fraction=0.0,
+        temperature=0.0,
+        final_temperature=0.0,
+    )
+
+
+def thinking_size_bytes(game: Game, settings: SearchSettings, max_simulations: int) -> int:
+    """Return the memory of a `Thinking` whose tree is full."""
+    settings = thinking_settings(settings, max_simulations)
+    of_tree = forest_size_bytes(game, settings, 1, _max_nodes(max_simulations))
+    return of_tree + config_size_bytes(settings)
+
+
+def _max_nodes(max_simulations: int) -> int:
+    """Return the nodes of a kept tree and of the simulations after it."""
+    return 2 * (max_simulations + 1)
+
+
+class Thinking:
+    """The search of one position. Call `begin`, then `think` as often as wanted, and `thoughts` at any time.
+
+    settings: of the search that trained the network. max_simulations: of one position, for which memory is taken as it
+    is needed. evaluator: of MOST_LEAVES positions at least.
+    """
+
+    def __init__(
+        self, game: Game, settings: SearchSettings, max_simulations: int, evaluator: Evaluator
+    ) -> None:
+        self.game = game
+        self.max_simulations = max_simulations
+        settings = thinking_settings(settings, max_simulations)
+        cache = new_cache(game, _CACHE_MEGABYTES)
+        max_nodes = _max_nodes(max_simulations)
+        self._batch = SearchBatch(game, settings, 1, max_nodes, cache)
+        self._forest = self._batch.forest
+        self._evaluator = evaluator
+        self._means = np.empty(max_nodes, np.float32)
+
+    @property
+    def position(self) -> np.ndarray:
+        """The position `[P]` that it thinks about."""
+        return self._forest.positions[0, ROOT].copy()
+
+    @property
+    def visits(self) -> int:
+        """The simulations in the tree, also those that were made before a move led to this position."""
+        root = self._forest.nodes[0, ROOT]
+        return 0 if root["state"] == PENDING else int(root["visit_sum"])
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether the value of the position is proven, so that further simulations would find out nothing."""
+        return bool(self._forest.nodes[0, ROOT]["state"] == SOLVED)
+
+    def begin(self, position: np.ndarray) -> None:
+        """Think about a position `[P]` from now on. Raises ValueError unless it is one that is not terminal."""
+        self.game.require_running(position[None])
+        forget_proofs(self._forest.endgame)
+        start_searches(self.game.rules, self._forest, position[None])
+
+    def advance(self, action: int) -> None:
+        """Think about the position after a legal action from now on, and keep what is known of it.
+
+        Raises ValueError unless it is one that is not terminal.
+        """
+        after = self.game.apply_action(self._forest.positions[0, ROOT], action)
+        self.game.require_running(after[None])
+        advance(self.game.rules, self._forest, self._batch.config, action)
+
+    def think(self, num_simulations: int) -> bool:
+        """Make so many simulations more; return whether further ones could find out something.
+
+        At least the position itself is evaluated. Raises EvaluationError for unusable answers of the network, and
+        GamePromiseError if the game broke its contract.
+        """
+        wanted = min(self.visits + num_simulations, self.max_simulations)
+        while self._round(wanted):
+            pass
+        require_no_fault(self.game, int(self._forest.trees[0]["fault"]))
+        return not self.is_proven and self.visits < self.max_simulations
+
+    def _round(self, wanted: int) -> bool:
+        """Evaluate leaves on the way to `wanted` simulations in the tree; return whether there were any."""
+        most_leaves = max(1, min(self.visits // _SIMULATIONS_PER_LEAF, MOST_LEAVES))
+        observations = self._evaluator.observations(0)
+        self._batch.propose_with(propose_of_one, 0, wanted, most_leaves, observations)
+        if self._batch.num_leaves == 0:
+            return False
+        self._evaluator.submit(0, self._batch.num_leaves)
+        logits, outcomes = self._evaluator.collect(0)
+        if not self._batch.absorb(observations, logits, outcomes):
+            raise unusable_answers(logits, outcomes)
+        return True
+
+    def thoughts(self) -> Thoughts:
+        """Return what the search has found so far. Call `think` before."""
+        game, forest, config = self.game, self._forest, self._batch.config
+        moves = np.zeros(game.num_actions, MOVE)
+        policy = np.empty((1, game.num_actions), np.float32)
+        chosen, value, score = read_moves(forest, config, moves, policy[0])
+        draw_share = np.empty(1, np.float32)
+        root_draw_shares(forest, config, policy, self._means, draw_share)
+        draw = min(float(draw_share[0]), 1.0 - abs(value))
+        win = (1.0 - draw + value) / 2.0
+        legal = np.flatnonzero(moves["prior"] > 0)
+        rank = np.lexsort((-moves["prior"][legal], -moves["visits"][legal], legal != chosen))
+        return Thoughts(
+            moves=tuple(self._thought(int(action), moves[action]) for action in legal[rank]),
+            visits=self.visits,
+            value=value,
+            wdl=(win, draw, 1.0 - draw - win),
+            policy=policy[0],
+            score=score if config.score_weight > 0 else None,
+            is_proven=self.is_proven,
+        )
+
+    def _thought(self, action: int, move: np.void) -> MoveThought:
+        line = np.empty(_LONGEST_LINE, np.int64)
+        length = read_line(self._forest, action, line)
+        return MoveThought(
+            action=action,
+            visits=int(move["visits"]),
+            value=float(move["value"]),
+            prior=float(move["prior"]),
+            score=float(move["score"]) if self._batch.config.score_weight > 0 else None,
+            line=tuple(line[:length].tolist()),
+            is_proven=bool(move["is_proven"]),
+        )
+
+
+# What is known of an action of the root, for its mover.
+MOVE = np.dtype(
+    [
+        ("visits", np.int32),
+        ("value", np.float32),  # the mean result in [-1, 1]; that of the root without visits
+        ("score", np.float32),  # the mean score margin
+        ("prior", np.float32),  # 0: illegal
+        ("is_proven", np.bool_),
+    ]
+)
+
+
+@compiled(cache=True)
+def propose_of_one(
+    rules, forest, config, cache, weights_version, wanted, most_leaves, observations
+):
+    """Write the observations of at most most_leaves leaves of the first tree; return (their number, 0).
+
+    0 leaves: the tree has `wanted` simulations, or its value is proven.
+    """
+    tree = forest.trees[0]
+    num_left = wanted
+    if forest.nodes[0, ROOT].state != PENDING:
+        num_left -= forest.nodes[0, ROOT].visit_sum
+    # Of a tree that begins, and of one that goes on.
+    forest.budgets[FULL] = max(num_left, 0)
+    tree.num_simulations = tree.num_finished + max(num_left, 0)
+    num_leaves = 0
+    while num_leaves < most_leaves:
+        status, node = find_leaf(rules, forest, config, cache, weights_version, 0)
+        if status != LEAF_FOUND:
+            break
+        num_leaves = register_leaf(forest, 0, node, observations, num_leaves)
+        if node == ROOT:
+            break
+    return num_leaves, 0
+
+
+@compiled(cache=True)
+def advance(rules, forest, config, action):
+    """Play an action in the first tree and keep what is below it."""
+    play_action(rules, forest, config, 0, action)
+
+
+@compiled(cache=True)
+def read_moves(forest, config, moves, policy):
+    """Write what is known of the first root's actions, `moves` `[A]` MOVE, and the shares of visits, `policy` `[A]`.
+
+    Returns the best action, the root's expected result and its score, all for the mover.
+    """
+    policy_target(forest, config, 0, policy)
+    root = forest.nodes[0, ROOT]
+    value = root_result(forest, config, 0)
+    score = root_score(forest, config, 0)
+    for action in range(moves.shape[0]):
+        edge = forest.edges[0, ROOT, action]
+        move = moves[action]
+        move.prior = edge.prior
+        move.visits = edge.visits
+        move.value = value
+        move.score = score
+        move.is_proven = False
+        if edge.prior > 0.0 and edge.child != UNVISITED and edge.visits > 0:
+            child = forest.nodes[0, edge.child]
+            move.is_proven = child.state >= TERMINAL
+            mean = edge.value_sum / edge.visits
+            if config.score_weight > 0.0:
+                sign = 1.0 if child.mover == root.mover else -1.0
+                found = child.points
+                if not move.is_proven:
+                    found = child.points_total / (1.0 + child.visit_sum)
+                move.score = points.score_of(config, sign * found)
+                mean = points.result_of(config, mean, sign * found)
+            move.value = mean
+    return choose_action(forest, config, 0, 0), value, score
+
+
+@compiled(cache=True)
+def read_line(forest, action, line):
+    """Write an action of the first root and the most visited moves after it, `line` `[n]`; return how many."""
+    line[0] = action
+    length = 1
+    node = forest.edges[0, ROOT, action].child
+    while node != UNVISITED and length < line.shape[0]:
+        if forest.nodes[0, node].state == PENDING or forest.nodes[0, node].state == TERMINAL:
+            break
+        best, most = UNVISITED, 0
+        for other in range(forest.edges.shape[2]):
+            edge = forest.edges[0, node, other]
+            if edge.prior > 0.0 and edge.visits > most:
+                best, most = other, edge.visits
+        if best == UNVISITED:
+            break
+        line[length] = best
+        length += 1
+        node = forest.edges[0, node, best].child
+    return length

@@ -1,0 +1,185 @@
+"""Facts about the open-ended search of one position."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ddpzero.evaluators.answers import EvaluationError
+from ddpzero.games import load_game
+from ddpzero.search import Search, SearchSettings
+from ddpzero.search.thinking import MOST_LEAVES, Thinking, thinking_settings, thinking_size_bytes
+from tests.search.harness import (
+    FunctionEvaluator,
+    evaluate_by_hash,
+    evaluate_with_points,
+    random_tree_game,
+)
+
+GO = {"size": 3, "max_plies": 12}
+
+
+def uniform(num_actions):
+    return lambda observation: ([0.0] * num_actions, (0.25, 0.5, 0.25))
+
+
+@pytest.fixture(scope="module")
+def connect_four():
+    return load_game("connect_four")
+
+
+def thinking_of(game, max_simulations=500, evaluate=None, **settings):
+    evaluator = FunctionEvaluator(game, MOST_LEAVES, evaluate or uniform(game.num_actions))
+    thinking = Thinking(game, SearchSettings(**settings), max_simulations, evaluator)
+    thinking.begin(game.initial_position())
+    return thinking, evaluator
+
+
+def test_it_goes_on_from_any_number_of_simulations(connect_four):
+    thinking, _ = thinking_of(connect_four)
+    assert thinking.think(0) and thinking.visits == 0
+    assert thinking.thoughts().visits == 0
+    for wanted in (1, 7, 50, 120):
+        assert thinking.think(wanted - thinking.visits)
+        assert thinking.visits == wanted
+    thoughts = thinking.thoughts()
+    assert sum(move.visits for move in thoughts.moves) == thoughts.visits == 120
+    assert thoughts.policy.sum() == pytest.approx(1.0)
+    assert sum(thoughts.wdl) == pytest.approx(1.0) and thoughts.wdl[0] - thoughts.wdl[
+        2
+    ] == pytest.approx(thoughts.value)
+
+
+def test_simulations_in_parts_find_what_they_find_at_once():
+    game = random_tree_game()
+    at_once, _ = thinking_of(game, evaluate=evaluate_by_hash, solve=False)
+    in_parts, _ = thinking_of(game, evaluate=evaluate_by_hash, solve=False)
+    at_once.think(15)
+    for _ in range(15):
+        in_parts.think(1)
+    assert at_once.thoughts().moves == in_parts.thoughts().moves
+
+
+def test_its_first_simulations_are_those_of_puct_with_one_leaf():
+    game = random_tree_game()
+    thinking, evaluator = thinking_of(game, evaluate=evaluate_by_hash, solve=False)
+    thinking.think(15)
+    assert set(evaluator.batch_sizes) == {1}
+    settings = thinking_settings(SearchSettings(num_simulations=15, solve=False), 15)
+    search = Search(game, settings, 1)
+    search.batch.config = search.batch.config._replace(leaves_per_round=1)
+    search.batch._arguments = (
+        *search.batch._arguments[:2],
+        search.batch.config,
+        search.batch.cache,
+    )
+    found = search.run(game.initial_position()[None], FunctionEvaluator(game, 16, evaluate_by_hash))
+    visits = np.zeros(game.num_actions, int)
+    for move in thinking.thoughts().moves:
+        visits[move.action] = move.visits
+    assert visits.tolist() == found.visits[0].tolist()
+
+
+def test_a_large_tree_gets_batches(connect_four):
+    thinking, evaluator = thinking_of(connect_four)
+    thinking.think(400)
+    assert max(evaluator.batch_sizes) == MOST_LEAVES and len(evaluator.batch_sizes) < 100
+
+
+def test_a_win_is_proven_and_played(connect_four):
+    thinking, _ = thinking_of(connect_four)
+    position = connect_four.initial_position()
+    for name in "ababab":
+        position = connect_four.apply_action(position, connect_four.parse_action(name))
+    thinking.begin(position)
+    assert not thinking.think(100) and thinking.is_proven
+    thoughts = thinking.thoughts()
+    assert connect_four.action_name(thoughts.moves[0].action) == "a"
+    assert thoughts.is_proven and thoughts.value == 1.0 and thoughts.wdl == (1.0, 0.0, 0.0)
+    assert thoughts.moves[0].is_proven and thoughts.moves[0].value == 1.0
+
+
+def test_what_is_known_is_kept_over_a_move(connect_four):
+    thinking, evaluator = thinking_of(connect_four)
+    thinking.think(300)
+    best = thinking.thoughts().moves[0]
+    thinking.advance(best.action)
+    expected = connect_four.apply_action(connect_four.initial_position(), best.action)
+    assert thinking.position.tolist() == expected.tolist()
+    # The first visit evaluated the position itself.
+    assert thinking.visits == best.visits - 1
+    before = len(evaluator.batch_sizes)
+    assert thinking.think(0) and len(evaluator.batch_sizes) == before
+    thinking.think(100)
+    assert thinking.visits == best.visits + 99
+
+
+def test_lines_can_be_played(connect_four):
+    thinking, _ = thinking_of(connect_four)
+    thinking.think(300)
+    for move in thinking.thoughts().moves:
+        position = connect_four.initial_position()
+        assert move.line[0] == move.action
+        for action in move.line:
+            position = connect_four.apply_action(position, action)
+    assert max(len(move.line) for move in thinking.thoughts().moves) > 3
+
+
+def test_the_tree_has_no_more_simulations_than_it_was_made_for(connect_four):
+    thinking, _ = thinking_of(connect_four, max_simulations=64)
+    assert not thinking.think(1000) and thinking.visits == 64
+    rng = np.random.default_rng(0)
+    position = connect_four.initial_position()
+    for _ in range(8):
+        action = int(rng.choice(connect_four.possible_actions(position)))
+        position = connect_four.apply_action(position, action)
+        thinking.advance(action)
+        thinking.think(1000)
+        assert thinking.visits == 64 or thinking.is_proven
+
+
+def test_points_of_moves_are_those_of_the_search():
+    game = load_game("go", **GO)
+
+    def evaluate(observation):
+        logits, outcome = evaluate_with_points(observation)
+        return logits[: game.num_actions], outcome
+
+    thinking, _ = thinking_of(game, evaluate=evaluate, score_weight=0.3)
+    thinking.think(200)
+    thoughts = thinking.thoughts()
+    assert thoughts.score is not None and all(move.score is not None for move in thoughts.moves)
+    assert all(-1.0 <= move.value <= 1.0 for move in thoughts.moves)
+    mean = sum(move.visits * move.value for move in thoughts.moves) / thoughts.visits
+    assert mean == pytest.approx(thoughts.value, abs=0.1)
+
+
+def test_a_game_that_is_over_is_refused(connect_four):
+    thinking, _ = thinking_of(connect_four)
+    position = connect_four.initial_position()
+    for name in "ababab":
+        position = connect_four.apply_action(position, connect_four.parse_action(name))
+    thinking.begin(position)
+    with pytest.raises(ValueError, match="the game is over"):
+        thinking.advance(connect_four.parse_action("a"))
+    with pytest.raises(ValueError, match="not legal"):
+        thinking.advance(7)
+    with pytest.raises(ValueError, match="the game is over"):
+        thinking.begin(connect_four.apply_action(position, connect_four.parse_action("a")))
+
+
+def test_unusable_answers_are_refused(connect_four):
+    thinking, _ = thinking_of(connect_four, evaluate=lambda _: ([np.nan] * 7, (0.5, 0.0, 0.5)))
+    with pytest.raises(EvaluationError):
+        thinking.think(1)
+
+
+def test_memory_is_estimated(connect_four):
+    small, large = (thinking_size_bytes(connect_four, SearchSettings(), n) for n in (100, 10_000))
+    thinking, _ = thinking_of(connect_four, max_simulations=10_000)
+    forest = thinking._forest
+    assert (
+        large
+        > sum(a.nbytes for a in (forest.positions, forest.nodes, forest.edges))
+        > 50 * small / 2
+    )
