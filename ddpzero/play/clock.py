@@ -1,0 +1,158 @@
+"""The time that a side has for its moves, and how much of it the next move may take.
+
+A clock knows seconds per move, a budget for the whole game with an increment, or overtime as in Go: after the main time
+so many moves in each period. What a clock allows is always a little less than what is left: a move must also be sent.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from ddpzero.system.errors import require
+
+# Of what is left: for sending the move, and for a look at the clock that comes late.
+_LAG_SECONDS = 0.03
+_LAG_SHARE = 0.02
+# A hard decision may take so many times its share, but never more than this part of what is left.
+_MOST_SHARES = 3.0
+_MOST_OF_LEFT = 0.25
+_LEAST_MOVES_LEFT = 8.0
+
+
+@dataclass(frozen=True)
+class TimeControl:
+    """The time of one side. None everywhere: unlimited.
+
+    move_seconds: for each move. game_seconds: for all moves, increment_seconds: added after each of them.
+    period_seconds, period_moves: after game_seconds, the time of each period and the moves to make in it (Canadian
+    overtime, as in GTP's time_settings).
+    Raises UserError for times that are negative or contradict each other.
+    """
+
+    move_seconds: float | None = None
+    game_seconds: float | None = None
+    increment_seconds: float = 0.0
+    period_seconds: float = 0.0
+    period_moves: int = 0
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            require(value is None or 0 <= value < 1e9, f"{name}={value} is no time: 0 or more.")
+        require(
+            self.game_seconds is not None or self.increment_seconds == self.period_moves == 0,
+            "an increment or a period needs a time for the game: give it, even if it is 0.",
+        )
+        require(
+            (self.period_seconds > 0) == (self.period_moves > 0),
+            f"period_seconds={self.period_seconds:g} and period_moves={self.period_moves}: both or none.",
+        )
+
+    @property
+    def is_unlimited(self) -> bool:
+        return self.move_seconds is None and self.game_seconds is None
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """Seconds for a move: its usual share, and the most that a hard one may take. None: unlimited."""
+
+    usual: float | None
+    most: float | None
+
+
+class Clock:
+    """The time that one side has left. `start` and `stop` are called around its moves."""
+
+    def __init__(self, control: TimeControl) -> None:
+        self.control = control
+        self.seconds_left = control.game_seconds or 0.0
+        # In the current period; 0: the main time goes on.
+        self.moves_left = 0
+        self._started: float | None = None
+        self._begin_period_if_due()
+
+    def start(self) -> None:
+        """This side begins to think about its move."""
+        self._started = time.monotonic()
+
+    def stop(self) -> None:
+        """This side has made its move."""
+        if self._started is None:
+            return
+        seconds, self._started = time.monotonic() - self._started, None
+        if self.control.game_seconds is None:
+            return
+        self.seconds_left += self.control.increment_seconds - seconds
+        if self.moves_left > 0:
+            self.moves_left -= 1
+            if self.moves_left == 0:
+                self.seconds_left = 0.0
+        self._begin_period_if_due()
+
+    def set_left(self, seconds: float, moves: int = 0) -> None:
+        """Believe another clock. moves: to make in so many seconds; 0: this is the main time."""
+        self.seconds_left, self.moves_left = seconds, moves
+
+    @property
+    def has_expired(self) -> bool:
+        """Whether the time is up, as this clock knows it now."""
+        left = self._left_now()
+        if left is None:
+            return False
+        return left + (self.control.period_seconds if self.moves_left == 0 else 0.0) < 0
+
+    def allowance(self, moves_to_come: float) -> Allowance:
+        """Return how long the next move may take. moves_to_come: those that this side will still make, with this one."""
+        limits = [self._of_move(), self._of_game(moves_to_come)]
+        usual = [limit.usual for limit in limits if limit.usual is not None]
+        most = [limit.most for limit in limits if limit.most is not None]
+        return Allowance(min(usual, default=None), min(most, default=None))
+
+    def _of_move(self) -> Allowance:
+        seconds = self.control.move_seconds
+        if seconds is None:
+            return Allowance(None, None)
+        return Allowance(_without_lag(seconds), _without_lag(seconds))
+
+    def _of_game(self, moves_to_come: float) -> Allowance:
+        left = self._left_now()
+        if left is None:
+            return Allowance(None, None)
+        if self.moves_left > 0:
+            share = _without_lag(left, self.moves_left) / self.moves_left
+            return Allowance(share, min(2 * share, _without_lag(left)))
+        control = self.control
+        moves = max(moves_to_come, _LEAST_MOVES_LEFT)
+        # A move that ends after the main time has its share of the first period.
+        overtime = _without_lag(control.period_seconds / max(control.period_moves, 1))
+        usable = _without_lag(left, moves) + overtime
+        share = min(usable, max(usable / moves, overtime) + 0.9 * control.increment_seconds)
+        most = (
+            _MOST_SHARES * share
+            if overtime > 0
+            else min(_MOST_SHARES * share, _MOST_OF_LEFT * usable)
+        )
+        return Allowance(share, min(usable, max(share, most)))
+
+    def _left_now(self) -> float | None:
+        if self.control.game_seconds is None:
+            return None
+        thought = 0.0 if self._started is None else time.monotonic() - self._started
+        return self.seconds_left - thought
+
+    def _begin_period_if_due(self) -> None:
+        if self.control.period_moves > 0 and self.moves_left == 0 and self.seconds_left <= 0:
+            # What was used beyond the main time is of the first period.
+            self.seconds_left += self.control.period_seconds
+            self.moves_left = self.control.period_moves
+
+
+def moves_to_come(num_cells: int, num_plies: int) -> float:
+    """Return a guess of how many moves each side will still make on a board of so many cells after so many plies."""
+    return max(_LEAST_MOVES_LEFT, 0.35 * (num_cells - num_plies))
+
+
+def _without_lag(seconds: float, moves: float = 1.0) -> float:
+    """Return what is left of some seconds when so many moves were also sent."""
+    return max(0.0, seconds * (1.0 - _LAG_SHARE) - _LAG_SECONDS * moves)

@@ -1,0 +1,107 @@
+"""Facts about the time of a side."""
+
+from __future__ import annotations
+
+import pytest
+
+from ddpzero.play import clock as clock_module
+from ddpzero.play.clock import Allowance, Clock, TimeControl, moves_to_come
+from ddpzero.system.errors import UserError
+
+
+@pytest.fixture
+def now(monkeypatch):
+    """A clock on the wall that the test moves: now[0]."""
+    seconds = [100.0]
+    monkeypatch.setattr(clock_module.time, "monotonic", lambda: seconds[0])
+    return seconds
+
+
+def play_until_expired(control, now, hardest=False, num_moves=80):
+    """Return the seconds of moves that take what they may, of a game of 40 moves as the player expects."""
+    clock, used = Clock(control), []
+    for move in range(num_moves):
+        allowance = clock.allowance(max(8, 40 - move))
+        seconds = allowance.most if hardest else allowance.usual
+        clock.start()
+        now[0] += seconds + 0.002  # of sending the move
+        assert not clock.has_expired
+        clock.stop()
+        used.append(seconds)
+    return used
+
+
+def test_without_a_time_there_is_no_limit():
+    assert TimeControl().is_unlimited
+    assert Clock(TimeControl()).allowance(30) == Allowance(None, None)
+
+
+def test_a_time_per_move_is_used_but_for_the_lag(now):
+    allowance = Clock(TimeControl(move_seconds=2.0)).allowance(30)
+    assert allowance.usual == allowance.most and 1.9 < allowance.usual < 2.0
+    # However short it is.
+    assert Clock(TimeControl(move_seconds=0.01)).allowance(30).most == 0.0
+
+
+@pytest.mark.parametrize("hardest", [False, True])
+@pytest.mark.parametrize(
+    "control",
+    [
+        TimeControl(game_seconds=60.0),
+        TimeControl(game_seconds=10.0, increment_seconds=0.5),
+        TimeControl(game_seconds=0.0, period_seconds=10.0, period_moves=5),
+        TimeControl(game_seconds=30.0, period_seconds=5.0, period_moves=1),
+        TimeControl(game_seconds=5.0, period_seconds=20.0, period_moves=10),
+        TimeControl(move_seconds=3.0, game_seconds=60.0),
+    ],
+)
+def test_the_time_is_never_up(control, now, hardest):
+    used = play_until_expired(control, now, hardest)
+    if control.game_seconds:
+        assert sum(used) > 0.5 * control.game_seconds
+
+
+def test_most_of_the_time_is_used_in_a_game_of_usual_length(now):
+    assert sum(play_until_expired(TimeControl(game_seconds=60.0), now, num_moves=40)) > 45
+
+
+def test_in_overtime_the_moves_of_a_period_share_its_time(now):
+    clock = Clock(TimeControl(game_seconds=1.0, period_seconds=10.0, period_moves=5))
+    clock.start()
+    now[0] += 3.0
+    clock.stop()
+    # Two of the three seconds are of the first period, and the move began before it.
+    assert (clock.seconds_left, clock.moves_left) == (8.0, 5)
+    for _ in range(5):
+        clock.start()
+        now[0] += 1.0
+        clock.stop()
+    assert (clock.seconds_left, clock.moves_left) == (10.0, 5)
+
+
+def test_another_clock_is_believed(now):
+    clock = Clock(TimeControl(game_seconds=60.0))
+    clock.set_left(10.0)
+    assert clock.allowance(10).usual == pytest.approx(0.95, abs=0.01)
+    clock.set_left(10.0, 2)
+    assert clock.allowance(10).usual == pytest.approx(4.87, abs=0.01)
+    clock.set_left(-1.0)
+    assert clock.has_expired and clock.allowance(10).most == 0.0
+
+
+def test_a_game_is_expected_to_go_on():
+    assert moves_to_come(81, 0) > moves_to_come(81, 40) >= moves_to_come(81, 200) == 8
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"move_seconds": -1.0}, "move_seconds=-1.0 is no time"),
+        ({"game_seconds": float("nan")}, "game_seconds=nan is no time"),
+        ({"increment_seconds": 1.0}, "need a time for the game|needs a time for the game"),
+        ({"game_seconds": 1.0, "period_moves": 3}, "both or none"),
+    ],
+)
+def test_wrong_times_are_told(wrong, sentence):
+    with pytest.raises(UserError, match=sentence):
+        TimeControl(**wrong)
