@@ -103,7 +103,7 @@ class Clock:
         return left + (self.control.period_seconds if self.moves_left == 0 else 0.0) < 0
 
     def allowance(self, moves_to_come: float) -> Allowance:
-        """Return how long the next move may take. moves_to_come: those that this side will still make, with this one."""
+        """Return how long the next move may take. moves_to_come: that this side will still make, with this one."""
         limits = [self._of_move(), self._of_game(moves_to_come)]
         usual = [limit.usual for limit in limits if limit.usual is not None]
         most = [limit.most for limit in limits if limit.most is not None]
