@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ddpzero.games.core.geometry import Drawing, Geometry, Label, inner_circles, rect, squares
 from ddpzero.games.core.spec import GameSpec
 from ddpzero.games.shared.boards import COLUMN_LETTERS, draw_board
 from ddpzero.games.shared.lines import cells_in_lines, makes_line
@@ -123,6 +124,27 @@ def board(parameters: Parameters, position: np.ndarray) -> np.ndarray:
 
 def winning_cells(parameters: Parameters, position: np.ndarray) -> list[int]:
     return cells_in_lines(position, parameters.rows, parameters.columns, parameters.line)
+
+
+def geometry(parameters: Parameters) -> Geometry:
+    """A move is a click anywhere in its column."""
+    rows, columns = parameters.rows, parameters.columns
+    holes = inner_circles(squares(rows, columns), 0.42)
+    return Geometry(
+        width=columns,
+        height=rows,
+        background=(
+            Drawing(rect(0, 0, columns, rows), "field"),
+            *(Drawing(hole, "dot") for hole in holes),
+        ),
+        cells=holes,
+        actions=tuple(rect(column, 0, 1, rows) for column in range(columns)),
+        labels=tuple(
+            Label(column + 0.5, -0.4, COLUMN_LETTERS[column]) for column in range(columns)
+        ),
+        pieces="discs",
+        surface="blue",
+    )
 
 
 def render(parameters: Parameters, position: np.ndarray, last_action: int | None) -> str:

@@ -35,6 +35,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ddpzero.games.core.compiled import compiled
+from ddpzero.games.core.geometry import Drawing, Geometry, circle, line, squares
 from ddpzero.games.core.spec import GameSpec
 from ddpzero.games.shared.boards import draw_board, parse_square, rectangle_symmetries, square_name
 
@@ -257,6 +258,23 @@ def parse_action(parameters: Parameters, text: str) -> int:
 def board(parameters: Parameters, position: np.ndarray) -> np.ndarray:
     num_edges = len(_edge_cells(parameters))
     return position[num_edges : num_edges + parameters.rows * parameters.columns]
+
+
+def geometry(parameters: Parameters) -> Geometry:
+    """A box is one unit; a move is a click on the line between two dots."""
+    rows, columns = parameters.rows, parameters.columns
+    dots = [circle(column, row, 0.08) for row in range(rows + 1) for column in range(columns + 1)]
+    horizontal = [line(c, r, c + 1, r) for r in range(rows + 1) for c in range(columns)]
+    vertical = [line(c, r, c, r + 1) for r in range(rows) for c in range(columns + 1)]
+    return Geometry(
+        width=columns,
+        height=rows,
+        background=tuple(Drawing(dot, "dot") for dot in dots),
+        cells=squares(rows, columns),
+        actions=(*horizontal, *vertical),
+        pieces="fills",
+        keeps_moves=True,
+    )
 
 
 def render(parameters: Parameters, position: np.ndarray, last_action: int | None) -> str:

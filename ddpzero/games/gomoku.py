@@ -15,8 +15,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ddpzero.games.core.geometry import (
+    Geometry,
+    inner_circles,
+    lines_through_squares,
+    names_of_squares,
+    squares,
+)
 from ddpzero.games.core.spec import GameSpec
 from ddpzero.games.shared.boards import (
+    COLUMN_LETTERS,
     draw_board,
     parse_square,
     rectangle_symmetries,
@@ -148,6 +156,21 @@ def board(parameters: Parameters, position: np.ndarray) -> np.ndarray:
 def winning_cells(parameters: Parameters, position: np.ndarray) -> list[int]:
     size = parameters.size
     return cells_in_lines(position, size, size, parameters.line, parameters.exact_five)
+
+
+def geometry(parameters: Parameters) -> Geometry:
+    size = parameters.size
+    cells = squares(size, size)
+    return Geometry(
+        width=size,
+        height=size,
+        background=lines_through_squares(size),
+        cells=inner_circles(cells),
+        actions=cells,
+        labels=names_of_squares(size, size, COLUMN_LETTERS),
+        pieces="stones",
+        surface="wood",
+    )
 
 
 def render(parameters: Parameters, position: np.ndarray, last_action: int | None) -> str:

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ddpzero.games.core.compiled import compiled
+from ddpzero.games.core.geometry import Drawing, Geometry, Label, Role, circle, line, polygon
 from ddpzero.games.core.spec import GameSpec
 from ddpzero.games.shared.boards import (
     COLUMN_LETTERS,
@@ -40,6 +41,7 @@ _EDGES = _FIRST_EDGE | _LAST_EDGE
 # While edges spread, the bits above hold the next cell to spread from, plus one; 0 ends that list.
 _LINK_SHIFT = 4
 _UNLINKED = _STONE | _EDGES
+_SIDE = 3**-0.5  # of a hexagon one unit wide, as it is drawn
 _NEIGHBOURS = ((0, -1), (0, 1), (-1, 0), (1, 0), (-1, 1), (1, -1))
 
 
@@ -235,6 +237,52 @@ def _shortest_chain(own: np.ndarray) -> list[tuple[int, int]]:
                 parents[other] = (row, column)
                 waiting.append(other)
     return []
+
+
+def geometry(parameters: Parameters) -> Geometry:
+    """Each row is half a cell further to the right than the one above; the edges have the colors of their players."""
+    size = parameters.size
+    half = 0.5 * _SIDE
+    middles = [
+        [(column + row / 2 + 0.5, 1.5 * _SIDE * row + _SIDE) for column in range(size)]
+        for row in range(size)
+    ]
+    corners = [(0.0, -_SIDE), (0.5, -half), (0.5, half), (0.0, _SIDE), (-0.5, half), (-0.5, -half)]
+    cells = tuple(
+        polygon((x + right, y + down) for right, down in corners) for row in middles for x, y in row
+    )
+    top = [n for x, y in middles[0] for n in (x - 0.5, y - half, x, y - _SIDE, x + 0.5, y - half)]
+    bottom = [
+        n for x, y in middles[-1] for n in (x - 0.5, y + half, x, y + _SIDE, x + 0.5, y + half)
+    ]
+    left = [
+        n for row in middles for x, y in row[:1] for n in (x - 0.5, y - half, x - 0.5, y + half)
+    ]
+    right = [
+        n for row in middles for x, y in row[-1:] for n in (x + 0.5, y - half, x + 0.5, y + half)
+    ]
+    edges: list[tuple[list[float], Role]] = [
+        (top, "first_edge"),
+        (bottom, "first_edge"),
+        (left, "second_edge"),
+        (right, "second_edge"),
+    ]
+    letters = [
+        Label(x - 0.25, y - 1.5 * _SIDE, COLUMN_LETTERS[c]) for c, (x, y) in enumerate(middles[0])
+    ]
+    numbers = [Label(row[0][0] - 0.95, row[0][1], str(r + 1)) for r, row in enumerate(middles)]
+    return Geometry(
+        width=1.5 * size - 0.5,
+        height=1.5 * _SIDE * (size - 1) + 2 * _SIDE,
+        background=(
+            *(Drawing(cell, "field") for cell in cells),
+            *(Drawing(line(*numbers), role) for numbers, role in edges),
+        ),
+        cells=tuple(circle(x, y, 0.4) for row in middles for x, y in row),
+        actions=cells,
+        labels=(*letters, *numbers),
+        pieces="discs",
+    )
 
 
 def render(parameters: Parameters, position: np.ndarray, last_action: int | None) -> str:

@@ -19,8 +19,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from ddpzero.games.core.compiled import compiled
+from ddpzero.games.core.geometry import (
+    Geometry,
+    inner_circles,
+    lines_between_squares,
+    names_of_squares,
+    squares,
+)
 from ddpzero.games.core.spec import GameSpec
 from ddpzero.games.shared.boards import (
+    COLUMN_LETTERS,
     draw_board,
     parse_square,
     rectangle_symmetries,
@@ -270,6 +278,21 @@ def board(parameters: Parameters, position: np.ndarray) -> np.ndarray:
     size = parameters.size
     discs = (position[: 2 * size, None] >> np.arange(size)) & 1
     return (discs[:size] + 2 * discs[size:]).reshape(-1)
+
+
+def geometry(parameters: Parameters) -> Geometry:
+    size = parameters.size
+    cells = squares(size, size)
+    return Geometry(
+        width=size,
+        height=size,
+        background=lines_between_squares(size, size),
+        cells=inner_circles(cells, 0.42),
+        actions=(*cells, None),
+        labels=names_of_squares(size, size, COLUMN_LETTERS, first_row_is_1=True),
+        pieces="stones",
+        surface="green",
+    )
 
 
 def render(parameters: Parameters, position: np.ndarray, last_action: int | None) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ddpzero.games.core.geometry import Drawing, Geometry, line, squares
 from ddpzero.games.core.spec import GameSpec
 from ddpzero.games.shared.boards import draw_board, parse_square, rectangle_symmetries, square_name
 from ddpzero.games.shared.lines import cells_in_lines, makes_line
@@ -93,6 +94,13 @@ def board(parameters: Parameters, position: np.ndarray) -> np.ndarray:
 
 def winning_cells(parameters: Parameters, position: np.ndarray) -> list[int]:
     return cells_in_lines(position, 3, 3, 3)
+
+
+def geometry(parameters: Parameters) -> Geometry:
+    cells = squares(3, 3)
+    lines = [line(0, at, 3, at) for at in (1, 2)] + [line(at, 0, at, 3) for at in (1, 2)]
+    grid = tuple(Drawing(shape, "grid") for shape in lines)
+    return Geometry(3, 3, grid, cells, cells, pieces="marks")
 
 
 def render(parameters: Parameters, position: np.ndarray, last_action: int | None) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 
 from ddpzero.games.core import single
 from ddpzero.games.core.contract import Rules
+from ddpzero.games.core.geometry import Geometry, plain_geometry, problem_of_geometry
 from ddpzero.games.core.promises import NO_LEGAL_ACTION, broken_promise, require_no_fault
 from ddpzero.games.core.spec import GameSpec
 from ddpzero.system.errors import in_one_line
@@ -247,6 +248,25 @@ class Game:
     def sgf_point(self, action: int) -> str:
         """Return a move as SGF has it, "dd"; needs sgf_header."""
         return self._ask_text("sgf_point", int(action))
+
+    @property
+    def geometry(self) -> Geometry:
+        """How the board is drawn. Raises GamePromiseError if what the game declares cannot be."""
+        spec = self.spec
+        if not hasattr(self.module, "geometry"):
+            action_cells = None if spec.action_cells is None else spec.action_cells.tolist()
+            return plain_geometry(
+                spec.board_shape,
+                self.num_cells,
+                action_cells,
+                spec.actions_are_columns,
+                spec.num_actions,
+            )
+        geometry: Geometry = self._ask("geometry")
+        problem = problem_of_geometry(geometry, self.num_cells, spec.num_actions)
+        if problem:
+            raise broken_promise(self, f"geometry {problem}")
+        return geometry
 
     def render(self, position: np.ndarray, last_action: int | None = None) -> str:
         """Return the board as text, with the last action marked."""

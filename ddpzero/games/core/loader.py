@@ -41,6 +41,7 @@ _OPTIONAL_PYTHON_SIDE: dict[str, tuple[str, ...]] = {
     "winning_cells": ("parameters", "position"),
     "sgf_header": ("parameters",),
     "sgf_point": ("parameters", "action"),
+    "geometry": ("parameters",),
 }
 _PYTHON_SIDE_OF_TEAM_GAMES = {
     "spec": ("parameters",),

@@ -21,6 +21,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from ddpzero.games.core.compiled import compiled
+from ddpzero.games.core.geometry import (
+    Geometry,
+    inner_circles,
+    lines_through_squares,
+    names_of_squares,
+    squares,
+)
 from ddpzero.games.core.spec import GameSpec
 from ddpzero.games.go.board import (
     BLACK,
@@ -530,6 +537,21 @@ def board(parameters: Parameters, position: np.ndarray) -> np.ndarray:
     size = parameters.size
     points = position[: num_points(size)].reshape(size + 2, size + 1)[1:-1, 1:].reshape(-1)
     return np.where(points > 0, 1, np.where(points < 0, 2, 0))
+
+
+def geometry(parameters: Parameters) -> Geometry:
+    size = parameters.size
+    cells = squares(size, size, upside_down=True)
+    return Geometry(
+        width=size,
+        height=size,
+        background=lines_through_squares(size),
+        cells=inner_circles(cells),
+        actions=(*cells, None),
+        labels=names_of_squares(size, size, _LETTERS),
+        pieces="stones",
+        surface="wood",
+    )
 
 
 def render(parameters: Parameters, position: np.ndarray, last_action: int | None) -> str:
