@@ -8,8 +8,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from itertools import takewhile
 
 from ddpzero.cli.arguments import parse_arguments
+from ddpzero.cli.overrides import OVERRIDE
 from ddpzero.system.allocator import keep_freed_memory
 from ddpzero.system.errors import EXIT_CODE_OF_FAILURE, EXIT_CODE_OF_USER_ERROR
 from ddpzero.system.machine import require_current_folder
@@ -24,8 +26,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(words: Sequence[str]) -> int:
-    if words and words[0] == "train":
-        return _train(words[1:])
+    # Settings may stand before the command.
+    settings = list(takewhile(OVERRIDE.match, words))
+    command, *others = words[len(settings) :] or [""]
+    if command == "train":
+        return _train([*settings, *others])
     # Beside a training, a network's threads would else spend their time in waiting for each other: 20 times as slow.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     keep_freed_memory()
