@@ -1,14 +1,24 @@
-"""What the commands of `ddpzero` declare alike: settings, simulations, seed, JSON. Imports only argparse."""
+"""What the commands of `ddpzero` declare alike: runs, settings, simulations, seed, JSON. Imports only argparse."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ddpzero.cli import argument_types
 from ddpzero.cli.overrides import READS_GAME
 
+# Help of arguments that several commands have.
+RUN = "folder of a run, or its name in runs/"
+MODEL = (
+    "a run (its folder, its name in runs/, RUN@best or RUN@EPISODE), or the folder of a checkpoint"
+)
+PLAYER = (
+    "a run (its folder, its name in runs/, or RUN@EPISODE), the folder of a checkpoint, random, or rollout:1000 "
+    "(tree search with random rollouts and 1000 simulations)"
+)
+PLAYER_OR_RULE_AGENT = f"{PLAYER}; in team games also a rule agent, for example greedy in snakes"
 _JSON_HELP = (
     "print one line of JSON per figure: bench, game, figure, value, unit, low and high if it has a 95 %% interval, "
     "then the conditions, which have the same names in all commands (game.rows, num_simulations, seed, seconds)"
@@ -17,6 +27,10 @@ _RECORDED = "recorded games: a name that --list prints, or a .npz file"
 
 # argparse has no public name for the type that add_subparsers returns.
 Commands = argparse._SubParsersAction
+# Runs a command with its parsed line and returns the exit code.
+Do = Callable[[argparse.Namespace], int]
+# Returns what is wrong with a parsed line, as a sentence without its end; None if nothing is.
+ProblemOf = Callable[[argparse.Namespace], str | None]
 
 
 class List(argparse.Action):
@@ -41,9 +55,18 @@ def add_recorded_file(parser: argparse.ArgumentParser, lines: str) -> None:
 
 
 def add_command(
-    commands: Commands, name: str, help_text: str, example: str
+    commands: Commands,
+    name: str,
+    do: Do,
+    help_text: str,
+    example: str,
+    problem_of: ProblemOf | None = None,
 ) -> argparse.ArgumentParser:
-    """Add a command. name: all of its words, such as "bench search"; `commands` selects by the last one."""
+    """Add a command.
+
+    name: all of its words, such as "bench search"; `commands` selects by the last one. do: runs it.
+    problem_of: checks options that argparse cannot check, such as two that exclude each other.
+    """
     parser = commands.add_parser(
         name.split()[-1],
         help=help_text,
@@ -51,7 +74,15 @@ def add_command(
         description=help_text.replace("%%", "%"),
         epilog=f"example: {example}",
     )
-    parser.set_defaults(command=name, command_parser=parser, reads=(), game=None, config_dir=None)
+    parser.set_defaults(
+        command=name,
+        command_parser=parser,
+        do=do,
+        problem_of=problem_of,
+        reads=(),
+        game=None,
+        config_dir=None,
+    )
     return parser
 
 
@@ -75,6 +106,15 @@ def add_settings(parser: argparse.ArgumentParser, reads: Sequence[str] = READS_G
         default=[],
         help="settings as for training, for example game.size=9",
     )
+
+
+def problem_of_config_dir(options: argparse.Namespace) -> str | None:
+    """Refuse --config-dir of a command that looks for a game in it only if the line names one."""
+    if options.config_dir and not (options.game or options.overrides):
+        return (
+            f"--config-dir {options.config_dir} has no effect on {options.command} without --game"
+        )
+    return None
 
 
 def add_simulations(parser: argparse.ArgumentParser) -> None:

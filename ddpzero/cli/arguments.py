@@ -1,4 +1,8 @@
-"""The command line of `ddpzero` and its help. Called by commands.py; imports only argparse."""
+"""The command line of `ddpzero` and its help. Called by commands.py; imports little.
+
+A new command is a function in arguments_of_*.py, which adds its arguments, a function in commands_of_*.py, which runs
+it, and a row in _ADD_COMMANDS.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,9 @@ from collections.abc import Sequence
 
 from ddpzero import __version__
 from ddpzero.cli import arguments_of_agents as agents
+from ddpzero.cli import arguments_of_benchmarks as benchmarks
 from ddpzero.cli import arguments_of_checks as checks
+from ddpzero.cli import arguments_of_play as play
 from ddpzero.cli import arguments_of_volunteers as volunteers
 from ddpzero.cli.argument_errors import (
     ArgumentsError,
@@ -39,20 +45,33 @@ Name a run by its folder, or by its name in runs/: `ddpzero play quick`.
 Settings have the form key=value, as for training, and may stand anywhere on the line.
 `ddpzero COMMAND --help` explains a command.
 """
-_FILTERS_OF_GAMES = ("model", "result", "plies")
-# What `games` prints instead of a list -> options that belong to the list.
-_WITHOUT_EFFECT_ON_GAMES = {
-    "show": ("limit", "json", *_FILTERS_OF_GAMES),
-    "statistics": ("limit",),
-    "export": ("limit", "json"),
-}
+# All commands but train and completion, in the order of the help.
+_ADD_COMMANDS = (
+    checks.add_verify,
+    checks.add_doctor,
+    checks.add_tune,
+    benchmarks.add_bench,
+    checks.add_cache,
+    agents.add_match,
+    agents.add_judge,
+    agents.add_ratings,
+    agents.add_evaluate,
+    agents.add_games,
+    agents.add_ablate,
+    agents.add_grow,
+    play.add_play,
+    agents.add_monitor,
+    volunteers.add_serve,
+    volunteers.add_contribute,
+)
 
 
 def parse_arguments(words: Sequence[str]) -> argparse.Namespace:
     """Parse the words of one command.
 
-    In the result, `command` is its name ("bench search") and `overrides` are the settings, key=value. Exits after
-    printing help or an error, as argparse does; without words, prints help and exits with code 2.
+    In the result, `command` is its name ("bench search"), `do` is the function that runs it, and `overrides` are the
+    settings, key=value. Exits after printing help or an error, as argparse does; without words, prints help and exits
+    with code 2.
     """
     parser = make_parser()
     if not words:
@@ -81,49 +100,7 @@ def _problem_of_options(options: argparse.Namespace) -> str | None:
     named = next((override for override in overrides if key_of(override) == "game"), None)
     if options.game is not None and named is not None:
         return f"--game {options.game} and {named} both name a game; remove one of them"
-    if command in ("match", "play") and options.config_dir and not (options.game or overrides):
-        return f"--config-dir {options.config_dir} has no effect on {command} without --game"
-    if command == "monitor":
-        return _problem_of_monitor(options)
-    if command == "games":
-        return _problem_of_games(options)
-    return None
-
-
-def _problem_of_monitor(options: argparse.Namespace) -> str | None:
-    once = [name for name in ("once", "json", "iterations") if getattr(options, name)]
-    if len(once) > 1:
-        return f"--{once[0]} and --{once[1]} exclude each other; remove one of them"
-    if once and options.interval is not None:
-        return f"--interval {options.interval:g} has no effect with --{once[0]}, which prints once"
-    return None
-
-
-def _problem_of_games(options: argparse.Namespace) -> str | None:
-    """Return a sentence about words of `games` that say nothing, or not one thing."""
-    first, *others = options.words
-    is_verified = first == "verify"
-    if is_verified and not others:
-        return "verify needs a FOLDER of games, or a RUN"
-    if surplus := others[is_verified:]:
-        return f"unexpected words: {' '.join(surplus)}; give one RUN, or verify and one FOLDER"
-    chosen = _given(options, ("show", "statistics", "export"))
-    if is_verified:
-        without_effect = chosen + _given(options, ("limit", "json", *_FILTERS_OF_GAMES))
-        what = "games verify, which verifies all games of the folder"
-    elif len(chosen) > 1:
-        return f"--{chosen[0]} and --{chosen[1]} exclude each other; remove one of them"
-    elif chosen:
-        without_effect = _given(options, _WITHOUT_EFFECT_ON_GAMES[chosen[0]])
-        what = f"--{chosen[0]}"
-    else:
-        return None
-    return f"--{without_effect[0]} has no effect on {what}; remove it" if without_effect else None
-
-
-def _given(options: argparse.Namespace, names: Sequence[str]) -> list[str]:
-    """Return those of some options, whose default is None or False, that stand on the line."""
-    return [name for name in names if getattr(options, name) not in (None, False)]
+    return None if options.problem_of is None else options.problem_of(options)
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -135,23 +112,9 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"ddpzero {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_train(commands)
-    checks.add_verify(commands)
-    checks.add_doctor(commands)
-    checks.add_tune(commands)
-    checks.add_bench(commands)
-    checks.add_cache(commands)
-    agents.add_match(commands)
-    agents.add_judge(commands)
-    agents.add_ratings(commands)
-    agents.add_evaluate(commands)
-    agents.add_games(commands)
-    agents.add_ablate(commands)
-    agents.add_grow(commands)
-    agents.add_play(commands)
-    agents.add_monitor(commands)
-    volunteers.add_serve(commands)
-    volunteers.add_contribute(commands)
-    _add_completion(commands)
+    for add in _ADD_COMMANDS:
+        add(commands)
+    _add_completion(commands, parser)
     return parser
 
 
@@ -162,10 +125,19 @@ def _add_train(commands: Commands) -> None:
     ).set_defaults(command="train", reads=())
 
 
-def _add_completion(commands: Commands) -> None:
+def _add_completion(commands: Commands, parser: argparse.ArgumentParser) -> None:
+    """Add `completion`. parser: has all commands, which it completes."""
+
+    def do_completion(options: argparse.Namespace) -> int:
+        from ddpzero.cli.completion import run_completion
+
+        run_completion(parser, options.shell, options.line)
+        return 0
+
     completion = add_command(
         commands,
         "completion",
+        do_completion,
         "Print a script with which the shell completes commands, options, runs and settings.",
         "source <(ddpzero completion bash)",
     )

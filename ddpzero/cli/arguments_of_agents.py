@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Sequence
+
 from ddpzero.cli import argument_types
+from ddpzero.cli import commands_of_agents as commands_of
 from ddpzero.cli.argument_parts import (
+    MODEL,
+    PLAYER,
+    PLAYER_OR_RULE_AGENT,
+    RUN,
     Commands,
     List,
     add_command,
@@ -11,23 +19,28 @@ from ddpzero.cli.argument_parts import (
     add_seed,
     add_settings,
     add_simulations,
+    problem_of_config_dir,
 )
 from ddpzero.cli.overrides import READS_SIZE
 
-PLAYER = (
-    "a run (its folder, its name in runs/, or RUN@EPISODE), the folder of a checkpoint, random, or rollout:1000 "
-    "(tree search with random rollouts and 1000 simulations)"
-)
-PLAYER_OR_RULE_AGENT = f"{PLAYER}; in team games also a rule agent, for example greedy in snakes"
+_FILTERS_OF_GAMES = ("model", "result", "plies")
+# What `games` prints instead of a list -> options that belong to the list.
+_WITHOUT_EFFECT_ON_GAMES = {
+    "show": ("limit", "json", *_FILTERS_OF_GAMES),
+    "statistics": ("limit",),
+    "export": ("limit", "json"),
+}
 
 
 def add_match(commands: Commands) -> None:
     match = add_command(
         commands,
         "match",
+        commands_of.do_match,
         "Play a match and print the match score with its confidence interval. Every random start is played twice, "
         "with sides swapped.",
         "ddpzero match runs/quick rollout:1000 --games 200 --simulations 100",
+        problem_of_config_dir,
     )
     match.add_argument("player_a", metavar="A", type=argument_types.path, help=PLAYER_OR_RULE_AGENT)
     match.add_argument("player_b", metavar="B", type=argument_types.path, help="as A")
@@ -58,6 +71,7 @@ def add_judge(commands: Commands) -> None:
     judge = add_command(
         commands,
         "judge",
+        commands_of.do_judge,
         "Measure how often a player's move keeps the outcome of perfect play, in solved positions.",
         "ddpzero judge connect_four_hard runs/quick --simulations 0,64",
     )
@@ -90,12 +104,11 @@ def add_ratings(commands: Commands) -> None:
     ratings = add_command(
         commands,
         "ratings",
+        commands_of.do_ratings,
         "Show the Elo ratings of a run's models from all matches of its arena, with 95 %% intervals.",
         "ddpzero ratings runs/quick --plot ratings.png",
     )
-    ratings.add_argument(
-        "run", metavar="RUN", type=argument_types.path, help="folder of a run, or its name in runs/"
-    )
+    ratings.add_argument("run", metavar="RUN", type=argument_types.path, help=RUN)
     ratings.add_argument(
         "--plot",
         metavar="FILE",
@@ -109,16 +122,12 @@ def add_evaluate(commands: Commands) -> None:
     evaluate = add_command(
         commands,
         "evaluate",
+        commands_of.do_evaluate,
         "Evaluate a trained agent: in solved positions if the package has some of its game, in matches against fixed "
         "opponents, in its run's pool, and its speed.",
         "ddpzero evaluate runs/quick --report report",
     )
-    evaluate.add_argument(
-        "player",
-        metavar="RUN",
-        type=argument_types.path,
-        help="a run (its folder, its name in runs/, RUN@best or RUN@EPISODE), or the folder of a checkpoint",
-    )
+    evaluate.add_argument("player", metavar="RUN", type=argument_types.path, help=MODEL)
     add_simulations(evaluate)
     evaluate.add_argument(
         "--games",
@@ -140,9 +149,11 @@ def add_games(commands: Commands) -> None:
     games = add_command(
         commands,
         "games",
+        commands_of.do_games,
         "List the games that a run has played, newest last; count them, show one move by move, or export them. "
         "`ddpzero games verify FOLDER` plays all of them again by the rules, and exits with code 1 if any is wrong.",
         "ddpzero games runs/quick --statistics",
+        _problem_of_games,
     )
     games.usage = "ddpzero games [options] RUN\n       ddpzero games verify FOLDER"
     games.add_argument(
@@ -192,10 +203,38 @@ def add_games(commands: Commands) -> None:
     add_json(games)
 
 
+def _problem_of_games(options: argparse.Namespace) -> str | None:
+    """Return a sentence about words of `games` that say nothing, or not one thing."""
+    first, *others = options.words
+    is_verified = first == "verify"
+    if is_verified and not others:
+        return "verify needs a FOLDER of games, or a RUN"
+    if surplus := others[is_verified:]:
+        return f"unexpected words: {' '.join(surplus)}; give one RUN, or verify and one FOLDER"
+    chosen = _given(options, ("show", "statistics", "export"))
+    if is_verified:
+        without_effect = chosen + _given(options, ("limit", "json", *_FILTERS_OF_GAMES))
+        what = "games verify, which verifies all games of the folder"
+    elif len(chosen) > 1:
+        return f"--{chosen[0]} and --{chosen[1]} exclude each other; remove one of them"
+    elif chosen:
+        without_effect = _given(options, _WITHOUT_EFFECT_ON_GAMES[chosen[0]])
+        what = f"--{chosen[0]}"
+    else:
+        return None
+    return f"--{without_effect[0]} has no effect on {what}; remove it" if without_effect else None
+
+
+def _given(options: argparse.Namespace, names: Sequence[str]) -> list[str]:
+    """Return those of some options, whose default is None or False, that stand on the line."""
+    return [name for name in names if getattr(options, name) not in (None, False)]
+
+
 def add_ablate(commands: Commands) -> None:
     ablate = add_command(
         commands,
         "ablate",
+        commands_of.do_ablate,
         "Train variants of a run, several seeds of each, judge all of them in the same positions or by matches, and "
         "print their differences with 95 %% intervals. Stopped at any moment, the same command continues.",
         "ddpzero ablate launch/ablations/simulations.yaml",
@@ -219,16 +258,12 @@ def add_grow(commands: Commands) -> None:
     grow = add_command(
         commands,
         "grow",
+        commands_of.do_grow,
         "Make the network of a model larger without a change of its outputs, which is checked on random positions. The "
         "result is a model for init_from and all commands that take a player.",
         "ddpzero grow runs/quick network.blocks=4 network.channels=48 --output runs/larger",
     )
-    grow.add_argument(
-        "model",
-        metavar="RUN",
-        type=argument_types.path,
-        help="a run (its folder, its name in runs/, RUN@best or RUN@EPISODE), or the folder of a checkpoint",
-    )
+    grow.add_argument("model", metavar="RUN", type=argument_types.path, help=MODEL)
     grow.add_argument(
         "--output",
         metavar="FOLDER",
@@ -248,63 +283,16 @@ def add_grow(commands: Commands) -> None:
     )
 
 
-def add_play(commands: Commands) -> None:
-    play = add_command(
-        commands,
-        "play",
-        "Play against an agent in the terminal, or watch agents play. In team games you control the first agent of a "
-        "team; PLAYER plays all other agents.",
-        "ddpzero play runs/quick --simulations 400",
-    )
-    play.add_argument(
-        "player", metavar="PLAYER", type=argument_types.path, help=PLAYER_OR_RULE_AGENT
-    )
-    play.add_argument(
-        "--mode",
-        choices=("human", "ai"),
-        default="human",
-        help="human: you play; ai: agents play (human)",
-    )
-    play.add_argument(
-        "--opponent",
-        metavar="PLAYER",
-        type=argument_types.path,
-        help="mode ai: the second player (default: PLAYER)",
-    )
-    play.add_argument(
-        "--color",
-        "--colour",
-        dest="color",
-        choices=("ask", "first", "second"),
-        help="mode human: your color, or your team (ask)",
-    )
-    add_simulations(play)
-    play.add_argument(
-        "--delay",
-        type=argument_types.seconds,
-        help="mode ai: seconds between moves (0.5; in team games 0.1)",
-    )
-    play.add_argument(
-        "--seed",
-        type=argument_types.not_negative,
-        help="seed that reproduces a game (default: random)",
-    )
-    add_settings(play)
-
-
 def add_monitor(commands: Commands) -> None:
     monitor = add_command(
         commands,
         "monitor",
+        commands_of.do_monitor,
         "Watch a run from another terminal: its state, metrics and curves. Press q to leave.",
         "ddpzero monitor runs/quick",
+        _problem_of_monitor,
     )
-    monitor.add_argument(
-        "run_dir",
-        metavar="RUN",
-        type=argument_types.path,
-        help="folder of a run, or its name in runs/",
-    )
+    monitor.add_argument("run_dir", metavar="RUN", type=argument_types.path, help=RUN)
     monitor.add_argument(
         "--interval", type=argument_types.seconds, help="seconds between updates (2)"
     )
@@ -315,3 +303,12 @@ def add_monitor(commands: Commands) -> None:
         action="store_true",
         help="print a table of the iterations of learner.schedule=rounds and exit",
     )
+
+
+def _problem_of_monitor(options: argparse.Namespace) -> str | None:
+    once = [name for name in ("once", "json", "iterations") if getattr(options, name)]
+    if len(once) > 1:
+        return f"--{once[0]} and --{once[1]} exclude each other; remove one of them"
+    if once and options.interval is not None:
+        return f"--interval {options.interval:g} has no effect with --{once[0]}, which prints once"
+    return None

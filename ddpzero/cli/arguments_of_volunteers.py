@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ddpzero.cli import argument_types
+from ddpzero.cli import commands_of_volunteers as commands_of
 from ddpzero.cli.argument_parts import Commands, add_command
 from ddpzero.cli.overrides import READS_OWN
 
@@ -13,6 +14,7 @@ def add_serve(commands: Commands) -> None:
     serve = add_command(
         commands,
         "serve",
+        commands_of.do_serve,
         "Collect games of contributors for a training: validate them, hand out models, show statistics.",
         "ddpzero serve collection serve.port=8471",
     )
@@ -42,6 +44,7 @@ def add_contribute(commands: Commands) -> None:
     contribute = add_command(
         commands,
         "contribute",
+        commands_of.do_contribute,
         "Play games for a collection server with this machine, until Ctrl-C.",
         "ddpzero contribute https://games.example.org token_file=alice.token",
     )

@@ -49,6 +49,22 @@ _PRESETS = ("experiment", "hardware")
 _FOREIGN = ("hydra",)
 
 
+def run_completion(parser: argparse.ArgumentParser, shell: str, line: str | None) -> None:
+    """Print the shell's script, or, given a line, the candidates for its last word. See candidates."""
+
+    def conf() -> Path:
+        from ddpzero.config.conf_folder import conf_dir
+
+        return conf_dir()
+
+    if line is None:
+        print(SCRIPTS[shell], end="")
+    else:
+        # Not even an empty line if there are none: the shell would take it for a candidate.
+        for candidate in candidates(parser, conf, shell, line):
+            print(candidate)
+
+
 def candidates(
     parser: argparse.ArgumentParser, conf: Callable[[], Path], shell: str, line: str
 ) -> list[str]:

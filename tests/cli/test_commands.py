@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from dataclasses import fields
 
 import pytest
 
 from ddpzero.cli import commands as cli
-from ddpzero.cli.arguments import parse_arguments
+from ddpzero.cli import commands_of_agents
+from ddpzero.cli.arguments import make_parser, parse_arguments
 from ddpzero.contribute.settings import ContributeSettings
 from ddpzero.evaluators.answers import EvaluationError
 from ddpzero.games.core.player_errors import PlayerError
@@ -45,6 +47,25 @@ def test_every_command_is_known_and_says_how_to_use_it(name, capsys):
         cli.main([*name.split(), "--help"])
     assert caught.value.code == 0
     assert "example: ddpzero" in capsys.readouterr().out
+
+
+def parsers_of(parser):
+    """The parsers of all commands that the help of this one lists."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for of_command in action.choices.values():
+                yield of_command
+                yield from parsers_of(of_command)
+
+
+def test_every_command_is_run_by_the_function_of_its_name():
+    run_by = {
+        parser.get_default("command"): parser.get_default("do").__name__
+        for parser in parsers_of(make_parser())
+        if parser.get_default("do") is not None
+    }
+    assert {*COMMANDS} < {*run_by}
+    assert run_by == {name: f"do_{name.replace(' ', '_')}" for name in run_by}
 
 
 def test_without_a_command_the_help_is_printed(capsys):
@@ -318,7 +339,7 @@ def test_a_failure_of_ours_is_one_sentence_and_one_of_nobody_is_a_traceback(monk
         def command(options):
             raise error
 
-        monkeypatch.setitem(cli._COMMANDS, "monitor", command)
+        monkeypatch.setattr(commands_of_agents, "do_monitor", command)
         return cli.main(["monitor", "runs/a"])
 
     assert fail(PlayerError("player toy broke the rules.")) == EXIT_CODE_OF_FAILURE == 1

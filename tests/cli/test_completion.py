@@ -98,9 +98,12 @@ def output_of_shell(here: Path, shell: str, script: str, line: str) -> str:
     return done.stdout
 
 
-def test_train_is_another_name_of_main(monkeypatch, capsys):
+@pytest.mark.parametrize(
+    "words", [["train", "game=hex", "--cfg", "job"], ["game=hex", "train", "--cfg", "job"]]
+)
+def test_train_is_another_name_of_main(words, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["ddpzero"])
     seen = []
     monkeypatch.setattr("ddpzero.main.main", lambda: seen.append(sys.argv[1:]))
-    assert cli.main(["train", "game=hex", "--cfg", "job"]) == 0
+    assert cli.main(words) == 0
     assert seen == [["game=hex", "--cfg", "job"]]
