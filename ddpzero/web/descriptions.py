@@ -6,9 +6,9 @@ cell that each of them fills, -1 for none, or null if there are many actions. pl
 filled. result: null, or winner (null for a draw) and text.
 
 thoughts: rootInfo and moveInfos have the names of KataGo's analysis; all values are of the player to move. winrate is
-(value + 1) / 2. wdl: the probabilities of a win, a draw and a loss. steps: the moves of pv as action, player, and the
-cell that is filled, or -1. prior, policy: of each legal action, in their order. ownership `[B]` in [-1, 1], 1 the first
-player's.
+(value + 1) / 2, or null if the player values only the position. wdl: the probabilities of a win, a draw and a loss.
+steps: the moves of pv as action, player, and the cell that is filled, or -1. prior, policy: of each legal action, in
+their order. ownership `[B]` in [-1, 1], 1 the first player's.
 """
 
 from __future__ import annotations
@@ -96,7 +96,10 @@ def _result(line: GameLine) -> dict[str, Any]:
     return {"winner": winner, "text": text}
 
 
-def thoughts_message(position_id: int, line: GameLine, thoughts: Thoughts) -> dict[str, Any]:
+def thoughts_message(
+    position_id: int, line: GameLine, thoughts: Thoughts, values_moves: bool
+) -> dict[str, Any]:
+    """Return the message. values_moves: whether the player values each move, or only the position."""
     game, mover = line.game, line.mover
     legal = game.possible_actions(line.position)
     prior = np.zeros(game.num_actions)
@@ -118,7 +121,7 @@ def thoughts_message(position_id: int, line: GameLine, thoughts: Thoughts) -> di
         "wdl": [_rounded(share) for share in thoughts.wdl],
         "is_proven": thoughts.is_proven,
         "moveInfos": [
-            _move_info(line, order, move)
+            _move_info(line, order, move, values_moves)
             for order, move in enumerate(thoughts.moves[:_MAX_MOVE_INFOS])
         ],
         "prior": np.round(prior[legal], 4).tolist(),
@@ -127,14 +130,14 @@ def thoughts_message(position_id: int, line: GameLine, thoughts: Thoughts) -> di
     }
 
 
-def _move_info(line: GameLine, order: int, move: MoveThought) -> dict[str, Any]:
+def _move_info(line: GameLine, order: int, move: MoveThought, values_moves: bool) -> dict[str, Any]:
     game = line.game
     return {
         "move": game.action_name(move.action),
         "action": move.action,
         "order": order,
         "visits": move.visits,
-        "winrate": _rounded((move.value + 1) / 2),
+        "winrate": _rounded((move.value + 1) / 2) if values_moves else None,
         "prior": _rounded(move.prior),
         "scoreLead": _rounded(move.score, 1),
         "is_proven": move.is_proven,

@@ -17,7 +17,7 @@ From the server:
 | type | what it says |
 |---|---|
 | welcome | games: the games and their agents; num_sessions, max_sessions |
-| preparing | text: what takes a while before the game can begin |
+| preparing | text: what the game waits for; "" when it no longer does |
 | game | what never changes in a game: key, title, geometry (games/core/geometry.py), names of all actions |
 | state | the moves and the board: see descriptions.py |
 | thoughts | what the search has found of a position so far, with the names of KataGo's analysis: see descriptions.py |

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Sequence
 
+import torch
 import uvicorn
 from starlette.applications import Starlette
 
@@ -46,6 +47,9 @@ def run_web(
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     for name in ("uvicorn", "uvicorn.error"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # A search evaluates a few positions at a time: with one thread each, as many browsers as there are cores have one,
+    # and threads of several searches do not wait for each other.
+    torch.set_num_threads(1)
     listening = _listen(host, port)
     catalog = Catalog(texts, game)
     port = listening.getsockname()[1]

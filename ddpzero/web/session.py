@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ddpzero.games.core.player_errors import PlayerError
-from ddpzero.games.core.players import Thoughts
+from ddpzero.games.core.players import Thoughtful, Thoughts
 from ddpzero.play.engine import Engine, Limits
 from ddpzero.system.errors import require
 from ddpzero.web.agents import MAX_ROLLOUTS, ROLLOUTS, Catalog
@@ -285,8 +285,13 @@ class Session:
         """Return the engine at the position on the board, with what it knows of it if that is kept."""
         if self._engine is None:
             simulations = self._simulations or MAX_ROLLOUTS
+            # On a machine that never played this game, its code is compiled, which takes up to a minute.
+            self._send({"type": "preparing", "text": "Loading the agent …"})
             player = self._catalog.player(self._game, self._agent, self._checkpoint, simulations)
             self._engine = Engine(player, line.game, self._max_simulations)
+            self._engine.set_up(line.made)
+            self._engine.think(Limits(simulations=0))
+            self._send({"type": "preparing", "text": ""})
         made, engine = line.made, self._engine
         has_made = tuple(engine.episode.actions)
         if keeps_tree and has_made == made:
@@ -327,7 +332,9 @@ class Session:
         )
 
     def _send_thoughts(self, line: GameLine, thoughts: Thoughts) -> None:
-        self._send(thoughts_message(self._position_id, line, thoughts))
+        assert self._engine is not None
+        values_moves = isinstance(self._engine.player, Thoughtful)
+        self._send(thoughts_message(self._position_id, line, thoughts, values_moves))
 
     def _stop_with(self, text: str) -> None:
         """Say why nothing more happens until the person does something."""

@@ -4,7 +4,7 @@ import { Board } from "./board.js";
 import { connect } from "./connection.js";
 import { Analysis, Icon, Moves, Opponent, Players } from "./panels.js";
 import { viewBox } from "./shapes.js";
-import { count, duration, finePercent, playerNames } from "./text.js";
+import { count, duration, percent, playerNames } from "./text.js";
 
 const ERROR_SECONDS = 8;
 const EMPTY = {
@@ -23,7 +23,7 @@ function reduce(model, event) {
     case "welcome":
       return { ...model, games: event.games };
     case "preparing":
-      return { ...model, preparing: event.text };
+      return { ...model, preparing: event.text || null };
     case "game":
       // The earlier game stays on the screen until the first position of this one comes.
       return { ...model, coming: event };
@@ -33,9 +33,8 @@ function reduce(model, event) {
         return { ...model, ...fresh, game: model.coming, state: event };
       }
       const isSame = model.state !== null && model.state.position === event.position;
-      const next = { ...model, state: event, preparing: null };
-      if (isSame) return next;
-      return { ...next, thoughts: null, hint: null, outlook: event.result ? certain(event.result) : model.outlook };
+      if (isSame) return { ...model, state: event };
+      return { ...model, state: event, thoughts: null, hint: null, outlook: event.result ? certain(event.result) : model.outlook };
     }
     case "thoughts":
       if (model.state === null || event.position !== model.state.position) return model;
@@ -167,14 +166,13 @@ function App() {
           <${Players} game=${game} state=${state} agentName=${agentName} outlook=${isOn || state.is_over ? model.outlook : null} />
           <${Board} game=${game} state=${state} thoughts=${shown} heat=${heat}
             line=${hovered ? hovered.steps : null} hint=${model.hint} onPlay=${actions.play} />
-          ${buttons.length > 0 && html`
-            <div class="action-buttons">
-              ${buttons.map((action) => html`
-                <button key=${action} disabled=${!isTurn || !state.legal.includes(action)} onClick=${() => actions.play(action)}>
-                  ${capital(game.names[action])}${shareText(shown, state, action)}
-                </button>`)}
-            </div>`}
-          <p class="status" role="status">${model.preparing || statusOf(model, agentName)}</p>
+          <div class="status-row">
+            <p class=${model.preparing ? "status is-waiting" : "status"} role="status">${model.preparing || statusOf(model, agentName)}</p>
+            ${buttons.map((action) => html`
+              <button key=${action} disabled=${!isTurn || !state.legal.includes(action)} onClick=${() => actions.play(action)}>
+                ${capital(game.names[action])}${shareText(shown, state, action)}
+              </button>`)}
+          </div>
           <div class="controls">
             <button onClick=${actions.undo} disabled=${state.at === 0} title="u"><${Icon} name="undo" />Undo</button>
             <button onClick=${actions.hint} disabled=${!isTurn} title="h"><${Icon} name="bulb" />Hint</button>
@@ -259,7 +257,7 @@ const capital = (text) => text[0].toUpperCase() + text.slice(1);
 function shareText(thoughts, state, action) {
   const index = state.legal.indexOf(action);
   if (thoughts === null || index < 0) return "";
-  return html` <span class="small">${finePercent(thoughts.policy[index])}</span>`;
+  return html` <span class="small">${percent(thoughts.policy[index])}</span>`;
 }
 
 function statusOf({ game, state }, agentName) {

@@ -71,9 +71,11 @@ export function Board({ game, state, thoughts, heat, line, hint, onPlay }) {
 }
 
 function Background({ geometry }) {
+  // Unless lines run along its edges.
+  const isRounded = (shape, role) => role === "field" && shape.kind === "rect" && geometry.surface !== "green" && geometry.surface !== "plain";
   return html`
     <g class="background">
-      ${geometry.background.map(({ shape, role }) => drawn(shape, role === "field" && shape.kind === "rect" ? { class: role, rx: 0.14 } : { class: role }))}
+      ${geometry.background.map(({ shape, role }) => drawn(shape, isRounded(shape, role) ? { class: role, rx: 0.14 } : { class: role }))}
     </g>
     <g class="labels">
       ${geometry.labels.map(({ x, y, text }) => html`<text x=${x} y=${y}>${text}</text>`)}
@@ -178,8 +180,10 @@ function Heat({ geometry, state, thoughts, heat, cellOf, hidesText }) {
         const shape = geometry.actions[action];
         const share = shares[index];
         if (shape === null || !(share > LEAST_SHARE)) return null;
+        if (shape.kind === "line") {
+          return drawn(shape, { key: action, class: "heat-line", style: { opacity: 0.05 + (0.75 * share) / most } });
+        }
         const opacity = 0.1 + 0.65 * Math.sqrt(share / most);
-        if (shape.kind === "line") return drawn(shape, { key: action, class: "heat-line", style: { opacity } });
         const { x, y, radius } = placeOf(action);
         return html`<circle key=${action} class="heat-spot" cx=${x} cy=${y} r=${0.92 * radius} style=${{ opacity }} />`;
       })}
@@ -193,10 +197,15 @@ function Heat({ geometry, state, thoughts, heat, cellOf, hidesText }) {
         return html`
           <g key=${`text-${info.action}`} class=${`figures ${order === 0 ? "best" : ""}`}>
             <text x=${x} y=${y - 0.42 * size} font-size=${size} class="winrate">
-              ${info.is_proven ? provenText(info.winrate) : heat === "prior" ? percent(info.prior) : percent(info.winrate)}
+              ${info.is_proven ? provenText(info.winrate) : figureOf(info, heat, thoughts)}
             </text>
             <text x=${x} y=${y + 0.62 * size} font-size=${0.72 * size}>${count(info.visits)}</text>
           </g>`;
       })}
     </g>`;
+}
+
+function figureOf(info, heat, thoughts) {
+  if (heat === "prior") return percent(info.prior);
+  return percent(info.winrate === null ? info.visits / Math.max(1, thoughts.rootInfo.visits) : info.winrate);
 }

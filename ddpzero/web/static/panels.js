@@ -95,7 +95,7 @@ export function Analysis({ game, thoughts, isOn, heat, onSwitch, onHeat, onHover
                 tabindex="0" onKeyDown=${(e) => e.key === "Enter" && isTurn && onPlay(info.action)} onClick=${() => onHover(info.action)}>
                 <td class="move-name">${info.move}</td>
                 <td>${count(info.visits)}</td>
-                <td class=${info.is_proven ? "proven" : ""}>${info.is_proven ? provenText(info.winrate) : percent(info.winrate)}</td>
+                <td class=${info.is_proven ? "proven" : ""}>${info.winrate === null ? "" : info.is_proven ? provenText(info.winrate) : percent(info.winrate)}</td>
                 ${hasScore && html`<td>${info.scoreLead === null ? "" : signed(info.scoreLead)}</td>`}
                 <td class="pv">${info.pv.slice(1).join(" ")}</td>
               </tr>`;
