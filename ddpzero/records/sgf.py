@@ -252,11 +252,11 @@ class _MovesReader:
             return False
         if game.is_terminal(self._position):
             # Programs go on to pass until both sides have agreed on what is dead.
-            if self._points.get(point) == self._points.get(""):
+            if self._action(point) == self._points.get("", -1):
                 return False
             raise SgfError(f"{where} comes after the end of the game.")
         if "BW"[game.current_player(self._position)] != color:
-            self._pass_if_forced()
+            self._pass_if_nothing_else_is_legal()
         mover = "BW"[game.current_player(self._position)]
         if mover != color:
             raise SgfError(f"{where} is not possible: it is {_COLORS[mover]}'s turn.")
@@ -282,8 +282,8 @@ class _MovesReader:
             return None
         return int(cells[action])
 
-    def _pass_if_forced(self) -> None:
-        """Pass if nothing else is legal: many programs do not write passes of Othello."""
+    def _pass_if_nothing_else_is_legal(self) -> None:
+        """Many programs do not write the passes of Othello."""
         legal = self._game.possible_actions(self._position)
         if len(legal) == 1 and legal[0] == self._points.get(""):
             self._apply(int(legal[0]))
