@@ -1,4 +1,4 @@
-"""The arguments of the commands with which a person plays against agents: play."""
+"""The arguments of the commands with which a person plays against agents, and reviews games: play, review."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import argparse
 from ddpzero.cli import argument_types
 from ddpzero.cli import commands_of_play as commands_of
 from ddpzero.cli.argument_parts import (
+    PLAYER,
     PLAYER_OR_RULE_AGENT,
     Commands,
     add_command,
@@ -60,6 +61,58 @@ def add_play(commands: Commands) -> None:
         help="seed that reproduces a game (default: random)",
     )
     add_settings(play)
+
+
+def add_review(commands: Commands) -> None:
+    review = add_command(
+        commands,
+        "review",
+        commands_of.do_review,
+        "Review a game with an agent: its chances move by move, what each move lost, the worst moves and what was "
+        "better.",
+        "ddpzero review game.sgf runs/go9 --simulations 400 --sgf reviewed.sgf",
+        problem_of_config_dir,
+    )
+    review.add_argument(
+        "game_file",
+        metavar="FILE",
+        type=argument_types.path,
+        help="a game: .sgf, or moves on one line, as play and games --export save them",
+    )
+    review.add_argument("player", metavar="PLAYER", type=argument_types.path, help=PLAYER)
+    review.add_argument(
+        "--number",
+        metavar="N",
+        type=argument_types.positive,
+        default=1,
+        help="which game, of several in the file (1)",
+    )
+    review.add_argument(
+        "--simulations",
+        metavar="N",
+        type=argument_types.positive,
+        help="simulations for each position (400, or what the time allows)",
+    )
+    review.add_argument(
+        "--seconds", metavar="S", type=argument_types.seconds, help="time for each position"
+    )
+    review.add_argument(
+        "--worst",
+        metavar="N",
+        type=argument_types.positive,
+        default=5,
+        help="how many of the worst moves to show (5)",
+    )
+    review.add_argument(
+        "--json", action="store_true", help="print the review as one object of JSON instead"
+    )
+    review.add_argument(
+        "--sgf",
+        metavar="OUT",
+        type=argument_types.path,
+        help="write the game with comments, marks and the better lines",
+    )
+    add_settings(review)
 
 
 def add_strength(parser: argparse.ArgumentParser) -> None:

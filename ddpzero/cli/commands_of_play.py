@@ -1,4 +1,4 @@
-"""Runs the commands with which a person plays against agents: play.
+"""Runs the commands with which a person plays against agents, and reviews games: play, review.
 
 arguments_of_play.py names each function beside its arguments. Each imports what it needs only when it runs.
 """
@@ -26,6 +26,23 @@ def do_play(options: Namespace) -> int:
         num_simulations=options.simulations,
         delay_seconds=options.delay,
         seed=options.seed,
+    )
+    return 0
+
+
+def do_review(options: Namespace) -> int:
+    from ddpzero.play.review_report import run_review
+
+    run_review(
+        options.game_file,
+        options.player,
+        game=any_game_if_given(options),
+        number=options.number,
+        num_simulations=options.simulations,
+        seconds=options.seconds,
+        num_worst=options.worst,
+        as_json=options.json,
+        sgf=options.sgf,
     )
     return 0
 

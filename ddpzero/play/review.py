@@ -1,7 +1,7 @@
 """What an agent thinks of a finished game, move by move: values, what each move lost, better moves.
 
-One sweep from the first position to the last; the tree of each search is kept for the next. Prints nothing: the terminal
-and the page show what `review_game` returns.
+One sweep from the first position to the last; the tree of each search is kept for the next. Prints nothing: the
+terminal and the page show what `review_game` returns.
 """
 
 from __future__ import annotations
@@ -174,7 +174,9 @@ def _position(engine: Engine, thoughts: Thoughts | None) -> ReviewedPosition:
     game, position = engine.game, engine.position
     if thoughts is None:
         value = float(game.returns(position)[0])
-        return ReviewedPosition(_rate(value), float(value == 0), margin_at_end(game, position), True, 0)
+        return ReviewedPosition(
+            _rate(value), float(value == 0), margin_at_end(game, position), True, 0
+        )
     mover = engine.episode.current_player
     return ReviewedPosition(
         win_rate=_rate(_of_first(thoughts.value, mover)),

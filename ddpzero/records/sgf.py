@@ -13,7 +13,7 @@ import numpy as np
 
 from ddpzero import __version__
 from ddpzero.games import Game, describe_game, load_game, variation
-from ddpzero.records.record import GameRecord, tidy_result
+from ddpzero.records.record import GameRecord, result_at_end, tidy_result
 from ddpzero.records.sgf_text import (
     SgfError,
     SgfNode,
@@ -239,7 +239,7 @@ class _MovesReader:
             game=self._game,
             actions=tuple(self._actions),
             names=(_line(head, "PB"), _line(head, "PW")),
-            result=told or self._result,
+            result=told or self._result or result_at_end(self._game, self._position),
             comments=self._comments,
             date=_line(head, "DT"),
         )
