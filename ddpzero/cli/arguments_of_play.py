@@ -12,7 +12,6 @@ from ddpzero.cli.argument_parts import (
     Commands,
     add_command,
     add_settings,
-    add_simulations,
     problem_of_config_dir,
 )
 
@@ -25,7 +24,7 @@ def add_play(commands: Commands) -> None:
         "Play against an agent in the terminal, or watch agents play. In team games you control the first agent of a "
         "team; PLAYER plays all other agents.",
         "ddpzero play runs/quick --simulations 400",
-        problem_of_config_dir,
+        lambda options: problem_of_config_dir(options) or problem_of_strength(options),
     )
     play.add_argument(
         "player", metavar="PLAYER", type=argument_types.path, help=PLAYER_OR_RULE_AGENT
@@ -49,7 +48,13 @@ def add_play(commands: Commands) -> None:
         choices=("ask", "first", "second"),
         help="mode human: your color, or your team (ask)",
     )
-    add_simulations(play)
+    add_strength(play)
+    play.add_argument(
+        "--resume",
+        metavar="FILE",
+        type=argument_types.path,
+        help="go on with a game that was saved",
+    )
     play.add_argument(
         "--delay",
         type=argument_types.seconds,

@@ -23,9 +23,10 @@ def do_play(options: Namespace) -> int:
         game=any_game_if_given(options),
         mode=options.mode,
         color=options.color,
-        num_simulations=options.simulations,
+        strength=strength_of(options),
         delay_seconds=options.delay,
         seed=options.seed,
+        resume=options.resume,
     )
     return 0
 

@@ -99,7 +99,10 @@ def _base_game(player: str, game: Game | TeamGame | None) -> Game | None:
 
 def review_view(review: Review, console: Console, num_worst: int) -> RenderableType:
     """Return the whole report: the players, the graph, the worst moves, the position before the worst one."""
-    parts = [Text(describe_game(review.record.game), style="bold"), _players_table(review, console)]
+    parts: list[RenderableType] = [
+        Text(describe_game(review.record.game), style="bold"),
+        _players_table(review, console),
+    ]
     if len(review.positions) > 1:
         parts += [graph_view(review, console), Text()]
     worst = review.worst(num_worst)
@@ -180,8 +183,10 @@ def worst_table(review: Review, moves: list[ReviewedMove]) -> Table:
     return table
 
 
-def before_view(review: Review, move: ReviewedMove, console: Console) -> RenderableType:
-    """Return the position before a move, and what was played and what was better."""
+def before_view(
+    review: Review, move: ReviewedMove, console: Console, shows_better: bool = True
+) -> RenderableType:
+    """Return the position before a move, and what was played and, unless that is a riddle, what was better."""
     record = review.record
     position = record.positions()[move.ply]
     last = record.actions[move.ply - 1] if move.ply else None
@@ -191,9 +196,10 @@ def before_view(review: Review, move: ReviewedMove, console: Console) -> Rendera
     text.append(f"{name_of_player(review, move.player)} played ", style="not bold")
     text.append(record.game.action_name(move.action))
     text.append(f" ({move.win_rate:.0%}).\n", style="not bold")
-    text.append("Better: ", style="not bold")
-    text.append(line_text(record.game, move.best_line))
-    text.append(f" ({move.best_win_rate:.0%}).", style="not bold")
+    if shows_better:
+        text.append("Better: ", style="not bold")
+        text.append(line_text(record.game, move.best_line))
+        text.append(f" ({move.best_win_rate:.0%}).", style="not bold")
     if before.score is not None:
         text.append(f"\nExpected then: {said_of_margin(before.score)}", style="not bold")
     return side_by_side(board, text)
