@@ -36,6 +36,7 @@ COMMANDS = {
     "grow": ["grow", "runs/a", "network.blocks=4", "--output", "runs/b"],
     "play": ["play", "runs/a"],
     "web": ["web", "runs/a"],
+    "review": ["review", "a.sgf", "runs/a"],
     "monitor": ["monitor", "runs/a"],
     "ablate": ["ablate", "a.yaml"],
 }

@@ -94,37 +94,37 @@ def test_a_whole_game_with_its_result(chromium, served):
         made = len(moves(page))
         # Walk through it with the keyboard.
         page.keyboard.press("ArrowUp")
-        page.wait_for_function("document.querySelectorAll('.piece.player-0').length === 1")
+        page.wait_for_function("() => document.querySelectorAll('.pieces .piece').length === 0")
         page.keyboard.press("ArrowDown")
         page.wait_for_selector(f".status:has-text('after {made} moves')")
         page.keyboard.press("n")
-        page.wait_for_function("document.querySelectorAll('.move-list .move').length === 0")
+        page.wait_for_function("() => document.querySelectorAll('.move-list .move').length === 0")
 
 
 def test_thoughts_are_shown_and_their_line_is_drawn_under_the_mouse(chromium, served):
     with tab(chromium, served.address) as page:
         choose_game(page, "Connect Four")
         page.wait_for_function(
-            "Number(document.querySelector('.outlook .wide dd').textContent) >= 50"
+            "() => Number(document.querySelector('.outlook .wide dd').textContent) >= 50"
         )
         assert page.locator(".heat-spot").count() > 0
         assert page.locator(".moves-found .move-name").count() == 5
         page.hover(".moves-found tbody tr:first-child")
         page.wait_for_selector(".line-number")
-        assert page.inner_text(".line-number >> nth=0") == "1"
+        assert page.locator(".line-number").first.text_content() == "1"
         page.mouse.move(1, 1)
-        page.wait_for_function("document.querySelectorAll('.line-number').length === 0")
+        page.wait_for_function("() => document.querySelectorAll('.line-number').length === 0")
         page.click("text=nothing")
-        page.wait_for_function("document.querySelectorAll('.heat-spot').length === 0")
+        page.wait_for_function("() => document.querySelectorAll('.heat-spot').length === 0")
 
 
 def test_undo_hint_and_an_earlier_checkpoint(chromium, served):
     with tab(chromium, served.address) as page:
         choose_game(page, "Connect Four")
         page.click('[data-name="d"]', force=True)
-        page.wait_for_function("document.querySelectorAll('.move-list .move').length === 2")
+        page.wait_for_function("() => document.querySelectorAll('.move-list .move').length === 2")
         page.keyboard.press("u")
-        page.wait_for_function("document.querySelectorAll('.move.undone').length === 2")
+        page.wait_for_function("() => document.querySelectorAll('.move.undone').length === 2")
         page.keyboard.press("h")
         page.wait_for_selector(".hint-mark")
         assert "2.0 min" in page.inner_text(".player >> nth=1")
@@ -136,7 +136,7 @@ def test_undo_hint_and_an_earlier_checkpoint(chromium, served):
 def test_it_can_be_watched_and_taken_over(chromium, served):
     with tab(chromium, served.address) as page:
         page.click("text=Play itself")
-        page.wait_for_function("document.querySelectorAll('.move-list .move').length >= 2")
+        page.wait_for_function("() => document.querySelectorAll('.move-list .move').length >= 2")
         page.click("text=Take over")
         page.wait_for_selector(".status:has-text('Your move')")
 
@@ -147,7 +147,9 @@ def test_two_browsers_play_games_of_their_own(chromium, served):
         click_first_legal(one)
         other.click('[data-name="g"]', force=True)
         for page in (one, other):
-            page.wait_for_function("document.querySelectorAll('.move-list .move').length === 2")
+            page.wait_for_function(
+                "() => document.querySelectorAll('.move-list .move').length === 2"
+            )
         assert moves(one)[0] != "g" and moves(other)[0] == "g"
 
 
@@ -162,11 +164,11 @@ def test_ten_browsers_at_once_keep_their_games_apart(chromium, served):
         choose_game(page, "Connect Four")
         page.click(f'[data-name="{"abcdefg"[index % 7]}"]', force=True)
     for index, page in enumerate(pages):
-        page.wait_for_function("document.querySelectorAll('.move-list .move').length === 2")
+        page.wait_for_function("() => document.querySelectorAll('.move-list .move').length === 2")
         assert moves(page)[0] == "abcdefg"[index % 7]
         page.click(f'[data-name="{"abcdefg"[(index + 3) % 7]}"]', force=True)
     for index, page in enumerate(pages):
-        page.wait_for_function("document.querySelectorAll('.move-list .move').length === 4")
+        page.wait_for_function("() => document.querySelectorAll('.move-list .move').length === 4")
         expected = ["abcdefg"[index % 7], "abcdefg"[(index + 3) % 7]]
         assert moves(page)[::2] == expected
         assert not page.locator(".notice.is-shown").count()
@@ -181,7 +183,7 @@ def test_a_phone_shows_everything_without_scrolling_sideways(chromium, served):
         box = page.locator(".board").bounding_box()
         assert box["width"] > 330 and box["y"] + box["height"] < 740
         page.tap('[data-name="d"]', force=True)
-        page.wait_for_function("document.querySelectorAll('.move-list .move').length === 2")
+        page.wait_for_function("() => document.querySelectorAll('.move-list .move').length === 2")
 
 
 def test_the_board_stays_where_it_is(chromium, served):
@@ -190,7 +192,7 @@ def test_the_board_stays_where_it_is(chromium, served):
         before = page.locator(".board").bounding_box()
         page.wait_for_selector(".moves-found .move-name")
         page.click('[data-name="d"]', force=True)
-        page.wait_for_function("document.querySelectorAll('.move-list .move').length === 2")
+        page.wait_for_function("() => document.querySelectorAll('.move-list .move').length === 2")
         page.click("text=show")
         assert page.locator(".board").bounding_box() == before
 
@@ -210,7 +212,7 @@ def test_the_first_load_is_small_and_asks_nobody_else(chromium, served):
     context = chromium.new_context()
     page = context.new_page()
     answers = []
-    page.on("response", answers.append)
+    page.on("response", lambda answer: answers.append(answer))
     page.goto(served.address)
     page.wait_for_selector(".board")
     assert all(answer.url.startswith(served.address) for answer in answers)
