@@ -16,7 +16,7 @@ from typing import Any
 
 from ddpzero.arena.agents import load_agent
 from ddpzero.arena.players import RolloutPlayer
-from ddpzero.games import Game, TeamGame, describe_game, known_games, load_any_game
+from ddpzero.games import Game, describe_game, known_games, load_any_game
 from ddpzero.games.core.players import Player
 from ddpzero.run.checkpoint_files import (
     CHECKPOINTS_FOLDER,
@@ -39,6 +39,7 @@ ROLLOUTS = "rollouts"
 # A page may go at any moment, and this search cannot be interrupted.
 MAX_ROLLOUTS = 2000
 _MAX_LOADED = 12
+_MAX_GAMES = 100
 
 
 @dataclass(frozen=True)
@@ -121,29 +122,48 @@ class Catalog:
         if game is not None:
             self._game(game)
         for text in texts:
-            self._offer(text, or_later=len(texts) > 1)
+            self._offer(text, is_one_of_several=len(texts) > 1)
         if not texts:
             self._offer_everything()
-        require(bool(self.games), "none of these runs has a checkpoint yet.")
+        require(bool(self.games), "none of these runs can be played.")
 
     def describe(self) -> list[dict[str, Any]]:
-        """Return the games and their agents, as the message `welcome` has them."""
+        """Return the games, as the message `welcome` has them."""
         return [
-            {
-                "key": offered.key,
-                "title": title_of(offered.game),
-                "description": offered.key,
-                "agents": [_describe(agent) for agent in offered.agents]
-                + [{"key": ROLLOUTS, "title": "Tree search without training", "checkpoints": []}],
-            }
-            for offered in self.games.values()
+            {"key": offered.key, "title": title_of(offered.game), "description": offered.key}
+            for offered in list(self.games.values())
         ]
+
+    def describe_agents(self, key: str) -> list[dict[str, Any]]:
+        """Return the agents of a game with their checkpoints, as the message `game` has them."""
+        without = {"key": ROLLOUTS, "title": "Tree search without training", "checkpoints": []}
+        return [*(_describe(agent) for agent in self.offered(key).agents), without]
 
     def offered(self, key: str) -> OfferedGame:
         """Return a game. Raises UserError if it is not offered."""
         if key not in self.games:
             raise UserError(f"the game {key[:80]!r} is not offered here.")
         return self.games[key]
+
+    def key_of(self, game: Game) -> str:
+        """Return the key of a game from a file: one that is offered, or a variation of one that agents can play.
+
+        Raises UserError for another one.
+        """
+        key = describe_game(game)
+        if key in self.games:
+            return key
+        alike = [
+            offered
+            for offered in list(self.games.values())
+            if (offered.game.name, offered.game.source) == (game.name, game.source)
+        ]
+        require(bool(alike), f"this is a game of {game.name}, which is not offered here.")
+        require(len(self.games) < _MAX_GAMES, "too many kinds of games are open here.")
+        agents = {agent.key: agent for offered in alike for agent in offered.agents}
+        fitting = [a for a in agents.values() if load_agent(a.first_choice().path).fits(game)]
+        self.games[key] = OfferedGame(key, game, fitting)
+        return key
 
     def agent(self, game: str, key: str) -> OfferedAgent:
         """Return an agent of a game. Raises UserError if it is not offered."""
@@ -178,8 +198,8 @@ class Catalog:
         key = describe_game(game)
         return self.games.setdefault(key, OfferedGame(key, game))
 
-    def _offer(self, text: str, or_later: bool = False) -> None:
-        """or_later: of several runs, one without a checkpoint yet is not offered."""
+    def _offer(self, text: str, is_one_of_several: bool = False) -> None:
+        """is_one_of_several: runs that cannot be played, or not yet, are passed over with a message."""
         folder = find_run(text)
         require(
             folder is not None, f"{text!r} is neither a run nor a checkpoint: {why_unknown(text)}"
@@ -189,26 +209,26 @@ class Catalog:
         if folder.parent.name in (CHECKPOINTS_FOLDER, MODELS_FOLDER) and "@" in text:
             which, folder = text.rpartition("@")[2], folder.parent.parent
         agent = OfferedAgent(str(folder.resolve()), folder.name, folder, which)
-        if or_later and not agent.checkpoints():
-            logger.info("%s has no checkpoint yet: it is not offered.", text)
-            return
-        first = agent.first_choice()
-        game = load_agent(first.path).game
-        if isinstance(game, TeamGame):
-            raise UserError(
+        try:
+            game = load_agent(agent.first_choice().path).game
+            require(
+                isinstance(game, Game),
                 f"{text}: {game.name} is a team game, and the page is for games in which two players take turns: "
-                "ddpzero play shows it in the terminal."
+                "ddpzero play shows it in the terminal.",
             )
+        except UserError as error:
+            if not is_one_of_several:
+                raise
+            logger.info("not offered: %s", error)
+            return
+        assert isinstance(game, Game)
         offered = self._game(game)
         if all(other.key != agent.key for other in offered.agents):
             offered.agents.append(agent)
 
     def _offer_everything(self) -> None:
         for folder in sorted(RUNS_DIR.glob("[!.]*/"), key=lambda path: -path.stat().st_mtime):
-            try:
-                self._offer(str(folder))
-            except UserError as error:
-                logger.info("not offered: %s", error)
+            self._offer(str(folder), is_one_of_several=True)
         for name in known_games():
             game = load_any_game(name)
             if isinstance(game, Game):
@@ -226,11 +246,9 @@ def _load(path: Path, game: Game) -> Player:
 
 def _describe(agent: OfferedAgent) -> dict[str, Any]:
     checkpoints = agent.checkpoints()
-    first = agent.first_choice().key if checkpoints else None
     return {
         "key": agent.key,
         "title": agent.title,
-        "first_choice": first,
         "checkpoints": [
             {
                 "key": checkpoint.key,

@@ -13,6 +13,7 @@ their order. ownership `[B]` in [-1, 1], 1 the first player's.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -142,17 +143,20 @@ def _move_info(line: GameLine, order: int, move: MoveThought, values_moves: bool
         "scoreLead": _rounded(move.score, 1),
         "is_proven": move.is_proven,
         "pv": [game.action_name(action) for action in move.line[:_MAX_STEPS]],
-        "steps": _steps(line, move.line[:_MAX_STEPS]),
+        "steps": steps_of(game, line.position, move.line),
     }
 
 
-def _steps(line: GameLine, actions: tuple[int, ...]) -> list[tuple[int, int, int]]:
-    steps, position = [], line.position
-    for action in actions:
-        mover = line.game.current_player(position)
-        cell, position = _step(line.game, position, action)
+def steps_of(
+    game: Game, position: np.ndarray, actions: Sequence[int]
+) -> list[tuple[int, int, int]]:
+    """Return moves that follow a position as action, player, and the cell that is filled, or -1."""
+    steps = []
+    for action in actions[:_MAX_STEPS]:
+        mover = game.current_player(position)
+        cell, position = _step(game, position, action)
         steps.append((action, mover, cell))
-        if line.game.is_terminal(position):
+        if game.is_terminal(position):
             break
     return steps
 

@@ -40,6 +40,11 @@ class GameLine:
         return self._positions[self.at - 1] if self.at else None
 
     @property
+    def final_position(self) -> np.ndarray:
+        """The position after all moves of the line."""
+        return self._positions[-1]
+
+    @property
     def mover(self) -> int:
         return self.game.current_player(self.position)
 

@@ -11,17 +11,26 @@ From the page, with the fields that each needs (`parse_message` checks them):
 | set | any of: seats, agent, checkpoint, simulations, seconds, analyzes, paused | changes what is given |
 | hint | | the best move |
 | resign | | the end of the game for the person to move |
+| review | simulations | a review of all moves with the agent, of so many simulations each |
+| open | text | the game of an SGF file, or of a list of moves |
+| save | | the game as such a file |
+| stored | | a list of the games that the agent's run played against itself |
+| open_stored | key | one of them |
 
 From the server:
 
 | type | what it says |
 |---|---|
-| welcome | games: the games and their agents; num_sessions, max_sessions |
+| welcome | games: key, title and description of each |
 | preparing | text: what the game waits for; "" when it no longer does |
-| game | what never changes in a game: key, title, geometry (games/core/geometry.py), names of all actions |
+| game | what never changes in a game: key, title, geometry (games/core/geometry.py), names of all actions, agents |
 | state | the moves and the board: see descriptions.py |
 | thoughts | what the search has found of a position so far, with the names of KataGo's analysis: see descriptions.py |
 | hint | position, action, move: the best move |
+| review | ply, position, move: of one position and the move before it, see sweep.py; moves: their number |
+| opened | a game of a file or of the store has begun |
+| file | name, text: the game, to be saved |
+| stored | games: key, model, winner and length of each, the newest first |
 | error | text: one sentence |
 
 Positions have ids: a message about another position than the one on the screen came too late.
@@ -37,10 +46,11 @@ from typing import Any
 
 from ddpzero.system.errors import UserError, require
 
-# A message of a page, in characters. A game of 2,000 moves needs less than a sixth.
-MAX_MESSAGE_CHARACTERS = 64 << 10
+# A message of a page: a file of a game with long comments.
+MAX_MESSAGE_CHARACTERS = 256 << 10
 MAX_MOVES = 10_000
 MAX_SECONDS = 600.0
+MAX_REVIEW_SIMULATIONS = 10_000
 
 Seat = str
 PERSON, AGENT = "person", "agent"
@@ -92,7 +102,45 @@ class Resign:
     pass
 
 
-Message = Begin | Play | Jump | Undo | Set | Hint | Resign
+@dataclass(frozen=True)
+class AskReview:
+    simulations: int
+
+
+@dataclass(frozen=True)
+class Open:
+    text: str
+
+
+@dataclass(frozen=True)
+class Save:
+    pass
+
+
+@dataclass(frozen=True)
+class AskStored:
+    pass
+
+
+@dataclass(frozen=True)
+class OpenStored:
+    key: str
+
+
+Message = (
+    Begin
+    | Play
+    | Jump
+    | Undo
+    | Set
+    | Hint
+    | Resign
+    | AskReview
+    | Open
+    | Save
+    | AskStored
+    | OpenStored
+)
 
 
 def parse_message(text: str) -> Message:
@@ -154,11 +202,11 @@ class _Fields:
         )
         return float(value)
 
-    def text(self, name: str) -> str:
+    def text(self, name: str, most: int = 1000) -> str:
         value = self._left.pop(name, None)
         require(
-            isinstance(value, str) and len(value) <= 1000,
-            f"{self._kind}.{name} must be a text of at most 1000 characters.",
+            isinstance(value, str) and len(value) <= most,
+            f"{self._kind}.{name} must be a text of at most {most} characters.",
         )
         return str(value)
 
@@ -219,4 +267,9 @@ _READERS: dict[str, Callable[[_Fields], Message]] = {
     "set": _set,
     "hint": lambda _: Hint(),
     "resign": lambda _: Resign(),
+    "review": lambda fields: AskReview(fields.whole_number("simulations", MAX_REVIEW_SIMULATIONS)),
+    "open": lambda fields: Open(fields.text("text", MAX_MESSAGE_CHARACTERS)),
+    "save": lambda _: Save(),
+    "stored": lambda _: AskStored(),
+    "open_stored": lambda fields: OpenStored(fields.text("key")),
 }

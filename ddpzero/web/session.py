@@ -10,15 +10,20 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ddpzero.games import Game
 from ddpzero.games.core.player_errors import PlayerError
 from ddpzero.games.core.players import Thoughtful, Thoughts
 from ddpzero.play.engine import Engine, Limits
+from ddpzero.play.review_sgf import sgf_of_review
+from ddpzero.records import GameRecord, record_of_sgf, result_at_end, sgf_of_record
+from ddpzero.records.move_list import moves_of_record, record_of_moves
 from ddpzero.system.errors import require
 from ddpzero.web.agents import MAX_ROLLOUTS, ROLLOUTS, Catalog
 from ddpzero.web.descriptions import describe_position, game_message, thoughts_message
@@ -26,16 +31,23 @@ from ddpzero.web.game_line import GameLine
 from ddpzero.web.messages import (
     AGENT,
     PERSON,
+    AskReview,
+    AskStored,
     Begin,
     Hint,
     Jump,
     Message,
+    Open,
+    OpenStored,
     Play,
     Resign,
+    Save,
     Seat,
     Set,
     Undo,
 )
+from ddpzero.web.stored import list_stored, stored_record
+from ddpzero.web.sweep import Sweep
 
 logger = logging.getLogger(__name__)
 
@@ -76,6 +88,9 @@ class Session:
         self._analyzes = True
         self._is_paused = False
         self._wants_hint = False
+        # Of a game from a file.
+        self._names = ("", "")
+        self._sweep: Sweep | None = None
         # The id of the last state message, and that of the last one with another position.
         self._state_id = 0
         self._position_id = 0
@@ -116,6 +131,7 @@ class Session:
                 self._stop_with("the server failed at this: its console says more.")
             if not (has_more_to_do or self._is_closed):
                 self._is_interrupted.wait()
+        self._stop_sweep()
 
     def _obey_all(self) -> bool:
         """Obey all messages that have come; return whether there were any."""
@@ -136,7 +152,8 @@ class Session:
 
     def _obey(self, message: Message) -> None:
         if isinstance(message, Begin):
-            self._begin(message)
+            self._begin(message.game, message.moves, message.at)
+            self._names = ("", "")
         elif isinstance(message, Set):
             self._set(message)
         elif isinstance(message, Play):
@@ -151,6 +168,20 @@ class Session:
             self._wants_hint = True
         elif isinstance(message, Resign):
             self._some_line.resign()
+        else:
+            self._obey_about_games(message)
+
+    def _obey_about_games(self, message: Message) -> None:
+        if isinstance(message, AskReview):
+            self._review(message.simulations)
+        elif isinstance(message, Open):
+            self._open(_record_of(message.text, self._some_line.game))
+        elif isinstance(message, Save):
+            self._send(self._file())
+        elif isinstance(message, AskStored):
+            self._send({"type": "stored", "games": list_stored(self._run_folder)})
+        elif isinstance(message, OpenStored):
+            self._open(stored_record(self._run_folder, message.key))
 
     @property
     def _some_line(self) -> GameLine:
@@ -158,19 +189,71 @@ class Session:
         assert self._line is not None
         return self._line
 
-    def _begin(self, message: Begin) -> None:
-        offered = self._catalog.offered(message.game)
-        is_new_game = message.game != self._game
+    def _begin(self, key: str, moves: Sequence[int], at: int) -> None:
+        offered = self._catalog.offered(key)
+        is_new_game = key != self._game
         if is_new_game:
             self._send({"type": "preparing", "text": f"Preparing {offered.game.name} …"})
-        line = GameLine(offered.game, message.moves, message.at)
+        line = GameLine(offered.game, moves, at)
         if is_new_game:
-            first = offered.agents[0] if offered.agents else None
-            self._game, self._engine = message.game, None
-            self._agent = first.key if first else ROLLOUTS
-            self._checkpoint = first.first_choice().key if first else ""
-            self._send(game_message(message.game, offered.game))
+            self._game, self._engine = key, None
+            if all(agent.key != self._agent for agent in offered.agents):
+                first = offered.agents[0] if offered.agents else None
+                self._agent = first.key if first else ROLLOUTS
+                self._checkpoint = first.first_choice().key if first else ""
+            agents = self._catalog.describe_agents(key)
+            self._send({**game_message(key, offered.game), "agents": agents})
         self._line, self._is_paused, self._shown = line, False, ()
+        self._stop_sweep()
+
+    # ------------------------------------------------------------------ games of files, and reviews
+
+    def _open(self, record: GameRecord) -> None:
+        key = self._catalog.key_of(record.game)
+        self._begin(key, record.actions, len(record.actions))
+        self._seats, self._names = (PERSON, PERSON), record.names
+        self._send({"type": "opened"})
+
+    def _record(self) -> GameRecord:
+        """Return all moves of the game, also those that were taken back."""
+        line = self._some_line
+        final = line.final_position
+        resigned = line.resigned if line.at == len(line.actions) else None
+        result = result_at_end(line.game, final, resigned)
+        return GameRecord(line.game, tuple(line.actions), self._names, result)
+
+    def _file(self) -> dict[str, Any]:
+        record, review = self._record(), self._sweep.review if self._sweep else None
+        name = f"{record.game.name}-{len(record.actions)}"
+        if not record.game.sgf_header:
+            return {"type": "file", "name": f"{name}.txt", "text": moves_of_record(record)}
+        if review is not None and review.is_complete and review.record.actions == record.actions:
+            return {"type": "file", "name": f"{name}.sgf", "text": sgf_of_review(review)}
+        return {"type": "file", "name": f"{name}.sgf", "text": sgf_of_record(record)}
+
+    def _review(self, simulations: int) -> None:
+        record = self._record()
+        require(bool(record.actions), "there are no moves to review yet.")
+        self._stop_sweep()
+        chosen = self._game, self._agent, self._checkpoint
+
+        def make_engine() -> Engine:
+            return Engine(self._catalog.player(*chosen, simulations), record.game, simulations)
+
+        simulations = max(1, simulations)
+        self._sweep = Sweep(record, make_engine, Limits(simulations=simulations), self._send)
+        self._sweep.start()
+
+    def _stop_sweep(self) -> None:
+        if self._sweep is not None:
+            self._sweep.stop()
+            self._sweep = None
+
+    @property
+    def _run_folder(self) -> Path:
+        self._some_line  # noqa: B018
+        require(self._agent != ROLLOUTS, "only agents that were trained have games of their own.")
+        return self._catalog.agent(self._game, self._agent).folder
 
     def _set(self, message: Set) -> None:
         if message.agent is not None or message.checkpoint is not None:
@@ -322,6 +405,7 @@ class Session:
                 "game": self._game,
                 **describe_position(line),
                 "seats": self._seats,
+                "names": self._names,
                 "agent": self._agent,
                 "checkpoint": self._checkpoint,
                 "simulations": self._simulations,
@@ -345,3 +429,10 @@ class Session:
 
     def _send_error(self, text: str) -> None:
         self._send({"type": "error", "text": text})
+
+
+def _record_of(text: str, game: Game) -> GameRecord:
+    """Return the game of an SGF text, or of a list of moves. game: what the text does not say. Raises UserError."""
+    if text.lstrip()[:1] == "(":
+        return record_of_sgf(text, game if game.sgf_header else None)
+    return record_of_moves(text, game)

@@ -31,7 +31,7 @@ def test_a_message_is_read(message, read):
         ("", "must be one JSON object"),
         ("[1]", "must be one JSON object"),
         ("[" * 60_000, "must be one JSON object"),
-        ("x" * (MAX_MESSAGE_CHARACTERS + 1), "characters: at most 65,536 are read"),
+        ("x" * (MAX_MESSAGE_CHARACTERS + 1), "characters: at most 262,144 are read"),
         ("{}", "a message has a type: one of begin, play"),
         ('{"type": ["play"]}', "a message has a type: one of begin, play"),
         ('{"type": "fly"}', "a message has a type: one of begin, play"),

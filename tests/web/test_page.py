@@ -218,3 +218,45 @@ def test_the_first_load_is_small_and_asks_nobody_else(chromium, served):
     assert all(answer.url.startswith(served.address) for answer in answers)
     assert sum(len(answer.body()) for answer in answers) <= 300_000
     context.close()
+
+
+def test_a_review_shows_the_worst_move_and_asks_for_the_better_one(chromium, served):
+    with tab(chromium, served.address) as page:
+        page.click("text=Review")
+        page.click("text=Paste a game")
+        # X could win at c3, and plays b2.
+        page.fill("textarea", "a3 a2 b3 b2 c1 c2")
+        page.click(".games button:has-text('Open')")
+        page.wait_for_function("() => document.querySelectorAll('.move-list .move').length === 6")
+        page.click(".review button.primary")
+        page.wait_for_selector(".worst .played")
+        page.wait_for_selector("canvas")
+        page.click("text=Find the better move")
+        page.wait_for_selector(".riddle")
+        page.wait_for_function(
+            "() => document.querySelectorAll('.move-list .move.undone').length > 0"
+        )
+        assert page.locator(".heat-spot").count() == 0
+        page.click("text=Show it")
+        page.wait_for_selector(".riddle:has-text('was better')")
+        page.click("text=Done")
+        with page.expect_download() as download:
+            page.click("text=Download")
+        assert download.value.suggested_filename == "tic_tac_toe-6.txt"
+
+
+def test_a_click_on_the_graph_goes_to_the_position(chromium, served):
+    with tab(chromium, served.address) as page:
+        page.click("text=Review")
+        page.click("text=Paste a game")
+        page.fill("textarea", "a1 a2 b1 b2 c1")
+        page.click(".games button:has-text('Open')")
+        page.wait_for_selector(".status:has-text('X wins after 5 moves')")
+        page.click(".review button.primary")
+        page.wait_for_selector(".u-over")
+        box = page.locator(".u-over").bounding_box()
+        page.mouse.move(box["x"] + 3, box["y"] + 20)
+        page.mouse.click(box["x"] + 3, box["y"] + 20)
+        page.wait_for_function(
+            "() => document.querySelectorAll('.move-list .move.undone').length === 5"
+        )

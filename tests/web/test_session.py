@@ -76,8 +76,9 @@ def key_of(browser, name):
 
 
 def test_it_offers_all_checkpoints_of_a_run_from_first_to_last(alone):
-    agent = alone.games[0]["agents"][0]
-    assert (agent["title"], agent["first_choice"]) == ("four", "model-2")
+    alone.send("begin", game=key_of(alone, "connect_four"), moves=[], at=0)
+    agent = alone.next("game")["agents"][0]
+    assert (agent["title"], alone.next("state")["checkpoint"]) == ("four", "model-2")
     assert [(c["key"], c["minutes"]) for c in agent["checkpoints"]] == [
         ("model-1", 1.0),
         ("model-2", 2.0),
@@ -302,3 +303,83 @@ def test_analysis_does_not_make_the_agent_stronger(alone):
     while (message := alone.next("state", "thoughts"))["type"] == "thoughts":
         visits.append(message["rootInfo"]["visits"])
     assert max(visits) <= 15
+
+
+def reviewed(browser):
+    """The messages of a review that is asked for, to its end."""
+    browser.send("review", simulations=20)
+    told = [browser.next("review")]
+    while told[-1]["ply"] < told[-1]["moves"]:
+        told.append(browser.next("review"))
+    return told
+
+
+def test_a_review_tells_of_each_position_and_move(alone):
+    # X could win at c3, and does not.
+    alone.begin([0, 3, 1, 4, 8, 5], game=key_of(alone, "tic_tac_toe"))
+    told = reviewed(alone)
+    assert [message["ply"] for message in told] == list(range(7))
+    assert told[0]["move"] is None and told[-1]["position"]["win_rate"] == 0
+    worst = told[5]["move"]
+    assert (worst["player"], worst["action"], worst["best_action"]) == (0, 8, 2)
+    assert worst["loss"] == pytest.approx(1.0) and worst["is_certain"]
+    assert worst["best_steps"] == [[2, 0, 2]]
+
+
+def test_one_can_walk_through_a_game_while_it_is_reviewed(alone):
+    alone.begin([3, 3, 3, 3, 3, 3, 2, 2])
+    alone.set(seats=["person", "person"])
+    alone.send("review", simulations=200)
+    alone.send("jump", to=2)
+    plies = []
+    while not plies or plies[-1] < 8:
+        message = alone.next("review", "state")
+        if message["type"] == "review":
+            plies.append(message["ply"])
+    assert plies == list(range(9)) and alone.state["at"] == 2
+
+
+def test_a_game_is_saved_and_opened_again(alone):
+    alone.begin([3, 2, 3], at=2, game=key_of(alone, "connect_four"))
+    alone.send("save")
+    file = alone.next("file")
+    assert file["name"].endswith(".txt") and "d c d" in file["text"]
+    alone.begin()
+    alone.send("open", text=file["text"])
+    alone.next("opened")
+    state = alone.next("state")
+    assert (state["line"], state["seats"]) == ([3, 2, 3], ["person", "person"])
+
+
+@pytest.mark.parametrize(
+    ("text", "fragment"),
+    [
+        ("(;GM[1]SZ[9];B[aa])", "a game of go, which is not offered here"),
+        ("(;GM[", "line 1"),
+        ("d d d d d d d", "line 1"),
+        ("", "the file has no line of moves"),
+    ],
+)
+def test_a_file_that_cannot_be_opened_is_one_sentence(alone, text, fragment):
+    alone.begin([3], game=key_of(alone, "connect_four"))
+    alone.send("open", text=text)
+    assert fragment in alone.next("error")["text"]
+    assert alone.next("state")["line"] == [3]
+
+
+def test_a_run_without_stored_games_says_so(alone):
+    alone.begin()
+    alone.send("stored")
+    assert "has no stored games" in alone.next("error")["text"]
+
+
+def test_the_review_for_a_browser_that_has_gone_ends(connect_four):
+    page, config = make_page(connect_four)
+    client = TestClient(config.app, base_url="http://localhost")
+    with browser(client) as one:
+        one.begin([3, 3, 3])
+        one.send("review", simulations=10_000)
+        wait_for(lambda: next(iter(page.sessions))._sweep)
+        (session,) = page.sessions
+        sweep = session._sweep
+    assert session.join(10.0) and sweep.join(10.0)

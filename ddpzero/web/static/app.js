@@ -2,14 +2,15 @@
 import { html, render, useEffect, useReducer, useRef, useState } from "./vendor/htm-preact-standalone.mjs";
 import { Board } from "./board.js";
 import { connect } from "./connection.js";
-import { Analysis, Icon, Moves, Opponent, Players } from "./panels.js";
+import { Analysis, Icon, Moves, Opponent, Players, Segments, Walk } from "./panels.js";
+import { GamesPanel, ReviewPanel, saveFile, withReviewed, worstMoves } from "./review.js";
 import { viewBox } from "./shapes.js";
 import { count, duration, percent, playerNames } from "./text.js";
 
 const ERROR_SECONDS = 8;
 const EMPTY = {
   link: "connecting", refusal: null, games: [], game: null, state: null, thoughts: null, outlook: null, hint: null,
-  error: null, preparing: null, coming: null,
+  error: null, preparing: null, coming: null, review: null, stored: null,
 };
 
 function reduce(model, event) {
@@ -29,7 +30,7 @@ function reduce(model, event) {
       return { ...model, coming: event };
     case "state": {
       if (model.coming !== null && model.coming.key === event.game) {
-        const fresh = { thoughts: null, hint: null, outlook: null, preparing: null, coming: null };
+        const fresh = { review: null, stored: null, thoughts: null, hint: null, outlook: null, preparing: null, coming: null };
         return { ...model, ...fresh, game: model.coming, state: event };
       }
       const isSame = model.state !== null && model.state.position === event.position;
@@ -39,6 +40,10 @@ function reduce(model, event) {
     case "thoughts":
       if (model.state === null || event.position !== model.state.position) return model;
       return { ...model, thoughts: event, outlook: outlookOf(event) };
+    case "review":
+      return model.state === null ? model : { ...model, review: withReviewed(model.review, event, model.state.line) };
+    case "stored":
+      return { ...model, stored: event.games };
     case "hint":
       return model.state !== null && event.position === model.state.position ? { ...model, hint: event.action } : model;
     case "error":
@@ -70,7 +75,12 @@ function usePreference(name, initial) {
 function App() {
   const [model, dispatch] = useReducer(reduce, EMPTY);
   const [heat, setHeat] = usePreference("heat", "policy");
+  const [mode, setMode] = useState("play");
+  const [theme, setTheme] = useState(currentTheme);
   const [hoveredMove, setHoveredMove] = useState(null);
+  const [reviewedLine, setReviewedLine] = useState(null);
+  const [riddle, setRiddle] = useState(null);
+  const seatsBefore = useRef(null);
   const send = useRef(null);
   const latest = useRef(model);
   latest.current = model;
@@ -80,6 +90,8 @@ function App() {
       onMessage: (message) => {
         dispatch(message);
         if (message.type === "welcome") resume(message.games);
+        if (message.type === "opened") enter("review");
+        if (message.type === "file") saveFile(message);
       },
       onOpen: () => dispatch({ type: "open" }),
       onLost: (isRefused) => dispatch({ type: "lost", isRefused }),
@@ -103,7 +115,22 @@ function App() {
     begin(found.key);
   }
 
+  // Nobody but the person moves while games are reviewed.
+  function enter(next) {
+    setMode(next);
+    setRiddle(null);
+    const { state } = latest.current;
+    if (next === "review") {
+      if (state.seats.includes("agent")) seatsBefore.current = state.seats;
+      send.current({ type: "set", seats: ["person", "person"] });
+    } else {
+      send.current({ type: "set", seats: seatsBefore.current || ["person", "agent"] });
+      send.current({ type: "set", paused: true });
+    }
+  }
+
   function begin(key) {
+    setRiddle(null);
     send.current({ type: "begin", game: key, moves: [], at: 0 });
   }
 
@@ -136,16 +163,36 @@ function App() {
   };
   useKeys(actions, state);
 
+  function onRiddle(step) {
+    if (step === "end") return setRiddle(null);
+    if (step === "show") return setRiddle({ ...riddle, isSolved: true, text: `${riddle.move.best_name} was better: it wins ${percent(riddle.move.best_win_rate)}.` });
+    const worst = worstMoves(model.review);
+    const index = step === "begin" ? Math.floor(Math.random() * worst.length) : (riddle.index + 1) % worst.length;
+    const move = worst[index];
+    const name = playerNames(game.geometry)[move.player];
+    setRiddle({ index, move, isSolved: false, text: `${name} to move. ${move.name} lost ${percent(move.loss)}: find the better move on the board.` });
+    actions.jump(move.ply);
+    return undefined;
+  }
+
+  function answer(action) {
+    const { move } = riddle;
+    if (action === move.best_action) setRiddle({ ...riddle, isSolved: true, text: `Yes: ${move.best_name} wins ${percent(move.best_win_rate)}, ${move.name} only ${percent(move.win_rate)}.` });
+    else if (action === move.action) setRiddle({ ...riddle, text: `${move.name} is what was played. Try another one.` });
+    else setRiddle({ ...riddle, text: `${game.names[action]} is not what the agent has in mind. Try another one.` });
+  }
+
   if (model.link === "refused") return html`<main class="alone"><p>${model.refusal}</p></main>`;
   if (state === null || game === null) {
     return html`<main class="alone"><p>${model.preparing || (model.link === "lost" ? "The server does not answer; trying again …" : "…")}</p></main>`;
   }
 
-  const offered = games.find((one) => one.key === game.key);
-  const agent = offered.agents.find((one) => one.key === state.agent);
+  const agent = game.agents.find((one) => one.key === state.agent);
   const agentName = nameOf(agent, state.checkpoint);
   const isTurn = !state.is_over && state.seats[state.mover] === "person";
-  const isOn = state.analyzes;
+  const isReviewing = mode === "review";
+  const isRiddle = isReviewing && riddle !== null && state.at === riddle.move.ply;
+  const isOn = state.analyzes && !isRiddle;
   const hovered = thoughts?.moveInfos.find((info) => info.action === hoveredMove);
   const shown = isOn ? thoughts : null;
   const box = viewBox(game.geometry);
@@ -158,14 +205,16 @@ function App() {
         <select aria-label="Game" value=${game.key} onChange=${(e) => { location.hash = encodeURIComponent(e.target.value); begin(e.target.value); }}>
           ${games.map((one) => html`<option key=${one.key} value=${one.key}>${titleOf(one, games)}</option>`)}
         </select>
+        <${Segments} label="Mode" value=${mode} onChange=${(next) => next !== mode && enter(next)} options=${[["play", "Play"], ["review", "Review"]]} />
         <span class="spring"></span>
-        <${ThemeSwitch} />
+        <${ThemeSwitch} theme=${theme} onSwitch=${setTheme} />
       </header>
       <main class="table">
         <div class="left" style=${`--board-aspect: ${box[2] / box[3]}`}>
           <${Players} game=${game} state=${state} agentName=${agentName} outlook=${isOn || state.is_over ? model.outlook : null} />
           <${Board} game=${game} state=${state} thoughts=${shown} heat=${heat}
-            line=${hovered ? hovered.steps : null} hint=${model.hint} onPlay=${actions.play} />
+            line=${isRiddle ? (riddle.isSolved ? riddle.move.best_steps : null) : reviewedLine ?? (hovered ? hovered.steps : null)}
+            hint=${model.hint} onPlay=${isRiddle && !riddle.isSolved ? answer : actions.play} />
           <div class="status-row">
             <p class=${model.preparing ? "status is-waiting" : "status"} role="status">${model.preparing || statusOf(model, agentName)}</p>
             ${buttons.map((action) => html`
@@ -173,6 +222,7 @@ function App() {
                 ${capital(game.names[action])}${shareText(shown, state, action)}
               </button>`)}
           </div>
+          ${isReviewing ? html`<div class="walk-row"><${Walk} state=${state} onJump=${actions.jump} /></div>` : html`
           <div class="controls">
             <button onClick=${actions.undo} disabled=${state.at === 0} title="u"><${Icon} name="undo" />Undo</button>
             <button onClick=${actions.hint} disabled=${!isTurn} title="h"><${Icon} name="bulb" />Hint</button>
@@ -182,13 +232,19 @@ function App() {
               : html`<button onClick=${actions.watch} aria-pressed=${isWatching}><${Icon} name=${isWatching ? "pause" : "play"} />${isWatching ? "Take over" : "Play itself"}</button>`}
             <button onClick=${actions.resign} disabled=${state.is_over || !isTurn || state.at === 0}><${Icon} name="flag" />Resign</button>
             <button onClick=${actions.begin} class=${state.is_over ? "primary" : ""} title="n"><${Icon} name="plus" />New game</button>
-          </div>
+          </div>`}
         </div>
         <div class="right">
-          <${Analysis} game=${game} thoughts=${thoughts} isOn=${isOn} heat=${heat} isTurn=${isTurn}
-            onSwitch=${actions.analyze} onHeat=${setHeat} onHover=${setHoveredMove} onPlay=${actions.play} />
+          ${isReviewing && html`<${ReviewPanel} game=${game} state=${state} review=${model.review} riddle=${riddle} theme=${theme}
+            onAsk=${(simulations) => { setRiddle(null); send.current({ type: "review", simulations }); }}
+            onJump=${actions.jump} onHover=${setReviewedLine} onRiddle=${onRiddle} />`}
+          ${!isRiddle && html`<${Analysis} game=${game} thoughts=${thoughts} isOn=${isOn} heat=${heat} isTurn=${isTurn}
+            onSwitch=${actions.analyze} onHeat=${setHeat} onHover=${setHoveredMove} onPlay=${actions.play} />`}
           <${Moves} game=${game} state=${state} onJump=${actions.jump} />
-          <${Opponent} agents=${offered.agents} state=${state} onSet=${actions.set} />
+          ${isReviewing && html`<${GamesPanel} state=${state} stored=${model.stored} hasRun=${state.agent !== "rollouts"}
+            onOpen=${(text) => send.current({ type: "open", text })} onSave=${() => send.current({ type: "save" })}
+            onAskStored=${() => send.current({ type: "stored" })} onOpenStored=${(key) => send.current({ type: "open_stored", key })} />`}
+          <${Opponent} agents=${game.agents} state=${state} onSet=${actions.set} />
           <p class="keys small">← → ↑ ↓ moves · u undo · h hint · n new game · s swap · a analysis · space pause</p>
         </div>
       </main>
@@ -198,15 +254,17 @@ function App() {
     </div>`;
 }
 
-function ThemeSwitch() {
-  const system = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
-  const [theme, setTheme] = useState(document.documentElement.dataset.theme || system);
+function currentTheme() {
+  return document.documentElement.dataset.theme || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
+}
+
+function ThemeSwitch({ theme, onSwitch }) {
   const other = theme === "dark" ? "light" : "dark";
   return html`
     <button class="plain" title=${`${other} colors`} aria-label=${`${other} colors`} onClick=${() => {
       document.documentElement.dataset.theme = other;
       localStorage.setItem("theme", other);
-      setTheme(other);
+      onSwitch(other);
     }}><${Icon} name=${theme === "dark" ? "sun" : "moon"} /></button>`;
 }
 
@@ -271,6 +329,7 @@ function statusOf({ game, state }, agentName) {
     if (persons === 1) return `${state.seats[winner] === "person" ? "You win" : "You lose"}${after}${how}.`;
     return `${names[winner]} wins${after}${how}.`;
   }
+  if (!state.seats.includes("agent")) return `${names[state.mover]} to move.`;
   if (state.seats[state.mover] === "person") return `Your move: ${names[state.mover]}.`;
   return state.paused ? `Paused: ${agentName} is to move.` : `${agentName} is thinking …`;
 }

@@ -41,7 +41,8 @@ function PieceIcon({ geometry, player }) {
 // The two players with the probabilities that they win, and a bar of them. outlook: first, draw, second; null: unknown.
 export function Players({ game, state, agentName, outlook }) {
   const names = playerNames(game.geometry);
-  const seatName = (player) => (state.seats[player] === "person" ? "You" : agentName);
+  const isForTwo = !state.seats.includes("agent");
+  const seatName = (player) => (isForTwo ? state.names[player] || names[player] : state.seats[player] === "person" ? "You" : agentName);
   const player = (which) => html`
     <div class=${`player ${!state.is_over && state.mover === which ? "to-move" : ""}`}>
       <${PieceIcon} geometry=${game.geometry} player=${which} />
@@ -110,6 +111,19 @@ export function Analysis({ game, thoughts, isOn, heat, onSwitch, onHeat, onHover
     </section>`;
 }
 
+export function Walk({ state, onJump }) {
+  const button = (icon, title, to, isDisabled) => html`
+    <button class="plain" title=${title} aria-label=${title} onClick=${() => onJump(to)} disabled=${isDisabled}><${Icon} name=${icon} /></button>`;
+  const isAtEnd = state.at === state.line.length;
+  return html`
+    <div class="walk">
+      ${button("first", "to the start (↑)", 0, state.at === 0)}
+      ${button("back", "one back (←)", state.at - 1, state.at === 0)}
+      ${button("forward", "one forward (→)", state.at + 1, isAtEnd)}
+      ${button("last", "to the end (↓)", state.line.length, isAtEnd)}
+    </div>`;
+}
+
 export function Moves({ game, state, onJump }) {
   const list = useRef(null);
   useEffect(() => {
@@ -124,12 +138,7 @@ export function Moves({ game, state, onJump }) {
     <section class="card moves">
       <header>
         <h2>Moves</h2>
-        <div class="walk">
-          <button class="plain" title="to the start (↑)" onClick=${() => onJump(0)} disabled=${state.at === 0}><${Icon} name="first" /></button>
-          <button class="plain" title="one back (←)" onClick=${() => onJump(state.at - 1)} disabled=${state.at === 0}><${Icon} name="back" /></button>
-          <button class="plain" title="one forward: redo (→)" onClick=${() => onJump(state.at + 1)} disabled=${state.at === state.line.length}><${Icon} name="forward" /></button>
-          <button class="plain" title="to the end (↓)" onClick=${() => onJump(state.line.length)} disabled=${state.at === state.line.length}><${Icon} name="last" /></button>
-        </div>
+        <${Walk} state=${state} onJump=${onJump} />
       </header>
       <ol class="move-list" ref=${list}>
         ${state.line.map((action, index) => html`
