@@ -20,7 +20,6 @@ import psutil
 from rich.console import Console
 from rich.live import Live
 
-from ddpzero.cli.monitor_curves import CurvesFile
 from ddpzero.cli.monitor_iterations import iterations_of, iterations_table
 from ddpzero.cli.monitor_view import CheckpointLine, Health, Page, RunView, cut, make_page, whole
 from ddpzero.run.checkpoint_files import (
@@ -31,6 +30,7 @@ from ddpzero.run.checkpoint_files import (
     newest_first,
     read_manifest,
 )
+from ddpzero.run.curves import CurvesFile
 from ddpzero.run.finder import RUNS_DIR, find_run, nearest_runs
 from ddpzero.run.progress import duration_text
 from ddpzero.run.record import METRICS_FILE, STATUS_FILE, read_metric_info, read_status

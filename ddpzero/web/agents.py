@@ -172,6 +172,14 @@ class Catalog:
                 return agent
         raise UserError(f"the agent {key[:80]!r} is not offered for this game.")
 
+    def folder_of(self, key: str) -> Path:
+        """Return the folder of an agent. Raises UserError if it is not offered."""
+        for offered in list(self.games.values()):
+            for agent in offered.agents:
+                if agent.key == key:
+                    return agent.folder
+        raise UserError(f"the agent {key[:80]!r} is not offered here.")
+
     def player(
         self, game_key: str, agent_key: str, checkpoint_key: str, simulations: int
     ) -> Player:

@@ -10,18 +10,20 @@ from pathlib import Path
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from ddpzero.system.errors import UserError
+from ddpzero.system.json_text import json_text
 from ddpzero.web.access import Access
 from ddpzero.web.agents import Catalog
 from ddpzero.web.messages import parse_message
 from ddpzero.web.outbox import Outbox
 from ddpzero.web.session import Session
+from ddpzero.web.training import describe_training
 
 logger = logging.getLogger(__name__)
 
@@ -64,12 +66,22 @@ def make_app(page: Page, token: str | None, port: int) -> Starlette:
     async def serve_page(request: Request) -> Response:
         return FileResponse(STATIC / "index.html", headers=_HEADERS)
 
+    def serve_training(request: Request) -> Response:
+        """Answer with the training of an agent's run; runs in a thread."""
+        try:
+            folder = page.catalog.folder_of(request.query_params.get("agent", ""))
+        except UserError as error:
+            return PlainTextResponse(f"{error}\n", status_code=404)
+        text = json_text(describe_training(folder))
+        return Response(text, media_type="application/json", headers=_HEADERS)
+
     async def serve_session(websocket: WebSocket) -> None:
         await _serve_session(page, websocket)
 
     return Starlette(
         routes=[
             Route("/", serve_page),
+            Route("/training", serve_training),
             WebSocketRoute("/session", serve_session),
             Mount("/static", _Files(directory=STATIC)),
         ],

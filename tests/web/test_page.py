@@ -260,3 +260,17 @@ def test_a_click_on_the_graph_goes_to_the_position(chromium, served):
         page.wait_for_function(
             "() => document.querySelectorAll('.move-list .move.undone').length === 5"
         )
+
+
+def test_the_training_is_shown_and_the_game_waits_for_its_player(chromium, served):
+    with tab(chromium, served.address) as page:
+        click_first_legal(page)
+        page.wait_for_function("() => document.querySelectorAll('.move-list .move').length === 2")
+        before = moves(page)
+        page.click("text=Training")
+        page.wait_for_selector("text=This run has played no matches yet.")
+        page.wait_for_selector("text=There are no curves yet.")
+        page.click("text=Play")
+        page.wait_for_selector(".controls")
+        page.wait_for_function("() => document.querySelectorAll('.move-list .move').length === 2")
+        assert moves(page) == before

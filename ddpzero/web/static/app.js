@@ -5,6 +5,7 @@ import { connect } from "./connection.js";
 import { Analysis, Icon, Moves, Opponent, Players, Segments, Walk } from "./panels.js";
 import { GamesPanel, ReviewPanel, saveFile, withReviewed, worstMoves } from "./review.js";
 import { viewBox } from "./shapes.js";
+import { TrainingPanel, useReplay, useTraining } from "./training.js";
 import { count, duration, percent, playerNames } from "./text.js";
 
 const ERROR_SECONDS = 8;
@@ -81,6 +82,8 @@ function App() {
   const [reviewedLine, setReviewedLine] = useState(null);
   const [riddle, setRiddle] = useState(null);
   const seatsBefore = useRef(null);
+  const gameBefore = useRef(null);
+  const modeNow = useRef("play");
   const send = useRef(null);
   const latest = useRef(model);
   latest.current = model;
@@ -90,7 +93,7 @@ function App() {
       onMessage: (message) => {
         dispatch(message);
         if (message.type === "welcome") resume(message.games);
-        if (message.type === "opened") enter("review");
+        if (message.type === "opened") openedGame();
         if (message.type === "file") saveFile(message);
       },
       onOpen: () => dispatch({ type: "open" }),
@@ -115,18 +118,34 @@ function App() {
     begin(found.key);
   }
 
-  // Nobody but the person moves while games are reviewed.
+  // Nobody but the person moves while games are reviewed or replayed; the game that is played waits for its players.
   function enter(next) {
-    setMode(next);
-    setRiddle(null);
-    const { state } = latest.current;
-    if (next === "review") {
-      if (state.seats.includes("agent")) seatsBefore.current = state.seats;
-      send.current({ type: "set", seats: ["person", "person"] });
-    } else {
+    const { state, game } = latest.current;
+    if (state.seats.includes("agent")) seatsBefore.current = state.seats;
+    if (modeNow.current === "training") {
+      const { key, moves, at } = gameBefore.current;
+      send.current({ type: "begin", game: key, moves, at });
+      send.current({ type: "set", analyzes: localStorage.getItem("analyzes") !== "no" });
+    }
+    if (next === "training") {
+      gameBefore.current = { key: game.key, moves: state.line, at: state.at };
+      send.current({ type: "set", analyzes: false });
+      send.current({ type: "begin", game: game.key, moves: [], at: 0 });
+    }
+    if (next === "play") {
       send.current({ type: "set", seats: seatsBefore.current || ["person", "agent"] });
       send.current({ type: "set", paused: true });
+    } else {
+      send.current({ type: "set", seats: ["person", "person"] });
     }
+    modeNow.current = next;
+    setMode(next);
+    setRiddle(null);
+  }
+
+  function openedGame() {
+    if (modeNow.current === "training") send.current({ type: "jump", to: 0 });
+    else if (modeNow.current === "play") enter("review");
   }
 
   function begin(key) {
@@ -161,7 +180,15 @@ function App() {
       send.current({ type: "set", analyzes: isOn });
     },
   };
-  useKeys(actions, state);
+  useKeys(mode === "training" ? {} : actions, mode === "training" ? null : state);
+  const isTraining = mode === "training";
+  const hasRun = state !== null && state.agent !== "rollouts";
+  const [training, fault] = useTraining(state?.agent, isTraining && hasRun);
+  useReplay({
+    isShown: isTraining, state, stored: model.stored, hasRun, onJump: actions.jump,
+    onAskStored: () => send.current({ type: "stored" }),
+    onOpenStored: (key) => send.current({ type: "open_stored", key }),
+  });
 
   function onRiddle(step) {
     if (step === "end") return setRiddle(null);
@@ -205,7 +232,7 @@ function App() {
         <select aria-label="Game" value=${game.key} onChange=${(e) => { location.hash = encodeURIComponent(e.target.value); begin(e.target.value); }}>
           ${games.map((one) => html`<option key=${one.key} value=${one.key}>${titleOf(one, games)}</option>`)}
         </select>
-        <${Segments} label="Mode" value=${mode} onChange=${(next) => next !== mode && enter(next)} options=${[["play", "Play"], ["review", "Review"]]} />
+        <${Segments} label="Mode" value=${mode} onChange=${(next) => next !== mode && enter(next)} options=${[["play", "Play"], ["review", "Review"], ["training", "Training"]]} />
         <span class="spring"></span>
         <${ThemeSwitch} theme=${theme} onSwitch=${setTheme} />
       </header>
@@ -214,15 +241,15 @@ function App() {
           <${Players} game=${game} state=${state} agentName=${agentName} outlook=${isOn || state.is_over ? model.outlook : null} />
           <${Board} game=${game} state=${state} thoughts=${shown} heat=${heat}
             line=${isRiddle ? (riddle.isSolved ? riddle.move.best_steps : null) : reviewedLine ?? (hovered ? hovered.steps : null)}
-            hint=${model.hint} onPlay=${isRiddle && !riddle.isSolved ? answer : actions.play} />
+            hint=${model.hint} onPlay=${isTraining ? () => {} : isRiddle && !riddle.isSolved ? answer : actions.play} />
           <div class="status-row">
-            <p class=${model.preparing ? "status is-waiting" : "status"} role="status">${model.preparing || statusOf(model, agentName)}</p>
+            <p class=${model.preparing ? "status is-waiting" : "status"} role="status">${model.preparing || (isTraining ? `A game that ${agent.title} played against itself: move ${state.at} of ${state.line.length}` : statusOf(model, agentName))}</p>
             ${buttons.map((action) => html`
               <button key=${action} disabled=${!isTurn || !state.legal.includes(action)} onClick=${() => actions.play(action)}>
                 ${capital(game.names[action])}${shareText(shown, state, action)}
               </button>`)}
           </div>
-          ${isReviewing ? html`<div class="walk-row"><${Walk} state=${state} onJump=${actions.jump} /></div>` : html`
+          ${isTraining ? null : isReviewing ? html`<div class="walk-row"><${Walk} state=${state} onJump=${actions.jump} /></div>` : html`
           <div class="controls">
             <button onClick=${actions.undo} disabled=${state.at === 0} title="u"><${Icon} name="undo" />Undo</button>
             <button onClick=${actions.hint} disabled=${!isTurn} title="h"><${Icon} name="bulb" />Hint</button>
@@ -234,6 +261,13 @@ function App() {
             <button onClick=${actions.begin} class=${state.is_over ? "primary" : ""} title="n"><${Icon} name="plus" />New game</button>
           </div>`}
         </div>
+        ${isTraining ? html`
+        <div class="right">
+          <${TrainingPanel} training=${training} fault=${hasRun ? fault : "The agent without training has no run."} theme=${theme} title=${agent.title} />
+          ${game.agents.length > 1 && html`<section class="card"><select aria-label="Agent" value=${agent.key} onChange=${(e) => actions.set({ agent: e.target.value })}>
+            ${game.agents.map((one) => html`<option key=${one.key} value=${one.key}>${one.title}</option>`)}
+          </select></section>`}
+        </div>` : html`
         <div class="right">
           ${isReviewing && html`<${ReviewPanel} game=${game} state=${state} review=${model.review} riddle=${riddle} theme=${theme}
             onAsk=${(simulations) => { setRiddle(null); send.current({ type: "review", simulations }); }}
@@ -246,7 +280,7 @@ function App() {
             onAskStored=${() => send.current({ type: "stored" })} onOpenStored=${(key) => send.current({ type: "open_stored", key })} />`}
           <${Opponent} agents=${game.agents} state=${state} onSet=${actions.set} />
           <p class="keys small">← → ↑ ↓ moves · u undo · h hint · n new game · s swap · a analysis · space pause</p>
-        </div>
+        </div>`}
       </main>
       <div class=${`notice ${model.error || model.link === "lost" ? "is-shown" : ""}`} role="alert">
         ${model.link === "lost" ? "The connection is lost; trying again …" : model.error}
