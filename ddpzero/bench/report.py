@@ -25,6 +25,7 @@ from ddpzero.system.guarded_files import parse_json_line
 from ddpzero.system.json_text import json_text
 from ddpzero.system.measurements import readable
 from ddpzero.system.origin import machine_text, version_text
+from ddpzero.system.parent import with_parent
 from ddpzero.system.whole_files import replace_whole
 
 # The settings of each benchmark.
@@ -139,7 +140,7 @@ def run(bench: Bench, limit_seconds: float) -> Outcome:
 def _started(command: Sequence[str]) -> subprocess.Popen[bytes]:
     """Start a program in a session of its own, so that its processes can be ended with it; it ends with this one."""
     return subprocess.Popen(
-        [sys.executable, "-m", "ddpzero.system.parent", str(os.getpid()), *command],
+        with_parent(command),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
