@@ -213,11 +213,14 @@ def _table(rows: Sequence[Row]) -> list[str]:
 
     columns = list(dict.fromkeys(map(label, rows)))
     values = {(row["figure"], label(row)): row["value"] for row in rows}
-    units = {row["figure"]: row["unit"] for row in rows}
+    most = {row["figure"]: 0.0 for row in rows}
+    for row in rows:
+        most[row["figure"]] = max(most[row["figure"]], abs(row["value"] or 0.0))
+    units = {row["figure"]: _readable_unit(row["unit"], most[row["figure"]]) for row in rows}
     heads = [column or "value" for column in columns]
     lines = [_line(["figure", "unit", *heads]), _line(["---"] * 2 + ["---:"] * len(heads))]
-    for figure, unit in units.items():
-        cells = [_value(values.get((figure, column))) for column in columns]
+    for figure, (unit, factor) in units.items():
+        cells = [_value(values.get((figure, column)), factor) for column in columns]
         lines.append(_line([figure, unit, *cells]))
     return lines
 
@@ -237,8 +240,15 @@ def _line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(map(_cell, cells))} |"
 
 
-def _value(value: float | None) -> str:
-    return "" if value is None else readable(value)
+def _readable_unit(unit: str, most: float) -> tuple[str, float]:
+    """Return the unit in which a figure is shown, and the factor to it. most: its largest value."""
+    if unit != "s" or most >= 1 or most == 0:
+        return unit, 1.0
+    return ("ms", 1e3) if most >= 1e-3 else ("us", 1e6)
+
+
+def _value(value: float | None, factor: float) -> str:
+    return "" if value is None else readable(factor * value)
 
 
 def _cell(text: str) -> str:

@@ -109,6 +109,17 @@ def test_what_was_varied_becomes_columns():
     assert "| rate |  | 1.5 | 2.5 |" in text and "| late |  | 7 |  |" in text
 
 
+def test_short_times_are_shown_in_small_units():
+    rows = [row("vote", 0.000211, num_ranks=1), row("vote", 0.0000123, num_ranks=2)]
+    rows += [row("save", 0.25, num_ranks=1), row("save", 0.5, num_ranks=2)]
+    rows += [row("all", 0.25, num_ranks=1), row("all", 2.5, num_ranks=2)]
+    rows += [row("none", 0.0, num_ranks=1), row("late", -0.0001, num_ranks=2)]
+    text = markdown([Outcome(RULES, [{**each, "unit": "s"} for each in rows])], [])
+    assert "| vote | us | 211 | 12.3 |" in text and "| save | ms | 250 | 500 |" in text
+    assert "| all | s | 0.25 | 2.5 |" in text and "| none | s | 0 |  |" in text
+    assert "| late | us |  | -100 |" in text
+
+
 @pytest.mark.parametrize(("problem", "expected"), [("", 0), ("it failed.", 1)])
 def test_the_command_fails_if_a_benchmark_does(problem, expected, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(report_module, "run", lambda bench, _: Outcome(bench, [], problem))
