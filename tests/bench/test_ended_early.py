@@ -23,6 +23,7 @@ BENCHES = {
     "memory": ("ddpzero-memory-*/*/status.json", "replay.capacity=20000", "actors.num_games=8"),
     "scaling": ("ddpzero-scaling-*/1/loop.log", "actors.num_games=8"),
     "serve": ("ddpzero-bench-*/server.log",),
+    "gpu_check": ("gpu-check-*/gpu_check/status.json",),
 }
 
 
@@ -30,9 +31,11 @@ BENCHES = {
 def started(name: str, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Start a benchmark, and wait until it is at the middle of its work; yield its process."""
     written, *settings = BENCHES[name]
-    command = [sys.executable, "-m", "ddpzero.cli", "bench", name, *TINY, *settings]
+    command = ["ddpzero.cli", "bench", name, *TINY, *settings, "--seconds", "300"]
+    if name == "gpu_check":
+        command = ["ddpzero.bench.gpu_check", "--device", "cpu", "--quick", "--steps", "training"]
     own = {**os.environ, "PYTHONPATH": str(REPO), "TMPDIR": str(tmp_path)}
-    process = subprocess.Popen([*command, "--seconds", "300"], env=own, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen([sys.executable, "-m", *command], env=own, stdout=subprocess.DEVNULL)
     try:
         wait_for(lambda: list(tmp_path.glob(written)) or process.poll() is not None)
         assert process.poll() is None
@@ -57,7 +60,7 @@ def _folder_of(process: psutil.Process) -> str | None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["checkpoint", "memory", "scaling"])
+@pytest.mark.parametrize("name", ["checkpoint", "memory", "scaling", "gpu_check"])
 def test_sigterm_leaves_no_folder_and_no_process(name, tmp_path):
     with started(name, tmp_path) as process:
         assert len(started_by(tmp_path)) > 1
@@ -69,7 +72,7 @@ def test_sigterm_leaves_no_folder_and_no_process(name, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["memory", "scaling", "serve"])
+@pytest.mark.parametrize("name", ["memory", "scaling", "serve", "gpu_check"])
 def test_a_killed_benchmark_leaves_no_process(name, tmp_path):
     with started(name, tmp_path) as process:
         assert len(started_by(tmp_path)) > 1
