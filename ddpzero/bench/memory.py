@@ -19,7 +19,7 @@ from typing import Any, Literal
 from ddpzero.algorithms.base import CompleteAlgorithm
 from ddpzero.algorithms.loader import load_algorithm
 from ddpzero.bench.recorded import record, recorded_episodes
-from ddpzero.bench.self_play import SelfPlayRates, measure_self_play, own_bytes
+from ddpzero.bench.self_play import SelfPlayRates, measure_self_play, own_bytes, require_cpu
 from ddpzero.bench.short_run import short_run_settings, started_learner
 from ddpzero.config.conversion import settings_from_dict, settings_to_dict
 from ddpzero.replay import ReplayBuffer
@@ -45,6 +45,7 @@ def bench_memory(settings: Settings, seconds: float, seed: int) -> list[Measurem
 
     Raises UserError if the run does not fit into the memory.
     """
+    require_cpu(settings)
     settings = replace(settings, device="cpu")
     algorithm = load_algorithm(settings)
     check_memory(run_needs(settings, algorithm, 1, False, False), usable_memory())

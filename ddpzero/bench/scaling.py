@@ -24,6 +24,7 @@ import psutil
 
 from ddpzero.algorithms.loader import load_algorithm
 from ddpzero.bench.recorded import record
+from ddpzero.bench.self_play import require_cpu
 from ddpzero.bench.short_run import short_run_settings
 from ddpzero.config.conversion import settings_to_dict
 from ddpzero.run.record import METRICS_FILE
@@ -82,6 +83,7 @@ def bench_scaling(
 
     Raises UserError if the ranks do not fit into the memory, or fail.
     """
+    require_cpu(settings)
     _check_memory(settings, max(ranks))
     with temporary_folder("ddpzero-scaling-") as folder:
         record(settings, seed, folder / "recording.npz")
