@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import select
-import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -39,6 +38,7 @@ from ddpzero.system.measurements import Measurement, game_settings
 
 _SLICE_SECONDS = 0.25
 _ROUND_TRIP_POSITIONS = 64
+_LOOK_SECONDS = 0.05
 _AT_ONCE = SimulatedSettings(batch_latency_ms=0.0, positions_per_second=1e12, noise=0.0)
 
 
@@ -143,7 +143,7 @@ def _rate(evaluator: Evaluator, batch: int) -> float:
 
 @contextmanager
 def _process(spec: EvaluatorSpec, weights: dict[str, torch.Tensor]) -> Iterator[Exchange]:
-    """Run an evaluator process for one actor. Raises UserError if it does not answer."""
+    """Run an evaluator process for one actor. Raises UserError at the end of the block if the process has ended."""
     with WeightsChannel(weights) as channel, Exchange(1, spec.lanes) as exchange:
         channel.publish(weights, 1)
 
@@ -157,30 +157,33 @@ def _process(spec: EvaluatorSpec, weights: dict[str, torch.Tensor]) -> Iterator[
         process = SupervisedActor(-1, evaluator_main, arguments)
         process.start()
         ends, is_gone = threading.Event(), threading.Event()
-        watched = (process.connection, ends, is_gone)
-        watch = threading.Thread(target=_interrupt_if_gone, args=watched)
+        watched = (process.connection, exchange, ends, is_gone)
+        watch = threading.Thread(target=_answer_if_gone, args=watched)
         watch.start()
         try:
             yield exchange
-        except KeyboardInterrupt:
-            if not is_gone.is_set():
-                raise
-            raise UserError(f"the evaluator of the benchmark ended: {process.reap()}") from None
+            if is_gone.is_set():
+                raise UserError(f"the evaluator of the benchmark ended: {process.reap()}")
         finally:
             ends.set()
             watch.join()
             process.close()
 
 
-def _interrupt_if_gone(
-    connection: RankConnection, ends: threading.Event, is_gone: threading.Event
+def _answer_if_gone(
+    connection: RankConnection, exchange: Exchange, ends: threading.Event, is_gone: threading.Event
 ) -> None:
-    """Interrupt the main thread if the process behind a connection ends: it may wait for an answer."""
+    """If the process behind a connection ends, answer in its place, so that nobody waits for it any longer.
+
+    A signal would not do: who has not begun to wait when it comes waits all the same, and a script may ignore it.
+    """
     poller = select.poll()
     # Nothing but the end of the other side.
     poller.register(connection.fileno(), 0)
     while not ends.is_set():
-        if poller.poll(100):
+        if is_gone.is_set():
+            for request in exchange.open_requests():
+                exchange.answer(request, request.wanted_version)
+            ends.wait(_LOOK_SECONDS)
+        elif poller.poll(_LOOK_SECONDS * 1000):
             is_gone.set()
-            os.kill(os.getpid(), signal.SIGINT)
-            return

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import threading
 
 import pytest
 import torch
@@ -100,13 +102,34 @@ def test_both_evaluators_are_measured():
     assert figures["shared_positions_per_second"].settings["batch_size"] == 4
 
 
-def test_an_evaluator_that_ends_is_not_waited_for():
+def test_an_evaluator_that_ends_is_not_waited_for_even_where_sigint_is_ignored():
+    weights = {"weight": torch.zeros(1)}
+    spec = EvaluatorSpec("ddpzero.bench.evaluator:no_such_factory", LaneSize(1, 8, 8))
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with (
+            pytest.raises(UserError, match=r"the evaluator of the benchmark ended: .*such_factory"),
+            evaluator_module._process(spec, weights) as exchange,
+        ):
+            lane = exchange.lane(0, 0)
+            lane.submit(1, 0, 0)
+            # A thread, for a test that waits for ever says nothing.
+            waiting = threading.Thread(target=lane.wait, daemon=True)
+            waiting.start()
+            waiting.join(60)
+            assert not waiting.is_alive()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_no_answer_is_waited_for_after_the_end_of_an_evaluator():
     weights = {"weight": torch.zeros(1)}
     spec = EvaluatorSpec("ddpzero.bench.evaluator:no_such_factory", LaneSize(1, 8, 8))
     with (
-        pytest.raises(UserError, match=r"the evaluator of the benchmark ended: .*no_such_factory"),
+        pytest.raises(UserError, match="the evaluator of the benchmark ended"),
         evaluator_module._process(spec, weights) as exchange,
     ):
         lane = exchange.lane(0, 0)
-        lane.submit(1, 0, 0)
-        lane.wait()
+        for _ in range(5):
+            lane.submit(1, 0, 0)
+            lane.wait()

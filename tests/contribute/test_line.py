@@ -92,7 +92,7 @@ def test_a_message_leaves_no_old_line_behind(monkeypatch):
     terminal = Terminal(60)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(sys, "stderr", terminal)
-    monkeypatch.setattr(shutil, "get_terminal_size", lambda: terminal_size((60, 24)))
+    monkeypatch.setattr(shutil, "get_terminal_size", lambda **_: terminal_size((60, 24)))
     with full_line() as line:
         line.show()
         for number in range(3):
