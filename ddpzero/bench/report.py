@@ -148,9 +148,12 @@ def _started(command: Sequence[str]) -> subprocess.Popen[bytes]:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a program with all its processes: as by Ctrl-C if it still runs, then at once."""
+    """End a program with all its processes: in good order if it still runs, then at once.
+
+    By SIGTERM: a program whose parent runs in the background of a script ignores SIGINT.
+    """
     if process.poll() is None:
-        os.killpg(process.pid, signal.SIGINT)
+        os.killpg(process.pid, signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
             process.communicate(timeout=_SECONDS_TO_END)
     with suppress(ProcessLookupError):

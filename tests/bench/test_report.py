@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -20,7 +21,9 @@ from tests.waiting import wait_for
 
 _WITH_FOLDER = """
 import sys, tempfile, time
-with tempfile.TemporaryDirectory(dir=sys.argv[1]):
+from ddpzero.system.temporary_folder import temporary_folder
+tempfile.tempdir = sys.argv[1]
+with temporary_folder("x"):
     print("ready", flush=True)
     time.sleep(600)
 """
@@ -158,7 +161,15 @@ def test_each_benchmark_measures_as_long_as_it_is_told(words, seconds, monkeypat
     assert {w[w.index("--seconds") + 1] for w in run_words} == {seconds}
 
 
-def test_a_benchmark_that_is_ended_removes_its_temporary_folder(tmp_path):
+@pytest.fixture
+def in_background():
+    """SIGINT is ignored, as in all that a script starts in the background."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_benchmark_that_is_ended_removes_its_temporary_folder(tmp_path, in_background):
     process = report_module._started([sys.executable, "-c", _WITH_FOLDER, str(tmp_path)])
     assert process.stdout is not None and process.stdout.readline() == b"ready\n"
     assert list(tmp_path.iterdir())

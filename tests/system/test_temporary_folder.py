@@ -42,7 +42,7 @@ def started(tmp_path: Path, how: str = "") -> subprocess.Popen[str]:
     return process
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_the_program_and_leaves_no_folder(number, tmp_path):
     with started(tmp_path) as process:
         process.send_signal(number)
