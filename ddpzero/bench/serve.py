@@ -13,7 +13,6 @@ import random
 import re
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -45,6 +44,8 @@ from ddpzero.serve.validation import Limits, Validator
 from ddpzero.settings import Settings
 from ddpzero.system.errors import UserError, require
 from ddpzero.system.measurements import Measurement, game_settings
+from ddpzero.system.parent import with_parent
+from ddpzero.system.temporary_folder import temporary_folder
 
 _MODEL = "bench-b1c8-s1-d1"
 _ADDRESS = re.compile(r"http://([\d.]+):(\d+)")
@@ -56,6 +57,8 @@ _FEWEST_CHOICES = 5
 # Of the games, if something is killed.
 _FORGED_SHARE = 0.1
 _START_SECONDS = 120.0
+# For a server that is stopped to answer what it is at.
+_SECONDS_TO_END = 30.0
 
 
 @dataclass
@@ -101,8 +104,7 @@ def bench_serve(
     def measured(figure: str, value: float, unit: str = "") -> Measurement:
         return Measurement("serve", settings.game.name, figure, value, unit, conditions)
 
-    with tempfile.TemporaryDirectory(prefix="ddpzero-bench-") as name:
-        folder = Path(name)
+    with temporary_folder("ddpzero-bench-") as folder:
         honest = _Batches(episodes, config, batch_games, 0.0, folder / "batches", seed)
         rate = _validation_rate(config, honest, seconds=min(seconds, 10.0))
         batches = replace(honest, forged_share=_FORGED_SHARE) if num_kills else honest
@@ -281,7 +283,7 @@ class _Server:
         command += ["serve.address_requests_per_minute=1000000"]
         log = self._folder / LOG_FILE
         start = log.stat().st_size if log.exists() else 0
-        self._process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        self._process = subprocess.Popen(with_parent(command), stderr=subprocess.DEVNULL)
         if hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(self._process.pid, sorted(os.sched_getaffinity(0))[-1:])
         until = time.monotonic() + _START_SECONDS
@@ -293,7 +295,11 @@ class _Server:
                     httpx.get(f"{self.address}{API_PATH}/statistics")
                     return
             time.sleep(0.1)
-        raise UserError(f"the server of the benchmark did not start: see {log}.")
+        lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+        self.stop()
+        raise UserError(
+            f"the server of the benchmark did not start: {lines[-1] if lines else 'it said nothing.'}"
+        )
 
     def kill(self) -> None:
         """Kill the server and what it has started, without a warning."""
@@ -308,7 +314,11 @@ class _Server:
     def stop(self) -> None:
         assert self._process is not None
         self._process.terminate()
-        self._process.wait()
+        try:
+            self._process.wait(_SECONDS_TO_END)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
 
     def _of_all(self) -> list[psutil.Process]:
         assert self._process is not None
