@@ -13,6 +13,7 @@ import random
 import re
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -58,7 +59,7 @@ _FEWEST_CHOICES = 5
 _FORGED_SHARE = 0.1
 _START_SECONDS = 120.0
 # For a server that is stopped to answer what it is at.
-_SECONDS_TO_END = 30.0
+_SECONDS_TO_END = 120.0
 
 
 @dataclass
@@ -256,12 +257,14 @@ class _Server:
         self.address = ""
         self._folder = folder
         self._port = 0
+        self._log_start = 0
         self._process: subprocess.Popen[bytes] | None = None
         # Of processes that were killed.
         self._cpu_seconds = 0.0
 
     def __enter__(self) -> _Server:
         self.start()
+        self.wait_until_it_serves()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -277,18 +280,25 @@ class _Server:
         return sum(each.memory_info().rss for each in self._of_all())
 
     def start(self) -> None:
+        """Start the server in the main thread: the kernel ends it together with the thread that started it."""
+        assert threading.current_thread() is threading.main_thread()
         command = [sys.executable, "-m", "ddpzero.cli", "serve", str(self._folder)]
         command += [f"serve.port={self._port}", "serve.min_plies=1", "serve.max_plies=100000"]
         command += ["serve.shard_seconds=5", "serve.requests_per_minute=1000000"]
         command += ["serve.address_requests_per_minute=1000000"]
         log = self._folder / LOG_FILE
-        start = log.stat().st_size if log.exists() else 0
+        self._log_start = log.stat().st_size if log.exists() else 0
         self._process = subprocess.Popen(with_parent(command), stderr=subprocess.DEVNULL)
         if hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(self._process.pid, sorted(os.sched_getaffinity(0))[-1:])
+
+    def wait_until_it_serves(self) -> None:
+        """Wait until the server answers. Raises UserError, with its last words, if it does not."""
+        assert self._process is not None
+        log = self._folder / LOG_FILE
         until = time.monotonic() + _START_SECONDS
         while time.monotonic() < until and self._process.poll() is None:
-            text = log.read_text()[start:] if log.exists() else ""
+            text = log.read_text()[self._log_start :] if log.exists() else ""
             if found := _ADDRESS.search(text):
                 self.address, self._port = found[0], int(found[2])
                 with suppress(httpx.HTTPError):
@@ -348,7 +358,8 @@ async def _send(
                     contributor.start(client, until)
             else:
                 await asyncio.to_thread(server.kill)
-                await asyncio.to_thread(server.start)
+                server.start()
+                await asyncio.to_thread(server.wait_until_it_serves)
         await asyncio.gather(*(contributor.task for contributor in contributors))
     return traffic
 

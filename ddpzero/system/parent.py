@@ -31,7 +31,10 @@ def follow_parent(parent_pid: int) -> None:
 
 
 def with_parent(command: Sequence[str]) -> list[str]:
-    """Return the command line that runs a program, given by its path, so that it is killed when this process ends."""
+    """Return the command line that runs a program, given by its path, so that it is killed when this process ends.
+
+    Start it from the main thread.
+    """
     return [sys.executable, "-m", "ddpzero.system.parent", str(os.getpid()), *command]
 
 
