@@ -1,15 +1,17 @@
-"""The arguments of the commands with which a person plays against agents: play."""
+"""The arguments of the commands with which a person plays against agents, and reviews games: play, review."""
 
 from __future__ import annotations
+
+import argparse
 
 from ddpzero.cli import argument_types
 from ddpzero.cli import commands_of_play as commands_of
 from ddpzero.cli.argument_parts import (
+    PLAYER,
     PLAYER_OR_RULE_AGENT,
     Commands,
     add_command,
     add_settings,
-    add_simulations,
     problem_of_config_dir,
 )
 
@@ -22,7 +24,7 @@ def add_play(commands: Commands) -> None:
         "Play against an agent in the terminal, or watch agents play. In team games you control the first agent of a "
         "team; PLAYER plays all other agents.",
         "ddpzero play runs/quick --simulations 400",
-        problem_of_config_dir,
+        lambda options: problem_of_config_dir(options) or problem_of_strength(options),
     )
     play.add_argument(
         "player", metavar="PLAYER", type=argument_types.path, help=PLAYER_OR_RULE_AGENT
@@ -46,7 +48,13 @@ def add_play(commands: Commands) -> None:
         choices=("ask", "first", "second"),
         help="mode human: your color, or your team (ask)",
     )
-    add_simulations(play)
+    add_strength(play)
+    play.add_argument(
+        "--resume",
+        metavar="FILE",
+        type=argument_types.path,
+        help="go on with a game that was saved",
+    )
     play.add_argument(
         "--delay",
         type=argument_types.seconds,
@@ -58,3 +66,98 @@ def add_play(commands: Commands) -> None:
         help="seed that reproduces a game (default: random)",
     )
     add_settings(play)
+
+
+def add_review(commands: Commands) -> None:
+    review = add_command(
+        commands,
+        "review",
+        commands_of.do_review,
+        "Review a game with an agent: its chances move by move, what each move lost, the worst moves and what was "
+        "better.",
+        "ddpzero review game.sgf runs/go9 --simulations 400 --sgf reviewed.sgf",
+        problem_of_config_dir,
+    )
+    review.add_argument(
+        "game_file",
+        metavar="FILE",
+        type=argument_types.path,
+        help="a game: .sgf, or moves on one line, as play and games --export save them",
+    )
+    review.add_argument("player", metavar="PLAYER", type=argument_types.path, help=PLAYER)
+    review.add_argument(
+        "--number",
+        metavar="N",
+        type=argument_types.positive,
+        default=1,
+        help="which game, of several in the file (1)",
+    )
+    review.add_argument(
+        "--simulations",
+        metavar="N",
+        type=argument_types.positive,
+        help="simulations for each position (400, or what the time allows)",
+    )
+    review.add_argument(
+        "--seconds", metavar="S", type=argument_types.seconds, help="time for each position"
+    )
+    review.add_argument(
+        "--worst",
+        metavar="N",
+        type=argument_types.positive,
+        default=5,
+        help="how many of the worst moves to show (5)",
+    )
+    review.add_argument(
+        "--json", action="store_true", help="print the review as one object of JSON instead"
+    )
+    review.add_argument(
+        "--sgf",
+        metavar="OUT",
+        type=argument_types.path,
+        help="write the game with comments, marks and the better lines",
+    )
+    add_settings(review)
+
+
+def add_strength(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how strong an agent plays; commands_of_play.strength_of reads them.
+
+    problem_of_strength checks them together.
+    """
+    parser.add_argument(
+        "--simulations",
+        metavar="N",
+        type=argument_types.not_negative,
+        help="simulations per move; 0: the network alone (default: as in the run, or what the time allows)",
+    )
+    parser.add_argument(
+        "--seconds", metavar="S", type=argument_types.seconds, help="time for each move"
+    )
+    parser.add_argument(
+        "--game-time",
+        metavar="TIME",
+        type=argument_types.game_time,
+        help="time for all moves of a game, such as 5m; 5m+3s: 3 s more after each move",
+    )
+    parser.add_argument(
+        "--level",
+        metavar="1-9",
+        type=argument_types.level,
+        help="plays weaker: 1 is the weakest level, 9 the full strength (9)",
+    )
+    parser.add_argument("--ponder", action="store_true", help="also think while the opponent does")
+    parser.add_argument("--resign", action="store_true", help="give up hopeless games")
+
+
+def problem_of_strength(options: argparse.Namespace) -> str | None:
+    if options.level is not None and options.simulations is not None:
+        return (
+            f"--level {options.level} and --simulations {options.simulations} both say how many simulations "
+            "a move has; remove one of them"
+        )
+    if options.seconds == 0:
+        return "--seconds 0 leaves no time for a move; to play at once, give --simulations 0"
+    if options.game_time == (0.0, 0.0):
+        return "--game-time 0 leaves no time for the game; to play at once, give --simulations 0"
+    return None

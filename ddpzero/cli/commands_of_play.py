@@ -1,4 +1,4 @@
-"""Runs the commands with which a person plays against agents: play.
+"""Runs the commands with which a person plays against agents, and reviews games: play, review.
 
 arguments_of_play.py names each function beside its arguments. Each imports what it needs only when it runs.
 """
@@ -6,8 +6,12 @@ arguments_of_play.py names each function beside its arguments. Each imports what
 from __future__ import annotations
 
 from argparse import Namespace
+from typing import TYPE_CHECKING
 
 from ddpzero.cli.command_parts import any_game_if_given
+
+if TYPE_CHECKING:
+    from ddpzero.play.strength import Strength
 
 
 def do_play(options: Namespace) -> int:
@@ -19,8 +23,41 @@ def do_play(options: Namespace) -> int:
         game=any_game_if_given(options),
         mode=options.mode,
         color=options.color,
-        num_simulations=options.simulations,
+        strength=strength_of(options),
         delay_seconds=options.delay,
         seed=options.seed,
+        resume=options.resume,
     )
     return 0
+
+
+def do_review(options: Namespace) -> int:
+    from ddpzero.play.review_report import run_review
+
+    run_review(
+        options.game_file,
+        options.player,
+        game=any_game_if_given(options),
+        number=options.number,
+        num_simulations=options.simulations,
+        seconds=options.seconds,
+        num_worst=options.worst,
+        as_json=options.json,
+        sgf=options.sgf,
+    )
+    return 0
+
+
+def strength_of(options: Namespace) -> Strength:
+    """Return what the options of add_strength say."""
+    from ddpzero.play.clock import TimeControl
+    from ddpzero.play.strength import Strength
+
+    game_seconds, increment_seconds = options.game_time or (None, 0.0)
+    return Strength(
+        time=TimeControl(options.seconds, game_seconds, increment_seconds),
+        simulations=options.simulations,
+        level=options.level,
+        resigns=options.resign,
+        ponders=options.ponder,
+    )
