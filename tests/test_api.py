@@ -127,6 +127,14 @@ def test_a_position_is_played_by_names_and_never_changes():
     assert "X" in str(end) and repr(after) == "<Position of tic_tac_toe: b2>"
 
 
+def test_a_game_of_ones_own_is_the_path_of_its_file(tmp_path, monkeypatch):
+    (tmp_path / "my_game.py").write_text(OWN_GAME.read_text())
+    monkeypatch.chdir(tmp_path)
+    game = ddpzero.load_game("my_game.py")
+    # Whoever plays it later may be in another folder.
+    assert (game.name, game.source) == ("my_game", str(tmp_path / "my_game.py"))
+
+
 def test_positions_are_equal_if_the_rules_cannot_tell_them_apart():
     game, other = ddpzero.load_game("tic_tac_toe"), ddpzero.load_game("tic_tac_toe")
     one, same = ddpzero.Position(game, "a1 b2 c3"), ddpzero.Position(other, ["c3", "b2", "a1"])
@@ -432,12 +440,11 @@ _SHORT = (
 @pytest.mark.slow
 def test_a_game_of_ones_own_is_trained_without_a_yaml_file(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "my_game.py").write_text(OWN_GAME.read_text())
-    game = ddpzero.load_game("my_game.py")
+    game = ddpzero.load_game(OWN_GAME)
     run = ddpzero.train([*_SHORT, "run_name=mine", "learner.max_epochs=1"], game=game)
     assert run == Path("runs/mine") and "learner.max_epochs=1 is reached" in capsys.readouterr().out
     agent = ddpzero.load(run, device="cpu")
-    assert agent.game.source == str(tmp_path / "my_game.py")
+    assert agent.game.source == str(OWN_GAME)
     assert agent.choose(agent.position(), simulations=4) in agent.position().legal_moves
     with pytest.raises(ddpzero.UserError, match="Choose another run_name"):
         ddpzero.train([*_SHORT, "run_name=mine", "network.blocks=2"], game=game)
@@ -517,15 +524,19 @@ def test_an_interrupt_ends_a_training_and_a_second_one_the_call(needed, returns,
 
 @pytest.mark.slow
 def test_the_examples_run_as_they_are_written(tmp_path):
-    """Those of the front page, and then those of the page about Python, as one script without a guard."""
-    pages = (REPO / "README.md", REPO / "ddpzero" / "api" / "README.md")
-    fence = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
-    blocks = [block for page in pages for block in fence.findall(page.read_text())]
-    assert len(blocks) >= 7
-    (tmp_path / "example.py").write_text("\n".join(blocks))
+    """Those of the front page, which train an agent, and then those of the page about Python."""
+    output = run_blocks(REPO / "README.md", tmp_path)
+    assert "learner.max_minutes=0.2 is reached" in output
+    assert "scores" in run_blocks(REPO / "ddpzero" / "api" / "README.md", tmp_path)
+
+
+def run_blocks(page: Path, folder: Path) -> str:
+    """Run all Python of a page as one script without a guard; return what it printed."""
+    blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+    (folder / "example.py").write_text("\n".join(blocks))
     done = subprocess.run(
         [sys.executable, "example.py"],
-        cwd=tmp_path,
+        cwd=folder,
         env=os.environ | {"PYTHONPATH": str(REPO)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -533,5 +544,5 @@ def test_the_examples_run_as_they_are_written(tmp_path):
         timeout=300,
         check=False,
     )
-    assert done.returncode == 0, done.stdout[-4000:]
-    assert "random" in done.stdout and "learner.max_minutes=0.2 is reached" in done.stdout
+    assert blocks and done.returncode == 0, done.stdout[-4000:]
+    return done.stdout
