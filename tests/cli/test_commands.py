@@ -180,6 +180,11 @@ def test_a_path_with_an_equals_sign_is_a_path():
             ["bench", "search", "seed=3"],
             "seed=3 has no effect on bench search; write --seed N",
         ),
+        (
+            ["bench", "evaluator", "evaluator=local"],
+            "evaluator=local has no effect on bench evaluator",
+        ),
+        (["bench", "memory", "evaluator=local"], "evaluator=local has no effect on bench memory"),
         (["bench", "learner", "actors.num_games=3"], "actors.num_games=3 has no effect on"),
         (["match", "a", "b", "--config-dir", "c"], "--config-dir c has no effect on match without"),
         (["monitor", "a", "--once", "--interval", "3"], "--interval 3 has no effect with --once"),

@@ -49,6 +49,35 @@ class Analyst(Player, Protocol):
 
 
 @dataclass(frozen=True)
+class Evaluations:
+    """What a network alone says of n positions, without a search, each from the view of the player to move.
+
+    Letters: A num_actions, B entries of the game's board.
+
+    policy: `[n, A]` float32 that sums to 1; 0 for illegal actions.
+    value: `[n]` float32 in [-1, 1], the return that it expects.
+    wdl: `[n, 3]` float32 that sums to 1, the probabilities of a win, a draw and a loss.
+    score: `[n]` float32, the expected score margin at the end; None if the network does not know.
+    ownership: `[n, B]` float32 in [-1, 1]: 1 the mover's at the end, -1 the opponent's; None if it does not know.
+    """
+
+    policy: np.ndarray
+    value: np.ndarray
+    wdl: np.ndarray
+    score: np.ndarray | None = None
+    ownership: np.ndarray | None = None
+
+
+@runtime_checkable
+class NetworkPlayer(Player, Protocol):
+    """A player with a network that evaluates positions by itself; `isinstance` tests whether a player is one."""
+
+    def evaluate(self, positions: np.ndarray) -> Evaluations:
+        """Return what the network says of positions `[n, P]`, none of them terminal."""
+        ...
+
+
+@dataclass(frozen=True)
 class MoveThought:
     """What a search has found about one action, from the view of the player to move.
 
