@@ -84,6 +84,7 @@ _SHORTER = {
     "bench serve": ("--seconds", "1", "--contributors", "2", *_SMALL_SEARCH),
     "evaluate": ("--games", "4"),
     "match": ("--games", "4"),
+    "review": ("--simulations", "4"),
     # Not into the conf/ of other tests.
     "tune": ("--config-dir", "mine"),
     "verify contract": ("--games", "2"),
@@ -192,6 +193,8 @@ def workplace(tmp_path_factory) -> Path:
     (folder / "my_game.py").write_text(_OWN_GAME.read_text())
     yaml = f"name: my_game\nsource: {folder / 'my_game.py'}\n"
     (folder / "my_conf" / "game" / "my_game.yaml").write_text(yaml)
+    # A game of Connect Four to review.
+    (folder / "game.txt").write_text("d d c c e b f\n")
     return folder
 
 

@@ -75,7 +75,7 @@ def add_review(commands: Commands) -> None:
         commands_of.do_review,
         "Review a game with an agent: its chances move by move, what each move lost, the worst moves and what was "
         "better.",
-        "ddpzero review game.sgf runs/go9 --simulations 400 --sgf reviewed.sgf",
+        "ddpzero review game.txt runs/quick --simulations 1000",
         problem_of_config_dir,
     )
     review.add_argument(
