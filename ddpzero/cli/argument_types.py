@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 
 # Integers in compiled code have 64 bits. Ten days is more than a benchmark or a delay between moves needs.
 _MOST = 2**63 - 1
 _MOST_SECONDS = 10 * 24 * 3600
+
+_DURATION = re.compile(r"(\d{1,7}(?:\.\d{1,6})?)([hms]?)", re.ASCII)
+_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "": 1.0}
 
 
 def path(text: str) -> str:
@@ -72,6 +76,26 @@ def _whole_number(text: str, at_least: int) -> int:
 def _is_number(text: str) -> bool:
     digits_only = text.isascii() and text.isdecimal() and len(text) <= len(str(_MOST))
     return digits_only and int(text) <= _MOST
+
+
+def level(text: str) -> int:
+    if not (_is_number(text) and 1 <= int(text) <= 9):
+        raise argparse.ArgumentTypeError(
+            f"{text[:80]!r} is not a level from 1 (weakest) to 9 (full strength)"
+        )
+    return int(text)
+
+
+def game_time(text: str) -> tuple[float, float]:
+    """Return the seconds of a game and those that each move adds: (300, 3) for "5m+3s"; without a unit, seconds."""
+    parts = text.split("+")
+    times = [_DURATION.fullmatch(part) for part in parts]
+    seconds = [float(time[1]) * _UNITS[time[2]] for time in times if time]
+    if len(seconds) != len(parts) or len(parts) > 2 or max(seconds) > _MOST_SECONDS:
+        raise argparse.ArgumentTypeError(
+            f"{text[:80]!r} is not a time for a game: write 5m, 300s or 1h, with an increment 5m+3s"
+        )
+    return seconds[0], seconds[1] if len(seconds) == 2 else 0.0
 
 
 def seconds(text: str) -> float:

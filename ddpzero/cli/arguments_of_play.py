@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+
 from ddpzero.cli import argument_types
 from ddpzero.cli import commands_of_play as commands_of
 from ddpzero.cli.argument_parts import (
@@ -58,3 +60,46 @@ def add_play(commands: Commands) -> None:
         help="seed that reproduces a game (default: random)",
     )
     add_settings(play)
+
+
+def add_strength(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how strong an agent plays; commands_of_play.strength_of reads them.
+
+    problem_of_strength checks them together.
+    """
+    parser.add_argument(
+        "--simulations",
+        metavar="N",
+        type=argument_types.not_negative,
+        help="simulations per move; 0: the network alone (default: as in the run, or what the time allows)",
+    )
+    parser.add_argument(
+        "--seconds", metavar="S", type=argument_types.seconds, help="time for each move"
+    )
+    parser.add_argument(
+        "--game-time",
+        metavar="TIME",
+        type=argument_types.game_time,
+        help="time for all moves of a game, such as 5m; 5m+3s: 3 s more after each move",
+    )
+    parser.add_argument(
+        "--level",
+        metavar="1-9",
+        type=argument_types.level,
+        help="plays weaker: 1 is the weakest level, 9 the full strength (9)",
+    )
+    parser.add_argument("--ponder", action="store_true", help="also think while the opponent does")
+    parser.add_argument("--resign", action="store_true", help="give up hopeless games")
+
+
+def problem_of_strength(options: argparse.Namespace) -> str | None:
+    if options.level is not None and options.simulations is not None:
+        return (
+            f"--level {options.level} and --simulations {options.simulations} both say how many simulations "
+            "a move has; remove one of them"
+        )
+    if options.seconds == 0:
+        return "--seconds 0 leaves no time for a move; to play at once, give --simulations 0"
+    if options.game_time == (0.0, 0.0):
+        return "--game-time 0 leaves no time for the game; to play at once, give --simulations 0"
+    return None

@@ -6,8 +6,12 @@ arguments_of_play.py names each function beside its arguments. Each imports what
 from __future__ import annotations
 
 from argparse import Namespace
+from typing import TYPE_CHECKING
 
 from ddpzero.cli.command_parts import any_game_if_given
+
+if TYPE_CHECKING:
+    from ddpzero.play.strength import Strength
 
 
 def do_play(options: Namespace) -> int:
@@ -24,3 +28,18 @@ def do_play(options: Namespace) -> int:
         seed=options.seed,
     )
     return 0
+
+
+def strength_of(options: Namespace) -> Strength:
+    """Return what the options of add_strength say."""
+    from ddpzero.play.clock import TimeControl
+    from ddpzero.play.strength import Strength
+
+    game_seconds, increment_seconds = options.game_time or (None, 0.0)
+    return Strength(
+        time=TimeControl(options.seconds, game_seconds, increment_seconds),
+        simulations=options.simulations,
+        level=options.level,
+        resigns=options.resign,
+        ponders=options.ponder,
+    )

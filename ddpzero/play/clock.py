@@ -72,9 +72,9 @@ class Clock:
         self._started: float | None = None
         self._begin_period_if_due()
 
-    def start(self) -> None:
-        """This side begins to think about its move."""
-        self._started = time.monotonic()
+    def start(self, at: float | None = None) -> None:
+        """This side begins to think about its move. at: when it was asked to, on time.monotonic; None: now."""
+        self._started = time.monotonic() if at is None else at
 
     def stop(self) -> None:
         """This side has made its move."""
@@ -113,7 +113,8 @@ class Clock:
         seconds = self.control.move_seconds
         if seconds is None:
             return Allowance(None, None)
-        return Allowance(_without_lag(seconds), _without_lag(seconds))
+        left = max(0.0, _without_lag(seconds) - self._thought())
+        return Allowance(left, left)
 
     def _of_game(self, moves_to_come: float) -> Allowance:
         left = self._left_now()
@@ -138,8 +139,11 @@ class Clock:
     def _left_now(self) -> float | None:
         if self.control.game_seconds is None:
             return None
-        thought = 0.0 if self._started is None else time.monotonic() - self._started
-        return self.seconds_left - thought
+        return self.seconds_left - self._thought()
+
+    def _thought(self) -> float:
+        """Return the seconds of the move under way."""
+        return 0.0 if self._started is None else time.monotonic() - self._started
 
     def _begin_period_if_due(self) -> None:
         if self.control.period_moves > 0 and self.moves_left == 0 and self.seconds_left <= 0:

@@ -38,7 +38,10 @@ class Limits:
 
 
 class Engine:
-    """See above. episode: the game so far, which only `play`, `undo` and `set_up` change."""
+    """See above.
+
+    episode: the game so far, which only `play`, `undo` and `set_up` change.
+    """
 
     def __init__(self, player: Player, game: Game, max_simulations: int) -> None:
         """max_simulations: the most of one position. Raises UserError for a player that only chooses moves."""
@@ -47,6 +50,16 @@ class Engine:
         self.episode = PlayedEpisode(game)
         self._thinker = thinker_of(player, game, max_simulations)
         self._is_begun = False
+        # By the number of moves before: the player to move, and the result that it expected.
+        self._expected: dict[int, tuple[int, float]] = {}
+
+    @property
+    def expected(self) -> list[tuple[int, float]]:
+        """The results that were expected at the moves of this game: the player to move, and its result in [-1, 1].
+
+        Only of positions that it thought about, in the order of the game.
+        """
+        return [self._expected[plies] for plies in sorted(self._expected)]
 
     @property
     def position(self) -> np.ndarray:
@@ -64,6 +77,7 @@ class Engine:
             episode.play(action)
         self.episode = episode
         self._is_begun = False
+        self._expected = {}
 
     def play(self, action: int) -> None:
         """Make a move for the player to move. Raises ValueError if it is not legal."""
@@ -76,6 +90,7 @@ class Engine:
     def undo(self) -> bool:
         """Take back the last move; return whether there was one."""
         self._is_begun = False
+        self._expected.pop(len(self.episode.actions), None)
         return self.episode.take_back_last()
 
     def think(
@@ -114,7 +129,9 @@ class Engine:
                 if on_thoughts is not None and now - told >= interval_seconds:
                     told = now
                     on_thoughts(thinker.thoughts())
-            return thinker.thoughts()
+            thoughts = thinker.thoughts()
+        self._expected[len(self.episode.actions)] = self.episode.current_player, thoughts.value
+        return thoughts
 
     def _simulations_left(self, limits: Limits, begun_with: int, seconds: float) -> int:
         """Return how many simulations the limits allow, at the rate of the last so many seconds.

@@ -15,6 +15,7 @@ from ddpzero.games import Game
 from ddpzero.games.core.players import Analysis
 from ddpzero.networks.precision import Precision
 from ddpzero.search import Search, SearchResult, SearchSettings
+from ddpzero.search.thinking import thinking_size_bytes
 from ddpzero.system.machine import usable_memory
 from ddpzero.system.memory import Factor, largest_fitting, require_memory
 
@@ -103,6 +104,9 @@ class AlphaZeroPlayer:
             self._precision,
             max_simulations,
         )
+
+    def thinker_size_bytes(self, max_simulations: int) -> int:
+        return thinking_size_bytes(self._game, self._settings, max_simulations)
 
     def _search_some(self, positions: np.ndarray) -> SearchResult:
         num_slots = 1

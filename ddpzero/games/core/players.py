@@ -125,6 +125,10 @@ class Thoughtful(Player, Protocol):
         """Return a new thinker. Raises UserError if there is too little memory for so many simulations."""
         ...
 
+    def thinker_size_bytes(self, max_simulations: int) -> int:
+        """Return the memory of a thinker that has made so many simulations."""
+        ...
+
 
 class TeamPlayer(Protocol):
     """Acts for the agents of one team in a team game. Letters: P position_size, K agents per team."""
