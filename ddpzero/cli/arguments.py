@@ -37,6 +37,7 @@ Train game-playing agents, play against them, and measure them.
     ddpzero games runs/quick
     ddpzero ablate launch/ablations/simulations.yaml
     ddpzero play runs/quick
+    ddpzero gomocup runs/gomoku --install brains
     ddpzero monitor runs/quick
     ddpzero serve collection serve.port=8471
     ddpzero contribute https://games.example.org token_file=alice.token
@@ -60,6 +61,7 @@ _ADD_COMMANDS = (
     agents.add_ablate,
     agents.add_grow,
     play.add_play,
+    play.add_gomocup,
     agents.add_monitor,
     volunteers.add_serve,
     volunteers.add_contribute,
