@@ -38,6 +38,7 @@ Train game-playing agents, play against them, and measure them.
     ddpzero ablate launch/ablations/simulations.yaml
     ddpzero play runs/quick
     ddpzero review game.txt runs/quick
+    ddpzero gomocup runs/gomoku --install brains
     ddpzero monitor runs/quick
     ddpzero serve collection serve.port=8471
     ddpzero contribute https://games.example.org token_file=alice.token
@@ -62,6 +63,7 @@ _ADD_COMMANDS = (
     agents.add_grow,
     play.add_play,
     play.add_review,
+    play.add_gomocup,
     agents.add_monitor,
     volunteers.add_serve,
     volunteers.add_contribute,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -58,9 +59,9 @@ class AlphaZeroThinker:
     def advance(self, action: int) -> None:
         self._thinking.advance(action)
 
-    def think(self, num_simulations: int) -> bool:
+    def think(self, num_simulations: int, deadline: float = math.inf) -> bool:
         try:
-            return self._thinking.think(num_simulations)
+            return self._thinking.think(num_simulations, deadline)
         except EvaluationError:
             raise EvaluationError(
                 f"the network of {self._name} answered with numbers that are not finite: its weights are unusable."

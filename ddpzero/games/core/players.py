@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -137,8 +138,11 @@ class Thinker(Protocol):
         """Think about the position after a legal action from now on, which must not be terminal."""
         ...
 
-    def think(self, num_simulations: int) -> bool:
-        """Make so many simulations more; return whether further ones could find out something."""
+    def think(self, num_simulations: int, deadline: float = math.inf) -> bool:
+        """Make so many simulations more; return whether further ones could find out something.
+
+        deadline: on time.perf_counter, after which nothing new is begun, except to evaluate the position itself.
+        """
         ...
 
     def thoughts(self) -> Thoughts:
