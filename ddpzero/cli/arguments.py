@@ -37,6 +37,7 @@ Train game-playing agents, play against them, and measure them.
     ddpzero games runs/quick
     ddpzero ablate launch/ablations/simulations.yaml
     ddpzero play runs/quick
+    ddpzero web runs/quick
     ddpzero review game.txt runs/quick
     ddpzero gomocup runs/gomoku --install brains
     ddpzero monitor runs/quick
@@ -62,6 +63,7 @@ _ADD_COMMANDS = (
     agents.add_ablate,
     agents.add_grow,
     play.add_play,
+    play.add_web,
     play.add_review,
     play.add_gomocup,
     agents.add_monitor,

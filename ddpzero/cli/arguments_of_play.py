@@ -192,3 +192,47 @@ def problem_of_strength(options: argparse.Namespace) -> str | None:
     if options.game_time == (0.0, 0.0):
         return "--game-time 0 leaves no time for the game; to play at once, give --simulations 0"
     return None
+
+
+def add_web(commands: Commands) -> None:
+    web = add_command(
+        commands,
+        "web",
+        commands_of.do_web,
+        "Serve a page on which you play against agents in a browser and see what they think: any board game, any "
+        "checkpoint of a run. It can be reached from this machine only, unless --host says otherwise.",
+        "ddpzero web runs/quick",
+        problem_of_config_dir,
+    )
+    web.add_argument(
+        "runs",
+        metavar="RUN",
+        nargs="*",
+        type=argument_types.path,
+        help=f"{MODEL} (default: all runs in runs/, and all games)",
+    )
+    web.add_argument(
+        "--host",
+        type=argument_types.name,
+        default="127.0.0.1",
+        help="address of this machine at which to listen, 0.0.0.0 for all: the page then needs the address with the "
+        "token that is printed (127.0.0.1)",
+    )
+    web.add_argument(
+        "--port", type=argument_types.not_negative, default=8472, help="0: any free one (8472)"
+    )
+    web.add_argument(
+        "--max-sessions",
+        metavar="N",
+        type=argument_types.positive,
+        default=16,
+        help="browsers that may play at once (16)",
+    )
+    web.add_argument(
+        "--max-simulations",
+        metavar="N",
+        type=argument_types.positive,
+        default=8192,
+        help="the most simulations of one position, which need memory for each browser (8192)",
+    )
+    add_settings(web)

@@ -10,7 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ddpzero.cli.command_parts import any_game_if_given
+from ddpzero.cli.command_parts import any_game_if_given, needs_extra
 
 if TYPE_CHECKING:
     from ddpzero.play.strength import Strength
@@ -88,3 +88,18 @@ def strength_of(options: Namespace) -> Strength:
         resigns=options.resign,
         ponders=options.ponder,
     )
+
+
+def do_web(options: Namespace) -> int:
+    with needs_extra("web", "web"):
+        from ddpzero.web.run import run_web
+
+    run_web(
+        options.runs,
+        any_game_if_given(options),
+        host=options.host,
+        port=options.port,
+        max_sessions=options.max_sessions,
+        max_simulations=options.max_simulations,
+    )
+    return 0

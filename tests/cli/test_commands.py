@@ -35,6 +35,7 @@ COMMANDS = {
     "games": ["games", "runs/a"],
     "grow": ["grow", "runs/a", "network.blocks=4", "--output", "runs/b"],
     "play": ["play", "runs/a"],
+    "web": ["web", "runs/a"],
     "review": ["review", "a.sgf", "runs/a"],
     "monitor": ["monitor", "runs/a"],
     "ablate": ["ablate", "a.yaml"],
@@ -284,6 +285,11 @@ def test_settings_that_a_benchmark_reads_are_taken(words):
         (["judge", "nowhere.npz", "random"], "nowhere.npz"),
         (["play", "runs/nowhere", "--mode", "ai"], "runs/nowhere"),
         (["monitor", "runs/nowhere"], "runs/nowhere"),
+        (
+            ["web", "runs/nowhere", "--port", "0"],
+            "'runs/nowhere' is neither a run nor a checkpoint",
+        ),
+        (["web", "--game", "snakes", "--port", "0"], "for games in which two players take turns"),
         (["bench", "search", "evaluator=oracle", "game=tic_tac_toe"], "evaluator=oracle"),
         (
             ["match", "random", "rollout:9", "--game", "tic_tac_toe", "--simulations", "3"],
