@@ -59,6 +59,7 @@ _ADD_COMMANDS = (
     agents.add_games,
     agents.add_ablate,
     agents.add_grow,
+    agents.add_export,
     play.add_play,
     agents.add_monitor,
     volunteers.add_serve,
