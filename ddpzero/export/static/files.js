@@ -1,7 +1,11 @@
 // Reads a file of the page: from inside the page if it is there, otherwise from the server.
 
+const elementOf = (name) => document.getElementById(`file:${name}`);
+
+export const isInside = (name) => elementOf(name) !== null;
+
 export async function readFile(name) {
-  const inside = document.getElementById(`file:${name}`);
+  const inside = elementOf(name);
   if (inside !== null) {
     const response = await fetch(`data:application/octet-stream;base64,${inside.textContent.trim()}`);
     return new Uint8Array(await response.arrayBuffer());

@@ -77,11 +77,16 @@ export class Match {
     this.#goOn();
   }
 
+  fail(error) {
+    this.error = error;
+    this.onChange();
+  }
+
   // Return the best move after a full search.
   async hint() {
     const turn = this.turn;
     await this.#think(turn, 0);
-    return turn === this.turn ? this.search.thoughts().moves[0].action : null;
+    return turn === this.turn && this.error === null ? this.search.thoughts().moves[0].action : null;
   }
 
   // Let the network think and move, if it is to move; let it think if it is watched.
@@ -91,16 +96,13 @@ export class Match {
     this.onChange();
     if (this.isOver || (this.isPersonsTurn && !this.isWatched)) return;
     this.#think(turn, this.isPersonsTurn ? 0 : LEAST_MS_BETWEEN_MOVES).then(() => {
-      if (turn === this.turn && !this.isPersonsTurn) this.play(this.search.thoughts().moves[0].action);
+      if (turn === this.turn && !this.isPersonsTurn && this.error === null) this.play(this.search.thoughts().moves[0].action);
     });
   }
 
   // Search the position of a turn, after the searches before it have stopped; take at least so many milliseconds.
   #think(turn, leastMs) {
-    this.thinking = this.thinking.then(() => this.#search(turn, leastMs)).catch((error) => {
-      this.error = error;
-      this.onChange();
-    });
+    this.thinking = this.thinking.then(() => this.#search(turn, leastMs)).catch((error) => this.fail(error));
     return this.thinking;
   }
 

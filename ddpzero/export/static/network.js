@@ -1,16 +1,15 @@
 // The exported network in the browser, evaluated by onnxruntime-web on this device.
 import * as ort from "./onnxruntime/ort.wasm.bundle.min.mjs";
-import { readFile } from "./files.js";
+import { isInside, readFile } from "./files.js";
 
 // Returns async (positions) -> [{ logits, outcome }]: logits of all actions, probabilities of win, draw and loss.
 export async function loadNetwork(game) {
-  const [model, runtime] = await Promise.all([
-    readFile("model.onnx"), readFile("onnxruntime/ort-wasm-simd-threaded.wasm"),
-  ]);
-  ort.env.wasm.wasmBinary = runtime;
+  const runtime = "onnxruntime/ort-wasm-simd-threaded.wasm";
+  if (isInside(runtime)) ort.env.wasm.wasmBinary = await readFile(runtime);
+  else ort.env.wasm.wasmPaths = { wasm: new URL(runtime, document.baseURI).href }; // compiled while it arrives
   ort.env.wasm.numThreads = 1; // more need headers that a static host does not send
   ort.env.logLevel = "error";
-  const session = await ort.InferenceSession.create(model, { executionProviders: ["wasm"] });
+  const session = await ort.InferenceSession.create(await readFile("model.onnx"), { executionProviders: ["wasm"] });
   const size = game.inputShape.reduce((product, side) => product * side, 1);
   return async (positions) => {
     const planes = new Float32Array(positions.length * size);

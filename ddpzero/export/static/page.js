@@ -69,8 +69,9 @@ function thoughtsOf(match, state, names) {
   };
 }
 
-function statusText(match, state, geometry) {
-  if (match.error !== null) return `The network cannot be run: ${match.error.message}`;
+function statusText(match, state, geometry, isLoaded) {
+  if (match.error !== null) return `The network cannot be used: ${match.error.message}`;
+  if (!isLoaded) return "Loading the network …";
   const names = playerNames(geometry);
   if (match.result === 0) return "Draw.";
   if (match.result !== null) {
@@ -83,9 +84,16 @@ function statusText(match, state, geometry) {
   return `${names[state.mover]} ${who}`;
 }
 
-function App({ page, game, evaluate }) {
+function App({ page, game, network }) {
   const [, draw] = useReducer((count) => count + 1, 0);
-  const match = useMemo(() => new Match(game, evaluate, page.search, () => draw()), []);
+  const [isLoaded, setLoaded] = useState(false);
+  const match = useMemo(() => {
+    const evaluate = async (positions) => (await network)(positions);
+    return new Match(game, evaluate, page.search, () => draw());
+  }, []);
+  useEffect(() => {
+    network.then(() => setLoaded(true), (error) => match.fail(error));
+  }, []);
   const [heat, setHeat] = useState("policy");
   const [hovered, setHovered] = useState(null);
   const [hint, setHint] = useState(null);
@@ -131,7 +139,7 @@ function App({ page, game, evaluate }) {
           <${Players} game=${shown} state=${state} agentName="Network" outlook=${outlook} />
           <${Board} game=${shown} state=${state} thoughts=${isShown ? thoughts : null} heat=${heat} line=${line}
             hint=${hint} onPlay=${play} />
-          <p class="status" role="status">${statusText(match, state, page.geometry)}</p>
+          <p class="status" role="status">${statusText(match, state, page.geometry, isLoaded)}</p>
           ${match.isPersonsTurn && unplaced.length > 0 && html`
             <div class="action-buttons">
               ${unplaced.map((action) => html`<button class="primary" onClick=${() => play(action)}>${page.names[action]}</button>`)}
@@ -184,19 +192,9 @@ function lineShown(match, thoughts, action) {
   return shown;
 }
 
-async function main() {
-  const app = document.getElementById("app");
-  const page = JSON.parse(document.getElementById("page").textContent);
-  const game = makeGame(page.game);
-  app.textContent = "Loading the network …";
-  try {
-    const evaluate = await loadNetwork(game);
-    app.textContent = "";
-    app.className = "";
-    render(html`<${App} page=${page} game=${game} evaluate=${evaluate} />`, app);
-  } catch (error) {
-    app.textContent = `The network cannot be loaded: ${error.message}`;
-  }
-}
-
-main();
+const app = document.getElementById("app");
+const page = JSON.parse(document.getElementById("page").textContent);
+const game = makeGame(page.game);
+app.className = "";
+// The board is there at once, and one can play the first move before the network has come.
+render(html`<${App} page=${page} game=${game} network=${loadNetwork(game)} />`, app);
