@@ -37,6 +37,7 @@ Train game-playing agents, play against them, and measure them.
     ddpzero games runs/quick
     ddpzero ablate launch/ablations/simulations.yaml
     ddpzero play runs/quick
+    ddpzero web runs/quick
     ddpzero monitor runs/quick
     ddpzero serve collection serve.port=8471
     ddpzero contribute https://games.example.org token_file=alice.token
@@ -61,6 +62,7 @@ _ADD_COMMANDS = (
     agents.add_grow,
     agents.add_export,
     play.add_play,
+    play.add_web,
     agents.add_monitor,
     volunteers.add_serve,
     volunteers.add_contribute,

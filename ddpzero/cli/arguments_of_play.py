@@ -1,10 +1,11 @@
-"""The arguments of the commands with which a person plays against agents: play."""
+"""The arguments of the commands with which a person plays against agents: play and web."""
 
 from __future__ import annotations
 
 from ddpzero.cli import argument_types
 from ddpzero.cli import commands_of_play as commands_of
 from ddpzero.cli.argument_parts import (
+    MODEL,
     PLAYER_OR_RULE_AGENT,
     Commands,
     add_command,
@@ -58,3 +59,47 @@ def add_play(commands: Commands) -> None:
         help="seed that reproduces a game (default: random)",
     )
     add_settings(play)
+
+
+def add_web(commands: Commands) -> None:
+    web = add_command(
+        commands,
+        "web",
+        commands_of.do_web,
+        "Serve a page on which you play against agents in a browser and see what they think: any board game, any "
+        "checkpoint of a run. It can be reached from this machine only, unless --host says otherwise.",
+        "ddpzero web runs/quick",
+        problem_of_config_dir,
+    )
+    web.add_argument(
+        "runs",
+        metavar="RUN",
+        nargs="*",
+        type=argument_types.path,
+        help=f"{MODEL} (default: all runs in runs/, and all games)",
+    )
+    web.add_argument(
+        "--host",
+        type=argument_types.name,
+        default="127.0.0.1",
+        help="address of this machine at which to listen, 0.0.0.0 for all: the page then needs the address with the "
+        "token that is printed (127.0.0.1)",
+    )
+    web.add_argument(
+        "--port", type=argument_types.not_negative, default=8472, help="0: any free one (8472)"
+    )
+    web.add_argument(
+        "--max-sessions",
+        metavar="N",
+        type=argument_types.positive,
+        default=16,
+        help="browsers that may play at once (16)",
+    )
+    web.add_argument(
+        "--max-simulations",
+        metavar="N",
+        type=argument_types.positive,
+        default=8192,
+        help="the most simulations of one position, which need memory for each browser (8192)",
+    )
+    add_settings(web)
