@@ -53,6 +53,7 @@ _REASONS = {
     "ddpzero bench all": "runs for half an hour; test_report.py runs some of it",
     "ddpzero ablate": "trains for half an hour; test_run.py runs smaller ones",
     "serve collection serve.": "serves until it is stopped; tests/contribute starts it",
+    "--static page": "may download onnxruntime-web; tests/export writes pages",
     "ddpzero contribute": "plays until it is stopped; tests/contribute starts it",
     "ddpzero bench peers": "installs other programs from the network; tests/bench/peers",
     "cache clear": "deletes the machine code that other tests use",
@@ -85,6 +86,7 @@ _SHORTER = {
     "bench scaling": ("--seconds", "0.5", "--ranks", "1", *_SMALL_SEARCH, "actors.num_games=8"),
     "bench serve": ("--seconds", "1", "--contributors", "2", *_SMALL_SEARCH),
     "evaluate": ("--games", "4"),
+    "export": ("--check", "4"),
     "match": ("--games", "4"),
     # Not into the conf/ of other tests.
     "tune": ("--config-dir", "mine"),

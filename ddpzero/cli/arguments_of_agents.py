@@ -290,7 +290,7 @@ def add_export(commands: Commands) -> None:
         commands_of.do_export,
         "Write a trained network for other programs, each with a card in JSON that says what it is: as ONNX, compared "
         "with torch on random positions; as safetensors; as a static page that plays in the browser.",
-        "ddpzero export runs/quick --onnx quick.onnx --static page",
+        "ddpzero export runs/quick --onnx quick.onnx",
         _problem_of_export,
     )
     export.add_argument("model", metavar="RUN", type=argument_types.path, help=MODEL)
@@ -310,8 +310,8 @@ def add_export(commands: Commands) -> None:
         "--static",
         metavar="FOLDER",
         type=argument_types.path,
-        help="write a page that plays connect_four, gomoku, othello or hex to this new folder, for any web server "
-        "that serves files",
+        help="write a page that plays connect_four, gomoku, othello or hex to this new folder, for any host of static "
+        "files; with a name that ends in .html, to one file that opens without a server",
     )
     export.add_argument(
         "--check",

@@ -15,6 +15,7 @@ from ddpzero.algorithms.defaults import can_export
 from ddpzero.algorithms.loader import errors_of_plugin
 from ddpzero.arena.agents import Agent, load_agent
 from ddpzero.export.card import make_card
+from ddpzero.export.one_file import is_one_file
 from ddpzero.run.checkpoint import weights_to_bytes
 from ddpzero.run.checkpoint_content import load_weights
 from ddpzero.run.finder import find_run, why_unknown
@@ -41,7 +42,8 @@ def run_export(
 ) -> None:
     """Export a model and print what was written. Raises UserError; nothing that exists is overwritten.
 
-    source: a run or a checkpoint. onnx: an .onnx file; its card is beside it. weights, static: new folders.
+    source: a run or a checkpoint. onnx: an .onnx file; its card is beside it. weights, static: new folders;
+    static may be a new .html file.
     num_checked: random positions in which the ONNX file is compared with torch. onnxruntime_web: see static_page.py.
     """
     _check_targets(onnx, weights, static)
@@ -81,8 +83,13 @@ def _check_targets(onnx: Path | None, weights: Path | None, static: Path | None)
         for file in (onnx, onnx.with_suffix(".json")):
             require(not os.path.lexists(file), f"--onnx: {file} exists already: name another file.")
         require_writable(f"--onnx {onnx}", onnx.parent, make=True)
+    if static is not None and is_one_file(static):
+        require(
+            not os.path.lexists(static), f"--static {static} exists already: name another file."
+        )
+        require_writable(f"--static {static}", static.parent, make=True)
     for option, folder in (("--weights", weights), ("--static", static)):
-        if folder is not None:
+        if folder is not None and not (option == "--static" and is_one_file(folder)):
             is_free = not os.path.lexists(folder) or (folder.is_dir() and not any(folder.iterdir()))
             require(is_free, f"{option} {folder} exists already: name another folder.")
             require_writable(f"{option} {folder}", folder, make=True)

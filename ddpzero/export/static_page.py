@@ -16,6 +16,7 @@ from typing import Any
 from ddpzero import PACKAGE_DIR
 from ddpzero.algorithms.base import Exportable
 from ddpzero.arena.agents import Agent
+from ddpzero.export.one_file import INDEX, in_one_file, is_one_file
 from ddpzero.export.onnxruntime_web import LICENSE_TEXT, runtime_files
 from ddpzero.games import Game, TeamGame
 from ddpzero.system.errors import UserError, require
@@ -34,7 +35,6 @@ SHARED_FILES = (
 PLAYABLE = ("connect_four", "gomoku", "hex", "othello")
 # Constants of the search in the browser, by their names in the settings of a search.
 _SEARCH = ("c_puct", "c_puct_base", "first_play_reduction")
-_INDEX = "index.html"
 
 
 def require_playable(game: Game | TeamGame, exportable: Exportable) -> None:
@@ -53,24 +53,32 @@ def require_playable(game: Game | TeamGame, exportable: Exportable) -> None:
 
 
 def write_page(
-    agent: Agent, model: bytes, card: bytes, folder: Path, onnxruntime_web: Path | None
+    agent: Agent, model: bytes, card: bytes, path: Path, onnxruntime_web: Path | None
 ) -> None:
-    """Write the page to a folder that exists, and print its size. Raises UserError without onnxruntime-web.
+    """Write the page and print its size. Raises UserError without onnxruntime-web.
 
-    model: the content of the .onnx file. onnxruntime_web: see runtime_files.
+    model: the content of the .onnx file. path: a folder that exists, or a file with all of the page in it.
+    onnxruntime_web: see runtime_files.
     """
     assert isinstance(agent.game, Game)
     files = page_files(agent.game, agent.model, _search_constants(agent), model, card)
     for name, content in runtime_files(onnxruntime_web).items():
         files[f"onnxruntime/{name}"] = content
+    if is_one_file(path):
+        content = in_one_file(files)
+        replace_whole(path, content)
+        print(
+            f"{path}: a page of {len(content) / 1e6:.1f} MB, which a browser opens without a server"
+        )
+        return
     # Last, so that a page without all its parts has no index.
-    files[_INDEX] = files.pop(_INDEX)
+    files[INDEX] = files.pop(INDEX)
     for name, content in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        replace_whole(folder / name, content)
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        replace_whole(path / name, content)
     size = sum(len(content) for content in files.values())
     print(
-        f"{folder}: a page of {size / 1e6:.1f} MB; to see it: python3 -m http.server --directory {folder}, and then "
+        f"{path}: a page of {size / 1e6:.1f} MB; to see it: python3 -m http.server --directory {path}, and then "
         "http://localhost:8000"
     )
 
@@ -97,8 +105,8 @@ def page_files(
     }
     # In a script, "</" would end it.
     values = {"title": html.escape(title), "page": json_text(page).replace("</", "<\\/")}
-    index = files[_INDEX].decode()
-    files[_INDEX] = re.sub(r"\{\{(\w+)\}\}", lambda found: values[found[1]], index).encode()
+    index = files[INDEX].decode()
+    files[INDEX] = re.sub(r"\{\{(\w+)\}\}", lambda found: values[found[1]], index).encode()
     return files
 
 

@@ -1,6 +1,7 @@
 // A page that plays one game against one network, all of it in this browser.
 import { html, render, useEffect, useMemo, useReducer, useState } from "./vendor/htm-preact-standalone.mjs";
 import { Board } from "./board.js";
+import { isInside, urlOf } from "./files.js";
 import { makeGame } from "./games/games.js";
 import { Match } from "./match.js";
 import { loadNetwork } from "./network.js";
@@ -174,7 +175,7 @@ function App({ page, game, network }) {
         </div>
       </main>
       <footer class="about small">
-        <p>The network <a href="card.json">${page.model}</a> runs in this browser; nothing is sent anywhere.</p>
+        <p>The network <a href=${urlOf("card.json")} download=${isInside("card.json") ? "card.json" : undefined}>${page.model}</a> runs in this browser; nothing is sent anywhere.</p>
       </footer>
     </div>`;
 }
