@@ -6,6 +6,7 @@ import { makeGame } from "./games/games.js";
 import { Match } from "./match.js";
 import { loadNetwork } from "./network.js";
 import { Analysis, Icon, Players, Segments } from "./panels.js";
+import { viewBox } from "./shapes.js";
 import { playerNames } from "./text.js";
 
 const STRENGTHS = [[0, "network"], [32, "32"], [128, "128"], [512, "512"], [2000, "2000"]];
@@ -129,6 +130,7 @@ function App({ page, game, network }) {
   const outlook = match.isOver
     ? [match.result > 0 ? 1 : 0, match.result === 0 ? 1 : 0, match.result < 0 ? 1 : 0]
     : isShown ? (state.mover === 0 ? thoughts.wdl : thoughts.wdl.slice().reverse()) : null;
+  const box = viewBox(page.geometry);
   const unplaced = state.legal.filter((action) => page.geometry.actions[action] === null);
   const line = useMemo(() => lineShown(match, thoughts, hovered), [hovered, match.moves.length]);
 
@@ -136,7 +138,7 @@ function App({ page, game, network }) {
     <div class="page">
       <header class="top"><h1>${page.title}</h1></header>
       <main class="table">
-        <div class="left" style=${{ "--board-aspect": page.geometry.width / page.geometry.height }}>
+        <div class="left" style=${{ "--board-aspect": box[2] / box[3] }}>
           <${Players} game=${shown} state=${state} agentName="Network" outlook=${outlook} />
           <${Board} game=${shown} state=${state} thoughts=${isShown ? thoughts : null} heat=${heat} line=${line}
             hint=${hint} onPlay=${play} />
