@@ -52,6 +52,7 @@ _REASONS = {
     "ddpzero ablate": "trains for half an hour; test_run.py runs smaller ones",
     "ddpzero web": "serves until it is stopped; tests/web starts it",
     "serve collection serve.": "serves until it is stopped; tests/contribute starts it",
+    "--static page": "may download onnxruntime-web; tests/export writes pages",
     "ddpzero contribute": "plays until it is stopped; tests/contribute starts it",
     "ddpzero bench peers": "installs other programs from the network; tests/bench/peers",
     "cache clear": "deletes the machine code that other tests use",
@@ -84,6 +85,7 @@ _SHORTER = {
     "bench scaling": ("--seconds", "0.5", "--ranks", "1", *_SMALL_SEARCH, "actors.num_games=8"),
     "bench serve": ("--seconds", "1", "--contributors", "2", *_SMALL_SEARCH),
     "evaluate": ("--games", "4"),
+    "export": ("--check", "4"),
     "match": ("--games", "4"),
     "review": ("--simulations", "4"),
     # Not into the conf/ of other tests.

@@ -68,6 +68,12 @@ def test_the_wheel_holds_the_package_conf_and_the_program_and_nothing_else(insta
         for folder in ("positions", "recorded")
         for file in (REPO / "ddpzero" / "judges" / folder).iterdir()
     }
+    expected |= {
+        str(file.relative_to(REPO))
+        for room in ("export", "web")
+        for file in (REPO / "ddpzero" / room / "static").rglob("*")
+        if file.is_file()
+    }
     templates = REPO / "ddpzero" / "serve" / "templates"
     expected |= {str(file.relative_to(REPO)) for file in templates.iterdir()}
     expected |= {

@@ -62,6 +62,7 @@ _ADD_COMMANDS = (
     agents.add_games,
     agents.add_ablate,
     agents.add_grow,
+    agents.add_export,
     play.add_play,
     play.add_web,
     play.add_review,

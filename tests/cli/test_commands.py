@@ -34,6 +34,7 @@ COMMANDS = {
     "judge": ["judge", "a.npz", "runs/a"],
     "games": ["games", "runs/a"],
     "grow": ["grow", "runs/a", "network.blocks=4", "--output", "runs/b"],
+    "export": ["export", "runs/a", "--onnx", "a.onnx"],
     "play": ["play", "runs/a"],
     "web": ["web", "runs/a"],
     "review": ["review", "a.sgf", "runs/a"],
