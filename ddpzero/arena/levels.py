@@ -23,6 +23,8 @@ class Level:
 
 
 FULL_LEVEL = 9
+# Of players that do not tell how many they make.
+USUAL_SIMULATIONS = 800
 # Of the levels below it, from 1 on.
 _LEVELS = (
     Level(0, 2.0),
@@ -63,10 +65,9 @@ def sampled_move(thoughts: Thoughts, temperature: float, rng: np.random.Generato
 class LeveledPlayer:
     """A Player that plays at a level: each position is searched anew, one after another."""
 
-    uses_chance = True
-
     def __init__(self, player: Thoughtful, game: Game, level: Level, name: str) -> None:
         self.name = name
+        self.uses_chance = level.temperature > 0
         self.num_simulations = level.simulations
         self._game = game
         self._level = level

@@ -1,4 +1,4 @@
-"""The arguments of the commands with which a person plays against agents, and reviews games: play, review, web."""
+"""The arguments of the commands with which people play against agents and review games, or programs play."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def add_review(commands: Commands) -> None:
         commands_of.do_review,
         "Review a game with an agent: its chances move by move, what each move lost, the worst moves and what was "
         "better.",
-        "ddpzero review game.sgf runs/go9 --simulations 400 --sgf reviewed.sgf",
+        "ddpzero review game.txt runs/quick --simulations 1000",
         problem_of_config_dir,
     )
     review.add_argument(
@@ -121,11 +121,39 @@ def add_review(commands: Commands) -> None:
     add_settings(review)
 
 
-def add_strength(parser: argparse.ArgumentParser) -> None:
+def add_gomocup(commands: Commands) -> None:
+    gomocup = add_command(
+        commands,
+        "gomocup",
+        commands_of.do_gomocup,
+        "Play five in a row for a manager of Gomocup or piskvork, which starts this program and sends it commands.",
+        "ddpzero gomocup runs/gomoku --install brains",
+        problem_of_strength,
+    )
+    gomocup.add_argument("run_dir", metavar="RUN", type=argument_types.path, help=MODEL)
+    gomocup.add_argument(
+        "--install",
+        metavar="FOLDER",
+        type=argument_types.path,
+        help="only write a script pbrain-RUN into this folder, which managers can start; it has the other options",
+    )
+    add_strength(gomocup, is_told_time=True, resigns=False)
+    gomocup.add_argument(
+        "--seed",
+        type=argument_types.not_negative,
+        help="seed of the moves at a level (default: random)",
+    )
+
+
+def add_strength(
+    parser: argparse.ArgumentParser, *, is_told_time: bool = False, resigns: bool = True
+) -> None:
     """Add the options that say how strong an agent plays; commands_of_play.strength_of reads them.
 
-    problem_of_strength checks them together.
+    problem_of_strength checks them together. is_told_time: whether another program says how long a game may take, so
+    that there is no option for it. resigns: whether there is an option for resigning.
     """
+    parser.set_defaults(game_time=None, resign=False)
     parser.add_argument(
         "--simulations",
         metavar="N",
@@ -135,12 +163,13 @@ def add_strength(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seconds", metavar="S", type=argument_types.seconds, help="time for each move"
     )
-    parser.add_argument(
-        "--game-time",
-        metavar="TIME",
-        type=argument_types.game_time,
-        help="time for all moves of a game, such as 5m; 5m+3s: 3 s more after each move",
-    )
+    if not is_told_time:
+        parser.add_argument(
+            "--game-time",
+            metavar="TIME",
+            type=argument_types.game_time,
+            help="time for all moves of a game, such as 5m; 5m+3s: 3 s more after each move",
+        )
     parser.add_argument(
         "--level",
         metavar="1-9",
@@ -148,7 +177,8 @@ def add_strength(parser: argparse.ArgumentParser) -> None:
         help="plays weaker: 1 is the weakest level, 9 the full strength (9)",
     )
     parser.add_argument("--ponder", action="store_true", help="also think while the opponent does")
-    parser.add_argument("--resign", action="store_true", help="give up hopeless games")
+    if resigns:
+        parser.add_argument("--resign", action="store_true", help="give up hopeless games")
 
 
 def problem_of_strength(options: argparse.Namespace) -> str | None:

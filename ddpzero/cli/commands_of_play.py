@@ -1,4 +1,4 @@
-"""Runs the commands with which a person plays against agents, and reviews games: play, review, web.
+"""Runs the commands with which people play against agents and review games, or other programs play.
 
 arguments_of_play.py names each function beside its arguments. Each imports what it needs only when it runs.
 """
@@ -6,6 +6,8 @@ arguments_of_play.py names each function beside its arguments. Each imports what
 from __future__ import annotations
 
 from argparse import Namespace
+from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ddpzero.cli.command_parts import any_game_if_given, needs_extra
@@ -46,6 +48,31 @@ def do_review(options: Namespace) -> int:
         sgf=options.sgf,
     )
     return 0
+
+
+def do_gomocup(options: Namespace) -> int:
+    strength = strength_of(options)
+    if options.install is None:
+        from ddpzero.play.protocols.gomocup.run import run_gomocup
+
+        run_gomocup(options.run_dir, strength, options.seed)
+        return 0
+    from ddpzero.play.protocols.gomocup.wrapper import install
+
+    print(install(options.run_dir, Path(options.install), _words_of_strength(options)))
+    return 0
+
+
+def _words_of_strength(options: Namespace) -> list[str]:
+    """Return the options of gomocup as words of a command line."""
+    values = {
+        "--simulations": options.simulations,
+        "--seconds": options.seconds,
+        "--level": options.level,
+        "--seed": options.seed,
+    }
+    given = [(name, str(value)) for name, value in values.items() if value is not None]
+    return [*chain.from_iterable(given), *(["--ponder"] if options.ponder else [])]
 
 
 def strength_of(options: Namespace) -> Strength:

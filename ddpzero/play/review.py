@@ -7,7 +7,7 @@ terminal and the page show what `review_game` returns.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -109,7 +109,7 @@ class Review:
         record, name_of = self.record, self.record.game.action_name
         return {
             "game": record.game.name,
-            "parameters": vars(record.game.parameters),
+            "parameters": asdict(record.game.parameters),
             "names": list(record.names),
             "result": record.result,
             "reviewer": self.reviewer,

@@ -7,6 +7,8 @@ small tree they would be of moves that are not worth it. After a move the tree b
 
 from __future__ import annotations
 
+import math
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -117,7 +119,7 @@ class Thinking:
     def begin(self, position: np.ndarray) -> None:
         """Think about a position `[P]` from now on. Raises ValueError unless it is one that is not terminal."""
         self.game.require_running(position[None])
-        forget_proofs(self._forest.endgame)
+        self._forget_proofs()
         start_searches(self.game.rules, self._forest, position[None])
 
     def advance(self, action: int) -> None:
@@ -127,19 +129,30 @@ class Thinking:
         """
         after = self.game.apply_action(self._forest.positions[0, ROOT], action)
         self.game.require_running(after[None])
-        advance(self.game.rules, self._forest, self._batch.config, action)
+        if self._forest.nodes[0, ROOT]["state"] == PENDING:
+            # Its edges are those of an earlier root.
+            start_searches(self.game.rules, self._forest, after[None])
+        else:
+            advance(self.game.rules, self._forest, self._batch.config, action)
 
-    def think(self, num_simulations: int) -> bool:
+    def think(self, num_simulations: int, deadline: float = math.inf) -> bool:
         """Make so many simulations more; return whether further ones could find out something.
 
-        At least the position itself is evaluated. Raises EvaluationError for unusable answers of the network, and
-        GamePromiseError if the game broke its contract.
+        At least the position itself is evaluated. deadline: on time.perf_counter; no batch begins after it.
+        Raises EvaluationError for unusable answers of the network, and GamePromiseError if the game broke its contract.
         """
         wanted = min(self.visits + num_simulations, self.max_simulations)
-        while self._round(wanted):
+        while self._round(wanted) and time.perf_counter() < deadline:
             pass
         require_no_fault(self.game, int(self._forest.trees[0]["fault"]))
         return not self.is_proven and self.visits < self.max_simulations
+
+    def _forget_proofs(self) -> None:
+        """Forget the proofs of other positions, if there are any: it takes milliseconds."""
+        endgame = self._forest.endgame
+        if endgame is not None and endgame.counts[0] > 0:
+            forget_proofs(endgame)
+            endgame.counts[:] = 0
 
     def _round(self, wanted: int) -> bool:
         """Evaluate leaves on the way to `wanted` simulations in the tree; return whether there were any."""
