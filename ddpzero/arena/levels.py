@@ -27,14 +27,14 @@ FULL_LEVEL = 9
 USUAL_SIMULATIONS = 800
 # Of the levels below it, from 1 on.
 _LEVELS = (
-    Level(0, 2.0),
-    Level(0, 1.2),
-    Level(2, 0.9),
-    Level(4, 0.6),
-    Level(8, 0.4),
-    Level(16, 0.25),
-    Level(32, 0.15),
-    Level(64, 0.1),
+    Level(0, 8.0),
+    Level(0, 5.0),
+    Level(0, 3.2),
+    Level(0, 2.3),
+    Level(0, 1.6),
+    Level(0, 1.0),
+    Level(1, 0.7),
+    Level(8, 0.3),
 )
 
 

@@ -107,13 +107,13 @@ class Brain:
 
     def _begin(self, size: int) -> None:
         if not self._engines or self._engine.game.parameters.size != size:
-            self._engines = {}
             # Both rules, because the manager tells the rule after it, when there is no time left to load anything.
             engines = {
                 exactly_five: self._agent.engine(size, exactly_five, self._strength)
                 for exactly_five in (False, True)
             }
-            self._engines, self._idle_bytes = engines, resident_bytes()
+            self._engines = engines
+            self._idle_bytes = resident_bytes()
         self._new_game()
         self._require_possible()
         self._say("OK")

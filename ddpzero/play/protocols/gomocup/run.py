@@ -19,6 +19,7 @@ def run_gomocup(player: str, strength: Strength, seed: int | None = None) -> Non
 
     player: a run or a checkpoint. seed: of levels; None for different moves every time. Raises UserError.
     """
+    agent = load_five_in_a_row(player)
     # What else is printed, by any library, must not reach the manager.
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8", newline="\n")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
@@ -31,7 +32,7 @@ def run_gomocup(player: str, strength: Strength, seed: int | None = None) -> Non
         answers.flush()
 
     brain = Brain(
-        load_five_in_a_row(player),
+        agent,
         strength,
         say,
         lambda: commands.have_ended,
