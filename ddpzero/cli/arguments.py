@@ -60,6 +60,7 @@ _ADD_COMMANDS = (
     agents.add_ablate,
     agents.add_grow,
     play.add_play,
+    play.add_gtp,
     agents.add_monitor,
     volunteers.add_serve,
     volunteers.add_contribute,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
-from ddpzero.cli.command_parts import any_game_if_given
+from ddpzero.cli.command_parts import any_game_if_given, board_game_of
 
 if TYPE_CHECKING:
     from ddpzero.play.strength import Strength
@@ -25,6 +25,18 @@ def do_play(options: Namespace) -> int:
         color=options.color,
         num_simulations=options.simulations,
         delay_seconds=options.delay,
+        seed=options.seed,
+    )
+    return 0
+
+
+def do_gtp(options: Namespace) -> int:
+    from ddpzero.play.protocols.gtp.run import run_gtp
+
+    run_gtp(
+        options.player,
+        strength_of(options),
+        game=None if any_game_if_given(options) is None else board_game_of(options),
         seed=options.seed,
     )
     return 0

@@ -35,6 +35,7 @@ COMMANDS = {
     "games": ["games", "runs/a"],
     "grow": ["grow", "runs/a", "network.blocks=4", "--output", "runs/b"],
     "play": ["play", "runs/a"],
+    "gtp": ["gtp", "runs/a"],
     "monitor": ["monitor", "runs/a"],
     "ablate": ["ablate", "a.yaml"],
 }

@@ -1,0 +1,1 @@
+"""Protocols in which other programs play against an agent: GTP in gtp/."""
