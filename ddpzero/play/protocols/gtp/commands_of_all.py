@@ -6,14 +6,16 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
 from ddpzero import __version__
 from ddpzero.games import Game, variation
 from ddpzero.play.protocols.gtp.lines import Refused, Request, syntax_error
+from ddpzero.play.protocols.gtp.loading import table_of_file
 from ddpzero.play.protocols.gtp.names import INVALID_VERTEX, parse_color
-from ddpzero.play.protocols.gtp.session import Chosen, Command, Session
+from ddpzero.play.protocols.gtp.session import Chosen, Command, GoSettings, Session
 from ddpzero.play.protocols.gtp.times import gtp_times, named_times, seconds_and_moves
 from ddpzero.play.protocols.gtp.turns import can_pass_always
 
@@ -130,6 +132,38 @@ def _clear_board(session: Session, request: Request) -> str:
         session.begin_game(session.go.game_of(session.game, 0, handicap=0))
     session.prepare()
     return ""
+
+
+def _loadsgf(session: Session, request: Request) -> str:
+    """Load a game up to the position before a move, counted from 1, or its end."""
+    file, number = _file_and_number(request.text)
+    try:
+        table = table_of_file(file, session.game)
+    except (ValueError, OSError, Refused) as error:
+        raise Refused(f"cannot load file: {error}") from None
+    if not session.agent.fits(table.game):
+        raise Refused(f"cannot load file: {_UNACCEPTABLE_SIZE}")
+    if number is not None:
+        table.undo(max(0, len(table.moves) - (number - 1)))
+    session.begin_game(table.game)
+    session.table = table
+    if session.go is not None:
+        parameters = table.game.parameters
+        rules = replace(session.go.rules, ko=parameters.ko, suicide=parameters.suicide)
+        session.go = GoSettings(parameters.komi, rules)
+        session.change_rules()
+    session.prepare()
+    return ""
+
+
+def _file_and_number(text: str) -> tuple[str, int | None]:
+    """Return the file and the move that loadsgf names. The name of a file may have blanks. Raises Refused."""
+    if not text:
+        raise syntax_error("loadsgf takes a file and the number of a move")
+    file, _, number = text.rpartition(" ")
+    if file and number.isascii() and number.isdecimal() and not Path(text).is_file():
+        return file.strip().strip('"'), max(1, whole_number(number, "the number of the move"))
+    return text.strip('"'), None
 
 
 def _showboard(session: Session, request: Request) -> str:
@@ -285,8 +319,11 @@ def _kata_set_param(session: Session, request: Request) -> str:
     elif key in ("ponderingEnabled", "allowResignation"):
         if value.lower() not in ("true", "false"):
             raise syntax_error(f"{key} takes true or false")
-        field = "ponders" if key == "ponderingEnabled" else "resigns"
-        session.strength = replace(session.strength, **{field: value.lower() == "true"})
+        is_on = value.lower() == "true"
+        if key == "ponderingEnabled":
+            session.strength = replace(session.strength, ponders=is_on)
+        else:
+            session.strength = replace(session.strength, resigns=is_on)
     else:
         raise Refused(f"unknown parameter: known are {', '.join(_PARAMETERS)}")
     return ""
@@ -321,6 +358,7 @@ COMMANDS: Mapping[str, Command] = {
     "time_left": _time_left,
     "final_score": _final_score,
     "showboard": _showboard,
+    "loadsgf": _loadsgf,
     "clear_cache": _clear_cache,
     "stop": _stop,
     "cputime": _cputime,

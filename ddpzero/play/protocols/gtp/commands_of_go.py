@@ -116,7 +116,7 @@ def _place_free_handicap(session: Session, request: Request) -> str:
     while len(cells) < number:
         _set_up_handicap(session, cells)
         policy = session.evaluate(_BLACK).thoughts.policy.copy()
-        policy[[*cells, pass_of(session.game)]] = -1.0
+        policy[[*cells, session.game.num_actions - 1]] = -1.0
         cells.append(int(np.argmax(policy)))
     return _place_handicap(session, cells)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ddpzero.play.protocols.gtp.lines import Refused, syntax_error
 from ddpzero.play.protocols.gtp.names import parse_color
@@ -90,7 +91,8 @@ def _with_option(
         if value not in ("true", "false"):
             raise syntax_error(f"{key} takes true or false")
         if key in _SWITCHES:
-            return replace(options, **{_SWITCHES[key]: value == "true"})
+            switches: dict[str, Any] = {_SWITCHES[key]: value == "true"}
+            return replace(options, **switches)
         if value == "true":
             raise Refused(f"{key} is not known here")
         return options

@@ -27,9 +27,9 @@ class Table:
     def __init__(self, game: Game) -> None:
         self.clear(game)
 
-    def clear(self, game: Game | None = None) -> None:
-        """Begin a game. game: None for the same one."""
-        self.game = self.game if game is None else game
+    def clear(self, game: Game) -> None:
+        """Begin a game."""
+        self.game = game
         self.episode = PlayedEpisode(self.game)
         self.stones: tuple[Move, ...] = ()
         self.moves: list[Move] = []
@@ -68,7 +68,7 @@ class Table:
         episode = PlayedEpisode(self.game)
         for stone in stones:
             make_move(episode, stone.player, stone.action)
-        self.clear()
+        self.clear(self.game)
         self.stones, self.episode = tuple(stones), episode
         self._first_player = first_player
         self.num_handicap_stones = num_handicap_stones
