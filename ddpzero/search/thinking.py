@@ -264,6 +264,10 @@ def propose_of_one(
 @compiled(cache=True)
 def advance(rules, forest, config, action):
     """Play an action in the first tree and keep what is below it."""
+    if forest.nodes[0, ROOT].state == PENDING:
+        # Nobody has thought about this position: the edges are those of an earlier node.
+        for other in range(forest.edges.shape[2]):
+            forest.edges[0, ROOT, other].child = UNVISITED
     play_action(rules, forest, config, 0, action)
 
 

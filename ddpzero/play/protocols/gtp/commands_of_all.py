@@ -20,7 +20,7 @@ from ddpzero.play.protocols.gtp.times import gtp_times, named_times, seconds_and
 from ddpzero.play.protocols.gtp.turns import can_pass_always
 
 _UNACCEPTABLE_SIZE = "unacceptable size"
-_MOST_VISITS = 10**9
+_MOST_DIGITS = 18
 
 
 def arguments_of(request: Request, *counts: int) -> list[str]:
@@ -34,7 +34,7 @@ def arguments_of(request: Request, *counts: int) -> list[str]:
 
 def whole_number(text: str, what: str) -> int:
     """Return a number from 0 on. Raises Refused."""
-    if not (text.isascii() and text.isdecimal() and len(text) <= 6):
+    if not (text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS):
         raise syntax_error(f"{what} is not a whole number from 0 on")
     return int(text)
 
@@ -312,7 +312,7 @@ _PARAMETERS = ("maxVisits", "maxTime", "ponderingEnabled", "allowResignation")
 def _kata_set_param(session: Session, request: Request) -> str:
     key, value = arguments_of(request, 2)
     if key == "maxVisits":
-        visits = whole_number(value, "maxVisits") if len(value) < 7 else _MOST_VISITS
+        visits = whole_number(value, "maxVisits")
         session.strength = replace(session.strength, simulations=visits)
     elif key == "maxTime":
         session.set_move_seconds(_positive_seconds(value))

@@ -248,7 +248,7 @@ def _kata_raw_nn(session: Session, request: Request) -> str:
     if thoughts.score is not None:
         lines.append(f"whiteLead {sign * analyzed.lead(thoughts.score):.4f}")
     lines += ["policy", rows_of_numbers(policy[: size**2].reshape(size, size)[::-1])]
-    lines.append(f"policyPass {policy[passes]:.6f}")
+    lines.append(f"policyPass {rows_of_numbers(policy[None, passes:])}")
     if thoughts.ownership is not None:
         lines += ["whiteOwnership", rows_of_numbers(sign * analyzed.rows_of(thoughts.ownership))]
     return "\n".join(lines)

@@ -50,10 +50,15 @@ def is_interrupt(line: str) -> bool:
 
 
 def answer(request: Request, text: str, is_failure: bool = False) -> str:
-    """Return the answer to a request: one empty line ends it, so that there is none inside."""
+    """Return the answer to a request: one empty line ends it, so that there is none inside.
+
+    A text that begins with an empty line has its first line below the sign and the id, as boards have.
+    """
     lines = [line.rstrip() for line in text.splitlines()]
+    begins_below = bool(lines) and not lines[0]
     text = "\n".join(line for line in lines if line)
-    return f"{begin_answer(request, is_failure)}{text and ' '}{text}\n\n"
+    between = "\n" if begins_below else " " if text else ""
+    return f"{begin_answer(request, is_failure)}{between}{text}\n\n"
 
 
 def begin_answer(request: Request, is_failure: bool = False) -> str:

@@ -14,7 +14,6 @@ import numpy as np
 
 from ddpzero.games import Game
 from ddpzero.play.protocols.gtp.lines import Refused
-from ddpzero.play.protocols.gtp.turns import pass_of
 
 LETTERS = "ABCDEFGHJKLMNOPQRSTUVWXYZ"  # without I
 _COLORS = {"b": 0, "black": 0, "w": 1, "white": 1}
@@ -78,9 +77,12 @@ class OwnNames:
                 raise Refused("illegal move")
             return int(stones[0])
         try:
-            return self._game.parse_action(text)
+            action = self._game.parse_action(text)
         except ValueError:
             raise Refused(INVALID_VERTEX) from None
+        if self._may_swap and self._game.board(position)[action]:
+            raise Refused("illegal move")
+        return action
 
 
 class CellNames:
@@ -154,7 +156,7 @@ def grid_of(game: Game, position: np.ndarray, actions: Sequence[int]) -> list[st
             if is_cell[action]:
                 cells[game.spec.action_cells[action]] = "XO"[player]
     rows = ["".join(row) for row in cells.reshape(num_rows, num_columns)]
-    # Row 0 of these games is named 1: Go's at the bottom, those of GRhino and MoHex at the top of their boards.
+    # Row 0 of these games is named 1, at the top of the boards of GRhino and MoHex.
     return rows[::-1] if isinstance(names_of(game), OwnNames) else rows
 
 
@@ -164,7 +166,3 @@ def _movers(game: Game, actions: Sequence[int]) -> list[tuple[int, int]]:
         movers.append((game.current_player(position), action))
         position = game.apply_action(position, action)
     return movers
-
-
-def is_pass(game: Game, action: int) -> bool:
-    return action == pass_of(game)
