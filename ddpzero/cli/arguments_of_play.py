@@ -1,4 +1,4 @@
-"""The arguments of the commands with which a person plays against agents: play."""
+"""The arguments of the commands with which people and programs play against agents: play and gtp."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs the commands with which a person plays against agents: play.
+"""Runs the commands with which people and programs play against agents: play and gtp.
 
 arguments_of_play.py names each function beside its arguments. Each imports what it needs only when it runs.
 """

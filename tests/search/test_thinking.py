@@ -214,7 +214,11 @@ def bans_of(game, *bans):
 
 
 def test_banned_moves_are_not_searched_at_their_depth_and_by_their_player(connect_four):
-    thinking, _ = thinking_of(connect_four, evaluate=evaluate_by_hash)
+    def evaluate(observation):
+        logits, outcome = evaluate_by_hash(observation)
+        return logits[: connect_four.num_actions], outcome
+
+    thinking, _ = thinking_of(connect_four, evaluate=evaluate)
     bans = bans_of(connect_four, (0, 0, [0, 1, 2, 3]), (1, 1, [0, 1, 2, 4, 5, 6]))
     thinking.begin(connect_four.initial_position(), bans)
     thinking.think(400)

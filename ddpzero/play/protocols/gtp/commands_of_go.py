@@ -25,12 +25,11 @@ from ddpzero.play.protocols.gtp.stones import (
     most_star_points,
     star_points,
 )
-from ddpzero.play.protocols.gtp.table import Move, Table
+from ddpzero.play.protocols.gtp.table import Move
 from ddpzero.play.protocols.gtp.turns import pass_of
 
 _BLACK = 0
 _BAD_LIST = "bad vertex list"
-_BAD_STONES = "these stones cannot be on the board together"
 
 
 # ------------------------------------------------------------------ komi and rules
@@ -161,15 +160,7 @@ def _set_position(session: Session, request: Request) -> str:
         Move(parse_color(color), _cell(session, point))
         for color, point in zip(words[::2], words[1::2], strict=True)
     ]
-    table = Table(session.game)
-    try:
-        table.set_up(in_turns(stones), _BLACK)
-        board = session.game.board(table.episode.position)
-    except Refused:
-        raise Refused(_BAD_STONES) from None
-    if any(board[stone.action] != stone.player + 1 for stone in stones):
-        raise Refused(_BAD_STONES)
-    session.table = table
+    session.table.set_up(in_turns(stones), _BLACK)
     return ""
 
 

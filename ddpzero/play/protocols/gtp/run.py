@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from contextlib import suppress
 
 import numpy as np
 
@@ -28,7 +29,7 @@ def run_gtp(
     """Speak GTP on stdin and stdout until the other program quits or leaves.
 
     player: see arena.agents.ALLOWED_PLAYERS. game: None for the one that it was trained on. seed: of levels; None for
-    different moves every time. Raises UserError, BrokenPipeError if the reader has gone.
+    different moves every time. Raises UserError.
     """
     started = time.monotonic()
     # From now on only answers reach stdout: what a library prints goes to stderr.
@@ -41,8 +42,10 @@ def run_gtp(
     session = Session(agent, commands_of, strength, lines, lambda text: _write(output, text), rng)
     session.prepare()
     _log(f"ready after {time.monotonic() - started:.1f} s")
-    while (line := lines.next()) is not None and session.obey(line):
-        session.ponder()
+    # A program that leaves without quit closes one end or the other.
+    with suppress(BrokenPipeError):
+        while (line := lines.next()) is not None and session.obey(line):
+            session.ponder()
 
 
 def _write(descriptor: int, text: str) -> None:

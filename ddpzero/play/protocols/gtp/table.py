@@ -9,6 +9,8 @@ from ddpzero.play.episode import PlayedEpisode
 from ddpzero.play.protocols.gtp.lines import Refused
 from ddpzero.play.protocols.gtp.turns import give_turn, make_move
 
+_BAD_STONES = "these stones cannot be on the board together"
+
 
 @dataclass(frozen=True)
 class Move:
@@ -61,13 +63,20 @@ class Table:
     def set_up(
         self, stones: list[Move], first_player: int | None = None, num_handicap_stones: int = 0
     ) -> None:
-        """Begin a game with these stones. Raises Refused, and changes nothing, if that cannot be by legal moves.
+        """Begin a game with these stones, by moves that capture nothing. Raises Refused, and changes nothing, if that
+        cannot be.
 
         first_player: None for the one whose turn it is after the last stone.
         """
         episode = PlayedEpisode(self.game)
-        for stone in stones:
-            make_move(episode, stone.player, stone.action)
+        try:
+            for stone in stones:
+                make_move(episode, stone.player, stone.action)
+        except Refused:
+            raise Refused(_BAD_STONES) from None
+        board = self.game.board(episode.position)
+        if any(board[stone.action] != stone.player + 1 for stone in stones):
+            raise Refused(_BAD_STONES)
         self.clear(self.game)
         self.stones, self.episode = tuple(stones), episode
         self._first_player = first_player

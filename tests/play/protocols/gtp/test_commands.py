@@ -11,16 +11,30 @@ from tests.play.protocols.gtp.scripted import Conversation, exchanges
 GAMES = {
     "protocol": ("go", {"size": 5}),
     "go": ("go", {"size": 5}),
+    "go_rules": ("go", {"size": 5}),
     "othello": ("othello", {"size": 4}),
     "hex": ("hex", {"size": 3, "swap": True}),
     "connect_four": ("connect_four", {}),
     "dots_and_boxes": ("dots_and_boxes", {"rows": 1, "columns": 2}),
 }
 MAX_SIZES = {"othello": 4, "hex": 3}
+# What GoGui, Sabaki, gogui-twogtp, Lizzie, CGOS and kgsGtp ask for.
+EXPECTED = """
+    protocol_version name version known_command list_commands quit boardsize clear_board komi play genmove reg_genmove
+    undo gg-undo time_settings time_left kgs-time_settings kata-time_settings final_score final_status_list loadsgf
+    fixed_handicap place_free_handicap set_free_handicap kgs-rules kata-get-rules kata-set-rules kata-set-rule
+    lz-analyze lz-genmove_analyze kata-analyze kata-genmove_analyze cgos-genmove_analyze kgs-genmove_cleanup showboard
+    rectangular_boardsize get_komi set_position clear_cache stop cputime kata-raw-nn kata-get-param kata-set-param
+    gogui-analyze_commands gogui-interrupt
+"""
 DATA = REPO / "tests" / "data" / "gtp"
 
 
-@pytest.mark.parametrize("name", GAMES)
+# Compiles the rules of many variations.
+SLOW = pytest.param("go_rules", marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("name", [SLOW if name == "go_rules" else name for name in GAMES])
 def test_every_command_line_has_the_answer_that_is_known(name):
     game_name, parameters = GAMES[name]
     talk = Conversation(load_game(game_name, **parameters), MAX_SIZES.get(name, 9))
@@ -37,7 +51,12 @@ def test_every_command_line_has_the_answer_that_is_known(name):
 def test_there_are_more_than_two_hundred_of_them_and_every_command_of_go_is_among_them():
     lines = {name: [e.line for e in exchanges(DATA / f"{name}.txt")] for name in GAMES}
     assert sum(map(len, lines.values())) > 400
-    said = {word for name in ("protocol", "go") for line in lines[name] for word in line.split()}
+    said = {
+        word
+        for name in ("protocol", "go", "go_rules")
+        for line in lines[name]
+        for word in line.split()
+    }
     go = Conversation(load_game("go", size=5)).session.commands
     assert set(go) - said <= {"list_commands", "cputime"}
 
@@ -47,14 +66,7 @@ def test_it_lists_its_commands_and_knows_each_of_them():
     answer = talk.say("list_commands")
     assert answer.startswith("= protocol_version\n") and answer.endswith("\n\n")
     listed = answer[2:].split()
-    for name in [
-        *("protocol_version name version known_command list_commands quit boardsize".split()),
-        *("clear_board komi play genmove reg_genmove undo gg-undo time_settings time_left".split()),
-        *("kgs-time_settings kata-time_settings final_score final_status_list loadsgf".split()),
-        *("fixed_handicap place_free_handicap set_free_handicap kgs-rules kata-get-rules".split()),
-        *("kata-set-rules kata-set-rule lz-analyze lz-genmove_analyze kata-analyze".split()),
-        *("kata-genmove_analyze cgos-genmove_analyze kgs-genmove_cleanup showboard".split()),
-    ]:
+    for name in EXPECTED.split():
         assert name in listed
         assert talk.say(f"known_command {name}") == "= true\n\n"
     assert len(set(listed)) == len(listed)
