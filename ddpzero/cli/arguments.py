@@ -66,6 +66,7 @@ _ADD_COMMANDS = (
     play.add_play,
     play.add_web,
     play.add_review,
+    play.add_gtp,
     play.add_gomocup,
     agents.add_monitor,
     volunteers.add_serve,

@@ -121,6 +121,27 @@ def add_review(commands: Commands) -> None:
     add_settings(review)
 
 
+def add_gtp(commands: Commands) -> None:
+    gtp = add_command(
+        commands,
+        "gtp",
+        commands_of.do_gtp,
+        "Speak GTP 2 on stdin and stdout, so that GoGui, Sabaki, Lizzie, gogui-twogtp and other programs can play "
+        "against an agent and analyze with it: Go, Othello and Hex as their programs do, other board games through "
+        "GoGui's rules commands.",
+        "ddpzero gtp runs/go9 --seconds 5 --ponder",
+        lambda options: problem_of_config_dir(options) or problem_of_strength(options),
+    )
+    gtp.add_argument("player", metavar="PLAYER", type=argument_types.path, help=PLAYER)
+    add_strength(gtp)
+    gtp.add_argument(
+        "--seed",
+        type=argument_types.not_negative,
+        help="seed of the moves of a level (default: random)",
+    )
+    add_settings(gtp)
+
+
 def add_gomocup(commands: Commands) -> None:
     gomocup = add_command(
         commands,

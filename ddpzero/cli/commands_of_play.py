@@ -10,7 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ddpzero.cli.command_parts import any_game_if_given, needs_extra
+from ddpzero.cli.command_parts import any_game_if_given, board_game_of, needs_extra
 
 if TYPE_CHECKING:
     from ddpzero.play.strength import Strength
@@ -46,6 +46,18 @@ def do_review(options: Namespace) -> int:
         num_worst=options.worst,
         as_json=options.json,
         sgf=options.sgf,
+    )
+    return 0
+
+
+def do_gtp(options: Namespace) -> int:
+    from ddpzero.play.protocols.gtp.run import run_gtp
+
+    run_gtp(
+        options.player,
+        strength_of(options),
+        game=None if any_game_if_given(options) is None else board_game_of(options),
+        seed=options.seed,
     )
     return 0
 

@@ -38,6 +38,7 @@ COMMANDS = {
     "play": ["play", "runs/a"],
     "web": ["web", "runs/a"],
     "review": ["review", "a.sgf", "runs/a"],
+    "gtp": ["gtp", "runs/a"],
     "monitor": ["monitor", "runs/a"],
     "ablate": ["ablate", "a.yaml"],
 }

@@ -53,8 +53,8 @@ class AlphaZeroThinker:
     def visits(self) -> int:
         return self._thinking.visits
 
-    def begin(self, position: np.ndarray) -> None:
-        self._thinking.begin(position)
+    def begin(self, position: np.ndarray, bans: np.ndarray | None = None) -> None:
+        self._thinking.begin(position, bans)
 
     def advance(self, action: int) -> None:
         self._thinking.advance(action)

@@ -84,7 +84,8 @@ class MoveThought:
 
     visits: simulations that began with it. value: the result that it leads to, in [-1, 1]; without visits, that of the
     position. prior: the network's probability. score: the score margin at the end that it leads to, None if the search
-    counts none. line: the moves that follow, beginning with the action. is_proven: whether the value is certain.
+    counts none. line: the moves that follow, beginning with the action; line_visits: the simulations that went through
+    each of them. is_proven: whether the value is certain.
     """
 
     action: int
@@ -94,6 +95,7 @@ class MoveThought:
     score: float | None
     line: tuple[int, ...]
     is_proven: bool
+    line_visits: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -130,8 +132,12 @@ class Thinker(Protocol):
         """The simulations that it knows of this position."""
         ...
 
-    def begin(self, position: np.ndarray) -> None:
-        """Think about a position `[P]` from now on. Raises ValueError unless it is one that is not terminal."""
+    def begin(self, position: np.ndarray, bans: np.ndarray | None = None) -> None:
+        """Think about a position `[P]` from now on. Raises ValueError unless it is one that is not terminal.
+
+        bans: `[D, 2, A]` bool, actions that each player may not choose in the first D plies; where no other action is
+        legal, they are all allowed. Raises UserError if it cannot ban any.
+        """
         ...
 
     def advance(self, action: int) -> None:
