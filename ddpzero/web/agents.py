@@ -118,6 +118,7 @@ class Catalog:
         """texts: runs and checkpoints; none: all runs, and all games of ddpzero. game: one more. Raises UserError."""
         self.games: dict[str, OfferedGame] = {}
         self._lock = threading.Lock()
+        self._warm: set[tuple[str, bool]] = set()
         self._players: OrderedDict[tuple[str, str, str], Player] = OrderedDict()
         if game is not None:
             self._game(game)
@@ -171,6 +172,13 @@ class Catalog:
             if agent.key == key:
                 return agent
         raise UserError(f"the agent {key[:80]!r} is not offered for this game.")
+
+    def is_new(self, game: str, is_without_training: bool) -> bool:
+        """Return whether nobody has played a game with such an agent yet, so that its code may have to be compiled."""
+        with self._lock:
+            is_new = (game, is_without_training) not in self._warm
+            self._warm.add((game, is_without_training))
+            return is_new
 
     def folder_of(self, key: str) -> Path:
         """Return the folder of an agent. Raises UserError if it is not offered."""

@@ -22,6 +22,7 @@ from ddpzero.games.core.player_errors import PlayerError
 from ddpzero.games.core.players import Thoughtful, Thoughts
 from ddpzero.play.engine import Engine, Limits
 from ddpzero.play.review_sgf import sgf_of_review
+from ddpzero.play.strength import warm_up
 from ddpzero.records import GameRecord, record_of_sgf, result_at_end, sgf_of_record
 from ddpzero.records.move_list import moves_of_record, record_of_moves
 from ddpzero.system.errors import require
@@ -372,8 +373,8 @@ class Session:
             self._send({"type": "preparing", "text": "Loading the agent …"})
             player = self._catalog.player(self._game, self._agent, self._checkpoint, simulations)
             self._engine = Engine(player, line.game, self._max_simulations)
-            self._engine.set_up(line.made)
-            self._engine.think(Limits(simulations=0))
+            if self._catalog.is_new(self._game, self._agent == ROLLOUTS):
+                warm_up(self._engine)
             self._send({"type": "preparing", "text": ""})
         made, engine = line.made, self._engine
         has_made = tuple(engine.episode.actions)
@@ -423,6 +424,7 @@ class Session:
     def _stop_with(self, text: str) -> None:
         """Say why nothing more happens until the person does something."""
         self._is_paused, self._wants_hint = True, False
+        self._send({"type": "preparing", "text": ""})
         self._send_error(text)
         with suppress(PlayerError, ValueError):
             self._send_state()

@@ -181,7 +181,7 @@ function Heat({ geometry, state, thoughts, heat, cellOf, hidesText }) {
         const share = shares[index];
         if (shape === null || !(share > LEAST_SHARE)) return null;
         if (shape.kind === "line") {
-          return drawn(shape, { key: action, class: "heat-line", style: { opacity: 0.05 + (0.75 * share) / most } });
+          return drawn(shape, { key: action, class: "heat-line", style: { opacity: 0.05 + (0.6 * share) / most } });
         }
         const opacity = 0.1 + 0.65 * Math.sqrt(share / most);
         const { x, y, radius } = placeOf(action);
