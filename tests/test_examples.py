@@ -52,6 +52,8 @@ _REASONS = {
     "ddpzero ablate": "trains for half an hour; test_run.py runs smaller ones",
     "ddpzero web": "serves until it is stopped; tests/web starts it",
     "serve collection serve.": "serves until it is stopped; tests/contribute starts it",
+    "ddpzero gtp": "speaks until it is told to quit; tests/play/protocols/gtp talks to it",
+    "ddpzero gomocup": "needs a run of Gomoku; tests/play/protocols/gomocup plays and installs one",
     "--static page": "may download onnxruntime-web; tests/export writes pages",
     "ddpzero contribute": "plays until it is stopped; tests/contribute starts it",
     "ddpzero bench peers": "installs other programs from the network; tests/bench/peers",
