@@ -19,11 +19,12 @@ from ddpzero.algorithms.loader import (
     load_plugin,
     missing_members,
 )
+from ddpzero.arena.levels import FULL_LEVEL, USUAL_SIMULATIONS, Level, LeveledPlayer, level_of
 from ddpzero.arena.players import RandomPlayer, RolloutPlayer
 from ddpzero.arena.team_players import RulePlayer
 from ddpzero.config.conversion import settings_from_dict, with_defaults
 from ddpzero.games import Game, TeamGame, describe_game
-from ddpzero.games.core.players import Player, TeamPlayer
+from ddpzero.games.core.players import Player, TeamPlayer, Thoughtful
 from ddpzero.run.finder import RUNS_DIR, find_run, why_unknown
 from ddpzero.system.errors import UserError, require
 
@@ -31,9 +32,13 @@ if TYPE_CHECKING:
     import torch
 
 _MAX_DIGITS = 18
+_LEVELS = tuple(map(str, range(1, FULL_LEVEL + 1)))
 
 # For board games; in a team game, the names of its rule agents replace the first two.
-_RUN = f"a run (its folder, its name in {RUNS_DIR}/, or RUN@EPISODE), the folder of a checkpoint"
+_RUN = (
+    f"a run (its folder, its name in {RUNS_DIR}/, or RUN@EPISODE), the folder of a checkpoint, each of them with "
+    "a level of strength (RUN:level3)"
+)
 ALLOWED_PLAYERS = f"random, rollout:N (plain tree search, N simulations a move), {_RUN}"
 
 
@@ -105,8 +110,28 @@ class Agent:
             return self.algorithm.fits(game)
 
 
+def split_level(text: str) -> tuple[str, int | None]:
+    """Return a player's text without its level, and the level: ("quick", 3) for "quick:level3".
+
+    None without one; a :level3 in the name of a folder is none. Raises UserError for a level that does not exist.
+    """
+    name, colon, level = text.rpartition(":level")
+    if not (colon and name) or "/" in level or Path(text).is_dir():
+        return text, None
+    require(
+        level in _LEVELS,
+        f"player {text[:80]!r}: {level[:80]!r} is not a level: there are 1 (weakest) to {FULL_LEVEL} (full strength).",
+    )
+    return name, int(level)
+
+
 def load_agent(text: str | Path) -> Agent:
     """Load the newest agent of a run, or the agent of a checkpoint, by folder or name. Raises UserError."""
+    require(
+        split_level(str(text))[1] is None,
+        f"{text}: players in matches have such a level. Here the trained agent itself is meant: name "
+        f"{split_level(str(text))[0]}, with --level if there is such an option.",
+    )
     # Imported here because torch takes a second to import, and players without training do not need it.
     from ddpzero.run.checkpoint_content import load_weights
 
@@ -121,6 +146,14 @@ def load_agent(text: str | Path) -> Agent:
     return Agent(released.model, key, algorithm, rebind, released.weights, released.counters)
 
 
+def folder_of_agent(text: str) -> Path:
+    """Return the folder of the run or the checkpoint that a text names, as an absolute path. Raises UserError."""
+    found = find_run(text)
+    if found is None:
+        raise UserError(f"{text!r} is no run and no checkpoint: {why_unknown(text)}")
+    return found.resolve()
+
+
 def pinned_player(text: str, game: Game | TeamGame | None = None) -> str:
     """Return a player's text with a run replaced by the checkpoint that it names now.
 
@@ -131,7 +164,9 @@ def pinned_player(text: str, game: Game | TeamGame | None = None) -> str:
 
     if not is_agent(text, game):
         return text
-    return str(load_weights(find_run(text) or Path(text)).path)
+    name, level = split_level(text)
+    pinned = str(load_weights(find_run(name) or Path(name)).path)
+    return pinned if level is None else f"{pinned}:level{level}"
 
 
 def require_agent_that_searches(
@@ -142,10 +177,10 @@ def require_agent_that_searches(
         return
     given = ",".join(map(str, [simulations] if isinstance(simulations, int) else simulations))
     require(
-        any(is_agent(text, game) for text in texts),
+        any(is_agent(text, game) and split_level(text)[1] in (None, FULL_LEVEL) for text in texts),
         f"num_simulations={given} (--simulations) applies to trained agents, and none plays here "
-        f"({', '.join(dict.fromkeys(texts))}): remove it, or give plain tree search its own number, as in "
-        "rollout:1000.",
+        f"({', '.join(dict.fromkeys(texts))}) that has no number of its own: remove it, or give plain tree search its "
+        "number, as in rollout:1000.",
     )
 
 
@@ -161,9 +196,10 @@ def is_agent(text: str, game: Game | TeamGame | None = None) -> bool:
         allowed = f"{', '.join(game.spec.rule_agents)}, {_RUN}"
     elif _plays_any_board_game(text):
         return False
+    name, _ = split_level(text)
     require(
-        find_run(text) is not None,
-        f"player {text!r} is unknown{where}: {why_unknown(text)} Allowed: {allowed}.",
+        find_run(name) is not None,
+        f"player {text!r} is unknown{where}: {why_unknown(name)} Allowed: {allowed}.",
     )
     return True
 
@@ -195,18 +231,22 @@ def parse_player(
 ) -> Player | TeamPlayer:
     """Make the player that the user named. Raises UserError with the allowed names.
 
-    num_simulations: for a trained agent, see Agent.make_player; other players ignore it. Must be None in team games,
+    num_simulations: for a trained agent without a level below the full strength, see Agent.make_player; other players
+    ignore it. Must be None in team games,
     whose players do not search. num_threads: for rollout:N; None for one per core. device: see Agent.make_player.
     """
     if is_agent(text, game):
-        agent = load_agent(text)
+        name, level = split_level(text)
+        agent = load_agent(name)
         if describe_game(agent.game) != describe_game(game):
             require(
                 agent.fits(game),
-                f"player {text} was trained on {describe_game(agent.game)}, but the game here is "
+                f"player {name} was trained on {describe_game(agent.game)}, but the game here is "
                 f"{describe_game(game)}, which its networks do not fit.",
             )
             agent = agent.on(game)
+        if level is not None:
+            return _leveled_player(agent, level, num_simulations, device)
         return agent.make_player(num_simulations, device)
     if isinstance(game, TeamGame):
         _refuse_simulations(game, num_simulations)
@@ -216,16 +256,32 @@ def parse_player(
     return RolloutPlayer(game, _parse_num_simulations(text), num_threads)
 
 
+def _leveled_player(
+    agent: Agent, number: int, num_simulations: int | None, device: str | None
+) -> LeveledPlayer:
+    """Return an agent's player at a level. num_simulations: of the full strength."""
+    level = level_of(number)
+    player = agent.make_player(num_simulations if level is None else None, device)
+    if not (isinstance(agent.game, Game) and isinstance(player, Thoughtful)):
+        raise UserError(
+            f"{agent.model}:level{number}: levels are for agents that search, and its player does not: name "
+            f"{agent.model} alone."
+        )
+    if level is None:
+        level = Level(int(getattr(player, "num_simulations", USUAL_SIMULATIONS)), 0.0)
+    return LeveledPlayer(player, agent.game, level, f"{agent.model}:level{number}")
+
+
 def any_game_of_players(texts: Sequence[str]) -> Game | TeamGame:
     """Return the game of the first player that is a trained agent. Raises UserError if there is none."""
     others = [text for text in texts if not _plays_any_board_game(text)]
-    agents = [text for text in others if find_run(text) is not None]
+    agents = [name for name, _ in map(split_level, others) if find_run(name) is not None]
     if agents:
         return load_agent(agents[0]).game
     if others:
         raise UserError(
-            f"player {others[0]!r} is unknown: {why_unknown(others[0])} To name a rule agent, give the game, too, as "
-            "in --game snakes."
+            f"player {others[0]!r} is unknown: {why_unknown(split_level(others[0])[0])} To name a rule agent, give the "
+            "game, too, as in --game snakes."
         )
     raise UserError(
         f"{' and '.join(texts)} can play any game: name one, as in --game connect_four."

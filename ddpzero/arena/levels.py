@@ -23,16 +23,18 @@ class Level:
 
 
 FULL_LEVEL = 9
+# Of players that do not tell how many they make.
+USUAL_SIMULATIONS = 800
 # Of the levels below it, from 1 on.
 _LEVELS = (
-    Level(0, 2.0),
-    Level(0, 1.2),
-    Level(2, 0.9),
-    Level(4, 0.6),
-    Level(8, 0.4),
-    Level(16, 0.25),
-    Level(32, 0.15),
-    Level(64, 0.1),
+    Level(0, 8.0),
+    Level(0, 5.0),
+    Level(0, 3.2),
+    Level(0, 2.3),
+    Level(0, 1.6),
+    Level(0, 1.0),
+    Level(1, 0.7),
+    Level(8, 0.3),
 )
 
 
@@ -63,10 +65,9 @@ def sampled_move(thoughts: Thoughts, temperature: float, rng: np.random.Generato
 class LeveledPlayer:
     """A Player that plays at a level: each position is searched anew, one after another."""
 
-    uses_chance = True
-
     def __init__(self, player: Thoughtful, game: Game, level: Level, name: str) -> None:
         self.name = name
+        self.uses_chance = level.temperature > 0
         self.num_simulations = level.simulations
         self._game = game
         self._level = level

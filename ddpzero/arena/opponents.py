@@ -49,10 +49,16 @@ def check_simulations(num_simulations: int, algorithm: CompleteAlgorithm, plugin
 
 def check_opponents(run_dir: Path, opponents: Sequence[str], game: Game | TeamGame) -> None:
     """Raise UserError unless each opponent can play the run's game; makes the players and drops them."""
-    from ddpzero.arena.agents import parse_player
+    from ddpzero.arena.agents import parse_player, split_level
 
     copies = _copies(run_dir)
     for text in opponents:
+        name, level = split_level(text)
+        require(
+            level is None,
+            f"arena.opponents=[{', '.join(opponents)}]: {text} has a level, which is for play and ddpzero match: write "
+            f"{name}.",
+        )
         player = str(run_dir / copies[text]) if text in copies else text
         try:
             parse_player(player, game, num_threads=1, device="cpu")

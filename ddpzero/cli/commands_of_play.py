@@ -1,4 +1,4 @@
-"""Runs the commands with which people and programs play against agents: play and gtp.
+"""Runs the commands with which people play against agents and review games, or other programs play.
 
 arguments_of_play.py names each function beside its arguments. Each imports what it needs only when it runs.
 """
@@ -6,9 +6,11 @@ arguments_of_play.py names each function beside its arguments. Each imports what
 from __future__ import annotations
 
 from argparse import Namespace
+from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ddpzero.cli.command_parts import any_game_if_given, board_game_of
+from ddpzero.cli.command_parts import any_game_if_given, board_game_of, needs_extra
 
 if TYPE_CHECKING:
     from ddpzero.play.strength import Strength
@@ -23,9 +25,27 @@ def do_play(options: Namespace) -> int:
         game=any_game_if_given(options),
         mode=options.mode,
         color=options.color,
-        num_simulations=options.simulations,
+        strength=strength_of(options),
         delay_seconds=options.delay,
         seed=options.seed,
+        resume=options.resume,
+    )
+    return 0
+
+
+def do_review(options: Namespace) -> int:
+    from ddpzero.play.review_report import run_review
+
+    run_review(
+        options.game_file,
+        options.player,
+        game=any_game_if_given(options),
+        number=options.number,
+        num_simulations=options.simulations,
+        seconds=options.seconds,
+        num_worst=options.worst,
+        as_json=options.json,
+        sgf=options.sgf,
     )
     return 0
 
@@ -42,6 +62,31 @@ def do_gtp(options: Namespace) -> int:
     return 0
 
 
+def do_gomocup(options: Namespace) -> int:
+    strength = strength_of(options)
+    if options.install is None:
+        from ddpzero.play.protocols.gomocup.run import run_gomocup
+
+        run_gomocup(options.run_dir, strength, options.seed)
+        return 0
+    from ddpzero.play.protocols.gomocup.wrapper import install
+
+    print(install(options.run_dir, Path(options.install), _words_of_strength(options)))
+    return 0
+
+
+def _words_of_strength(options: Namespace) -> list[str]:
+    """Return the options of gomocup as words of a command line."""
+    values = {
+        "--simulations": options.simulations,
+        "--seconds": options.seconds,
+        "--level": options.level,
+        "--seed": options.seed,
+    }
+    given = [(name, str(value)) for name, value in values.items() if value is not None]
+    return [*chain.from_iterable(given), *(["--ponder"] if options.ponder else [])]
+
+
 def strength_of(options: Namespace) -> Strength:
     """Return what the options of add_strength say."""
     from ddpzero.play.clock import TimeControl
@@ -55,3 +100,18 @@ def strength_of(options: Namespace) -> Strength:
         resigns=options.resign,
         ponders=options.ponder,
     )
+
+
+def do_web(options: Namespace) -> int:
+    with needs_extra("web", "web"):
+        from ddpzero.web.run import run_web
+
+    run_web(
+        options.runs,
+        any_game_if_given(options),
+        host=options.host,
+        port=options.port,
+        max_sessions=options.max_sessions,
+        max_simulations=options.max_simulations,
+    )
+    return 0

@@ -43,6 +43,7 @@ compdef _ddpzero ddpzero
 SCRIPTS = {"bash": _BASH, "zsh": _ZSH}
 
 _PLAYERS = ("random", "rollout:1000")
+_LEVEL = ":level"
 _CONFIG_FILE = "config.yaml"
 _PRESETS = ("experiment", "hardware")
 # Groups under conf/ that belong to Hydra.
@@ -83,6 +84,8 @@ def candidates(
         possible = _possible(parser, conf, before[1:], has_settings=word[:1] not in ("", "-"))
     found = sorted({text for text in possible if text.startswith(word)})
     found = [text for text in found if text.startswith("-") == word.startswith("-")]
+    # Levels would hide the runs, unless one has been begun.
+    found = [text for text in found if _LEVEL not in text or ":" in word]
     if shell == "bash":
         replaced = re.search(r".*[=:]", word)
         found = [text[len(replaced[0]) if replaced else 0 :] for text in found]
@@ -139,7 +142,7 @@ def _values(action: argparse.Action, command: str, conf: Callable[[], Path]) -> 
     if action.dest == "run_dir":
         return _runs()
     if action.dest.startswith("player") or action.dest == "opponent":
-        return (*_runs(), *_PLAYERS)
+        return (*_runs(), *_leveled_runs(), *_PLAYERS)
     if action.dest == "file":
         from ddpzero.judges import packaged
 
@@ -149,6 +152,10 @@ def _values(action: argparse.Action, command: str, conf: Callable[[], Path]) -> 
 
 def _runs() -> list[str]:
     return [folder.name for folder in RUNS_DIR.glob("[!.]*") if folder.is_dir()]
+
+
+def _leveled_runs() -> list[str]:
+    return [f"{run}{_LEVEL}{number}" for run in _runs() for number in range(1, 10)]
 
 
 def _settings(conf: Callable[[], Path], reads: Sequence[str] | None) -> Iterator[str]:

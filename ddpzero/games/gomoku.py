@@ -5,8 +5,8 @@ Actions are cells, size * row + column; row 0 is the top.
 
     position [size^2 + 2 + history] uint8, or int16 from size 16 on: cells (0 empty, 1 first player, 2 second), plies,
         status, the last moves, newest first, each as its action + 1, 0 for none
-    planes [3 + history, size, size]: the three of stones.observe_stones, then one for the cell of each of the last
-        moves, newest first
+    planes [3 + history, size, size]: own stones, the opponent's stones, ones (they mark the board for zero-padded
+        convolutions), then one for the cell of each of the last moves, newest first
 """
 
 from __future__ import annotations

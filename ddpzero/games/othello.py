@@ -263,7 +263,7 @@ def sgf_point(parameters: Parameters, action: int) -> str:
     size = parameters.size
     if action == size**2:
         return ""
-    return sgf_letters(*divmod(upside_down(size, action), size))
+    return sgf_letters(*divmod(action, size))
 
 
 def sgf_parameters(

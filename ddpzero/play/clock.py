@@ -12,8 +12,11 @@ from dataclasses import dataclass
 from ddpzero.system.errors import require
 
 # Of what is left: for sending the move, and for a look at the clock that comes late.
-_LAG_SECONDS = 0.03
+LAG_SECONDS = 0.03
 _LAG_SHARE = 0.02
+# A move that ends later than planned counts with this factor, and for so long: of each move, what remains of it.
+_LAG_FACTOR = 1.5
+_LAG_MEMORY = 0.9
 # A hard decision may take so many times its share, but never more than this part of what is left.
 _MOST_SHARES = 3.0
 _MOST_OF_LEFT = 0.25
@@ -61,26 +64,52 @@ class Allowance:
     most: float | None
 
 
-class Clock:
-    """The time that one side has left. `start` and `stop` are called around its moves."""
+class Lag:
+    """How long before its time is up a move should end: more on a busy machine, where moves end later than planned.
 
-    def __init__(self, control: TimeControl) -> None:
+    seconds: at least those that it began with.
+    """
+
+    def __init__(self, seconds: float = LAG_SECONDS) -> None:
+        self.seconds = seconds
+        self._least = seconds
+
+    def learn(self, late_seconds: float) -> None:
+        """A move ended so much later than planned; earlier if negative."""
+        remembered = self._least + _LAG_MEMORY * (self.seconds - self._least)
+        self.seconds = max(remembered, self._least + _LAG_FACTOR * late_seconds)
+
+
+class Clock:
+    """The time that one side has left. `start` and `stop` are called around its moves.
+
+    lag: what is known of this machine, shared by the clocks of one game after the other; None: a new one.
+    """
+
+    def __init__(self, control: TimeControl, lag: Lag | None = None) -> None:
         self.control = control
+        self.lag = lag or Lag()
         self.seconds_left = control.game_seconds or 0.0
         # In the current period; 0: the main time goes on.
         self.moves_left = 0
         self._started: float | None = None
+        # When the move under way should end at the latest; None: it is not limited.
+        self._deadline: float | None = None
         self._begin_period_if_due()
 
     def start(self, at: float | None = None) -> None:
         """This side begins to think about its move. at: when it was asked to, on time.monotonic; None: now."""
         self._started = time.monotonic() if at is None else at
+        self._deadline = None
 
     def stop(self) -> None:
         """This side has made its move."""
         if self._started is None:
             return
-        seconds, self._started = time.monotonic() - self._started, None
+        now = time.monotonic()
+        seconds, self._started = now - self._started, None
+        if self._deadline is not None:
+            self.lag.learn(now - self._deadline)
         if self.control.game_seconds is None:
             return
         self.seconds_left += self.control.increment_seconds - seconds
@@ -95,6 +124,11 @@ class Clock:
         self.seconds_left, self.moves_left = seconds, moves
 
     @property
+    def seconds_left_now(self) -> float | None:
+        """What is left, without the move under way; None: there is no time for the game."""
+        return self._left_now()
+
+    @property
     def has_expired(self) -> bool:
         """Whether the time is up, as this clock knows it now."""
         left = self._left_now()
@@ -107,13 +141,16 @@ class Clock:
         limits = [self._of_move(), self._of_game(moves_to_come)]
         usual = [limit.usual for limit in limits if limit.usual is not None]
         most = [limit.most for limit in limits if limit.most is not None]
-        return Allowance(min(usual, default=None), min(most, default=None))
+        allowance = Allowance(min(usual, default=None), min(most, default=None))
+        if allowance.most is not None:
+            self._deadline = time.monotonic() + allowance.most
+        return allowance
 
     def _of_move(self) -> Allowance:
         seconds = self.control.move_seconds
         if seconds is None:
             return Allowance(None, None)
-        left = max(0.0, _without_lag(seconds) - self._thought())
+        left = max(0.0, self._without_lag(seconds) - self._thought())
         return Allowance(left, left)
 
     def _of_game(self, moves_to_come: float) -> Allowance:
@@ -121,13 +158,13 @@ class Clock:
         if left is None:
             return Allowance(None, None)
         if self.moves_left > 0:
-            share = _without_lag(left, self.moves_left) / self.moves_left
-            return Allowance(share, min(2 * share, _without_lag(left)))
+            share = self._without_lag(left, self.moves_left) / self.moves_left
+            return Allowance(share, min(2 * share, self._without_lag(left)))
         control = self.control
         moves = max(moves_to_come, _LEAST_MOVES_LEFT)
         # A move that ends after the main time has its share of the first period.
-        overtime = _without_lag(control.period_seconds / max(control.period_moves, 1))
-        usable = _without_lag(left, moves) + overtime
+        overtime = self._without_lag(control.period_seconds / max(control.period_moves, 1))
+        usable = self._without_lag(left, moves) + overtime
         share = min(usable, max(usable / moves, overtime) + 0.9 * control.increment_seconds)
         most = (
             _MOST_SHARES * share
@@ -135,6 +172,10 @@ class Clock:
             else min(_MOST_SHARES * share, _MOST_OF_LEFT * usable)
         )
         return Allowance(share, min(usable, max(share, most)))
+
+    def _without_lag(self, seconds: float, moves: float = 1.0) -> float:
+        """Return what is left of some seconds when so many moves were also sent."""
+        return max(0.0, seconds * (1.0 - _LAG_SHARE) - self.lag.seconds * moves)
 
     def _left_now(self) -> float | None:
         if self.control.game_seconds is None:
@@ -155,8 +196,3 @@ class Clock:
 def moves_to_come(num_cells: int, num_plies: int) -> float:
     """Return a guess of how many moves each side will still make on a board of so many cells after so many plies."""
     return max(_LEAST_MOVES_LEFT, 0.35 * (num_cells - num_plies))
-
-
-def _without_lag(seconds: float, moves: float = 1.0) -> float:
-    """Return what is left of some seconds when so many moves were also sent."""
-    return max(0.0, seconds * (1.0 - _LAG_SHARE) - _LAG_SECONDS * moves)

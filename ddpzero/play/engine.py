@@ -20,7 +20,8 @@ from ddpzero.play.episode import PlayedEpisode
 from ddpzero.play.thinkers import thinker_of
 
 # Simulations between two looks at the clock: as many as take so long, doubled at most from one look to the next.
-_SECONDS_BETWEEN_LOOKS = 0.02
+_SECONDS_BETWEEN_LOOKS = 0.01
+_MOST_SECONDS_BETWEEN_LOOKS = 0.02
 _FIRST_SIMULATIONS = 4
 
 
@@ -118,6 +119,7 @@ class Engine:
         the position itself is evaluated and then at these intervals. Raises PlayerError for a player that fails.
         """
         started = told = time.perf_counter()
+        seconds = math.inf if limits.seconds is None else limits.seconds
         thinker, chunk = self._thinker, _FIRST_SIMULATIONS
         with errors_of_player(self.player.name):
             if not self._is_begun:
@@ -132,11 +134,12 @@ class Engine:
                 left = self._simulations_left(limits, begun_with, looked - started)
                 if left <= 0 or (limits.is_early and self._is_decided(left)):
                     break
-                goes_on = thinker.think(min(chunk, left))
+                deadline = min(looked + _MOST_SECONDS_BETWEEN_LOOKS, started + seconds)
+                goes_on = thinker.think(min(chunk, left), deadline)
                 now = time.perf_counter()
                 if now - looked < _SECONDS_BETWEEN_LOOKS:
                     chunk *= 2
-                elif now - looked > 2 * _SECONDS_BETWEEN_LOOKS:
+                elif now - looked > _MOST_SECONDS_BETWEEN_LOOKS:
                     chunk = max(1, chunk // 2)
                 if on_thoughts is not None and now - told >= interval_seconds:
                     told = now
@@ -162,5 +165,7 @@ class Engine:
 
     def _is_decided(self, left: int) -> bool:
         """Return whether the most visited move stays so if all simulations that are left go to another one."""
+        if self._thinker.visits <= left:
+            return False
         visits = sorted((move.visits for move in self._thinker.thoughts().moves), reverse=True)
         return len(visits) < 2 or visits[0] - visits[1] > left

@@ -5,6 +5,7 @@ Called by everything in which an agent plays: the terminal, the page, GTP, Gomoc
 
 from __future__ import annotations
 
+import gc
 import math
 import time
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ddpzero.arena.levels import Level, level_of, sampled_move
+from ddpzero.arena.levels import USUAL_SIMULATIONS, Level, LeveledPlayer, level_of, sampled_move
 from ddpzero.games import Game
 from ddpzero.games.core.players import Player, Thoughtful, Thoughts
 from ddpzero.play.clock import Clock, TimeControl, moves_to_come
@@ -21,8 +22,6 @@ from ddpzero.system.errors import UserError, require
 from ddpzero.system.machine import usable_memory
 from ddpzero.system.memory import largest_fitting
 
-# Of players that do not tell how many they make.
-_USUAL_SIMULATIONS = 800
 # A decision is hard while the second move has so large a share of the visits of the first, or a better value.
 _HARD_SHARE = 0.7
 # Moves resigned: so many in a row of the own ones were expected to bring less than this result, after so large a part
@@ -43,7 +42,8 @@ class Strength:
 
     time: of its side. simulations: of a move, None: what the time allows, or without one those of the player's config.
     level: 1 to 9, see arena.levels; None or 9: the full strength. resigns: whether it gives up hopeless games.
-    ponders: whether it thinks while its opponent does. Raises UserError for a level together with simulations.
+    ponders: whether it thinks while its opponent does. most_simulations: of a position in any case.
+    Raises UserError for a level together with simulations.
     """
 
     time: TimeControl = field(default_factory=TimeControl)
@@ -51,6 +51,7 @@ class Strength:
     level: int | None = None
     resigns: bool = False
     ponders: bool = False
+    most_simulations: int | None = None
 
     def __post_init__(self) -> None:
         if self.level is not None:
@@ -71,13 +72,17 @@ class Strength:
 
     def simulations_of(self, player: Player) -> int | None:
         """Return the simulations of a move; None if only time limits them."""
+        limits = [self._wanted_simulations(player), self.most_simulations]
+        return min((limit for limit in limits if limit is not None), default=None)
+
+    def _wanted_simulations(self, player: Player) -> int | None:
         if self.lowered is not None:
             return self.lowered.simulations
         if self.simulations is not None:
             return self.simulations
         if not self.time.is_unlimited:
             return None
-        return int(getattr(player, "num_simulations", _USUAL_SIMULATIONS))
+        return int(getattr(player, "num_simulations", USUAL_SIMULATIONS))
 
 
 @dataclass(frozen=True)
@@ -97,12 +102,16 @@ def make_engine(
     Raises UserError for a player that only chooses moves, for a level of one that does not search as long as it is
     asked, and if there is too little memory.
     """
+    require(
+        not isinstance(player, LeveledPlayer),
+        f"{player.name}: players in matches have such a level; here give --level, and the name without it.",
+    )
     if not isinstance(player, Thoughtful):
         require(
             strength.lowered is None,
             f"level={strength.level} (--level): levels are for trained agents that search, and {player.name} is none.",
         )
-        return Engine(player, game, _USUAL_SIMULATIONS)
+        return Engine(player, game, USUAL_SIMULATIONS)
     wanted = strength.simulations_of(player)
     if wanted is not None and not strength.ponders:
         return Engine(player, game, max(1, wanted))
@@ -120,6 +129,9 @@ def warm_up(engine: Engine) -> None:
     if not engine.episode.is_over:
         engine.think(Limits(simulations=_WARM_UP_SIMULATIONS))
     engine.set_up()
+    # Python looks through all objects now and then, those of torch among them: a tenth of a second within a move.
+    gc.collect()
+    gc.freeze()
 
 
 def choose_move(
@@ -151,10 +163,12 @@ def choose_move(
     return Choice(sampled_move(thoughts, temperature, rng), thoughts)
 
 
-def ponder(engine: Engine, is_stopped: Callable[[], bool]) -> None:
+def ponder(
+    engine: Engine, is_stopped: Callable[[], bool], most_simulations: int | None = None
+) -> None:
     """Think about the position until is_stopped. What is found below the move that follows is kept."""
     if not engine.episode.is_over:
-        engine.think(Limits(), is_stopped)
+        engine.think(Limits(most_simulations), is_stopped)
 
 
 def _moves_to_come(engine: Engine) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ddpzero.games import Game
@@ -55,7 +57,7 @@ class AnalystThinker:
     def advance(self, action: int) -> None:
         self.begin(self._game.apply_action(self._position, action))
 
-    def think(self, num_simulations: int) -> bool:
+    def think(self, num_simulations: int, deadline: float = math.inf) -> bool:
         if self._thoughts is None:
             self._thoughts = self._analyze()
         return False

@@ -4,11 +4,12 @@ Used by everything that saves, exports or opens games: play, its protocols and p
 """
 
 from ddpzero.records.files import read_record, write_record
-from ddpzero.records.record import GameRecord, result_at_end
+from ddpzero.records.record import GameRecord, margin_at_end, result_at_end
 from ddpzero.records.sgf import record_of_sgf, sgf_of_record
 
 __all__ = [
     "GameRecord",
+    "margin_at_end",
     "read_record",
     "record_of_sgf",
     "result_at_end",

@@ -17,8 +17,10 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, get_type_hints
 
+import numpy as np
+
 from ddpzero.games import Game, describe_game, known_games, load_game, variation
-from ddpzero.records.record import GameRecord, tidy_result
+from ddpzero.records.record import GameRecord, result_at_end, tidy_result
 from ddpzero.system.errors import UserError
 from ddpzero.system.guarded_files import printable
 
@@ -79,11 +81,13 @@ def _record(index: int, line: str, facts: Mapping[str, str], game: Game | None) 
                 "name the game."
             )
         winner, moves = _parts(line)
+        actions, position = _played(game, moves)
+        told = tidy_result(facts.get("result", "")) or _WINNERS.get(winner, "")
         return GameRecord(
             game=game,
-            actions=_actions(game, moves),
+            actions=actions,
             names=(facts.get("first", ""), facts.get("second", "")),
-            result=tidy_result(facts.get("result", "")) or _WINNERS.get(winner, ""),
+            result=told or result_at_end(game, position),
             comments={
                 int(name.split()[1]): fact
                 for name, fact in facts.items()
@@ -102,7 +106,8 @@ def _parts(line: str) -> tuple[str, str]:
     return (before[1].strip(), moves) if is_exported else ("", " ".join((*before, moves)))
 
 
-def _actions(game: Game, text: str) -> tuple[int, ...]:
+def _played(game: Game, text: str) -> tuple[tuple[int, ...], np.ndarray]:
+    """Return the moves that a text names, and the position after them. Raises ValueError for one that is not legal."""
     position, actions = game.initial_position(), []
     words = [] if text.strip() == _NO_MOVES else text.split(_separator(game).strip() or None)
     for number, word in enumerate(words, start=1):
@@ -119,7 +124,7 @@ def _actions(game: Game, text: str) -> tuple[int, ...]:
             raise ValueError(f"{where} is not legal in {describe_game(game)}.")
         position = game.apply_action(position, action)
         actions.append(action)
-    return tuple(actions)
+    return tuple(actions), position
 
 
 def _separator(game: Game) -> str:

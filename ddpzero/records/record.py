@@ -68,7 +68,7 @@ def tidy_result(text: str) -> str:
     cleaned = "".join(text.split()).lower()
     if cleaned in ("0", "draw", "jigo"):
         return "0"
-    winner, _, how = cleaned.partition("+")
+    winner, _, how = cleaned.replace("black", "b").replace("white", "w").partition("+")
     how = {"resign": "R", "time": "T", "forfeit": "F"}.get(how, how.upper())
     found = f"{winner.upper()}+{how}"
     return found if _RESULT.fullmatch(found) else ""

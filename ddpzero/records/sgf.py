@@ -13,7 +13,7 @@ import numpy as np
 
 from ddpzero import __version__
 from ddpzero.games import Game, describe_game, load_game, variation
-from ddpzero.records.record import GameRecord, tidy_result
+from ddpzero.records.record import GameRecord, result_at_end, tidy_result
 from ddpzero.records.sgf_text import (
     SgfError,
     SgfNode,
@@ -239,7 +239,7 @@ class _MovesReader:
             game=self._game,
             actions=tuple(self._actions),
             names=(_line(head, "PB"), _line(head, "PW")),
-            result=told or self._result,
+            result=told or self._result or result_at_end(self._game, self._position),
             comments=self._comments,
             date=_line(head, "DT"),
         )
@@ -252,11 +252,11 @@ class _MovesReader:
             return False
         if game.is_terminal(self._position):
             # Programs go on to pass until both sides have agreed on what is dead.
-            if self._points.get(point) == self._points.get(""):
+            if self._action(point) == self._points.get("", -1):
                 return False
             raise SgfError(f"{where} comes after the end of the game.")
         if "BW"[game.current_player(self._position)] != color:
-            self._pass_if_forced()
+            self._pass_if_nothing_else_is_legal()
         mover = "BW"[game.current_player(self._position)]
         if mover != color:
             raise SgfError(f"{where} is not possible: it is {_COLORS[mover]}'s turn.")
@@ -282,8 +282,8 @@ class _MovesReader:
             return None
         return int(cells[action])
 
-    def _pass_if_forced(self) -> None:
-        """Pass if nothing else is legal: many programs do not write passes of Othello."""
+    def _pass_if_nothing_else_is_legal(self) -> None:
+        """Many programs do not write the passes of Othello."""
         legal = self._game.possible_actions(self._position)
         if len(legal) == 1 and legal[0] == self._points.get(""):
             self._apply(int(legal[0]))

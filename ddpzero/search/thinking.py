@@ -9,6 +9,8 @@ Moves can be banned: then it searches as if they were not legal, and proves no v
 
 from __future__ import annotations
 
+import math
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -134,7 +136,7 @@ class Thinking:
         self.game.require_running(position[None])
         self._bans, self._num_banned = bans, 0
         self._use(self._free_batch if bans is None else self._batch_with_bans())
-        forget_proofs(self._forest.endgame)
+        self._forget_proofs()
         start_searches(self.game.rules, self._forest, position[None])
 
     def _batch_with_bans(self) -> SearchBatch:
@@ -154,20 +156,27 @@ class Thinking:
         self.game.require_running(after[None])
         if self._bans is not None:
             self.begin(after)
-            return
-        advance(self.game.rules, self._forest, self._batch.config, action)
+        else:
+            advance(self.game.rules, self._forest, self._batch.config, action)
 
-    def think(self, num_simulations: int) -> bool:
+    def think(self, num_simulations: int, deadline: float = math.inf) -> bool:
         """Make so many simulations more; return whether further ones could find out something.
 
-        At least the position itself is evaluated. Raises EvaluationError for unusable answers of the network, and
-        GamePromiseError if the game broke its contract.
+        At least the position itself is evaluated. deadline: on time.perf_counter; no batch begins after it.
+        Raises EvaluationError for unusable answers of the network, and GamePromiseError if the game broke its contract.
         """
         wanted = min(self.visits + num_simulations, self.max_simulations)
-        while self._round(wanted):
+        while self._round(wanted) and time.perf_counter() < deadline:
             pass
         require_no_fault(self.game, int(self._forest.trees[0]["fault"]))
         return not self.is_proven and self.visits < self.max_simulations
+
+    def _forget_proofs(self) -> None:
+        """Forget the proofs of other positions, if there are any: it takes milliseconds."""
+        endgame = self._forest.endgame
+        if endgame is not None and endgame.counts[0] > 0:
+            forget_proofs(endgame)
+            endgame.counts[:] = 0
 
     def _round(self, wanted: int) -> bool:
         """Evaluate leaves on the way to `wanted` simulations in the tree; return whether there were any."""

@@ -59,6 +59,13 @@ def usable_memory(cgroup_root: Path = _CGROUP_ROOT) -> Memory:
     return Memory(limit, max(0, free))
 
 
+def resident_bytes() -> int:
+    """Return the memory that this process has in use."""
+    import psutil
+
+    return int(psutil.Process().memory_info().rss)
+
+
 def own_groups(controller: str, cgroup_root: Path = _CGROUP_ROOT) -> Iterator[Path]:
     """Yield the folders of this process's control groups and their parents, for cgroup v2 and for v1's `controller`."""
     groups = {cgroup_root, cgroup_root / controller}

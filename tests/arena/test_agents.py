@@ -16,6 +16,8 @@ from ddpzero.arena.agents import (
     load_agent,
     parse_player,
     pinned_player,
+    require_agent_that_searches,
+    split_level,
 )
 from ddpzero.arena.judge_report import run_judge
 from ddpzero.arena.players import RandomPlayer
@@ -264,3 +266,47 @@ def test_a_mistyped_run_is_answered_with_the_nearest_runs(tmp_path, monkeypatch)
         any_game_of_players(["runs/quck"])
     with pytest.raises(UserError, match=r"The newest runs in runs/: .*quick_2"):
         any_game_of_players(["zebra"])
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("quick", ("quick", None)),
+        ("quick:level3", ("quick", 3)),
+        ("runs/quick@best:level9", ("runs/quick@best", 9)),
+        ("a:level3/b", ("a:level3/b", None)),
+        (":level3", (":level3", None)),
+    ],
+)
+def test_a_level_is_the_end_of_a_players_name(text, parts):
+    assert split_level(text) == parts
+
+
+@pytest.mark.parametrize("level", ["0", "10", "", "3x", "²"])
+def test_a_level_that_does_not_exist_is_told(level):
+    with pytest.raises(UserError, match=r"is not a level: there are 1 .* to 9"):
+        split_level(f"quick:level{level}")
+
+
+def test_a_folder_with_such_a_name_is_a_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "quick:level3").mkdir()
+    assert split_level("quick:level3") == ("quick:level3", None)
+
+
+def test_a_level_of_a_player_that_does_not_search_as_long_as_it_is_asked_is_told(run_dir):
+    with pytest.raises(UserError, match="levels are for agents that search"):
+        parse_player(f"{run_dir}:level3", load_game("connect_four"))
+
+
+def test_a_trained_agent_itself_has_no_level(run_dir):
+    with pytest.raises(UserError, match=f"name {run_dir}, with --level"):
+        load_agent(f"{run_dir}:level3")
+
+
+def test_a_level_is_kept_when_its_run_is_pinned(run_dir):
+    assert pinned_player(f"{run_dir}:level3") == f"{pinned_player(str(run_dir))}:level3"
+    assert is_agent(f"{run_dir}:level3")
+    with pytest.raises(UserError, match="applies to trained agents, and none plays here"):
+        require_agent_that_searches([f"{run_dir}:level3", "random"], None, 5)
+    require_agent_that_searches([f"{run_dir}:level9", "random"], None, 5)

@@ -28,6 +28,11 @@ from tests.run.checkpointed_runs import saved_run, snapshot
             "player 'rollout:1O0': '1O0' is not a number of simulations",
         ),
         ("tic_tac_toe", "nonsense", "player 'nonsense' is unknown in tic_tac_toe"),
+        (
+            "tic_tac_toe",
+            "some:level3",
+            "some:level3 has a level, which is for play and ddpzero match",
+        ),
         ("snakes", "rollout:100", "player 'rollout:100' is unknown in snakes"),
     ],
 )

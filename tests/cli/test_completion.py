@@ -29,6 +29,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("ddpzero verify ", ["algorithm", "contract", "rules", "snakes"]),
         ("ddpzero play q", ["quick"]),
         ("ddpzero match quick ro", ["rollout:1000"]),
+        ("ddpzero match quick:", [f"quick:level{number}" for number in range(1, 10)]),
+        ("ddpzero gomocup q", ["quick"]),
         ("ddpzero monitor ", ["quick"]),
         ("ddpzero play quick --mode ", ["ai", "human"]),
         ("ddpzero play quick --mo", ["--mode"]),

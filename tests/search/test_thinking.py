@@ -185,6 +185,21 @@ def test_memory_is_estimated(connect_four):
     )
 
 
+def test_moves_without_a_thought_between_them_lead_to_the_position_after_them(connect_four):
+    thinking, _ = thinking_of(connect_four)
+    thinking.think(300)
+    position = connect_four.initial_position()
+    # The tree below moves that were hardly looked at is soon empty.
+    worst = connect_four.action_name(thinking.thoughts().moves[-1].action)
+    for names in (f"{worst}ab", "gab", "gab"):
+        for name in names:
+            action = connect_four.parse_action(name)
+            thinking.advance(action)
+            position = connect_four.apply_action(position, action)
+            assert thinking.position.tolist() == position.tolist()
+        thinking.think(5)
+
+
 def test_moves_may_follow_each_other_without_thinking_in_between(connect_four):
     thinking, _ = thinking_of(connect_four)
     thinking.think(3)

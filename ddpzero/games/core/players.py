@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -45,6 +46,35 @@ class Analyst(Player, Protocol):
 
     def analyze(self, positions: np.ndarray, rng: np.random.Generator) -> Analysis:
         """Return the evaluations behind the actions that `choose` would return for positions `[n, P]`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Evaluations:
+    """What a network alone says of n positions, without a search, each from the view of the player to move.
+
+    Letters: A num_actions, B entries of the game's board.
+
+    policy: `[n, A]` float32 that sums to 1; 0 for illegal actions.
+    value: `[n]` float32 in [-1, 1], the return that it expects.
+    wdl: `[n, 3]` float32 that sums to 1, the probabilities of a win, a draw and a loss.
+    score: `[n]` float32, the expected score margin at the end; None if the network does not know.
+    ownership: `[n, B]` float32 in [-1, 1]: 1 the mover's at the end, -1 the opponent's; None if it does not know.
+    """
+
+    policy: np.ndarray
+    value: np.ndarray
+    wdl: np.ndarray
+    score: np.ndarray | None = None
+    ownership: np.ndarray | None = None
+
+
+@runtime_checkable
+class NetworkPlayer(Player, Protocol):
+    """A player with a network that evaluates positions by itself; `isinstance` tests whether a player is one."""
+
+    def evaluate(self, positions: np.ndarray) -> Evaluations:
+        """Return what the network says of positions `[n, P]`, none of them terminal."""
         ...
 
 
@@ -114,8 +144,11 @@ class Thinker(Protocol):
         """Think about the position after a legal action from now on, which must not be terminal."""
         ...
 
-    def think(self, num_simulations: int) -> bool:
-        """Make so many simulations more; return whether further ones could find out something."""
+    def think(self, num_simulations: int, deadline: float = math.inf) -> bool:
+        """Make so many simulations more; return whether further ones could find out something.
+
+        deadline: on time.perf_counter, after which nothing new is begun, except to evaluate the position itself.
+        """
         ...
 
     def thoughts(self) -> Thoughts:

@@ -1,0 +1,190 @@
+"""Facts about the program that managers start: its streams, how it ends, whole games, and the script of --install."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from ddpzero.cli import commands as cli
+from ddpzero.games import variation
+from ddpzero.play.protocols.gomocup import wrapper
+from ddpzero.play.protocols.gomocup.agent import load_five_in_a_row
+from ddpzero.play.protocols.gomocup.input import Commands
+from ddpzero.play.protocols.gomocup.run import obey_all
+from ddpzero.play.protocols.gomocup.wrapper import install
+from ddpzero.system.errors import UserError
+from tests.play.protocols.gomocup.agents import (
+    Manager,
+    random_mover,
+    referee_game,
+    saved_untrained_run,
+)
+from tests.waiting import wait_for
+
+
+@pytest.fixture
+def run_dir(tmp_path, alone):
+    return saved_untrained_run(tmp_path / "own runs" / "five", alone)
+
+
+@pytest.fixture
+def manager(run_dir):
+    words = [sys.executable, "-m", "ddpzero.cli", "gomocup", str(run_dir), "--ponder"]
+    manager = Manager(words)
+    yield manager
+    manager.kill()
+
+
+class Scripted:
+    """A brain that remembers what it was told."""
+
+    def __init__(self):
+        self.obeyed, self.num_pondered = [], 0
+
+    def obey(self, line, arrived):
+        assert arrived <= time.monotonic()
+        self.obeyed.append(line)
+        return True
+
+    def ponder(self, is_stopped):
+        self.num_pondered += 1
+
+
+@pytest.mark.parametrize("end", [b"END\r\n", b"end\n", b""])
+def test_commands_are_read_until_the_manager_ends(end):
+    reader, writer = os.pipe()
+    left = threading.Event()
+    commands, brain = Commands(os.fdopen(reader, "rb"), left.set), Scripted()
+    obeying = threading.Thread(target=obey_all, args=(brain, commands))
+    obeying.start()
+    os.write(writer, b"START 15\r\nINFO rule 0\r\nTURN 1,1\n\xff\xfe\n")
+    wait_for(lambda: len(brain.obeyed) == 4 and brain.num_pondered == 4)
+    assert brain.obeyed[:3] == ["START 15", "INFO rule 0", "TURN 1,1"]
+    assert not commands.have_ended and not left.is_set()
+    os.write(writer, end)
+    os.close(writer)
+    obeying.join(60)
+    assert not obeying.is_alive() and commands.have_ended
+    # It leaves even if something still runs.
+    assert left.wait(60)
+
+
+def test_a_command_that_waits_ends_pondering():
+    stream = io.BytesIO(b"ABOUT\nABOUT\n")
+    commands = Commands(stream, lambda: None)
+    wait_for(lambda: commands.have_ended)
+    assert commands.is_next_there
+    assert [commands.next().text, commands.next().text, commands.next()] == ["ABOUT", "ABOUT", None]
+
+
+@pytest.mark.slow
+def test_whole_games_over_pipes_and_an_end_while_it_thinks(manager):
+    assert manager.ask("ABOUT").startswith('name="ddpzero run-b1c8')
+    assert manager.ask("START 9") == "OK"
+    manager.send(
+        "INFO timeout_turn 300", "INFO timeout_match 0", "INFO max_memory 0", "INFO game_type 1"
+    )
+    movers = [
+        lambda last: manager.ask("INFO time_left 2147483647", f"TURN {last}" if last else "BEGIN"),
+        random_mover(9, seed=3),
+    ]
+    for first in (0, 1):
+        assert manager.ask("RESTART") == "OK"
+        assert len(referee_game(9, False, [movers[first], movers[1 - first]])) >= 9
+    assert manager.ask("XYZ") == "UNKNOWN XYZ"
+    manager.ask("RESTART")
+    manager.send("INFO timeout_turn 1000000", "BEGIN")
+    assert manager.end() == 0
+
+
+@pytest.mark.slow
+def test_two_brains_play_each_other_with_the_script_that_is_installed(run_dir, tmp_path):
+    script = install(str(run_dir), tmp_path / "brains", ["--simulations", "3"], sizes=(9,))
+    brains = [Manager([str(script)]) for _ in range(2)]
+    try:
+        for brain in brains:
+            assert brain.ask("START 9") == "OK"
+            brain.send("INFO timeout_turn 300", "INFO rule 1")
+        movers = [
+            lambda last, brain=brain: brain.ask(f"TURN {last}" if last else "BEGIN")
+            for brain in brains
+        ]
+        assert len(referee_game(9, True, movers)) >= 9
+        assert [brain.end() for brain in brains] == [0, 0]
+    finally:
+        for brain in brains:
+            brain.kill()
+
+
+def test_the_script_names_the_agent_by_an_absolute_path(run_dir, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(run_dir.parent)
+    prepared = []
+    monkeypatch.setattr(
+        "ddpzero.play.protocols.gomocup.agent.FiveInARow.engine",
+        lambda _, size, exactly_five, strength: prepared.append((size, exactly_five)),
+    )
+    words = ["gomocup", "five", "--install", str(tmp_path / "brains"), "--seconds", "2", "--ponder"]
+    assert cli.main([*words, "--level", "3"]) == 0
+    script = tmp_path / "brains" / "pbrain-five"
+    assert capsys.readouterr().out == f"{script}\n"
+    assert os.access(script, os.X_OK)
+    last = script.read_text().splitlines()[-1]
+    assert last == (
+        f"exec {sys.executable} -m ddpzero.cli gomocup '{run_dir}' --seconds 2.0 --level 3 --ponder"
+    )
+    assert subprocess.run(["sh", "-n", str(script)], check=False).returncode == 0
+    assert prepared == [(size, rule) for size in wrapper.USUAL_SIZES for rule in (False, True)]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        (("game=tic_tac_toe",), "plays tic_tac_toe: Gomocup's programs play five in a row"),
+        (("game=gomoku", "game.size=7", "game.line=4"), r"with game\.line=5"),
+    ],
+)
+def test_agents_of_other_games_are_refused(overrides, sentence, tmp_path, alone):
+    other = saved_untrained_run(tmp_path / "other", alone, *overrides)
+    with pytest.raises(UserError, match=sentence):
+        load_five_in_a_row(str(other))
+
+
+def test_a_network_of_one_size_is_told(tmp_path, alone):
+    dense = saved_untrained_run(
+        tmp_path / "dense", alone, "game=gomoku", "game.size=7", "network.value_head=dense"
+    )
+    agent = load_five_in_a_row(str(dense))
+    with pytest.raises(UserError, match=r"board size 9 is not supported: .* fits boards of 7 only"):
+        agent.player_on(variation(agent.game, size=9))
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["gomocup", "nowhere"], "'nowhere' is unknown|nowhere is neither"),
+        (
+            ["gomocup", "five", "--level", "3", "--simulations", "9"],
+            "both say how many simulations",
+        ),
+        (["gomocup", "five", "--seconds", "0"], "leaves no time for a move"),
+        (["gomocup", "five", "--level", "10"], "is not a level from 1"),
+        (["gomocup", "five", "--game-time", "5m"], "there is no option --game-time"),
+        (["gomocup", "five", "--resign"], "there is no option --resign"),
+        (["gomocup", "five:level3"], "name five, with --level"),
+    ],
+)
+def test_wrong_words_are_told_in_one_sentence(words, sentence, run_dir, monkeypatch, capfd):
+    monkeypatch.chdir(run_dir.parent)
+    try:
+        code = cli.main(words)
+    except SystemExit as exit:
+        code = exit.code
+    assert code == 2
+    assert re.search(sentence, capfd.readouterr().err)
