@@ -48,6 +48,7 @@ class Program:
     errors: Counter[str] = field(default_factory=Counter)
     num_commands: int = 0
     slowest_seconds: float = 0.0
+    least_left: float = float("inf")
 
     def start(self) -> None:
         self._process = subprocess.Popen(
@@ -162,12 +163,12 @@ def play_game(
     while not referee.is_over:
         player = referee.player
         program, other = programs[player], programs[1 - player]
+        if options.game == "othello" and list(referee.legal_moves()) == ["pass"]:
+            # GRhino takes no pass that is played: the other color just moves again.
+            referee.play("pass")
+            continue
         if num_moves < options.random_moves:
-            move = rng.choice(sorted(set(referee.legal_moves()) - {"pass"}) or ["pass"])
-            _blamed(program, f"play {COLORS[player]} {move}")
-        elif list(referee.legal_moves()) == ["pass"] and options.game == "othello":
-            # Programs differ in whether they play a pass that is forced.
-            move = "pass"
+            move = rng.choice(sorted(set(referee.legal_moves()) - {"pass"}))
             _blamed(program, f"play {COLORS[player]} {move}")
         else:
             if options.time:
@@ -178,6 +179,9 @@ def play_game(
             seconds = time.monotonic() - started
             left[player] -= seconds
             program.slowest_seconds = max(program.slowest_seconds, seconds)
+            program.least_left = min(program.least_left, left[player])
+            if options.verbose:
+                print(f"{COLORS[player]} {move} {seconds:.2f} s, {left[player]:.2f} s left")
             if move == "resign":
                 return (1.0 if player == 1 else -1.0), num_moves
         if not referee.play(move):
@@ -212,6 +216,7 @@ def main() -> int:
     parser.add_argument("--time", type=int, help="seconds of each side for a game")
     parser.add_argument("--random-moves", type=int, default=2, help="at the start of each game")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--verbose", action="store_true", help="print each move and its time")
     options = parser.parse_args()
     options.size = options.size or (9 if options.game == "go" else 8)
     rng = random.Random(options.seed)
@@ -246,6 +251,7 @@ def main() -> int:
         print(
             f"{program.command}: errors {errors}; {program.num_commands} commands; "
             f"slowest move {program.slowest_seconds:.2f} s"
+            + (f", least time left {program.least_left:.2f} s" if options.time else "")
         )
     return int(bool(programs[0].errors))
 

@@ -202,11 +202,12 @@ def test_moves_without_a_thought_between_them_lead_to_the_position_after_them(co
 
 def test_moves_may_follow_each_other_without_thinking_in_between(connect_four):
     thinking, _ = thinking_of(connect_four)
-    thinking.think(400)
-    known = thinking.thoughts().moves
-    # The tree has nothing below the second move, and memory of other positions.
+    thinking.think(3)
+    moves = thinking.thoughts().moves
+    assert moves[0].visits > 0 and moves[-1].visits == 0
+    # Of the position after the first move nothing is known, and memory holds what is below the old root.
     position = connect_four.initial_position()
-    for action in (known[-1].action, 3, 3, 3, 2, 3, known[0].action):
+    for action in (moves[-1].action, moves[0].action):
         position = connect_four.apply_action(position, action)
         thinking.advance(action)
         assert thinking.position.tolist() == position.tolist()
