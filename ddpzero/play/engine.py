@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from ddpzero.games import Game
 from ddpzero.games.core.player_errors import errors_of_player
@@ -36,6 +37,15 @@ class Limits:
     simulations: int | None = None
     seconds: float | None = None
     is_early: bool = False
+
+
+def use_one_thread() -> None:
+    """Let torch use one thread in this process, which is for a program that plays.
+
+    A search of one position evaluates a few leaves at a time: too little for several threads, which beside other work
+    wait for each other far longer than they compute.
+    """
+    torch.set_num_threads(1)
 
 
 class Engine:

@@ -17,7 +17,7 @@ from ddpzero.arena.agents import (
 )
 from ddpzero.games import Game, TeamGame, describe_game
 from ddpzero.play.clock import TimeControl
-from ddpzero.play.engine import Limits
+from ddpzero.play.engine import Limits, use_one_thread
 from ddpzero.play.graph import column_of, share_graph
 from ddpzero.play.review import DOUBTFUL_LOSS, Review, ReviewedMove, review_game
 from ddpzero.play.review_sgf import said_of_margin, sgf_of_review
@@ -67,6 +67,7 @@ def run_review(
     if num_simulations is None and seconds is None:
         num_simulations = DEFAULT_SIMULATIONS
     strength = Strength(TimeControl(seconds), num_simulations)
+    use_one_thread()
     engine = make_engine(parse_player(player, record.game, num_simulations), record.game, strength)
     total = len(record.actions) + 1
     with shown_steps() as on_step:

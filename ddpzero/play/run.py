@@ -17,6 +17,7 @@ from ddpzero.arena.agents import (
 from ddpzero.games import Game, TeamGame
 from ddpzero.games.core.players import Player, TeamPlayer
 from ddpzero.play.after_game import AfterGame, PlayedGame
+from ddpzero.play.engine import use_one_thread
 from ddpzero.play.person import Leave, Person
 from ddpzero.play.seat import Seat, seat_of
 from ddpzero.play.session import Session
@@ -69,6 +70,7 @@ def run_play(
     if record is not None and color is None and mode == "human" and "you" in record.names:
         color = _COLORS[record.names.index("you")]
     color = color or "ask"
+    use_one_thread()
     person = Person(plain_console())
     rng = np.random.default_rng(seed)
     try:

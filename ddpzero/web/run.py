@@ -11,12 +11,11 @@ import sys
 import threading
 from collections.abc import Sequence
 
-import torch
 import uvicorn
 from starlette.applications import Starlette
 
 from ddpzero.games import Game, TeamGame
-from ddpzero.play.engine import Engine, Limits
+from ddpzero.play.engine import Engine, Limits, use_one_thread
 from ddpzero.system.addresses import is_loopback
 from ddpzero.system.errors import UserError, require
 from ddpzero.web.agents import ROLLOUTS, Catalog
@@ -47,9 +46,7 @@ def run_web(
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     for name in ("uvicorn", "uvicorn.error"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    # A search evaluates a few positions at a time: with one thread each, as many browsers as there are cores have one,
-    # and threads of several searches do not wait for each other.
-    torch.set_num_threads(1)
+    use_one_thread()
     listening = _listen(host, port)
     catalog = Catalog(texts, game)
     port = listening.getsockname()[1]

@@ -6,8 +6,8 @@ import os
 import sys
 
 import numpy as np
-import torch
 
+from ddpzero.play.engine import use_one_thread
 from ddpzero.play.protocols.gomocup.agent import load_five_in_a_row
 from ddpzero.play.protocols.gomocup.brain import Brain
 from ddpzero.play.protocols.gomocup.input import Commands
@@ -24,8 +24,7 @@ def run_gomocup(player: str, strength: Strength, seed: int | None = None) -> Non
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8", newline="\n")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     commands = Commands(sys.stdin.buffer)
-    # A match gives each program one core; on others, threads that wait for each other would lose time.
-    torch.set_num_threads(1)
+    use_one_thread()
 
     def say(text: str) -> None:
         answers.write(f"{text}\n")

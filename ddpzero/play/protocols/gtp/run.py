@@ -10,6 +10,7 @@ from contextlib import suppress
 import numpy as np
 
 from ddpzero.games import Game, describe_game
+from ddpzero.play.engine import use_one_thread
 from ddpzero.play.protocols.gtp.agent import GtpAgent
 from ddpzero.play.protocols.gtp.dialects import commands_of
 from ddpzero.play.protocols.gtp.input import LineReader
@@ -35,6 +36,7 @@ def run_gtp(
     # From now on only answers reach stdout: what a library prints goes to stderr.
     output = os.dup(_STDOUT)
     os.dup2(_STDERR, _STDOUT)
+    use_one_thread()
     agent = GtpAgent(player, game)
     _log(f"{agent.name}, {describe_game(agent.game)}: loading")
     lines = LineReader(_STDIN)
