@@ -18,9 +18,9 @@ _LAG_SHARE = 0.02
 _LAG_FACTOR = 1.5
 _LAG_MEMORY = 0.9
 # A hard decision may take so many times its share, but never more than this part of what is left.
-_MOST_SHARES = 3.0
-_MOST_OF_LEFT = 0.25
-_LEAST_MOVES_LEFT = 8.0
+_MOST_SHARES = 2.0
+_MOST_OF_LEFT = 0.12
+_LEAST_MOVES_LEFT = 12.0
 
 
 @dataclass(frozen=True)
@@ -195,4 +195,4 @@ class Clock:
 
 def moves_to_come(num_cells: int, num_plies: int) -> float:
     """Return a guess of how many moves each side will still make on a board of so many cells after so many plies."""
-    return max(_LEAST_MOVES_LEFT, 0.35 * (num_cells - num_plies))
+    return max(_LEAST_MOVES_LEFT, 0.45 * (num_cells - num_plies))
