@@ -9,8 +9,8 @@ import signal
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -45,11 +45,23 @@ def handlers_of_signals() -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in _SIGNALS}
     yield
     after = {number: signal.getsignal(number) for number in _SIGNALS}
-    for number, handler in before.items():
+    _restore(before)
+    assert after == before
+
+
+@pytest.fixture
+def signals_of_a_program() -> Iterator[None]:
+    """The test calls the main function of a program, which installs handlers until its process ends."""
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    yield
+    _restore(before)
+
+
+def _restore(handlers: Mapping[signal.Signals, Any]) -> None:
+    for number, handler in handlers.items():
         # None: it was not installed by Python.
         if handler is not None:
             signal.signal(number, handler)
-    assert after == before
 
 
 @pytest.fixture
