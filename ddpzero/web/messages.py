@@ -8,7 +8,7 @@ From the page, with the fields that each needs (`parse_message` checks them):
 | play | action, position | a move; `position`: the id of the position that the person saw |
 | jump | to | the position after so many moves |
 | undo | | the last position in which a person was to move |
-| set | any of: seats, agent, checkpoint, simulations, seconds, analyzes, paused | changes what is given |
+| set | any fields of the class Set | changes what is given |
 | hint | | the best move |
 | resign | | the end of the game for the person to move |
 | review | simulations | a review of all moves with the agent, of so many simulations each |
@@ -44,6 +44,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ddpzero.arena.levels import FULL_LEVEL
 from ddpzero.system.errors import UserError, require
 
 # A message of a page: a file of a game with long comments.
@@ -81,13 +82,15 @@ class Undo:
 
 @dataclass(frozen=True)
 class Set:
-    """Of a field that is None nothing changes. simulations or seconds: the other one is then without effect."""
+    """Of a field that is None nothing changes. simulations, seconds or level: the others are then without effect."""
 
     seats: tuple[Seat, Seat] | None = None
     agent: str | None = None
     checkpoint: str | None = None
     simulations: int | None = None
     seconds: float | None = None
+    level: int | None = None
+    resigns: bool | None = None
     analyzes: bool | None = None
     paused: bool | None = None
 
@@ -254,6 +257,8 @@ def _set(fields: _Fields) -> Set:
         checkpoint=fields.text("checkpoint") if "checkpoint" in fields else None,
         simulations=fields.whole_number("simulations", 10**6) if "simulations" in fields else None,
         seconds=fields.number("seconds", MAX_SECONDS) if "seconds" in fields else None,
+        level=fields.whole_number("level", FULL_LEVEL) if "level" in fields else None,
+        resigns=fields.truth("resigns") if "resigns" in fields else None,
         analyzes=fields.truth("analyzes") if "analyzes" in fields else None,
         paused=fields.truth("paused") if "paused" in fields else None,
     )

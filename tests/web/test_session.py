@@ -305,6 +305,44 @@ def test_analysis_does_not_make_the_agent_stronger(alone):
     assert max(visits) <= 15
 
 
+def test_a_level_limits_the_simulations(alone):
+    alone.begin(game=key_of(alone, "connect_four"))
+    state = alone.set(level=8)
+    assert (state["level"], state["simulations"], state["seconds"]) == (8, None, None)
+    alone.play(3)
+    alone.until(lambda state: state["at"] == 1)
+    visits = []
+    while (message := alone.next("state", "thoughts"))["type"] == "thoughts":
+        visits.append(message["rootInfo"]["visits"])
+    assert visits and max(visits) <= 8
+    state = alone.set(simulations=30)
+    assert (state["level"], state["simulations"]) == (None, 30)
+
+
+def test_an_agent_without_training_has_no_levels(alone):
+    trained = alone.begin()["agent"]
+    alone.set(agent="rollouts")
+    alone.send("set", level=3)
+    assert "levels are for trained agents" in alone.next("error")["text"]
+    alone.set(agent=trained)
+    alone.set(level=3)
+    state = alone.set(agent="rollouts")
+    assert (state["level"], state["simulations"]) == (None, 200)
+
+
+def test_the_agent_resigns_if_it_may_and_expects_to_lose(alone, monkeypatch):
+    # Three expectations of one game below any result.
+    monkeypatch.setattr("ddpzero.play.strength._HOPELESS_VALUE", 1.5)
+    alone.begin(game=key_of(alone, "connect_four"))
+    alone.set(simulations=5, resigns=True, analyzes=False)
+    for action in (3, 2, 4):
+        at = alone.state["at"]
+        alone.play(action)
+        alone.until(lambda state, at=at: state["at"] == at + 2 or state["is_over"])
+    state = alone.state
+    assert (state["at"], state["result"]) == (5, {"winner": 0, "text": "by resignation"})
+
+
 def reviewed(browser):
     """The messages of a review that is asked for, to its end."""
     browser.send("review", simulations=20)

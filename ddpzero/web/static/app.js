@@ -106,10 +106,11 @@ function App() {
     const { game, state } = latest.current;
     if (state !== null && games.some((one) => one.key === game.key)) {
       send.current({ type: "begin", game: game.key, moves: state.line, at: state.at });
-      const strength = state.seconds === null ? { simulations: state.simulations } : { seconds: state.seconds };
+      const { simulations, seconds, level } = state;
+      const strength = level !== null ? { level } : seconds !== null ? { seconds } : { simulations };
       const opponent = state.agent === "rollouts" ? { agent: state.agent } : { agent: state.agent, checkpoint: state.checkpoint };
-      send.current({ type: "set", seats: state.seats, analyzes: state.analyzes, ...strength });
       send.current({ type: "set", ...opponent });
+      send.current({ type: "set", seats: state.seats, analyzes: state.analyzes, resigns: state.resigns, ...strength });
       return;
     }
     const wanted = decodeURIComponent(location.hash.slice(1));

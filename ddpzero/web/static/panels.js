@@ -6,6 +6,7 @@ import { count, duration, finePercent, percent, playerNames, provenText, signed 
 export const ROLLOUTS = "rollouts";
 const SIMULATIONS = [0, 1, 5, 10, 25, 50, 100, 200, 400, 800, 1600, 3200, 6400];
 const SECONDS = [0.2, 0.5, 1, 2, 5, 10, 20, 60];
+const LEVELS = [1, 2, 3, 4, 5, 6, 7, 8, 9];
 const NUM_ROWS = 5;
 
 export function Icon({ name }) {
@@ -182,29 +183,33 @@ export function Opponent({ agents, state, onSet }) {
 
 const endText = (checkpoint) => (checkpoint.minutes === null ? "" : duration(checkpoint.minutes));
 
+// The units of strength: what the slider chooses from, what it begins with, and how a choice is named.
+const UNITS = {
+  simulations: { choices: SIMULATIONS, usual: 200, text: (n) => html`<b>${n === 0 ? "network alone" : `${n} simulations`}</b>${n === 0 ? "" : " a move"}` },
+  seconds: { choices: SECONDS, usual: 1, text: (n) => html`<b>${n} s</b> a move` },
+  level: { choices: LEVELS, usual: 5, text: (n) => html`<b>level ${n}</b>`, ends: ["1 weakest", "9 full strength"] },
+};
+
 function Strength({ state, agent, onSet }) {
-  const isTimed = state.seconds !== null;
   const isRollouts = agent.key === ROLLOUTS;
-  const choices = isTimed ? SECONDS : SIMULATIONS.filter((n) => !isRollouts || (n > 0 && n <= 2000));
-  const value = isTimed ? state.seconds : state.simulations;
+  const unit = state.level !== null ? "level" : state.seconds !== null ? "seconds" : "simulations";
+  const { text, ends } = UNITS[unit];
+  const choices = UNITS[unit].choices.filter((n) => !isRollouts || unit !== "simulations" || (n > 0 && n <= 2000));
   const [sliding, setSliding] = useState(null);
-  const at = nearest(choices, value);
-  const shown = sliding === null ? value : choices[sliding];
+  const shown = sliding === null ? state[unit] : choices[sliding];
   return html`
     <label class="slider">
-      <span><b>${isTimed ? `${shown} s` : shown === 0 ? "network alone" : `${shown} simulations`}</b>${shown === 0 && !isTimed ? "" : " a move"}</span>
-      <input type="range" min="0" max=${choices.length - 1} step="1" value=${sliding ?? at} aria-label="Strength"
+      <span>${text(shown)}</span>
+      <input type="range" min="0" max=${choices.length - 1} step="1" value=${sliding ?? nearest(choices, state[unit])} aria-label="Strength"
         onInput=${(e) => setSliding(Number(e.target.value))}
-        onChange=${(e) => {
-          const chosen = choices[Number(e.target.value)];
-          onSet(isTimed ? { seconds: chosen } : { simulations: chosen });
-          setSliding(null);
-        }} />
+        onChange=${(e) => { onSet({ [unit]: choices[Number(e.target.value)] }); setSliding(null); }} />
+      ${ends && html`<span class="ends small"><span>${ends[0]}</span><span>${ends[1]}</span></span>`}
     </label>
     ${!isRollouts && html`
-      <${Segments} label="Unit of strength" value=${isTimed ? "seconds" : "simulations"}
-        options=${[["simulations", "simulations"], ["seconds", "seconds"]]}
-        onChange=${(unit) => onSet(unit === "seconds" ? { seconds: 1 } : { simulations: 200 })} />`}`;
+      <${Segments} label="Unit of strength" value=${unit}
+        options=${Object.keys(UNITS).map((one) => [one, one])}
+        onChange=${(next) => onSet({ [next]: UNITS[next].usual })} />`}
+    <label class="switch"><input type="checkbox" checked=${state.resigns} onChange=${(e) => onSet({ resigns: e.target.checked })} /><span>resigns hopeless games</span></label>`;
 }
 
 function nearest(choices, value) {
