@@ -16,12 +16,15 @@ From the page, with the fields that each needs (`parse_message` checks them):
 | save | | the game as such a file |
 | stored | | a list of the games that the agent's run played against itself |
 | open_stored | key | one of them |
+| team | team, agent; checkpoint or not | another agent for a team of a team game, which begins anew |
+| pace | any of: steps_per_second, paused | how fast a team game is shown |
+| step | | one step of a team game, which is then paused |
 
 From the server:
 
 | type | what it says |
 |---|---|
-| welcome | games: key, title and description of each |
+| welcome | games: key, title, description and is_for_teams of each |
 | preparing | text: what the game waits for; "" when it no longer does |
 | game | what never changes in a game: key, title, geometry (games/core/geometry.py), names of all actions, agents |
 | state | the moves and the board: see descriptions.py |
@@ -31,6 +34,8 @@ From the server:
 | opened | a game of a file or of the store has begun |
 | file | name, text: the game, to be saved |
 | stored | games: key, model, winner and length of each, the newest first |
+| team_game | a team game, instead of `game`: key, title, agents_per_team, max_steps, colors of the teams, agents |
+| team_state | its step: see team_watch.py; a page that reads slowly hears only of the newest one |
 | error | text: one sentence |
 
 Positions have ids: a message about another position than the one on the screen came too late.
@@ -52,6 +57,7 @@ MAX_MESSAGE_CHARACTERS = 256 << 10
 MAX_MOVES = 10_000
 MAX_SECONDS = 600.0
 MAX_REVIEW_SIMULATIONS = 10_000
+MAX_STEPS_PER_SECOND = 60.0
 
 Seat = str
 PERSON, AGENT = "person", "agent"
@@ -130,6 +136,28 @@ class OpenStored:
     key: str
 
 
+@dataclass(frozen=True)
+class SeatTeam:
+    """checkpoint: None for the agent's usual one."""
+
+    team: int
+    agent: str
+    checkpoint: str | None = None
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Of a field that is None nothing changes."""
+
+    steps_per_second: float | None = None
+    paused: bool | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    pass
+
+
 Message = (
     Begin
     | Play
@@ -143,6 +171,9 @@ Message = (
     | Save
     | AskStored
     | OpenStored
+    | SeatTeam
+    | Pace
+    | Step
 )
 
 
@@ -277,4 +308,16 @@ _READERS: dict[str, Callable[[_Fields], Message]] = {
     "save": lambda _: Save(),
     "stored": lambda _: AskStored(),
     "open_stored": lambda fields: OpenStored(fields.text("key")),
+    "team": lambda fields: SeatTeam(
+        fields.whole_number("team", 1),
+        fields.text("agent"),
+        fields.text("checkpoint") if "checkpoint" in fields else None,
+    ),
+    "pace": lambda fields: Pace(
+        steps_per_second=fields.number("steps_per_second", MAX_STEPS_PER_SECOND)
+        if "steps_per_second" in fields
+        else None,
+        paused=fields.truth("paused") if "paused" in fields else None,
+    ),
+    "step": lambda _: Step(),
 }

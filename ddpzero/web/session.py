@@ -28,7 +28,7 @@ from ddpzero.play.review_sgf import sgf_of_review
 from ddpzero.play.strength import Choice, Strength, choose_move, warm_up
 from ddpzero.records import GameRecord, record_of_sgf, result_at_end, sgf_of_record
 from ddpzero.records.move_list import moves_of_record, record_of_moves
-from ddpzero.system.errors import require
+from ddpzero.system.errors import UserError, require
 from ddpzero.web.agents import MAX_ROLLOUTS, ROLLOUTS, Catalog
 from ddpzero.web.descriptions import describe_position, game_message, thoughts_message
 from ddpzero.web.game_line import GameLine
@@ -43,15 +43,19 @@ from ddpzero.web.messages import (
     Message,
     Open,
     OpenStored,
+    Pace,
     Play,
     Resign,
     Save,
     Seat,
+    SeatTeam,
     Set,
+    Step,
     Undo,
 )
 from ddpzero.web.stored import list_stored, stored_record
 from ddpzero.web.sweep import Sweep
+from ddpzero.web.team_watch import TeamWatch
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +85,9 @@ class Session:
         self._inbox: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         self._is_interrupted = threading.Event()
         self._is_closed = False
+        # A board game, or a team game that is watched; at most one of them.
         self._line: GameLine | None = None
+        self._watch: TeamWatch | None = None
         self._engine: Engine | None = None
         self._game = ""
         self._agent = ROLLOUTS
@@ -157,7 +163,10 @@ class Session:
 
     def _obey(self, message: Message) -> None:
         if isinstance(message, Begin):
-            self._begin(message.game, message.moves, message.at)
+            if message.game in self._catalog.team_games:
+                self._begin_team_game(message.game)
+            else:
+                self._begin(message.game, message.moves, message.at)
             self._names = ("", "")
         elif isinstance(message, Set):
             self._set(message)
@@ -187,9 +196,27 @@ class Session:
             self._send({"type": "stored", "games": list_stored(self._run_folder)})
         elif isinstance(message, OpenStored):
             self._open(stored_record(self._run_folder, message.key))
+        else:
+            self._obey_about_teams(message)
+
+    def _obey_about_teams(self, message: Message) -> None:
+        watch = self._watch
+        if watch is None:
+            raise UserError("begin a team game first.")
+        if isinstance(message, SeatTeam):
+            watch.seat(message.team, message.agent, message.checkpoint)
+        elif isinstance(message, Step):
+            watch.is_paused = True
+            watch.step()
+        elif isinstance(message, Pace):
+            if message.steps_per_second is not None:
+                watch.set_pace(message.steps_per_second)
+            if message.paused is not None:
+                watch.is_paused = message.paused
 
     @property
     def _some_line(self) -> GameLine:
+        require(self._watch is None, "a team game is only watched: its agents play it.")
         require(self._line is not None, "begin a game first.")
         assert self._line is not None
         return self._line
@@ -208,8 +235,21 @@ class Session:
                 self._checkpoint = first.first_choice().key if first else ""
             agents = self._catalog.describe_agents(key)
             self._send({**game_message(key, offered.game), "agents": agents})
-        self._line, self._is_paused, self._shown = line, False, ()
+        self._line, self._watch = line, None
+        self._is_paused, self._shown = False, ()
         self._stop_sweep()
+
+    def _begin_team_game(self, key: str) -> None:
+        if self._watch is not None and self._game == key:
+            self._watch.restart()
+            return
+        game = self._catalog.offered_team_game(key).game
+        # On a machine that never played this game, its rules are compiled, which takes up to a minute.
+        self._send({"type": "preparing", "text": f"Preparing {game.name} …"})
+        watch = TeamWatch(self._catalog, key, self._rng)
+        self._line, self._watch, self._engine, self._game = None, watch, None, key
+        self._stop_sweep()
+        self._send(watch.describe_game())
 
     # ------------------------------------------------------------------ games of files, and reviews
 
@@ -339,6 +379,8 @@ class Session:
 
     def _think(self) -> bool:
         """Let the agent move, or think for the person; return whether there may be more to do at once."""
+        if self._watch is not None:
+            return self._step(self._watch)
         line = self._line
         if line is None or line.is_over or self._is_closed:
             return False
@@ -352,6 +394,16 @@ class Session:
             if not self._is_interrupted.is_set():
                 self._send_thoughts(line, thoughts)
         return False
+
+    def _step(self, watch: TeamWatch) -> bool:
+        """Play the next step of a team game when it is due; return whether another one follows."""
+        if watch.is_paused or watch.is_over or self._is_closed:
+            return False
+        self._is_interrupted.wait(watch.seconds_to_next_step)
+        if not self._is_interrupted.is_set():
+            watch.step()
+            self._send_state()
+        return True
 
     def _is_agents_turn(self) -> bool:
         line = self._some_line
@@ -446,9 +498,11 @@ class Session:
 
     def _send_state(self) -> None:
         line = self._line
+        self._state_id += 1
+        if self._watch is not None:
+            self._send({**self._watch.describe(), "id": self._state_id})
         if line is None:
             return
-        self._state_id += 1
         shown = (self._game, line.made, line.resigned)
         if shown != self._shown:
             self._shown = shown
@@ -482,6 +536,8 @@ class Session:
     def _stop_with(self, text: str) -> None:
         """Say why nothing more happens until the person does something."""
         self._is_paused, self._wants_hint = True, False
+        if self._watch is not None:
+            self._watch.is_paused = True
         self._send({"type": "preparing", "text": ""})
         self._send_error(text)
         with suppress(PlayerError, ValueError):
