@@ -233,6 +233,7 @@ class Session:
                 first = offered.agents[0] if offered.agents else None
                 self._agent = first.key if first else ROLLOUTS
                 self._checkpoint = first.first_choice().key if first else ""
+                self._give_up_level()
             agents = self._catalog.describe_agents(key)
             self._send({**game_message(key, offered.game), "agents": agents})
         self._line, self._watch = line, None
@@ -317,7 +318,11 @@ class Session:
         if message.seconds is not None:
             self._limit(seconds=message.seconds)
         if message.level is not None:
-            self._require_levels()
+            self._some_line  # noqa: B018
+            require(
+                self._has_levels(),
+                "levels are for trained agents that search, and this one is none.",
+            )
             self._limit(level=message.level)
         if message.resigns is not None:
             self._strength = replace(self._strength, resigns=message.resigns)
@@ -337,15 +342,14 @@ class Session:
             # The player itself knows how many it makes.
             self._engine = None
 
-    def _require_levels(self) -> None:
-        self._some_line  # noqa: B018
-        player = self._catalog.player(
-            self._game, self._agent, self._checkpoint, _DEFAULT_SIMULATIONS
-        )
-        require(
-            isinstance(player, Thoughtful),
-            "levels are for trained agents that search, and this one is none.",
-        )
+    def _has_levels(self) -> bool:
+        chosen = self._game, self._agent, self._checkpoint
+        return isinstance(self._catalog.player(*chosen, _DEFAULT_SIMULATIONS), Thoughtful)
+
+    def _give_up_level(self) -> None:
+        """Limit the agent, which is another one now, in another way if it has no levels."""
+        if self._strength.level is not None and not self._has_levels():
+            self._limit(simulations=_DEFAULT_SIMULATIONS)
 
     def _set_agent(self, message: Set) -> None:
         self._some_line  # noqa: B018
@@ -359,10 +363,9 @@ class Session:
         if checkpoint is None:
             return
         # It raises an error before anything changes.
-        player = self._catalog.player(self._game, agent, checkpoint, _DEFAULT_SIMULATIONS)
+        self._catalog.player(self._game, agent, checkpoint, _DEFAULT_SIMULATIONS)
         self._agent, self._checkpoint, self._engine = agent, checkpoint, None
-        if self._strength.level is not None and not isinstance(player, Thoughtful):
-            self._limit(simulations=_DEFAULT_SIMULATIONS)
+        self._give_up_level()
 
     def _play(self, message: Play) -> None:
         # A click on a position that is no longer shown.

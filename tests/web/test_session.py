@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 from starlette.testclient import TestClient
 
+from ddpzero.games import load_any_game
+from ddpzero.web.agents import Catalog
+from ddpzero.web.server import Page, make_app
 from tests.waiting import wait_for
 from tests.web.browsers import browser
 from tests.web.pages import make_page
@@ -281,6 +284,16 @@ def test_an_agent_without_training_has_no_levels(alone):
     alone.set(level=3)
     state = alone.set(agent="rollouts")
     assert (state["level"], state["simulations"]) == (None, 200)
+
+
+def test_a_level_ends_with_a_game_that_no_trained_agent_plays(connect_four):
+    catalog = Catalog([str(connect_four)], load_any_game("tic_tac_toe"))
+    client = TestClient(make_app(Page(catalog, 1, 200), None, 0), base_url="http://localhost")
+    with browser(client) as one:
+        one.begin(game=key_of(one, "connect_four"))
+        one.set(level=3)
+        state = one.begin(game=key_of(one, "tic_tac_toe"))
+        assert (state["agent"], state["level"], state["simulations"]) == ("rollouts", None, 200)
 
 
 def test_the_agent_resigns_if_it_may_and_expects_to_lose(alone, monkeypatch):
