@@ -221,7 +221,8 @@ def add_web(commands: Commands) -> None:
         "web",
         commands_of.do_web,
         "Serve a page on which you play against agents in a browser and see what they think: any board game, any "
-        "checkpoint of a run. It can be reached from this machine only, unless --host says otherwise.",
+        "checkpoint of a run; team games can be watched. It can be reached from this machine only, unless --host says "
+        "otherwise.",
         "ddpzero web runs/quick",
         problem_of_config_dir,
     )

@@ -100,6 +100,10 @@ class Engine:
         else:
             self._is_begun = False
 
+    def forget(self) -> None:
+        """Forget what was found of the position; what was expected at earlier moves is kept."""
+        self._is_begun, self._bans = False, None
+
     def undo(self) -> bool:
         """Take back the last move; return whether there was one."""
         self._is_begun, self._bans = False, None

@@ -12,12 +12,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar, cast
 
 from ddpzero.arena.agents import load_agent
 from ddpzero.arena.players import RolloutPlayer
-from ddpzero.games import Game, describe_game, known_games, load_any_game
-from ddpzero.games.core.players import Player
+from ddpzero.games import Game, TeamGame, describe_game, known_games, load_any_game
+from ddpzero.games.core.players import Player, TeamPlayer
 from ddpzero.run.checkpoint_files import (
     CHECKPOINTS_FOLDER,
     MANIFEST_FILE,
@@ -36,6 +36,8 @@ logger = logging.getLogger(__name__)
 
 # The agent that needs no training.
 ROLLOUTS = "rollouts"
+# Before the name of a rule agent: its key.
+_RULE = "rule:"
 # A page may go at any moment, and this search cannot be interrupted.
 MAX_ROLLOUTS = 2000
 _MAX_LOADED = 12
@@ -102,37 +104,46 @@ def _checkpoint(path: Path, manifest: Manifest, best: str | None) -> Checkpoint:
     )
 
 
+AnyGame = TypeVar("AnyGame", Game, TeamGame)
+
+
 @dataclass
-class OfferedGame:
+class OfferedGame(Generic[AnyGame]):
     """A game and the agents that play it, those of the user first."""
 
     key: str
-    game: Game
+    game: AnyGame
     agents: list[OfferedAgent] = field(default_factory=list)
 
 
 class Catalog:
     """See above. Any thread may ask."""
 
-    def __init__(self, texts: Sequence[str], game: Game | None = None) -> None:
+    def __init__(self, texts: Sequence[str], game: Game | TeamGame | None = None) -> None:
         """texts: runs and checkpoints; none: all runs, and all games of ddpzero. game: one more. Raises UserError."""
-        self.games: dict[str, OfferedGame] = {}
+        self.games: dict[str, OfferedGame[Game]] = {}
+        self.team_games: dict[str, OfferedGame[TeamGame]] = {}
         self._lock = threading.Lock()
         self._warm: set[tuple[str, bool]] = set()
         self._players: OrderedDict[tuple[str, str, str], Player] = OrderedDict()
         if game is not None:
-            self._game(game)
+            self._offer_game(game)
         for text in texts:
             self._offer(text, is_one_of_several=len(texts) > 1)
         if not texts:
             self._offer_everything()
-        require(bool(self.games), "none of these runs can be played.")
+        require(bool(self.games or self.team_games), "none of these runs can be played.")
 
     def describe(self) -> list[dict[str, Any]]:
         """Return the games, as the message `welcome` has them."""
         return [
-            {"key": offered.key, "title": title_of(offered.game), "description": offered.key}
-            for offered in list(self.games.values())
+            {
+                "key": offered.key,
+                "title": title_of(offered.game),
+                "description": offered.key,
+                "is_for_teams": isinstance(offered.game, TeamGame),
+            }
+            for offered in self._all_offered()
         ]
 
     def describe_agents(self, key: str) -> list[dict[str, Any]]:
@@ -140,7 +151,7 @@ class Catalog:
         without = {"key": ROLLOUTS, "title": "Tree search without training", "checkpoints": []}
         return [*(_describe(agent) for agent in self.offered(key).agents), without]
 
-    def offered(self, key: str) -> OfferedGame:
+    def offered(self, key: str) -> OfferedGame[Game]:
         """Return a game. Raises UserError if it is not offered."""
         if key not in self.games:
             raise UserError(f"the game {key[:80]!r} is not offered here.")
@@ -168,10 +179,7 @@ class Catalog:
 
     def agent(self, game: str, key: str) -> OfferedAgent:
         """Return an agent of a game. Raises UserError if it is not offered."""
-        for agent in self.offered(game).agents:
-            if agent.key == key:
-                return agent
-        raise UserError(f"the agent {key[:80]!r} is not offered for this game.")
+        return _agent_of(self.offered(game), key)
 
     def is_new(self, game: str, is_without_training: bool) -> bool:
         """Return whether nobody has played a game with such an agent yet, so that its code may have to be compiled."""
@@ -182,7 +190,7 @@ class Catalog:
 
     def folder_of(self, key: str) -> Path:
         """Return the folder of an agent. Raises UserError if it is not offered."""
-        for offered in list(self.games.values()):
+        for offered in self._all_offered():
             for agent in offered.agents:
                 if agent.key == key:
                     return agent.folder
@@ -199,20 +207,58 @@ class Catalog:
         key = (game_key, agent_key, checkpoint_key)
         with self._lock:
             if key not in self._players:
-                found = [c for c in agent.checkpoints() if c.key == checkpoint_key]
-                require(
-                    bool(found),
-                    f"{agent.title} does not have the checkpoint {checkpoint_key[:80]}, or no longer.",
-                )
-                self._players[key] = _load(found[0].path, offered.game)
+                path = _checkpoint_of(agent, checkpoint_key).path
+                self._players[key] = _load(path, offered.game)
             self._players.move_to_end(key)
             while len(self._players) > _MAX_LOADED:
                 self._players.popitem(last=False)
             return self._players[key]
 
-    def _game(self, game: Game) -> OfferedGame:
+    # ------------------------------------------------------------------ team games
+
+    def offered_team_game(self, key: str) -> OfferedGame[TeamGame]:
+        """Return a team game. Raises UserError if it is not offered."""
+        if key not in self.team_games:
+            raise UserError(f"the game {key[:80]!r} is not offered here.")
+        return self.team_games[key]
+
+    def rule_keys(self, key: str) -> list[str]:
+        """Return the keys of a team game's rule agents, from weak to strong."""
+        return [_RULE + name for name in self.offered_team_game(key).game.spec.rule_agents]
+
+    def describe_team_agents(self, key: str) -> list[dict[str, Any]]:
+        """Return all who can play a team, as the message `team_game` has them: the strongest rule agent comes first."""
+        rules = [
+            {"key": rule, "title": f"{rule_of(rule)} (rule agent)", "checkpoints": []}
+            for rule in reversed(self.rule_keys(key))
+        ]
+        return [*(_describe(agent) for agent in self.offered_team_game(key).agents), *rules]
+
+    def team_agent(self, game_key: str, agent_key: str) -> OfferedAgent:
+        """Return an agent of a team game. Raises UserError if it is not offered."""
+        return _agent_of(self.offered_team_game(game_key), agent_key)
+
+    def team_player(self, game_key: str, agent_key: str, checkpoint_key: str) -> TeamPlayer:
+        """Return a new player, for one thread alone. Raises UserError."""
+        agent = self.team_agent(game_key, agent_key)
+        player = load_agent(_checkpoint_of(agent, checkpoint_key).path).make_player()
+        return cast(TeamPlayer, player)
+
+    # ------------------------------------------------------------------ what is offered
+
+    def _all_offered(self) -> list[OfferedGame[Game] | OfferedGame[TeamGame]]:
+        return [*self.games.values(), *self.team_games.values()]
+
+    def _offer_game(self, game: Game | TeamGame) -> OfferedGame[Game] | OfferedGame[TeamGame]:
+        """Raises UserError for a team game that cannot be watched here."""
         key = describe_game(game)
-        return self.games.setdefault(key, OfferedGame(key, game))
+        if isinstance(game, Game):
+            return self.games.setdefault(key, OfferedGame(key, game))
+        require(
+            game.spec.num_teams == 2,
+            f"game.teams={game.spec.num_teams}: {game.name} is shown with 2 teams here.",
+        )
+        return self.team_games.setdefault(key, OfferedGame(key, game))
 
     def _offer(self, text: str, is_one_of_several: bool = False) -> None:
         """is_one_of_several: runs that cannot be played, or not yet, are passed over with a message."""
@@ -226,19 +272,12 @@ class Catalog:
             which, folder = text.rpartition("@")[2], folder.parent.parent
         agent = OfferedAgent(str(folder.resolve()), folder.name, folder, which)
         try:
-            game = load_agent(agent.first_choice().path).game
-            require(
-                isinstance(game, Game),
-                f"{text}: {game.name} is a team game, and the page is for games in which two players take turns: "
-                "ddpzero play shows it in the terminal.",
-            )
+            offered = self._offer_game(load_agent(agent.first_choice().path).game)
         except UserError as error:
             if not is_one_of_several:
                 raise
             logger.info("not offered: %s", error)
             return
-        assert isinstance(game, Game)
-        offered = self._game(game)
         if all(other.key != agent.key for other in offered.agents):
             offered.agents.append(agent)
 
@@ -246,9 +285,26 @@ class Catalog:
         for folder in sorted(RUNS_DIR.glob("[!.]*/"), key=lambda path: -path.stat().st_mtime):
             self._offer(str(folder), is_one_of_several=True)
         for name in known_games():
-            game = load_any_game(name)
-            if isinstance(game, Game):
-                self._game(game)
+            self._offer_game(load_any_game(name))
+
+
+def rule_of(agent_key: str) -> str:
+    """Return the name of the rule agent with this key; "" for another agent."""
+    return agent_key.removeprefix(_RULE) if agent_key.startswith(_RULE) else ""
+
+
+def _agent_of(offered: OfferedGame[Game] | OfferedGame[TeamGame], key: str) -> OfferedAgent:
+    for agent in offered.agents:
+        if agent.key == key:
+            return agent
+    raise UserError(f"the agent {key[:80]!r} is not offered for this game.")
+
+
+def _checkpoint_of(agent: OfferedAgent, key: str) -> Checkpoint:
+    for checkpoint in agent.checkpoints():
+        if checkpoint.key == key:
+            return checkpoint
+    raise UserError(f"{agent.title} does not have the checkpoint {key[:80]}, or no longer.")
 
 
 def _load(path: Path, game: Game) -> Player:

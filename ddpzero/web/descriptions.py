@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from ddpzero.games import Game, describe_game
+from ddpzero.games import Game, TeamGame, describe_game
 from ddpzero.games.core.players import MoveThought, Thoughts
 from ddpzero.web.game_line import GameLine
 
@@ -41,7 +41,7 @@ def game_message(key: str, game: Game) -> dict[str, Any]:
     }
 
 
-def title_of(game: Game) -> str:
+def title_of(game: Game | TeamGame) -> str:
     """Return "Connect Four"."""
     return game.name.replace("_", " ").title().replace(" And ", " and ")
 

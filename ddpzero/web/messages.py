@@ -8,7 +8,7 @@ From the page, with the fields that each needs (`parse_message` checks them):
 | play | action, position | a move; `position`: the id of the position that the person saw |
 | jump | to | the position after so many moves |
 | undo | | the last position in which a person was to move |
-| set | any of: seats, agent, checkpoint, simulations, seconds, analyzes, paused | changes what is given |
+| set | any fields of the class Set | changes what is given |
 | hint | | the best move |
 | resign | | the end of the game for the person to move |
 | review | simulations | a review of all moves with the agent, of so many simulations each |
@@ -16,12 +16,15 @@ From the page, with the fields that each needs (`parse_message` checks them):
 | save | | the game as such a file |
 | stored | | a list of the games that the agent's run played against itself |
 | open_stored | key | one of them |
+| team | team, agent; checkpoint or not | another agent for a team of a team game, which begins anew |
+| pace | any of: steps_per_second, paused | how fast a team game is shown |
+| step | | one step of a team game, which is then paused |
 
 From the server:
 
 | type | what it says |
 |---|---|
-| welcome | games: key, title and description of each |
+| welcome | games: key, title, description and is_for_teams of each |
 | preparing | text: what the game waits for; "" when it no longer does |
 | game | what never changes in a game: key, title, geometry (games/core/geometry.py), names of all actions, agents |
 | state | the moves and the board: see descriptions.py |
@@ -31,6 +34,8 @@ From the server:
 | opened | a game of a file or of the store has begun |
 | file | name, text: the game, to be saved |
 | stored | games: key, model, winner and length of each, the newest first |
+| team_game | a team game, instead of `game`: key, title, agents_per_team, max_steps, colors of the teams, agents |
+| team_state | its step: see team_watch.py; a page that reads slowly hears only of the newest one |
 | error | text: one sentence |
 
 Positions have ids: a message about another position than the one on the screen came too late.
@@ -44,6 +49,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ddpzero.arena.levels import FULL_LEVEL
 from ddpzero.system.errors import UserError, require
 
 # A message of a page: a file of a game with long comments.
@@ -51,6 +57,7 @@ MAX_MESSAGE_CHARACTERS = 256 << 10
 MAX_MOVES = 10_000
 MAX_SECONDS = 600.0
 MAX_REVIEW_SIMULATIONS = 10_000
+MAX_STEPS_PER_SECOND = 60.0
 
 Seat = str
 PERSON, AGENT = "person", "agent"
@@ -81,13 +88,15 @@ class Undo:
 
 @dataclass(frozen=True)
 class Set:
-    """Of a field that is None nothing changes. simulations or seconds: the other one is then without effect."""
+    """Of a field that is None nothing changes. simulations, seconds or level: the others are then without effect."""
 
     seats: tuple[Seat, Seat] | None = None
     agent: str | None = None
     checkpoint: str | None = None
     simulations: int | None = None
     seconds: float | None = None
+    level: int | None = None
+    resigns: bool | None = None
     analyzes: bool | None = None
     paused: bool | None = None
 
@@ -127,6 +136,28 @@ class OpenStored:
     key: str
 
 
+@dataclass(frozen=True)
+class SeatTeam:
+    """checkpoint: None for the agent's usual one."""
+
+    team: int
+    agent: str
+    checkpoint: str | None = None
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Of a field that is None nothing changes."""
+
+    steps_per_second: float | None = None
+    paused: bool | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    pass
+
+
 Message = (
     Begin
     | Play
@@ -140,6 +171,9 @@ Message = (
     | Save
     | AskStored
     | OpenStored
+    | SeatTeam
+    | Pace
+    | Step
 )
 
 
@@ -254,6 +288,8 @@ def _set(fields: _Fields) -> Set:
         checkpoint=fields.text("checkpoint") if "checkpoint" in fields else None,
         simulations=fields.whole_number("simulations", 10**6) if "simulations" in fields else None,
         seconds=fields.number("seconds", MAX_SECONDS) if "seconds" in fields else None,
+        level=fields.whole_number("level", FULL_LEVEL) if "level" in fields else None,
+        resigns=fields.truth("resigns") if "resigns" in fields else None,
         analyzes=fields.truth("analyzes") if "analyzes" in fields else None,
         paused=fields.truth("paused") if "paused" in fields else None,
     )
@@ -272,4 +308,16 @@ _READERS: dict[str, Callable[[_Fields], Message]] = {
     "save": lambda _: Save(),
     "stored": lambda _: AskStored(),
     "open_stored": lambda fields: OpenStored(fields.text("key")),
+    "team": lambda fields: SeatTeam(
+        fields.whole_number("team", 1),
+        fields.text("agent"),
+        fields.text("checkpoint") if "checkpoint" in fields else None,
+    ),
+    "pace": lambda fields: Pace(
+        steps_per_second=fields.number("steps_per_second", MAX_STEPS_PER_SECOND)
+        if "steps_per_second" in fields
+        else None,
+        paused=fields.truth("paused") if "paused" in fields else None,
+    ),
+    "step": lambda _: Step(),
 }

@@ -7,29 +7,32 @@ from typing import Any
 
 from ddpzero.system.json_text import json_text
 
+_OF_WHICH_THE_NEWEST_IS_ENOUGH = ("thoughts", "team_state")
 # A page that lags so many messages behind no longer reads.
 _MAX_WAITING = 500
 
 
 class Outbox:
-    """See above. A page that reads slowly gets only the newest thoughts."""
+    """See above. A page that reads slowly gets only the newest thoughts, and the newest step of a team game."""
 
     def __init__(self) -> None:
         """Call it in the event loop that empties the outbox."""
         self._loop = asyncio.get_running_loop()
-        self._waiting: list[tuple[bool, str]] = []
+        # Types and texts.
+        self._waiting: list[tuple[str, str]] = []
         self._has_some = asyncio.Event()
 
     def send(self, message: dict[str, Any]) -> None:
         """Send a message; any thread may call this."""
-        entry = message["type"] == "thoughts", json_text(message)
+        entry = message["type"], json_text(message)
         # Raises RuntimeError after the end of the event loop, which nobody is left to hear of.
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._put, entry)
 
-    def _put(self, entry: tuple[bool, str]) -> None:
-        is_thoughts, _ = entry
-        if is_thoughts and self._waiting and self._waiting[-1][0]:
+    def _put(self, entry: tuple[str, str]) -> None:
+        kind, _ = entry
+        is_replaced = kind in _OF_WHICH_THE_NEWEST_IS_ENOUGH
+        if is_replaced and self._waiting and self._waiting[-1][0] == kind:
             self._waiting.pop()
         if len(self._waiting) < _MAX_WAITING:
             self._waiting.append(entry)

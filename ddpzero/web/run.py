@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 from ddpzero.games import Game, TeamGame
 from ddpzero.play.engine import Engine, Limits, use_one_thread
 from ddpzero.system.addresses import is_loopback
-from ddpzero.system.errors import UserError, require
+from ddpzero.system.errors import UserError
 from ddpzero.web.agents import ROLLOUTS, Catalog
 from ddpzero.web.messages import MAX_MESSAGE_CHARACTERS
 from ddpzero.web.server import Page, make_app
@@ -38,11 +38,6 @@ def run_web(
     texts: runs and checkpoints; none: all runs. game: one more to play. port: 0 for any free one. max_sessions:
     browsers at once. max_simulations: of one position.
     """
-    require(
-        not isinstance(game, TeamGame),
-        "the page is for games in which two players take turns: ddpzero play shows team games in the terminal.",
-    )
-    assert game is None or isinstance(game, Game)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     for name in ("uvicorn", "uvicorn.error"):
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -103,6 +98,8 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def _prepare(catalog: Catalog) -> None:
     """Load and compile what the first game needs, so that the first browser need not wait for it."""
+    if not catalog.games:
+        return
     offered = next(iter(catalog.games.values()))
     try:
         agent = offered.agents[0] if offered.agents else None

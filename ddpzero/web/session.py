@@ -12,6 +12,8 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +22,13 @@ import numpy as np
 from ddpzero.games import Game
 from ddpzero.games.core.player_errors import PlayerError
 from ddpzero.games.core.players import Thoughtful, Thoughts
+from ddpzero.play.clock import Clock, TimeControl
 from ddpzero.play.engine import Engine, Limits
 from ddpzero.play.review_sgf import sgf_of_review
-from ddpzero.play.strength import warm_up
+from ddpzero.play.strength import Choice, Strength, choose_move, warm_up
 from ddpzero.records import GameRecord, record_of_sgf, result_at_end, sgf_of_record
 from ddpzero.records.move_list import moves_of_record, record_of_moves
-from ddpzero.system.errors import require
+from ddpzero.system.errors import UserError, require
 from ddpzero.web.agents import MAX_ROLLOUTS, ROLLOUTS, Catalog
 from ddpzero.web.descriptions import describe_position, game_message, thoughts_message
 from ddpzero.web.game_line import GameLine
@@ -40,15 +43,19 @@ from ddpzero.web.messages import (
     Message,
     Open,
     OpenStored,
+    Pace,
     Play,
     Resign,
     Save,
     Seat,
+    SeatTeam,
     Set,
+    Step,
     Undo,
 )
 from ddpzero.web.stored import list_stored, stored_record
 from ddpzero.web.sweep import Sweep
+from ddpzero.web.team_watch import TeamWatch
 
 logger = logging.getLogger(__name__)
 
@@ -78,13 +85,16 @@ class Session:
         self._inbox: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         self._is_interrupted = threading.Event()
         self._is_closed = False
+        # A board game, or a team game that is watched; at most one of them.
         self._line: GameLine | None = None
+        self._watch: TeamWatch | None = None
         self._engine: Engine | None = None
         self._game = ""
         self._agent = ROLLOUTS
         self._checkpoint = ""
-        self._simulations: int | None = _DEFAULT_SIMULATIONS
-        self._seconds: float | None = None
+        self._strength = Strength(
+            simulations=_DEFAULT_SIMULATIONS, most_simulations=max_simulations
+        )
         self._seats: tuple[Seat, Seat] = (PERSON, AGENT)
         self._analyzes = True
         self._is_paused = False
@@ -153,7 +163,10 @@ class Session:
 
     def _obey(self, message: Message) -> None:
         if isinstance(message, Begin):
-            self._begin(message.game, message.moves, message.at)
+            if message.game in self._catalog.team_games:
+                self._begin_team_game(message.game)
+            else:
+                self._begin(message.game, message.moves, message.at)
             self._names = ("", "")
         elif isinstance(message, Set):
             self._set(message)
@@ -183,9 +196,27 @@ class Session:
             self._send({"type": "stored", "games": list_stored(self._run_folder)})
         elif isinstance(message, OpenStored):
             self._open(stored_record(self._run_folder, message.key))
+        else:
+            self._obey_about_teams(message)
+
+    def _obey_about_teams(self, message: Message) -> None:
+        watch = self._watch
+        if watch is None:
+            raise UserError("begin a team game first.")
+        if isinstance(message, SeatTeam):
+            watch.seat(message.team, message.agent, message.checkpoint)
+        elif isinstance(message, Step):
+            watch.is_paused = True
+            watch.step()
+        elif isinstance(message, Pace):
+            if message.steps_per_second is not None:
+                watch.set_pace(message.steps_per_second)
+            if message.paused is not None:
+                watch.is_paused = message.paused
 
     @property
     def _some_line(self) -> GameLine:
+        require(self._watch is None, "a team game is only watched: its agents play it.")
         require(self._line is not None, "begin a game first.")
         assert self._line is not None
         return self._line
@@ -202,10 +233,24 @@ class Session:
                 first = offered.agents[0] if offered.agents else None
                 self._agent = first.key if first else ROLLOUTS
                 self._checkpoint = first.first_choice().key if first else ""
+                self._give_up_level()
             agents = self._catalog.describe_agents(key)
             self._send({**game_message(key, offered.game), "agents": agents})
-        self._line, self._is_paused, self._shown = line, False, ()
+        self._line, self._watch = line, None
+        self._is_paused, self._shown = False, ()
         self._stop_sweep()
+
+    def _begin_team_game(self, key: str) -> None:
+        if self._watch is not None and self._game == key:
+            self._watch.restart()
+            return
+        game = self._catalog.offered_team_game(key).game
+        # On a machine that never played this game, its rules are compiled, which takes up to a minute.
+        self._send({"type": "preparing", "text": f"Preparing {game.name} …"})
+        watch = TeamWatch(self._catalog, key, self._rng)
+        self._line, self._watch, self._engine, self._game = None, watch, None, key
+        self._stop_sweep()
+        self._send(watch.describe_game())
 
     # ------------------------------------------------------------------ games of files, and reviews
 
@@ -259,20 +304,52 @@ class Session:
     def _set(self, message: Set) -> None:
         if message.agent is not None or message.checkpoint is not None:
             self._set_agent(message)
-        if message.simulations is not None:
-            self._simulations, self._seconds = message.simulations, None
-        if message.seconds is not None:
-            self._simulations, self._seconds = None, message.seconds
-        if self._agent == ROLLOUTS and (
-            message.simulations is not None or message.seconds is not None
-        ):
-            self._engine = None
+        self._set_strength(message)
         if message.seats is not None:
             self._seats, self._is_paused = message.seats, False
         if message.analyzes is not None:
             self._analyzes = message.analyzes
         if message.paused is not None:
             self._is_paused = message.paused
+
+    def _set_strength(self, message: Set) -> None:
+        if message.simulations is not None:
+            self._limit(simulations=message.simulations)
+        if message.seconds is not None:
+            self._limit(seconds=message.seconds)
+        if message.level is not None:
+            self._some_line  # noqa: B018
+            require(
+                self._has_levels(),
+                "levels are for trained agents that search, and this one is none.",
+            )
+            self._limit(level=message.level)
+        if message.resigns is not None:
+            self._strength = replace(self._strength, resigns=message.resigns)
+
+    def _limit(
+        self,
+        simulations: int | None = None,
+        seconds: float | None = None,
+        level: int | None = None,
+    ) -> None:
+        """Let the agent's moves be limited by one of these alone. Raises UserError."""
+        time_of_move = TimeControl(move_seconds=seconds)
+        self._strength = replace(
+            self._strength, simulations=simulations, time=time_of_move, level=level
+        )
+        if self._agent == ROLLOUTS:
+            # The player itself knows how many it makes.
+            self._engine = None
+
+    def _has_levels(self) -> bool:
+        chosen = self._game, self._agent, self._checkpoint
+        return isinstance(self._catalog.player(*chosen, _DEFAULT_SIMULATIONS), Thoughtful)
+
+    def _give_up_level(self) -> None:
+        """Limit the agent, which is another one now, in another way if it has no levels."""
+        if self._strength.level is not None and not self._has_levels():
+            self._limit(simulations=_DEFAULT_SIMULATIONS)
 
     def _set_agent(self, message: Set) -> None:
         self._some_line  # noqa: B018
@@ -288,6 +365,7 @@ class Session:
         # It raises an error before anything changes.
         self._catalog.player(self._game, agent, checkpoint, _DEFAULT_SIMULATIONS)
         self._agent, self._checkpoint, self._engine = agent, checkpoint, None
+        self._give_up_level()
 
     def _play(self, message: Play) -> None:
         # A click on a position that is no longer shown.
@@ -304,6 +382,8 @@ class Session:
 
     def _think(self) -> bool:
         """Let the agent move, or think for the person; return whether there may be more to do at once."""
+        if self._watch is not None:
+            return self._step(self._watch)
         line = self._line
         if line is None or line.is_over or self._is_closed:
             return False
@@ -318,25 +398,55 @@ class Session:
                 self._send_thoughts(line, thoughts)
         return False
 
+    def _step(self, watch: TeamWatch) -> bool:
+        """Play the next step of a team game when it is due; return whether another one follows."""
+        if watch.is_paused or watch.is_over or self._is_closed:
+            return False
+        self._is_interrupted.wait(watch.seconds_to_next_step)
+        if not self._is_interrupted.is_set():
+            watch.step()
+            self._send_state()
+        return True
+
     def _is_agents_turn(self) -> bool:
         line = self._some_line
         return not line.is_over and self._seats[line.mover] == AGENT
 
     def _move(self) -> bool:
         line, started = self._some_line, time.perf_counter()
-        limits = Limits(simulations=self._simulations, seconds=self._seconds, is_early=True)
-        # What was thought for the person must not make the agent stronger than it is said to be.
-        thoughts = self._think_about(line, limits, keeps_tree=False)
+        choice = self._choice(line)
         is_watched = PERSON not in self._seats
         least = _LEAST_SECONDS_PER_WATCHED_MOVE if is_watched else _LEAST_SECONDS_PER_MOVE
         self._is_interrupted.wait(max(0.0, least - (time.perf_counter() - started)))
         if self._is_interrupted.is_set():
             return True
-        line.play(self._chosen(thoughts))
+        if choice.action is None:
+            line.resign()
+        else:
+            line.play(choice.action)
         self._send_state()
         return True
 
-    def _chosen(self, thoughts: Thoughts) -> int:
+    def _choice(self, line: GameLine) -> Choice:
+        # What was thought for the person must not make the agent stronger than it is said to be.
+        engine = self._engine_at(line, keeps_tree=False)
+        clock = Clock(self._strength.time)
+        clock.start()
+        choice = choose_move(
+            engine,
+            self._strength,
+            clock,
+            self._rng,
+            self._is_interrupted.is_set,
+            self._teller(line),
+            _INTERVAL_SECONDS,
+        )
+        if choice.action is None or self._strength.lowered is not None:
+            return choice
+        return replace(choice, action=self._varied(choice.thoughts))
+
+    def _varied(self, thoughts: Thoughts) -> int:
+        """Return the best move, or at the start of a game another one that is nearly as good."""
         moves = thoughts.moves
         if self._some_line.at >= _NUM_VARIED_MOVES or moves[0].is_proven:
             return moves[0].action
@@ -357,18 +467,17 @@ class Session:
 
     def _think_about(self, line: GameLine, limits: Limits, keeps_tree: bool) -> Thoughts:
         engine = self._engine_at(line, keeps_tree)
-        on_thoughts = None
-        if self._analyzes:
+        is_stopped = self._is_interrupted.is_set
+        return engine.think(limits, is_stopped, self._teller(line), _INTERVAL_SECONDS)
 
-            def on_thoughts(thoughts: Thoughts) -> None:
-                self._send_thoughts(line, thoughts)
-
-        return engine.think(limits, self._is_interrupted.is_set, on_thoughts, _INTERVAL_SECONDS)
+    def _teller(self, line: GameLine) -> Callable[[Thoughts], None] | None:
+        """Return what tells the page of thoughts, if it wants to hear of them."""
+        return partial(self._send_thoughts, line) if self._analyzes else None
 
     def _engine_at(self, line: GameLine, keeps_tree: bool) -> Engine:
         """Return the engine at the position on the board, with what it knows of it if that is kept."""
         if self._engine is None:
-            simulations = self._simulations or MAX_ROLLOUTS
+            simulations = self._strength.simulations or MAX_ROLLOUTS
             # On a machine that never played this game, its code is compiled, which takes up to a minute.
             self._send({"type": "preparing", "text": "Loading the agent …"})
             player = self._catalog.player(self._game, self._agent, self._checkpoint, simulations)
@@ -378,21 +487,25 @@ class Session:
             self._send({"type": "preparing", "text": ""})
         made, engine = line.made, self._engine
         has_made = tuple(engine.episode.actions)
-        if keeps_tree and has_made == made:
-            return engine
-        if keeps_tree and has_made == made[:-1]:
-            engine.play(made[-1])
-        else:
+        is_further = has_made == made[: len(has_made)]
+        if not keeps_tree or not is_further or len(made) - len(has_made) > 1:
+            engine.forget()
+        if not is_further:
             engine.set_up(made)
+        # Not anew: it also knows what it expected at earlier moves.
+        for action in made[len(engine.episode.actions) :]:
+            engine.play(action)
         return engine
 
     # ------------------------------------------------------------------ what the page hears
 
     def _send_state(self) -> None:
         line = self._line
+        self._state_id += 1
+        if self._watch is not None:
+            self._send({**self._watch.describe(), "id": self._state_id})
         if line is None:
             return
-        self._state_id += 1
         shown = (self._game, line.made, line.resigned)
         if shown != self._shown:
             self._shown = shown
@@ -409,8 +522,10 @@ class Session:
                 "names": self._names,
                 "agent": self._agent,
                 "checkpoint": self._checkpoint,
-                "simulations": self._simulations,
-                "seconds": self._seconds,
+                "simulations": self._strength.simulations,
+                "seconds": self._strength.time.move_seconds,
+                "level": self._strength.level,
+                "resigns": self._strength.resigns,
                 "analyzes": self._analyzes,
                 "paused": self._is_paused,
             }
@@ -424,6 +539,8 @@ class Session:
     def _stop_with(self, text: str) -> None:
         """Say why nothing more happens until the person does something."""
         self._is_paused, self._wants_hint = True, False
+        if self._watch is not None:
+            self._watch.is_paused = True
         self._send({"type": "preparing", "text": ""})
         self._send_error(text)
         with suppress(PlayerError, ValueError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,19 +26,32 @@ from tests.waiting import wait_for
 SIZE = ("network.blocks=1", "network.channels=8", "network.value_head=dense")
 
 
-def make_run(folder: Path, *overrides: str, num_models: int = 2) -> Path:
-    """A run with models of the minutes 1, 2, ..., whose networks have random weights."""
-    settings = compose_settings([*overrides, *SIZE])
+def make_run(
+    folder: Path, *overrides: str, num_models: int = 2, size: Sequence[str] = SIZE
+) -> Path:
+    """A run with models of the minutes 1, 2, ..., whose networks have random weights. size: of the networks."""
+    settings = compose_settings([*overrides, *size])
     config = config_text(settings_to_dict(settings)).encode()
     folder.mkdir(parents=True)
     (folder / "config.yaml").write_bytes(config)
     for number in range(1, num_models + 1):
         torch.manual_seed(number)
-        network = load_algorithm(settings).make_networks()["network"]
+        networks = load_algorithm(settings).make_networks()
         counters = {"learner_step": number, "minutes": float(number), "episodes": 100 * number}
-        weights = weights_to_bytes(network.state_dict())
+        weights = weights_to_bytes(_weights_of(networks))
         save_model(folder, f"model-{number}", weights, config, counters)
     return folder
+
+
+def _weights_of(networks: Mapping[str, torch.nn.Module]) -> dict[str, torch.Tensor]:
+    """The weights as a checkpoint has them: of several networks, each name begins with the network's."""
+    if list(networks) == ["network"]:
+        return networks["network"].state_dict()
+    return {
+        f"{name}.{key}": weights
+        for name, network in networks.items()
+        for key, weights in network.state_dict().items()
+    }
 
 
 def make_page(

@@ -37,8 +37,8 @@ def served(connect_four, tic_tac_toe):
 
 
 @contextmanager
-def tab(chromium, address, **options):
-    """A browser of its own with the page; fails if the page reports an error."""
+def tab(chromium, address, shows=".board", **options):
+    """A browser of its own with the page; fails if the page reports an error. shows: what to wait for."""
     context = chromium.new_context(**options)
     context.set_default_timeout(SECONDS)
     page = context.new_page()
@@ -49,7 +49,7 @@ def tab(chromium, address, **options):
         lambda message: faults.append(message.text) if message.type == "error" else None,
     )
     page.goto(address)
-    page.wait_for_selector(".board")
+    page.wait_for_selector(shows)
     yield page
     context.close()
     assert faults == []
@@ -274,3 +274,40 @@ def test_the_training_is_shown_and_the_game_waits_for_its_player(chromium, serve
         page.wait_for_selector(".controls")
         page.wait_for_function("() => document.querySelectorAll('.move-list .move').length === 2")
         assert moves(page) == before
+
+
+def test_a_level_and_resigning_can_be_chosen(chromium, served):
+    with tab(chromium, served.address) as page:
+        page.click(".opponent button:has-text('level')")
+        page.wait_for_selector("text=9 full strength")
+        page.fill('input[aria-label="Strength"]', "2")
+        page.wait_for_selector(".slider:has-text('level 3')")
+        page.check("text=resigns hopeless games")
+        page.click(".opponent button:has-text('seconds')")
+        page.wait_for_selector(".slider:has-text('1 s a move')")
+        assert page.is_checked("text=resigns hopeless games")
+
+
+def test_a_team_game_is_watched(chromium, snakes):
+    with (
+        serving(snakes) as served,
+        tab(chromium, served.address, shows=".team-picture") as page,
+    ):
+        page.click(".controls button:has-text('Pause')")
+        page.wait_for_selector(".status:has-text('Paused at step')")
+        page.select_option('select[aria-label="Second team"]', label="slither")
+        page.wait_for_function(
+            "() => document.querySelectorAll('input[aria-label=Checkpoint]').length === 2"
+        )
+        picture = "document.querySelector('.team-picture').src"
+        before = page.evaluate(picture)
+        page.keyboard.press("ArrowRight")
+        page.wait_for_selector(".status:has-text('Paused at step 1 of at most 12')")
+        assert page.evaluate(picture) != before
+        page.fill('input[aria-label="Pace"]', "6")
+        page.click(".controls button:has-text('Go on')")
+        page.wait_for_selector(".controls button.primary:has-text('New game')")
+        text = page.inner_text(".status")
+        assert text.startswith(("First team wins, ", "Second team wins, ", "A draw, "))
+        page.click("text=Training")
+        page.wait_for_selector("text=Training of slither")

@@ -2,59 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-
 import pytest
 from starlette.testclient import TestClient
 
+from ddpzero.games import load_any_game
+from ddpzero.web.agents import Catalog
+from ddpzero.web.server import Page, make_app
 from tests.waiting import wait_for
+from tests.web.browsers import browser
 from tests.web.pages import make_page
-
-
-class Browser:
-    """The other end of a session."""
-
-    def __init__(self, socket):
-        self._socket = socket
-        self.games = self.next("welcome")["games"]
-        self.state = None
-
-    def send(self, kind, **fields):
-        self._socket.send_json({"type": kind, **fields})
-
-    def next(self, *kinds):
-        """The next message of one of these types; others are passed over, but states are remembered."""
-        while True:
-            message = self._socket.receive_json()
-            if message["type"] == "state":
-                self.state = message
-            if message["type"] in kinds:
-                return message
-
-    def until(self, condition):
-        """Wait for a state that meets a condition."""
-        while self.state is None or not condition(self.state):
-            self.next("state")
-        return self.state
-
-    def begin(self, moves=(), at=None, game=None):
-        key = game or self.games[0]["key"]
-        at = len(moves) if at is None else at
-        self.send("begin", game=key, moves=list(moves), at=at)
-        return self.next("state")
-
-    def play(self, action):
-        self.send("play", action=action, position=self.state["position"])
-
-    def set(self, **fields):
-        self.send("set", **fields)
-        return self.next("state")
-
-
-@contextmanager
-def browser(client):
-    with client.websocket_connect("ws://localhost/session") as socket:
-        yield Browser(socket)
 
 
 @pytest.fixture
@@ -303,6 +259,54 @@ def test_analysis_does_not_make_the_agent_stronger(alone):
     while (message := alone.next("state", "thoughts"))["type"] == "thoughts":
         visits.append(message["rootInfo"]["visits"])
     assert max(visits) <= 15
+
+
+def test_a_level_limits_the_simulations(alone):
+    alone.begin(game=key_of(alone, "connect_four"))
+    state = alone.set(level=8)
+    assert (state["level"], state["simulations"], state["seconds"]) == (8, None, None)
+    alone.play(3)
+    alone.until(lambda state: state["at"] == 1)
+    visits = []
+    while (message := alone.next("state", "thoughts"))["type"] == "thoughts":
+        visits.append(message["rootInfo"]["visits"])
+    assert visits and max(visits) <= 8
+    state = alone.set(simulations=30)
+    assert (state["level"], state["simulations"]) == (None, 30)
+
+
+def test_an_agent_without_training_has_no_levels(alone):
+    trained = alone.begin()["agent"]
+    alone.set(agent="rollouts")
+    alone.send("set", level=3)
+    assert "levels are for trained agents" in alone.next("error")["text"]
+    alone.set(agent=trained)
+    alone.set(level=3)
+    state = alone.set(agent="rollouts")
+    assert (state["level"], state["simulations"]) == (None, 200)
+
+
+def test_a_level_ends_with_a_game_that_no_trained_agent_plays(connect_four):
+    catalog = Catalog([str(connect_four)], load_any_game("tic_tac_toe"))
+    client = TestClient(make_app(Page(catalog, 1, 200), None, 0), base_url="http://localhost")
+    with browser(client) as one:
+        one.begin(game=key_of(one, "connect_four"))
+        one.set(level=3)
+        state = one.begin(game=key_of(one, "tic_tac_toe"))
+        assert (state["agent"], state["level"], state["simulations"]) == ("rollouts", None, 200)
+
+
+def test_the_agent_resigns_if_it_may_and_expects_to_lose(alone, monkeypatch):
+    # Three expectations of one game below any result.
+    monkeypatch.setattr("ddpzero.play.strength._HOPELESS_VALUE", 1.5)
+    alone.begin(game=key_of(alone, "connect_four"))
+    alone.set(simulations=5, resigns=True, analyzes=False)
+    for action in (3, 2, 4):
+        at = alone.state["at"]
+        alone.play(action)
+        alone.until(lambda state, at=at: state["at"] == at + 2 or state["is_over"])
+    state = alone.state
+    assert (state["at"], state["result"]) == (5, {"winner": 0, "text": "by resignation"})
 
 
 def reviewed(browser):

@@ -37,7 +37,9 @@ function stateOf(match) {
     board: Array.from(position.cells),
     mover: position.mover,
     is_over: match.isOver,
-    seats: match.seats,
+    // As the panels name them.
+    seats: match.seats.map((seat) => (seat === "network" ? "agent" : seat)),
+    names: ["", ""],
     winning: match.isOver ? game.winningCells(position) : [],
     placed: placed < 0 ? [] : [placed],
     at: moves.length,

@@ -50,9 +50,10 @@ _PYTHON_SIDE_OF_TEAM_GAMES = {
     "render": ("parameters", "position", "in_color"),
     "picture": ("parameters", "position"),
 }
-# As render, with one agent marked: the one that a person steers.
+# As render, with one agent marked: the one that a person steers. The colors of the teams in `picture`, as RGB.
 _OPTIONAL_PYTHON_SIDE_OF_TEAM_GAMES: dict[str, tuple[str, ...]] = {
     "render_marked": ("parameters", "position", "in_color", "agent"),
+    "team_colors": ("parameters",),
 }
 # Former names of parameters, which games may keep for one version; ddpzero passes them by position.
 _RENAMED = {"in_colour": "in_color"}

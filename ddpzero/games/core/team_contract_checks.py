@@ -395,6 +395,9 @@ def _check_python_side(game: TeamGame, position: np.ndarray) -> Iterator[str]:
     picture = game.picture(position)
     if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
         yield f"picture is {picture.dtype} {picture.shape}: it must be uint8 [height, width, 3]."
+    colors = game.team_colors()
+    if len(colors) not in (0, game.spec.num_teams):
+        yield f"team_colors has {len(colors)} colors: one for each of the {game.spec.num_teams} teams is needed."
 
 
 def _scratch(game: TeamGame, garbage: int) -> tuple[np.ndarray, np.ndarray]:

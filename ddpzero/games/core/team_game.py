@@ -108,3 +108,9 @@ class TeamGame:
     def picture(self, position: np.ndarray) -> np.ndarray:
         """Return the board as an image `[height, width, 3]` uint8."""
         return self.module.picture(self.parameters, position)
+
+    def team_colors(self) -> list[tuple[int, int, int]]:
+        """Return the RGB color of each team in `picture`, or none if the game does not tell."""
+        if not hasattr(self.module, "team_colors"):
+            return []
+        return list(self.module.team_colors(self.parameters))

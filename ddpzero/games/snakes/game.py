@@ -112,3 +112,7 @@ def render_marked(parameters: Parameters, position: np.ndarray, in_color: bool, 
 
 def picture(parameters: Parameters, position: np.ndarray) -> np.ndarray:
     return snake_pictures.image(parameters, position)
+
+
+def team_colors(parameters: Parameters) -> list[tuple[int, int, int]]:
+    return snake_pictures.colors(parameters)

@@ -82,6 +82,11 @@ def _paint(character: str, color: int, in_color: bool) -> str:
     return f"\x1b[38;5;{color}m{character}\x1b[0m" if in_color else character
 
 
+def colors(parameters: Any) -> list[tuple[int, int, int]]:
+    """Return the RGB color of each team."""
+    return [_RGB[team % len(_RGB)] for team in range(parameters.teams)]
+
+
 def image(parameters: Any, position: np.ndarray) -> np.ndarray:
     """Return `[height, width, 3]` uint8: bodies in the team's color, each snake in its own shade, heads bright."""
     rows, columns = parameters.rows, parameters.columns

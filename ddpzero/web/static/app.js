@@ -5,13 +5,14 @@ import { connect } from "./connection.js";
 import { Analysis, Icon, Moves, Opponent, Players, Segments, Walk } from "./panels.js";
 import { GamesPanel, ReviewPanel, saveFile, withReviewed, worstMoves } from "./review.js";
 import { viewBox } from "./shapes.js";
+import { TeamGame } from "./team.js";
 import { TrainingPanel, useReplay, useTraining } from "./training.js";
 import { count, duration, percent, playerNames } from "./text.js";
 
 const ERROR_SECONDS = 8;
 const EMPTY = {
   link: "connecting", refusal: null, games: [], game: null, state: null, thoughts: null, outlook: null, hint: null,
-  error: null, preparing: null, coming: null, review: null, stored: null,
+  error: null, preparing: null, coming: null, review: null, stored: null, teamGame: null, teamState: null,
 };
 
 function reduce(model, event) {
@@ -31,13 +32,19 @@ function reduce(model, event) {
       return { ...model, coming: event };
     case "state": {
       if (model.coming !== null && model.coming.key === event.game) {
-        const fresh = { review: null, stored: null, thoughts: null, hint: null, outlook: null, preparing: null, coming: null };
+        const fresh = {
+          review: null, stored: null, thoughts: null, hint: null, outlook: null, preparing: null, coming: null, teamState: null,
+        };
         return { ...model, ...fresh, game: model.coming, state: event };
       }
       const isSame = model.state !== null && model.state.position === event.position;
       if (isSame) return { ...model, state: event };
       return { ...model, state: event, thoughts: null, hint: null, outlook: event.result ? certain(event.result) : model.outlook };
     }
+    case "team_game":
+      return { ...model, teamGame: event };
+    case "team_state":
+      return { ...model, teamState: event, game: null, state: null, preparing: null };
     case "thoughts":
       if (model.state === null || event.position !== model.state.position) return model;
       return { ...model, thoughts: event, outlook: outlookOf(event) };
@@ -77,6 +84,7 @@ function App() {
   const [model, dispatch] = useReducer(reduce, EMPTY);
   const [heat, setHeat] = usePreference("heat", "policy");
   const [mode, setMode] = useState("play");
+  const [teamMode, setTeamMode] = useState("watch");
   const [theme, setTheme] = useState(currentTheme);
   const [hoveredMove, setHoveredMove] = useState(null);
   const [reviewedLine, setReviewedLine] = useState(null);
@@ -103,13 +111,20 @@ function App() {
 
   // Begin the game of the address, or go on with the one that was played when the connection broke.
   function resume(games) {
-    const { game, state } = latest.current;
+    const { game, state, teamGame, teamState } = latest.current;
+    if (teamState !== null && games.some((one) => one.key === teamGame.key)) {
+      begin(teamGame.key);
+      teamState.seats.forEach((seat, team) => send.current({ type: "team", team, ...seat }));
+      send.current({ type: "pace", steps_per_second: teamState.steps_per_second, paused: teamState.paused });
+      return;
+    }
     if (state !== null && games.some((one) => one.key === game.key)) {
       send.current({ type: "begin", game: game.key, moves: state.line, at: state.at });
-      const strength = state.seconds === null ? { simulations: state.simulations } : { seconds: state.seconds };
+      const { simulations, seconds, level } = state;
+      const strength = level !== null ? { level } : seconds !== null ? { seconds } : { simulations };
       const opponent = state.agent === "rollouts" ? { agent: state.agent } : { agent: state.agent, checkpoint: state.checkpoint };
-      send.current({ type: "set", seats: state.seats, analyzes: state.analyzes, ...strength });
       send.current({ type: "set", ...opponent });
+      send.current({ type: "set", seats: state.seats, analyzes: state.analyzes, resigns: state.resigns, ...strength });
       return;
     }
     const wanted = decodeURIComponent(location.hash.slice(1));
@@ -146,6 +161,13 @@ function App() {
   function openedGame() {
     if (modeNow.current === "training") send.current({ type: "jump", to: 0 });
     else if (modeNow.current === "play") enter("review");
+  }
+
+  // Of the list of games.
+  function choose(key) {
+    location.hash = encodeURIComponent(key);
+    if (modeNow.current !== "play" && latest.current.games.find((one) => one.key === key).is_for_teams) enter("play");
+    begin(key);
   }
 
   function begin(key) {
@@ -210,6 +232,30 @@ function App() {
   }
 
   if (model.link === "refused") return html`<main class="alone"><p>${model.refusal}</p></main>`;
+  const top = (key, modes) => html`
+    <header class="top">
+      <h1>ddpzero</h1>
+      <select aria-label="Game" value=${key} onChange=${(e) => choose(e.target.value)}>
+        ${games.map((one) => html`<option key=${one.key} value=${one.key}>${titleOf(one, games)}</option>`)}
+      </select>
+      ${modes}
+      <span class="spring"></span>
+      <${ThemeSwitch} theme=${theme} onSwitch=${setTheme} />
+    </header>`;
+  const notice = html`
+    <div class=${`notice ${model.error || model.link === "lost" ? "is-shown" : ""}`} role="alert">
+      ${model.link === "lost" ? "The connection is lost; trying again …" : model.error}
+    </div>`;
+  if (model.teamState !== null) {
+    const modes = html`<${Segments} label="Mode" value=${teamMode} onChange=${setTeamMode} options=${[["watch", "Watch"], ["training", "Training"]]} />`;
+    return html`
+      <div class="page">
+        ${top(model.teamGame.key, modes)}
+        <${TeamGame} game=${model.teamGame} state=${model.teamState} preparing=${model.preparing} isTraining=${teamMode === "training"}
+          theme=${theme} send=${send.current} />
+        ${notice}
+      </div>`;
+  }
   if (state === null || game === null) {
     return html`<main class="alone"><p>${model.preparing || (model.link === "lost" ? "The server does not answer; trying again …" : "…")}</p></main>`;
   }
@@ -227,15 +273,7 @@ function App() {
 
   return html`
     <div class="page">
-      <header class="top">
-        <h1>ddpzero</h1>
-        <select aria-label="Game" value=${game.key} onChange=${(e) => { location.hash = encodeURIComponent(e.target.value); begin(e.target.value); }}>
-          ${games.map((one) => html`<option key=${one.key} value=${one.key}>${titleOf(one, games)}</option>`)}
-        </select>
-        <${Segments} label="Mode" value=${mode} onChange=${(next) => next !== mode && enter(next)} options=${[["play", "Play"], ["review", "Review"], ["training", "Training"]]} />
-        <span class="spring"></span>
-        <${ThemeSwitch} theme=${theme} onSwitch=${setTheme} />
-      </header>
+      ${top(game.key, html`<${Segments} label="Mode" value=${mode} onChange=${(next) => next !== mode && enter(next)} options=${[["play", "Play"], ["review", "Review"], ["training", "Training"]]} />`)}
       <main class="table">
         <div class="left" style=${`--board-aspect: ${box[2] / box[3]}`}>
           <${Players} game=${game} state=${state} agentName=${agentName} outlook=${isOn || state.is_over ? model.outlook : null} />
@@ -282,9 +320,7 @@ function App() {
           <p class="keys small">← → ↑ ↓ moves · u undo · h hint · n new game · s swap · a analysis · space pause</p>
         </div>`}
       </main>
-      <div class=${`notice ${model.error || model.link === "lost" ? "is-shown" : ""}`} role="alert">
-        ${model.link === "lost" ? "The connection is lost; trying again …" : model.error}
-      </div>
+      ${notice}
     </div>`;
 }
 

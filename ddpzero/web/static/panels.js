@@ -6,6 +6,7 @@ import { count, duration, finePercent, percent, playerNames, provenText, signed 
 export const ROLLOUTS = "rollouts";
 const SIMULATIONS = [0, 1, 5, 10, 25, 50, 100, 200, 400, 800, 1600, 3200, 6400];
 const SECONDS = [0.2, 0.5, 1, 2, 5, 10, 20, 60];
+const LEVELS = [1, 2, 3, 4, 5, 6, 7, 8, 9];
 const NUM_ROWS = 5;
 
 export function Icon({ name }) {
@@ -156,55 +157,66 @@ export function Moves({ game, state, onJump }) {
 // agents: of the game. onSet: takes the fields of a message `set`.
 export function Opponent({ agents, state, onSet }) {
   const agent = agents.find((one) => one.key === state.agent) || agents[0];
-  const checkpoints = agent.checkpoints;
-  const at = Math.max(0, checkpoints.findIndex((one) => one.key === state.checkpoint));
-  const [sliding, setSliding] = useState(null);
-  const checkpoint = checkpoints[sliding ?? at];
   return html`
     <section class="card opponent">
       <header><h2>Agent</h2></header>
       <select aria-label="Agent" value=${agent.key} onChange=${(e) => onSet({ agent: e.target.value })}>
         ${agents.map((one) => html`<option key=${one.key} value=${one.key}>${one.title}</option>`)}
       </select>
-      ${checkpoints.length > 0 && html`
-        <label class="slider">
-          <span>trained for <b>${checkpoint.minutes === null ? `${count(checkpoint.episodes)} games` : duration(checkpoint.minutes)}</b>
-            ${checkpoint.is_best ? html` <span class="tag">best</span>` : ""}</span>
-          <input type="range" min="0" max=${checkpoints.length - 1} step="1" value=${sliding ?? at} disabled=${checkpoints.length < 2}
-            aria-label="Checkpoint"
-            onInput=${(e) => setSliding(Number(e.target.value))}
-            onChange=${(e) => { onSet({ checkpoint: checkpoints[Number(e.target.value)].key }); setSliding(null); }} />
-          <span class="ends small"><span>${endText(checkpoints[0])}</span><span>${endText(checkpoints[checkpoints.length - 1])}</span></span>
-        </label>`}
+      <${Checkpoints} checkpoints=${agent.checkpoints} chosen=${state.checkpoint} onChoose=${(checkpoint) => onSet({ checkpoint })} />
       <${Strength} state=${state} agent=${agent} onSet=${onSet} />
     </section>`;
 }
 
-const endText = (checkpoint) => (checkpoint.minutes === null ? "" : duration(checkpoint.minutes));
+// Which of an agent's checkpoints plays, from the first to the last of its training; nothing for an agent without any.
+export function Checkpoints({ checkpoints, chosen, onChoose }) {
+  if (checkpoints.length === 0) return null;
+  const text = (key) => {
+    const { minutes, episodes, is_best: isBest } = checkpoints.find((one) => one.key === key);
+    return html`trained for <b>${minutes === null ? `${count(episodes)} games` : duration(minutes)}</b>${isBest ? html` <span class="tag">best</span>` : ""}`;
+  };
+  const keys = checkpoints.map((one) => one.key);
+  const value = keys.includes(chosen) ? chosen : keys[0];
+  const ends = [checkpoints[0], checkpoints[checkpoints.length - 1]].map(endText);
+  return html`<${Slider} label="Checkpoint" choices=${keys} value=${value} text=${text} ends=${ends} onChoose=${onChoose} />`;
+}
 
-function Strength({ state, agent, onSet }) {
-  const isTimed = state.seconds !== null;
-  const isRollouts = agent.key === ROLLOUTS;
-  const choices = isTimed ? SECONDS : SIMULATIONS.filter((n) => !isRollouts || (n > 0 && n <= 2000));
-  const value = isTimed ? state.seconds : state.simulations;
+// A choice between a few values in their order; a number that is none of them is shown at the nearest one.
+// text: says a value. ends: of the scale, or nothing.
+export function Slider({ label, choices, value, text, ends, onChoose }) {
   const [sliding, setSliding] = useState(null);
-  const at = nearest(choices, value);
-  const shown = sliding === null ? value : choices[sliding];
+  const at = Math.max(0, choices.includes(value) ? choices.indexOf(value) : nearest(choices, value));
   return html`
     <label class="slider">
-      <span><b>${isTimed ? `${shown} s` : shown === 0 ? "network alone" : `${shown} simulations`}</b>${shown === 0 && !isTimed ? "" : " a move"}</span>
-      <input type="range" min="0" max=${choices.length - 1} step="1" value=${sliding ?? at} aria-label="Strength"
+      <span>${text(sliding === null ? value : choices[sliding])}</span>
+      <input type="range" min="0" max=${choices.length - 1} step="1" value=${sliding ?? at} disabled=${choices.length < 2} aria-label=${label}
         onInput=${(e) => setSliding(Number(e.target.value))}
-        onChange=${(e) => {
-          const chosen = choices[Number(e.target.value)];
-          onSet(isTimed ? { seconds: chosen } : { simulations: chosen });
-          setSliding(null);
-        }} />
-    </label>
+        onChange=${(e) => { onChoose(choices[Number(e.target.value)]); setSliding(null); }} />
+      ${ends && html`<span class="ends small"><span>${ends[0]}</span><span>${ends[1]}</span></span>`}
+    </label>`;
+}
+
+const endText = (checkpoint) => (checkpoint.minutes === null ? "" : duration(checkpoint.minutes));
+
+// The units of strength: what the slider chooses from, what it begins with, and how a choice is named.
+const UNITS = {
+  simulations: { choices: SIMULATIONS, usual: 200, text: (n) => html`<b>${n === 0 ? "network alone" : `${n} simulations`}</b>${n === 0 ? "" : " a move"}` },
+  seconds: { choices: SECONDS, usual: 1, text: (n) => html`<b>${n} s</b> a move` },
+  level: { choices: LEVELS, usual: 5, text: (n) => html`<b>level ${n}</b>`, ends: ["1 weakest", "9 full strength"] },
+};
+
+function Strength({ state, agent, onSet }) {
+  const isRollouts = agent.key === ROLLOUTS;
+  const unit = state.level !== null ? "level" : state.seconds !== null ? "seconds" : "simulations";
+  const { text, ends } = UNITS[unit];
+  const choices = UNITS[unit].choices.filter((n) => !isRollouts || unit !== "simulations" || (n > 0 && n <= 2000));
+  return html`
+    <${Slider} key=${unit} label="Strength" choices=${choices} value=${state[unit]} text=${text} ends=${ends} onChoose=${(choice) => onSet({ [unit]: choice })} />
     ${!isRollouts && html`
-      <${Segments} label="Unit of strength" value=${isTimed ? "seconds" : "simulations"}
-        options=${[["simulations", "simulations"], ["seconds", "seconds"]]}
-        onChange=${(unit) => onSet(unit === "seconds" ? { seconds: 1 } : { simulations: 200 })} />`}`;
+      <${Segments} label="Unit of strength" value=${unit}
+        options=${Object.keys(UNITS).map((one) => [one, one])}
+        onChange=${(next) => onSet({ [next]: UNITS[next].usual })} />`}
+    <label class="switch"><input type="checkbox" checked=${state.resigns} onChange=${(e) => onSet({ resigns: e.target.checked })} /><span>resigns hopeless games</span></label>`;
 }
 
 function nearest(choices, value) {

@@ -210,6 +210,11 @@ MISTAKES_IN_PICTURES = {
     ),
     "always in color": (" if in_color else str(position[1])", "", "escape codes"),
     "grey picture": ("numbers, 3)", "numbers, 1)", "picture is uint8 (1, 3, 1)"),
+    "one color for two teams": (
+        "def picture(",
+        "def team_colors(parameters):\n    return [(255, 0, 0)]\n\n\ndef picture(",
+        "team_colors has 1 colors",
+    ),
 }
 
 
