@@ -11,6 +11,7 @@ from ddpzero.algorithms.alphazero.player import AlphaZeroPlayer
 from ddpzero.arena.players import RandomPlayer, RolloutPlayer
 from ddpzero.games import load_game
 from ddpzero.networks import NetworkSettings, make_network
+from ddpzero.play import engine as engine_module
 from ddpzero.play.engine import Engine, Limits
 from ddpzero.search import SearchSettings
 from ddpzero.system.errors import UserError
@@ -68,7 +69,8 @@ def test_it_tells_what_it_finds_while_it_thinks(engine):
     assert all(t.moves for t in told)
 
 
-def test_it_saves_time_once_no_other_move_can_become_the_best(engine):
+def test_it_saves_time_once_no_other_move_can_become_the_best(engine, monkeypatch):
+    monkeypatch.setattr(engine_module, "_SHORT_SECONDS", 0.0)
     # A win in one move.
     play(engine, "a1 b1 a2 b2")
     thoughts = engine.think(Limits(simulations=2000, is_early=True))
@@ -119,3 +121,29 @@ def test_a_player_without_an_open_ended_search_thinks_once(game):
 def test_a_player_that_says_nothing_is_refused(game):
     with pytest.raises(UserError, match="random only chooses moves"):
         Engine(RandomPlayer(game), game, 100)
+
+
+def test_a_number_of_simulations_finds_the_same_however_fast_the_machine_is(engine, monkeypatch):
+    found = engine.think(Limits(simulations=300))
+    # It looks at the clock after every batch.
+    monkeypatch.setattr(engine_module, "_SECONDS_BETWEEN_LOOKS", 0.0)
+    again = Engine(engine.player, engine.game, 10_000).think(Limits(simulations=300))
+    assert again.moves == found.moves and again.visits == 300
+
+
+def test_a_rate_that_was_low_limits_the_next_batch(engine):
+    asked = []
+    think = engine._thinker.think
+
+    def spied(num_simulations, *until):
+        asked.append(num_simulations)
+        return think(num_simulations, *until)
+
+    engine._thinker.think = spied
+    engine._slow_rate = 5.0
+    engine.think(Limits(seconds=0.3))
+    assert asked[:2] == [0, 1]
+    engine.set_up()
+    asked.clear()
+    engine.think(Limits(simulations=100))
+    assert asked[:2] == [0, 100]
