@@ -18,7 +18,18 @@ PACKAGE = REPO / "ddpzero"
 LIBRARIES = {
     *("hydra", "numba", "numpy", "omegaconf", "rich", "torch"),
     # Of extras.
-    *("fastapi", "httpx2", "jinja2", "limits", "sqlalchemy", "starlette", "tenacity", "uvicorn"),
+    *(
+        "fastapi",
+        "httpx2",
+        "jinja2",
+        "limits",
+        "onnx",
+        "onnxruntime",
+        "sqlalchemy",
+        "starlette",
+        "tenacity",
+        "uvicorn",
+    ),
 }
 
 

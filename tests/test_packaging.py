@@ -61,12 +61,18 @@ def test_the_wheel_holds_the_package_conf_and_the_program_and_nothing_else(insta
     expected = {
         str(file.relative_to(REPO))
         for file in (REPO / "ddpzero").rglob("*")
-        if file.suffix == ".py" or file.name == "README.md"
+        if file.suffix in (".py", ".pyi") or file.name in ("README.md", "py.typed")
     }
     expected |= {
         str(file.relative_to(REPO))
         for folder in ("positions", "recorded")
         for file in (REPO / "ddpzero" / "judges" / folder).iterdir()
+    }
+    expected |= {
+        str(file.relative_to(REPO))
+        for room in ("export", "web")
+        for file in (REPO / "ddpzero" / room / "static").rglob("*")
+        if file.is_file()
     }
     templates = REPO / "ddpzero" / "serve" / "templates"
     expected |= {str(file.relative_to(REPO)) for file in templates.iterdir()}

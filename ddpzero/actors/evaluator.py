@@ -144,6 +144,7 @@ class _Body:
         self._answered_at: dict[int, int] = {}
         self._metrics: dict[str, float] = {}
         self._metrics_sent_at = time.monotonic()
+        self._exchange.wake_all()
 
     def run(self) -> None:
         while True:

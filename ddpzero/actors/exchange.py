@@ -6,8 +6,8 @@
 An actor writes the inputs of a request into a lane, counts the request, and wakes the evaluator by a byte in the rank's
 pipe. The evaluator writes the outputs, counts the answer, and wakes the actor by a byte in a pipe of its own. What was
 asked and not answered stays in the memory: an evaluator that replaces a dead one finds it there, so nothing is lost and
-nobody asks twice. An actor that replaces a dead one goes on counting where that one stopped, and so does not take the
-answer to its last request.
+nobody asks twice. It wakes all actors first: one of them may have an answer already, and not know it. An actor that
+replaces a dead one goes on counting where that one stopped, and so does not take the answer to its last request.
 
 Neither the memory (system/shared_memory.py) nor the pipes have names, so nothing is left behind after a kill.
 """
@@ -151,6 +151,12 @@ class Exchange:
         for number, (read, write) in enumerate(self._wakes):
             os.close(write)
             self._wakes[number] = (read, _CLOSED)
+
+    def wake_all(self) -> None:
+        """Evaluator: wake every actor, at the start: the one before may have died between an answer and its wake-up."""
+        for _, write in self._wakes:
+            with suppress(BlockingIOError):
+                os.write(write, _WAKE)
 
     def close(self) -> None:
         """Free the memory as soon as no array refers to it."""

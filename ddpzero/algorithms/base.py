@@ -116,6 +116,30 @@ class Grown(NamedTuple):
     sentence: str
 
 
+class TensorFacts(NamedTuple):
+    """A tensor as other programs exchange it with a network. shape: of one position. meaning: for people."""
+
+    name: str
+    shape: tuple[int, ...]
+    meaning: str
+
+
+class Exportable(NamedTuple):
+    """A trained network for other programs (`ddpzero export`), in evaluation mode on the CPU.
+
+    network: float32 `[B, *input.shape]` -> a tuple of float32 `[B, *shape]`, one for each of outputs. The first output
+    has the logits of the actions.
+    sample_inputs: returns the inputs of so many random positions, by which the exported network is checked.
+    facts: what a card says about the network, as nested dicts of plain values: its kind and size, its use in play.
+    """
+
+    network: torch.nn.Module
+    input: TensorFacts
+    outputs: tuple[TensorFacts, ...]
+    sample_inputs: Callable[[int, np.random.Generator], torch.Tensor]
+    facts: dict[str, Any]
+
+
 class Updater(Protocol):
     """Trains networks on batches. Each rank has one; all ranks hold equal parameters after every update."""
 
@@ -335,6 +359,13 @@ class CompleteAlgorithm(Algorithm, Protocol):
 
         weights: released by a run of this algorithm. changes: settings of the larger networks, by dotted keys
         ("network.blocks"). seed: of new weights. Raises UserError for impossible changes. Default: raise UserError.
+        """
+        ...
+
+    def exportable(self, weights: Tensors, name: str) -> Exportable:
+        """Return the network of released weights as other programs run it (`ddpzero export`).
+
+        name: of the model, for errors. Raises UserError for weights that do not fit. Default: raise UserError.
         """
         ...
 

@@ -13,6 +13,7 @@ from ddpzero.algorithms.base import (
     Algorithm,
     CompleteAlgorithm,
     CompleteUpdater,
+    Exportable,
     Grown,
     RunProgress,
     Updater,
@@ -41,6 +42,11 @@ def complete_updater(given: Updater) -> CompleteUpdater:
 def can_evaluate(updater: CompleteUpdater) -> bool:
     """Return whether an updater has an `evaluate` of its own, so that held-out episodes are of use."""
     return not (isinstance(updater, _Completed) and "evaluate" in vars(updater))
+
+
+def can_export(algorithm: CompleteAlgorithm) -> bool:
+    """Return whether an algorithm has an `exportable` of its own."""
+    return not (isinstance(algorithm, _Completed) and "exportable" in vars(algorithm))
 
 
 class _Completed:
@@ -80,6 +86,12 @@ def fits(algorithm: Algorithm, game: object) -> bool:
 
 def grow(algorithm: object, weights: Tensors, changes: Mapping[str, int], seed: int) -> Grown:
     raise UserError("networks of this algorithm cannot grow.")
+
+
+def exportable(algorithm: object, weights: Tensors, name: str) -> Exportable:
+    raise UserError(
+        "networks of this algorithm cannot be exported: it lacks the optional method exportable."
+    )
 
 
 def memory_needs(algorithm: Algorithm, *of_run: object, **named: object) -> list[Any]:
@@ -186,8 +198,8 @@ def evaluate(updater: Updater, batch: Tensors) -> Tensors:
 _ALGORITHM_DEFAULTS: dict[str, Callable[..., Any]] = {
     function.__name__: function
     for function in (
-        *(model_tag, fits, grow, memory_needs, evaluator_spec, summarize_episodes),
-        *(summary_line, can_show, describe_episode, film_episode),
+        *(model_tag, fits, grow, exportable, memory_needs, evaluator_spec),
+        *(summarize_episodes, summary_line, can_show, describe_episode, film_episode),
         *(facts_of_episode, problem_of_episode, settings_for_checks),
     )
 }

@@ -12,7 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from ddpzero.arena.openings import Openings, random_openings
-from ddpzero.arena.statistics import elo_difference, paired_score_interval
+from ddpzero.arena.statistics import (
+    elo_difference,
+    elo_text,
+    paired_score_interval,
+    repetition_caveat,
+)
 from ddpzero.games import Game
 from ddpzero.games.core.player_errors import PlayerError, checked_actions, errors_of_player
 from ddpzero.games.core.players import Player
@@ -21,9 +26,11 @@ from ddpzero.system.errors import require
 from ddpzero.system.memory import Factor, require_memory
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class MatchResult:
     """The result of a match, from the perspective of player A. A team game has starts instead of openings.
+
+    `str` is a sentence with the match score, its interval, the Elo difference and any caveats.
 
     returns: `[m, 2]` float32 in [-1, 1]: A's result in the games of opening m, as player 0 and as player 1.
     num_plies: `[m, 2]` int32, the length of each game in plies, its opening included, or in steps of all agents.
@@ -75,6 +82,26 @@ class MatchResult:
     def elo_interval(self) -> tuple[float, float]:
         low, high = self.score_interval
         return elo_difference(low), elo_difference(high)
+
+    def points_text(self, player: int | None = None) -> str:
+        """Return the points per game, "12.3 : 4.5". Only for games with points."""
+        of_a, of_b = self.mean_points(player)
+        return f"{of_a:.1f} : {of_b:.1f}"
+
+    def __str__(self) -> str:
+        low, high = self.score_interval
+        elo = elo_text(self.elo, *self.elo_interval)
+        length = f"{self.num_plies.mean():.0f} {'plies' if self.points is None else 'steps'}"
+        points = "" if self.points is None else f"{self.points_text()} points a game, "
+        sentence = (
+            f"{self.name_a} scores {self.score():.1%} (95 %: {low:.1%} to {high:.1%}) against {self.name_b}, {elo}, "
+            f"{points}in {self.num_games} games of {length} on average; {self.seconds:.0f} s."
+        )
+        caveat = repetition_caveat(self.num_distinct_games, self.num_games)
+        return f"{sentence} {caveat}".rstrip()
+
+    def __repr__(self) -> str:
+        return f"<MatchResult: {self}>"
 
 
 def play_match(

@@ -21,7 +21,7 @@ from ddpzero.arena.match import Games
 from ddpzero.arena.match_blocks import MatchBlock, Players
 from ddpzero.system.allocator import keep_freed_memory
 from ddpzero.system.errors import UserError, is_sentence_of_ours
-from ddpzero.system.failures import failure_sentence
+from ddpzero.system.failures import failure_sentence, how_it_ended
 from ddpzero.system.parent import follow_parent
 
 _SPAWN = multiprocessing.get_context("spawn")
@@ -107,19 +107,12 @@ def _received(connection: Connection, process: BaseProcess) -> tuple[int, Games 
     except (EOFError, OSError):
         process.join()
         raise MatchError(
-            f"a process of the match ended ({_how_it_ended(process.exitcode)}): try fewer --workers, or look above for "
+            f"a process of the match ended ({how_it_ended(process.exitcode)}): try fewer --workers, or look above for "
             "its message."
         ) from None
     if isinstance(message, _Failure):
         raise (UserError if message.is_of_user else MatchError)(message.sentence)
     return message
-
-
-def _how_it_ended(exit_code: int | None) -> str:
-    if exit_code is None or exit_code >= 0:
-        return f"exit code {exit_code}"
-    hint = ", as the kernel does when memory runs out" if exit_code == -signal.SIGKILL else ""
-    return f"killed by {signal.Signals(-exit_code).name}{hint}"
 
 
 def _work(players: Players, parent_pid: int, connection: Connection) -> None:

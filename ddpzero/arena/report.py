@@ -19,7 +19,6 @@ from rich.progress import (
 from rich.table import Table
 
 from ddpzero.arena.match import MatchResult
-from ddpzero.arena.statistics import elo_text, repetition_caveat
 from ddpzero.system.measurements import Measurement
 from ddpzero.system.terminal import plain_console
 
@@ -98,27 +97,13 @@ def print_match(result: MatchResult) -> None:
             label,
             *(str(count) for count in (sum(counts), *counts)),
             f"{result.score(player):.1%}",
-            *((_points(result, player),) if has_points else ()),
+            *((result.points_text(player),) if has_points else ()),
             style="bold" if player is None else None,
             end_section=player == 1,
         )
     console = plain_console()
     console.print(table)
-    console.print(match_sentence(result))
-
-
-def match_sentence(result: MatchResult) -> str:
-    """Return a sentence with the match score, its interval, the Elo difference and any caveats."""
-    low, high = result.score_interval
-    elo = elo_text(result.elo, *result.elo_interval)
-    length = f"{result.num_plies.mean():.0f} {'plies' if result.points is None else 'steps'}"
-    points = "" if result.points is None else f"{_points(result)} points a game, "
-    sentence = (
-        f"{result.name_a} scores {result.score():.1%} (95 %: {low:.1%} to {high:.1%}) against {result.name_b}, {elo}, "
-        f"{points}in {result.num_games} games of {length} on average; {result.seconds:.0f} s."
-    )
-    caveat = repetition_caveat(result.num_distinct_games, result.num_games)
-    return f"{sentence} {caveat}".rstrip()
+    console.print(str(result))
 
 
 def match_measurements(
@@ -158,8 +143,3 @@ def match_measurements(
             Measurement("match", game_name, "elo_difference", result.elo, "Elo", conditions)
         )
     return measurements
-
-
-def _points(result: MatchResult, player: int | None = None) -> str:
-    of_a, of_b = result.mean_points(player)
-    return f"{of_a:.1f} : {of_b:.1f}"

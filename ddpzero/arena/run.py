@@ -75,7 +75,7 @@ def run_match(
         num_threads = usable_cores() // num_workers
     settings["num_workers"] = num_workers
     players = Players(player_a, player_b, game.arguments, num_simulations, num_threads)
-    result = play_blocks(players, blocks, num_workers, _progress_of(game, num_games, len(blocks)))
+    result = play_blocks(players, blocks, num_workers, progress_of(game, num_games, len(blocks)))
     if as_json:
         print_measurements(
             match_measurements(result, game.name, settings | game_settings(game.parameters)),
@@ -118,9 +118,10 @@ def _torch_threads(number: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _progress_of(
+def progress_of(
     game: Game | TeamGame, num_games: int, num_blocks: int
 ) -> AbstractContextManager[Callable[..., None]]:
+    """Return a live line on stderr, if that is a terminal; it gives the on_progress of match_blocks.play_here."""
     if isinstance(game, TeamGame):
         return team_match_progress(num_blocks, game.spec.max_steps)
     return match_progress(num_games, game.spec.max_plies)

@@ -10,12 +10,15 @@ import time
 from datetime import timedelta
 from statistics import median
 
+from ddpzero.system.parent import die_with_parent
+
 _NUM_FLOATS = 250_000
 _NUM_ROUNDS = 20
 
 
 def main() -> None:
     """Sum a megabyte over all ranks; rank 0 prints "all-reduce BACKEND RANKS MILLISECONDS"."""
+    die_with_parent()
     import torch
     from torch import distributed
 

@@ -7,7 +7,6 @@ A restore finds its files in the page cache, unless memory is short.
 from __future__ import annotations
 
 import itertools
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +25,7 @@ from ddpzero.system.machine import usable_memory
 from ddpzero.system.measurements import Measurement, game_settings
 from ddpzero.system.memory import check_memory
 from ddpzero.system.signals import StopSignal
+from ddpzero.system.temporary_folder import temporary_folder
 from ddpzero.training.learner import Learner
 from ddpzero.training.preflight import run_needs
 
@@ -44,8 +44,7 @@ def bench_checkpoint(settings: Settings, seconds: float, seed: int) -> list[Meas
     algorithm = load_algorithm(settings)
     needs = run_needs(settings, algorithm, 1, settings.device == "cuda", actors_on_gpu=False)
     check_memory([need for need in needs if not need.on_gpu], usable_memory())
-    with tempfile.TemporaryDirectory(prefix="ddpzero-checkpoint-") as name:
-        folder = Path(name)
+    with temporary_folder("ddpzero-checkpoint-") as folder:
         record(settings, seed, folder / "recording.npz")
         own = short_run_settings(settings, folder)
         with (

@@ -24,6 +24,7 @@ from ddpzero.system.cores import usable_cores
 from ddpzero.system.json_text import json_text
 from ddpzero.system.machine import processor_name, usable_memory
 from ddpzero.system.origin import version_text
+from ddpzero.system.parent import with_parent
 from ddpzero.system.terminal import plain_console
 
 _PYTHONS = ((3, 11), (3, 13))
@@ -350,7 +351,7 @@ def _two_ranks() -> Finding:
     )
     try:
         found = subprocess.run(
-            command,
+            with_parent(command),
             capture_output=True,
             text=True,
             timeout=_SECONDS_OF_RANKS,

@@ -27,6 +27,8 @@ from pathlib import Path
 from ddpzero.system.cores import cores_of_affinity
 from ddpzero.system.json_text import json_text
 from ddpzero.system.origin import commit
+from ddpzero.system.parent import with_parent
+from ddpzero.system.signals import exit_at_signals
 
 _TIME_LIMIT_SECONDS = 525.0
 # The end of the name of the figures of self-play.
@@ -70,6 +72,8 @@ BARS = (
 )
 # A step may exceed its planned duration by this much, because it starts processes and may have to compile.
 _GRACE_SECONDS = 90.0
+# For a step that is ended to remove its temporary folder.
+_SECONDS_TO_END = 5.0
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,12 @@ class Row:
 def main() -> int:
     """Run the steps and print their results; return 0, or 1 if a step failed."""
     options = _options()
+    with exit_at_signals():
+        return run_steps(options)
+
+
+def run_steps(options: argparse.Namespace) -> int:
+    """Do so as the options say."""
     started = time.monotonic()
     machine = describe_machine()
     print(", ".join(f"{name} {value}" for name, value in machine.items()), flush=True)
@@ -197,9 +207,12 @@ def _with_bar(row: Row, device: str) -> Row:
 
 
 def _run(command: list[str], limit_seconds: float) -> tuple[str, int | None]:
-    """Return a command's output and exit code. After limit_seconds, end all its processes; the exit code is None."""
+    """Return a command's output and exit code. After limit_seconds, end all its processes; the exit code is None.
+
+    They end with this program, too.
+    """
     process = subprocess.Popen(
-        command,
+        with_parent(command),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -210,13 +223,22 @@ def _run(command: list[str], limit_seconds: float) -> tuple[str, int | None]:
         output, _ = process.communicate(timeout=limit_seconds)
         return output, process.returncode
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGTERM)
-        try:
-            output, _ = process.communicate(timeout=5.0)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            output, _ = process.communicate()
-        return output, None
+        return _ended(process), None
+    except BaseException:
+        # Ctrl-C reaches only this program: a step has a session of its own.
+        _ended(process)
+        raise
+
+
+def _ended(process: subprocess.Popen[str]) -> str:
+    """End a command with all its processes, which may first remove their temporary folders; return its output."""
+    os.killpg(process.pid, signal.SIGTERM)
+    try:
+        output, _ = process.communicate(timeout=_SECONDS_TO_END)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        output, _ = process.communicate()
+    return output
 
 
 def _is_installed(package: str) -> bool:

@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import fmean
@@ -19,6 +18,8 @@ from ddpzero.bench.gpu_config import Emitter, make_settings, run_config
 from ddpzero.bench.gpu_sampler import GpuSampler
 from ddpzero.bench.slices import LoopRates, compare_loops
 from ddpzero.system.json_text import json_text
+from ddpzero.system.parent import with_parent
+from ddpzero.system.temporary_folder import temporary_folder
 
 if TYPE_CHECKING:
     from ddpzero.settings import Settings
@@ -50,8 +51,8 @@ def measure_sharing(options: argparse.Namespace, emit: Emitter) -> None:
 
 def measure_training(options: argparse.Namespace, emit: Emitter) -> None:
     """Train Connect Four on one rank for the time of this step, and sample nvidia-smi."""
-    with tempfile.TemporaryDirectory(prefix="gpu-check-") as folder:
-        _train(1, options, emit, Path(folder))
+    with temporary_folder("gpu-check-") as folder:
+        _train(1, options, emit, folder)
 
 
 def measure_two_ranks(options: argparse.Namespace, emit: Emitter) -> None:
@@ -59,8 +60,8 @@ def measure_two_ranks(options: argparse.Namespace, emit: Emitter) -> None:
     if options.device == "cuda" and torch.cuda.device_count() < 2:
         emit("not run", 0.0, note="one GPU: two ranks need two")
         return
-    with tempfile.TemporaryDirectory(prefix="gpu-check-") as folder:
-        _train(2, options, emit, Path(folder))
+    with temporary_folder("gpu-check-") as folder:
+        _train(2, options, emit, folder)
 
 
 def run_rank(config_file: str) -> None:
@@ -90,7 +91,7 @@ def _train(num_ranks: int, options: argparse.Namespace, emit: Emitter, folder: P
     command += [f"--nproc_per_node={num_ranks}", "-m", "ddpzero.bench.gpu_steps", "rank"]
     with GpuSampler() as sampler:
         result = subprocess.run(
-            [*command, "--config", str(folder / "config.json")],
+            with_parent([*command, "--config", str(folder / "config.json")]),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

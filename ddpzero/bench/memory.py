@@ -9,26 +9,30 @@ from __future__ import annotations
 import itertools
 import multiprocessing
 import os
-import tempfile
+import signal
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Literal
 
 from ddpzero.algorithms.base import CompleteAlgorithm
 from ddpzero.algorithms.loader import load_algorithm
 from ddpzero.bench.recorded import record, recorded_episodes
-from ddpzero.bench.self_play import SelfPlayRates, measure_self_play, own_bytes
+from ddpzero.bench.self_play import SelfPlayRates, measure_self_play, own_bytes, require_cpu
 from ddpzero.bench.short_run import short_run_settings, started_learner
 from ddpzero.config.conversion import settings_from_dict, settings_to_dict
 from ddpzero.replay import ReplayBuffer
 from ddpzero.run.ranks import join_ranks
 from ddpzero.settings import Settings
+from ddpzero.system.allocator import keep_freed_memory
+from ddpzero.system.failures import how_it_ended
 from ddpzero.system.machine import usable_memory
 from ddpzero.system.measurements import Measurement, game_settings
 from ddpzero.system.memory import check_memory
+from ddpzero.system.parent import follow_parent
 from ddpzero.system.signals import StopSignal
+from ddpzero.system.temporary_folder import temporary_folder
 from ddpzero.training.preflight import run_needs
 
 _UPDATES = 20
@@ -41,6 +45,7 @@ def bench_memory(settings: Settings, seconds: float, seed: int) -> list[Measurem
 
     Raises UserError if the run does not fit into the memory.
     """
+    require_cpu(settings)
     settings = replace(settings, device="cpu")
     algorithm = load_algorithm(settings)
     check_memory(run_needs(settings, algorithm, 1, False, False), usable_memory())
@@ -70,8 +75,7 @@ def _sizes(
 ) -> Iterator[tuple[str, int, int]]:
     """Yield name, measured bytes and estimated bytes."""
     of_buffer = _estimate(settings, algorithm, 0, _REPLAY_BUFFER)
-    with tempfile.TemporaryDirectory(prefix="ddpzero-memory-") as name:
-        folder = Path(name)
+    with temporary_folder("ddpzero-memory-") as folder:
         record(settings, seed, folder / "recording.npz")
         job = (settings_to_dict(short_run_settings(settings, folder)), folder / "recording.npz")
         of_rank = _estimate(settings, algorithm, 0) - of_buffer
@@ -108,10 +112,45 @@ def _self_play(
 
 
 def _in_new_process(measure: Callable[..., int], *arguments: Any) -> int:
-    """Call a function of this file in a process that has done nothing before, so that it holds no freed memory."""
+    """Call a function of this file in a process that has done nothing before, so that it holds no freed memory.
+
+    Raises the ValueError or RuntimeError that the function raises, RuntimeError if its process ends without one.
+    """
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context) as executor:
-        return executor.submit(measure, *arguments).result()
+    receiving, sending = context.Pipe(duplex=False)
+    process = context.Process(target=_send, args=(os.getpid(), sending, measure, arguments))
+    process.start()
+    sending.close()
+    try:
+        found: int | Exception = receiving.recv()
+    except EOFError:
+        process.join()
+        raise RuntimeError(
+            f"the process that was to be measured ended ({how_it_ended(process.exitcode)}): choose a smaller "
+            "replay.capacity or network, or look above for its message."
+        ) from None
+    finally:
+        process.kill()
+        process.join()
+        receiving.close()
+    if isinstance(found, Exception):
+        raise found
+    return found
+
+
+def _send(
+    parent_pid: int, sending: Connection, measure: Callable[..., int], arguments: tuple[Any, ...]
+) -> None:
+    """Call a function, and send what it returns or raises. This process ends with its parent."""
+    follow_parent(parent_pid)
+    # Ctrl-C reaches the whole process group; the parent then ends this process.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # As a rank of a run does.
+    keep_freed_memory()
+    try:
+        sending.send(measure(*arguments))
+    except (ValueError, RuntimeError) as error:
+        sending.send(error)
 
 
 def rank_bytes(config: dict[str, Any], recording: Path) -> int:

@@ -9,7 +9,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from ddpzero.bench.self_play import SelfPlayRates, measure_self_play
+from ddpzero.bench.self_play import (
+    SelfPlayRates,
+    check_self_play_memory,
+    measure_self_play,
+    require_cpu,
+)
 from ddpzero.settings import Settings
 from ddpzero.system.cores import usable_cores
 from ddpzero.system.json_text import json_text
@@ -39,13 +44,19 @@ def bench_pipeline(
 ) -> list[Trial]:
     """Measure self-play with each number of actors and of games, `seconds` each.
 
-    actors, games: the numbers to try; none: up to the cores of this machine, and around actors.num_games.
+    actors, games: the numbers to try; none: up to the cores of this machine, and around actors.num_games. Raises
+    UserError, before anything starts, if one of them does not fit into the memory.
     """
+    require_cpu(settings)
     num_games = settings.actors.num_games
+    actors = actors or _default_actors()
     games = games or sorted({max(2, num_games // 2), num_games, 2 * num_games})
+    for number in actors:
+        for size in games:
+            check_self_play_memory(_with(settings, number, size))
     return [
         Trial(number, size, _rates(settings, number, size, seconds, seed))
-        for number in actors or _default_actors()
+        for number in actors
         for size in games
     ]
 
@@ -94,10 +105,12 @@ def recommended(trials: Sequence[Trial]) -> Trial:
 def _rates(
     settings: Settings, num_actors: int, num_games: int, seconds: float, seed: int
 ) -> SelfPlayRates:
-    own = replace(
-        settings, actors=replace(settings.actors, num_actors=num_actors, num_games=num_games)
-    )
-    return measure_self_play(own, num_actors, seconds, seed)
+    return measure_self_play(_with(settings, num_actors, num_games), num_actors, seconds, seed)
+
+
+def _with(settings: Settings, num_actors: int, num_games: int) -> Settings:
+    actors = replace(settings.actors, num_actors=num_actors, num_games=num_games)
+    return replace(settings, actors=actors)
 
 
 def _measurements(

@@ -25,6 +25,7 @@ from ddpzero.system.guarded_files import parse_json_line
 from ddpzero.system.json_text import json_text
 from ddpzero.system.measurements import readable
 from ddpzero.system.origin import machine_text, version_text
+from ddpzero.system.parent import with_parent
 from ddpzero.system.whole_files import replace_whole
 
 # The settings of each benchmark.
@@ -139,7 +140,7 @@ def run(bench: Bench, limit_seconds: float) -> Outcome:
 def _started(command: Sequence[str]) -> subprocess.Popen[bytes]:
     """Start a program in a session of its own, so that its processes can be ended with it; it ends with this one."""
     return subprocess.Popen(
-        [sys.executable, "-m", "ddpzero.system.parent", str(os.getpid()), *command],
+        with_parent(command),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
@@ -147,9 +148,12 @@ def _started(command: Sequence[str]) -> subprocess.Popen[bytes]:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a program with all its processes: as by Ctrl-C if it still runs, then at once."""
+    """End a program with all its processes: in good order if it still runs, then at once.
+
+    By SIGTERM: a program whose parent runs in the background of a script ignores SIGINT.
+    """
     if process.poll() is None:
-        os.killpg(process.pid, signal.SIGINT)
+        os.killpg(process.pid, signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
             process.communicate(timeout=_SECONDS_TO_END)
     with suppress(ProcessLookupError):
@@ -212,11 +216,14 @@ def _table(rows: Sequence[Row]) -> list[str]:
 
     columns = list(dict.fromkeys(map(label, rows)))
     values = {(row["figure"], label(row)): row["value"] for row in rows}
-    units = {row["figure"]: row["unit"] for row in rows}
+    most = {row["figure"]: 0.0 for row in rows}
+    for row in rows:
+        most[row["figure"]] = max(most[row["figure"]], abs(row["value"] or 0.0))
+    units = {row["figure"]: _readable_unit(row["unit"], most[row["figure"]]) for row in rows}
     heads = [column or "value" for column in columns]
     lines = [_line(["figure", "unit", *heads]), _line(["---"] * 2 + ["---:"] * len(heads))]
-    for figure, unit in units.items():
-        cells = [_value(values.get((figure, column))) for column in columns]
+    for figure, (unit, factor) in units.items():
+        cells = [_value(values.get((figure, column)), factor) for column in columns]
         lines.append(_line([figure, unit, *cells]))
     return lines
 
@@ -236,8 +243,15 @@ def _line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(map(_cell, cells))} |"
 
 
-def _value(value: float | None) -> str:
-    return "" if value is None else readable(value)
+def _readable_unit(unit: str, most: float) -> tuple[str, float]:
+    """Return the unit in which a figure is shown, and the factor to it. most: its largest value."""
+    if unit != "s" or most >= 1 or most == 0:
+        return unit, 1.0
+    return ("ms", 1e3) if most >= 1e-3 else ("us", 1e6)
+
+
+def _value(value: float | None, factor: float) -> str:
+    return "" if value is None else readable(factor * value)
 
 
 def _cell(text: str) -> str:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,6 +18,7 @@ from ddpzero.run.ranks import join_ranks
 from ddpzero.run.record import RunRecord
 from ddpzero.settings import DataSettings, Settings
 from ddpzero.system.signals import StopSignal
+from ddpzero.system.temporary_folder import temporary_folder
 from ddpzero.training.checkpointing import Checkpointing
 from ddpzero.training.divergence_guard import DivergenceGuard
 from ddpzero.training.intake import Intake
@@ -51,13 +50,13 @@ def measure_loops(settings: Settings, seconds: float, seed: int = 0) -> LoopRate
 @contextmanager
 def learner_of_noise(settings: Settings, seed: int) -> Iterator[Learner]:
     """Make the learner of a run, with random samples in its buffer and actors that never finish an episode."""
-    with tempfile.TemporaryDirectory(prefix="bench-learner-") as folder, ExitStack() as stack:
+    with temporary_folder("bench-learner-") as folder, ExitStack() as stack:
         ranks = stack.enter_context(join_ranks(settings.device))
         num_samples = min(settings.replay.capacity, _MAX_SAMPLES)
         replay = replace(settings.replay, capacity=num_samples, min_samples=num_samples)
         settings = replace(settings, seed=seed, replay=replay, data=DataSettings())
         settings = repeatable(settings, ranks.device)
-        run_dir = Path(folder) / settings.run_name
+        run_dir = folder / settings.run_name
         state, parts = RunState(settings.learner, ranks, StopSignal()), build_parts(settings, ranks)
         stack.callback(parts.feeder.close)
         parts.buffer.add(noise(parts.buffer.spec, num_samples, np.random.default_rng(seed)))

@@ -12,7 +12,6 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -25,6 +24,7 @@ import psutil
 
 from ddpzero.algorithms.loader import load_algorithm
 from ddpzero.bench.recorded import record
+from ddpzero.bench.self_play import require_cpu
 from ddpzero.bench.short_run import short_run_settings
 from ddpzero.config.conversion import settings_to_dict
 from ddpzero.run.record import METRICS_FILE
@@ -34,6 +34,8 @@ from ddpzero.system.guarded_files import parse_json_line, read_json, read_rows
 from ddpzero.system.json_text import json_text
 from ddpzero.system.machine import usable_memory
 from ddpzero.system.memory import check_memory
+from ddpzero.system.parent import with_parent
+from ddpzero.system.temporary_folder import temporary_folder
 from ddpzero.training.preflight import run_needs
 
 DEFAULT_RANKS = (1, 2, 4, 8)
@@ -41,6 +43,8 @@ DEFAULT_RANKS = (1, 2, 4, 8)
 _NEVER = 10**9
 _LOOK_SECONDS = 0.5
 _START_SECONDS = 240.0
+# For processes that the kernel kills, some of which may hold much memory.
+_SECONDS_TO_END = 10.0
 _ERROR = re.compile(r"^(?:\[rank\d+\]: )?[\w.]*(?:Error|Failed): (.+)$", re.MULTILINE)
 
 
@@ -79,9 +83,9 @@ def bench_scaling(
 
     Raises UserError if the ranks do not fit into the memory, or fail.
     """
+    require_cpu(settings)
     _check_memory(settings, max(ranks))
-    with tempfile.TemporaryDirectory(prefix="ddpzero-scaling-") as name:
-        folder = Path(name)
+    with temporary_folder("ddpzero-scaling-") as folder:
         record(settings, seed, folder / "recording.npz")
         for num_ranks in ranks:
             runs_dir = folder / f"{num_ranks}"
@@ -164,14 +168,23 @@ def _started(job: dict[str, Any], file: Path, num_ranks: int) -> Iterator[subpro
     command += [f"--nproc_per_node={num_ranks}", "-m", "ddpzero.bench.scaling_rank", str(file)]
     own = {**os.environ, "OMP_NUM_THREADS": "1"}
     with open(_log_of(file), "wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, env=own)
+        process = subprocess.Popen(with_parent(command), stdout=log, stderr=log, env=own)
     try:
         yield process
         _require_end(process, file, num_ranks)
     finally:
-        # Its ranks end with it, and their actors with them.
-        process.kill()
-        process.wait()
+        _kill_all(process)
+
+
+def _kill_all(process: subprocess.Popen[bytes]) -> None:
+    """Kill torchrun, and wait until its ranks and their actors, which end with it, have ended, too."""
+    below: list[psutil.Process] = []
+    with suppress(psutil.NoSuchProcess):
+        below = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    process.wait()
+    # Otherwise they would still write to the folder that is removed next.
+    psutil.wait_procs(below, _SECONDS_TO_END)
 
 
 def _require_end(process: subprocess.Popen[bytes], file: Path, num_ranks: int) -> None:

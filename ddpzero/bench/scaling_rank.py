@@ -34,13 +34,18 @@ Figures = dict[str, float]
 
 def main() -> None:
     """Measure, or train as a run does, as the job says: see scaling.py."""
+    from ddpzero.system.allocator import keep_freed_memory
+    from ddpzero.system.parent import die_with_parent
+
+    die_with_parent()
+    # As the learner of a run does, before threads and large blocks.
+    keep_freed_memory()
+
     from ddpzero.config.conversion import settings_from_dict
     from ddpzero.system.guarded_files import read_json
-    from ddpzero.system.parent import die_with_parent
     from ddpzero.system.signals import StopSignal
     from ddpzero.training.learner import train
 
-    die_with_parent()
     job = read_json(Path(sys.argv[1]))
     settings, stop = settings_from_dict(job["config"]), StopSignal()
     if job["recording"] is None:

@@ -15,7 +15,10 @@ from ddpzero.algorithms.loader import load_algorithm
 from ddpzero.bench.untrained import untrained_updater
 from ddpzero.settings import Settings
 from ddpzero.system.errors import require
+from ddpzero.system.machine import usable_memory
+from ddpzero.system.memory import check_memory
 from ddpzero.training.actor_devices import evaluator_of_rank
+from ddpzero.training.preflight import run_needs
 
 _START_SECONDS = 180.0
 
@@ -64,6 +67,29 @@ def measure_self_play(
         memory,
         evaluator_bytes,
     )
+
+
+def require_cpu(settings: Settings) -> None:
+    """Raise UserError if the settings choose a GPU, for a benchmark that is of the CPU on any machine."""
+    for key, value in (("device", settings.device), ("actors.device", settings.actors.device)):
+        require(
+            value in ("auto", "cpu"),
+            f"{key}={value}: this benchmark evaluates on the CPU; remove it. bash launch/gpu_check.sh measures a GPU.",
+        )
+
+
+def check_self_play_memory(settings: Settings) -> None:
+    """Raise UserError if actors.num_actors actors, which a learner does not accompany, do not fit into the memory."""
+    algorithm, num_actors = load_algorithm(settings), settings.actors.num_actors or 1
+    has_evaluator = evaluator_of_rank(settings, algorithm, "cpu", num_actors) is not None
+    alone, together = (
+        run_needs(settings, algorithm, number, False, False, has_evaluator=has_evaluator)
+        for number in (0, num_actors)
+    )
+    # What a learner alone needs is no concern here.
+    needs = [need for need in together if need not in alone]
+    if needs:
+        check_memory(needs, usable_memory())
 
 
 def own_bytes(pid: int) -> int:

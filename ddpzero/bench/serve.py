@@ -13,7 +13,7 @@ import random
 import re
 import subprocess
 import sys
-import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -45,6 +45,8 @@ from ddpzero.serve.validation import Limits, Validator
 from ddpzero.settings import Settings
 from ddpzero.system.errors import UserError, require
 from ddpzero.system.measurements import Measurement, game_settings
+from ddpzero.system.parent import with_parent
+from ddpzero.system.temporary_folder import temporary_folder
 
 _MODEL = "bench-b1c8-s1-d1"
 _ADDRESS = re.compile(r"http://([\d.]+):(\d+)")
@@ -56,6 +58,8 @@ _FEWEST_CHOICES = 5
 # Of the games, if something is killed.
 _FORGED_SHARE = 0.1
 _START_SECONDS = 120.0
+# For a server that is stopped to answer what it is at.
+_SECONDS_TO_END = 120.0
 
 
 @dataclass
@@ -101,8 +105,7 @@ def bench_serve(
     def measured(figure: str, value: float, unit: str = "") -> Measurement:
         return Measurement("serve", settings.game.name, figure, value, unit, conditions)
 
-    with tempfile.TemporaryDirectory(prefix="ddpzero-bench-") as name:
-        folder = Path(name)
+    with temporary_folder("ddpzero-bench-") as folder:
         honest = _Batches(episodes, config, batch_games, 0.0, folder / "batches", seed)
         rate = _validation_rate(config, honest, seconds=min(seconds, 10.0))
         batches = replace(honest, forged_share=_FORGED_SHARE) if num_kills else honest
@@ -254,12 +257,14 @@ class _Server:
         self.address = ""
         self._folder = folder
         self._port = 0
+        self._log_start = 0
         self._process: subprocess.Popen[bytes] | None = None
         # Of processes that were killed.
         self._cpu_seconds = 0.0
 
     def __enter__(self) -> _Server:
         self.start()
+        self.wait_until_it_serves()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -275,25 +280,36 @@ class _Server:
         return sum(each.memory_info().rss for each in self._of_all())
 
     def start(self) -> None:
+        """Start the server in the main thread: the kernel ends it together with the thread that started it."""
+        assert threading.current_thread() is threading.main_thread()
         command = [sys.executable, "-m", "ddpzero.cli", "serve", str(self._folder)]
         command += [f"serve.port={self._port}", "serve.min_plies=1", "serve.max_plies=100000"]
         command += ["serve.shard_seconds=5", "serve.requests_per_minute=1000000"]
         command += ["serve.address_requests_per_minute=1000000"]
         log = self._folder / LOG_FILE
-        start = log.stat().st_size if log.exists() else 0
-        self._process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        self._log_start = log.stat().st_size if log.exists() else 0
+        self._process = subprocess.Popen(with_parent(command), stderr=subprocess.DEVNULL)
         if hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(self._process.pid, sorted(os.sched_getaffinity(0))[-1:])
+
+    def wait_until_it_serves(self) -> None:
+        """Wait until the server answers. Raises UserError, with its last words, if it does not."""
+        assert self._process is not None
+        log = self._folder / LOG_FILE
         until = time.monotonic() + _START_SECONDS
         while time.monotonic() < until and self._process.poll() is None:
-            text = log.read_text()[start:] if log.exists() else ""
+            text = log.read_text()[self._log_start :] if log.exists() else ""
             if found := _ADDRESS.search(text):
                 self.address, self._port = found[0], int(found[2])
                 with suppress(httpx.HTTPError):
                     httpx.get(f"{self.address}{API_PATH}/statistics")
                     return
             time.sleep(0.1)
-        raise UserError(f"the server of the benchmark did not start: see {log}.")
+        lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+        self.stop()
+        raise UserError(
+            f"the server of the benchmark did not start: {lines[-1] if lines else 'it said nothing.'}"
+        )
 
     def kill(self) -> None:
         """Kill the server and what it has started, without a warning."""
@@ -308,7 +324,11 @@ class _Server:
     def stop(self) -> None:
         assert self._process is not None
         self._process.terminate()
-        self._process.wait()
+        try:
+            self._process.wait(_SECONDS_TO_END)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
 
     def _of_all(self) -> list[psutil.Process]:
         assert self._process is not None
@@ -338,7 +358,8 @@ async def _send(
                     contributor.start(client, until)
             else:
                 await asyncio.to_thread(server.kill)
-                await asyncio.to_thread(server.start)
+                server.start()
+                await asyncio.to_thread(server.wait_until_it_serves)
         await asyncio.gather(*(contributor.task for contributor in contributors))
     return traffic
 

@@ -31,7 +31,7 @@ from ddpzero.system.errors import UserError, require
 from ddpzero.system.machine import usable_memory
 from ddpzero.system.memory import check_memory
 from ddpzero.system.origin import machine_text, version_text
-from ddpzero.system.whole_files import replace_whole
+from ddpzero.system.whole_files import replace_whole, require_writable
 from ddpzero.training.actor_devices import choose_actor_device
 from ddpzero.training.preflight import run_needs
 
@@ -304,6 +304,8 @@ def run_tune(settings: Settings, folder: Path | None, command: str, seed: int, s
         chosen.resolve() == conf_dir() or not other.exists(),
         f"{other} exists, and a run finds it before that of {chosen}: remove it, or leave --config-dir out.",
     )
+    # Before minutes of measuring.
+    require_writable("--config-dir", chosen / PRESET.parent, make=True)
     started = time.monotonic()
     choices = tune(settings, seed, say)
     path = write_preset(choices, chosen, command)

@@ -37,6 +37,8 @@ Train game-playing agents, play against them, and measure them.
     ddpzero games runs/quick
     ddpzero ablate launch/ablations/simulations.yaml
     ddpzero play runs/quick
+    ddpzero web runs/quick
+    ddpzero review game.txt runs/quick
     ddpzero gomocup runs/gomoku --install brains
     ddpzero monitor runs/quick
     ddpzero serve collection serve.port=8471
@@ -60,7 +62,11 @@ _ADD_COMMANDS = (
     agents.add_games,
     agents.add_ablate,
     agents.add_grow,
+    agents.add_export,
     play.add_play,
+    play.add_web,
+    play.add_review,
+    play.add_gtp,
     play.add_gomocup,
     agents.add_monitor,
     volunteers.add_serve,

@@ -283,6 +283,62 @@ def add_grow(commands: Commands) -> None:
     )
 
 
+def add_export(commands: Commands) -> None:
+    export = add_command(
+        commands,
+        "export",
+        commands_of.do_export,
+        "Write a trained network for other programs, each with a card in JSON that says what it is: as ONNX, compared "
+        "with torch on random positions; as safetensors; as a static page that plays in the browser.",
+        "ddpzero export runs/quick --onnx quick.onnx",
+        _problem_of_export,
+    )
+    export.add_argument("model", metavar="RUN", type=argument_types.path, help=MODEL)
+    export.add_argument(
+        "--onnx",
+        metavar="FILE",
+        type=argument_types.path,
+        help="write this .onnx file, and its card beside it; it must not exist",
+    )
+    export.add_argument(
+        "--weights",
+        metavar="FOLDER",
+        type=argument_types.path,
+        help="write model.safetensors and card.json to this new folder",
+    )
+    export.add_argument(
+        "--static",
+        metavar="FOLDER",
+        type=argument_types.path,
+        help="write a page that plays connect_four, gomoku, othello or hex to this new folder, for any host of static "
+        "files; with a name that ends in .html, to one file that opens without a server",
+    )
+    export.add_argument(
+        "--check",
+        metavar="N",
+        type=argument_types.positive,
+        help="random positions in which the ONNX file is compared with torch (1000)",
+    )
+    export.add_argument(
+        "--onnxruntime-web",
+        metavar="FOLDER",
+        type=argument_types.path,
+        help="the npm package onnxruntime-web, for --static (default: the one in node_modules/, else it is downloaded "
+        "once)",
+    )
+    add_seed(export)
+
+
+def _problem_of_export(options: argparse.Namespace) -> str | None:
+    if not _given(options, ("onnx", "weights", "static")):
+        return "nothing is to be written: give --onnx FILE, --weights FOLDER or --static FOLDER"
+    if options.check is not None and options.onnx is None and options.static is None:
+        return "--check has no effect without --onnx or --static; remove it"
+    if options.onnxruntime_web is not None and options.static is None:
+        return "--onnxruntime-web has no effect without --static; remove it"
+    return None
+
+
 def add_monitor(commands: Commands) -> None:
     monitor = add_command(
         commands,

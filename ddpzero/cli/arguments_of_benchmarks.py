@@ -18,8 +18,10 @@ from ddpzero.cli.argument_parts import (
 )
 from ddpzero.cli.overrides import (
     READS_CHECKPOINT,
+    READS_EVALUATOR,
     READS_GAME,
     READS_LEARNER,
+    READS_MEMORY,
     READS_PEERS,
     READS_PIPELINE,
     READS_SCALING,
@@ -133,7 +135,7 @@ _BENCHES = (
     _Bench(
         "evaluator",
         commands_of.do_bench_evaluator,
-        READS_PIPELINE,
+        READS_EVALUATOR,
         "Measure the evaluator process of a rank against a network in the actor, and the round trip of a request.",
         "ddpzero bench evaluator game=connect_four network.blocks=4 network.channels=64",
     ),
@@ -156,7 +158,7 @@ _BENCHES = (
     _Bench(
         "memory",
         commands_of.do_bench_memory,
-        (*READS_PIPELINE, "learner"),
+        READS_MEMORY,
         "Measure the memory of a rank, of an actor with and without a network, of an evaluator and of a replay "
         "buffer, beside the estimates by which a run is refused.",
         "ddpzero bench memory game=connect_four search.num_simulations=200",

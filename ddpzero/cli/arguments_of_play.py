@@ -1,4 +1,4 @@
-"""The arguments of the commands with which a person plays against agents, or other programs do: play, gomocup."""
+"""The arguments of the commands with which people play against agents and review games, or programs play."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from ddpzero.cli import argument_types
 from ddpzero.cli import commands_of_play as commands_of
 from ddpzero.cli.argument_parts import (
     MODEL,
+    PLAYER,
     PLAYER_OR_RULE_AGENT,
     Commands,
     add_command,
     add_settings,
-    add_simulations,
     problem_of_config_dir,
 )
 
@@ -25,7 +25,7 @@ def add_play(commands: Commands) -> None:
         "Play against an agent in the terminal, or watch agents play. In team games you control the first agent of a "
         "team; PLAYER plays all other agents.",
         "ddpzero play runs/quick --simulations 400",
-        problem_of_config_dir,
+        lambda options: problem_of_config_dir(options) or problem_of_strength(options),
     )
     play.add_argument(
         "player", metavar="PLAYER", type=argument_types.path, help=PLAYER_OR_RULE_AGENT
@@ -49,7 +49,13 @@ def add_play(commands: Commands) -> None:
         choices=("ask", "first", "second"),
         help="mode human: your color, or your team (ask)",
     )
-    add_simulations(play)
+    add_strength(play)
+    play.add_argument(
+        "--resume",
+        metavar="FILE",
+        type=argument_types.path,
+        help="go on with a game that was saved",
+    )
     play.add_argument(
         "--delay",
         type=argument_types.seconds,
@@ -61,6 +67,79 @@ def add_play(commands: Commands) -> None:
         help="seed that reproduces a game (default: random)",
     )
     add_settings(play)
+
+
+def add_review(commands: Commands) -> None:
+    review = add_command(
+        commands,
+        "review",
+        commands_of.do_review,
+        "Review a game with an agent: its chances move by move, what each move lost, the worst moves and what was "
+        "better.",
+        "ddpzero review game.txt runs/quick --simulations 1000",
+        problem_of_config_dir,
+    )
+    review.add_argument(
+        "game_file",
+        metavar="FILE",
+        type=argument_types.path,
+        help="a game: .sgf, or moves on one line, as play and games --export save them",
+    )
+    review.add_argument("player", metavar="PLAYER", type=argument_types.path, help=PLAYER)
+    review.add_argument(
+        "--number",
+        metavar="N",
+        type=argument_types.positive,
+        default=1,
+        help="which game, of several in the file (1)",
+    )
+    review.add_argument(
+        "--simulations",
+        metavar="N",
+        type=argument_types.positive,
+        help="simulations for each position (400, or what the time allows)",
+    )
+    review.add_argument(
+        "--seconds", metavar="S", type=argument_types.seconds, help="time for each position"
+    )
+    review.add_argument(
+        "--worst",
+        metavar="N",
+        type=argument_types.positive,
+        default=5,
+        help="how many of the worst moves to show (5)",
+    )
+    review.add_argument(
+        "--json", action="store_true", help="print the review as one object of JSON instead"
+    )
+    review.add_argument(
+        "--sgf",
+        metavar="OUT",
+        type=argument_types.path,
+        help="write the game with comments, marks and the better lines",
+    )
+    add_settings(review)
+
+
+def add_gtp(commands: Commands) -> None:
+    gtp = add_command(
+        commands,
+        "gtp",
+        commands_of.do_gtp,
+        "Speak GTP 2 on stdin and stdout, so that GoGui, Sabaki, Lizzie, gogui-twogtp and other programs can play "
+        "against an agent and analyze with it: Go, Othello and Hex as their programs do, other board games through "
+        "GoGui's rules commands.",
+        "ddpzero gtp runs/go9 --seconds 5 --ponder",
+        lambda options: problem_of_config_dir(options) or problem_of_strength(options),
+    )
+    gtp.add_argument("player", metavar="PLAYER", type=argument_types.path, help=PLAYER)
+    add_strength(gtp)
+    gtp.add_argument(
+        "--seed",
+        type=argument_types.not_negative,
+        help="seed of the moves of a level (default: random)",
+    )
+    add_settings(gtp)
 
 
 def add_gomocup(commands: Commands) -> None:
@@ -134,3 +213,47 @@ def problem_of_strength(options: argparse.Namespace) -> str | None:
     if options.game_time == (0.0, 0.0):
         return "--game-time 0 leaves no time for the game; to play at once, give --simulations 0"
     return None
+
+
+def add_web(commands: Commands) -> None:
+    web = add_command(
+        commands,
+        "web",
+        commands_of.do_web,
+        "Serve a page on which you play against agents in a browser and see what they think: any board game, any "
+        "checkpoint of a run. It can be reached from this machine only, unless --host says otherwise.",
+        "ddpzero web runs/quick",
+        problem_of_config_dir,
+    )
+    web.add_argument(
+        "runs",
+        metavar="RUN",
+        nargs="*",
+        type=argument_types.path,
+        help=f"{MODEL} (default: all runs in runs/, and all games)",
+    )
+    web.add_argument(
+        "--host",
+        type=argument_types.name,
+        default="127.0.0.1",
+        help="address of this machine at which to listen, 0.0.0.0 for all: the page then needs the address with the "
+        "token that is printed (127.0.0.1)",
+    )
+    web.add_argument(
+        "--port", type=argument_types.not_negative, default=8472, help="0: any free one (8472)"
+    )
+    web.add_argument(
+        "--max-sessions",
+        metavar="N",
+        type=argument_types.positive,
+        default=16,
+        help="browsers that may play at once (16)",
+    )
+    web.add_argument(
+        "--max-simulations",
+        metavar="N",
+        type=argument_types.positive,
+        default=8192,
+        help="the most simulations of one position, which need memory for each browser (8192)",
+    )
+    add_settings(web)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
-from ddpzero.cli.command_parts import any_game_if_given
+from ddpzero.cli.command_parts import any_game_if_given, needs_extra
 
 
 def do_match(options: Namespace) -> int:
@@ -92,6 +92,29 @@ def do_grow(options: Namespace) -> int:
     from ddpzero.cli.grow import run_grow
 
     run_grow(options.model, options.overrides, Path(options.output), options.seed)
+    return 0
+
+
+def do_export(options: Namespace) -> int:
+    from ddpzero.export.run import run_export
+
+    if options.onnx is not None or options.static is not None:
+        option = "--onnx" if options.onnx is not None else "--static"
+        with needs_extra(f"export {option}", "export"):
+            from ddpzero.export import onnx_file  # noqa: F401
+    onnx, weights, static, onnxruntime_web = (
+        None if path is None else Path(path)
+        for path in (options.onnx, options.weights, options.static, options.onnxruntime_web)
+    )
+    run_export(
+        options.model,
+        onnx=onnx,
+        weights=weights,
+        static=static,
+        num_checked=options.check or 1000,
+        seed=options.seed,
+        onnxruntime_web=onnxruntime_web,
+    )
     return 0
 
 

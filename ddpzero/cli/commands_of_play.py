@@ -1,4 +1,4 @@
-"""Runs the commands with which a person plays against agents, or other programs do: play, gomocup.
+"""Runs the commands with which people play against agents and review games, or other programs play.
 
 arguments_of_play.py names each function beside its arguments. Each imports what it needs only when it runs.
 """
@@ -10,7 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ddpzero.cli.command_parts import any_game_if_given
+from ddpzero.cli.command_parts import any_game_if_given, board_game_of, needs_extra
 
 if TYPE_CHECKING:
     from ddpzero.play.strength import Strength
@@ -25,8 +25,38 @@ def do_play(options: Namespace) -> int:
         game=any_game_if_given(options),
         mode=options.mode,
         color=options.color,
-        num_simulations=options.simulations,
+        strength=strength_of(options),
         delay_seconds=options.delay,
+        seed=options.seed,
+        resume=options.resume,
+    )
+    return 0
+
+
+def do_review(options: Namespace) -> int:
+    from ddpzero.play.review_report import run_review
+
+    run_review(
+        options.game_file,
+        options.player,
+        game=any_game_if_given(options),
+        number=options.number,
+        num_simulations=options.simulations,
+        seconds=options.seconds,
+        num_worst=options.worst,
+        as_json=options.json,
+        sgf=options.sgf,
+    )
+    return 0
+
+
+def do_gtp(options: Namespace) -> int:
+    from ddpzero.play.protocols.gtp.run import run_gtp
+
+    run_gtp(
+        options.player,
+        strength_of(options),
+        game=None if any_game_if_given(options) is None else board_game_of(options),
         seed=options.seed,
     )
     return 0
@@ -70,3 +100,18 @@ def strength_of(options: Namespace) -> Strength:
         resigns=options.resign,
         ponders=options.ponder,
     )
+
+
+def do_web(options: Namespace) -> int:
+    with needs_extra("web", "web"):
+        from ddpzero.web.run import run_web
+
+    run_web(
+        options.runs,
+        any_game_if_given(options),
+        host=options.host,
+        port=options.port,
+        max_sessions=options.max_sessions,
+        max_simulations=options.max_simulations,
+    )
+    return 0

@@ -7,7 +7,6 @@ monitor_view.py lays out the page.
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import sys
 import time
@@ -20,7 +19,6 @@ import psutil
 from rich.console import Console
 from rich.live import Live
 
-from ddpzero.cli.monitor_curves import CurvesFile
 from ddpzero.cli.monitor_iterations import iterations_of, iterations_table
 from ddpzero.cli.monitor_view import CheckpointLine, Health, Page, RunView, cut, make_page, whole
 from ddpzero.run.checkpoint_files import (
@@ -31,6 +29,7 @@ from ddpzero.run.checkpoint_files import (
     newest_first,
     read_manifest,
 )
+from ddpzero.run.curves import CurvesFile
 from ddpzero.run.finder import RUNS_DIR, find_run, nearest_runs
 from ddpzero.run.progress import duration_text
 from ddpzero.run.record import METRICS_FILE, STATUS_FILE, read_metric_info, read_status
@@ -38,6 +37,7 @@ from ddpzero.system.errors import UserError
 from ddpzero.system.guarded_files import printable
 from ddpzero.system.json_text import json_text
 from ddpzero.system.keyboard import ESCAPE, ReadKey, keyboard
+from ddpzero.system.signals import exit_at_signals
 from ddpzero.system.terminal import plain_console
 
 # A run that has not reported for this long counts as silent. It reports more often, but saving can delay a report.
@@ -89,7 +89,8 @@ def _watch(console: Console, look: Callable[[], Page], interval_seconds: float) 
     page = look()
     with ExitStack() as stack:
         stack.enter_context(suppress(KeyboardInterrupt))
-        stack.enter_context(_ended_by(signal.SIGTERM, signal.SIGHUP))
+        # So that the terminal is restored.
+        stack.enter_context(exit_at_signals())
         read_key = stack.enter_context(_keys())
         live = stack.enter_context(Live(console=console, screen=True, auto_refresh=False))
         leave, scroll = ("q leaves", "j k space b: scroll") if read_key else ("Ctrl-C leaves", "")
@@ -127,21 +128,6 @@ def _wait(read_key: ReadKey | None, seconds: float) -> str:
         return read_key(seconds)
     time.sleep(seconds)
     return ""
-
-
-@contextmanager
-def _ended_by(*numbers: signal.Signals) -> Iterator[None]:
-    """Within this block, turn these signals into SystemExit, so that the terminal is restored."""
-
-    def end(number: int, frame: object) -> None:
-        raise SystemExit(128 + number)
-
-    before = {number: signal.signal(number, end) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _has_unicode(console: Console) -> bool:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from rich.text import Text
 
-from ddpzero.cli.monitor_curves import Curves, sparkline
+from ddpzero.cli.monitor_curves import sparkline
+from ddpzero.run.curves import Curves
 from ddpzero.run.progress import count_text
 from ddpzero.system.metric_info import (
     PER_SECOND,

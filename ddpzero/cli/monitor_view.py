@@ -13,7 +13,6 @@ from typing import Any, Literal
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from ddpzero.cli.monitor_curves import Curves
 from ddpzero.cli.monitor_metrics import (
     GAP,
     UNDECLARED,
@@ -23,6 +22,7 @@ from ddpzero.cli.monitor_metrics import (
     groups,
     key_metrics,
 )
+from ddpzero.run.curves import Curves
 from ddpzero.run.progress import duration_text
 from ddpzero.system.metric_info import Metrics
 

@@ -29,9 +29,12 @@ READS_LEARNER = (
     *("learner.gradient_clip", "learner.ema_decay", "learner.precision", "learner.compile"),
     *("learner.num_threads", "learner.publish_interval_steps"),
 )
-READS_PIPELINE = (*READS_LEARNER, "actors", "evaluator", "simulated")
+# Commands that choose evaluators themselves.
+READS_EVALUATOR = (*READS_LEARNER, "actors")
+READS_PIPELINE = (*READS_EVALUATOR, "evaluator", "simulated")
 READS_SCALING = (*READS_PIPELINE, "learner", "replay", "store", "checkpoint.keep_last")
-READS_CHECKPOINT = (*READS_LEARNER, "store", "checkpoint.keep_last")
+READS_CHECKPOINT = (*READS_LEARNER, "replay.min_samples", "store", "checkpoint.keep_last")
+READS_MEMORY = (*READS_EVALUATOR, "replay.min_samples", "learner")
 READS_PEERS = ("game", "search", "network", "actors.precision", "experiment", "hardware")
 READS_TUNE = (*READS_PIPELINE, "learner", "replay", "arena", "data")
 # All other groups belong to algorithms.

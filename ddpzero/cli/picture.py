@@ -18,11 +18,11 @@ from rich.text import Text
 
 from ddpzero.arena.agents import load_agent
 from ddpzero.cli.monitor import look_at
-from ddpzero.cli.monitor_curves import CurvesFile
 from ddpzero.cli.monitor_view import cut, make_page
 from ddpzero.games import Game
 from ddpzero.games.core.players import Analyst
 from ddpzero.play.views import analysis_view, board_view, side_by_side
+from ddpzero.run.curves import CurvesFile
 from ddpzero.run.record import METRICS_FILE
 
 WIDTH = 112

@@ -13,13 +13,14 @@ import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from ddpzero.episodes.export import has_sgf, line_of, sgf_of
+from ddpzero.episodes.export import has_sgf, line_of, record_of
 from ddpzero.episodes.filters import GameFilter, result_of
 from ddpzero.episodes.listing import names_of, table_of
 from ddpzero.episodes.show import lines_of
 from ddpzero.episodes.source import EpisodeReader, StoredGame, find_shards
 from ddpzero.episodes.statistics import GameStatistics, statistics_of
 from ddpzero.episodes.verification import Verdict, verify
+from ddpzero.records import sgf_of_record
 from ddpzero.system.errors import UserError, require
 from ddpzero.system.guarded_files import UnreadableFileError
 from ddpzero.system.json_text import json_text
@@ -205,7 +206,8 @@ def _share(number: int, of: int) -> str:
 def _check_export(file: Path) -> None:
     require(
         file.suffix in (".sgf", ".txt") and not file.is_dir(),
-        f"--export {file} must be the name of a file that ends in .sgf (games of Go, Gomoku, Othello) or .txt (moves).",
+        f"--export {file} must be the name of a file that ends in .sgf (games of Go, Gomoku, Hex, Othello) or "
+        ".txt (moves).",
     )
     require_writable(f"--export {file}", file.parent)
 
@@ -217,6 +219,6 @@ def _export(file: Path, games: list[StoredGame]) -> None:
         not is_sgf or all(map(has_sgf, games)),
         f"--export {file}: this game has no SGF: name a file that ends in .txt.",
     )
-    text = "".join(map(sgf_of if is_sgf else line_of, games))
+    text = "".join(sgf_of_record(record_of(game)) if is_sgf else line_of(game) for game in games)
     replace_whole(file, text.encode())
     print(f"wrote {len(games):,} games to {file}", file=sys.stderr)

@@ -4,7 +4,8 @@ Actions are columns from left to right. Cells are columns * row + column; row 0 
 
     position [rows * columns + columns + 2] uint8:
         cells (0 empty, 1 first player, 2 second), the number of stones in each column, plies, status
-    planes [3, rows, columns]: see stones.observe_stones
+    planes [3, rows, columns]: own stones, the opponent's stones, ones (they mark the board for zero-padded
+        convolutions)
 """
 
 from __future__ import annotations

@@ -5,13 +5,16 @@ Actions are cells, size * row + column; row 0 is the top.
 
     position [size^2 + 2 + history] uint8, or int16 from size 16 on: cells (0 empty, 1 first player, 2 second), plies,
         status, the last moves, newest first, each as its action + 1, 0 for none
-    planes [3 + history, size, size]: the three of stones.observe_stones, then one for the cell of each of the last
-        moves, newest first
+    planes [3 + history, size, size]: own stones, the opponent's stones, ones (they mark the board for zero-padded
+        convolutions), then one for the cell of each of the last moves, newest first
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -29,6 +32,7 @@ from ddpzero.games.shared.boards import (
     parse_square,
     rectangle_symmetries,
     sgf_letters,
+    sgf_size,
     square_name,
 )
 from ddpzero.games.shared.lines import cells_in_lines, makes_line
@@ -36,6 +40,8 @@ from ddpzero.games.shared.stones import DRAW, GOING_ON, observe_stones, return_o
 
 _NUM_PLANES = 3  # without history
 _MAX_HISTORY = 8
+# Of SGF.
+_RULES = re.compile(r"(exactly )?(\d{1,2}) in a row")
 
 
 @dataclass(frozen=True)
@@ -138,11 +144,23 @@ def action_name(parameters: Parameters, action: int) -> str:
 
 def sgf_header(parameters: Parameters) -> str:
     """Return the properties of https://www.red-bean.com/sgf: game 4."""
-    return f"GM[4]SZ[{parameters.size}]"
+    exactly = "exactly " if parameters.exact_five else ""
+    return f"GM[4]SZ[{parameters.size}]RU[{exactly}{parameters.line} in a row]"
 
 
 def sgf_point(parameters: Parameters, action: int) -> str:
     return sgf_letters(action // parameters.size, action % parameters.size)
+
+
+def sgf_parameters(
+    parameters: Parameters, properties: Mapping[str, Sequence[str]], moves: Sequence[str]
+) -> dict[str, Any]:
+    """Return the size, and the rules if the file names them as sgf_header does."""
+    found: dict[str, Any] = {"size": sgf_size(properties, parameters.size)}
+    rules = _RULES.fullmatch((properties.get("RU") or [""])[0])
+    if rules is not None:
+        found |= {"exact_five": rules[1] is not None, "line": int(rules[2])}
+    return found
 
 
 def parse_action(parameters: Parameters, text: str) -> int:

@@ -17,7 +17,9 @@ stone had to its own.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -28,6 +30,7 @@ from ddpzero.games.shared.boards import (
     COLUMN_LETTERS,
     parse_square,
     rectangle_symmetries,
+    sgf_size,
     square_name,
     upside_down,
 )
@@ -41,6 +44,7 @@ _EDGES = _FIRST_EDGE | _LAST_EDGE
 # While edges spread, the bits above hold the next cell to spread from, plus one; 0 ends that list.
 _LINK_SHIFT = 4
 _UNLINKED = _STONE | _EDGES
+_SWAP = "swap-pieces"  # in SGF
 _SIDE = 3**-0.5  # of a hexagon one unit wide, as it is drawn
 _NEIGHBOURS = ((0, -1), (0, 1), (-1, 0), (1, 0), (-1, 1), (1, -1))
 
@@ -189,6 +193,32 @@ def action_name(parameters: Parameters, action: int) -> str:
     size = parameters.size
     row, column = divmod(upside_down(size, action), size)
     return square_name(row, column, size)
+
+
+def sgf_header(parameters: Parameters) -> str:
+    """Return the properties of https://www.red-bean.com/sgf: game 11."""
+    return f"GM[11]SZ[{parameters.size}]{'RU[swap]' if parameters.swap else ''}"
+
+
+def sgf_point(parameters: Parameters, action: int) -> str:
+    return action_name(parameters, action)
+
+
+def sgf_words(parameters: Parameters, position: np.ndarray) -> dict[str, int]:
+    num_cells = parameters.size**2
+    if not parameters.swap or position[num_cells] != 1:
+        return {}
+    first = int(np.flatnonzero(position[:num_cells])[0])
+    return {_SWAP: first, "swap": first}
+
+
+def sgf_parameters(
+    parameters: Parameters, properties: Mapping[str, Sequence[str]], moves: Sequence[str]
+) -> dict[str, Any]:
+    """Return the size, and that the second player may swap if the rules say so or if this player did."""
+    rules = (properties.get("RU") or [""])[0]
+    swap = parameters.swap or "swap" in rules.lower() or moves[1:2] in ([_SWAP], ["swap"])
+    return {"size": sgf_size(properties, parameters.size), "swap": swap}
 
 
 def parse_action(parameters: Parameters, text: str) -> int:

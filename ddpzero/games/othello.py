@@ -14,7 +14,9 @@ be placed. Cells are named from the top left corner, "a1": the first moves are d
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -33,6 +35,7 @@ from ddpzero.games.shared.boards import (
     parse_square,
     rectangle_symmetries,
     sgf_letters,
+    sgf_size,
     square_name,
     upside_down,
 )
@@ -260,7 +263,13 @@ def sgf_point(parameters: Parameters, action: int) -> str:
     size = parameters.size
     if action == size**2:
         return ""
-    return sgf_letters(*divmod(upside_down(size, action), size))
+    return sgf_letters(*divmod(action, size))
+
+
+def sgf_parameters(
+    parameters: Parameters, properties: Mapping[str, Sequence[str]], moves: Sequence[str]
+) -> dict[str, Any]:
+    return {"size": sgf_size(properties, parameters.size)}
 
 
 def parse_action(parameters: Parameters, text: str) -> int:

@@ -124,6 +124,11 @@ class Clock:
         self.seconds_left, self.moves_left = seconds, moves
 
     @property
+    def seconds_left_now(self) -> float | None:
+        """What is left, without the move under way; None: there is no time for the game."""
+        return self._left_now()
+
+    @property
     def has_expired(self) -> bool:
         """Whether the time is up, as this clock knows it now."""
         left = self._left_now()

@@ -53,6 +53,7 @@ class Engine:
         self.episode = PlayedEpisode(game)
         self._thinker = thinker_of(player, game, max_simulations)
         self._is_begun = False
+        self._bans: np.ndarray | None = None
         # By the number of moves before: the player to move, and the result that it expected.
         self._expected: dict[int, tuple[int, float]] = {}
         # Simulations per second.
@@ -81,12 +82,13 @@ class Engine:
         for action in actions:
             episode.play(action)
         self.episode = episode
-        self._is_begun = False
+        self._is_begun, self._bans = False, None
         self._expected = {}
 
     def play(self, action: int) -> None:
         """Make a move for the player to move. Raises ValueError if it is not legal."""
         self.episode.play(action)
+        self._bans = None
         if self._is_begun and not self.episode.is_over:
             self._thinker.advance(action)
         else:
@@ -94,9 +96,19 @@ class Engine:
 
     def undo(self) -> bool:
         """Take back the last move; return whether there was one."""
-        self._is_begun = False
+        self._is_begun, self._bans = False, None
         self._expected.pop(len(self.episode.actions), None)
         return self.episode.take_back_last()
+
+    def ban(self, bans: np.ndarray | None) -> None:
+        """Leave out actions when thinking about this position, which is not terminal; None: none of them.
+
+        bans: `[D, 2, A]` bool, those of each player in the first D plies. They end with the next move, or undo. What
+        is known of the position is forgotten. Raises UserError for a player that cannot leave out any.
+        """
+        if bans is not None or self._bans is not None:
+            self._thinker.begin(self.position, bans)
+            self._bans, self._is_begun = bans, True
 
     def think(
         self,
@@ -115,7 +127,7 @@ class Engine:
         seconds_between_looks = _SHORT_SECONDS if limits.is_early else _SECONDS_BETWEEN_LOOKS
         with errors_of_player(self.player.name):
             if not self._is_begun:
-                thinker.begin(self.position)
+                thinker.begin(self.position, self._bans)
                 self._is_begun = True
             begun_with = thinker.visits
             goes_on = thinker.think(0)

@@ -16,6 +16,8 @@ class PlayedEpisode:
         self.actions: list[int] = []
         # The player who resigned.
         self.resigned: int | None = None
+        # The player whose time was up.
+        self.out_of_time: int | None = None
         self._positions = [game.initial_position()]
 
     @property
@@ -33,6 +35,16 @@ class PlayedEpisode:
     @property
     def is_over(self) -> bool:
         return self.game.is_terminal(self.position)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the game is over by the rules, or by what a side did or failed to do."""
+        return self.is_over or self.loser is not None
+
+    @property
+    def loser(self) -> int | None:
+        """The player who resigned or ran out of time; None if nobody did."""
+        return self.resigned if self.resigned is not None else self.out_of_time
 
     def legal_actions(self) -> list[int]:
         return self.game.possible_actions(self.position).tolist()

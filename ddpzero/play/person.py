@@ -29,8 +29,12 @@ class Person:
 
     def read_line(self, prompt: str) -> str:
         """Return a line in lower case. Raises Leave at the end of input."""
+        return self.read_words(prompt).lower()
+
+    def read_words(self, prompt: str) -> str:
+        """Return a line as it was typed, which may name a file. Raises Leave at the end of input."""
         try:
-            return self._read(prompt).strip().lower()
+            return self._read(prompt).strip()
         except (EOFError, KeyboardInterrupt):
             raise Leave from None
 

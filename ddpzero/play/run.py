@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 
 from ddpzero.arena.agents import (
     any_game_of_players,
+    is_agent,
     parse_player,
     pinned_player,
     require_agent_that_searches,
 )
 from ddpzero.games import Game, TeamGame
 from ddpzero.games.core.players import Player, TeamPlayer
+from ddpzero.play.after_game import AfterGame, PlayedGame
 from ddpzero.play.person import Leave, Person
-from ddpzero.play.session import Seat, Session
+from ddpzero.play.seat import Seat, seat_of
+from ddpzero.play.session import Session
+from ddpzero.play.strength import Strength
 from ddpzero.play.team_session import TeamSession
+from ddpzero.records import GameRecord, read_record
 from ddpzero.system.errors import UserError, require
 from ddpzero.system.terminal import plain_console
 
@@ -31,9 +39,10 @@ def run_play(
     game: Game | TeamGame | None = None,
     mode: str = "human",
     color: str | None = None,
-    num_simulations: int | None = None,
+    strength: Strength | None = None,
     delay_seconds: float | None = None,
     seed: int | None = None,
+    resume: str | None = None,
 ) -> None:
     """Play in the terminal until the person quits.
 
@@ -43,29 +52,37 @@ def run_play(
     mode: "human": a person against the player; "ai": the player against its opponent, to watch.
     color: the person's place, "first", "second" or "ask", None for "ask"; in a team game, the team whose first agent
     the person controls. Only in mode "human".
-    num_simulations: of agents; None for their configured number.
-    delay_seconds: the least duration of a move, only in mode "ai"; None for one that suits watching. seed: None for
-    different games every time.
+    strength: of agents; None for the full one, with their configured simulations. A time for the game is also that of
+    the person. delay_seconds: the least duration of a move, only in mode "ai"; None for one that suits watching.
+    seed: None for different games every time. resume: a file with a game to go on with.
     """
     _check_modes(player, opponent, mode, color, delay_seconds)
     texts = [player] if opponent is None else [player, opponent]
+    strength = strength or Strength()
     game = game or any_game_of_players(texts)
-    require_agent_that_searches(texts, game, num_simulations)
+    record = None if resume is None else _unfinished(resume, game)
+    game = game if record is None else record.game
+    _check_strength(texts, game, strength)
     # Of a run that trains, two loads may find two models, but a player can be its own opponent.
     player = pinned_player(player, game)
     opponent = player if opponent is None else pinned_player(opponent, game)
+    if record is not None and color is None and mode == "human" and "you" in record.names:
+        color = _COLORS[record.names.index("you")]
     color = color or "ask"
     person = Person(plain_console())
     rng = np.random.default_rng(seed)
     try:
         if isinstance(game, TeamGame):
-            teams = [parse_player(text, game, num_simulations) for text in (player, opponent)]
+            teams = [parse_player(text, game, strength.simulations) for text in (player, opponent)]
             seconds = _TEAM_STEP_SECONDS if delay_seconds is None else delay_seconds
             _play_team_games(game, (teams[0], teams[1]), mode, color, person, rng, seconds)
         else:
-            players = [parse_player(text, game, num_simulations) for text in (player, opponent)]
+            texts = [player] if mode == "human" else [player, opponent]
+            players = [parse_player(text, game, strength.simulations) for text in texts]
             seconds = _MOVE_SECONDS if delay_seconds is None else delay_seconds
-            _play_games(game, (players[0], players[1]), mode, color, person, rng, seconds)
+            session = Session(game, person, rng, seconds if mode == "ai" else 0.0)
+            moves = () if record is None else record.actions
+            _play_games(session, game, players, strength, color, person, moves)
     except (Leave, KeyboardInterrupt):
         person.console.print()
     person.console.print("good bye.")
@@ -92,27 +109,71 @@ def _check_modes(
     )
 
 
+def _check_strength(texts: Sequence[str], game: Game | TeamGame, strength: Strength) -> None:
+    """Raise UserError for options of strength that no player here heeds."""
+    require_agent_that_searches(texts, game, strength.simulations)
+    options = {
+        "--seconds": strength.time.move_seconds is not None,
+        "--game-time": strength.time.game_seconds is not None and isinstance(game, TeamGame),
+        "--level": strength.level is not None,
+        "--ponder": strength.ponders,
+        "--resign": strength.resigns,
+    }
+    given = next((option for option, is_given in options.items() if is_given), None)
+    if given is None:
+        return
+    require(
+        not isinstance(game, TeamGame),
+        f"{given} has no effect in {game.name}, whose players do not search: remove it.",
+    )
+    require(
+        any(is_agent(text, game) for text in texts),
+        f"{given} applies to trained agents, and none plays here ({', '.join(dict.fromkeys(texts))}): remove it.",
+    )
+
+
+def _unfinished(file: str, game: Game | TeamGame) -> GameRecord:
+    """Return a saved game that can go on. Raises UserError."""
+    if isinstance(game, TeamGame):
+        raise UserError(f"--resume {file}: games of {game.name} cannot be resumed.")
+    record = read_record(file, game)
+    require(
+        not record.result,
+        f"--resume {file}: this game is over ({record.result}): look at it with ddpzero review {file} RUN.",
+    )
+    return record
+
+
 def _play_games(
+    session: Session,
     game: Game,
-    players: tuple[Player, Player],
-    mode: str,
+    players: Sequence[Player],
+    strength: Strength,
     color: str,
     person: Person,
-    rng: np.random.Generator,
-    delay_seconds: float,
+    moves: Sequence[int],
 ) -> None:
-    session = Session(game, person, rng, delay_seconds if mode == "ai" else 0.0)
+    """Play until the person wants no other game. players: one, against the person, or two. moves: of the first game."""
+    after = AfterGame(person)
+    if len(players) == 1:
+        agents = [seat_of(players[0].name, players[0], game, strength)]
+    else:
+        places = ("first", "second")
+        agents = [
+            seat_of(f"{player.name} ({place})", player, game, strength)
+            for player, place in zip(players, places, strict=True)
+        ]
+    time = strength.time
+    you = Seat("you", None, time=replace(time, move_seconds=None))
     while True:
-        if mode == "human":
-            you, other = Seat("you", None), Seat(players[0].name, players[0])
-            seats = (you, other) if _persons_place(person, color) == 0 else (other, you)
+        if len(agents) == 2:
+            seats = agents[0], agents[1]
         else:
-            seats = (
-                Seat(f"{players[0].name} (first)", players[0]),
-                Seat(f"{players[1].name} (second)", players[1]),
-            )
-        session.play_game(seats)
-        if not person.ask_another_game():
+            is_first = _persons_place(person, color) == 0
+            seats = (you, agents[0]) if is_first else (agents[0], you)
+        episode = session.play_game(seats, moves)
+        moves = ()
+        if not after.ask(PlayedGame(episode, seats)):
             return
 
 

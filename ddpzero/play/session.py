@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 from rich.text import Text
@@ -11,8 +11,13 @@ from rich.text import Text
 from ddpzero.games import Game
 from ddpzero.games.core.player_errors import PlayerError, checked_actions, errors_of_player
 from ddpzero.games.core.players import Analysis, Analyst, Player
+from ddpzero.play.after_game import PlayedGame, save
+from ddpzero.play.clock import Clock, TimeControl
+from ddpzero.play.engine import Engine, Limits
 from ddpzero.play.episode import PlayedEpisode
 from ddpzero.play.person import Leave, Person
+from ddpzero.play.seat import Seat, analysis_of, follow, pondering, told
+from ddpzero.play.strength import choose_move
 from ddpzero.play.views import (
     PLAYER_STYLES,
     Look,
@@ -27,15 +32,8 @@ from ddpzero.play.views import (
 # with at least half the probability of the best one.
 _NUM_VARIED_PLIES = 4
 
-_COMMANDS = "help, hint, undo, resign, quit"
-
-
-@dataclass(frozen=True)
-class Seat:
-    """The player with index 0 or 1. player: None for the person at the keyboard."""
-
-    name: str
-    player: Player | None
+_COMMANDS = "help, hint, undo, resign, save, quit"
+_HINT_SIMULATIONS = 400
 
 
 class Session:
@@ -52,20 +50,25 @@ class Session:
         self._person = person
         self._console = person.console
         self._rng = rng
+        self._clocks = (Clock(TimeControl()), Clock(TimeControl()))
         # Compiling takes a few seconds, once for each game and machine.
         self._note = " (the first move may take long: the code of the game is loaded or compiled)"
         self._delay_seconds = delay_seconds
 
-    def play_game(self, seats: tuple[Seat, Seat]) -> PlayedEpisode:
-        """Play one episode and return it. Raises Leave if the person quits."""
+    def play_game(self, seats: tuple[Seat, Seat], moves: Sequence[int] = ()) -> PlayedEpisode:
+        """Play one episode and return it. moves: already made. Raises Leave if the person quits."""
         episode = PlayedEpisode(self._game)
+        for action in moves:
+            episode.play(action)
+        self._clocks = (seats[0].new_clock(), seats[1].new_clock())
         self._show(episode, seats, None)
-        while not (episode.is_over or episode.resigned is not None):
+        while not episode.is_finished:
             mover = episode.current_player
             player = seats[mover].player
+            self._clocks[mover].start()
             if player is None:
-                adviser = seats[1 - mover].player
-                assert adviser is not None, "two persons have no use for this program"
+                adviser = seats[1 - mover]
+                assert adviser.player is not None, "two persons have no use for this program"
                 self._take_persons_turn(episode, seats, adviser)
             else:
                 self._take_players_turn(episode, seats, player)
@@ -73,19 +76,40 @@ class Session:
         return episode
 
     def _take_persons_turn(
-        self, episode: PlayedEpisode, seats: tuple[Seat, Seat], adviser: Player
+        self, episode: PlayedEpisode, seats: tuple[Seat, Seat], adviser: Seat
     ) -> None:
-        """Read one command and execute it."""
+        """Read commands and execute them until one of them changes the game."""
+        number = len(episode.actions), episode.resigned
+        while (len(episode.actions), episode.resigned) == number:
+            self._take_command(episode, seats, adviser)
+            if episode.out_of_time is not None:
+                return
+
+    def _take_command(
+        self, episode: PlayedEpisode, seats: tuple[Seat, Seat], adviser: Seat
+    ) -> None:
         mover = episode.current_player
-        line = self._person.read_line(f"your move ({self._some_moves(episode)}; {_COMMANDS}): ")
+        prompt = f"your move ({self._some_moves(episode)}; {_COMMANDS}): "
+        with pondering(adviser, episode):
+            words = self._person.read_words(f"{self._time_left(mover)}{prompt}")
+        line = words.lower()
         if line in ("quit", "exit", "q"):
+            self._offer_to_save(episode, seats)
             raise Leave
+        if self._clocks[mover].has_expired:
+            episode.out_of_time = mover
+            return
+        if line.split()[:1] == ["save"]:
+            save(self._person, PlayedGame(episode, seats), words[len("save") :].strip())
+            return
         if line in ("help", "?", ""):
             self._help(episode)
         elif line == "hint":
             self._hint(episode, adviser)
         elif line == "undo":
-            if episode.take_back(mover):
+            if not seats[mover].time.is_unlimited:
+                self._person.say("with a clock, moves cannot be taken back.")
+            elif episode.take_back(mover):
                 self._show(episode, seats, None, note="taken back.")
             else:
                 self._person.say("there is nothing to take back yet.")
@@ -102,26 +126,63 @@ class Session:
                     f"{self._game.action_name(action)} is not possible here. Legal: {self._moves(episode)}"
                 )
                 return
+            self._clocks[mover].stop()
             episode.play(action)
             self._show(episode, seats, None, note=f"you play {self._game.action_name(action)}")
 
     def _take_players_turn(
         self, episode: PlayedEpisode, seats: tuple[Seat, Seat], player: Player
     ) -> None:
-        seat = seats[episode.current_player]
+        mover = episode.current_player
+        seat = seats[mover]
         started = time.perf_counter()
-        with self._console.status(self._thinking(seat.name)), errors_of_player(player.name):
-            action, analysis = self._think(episode, player)
-            if action not in episode.legal_actions():
+        action: int | None
+        with errors_of_player(player.name):
+            if seat.engine is None:
+                with self._console.status(self._thinking(seat.name)):
+                    action, analysis = self._think(episode, player)
+            else:
+                action, analysis = self._think_with_engine(episode, seat, seat.engine)
+            if action is not None and action not in episode.legal_actions():
                 raise PlayerError(
                     f"player {seat.name} broke the rules: it chose action {action}, which is not legal here."
                 )
+        if self._clocks[mover].has_expired:
+            episode.out_of_time = mover
+            return
+        self._clocks[mover].stop()
         time.sleep(max(0.0, self._delay_seconds - (time.perf_counter() - started)))
+        if action is None:
+            episode.resigned = mover
+            return
         episode.play(action)
         note = f"{seat.name} plays {self._game.action_name(action)}"
         if analysis is not None and action != int(analysis.actions[0]):
-            note += " (openings vary)"
+            varies = seat.strength.lowered is None
+            note += " (openings vary)" if varies else f" (level {seat.strength.level})"
         self._show(episode, seats, analysis, f"{seat.name} expects", note)
+
+    def _think_with_engine(
+        self, episode: PlayedEpisode, seat: Seat, engine: Engine
+    ) -> tuple[int | None, Analysis]:
+        """Return the move that an engine chooses, None if it resigns, and what it expects. Shows a live line."""
+        follow(engine, episode)
+        clock = self._clocks[episode.current_player]
+        thinking = self._thinking(seat.name)
+        with self._console.status(thinking) as status:
+            choice = choose_move(
+                engine,
+                seat.strength,
+                clock,
+                self._rng,
+                on_thoughts=told(
+                    lambda text: status.update(Text(f"{thinking.plain}: {text}")), self._game
+                ),
+            )
+        analysis, action = analysis_of(choice.thoughts), choice.action
+        if action is not None and seat.strength.lowered is None:
+            action = self._varied(episode, action, analysis)
+        return action, analysis
 
     def _thinking(self, name: str) -> Text:
         """Return what is shown while a player thinks. The first time it may take long."""
@@ -136,20 +197,30 @@ class Session:
             return int(checked_actions(player.name, chosen, (1,), num_actions)[0]), None
         analysis = player.analyze(position, self._rng)
         action = int(checked_actions(player.name, analysis.actions, (1,), num_actions)[0])
-        if len(episode.actions) < _NUM_VARIED_PLIES:
-            policy = analysis.policy[0].astype(np.float64)
-            policy[policy < policy.max() / 2] = 0.0
-            action = int(self._rng.choice(len(policy), p=policy / policy.sum()))
-        return action, analysis
+        return self._varied(episode, action, analysis), analysis
 
-    def _hint(self, episode: PlayedEpisode, adviser: Player) -> None:
-        if not isinstance(adviser, Analyst):
-            self._person.say(f"{adviser.name} has no opinion to share.")
+    def _varied(self, episode: PlayedEpisode, action: int, analysis: Analysis) -> int:
+        """Return an action, or at the start one that is almost as good."""
+        if len(episode.actions) >= _NUM_VARIED_PLIES:
+            return action
+        policy = analysis.policy[0].astype(np.float64)
+        policy[policy < policy.max() / 2] = 0.0
+        return int(self._rng.choice(len(policy), p=policy / policy.sum()))
+
+    def _hint(self, episode: PlayedEpisode, seat: Seat) -> None:
+        adviser, engine = seat.player, seat.engine
+        if engine is None and not isinstance(adviser, Analyst):
+            self._person.say(f"{seat.name} has no opinion to share.")
             return
-        with self._console.status(self._thinking(adviser.name)), errors_of_player(adviser.name):
-            analysis = adviser.analyze(episode.position[None], self._rng)
+        with self._console.status(self._thinking(seat.name)), errors_of_player(seat.name):
+            if engine is not None:
+                follow(engine, episode)
+                analysis = analysis_of(engine.think(Limits(_HINT_SIMULATIONS)))
+            else:
+                assert isinstance(adviser, Analyst)
+                analysis = adviser.analyze(episode.position[None], self._rng)
         best = self._game.action_name(int(analysis.actions[0]))
-        self._person.say(f"in your place {adviser.name} would play {best}")
+        self._person.say(f"in your place {seat.name} would play {best}")
         self._console.print(analysis_view(self._game, analysis, "it would expect"))
 
     def _help(self, episode: PlayedEpisode) -> None:
@@ -158,6 +229,7 @@ class Session:
             "hint     what your opponent would do in your place, and what it would expect\n"
             "undo     take back your last move and what came after it\n"
             "resign   give up this game\n"
+            "save     save the game so far; save FILE: to this file (.sgf, .txt)\n"
             "quit     leave"
         )
 
@@ -169,17 +241,41 @@ class Session:
             self._person.say(f"\na draw {after}{self._points(episode)}.", style="bold")
             return
         verb = "win" if seats[winner].player is None else "wins"
-        resigned = "you resign: " if episode.resigned is not None else ""
         self._person.say(
-            f"\n{resigned}{seats[winner].name} {verb} {after}{self._points(episode)}.",
+            f"\n{self._reason(episode, seats)}{seats[winner].name} {verb} {after}{self._points(episode)}.",
             style=PLAYER_STYLES[winner],
         )
         if self._look != "color" and episode.is_over and self._game.winning_cells(episode.position):
             self._person.say("the winning line is marked with *.")
 
-    def _winner(self, episode: PlayedEpisode) -> int | None:
+    def _reason(self, episode: PlayedEpisode, seats: tuple[Seat, Seat]) -> str:
+        """Return why the game ended before its end by the rules; "" if it did not."""
+        loser = episode.loser
+        if loser is None:
+            return ""
+        is_person = seats[loser].player is None
         if episode.resigned is not None:
-            return 1 - episode.resigned
+            return "you resign: " if is_person else f"{seats[loser].name} resigns: "
+        return "your time is up: " if is_person else f"the time of {seats[loser].name} is up: "
+
+    def _offer_to_save(self, episode: PlayedEpisode, seats: tuple[Seat, Seat]) -> None:
+        if not episode.actions:
+            return
+        name = self._person.read_words("save the game? [FILE, or Enter for no] ")
+        if name.lower() not in ("", "n", "no"):
+            save(self._person, PlayedGame(episode, seats), name)
+
+    def _time_left(self, player: int) -> str:
+        """Return "4:32 " of a side with a clock."""
+        left = self._clocks[player].seconds_left_now
+        if left is None:
+            return ""
+        seconds = max(0, int(left))
+        return f"[{seconds // 60}:{seconds % 60:02d}] "
+
+    def _winner(self, episode: PlayedEpisode) -> int | None:
+        if episode.loser is not None:
+            return 1 - episode.loser
         returns = self._game.returns(episode.position)
         return None if returns[0] == returns[1] else int(np.argmax(returns))
 

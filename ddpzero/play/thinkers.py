@@ -8,7 +8,7 @@ import numpy as np
 
 from ddpzero.games import Game
 from ddpzero.games.core.players import Analyst, MoveThought, Player, Thinker, Thoughtful, Thoughts
-from ddpzero.system.errors import UserError
+from ddpzero.system.errors import UserError, require
 
 # Smaller shares of a player's preference are none.
 _LEAST_SHARE = 1e-6
@@ -49,7 +49,11 @@ class AnalystThinker:
     def lead(self) -> int:
         return 0
 
-    def begin(self, position: np.ndarray) -> None:
+    def begin(self, position: np.ndarray, bans: np.ndarray | None = None) -> None:
+        require(
+            bans is None,
+            f"player {self._player.name} evaluates positions only as they are: no moves can be left out.",
+        )
         self._game.require_running(position[None])
         self._position = position.copy()
         self._thoughts = None
@@ -82,6 +86,7 @@ class AnalystThinker:
                 score=None,
                 line=(int(action),),
                 is_proven=False,
+                line_visits=(round(float(policy[action]) * num_simulations),),
             )
             for action in legal[rank]
             if policy[action] > _LEAST_SHARE or action == chosen

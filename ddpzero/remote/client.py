@@ -6,7 +6,6 @@ A request is made once. `patiently` repeats it while the server cannot be reache
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import json
 import os
 import random
@@ -35,6 +34,7 @@ from ddpzero.remote.messages import (
     TaskRequest,
     UploadAnswer,
 )
+from ddpzero.system.addresses import is_loopback
 from ddpzero.system.errors import UserError, require
 from ddpzero.system.guarded_files import is_count, printable
 
@@ -328,14 +328,6 @@ def _reason(error: Exception) -> str:
 def partial_path(path: Path) -> Path:
     """Return where a download to `path` is kept while it is under way."""
     return path.with_name(f".{path.name}.part")
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether an address can be reached from this machine only."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _is_url(text: str) -> bool:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ddpzero.replay.origin import NOWHERE, ShardKey, rows_of, shards_in
+from ddpzero.replay.row_choice import RandomWords, WordPosition, choose_rows
 from ddpzero.replay.sample import (
     Field,
     SampleSpec,
@@ -25,9 +26,6 @@ from ddpzero.replay.window import window_size
 # The arrays beside the columns of the sample spec: flags, and where a sample is on disk (origin.py).
 HELD_OUT = "is_held_out"
 ORIGIN = "origin"
-
-# Rounds of sampling in which a batch may lack rows of one kind before all of them are listed.
-_MAX_ROUNDS = 64
 
 
 class ReplayState(NamedTuple):
@@ -43,9 +41,9 @@ class ReplayState(NamedTuple):
 
 
 class SamplingState(NamedTuple):
-    """What the choice of the next batch depends on, apart from the samples. generator: the state of numpy's PCG64."""
+    """What the choice of the next batch depends on, apart from the samples. words: the place in the random words."""
 
-    generator: Mapping[str, Any]
+    words: WordPosition
     num_sampled: int
 
 
@@ -86,7 +84,7 @@ class ReplayBuffer:
         self.num_samples = 0
         self._window_start_samples = window_start_samples
         self._window_exponent = window_exponent
-        self._generator = np.random.Generator(np.random.PCG64(seed))
+        self._words = RandomWords(np.random.PCG64(seed))
         self._next_row = 0
         # A batch has whole samples: none is overwritten while it is read.
         self._lock = threading.Lock()
@@ -135,19 +133,19 @@ class ReplayBuffer:
         """
         assert self.num_samples > 0, "sample only after min_samples"
         with self._lock:
-            rows = self._rows_of_kind(False, batch_size, self._generator)
+            rows = self._rows_of_kind(False, batch_size, self._words)
             if rows is None:
-                rows = self._rows(batch_size, self._generator)
+                rows = self._words.draw(lambda generator: self._rows(batch_size, generator))
             self.num_sampled += batch_size
             return self._batch(rows)
 
     def sampling_state(self) -> SamplingState:
         """Return what `return_to` needs to take back the batches that are sampled from now on."""
-        return SamplingState(self._generator.bit_generator.state, self.num_sampled)
+        return SamplingState(self._words.position(), self.num_sampled)
 
     def return_to(self, state: SamplingState) -> None:
         """Sample on as if no batch had been sampled since `sampling_state`."""
-        self._generator.bit_generator.state = state.generator
+        self._words.return_to(state.words)
         self.num_sampled = state.num_sampled
 
     def sample_held_out(self, batch_size: int, seed: int) -> dict[str, np.ndarray] | None:
@@ -157,7 +155,7 @@ class ReplayBuffer:
         """
         if self.num_held_out == 0:
             return None
-        rows = self._rows_of_kind(True, batch_size, np.random.Generator(np.random.PCG64(seed)))
+        rows = self._rows_of_kind(True, batch_size, RandomWords(np.random.PCG64(seed)))
         return None if rows is None else self._batch(rows)
 
     def _batch(self, rows: np.ndarray) -> dict[str, np.ndarray]:
@@ -169,22 +167,18 @@ class ReplayBuffer:
         return rows
 
     def _rows_of_kind(
-        self, is_held_out: bool, num_rows: int, generator: np.random.Generator
+        self, is_held_out: bool, num_rows: int, words: RandomWords
     ) -> np.ndarray | None:
         """Sample rows of the window that are held out or not; None if it has none of that kind."""
-        flags = self._arrays[HELD_OUT]
-        found: list[np.ndarray] = []
-        num_missing = num_rows
-        # Listing all rows of a kind takes longer than an update if the window is large: reject the others.
-        for _ in range(_MAX_ROUNDS):
-            rows = self._rows(num_rows, generator)
-            found.append(rows[flags[rows] == is_held_out][:num_missing])
-            num_missing -= len(found[-1])
-            if num_missing == 0:
-                return np.concatenate(found)
+        flags, newest_row = self._arrays[HELD_OUT], (self._next_row - 1) % self.capacity
+        rows = choose_rows(words, self.window, newest_row, flags, is_held_out, num_rows)
+        if rows is not None:
+            return rows
         window = np.arange(self._next_row - self.window, self._next_row) % self.capacity
         candidates = window[flags[window] == is_held_out]
-        return generator.choice(candidates, num_rows) if len(candidates) else None
+        if not len(candidates):
+            return None
+        return words.draw(lambda generator: generator.choice(candidates, num_rows))
 
     def read(self, ages: np.ndarray) -> dict[str, np.ndarray]:
         """Return a copy of the columns `[n, *shape]` of some samples, and HELD_OUT. ages: `[n]`, 0 is the oldest."""
@@ -219,7 +213,7 @@ class ReplayBuffer:
             "num_inserted": self.num_inserted,
             "num_held_out": self.num_held_out,
             "num_sampled": self.num_sampled,
-            "generator": self._generator.bit_generator.state,
+            "generator": self._words.generator().state,
         }
         return ReplayState(arrays, meta)
 
@@ -320,7 +314,7 @@ class ReplayBuffer:
                 f"the replay buffer's saved counters contradict its {num_samples} samples: "
                 f"num_inserted={num_inserted}, num_sampled={num_sampled}, num_held_out={num_held_out}."
             )
-        self._generator = np.random.Generator(generator)
+        self._words = RandomWords(generator)
         self.num_inserted, self.num_sampled = num_inserted, num_sampled
         self.num_held_out = num_held_out
         self.num_samples = self._next_row = 0

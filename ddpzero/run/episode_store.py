@@ -110,6 +110,8 @@ class EpisodeStore:
     def flush(self) -> None:
         """Wait until everything is on disk. Raises OSError if a shard could not be written since the last call."""
         self._close_open_shard()
+        # Again, should it have failed before.
+        self._let_write()
         with self._changed:
             self._changed.wait_for(lambda: not self._waiting)
             problem, self._problem = self._problem, None
@@ -134,12 +136,18 @@ class EpisodeStore:
             return
         with self._changed:
             self._waiting.append((ShardKey(self._rank, self._number), self._open))
-            if not self._is_writing:
-                self._is_writing = True
-                name = "episode writer"
-                threading.Thread(target=self._write_waiting, name=name, daemon=True).start()
         self._number += 1
         self._open = _OpenShard()
+        self._let_write()
+
+    def _let_write(self) -> None:
+        """Start the writer thread if there is something to write. Raises RuntimeError if there can be no thread."""
+        with self._changed:
+            if self._waiting and not self._is_writing:
+                threading.Thread(
+                    target=self._write_waiting, name="episode writer", daemon=True
+                ).start()
+                self._is_writing = True
 
     def _write_waiting(self) -> None:
         """The writer thread: write the shards that wait, in their order."""

@@ -3,6 +3,8 @@
 PUCT without noise, whatever search trained the network: its visits can go on from any number, while sequential halving
 must know the number of simulations beforehand. Several leaves of the tree are evaluated together, few at first: in a
 small tree they would be of moves that are not worth it. After a move the tree below it is kept.
+
+Moves can be banned: then it searches as if they were not legal, and proves no values.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from ddpzero.search.config import config_size_bytes
 from ddpzero.search.draw_share import root_draw_shares
 from ddpzero.search.endgame import forget_proofs
 from ddpzero.search.forest import (
+    EVALUATED,
     FULL,
     PENDING,
     ROOT,
@@ -93,13 +96,21 @@ class Thinking:
     ) -> None:
         self.game = game
         self.max_simulations = max_simulations
-        settings = thinking_settings(settings, max_simulations)
+        self._settings = thinking_settings(settings, max_simulations)
+        self._max_nodes = _max_nodes(max_simulations)
         cache = new_cache(game, _CACHE_MEGABYTES)
-        max_nodes = _max_nodes(max_simulations)
-        self._batch = SearchBatch(game, settings, 1, max_nodes, cache)
-        self._forest = self._batch.forest
+        self._free_batch = SearchBatch(game, self._settings, 1, self._max_nodes, cache)
+        self._banning_batch: SearchBatch | None = None
+        self._use(self._free_batch)
+        self._bans: np.ndarray | None = None
+        # Nodes in which moves have been banned.
+        self._num_banned = 0
         self._evaluator = evaluator
-        self._means = np.empty(max_nodes, np.float32)
+        self._means = np.empty(self._max_nodes, np.float32)
+
+    def _use(self, batch: SearchBatch) -> None:
+        self._batch = batch
+        self._forest = batch.forest
 
     @property
     def position(self) -> np.ndarray:
@@ -126,22 +137,35 @@ class Thinking:
         """Whether the value of the position is proven, so that further simulations would find out nothing."""
         return bool(self._forest.nodes[0, ROOT]["state"] == SOLVED)
 
-    def begin(self, position: np.ndarray) -> None:
-        """Think about a position `[P]` from now on. Raises ValueError unless it is one that is not terminal."""
+    def begin(self, position: np.ndarray, bans: np.ndarray | None = None) -> None:
+        """Think about a position `[P]` from now on. Raises ValueError unless it is one that is not terminal.
+
+        bans: `[D, 2, A]` bool, actions that each player may not choose in the first D plies; where no other action is
+        legal, they are all allowed.
+        """
         self.game.require_running(position[None])
+        self._bans, self._num_banned = bans, 0
+        self._use(self._free_batch if bans is None else self._batch_with_bans())
         self._forget_proofs()
         start_searches(self.game.rules, self._forest, position[None])
+
+    def _batch_with_bans(self) -> SearchBatch:
+        if self._banning_batch is None:
+            # Proofs would be of all moves; and a node whose evaluation is known would be searched before it has bans.
+            settings = replace(self._settings, solve=False, endgame_plies=0, forced_win_plies=0)
+            cache = new_cache(self.game, 0.0)
+            self._banning_batch = SearchBatch(self.game, settings, 1, self._max_nodes, cache)
+        return self._banning_batch
 
     def advance(self, action: int) -> None:
         """Think about the position after a legal action from now on, and keep what is known of it.
 
-        Raises ValueError unless it is one that is not terminal.
+        Nothing is banned there. Raises ValueError unless it is one that is not terminal.
         """
         after = self.game.apply_action(self._forest.positions[0, ROOT], action)
         self.game.require_running(after[None])
-        if self._forest.nodes[0, ROOT]["state"] == PENDING:
-            # Its edges are those of an earlier root.
-            start_searches(self.game.rules, self._forest, after[None])
+        if self._bans is not None:
+            self.begin(after)
         else:
             advance(self.game.rules, self._forest, self._batch.config, action)
 
@@ -177,6 +201,10 @@ class Thinking:
         logits, outcomes = self._evaluator.collect(0)
         if not self._batch.absorb(observations, logits, outcomes):
             raise unusable_answers(logits, outcomes)
+        if self._bans is not None:
+            num_nodes = int(self._forest.trees[0]["num_nodes"])
+            ban_actions(self._forest, self._num_banned, num_nodes, self._bans)
+            self._num_banned = num_nodes
         return True
 
     def thoughts(self) -> Thoughts:
@@ -202,8 +230,8 @@ class Thinking:
         )
 
     def _thought(self, action: int, move: np.void) -> MoveThought:
-        line = np.empty(_LONGEST_LINE, np.int64)
-        length = read_line(self._forest, action, line)
+        line, visits = np.empty((2, _LONGEST_LINE), np.int64)
+        length = read_line(self._forest, action, line, visits)
         return MoveThought(
             action=action,
             visits=int(move["visits"]),
@@ -212,6 +240,7 @@ class Thinking:
             score=float(move["score"]) if self._batch.config.score_weight > 0 else None,
             line=tuple(line[:length].tolist()),
             is_proven=bool(move["is_proven"]),
+            line_visits=tuple(visits[:length].tolist()),
         )
 
 
@@ -256,7 +285,35 @@ def propose_of_one(
 @compiled(cache=True)
 def advance(rules, forest, config, action):
     """Play an action in the first tree and keep what is below it."""
+    if forest.nodes[0, ROOT].state == PENDING:
+        # Nobody has thought about this position: the edges are those of an earlier node.
+        for other in range(forest.edges.shape[2]):
+            forest.edges[0, ROOT, other].child = UNVISITED
     play_action(rules, forest, config, 0, action)
+
+
+@compiled(cache=True)
+def ban_actions(forest, first, end, bans):
+    """Make actions illegal in the evaluated nodes from `first` on of the first tree. bans: see Thinking.begin."""
+    for node in range(first, end):
+        if forest.nodes[0, node].state != EVALUATED:
+            continue
+        depth, above = 0, node
+        while above != ROOT:
+            above = forest.nodes[0, above].parent
+            depth += 1
+        if depth >= bans.shape[0]:
+            continue
+        banned = bans[depth, forest.nodes[0, node].mover]
+        edges = forest.edges[0, node]
+        allowed = 0.0
+        for action in range(edges.shape[0]):
+            if not banned[action]:
+                allowed += edges[action].prior
+        if allowed <= 0.0:
+            continue
+        for action in range(edges.shape[0]):
+            edges[action].prior = 0.0 if banned[action] else edges[action].prior / allowed
 
 
 @compiled(cache=True)
@@ -293,9 +350,13 @@ def read_moves(forest, config, moves, policy):
 
 
 @compiled(cache=True)
-def read_line(forest, action, line):
-    """Write an action of the first root and the most visited moves after it, `line` `[n]`; return how many."""
+def read_line(forest, action, line, visits):
+    """Write an action of the first root and the most visited moves after it, `line` `[n]`; return how many.
+
+    visits: `[n]`, receives the simulations that went through each of them.
+    """
     line[0] = action
+    visits[0] = forest.edges[0, ROOT, action].visits
     length = 1
     node = forest.edges[0, ROOT, action].child
     while node != UNVISITED and length < line.shape[0]:
@@ -309,6 +370,7 @@ def read_line(forest, action, line):
         if best == UNVISITED:
             break
         line[length] = best
+        visits[length] = most
         length += 1
         node = forest.edges[0, node, best].child
     return length

@@ -14,7 +14,6 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 
-from ddpzero.remote.client import is_loopback
 from ddpzero.remote.messages import Role
 from ddpzero.serve.accounts import add_user, remove_user, role_of
 from ddpzero.serve.app import make_app
@@ -22,6 +21,7 @@ from ddpzero.serve.connections import Connections, LoopErrors, backlog, raise_fi
 from ddpzero.serve.database import DATABASE_FILE, open_database
 from ddpzero.serve.server import CollectionServer
 from ddpzero.serve.settings import ServeSettings, read_settings
+from ddpzero.system.addresses import is_loopback
 from ddpzero.system.errors import UserError, require
 from ddpzero.system.folder_lock import held_folder
 from ddpzero.system.log_file import LogFileHandler

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from contextlib import suppress
@@ -33,6 +34,14 @@ def failure_sentence(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{f'{error.filename}: ' if error.filename else ''}{error.strerror}."
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def how_it_ended(exit_code: int | None) -> str:
+    """Return how a process ended: "exit code 1", or the signal that killed it."""
+    if exit_code is None or exit_code >= 0:
+        return f"exit code {exit_code}"
+    hint = ", as the kernel does when memory runs out" if exit_code == -signal.SIGKILL else ""
+    return f"killed by {signal.Signals(-exit_code).name}{hint}"
 
 
 def print_failure(text: str) -> None:

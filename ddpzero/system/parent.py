@@ -15,6 +15,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Sequence
 
 _PR_SET_PDEATHSIG = 1
 _LOOK_SECONDS = 0.5
@@ -27,6 +28,14 @@ def follow_parent(parent_pid: int) -> None:
     _be_killed_with_parent()
     if os.getppid() != parent_pid:
         os._exit(1)
+
+
+def with_parent(command: Sequence[str]) -> list[str]:
+    """Return the command line that runs a program, given by its path, so that it is killed when this process ends.
+
+    Start it from the main thread.
+    """
+    return [sys.executable, "-m", "ddpzero.system.parent", str(os.getpid()), *command]
 
 
 def die_with_parent() -> None:

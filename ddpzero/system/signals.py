@@ -5,6 +5,8 @@ during the import of torch is handled. Never imports torch and never saves: the 
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 
@@ -44,3 +46,24 @@ def install_stop_signal(stop: StopSignal | None = None) -> StopSignal:
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         signal.signal(signal.SIGHUP, ask)
     return stop
+
+
+@contextmanager
+def exit_at_signals() -> Iterator[None]:
+    """Within this block, SIGTERM and SIGHUP raise SystemExit, so that what was begun is taken back.
+
+    SIGHUP stays ignored under nohup. For programs that have nothing to save; call it in the main thread.
+    """
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    numbers = [signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, leave) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

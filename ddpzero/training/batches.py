@@ -147,6 +147,8 @@ class BatchFeeder:
     def _on_its_way(self, columns: dict[str, np.ndarray]) -> _Prepared:
         """Begin to copy a batch to the device."""
         tensors = {name: torch.from_numpy(column) for name, column in columns.items()}
+        if self._device.type == "cpu":
+            return _Prepared(tensors, None)
         if self._stream is None:
             return _Prepared({n: tensor.to(self._device) for n, tensor in tensors.items()}, None)
         with torch.cuda.stream(self._stream):

@@ -19,7 +19,7 @@ class DeviceSums:
         """Add to the sum of each tag. values: scalars of any dtype."""
         for device in {value.device for value in values.values()}:
             own = {tag: value for tag, value in values.items() if value.device == device}
-            stacked = torch.stack([value.detach().float() for value in own.values()])
+            stacked = torch.stack(list(own.values())).detach().float()
             key = (device, tuple(own))
             if key in self._sums:
                 self._sums[key].add_(stacked)

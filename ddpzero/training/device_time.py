@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import torch
@@ -44,22 +43,32 @@ class DeviceTime:
         self._under_way: deque[tuple[Event, Event]] = deque()
         self._spare: list[Event] = []
         self._seconds = 0.0
+        # Of the block that is open.
+        self._begun = 0.0
+        self._marks: tuple[Event, Event]
         self.is_used = False
 
-    @contextmanager
-    def __call__(self) -> Iterator[None]:
-        """Count the device's time for the work of the block, if it ends without an exception."""
+    def __call__(self) -> DeviceTime:
+        """Count the device's time for the work of the block, if it ends without an exception; blocks do not nest."""
         self.is_used = True
+        return self
+
+    # Not a generator, for it is called between two updates: see PhaseClock.
+    def __enter__(self) -> None:
         if self._make_event is None:
-            started = time.perf_counter()
-            yield
-            self._seconds += time.perf_counter() - started
+            self._begun = time.perf_counter()
             return
-        start, end = self._event(self._make_event), self._event(self._make_event)
-        start.record()
-        yield
-        end.record()
-        self._under_way.append((start, end))
+        self._marks = self._event(self._make_event), self._event(self._make_event)
+        self._marks[0].record()
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            return
+        if self._make_event is None:
+            self._seconds += time.perf_counter() - self._begun
+            return
+        self._marks[1].record()
+        self._under_way.append(self._marks)
         self._read_finished()
 
     def take(self) -> float:

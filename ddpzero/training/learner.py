@@ -46,6 +46,7 @@ from ddpzero.training.learning_rate import learning_rate
 from ddpzero.training.metrics import (
     WAIT_FOR_EPISODES,
     WAIT_FOR_RANKS,
+    WEIGHTS_LAG,
     metrics_of_run,
     weights_lag,
 )
@@ -70,6 +71,8 @@ logger = logging.getLogger(__name__)
 
 # How often a rank that waits for data meets the others, by which it learns of stop signals.
 _POLL_SECONDS = 0.2
+# Updates between two measurements of weights_lag, which costs a small network 1 % of an update and changes slowly.
+_LAG_INTERVAL_STEPS = 8
 
 
 def train(
@@ -289,14 +292,19 @@ class Learner:
             measured = self.parts.updater.update(batch, rate)
         self.guard.last_batch = batch
         state.count_update()
-        of_core: dict[str, torch.Tensor | float] = {"learner/rate": rate}
-        if self.intake.is_open:
-            of_core["self_play/weights_lag"] = weights_lag(batch, state.counters.weights_version)
-        metrics.add({**measured, **of_core})
+        metrics.add({**measured, "learner/rate": rate})
+        if self.intake.is_open and self.is_lag_due:
+            metrics.add({WEIGHTS_LAG: weights_lag(batch, state.counters.weights_version)})
         metrics.count(updates=1 / state.ranks.world_size, samples_trained=learner.batch_size)
         is_due = state.counters.learner_step % learner.publish_interval_steps == 0
         if is_due and not self.state.plays_rounds:
             self.publish()
+
+    @property
+    def is_lag_due(self) -> bool:
+        """Whether to measure the weights_lag of a batch: in some of the updates, and at least in one for each row."""
+        metrics, step = self.reports.metrics, self.state.counters.learner_step
+        return step % _LAG_INTERVAL_STEPS == 0 or not metrics.has_value(WEIGHTS_LAG)
 
     def publish(self) -> None:
         """Publish the current weights to this rank's actors."""

@@ -19,13 +19,16 @@ def short_backoff(monkeypatch):
     monkeypatch.setattr(supervised_module, "_BACKOFF_SECONDS", 0.05)
 
 
-def asking(num_actors: int, evaluator: EvaluatorSpec, **options: Any) -> ToyPool:
+def asking(
+    num_actors: int, evaluator: EvaluatorSpec, num_lanes: int = 2, **options: Any
+) -> ToyPool:
     """A pool whose actors check every answer; their slices are short."""
     return ToyPool(
         num_actors,
         "toy_evaluator:make_actor",
         {"evaluator": evaluator, **options},
         slice_seconds=0.001,
+        num_lanes=num_lanes,
     )
 
 
@@ -71,6 +74,16 @@ def test_an_evaluator_that_dies_amid_an_answer_loses_no_request(tmp_path, caplog
     assert "the evaluator of rank 3 failed (1 of 5 restarts)" in caplog.text
     assert "killed by SIGKILL" in caplog.text
     assert "actor 0" not in caplog.text and "actor 1" not in caplog.text
+
+
+def test_an_actor_finds_an_answer_whose_evaluator_died_before_it_woke_the_actor(tmp_path, caplog):
+    trouble = {"trouble": "kill at waking", "trouble_file": str(tmp_path / "once")}
+    # So long that actors sleep when the answer comes, with no other question to wake them.
+    evaluator = toy_evaluator.spec(**trouble, batch_seconds=0.01)
+    with asking(1, evaluator, num_lanes=1) as toys:
+        toys.poll_until(lambda found: asked_by(found, 0) > 100)
+        assert toys.pool.num_restarts == 1 and (tmp_path / "once").exists()
+    assert "the evaluator of rank 3 failed (1 of 5 restarts)" in caplog.text
 
 
 def test_a_hanging_evaluator_is_replaced_before_its_actors_are(tmp_path, caplog):

@@ -94,6 +94,27 @@ def test_what_was_not_answered_is_found_later_though_its_wake_up_is_gone(exchang
     assert exchange.wait_for_requests(10) == 2 and exchange.open_requests() == taken
 
 
+def test_an_answer_whose_wake_up_was_lost_is_found_when_another_evaluator_begins(
+    exchange, monkeypatch
+):
+    lane = exchange.lane(1, 0)
+    lane.submit(4, 0, 0)
+    (request,) = exchange.open_requests()
+    found: list[int] = []
+    waiting = threading.Thread(target=lambda: found.append(lane.wait()))
+    waiting.start()
+    waiting.join(0.2)
+    with monkeypatch.context() as dies:
+        # Whoever answers dies here.
+        dies.setattr(os, "write", lambda fd, data: 0)
+        exchange.answer(request, 7)
+    waiting.join(0.2)
+    assert waiting.is_alive() and exchange.open_requests() == []
+    exchange.wake_all()
+    waiting.join(10)
+    assert found == [7]
+
+
 def test_the_answer_to_an_actor_that_has_died_is_not_its_successors(exchange):
     exchange.lane(0, 0).submit(4, 0, 0)
     (of_dead,) = exchange.open_requests()

@@ -33,7 +33,8 @@ class Batch:
 
 
 class ToyEvaluator:
-    """trouble: what happens once, if trouble_file does not exist: "hang", "kill" (amid an answer), "raise".
+    """trouble: what happens once, if trouble_file does not exist: "hang", "kill" (amid an answer), "kill at
+    waking" (between an answer and the wake-up of its actor), "raise".
 
     max_under_way: batches at the same time; with several, each takes batch_seconds, one after the other.
     """
@@ -88,20 +89,23 @@ class ToyEvaluator:
             time.sleep(3600)
         elif self.trouble == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
+        elif self.trouble == "kill at waking":
+            os.write = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+            return
         raise ZeroDivisionError("the toy evaluator broke on purpose")
 
 
 class AskingActor(ToyActor):
-    """Each of its episodes is one question to the evaluator, by its two lanes in turn."""
+    """Each of its episodes is one question to the evaluator, by its lanes in turn."""
 
-    def __init__(self, exchange: Exchange, **arguments) -> None:
+    def __init__(self, exchange: Exchange, num_lanes: int = 2, **arguments) -> None:
         super().__init__(**arguments)
-        self.lanes = [exchange.lane(self.place["made_by"], number) for number in range(2)]
-        self.asked: list[np.ndarray | None] = [None, None]
-        self.wanted = [0, 0]
+        self.lanes = [exchange.lane(self.place["made_by"], number) for number in range(num_lanes)]
+        self.asked: list[np.ndarray | None] = [None] * num_lanes
+        self.wanted = [0] * num_lanes
 
     def _episode(self) -> Episode:
-        number = self.num_played_in_all % 2
+        number = self.num_played_in_all % len(self.lanes)
         lane, asked = self.lanes[number], self.asked[number]
         used_version = self.weights_version
         if asked is not None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ddpzero.arena.match import MatchResult
-from ddpzero.arena.report import match_measurements, match_sentence, print_match
+from ddpzero.arena.report import match_measurements, print_match
 from ddpzero.arena.run import run_match
 from ddpzero.arena.statistics import elo_text
 from ddpzero.games import load_game
@@ -76,16 +76,16 @@ def test_elo_is_told_as_far_as_the_games_know_it(elo, low, high, text):
 
 
 def test_a_match_without_a_lost_point_tells_the_least_elo():
-    sentence = match_sentence(result_of(np.ones((100, 2))))
+    sentence = str(result_of(np.ones((100, 2))))
     assert "a scores 100.0% (95 %: 97.1% to 100.0%) against b, more than" in sentence
     assert "inf" not in sentence
-    sentence = match_sentence(result_of(-np.ones((100, 2))))
+    sentence = str(result_of(-np.ones((100, 2))))
     assert "a scores 0.0% (95 %: 0.0% to 2.9%) against b, less than -" in sentence
 
 
 def test_repeated_games_are_told():
-    assert "differ" not in match_sentence(result_of([[1, 0], [1, -1]]))
-    assert "Only 2 of the 4 games differ" in match_sentence(result_of([[1, 0], [1, 0]], 2))
+    assert "differ" not in str(result_of([[1, 0], [1, -1]]))
+    assert "Only 2 of the 4 games differ" in str(result_of([[1, 0], [1, 0]], 2))
 
 
 def test_unknown_players_are_refused_with_what_is_allowed():

@@ -49,6 +49,19 @@ def test_the_loop_is_that_of_a_run_with_its_batches_metrics_and_publications() -
     assert row["losses/total"] > 0 and "self_play/weights_lag" in row
 
 
+def test_some_updates_measure_the_lag_of_the_weights_and_at_least_one_for_each_row() -> None:
+    overrides = ("learner.batch_size=32", "network.blocks=1", "learner.publish_interval_steps=1")
+    settings = compose_settings(["+experiment=tic_tac_toe", "device=cpu", *overrides])
+    with learner_of_noise(settings, seed=3) as learner:
+        lags = []
+        for num_updates in (1, 1, 18):
+            for _ in range(num_updates):
+                learner.update()
+            lags.append(learner.reports.metrics.collect()["self_play/weights_lag"])
+    # Samples of noise are of version 0, and each update publishes; measured with updates 1; 2; 3, 8 and 16.
+    assert lags == [0.0, 1.0, 8.0]
+
+
 def test_noise_is_what_the_sample_spec_says():
     spec = {
         "observation": Field((4,), np.dtype(np.uint8)),

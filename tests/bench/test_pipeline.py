@@ -10,8 +10,11 @@ import torch
 from ddpzero.actors import EvaluatorSpec
 from ddpzero.actors.exchange import LaneSize
 from ddpzero.bench import evaluator as evaluator_module
+from ddpzero.bench import pipeline as pipeline_module
 from ddpzero.bench.evaluator import bench_evaluator
+from ddpzero.bench.memory import bench_memory
 from ddpzero.bench.pipeline import Trial, bench_pipeline, print_trials, recommended
+from ddpzero.bench.scaling import bench_scaling
 from ddpzero.bench.self_play import SelfPlayRates
 from ddpzero.config.hydra import compose_settings
 from ddpzero.system.errors import UserError
@@ -55,6 +58,31 @@ def test_a_simulated_device_is_measured_and_shown(capsys):
     output = capsys.readouterr().out
     assert "* recommended: actors.num_actors=1 actors.num_games=" in output
     assert max(map(len, output.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("evaluator", ["local", "shared", "simulated"])
+@pytest.mark.parametrize(("actors", "games"), [([1, 100_000], [8]), ([1], [8, 1_000_000_000])])
+def test_what_does_not_fit_into_the_memory_is_refused_before_anything_starts(
+    evaluator, actors, games, monkeypatch
+):
+    monkeypatch.setattr(pipeline_module, "measure_self_play", lambda *_: pytest.fail("started"))
+    settings = compose_settings([*TINY, f"evaluator={evaluator}"])
+    with pytest.raises(UserError, match=r"actors\.num_(actors=100000|games=1000000000) .*GiB free"):
+        bench_pipeline(settings, 0.1, seed=0, actors=actors, games=games)
+
+
+@pytest.mark.parametrize("override", ["device=cuda", "device=mps", "actors.device=cuda:1"])
+def test_what_is_measured_on_the_cpu_takes_no_other_device(override):
+    settings = compose_settings([*TINY, override])
+    key = override.partition("=")[0]
+    for bench in (
+        lambda: bench_pipeline(settings, 0.1, seed=0),
+        lambda: bench_evaluator(settings, 0.1, seed=0),
+        lambda: bench_memory(settings, 0.1, seed=0),
+        lambda: list(bench_scaling(settings, 0.1, seed=0, ranks=[1])),
+    ):
+        with pytest.raises(UserError, match=rf"{key}=.*evaluates on the CPU; remove it.*gpu_check"):
+            bench()
 
 
 def test_actors_that_evaluate_by_themselves_are_measured():

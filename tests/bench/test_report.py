@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -20,7 +21,9 @@ from tests.waiting import wait_for
 
 _WITH_FOLDER = """
 import sys, tempfile, time
-with tempfile.TemporaryDirectory(dir=sys.argv[1]):
+from ddpzero.system.temporary_folder import temporary_folder
+tempfile.tempdir = sys.argv[1]
+with temporary_folder("x"):
     print("ready", flush=True)
     time.sleep(600)
 """
@@ -109,6 +112,17 @@ def test_what_was_varied_becomes_columns():
     assert "| rate |  | 1.5 | 2.5 |" in text and "| late |  | 7 |  |" in text
 
 
+def test_short_times_are_shown_in_small_units():
+    rows = [row("vote", 0.000211, num_ranks=1), row("vote", 0.0000123, num_ranks=2)]
+    rows += [row("save", 0.25, num_ranks=1), row("save", 0.5, num_ranks=2)]
+    rows += [row("all", 0.25, num_ranks=1), row("all", 2.5, num_ranks=2)]
+    rows += [row("none", 0.0, num_ranks=1), row("late", -0.0001, num_ranks=2)]
+    text = markdown([Outcome(RULES, [{**each, "unit": "s"} for each in rows])], [])
+    assert "| vote | us | 211 | 12.3 |" in text and "| save | ms | 250 | 500 |" in text
+    assert "| all | s | 0.25 | 2.5 |" in text and "| none | s | 0 |  |" in text
+    assert "| late | us |  | -100 |" in text
+
+
 @pytest.mark.parametrize(("problem", "expected"), [("", 0), ("it failed.", 1)])
 def test_the_command_fails_if_a_benchmark_does(problem, expected, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(report_module, "run", lambda bench, _: Outcome(bench, [], problem))
@@ -147,7 +161,15 @@ def test_each_benchmark_measures_as_long_as_it_is_told(words, seconds, monkeypat
     assert {w[w.index("--seconds") + 1] for w in run_words} == {seconds}
 
 
-def test_a_benchmark_that_is_ended_removes_its_temporary_folder(tmp_path):
+@pytest.fixture
+def in_background():
+    """SIGINT is ignored, as in all that a script starts in the background."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_benchmark_that_is_ended_removes_its_temporary_folder(tmp_path, in_background):
     process = report_module._started([sys.executable, "-c", _WITH_FOLDER, str(tmp_path)])
     assert process.stdout is not None and process.stdout.readline() == b"ready\n"
     assert list(tmp_path.iterdir())

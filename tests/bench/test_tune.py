@@ -92,6 +92,15 @@ def test_every_setting_has_its_reason_and_its_group():
     ]
 
 
+def test_a_folder_that_cannot_be_written_is_told_before_anything_is_measured(tmp_path, monkeypatch):
+    monkeypatch.setattr(tune_module, "tune", lambda *_: pytest.fail("measured"))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(
+        UserError, match=r"--config-dir: no file can be written in .*/file/hardware"
+    ):
+        run_tune(compose_settings(TINY), tmp_path / "file", "ddpzero tune", 0, lambda _: None)
+
+
 def test_a_folder_that_cannot_be_written_is_told(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"tuned.yaml cannot be written: .*Choose another --config"):

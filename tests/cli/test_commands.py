@@ -34,7 +34,11 @@ COMMANDS = {
     "judge": ["judge", "a.npz", "runs/a"],
     "games": ["games", "runs/a"],
     "grow": ["grow", "runs/a", "network.blocks=4", "--output", "runs/b"],
+    "export": ["export", "runs/a", "--onnx", "a.onnx"],
     "play": ["play", "runs/a"],
+    "web": ["web", "runs/a"],
+    "review": ["review", "a.sgf", "runs/a"],
+    "gtp": ["gtp", "runs/a"],
     "monitor": ["monitor", "runs/a"],
     "ablate": ["ablate", "a.yaml"],
 }
@@ -179,6 +183,11 @@ def test_a_path_with_an_equals_sign_is_a_path():
             ["bench", "search", "seed=3"],
             "seed=3 has no effect on bench search; write --seed N",
         ),
+        (
+            ["bench", "evaluator", "evaluator=local"],
+            "evaluator=local has no effect on bench evaluator",
+        ),
+        (["bench", "memory", "evaluator=local"], "evaluator=local has no effect on bench memory"),
         (["bench", "learner", "actors.num_games=3"], "actors.num_games=3 has no effect on"),
         (["match", "a", "b", "--config-dir", "c"], "--config-dir c has no effect on match without"),
         (["monitor", "a", "--once", "--interval", "3"], "--interval 3 has no effect with --once"),
@@ -246,7 +255,11 @@ def test_an_empty_argument_is_refused_by_its_name(words, argument, capsys):
     assert f"argument {argument}: " in refusal(words, capsys)
 
 
-@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in ("judge", "games")])
+# These take any number of words.
+TAKES_WORDS = ("judge", "games", "web")
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in TAKES_WORDS])
 def test_unexpected_words_are_refused(name, capsys):
     assert refusal([*COMMANDS[name], "b", "", "c"], capsys).startswith(
         f"ddpzero: {name}: unexpected words: b '' c"
@@ -278,6 +291,11 @@ def test_settings_that_a_benchmark_reads_are_taken(words):
         (["judge", "nowhere.npz", "random"], "nowhere.npz"),
         (["play", "runs/nowhere", "--mode", "ai"], "runs/nowhere"),
         (["monitor", "runs/nowhere"], "runs/nowhere"),
+        (
+            ["web", "runs/nowhere", "--port", "0"],
+            "'runs/nowhere' is neither a run nor a checkpoint",
+        ),
+        (["web", "--game", "snakes", "--port", "0"], "for games in which two players take turns"),
         (["bench", "search", "evaluator=oracle", "game=tic_tac_toe"], "evaluator=oracle"),
         (
             ["match", "random", "rollout:9", "--game", "tic_tac_toe", "--simulations", "3"],

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ddpzero.cli.monitor_curves import Curves, CurvesFile, sparkline
+from ddpzero.cli.monitor_curves import sparkline
+from ddpzero.run.curves import Curves, CurvesFile
 
 
 def line(step: int, **scalars: float | None) -> str:

@@ -12,9 +12,9 @@ import pytest
 from rich.console import Console, RenderableType
 
 from ddpzero.algorithms import alphazero
-from ddpzero.cli.monitor_curves import Curves
 from ddpzero.cli.monitor_metrics import value_text
 from ddpzero.cli.monitor_view import CheckpointLine, RunView, cut, make_page, whole
+from ddpzero.run.curves import Curves
 from ddpzero.system.metric_info import Metrics
 from ddpzero.training.metrics import all_metrics
 

@@ -151,7 +151,7 @@ def test_statistics_count_games_results_and_positions(runs, capsys):
 def test_games_are_exported_as_sgf_or_as_moves(runs, tmp_path, capsys):
     run_games(str(runs["go"]), ALL, export=str(tmp_path / "games.sgf"))
     text = (tmp_path / "games.sgf").read_text()
-    assert text.count("(;FF[4]CA[UTF-8]AP[ddpzero]GM[1]SZ[5]KM[") == 12
+    assert text.count("(;FF[4]GM[1]SZ[5]KM[") == 12
     record = records(runs["go"], capsys)[0]
     assert text.splitlines()[1].count(";") == record["length"]
     run_games(str(runs["tic_tac_toe"]), ALL, export=str(tmp_path / "games.txt"))

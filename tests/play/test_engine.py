@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import numpy as np
 import pytest
 import torch
 
@@ -147,3 +148,23 @@ def test_a_rate_that_was_low_limits_the_next_batch(engine):
     asked.clear()
     engine.think(Limits(simulations=100))
     assert asked[:2] == [0, 100]
+
+
+def test_moves_can_be_left_out_until_the_next_move(engine):
+    bans = np.zeros((1, 2, 9), np.bool_)
+    bans[0, 0, :7] = True
+    engine.ban(bans)
+    assert {move.action for move in engine.think(Limits(simulations=50)).moves} == {7, 8}
+    engine.ban(None)
+    assert len(engine.think(Limits(simulations=50)).moves) == 9
+    engine.ban(bans)
+    engine.play(3)
+    assert len(engine.think(Limits(simulations=50)).moves) == 8
+
+
+def test_a_player_that_cannot_leave_out_moves_says_so(game):
+    engine = Engine(RolloutPlayer(game, 20), game, 100)
+    with pytest.raises(UserError, match="no moves can be left out"):
+        engine.ban(np.zeros((1, 2, 9), np.bool_))
+    engine.ban(None)
+    assert engine.think(Limits()).visits == 100

@@ -223,8 +223,8 @@ def test_resigning_ends_the_game_and_the_other_wins(game, converse):
 
 def test_every_command_is_named_at_the_prompt_and_has_one_line_of_help(game, converse):
     _, output = converse(game, person_first(Scripted(game)), "help")
-    assert "your move (a3 to c1; help, hint, undo, resign, quit): " in output
-    for command in ("hint", "undo", "resign", "quit"):
+    assert "your move (a3 to c1; help, hint, undo, resign, save, quit): " in output
+    for command in ("hint", "undo", "resign", "save", "quit"):
         assert sum(line.startswith(f"{command} ") for line in output.splitlines()) == 1
 
 

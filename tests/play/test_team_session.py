@@ -12,6 +12,7 @@ from ddpzero.arena.team_players import RulePlayer
 from ddpzero.games import TeamGame, load_any_game
 from ddpzero.play.person import Leave, Person
 from ddpzero.play.run import run_play
+from ddpzero.play.strength import Strength
 from ddpzero.play.team_session import TeamSession
 
 
@@ -86,4 +87,4 @@ def test_the_command_plays_team_games(game: TeamGame, monkeypatch, capsys):
 
 def test_search_is_refused_where_nobody_searches(game: TeamGame):
     with pytest.raises(ValueError, match=r"num_simulations=10 .* do not search"):
-        run_play("nearest", game=game, mode="ai", num_simulations=10)
+        run_play("nearest", game=game, mode="ai", strength=Strength(simulations=10))

@@ -120,6 +120,20 @@ def test_a_slow_disk_does_not_stall_or_fill_the_memory(tmp_path, monkeypatch):
     assert numbers_on_disk(tmp_path) == [*range(8)]
 
 
+def test_a_writer_that_cannot_start_is_told_and_tried_again(tmp_path, monkeypatch):
+    def no_thread(self):
+        raise RuntimeError("can't start new thread")
+
+    store = EpisodeStore(tmp_path, 0, {"run": "x", "game": "y"})
+    store.add(episode(1), is_held_out=False)
+    with monkeypatch.context() as system:
+        system.setattr(episode_store.threading.Thread, "start", no_thread)
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            store.flush()
+    store.flush()
+    assert numbers_on_disk(tmp_path) == [1]
+
+
 def test_the_oldest_shards_are_removed_but_none_that_a_checkpoint_may_need(tmp_path):
     for rank in (0, 1):
         with EpisodeStore(tmp_path, rank, {}) as store:

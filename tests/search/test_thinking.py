@@ -219,3 +219,65 @@ def test_it_returns_in_time_although_nothing_has_to_be_evaluated():
     assert thinking.think(1_000_000, until=0.0)
     assert thinking.think(1_000_000, until=0.0)
     assert thinking.visits < 10_000
+
+
+def test_moves_may_follow_each_other_without_thinking_in_between(connect_four):
+    thinking, _ = thinking_of(connect_four)
+    thinking.think(3)
+    moves = thinking.thoughts().moves
+    assert moves[0].visits > 0 and moves[-1].visits == 0
+    # Of the position after the first move nothing is known, and memory holds what is below the old root.
+    position = connect_four.initial_position()
+    for action in (moves[-1].action, moves[0].action):
+        position = connect_four.apply_action(position, action)
+        thinking.advance(action)
+        assert thinking.position.tolist() == position.tolist()
+
+
+def test_the_visits_of_a_line_fall_from_move_to_move(connect_four):
+    thinking, _ = thinking_of(connect_four)
+    thinking.think(300)
+    for move in thinking.thoughts().moves:
+        assert len(move.line_visits) == len(move.line) and move.line_visits[0] == move.visits
+        assert list(move.line_visits) == sorted(move.line_visits, reverse=True)
+
+
+def bans_of(game, *bans):
+    """bans: ply, player, actions."""
+    found = np.zeros((max(ply for ply, _, _ in bans) + 1, 2, game.num_actions), np.bool_)
+    for ply, player, actions in bans:
+        found[ply, player, actions] = True
+    return found
+
+
+def test_banned_moves_are_not_searched_at_their_depth_and_by_their_player(connect_four):
+    def evaluate(observation):
+        logits, outcome = evaluate_by_hash(observation)
+        return logits[: connect_four.num_actions], outcome
+
+    thinking, _ = thinking_of(connect_four, evaluate=evaluate)
+    bans = bans_of(connect_four, (0, 0, [0, 1, 2, 3]), (1, 1, [0, 1, 2, 4, 5, 6]))
+    thinking.begin(connect_four.initial_position(), bans)
+    thinking.think(400)
+    thoughts = thinking.thoughts()
+    assert {move.action for move in thoughts.moves} == {4, 5, 6}
+    assert sum(move.prior for move in thoughts.moves) == pytest.approx(1.0)
+    assert all(move.line[1] == 3 for move in thoughts.moves if len(move.line) > 1)
+    # Deeper, everything is allowed, as it is after a move.
+    assert {move.line[2] for move in thoughts.moves if len(move.line) > 2} != {3}
+    thinking.advance(5)
+    thinking.think(300)
+    assert len(thinking.thoughts().moves) == 7
+
+
+def test_bans_prove_nothing_and_leave_a_player_without_other_moves_alone(connect_four):
+    thinking, _ = thinking_of(connect_four)
+    position = connect_four.initial_position()
+    for action in (0, 1, 0, 1, 0, 1):
+        position = connect_four.apply_action(position, action)
+    thinking.begin(position, bans_of(connect_four, (0, 0, [0]), (1, 1, list(range(7)))))
+    assert thinking.think(200) and not thinking.is_proven
+    assert {move.action for move in thinking.thoughts().moves} == {1, 2, 3, 4, 5, 6}
+    thinking.begin(position)
+    thinking.think(200)
+    assert thinking.is_proven and thinking.thoughts().moves[0].action == 0

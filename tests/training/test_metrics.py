@@ -20,9 +20,9 @@ import torch
 from PIL import Image, ImageSequence
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from ddpzero.cli.monitor_curves import Curves
 from ddpzero.cli.monitor_metrics import MetricsPanel, key_metrics
 from ddpzero.config.hydra import compose_settings
+from ddpzero.run.curves import Curves
 from ddpzero.run.ranks import Ranks, join_ranks
 from ddpzero.run.record import RunRecord, read_status
 from ddpzero.run.tensorboard_pages import chart_tags

@@ -13,6 +13,7 @@ import torch
 from ddpzero.actors import ActorSpec, EvaluatorSpec
 from ddpzero.algorithms.alphazero.curriculum import Curriculum, CurriculumSettings
 from ddpzero.algorithms.alphazero.episode_metrics import summarize
+from ddpzero.algorithms.alphazero.exported import exportable
 from ddpzero.algorithms.alphazero.growth import grow_released
 from ddpzero.algorithms.alphazero.memory import memory_needs
 from ddpzero.algorithms.alphazero.player import AlphaZeroPlayer
@@ -21,11 +22,12 @@ from ddpzero.algorithms.alphazero.samples import sample_spec
 from ddpzero.algorithms.alphazero.settings import AlphaZeroSettings, LossSettings
 from ddpzero.algorithms.alphazero.updater import AlphaZeroUpdater
 from ddpzero.algorithms.alphazero.verification import facts_of, problem_of
-from ddpzero.algorithms.base import EpisodeFacts, Grown
+from ddpzero.algorithms.base import EpisodeFacts, Exportable, Grown
 from ddpzero.games import Game, TeamGame
 from ddpzero.games.core.promises import suspicion
 from ddpzero.networks import NetworkSettings, SymmetryAverage, make_network
 from ddpzero.networks.compatibility import require_fit, require_size
+from ddpzero.networks.network import PolicyValueNetwork
 from ddpzero.replay import SampleSpec
 from ddpzero.search import SearchSettings
 from ddpzero.settings import ActorSettings, LearnerSettings, SimulatedSettings
@@ -189,6 +191,21 @@ class AlphaZero:
             num_threads=actors.num_threads,
         )
 
+    def exportable(self, weights: dict[str, torch.Tensor], name: str) -> Exportable:
+        size = self.network.size_of(weights)
+        network = self._trained(weights, size, name)
+        return exportable(self.game, network, size, self.settings, self.search)
+
+    def _trained(
+        self, weights: dict[str, torch.Tensor], size: NetworkSettings, name: str
+    ) -> PolicyValueNetwork:
+        """Return a network of this size with these weights. Raises UserError if they do not fit."""
+        require_size(weights, size.min_parameters, name)
+        network = make_network(self.game, size, self.auxiliary)
+        require_fit(weights, network, name)
+        network.load_state_dict(weights)
+        return network
+
     def make_player(
         self,
         weights: dict[str, torch.Tensor],
@@ -199,10 +216,7 @@ class AlphaZero:
     ) -> AlphaZeroPlayer:
         # The network may have grown since the start of the run.
         size = self.network.size_of(weights)
-        require_size(weights, size.min_parameters, name)
-        network: torch.nn.Module = make_network(self.game, size, self.auxiliary)
-        require_fit(weights, network, name)
-        network.load_state_dict(weights)
+        network: torch.nn.Module = self._trained(weights, size, name)
         if self.settings.play_averages_symmetries:
             network = SymmetryAverage(network, self.game)
         search = search_in_play(self.search, self.settings)

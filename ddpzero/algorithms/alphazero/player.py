@@ -7,12 +7,13 @@ from dataclasses import replace
 import numpy as np
 from torch import nn
 
+from ddpzero.algorithms.alphazero.evaluation import NetworkEvaluation
 from ddpzero.algorithms.alphazero.memory import searches_size_bytes
 from ddpzero.algorithms.alphazero.thinker import AlphaZeroThinker
 from ddpzero.evaluators.answers import EvaluationError
 from ddpzero.evaluators.network import NetworkEvaluator
 from ddpzero.games import Game
-from ddpzero.games.core.players import Analysis
+from ddpzero.games.core.players import Analysis, Evaluations
 from ddpzero.networks.precision import Precision
 from ddpzero.search import Search, SearchResult, SearchSettings
 from ddpzero.search.thinking import thinking_size_bytes
@@ -92,6 +93,10 @@ class AlphaZeroPlayer:
         win = (1.0 - draw + result.root_value) / 2.0
         wdl = np.stack([win, draw, 1.0 - draw - win], axis=1)
         return Analysis(result.actions, result.policy_target, result.root_value, wdl)
+
+    def evaluate(self, positions: np.ndarray) -> Evaluations:
+        """Return what the network alone says of `positions` [n, P]."""
+        return NetworkEvaluation(self._network, self._game, self._device).evaluate(positions)
 
     def make_thinker(self, max_simulations: int) -> AlphaZeroThinker:
         """Return a thinker with this network. Raises UserError if memory is too small for so many simulations."""

@@ -6,14 +6,13 @@ import math
 from dataclasses import replace
 
 import numpy as np
-import torch
-from torch import Tensor, nn
+from torch import nn
 
+from ddpzero.algorithms.alphazero.evaluation import NetworkEvaluation
 from ddpzero.evaluators.answers import EvaluationError
 from ddpzero.evaluators.network import NetworkEvaluator
 from ddpzero.games import Game
 from ddpzero.games.core.players import Thoughts
-from ddpzero.networks import SymmetryAverage, unpack_observations
 from ddpzero.networks.precision import Precision
 from ddpzero.search.settings import SearchSettings
 from ddpzero.search.thinking import MOST_LEAVES, Thinking, thinking_size_bytes
@@ -58,8 +57,8 @@ class AlphaZeroThinker:
     def lead(self) -> int:
         return self._thinking.lead
 
-    def begin(self, position: np.ndarray) -> None:
-        self._thinking.begin(position)
+    def begin(self, position: np.ndarray, bans: np.ndarray | None = None) -> None:
+        self._thinking.begin(position, bans)
 
     def advance(self, action: int) -> None:
         self._thinking.advance(action)
@@ -81,41 +80,23 @@ class AlphaZeroThinker:
 
 
 class Outlook:
-    """What the heads "score" and "ownership" expect of a position, for networks that were trained with them."""
+    """What the heads "score" and "ownership" expect of a position, which it remembers until it is asked for another."""
 
     def __init__(self, network: nn.Module, game: Game, device: str) -> None:
-        # Averaged over symmetries, only the score is known.
-        network = network.network if isinstance(network, SymmetryAverage) else network
-        heads = getattr(network, "auxiliary", {})
-        self._heads = [head for head in ("score", "ownership") if head in heads]
-        self._game = game
-        self._device = torch.device(device)
-        self._network = network.to(self._device).eval() if self._heads else network
+        self._evaluation = NetworkEvaluation(network, game, device)
         self._known: tuple[bytes, float | None, np.ndarray | None] = b"", None, None
 
-    @torch.inference_mode()
     def of(self, position: np.ndarray) -> tuple[float | None, np.ndarray | None]:
         """Return the expected score margin of the mover, and its ownership `[B]` float32 in [-1, 1] of each cell.
 
         None for what the network does not know.
         """
         key = position.tobytes()
-        if self._heads and self._known[0] != key:
-            packed = torch.from_numpy(self._game.packed_observation(position))[None]
-            planes = unpack_observations(packed.to(self._device), self._game)
-            _, _, others = self._network(planes, self._heads)
-            score = _mean_score(others["score"][0]) if "score" in others else None
-            ownership = None
-            if "ownership" in others:
-                ownership = (
-                    (2.0 * torch.sigmoid(others["ownership"][0].float()) - 1.0).cpu().numpy()
-                )
-            self._known = key, score, ownership
+        if self._known[0] != key:
+            score, ownership = self._evaluation.outlook(position[None])
+            self._known = (
+                key,
+                None if score is None else float(score[0]),
+                None if ownership is None else ownership[0],
+            )
         return self._known[1:]
-
-
-def _mean_score(logits: Tensor) -> float:
-    """logits `[2 * max_score + 1]` of the score margins from -max_score on."""
-    most = len(logits) // 2
-    margins = torch.arange(-most, most + 1, device=logits.device)
-    return float((torch.softmax(logits.float(), dim=0) * margins).sum())

@@ -11,9 +11,10 @@ import torch
 
 from ddpzero.actors import ActorSpec
 from ddpzero.algorithms import defaults
-from ddpzero.algorithms.base import EpisodeFacts, Grown
+from ddpzero.algorithms.base import EpisodeFacts, Exportable, Grown
+from ddpzero.algorithms.ddpg.exported import exportable
 from ddpzero.algorithms.ddpg.memory import memory_needs
-from ddpzero.algorithms.ddpg.networks import make_networks
+from ddpzero.algorithms.ddpg.networks import Actor, make_networks
 from ddpzero.algorithms.ddpg.player import DDPGPlayer
 from ddpzero.algorithms.ddpg.policy import Policy
 from ddpzero.algorithms.ddpg.samples import sample_spec
@@ -126,6 +127,17 @@ class DDPG:
         *,
         device: str = "cpu",
     ) -> DDPGPlayer:
+        policy = Policy(self.game, self.settings, self.network, device)
+        policy.load(self._actor(weights, name).state_dict())
+        return DDPGPlayer(policy, name)
+
+    def exportable(self, weights: Mapping[str, torch.Tensor], name: str) -> Exportable:
+        policy = Policy(self.game, self.settings, self.network, "cpu")
+        actor = self._actor(weights, name)
+        return exportable(self.game, actor, policy, self.settings, self.network)
+
+    def _actor(self, weights: Mapping[str, torch.Tensor], name: str) -> Actor:
+        """Return the actor network with its part of released weights. Raises UserError if they do not fit."""
         require_size(weights, self.network.min_parameters, name)
         prefix = "actor."
         actor_weights = {
@@ -133,10 +145,11 @@ class DDPG:
             for key, value in weights.items()
             if key.startswith(prefix)
         }
-        require_fit(actor_weights, self.make_networks()["actor"], name)
-        policy = Policy(self.game, self.settings, self.network, device)
-        policy.load(actor_weights)
-        return DDPGPlayer(policy, name)
+        actor = self.make_networks()["actor"]
+        assert isinstance(actor, Actor)
+        require_fit(actor_weights, actor, name)
+        actor.load_state_dict(actor_weights)
+        return actor
 
     def summarize_episodes(self, infos: Sequence[Mapping[str, Any]]) -> dict[str, float]:
         """Return rewards, points and deaths with exploration, and without it points against each rule agent."""

@@ -30,6 +30,9 @@ from ddpzero.system.terminal import shown_steps
 _WORKLOADS = ("rules", "search", "rollouts")
 _DEFAULT_GAMES = (32, 64, 128, 256)
 _ROLLOUT_SIMULATIONS = 1000
+_ALONE = (
+    "no other program could be measured: these figures are of ddpzero alone, and compare nothing"
+)
 _OWN_PROGRAM = "ddpzero.bench.peers.programs.own"
 
 
@@ -54,16 +57,23 @@ def run_peers(
     games: Sequence[int],
     as_json: bool,
 ) -> bool:
-    """Compare and print one workload after the other; return whether any peer could be measured."""
+    """Compare and print one workload after the other; return whether any peer could be measured.
+
+    Without one, a sentence on standard error says that the figures of ddpzero are compared with nothing.
+    """
     with shown_steps() as on_step:
         plan = make_plan(settings, environments, seed, on_step, peers, games)
     conditions = {**game_settings(settings.game.parameters), "seconds": seconds, "seed": seed}
+    if not any(program != OWN for commands in plan.commands.values() for program in commands):
+        print(f"{_ALONE}, as follows.", file=sys.stderr, flush=True)
     is_any = False
     for workload in plan.commands:
         with shown_steps() as on_step:
             comparison = compare(plan, workload, seconds, on_step)
         print_comparison(comparison, settings.game.name, conditions, as_json)
         is_any |= comparison.has_peer()
+    if not is_any:
+        print(f"{_ALONE}; see above why.", file=sys.stderr, flush=True)
     return is_any
 
 

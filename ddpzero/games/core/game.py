@@ -5,6 +5,7 @@ All fast code uses `game.rules` in compiled functions; the methods here are for 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from types import ModuleType
 from typing import Any
@@ -248,6 +249,21 @@ class Game:
     def sgf_point(self, action: int) -> str:
         """Return a move as SGF has it, "dd"; needs sgf_header."""
         return self._ask_text("sgf_point", int(action))
+
+    def sgf_words(self, position: np.ndarray) -> dict[str, int]:
+        """Return the moves that SGF names by what they do, not by a point: {"swap-pieces": 17}; mostly none."""
+        return self._ask("sgf_words", position) if hasattr(self.module, "sgf_words") else {}
+
+    def sgf_parameters(
+        self, properties: Mapping[str, Sequence[str]], moves: Sequence[str]
+    ) -> dict[str, Any]:
+        """Return the parameters that an SGF file gives; {} if the game reads none. Raises ValueError for bad ones.
+
+        properties: of the root. moves: as the file has them.
+        """
+        if not hasattr(self.module, "sgf_parameters"):
+            return {}
+        return self._ask("sgf_parameters", properties, moves)
 
     @property
     def geometry(self) -> Geometry:

@@ -41,6 +41,8 @@ _OPTIONAL_PYTHON_SIDE: dict[str, tuple[str, ...]] = {
     "winning_cells": ("parameters", "position"),
     "sgf_header": ("parameters",),
     "sgf_point": ("parameters", "action"),
+    "sgf_words": ("parameters", "position"),
+    "sgf_parameters": ("parameters", "properties", "moves"),
     "geometry": ("parameters",),
 }
 _PYTHON_SIDE_OF_TEAM_GAMES = {

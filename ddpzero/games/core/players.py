@@ -50,12 +50,42 @@ class Analyst(Player, Protocol):
 
 
 @dataclass(frozen=True)
+class Evaluations:
+    """What a network alone says of n positions, without a search, each from the view of the player to move.
+
+    Letters: A num_actions, B entries of the game's board.
+
+    policy: `[n, A]` float32 that sums to 1; 0 for illegal actions.
+    value: `[n]` float32 in [-1, 1], the return that it expects.
+    wdl: `[n, 3]` float32 that sums to 1, the probabilities of a win, a draw and a loss.
+    score: `[n]` float32, the expected score margin at the end; None if the network does not know.
+    ownership: `[n, B]` float32 in [-1, 1]: 1 the mover's at the end, -1 the opponent's; None if it does not know.
+    """
+
+    policy: np.ndarray
+    value: np.ndarray
+    wdl: np.ndarray
+    score: np.ndarray | None = None
+    ownership: np.ndarray | None = None
+
+
+@runtime_checkable
+class NetworkPlayer(Player, Protocol):
+    """A player with a network that evaluates positions by itself; `isinstance` tests whether a player is one."""
+
+    def evaluate(self, positions: np.ndarray) -> Evaluations:
+        """Return what the network says of positions `[n, P]`, none of them terminal."""
+        ...
+
+
+@dataclass(frozen=True)
 class MoveThought:
     """What a search has found about one action, from the view of the player to move.
 
     visits: simulations that began with it. value: the result that it leads to, in [-1, 1]; without visits, that of the
     position. prior: the network's probability. score: the score margin at the end that it leads to, None if the search
-    counts none. line: the moves that follow, beginning with the action. is_proven: whether the value is certain.
+    counts none. line: the moves that follow, beginning with the action; line_visits: the simulations that went through
+    each of them. is_proven: whether the value is certain.
     """
 
     action: int
@@ -65,6 +95,7 @@ class MoveThought:
     score: float | None
     line: tuple[int, ...]
     is_proven: bool
+    line_visits: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -106,8 +137,12 @@ class Thinker(Protocol):
         """The simulations that the most visited action has more than any other; all of them if there is no other."""
         ...
 
-    def begin(self, position: np.ndarray) -> None:
-        """Think about a position `[P]` from now on. Raises ValueError unless it is one that is not terminal."""
+    def begin(self, position: np.ndarray, bans: np.ndarray | None = None) -> None:
+        """Think about a position `[P]` from now on. Raises ValueError unless it is one that is not terminal.
+
+        bans: `[D, 2, A]` bool, actions that each player may not choose in the first D plies; where no other action is
+        legal, they are all allowed. Raises UserError if it cannot ban any.
+        """
         ...
 
     def advance(self, action: int) -> None:

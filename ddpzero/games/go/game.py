@@ -16,7 +16,9 @@ black; with a handicap black starts with stones on the star points (GTP's fixed_
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -61,7 +63,8 @@ from ddpzero.games.go.history import (
     was_taken,
     write_hash,
 )
-from ddpzero.games.shared.boards import draw_board, rectangle_symmetries, sgf_letters
+from ddpzero.games.go.names import SGF_SIZE, name_of_rules, parse_komi, rules_of_name
+from ddpzero.games.shared.boards import draw_board, rectangle_symmetries, sgf_letters, sgf_size
 
 KO_RULES = ("simple", "positional", "situational")
 _SIMPLE = 0
@@ -79,6 +82,7 @@ _NUM_BOARDS = 7
 _HASH = 8  # the first of four entries
 _RECENT = 12  # action + 1 of the last move, of the one before, ...
 MAX_HISTORY = 8
+_MAX_PLIES = 5000
 _NUM_ENTRIES = _RECENT + MAX_HISTORY
 
 _NUM_PLANES = 7  # without history
@@ -124,9 +128,9 @@ class Parameters:
                 f"game.handicap={self.handicap}: on game.size={self.size} it must be 0"
                 + (f" or from 2 to {most}." if most else ".")
             )
-        if self.max_plies < 0 or self.ply_limit > 5000:
+        if self.max_plies < 0 or self.ply_limit > _MAX_PLIES:
             raise ValueError(
-                f"game.max_plies={self.max_plies} must be from 1 to 5000, or 0 for 3 * size^2 + 100."
+                f"game.max_plies={self.max_plies} must be from 1 to {_MAX_PLIES}, or 0 for 3 * size^2 + 100."
             )
         if not 0 <= self.history <= MAX_HISTORY:
             raise ValueError(f"game.history={self.history} is outside 0..{MAX_HISTORY}.")
@@ -511,12 +515,40 @@ def action_name(parameters: Parameters, action: int) -> str:
 
 def sgf_header(parameters: Parameters) -> str:
     """Return the properties of https://www.red-bean.com/sgf: game 1."""
-    return f"GM[1]SZ[{parameters.size}]KM[{parameters.komi:g}]"
+    rules = name_of_rules(parameters.ko, parameters.suicide)
+    stones = "".join(f"[{sgf_point(parameters, cell)}]" for cell in handicap_cells(parameters))
+    handicap = f"HA[{parameters.handicap}]AB{stones}" if stones else ""
+    return f"GM[1]SZ[{parameters.size}]KM[{parameters.komi:g}]RU[{rules}]{handicap}"
 
 
 def sgf_point(parameters: Parameters, action: int) -> str:
     size = parameters.size
     return "" if action == size**2 else sgf_letters(size - 1 - action // size, action % size)
+
+
+def sgf_parameters(
+    parameters: Parameters, properties: Mapping[str, Sequence[str]], moves: Sequence[str]
+) -> dict[str, Any]:
+    """Return the size, and the komi and the rules if the file says them; as many handicap stones as it sets up."""
+    size = sgf_size(properties, SGF_SIZE)
+    found: dict[str, Any] = {"size": size, "handicap": len(properties.get("AB", ()))}
+    komi = (properties.get("KM") or [""])[0]
+    if komi:
+        found["komi"] = parse_komi(komi)
+    rules = rules_of_name((properties.get("RU") or [""])[0])
+    if rules is not None:
+        found["ko"], found["suicide"] = rules
+    limit = parameters.max_plies if size == parameters.size else 0
+    if len(moves) > (limit or 3 * size**2 + 100):
+        limit = min(len(moves), _MAX_PLIES)
+    return {**found, "max_plies": limit}
+
+
+def handicap_cells(parameters: Parameters) -> list[int]:
+    """Return where black's handicap stones are, in the order of GTP's fixed_handicap."""
+    size, handicap = parameters.size, parameters.handicap
+    place = _handicap_cell.py_func
+    return [int(place(size, handicap, index)) for index in range(handicap)]
 
 
 def parse_action(parameters: Parameters, text: str) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -21,6 +21,17 @@ def square_name(row: int, column: int, num_rows: int) -> str:
 def sgf_letters(row: int, column: int) -> str:
     """Name a cell as SGF does: a letter for the column, then one for the row, counted from the top ("dd")."""
     return f"{_SGF_LETTERS[column]}{_SGF_LETTERS[row]}"
+
+
+def sgf_size(properties: Mapping[str, Sequence[str]], default: int) -> int:
+    """Return the size of a square board in an SGF file: SZ[9] or SZ[9:9]. Raises ValueError for another one."""
+    text = (properties.get("SZ") or [""])[0]
+    if not text:
+        return default
+    width, _, height = text.partition(":")
+    if not (width.isascii() and width.isdecimal() and len(width) <= 3 and height in ("", width)):
+        raise ValueError(f"SZ[{text[:20]}] is not the size of a square board, such as SZ[9].")
+    return int(width)
 
 
 def parse_square(text: str, num_rows: int, num_columns: int) -> int:

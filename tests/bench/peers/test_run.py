@@ -88,7 +88,11 @@ def test_float32_is_measured_as_well_if_ddpzero_prefers_another_precision(tmp_pa
 def test_without_any_peer_the_command_fails_but_shows_ddpzero(tmp_path, no_peer, capsys):
     words = ["bench", "peers", *TINY, "--games", "4", "--seconds", "0.1", "--peers", "open_spiel"]
     assert cli.main([*words, "--environments", str(tmp_path), "--json"]) == 1
-    records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    printed = capsys.readouterr()
+    # Before minutes of measuring, and as the last line.
+    told = [line for line in printed.err.splitlines() if "of ddpzero alone" in line]
+    assert len(told) == 2 and printed.err.splitlines()[-1] == told[1]
+    records = [json.loads(line) for line in printed.out.splitlines()]
     # mctx was not asked for, and OpenSpiel has no search to compare.
     assert {record["workload"] for record in records} == {"rules", "rollouts"}
     problems = [record for record in records if record["figure"] == "problem"]

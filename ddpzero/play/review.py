@@ -1,0 +1,236 @@
+"""What an agent thinks of a finished game, move by move: values, what each move lost, better moves.
+
+One sweep from the first position to the last; the tree of each search is kept for the next. Prints nothing: the
+terminal and the page show what `review_game` returns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ddpzero.games import Game, describe_game
+from ddpzero.games.core.players import Thoughts
+from ddpzero.play.engine import Engine, Limits
+from ddpzero.records import GameRecord, margin_at_end
+from ddpzero.system.errors import require
+
+# Of the chance to win, of 1: smaller losses are the noise of the searches.
+DOUBTFUL_LOSS = 0.05
+BAD_LOSS = 0.15
+VERY_BAD_LOSS = 0.4
+# Longer lines are guesses.
+_MAX_LINE = 12
+
+
+@dataclass(frozen=True)
+class ReviewedPosition:
+    """A position from the view of the first player.
+
+    win_rate: the chance to win plus half the chance of a draw. draw_rate: the chance of a draw. score: the expected
+    margin at the end, komi included; None for a player that expects none. is_certain: whether the win rate is proven,
+    or the rules'. visits: simulations of the search.
+    """
+
+    win_rate: float
+    draw_rate: float
+    score: float | None
+    is_certain: bool
+    visits: int
+
+
+@dataclass(frozen=True)
+class ReviewedMove:
+    """A move and the move that the agent prefers, from the view of the player who moved.
+
+    ply: the number of moves before it. best_action, best_line: what the agent prefers, and the moves that it expects,
+    beginning with it. best_win_rate, win_rate: after that move, and after the one that was played. loss: of win rate,
+    0 or more; score_loss: of the margin, None if the agent expects none. is_certain: whether both win rates are proven,
+    or the rules'. num_choices: of legal moves.
+    """
+
+    ply: int
+    player: int
+    action: int
+    best_action: int
+    best_line: tuple[int, ...]
+    best_win_rate: float
+    win_rate: float
+    loss: float
+    score_loss: float | None
+    is_certain: bool
+    num_choices: int
+
+    @property
+    def is_first_choice(self) -> bool:
+        return self.action == self.best_action
+
+
+@dataclass(frozen=True)
+class Review:
+    """A reviewed game, or its first part while the review goes on.
+
+    reviewer: the name of the agent. positions: before each move and, as the last one, at the end. moves: each of them
+    needs the position after it.
+    """
+
+    record: GameRecord
+    reviewer: str
+    positions: tuple[ReviewedPosition, ...] = ()
+    moves: tuple[ReviewedMove, ...] = ()
+
+    @property
+    def is_complete(self) -> bool:
+        return len(self.positions) == len(self.record.actions) + 1
+
+    def worst(self, number: int, least_loss: float = DOUBTFUL_LOSS) -> list[ReviewedMove]:
+        """Return the moves that lost most, at most so many, the worst first; none that lost less than least_loss."""
+        losing = [move for move in self.moves if move.loss >= least_loss]
+        return sorted(losing, key=lambda move: (-move.loss, -(move.score_loss or 0.0)))[:number]
+
+    def of_player(self, player: int) -> list[ReviewedMove]:
+        return [move for move in self.moves if move.player == player]
+
+    def first_choice_share(self, player: int) -> float | None:
+        """Return how many of a player's moves are the agent's first choice, where there was a choice; None: nowhere."""
+        chosen = [move.is_first_choice for move in self.of_player(player) if move.num_choices > 1]
+        return float(np.mean(chosen)) if chosen else None
+
+    def mean_loss(self, player: int) -> float | None:
+        """Return the win rate that a move of a player lost on average; None without a move."""
+        losses = [move.loss for move in self.of_player(player)]
+        return float(np.mean(losses)) if losses else None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON has it: moves by their names, and beside them as the indices of actions."""
+        record, name_of = self.record, self.record.game.action_name
+        return {
+            "game": record.game.name,
+            "parameters": asdict(record.game.parameters),
+            "names": list(record.names),
+            "result": record.result,
+            "reviewer": self.reviewer,
+            "is_complete": self.is_complete,
+            "positions": [vars(position) for position in self.positions],
+            "moves": [
+                {
+                    **vars(move),
+                    "name": name_of(move.action),
+                    "best_name": name_of(move.best_action),
+                    "best_line": list(move.best_line),
+                    "best_line_names": [name_of(action) for action in move.best_line],
+                    "is_first_choice": move.is_first_choice,
+                }
+                for move in self.moves
+            ],
+            "first_choice_share": [self.first_choice_share(player) for player in (0, 1)],
+            "mean_loss": [self.mean_loss(player) for player in (0, 1)],
+        }
+
+
+def review_game(
+    record: GameRecord,
+    engine: Engine,
+    limits: Limits,
+    on_progress: Callable[[Review], None] = lambda review: None,
+    is_stopped: Callable[[], bool] = lambda: False,
+) -> Review:
+    """Review a game with the player of an engine, whose own game this replaces.
+
+    limits: of each position. on_progress: called with what is known after each of them. is_stopped: asked a few dozen
+    times a second; the review then ends with the positions before. Raises UserError if the record is of another game
+    than the engine plays, ValueError for an illegal move, PlayerError for a player that fails.
+    """
+    require(
+        describe_game(record.game) == describe_game(engine.game),
+        f"the game is {describe_game(record.game)}, but {engine.player.name} plays "
+        f"{describe_game(engine.game)} here.",
+    )
+    engine.set_up()
+    review = Review(record, engine.player.name)
+    before: tuple[int, Thoughts, int] | None = None
+    for ply in range(len(record.actions) + 1):
+        if ply > 0:
+            engine.play(record.actions[ply - 1])
+        thoughts = None if engine.episode.is_over else engine.think(limits, is_stopped)
+        if is_stopped():
+            break
+        position = _position(engine, thoughts)
+        review = replace(review, positions=(*review.positions, position))
+        if before is not None:
+            move = _move(record, ply - 1, *before, position)
+            review = replace(review, moves=(*review.moves, move))
+        on_progress(review)
+        if thoughts is not None:
+            before = engine.episode.current_player, thoughts, len(engine.episode.legal_actions())
+    return review
+
+
+def _position(engine: Engine, thoughts: Thoughts | None) -> ReviewedPosition:
+    """Return what was found about the engine's position; thoughts: None at the end of the game."""
+    game, position = engine.game, engine.position
+    if thoughts is None:
+        value = float(game.returns(position)[0])
+        return ReviewedPosition(
+            _rate(value), float(value == 0), margin_at_end(game, position), True, 0
+        )
+    mover = engine.episode.current_player
+    return ReviewedPosition(
+        win_rate=_rate(_of_first(thoughts.value, mover)),
+        draw_rate=float(thoughts.wdl[1]),
+        score=_margin(game, thoughts.score, mover),
+        is_certain=thoughts.is_proven,
+        visits=thoughts.visits,
+    )
+
+
+def _move(
+    record: GameRecord,
+    ply: int,
+    player: int,
+    thoughts: Thoughts,
+    num_choices: int,
+    after: ReviewedPosition,
+) -> ReviewedMove:
+    """Compare a move with the agent's choice. thoughts: of the position before it. after: the position after it."""
+    best, action = thoughts.moves[0], record.actions[ply]
+    win_rate = after.win_rate if player == 0 else 1.0 - after.win_rate
+    best_win_rate = win_rate if best.action == action else _rate(best.value)
+    best_score = thoughts.score if best.score is None else best.score
+    margin, score_loss = _margin(record.game, best_score, player), None
+    if margin is not None and after.score is not None:
+        lost = _of_first(margin - after.score, player)
+        score_loss = 0.0 if best.action == action else max(0.0, lost)
+    return ReviewedMove(
+        ply=ply,
+        player=player,
+        action=action,
+        best_action=best.action,
+        best_line=best.line[:_MAX_LINE],
+        best_win_rate=best_win_rate,
+        win_rate=win_rate,
+        loss=max(0.0, best_win_rate - win_rate),
+        score_loss=score_loss,
+        is_certain=after.is_certain and (best.is_proven or best.action == action),
+        num_choices=num_choices,
+    )
+
+
+def _rate(value: float) -> float:
+    """Return the win rate of an expected result in [-1, 1], in which a draw is 0."""
+    return float(np.clip((value + 1.0) / 2.0, 0.0, 1.0))
+
+
+def _of_first(value: float, player: int) -> float:
+    """Convert a value of a player to one of the first player, or back."""
+    return value if player == 0 else -value
+
+
+def _margin(game: Game, score: float | None, player: int) -> float | None:
+    """Return the first player's margin, komi included, of what a player expects without it."""
+    if score is None:
+        return None
+    return _of_first(score, player) - getattr(game.parameters, "komi", 0)

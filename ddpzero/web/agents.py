@@ -1,0 +1,277 @@
+"""The games and the agents that a page offers: each run with all its checkpoints and models, from first to last.
+
+Weights are loaded once and shared by all browsers; of those that nobody asked for lately only the newest are kept.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ddpzero.arena.agents import load_agent
+from ddpzero.arena.players import RolloutPlayer
+from ddpzero.games import Game, describe_game, known_games, load_any_game
+from ddpzero.games.core.players import Player
+from ddpzero.run.checkpoint_files import (
+    CHECKPOINTS_FOLDER,
+    MANIFEST_FILE,
+    CheckpointError,
+    Manifest,
+    newest_first,
+    read_manifest,
+)
+from ddpzero.run.finder import RUNS_DIR, find_run, why_unknown
+from ddpzero.run.models import MODELS_FOLDER
+from ddpzero.run.releases import best_of, read_verdicts
+from ddpzero.system.errors import UserError, require
+from ddpzero.web.descriptions import title_of
+
+logger = logging.getLogger(__name__)
+
+# The agent that needs no training.
+ROLLOUTS = "rollouts"
+# A page may go at any moment, and this search cannot be interrupted.
+MAX_ROLLOUTS = 2000
+_MAX_LOADED = 12
+_MAX_GAMES = 100
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """key: its name. minutes, episodes: of the training until then. is_best: whether the run released it last."""
+
+    key: str
+    path: Path
+    minutes: float | None
+    episodes: int
+    is_best: bool
+
+
+@dataclass(frozen=True)
+class OfferedAgent:
+    """A run or a single checkpoint. which: the text after the @ with which the user named it; "" for none."""
+
+    key: str
+    title: str
+    folder: Path
+    which: str = ""
+
+    def checkpoints(self) -> list[Checkpoint]:
+        """Return what can play now, oldest first: a training adds some and removes others."""
+        if (self.folder / MANIFEST_FILE).exists():
+            return [_checkpoint(self.folder, read_manifest(self.folder), None)]
+        best = best_of(read_verdicts(self.folder))
+        found = {
+            manifest.model: (manifest.age, _checkpoint(path, manifest, best))
+            for path, manifest in _manifests(self.folder)
+        }
+        return [checkpoint for _, checkpoint in sorted(found.values(), key=lambda entry: entry[0])]
+
+    def first_choice(self) -> Checkpoint:
+        """Return the one that the user named, else the newest. Raises UserError if there is none."""
+        checkpoints = self.checkpoints()
+        require(bool(checkpoints), f"{self.folder} has no checkpoint yet.")
+        if self.which:
+            named = find_run(f"{self.folder}@{self.which}")
+            return next((c for c in checkpoints if named and c.key == named.name), checkpoints[-1])
+        return checkpoints[-1]
+
+
+def _manifests(folder: Path) -> Iterator[tuple[Path, Manifest]]:
+    for subfolder in (CHECKPOINTS_FOLDER, MODELS_FOLDER):
+        for path in newest_first(folder / subfolder):
+            with suppress(CheckpointError):
+                yield path, read_manifest(path)
+
+
+def _checkpoint(path: Path, manifest: Manifest, best: str | None) -> Checkpoint:
+    counters = manifest.counters
+    minutes = counters.get("minutes")
+    return Checkpoint(
+        key=path.name,
+        path=path,
+        minutes=None if minutes is None else round(float(minutes), 2),
+        episodes=int(counters.get("episodes", 0)),
+        is_best=manifest.model == best,
+    )
+
+
+@dataclass
+class OfferedGame:
+    """A game and the agents that play it, those of the user first."""
+
+    key: str
+    game: Game
+    agents: list[OfferedAgent] = field(default_factory=list)
+
+
+class Catalog:
+    """See above. Any thread may ask."""
+
+    def __init__(self, texts: Sequence[str], game: Game | None = None) -> None:
+        """texts: runs and checkpoints; none: all runs, and all games of ddpzero. game: one more. Raises UserError."""
+        self.games: dict[str, OfferedGame] = {}
+        self._lock = threading.Lock()
+        self._warm: set[tuple[str, bool]] = set()
+        self._players: OrderedDict[tuple[str, str, str], Player] = OrderedDict()
+        if game is not None:
+            self._game(game)
+        for text in texts:
+            self._offer(text, is_one_of_several=len(texts) > 1)
+        if not texts:
+            self._offer_everything()
+        require(bool(self.games), "none of these runs can be played.")
+
+    def describe(self) -> list[dict[str, Any]]:
+        """Return the games, as the message `welcome` has them."""
+        return [
+            {"key": offered.key, "title": title_of(offered.game), "description": offered.key}
+            for offered in list(self.games.values())
+        ]
+
+    def describe_agents(self, key: str) -> list[dict[str, Any]]:
+        """Return the agents of a game with their checkpoints, as the message `game` has them."""
+        without = {"key": ROLLOUTS, "title": "Tree search without training", "checkpoints": []}
+        return [*(_describe(agent) for agent in self.offered(key).agents), without]
+
+    def offered(self, key: str) -> OfferedGame:
+        """Return a game. Raises UserError if it is not offered."""
+        if key not in self.games:
+            raise UserError(f"the game {key[:80]!r} is not offered here.")
+        return self.games[key]
+
+    def key_of(self, game: Game) -> str:
+        """Return the key of a game from a file: one that is offered, or a variation of one that agents can play.
+
+        Raises UserError for another one.
+        """
+        key = describe_game(game)
+        if key in self.games:
+            return key
+        alike = [
+            offered
+            for offered in list(self.games.values())
+            if (offered.game.name, offered.game.source) == (game.name, game.source)
+        ]
+        require(bool(alike), f"this is a game of {game.name}, which is not offered here.")
+        require(len(self.games) < _MAX_GAMES, "too many kinds of games are open here.")
+        agents = {agent.key: agent for offered in alike for agent in offered.agents}
+        fitting = [a for a in agents.values() if load_agent(a.first_choice().path).fits(game)]
+        self.games[key] = OfferedGame(key, game, fitting)
+        return key
+
+    def agent(self, game: str, key: str) -> OfferedAgent:
+        """Return an agent of a game. Raises UserError if it is not offered."""
+        for agent in self.offered(game).agents:
+            if agent.key == key:
+                return agent
+        raise UserError(f"the agent {key[:80]!r} is not offered for this game.")
+
+    def is_new(self, game: str, is_without_training: bool) -> bool:
+        """Return whether nobody has played a game with such an agent yet, so that its code may have to be compiled."""
+        with self._lock:
+            is_new = (game, is_without_training) not in self._warm
+            self._warm.add((game, is_without_training))
+            return is_new
+
+    def folder_of(self, key: str) -> Path:
+        """Return the folder of an agent. Raises UserError if it is not offered."""
+        for offered in list(self.games.values()):
+            for agent in offered.agents:
+                if agent.key == key:
+                    return agent.folder
+        raise UserError(f"the agent {key[:80]!r} is not offered here.")
+
+    def player(
+        self, game_key: str, agent_key: str, checkpoint_key: str, simulations: int
+    ) -> Player:
+        """Return a player, loaded if it is not known. simulations: of the agent without training. Raises UserError."""
+        offered = self.offered(game_key)
+        if agent_key == ROLLOUTS:
+            return RolloutPlayer(offered.game, max(1, min(simulations, MAX_ROLLOUTS)), 1)
+        agent = self.agent(game_key, agent_key)
+        key = (game_key, agent_key, checkpoint_key)
+        with self._lock:
+            if key not in self._players:
+                found = [c for c in agent.checkpoints() if c.key == checkpoint_key]
+                require(
+                    bool(found),
+                    f"{agent.title} does not have the checkpoint {checkpoint_key[:80]}, or no longer.",
+                )
+                self._players[key] = _load(found[0].path, offered.game)
+            self._players.move_to_end(key)
+            while len(self._players) > _MAX_LOADED:
+                self._players.popitem(last=False)
+            return self._players[key]
+
+    def _game(self, game: Game) -> OfferedGame:
+        key = describe_game(game)
+        return self.games.setdefault(key, OfferedGame(key, game))
+
+    def _offer(self, text: str, is_one_of_several: bool = False) -> None:
+        """is_one_of_several: runs that cannot be played, or not yet, are passed over with a message."""
+        folder = find_run(text)
+        require(
+            folder is not None, f"{text!r} is neither a run nor a checkpoint: {why_unknown(text)}"
+        )
+        assert folder is not None
+        which = ""
+        if folder.parent.name in (CHECKPOINTS_FOLDER, MODELS_FOLDER) and "@" in text:
+            which, folder = text.rpartition("@")[2], folder.parent.parent
+        agent = OfferedAgent(str(folder.resolve()), folder.name, folder, which)
+        try:
+            game = load_agent(agent.first_choice().path).game
+            require(
+                isinstance(game, Game),
+                f"{text}: {game.name} is a team game, and the page is for games in which two players take turns: "
+                "ddpzero play shows it in the terminal.",
+            )
+        except UserError as error:
+            if not is_one_of_several:
+                raise
+            logger.info("not offered: %s", error)
+            return
+        assert isinstance(game, Game)
+        offered = self._game(game)
+        if all(other.key != agent.key for other in offered.agents):
+            offered.agents.append(agent)
+
+    def _offer_everything(self) -> None:
+        for folder in sorted(RUNS_DIR.glob("[!.]*/"), key=lambda path: -path.stat().st_mtime):
+            self._offer(str(folder), is_one_of_several=True)
+        for name in known_games():
+            game = load_any_game(name)
+            if isinstance(game, Game):
+                self._game(game)
+
+
+def _load(path: Path, game: Game) -> Player:
+    agent = load_agent(path)
+    if describe_game(agent.game) != describe_game(game):
+        agent = agent.on(game)
+    player = agent.make_player()
+    assert hasattr(player, "choose")
+    return player  # type: ignore[return-value]
+
+
+def _describe(agent: OfferedAgent) -> dict[str, Any]:
+    checkpoints = agent.checkpoints()
+    return {
+        "key": agent.key,
+        "title": agent.title,
+        "checkpoints": [
+            {
+                "key": checkpoint.key,
+                "minutes": checkpoint.minutes,
+                "episodes": checkpoint.episodes,
+                "is_best": checkpoint.is_best,
+            }
+            for checkpoint in checkpoints
+        ],
+    }

@@ -1,0 +1,440 @@
+"""The game of one browser: it obeys the page's messages, lets the agent move, and tells what the agent thinks.
+
+All of this happens in a thread of its own, which alone touches the engine. `receive` and `close` may be called from
+anywhere and return at once; a search that is under way ends within a few hundredths of a second.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ddpzero.games import Game
+from ddpzero.games.core.player_errors import PlayerError
+from ddpzero.games.core.players import Thoughtful, Thoughts
+from ddpzero.play.engine import Engine, Limits
+from ddpzero.play.review_sgf import sgf_of_review
+from ddpzero.play.strength import warm_up
+from ddpzero.records import GameRecord, record_of_sgf, result_at_end, sgf_of_record
+from ddpzero.records.move_list import moves_of_record, record_of_moves
+from ddpzero.system.errors import require
+from ddpzero.web.agents import MAX_ROLLOUTS, ROLLOUTS, Catalog
+from ddpzero.web.descriptions import describe_position, game_message, thoughts_message
+from ddpzero.web.game_line import GameLine
+from ddpzero.web.messages import (
+    AGENT,
+    PERSON,
+    AskReview,
+    AskStored,
+    Begin,
+    Hint,
+    Jump,
+    Message,
+    Open,
+    OpenStored,
+    Play,
+    Resign,
+    Save,
+    Seat,
+    Set,
+    Undo,
+)
+from ddpzero.web.stored import list_stored, stored_record
+from ddpzero.web.sweep import Sweep
+
+logger = logging.getLogger(__name__)
+
+# Takes a message to the page; it may drop one of type "thoughts" for a newer one.
+Send = Callable[[dict[str, Any]], None]
+
+_INTERVAL_SECONDS = 0.13
+_DEFAULT_SIMULATIONS = 200
+# An analysis for a person goes on for so long.
+_MAX_ANALYSIS_SECONDS = 60.0
+_HINT = Limits(simulations=800, seconds=2.0, is_early=True)
+# So that a person can follow.
+_LEAST_SECONDS_PER_MOVE = 0.25
+_LEAST_SECONDS_PER_WATCHED_MOVE = 0.7
+# In so many moves at the start the agent varies, between moves with at least half the visits of the best one.
+_NUM_VARIED_MOVES = 4
+
+
+class Session:
+    """See above."""
+
+    def __init__(self, catalog: Catalog, send: Send, max_simulations: int, seed: int | None = None):
+        self._catalog = catalog
+        self._send = send
+        self._max_simulations = max_simulations
+        self._rng = np.random.default_rng(seed)
+        self._inbox: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
+        self._is_interrupted = threading.Event()
+        self._is_closed = False
+        self._line: GameLine | None = None
+        self._engine: Engine | None = None
+        self._game = ""
+        self._agent = ROLLOUTS
+        self._checkpoint = ""
+        self._simulations: int | None = _DEFAULT_SIMULATIONS
+        self._seconds: float | None = None
+        self._seats: tuple[Seat, Seat] = (PERSON, AGENT)
+        self._analyzes = True
+        self._is_paused = False
+        self._wants_hint = False
+        # Of a game from a file.
+        self._names = ("", "")
+        self._sweep: Sweep | None = None
+        # The id of the last state message, and that of the last one with another position.
+        self._state_id = 0
+        self._position_id = 0
+        self._shown: tuple[Any, ...] = ()
+        self._thread = threading.Thread(target=self._run, name="web session", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def receive(self, message: Message) -> None:
+        self._inbox.put(message)
+        self._is_interrupted.set()
+
+    def close(self) -> None:
+        self._is_closed = True
+        self._inbox.put(None)
+        self._is_interrupted.set()
+
+    def join(self, timeout_seconds: float) -> bool:
+        """Wait for the thread to end; return whether it has."""
+        self._thread.join(timeout_seconds)
+        return not self._thread.is_alive()
+
+    # ------------------------------------------------------------------ the thread
+
+    def _run(self) -> None:
+        while not self._is_closed:
+            try:
+                if self._obey_all() and not self._is_closed:
+                    self._send_state()
+                has_more_to_do = self._think()
+            except (PlayerError, ValueError) as error:
+                has_more_to_do = False
+                self._stop_with(str(error))
+            except Exception:
+                logger.exception("a game of the page failed")
+                has_more_to_do = False
+                self._stop_with("the server failed at this: its console says more.")
+            if not (has_more_to_do or self._is_closed):
+                self._is_interrupted.wait()
+        self._stop_sweep()
+
+    def _obey_all(self) -> bool:
+        """Obey all messages that have come; return whether there were any."""
+        self._is_interrupted.clear()
+        has_obeyed = False
+        while True:
+            try:
+                message = self._inbox.get_nowait()
+            except queue.Empty:
+                return has_obeyed
+            if message is None:
+                return False
+            try:
+                self._obey(message)
+            except (PlayerError, ValueError) as error:
+                self._send_error(str(error))
+            has_obeyed = True
+
+    def _obey(self, message: Message) -> None:
+        if isinstance(message, Begin):
+            self._begin(message.game, message.moves, message.at)
+            self._names = ("", "")
+        elif isinstance(message, Set):
+            self._set(message)
+        elif isinstance(message, Play):
+            self._play(message)
+        elif isinstance(message, Jump):
+            self._some_line.go_to(message.to)
+            self._is_paused = self._is_agents_turn()
+        elif isinstance(message, Undo):
+            self._undo()
+        elif isinstance(message, Hint):
+            require(not self._some_line.is_over, "the game is over: there is nothing to hint at.")
+            self._wants_hint = True
+        elif isinstance(message, Resign):
+            self._some_line.resign()
+        else:
+            self._obey_about_games(message)
+
+    def _obey_about_games(self, message: Message) -> None:
+        if isinstance(message, AskReview):
+            self._review(message.simulations)
+        elif isinstance(message, Open):
+            self._open(_record_of(message.text, self._some_line.game))
+        elif isinstance(message, Save):
+            self._send(self._file())
+        elif isinstance(message, AskStored):
+            self._send({"type": "stored", "games": list_stored(self._run_folder)})
+        elif isinstance(message, OpenStored):
+            self._open(stored_record(self._run_folder, message.key))
+
+    @property
+    def _some_line(self) -> GameLine:
+        require(self._line is not None, "begin a game first.")
+        assert self._line is not None
+        return self._line
+
+    def _begin(self, key: str, moves: Sequence[int], at: int) -> None:
+        offered = self._catalog.offered(key)
+        is_new_game = key != self._game
+        if is_new_game:
+            self._send({"type": "preparing", "text": f"Preparing {offered.game.name} …"})
+        line = GameLine(offered.game, moves, at)
+        if is_new_game:
+            self._game, self._engine = key, None
+            if all(agent.key != self._agent for agent in offered.agents):
+                first = offered.agents[0] if offered.agents else None
+                self._agent = first.key if first else ROLLOUTS
+                self._checkpoint = first.first_choice().key if first else ""
+            agents = self._catalog.describe_agents(key)
+            self._send({**game_message(key, offered.game), "agents": agents})
+        self._line, self._is_paused, self._shown = line, False, ()
+        self._stop_sweep()
+
+    # ------------------------------------------------------------------ games of files, and reviews
+
+    def _open(self, record: GameRecord) -> None:
+        key = self._catalog.key_of(record.game)
+        self._begin(key, record.actions, len(record.actions))
+        self._seats, self._names = (PERSON, PERSON), record.names
+        self._send({"type": "opened"})
+
+    def _record(self) -> GameRecord:
+        """Return all moves of the game, also those that were taken back."""
+        line = self._some_line
+        final = line.final_position
+        resigned = line.resigned if line.at == len(line.actions) else None
+        result = result_at_end(line.game, final, resigned)
+        return GameRecord(line.game, tuple(line.actions), self._names, result)
+
+    def _file(self) -> dict[str, Any]:
+        record, review = self._record(), self._sweep.review if self._sweep else None
+        name = f"{record.game.name}-{len(record.actions)}"
+        if not record.game.sgf_header:
+            return {"type": "file", "name": f"{name}.txt", "text": moves_of_record(record)}
+        if review is not None and review.is_complete and review.record.actions == record.actions:
+            return {"type": "file", "name": f"{name}.sgf", "text": sgf_of_review(review)}
+        return {"type": "file", "name": f"{name}.sgf", "text": sgf_of_record(record)}
+
+    def _review(self, simulations: int) -> None:
+        record = self._record()
+        require(bool(record.actions), "there are no moves to review yet.")
+        self._stop_sweep()
+        chosen = self._game, self._agent, self._checkpoint
+
+        def make_engine() -> Engine:
+            return Engine(self._catalog.player(*chosen, simulations), record.game, simulations)
+
+        simulations = max(1, simulations)
+        self._sweep = Sweep(record, make_engine, Limits(simulations=simulations), self._send)
+        self._sweep.start()
+
+    def _stop_sweep(self) -> None:
+        if self._sweep is not None:
+            self._sweep.stop()
+            self._sweep = None
+
+    @property
+    def _run_folder(self) -> Path:
+        self._some_line  # noqa: B018
+        require(self._agent != ROLLOUTS, "only agents that were trained have games of their own.")
+        return self._catalog.agent(self._game, self._agent).folder
+
+    def _set(self, message: Set) -> None:
+        if message.agent is not None or message.checkpoint is not None:
+            self._set_agent(message)
+        if message.simulations is not None:
+            self._simulations, self._seconds = message.simulations, None
+        if message.seconds is not None:
+            self._simulations, self._seconds = None, message.seconds
+        if self._agent == ROLLOUTS and (
+            message.simulations is not None or message.seconds is not None
+        ):
+            self._engine = None
+        if message.seats is not None:
+            self._seats, self._is_paused = message.seats, False
+        if message.analyzes is not None:
+            self._analyzes = message.analyzes
+        if message.paused is not None:
+            self._is_paused = message.paused
+
+    def _set_agent(self, message: Set) -> None:
+        self._some_line  # noqa: B018
+        agent, checkpoint = self._agent, message.checkpoint
+        if message.agent is not None and message.agent != agent:
+            agent = message.agent
+            if agent == ROLLOUTS:
+                checkpoint = ""
+            elif checkpoint is None:
+                checkpoint = self._catalog.agent(self._game, agent).first_choice().key
+        if checkpoint is None:
+            return
+        # It raises an error before anything changes.
+        self._catalog.player(self._game, agent, checkpoint, _DEFAULT_SIMULATIONS)
+        self._agent, self._checkpoint, self._engine = agent, checkpoint, None
+
+    def _play(self, message: Play) -> None:
+        # A click on a position that is no longer shown.
+        if message.position == self._position_id:
+            self._some_line.play(message.action)
+            self._is_paused = False
+
+    def _undo(self) -> None:
+        persons = [player for player, seat in enumerate(self._seats) if seat == PERSON]
+        self._some_line.go_back_to(persons or (0, 1))
+        self._is_paused = self._is_agents_turn()
+
+    # ------------------------------------------------------------------ thinking
+
+    def _think(self) -> bool:
+        """Let the agent move, or think for the person; return whether there may be more to do at once."""
+        line = self._line
+        if line is None or line.is_over or self._is_closed:
+            return False
+        if self._is_agents_turn() and not self._is_paused:
+            return self._move()
+        if self._wants_hint:
+            self._hint(line)
+        if self._analyzes:
+            limits = Limits(seconds=_MAX_ANALYSIS_SECONDS)
+            thoughts = self._think_about(line, limits, keeps_tree=True)
+            if not self._is_interrupted.is_set():
+                self._send_thoughts(line, thoughts)
+        return False
+
+    def _is_agents_turn(self) -> bool:
+        line = self._some_line
+        return not line.is_over and self._seats[line.mover] == AGENT
+
+    def _move(self) -> bool:
+        line, started = self._some_line, time.perf_counter()
+        limits = Limits(simulations=self._simulations, seconds=self._seconds, is_early=True)
+        # What was thought for the person must not make the agent stronger than it is said to be.
+        thoughts = self._think_about(line, limits, keeps_tree=False)
+        is_watched = PERSON not in self._seats
+        least = _LEAST_SECONDS_PER_WATCHED_MOVE if is_watched else _LEAST_SECONDS_PER_MOVE
+        self._is_interrupted.wait(max(0.0, least - (time.perf_counter() - started)))
+        if self._is_interrupted.is_set():
+            return True
+        line.play(self._chosen(thoughts))
+        self._send_state()
+        return True
+
+    def _chosen(self, thoughts: Thoughts) -> int:
+        moves = thoughts.moves
+        if self._some_line.at >= _NUM_VARIED_MOVES or moves[0].is_proven:
+            return moves[0].action
+        good = [move for move in moves if move.visits * 2 >= moves[0].visits and move.visits > 0]
+        if not good:
+            return moves[0].action
+        visits = np.array([move.visits for move in good], dtype=np.float64)
+        return good[int(self._rng.choice(len(good), p=visits / visits.sum()))].action
+
+    def _hint(self, line: GameLine) -> None:
+        thoughts = self._think_about(line, _HINT, keeps_tree=True)
+        if self._is_interrupted.is_set():
+            return
+        self._wants_hint = False
+        best = thoughts.moves[0].action
+        name = line.game.action_name(best)
+        self._send({"type": "hint", "position": self._position_id, "action": best, "move": name})
+
+    def _think_about(self, line: GameLine, limits: Limits, keeps_tree: bool) -> Thoughts:
+        engine = self._engine_at(line, keeps_tree)
+        on_thoughts = None
+        if self._analyzes:
+
+            def on_thoughts(thoughts: Thoughts) -> None:
+                self._send_thoughts(line, thoughts)
+
+        return engine.think(limits, self._is_interrupted.is_set, on_thoughts, _INTERVAL_SECONDS)
+
+    def _engine_at(self, line: GameLine, keeps_tree: bool) -> Engine:
+        """Return the engine at the position on the board, with what it knows of it if that is kept."""
+        if self._engine is None:
+            simulations = self._simulations or MAX_ROLLOUTS
+            # On a machine that never played this game, its code is compiled, which takes up to a minute.
+            self._send({"type": "preparing", "text": "Loading the agent …"})
+            player = self._catalog.player(self._game, self._agent, self._checkpoint, simulations)
+            self._engine = Engine(player, line.game, self._max_simulations)
+            if self._catalog.is_new(self._game, self._agent == ROLLOUTS):
+                warm_up(self._engine)
+            self._send({"type": "preparing", "text": ""})
+        made, engine = line.made, self._engine
+        has_made = tuple(engine.episode.actions)
+        if keeps_tree and has_made == made:
+            return engine
+        if keeps_tree and has_made == made[:-1]:
+            engine.play(made[-1])
+        else:
+            engine.set_up(made)
+        return engine
+
+    # ------------------------------------------------------------------ what the page hears
+
+    def _send_state(self) -> None:
+        line = self._line
+        if line is None:
+            return
+        self._state_id += 1
+        shown = (self._game, line.made, line.resigned)
+        if shown != self._shown:
+            self._shown = shown
+            self._position_id += 1
+            self._wants_hint = False
+        self._send(
+            {
+                "type": "state",
+                "id": self._state_id,
+                "position": self._position_id,
+                "game": self._game,
+                **describe_position(line),
+                "seats": self._seats,
+                "names": self._names,
+                "agent": self._agent,
+                "checkpoint": self._checkpoint,
+                "simulations": self._simulations,
+                "seconds": self._seconds,
+                "analyzes": self._analyzes,
+                "paused": self._is_paused,
+            }
+        )
+
+    def _send_thoughts(self, line: GameLine, thoughts: Thoughts) -> None:
+        assert self._engine is not None
+        values_moves = isinstance(self._engine.player, Thoughtful)
+        self._send(thoughts_message(self._position_id, line, thoughts, values_moves))
+
+    def _stop_with(self, text: str) -> None:
+        """Say why nothing more happens until the person does something."""
+        self._is_paused, self._wants_hint = True, False
+        self._send({"type": "preparing", "text": ""})
+        self._send_error(text)
+        with suppress(PlayerError, ValueError):
+            self._send_state()
+
+    def _send_error(self, text: str) -> None:
+        self._send({"type": "error", "text": text})
+
+
+def _record_of(text: str, game: Game) -> GameRecord:
+    """Return the game of an SGF text, or of a list of moves. game: what the text does not say. Raises UserError."""
+    if text.lstrip()[:1] == "(":
+        return record_of_sgf(text, game if game.sgf_header else None)
+    return record_of_moves(text, game)

@@ -1,0 +1,371 @@
+// The page: one game against an agent. All rules and searches are the server's; this only shows and asks.
+import { html, render, useEffect, useReducer, useRef, useState } from "./vendor/htm-preact-standalone.mjs";
+import { Board } from "./board.js";
+import { connect } from "./connection.js";
+import { Analysis, Icon, Moves, Opponent, Players, Segments, Walk } from "./panels.js";
+import { GamesPanel, ReviewPanel, saveFile, withReviewed, worstMoves } from "./review.js";
+import { viewBox } from "./shapes.js";
+import { TrainingPanel, useReplay, useTraining } from "./training.js";
+import { count, duration, percent, playerNames } from "./text.js";
+
+const ERROR_SECONDS = 8;
+const EMPTY = {
+  link: "connecting", refusal: null, games: [], game: null, state: null, thoughts: null, outlook: null, hint: null,
+  error: null, preparing: null, coming: null, review: null, stored: null,
+};
+
+function reduce(model, event) {
+  switch (event.type) {
+    case "open":
+      return { ...model, link: "open", refusal: null };
+    case "lost":
+      return { ...model, link: event.isRefused ? "refused" : "lost" };
+    case "refused":
+      return { ...model, refusal: event.text };
+    case "welcome":
+      return { ...model, games: event.games };
+    case "preparing":
+      return { ...model, preparing: event.text || null };
+    case "game":
+      // The earlier game stays on the screen until the first position of this one comes.
+      return { ...model, coming: event };
+    case "state": {
+      if (model.coming !== null && model.coming.key === event.game) {
+        const fresh = { review: null, stored: null, thoughts: null, hint: null, outlook: null, preparing: null, coming: null };
+        return { ...model, ...fresh, game: model.coming, state: event };
+      }
+      const isSame = model.state !== null && model.state.position === event.position;
+      if (isSame) return { ...model, state: event };
+      return { ...model, state: event, thoughts: null, hint: null, outlook: event.result ? certain(event.result) : model.outlook };
+    }
+    case "thoughts":
+      if (model.state === null || event.position !== model.state.position) return model;
+      return { ...model, thoughts: event, outlook: outlookOf(event) };
+    case "review":
+      return model.state === null ? model : { ...model, review: withReviewed(model.review, event, model.state.line) };
+    case "stored":
+      return { ...model, stored: event.games };
+    case "hint":
+      return model.state !== null && event.position === model.state.position ? { ...model, hint: event.action } : model;
+    case "error":
+      return { ...model, error: event.text };
+    case "error is read":
+      return { ...model, error: null };
+    default:
+      return model;
+  }
+}
+
+// The probabilities that the first player wins, of a draw, and that the second one wins.
+function outlookOf({ wdl, rootInfo }) {
+  return rootInfo.currentPlayer === 0 ? wdl : [wdl[2], wdl[1], wdl[0]];
+}
+
+function certain({ winner }) {
+  return winner === null ? [0, 1, 0] : winner === 0 ? [1, 0, 0] : [0, 0, 1];
+}
+
+function usePreference(name, initial) {
+  const [value, setValue] = useState(() => localStorage.getItem(name) ?? initial);
+  return [value, (next) => {
+    localStorage.setItem(name, next);
+    setValue(next);
+  }];
+}
+
+function App() {
+  const [model, dispatch] = useReducer(reduce, EMPTY);
+  const [heat, setHeat] = usePreference("heat", "policy");
+  const [mode, setMode] = useState("play");
+  const [theme, setTheme] = useState(currentTheme);
+  const [hoveredMove, setHoveredMove] = useState(null);
+  const [reviewedLine, setReviewedLine] = useState(null);
+  const [riddle, setRiddle] = useState(null);
+  const seatsBefore = useRef(null);
+  const gameBefore = useRef(null);
+  const modeNow = useRef("play");
+  const send = useRef(null);
+  const latest = useRef(model);
+  latest.current = model;
+
+  useEffect(() => {
+    send.current = connect({
+      onMessage: (message) => {
+        dispatch(message);
+        if (message.type === "welcome") resume(message.games);
+        if (message.type === "opened") openedGame();
+        if (message.type === "file") saveFile(message);
+      },
+      onOpen: () => dispatch({ type: "open" }),
+      onLost: (isRefused) => dispatch({ type: "lost", isRefused }),
+    });
+  }, []);
+
+  // Begin the game of the address, or go on with the one that was played when the connection broke.
+  function resume(games) {
+    const { game, state } = latest.current;
+    if (state !== null && games.some((one) => one.key === game.key)) {
+      send.current({ type: "begin", game: game.key, moves: state.line, at: state.at });
+      const strength = state.seconds === null ? { simulations: state.simulations } : { seconds: state.seconds };
+      const opponent = state.agent === "rollouts" ? { agent: state.agent } : { agent: state.agent, checkpoint: state.checkpoint };
+      send.current({ type: "set", seats: state.seats, analyzes: state.analyzes, ...strength });
+      send.current({ type: "set", ...opponent });
+      return;
+    }
+    const wanted = decodeURIComponent(location.hash.slice(1));
+    const found = games.find((one) => one.key === wanted) || games[0];
+    if (localStorage.getItem("analyzes") === "no") send.current({ type: "set", analyzes: false });
+    begin(found.key);
+  }
+
+  // Nobody but the person moves while games are reviewed or replayed; the game that is played waits for its players.
+  function enter(next) {
+    const { state, game } = latest.current;
+    if (state.seats.includes("agent")) seatsBefore.current = state.seats;
+    if (modeNow.current === "training") {
+      const { key, moves, at } = gameBefore.current;
+      send.current({ type: "begin", game: key, moves, at });
+      send.current({ type: "set", analyzes: localStorage.getItem("analyzes") !== "no" });
+    }
+    if (next === "training") {
+      gameBefore.current = { key: game.key, moves: state.line, at: state.at };
+      send.current({ type: "set", analyzes: false });
+      send.current({ type: "begin", game: game.key, moves: [], at: 0 });
+    }
+    if (next === "play") {
+      send.current({ type: "set", seats: seatsBefore.current || ["person", "agent"] });
+      send.current({ type: "set", paused: true });
+    } else {
+      send.current({ type: "set", seats: ["person", "person"] });
+    }
+    modeNow.current = next;
+    setMode(next);
+    setRiddle(null);
+  }
+
+  function openedGame() {
+    if (modeNow.current === "training") send.current({ type: "jump", to: 0 });
+    else if (modeNow.current === "play") enter("review");
+  }
+
+  function begin(key) {
+    setRiddle(null);
+    send.current({ type: "begin", game: key, moves: [], at: 0 });
+  }
+
+  useEffect(() => {
+    if (model.error === null) return undefined;
+    const timer = setTimeout(() => dispatch({ type: "error is read" }), 1000 * ERROR_SECONDS);
+    return () => clearTimeout(timer);
+  }, [model.error]);
+
+  const { game, state, games, thoughts } = model;
+  const isWatching = state !== null && !state.seats.includes("person");
+  const actions = state === null ? {} : {
+    play: (action) => send.current({ type: "play", action, position: state.position }),
+    jump: (to) => to >= 0 && to <= state.line.length && to !== state.at && send.current({ type: "jump", to }),
+    undo: () => send.current({ type: "undo" }),
+    begin: () => begin(game.key),
+    swap: () => send.current({ type: "set", seats: isWatching ? state.seats : [state.seats[1], state.seats[0]] }),
+    hint: () => !state.is_over && send.current({ type: "hint" }),
+    resign: () => send.current({ type: "resign" }),
+    watch: () => send.current({
+      type: "set",
+      seats: !isWatching ? ["agent", "agent"] : state.mover === 0 ? ["person", "agent"] : ["agent", "person"],
+    }),
+    pause: () => send.current({ type: "set", paused: !state.paused }),
+    set: (fields) => send.current({ type: "set", ...fields }),
+    analyze: (isOn) => {
+      localStorage.setItem("analyzes", isOn ? "yes" : "no");
+      send.current({ type: "set", analyzes: isOn });
+    },
+  };
+  useKeys(mode === "training" ? {} : actions, mode === "training" ? null : state);
+  const isTraining = mode === "training";
+  const hasRun = state !== null && state.agent !== "rollouts";
+  const [training, fault] = useTraining(state?.agent, isTraining && hasRun);
+  useReplay({
+    isShown: isTraining, state, stored: model.stored, hasRun, onJump: actions.jump,
+    onAskStored: () => send.current({ type: "stored" }),
+    onOpenStored: (key) => send.current({ type: "open_stored", key }),
+  });
+
+  function onRiddle(step) {
+    if (step === "end") return setRiddle(null);
+    if (step === "show") return setRiddle({ ...riddle, isSolved: true, text: `${riddle.move.best_name} was better: it wins ${percent(riddle.move.best_win_rate)}.` });
+    const worst = worstMoves(model.review);
+    const index = step === "begin" ? Math.floor(Math.random() * worst.length) : (riddle.index + 1) % worst.length;
+    const move = worst[index];
+    const name = playerNames(game.geometry)[move.player];
+    setRiddle({ index, move, isSolved: false, text: `${name} to move. ${move.name} lost ${percent(move.loss)}: find the better move on the board.` });
+    actions.jump(move.ply);
+    return undefined;
+  }
+
+  function answer(action) {
+    const { move } = riddle;
+    if (action === move.best_action) setRiddle({ ...riddle, isSolved: true, text: `Yes: ${move.best_name} wins ${percent(move.best_win_rate)}, ${move.name} only ${percent(move.win_rate)}.` });
+    else if (action === move.action) setRiddle({ ...riddle, text: `${move.name} is what was played. Try another one.` });
+    else setRiddle({ ...riddle, text: `${game.names[action]} is not what the agent has in mind. Try another one.` });
+  }
+
+  if (model.link === "refused") return html`<main class="alone"><p>${model.refusal}</p></main>`;
+  if (state === null || game === null) {
+    return html`<main class="alone"><p>${model.preparing || (model.link === "lost" ? "The server does not answer; trying again …" : "…")}</p></main>`;
+  }
+
+  const agent = game.agents.find((one) => one.key === state.agent);
+  const agentName = nameOf(agent, state.checkpoint);
+  const isTurn = !state.is_over && state.seats[state.mover] === "person";
+  const isReviewing = mode === "review";
+  const isRiddle = isReviewing && riddle !== null && state.at === riddle.move.ply;
+  const isOn = state.analyzes && !isRiddle;
+  const hovered = thoughts?.moveInfos.find((info) => info.action === hoveredMove);
+  const shown = isOn ? thoughts : null;
+  const box = viewBox(game.geometry);
+  const buttons = game.geometry.actions.map((shape, action) => (shape === null ? action : -1)).filter((action) => action >= 0);
+
+  return html`
+    <div class="page">
+      <header class="top">
+        <h1>ddpzero</h1>
+        <select aria-label="Game" value=${game.key} onChange=${(e) => { location.hash = encodeURIComponent(e.target.value); begin(e.target.value); }}>
+          ${games.map((one) => html`<option key=${one.key} value=${one.key}>${titleOf(one, games)}</option>`)}
+        </select>
+        <${Segments} label="Mode" value=${mode} onChange=${(next) => next !== mode && enter(next)} options=${[["play", "Play"], ["review", "Review"], ["training", "Training"]]} />
+        <span class="spring"></span>
+        <${ThemeSwitch} theme=${theme} onSwitch=${setTheme} />
+      </header>
+      <main class="table">
+        <div class="left" style=${`--board-aspect: ${box[2] / box[3]}`}>
+          <${Players} game=${game} state=${state} agentName=${agentName} outlook=${isOn || state.is_over ? model.outlook : null} />
+          <${Board} game=${game} state=${state} thoughts=${shown} heat=${heat}
+            line=${isRiddle ? (riddle.isSolved ? riddle.move.best_steps : null) : reviewedLine ?? (hovered ? hovered.steps : null)}
+            hint=${model.hint} onPlay=${isTraining ? () => {} : isRiddle && !riddle.isSolved ? answer : actions.play} />
+          <div class="status-row">
+            <p class=${model.preparing ? "status is-waiting" : "status"} role="status">${model.preparing || (isTraining ? `A game that ${agent.title} played against itself: move ${state.at} of ${state.line.length}` : statusOf(model, agentName))}</p>
+            ${buttons.map((action) => html`
+              <button key=${action} disabled=${!isTurn || !state.legal.includes(action)} onClick=${() => actions.play(action)}>
+                ${capital(game.names[action])}${shareText(shown, state, action)}
+              </button>`)}
+          </div>
+          ${isTraining ? null : isReviewing ? html`<div class="walk-row"><${Walk} state=${state} onJump=${actions.jump} /></div>` : html`
+          <div class="controls">
+            <button onClick=${actions.undo} disabled=${state.at === 0} title="u"><${Icon} name="undo" />Undo</button>
+            <button onClick=${actions.hint} disabled=${!isTurn} title="h"><${Icon} name="bulb" />Hint</button>
+            <button onClick=${actions.swap} disabled=${isWatching} title="s"><${Icon} name="swap" />Swap sides</button>
+            ${state.paused
+              ? html`<button class="primary" onClick=${actions.pause} title="space"><${Icon} name="play" />Go on</button>`
+              : html`<button onClick=${actions.watch} aria-pressed=${isWatching}><${Icon} name=${isWatching ? "pause" : "play"} />${isWatching ? "Take over" : "Play itself"}</button>`}
+            <button onClick=${actions.resign} disabled=${state.is_over || !isTurn || state.at === 0}><${Icon} name="flag" />Resign</button>
+            <button onClick=${actions.begin} class=${state.is_over ? "primary" : ""} title="n"><${Icon} name="plus" />New game</button>
+          </div>`}
+        </div>
+        ${isTraining ? html`
+        <div class="right">
+          <${TrainingPanel} training=${training} fault=${hasRun ? fault : "The agent without training has no run."} theme=${theme} title=${agent.title} />
+          ${game.agents.length > 1 && html`<section class="card"><select aria-label="Agent" value=${agent.key} onChange=${(e) => actions.set({ agent: e.target.value })}>
+            ${game.agents.map((one) => html`<option key=${one.key} value=${one.key}>${one.title}</option>`)}
+          </select></section>`}
+        </div>` : html`
+        <div class="right">
+          ${isReviewing && html`<${ReviewPanel} game=${game} state=${state} review=${model.review} riddle=${riddle} theme=${theme}
+            onAsk=${(simulations) => { setRiddle(null); send.current({ type: "review", simulations }); }}
+            onJump=${actions.jump} onHover=${setReviewedLine} onRiddle=${onRiddle} />`}
+          ${!isRiddle && html`<${Analysis} game=${game} thoughts=${thoughts} isOn=${isOn} heat=${heat} isTurn=${isTurn}
+            onSwitch=${actions.analyze} onHeat=${setHeat} onHover=${setHoveredMove} onPlay=${actions.play} />`}
+          <${Moves} game=${game} state=${state} onJump=${actions.jump} />
+          ${isReviewing && html`<${GamesPanel} state=${state} stored=${model.stored} hasRun=${state.agent !== "rollouts"}
+            onOpen=${(text) => send.current({ type: "open", text })} onSave=${() => send.current({ type: "save" })}
+            onAskStored=${() => send.current({ type: "stored" })} onOpenStored=${(key) => send.current({ type: "open_stored", key })} />`}
+          <${Opponent} agents=${game.agents} state=${state} onSet=${actions.set} />
+          <p class="keys small">← → ↑ ↓ moves · u undo · h hint · n new game · s swap · a analysis · space pause</p>
+        </div>`}
+      </main>
+      <div class=${`notice ${model.error || model.link === "lost" ? "is-shown" : ""}`} role="alert">
+        ${model.link === "lost" ? "The connection is lost; trying again …" : model.error}
+      </div>
+    </div>`;
+}
+
+function currentTheme() {
+  return document.documentElement.dataset.theme || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
+}
+
+function ThemeSwitch({ theme, onSwitch }) {
+  const other = theme === "dark" ? "light" : "dark";
+  return html`
+    <button class="plain" title=${`${other} colors`} aria-label=${`${other} colors`} onClick=${() => {
+      document.documentElement.dataset.theme = other;
+      localStorage.setItem("theme", other);
+      onSwitch(other);
+    }}><${Icon} name=${theme === "dark" ? "sun" : "moon"} /></button>`;
+}
+
+function useKeys(actions, state) {
+  const current = useRef({});
+  current.current = { actions, state };
+  useEffect(() => {
+    function onKey(event) {
+      const { actions, state } = current.current;
+      if (state === null || event.ctrlKey || event.metaKey || event.altKey) return;
+      if (event.target.matches("input, select, textarea")) return;
+      const does = {
+        ArrowLeft: () => actions.jump(state.at - 1),
+        ArrowRight: () => actions.jump(state.at + 1),
+        ArrowUp: () => actions.jump(0),
+        ArrowDown: () => actions.jump(state.line.length),
+        u: actions.undo,
+        h: actions.hint,
+        n: actions.begin,
+        s: actions.swap,
+        a: () => actions.analyze(!state.analyzes),
+        " ": event.target.matches("button") ? null : actions.pause,
+      }[event.key];
+      if (!does) return;
+      event.preventDefault();
+      does();
+    }
+    addEventListener("keydown", onKey);
+    return () => removeEventListener("keydown", onKey);
+  }, []);
+}
+
+function nameOf(agent, checkpointKey) {
+  if (!agent) return "the agent";
+  const checkpoint = agent.checkpoints.find((one) => one.key === checkpointKey);
+  if (!checkpoint) return agent.title;
+  return `${agent.title} · ${checkpoint.minutes === null ? `${count(checkpoint.episodes)} games` : duration(checkpoint.minutes)}`;
+}
+
+// Two boards of one game are told apart by their sizes.
+function titleOf(one, games) {
+  const isAlone = games.filter((other) => other.title === one.title).length === 1;
+  return isAlone ? one.title : `${one.title} (${one.description.split(" with ")[1] || ""})`;
+}
+
+const capital = (text) => text[0].toUpperCase() + text.slice(1);
+
+function shareText(thoughts, state, action) {
+  const index = state.legal.indexOf(action);
+  if (thoughts === null || index < 0) return "";
+  return html` <span class="small">${percent(thoughts.policy[index])}</span>`;
+}
+
+function statusOf({ game, state }, agentName) {
+  const names = playerNames(game.geometry);
+  if (state.is_over) {
+    const { winner, text } = state.result;
+    const how = text ? ` (${text})` : "";
+    const after = ` after ${state.at} move${state.at === 1 ? "" : "s"}`;
+    if (winner === null) return `A draw${after}${how}.`;
+    const persons = state.seats.filter((seat) => seat === "person").length;
+    if (persons === 1) return `${state.seats[winner] === "person" ? "You win" : "You lose"}${after}${how}.`;
+    return `${names[winner]} wins${after}${how}.`;
+  }
+  if (!state.seats.includes("agent")) return `${names[state.mover]} to move.`;
+  if (state.seats[state.mover] === "person") return `Your move: ${names[state.mover]}.`;
+  return state.paused ? `Paused: ${agentName} is to move.` : `${agentName} is thinking …`;
+}
+
+render(html`<${App} />`, document.getElementById("app"));

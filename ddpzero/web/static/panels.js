@@ -1,0 +1,216 @@
+// What stands around the board: who plays, what the agent thinks, the moves, and how strong the agent is.
+import { html, useEffect, useRef, useState } from "./vendor/htm-preact-standalone.mjs";
+import { Piece } from "./board.js";
+import { count, duration, finePercent, percent, playerNames, provenText, signed } from "./text.js";
+
+export const ROLLOUTS = "rollouts";
+const SIMULATIONS = [0, 1, 5, 10, 25, 50, 100, 200, 400, 800, 1600, 3200, 6400];
+const SECONDS = [0.2, 0.5, 1, 2, 5, 10, 20, 60];
+const NUM_ROWS = 5;
+
+export function Icon({ name }) {
+  const paths = {
+    first: "M6 5v14M19 6l-9 6 9 6z", last: "M18 5v14M5 6l9 6-9 6z",
+    back: "M15 5l-8 7 8 7", forward: "M9 5l8 7-8 7",
+    undo: "M9 7H15a5 5 0 0 1 0 10H8M9 7l4-4M9 7l4 4", plus: "M12 5v14M5 12h14",
+    swap: "M7 4v14M7 18l-3-3M7 18l3-3M17 20V6M17 6l-3 3M17 6l3 3",
+    bulb: "M9 18h6M10 21h4M12 3a6 6 0 0 0-3.5 10.9c.6.5 1 1.200 1 2h5c0-.8.4-1.500 1-2A6 6 0 0 0 12 3z",
+    play: "M7 5l12 7-12 7z", pause: "M8 5v14M16 5v14", flag: "M6 21V4M6 4h11l-2.500 4 2.500 4H6",
+    sun: "M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8M12 2v2M12 20v2M2 12h2M20 12h2M5 5l1.400 1.400M17.600 17.600l1.400 1.400M5 19l1.400-1.400M17.600 6.400l1.400-1.400",
+    moon: "M20 14.500A8 8 0 0 1 9.500 4a8 8 0 1 0 10.500 10.500z",
+  };
+  return html`<svg class="icon" viewBox="0 0 24 24" aria-hidden="true"><path d=${paths[name]} /></svg>`;
+}
+
+export function Segments({ label, options, value, onChange }) {
+  return html`
+    <div class="segments" role="radiogroup" aria-label=${label}>
+      ${options.map(([key, text]) => html`
+        <button key=${key} role="radio" aria-checked=${key === value} onClick=${() => onChange(key)}>${text}</button>`)}
+    </div>`;
+}
+
+function PieceIcon({ geometry, player }) {
+  const shape = { kind: "circle", numbers: [0.5, 0.5, 0.42] };
+  return html`
+    <svg class=${`piece-icon surface-${geometry.surface} pieces-${geometry.pieces}`} viewBox="0 0 1 1" aria-hidden="true">
+      <${Piece} pieces=${geometry.pieces} shape=${shape} player=${player} />
+    </svg>`;
+}
+
+// The two players with the probabilities that they win, and a bar of them. outlook: first, draw, second; null: unknown.
+export function Players({ game, state, agentName, outlook }) {
+  const names = playerNames(game.geometry);
+  const isForTwo = !state.seats.includes("agent");
+  const seatName = (player) => (isForTwo ? state.names[player] || names[player] : state.seats[player] === "person" ? "You" : agentName);
+  const player = (which) => html`
+    <div class=${`player ${!state.is_over && state.mover === which ? "to-move" : ""}`}>
+      <${PieceIcon} geometry=${game.geometry} player=${which} />
+      <span class="player-name">${seatName(which)}</span>
+      <span class="player-share">${outlook ? percent(outlook[which === 0 ? 0 : 2]) : ""}</span>
+    </div>`;
+  const shares = outlook || [0, 1, 0];
+  return html`
+    <div class=${`players surface-${game.geometry.surface} pieces-${game.geometry.pieces}`}>
+      ${player(0)}
+      ${player(1)}
+      <div
+        class=${`value-bar ${outlook ? "" : "is-unknown"}`}
+        role="img"
+        aria-label=${outlook
+          ? `${names[0]} wins ${finePercent(shares[0])}, draw ${finePercent(shares[1])}, ${names[1]} wins ${finePercent(shares[2])}`
+          : "nothing is known of this position yet"}
+      >
+        <span class="bar player-0" style=${{ width: `${100 * shares[0]}%` }}></span>
+        <span class="bar draw" style=${{ width: `${100 * shares[1]}%` }}></span>
+        <span class="bar player-1" style=${{ width: `${100 * shares[2]}%` }}></span>
+      </div>
+    </div>`;
+}
+
+export function Analysis({ game, thoughts, isOn, heat, onSwitch, onHeat, onHover, onPlay, isTurn }) {
+  const rows = thoughts && isOn ? thoughts.moveInfos.slice(0, NUM_ROWS) : [];
+  const hasScore = game.has_score && rows.some((info) => info.scoreLead !== null);
+  const root = thoughts && isOn ? thoughts.rootInfo : null;
+  return html`
+    <section class="card analysis">
+      <header>
+        <h2>Analysis</h2>
+        <label class="switch"><input type="checkbox" checked=${isOn} onChange=${(e) => onSwitch(e.target.checked)} /><span>show</span></label>
+      </header>
+      <dl class="outlook">
+        <div><dt>win</dt><dd>${root ? percent(thoughts.wdl[0]) : "–"}</dd></div>
+        <div><dt>draw</dt><dd>${root ? percent(thoughts.wdl[1]) : "–"}</dd></div>
+        <div><dt>loss</dt><dd>${root ? percent(thoughts.wdl[2]) : "–"}</dd></div>
+        ${game.has_score && html`<div><dt>score</dt><dd>${root && root.scoreLead !== null ? signed(root.scoreLead) : "–"}</dd></div>`}
+        <div class="wide"><dt>simulations</dt><dd>${root ? count(root.visits) : "–"}${thoughts?.is_proven && root ? html` <span class="proven">proven</span>` : ""}</dd></div>
+      </dl>
+      <table class="moves-found" onMouseLeave=${() => onHover(null)}>
+        <thead><tr><th>move</th><th>visits</th><th>wins</th>${hasScore && html`<th>score</th>`}<th class="pv-head">line</th></tr></thead>
+        <tbody>
+          ${Array.from({ length: NUM_ROWS }, (_, index) => {
+            const info = rows[index];
+            if (!info) return html`<tr key=${index} class="empty"><td colspan="5"> </td></tr>`;
+            return html`
+              <tr key=${index} onMouseEnter=${() => onHover(info.action)} onFocus=${() => onHover(info.action)} onBlur=${() => onHover(null)}
+                tabindex="0" onKeyDown=${(e) => e.key === "Enter" && isTurn && onPlay(info.action)} onClick=${() => onHover(info.action)}>
+                <td class="move-name">${info.move}</td>
+                <td>${count(info.visits)}</td>
+                <td class=${info.is_proven ? "proven" : ""}>${info.winrate === null ? "" : info.is_proven ? provenText(info.winrate) : percent(info.winrate)}</td>
+                ${hasScore && html`<td>${info.scoreLead === null ? "" : signed(info.scoreLead)}</td>`}
+                <td class="pv">${info.pv.slice(1).join(" ")}</td>
+              </tr>`;
+          })}
+        </tbody>
+      </table>
+      <div class="row">
+        <span class="small">on the board</span>
+        <${Segments} label="Heat map" value=${heat} onChange=${onHeat}
+          options=${[["policy", "search"], ["prior", "network"], ["off", "nothing"]]} />
+      </div>
+    </section>`;
+}
+
+export function Walk({ state, onJump }) {
+  const button = (icon, title, to, isDisabled) => html`
+    <button class="plain" title=${title} aria-label=${title} onClick=${() => onJump(to)} disabled=${isDisabled}><${Icon} name=${icon} /></button>`;
+  const isAtEnd = state.at === state.line.length;
+  return html`
+    <div class="walk">
+      ${button("first", "to the start (↑)", 0, state.at === 0)}
+      ${button("back", "one back (←)", state.at - 1, state.at === 0)}
+      ${button("forward", "one forward (→)", state.at + 1, isAtEnd)}
+      ${button("last", "to the end (↓)", state.line.length, isAtEnd)}
+    </div>`;
+}
+
+export function Moves({ game, state, onJump }) {
+  const list = useRef(null);
+  useEffect(() => {
+    const current = list.current?.querySelector("[aria-current]");
+    if (!current) return;
+    const top = current.offsetTop - list.current.offsetTop;
+    if (top < list.current.scrollTop || top + current.offsetHeight > list.current.scrollTop + list.current.clientHeight) {
+      list.current.scrollTop = top - list.current.clientHeight / 2;
+    }
+  }, [state.at, state.line]);
+  return html`
+    <section class="card moves">
+      <header>
+        <h2>Moves</h2>
+        <${Walk} state=${state} onJump=${onJump} />
+      </header>
+      <ol class="move-list" ref=${list}>
+        ${state.line.map((action, index) => html`
+          <li key=${index}>
+            <button
+              class=${`plain move by-${state.movers[index]} ${index >= state.at ? "undone" : ""}`}
+              aria-current=${index === state.at - 1 ? "true" : undefined}
+              onClick=${() => onJump(index + 1)}
+            ><span class="number">${index + 1}</span>${game.names[action]}</button>
+          </li>`)}
+      </ol>
+    </section>`;
+}
+
+// agents: of the game. onSet: takes the fields of a message `set`.
+export function Opponent({ agents, state, onSet }) {
+  const agent = agents.find((one) => one.key === state.agent) || agents[0];
+  const checkpoints = agent.checkpoints;
+  const at = Math.max(0, checkpoints.findIndex((one) => one.key === state.checkpoint));
+  const [sliding, setSliding] = useState(null);
+  const checkpoint = checkpoints[sliding ?? at];
+  return html`
+    <section class="card opponent">
+      <header><h2>Agent</h2></header>
+      <select aria-label="Agent" value=${agent.key} onChange=${(e) => onSet({ agent: e.target.value })}>
+        ${agents.map((one) => html`<option key=${one.key} value=${one.key}>${one.title}</option>`)}
+      </select>
+      ${checkpoints.length > 0 && html`
+        <label class="slider">
+          <span>trained for <b>${checkpoint.minutes === null ? `${count(checkpoint.episodes)} games` : duration(checkpoint.minutes)}</b>
+            ${checkpoint.is_best ? html` <span class="tag">best</span>` : ""}</span>
+          <input type="range" min="0" max=${checkpoints.length - 1} step="1" value=${sliding ?? at} disabled=${checkpoints.length < 2}
+            aria-label="Checkpoint"
+            onInput=${(e) => setSliding(Number(e.target.value))}
+            onChange=${(e) => { onSet({ checkpoint: checkpoints[Number(e.target.value)].key }); setSliding(null); }} />
+          <span class="ends small"><span>${endText(checkpoints[0])}</span><span>${endText(checkpoints[checkpoints.length - 1])}</span></span>
+        </label>`}
+      <${Strength} state=${state} agent=${agent} onSet=${onSet} />
+    </section>`;
+}
+
+const endText = (checkpoint) => (checkpoint.minutes === null ? "" : duration(checkpoint.minutes));
+
+function Strength({ state, agent, onSet }) {
+  const isTimed = state.seconds !== null;
+  const isRollouts = agent.key === ROLLOUTS;
+  const choices = isTimed ? SECONDS : SIMULATIONS.filter((n) => !isRollouts || (n > 0 && n <= 2000));
+  const value = isTimed ? state.seconds : state.simulations;
+  const [sliding, setSliding] = useState(null);
+  const at = nearest(choices, value);
+  const shown = sliding === null ? value : choices[sliding];
+  return html`
+    <label class="slider">
+      <span><b>${isTimed ? `${shown} s` : shown === 0 ? "network alone" : `${shown} simulations`}</b>${shown === 0 && !isTimed ? "" : " a move"}</span>
+      <input type="range" min="0" max=${choices.length - 1} step="1" value=${sliding ?? at} aria-label="Strength"
+        onInput=${(e) => setSliding(Number(e.target.value))}
+        onChange=${(e) => {
+          const chosen = choices[Number(e.target.value)];
+          onSet(isTimed ? { seconds: chosen } : { simulations: chosen });
+          setSliding(null);
+        }} />
+    </label>
+    ${!isRollouts && html`
+      <${Segments} label="Unit of strength" value=${isTimed ? "seconds" : "simulations"}
+        options=${[["simulations", "simulations"], ["seconds", "seconds"]]}
+        onChange=${(unit) => onSet(unit === "seconds" ? { seconds: 1 } : { simulations: 200 })} />`}`;
+}
+
+function nearest(choices, value) {
+  let best = 0;
+  choices.forEach((choice, index) => {
+    if (Math.abs(choice - value) < Math.abs(choices[best] - value)) best = index;
+  });
+  return best;
+}

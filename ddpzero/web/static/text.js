@@ -1,0 +1,32 @@
+// Numbers and names as people read them.
+
+export const percent = (share) => `${Math.round(100 * share)}%`;
+
+export const finePercent = (share) =>
+  share >= 0.9995 ? "100%" : share < 0.0005 ? "0%" : `${(100 * share).toFixed(1)}%`;
+
+export function count(number) {
+  if (number < 10000) return String(number);
+  if (number < 999500) return `${Math.round(number / 1000)}k`;
+  return `${(number / 1e6).toFixed(1)}M`;
+}
+
+export function duration(minutes) {
+  if (minutes < 1) return `${Math.round(60 * minutes)} s`;
+  if (minutes < 90) return `${minutes < 10 ? minutes.toFixed(1) : Math.round(minutes)} min`;
+  return minutes < 2880 ? `${(minutes / 60).toFixed(1)} h` : `${(minutes / 1440).toFixed(1)} days`;
+}
+
+export const signed = (number) => `${number > 0 ? "+" : number < 0 ? "−" : "±"}${Math.abs(number).toFixed(1)}`;
+
+export function provenText(winrate) {
+  if (winrate > 0.75) return "win";
+  return winrate < 0.25 ? "loss" : "draw";
+}
+
+// What the players of this kind of pieces are called.
+export function playerNames(geometry) {
+  if (geometry.pieces === "stones") return ["Black", "White"];
+  if (geometry.pieces === "marks") return ["X", "O"];
+  return geometry.surface === "blue" ? ["Red", "Yellow"] : ["Red", "Blue"];
+}

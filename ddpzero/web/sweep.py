@@ -1,0 +1,84 @@
+"""The review of one game in a thread of its own, so that the person can walk through the game meanwhile.
+
+It tells of each position with the fields of ReviewedPosition, and of the move before it with those of ReviewedMove,
+names, and best_steps: the best line as descriptions.py has lines.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from ddpzero.games.core.player_errors import PlayerError
+from ddpzero.play.engine import Engine, Limits
+from ddpzero.play.review import Review, review_game
+from ddpzero.records import GameRecord
+from ddpzero.web.descriptions import steps_of
+
+
+class Sweep:
+    """See above. review: what is known so far."""
+
+    def __init__(
+        self,
+        record: GameRecord,
+        make_engine: Callable[[], Engine],
+        limits: Limits,
+        tell: Callable[[dict[str, Any]], None],
+    ) -> None:
+        """make_engine: called in the thread. tell: takes messages for the page."""
+        self.record = record
+        self.review: Review | None = None
+        self._positions = record.positions()
+        self._make_engine = make_engine
+        self._limits = limits
+        self._tell = tell
+        self._is_stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="web review", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._is_stopped.set()
+
+    def join(self, timeout_seconds: float) -> bool:
+        """Wait for the thread to end; return whether it has."""
+        self._thread.join(timeout_seconds)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            engine = self._make_engine()
+            review_game(self.record, engine, self._limits, self._progress, self._is_stopped.is_set)
+        except (PlayerError, ValueError) as error:
+            self._tell({"type": "error", "text": str(error)})
+
+    def _progress(self, review: Review) -> None:
+        if self._is_stopped.is_set():
+            return
+        self.review = review
+        name_of = review.record.game.action_name
+        move = review.moves[-1] if review.moves else None
+        described = None
+        if move is not None:
+            described = {
+                **asdict(move),
+                "name": name_of(move.action),
+                "best_name": name_of(move.best_action),
+                "best_line_names": [name_of(action) for action in move.best_line],
+                "best_steps": steps_of(
+                    review.record.game, self._positions[move.ply], move.best_line
+                ),
+            }
+        self._tell(
+            {
+                "type": "review",
+                "moves": len(review.record.actions),
+                "ply": len(review.positions) - 1,
+                "position": asdict(review.positions[-1]),
+                "move": described,
+            }
+        )

@@ -1,0 +1,288 @@
+"""Facts about what follows a game on the terminal, and about games with an engine, a clock and a file."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+
+from ddpzero.algorithms.alphazero.player import AlphaZeroPlayer
+from ddpzero.arena.players import RandomPlayer
+from ddpzero.games import load_any_game, load_game
+from ddpzero.networks import NetworkSettings, make_network
+from ddpzero.play import after_game
+from ddpzero.play.after_game import AfterGame, PlayedGame
+from ddpzero.play.clock import Clock, TimeControl
+from ddpzero.play.engine import Engine, Limits
+from ddpzero.play.episode import PlayedEpisode
+from ddpzero.play.person import Leave, Person
+from ddpzero.play.run import run_play
+from ddpzero.play.seat import Seat, follow, seat_of
+from ddpzero.play.session import Session
+from ddpzero.play.strength import Choice, Strength
+from ddpzero.records import read_record
+from ddpzero.search import SearchSettings
+from ddpzero.system.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def game():
+    return load_game("tic_tac_toe")
+
+
+@pytest.fixture(scope="module")
+def player(game):
+    torch.manual_seed(0)
+    network = make_network(game, NetworkSettings(blocks=1, channels=8))
+    return AlphaZeroPlayer(game, network, SearchSettings(solve=True), "agent", "cpu", "float32")
+
+
+@pytest.fixture(autouse=True)
+def few_simulations(monkeypatch):
+    monkeypatch.setattr(after_game, "DEFAULT_SIMULATIONS", 300)
+
+
+class Talk:
+    """A person who says these lines, and what it is shown."""
+
+    def __init__(self, *lines):
+        self.left = list(lines)
+        self._output = io.StringIO()
+        self.person = Person(Console(file=self._output, width=100), self._read)
+
+    def _read(self, prompt):
+        self._output.write(prompt)
+        if not self.left:
+            raise EOFError
+        self._output.write(self.left[0] + "\n")
+        return self.left.pop(0)
+
+    @property
+    def output(self):
+        return self._output.getvalue()
+
+
+def episode_of(game, moves):
+    episode = PlayedEpisode(game)
+    for name in moves.split():
+        episode.play(game.parse_action(name))
+    return episode
+
+
+def lost_game(game, player):
+    """The person answers beside the corner, and loses."""
+    seats = Seat("agent", player), Seat("you", None)
+    return PlayedGame(episode_of(game, "a1 a2 b2 c3 b1 b3 c1"), seats)
+
+
+@pytest.mark.parametrize(("line", "wants"), [("y", True), ("YES", True), ("n", False)])
+def test_another_game_or_none(game, player, line, wants):
+    assert AfterGame(Talk(line).person).ask(lost_game(game, player)) is wants
+
+
+def test_unknown_answers_are_told_what_is_known(game, player):
+    talk = Talk("what", "quit")
+    with pytest.raises(Leave):
+        AfterGame(talk.person).ask(lost_game(game, player))
+    assert "one of: y, yes, n, no, review, better, save FILE" in talk.output
+
+
+def test_a_review_is_shown(game, player):
+    talk = Talk("review", "n")
+    AfterGame(talk.person).ask(lost_game(game, player))
+    assert "Worst moves" in talk.output and "you played a2" in talk.output
+    assert "Better: b2" in talk.output
+
+
+def test_nobody_reviews_without_an_agent(game):
+    talk = Talk("review", "better", "n")
+    seats = Seat("you", None), Seat("random", RandomPlayer(game))
+    AfterGame(talk.person).ask(PlayedGame(episode_of(game, "a1 b1"), seats))
+    assert talk.output.count("nobody here has an opinion") == 2
+
+
+def test_the_better_move_is_a_riddle(game, player):
+    talk = Talk("better", "a9", "a1", "c2", "b2", "n")
+    AfterGame(talk.person).ask(lost_game(game, player))
+    riddle, _, answers = talk.output.partition("What is better?")
+    assert "b2" not in riddle.partition("Before move 2")[2]
+    assert "'a9' is not a cell" in answers and "a1 is not possible here" in answers
+    assert "no: with c2 it is 0%, with the best move " in answers
+    assert "yes: b2" in answers
+
+
+@pytest.mark.parametrize("word", ["show", "next", "done"])
+def test_a_riddle_may_be_left(game, player, word):
+    talk = Talk("better", word, "n")
+    AfterGame(talk.person).ask(lost_game(game, player))
+    assert ("better is b2" in talk.output) == (word == "show")
+    assert not talk.left
+
+
+def test_games_are_saved_under_a_name_as_it_was_typed(game, player, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    talk = Talk("save Mine.txt", "save Mine.txt", "save x.pgn", "save", "SAVE", "n")
+    AfterGame(talk.person).ask(lost_game(game, player))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "Mine.txt",
+        "tic_tac_toe-1.txt",
+        "tic_tac_toe-2.txt",
+    ]
+    assert "not saved: Mine.txt exists" in talk.output and "not saved: x.pgn must be" in talk.output
+    record = read_record(tmp_path / "Mine.txt")
+    assert (len(record.actions), record.names, record.result) == (7, ("agent", "you"), "B+")
+
+
+@pytest.mark.parametrize(
+    ("attribute", "player_index", "result"),
+    [("resigned", 0, "W+R"), ("resigned", 1, "B+R"), ("out_of_time", 0, "W+T")],
+)
+def test_why_a_game_ended_is_saved(game, player, attribute, player_index, result):
+    played = lost_game(game, player)
+    episode = episode_of(game, "a1 b1")
+    setattr(episode, attribute, player_index)
+    assert PlayedGame(episode, played.seats).record().result == result
+    assert PlayedGame(episode_of(game, "a1"), played.seats).record().result == ""
+
+
+def session_of(game, *lines):
+    talk = Talk(*lines)
+    return Session(game, talk.person, np.random.default_rng(0)), talk
+
+
+def test_a_player_that_thinks_tells_what_it_expects(game, player):
+    session, talk = session_of(game, "a1", "hint", "resign")
+    seats = Seat("you", None), seat_of("agent", player, game, Strength(simulations=50))
+    episode = session.play_game(seats)
+    assert len(episode.actions) == 2
+    assert "agent expects" in talk.output and "in your place agent would play" in talk.output
+
+
+def test_an_engine_follows_moves_and_moves_taken_back(game, player):
+    engine = Engine(player, game, 50)
+    episode = episode_of(game, "a1 b2")
+    follow(engine, episode)
+    assert engine.episode.actions == episode.actions
+    episode.take_back_last()
+    episode.play(game.parse_action("c3"))
+    follow(engine, episode)
+    assert engine.episode.actions == episode.actions
+
+
+def test_a_player_that_ponders_does_so_while_the_person_is_asked(game, player):
+    strength = Strength(simulations=5, ponders=True)
+    seat = seat_of("agent", player, game, strength)
+    visits = []
+
+    class Waiting(Talk):
+        def _read(self, prompt):
+            if prompt.startswith("your move"):
+                # Pondering began before the person was asked.
+                while seat.engine._thinker.visits < 20:
+                    pass
+                visits.append(seat.engine.episode.actions)
+            return super()._read(prompt)
+
+    talk = Waiting("a1", "quit", "")
+    with pytest.raises(Leave):
+        Session(game, talk.person, np.random.default_rng(0)).play_game((Seat("you", None), seat))
+    assert len(visits) == 2
+
+
+def test_a_level_plays_other_moves_than_the_best(game, player):
+    seat = seat_of("agent", player, game, Strength(level=1))
+    texts = []
+    for seed in range(5):
+        talk = Talk("resign")
+        session = Session(game, talk.person, np.random.default_rng(seed))
+        session.play_game((seat, Seat("you", None)))
+        texts.append(talk.output)
+    assert any("(level 1)" in text for text in texts)
+    assert not any("openings vary" in text for text in texts)
+
+
+def test_a_player_that_resigns_has_lost(game, player, monkeypatch):
+    seat = seat_of("agent", player, game, Strength(simulations=5, resigns=True))
+
+    def give_up(engine, *others, **options):
+        return Choice(None, engine.think(Limits(5)))
+
+    monkeypatch.setattr("ddpzero.play.session.choose_move", give_up)
+    session, talk = session_of(game, "a1")
+    episode = session.play_game((Seat("you", None), seat))
+    assert episode.resigned == 1
+    assert "agent resigns: you win after 1 moves." in talk.output
+
+
+class Late(Clock):
+    """A clock whose time is up."""
+
+    has_expired = True
+
+
+def test_a_person_whose_time_is_up_has_lost(game, player, monkeypatch):
+    control = TimeControl(game_seconds=60.0)
+    seats = Seat("you", None, time=control), seat_of("agent", player, game, Strength(simulations=5))
+    monkeypatch.setattr(Seat, "new_clock", lambda seat: (Clock if seat.player else Late)(seat.time))
+    session, talk = session_of(game, "a1")
+    episode = session.play_game(seats)
+    assert (episode.out_of_time, episode.actions) == (0, [])
+    assert "[1:00] your move" in talk.output or "[0:59] your move" in talk.output
+    assert "your time is up: agent wins after 0 moves." in talk.output
+
+
+def test_with_a_clock_nothing_is_taken_back(game, player):
+    seats = (
+        Seat("you", None, time=TimeControl(game_seconds=600.0)),
+        seat_of("agent", player, game, Strength(simulations=5)),
+    )
+    session, talk = session_of(game, "a1", "undo", "resign")
+    assert len(session.play_game(seats).actions) == 2
+    assert "with a clock, moves cannot be taken back" in talk.output
+
+
+def test_a_game_is_saved_before_the_person_leaves_and_goes_on_later(
+    game, tmp_path, monkeypatch, capsys
+):
+    file = tmp_path / "later.txt"
+    lines = ["a1", "quit", str(file)]
+    monkeypatch.setattr("builtins.input", lambda prompt="": lines.pop(0))
+    run_play("random", game=game, color="first", seed=0)
+    record = read_record(file)
+    assert len(record.actions) == 2 and record.result == ""
+    capsys.readouterr()
+    lines += ["quit", ""]
+    run_play("random", game=game, seed=0, resume=str(file))
+    output = capsys.readouterr().out
+    # The person's place is known from the file.
+    assert "first or second" not in output and "move 3: X you to play" in output
+
+
+def test_a_game_that_is_over_does_not_go_on(game, player, tmp_path):
+    file = tmp_path / "over.txt"
+    file.write_text("# game: tic_tac_toe\n# result: B+R\na1\n")
+    with pytest.raises(UserError, match=r"over\.txt: this game is over \(B\+R\): look at it with"):
+        run_play("random", game=game, resume=str(file))
+
+
+@pytest.mark.parametrize(
+    ("strength", "option"),
+    [
+        (Strength(time=TimeControl(move_seconds=1.0)), "--seconds"),
+        (Strength(level=3), "--level"),
+        (Strength(ponders=True), "--ponder"),
+        (Strength(resigns=True), "--resign"),
+    ],
+)
+def test_strength_is_for_agents(game, strength, option):
+    with pytest.raises(UserError, match=f"{option} applies to trained agents, and none plays here"):
+        run_play("random", game=game, strength=strength)
+
+
+def test_team_games_have_no_clock():
+    snakes = load_any_game("snakes", rows=6, columns=8, snakes=4, steps=20)
+    with pytest.raises(UserError, match="--game-time has no effect in snakes"):
+        run_play("nearest", game=snakes, strength=Strength(time=TimeControl(game_seconds=9.0)))

@@ -1,0 +1,276 @@
+"""Facts about the page, in a real browser."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.web.pages import serving
+
+playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+
+FLAGS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
+PHONE = {"viewport": {"width": 375, "height": 740}, "is_mobile": True, "has_touch": True}
+SECONDS = 60_000
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[object]:
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def served(connect_four, tic_tac_toe):
+    with serving(tic_tac_toe, connect_four) as page:
+        yield page
+
+
+@contextmanager
+def tab(chromium, address, **options):
+    """A browser of its own with the page; fails if the page reports an error."""
+    context = chromium.new_context(**options)
+    context.set_default_timeout(SECONDS)
+    page = context.new_page()
+    faults = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on(
+        "console",
+        lambda message: faults.append(message.text) if message.type == "error" else None,
+    )
+    page.goto(address)
+    page.wait_for_selector(".board")
+    yield page
+    context.close()
+    assert faults == []
+
+
+def choose_game(page, title):
+    page.select_option('select[aria-label="Game"]', label=title)
+    page.wait_for_selector(f'.board[aria-label="{title} board"]')
+
+
+def moves(page):
+    """The moves of the list, without their numbers."""
+    return page.eval_on_selector_all(
+        ".move-list .move", "all => all.map(one => one.lastChild.textContent)"
+    )
+
+
+def click_first_legal(page):
+    page.wait_for_selector(".target.legal", state="attached")
+    page.locator(".target.legal").first.click(force=True)
+
+
+def play_to_the_end(page):
+    for _ in range(5):
+        made = len(moves(page))
+        click_first_legal(page)
+        page.wait_for_function(
+            "made => document.querySelectorAll('.move-list .move').length >= made + 2"
+            " || / after \\d+ moves/.test(document.querySelector('.status').textContent)",
+            arg=made,
+        )
+        if "after" in page.inner_text(".status"):
+            return
+    raise AssertionError("the game did not end")
+
+
+def test_a_whole_game_with_its_result(chromium, served):
+    with tab(chromium, served.address) as page:
+        play_to_the_end(page)
+        text = page.inner_text(".status")
+        assert text.startswith(("You win after", "You lose after", "A draw after"))
+        made = len(moves(page))
+        # Walk through it with the keyboard.
+        page.keyboard.press("ArrowUp")
+        page.wait_for_function("() => document.querySelectorAll('.pieces .piece').length === 0")
+        page.keyboard.press("ArrowDown")
+        page.wait_for_selector(f".status:has-text('after {made} moves')")
+        page.keyboard.press("n")
+        page.wait_for_function("() => document.querySelectorAll('.move-list .move').length === 0")
+
+
+def test_thoughts_are_shown_and_their_line_is_drawn_under_the_mouse(chromium, served):
+    with tab(chromium, served.address) as page:
+        choose_game(page, "Connect Four")
+        page.wait_for_function(
+            "() => Number(document.querySelector('.outlook .wide dd').textContent) >= 50"
+        )
+        assert page.locator(".heat-spot").count() > 0
+        assert page.locator(".moves-found .move-name").count() == 5
+        page.hover(".moves-found tbody tr:first-child")
+        page.wait_for_selector(".line-number")
+        assert page.locator(".line-number").first.text_content() == "1"
+        page.mouse.move(1, 1)
+        page.wait_for_function("() => document.querySelectorAll('.line-number').length === 0")
+        page.click("text=nothing")
+        page.wait_for_function("() => document.querySelectorAll('.heat-spot').length === 0")
+
+
+def test_undo_hint_and_an_earlier_checkpoint(chromium, served):
+    with tab(chromium, served.address) as page:
+        choose_game(page, "Connect Four")
+        page.click('[data-name="d"]', force=True)
+        page.wait_for_function("() => document.querySelectorAll('.move-list .move').length === 2")
+        page.keyboard.press("u")
+        page.wait_for_function("() => document.querySelectorAll('.move.undone').length === 2")
+        page.keyboard.press("h")
+        page.wait_for_selector(".hint-mark")
+        assert "2.0 min" in page.inner_text(".player >> nth=1")
+        page.focus('input[aria-label="Checkpoint"]')
+        page.keyboard.press("ArrowLeft")
+        page.wait_for_selector(".player-name:has-text('1.0 min')")
+
+
+def test_it_can_be_watched_and_taken_over(chromium, served):
+    with tab(chromium, served.address) as page:
+        page.click("text=Play itself")
+        page.wait_for_function("() => document.querySelectorAll('.move-list .move').length >= 2")
+        page.click("text=Take over")
+        page.wait_for_selector(".status:has-text('Your move')")
+
+
+def test_two_browsers_play_games_of_their_own(chromium, served):
+    with tab(chromium, served.address) as one, tab(chromium, served.address) as other:
+        choose_game(other, "Connect Four")
+        click_first_legal(one)
+        other.click('[data-name="g"]', force=True)
+        for page in (one, other):
+            page.wait_for_function(
+                "() => document.querySelectorAll('.move-list .move').length === 2"
+            )
+        assert moves(one)[0] != "g" and moves(other)[0] == "g"
+
+
+@pytest.mark.slow
+def test_ten_browsers_at_once_keep_their_games_apart(chromium, served):
+    contexts = [chromium.new_context() for _ in range(10)]
+    pages = [context.new_page() for context in contexts]
+    for page in pages:
+        page.set_default_timeout(SECONDS)
+        page.goto(served.address)
+    for index, page in enumerate(pages):
+        choose_game(page, "Connect Four")
+        page.click(f'[data-name="{"abcdefg"[index % 7]}"]', force=True)
+    for index, page in enumerate(pages):
+        page.wait_for_function("() => document.querySelectorAll('.move-list .move').length === 2")
+        assert moves(page)[0] == "abcdefg"[index % 7]
+        page.click(f'[data-name="{"abcdefg"[(index + 3) % 7]}"]', force=True)
+    for index, page in enumerate(pages):
+        page.wait_for_function("() => document.querySelectorAll('.move-list .move').length === 4")
+        expected = ["abcdefg"[index % 7], "abcdefg"[(index + 3) % 7]]
+        assert moves(page)[::2] == expected
+        assert not page.locator(".notice.is-shown").count()
+    for context in contexts:
+        context.close()
+
+
+def test_a_phone_shows_everything_without_scrolling_sideways(chromium, served):
+    with tab(chromium, served.address, **PHONE) as page:
+        choose_game(page, "Connect Four")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 375
+        box = page.locator(".board").bounding_box()
+        assert box["width"] > 330 and box["y"] + box["height"] < 740
+        page.tap('[data-name="d"]', force=True)
+        page.wait_for_function("() => document.querySelectorAll('.move-list .move').length === 2")
+
+
+def test_the_board_stays_where_it_is(chromium, served):
+    with tab(chromium, served.address) as page:
+        choose_game(page, "Connect Four")
+        before = page.locator(".board").bounding_box()
+        page.wait_for_selector(".moves-found .move-name")
+        page.click('[data-name="d"]', force=True)
+        page.wait_for_function("() => document.querySelectorAll('.move-list .move').length === 2")
+        page.click("text=show")
+        assert page.locator(".board").bounding_box() == before
+
+
+def test_it_is_dark_where_the_system_is_and_can_be_switched(chromium, served):
+    paper = "getComputedStyle(document.body).backgroundColor"
+    with tab(chromium, served.address, color_scheme="dark") as page:
+        assert page.evaluate(paper) == "rgb(22, 25, 28)"
+        page.click('button[aria-label="light colors"]')
+        assert page.evaluate(paper) == "rgb(245, 244, 241)"
+        page.reload()
+        page.wait_for_selector(".board")
+        assert page.evaluate(paper) == "rgb(245, 244, 241)"
+
+
+def test_the_first_load_is_small_and_asks_nobody_else(chromium, served):
+    context = chromium.new_context()
+    page = context.new_page()
+    answers = []
+    page.on("response", lambda answer: answers.append(answer))
+    page.goto(served.address)
+    page.wait_for_selector(".board")
+    assert all(answer.url.startswith(served.address) for answer in answers)
+    assert sum(len(answer.body()) for answer in answers) <= 300_000
+    context.close()
+
+
+def test_a_review_shows_the_worst_move_and_asks_for_the_better_one(chromium, served):
+    with tab(chromium, served.address) as page:
+        page.click("text=Review")
+        page.click("text=Paste a game")
+        # X could win at c3, and plays b2.
+        page.fill("textarea", "a3 a2 b3 b2 c1 c2")
+        page.click(".games button:has-text('Open')")
+        page.wait_for_function("() => document.querySelectorAll('.move-list .move').length === 6")
+        page.click(".review button.primary")
+        page.wait_for_selector(".worst .played")
+        page.wait_for_selector("canvas")
+        page.click("text=Find the better move")
+        page.wait_for_selector(".riddle")
+        page.wait_for_function(
+            "() => document.querySelectorAll('.move-list .move.undone').length > 0"
+        )
+        assert page.locator(".heat-spot").count() == 0
+        page.click("text=Show it")
+        page.wait_for_selector(".riddle:has-text('was better')")
+        page.click("text=Done")
+        with page.expect_download() as download:
+            page.click("text=Download")
+        assert download.value.suggested_filename == "tic_tac_toe-6.txt"
+
+
+def test_a_click_on_the_graph_goes_to_the_position(chromium, served):
+    with tab(chromium, served.address) as page:
+        page.click("text=Review")
+        page.click("text=Paste a game")
+        page.fill("textarea", "a1 a2 b1 b2 c1")
+        page.click(".games button:has-text('Open')")
+        page.wait_for_selector(".status:has-text('X wins after 5 moves')")
+        page.click(".review button.primary")
+        page.wait_for_selector(".u-over")
+        box = page.locator(".u-over").bounding_box()
+        page.mouse.move(box["x"] + 3, box["y"] + 20)
+        page.mouse.click(box["x"] + 3, box["y"] + 20)
+        page.wait_for_function(
+            "() => document.querySelectorAll('.move-list .move.undone').length === 5"
+        )
+
+
+def test_the_training_is_shown_and_the_game_waits_for_its_player(chromium, served):
+    with tab(chromium, served.address) as page:
+        click_first_legal(page)
+        page.wait_for_function("() => document.querySelectorAll('.move-list .move').length === 2")
+        before = moves(page)
+        page.click("text=Training")
+        page.wait_for_selector("text=This run has played no matches yet.")
+        page.wait_for_selector("text=There are no curves yet.")
+        page.click("text=Play")
+        page.wait_for_selector(".controls")
+        page.wait_for_function("() => document.querySelectorAll('.move-list .move').length === 2")
+        assert moves(page) == before

@@ -1,0 +1,385 @@
+"""Facts about the game of one browser, as its messages tell."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+
+import pytest
+from starlette.testclient import TestClient
+
+from tests.waiting import wait_for
+from tests.web.pages import make_page
+
+
+class Browser:
+    """The other end of a session."""
+
+    def __init__(self, socket):
+        self._socket = socket
+        self.games = self.next("welcome")["games"]
+        self.state = None
+
+    def send(self, kind, **fields):
+        self._socket.send_json({"type": kind, **fields})
+
+    def next(self, *kinds):
+        """The next message of one of these types; others are passed over, but states are remembered."""
+        while True:
+            message = self._socket.receive_json()
+            if message["type"] == "state":
+                self.state = message
+            if message["type"] in kinds:
+                return message
+
+    def until(self, condition):
+        """Wait for a state that meets a condition."""
+        while self.state is None or not condition(self.state):
+            self.next("state")
+        return self.state
+
+    def begin(self, moves=(), at=None, game=None):
+        key = game or self.games[0]["key"]
+        at = len(moves) if at is None else at
+        self.send("begin", game=key, moves=list(moves), at=at)
+        return self.next("state")
+
+    def play(self, action):
+        self.send("play", action=action, position=self.state["position"])
+
+    def set(self, **fields):
+        self.send("set", **fields)
+        return self.next("state")
+
+
+@contextmanager
+def browser(client):
+    with client.websocket_connect("ws://localhost/session") as socket:
+        yield Browser(socket)
+
+
+@pytest.fixture
+def page(connect_four, tic_tac_toe):
+    page, config = make_page(connect_four, tic_tac_toe)
+    page.client = TestClient(config.app, base_url="http://localhost")
+    yield page
+    page.close()
+
+
+@pytest.fixture
+def alone(page):
+    with browser(page.client) as one:
+        yield one
+
+
+def key_of(browser, name):
+    return next(game["key"] for game in browser.games if game["key"].startswith(name))
+
+
+def test_it_offers_all_checkpoints_of_a_run_from_first_to_last(alone):
+    alone.send("begin", game=key_of(alone, "connect_four"), moves=[], at=0)
+    agent = alone.next("game")["agents"][0]
+    assert (agent["title"], alone.next("state")["checkpoint"]) == ("four", "model-2")
+    assert [(c["key"], c["minutes"]) for c in agent["checkpoints"]] == [
+        ("model-1", 1.0),
+        ("model-2", 2.0),
+    ]
+
+
+def test_a_whole_game_against_an_agent(alone):
+    alone.begin(game=key_of(alone, "tic_tac_toe"))
+    alone.set(simulations=20)
+    while not alone.state["is_over"]:
+        made = alone.state["at"]
+        alone.play(alone.state["legal"][0])
+        alone.until(lambda state, made=made: state["at"] == made + 2 or state["is_over"])
+    state = alone.state
+    assert state["legal"] == [] and state["result"]["winner"] in (None, 0, 1)
+    assert state["movers"] == [index % 2 for index in range(state["at"])]
+
+
+def test_the_game_says_how_it_is_drawn(alone):
+    alone.send("begin", game=key_of(alone, "connect_four"), moves=[3, 3], at=2)
+    game = alone.next("game")
+    assert game["geometry"]["surface"] == "blue" and game["names"] == list("abcdefg")
+    state = alone.next("state")
+    # The piece that was dropped last, and where the next one would fall.
+    assert len(state["placed"]) == 1 and state["board"][state["placed"][0]] == 2
+    assert state["places"][3] == state["placed"][0] - 7
+
+
+def test_thoughts_name_moves_lines_and_shares(alone):
+    state = alone.begin([3, 3])
+    while (thoughts := alone.next("thoughts"))["rootInfo"]["visits"] < 50:
+        pass
+    assert thoughts["position"] == state["position"]
+    first = thoughts["moveInfos"][0]
+    assert first["move"] == "abcdefg"[first["action"]] and first["pv"][0] == first["move"]
+    assert first["steps"][0] == [first["action"], 0, state["places"][first["action"]]]
+    assert 0 <= first["winrate"] <= 1 and sum(thoughts["wdl"]) == pytest.approx(1, abs=1e-3)
+    assert sum(thoughts["policy"]) == pytest.approx(1, abs=1e-2)
+    assert len(thoughts["policy"]) == len(thoughts["prior"]) == len(state["legal"])
+
+
+def test_no_thoughts_are_told_to_who_does_not_want_them(alone):
+    alone.begin()
+    alone.set(analyzes=False, seats=["agent", "agent"], simulations=5)
+    seen = set()
+    while alone.state["at"] < 2:
+        seen.add(alone.next("state", "thoughts")["type"])
+    assert seen == {"state"}
+
+
+def test_a_move_is_taken_back_with_the_answer_to_it(alone):
+    alone.begin()
+    alone.set(simulations=10)
+    alone.play(3)
+    alone.until(lambda state: state["at"] == 2)
+    alone.send("undo")
+    state = alone.next("state")
+    assert state["at"] == 0 and len(state["line"]) == 2
+    # The agent waits where it was its turn.
+    alone.send("jump", to=1)
+    state = alone.next("state")
+    assert (state["at"], state["paused"]) == (1, True)
+    alone.send("jump", to=2)
+    assert not alone.next("state")["paused"]
+
+
+def test_swapped_sides_let_the_agent_begin(alone):
+    alone.begin()
+    alone.set(simulations=10)
+    alone.set(seats=["agent", "person"])
+    assert alone.until(lambda state: state["at"] == 1)["mover"] == 1
+
+
+def test_it_plays_itself_until_it_is_paused(alone):
+    alone.begin(game=key_of(alone, "tic_tac_toe"))
+    alone.set(simulations=5, seats=["agent", "agent"])
+    alone.until(lambda state: state["at"] >= 2)
+    at = alone.set(paused=True)["at"]
+    alone.send("hint")
+    assert alone.next("hint")["position"] == alone.state["position"]
+    assert alone.state["at"] == at
+
+
+def test_an_earlier_checkpoint_can_be_chosen(alone):
+    alone.begin()
+    assert alone.state["checkpoint"] == "model-2"
+    assert alone.set(checkpoint="model-1")["checkpoint"] == "model-1"
+    alone.set(simulations=10)
+    alone.play(0)
+    assert alone.until(lambda state: state["at"] == 2)["checkpoint"] == "model-1"
+
+
+def test_an_agent_without_training_can_be_chosen(alone):
+    alone.begin()
+    assert alone.set(agent="rollouts", simulations=30)["agent"] == "rollouts"
+    alone.play(0)
+    alone.until(lambda state: state["at"] == 2)
+    while (thoughts := alone.next("thoughts"))["position"] != alone.state["position"]:
+        pass
+    # It values only the position.
+    assert {info["winrate"] for info in thoughts["moveInfos"]} == {None}
+
+
+def test_a_hint_is_the_move_that_wins_at_once(alone):
+    # X has two in a row.
+    alone.begin([0, 3, 1, 4], game=key_of(alone, "tic_tac_toe"))
+    alone.set(analyzes=False)
+    alone.send("hint")
+    assert alone.next("hint")["action"] == 2
+
+
+def test_who_resigns_loses(alone):
+    alone.begin([3, 3])
+    alone.send("resign")
+    state = alone.next("state")
+    assert state["is_over"] and state["result"] == {"winner": 1, "text": "by resignation"}
+    alone.send("undo")
+    assert not alone.next("state")["is_over"]
+
+
+@pytest.mark.parametrize(
+    ("message", "fragment"),
+    [
+        ({"type": "play", "action": 99, "position": 1}, "action 99 is not legal"),
+        ({"type": "jump", "to": 9}, "there is no position 9"),
+        ({"type": "set", "checkpoint": "model-9"}, "does not have the checkpoint model-9"),
+        ({"type": "set", "agent": "../../etc"}, "is not offered for this game"),
+        ({"type": "begin", "game": "chess", "moves": [], "at": 0}, "'chess' is not offered"),
+        ({"type": "begin", "game": "", "moves": [0], "at": 0}, "is not offered"),
+        ({"type": "fly"}, "a message has a type"),
+    ],
+)
+def test_a_wrong_message_is_one_sentence_and_changes_nothing(alone, message, fragment):
+    before = alone.begin([3])
+    alone.send(**{"kind": message["type"], **{k: v for k, v in message.items() if k != "type"}})
+    assert fragment in alone.next("error")["text"]
+    alone.send("jump", to=1)
+    after = alone.next("state")
+    assert (after["line"], after["checkpoint"]) == (before["line"], before["checkpoint"])
+
+
+def test_a_begin_with_an_illegal_move_leaves_the_game_as_it_is(alone):
+    alone.begin([3, 3])
+    alone.send("begin", game=key_of(alone, "connect_four"), moves=[0] * 9, at=0)
+    assert "not legal" in alone.next("error")["text"]
+    assert alone.next("state")["line"] == [3, 3]
+
+
+def test_before_a_game_has_begun_there_is_nothing_to_do(alone):
+    alone.send("undo")
+    assert alone.next("error")["text"] == "begin a game first."
+
+
+def test_a_click_on_an_earlier_position_plays_nothing(alone):
+    alone.begin()
+    old = alone.state["position"]
+    alone.begin([3, 3])
+    alone.send("play", action=0, position=old)
+    assert alone.next("state")["at"] == 2
+
+
+def test_two_browsers_have_games_of_their_own(page):
+    with browser(page.client) as one, browser(page.client) as other:
+        one.begin([0, 1])
+        other.begin([6], game=key_of(other, "connect_four"))
+        other.set(seats=["person", "person"])
+        one.set(seats=["person", "person"])
+        one.play(2)
+        other.play(5)
+        assert one.until(lambda state: state["at"] == 3)["line"] == [0, 1, 2]
+        assert other.until(lambda state: state["at"] == 2)["line"] == [6, 5]
+
+
+def test_browsers_share_the_weights(page):
+    with browser(page.client) as one, browser(page.client) as other:
+        for each in (one, other):
+            each.begin()
+            each.next("thoughts")
+        players = [session._engine.player for session in page.sessions]
+    assert len(players) == 2 and players[0] is players[1]
+
+
+def test_the_search_for_a_browser_that_has_gone_ends(connect_four):
+    page, config = make_page(connect_four, max_simulations=1_000_000)
+    client = TestClient(config.app, base_url="http://localhost")
+    with browser(client) as one:
+        one.begin()
+        while one.next("thoughts")["rootInfo"]["visits"] < 10:
+            pass
+        (session,) = page.sessions
+    # It would have gone on for a minute.
+    assert session.join(10.0)
+    wait_for(lambda: not page.sessions)
+
+
+def test_more_browsers_than_allowed_are_refused_until_one_goes(connect_four):
+    page, config = make_page(connect_four, max_sessions=1)
+    client = TestClient(config.app, base_url="http://localhost")
+    with browser(client):
+        with client.websocket_connect("ws://localhost/session") as socket:
+            refusal = socket.receive_json()
+        assert refusal["type"] == "refused" and "1 browsers play here already" in refusal["text"]
+    wait_for(lambda: not page.sessions)
+    with browser(client) as one:
+        assert one.games
+    page.close()
+
+
+def test_analysis_does_not_make_the_agent_stronger(alone):
+    alone.begin(game=key_of(alone, "connect_four"))
+    alone.set(simulations=15)
+    while alone.next("thoughts")["rootInfo"]["visits"] < 100:
+        pass
+    alone.play(3)
+    visits = []
+    while alone.next("state", "thoughts")["type"] == "thoughts" or alone.state["at"] < 2:
+        pass
+    alone.send("undo")
+    alone.until(lambda state: state["at"] == 0)
+    alone.play(3)
+    alone.until(lambda state: state["at"] == 1)
+    while (message := alone.next("state", "thoughts"))["type"] == "thoughts":
+        visits.append(message["rootInfo"]["visits"])
+    assert max(visits) <= 15
+
+
+def reviewed(browser):
+    """The messages of a review that is asked for, to its end."""
+    browser.send("review", simulations=20)
+    told = [browser.next("review")]
+    while told[-1]["ply"] < told[-1]["moves"]:
+        told.append(browser.next("review"))
+    return told
+
+
+def test_a_review_tells_of_each_position_and_move(alone):
+    # X could win at c3, and does not.
+    alone.begin([0, 3, 1, 4, 8, 5], game=key_of(alone, "tic_tac_toe"))
+    told = reviewed(alone)
+    assert [message["ply"] for message in told] == list(range(7))
+    assert told[0]["move"] is None and told[-1]["position"]["win_rate"] == 0
+    worst = told[5]["move"]
+    assert (worst["player"], worst["action"], worst["best_action"]) == (0, 8, 2)
+    assert worst["loss"] == pytest.approx(1.0) and worst["is_certain"]
+    assert worst["best_steps"] == [[2, 0, 2]]
+
+
+def test_one_can_walk_through_a_game_while_it_is_reviewed(alone):
+    alone.begin([3, 3, 3, 3, 3, 3, 2, 2])
+    alone.set(seats=["person", "person"])
+    alone.send("review", simulations=200)
+    alone.send("jump", to=2)
+    plies = []
+    while not plies or plies[-1] < 8:
+        message = alone.next("review", "state")
+        if message["type"] == "review":
+            plies.append(message["ply"])
+    assert plies == list(range(9)) and alone.state["at"] == 2
+
+
+def test_a_game_is_saved_and_opened_again(alone):
+    alone.begin([3, 2, 3], at=2, game=key_of(alone, "connect_four"))
+    alone.send("save")
+    file = alone.next("file")
+    assert file["name"].endswith(".txt") and "d c d" in file["text"]
+    alone.begin()
+    alone.send("open", text=file["text"])
+    alone.next("opened")
+    state = alone.next("state")
+    assert (state["line"], state["seats"]) == ([3, 2, 3], ["person", "person"])
+
+
+@pytest.mark.parametrize(
+    ("text", "fragment"),
+    [
+        ("(;GM[1]SZ[9];B[aa])", "a game of go, which is not offered here"),
+        ("(;GM[", "line 1"),
+        ("d d d d d d d", "line 1"),
+        ("", "the file has no line of moves"),
+    ],
+)
+def test_a_file_that_cannot_be_opened_is_one_sentence(alone, text, fragment):
+    alone.begin([3], game=key_of(alone, "connect_four"))
+    alone.send("open", text=text)
+    assert fragment in alone.next("error")["text"]
+    assert alone.next("state")["line"] == [3]
+
+
+def test_a_run_without_stored_games_says_so(alone):
+    alone.begin()
+    alone.send("stored")
+    assert "has no stored games" in alone.next("error")["text"]
+
+
+def test_the_review_for_a_browser_that_has_gone_ends(connect_four):
+    page, config = make_page(connect_four)
+    client = TestClient(config.app, base_url="http://localhost")
+    with browser(client) as one:
+        one.begin([3, 3, 3])
+        one.send("review", simulations=10_000)
+        wait_for(lambda: next(iter(page.sessions))._sweep)
+        (session,) = page.sessions
+        sweep = session._sweep
+    assert session.join(10.0) and sweep.join(10.0)
