@@ -33,8 +33,8 @@ _LEVELS = (
     Level(0, 2.3),
     Level(0, 1.6),
     Level(0, 1.0),
-    Level(1, 0.7),
-    Level(8, 0.3),
+    Level(2, 0.5),
+    Level(24, 0.2),
 )
 
 

@@ -3,6 +3,9 @@
 With a network the main result is the fraction of the bare forward rate: positions that the search evaluates per second,
 divided by the rate of the same network on prepared planes. Both are measured alternately, in slices so short that other
 processes slow down both alike. There is no evaluation cache: each evaluated position is a forward pass.
+
+Beside it stands the search of a single position, as in play (search/thinking.py), in slices of its own: its simulations
+per CPU second as a fraction of those in lockstep, and the time until it has a first thing to show.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ import numpy as np
 import torch
 
 from ddpzero.algorithms.alphazero.memory import bench_needs
+from ddpzero.bench.one_game import OneGame, OneGameSample
 from ddpzero.evaluators.base import Evaluator
 from ddpzero.evaluators.network import NetworkEvaluator
 from ddpzero.evaluators.rate import bare_forward_rate
@@ -89,8 +93,9 @@ def _measure_with_network(
     torch.set_num_threads(actors.num_threads)
     torch.manual_seed(seed)
     points = search.points_scale(game)
+    module = make_network(game, network_settings, ("score",) if points else ())
     network = NetworkEvaluator(
-        make_network(game, network_settings, ("score",) if points else ()),
+        module,
         game,
         max_batch=searches.max_batch,
         num_slots=num_groups,
@@ -107,7 +112,8 @@ def _measure_with_network(
         "device": device,
         "num_threads": actors.num_threads,
     }
-    return measure(searches, network, seconds, network), conditions
+    one_game = OneGame(game, search, module, device, actors.precision, seed)
+    return measure(searches, network, seconds, network, one_game), conditions
 
 
 class EndlessSearches:
@@ -175,9 +181,10 @@ def restart_and_propose(rules, forest, config, cache, weights_version, positions
 
 @dataclass(frozen=True)
 class Sample:
-    """Measurements of one slice of searching, and of the bare network right after it.
+    """Measurements of one slice of searching, and of the bare network and of a single game right after it.
 
-    cpu_seconds: of this thread. num_evaluated: positions. forward_per_second: 0 without a network.
+    cpu_seconds: of this thread. num_evaluated: positions. forward_per_second: 0 without a network. one_game: None
+    without a network.
     """
 
     seconds: float
@@ -185,6 +192,7 @@ class Sample:
     num_simulations: int
     num_evaluated: int
     forward_per_second: float
+    one_game: OneGameSample | None = None
 
 
 def measure(
@@ -192,20 +200,27 @@ def measure(
     evaluator: Evaluator,
     seconds: float,
     network: NetworkEvaluator | None = None,
+    one_game: OneGame | None = None,
 ) -> list[Sample]:
-    """Return samples taken for `seconds`; with `network`, half of the time measures its bare forward rate."""
+    """Return samples taken for `seconds`; with `network`, part of the time measures its bare forward rate.
+
+    one_game: takes another part.
+    """
     games.begin(evaluator)
     # Warm up: compiles, and fills the processor's caches.
-    _take_sample(games, evaluator, network)
+    _take_sample(games, evaluator, network, one_game)
     deadline = time.perf_counter() + seconds
-    samples = [_take_sample(games, evaluator, network)]
+    samples = [_take_sample(games, evaluator, network, one_game)]
     while time.perf_counter() < deadline:
-        samples.append(_take_sample(games, evaluator, network))
+        samples.append(_take_sample(games, evaluator, network, one_game))
     return samples
 
 
 def _take_sample(
-    games: EndlessSearches, evaluator: Evaluator, network: NetworkEvaluator | None
+    games: EndlessSearches,
+    evaluator: Evaluator,
+    network: NetworkEvaluator | None,
+    one_game: OneGame | None,
 ) -> Sample:
     num_simulations, num_evaluated = games.num_simulations, 0
     started, cpu_started = time.perf_counter(), time.thread_time()
@@ -219,6 +234,7 @@ def _take_sample(
         forward_per_second=bare_forward_rate(network, games.max_batch, _SLICE_SECONDS)
         if network
         else 0.0,
+        one_game=one_game.sample(_SLICE_SECONDS) if one_game else None,
     )
 
 
@@ -239,7 +255,25 @@ def _medians(samples: list[Sample]) -> list[tuple[str, float, str]]:
     fraction = median(
         sample.num_evaluated / sample.seconds / sample.forward_per_second for sample in samples
     )
-    return [*figures, ("forward_per_second", forward, "1/s"), ("fraction_of_forward", fraction, "")]
+    figures += [("forward_per_second", forward, "1/s"), ("fraction_of_forward", fraction, "")]
+    return [*figures, *_medians_of_one_game(samples)]
+
+
+def _medians_of_one_game(samples: list[Sample]) -> list[tuple[str, float, str]]:
+    singles = [sample.one_game for sample in samples if sample.one_game is not None]
+    if not singles:
+        return []
+    rates = [single.num_simulations / single.cpu_seconds for single in singles]
+    fractions = [
+        rate / (sample.num_simulations / sample.cpu_seconds)
+        for rate, sample in zip(rates, samples, strict=True)
+    ]
+    first = 1000 * median(single.first_seconds for single in singles)
+    return [
+        ("one_game_simulations_per_cpu_second", median(rates), "1/s"),
+        ("one_game_fraction_of_lockstep", median(fractions), ""),
+        ("one_game_first_result", first, "ms"),
+    ]
 
 
 def _device(settings: Settings) -> str:

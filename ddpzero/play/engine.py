@@ -20,10 +20,12 @@ from ddpzero.games.core.players import Player, Thoughts
 from ddpzero.play.episode import PlayedEpisode
 from ddpzero.play.thinkers import thinker_of
 
-# Simulations between two looks at the clock: as many as take so long, doubled at most from one look to the next.
-_SECONDS_BETWEEN_LOOKS = 0.01
-_MOST_SECONDS_BETWEEN_LOOKS = 0.02
-_FIRST_SIMULATIONS = 4
+_SECONDS_BETWEEN_LOOKS = 0.02
+# If they may save the rest of the time.
+_SHORT_SECONDS = 0.002
+# The last batch before the time is up must not be larger than what a slow machine evaluates in it. A low rate is
+# remembered for some dozens of looks: positions that are known already are much faster.
+_SLOW_RATE_GROWTH = 1.05
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ class Engine:
         self._bans: np.ndarray | None = None
         # By the number of moves before: the player to move, and the result that it expected.
         self._expected: dict[int, tuple[int, float]] = {}
+        # Simulations per second.
+        self._slow_rate = math.inf
 
     @property
     def expected(self) -> list[tuple[int, float]]:
@@ -133,8 +137,8 @@ class Engine:
         the position itself is evaluated and then at these intervals. Raises PlayerError for a player that fails.
         """
         started = told = time.perf_counter()
-        seconds = math.inf if limits.seconds is None else limits.seconds
-        thinker, chunk = self._thinker, _FIRST_SIMULATIONS
+        thinker = self._thinker
+        seconds_between_looks = _SHORT_SECONDS if limits.is_early else _SECONDS_BETWEEN_LOOKS
         with errors_of_player(self.player.name):
             if not self._is_begun:
                 thinker.begin(self.position, self._bans)
@@ -144,19 +148,19 @@ class Engine:
             if on_thoughts is not None:
                 on_thoughts(thinker.thoughts())
             while goes_on and not is_stopped():
-                looked = time.perf_counter()
-                left = self._simulations_left(limits, begun_with, looked - started)
+                now, visits = time.perf_counter(), thinker.visits
+                left = self._simulations_left(limits, begun_with, now - started)
                 if left <= 0 or (limits.is_early and self._is_decided(left)):
                     break
-                deadline = min(looked + _MOST_SECONDS_BETWEEN_LOOKS, started + seconds)
-                goes_on = thinker.think(min(chunk, left), deadline)
-                now = time.perf_counter()
-                if now - looked < _SECONDS_BETWEEN_LOOKS:
-                    chunk *= 2
-                elif now - looked > _MOST_SECONDS_BETWEEN_LOOKS:
-                    chunk = max(1, chunk // 2)
-                if on_thoughts is not None and now - told >= interval_seconds:
-                    told = now
+                if limits.seconds is not None:
+                    in_time = min(self._slow_rate * (limits.seconds + started - now), left)
+                    left = max(1, int(in_time))
+                goes_on = thinker.think(left, now + seconds_between_looks)
+                after = time.perf_counter()
+                rate = (thinker.visits - visits) / (after - now)
+                self._slow_rate = max(1.0, min(rate, _SLOW_RATE_GROWTH * self._slow_rate))
+                if on_thoughts is not None and after - told >= interval_seconds:
+                    told = after
                     on_thoughts(thinker.thoughts())
             thoughts = thinker.thoughts()
         self._expected[len(self.episode.actions)] = self.episode.current_player, thoughts.value
@@ -179,7 +183,4 @@ class Engine:
 
     def _is_decided(self, left: int) -> bool:
         """Return whether the most visited move stays so if all simulations that are left go to another one."""
-        if self._thinker.visits <= left:
-            return False
-        visits = sorted((move.visits for move in self._thinker.thoughts().moves), reverse=True)
-        return len(visits) < 2 or visits[0] - visits[1] > left
+        return self._thinker.lead > left

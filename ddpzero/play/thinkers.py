@@ -45,6 +45,10 @@ class AnalystThinker:
     def visits(self) -> int:
         return 0 if self._thoughts is None else self._thoughts.visits
 
+    @property
+    def lead(self) -> int:
+        return 0
+
     def begin(self, position: np.ndarray, bans: np.ndarray | None = None) -> None:
         require(
             bans is None,
@@ -57,7 +61,7 @@ class AnalystThinker:
     def advance(self, action: int) -> None:
         self.begin(self._game.apply_action(self._position, action))
 
-    def think(self, num_simulations: int, deadline: float = math.inf) -> bool:
+    def think(self, num_simulations: int, until: float = math.inf) -> bool:
         if self._thoughts is None:
             self._thoughts = self._analyze()
         return False

@@ -52,6 +52,7 @@ from ddpzero.search.tree import (
 # Leaves of the tree in one batch: one for so many simulations before it, and at most MOST_LEAVES.
 MOST_LEAVES = 16
 _SIMULATIONS_PER_LEAF = 8
+_MOST_SIMULATIONS_OF_CALL = 256
 _LONGEST_LINE = 24
 # Of evaluations of positions that are met again after a move.
 _CACHE_MEGABYTES = 8.0
@@ -123,6 +124,15 @@ class Thinking:
         return 0 if root["state"] == PENDING else int(root["visit_sum"])
 
     @property
+    def lead(self) -> int:
+        """The simulations that the most visited action has more than any other; all of them if there is no other."""
+        if self._forest.nodes[0, ROOT]["state"] == PENDING:
+            return 0
+        edges = self._forest.edges[0, ROOT]
+        visits = np.sort(edges["visits"][edges["prior"] > 0])
+        return int(visits[-1] - visits[-2]) if len(visits) > 1 else self.visits + 1
+
+    @property
     def is_proven(self) -> bool:
         """Whether the value of the position is proven, so that further simulations would find out nothing."""
         return bool(self._forest.nodes[0, ROOT]["state"] == SOLVED)
@@ -159,14 +169,14 @@ class Thinking:
         else:
             advance(self.game.rules, self._forest, self._batch.config, action)
 
-    def think(self, num_simulations: int, deadline: float = math.inf) -> bool:
+    def think(self, num_simulations: int, until: float = math.inf) -> bool:
         """Make so many simulations more; return whether further ones could find out something.
 
-        At least the position itself is evaluated. deadline: on time.perf_counter; no batch begins after it.
+        At least the position itself is evaluated. until: on time.perf_counter; no batch begins after it.
         Raises EvaluationError for unusable answers of the network, and GamePromiseError if the game broke its contract.
         """
         wanted = min(self.visits + num_simulations, self.max_simulations)
-        while self._round(wanted) and time.perf_counter() < deadline:
+        while self._round(wanted) and time.perf_counter() < until:
             pass
         require_no_fault(self.game, int(self._forest.trees[0]["fault"]))
         return not self.is_proven and self.visits < self.max_simulations
@@ -179,12 +189,14 @@ class Thinking:
             endgame.counts[:] = 0
 
     def _round(self, wanted: int) -> bool:
-        """Evaluate leaves on the way to `wanted` simulations in the tree; return whether there were any."""
+        """Evaluate leaves on the way to `wanted` simulations in the tree; return whether there may be others."""
         most_leaves = max(1, min(self.visits // _SIMULATIONS_PER_LEAF, MOST_LEAVES))
         observations = self._evaluator.observations(0)
-        self._batch.propose_with(propose_of_one, 0, wanted, most_leaves, observations)
+        # A call that meets only positions that are known already must end as well.
+        some = min(wanted, self.visits + _MOST_SIMULATIONS_OF_CALL)
+        self._batch.propose_with(propose_of_one, 0, some, most_leaves, observations)
         if self._batch.num_leaves == 0:
-            return False
+            return some < wanted and self.visits >= some and not self.is_proven
         self._evaluator.submit(0, self._batch.num_leaves)
         logits, outcomes = self._evaluator.collect(0)
         if not self._batch.absorb(observations, logits, outcomes):

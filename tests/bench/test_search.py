@@ -36,6 +36,9 @@ def test_a_network_adds_the_bare_forward_rate_and_the_fraction_of_it():
         "simulations_per_second",
         "forward_per_second",
         "fraction_of_forward",
+        "one_game_simulations_per_cpu_second",
+        "one_game_fraction_of_lockstep",
+        "one_game_first_result",
     ]
     assert all(figure.value > 0 for figure in figures)
 

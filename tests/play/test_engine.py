@@ -12,6 +12,7 @@ from ddpzero.algorithms.alphazero.player import AlphaZeroPlayer
 from ddpzero.arena.players import RandomPlayer, RolloutPlayer
 from ddpzero.games import load_game
 from ddpzero.networks import NetworkSettings, make_network
+from ddpzero.play import engine as engine_module
 from ddpzero.play.engine import Engine, Limits
 from ddpzero.search import SearchSettings
 from ddpzero.system.errors import UserError
@@ -69,7 +70,8 @@ def test_it_tells_what_it_finds_while_it_thinks(engine):
     assert all(t.moves for t in told)
 
 
-def test_it_saves_time_once_no_other_move_can_become_the_best(engine):
+def test_it_saves_time_once_no_other_move_can_become_the_best(engine, monkeypatch):
+    monkeypatch.setattr(engine_module, "_SHORT_SECONDS", 0.0)
     # A win in one move.
     play(engine, "a1 b1 a2 b2")
     thoughts = engine.think(Limits(simulations=2000, is_early=True))
@@ -122,6 +124,32 @@ def test_a_player_that_says_nothing_is_refused(game):
         Engine(RandomPlayer(game), game, 100)
 
 
+def test_a_number_of_simulations_finds_the_same_however_fast_the_machine_is(engine, monkeypatch):
+    found = engine.think(Limits(simulations=300))
+    # It looks at the clock after every batch.
+    monkeypatch.setattr(engine_module, "_SECONDS_BETWEEN_LOOKS", 0.0)
+    again = Engine(engine.player, engine.game, 10_000).think(Limits(simulations=300))
+    assert again.moves == found.moves and again.visits == 300
+
+
+def test_a_rate_that_was_low_limits_the_next_batch(engine):
+    asked = []
+    think = engine._thinker.think
+
+    def spied(num_simulations, *until):
+        asked.append(num_simulations)
+        return think(num_simulations, *until)
+
+    engine._thinker.think = spied
+    engine._slow_rate = 5.0
+    engine.think(Limits(seconds=0.3))
+    assert asked[:2] == [0, 1]
+    engine.set_up()
+    asked.clear()
+    engine.think(Limits(simulations=100))
+    assert asked[:2] == [0, 100]
+
+
 def test_moves_can_be_left_out_until_the_next_move(engine):
     bans = np.zeros((1, 2, 9), np.bool_)
     bans[0, 0, :7] = True
@@ -139,4 +167,4 @@ def test_a_player_that_cannot_leave_out_moves_says_so(game):
     with pytest.raises(UserError, match="no moves can be left out"):
         engine.ban(np.zeros((1, 2, 9), np.bool_))
     engine.ban(None)
-    assert engine.think(Limits()).visits == 20
+    assert engine.think(Limits()).visits == 100

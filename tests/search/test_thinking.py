@@ -200,6 +200,27 @@ def test_moves_without_a_thought_between_them_lead_to_the_position_after_them(co
         thinking.think(5)
 
 
+def test_the_lead_of_a_move_is_over_the_second_one(connect_four):
+    thinking, _ = thinking_of(connect_four)
+    assert thinking.lead == 0
+    thinking.think(200)
+    first, second = (move.visits for move in thinking.thoughts().moves[:2])
+    assert thinking.lead == first - second
+
+
+def test_it_returns_in_time_although_nothing_has_to_be_evaluated():
+    """The winning move ends the game: its simulations need no evaluation, and a single call could make all of them."""
+    game = load_game("tic_tac_toe")
+    thinking, _ = thinking_of(game, max_simulations=1_000_000, solve=False)
+    position = game.initial_position()
+    for name in ["a1", "b1", "a2", "b2"]:
+        position = game.apply_action(position, game.parse_action(name))
+    thinking.begin(position)
+    assert thinking.think(1_000_000, until=0.0)
+    assert thinking.think(1_000_000, until=0.0)
+    assert thinking.visits < 10_000
+
+
 def test_moves_may_follow_each_other_without_thinking_in_between(connect_four):
     thinking, _ = thinking_of(connect_four)
     thinking.think(3)

@@ -53,15 +53,19 @@ class AlphaZeroThinker:
     def visits(self) -> int:
         return self._thinking.visits
 
+    @property
+    def lead(self) -> int:
+        return self._thinking.lead
+
     def begin(self, position: np.ndarray, bans: np.ndarray | None = None) -> None:
         self._thinking.begin(position, bans)
 
     def advance(self, action: int) -> None:
         self._thinking.advance(action)
 
-    def think(self, num_simulations: int, deadline: float = math.inf) -> bool:
+    def think(self, num_simulations: int, until: float = math.inf) -> bool:
         try:
-            return self._thinking.think(num_simulations, deadline)
+            return self._thinking.think(num_simulations, until)
         except EvaluationError:
             raise EvaluationError(
                 f"the network of {self._name} answered with numbers that are not finite: its weights are unusable."

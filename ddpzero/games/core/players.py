@@ -132,6 +132,11 @@ class Thinker(Protocol):
         """The simulations that it knows of this position."""
         ...
 
+    @property
+    def lead(self) -> int:
+        """The simulations that the most visited action has more than any other; all of them if there is no other."""
+        ...
+
     def begin(self, position: np.ndarray, bans: np.ndarray | None = None) -> None:
         """Think about a position `[P]` from now on. Raises ValueError unless it is one that is not terminal.
 
@@ -144,10 +149,10 @@ class Thinker(Protocol):
         """Think about the position after a legal action from now on, which must not be terminal."""
         ...
 
-    def think(self, num_simulations: int, deadline: float = math.inf) -> bool:
+    def think(self, num_simulations: int, until: float = math.inf) -> bool:
         """Make so many simulations more; return whether further ones could find out something.
 
-        deadline: on time.perf_counter, after which nothing new is begun, except to evaluate the position itself.
+        until: returns earlier at this time, on time.perf_counter, but not before the position itself is evaluated.
         """
         ...
 

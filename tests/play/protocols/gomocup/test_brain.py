@@ -168,7 +168,7 @@ def test_a_board_that_continues_the_game_keeps_what_was_found(dialogue):
     move = dialogue.ask("TURN 4,4")
     engine, begun = dialogue.brain._engine, []
     begin = engine._thinker.begin
-    engine._thinker.begin = lambda position: (begun.append(True), begin(position))
+    engine._thinker.begin = lambda *words: (begun.append(True), begin(*words))
     dialogue.tell("BOARD", "4,4,2", f"{move},1", "0,0,2" if move != "0,0" else "0,1,2", "DONE")
     assert not begun and len(engine.episode.actions) == 4
     dialogue.tell("BOARD", "8,8,2", "DONE")
