@@ -177,5 +177,7 @@ class Engine:
         """Return whether the most visited move stays so if all simulations that are left go to another one."""
         if self._thinker.visits <= left:
             return False
-        visits = sorted((move.visits for move in self._thinker.thoughts().moves), reverse=True)
+        # A move that had the most visits until it was proven to lose competes no longer.
+        moves = [move for move in self._thinker.thoughts().moves if not move.is_lost]
+        visits = sorted((move.visits for move in moves), reverse=True)
         return len(visits) < 2 or visits[0] - visits[1] > left

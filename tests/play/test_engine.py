@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from ddpzero.algorithms.alphazero.player import AlphaZeroPlayer
 from ddpzero.arena.players import RandomPlayer, RolloutPlayer
 from ddpzero.games import load_game
+from ddpzero.games.core.players import MoveThought, Thoughts
 from ddpzero.networks import NetworkSettings, make_network
 from ddpzero.play.engine import Engine, Limits
 from ddpzero.search import SearchSettings
@@ -139,4 +141,52 @@ def test_a_player_that_cannot_leave_out_moves_says_so(game):
     with pytest.raises(UserError, match="no moves can be left out"):
         engine.ban(np.zeros((1, 2, 9), np.bool_))
     engine.ban(None)
-    assert engine.think(Limits()).visits == 20
+    assert len(engine.think(Limits()).moves) == 9
+
+
+class Refuting:
+    """A player and its thinker: the first move is proven to lose after 100 simulations, then the third is the best."""
+
+    name, uses_chance = "refuting", False
+
+    def __init__(self):
+        self.max_simulations, self.visits = 1000, 0
+
+    def choose(self, positions, rng):
+        raise AssertionError("it is asked for thoughts")
+
+    def make_thinker(self, max_simulations):
+        return self
+
+    def thinker_size_bytes(self, max_simulations):
+        return 0
+
+    def begin(self, position, bans=None):
+        self.visits = 0
+
+    def advance(self, action):
+        raise AssertionError("there is no further move")
+
+    def think(self, num_simulations, deadline=math.inf):
+        # In small steps, as a real search makes them.
+        self.visits += min(num_simulations, 5)
+        return self.visits < self.max_simulations
+
+    def thoughts(self):
+        later = max(0, self.visits - 100)
+        visits = (min(self.visits, 100), min(later, 15), max(0, later - 15))
+        moves = [
+            MoveThought(
+                action, count, -1.0 if action == 0 else 0.0, 0.3, None, (action,), action == 0
+            )
+            for action, count in enumerate(visits)
+        ]
+        moves.sort(key=lambda move: (move.is_proven and self.visits >= 100, -move.visits))
+        policy = np.zeros(9, np.float32)
+        return Thoughts(tuple(moves), self.visits, 0.0, (0.4, 0.2, 0.4), policy, None, False)
+
+
+def test_a_move_that_was_refuted_late_does_not_end_the_search(game):
+    engine = Engine(Refuting(), game, 1000)
+    thoughts = engine.think(Limits(simulations=160, is_early=True))
+    assert thoughts.moves[0].action == 2
