@@ -173,6 +173,13 @@ class Catalog:
                 return agent
         raise UserError(f"the agent {key[:80]!r} is not offered for this game.")
 
+    def first_choice(self, game: str) -> tuple[str, str]:
+        """Return the keys of the agent and of the checkpoint with which a game begins: of a run that is still there."""
+        for agent in self.offered(game).agents:
+            with suppress(UserError):
+                return agent.key, agent.first_choice().key
+        return ROLLOUTS, ""
+
     def is_new(self, game: str, is_without_training: bool) -> bool:
         """Return whether nobody has played a game with such an agent yet, so that its code may have to be compiled."""
         with self._lock:
