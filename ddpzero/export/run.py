@@ -75,7 +75,21 @@ def run_export(
 
 
 def _check_targets(onnx: Path | None, weights: Path | None, static: Path | None) -> None:
-    """Raise UserError for a target that exists or cannot be written."""
+    """Raise UserError for a target that exists or cannot be written, or in which one export would replace another."""
+    require(
+        weights is None or static is None or weights.resolve() != static.resolve(),
+        f"--weights {weights} and --static {static} both write {CARD_FILE}: name two folders.",
+    )
+    require(
+        onnx is None
+        or weights is None
+        or onnx.with_suffix(".json").resolve() != (weights / CARD_FILE).resolve(),
+        f"--onnx {onnx} and --weights {weights} both write {CARD_FILE} there: name another file.",
+    )
+    require(
+        onnx is None or static is None or onnx.parent.resolve() != static.resolve(),
+        f"--onnx {onnx} is in the folder of --static {static}, which has files of its own: name another folder.",
+    )
     if onnx is not None:
         require(
             onnx.suffix == ".onnx", f"--onnx {onnx} must be the name of a file that ends in .onnx."

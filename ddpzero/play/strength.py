@@ -179,9 +179,10 @@ def _moves_to_come(engine: Engine) -> float:
 
 def _is_hard(thoughts: Thoughts) -> bool:
     """Return whether further simulations may well lead to another move."""
-    if thoughts.is_proven or len(thoughts.moves) < 2:
+    moves = [move for move in thoughts.moves if not move.is_lost]
+    if thoughts.is_proven or len(moves) < 2:
         return False
-    first, second = thoughts.moves[:2]
+    first, second = moves[:2]
     is_close = second.visits > _HARD_SHARE * first.visits
     return is_close or (second.visits > 0 and second.value > first.value)
 

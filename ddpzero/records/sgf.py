@@ -230,7 +230,8 @@ class _MovesReader:
         if comment:
             number = len(self._actions)
             earlier = self._comments.get(number)
-            self._comments[number] = f"{earlier}\n{comment}" if earlier else comment
+            comment = f"{earlier}\n{comment}" if earlier else comment
+            self._comments[number] = comment[:_MAX_COMMENT]
         return True
 
     def record(self, head: SgfNode) -> GameRecord:

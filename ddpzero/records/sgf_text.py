@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 
 from ddpzero.system.errors import UserError
 
+# Of a main line: a node takes a few hundred bytes of memory, and one of a file.
+_MAX_NODES = 100_000
 _START = re.compile(r"\(\s*(?=;)")
 # A parenthesis or semicolon; the name of a property; a value, in which a backslash keeps the next character.
 _TOKEN = re.compile(r"\s*+(?:([();])|([A-Za-z]++)|\[([^\\\]]*+(?:\\.[^\\\]]*+)*+)\])", re.DOTALL)
@@ -88,7 +90,9 @@ def main_line(text: str, number: int = 1) -> list[SgfNode]:
 def _read_game(text: str, start: int, is_wanted: bool) -> tuple[list[SgfNode], int]:
     """Return the nodes of the main line of the game at `start`, and where the game ends."""
     nodes: list[SgfNode] = []
+    # Of the property whose values follow; its name, which means nothing without one.
     values: list[str] | None = None
+    short = ""
     # The first parenthesis that closes ends the main line: until then each one that opened was the first of its node.
     depth, is_on_main_line = 0, is_wanted
     line, counted = _line(text, start) if is_wanted else 0, start
@@ -104,13 +108,16 @@ def _read_game(text: str, start: int, is_wanted: bool) -> tuple[list[SgfNode], i
             continue
         if mark == ";":
             line, counted = line + _num_lines(text, counted, at), at
+            if len(nodes) == _MAX_NODES:
+                raise SgfError(f"line {line}: the game has more than {_MAX_NODES:,} moves.")
             nodes.append(SgfNode(line))
         elif name is not None and nodes:
             # Before FF[4], names had small letters, which mean nothing: "SiZe".
             short = "".join(letter for letter in name if letter.isupper())
-            values = nodes[-1].properties.setdefault(short, [])
+            values = nodes[-1].properties.get(short, [])
         elif value is not None and values is not None:
             values.append(value)
+            nodes[-1].properties[short] = values
         if mark is not None:
             values = None
         elif (name or value is not None) and values is None:

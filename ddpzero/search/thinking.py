@@ -39,6 +39,7 @@ from ddpzero.search.forest import (
 )
 from ddpzero.search.rounds import register_leaf, start_searches
 from ddpzero.search.settings import SearchSettings
+from ddpzero.search.solver import is_lost
 from ddpzero.search.tree import (
     LEAF_FOUND,
     choose_action,
@@ -125,12 +126,13 @@ class Thinking:
 
     @property
     def lead(self) -> int:
-        """The simulations that the most visited action has more than any other; all of them if there is no other."""
+        """The simulations that the most visited action has more than any other; all of them if there is no other.
+
+        Actions that are proven to lose do not count: they had visits before, and get no more.
+        """
         if self._forest.nodes[0, ROOT]["state"] == PENDING:
             return 0
-        edges = self._forest.edges[0, ROOT]
-        visits = np.sort(edges["visits"][edges["prior"] > 0])
-        return int(visits[-1] - visits[-2]) if len(visits) > 1 else self.visits + 1
+        return int(lead_of(self._forest, self._batch.config))
 
     @property
     def is_proven(self) -> bool:
@@ -347,6 +349,25 @@ def read_moves(forest, config, moves, policy):
                 mean = points.result_of(config, mean, sign * found)
             move.value = mean
     return choose_action(forest, config, 0, 0), value, score
+
+
+@compiled(cache=True)
+def lead_of(forest, config):
+    """Return the visits that the first root's most visited action has more than the next one; see Thinking.lead."""
+    first, second = np.int64(0), np.int64(-1)
+    num_actions = 0
+    for action in range(forest.edges.shape[2]):
+        edge = forest.edges[0, ROOT, action]
+        if edge.prior > 0.0 and not is_lost(forest, config, 0, ROOT, action):
+            num_actions += 1
+            visits = np.int64(edge.visits)
+            if visits > first:
+                first, second = visits, first
+            elif visits > second:
+                second = visits
+    if num_actions < 2:
+        return np.int64(forest.nodes[0, ROOT].visit_sum) + 1
+    return first - max(second, np.int64(0))
 
 
 @compiled(cache=True)

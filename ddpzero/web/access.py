@@ -50,7 +50,7 @@ class Access:
         if self._token is None and _name_of(host) not in _OWN_NAMES:
             return "this page answers only under the names localhost and 127.0.0.1.", False
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        if origin is not None and _host_of(origin) != host.lower():
             return "this page answers only to itself, not to other sites.", False
         if self._token is None:
             return "", False
@@ -71,6 +71,14 @@ def _name_of(host: str) -> str:
         return urlsplit(f"//{host}").hostname or ""
     except ValueError:
         return ""
+
+
+def _host_of(origin: str) -> str | None:
+    """Return the name and port of an origin; None if it is not an address."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return None
 
 
 def _cookie_of(headers: Headers, name: str) -> str:

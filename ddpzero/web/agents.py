@@ -181,6 +181,13 @@ class Catalog:
         """Return an agent of a game. Raises UserError if it is not offered."""
         return _agent_of(self.offered(game), key)
 
+    def first_choice(self, game: str) -> tuple[str, str]:
+        """Return the keys of the agent and of the checkpoint with which a game begins: of a run that is still there."""
+        for agent in self.offered(game).agents:
+            with suppress(UserError):
+                return agent.key, agent.first_choice().key
+        return ROLLOUTS, ""
+
     def is_new(self, game: str, is_without_training: bool) -> bool:
         """Return whether nobody has played a game with such an agent yet, so that its code may have to be compiled."""
         with self._lock:

@@ -86,11 +86,11 @@ class GameLine:
                 return True
         return False
 
-    def resign(self) -> None:
-        """The player to move resigns. Raises ValueError if the game is over."""
+    def resign(self, player: int) -> None:
+        """A player resigns. Raises ValueError if the game is over."""
         if self.is_over:
             raise ValueError("the game is over.")
-        self.resigned = self.mover
+        self.resigned = player
 
     @property
     def winner(self) -> int | None:

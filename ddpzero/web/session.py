@@ -63,6 +63,8 @@ logger = logging.getLogger(__name__)
 Send = Callable[[dict[str, Any]], None]
 
 _INTERVAL_SECONDS = 0.13
+# More than a person sends while something is loaded.
+_MOST_WAITING = 200
 _DEFAULT_SIMULATIONS = 200
 # An analysis for a person goes on for so long.
 _MAX_ANALYSIS_SECONDS = 60.0
@@ -112,6 +114,11 @@ class Session:
         self._thread.start()
 
     def receive(self, message: Message) -> None:
+        """Obey a message soon. Raises UserError if far too many are waiting."""
+        require(
+            self._inbox.qsize() < _MOST_WAITING,
+            "too many messages at once: this one was passed over.",
+        )
         self._inbox.put(message)
         self._is_interrupted.set()
 
@@ -138,7 +145,8 @@ class Session:
                 self._stop_with(str(error))
             except Exception:
                 logger.exception("a game of the page failed")
-                has_more_to_do = False
+                # Messages may have come with the one that failed.
+                has_more_to_do = not self._inbox.empty()
                 self._stop_with("the server failed at this: its console says more.")
             if not (has_more_to_do or self._is_closed):
                 self._is_interrupted.wait()
@@ -181,7 +189,7 @@ class Session:
             require(not self._some_line.is_over, "the game is over: there is nothing to hint at.")
             self._wants_hint = True
         elif isinstance(message, Resign):
-            self._some_line.resign()
+            self._resign()
         else:
             self._obey_about_games(message)
 
@@ -228,13 +236,14 @@ class Session:
             self._send({"type": "preparing", "text": f"Preparing {offered.game.name} …"})
         line = GameLine(offered.game, moves, at)
         if is_new_game:
-            self._game, self._engine = key, None
+            # What may fail comes before anything changes.
+            chosen = self._agent, self._checkpoint
             if all(agent.key != self._agent for agent in offered.agents):
-                first = offered.agents[0] if offered.agents else None
-                self._agent = first.key if first else ROLLOUTS
-                self._checkpoint = first.first_choice().key if first else ""
-                self._give_up_level()
+                chosen = self._catalog.first_choice(key)
             agents = self._catalog.describe_agents(key)
+            self._game, self._engine = key, None
+            self._agent, self._checkpoint = chosen
+            self._give_up_level()
             self._send({**game_message(key, offered.game), "agents": agents})
         self._line, self._watch = line, None
         self._is_paused, self._shown = False, ()
@@ -373,6 +382,12 @@ class Session:
             self._some_line.play(message.action)
             self._is_paused = False
 
+    def _resign(self) -> None:
+        """End the game for the person, also if it is the agent's turn by now; of two persons, for the one to move."""
+        line = self._some_line
+        persons = [player for player, seat in enumerate(self._seats) if seat == PERSON]
+        line.resign(persons[0] if len(persons) == 1 else line.mover)
+
     def _undo(self) -> None:
         persons = [player for player, seat in enumerate(self._seats) if seat == PERSON]
         self._some_line.go_back_to(persons or (0, 1))
@@ -421,7 +436,7 @@ class Session:
         if self._is_interrupted.is_set():
             return True
         if choice.action is None:
-            line.resign()
+            line.resign(line.mover)
         else:
             line.play(choice.action)
         self._send_state()
@@ -450,7 +465,11 @@ class Session:
         moves = thoughts.moves
         if self._some_line.at >= _NUM_VARIED_MOVES or moves[0].is_proven:
             return moves[0].action
-        good = [move for move in moves if move.visits * 2 >= moves[0].visits and move.visits > 0]
+        good = [
+            move
+            for move in moves
+            if move.visits * 2 >= moves[0].visits and move.visits > 0 and not move.is_lost
+        ]
         if not good:
             return moves[0].action
         visits = np.array([move.visits for move in good], dtype=np.float64)
@@ -543,7 +562,8 @@ class Session:
             self._watch.is_paused = True
         self._send({"type": "preparing", "text": ""})
         self._send_error(text)
-        with suppress(PlayerError, ValueError):
+        # Whatever fails again: this thread goes on, and the person can begin another game.
+        with suppress(Exception):
             self._send_state()
 
     def _send_error(self, text: str) -> None:

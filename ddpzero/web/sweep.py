@@ -6,6 +6,7 @@ names, and best_steps: the best line as descriptions.py has lines.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import asdict
@@ -16,6 +17,8 @@ from ddpzero.play.engine import Engine, Limits
 from ddpzero.play.review import Review, review_game
 from ddpzero.records import GameRecord
 from ddpzero.web.descriptions import steps_of
+
+logger = logging.getLogger(__name__)
 
 
 class Sweep:
@@ -50,11 +53,17 @@ class Sweep:
         return not self._thread.is_alive()
 
     def _run(self) -> None:
+        if self._is_stopped.is_set():
+            return
         try:
             engine = self._make_engine()
             review_game(self.record, engine, self._limits, self._progress, self._is_stopped.is_set)
         except (PlayerError, ValueError) as error:
             self._tell({"type": "error", "text": str(error)})
+        except Exception:
+            logger.exception("a review of the page failed")
+            text = "the server failed at this review: its console says more."
+            self._tell({"type": "error", "text": text})
 
     def _progress(self, review: Review) -> None:
         if self._is_stopped.is_set():

@@ -116,3 +116,17 @@ def block_against_random(model: str, wins: int) -> Block:
     results = [1.0] * wins + [0.0] * (20 - wins)
     pairs = tuple(zip(results[::2], results[1::2], strict=True))
     return Block(f"{model} random", model, "random", pairs, 7, 700, 1.0, 30.0, 1.0, 1e9)
+
+
+@pytest.mark.parametrize(
+    "targets",
+    [
+        ("--weights", "out", "--static", "out"),
+        ("--onnx", "out/card.onnx", "--weights", "out"),
+        ("--onnx", "out/model.onnx", "--static", "out"),
+    ],
+)
+def test_no_export_replaces_another_one(model: Path, tmp_path: Path, monkeypatch, capsys, targets):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["export", str(model), *targets]) == 2
+    assert "name" in capsys.readouterr().err and not list(tmp_path.iterdir())

@@ -18,7 +18,14 @@ from ddpzero.games.core.players import Analysis, MoveThought, Thoughts
 from ddpzero.networks import NetworkSettings, make_network
 from ddpzero.play.clock import Clock, TimeControl
 from ddpzero.play.engine import Limits
-from ddpzero.play.strength import Strength, choose_move, make_engine, ponder, warm_up
+from ddpzero.play.strength import (
+    Strength,
+    _is_hard,
+    choose_move,
+    make_engine,
+    ponder,
+    warm_up,
+)
 from ddpzero.search import SearchSettings
 from ddpzero.system.errors import UserError
 
@@ -221,3 +228,11 @@ def test_wrong_strengths_are_told(wrong, sentence):
 
 def test_levels_have_numbers_from_1_to_9():
     assert [level_of(number) is None for number in range(1, 10)] == [False] * 8 + [True]
+
+
+@pytest.mark.parametrize(("others", "is_hard"), [((90, 100), True), ((10, 100), False)])
+def test_a_decision_is_between_moves_that_are_not_lost(others, is_hard):
+    thoughts = thoughts_of((100, 0.5), (others[0], 0.2), (others[1], 0.3))
+    first, second, lost = thoughts.moves
+    lost = replace(lost, is_proven=True, value=-1.0)
+    assert _is_hard(replace(thoughts, moves=(first, lost, second))) == is_hard

@@ -349,3 +349,20 @@ def test_huge_and_deep_texts_are_read_in_a_moment(text):
         assert record_of_sgf(text).actions in ((), (20,))
     except UserError as error:
         assert len(str(error)) < 200
+
+
+def test_a_property_without_a_value_means_nothing():
+    (node,) = main_line("(;SZ KM[6.5]GM C[];)")[:1]
+    assert node.properties == {"KM": ["6.5"], "C": [""]}
+    assert names_of(record_of_sgf("(;GM PB SZ[9];B[aa])")) == "A9"
+
+
+@pytest.mark.parametrize("node", [";", ";C[x]"])
+def test_a_game_without_end_is_refused_before_it_fills_the_memory(node):
+    with pytest.raises(UserError, match="more than 100,000 moves"):
+        main_line(f"({node * 200_000})")
+
+
+def test_the_comments_of_one_position_do_not_grow_without_end():
+    text = "(;GM[4]SZ[9]" + f";C[{'x' * 5000}]" * 20 + ";B[aa])"
+    assert {len(comment) for comment in record_of_sgf(text).comments.values()} == {20_000}

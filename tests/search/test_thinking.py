@@ -8,6 +8,7 @@ import pytest
 from ddpzero.evaluators.answers import EvaluationError
 from ddpzero.games import load_game
 from ddpzero.search import Search, SearchSettings
+from ddpzero.search.forest import TERMINAL
 from ddpzero.search.thinking import MOST_LEAVES, Thinking, thinking_settings, thinking_size_bytes
 from tests.search.harness import (
     FunctionEvaluator,
@@ -281,3 +282,16 @@ def test_bans_prove_nothing_and_leave_a_player_without_other_moves_alone(connect
     thinking.begin(position)
     thinking.think(200)
     assert thinking.is_proven and thinking.thoughts().moves[0].action == 0
+
+
+def test_a_move_that_is_proven_to_lose_leads_no_longer(connect_four):
+    thinking, _ = thinking_of(connect_four)
+    thinking.think(100)
+    first, second, third = (move for move in thinking.thoughts().moves[:3])
+    assert thinking.lead == first.visits - second.visits
+    forest = thinking._forest
+    edge = forest.edges[0, 0, first.action]
+    child = forest.nodes[0, edge["child"]]
+    child["state"], child["value"] = TERMINAL, 1.0
+    edge["value_sum"] = -float(edge["visits"])
+    assert thinking.lead == second.visits - third.visits

@@ -72,3 +72,9 @@ def test_no_file_outside_the_folder_is_served(tic_tac_toe):
     client = client_of(tic_tac_toe)
     for path in ("/static/../server.py", "/static/%2e%2e/server.py", "/static/..%2fserver.py"):
         assert client.get(path).status_code == 404
+
+
+@pytest.mark.parametrize("origin", ["http://[::1", "http://[x]", "["])
+def test_an_origin_that_is_no_address_is_refused(tic_tac_toe, origin):
+    answer = client_of(tic_tac_toe).get("/", headers={"origin": origin})
+    assert answer.status_code == 403

@@ -45,7 +45,7 @@ def test_a_move_that_is_not_legal_changes_nothing(line):
 
 
 def test_who_resigns_loses_until_it_is_taken_back(line):
-    line.resign()
+    line.resign(line.mover)
     assert line.is_over and line.winner == 0
     with pytest.raises(ValueError, match="over"):
         line.play(1)

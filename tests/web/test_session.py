@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
+
+import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
-from ddpzero.games import load_any_game
-from ddpzero.web.agents import Catalog
+from ddpzero.games import load_any_game, load_game
+from ddpzero.games.core.players import MoveThought, Thoughts
+from ddpzero.play.engine import Limits
+from ddpzero.records import GameRecord
+from ddpzero.system.errors import UserError
+from ddpzero.web.agents import ROLLOUTS, Catalog
+from ddpzero.web.messages import AGENT, PERSON, Begin, Resign, Set, Undo
 from ddpzero.web.server import Page, make_app
+from ddpzero.web.session import Session
+from ddpzero.web.sweep import Sweep
 from tests.waiting import wait_for
 from tests.web.browsers import browser
 from tests.web.pages import make_page
@@ -387,3 +397,78 @@ def test_the_review_for_a_browser_that_has_gone_ends(connect_four):
         (session,) = page.sessions
         sweep = session._sweep
     assert session.join(10.0) and sweep.join(10.0)
+
+
+def a_session(*runs):
+    """A session without a page, whose thread has not begun, and what it says."""
+    said = []
+    return Session(Catalog([str(run) for run in runs]), said.append, 200, seed=0), said
+
+
+def test_a_resignation_that_comes_late_is_still_the_persons(connect_four):
+    session, said = a_session(connect_four)
+    session.start()
+    (key,) = session._catalog.games
+    session.receive(Begin(key, (3, 3), 2))
+    # The agent is to move when it arrives.
+    session.receive(Set(seats=(AGENT, PERSON), paused=True))
+    session.receive(Resign())
+    wait_for(lambda: any(message.get("is_over") for message in said))
+    assert [m["result"]["winner"] for m in said if m.get("is_over")] == [0]
+    session.close()
+    assert session.join(10)
+
+
+def test_a_move_that_is_proven_to_lose_is_not_chosen_for_variety(connect_four):
+    session, _ = a_session(connect_four)
+    (key,) = session._catalog.games
+    session._begin(key, (), 0)
+    moves = [
+        MoveThought(0, 60, 0.1, 0.3, None, (0,), False),
+        MoveThought(1, 100, -1.0, 0.7, None, (1,), True),
+    ]
+    thoughts = Thoughts(tuple(moves), 160, 0.1, (0.5, 0.1, 0.4), np.zeros(7), None, False)
+    assert {session._varied(thoughts) for _ in range(50)} == {0}
+
+
+def test_a_game_whose_run_has_gone_is_played_without_training(tmp_path, tic_tac_toe):
+    gone = tmp_path / "gone"
+    shutil.copytree(tic_tac_toe, gone)
+    session, said = a_session(gone)
+    (key,) = session._catalog.games
+    shutil.rmtree(gone)
+    session.start()
+    session.receive(Begin(key, (), 0))
+    wait_for(lambda: any(message["type"] == "state" for message in said))
+    assert next(m for m in said if m["type"] == "state")["agent"] == ROLLOUTS
+    session.close()
+    assert session.join(10)
+
+
+def test_a_failure_of_the_server_ends_no_session(connect_four, monkeypatch):
+    session, said = a_session(connect_four)
+    (key,) = session._catalog.games
+    with monkeypatch.context() as patch:
+        patch.setattr("ddpzero.web.session.describe_position", lambda line: 1 // 0)
+        session.start()
+        session.receive(Begin(key, (), 0))
+        wait_for(lambda: any("the server failed" in m.get("text", "") for m in said))
+    session.receive(Begin(key, (3,), 1))
+    wait_for(lambda: any(m["type"] == "state" and m["line"] == [3] for m in said))
+    session.close()
+    assert session.join(10)
+
+
+def test_messages_that_nobody_can_obey_in_time_are_refused(connect_four):
+    session, _ = a_session(connect_four)
+    with pytest.raises(UserError, match="too many messages"):
+        for _ in range(10_000):
+            session.receive(Undo())
+
+
+def test_a_review_that_fails_says_so(connect_four):
+    game, said = load_game("connect_four"), []
+    sweep = Sweep(GameRecord(game, (3,)), lambda: 1 // 0, Limits(simulations=1), said.append)
+    sweep.start()
+    assert sweep.join(10)
+    assert "the server failed at this review" in said[0]["text"]

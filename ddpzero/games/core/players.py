@@ -97,6 +97,11 @@ class MoveThought:
     is_proven: bool
     line_visits: tuple[int, ...] = ()
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether the action is proven to lose: it is never the best one of a position that is not lost."""
+        return self.is_proven and self.value < -0.99
+
 
 @dataclass(frozen=True)
 class Thoughts:

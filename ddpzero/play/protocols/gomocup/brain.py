@@ -65,13 +65,17 @@ class Brain:
         try:
             return self._command(word.upper(), rest.strip(), arrived)
         except CommandError as error:
+            # Whatever DONE has led to, the lines after it are commands.
+            self._board = None
             self._say(f"ERROR {error}")
         return True
 
     def ponder(self, is_stopped: Callable[[], bool]) -> None:
         """Think about the opponent's move until is_stopped, if the strength asks for it."""
         if self._strength.ponders and self._engines and self._engine.episode.actions:
-            ponder(self._engine, is_stopped, self._most_simulations())
+            # The next command hears that there is too little memory.
+            with suppress(CommandError):
+                ponder(self._engine, is_stopped, self._most_simulations())
 
     def _command(self, word: str, rest: str, arrived: float) -> bool:
         if word == "END":

@@ -12,7 +12,7 @@ UNLIMITED_MS = 2147483647
 _FASTEST_SECONDS = 0.06
 _EXACTLY_FIVE = 1
 _KEYS = ("timeout_turn", "timeout_match", "time_left", "max_memory", "rule")
-_UNUSED = ("game_type", "evaluate", "folder")
+_TIMES = ("timeout_turn", "timeout_match", "time_left")
 
 
 @dataclass
@@ -40,6 +40,8 @@ class Info:
             )
         elif key != "time_left" and number < 0:
             self.problems[key] = f"INFO {key} {number} is negative"
+        elif key in _TIMES:
+            self.values[key] = max(-UNLIMITED_MS, min(number, UNLIMITED_MS))
         else:
             self.values[key] = number
 

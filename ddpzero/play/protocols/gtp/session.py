@@ -87,6 +87,8 @@ class Session:
         """write: to the other program, at once."""
         self.agent = agent
         self.strength = strength
+        # Those of --simulations. maxVisits asks for no room: it is a limit, and often one beyond all memory.
+        self._least_room = strength.simulations
         self.lines = lines
         self._write = write
         self._rng = np.random.default_rng() if rng is None else rng
@@ -206,7 +208,7 @@ class Session:
         if not self._has_engine:
             player = self.agent.player_of(self.game)
             # Analyses go on beyond the simulations of a move.
-            roomy = replace(self.strength, ponders=True)
+            roomy = replace(self.strength, ponders=True, simulations=self._least_room)
             memory_bytes = min(usable_memory().free_bytes * _SHARE_OF_MEMORY, _MOST_MEMORY_BYTES)
             self._engine = make_engine(player, self.game, roomy, int(memory_bytes))
         assert self._engine is not None

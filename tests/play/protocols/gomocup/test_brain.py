@@ -168,7 +168,7 @@ def test_a_board_that_continues_the_game_keeps_what_was_found(dialogue):
     move = dialogue.ask("TURN 4,4")
     engine, begun = dialogue.brain._engine, []
     begin = engine._thinker.begin
-    engine._thinker.begin = lambda *words: (begun.append(True), begin(*words))
+    engine._thinker.begin = lambda *arguments: (begun.append(True), begin(*arguments))
     dialogue.tell("BOARD", "4,4,2", f"{move},1", "0,0,2" if move != "0,0" else "0,1,2", "DONE")
     assert not begun and len(engine.episode.actions) == 4
     dialogue.tell("BOARD", "8,8,2", "DONE")
@@ -308,3 +308,29 @@ def test_boards_of_other_sizes(dialogue):
     assert dialogue.ask("START 5") == "OK"
     assert is_move(dialogue.ask("BEGIN"), 5)
     assert dialogue.ask("TURN 5,5").startswith("ERROR TURN: 5,5 is outside the board of 5 x 5")
+
+
+def test_after_a_board_that_is_refused_the_next_lines_are_commands(dialogue):
+    refused = dialogue.ask("INFO rule 4", "BOARD", "4,4,2", "DONE")
+    assert refused.startswith("ERROR INFO rule 4 is not supported")
+    assert dialogue.ask("INFO rule 0", "RESTART") == "OK"
+
+
+@pytest.mark.parametrize("key", ["timeout_turn", "timeout_match", "time_left"])
+@pytest.mark.parametrize("sign", ["", "-"])
+def test_any_number_is_a_time(dialogue, key, sign):
+    dialogue.tell("INFO timeout_turn 50", f"INFO {key} {sign}{'9' * 30}", "INFO timeout_turn 50")
+    if (key, sign) == ("timeout_match", "-"):
+        assert "is negative" in dialogue.ask("RESTART")
+    else:
+        assert is_move(dialogue.ask("BEGIN"))
+    dialogue.tell("INFO timeout_match 0")
+
+
+def test_too_little_memory_is_told_also_if_it_is_heard_of_while_pondering():
+    dialogue = Dialogue(ponders=True)
+    dialogue.tell("START 9", "INFO timeout_turn 50")
+    assert is_move(dialogue.ask("BEGIN"))
+    dialogue.tell("INFO max_memory 1000")
+    dialogue.brain.ponder(lambda: True)
+    assert "max_memory 1000 is too little" in dialogue.ask("TURN 0,0")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from ddpzero.algorithms.alphazero.player import AlphaZeroPlayer
 from ddpzero.games import load_game
+from ddpzero.networks import NetworkSettings, make_network
+from ddpzero.search import SearchSettings
 from tests.places import REPO
 from tests.play.protocols.gtp.scripted import Conversation, exchanges
 
@@ -120,3 +123,24 @@ def test_an_error_of_ours_is_written_to_stderr_and_the_session_goes_on(capsys, m
     assert talk.say("name") == "? internal error: IndexError\n\n"
     assert "Traceback" in capsys.readouterr().err
     assert talk.say("protocol_version") == "= 2\n\n"
+
+
+def test_a_limit_of_visits_beyond_all_memory_is_none():
+    def make_player(game):
+        network = make_network(game, NetworkSettings(blocks=1, channels=8))
+        settings = SearchSettings(num_simulations=10)
+        return AlphaZeroPlayer(game, network, settings, "agent", "cpu", "float32")
+
+    conversation = Conversation(load_game("tic_tac_toe"), make_player=make_player)
+    assert conversation.say("kata-set-param maxVisits 1000000000000") == "=\n\n"
+    assert conversation.say("kata-get-param maxVisits") == "= 1000000000000\n\n"
+    conversation.say("kata-set-param maxTime 0.1")
+    assert conversation.say("clear_board") == "=\n\n"
+    assert conversation.say("genmove b").startswith("= ")
+
+
+def test_a_property_without_a_value_means_nothing(tmp_path):
+    go = Conversation(load_game("go", size=9))
+    file = tmp_path / "game.sgf"
+    file.write_text("(;GM PL SZ[9]C;B[aa])")
+    assert go.say(f"loadsgf {file}") == "=\n\n"
