@@ -9,8 +9,8 @@ import signal
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -40,25 +40,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def handlers_of_signals() -> Iterator[None]:
-    """A test leaves the handlers of signals as it found them: a later one would wait for a signal that is ignored."""
+def restored_signals() -> Iterator[None]:
+    """A test may call the main function of a program, whose handlers of signals would otherwise meet later tests."""
     before = {number: signal.getsignal(number) for number in _SIGNALS}
     yield
-    after = {number: signal.getsignal(number) for number in _SIGNALS}
-    _restore(before)
-    assert after == before
-
-
-@pytest.fixture
-def signals_of_a_program() -> Iterator[None]:
-    """The test calls the main function of a program, which installs handlers until its process ends."""
-    before = {number: signal.getsignal(number) for number in _SIGNALS}
-    yield
-    _restore(before)
-
-
-def _restore(handlers: Mapping[signal.Signals, Any]) -> None:
-    for number, handler in handlers.items():
+    for number, handler in before.items():
         # None: it was not installed by Python.
         if handler is not None:
             signal.signal(number, handler)

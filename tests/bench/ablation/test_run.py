@@ -23,9 +23,6 @@ from ddpzero.run.record import STATUS_FILE, read_status
 from ddpzero.system.errors import UserError
 from tests.training.test_offline import TINY, frozen_run
 
-# offline_job is called in this process.
-pytestmark = pytest.mark.usefixtures("signals_of_a_program")
-
 OFFLINE: dict[str, Any] = {
     "mode": "offline",
     "base": [*TINY, "learner.steps_per_epoch=10"],
