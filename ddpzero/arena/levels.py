@@ -1,7 +1,7 @@
 """Levels of strength, 1 to 9: fewer simulations, and moves sampled with a temperature. Level 9 is the full strength.
 
-Used by everything in which agents play against people, and by RUN:level3 as a player's name, so that matches measure
-the levels: bench/README.md has the table.
+Used by everything in which agents play against people, and by RUN:level3 as a player's name, so that a match measures
+how far two levels are apart.
 """
 
 from __future__ import annotations
