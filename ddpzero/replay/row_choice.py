@@ -12,13 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ddpzero.games.core.compiled import compiled
-
 # Words drawn at once: at least so many, 16 KiB, and for several batches.
 _LEAST_WORDS = 4096
 _TIMES_AHEAD = 8
-# Rounds of sampling in which a batch may lack rows of one kind before all of them are listed.
-_MAX_ROUNDS = 64
 
 
 class WordPosition(NamedTuple):
@@ -91,48 +87,17 @@ def choose_rows(
 
     window: so many rows are sampled from: newest_row and those before it, in the ring. flags: `[capacity]` bool.
     """
+    # Actors import this file, and numba takes half a second.
+    from ddpzero.replay.row_kernel import choose
+
     rows = np.empty(num_rows, np.int64)
     # Enough for two rounds of sampling, unless numbers are rejected.
     num_ahead = 2 * num_rows
     while True:
         ahead = words.ahead(num_ahead)
-        num_found, num_used = _choose(ahead, window, newest_row, flags, flag, rows)
+        num_found, num_used = choose(ahead, window, newest_row, flags, flag, rows)
         if num_used <= len(ahead):
             break
         num_ahead = 2 * len(ahead)
     words.use(num_used)
     return rows if num_found == num_rows else None
-
-
-@compiled(cache=True)
-def _choose(words, window, newest_row, flags, flag, rows):
-    """Fill `rows`; return how many were found, and how many words were used: more than there are if they run out.
-
-    Each round samples as many rows as are wanted in all, as if by Generator.integers, and rejects those with the other
-    flag: listing all rows with a flag would take longer than an update if the window is large.
-    """
-    num_rows, num_found, num_used = len(rows), 0, 0
-    size = np.uint64(window)
-    # Lemire 2019, "Fast random integer generation in an interval": rejects what would make small numbers more likely.
-    least = (np.uint64(2**32) - size) % size
-    for _ in range(_MAX_ROUNDS):
-        for _ in range(num_rows):
-            age = np.int64(0)
-            # numpy uses no word for a choice of one.
-            while window > 1:
-                if num_used == len(words):
-                    return num_found, num_used + 1
-                product = np.uint64(words[num_used]) * size
-                num_used += 1
-                if product & np.uint64(2**32 - 1) >= least:
-                    age = np.int64(product >> np.uint64(32))
-                    break
-            row = newest_row - age
-            if row < 0:
-                row += len(flags)
-            if num_found < num_rows and flags[row] == flag:
-                rows[num_found] = row
-                num_found += 1
-        if num_found == num_rows:
-            break
-    return num_found, num_used
