@@ -23,6 +23,7 @@ from ddpzero.actors.exchange import Exchange
 from ddpzero.actors.supervised import SupervisedActor
 from ddpzero.actors.weights import WeightsChannel
 from ddpzero.algorithms.loader import load_algorithm
+from ddpzero.bench.self_play import require_cpu
 from ddpzero.bench.untrained import untrained_updater
 from ddpzero.evaluators.base import Evaluator
 from ddpzero.evaluators.lanes import LaneEvaluator, layout_for
@@ -41,8 +42,10 @@ _AT_ONCE = SimulatedSettings(batch_latency_ms=0.0, positions_per_second=1e12, no
 def bench_evaluator(settings: Settings, seconds: float, seed: int) -> list[Measurement]:
     """Return the round trip of a request to an evaluator that does nothing, and the rates of both evaluators.
 
-    A batch has half of actors.num_games positions. Raises UserError if actors of this algorithm evaluate otherwise.
+    A batch has half of actors.num_games positions. Raises UserError if actors of this algorithm evaluate otherwise, or a GPU
+    is chosen.
     """
+    require_cpu(settings)
     algorithm = load_algorithm(settings)
     game, network = algorithm.game, settings.sections.get("network")
     require(

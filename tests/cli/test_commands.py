@@ -295,7 +295,7 @@ def test_settings_that_a_benchmark_reads_are_taken(words):
             ["web", "runs/nowhere", "--port", "0"],
             "'runs/nowhere' is neither a run nor a checkpoint",
         ),
-        (["web", "--game", "snakes", "--port", "0"], "for games in which two players take turns"),
+        (["web", "--game", "snake", "--port", "0"], "Did you mean game=snakes?"),
         (["bench", "search", "evaluator=oracle", "game=tic_tac_toe"], "evaluator=oracle"),
         (
             ["match", "random", "rollout:9", "--game", "tic_tac_toe", "--simulations", "3"],

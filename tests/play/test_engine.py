@@ -28,7 +28,9 @@ def engine(game):
     torch.manual_seed(0)
     network = make_network(game, NetworkSettings(blocks=1, channels=8))
     settings = SearchSettings(solve=False)
-    return Engine(AlphaZeroPlayer(game, network, settings, "agent", "cpu", "float32"), game, 10_000)
+    return Engine(
+        AlphaZeroPlayer(game, network, settings, "agent", "cpu", "float32"), game, 1_000_000
+    )
 
 
 def play(engine, names):
@@ -58,7 +60,7 @@ def test_it_stops_when_it_is_told(engine):
         asked.append(True)
         return len(asked) > 2
 
-    assert engine.think(Limits(), is_stopped).visits < 10_000
+    assert engine.think(Limits(), is_stopped).visits < 1_000_000
     assert len(asked) == 3
 
 

@@ -127,13 +127,15 @@ class DDPG:
         *,
         device: str = "cpu",
     ) -> DDPGPlayer:
+        # Its size is checked before memory is taken.
+        actor = self._actor(weights, name)
         policy = Policy(self.game, self.settings, self.network, device)
-        policy.load(self._actor(weights, name).state_dict())
+        policy.load(actor.state_dict())
         return DDPGPlayer(policy, name)
 
     def exportable(self, weights: Mapping[str, torch.Tensor], name: str) -> Exportable:
-        policy = Policy(self.game, self.settings, self.network, "cpu")
         actor = self._actor(weights, name)
+        policy = Policy(self.game, self.settings, self.network, "cpu")
         return exportable(self.game, actor, policy, self.settings, self.network)
 
     def _actor(self, weights: Mapping[str, torch.Tensor], name: str) -> Actor:
