@@ -42,8 +42,8 @@ _AT_ONCE = SimulatedSettings(batch_latency_ms=0.0, positions_per_second=1e12, no
 def bench_evaluator(settings: Settings, seconds: float, seed: int) -> list[Measurement]:
     """Return the round trip of a request to an evaluator that does nothing, and the rates of both evaluators.
 
-    A batch has half of actors.num_games positions. Raises UserError if actors of this algorithm evaluate otherwise, or a GPU
-    is chosen.
+    A batch has half of actors.num_games positions. Raises UserError if actors of this algorithm evaluate otherwise, or
+    a GPU is chosen.
     """
     require_cpu(settings)
     algorithm = load_algorithm(settings)
