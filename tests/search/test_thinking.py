@@ -8,6 +8,7 @@ import pytest
 from ddpzero.evaluators.answers import EvaluationError
 from ddpzero.games import load_game
 from ddpzero.search import Search, SearchSettings
+from ddpzero.search import thinking as thinking_module
 from ddpzero.search.forest import TERMINAL
 from ddpzero.search.thinking import MOST_LEAVES, Thinking, thinking_settings, thinking_size_bytes
 from tests.search.harness import (
@@ -51,7 +52,8 @@ def test_it_goes_on_from_any_number_of_simulations(connect_four):
     ] == pytest.approx(thoughts.value)
 
 
-def test_simulations_in_parts_find_what_they_find_at_once():
+def test_with_one_leaf_at_a_time_simulations_in_parts_find_what_they_find_at_once(monkeypatch):
+    monkeypatch.setattr(thinking_module, "MOST_LEAVES", 1)
     game = random_tree_game()
     at_once, _ = thinking_of(game, evaluate=evaluate_by_hash, solve=False)
     in_parts, _ = thinking_of(game, evaluate=evaluate_by_hash, solve=False)
@@ -61,19 +63,14 @@ def test_simulations_in_parts_find_what_they_find_at_once():
     assert at_once.thoughts().moves == in_parts.thoughts().moves
 
 
-def test_its_first_simulations_are_those_of_puct_with_one_leaf():
+def test_with_one_leaf_at_a_time_its_simulations_are_those_of_puct(monkeypatch):
+    monkeypatch.setattr(thinking_module, "MOST_LEAVES", 1)
     game = random_tree_game()
     thinking, evaluator = thinking_of(game, evaluate=evaluate_by_hash, solve=False)
     thinking.think(15)
     assert set(evaluator.batch_sizes) == {1}
     settings = thinking_settings(SearchSettings(num_simulations=15, solve=False), 15)
     search = Search(game, settings, 1)
-    search.batch.config = search.batch.config._replace(leaves_per_round=1)
-    search.batch._arguments = (
-        *search.batch._arguments[:2],
-        search.batch.config,
-        search.batch.cache,
-    )
     found = search.run(game.initial_position()[None], FunctionEvaluator(game, 16, evaluate_by_hash))
     visits = np.zeros(game.num_actions, int)
     for move in thinking.thoughts().moves:
@@ -117,7 +114,8 @@ def test_what_is_known_is_kept_over_a_move(connect_four):
 
 def test_lines_can_be_played(connect_four):
     thinking, _ = thinking_of(connect_four)
-    thinking.think(300)
+    # All lines of 3 moves are 399 simulations, and the network prefers none.
+    thinking.think(450)
     for move in thinking.thoughts().moves:
         position = connect_four.initial_position()
         assert move.line[0] == move.action
