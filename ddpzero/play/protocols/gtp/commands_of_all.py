@@ -145,13 +145,14 @@ def _loadsgf(session: Session, request: Request) -> str:
         raise Refused(f"cannot load file: {_UNACCEPTABLE_SIZE}")
     if number is not None:
         table.undo(max(0, len(table.moves) - (number - 1)))
-    session.begin_game(table.game)
-    session.table = table
-    if session.go is not None:
+    go = session.go
+    if go is not None:
         parameters = table.game.parameters
-        rules = replace(session.go.rules, ko=parameters.ko, suicide=parameters.suicide)
-        session.go = GoSettings(parameters.komi, rules)
-        session.change_rules()
+        rules = replace(go.rules, ko=parameters.ko, suicide=parameters.suicide)
+        go = GoSettings(parameters.komi, rules)
+        table.change_rules(go.game_of(table.game, table.num_handicap_stones))
+    session.begin_game(table.game)
+    session.table, session.go = table, go
     session.prepare()
     return ""
 

@@ -111,13 +111,22 @@ def _place_free_handicap(session: Session, request: Request) -> str:
     _require_new(session)
     if not 2 <= number < session.game.num_actions - 1:
         raise Refused(INVALID_NUMBER)
+    try:
+        return _place_handicap(session, _free_handicap(session, number))
+    except Exception:
+        session.table.clear(session.game)
+        raise
+
+
+def _free_handicap(session: Session, number: int) -> list[int]:
+    """Return where stones go: they stand on the board one by one while the network is asked for the next."""
     cells = most_star_points(session.game, number)
     while len(cells) < number:
         _set_up_handicap(session, cells)
         policy = session.evaluate(_BLACK).thoughts.policy.copy()
         policy[[*cells, session.game.num_actions - 1]] = -1.0
         cells.append(int(np.argmax(policy)))
-    return _place_handicap(session, cells)
+    return cells
 
 
 def _set_free_handicap(session: Session, request: Request) -> str:

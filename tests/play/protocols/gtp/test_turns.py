@@ -10,7 +10,7 @@ from ddpzero.play.protocols.gtp.lines import Refused
 from ddpzero.play.protocols.gtp.loading import table_of_file
 from ddpzero.play.protocols.gtp.table import Table
 from ddpzero.system.errors import UserError
-from tests.play.protocols.gtp.scripted import Conversation
+from tests.play.protocols.gtp.scripted import Conversation, FirstMovePlayer
 
 BLACK, WHITE = 0, 1
 
@@ -177,3 +177,27 @@ def test_games_in_other_forms_are_loaded(tmp_path):
     talk = Conversation(game)
     assert talk.say(f"loadsgf {file} 3") == "=\n\n"
     assert len(talk.session.table.moves) == 2
+
+
+def test_a_file_whose_rules_are_refused_changes_nothing(go, tmp_path):
+    talk = Conversation(go)
+    # Two points more for two stones of handicap than there may be.
+    assert talk.say("kata-set-rule whiteHandicapBonus N") == "=\n\n"
+    talk.say("play b c3")
+    file = file_of(tmp_path, "(;GM[1]SZ[5]KM[25]AB[bb][cb];W[dd])")
+    assert talk.say(f"loadsgf {file}").startswith("? ")
+    assert len(talk.session.table.moves) == 1 and talk.session.go.komi == go.parameters.komi
+
+
+class FailingPlayer(FirstMovePlayer):
+    def analyze(self, positions, rng):
+        if self._game.board(positions[0]).sum() >= 10:
+            raise RuntimeError("out of memory")
+        return super().analyze(positions, rng)
+
+
+def test_handicap_stones_of_an_agent_that_fails_halfway_are_taken_away(go):
+    talk = Conversation(go, make_player=FailingPlayer)
+    assert talk.say("place_free_handicap 12").startswith("? ")
+    assert talk.session.table.is_new
+    assert talk.say("place_free_handicap 9").startswith("= ")
