@@ -27,8 +27,8 @@ _LOGGERS = ("torch.onnx", "onnxscript", "onnx_ir")
 class Agreement:
     """How far ONNX Runtime's answers are from torch's.
 
-    policy_difference: the largest difference of a policy probability. other_difference: of any other output; None if
-    there is none.
+    policy_difference: the largest difference of a policy probability. other_difference: of an entry of any other
+    output, as a share of that output's largest entry if it is over 1; None if there is no other output.
     """
 
     num_positions: int
@@ -78,7 +78,8 @@ def compare(
         probabilities = [torch.softmax(each, dim=1) for each in (logits, found[0])]
         policy_difference = max(policy_difference, _largest_difference(*probabilities))
         others += [
-            _largest_difference(one, other) for one, other in zip(rest, found[1:], strict=True)
+            _largest_difference(one, other) / max(1.0, float(one.abs().max()))
+            for one, other in zip(rest, found[1:], strict=True)
         ]
     return Agreement(num_positions, policy_difference, max(others, default=None))
 

@@ -23,7 +23,7 @@ from ddpzero.system.errors import UserError, require
 from ddpzero.system.json_text import json_text
 from ddpzero.system.whole_files import replace_whole, require_writable
 
-# The largest difference of a policy probability between torch and ONNX Runtime that is rounding; see compare.
+# The largest difference between torch and ONNX Runtime that is rounding; see Agreement.
 LARGEST_DIFFERENCE = 1e-4
 WEIGHTS_FILE = "model.safetensors"
 MODEL_FILE = "model.onnx"
@@ -138,9 +138,10 @@ def _checked_onnx(
     print(
         f"{agent.model}: torch and ONNX Runtime differ by at most {differences}, in {num_checked:,} random positions"
     )
-    if found.policy_difference > LARGEST_DIFFERENCE:
+    largest = max(found.policy_difference, found.other_difference or 0.0)
+    if largest > LARGEST_DIFFERENCE:
         raise RuntimeError(
-            f"the ONNX file of {agent.model} differs from torch by {found.policy_difference:.1e}, more than "
+            f"the ONNX file of {agent.model} differs from torch by {largest:.1e}, more than "
             f"{LARGEST_DIFFERENCE:.0e}: nothing was written. Report it, with the versions of torch and onnxruntime."
         )
     return content, {

@@ -120,10 +120,13 @@ def test_another_network_does_not_pass_for_this_one(small: Small):
     assert found.policy_difference > 1e-3
 
 
-def test_a_file_that_differs_from_torch_is_not_written(tmp_path: Path, capsys, monkeypatch):
+@pytest.mark.parametrize("differences", [(2e-4, 0.0), (2e-4, None), (0.0, 2e-4)])
+def test_a_file_that_differs_from_torch_is_not_written(
+    differences, tmp_path: Path, capsys, monkeypatch
+):
     model = written_model(tmp_path, "game=tic_tac_toe", *SMALL)
     monkeypatch.setattr(onnx_file, "to_onnx", lambda exportable: b"")
-    monkeypatch.setattr(onnx_file, "compare", lambda *given: Agreement(1, 2e-4, 0.0))
+    monkeypatch.setattr(onnx_file, "compare", lambda *given: Agreement(1, *differences))
     file = tmp_path / "out" / "model.onnx"
     assert cli.main(["export", str(model), "--onnx", str(file)]) == 1
     assert "differs from torch by 2.0e-04, more than 1e-04: nothing was written" in (
