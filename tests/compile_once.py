@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import os
 import tempfile
 import time
 from collections.abc import Iterator
@@ -22,10 +23,12 @@ _MOST_SECONDS = 120.0
 _NUM_LOCKS = 1 << 40
 
 
-def compile_once(folder: Path = Path(tempfile.gettempdir())) -> None:
-    """Install this in a process, for the functions that it compiles from now on. folder: shared by the processes."""
+def compile_once() -> None:
+    """Install this in a process, for the functions that it compiles from now on."""
     # Locks are bytes of one file. They belong to the process: it can take one twice, and its end releases them.
-    file = open(folder / "ddpzero-tests.lock", "a")
+    file = os.open(
+        Path(tempfile.gettempdir()) / "ddpzero-tests.lock", os.O_RDWR | os.O_CREAT, 0o600
+    )
     load, save = Cache.load_overload, Cache.save_overload
 
     def offset_of(cache: Any, *parts: object) -> int:
