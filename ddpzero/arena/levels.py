@@ -27,14 +27,14 @@ FULL_LEVEL = 9
 USUAL_SIMULATIONS = 800
 # Of the levels below it, from 1 on.
 _LEVELS = (
-    Level(0, 8.0),
     Level(0, 5.0),
-    Level(0, 3.2),
-    Level(0, 2.3),
-    Level(0, 1.6),
-    Level(0, 1.0),
-    Level(2, 0.5),
-    Level(24, 0.2),
+    Level(0, 3.5),
+    Level(0, 2.5),
+    Level(0, 1.8),
+    Level(0, 1.25),
+    Level(1, 1.0),
+    Level(4, 0.5),
+    Level(32, 0.2),
 )
 
 
