@@ -18,6 +18,7 @@ from ddpzero.arena.agents import load_agent
 from ddpzero.arena.players import RolloutPlayer
 from ddpzero.games import Game, TeamGame, describe_game, known_games, load_any_game
 from ddpzero.games.core.players import Player, TeamPlayer
+from ddpzero.judges.exact_values import ExactTables
 from ddpzero.run.checkpoint_files import (
     CHECKPOINTS_FOLDER,
     MANIFEST_FILE,
@@ -122,6 +123,7 @@ class Catalog:
     def __init__(self, texts: Sequence[str], game: Game | TeamGame | None = None) -> None:
         """texts: runs and checkpoints; none: all runs, and all games of ddpzero. game: one more. Raises UserError."""
         self.games: dict[str, OfferedGame[Game]] = {}
+        self.exact_tables = ExactTables()
         self.team_games: dict[str, OfferedGame[TeamGame]] = {}
         self._lock = threading.Lock()
         self._warm: set[tuple[str, bool]] = set()

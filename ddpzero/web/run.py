@@ -102,6 +102,7 @@ def _prepare(catalog: Catalog) -> None:
         return
     offered = next(iter(catalog.games.values()))
     try:
+        catalog.exact_tables.read(offered.game)
         agent = offered.agents[0] if offered.agents else None
         key, checkpoint = (agent.key, agent.first_choice().key) if agent else (ROLLOUTS, "")
         player = catalog.player(offered.key, key, checkpoint, 10)
