@@ -99,5 +99,5 @@ def test_a_table_is_read_once():
 
 
 def test_positions_of_four_in_a_row_do_not_judge_five_in_a_row():
-    with pytest.raises(UserError, match="the game here is connect_four with .*line=5"):
+    with pytest.raises(UserError, match=r"the game here is connect_four with .*line=5"):
         read_solved_positions(find_positions("connect_four"), load_game("connect_four", line=5))
