@@ -160,6 +160,7 @@ class Session:
             if not (has_more_to_do or self._is_closed):
                 self._wait()
         self._stop_sweep()
+        self._leave_game()
 
     def _wait(self) -> None:
         """Wait for a message; meanwhile tell what a table knows as soon as it is read."""
@@ -255,7 +256,7 @@ class Session:
             if all(agent.key != self._agent for agent in offered.agents):
                 chosen = self._catalog.first_choice(key)
             agents = self._catalog.describe_agents(key)
-            self._game, self._engine = key, None
+            self._enter(key)
             self._agent, self._checkpoint = chosen
             self._give_up_level()
             self._send({**game_message(key, offered.game), "agents": agents})
@@ -272,9 +273,20 @@ class Session:
         # On a machine that never played this game, its rules are compiled, which takes up to a minute.
         self._send({"type": "preparing", "text": f"Preparing {game.name} …"})
         watch = TeamWatch(self._catalog, key, self._rng)
-        self._line, self._watch, self._engine, self._game = None, watch, None, key
+        self._line, self._watch = None, watch
+        self._enter(key)
         self._stop_sweep()
         self._send(watch.describe_game())
+
+    def _enter(self, key: str) -> None:
+        """Go to another game, which is kept as long as somebody is at it."""
+        self._catalog.take(key)
+        self._leave_game()
+        self._game, self._engine = key, None
+
+    def _leave_game(self) -> None:
+        if self._game:
+            self._catalog.leave(self._game)
 
     # ------------------------------------------------------------------ games of files, and reviews
 

@@ -8,6 +8,7 @@ import threading
 import numpy as np
 import pytest
 from starlette.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
 
 from ddpzero.games import load_any_game, load_game
 from ddpzero.games.core.players import MoveThought, Thoughts
@@ -15,6 +16,7 @@ from ddpzero.judges.packaged import find_positions
 from ddpzero.play.engine import Limits
 from ddpzero.records import GameRecord
 from ddpzero.system.errors import UserError
+from ddpzero.web import agents, outbox
 from ddpzero.web.agents import ROLLOUTS, Catalog
 from ddpzero.web.messages import AGENT, PERSON, Begin, Resign, Set, Undo
 from ddpzero.web.server import Page, make_app
@@ -434,6 +436,56 @@ def test_of_a_game_from_outside_with_a_known_name_nothing_is_said():
     session.close()
     assert session.join(10.0)
     assert "exact" not in {message["type"] for message in said}
+
+
+def variations_of_go(number):
+    """Games that differ in their komi."""
+    return [load_game("go", size=5, komi=0.5 + index) for index in range(number)]
+
+
+@pytest.fixture
+def few_variations(monkeypatch):
+    monkeypatch.setattr(agents, "_MAX_VARIATIONS", 2)
+    return Catalog([], load_game("go", size=5, komi=20.5))
+
+
+def test_a_variation_that_nobody_plays_makes_room_for_another_one(few_variations):
+    catalog, (first, second, third, fourth) = few_variations, variations_of_go(4)
+    num_games = len(catalog.games)
+    keys = [catalog.key_of(game) for game in (first, second)]
+    session = Session(catalog, lambda message: None, 10)
+    session.start()
+    session.receive(Begin(keys[0], (), 0))
+    wait_for(lambda: session._game == keys[0])
+    # The first is older, but is played.
+    keys.append(catalog.key_of(third))
+    assert [key in catalog.games for key in keys] == [True, False, True]
+    assert len(catalog.games) == num_games + 2
+    session.close()
+    assert session.join(10.0)
+    catalog.key_of(third)
+    catalog.key_of(fourth)
+    assert keys[0] not in catalog.games
+
+
+def test_variations_that_are_all_played_leave_no_room(few_variations):
+    catalog, (first, second, third) = few_variations, variations_of_go(3)
+    for game in (first, second):
+        catalog.take(catalog.key_of(game))
+    with pytest.raises(UserError, match="too many kinds of games are open here"):
+        catalog.key_of(third)
+    assert catalog.key_of(second) in catalog.games
+    catalog.leave(catalog.key_of(second))
+    assert catalog.key_of(third) in catalog.games
+
+
+def test_a_page_that_no_longer_reads_is_told_to_try_again(page, monkeypatch):
+    monkeypatch.setattr(outbox, "_MAX_WAITING_CHARACTERS", 0)
+    opened = page.client.websocket_connect("ws://localhost/session")
+    with opened as socket, pytest.raises(WebSocketDisconnect) as closed:
+        socket.receive_json()
+    assert closed.value.code == 1013
+    wait_for(lambda: not page.sessions)
 
 
 def test_a_table_that_is_read_after_the_search_is_told_of_then(tic_tac_toe):

@@ -76,6 +76,7 @@ export function Analysis({ game, thoughts, exact, mover, isOn, heat, onSwitch, o
   const hasScore = game.has_score && rows.some((info) => info.scoreLead !== null);
   const root = thoughts && isOn ? thoughts.rootInfo : null;
   const known = isOn ? exact : null;
+  const numColumns = 4 + (hasScore ? 1 : 0) + (known ? 1 : 0);
   return html`
     <section class="card analysis">
       <header>
@@ -90,11 +91,11 @@ export function Analysis({ game, thoughts, exact, mover, isOn, heat, onSwitch, o
         <div class="wide"><dt>simulations</dt><dd>${root ? count(root.visits) : "–"}${thoughts?.is_proven && root ? html` <span class="proven">proven</span>` : ""}</dd></div>
       </dl>
       <table class="moves-found" onMouseLeave=${() => onHover(null)}>
-        <thead><tr><th>move</th><th>visits</th><th>wins</th>${hasScore && html`<th>score</th>`}${known && html`<th title=${EXACT_SOURCE}>exact</th>`}<th class="pv-head">line</th></tr></thead>
+        <thead><tr><th>move</th><th>visits</th><th>wins</th>${hasScore && html`<th>score</th>`}${known && html`<th class="exact-head" title=${EXACT_SOURCE}>exact</th>`}<th class="pv-head">line</th></tr></thead>
         <tbody>
           ${Array.from({ length: NUM_ROWS }, (_, index) => {
             const info = rows[index];
-            if (!info) return html`<tr key=${index} class="empty"><td colspan="6"> </td></tr>`;
+            if (!info) return html`<tr key=${index} class="empty"><td colspan=${numColumns}> </td></tr>`;
             return html`
               <tr key=${index} onMouseEnter=${() => onHover(info.action)} onFocus=${() => onHover(info.action)} onBlur=${() => onHover(null)}
                 tabindex="0" onKeyDown=${(e) => e.key === "Enter" && isTurn && onPlay(info.action)} onClick=${() => onHover(info.action)}>
