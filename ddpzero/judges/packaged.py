@@ -36,6 +36,11 @@ def find_positions(text: str) -> Path:
     return _find(text, _files(POSITIONS_FOLDER), "solved positions", "ddpzero judge --list")
 
 
+def position_files() -> list[Path]:
+    """Return all files of solved positions."""
+    return _files(POSITIONS_FOLDER)
+
+
 def packaged_positions_of(game: Game) -> list[Path]:
     """Return the files of solved positions that are of this game and board."""
     from ddpzero.judges.solved_positions import game_and_count, read_solved_positions

@@ -63,6 +63,7 @@ class SolvedPositions:
     """Positions with the exact scores of all actions. Letters: N positions, P position_size, A num_actions.
 
     scores: `[N, A]` for the side to move by perfect play; the sign is the outcome; ILLEGAL for illegal actions.
+    scores_are_margins: whether the scores are the mover's points minus the opponent's at the end.
     is_best: `[N, A]` bool, actions that have the highest score.
     best_means: what such an action achieves, "no action ..." or the like.
     keeps: `[N, A]` bool, legal actions that keep the outcome that perfect play from here has.
@@ -74,6 +75,7 @@ class SolvedPositions:
     game: Game
     positions: np.ndarray  # [N, P]
     scores: np.ndarray
+    scores_are_margins: bool
     is_best: np.ndarray
     best_means: str
     keeps: np.ndarray
@@ -107,7 +109,7 @@ class _Layout:
     """What the files of one game hold besides moves and lengths.
 
     scores: the array with a number for each action; illegal: its entry for illegal ones.
-    others: the other arrays.
+    others: the other arrays. are_margins: whether the numbers, with the boxes so far, are margins of points.
     num_unscored: the number of actions, the last ones, that are never legal in a file and have no number.
     boards: the parameters of all boards with this number of scores.
     """
@@ -117,6 +119,7 @@ class _Layout:
     illegal: int
     others: tuple[str, ...]
     best_means: str
+    are_margins: bool = False
     num_unscored: int = 0
     boards: Callable[[int], list[dict[str, Any]]] = lambda num_scores: [{}]
 
@@ -153,6 +156,7 @@ _LAYOUTS = (
         illegal=-100,
         others=("edge_mask", "to_move", "boxes_so_far", "value"),
         best_means="no action gains more boxes against perfect play",
+        are_margins=True,
         boards=_boards_of_dots_and_boxes,
     ),
     _Layout(
@@ -169,6 +173,7 @@ _LAYOUTS = (
         illegal=-100,
         others=("board", "to_move"),
         best_means="no action gains more discs against perfect play",
+        are_margins=True,
         num_unscored=1,
     ),
     _Layout(
@@ -214,9 +219,12 @@ def read_solved_positions(file: Path, game: Game | None = None) -> SolvedPositio
 def _require_game(file: Path, layout: _Layout, num_scores: int, game: Game) -> None:
     """Raise UserError for another game or board than the file's. A user's game may have the same rules."""
     fits = game.num_actions - layout.num_unscored == num_scores
-    if fits and (game.name == layout.game or game.source is not None):
+    if fits and game.source is not None:
         return
     games = [load_game(layout.game, **board) for board in layout.boards(num_scores)]
+    # Not only the size: four in a row and five in a row are played on the same board.
+    if fits and describe_game(game) in map(describe_game, games):
+        return
     boards = [describe_game(g) for g in games if g.num_actions - layout.num_unscored == num_scores]
     raise UserError(
         f"{file} has positions of {' or '.join(boards) or layout.game}, but the game here is "
@@ -295,6 +303,7 @@ def _solved_positions(
         game=game,
         positions=positions,
         scores=scores,
+        scores_are_margins=layout.are_margins,
         is_best=scores == best,
         best_means=layout.best_means,
         keeps=keeps,

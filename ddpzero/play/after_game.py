@@ -10,6 +10,7 @@ from rich.text import Text
 
 from ddpzero.games.core.player_errors import errors_of_player
 from ddpzero.games.core.players import Player, Thoughtful
+from ddpzero.judges.exact_values import read_exact_table
 from ddpzero.play.engine import Engine, Limits
 from ddpzero.play.episode import PlayedEpisode
 from ddpzero.play.person import Leave, Person
@@ -177,7 +178,8 @@ class AfterGame:
                 done = f"reviewing the game: position {len(review.positions)} of {total}"
                 status.update(Text(done))
 
-            self._review = review_game(record, self._engine, Limits(DEFAULT_SIMULATIONS), tell)
+            limits, table = Limits(DEFAULT_SIMULATIONS), read_exact_table(record.game)
+            self._review = review_game(record, self._engine, limits, tell, table=table)
         return self._review
 
 

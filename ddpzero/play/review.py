@@ -1,7 +1,7 @@
 """What an agent thinks of a finished game, move by move: values, what each move lost, better moves.
 
-One sweep from the first position to the last; the tree of each search is kept for the next. Prints nothing: the
-terminal and the page show what `review_game` returns.
+One sweep from the first position to the last; the tree of each search is kept for the next. What a table of perfect
+play knows replaces what the agent thinks. Prints nothing: the terminal and the page show what `review_game` returns.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from ddpzero.games import Game, describe_game
-from ddpzero.games.core.players import Thoughts
+from ddpzero.games.core.players import MoveThought, Thoughts
+from ddpzero.judges.exact_values import ExactTable, ExactValues
 from ddpzero.play.engine import Engine, Limits
 from ddpzero.records import GameRecord, margin_at_end
 from ddpzero.system.errors import require
@@ -32,7 +33,7 @@ class ReviewedPosition:
 
     win_rate: the chance to win plus half the chance of a draw. draw_rate: the chance of a draw. score: the expected
     margin at the end, komi included; None for a player that expects none. is_certain: whether the win rate is proven,
-    or the rules'. visits: simulations of the search.
+    the rules', or exact. is_exact: whether it is that of a table of perfect play. visits: simulations of the search.
     """
 
     win_rate: float
@@ -40,6 +41,7 @@ class ReviewedPosition:
     score: float | None
     is_certain: bool
     visits: int
+    is_exact: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,8 @@ class ReviewedMove:
     ply: the number of moves before it. best_action, best_line: what the agent prefers, and the moves that it expects,
     beginning with it. best_win_rate, win_rate: after that move, and after the one that was played. loss: of win rate,
     0 or more; score_loss: of the margin, None if the agent expects none. is_certain: whether both win rates are proven,
-    or the rules'. num_choices: of legal moves.
+    the rules', or exact. is_exact: whether both are of a table of perfect play, by which the preferred move is a best
+    one; the moves after it are what the agent expects. num_choices: of legal moves.
     """
 
     ply: int
@@ -63,6 +66,7 @@ class ReviewedMove:
     score_loss: float | None
     is_certain: bool
     num_choices: int
+    is_exact: bool = False
 
     @property
     def is_first_choice(self) -> bool:
@@ -85,6 +89,11 @@ class Review:
     @property
     def is_complete(self) -> bool:
         return len(self.positions) == len(self.record.actions) + 1
+
+    @property
+    def num_exact(self) -> int:
+        """The number of moves whose losses are exact."""
+        return sum(move.is_exact for move in self.moves)
 
     def worst(self, number: int, least_loss: float = DOUBTFUL_LOSS) -> list[ReviewedMove]:
         """Return the moves that lost most, at most so many, the worst first; none that lost less than least_loss."""
@@ -137,12 +146,14 @@ def review_game(
     limits: Limits,
     on_progress: Callable[[Review], None] = lambda review: None,
     is_stopped: Callable[[], bool] = lambda: False,
+    table: ExactTable | None = None,
 ) -> Review:
     """Review a game with the player of an engine, whose own game this replaces.
 
     limits: of each position. on_progress: called with what is known after each of them. is_stopped: asked a few dozen
-    times a second; the review then ends with the positions before. Raises UserError if the record is of another game
-    than the engine plays, ValueError for an illegal move, PlayerError for a player that fails.
+    times a second; the review then ends with the positions before. table: of the record's game. Raises UserError if
+    the record is of another game than the engine plays, ValueError for an illegal move, PlayerError for a player that
+    fails.
     """
     require(
         describe_game(record.game) == describe_game(engine.game),
@@ -151,22 +162,37 @@ def review_game(
     )
     engine.set_up()
     review = Review(record, engine.player.name)
-    before: tuple[int, Thoughts, int] | None = None
+    before: _Before | None = None
     for ply in range(len(record.actions) + 1):
         if ply > 0:
             engine.play(record.actions[ply - 1])
         thoughts = None if engine.episode.is_over else engine.think(limits, is_stopped)
         if is_stopped():
             break
+        exact = table.find(engine.position) if table is not None and thoughts is not None else None
         position = _position(engine, thoughts)
+        if thoughts is not None:
+            position = _with_exact(engine, position, exact, before)
         review = replace(review, positions=(*review.positions, position))
         if before is not None:
-            move = _move(record, ply - 1, *before, position)
-            review = replace(review, moves=(*review.moves, move))
+            review = replace(
+                review, moves=(*review.moves, _move(record, ply - 1, before, position))
+            )
         on_progress(review)
         if thoughts is not None:
-            before = engine.episode.current_player, thoughts, len(engine.episode.legal_actions())
+            player, num_choices = engine.episode.current_player, len(engine.episode.legal_actions())
+            before = _Before(player, thoughts, num_choices, exact)
     return review
+
+
+@dataclass(frozen=True)
+class _Before:
+    """What is known of the position before a move. player: who moves. num_choices: of legal moves."""
+
+    player: int
+    thoughts: Thoughts
+    num_choices: int
+    exact: ExactValues | None
 
 
 def _position(engine: Engine, thoughts: Thoughts | None) -> ReviewedPosition:
@@ -187,19 +213,41 @@ def _position(engine: Engine, thoughts: Thoughts | None) -> ReviewedPosition:
     )
 
 
-def _move(
-    record: GameRecord,
-    ply: int,
-    player: int,
-    thoughts: Thoughts,
-    num_choices: int,
-    after: ReviewedPosition,
-) -> ReviewedMove:
-    """Compare a move with the agent's choice. thoughts: of the position before it. after: the position after it."""
-    best, action = thoughts.moves[0], record.actions[ply]
+def _with_exact(
+    engine: Engine, position: ReviewedPosition, exact: ExactValues | None, before: _Before | None
+) -> ReviewedPosition:
+    """Return the engine's position with the result of perfect play, if it is known of it or of the move that led to it.
+
+    exact: of this position. before: the position before it, None at the start of the game.
+    """
+    if exact is not None:
+        outcome, margin, player = exact.outcome, exact.margin, engine.episode.current_player
+    elif before is not None and before.exact is not None:
+        action, player = engine.episode.actions[-1], before.player
+        outcome = before.exact.outcomes[action]
+        margin = before.exact.margins[action] if before.exact.margins is not None else None
+    else:
+        return position
+    return replace(
+        position,
+        win_rate=_rate(_of_first(outcome, player)),
+        draw_rate=float(outcome == 0),
+        score=_margin(engine.game, margin, player),
+        is_certain=True,
+        is_exact=True,
+    )
+
+
+def _move(record: GameRecord, ply: int, before: _Before, after: ReviewedPosition) -> ReviewedMove:
+    """Compare a move with the agent's choice, or with the best one that a table knows. after: the position after it."""
+    player, thoughts, exact = before.player, before.thoughts, before.exact
+    best, action = _best_move(thoughts, exact), record.actions[ply]
     win_rate = after.win_rate if player == 0 else 1.0 - after.win_rate
-    best_win_rate = win_rate if best.action == action else _rate(best.value)
+    best_rate = _rate(best.value if exact is None else exact.outcome)
+    best_win_rate = win_rate if best.action == action else best_rate
     best_score = thoughts.score if best.score is None else best.score
+    if exact is not None:
+        best_score = exact.margin
     margin, score_loss = _margin(record.game, best_score, player), None
     if margin is not None and after.score is not None:
         lost = _of_first(margin - after.score, player)
@@ -214,9 +262,23 @@ def _move(
         win_rate=win_rate,
         loss=max(0.0, best_win_rate - win_rate),
         score_loss=score_loss,
-        is_certain=after.is_certain and (best.is_proven or best.action == action),
-        num_choices=num_choices,
+        is_certain=after.is_certain
+        and (exact is not None or best.is_proven or best.action == action),
+        num_choices=before.num_choices,
+        is_exact=exact is not None,
     )
+
+
+def _best_move(thoughts: Thoughts, exact: ExactValues | None) -> MoveThought:
+    """Return the agent's first choice, or the one among the moves that are best by perfect play."""
+    if exact is None:
+        return thoughts.moves[0]
+    best = exact.best_actions
+    for move in thoughts.moves:
+        if move.action in best:
+            return move
+    # A player without a tree names only the moves that it tried.
+    return MoveThought(best[0], 0, float(exact.outcome), 0.0, None, (best[0],), False)
 
 
 def _rate(value: float) -> float:

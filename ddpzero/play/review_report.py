@@ -16,11 +16,12 @@ from ddpzero.arena.agents import (
     require_agent_that_searches,
 )
 from ddpzero.games import Game, TeamGame, describe_game
+from ddpzero.judges.exact_values import read_exact_table
 from ddpzero.play.clock import TimeControl
 from ddpzero.play.engine import Limits, use_one_thread
 from ddpzero.play.graph import column_of, share_graph
 from ddpzero.play.review import DOUBTFUL_LOSS, Review, ReviewedMove, review_game
-from ddpzero.play.review_sgf import said_of_margin, sgf_of_review
+from ddpzero.play.review_sgf import said_of_exact, said_of_margin, sgf_of_review
 from ddpzero.play.strength import Strength, make_engine
 from ddpzero.play.views import PLAYER_STYLES, board_view, look_of, player_marks, side_by_side
 from ddpzero.records import read_record
@@ -76,7 +77,13 @@ def run_review(
             if len(review.positions) % max(1, total // 10) == 0:
                 on_step(f"position {len(review.positions)} of {total}")
 
-        review = review_game(record, engine, Limits(num_simulations, seconds), tell)
+        review = review_game(
+            record,
+            engine,
+            Limits(num_simulations, seconds),
+            tell,
+            table=read_exact_table(record.game),
+        )
     if sgf is not None:
         replace_whole(Path(sgf), sgf_of_review(review).encode())
     if as_json:
@@ -104,6 +111,8 @@ def review_view(review: Review, console: Console, num_worst: int) -> RenderableT
         Text(describe_game(review.record.game), style="bold"),
         _players_table(review, console),
     ]
+    if review.num_exact:
+        parts.append(Text(said_of_exact(review), style="dim"))
     if len(review.positions) > 1:
         parts += [graph_view(review, console), Text()]
     worst = review.worst(num_worst)
@@ -172,7 +181,7 @@ def worst_table(review: Review, moves: list[ReviewedMove]) -> Table:
         )
     for move in moves:
         points = [] if not has_score else [f"{move.score_loss or 0:.1f}"]
-        certain = " (certain)" if move.is_certain else ""
+        certain = " (exact)" if move.is_exact else " (certain)" if move.is_certain else ""
         table.add_row(
             str(move.ply + 1),
             Text(name_of_player(review, move.player), style=PLAYER_STYLES[move.player]),

@@ -38,13 +38,19 @@ def _comment(review: Review, ply: int) -> str:
     if move is not None and move.loss >= DOUBTFUL_LOSS:
         lines.append(said_of_loss(review, move))
     if ply == 0:
-        lines.insert(0, f"Reviewed by {review.reviewer}.")
+        exact = f" {said_of_exact(review)}." if review.num_exact else ""
+        lines.insert(0, f"Reviewed by {review.reviewer}.{exact}")
     return "\n".join(lines)
+
+
+def said_of_exact(review: Review) -> str:
+    """Return "Of 31 moves, what 4 lost is exact, by a table of perfect play"."""
+    return f"Of {len(review.moves)} moves, what {review.num_exact} lost is exact, by a table of perfect play"
 
 
 def said_of_position(position: ReviewedPosition) -> str:
     """Return "Black wins: 62%, B+3.5"; the first player is black."""
-    certain = " (certain)" if position.is_certain else ""
+    certain = " (exact)" if position.is_exact else " (certain)" if position.is_certain else ""
     margin = "" if position.score is None else f", {said_of_margin(position.score)}"
     return f"Black wins: {position.win_rate:.0%}{margin}{certain}"
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,6 +18,7 @@ from ddpzero.arena.agents import load_agent
 from ddpzero.arena.players import RolloutPlayer
 from ddpzero.games import Game, TeamGame, describe_game, known_games, load_any_game
 from ddpzero.games.core.players import Player, TeamPlayer
+from ddpzero.judges.exact_values import ExactTables
 from ddpzero.run.checkpoint_files import (
     CHECKPOINTS_FOLDER,
     MANIFEST_FILE,
@@ -41,7 +42,8 @@ _RULE = "rule:"
 # A page may go at any moment, and this search cannot be interrupted.
 MAX_ROLLOUTS = 2000
 _MAX_LOADED = 12
-_MAX_GAMES = 100
+# Variations of games that came with files; those that nobody plays make room.
+_MAX_VARIATIONS = 100
 
 
 @dataclass(frozen=True)
@@ -122,9 +124,13 @@ class Catalog:
     def __init__(self, texts: Sequence[str], game: Game | TeamGame | None = None) -> None:
         """texts: runs and checkpoints; none: all runs, and all games of ddpzero. game: one more. Raises UserError."""
         self.games: dict[str, OfferedGame[Game]] = {}
+        self.exact_tables = ExactTables()
         self.team_games: dict[str, OfferedGame[TeamGame]] = {}
         self._lock = threading.Lock()
         self._warm: set[tuple[str, bool]] = set()
+        # The keys of variations, of which the last was asked for last; how many sessions are at each game.
+        self._variations: OrderedDict[str, None] = OrderedDict()
+        self._num_users: Counter[str] = Counter()
         self._players: OrderedDict[tuple[str, str, str], Player] = OrderedDict()
         if game is not None:
             self._offer_game(game)
@@ -163,19 +169,46 @@ class Catalog:
         Raises UserError for another one.
         """
         key = describe_game(game)
-        if key in self.games:
-            return key
+        with self._lock:
+            if key in self.games:
+                if key in self._variations:
+                    self._variations.move_to_end(key)
+                return key
         alike = [
             offered
             for offered in list(self.games.values())
             if (offered.game.name, offered.game.source) == (game.name, game.source)
         ]
         require(bool(alike), f"this is a game of {game.name}, which is not offered here.")
-        require(len(self.games) < _MAX_GAMES, "too many kinds of games are open here.")
         agents = {agent.key: agent for offered in alike for agent in offered.agents}
         fitting = [a for a in agents.values() if load_agent(a.first_choice().path).fits(game)]
-        self.games[key] = OfferedGame(key, game, fitting)
+        with self._lock:
+            self._make_room()
+            self.games[key] = OfferedGame(key, game, fitting)
+            self._variations[key] = None
         return key
+
+    def _make_room(self) -> None:
+        """Forget the variation that nobody has played for longest, if there are many; the lock is held."""
+        if len(self._variations) < _MAX_VARIATIONS:
+            return
+        free = next((key for key in self._variations if not self._num_users[key]), None)
+        require(free is not None, "too many kinds of games are open here.")
+        assert free is not None
+        del self._variations[free], self.games[free]
+        self._warm = {(key, is_without) for key, is_without in self._warm if key != free}
+
+    def take(self, key: str) -> None:
+        """Keep a game for a session until it says `leave`."""
+        with self._lock:
+            self._num_users[key] += 1
+
+    def leave(self, key: str) -> None:
+        """The opposite of `take`."""
+        with self._lock:
+            self._num_users[key] -= 1
+            if not self._num_users[key]:
+                del self._num_users[key]
 
     def agent(self, game: str, key: str) -> OfferedAgent:
         """Return an agent of a game. Raises UserError if it is not offered."""

@@ -9,6 +9,9 @@ thoughts: rootInfo and moveInfos have the names of KataGo's analysis; all values
 (value + 1) / 2, or null if the player values only the position. wdl: the probabilities of a win, a draw and a loss.
 steps: the moves of pv as action, player, and the cell that is filled, or -1. prior, policy: of each legal action, in
 their order. ownership `[B]` in [-1, 1], 1 the first player's.
+
+exact: outcome of perfect play for the player to move: 1 wins, 0 draws, -1 loses; margin: of points, or null; moves: the
+same of each legal action, as [action, outcome, margin].
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ import numpy as np
 
 from ddpzero.games import Game, TeamGame, describe_game
 from ddpzero.games.core.players import MoveThought, Thoughts
+from ddpzero.judges.exact_values import ExactValues
 from ddpzero.web.game_line import GameLine
 
 # Of so many moves and steps the page hears; of the others only how much they were searched.
@@ -128,6 +132,19 @@ def thoughts_message(
         "prior": np.round(prior[legal], 4).tolist(),
         "policy": np.round(thoughts.policy[legal].astype(np.float64), 4).tolist(),
         "ownership": ownership,
+    }
+
+
+def exact_message(position_id: int, exact: ExactValues) -> dict[str, Any]:
+    margins = exact.margins or {}
+    return {
+        "type": "exact",
+        "position": position_id,
+        "outcome": exact.outcome,
+        "margin": exact.margin,
+        "moves": [
+            (action, outcome, margins.get(action)) for action, outcome in exact.outcomes.items()
+        ],
     }
 
 

@@ -29,6 +29,7 @@ From the server:
 | game | what never changes in a game: key, title, geometry (games/core/geometry.py), names of all actions, agents |
 | state | the moves and the board: see descriptions.py |
 | thoughts | what the search has found of a position so far, with the names of KataGo's analysis: see descriptions.py |
+| exact | position, and what perfect play makes of it, where a table knows: see descriptions.py |
 | hint | position, action, move: the best move |
 | review | ply, position, move: of one position and the move before it, see sweep.py; moves: their number |
 | opened | a game of a file or of the store has begun |

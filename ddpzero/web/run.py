@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
+import gc
 import logging
 import secrets
 import signal
@@ -42,11 +44,17 @@ def run_web(
     for name in ("uvicorn", "uvicorn.error"):
         logging.getLogger(name).setLevel(logging.WARNING)
     use_one_thread()
+    # The interpreter's last collections would search all that torch and numba have made for garbage, for a second.
+    atexit.register(gc.freeze)
     listening = _listen(host, port)
     catalog = Catalog(texts, game)
     port = listening.getsockname()[1]
     token = None if is_loopback(host) else secrets.token_urlsafe(18)
     page = Page(catalog, max_sessions, max_simulations)
+    server = _server(make_app(page, token, port))
+    # uvicorn stops in good order and then sends itself the signal again; one that comes before it listens counts, too.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: setattr(server, "should_exit", True))
     shown = f"[{host}]" if ":" in host else host
     address = f"http://{shown}:{port}/" + (f"?token={token}" if token else "")
     print(f"the page is at {address} (stop with Ctrl-C)", flush=True)
@@ -56,16 +64,13 @@ def run_web(
             flush=True,
         )
     threading.Thread(target=_prepare, args=(catalog,), daemon=True).start()
-    # uvicorn stops in good order and then sends itself the signal again.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: None)
     try:
-        asyncio.run(_serve(make_app(page, token, port), listening))
+        asyncio.run(server.serve([listening]))
     finally:
         page.close()
 
 
-async def _serve(app: Starlette, listening: socket.socket) -> None:
+def _server(app: Starlette) -> uvicorn.Server:
     config = uvicorn.Config(
         app,
         ws="websockets-sansio",
@@ -76,7 +81,7 @@ async def _serve(app: Starlette, listening: socket.socket) -> None:
         server_header=False,
         timeout_graceful_shutdown=1,
     )
-    await uvicorn.Server(config).serve([listening])
+    return uvicorn.Server(config)
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -102,6 +107,7 @@ def _prepare(catalog: Catalog) -> None:
         return
     offered = next(iter(catalog.games.values()))
     try:
+        catalog.exact_tables.read(offered.game)
         agent = offered.agents[0] if offered.agents else None
         key, checkpoint = (agent.key, agent.first_choice().key) if agent else (ROLLOUTS, "")
         player = catalog.player(offered.key, key, checkpoint, 10)

@@ -21,7 +21,7 @@ from ddpzero.system.json_text import json_text
 from ddpzero.web.access import Access
 from ddpzero.web.agents import Catalog
 from ddpzero.web.messages import parse_message
-from ddpzero.web.outbox import Outbox
+from ddpzero.web.outbox import Outbox, PageLags
 from ddpzero.web.session import Session
 from ddpzero.web.training import describe_training
 
@@ -143,6 +143,9 @@ async def _send_all(outbox: Outbox, websocket: WebSocket) -> None:
     try:
         while True:
             await websocket.send_text(await outbox.next())
+    except PageLags:
+        # It connects again and goes on with the position that it shows.
+        await websocket.close(_TRY_AGAIN_LATER)
     except (WebSocketDisconnect, RuntimeError):
         # The page has gone; _receive_all hears of it, too.
         logger.debug("a page has gone")

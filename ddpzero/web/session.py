@@ -30,7 +30,12 @@ from ddpzero.records import GameRecord, record_of_sgf, result_at_end, sgf_of_rec
 from ddpzero.records.move_list import moves_of_record, record_of_moves
 from ddpzero.system.errors import UserError, require
 from ddpzero.web.agents import MAX_ROLLOUTS, ROLLOUTS, Catalog
-from ddpzero.web.descriptions import describe_position, game_message, thoughts_message
+from ddpzero.web.descriptions import (
+    describe_position,
+    exact_message,
+    game_message,
+    thoughts_message,
+)
 from ddpzero.web.game_line import GameLine
 from ddpzero.web.messages import (
     AGENT,
@@ -63,6 +68,8 @@ logger = logging.getLogger(__name__)
 Send = Callable[[dict[str, Any]], None]
 
 _INTERVAL_SECONDS = 0.13
+# While a table of exact values is being read.
+_LOOK_SECONDS = 0.05
 # More than a person sends while something is loaded.
 _MOST_WAITING = 200
 _DEFAULT_SIMULATIONS = 200
@@ -108,6 +115,8 @@ class Session:
         self._state_id = 0
         self._position_id = 0
         self._shown: tuple[Any, ...] = ()
+        # Whether the page may still have to hear what a table knows of the position.
+        self._owes_exact = False
         self._thread = threading.Thread(target=self._run, name="web session", daemon=True)
 
     def start(self) -> None:
@@ -149,8 +158,14 @@ class Session:
                 has_more_to_do = not self._inbox.empty()
                 self._stop_with("the server failed at this: its console says more.")
             if not (has_more_to_do or self._is_closed):
-                self._is_interrupted.wait()
+                self._wait()
         self._stop_sweep()
+        self._leave_game()
+
+    def _wait(self) -> None:
+        """Wait for a message; meanwhile tell what a table knows as soon as it is read."""
+        while not self._is_interrupted.wait(_LOOK_SECONDS if self._owes_exact else None):
+            self._maybe_send_exact()
 
     def _obey_all(self) -> bool:
         """Obey all messages that have come; return whether there were any."""
@@ -241,10 +256,11 @@ class Session:
             if all(agent.key != self._agent for agent in offered.agents):
                 chosen = self._catalog.first_choice(key)
             agents = self._catalog.describe_agents(key)
-            self._game, self._engine = key, None
+            self._enter(key)
             self._agent, self._checkpoint = chosen
             self._give_up_level()
             self._send({**game_message(key, offered.game), "agents": agents})
+            self._catalog.exact_tables.start_reading(offered.game)
         self._line, self._watch = line, None
         self._is_paused, self._shown = False, ()
         self._stop_sweep()
@@ -257,9 +273,20 @@ class Session:
         # On a machine that never played this game, its rules are compiled, which takes up to a minute.
         self._send({"type": "preparing", "text": f"Preparing {game.name} …"})
         watch = TeamWatch(self._catalog, key, self._rng)
-        self._line, self._watch, self._engine, self._game = None, watch, None, key
+        self._line, self._watch = None, watch
+        self._enter(key)
         self._stop_sweep()
         self._send(watch.describe_game())
+
+    def _enter(self, key: str) -> None:
+        """Go to another game, which is kept as long as somebody is at it."""
+        self._catalog.take(key)
+        self._leave_game()
+        self._game, self._engine = key, None
+
+    def _leave_game(self) -> None:
+        if self._game:
+            self._catalog.leave(self._game)
 
     # ------------------------------------------------------------------ games of files, and reviews
 
@@ -296,7 +323,13 @@ class Session:
             return Engine(self._catalog.player(*chosen, simulations), record.game, simulations)
 
         simulations = max(1, simulations)
-        self._sweep = Sweep(record, make_engine, Limits(simulations=simulations), self._send)
+        self._sweep = Sweep(
+            record,
+            make_engine,
+            Limits(simulations=simulations),
+            self._send,
+            self._catalog.exact_tables.read,
+        )
         self._sweep.start()
 
     def _stop_sweep(self) -> None:
@@ -521,6 +554,7 @@ class Session:
     def _send_state(self) -> None:
         line = self._line
         self._state_id += 1
+        self._owes_exact = False
         if self._watch is not None:
             self._send({**self._watch.describe(), "id": self._state_id})
         if line is None:
@@ -549,9 +583,23 @@ class Session:
                 "paused": self._is_paused,
             }
         )
+        self._owes_exact = self._analyzes and not line.is_over
+        self._maybe_send_exact()
+
+    def _maybe_send_exact(self) -> None:
+        """Tell what a table knows of the position on the board, once it is read; the search does not wait for it."""
+        line, tables = self._line, self._catalog.exact_tables
+        if not self._owes_exact or line is None or not tables.is_read(line.game):
+            return
+        self._owes_exact = False
+        table = tables.read(line.game)
+        exact = table.find(line.position) if table is not None else None
+        if exact is not None:
+            self._send(exact_message(self._position_id, exact))
 
     def _send_thoughts(self, line: GameLine, thoughts: Thoughts) -> None:
         assert self._engine is not None
+        self._maybe_send_exact()
         values_moves = isinstance(self._engine.player, Thoughtful)
         self._send(thoughts_message(self._position_id, line, thoughts, values_moves))
 

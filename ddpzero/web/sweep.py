@@ -12,7 +12,9 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
+from ddpzero.games import Game
 from ddpzero.games.core.player_errors import PlayerError
+from ddpzero.judges.exact_values import ExactTable
 from ddpzero.play.engine import Engine, Limits
 from ddpzero.play.review import Review, review_game
 from ddpzero.records import GameRecord
@@ -30,14 +32,16 @@ class Sweep:
         make_engine: Callable[[], Engine],
         limits: Limits,
         tell: Callable[[dict[str, Any]], None],
+        read_table: Callable[[Game], ExactTable | None] = lambda game: None,
     ) -> None:
-        """make_engine: called in the thread. tell: takes messages for the page."""
+        """make_engine, read_table: called in the thread. tell: takes messages for the page."""
         self.record = record
         self.review: Review | None = None
         self._positions = record.positions()
         self._make_engine = make_engine
         self._limits = limits
         self._tell = tell
+        self._read_table = read_table
         self._is_stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="web review", daemon=True)
 
@@ -57,7 +61,9 @@ class Sweep:
             return
         try:
             engine = self._make_engine()
-            review_game(self.record, engine, self._limits, self._progress, self._is_stopped.is_set)
+            table = self._read_table(self.record.game)
+            is_stopped = self._is_stopped.is_set
+            review_game(self.record, engine, self._limits, self._progress, is_stopped, table)
         except (PlayerError, ValueError) as error:
             self._tell({"type": "error", "text": str(error)})
         except Exception:

@@ -14,13 +14,16 @@ from sgfmill import sgf as sgfmill
 from ddpzero.algorithms.alphazero.player import AlphaZeroPlayer
 from ddpzero.arena.players import RolloutPlayer
 from ddpzero.games import load_game
+from ddpzero.judges.exact_values import read_exact_table
+from ddpzero.judges.packaged import find_positions
+from ddpzero.judges.solved_positions import ILLEGAL, read_solved_positions
 from ddpzero.networks import NetworkSettings, make_network
 from ddpzero.play.engine import Engine, Limits
 from ddpzero.play.graph import column_of, share_graph
 from ddpzero.play.review import Review, ReviewedMove, ReviewedPosition, review_game
 from ddpzero.play.review_report import review_view, run_review
 from ddpzero.play.review_sgf import sgf_of_review
-from ddpzero.records import GameRecord, read_record, record_of_sgf
+from ddpzero.records import GameRecord, read_record, record_of_sgf, sgf_of_record
 from ddpzero.search import SearchSettings
 from ddpzero.system.errors import UserError
 from ddpzero.system.json_text import json_text
@@ -122,6 +125,70 @@ def test_a_player_without_a_search_of_its_own_reviews_too(game):
     # The second player did not stop the row.
     assert review.positions[4].win_rate > review.positions[3].win_rate
     assert review.moves[3].loss > 0
+
+
+@pytest.fixture(scope="module")
+def exact_review(game):
+    """Of the same game as `review`, by a player that knows next to nothing, with a table of perfect play."""
+    engine, table = Engine(RolloutPlayer(game, 1), game, 1), read_exact_table(game)
+    return review_game(record_of(game, "a1 a2 b2 c3 b1 b3 c1"), engine, Limits(1), table=table)
+
+
+def test_a_table_of_perfect_play_replaces_what_the_agent_thinks(exact_review, game):
+    assert [position.win_rate for position in exact_review.positions] == [0.5, 0.5] + [1.0] * 6
+    assert [position.draw_rate for position in exact_review.positions] == [1.0, 1.0] + [0.0] * 6
+    assert all(position.is_certain for position in exact_review.positions)
+    # The end is the rules'.
+    assert [position.is_exact for position in exact_review.positions] == [True] * 7 + [False]
+    assert [move.loss for move in exact_review.moves] == [0, 0.5, 0, 0, 0, 0, 0]
+    answer = exact_review.moves[1]
+    # Of the answers to a corner, only the center keeps the draw; a search of one simulation did not look at it.
+    assert game.action_name(answer.best_action) == "b2" and answer.best_line[0] == 4
+    assert answer.is_exact and answer.is_certain and answer.best_win_rate == 0.5
+
+
+def test_the_report_says_what_is_exact(exact_review, review):
+    sentence = "Of 7 moves, what 7 lost is exact, by a table of perfect play"
+    assert sentence in shown(exact_review) and "b2  50% (exact)" in shown(exact_review)
+    assert sentence not in shown(review) and "exact" not in shown(review)
+    read = json.loads(json_text(exact_review.as_dict()))
+    assert read["positions"][0]["is_exact"] and read["moves"][1]["is_exact"]
+
+
+def test_what_a_known_position_says_of_a_move_holds_after_it():
+    game = load_game("connect_four")
+    with np.load(find_positions("connect_four_hard")) as archive:
+        made = archive["moves"][0, : archive["lengths"][0]].tolist()
+        scores = archive["scores"][0]
+    table, engine = read_exact_table(game), Engine(RolloutPlayer(game, 1), game, 1)
+    worst = int(np.argmin(np.where(scores > -1000, scores, 1000)))
+    record = GameRecord(game, (*made, worst))
+    # The position after the move is in no file.
+    assert table.find(record.positions()[-1]) is None
+    review = review_game(record, engine, Limits(1), table=table)
+    last, sign = review.moves[-1], 1 if len(made) % 2 == 0 else -1
+    assert last.is_exact and last.loss == (np.sign(scores.max()) - np.sign(scores[worst])) / 2 > 0
+    assert review.positions[-1].win_rate == (1 + sign * np.sign(scores[worst])) / 2
+    assert review.positions[-1].is_exact and not review.positions[0].is_exact
+    assert review.num_exact < len(review.moves)
+
+
+def test_points_are_lost_by_perfect_play_too():
+    game = load_game("dots_and_boxes", rows=2, columns=2)
+    solved = read_solved_positions(find_positions("dots_and_boxes_2x2"))
+    scores = np.where(solved.scores == ILLEGAL, 1000, solved.scores)
+    # The move that loses most of all.
+    index = int(np.argmax(solved.scores.max(axis=1) - scores.min(axis=1)))
+    with np.load(find_positions("dots_and_boxes_2x2")) as archive:
+        made = archive["moves"][index, : archive["lengths"][index]].tolist()
+    worst = int(np.argmin(scores[index]))
+    record = GameRecord(game, (*made, worst))
+    engine = Engine(RolloutPlayer(game, 20), game, 20)
+    review = review_game(record, engine, Limits(20), table=read_exact_table(game))
+    mover = game.current_player(record.positions()[-2])
+    assert review.moves[-1].score_loss == solved.scores[index].max() - scores[index, worst] > 0
+    assert review.positions[-2].score == (1, -1)[mover] * solved.scores[index].max()
+    assert review.positions[-1].score == (1, -1)[mover] * scores[index, worst]
 
 
 def test_a_game_of_another_board_is_refused(engine):
@@ -241,8 +308,24 @@ def test_a_file_is_reviewed_and_written(tmp_path, capsys):
     assert "gomoku with size=6" in output and "X me" in output
     written = read_record(tmp_path / "out.sgf")
     assert len(written.actions) == 5 and "Black wins" in written.comments[0]
+    assert "perfect play" not in output
     run_review(str(file), "rollout:100", as_json=True)
     assert json.loads(capsys.readouterr().out)["names"] == ["me", ""]
+
+
+def test_a_file_of_a_known_board_says_what_is_exact(tmp_path, capsys):
+    game = load_game("hex", size=3)
+    with np.load(find_positions("hex3")) as archive:
+        made = archive["moves"][0, : archive["lengths"][0]].tolist()
+        scores = archive["move_values"][0]
+    move = int(np.flatnonzero(scores)[0])
+    file = tmp_path / "game.sgf"
+    file.write_text(sgf_of_record(GameRecord(game, (*made, move))))
+    run_review(str(file), "rollout:9", sgf=str(tmp_path / "out.sgf"))
+    assert "lost is exact, by a table of perfect play" in capsys.readouterr().out
+    comments = read_record(tmp_path / "out.sgf").comments
+    assert "by a table of perfect play." in comments[0]
+    assert "(exact)" in comments[len(made)] and "(exact)" in comments[len(made) + 1]
 
 
 def test_what_cannot_be_reviewed_is_a_sentence(tmp_path):

@@ -208,6 +208,41 @@ def test_it_is_dark_where_the_system_is_and_can_be_switched(chromium, served):
         assert page.evaluate(paper) == "rgb(245, 244, 241)"
 
 
+def test_exact_values_are_shown_with_their_source_and_hidden_with_the_analysis(chromium, served):
+    with tab(chromium, served.address) as page:
+        page.wait_for_selector(".verdict:has-text('Perfect play: a draw')")
+        assert "draw: a3 b3 c3 a2 b2 c2 a1 b1 c1" in page.inner_text(".verdict")
+        page.click("text=Review")
+        page.click("text=Paste a game")
+        page.fill("textarea", "a1 a2 b2 c3")
+        page.click(".games button:has-text('Open')")
+        page.wait_for_selector(".verdict:has-text('Perfect play: a win for X')")
+        lines = page.inner_text(".verdict").splitlines()
+        assert [line for line in lines if line] == [
+            "Perfect play: a win for X",
+            "win: b1 c1",
+            "draw: a3 b3 c2",
+        ]
+        assert "table of perfect play" in page.get_attribute(".verdict", "title")
+        page.wait_for_selector(".moves-found td.exact")
+        shown = page.eval_on_selector_all(
+            ".moves-found tbody tr:not(.empty)",
+            "rows => rows.map(row => [row.querySelector('.move-name').textContent, "
+            "row.querySelector('.exact').textContent])",
+        )
+        values = {"b1": "win", "c1": "win", "a3": "draw", "b3": "draw", "c2": "draw"}
+        assert dict(shown) == values
+        page.keyboard.press("ArrowLeft")
+        page.wait_for_selector(".verdict:has-text('lose: a3 b3 c3 c2 b1 c1')")
+        assert "a win for X" in page.inner_text(".verdict")
+        # Not for who wants to find the move alone.
+        page.click(".analysis .switch")
+        page.wait_for_selector(".verdict", state="detached")
+        assert page.locator(".exact").count() == 0
+        page.click(".analysis .switch")
+        page.wait_for_selector(".verdict")
+
+
 def test_the_first_load_is_small_and_asks_nobody_else(chromium, served):
     context = chromium.new_context()
     page = context.new_page()

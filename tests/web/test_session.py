@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import shutil
+import threading
 
 import numpy as np
 import pytest
 from starlette.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
 
 from ddpzero.games import load_any_game, load_game
 from ddpzero.games.core.players import MoveThought, Thoughts
+from ddpzero.judges.packaged import find_positions
 from ddpzero.play.engine import Limits
 from ddpzero.records import GameRecord
 from ddpzero.system.errors import UserError
+from ddpzero.web import agents, outbox
 from ddpzero.web.agents import ROLLOUTS, Catalog
 from ddpzero.web.messages import AGENT, PERSON, Begin, Resign, Set, Undo
 from ddpzero.web.server import Page, make_app
@@ -20,7 +24,7 @@ from ddpzero.web.session import Session
 from ddpzero.web.sweep import Sweep
 from tests.waiting import wait_for
 from tests.web.browsers import browser
-from tests.web.pages import make_page
+from tests.web.pages import make_page, make_run
 
 
 @pytest.fixture
@@ -338,6 +342,169 @@ def test_a_review_tells_of_each_position_and_move(alone):
     assert (worst["player"], worst["action"], worst["best_action"]) == (0, 8, 2)
     assert worst["loss"] == pytest.approx(1.0) and worst["is_certain"]
     assert worst["best_steps"] == [[2, 0, 2]]
+
+
+def test_a_review_knows_what_a_table_knows(alone):
+    alone.begin([0, 3], game=key_of(alone, "tic_tac_toe"))
+    told = reviewed(alone)
+    assert all(message["position"]["is_exact"] for message in told)
+    # The answer beside the corner.
+    assert told[2]["move"]["loss"] == 0.5 and told[2]["move"]["is_exact"]
+
+
+def outcomes(message):
+    return {action: outcome for action, outcome, _ in message["moves"]}
+
+
+def test_what_a_table_knows_of_a_position_is_told_at_once(alone):
+    state = alone.begin([0, 3, 4, 8], game=key_of(alone, "tic_tac_toe"))
+    exact = alone.next("exact")
+    assert exact["position"] == state["position"]
+    assert (exact["outcome"], exact["margin"]) == (1, None)
+    # Each of these two moves threatens twice; the search is not asked.
+    assert outcomes(exact) == {1: 1, 2: 1, 5: 0, 6: 0, 7: 0}
+    assert [margin for _, _, margin in exact["moves"]] == [None] * 5
+
+
+def test_a_position_of_a_file_of_connect_four_has_the_values_of_the_file(alone):
+    with np.load(find_positions("connect_four")) as archive:
+        moves = archive["moves"][7, : archive["lengths"][7]].tolist()
+        scores = archive["scores"][7].tolist()
+    alone.begin(moves, game=key_of(alone, "connect_four"))
+    exact = alone.next("exact")
+    assert exact["position"] == alone.state["position"]
+    assert outcomes(exact) == {a: int(np.sign(s)) for a, s in enumerate(scores) if s != -1000}
+    assert exact["outcome"] == np.sign(max(scores))
+
+
+def test_margins_are_told_where_a_game_has_points(tmp_path):
+    overrides = ("game=dots_and_boxes", "game.rows=2", "game.columns=2")
+    page, config = make_page(make_run(tmp_path / "boxes", *overrides))
+    with np.load(find_positions("dots_and_boxes_2x2")) as archive:
+        moves = archive["moves"][0, : archive["lengths"][0]].tolist()
+        ahead = int(archive["boxes_so_far"][0] @ (1, -1)) * (1, -1)[archive["to_move"][0]]
+        value = int(archive["value"][0])
+    with browser(TestClient(config.app, base_url="http://localhost")) as one:
+        one.begin(moves)
+        exact = one.next("exact")
+    page.close()
+    assert exact["margin"] == value + ahead == max(margin for *_, margin in exact["moves"])
+
+
+def test_who_hides_the_analysis_hears_of_no_exact_values(alone):
+    key = key_of(alone, "tic_tac_toe")
+    alone.begin(game=key)
+    alone.next("exact")
+    alone.set(analyzes=False, seats=["person", "person"])
+    alone.play(4)
+    assert alone.next("state", "exact")["at"] == 1
+    alone.send("jump", to=0)
+    assert alone.next("state", "exact")["type"] == "state"
+    # As soon as the analysis is shown, it is there.
+    alone.set(analyzes=True)
+    assert alone.next("exact")["position"] == alone.state["position"]
+
+
+def said_first(page, config, number):
+    """The types of the first messages about the first position of the first game, when its table is read."""
+    (game,) = [offered.game for offered in list(page.catalog.games.values())[:1]]
+    page.catalog.exact_tables.read(game)
+    with browser(TestClient(config.app, base_url="http://localhost")) as one:
+        one.send("begin", game=one.games[0]["key"], moves=[], at=0)
+        said = [one.next("thoughts", "exact", "state")["type"] for _ in range(number)]
+    page.close()
+    return said
+
+
+def test_of_a_board_in_no_file_nothing_is_said(tmp_path, tic_tac_toe):
+    assert said_first(*make_page(tic_tac_toe), 3) == ["state", "exact", "thoughts"]
+    run = make_run(tmp_path / "small", "game=connect_four", "game.columns=6")
+    assert said_first(*make_page(run), 2) == ["state", "thoughts"]
+
+
+def test_of_a_game_from_outside_with_a_known_name_nothing_is_said():
+    game = load_game("tic_tac_toe", source="ddpzero.games.tic_tac_toe")
+    page = Page(Catalog([], game), 1, 200)
+    # Even if the table of our own game has been read.
+    assert page.catalog.exact_tables.read(load_game("tic_tac_toe")) is not None
+    said = []
+    session = Session(page.catalog, said.append, 200)
+    session.start()
+    session.receive(Begin(next(iter(page.catalog.games)), (0, 3, 4, 8), 4))
+    session.receive(Set(agent=ROLLOUTS, simulations=20, seats=(PERSON, PERSON)))
+    wait_for(lambda: any(message["type"] == "thoughts" for message in said))
+    session.close()
+    assert session.join(10.0)
+    assert "exact" not in {message["type"] for message in said}
+
+
+def variations_of_go(number):
+    """Games that differ in their komi."""
+    return [load_game("go", size=5, komi=0.5 + index) for index in range(number)]
+
+
+@pytest.fixture
+def few_variations(monkeypatch):
+    monkeypatch.setattr(agents, "_MAX_VARIATIONS", 2)
+    return Catalog([], load_game("go", size=5, komi=20.5))
+
+
+def test_a_variation_that_nobody_plays_makes_room_for_another_one(few_variations):
+    catalog, (first, second, third, fourth) = few_variations, variations_of_go(4)
+    num_games = len(catalog.games)
+    keys = [catalog.key_of(game) for game in (first, second)]
+    session = Session(catalog, lambda message: None, 10)
+    session.start()
+    session.receive(Begin(keys[0], (), 0))
+    wait_for(lambda: session._game == keys[0])
+    # The first is older, but is played.
+    keys.append(catalog.key_of(third))
+    assert [key in catalog.games for key in keys] == [True, False, True]
+    assert len(catalog.games) == num_games + 2
+    session.close()
+    assert session.join(10.0)
+    catalog.key_of(third)
+    catalog.key_of(fourth)
+    assert keys[0] not in catalog.games
+
+
+def test_variations_that_are_all_played_leave_no_room(few_variations):
+    catalog, (first, second, third) = few_variations, variations_of_go(3)
+    for game in (first, second):
+        catalog.take(catalog.key_of(game))
+    with pytest.raises(UserError, match="too many kinds of games are open here"):
+        catalog.key_of(third)
+    assert catalog.key_of(second) in catalog.games
+    catalog.leave(catalog.key_of(second))
+    assert catalog.key_of(third) in catalog.games
+
+
+def test_a_page_that_no_longer_reads_is_told_to_try_again(page, monkeypatch):
+    monkeypatch.setattr(outbox, "_MAX_WAITING_CHARACTERS", 0)
+    opened = page.client.websocket_connect("ws://localhost/session")
+    with opened as socket, pytest.raises(WebSocketDisconnect) as closed:
+        socket.receive_json()
+    assert closed.value.code == 1013
+    wait_for(lambda: not page.sessions)
+
+
+def test_a_table_that_is_read_after_the_search_is_told_of_then(tic_tac_toe):
+    catalog = Catalog([str(tic_tac_toe)])
+    tables, said = catalog.exact_tables, []
+    read, is_there = tables.read, threading.Event()
+    tables.read = lambda game: is_there.wait() and read(game)
+    session = Session(catalog, said.append, 10**6)
+    session.start()
+    # X wins at once, which the search proves: then it ends.
+    session.receive(Begin(next(iter(catalog.games)), (0, 3, 1, 4), 4))
+    session.receive(Set(seats=(PERSON, PERSON)))
+    wait_for(lambda: any(message.get("is_proven") for message in said))
+    assert "exact" not in {message["type"] for message in said}
+    is_there.set()
+    wait_for(lambda: said[-1]["type"] == "exact")
+    assert (said[-1]["outcome"], outcomes(said[-1])[2]) == (1, 1)
+    session.close()
+    assert session.join(10.0)
 
 
 def test_one_can_walk_through_a_game_while_it_is_reviewed(alone):

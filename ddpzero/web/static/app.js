@@ -11,7 +11,8 @@ import { count, duration, percent, playerNames } from "./text.js";
 
 const ERROR_SECONDS = 8;
 const EMPTY = {
-  link: "connecting", refusal: null, games: [], game: null, state: null, thoughts: null, outlook: null, hint: null,
+  link: "connecting", refusal: null, games: [], game: null, state: null, thoughts: null, exact: null, outlook: null,
+  hint: null,
   error: null, preparing: null, coming: null, review: null, stored: null, teamGame: null, teamState: null,
 };
 
@@ -33,13 +34,13 @@ function reduce(model, event) {
     case "state": {
       if (model.coming !== null && model.coming.key === event.game) {
         const fresh = {
-          review: null, stored: null, thoughts: null, hint: null, outlook: null, preparing: null, coming: null, teamState: null,
+          review: null, stored: null, thoughts: null, exact: null, hint: null, outlook: null, preparing: null, coming: null, teamState: null,
         };
         return { ...model, ...fresh, game: model.coming, state: event };
       }
       const isSame = model.state !== null && model.state.position === event.position;
       if (isSame) return { ...model, state: event };
-      return { ...model, state: event, thoughts: null, hint: null, outlook: event.result ? certain(event.result) : model.outlook };
+      return { ...model, state: event, thoughts: null, exact: null, hint: null, outlook: event.result ? certain(event.result) : model.outlook };
     }
     case "team_game":
       return { ...model, teamGame: event };
@@ -48,6 +49,8 @@ function reduce(model, event) {
     case "thoughts":
       if (model.state === null || event.position !== model.state.position) return model;
       return { ...model, thoughts: event, outlook: outlookOf(event) };
+    case "exact":
+      return model.state !== null && event.position === model.state.position ? { ...model, exact: event } : model;
     case "review":
       return model.state === null ? model : { ...model, review: withReviewed(model.review, event, model.state.line) };
     case "stored":
@@ -310,7 +313,7 @@ function App() {
           ${isReviewing && html`<${ReviewPanel} game=${game} state=${state} review=${model.review} riddle=${riddle} theme=${theme}
             onAsk=${(simulations) => { setRiddle(null); send.current({ type: "review", simulations }); }}
             onJump=${actions.jump} onHover=${setReviewedLine} onRiddle=${onRiddle} />`}
-          ${!isRiddle && html`<${Analysis} game=${game} thoughts=${thoughts} isOn=${isOn} heat=${heat} isTurn=${isTurn}
+          ${!isRiddle && html`<${Analysis} game=${game} thoughts=${thoughts} exact=${model.exact} mover=${state.mover} isOn=${isOn} heat=${heat} isTurn=${isTurn}
             onSwitch=${actions.analyze} onHeat=${setHeat} onHover=${setHoveredMove} onPlay=${actions.play} />`}
           <${Moves} game=${game} state=${state} onJump=${actions.jump} />
           ${isReviewing && html`<${GamesPanel} state=${state} stored=${model.stored} hasRun=${state.agent !== "rollouts"}

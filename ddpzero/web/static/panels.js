@@ -1,13 +1,14 @@
 // What stands around the board: who plays, what the agent thinks, the moves, and how strong the agent is.
 import { html, useEffect, useRef, useState } from "./vendor/htm-preact-standalone.mjs";
 import { Piece } from "./board.js";
-import { count, duration, finePercent, percent, playerNames, provenText, signed } from "./text.js";
+import { count, duration, exactText, finePercent, percent, playerNames, provenText, signed, verdictText } from "./text.js";
 
 export const ROLLOUTS = "rollouts";
 const SIMULATIONS = [0, 1, 5, 10, 25, 50, 100, 200, 400, 800, 1600, 3200, 6400];
 const SECONDS = [0.2, 0.5, 1, 2, 5, 10, 20, 60];
 const LEVELS = [1, 2, 3, 4, 5, 6, 7, 8, 9];
 const NUM_ROWS = 5;
+const EXACT_SOURCE = "from a table of perfect play, not from the agent's search";
 
 export function Icon({ name }) {
   const paths = {
@@ -69,10 +70,13 @@ export function Players({ game, state, agentName, outlook }) {
     </div>`;
 }
 
-export function Analysis({ game, thoughts, isOn, heat, onSwitch, onHeat, onHover, onPlay, isTurn }) {
+// exact: the message of what a table knows of the position, or null. mover: the player to move.
+export function Analysis({ game, thoughts, exact, mover, isOn, heat, onSwitch, onHeat, onHover, onPlay, isTurn }) {
   const rows = thoughts && isOn ? thoughts.moveInfos.slice(0, NUM_ROWS) : [];
   const hasScore = game.has_score && rows.some((info) => info.scoreLead !== null);
   const root = thoughts && isOn ? thoughts.rootInfo : null;
+  const known = isOn ? exact : null;
+  const numColumns = 4 + (hasScore ? 1 : 0) + (known ? 1 : 0);
   return html`
     <section class="card analysis">
       <header>
@@ -87,11 +91,11 @@ export function Analysis({ game, thoughts, isOn, heat, onSwitch, onHeat, onHover
         <div class="wide"><dt>simulations</dt><dd>${root ? count(root.visits) : "–"}${thoughts?.is_proven && root ? html` <span class="proven">proven</span>` : ""}</dd></div>
       </dl>
       <table class="moves-found" onMouseLeave=${() => onHover(null)}>
-        <thead><tr><th>move</th><th>visits</th><th>wins</th>${hasScore && html`<th>score</th>`}<th class="pv-head">line</th></tr></thead>
+        <thead><tr><th>move</th><th>visits</th><th>wins</th>${hasScore && html`<th>score</th>`}${known && html`<th class="exact-head" title=${EXACT_SOURCE}>exact</th>`}<th class="pv-head">line</th></tr></thead>
         <tbody>
           ${Array.from({ length: NUM_ROWS }, (_, index) => {
             const info = rows[index];
-            if (!info) return html`<tr key=${index} class="empty"><td colspan="5"> </td></tr>`;
+            if (!info) return html`<tr key=${index} class="empty"><td colspan=${numColumns}> </td></tr>`;
             return html`
               <tr key=${index} onMouseEnter=${() => onHover(info.action)} onFocus=${() => onHover(info.action)} onBlur=${() => onHover(null)}
                 tabindex="0" onKeyDown=${(e) => e.key === "Enter" && isTurn && onPlay(info.action)} onClick=${() => onHover(info.action)}>
@@ -99,17 +103,32 @@ export function Analysis({ game, thoughts, isOn, heat, onSwitch, onHeat, onHover
                 <td>${count(info.visits)}</td>
                 <td class=${info.is_proven ? "proven" : ""}>${info.winrate === null ? "" : info.is_proven ? provenText(info.winrate) : percent(info.winrate)}</td>
                 ${hasScore && html`<td>${info.scoreLead === null ? "" : signed(info.scoreLead)}</td>`}
+                ${known && html`<td class="exact" title=${EXACT_SOURCE}>${exactText(known.moves.find(([action]) => action === info.action))}</td>`}
                 <td class="pv">${info.pv.slice(1).join(" ")}</td>
               </tr>`;
           })}
         </tbody>
       </table>
+      ${known && html`<${Verdict} game=${game} exact=${known} mover=${mover} />`}
       <div class="row">
         <span class="small">on the board</span>
         <${Segments} label="Heat map" value=${heat} onChange=${onHeat}
           options=${[["policy", "search"], ["prior", "network"], ["off", "nothing"]]} />
       </div>
     </section>`;
+}
+
+// What perfect play makes of the position, and of each legal move.
+function Verdict({ game, exact, mover }) {
+  const groups = [[1, "win"], [0, "draw"], [-1, "lose"]]
+    .map(([outcome, verb]) => [verb, exact.moves.filter((move) => move[1] === outcome)])
+    .filter(([, moves]) => moves.length > 0);
+  return html`
+    <div class="verdict" title=${EXACT_SOURCE}>
+      <p>Perfect play: <b class="exact">${verdictText(exact, playerNames(game.geometry), mover)}</b></p>
+      ${groups.map(([verb, moves]) => html`
+        <p key=${verb} class="small">${verb}: ${moves.map(([action]) => game.names[action]).join(" ")}</p>`)}
+    </div>`;
 }
 
 export function Walk({ state, onJump }) {

@@ -38,7 +38,7 @@ export function ReviewPanel({ game, state, review, riddle, theme, onAsk, onJump,
       </header>
       ${isCurrent
         ? html`<${Values} game=${game} review=${review} at=${state.at} theme=${theme} onJump=${onJump} />
-            <p class="small">${isDone ? averages(review, names) : `${review.positions.length} of ${review.total + 1} positions …`}</p>`
+            <p class="small">${isDone ? `${averages(review, names)}${exactly(review)}` : `${review.positions.length} of ${review.total + 1} positions …`}</p>`
         : html`<p class="hint-text small">${state.line.length === 0
             ? "Play a game, or open one below: then the agent looks at each of its moves."
             : "The agent looks at each move of this game: what it expected, what the move lost, what was better."}</p>`}
@@ -56,7 +56,7 @@ export function ReviewPanel({ game, state, review, riddle, theme, onAsk, onJump,
                 onMouseEnter=${() => state.at === move.ply && riddle === null && onHover(move.best_steps)}>
                 <span class="number">${move.ply + 1}</span>
                 <span class="played">${move.name}</span>
-                <span class="lost">−${percent(move.loss)}${move.is_certain ? " certain" : ""}</span>
+                <span class="lost">−${percent(move.loss)}${move.is_exact ? " exact" : move.is_certain ? " certain" : ""}</span>
                 <span class="better small">${riddle === null ? `better: ${move.best_line_names.slice(0, 4).join(" ")}` : ""}</span>
               </button>
             </li>`)}
@@ -72,6 +72,11 @@ function averages(review, names) {
     return lost.length === 0 ? "–" : `${(100 * lost.reduce((a, b) => a + b, 0) / lost.length).toFixed(1)}%`;
   };
   return `a move lost on average: ${names[0]} ${mean(0)}, ${names[1]} ${mean(1)}`;
+}
+
+function exactly({ moves }) {
+  const number = moves.filter((move) => move.is_exact).length;
+  return number === 0 ? "" : `; of ${moves.length} moves, what ${number} lost is exact, by a table of perfect play`;
 }
 
 function Riddle({ riddle, names, onRiddle }) {

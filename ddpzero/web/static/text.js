@@ -24,6 +24,19 @@ export function provenText(winrate) {
   return winrate < 0.25 ? "loss" : "draw";
 }
 
+// What perfect play makes of a move: [action, outcome, margin].
+export function exactText([, outcome, margin]) {
+  const text = ["loss", "draw", "win"][outcome + 1];
+  return margin === null || margin === 0 ? text : `${text} ${Math.abs(margin)}`;
+}
+
+// "a win for Red by 3". exact: of the position, in which mover is to move.
+export function verdictText({ outcome, margin }, names, mover) {
+  if (outcome === 0) return "a draw";
+  const by = margin === null ? "" : ` by ${Math.abs(margin)}`;
+  return `a win for ${names[outcome > 0 ? mover : 1 - mover]}${by}`;
+}
+
 // What the players of this kind of pieces are called.
 export function playerNames(geometry) {
   if (geometry.pieces === "stones") return ["Black", "White"];
