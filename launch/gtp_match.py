@@ -222,7 +222,10 @@ def main() -> int:
     rng = random.Random(options.seed)
     programs = [Program(command) for command in options.programs]
     for program in programs:
-        program.start()
+        try:
+            program.start()
+        except (OSError, ValueError, ProgramError) as error:
+            parser.error(f"{program.command!r} does not start as a GTP program: {error}")
     score, num_moves, num_results = 0.0, 0, 0
     for number in range(options.games):
         seats = programs if number % 2 == 0 else programs[::-1]
