@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.compile_once import compile_once
-
 if TYPE_CHECKING:
     from ddpzero.run.ranks import Ranks
 
@@ -23,10 +21,6 @@ if TYPE_CHECKING:
 for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
     os.environ.pop(name, None)
 
-
-# Only where there are several processes.
-if "PYTEST_XDIST_WORKER" in os.environ:
-    compile_once()
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 

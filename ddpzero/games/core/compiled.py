@@ -31,9 +31,11 @@ from numba.core.types.misc import unliteral
 from numba.extending import models, register_model
 
 from ddpzero.games.core.cache_folder import discard_unreadable_indexes, ensure_cache_folder
+from ddpzero.games.core.compile_once import compile_once
 
 ensure_cache_folder()
 discard_unreadable_indexes()
+compile_once()
 
 # Set every option explicitly: a function inherits missing options from its caller, even inlining.
 _OPTIONS = {"_nrt": False, "error_model": "numpy", "forceinline": False, "no_cfunc_wrapper": True}

@@ -1,0 +1,103 @@
+"""Facts about processes that need the same machine code at the same time."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from ddpzero.games.core import compile_once as module
+from tests.places import REPO
+from tests.waiting import wait_for
+
+# Waits until all others are there, too.
+COUNT_MISSES = """
+import sys, time
+from pathlib import Path
+from ddpzero.games import load_game
+from tests import perft
+
+folder, number = Path(sys.argv[1]), int(sys.argv[2])
+(folder / f"{number}.ready").touch()
+while len(list(folder.glob("*.ready"))) < 3:
+    time.sleep(0.01)
+perft.perft(load_game("tic_tac_toe"), 2)
+print(sum(perft._count_sequences.stats.cache_misses.values()))
+"""
+
+# Takes a lock and keeps it.
+KEEP = """
+import sys, time
+from ddpzero.games.core.compile_once import Locks
+
+Locks().take("a")
+print("taken", flush=True)
+time.sleep(100)
+"""
+
+
+def test_one_of_them_compiles_it_and_the_others_wait(tmp_path: Path) -> None:
+    environment = {
+        **os.environ,
+        "NUMBA_CACHE_DIR": str(tmp_path / "cache"),
+        "TMPDIR": str(tmp_path),
+        "PYTHONPATH": str(REPO),
+    }
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", COUNT_MISSES, str(tmp_path), str(number)],
+            env=environment,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(3)
+    ]
+    misses = [int(process.communicate()[0]) for process in processes]
+    assert sorted(misses) == [0, 0, 1]
+
+
+@pytest.fixture
+def keeper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A process that has the lock "a"."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    process = subprocess.Popen(
+        [sys.executable, "-c", KEEP],
+        env={**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(REPO)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None and process.stdout.readline() == "taken\n"
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_a_lock_is_had_once_its_process_is_killed(keeper) -> None:
+    locks = module.Locks()
+    assert locks.is_taken("b") and not locks.is_taken("a")
+    keeper.kill()
+    wait_for(lambda: locks.is_taken("a"))
+    # A process can take a lock twice.
+    assert locks.is_taken("a")
+
+
+def test_nobody_waits_for_ever_for_a_process_that_is_stopped(keeper, monkeypatch) -> None:
+    keeper.send_signal(signal.SIGSTOP)
+    monkeypatch.setattr(module, "_MOST_SECONDS", 0.2)
+    locks = module.Locks()
+    locks.take("a")
+    assert not locks.is_taken("a")
+    locks.release("a")
+    assert not locks.is_taken("a")
+
+
+def test_without_a_place_for_locks_everybody_compiles(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    locks = module.Locks()
+    locks.take("a")
+    locks.release("a")
