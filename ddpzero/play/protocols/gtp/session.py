@@ -15,6 +15,7 @@ from ddpzero.play.clock import Clock, TimeControl
 from ddpzero.play.engine import Engine, Limits
 from ddpzero.play.protocols.gtp.agent import GtpAgent
 from ddpzero.play.protocols.gtp.analysis import Analyzed
+from ddpzero.play.protocols.gtp.bans import with_first_ban
 from ddpzero.play.protocols.gtp.input import Lines
 from ddpzero.play.protocols.gtp.lines import (
     Refused,
@@ -215,6 +216,23 @@ class Session:
         _follow(self._engine, list(actions))
         return self._engine
 
+    def engine_for(self, player: int, bans: np.ndarray | None = None) -> Engine:
+        """Return the engine with a player to move, whoever's turn it is. bans: see Engine.ban. Raises Refused.
+
+        Every thought about a move begins here: a pass out of turn would look to the rules like the end of the game.
+        """
+        turn = self.table.turn_of(player)
+        engine = self.engine_at(turn.actions)
+        bans = with_first_ban(self.game, bans, player, turn.pointless)
+        if (
+            turn.pointless is not None
+            and bans is not None
+            and bans[0, player][engine.episode.legal_actions()].all()
+        ):
+            raise Refused("a pass out of turn means nothing, and no other move is left")
+        engine.ban(bans)
+        return engine
+
     def forget_thoughts(self) -> None:
         """Forget all that was found, and give the memory back."""
         self._engine = None
@@ -240,8 +258,7 @@ class Session:
         clock = self.clocks[player] if is_timed else Clock(self._times.control)
         clock.start()
         try:
-            engine = self.engine_at(self.table.actions_to_move(player))
-            engine.ban(bans)
+            engine = self.engine_for(player, bans)
             choice = choose_move(
                 engine,
                 self.strength if may_resign else replace(self.strength, resigns=False),
@@ -269,8 +286,7 @@ class Session:
         interval_seconds: float,
     ) -> None:
         """Think about a player's move until a line arrives. Raises Refused."""
-        engine = self.engine_at(self.table.actions_to_move(player))
-        engine.ban(bans)
+        engine = self.engine_for(player, bans)
         is_waiting = self.lines.is_waiting
         thoughts = engine.think(
             Limits(), is_waiting, self._teller(engine, on_analyzed), interval_seconds
@@ -279,8 +295,8 @@ class Session:
 
     def evaluate(self, player: int) -> Analyzed:
         """Return what the network says about a position with this player to move. Raises Refused."""
-        engine = self.engine_at(self.table.actions_to_move(player))
-        engine.set_up(engine.episode.actions)
+        self.engine_for(player).forget()
+        engine = self.engine_for(player)
         return self._analyzed(engine, engine.think(Limits(simulations=0)))
 
     def ponder_next(self) -> None:

@@ -1,0 +1,38 @@
+"""Moves that a search leaves out: as commands ask, and the pass that nobody answers. See Engine.ban."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ddpzero.games import Game
+from ddpzero.play.protocols.gtp.options import Restriction
+
+# Of avoid and allow: no line of a search is as long.
+_MOST_PLIES = 256
+
+
+def bans_of(game: Game, restrictions: Sequence[Restriction]) -> np.ndarray | None:
+    """Return the actions to leave out, `[D, 2, A]` bool; None: none of them."""
+    if not restrictions:
+        return None
+    depth = min(max(restriction.depth for restriction in restrictions), _MOST_PLIES)
+    avoided = np.zeros((depth, 2, game.num_actions), np.bool_)
+    allowed = np.zeros_like(avoided)
+    for restriction in restrictions:
+        masks = allowed if restriction.is_allowed else avoided
+        masks[: restriction.depth, restriction.player, list(restriction.actions)] = True
+    has_allowed = allowed.any(axis=2, keepdims=True)
+    return avoided | (has_allowed & ~allowed)
+
+
+def with_first_ban(
+    game: Game, bans: np.ndarray | None, player: int, action: int | None
+) -> np.ndarray | None:
+    """Return bans `[D, 2, A]` of which a player's first move is one more. action: None to add none."""
+    if action is None:
+        return bans
+    bans = np.zeros((1, 2, game.num_actions), np.bool_) if bans is None else bans.copy()
+    bans[0, player, action] = True
+    return bans
