@@ -14,7 +14,7 @@ from ddpzero import __version__
 from ddpzero.games import Game, variation
 from ddpzero.play.protocols.gtp.lines import Refused, Request, syntax_error
 from ddpzero.play.protocols.gtp.loading import table_of_file
-from ddpzero.play.protocols.gtp.names import INVALID_VERTEX, parse_color
+from ddpzero.play.protocols.gtp.names import INVALID_VERTEX, parse_color, with_letters_of
 from ddpzero.play.protocols.gtp.session import Chosen, Command, GoSettings, Session
 from ddpzero.play.protocols.gtp.times import gtp_times, named_times, seconds_and_moves
 from ddpzero.play.protocols.gtp.turns import can_pass_always
@@ -55,12 +55,17 @@ def _version(session: Session, request: Request) -> str:
 
 
 def _known_command(session: Session, request: Request) -> str:
-    is_known = len(request.arguments) == 1 and request.arguments[0] in session.commands
+    is_known = len(request.arguments) == 1 and request.arguments[0] in _listed(session)
     return "true" if is_known else "false"
 
 
 def _list_commands(session: Session, request: Request) -> str:
-    return "\n".join(session.commands)
+    return "\n".join(_listed(session))
+
+
+def _listed(session: Session) -> list[str]:
+    """Return the commands that mean something: in a game without komi, it is accepted and not listed."""
+    return [name for name in session.commands if name != "komi" or session.go is not None]
 
 
 def _quit(session: Session, request: Request) -> str:
@@ -170,9 +175,20 @@ def _file_and_number(text: str) -> tuple[str, int | None]:
 def _showboard(session: Session, request: Request) -> str:
     episode, game = session.table.episode, session.game
     text = game.render(episode.position, episode.last_action)
+    text = with_letters_of(session.names, game.board_shape[1], text)
     if episode.is_over:
         return f"\n{text}\nThe game is over."
     return f"\n{text}\n{('Black', 'White')[session.table.next_player]} to play."
+
+
+def no_komi(session: Session, request: Request) -> str:
+    """Take a komi in a game that has none, and do nothing: Sabaki begins every game with one, whatever is listed."""
+    (text,) = arguments_of(request, 1)
+    try:
+        float(text)
+    except ValueError:
+        raise syntax_error("komi is not a number") from None
+    return ""
 
 
 # ------------------------------------------------------------------ moves

@@ -16,20 +16,21 @@ from ddpzero.play.protocols.gtp.session import Command, Session
 
 
 def _game_id(session: Session, request: Request) -> str:
-    return session.game.name.replace("_", " ").capitalize()
+    """Answer the name of the game: GoGui's file of rules, like its own ruler, has names in lower case."""
+    return session.game.name
 
 
 def _board_size(session: Session, request: Request) -> str:
-    """Answer the size of the square that GoGui draws; points outside the board are ? in it."""
+    """Answer the size of the square that GoGui draws; points outside the board are empty in it."""
     return str(max(session.game.board_shape))
 
 
 def _board(session: Session, request: Request) -> str:
     episode, size = session.table.episode, max(session.game.board_shape)
     rows = [
-        row.ljust(size, "?") for row in grid_of(session.game, episode.position, episode.actions)
+        row.ljust(size, ".") for row in grid_of(session.game, episode.position, episode.actions)
     ]
-    rows = ["?" * size] * (size - len(rows)) + rows
+    rows = ["." * size] * (size - len(rows)) + rows
     return "\n" + "\n".join(" ".join(row) for row in rows)
 
 
@@ -58,13 +59,23 @@ def _final_result(session: Session, request: Request) -> str:
     return f"{COLOR_NAMES[winner].capitalize()} wins{counted}."
 
 
+def _of_rules(command: Command) -> Command:
+    """Return a command after which both programs have GoGui's names of moves. It compares them letter by letter."""
+
+    def answer(session: Session, request: Request) -> str | None:
+        session.speaks_gogui = True
+        return command(session, request)
+
+    return answer
+
+
 RULES: Mapping[str, Command] = {
-    "gogui-rules_game_id": _game_id,
-    "gogui-rules_board_size": _board_size,
-    "gogui-rules_board": _board,
-    "gogui-rules_legal_moves": _legal_moves,
-    "gogui-rules_side_to_move": _side_to_move,
-    "gogui-rules_final_result": _final_result,
+    "gogui-rules_game_id": _of_rules(_game_id),
+    "gogui-rules_board_size": _of_rules(_board_size),
+    "gogui-rules_board": _of_rules(_board),
+    "gogui-rules_legal_moves": _of_rules(_legal_moves),
+    "gogui-rules_side_to_move": _of_rules(_side_to_move),
+    "gogui-rules_final_result": _of_rules(_final_result),
 }
 
 # ------------------------------------------------------------------ analyses

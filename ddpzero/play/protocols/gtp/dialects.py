@@ -20,6 +20,7 @@ def commands_of(game: Game) -> dict[str, Command]:
     if can_pass_always(game):
         commands |= commands_of_go.COMMANDS
     else:
+        commands |= {"komi": commands_of_all.no_komi}
         commands |= commands_of_gogui.RULES
     if game.name == "othello":
         # Of GRhino.

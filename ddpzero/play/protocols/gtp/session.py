@@ -73,7 +73,8 @@ class GoSettings:
 class Session:
     """See above. Call `prepare`, then `obey` with each line, and `ponder` before waiting for one.
 
-    go: None in other games. clocks: of both colors.
+    go: None in other games. clocks: of both colors. speaks_gogui: whether the other program was found to be GoGui, or
+    one like it, by a question about the rules of its game; see names.py.
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class Session:
         self.table = Table(agent.game)
         self.commands = commands_of(agent.game)
         self.go = _go_settings(agent.game)
+        self.speaks_gogui = False
         self.set_times(TimeSystem(strength.time))
         self._engine: Engine | None = None
         self._is_streaming = self._ponders_next = False
@@ -156,7 +158,7 @@ class Session:
 
     @property
     def names(self) -> Names:
-        return names_of(self.game)
+        return names_of(self.game, self.speaks_gogui)
 
     def begin_game(self, game: Game) -> None:
         """Begin a game on a board that the agent fits."""
@@ -321,7 +323,7 @@ class Session:
         return lambda thoughts: on_analyzed(self._analyzed(engine, thoughts))
 
     def _analyzed(self, engine: Engine, thoughts: Thoughts) -> Analyzed:
-        return Analyzed(engine.game, names_of(engine.game), engine.position, thoughts)
+        return Analyzed(engine.game, self.names, engine.position, thoughts)
 
 
 def _follow(engine: Engine, actions: list[int]) -> None:

@@ -17,6 +17,9 @@ GAMES = {
     "go_rules": ("go", {"size": 5}),
     "othello": ("othello", {"size": 4}),
     "hex": ("hex", {"size": 3, "swap": True}),
+    "gogui_othello": ("othello", {"size": 4}),
+    "gogui_hex": ("hex", {"size": 9, "swap": True}),
+    "gomoku": ("gomoku", {"size": 9}),
     "connect_four": ("connect_four", {}),
     "dots_and_boxes": ("dots_and_boxes", {"rows": 1, "columns": 2}),
 }
