@@ -290,7 +290,7 @@ def _final_score(session: Session, request: Request) -> str:
     if not game.has_score:
         return f"{winner}+"
     margin = game.score(position) - getattr(game.parameters, "komi", 0)
-    return f"{winner}+{abs(margin):g}"
+    return f"{winner}+{abs(margin):.1f}"
 
 
 def position_after_passes(game: Game, position: np.ndarray) -> np.ndarray:

@@ -26,7 +26,7 @@ from ddpzero.play.protocols.gtp.stones import (
     star_points,
 )
 from ddpzero.play.protocols.gtp.table import Move
-from ddpzero.play.protocols.gtp.turns import pass_of
+from ddpzero.play.protocols.gtp.turns import ended_by_passes, pass_of
 
 _BLACK = 0
 _BAD_LIST = "bad vertex list"
@@ -186,8 +186,9 @@ def _cell(session: Session, text: str) -> int:
 def _final_status_list(session: Session, request: Request) -> str:
     """List stones by their status.
 
-    All stones are alive when the game is over, as our rules count. Before that, a chain is dead if the network has a
-    head for ownership and expects its points to be the opponent's; without one all are alive. None are in seki.
+    A chain is dead if the network has a head for ownership and expects its points to be the opponent's if the game goes
+    on, also after the two passes that ended it. Without such a head, and after the longest game that the rules allow,
+    all are alive. None are in seki. final_score counts all stones that are on the board, as the rules here do.
     """
     (status,) = arguments_of(request, 1)
     if status not in ("alive", "dead", "seki"):
@@ -202,8 +203,9 @@ def _final_status_list(session: Session, request: Request) -> str:
 
 def _dead_chains(session: Session) -> list[list[int]]:
     episode = session.table.episode
-    if episode.is_over:
+    if episode.is_over and not ended_by_passes(episode):
         return []
+    # Of a game that two passes have ended, this is the position before them.
     analyzed = session.evaluate(episode.current_player)
     owners = analyzed.thoughts.ownership
     if owners is None:
