@@ -32,6 +32,14 @@ def arguments_of(request: Request, *counts: int) -> list[str]:
     return arguments
 
 
+def pairs_of(request: Request, what: str) -> list[tuple[str, str]]:
+    """Return the colors, and what follows each of them, that a command lists. Raises Refused."""
+    words = request.arguments
+    if len(words) % 2:
+        raise syntax_error(f"{request.command} takes colors and {what} in turns")
+    return list(zip(words[::2], words[1::2], strict=True))
+
+
 def whole_number(text: str, what: str) -> int:
     """Return a number from 0 on. Raises Refused."""
     if not (text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS):

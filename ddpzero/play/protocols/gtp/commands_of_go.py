@@ -11,6 +11,7 @@ from ddpzero.play.protocols.gtp.commands_of_all import (
     arguments_of,
     color_argument,
     made_move,
+    pairs_of,
     whole_number,
 )
 from ddpzero.play.protocols.gtp.lines import Refused, Request, syntax_error
@@ -162,15 +163,16 @@ def _set_up_handicap(session: Session, cells: list[int]) -> None:
 
 def _set_position(session: Session, request: Request) -> str:
     """Put stones onto an empty board, by moves that capture nothing; the boards in between count for superko."""
-    words = request.arguments
-    if len(words) % 2:
-        raise syntax_error("set_position takes colors and points in turns")
-    stones = [
-        Move(parse_color(color), _cell(session, point))
-        for color, point in zip(words[::2], words[1::2], strict=True)
-    ]
-    session.table.set_up(in_turns(stones), _BLACK)
+    session.table.set_up(in_turns(stones_of(session, request)), _BLACK)
     return ""
+
+
+def stones_of(session: Session, request: Request) -> list[Move]:
+    """Return the stones that a command lists as colors and points in turns. Raises Refused."""
+    return [
+        Move(parse_color(color), _cell(session, point))
+        for color, point in pairs_of(request, "points")
+    ]
 
 
 def _cell(session: Session, text: str) -> int:

@@ -1,4 +1,4 @@
-"""The commands of GoGui: the rules of games that it does not know, what it can show of an analysis, interrupts."""
+"""The commands of GoGui: the rules of games that it does not know, analyses that it can show, interrupts, positions."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ddpzero.play.protocols.gtp.commands_of_all import arguments_of
-from ddpzero.play.protocols.gtp.commands_of_go import rows_of_numbers
+from ddpzero.play.protocols.gtp.commands_of_all import arguments_of, color_argument, pairs_of
+from ddpzero.play.protocols.gtp.commands_of_go import rows_of_numbers, stones_of
 from ddpzero.play.protocols.gtp.lines import Refused, Request
-from ddpzero.play.protocols.gtp.names import COLOR_NAMES, grid_of
+from ddpzero.play.protocols.gtp.names import COLOR_NAMES, grid_of, parse_color
 from ddpzero.play.protocols.gtp.session import Command, Session
+from ddpzero.play.protocols.gtp.stones import in_turns
+
+_BLACK = 0
 
 # ------------------------------------------------------------------ rules
 
@@ -76,6 +79,44 @@ RULES: Mapping[str, Command] = {
     "gogui-rules_legal_moves": _of_rules(_legal_moves),
     "gogui-rules_side_to_move": _of_rules(_side_to_move),
     "gogui-rules_final_result": _of_rules(_final_result),
+}
+
+# ------------------------------------------------------------------ positions
+
+
+def _play_sequence(session: Session, request: Request) -> str:
+    """Make moves, all or none."""
+    table, num_moves = session.table, len(session.table.moves)
+    try:
+        for color, name in pairs_of(request, "moves"):
+            action = session.names.parse(table.episode.position, name)
+            table.play(parse_color(color), action)
+    except Refused:
+        table.undo(len(table.moves) - num_moves)
+        raise
+    return ""
+
+
+def _setup(session: Session, request: Request) -> str:
+    """Put stones onto the board before the first move, beside those that were set up. Black moves next."""
+    table = session.table
+    if table.moves:
+        raise Refused("moves have been made: stones are set up before them")
+    stones = in_turns([*table.stones, *stones_of(session, request)])
+    table.set_up(stones, _BLACK, table.num_handicap_stones)
+    return ""
+
+
+def _setup_player(session: Session, request: Request) -> str:
+    """Say who moves after the stones that were set up."""
+    session.table.set_first_player(color_argument(session, request))
+    return ""
+
+
+POSITIONS: Mapping[str, Command] = {"gogui-play_sequence": _play_sequence}
+POSITIONS_OF_GO: Mapping[str, Command] = {
+    "gogui-setup": _setup,
+    "gogui-setup_player": _setup_player,
 }
 
 # ------------------------------------------------------------------ analyses

@@ -26,8 +26,10 @@ def commands_of(game: Game) -> dict[str, Command]:
         # Of GRhino.
         commands |= {"list_games": _list_games, "set_game": _set_game}
     commands |= commands_of_analysis.COMMANDS
+    commands |= commands_of_gogui.POSITIONS
     commands |= commands_of_gogui.ANALYSES
     if can_pass_always(game):
+        commands |= commands_of_gogui.POSITIONS_OF_GO
         commands |= commands_of_gogui.ANALYSES_OF_GO
     return commands
 

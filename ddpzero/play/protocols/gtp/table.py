@@ -95,6 +95,12 @@ class Table:
         self._first_player = first_player
         self.num_handicap_stones = num_handicap_stones
 
+    def set_first_player(self, player: int) -> None:
+        """Say who moves first, before any move is made. Raises Refused, and changes nothing, after one."""
+        if self.moves:
+            raise Refused("moves have been made: the player is theirs")
+        self._first_player = player
+
     def change_rules(self, game: Game) -> None:
         """Go on with other rules. Raises Refused, and changes nothing, if a move would not have been legal."""
         self.episode = self._replayed(game)

@@ -31,7 +31,7 @@ EXPECTED = """
     fixed_handicap place_free_handicap set_free_handicap kgs-rules kata-get-rules kata-set-rules kata-set-rule
     lz-analyze lz-genmove_analyze kata-analyze kata-genmove_analyze cgos-genmove_analyze kgs-genmove_cleanup showboard
     rectangular_boardsize get_komi set_position clear_cache stop cputime kata-raw-nn kata-get-param kata-set-param
-    gogui-analyze_commands gogui-interrupt
+    gogui-analyze_commands gogui-interrupt gogui-setup gogui-setup_player gogui-play_sequence
 """
 DATA = REPO / "tests" / "data" / "gtp"
 
