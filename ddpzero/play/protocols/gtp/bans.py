@@ -7,7 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from ddpzero.games import Game
+from ddpzero.play.protocols.gtp.lines import Refused
 from ddpzero.play.protocols.gtp.options import Restriction
+from ddpzero.play.protocols.gtp.table import Turn
 
 # Of avoid and allow: no line of a search is as long.
 _MOST_PLIES = 256
@@ -27,12 +29,18 @@ def bans_of(game: Game, restrictions: Sequence[Restriction]) -> np.ndarray | Non
     return avoided | (has_allowed & ~allowed)
 
 
-def with_first_ban(
-    game: Game, bans: np.ndarray | None, player: int, action: int | None
+def without_pointless(
+    game: Game, turn: Turn, position: np.ndarray, bans: np.ndarray | None
 ) -> np.ndarray | None:
-    """Return bans `[D, 2, A]` of which a player's first move is one more. action: None to add none."""
-    if action is None:
+    """Return bans `[D, 2, A]` that leave out what is pointless at a turn, too. position: `[P]`, that of the turn.
+
+    Raises Refused if nothing else is left.
+    """
+    if turn.pointless is None:
         return bans
     bans = np.zeros((1, 2, game.num_actions), np.bool_) if bans is None else bans.copy()
-    bans[0, player, action] = True
+    first = bans[0, turn.player]
+    first[turn.pointless] = True
+    if first[game.possible_actions(position)].all():
+        raise Refused("a pass out of turn means nothing, and no other move is left")
     return bans

@@ -15,7 +15,7 @@ from ddpzero.play.clock import Clock, TimeControl
 from ddpzero.play.engine import Engine, Limits
 from ddpzero.play.protocols.gtp.agent import GtpAgent
 from ddpzero.play.protocols.gtp.analysis import Analyzed
-from ddpzero.play.protocols.gtp.bans import with_first_ban
+from ddpzero.play.protocols.gtp.bans import without_pointless
 from ddpzero.play.protocols.gtp.input import Lines
 from ddpzero.play.protocols.gtp.lines import (
     Refused,
@@ -225,14 +225,7 @@ class Session:
         """
         turn = self.table.turn_of(player)
         engine = self.engine_at(turn.actions)
-        bans = with_first_ban(self.game, bans, player, turn.pointless)
-        if (
-            turn.pointless is not None
-            and bans is not None
-            and bans[0, player][engine.episode.legal_actions()].all()
-        ):
-            raise Refused("a pass out of turn means nothing, and no other move is left")
-        engine.ban(bans)
+        engine.ban(without_pointless(self.game, turn, engine.position, bans))
         return engine
 
     def forget_thoughts(self) -> None:
