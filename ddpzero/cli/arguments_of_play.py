@@ -126,9 +126,9 @@ def add_gtp(commands: Commands) -> None:
         commands,
         "gtp",
         commands_of.do_gtp,
-        "Speak GTP 2 on stdin and stdout, so that GoGui, Sabaki, Lizzie, gogui-twogtp and other programs can play "
-        "against an agent and analyze with it: Go, Othello and Hex as their programs do, other board games through "
-        "GoGui's rules commands.",
+        "Speak GTP 2 on stdin and stdout, so that GoGui, Sabaki, gogui-twogtp and other programs can play against an "
+        "agent and analyze with it: Go, Othello and Hex as their programs do, other board games through GoGui's rules "
+        "commands. launch/README.md says what each program needs.",
         "ddpzero gtp runs/go9 --seconds 5 --ponder",
         lambda options: problem_of_config_dir(options) or problem_of_strength(options),
     )

@@ -30,7 +30,11 @@ def thinker_of(player: Player, game: Game, max_simulations: int) -> Thinker:
 
 
 class AnalystThinker:
-    """A Thinker that evaluates a position once, however long it is asked to think."""
+    """A Thinker that evaluates a position once, however long it is asked to think.
+
+    It can leave out moves of the position itself: its preference is shared among the others, and the result that it
+    expects is still that of the position with all moves.
+    """
 
     def __init__(self, player: Analyst, game: Game) -> None:
         # Visits of a player that does not count its simulations are shares of 100.
@@ -39,6 +43,7 @@ class AnalystThinker:
         self._game = game
         self._rng = np.random.default_rng(0)
         self._position = game.initial_position()
+        self._banned = np.zeros(game.num_actions, np.bool_)
         self._thoughts: Thoughts | None = None
 
     @property
@@ -51,11 +56,15 @@ class AnalystThinker:
 
     def begin(self, position: np.ndarray, bans: np.ndarray | None = None) -> None:
         require(
-            bans is None,
-            f"player {self._player.name} evaluates positions only as they are: no moves can be left out.",
+            bans is None or len(bans) == 1,
+            f"player {self._player.name} evaluates one position at a time: no moves after the first can be left out.",
         )
         self._game.require_running(position[None])
         self._position = position.copy()
+        mover = self._game.current_player(position)
+        self._banned = (
+            np.zeros(self._game.num_actions, np.bool_) if bans is None else bans[0, mover]
+        )
         self._thoughts = None
 
     def advance(self, action: int) -> None:
@@ -76,6 +85,10 @@ class AnalystThinker:
         policy, chosen = analysis.policy[0], int(analysis.actions[0])
         value, num_simulations = float(analysis.value[0]), self.max_simulations
         legal = self._game.possible_actions(self._position)
+        allowed = legal[~self._banned[legal]]
+        if 0 < len(allowed) < len(legal):
+            policy = _shared_among(allowed, policy)
+            legal, chosen = allowed, chosen if chosen in allowed else int(policy.argmax())
         rank = np.lexsort((-policy[legal], legal != chosen))
         moves = tuple(
             MoveThought(
@@ -101,3 +114,12 @@ class AnalystThinker:
             score=None,
             is_proven=False,
         )
+
+
+def _shared_among(actions: np.ndarray, policy: np.ndarray) -> np.ndarray:
+    """Return a policy `[A]` of these actions alone: equal shares if they had none."""
+    shares = np.zeros_like(policy)
+    shares[actions] = policy[actions]
+    if shares.sum() <= 0:
+        shares[actions] = 1.0
+    return shares / shares.sum()

@@ -164,9 +164,17 @@ def test_moves_can_be_left_out_until_the_next_move(engine):
     assert len(engine.think(Limits(simulations=50)).moves) == 8
 
 
-def test_a_player_that_cannot_leave_out_moves_says_so(game):
+def test_a_player_that_evaluates_positions_leaves_out_moves_of_the_position_alone(game):
     engine = Engine(RolloutPlayer(game, 20), game, 100)
-    with pytest.raises(UserError, match="no moves can be left out"):
-        engine.ban(np.zeros((1, 2, 9), np.bool_))
+    with pytest.raises(UserError, match="no moves after the first can be left out"):
+        engine.ban(np.zeros((2, 2, 9), np.bool_))
+    bans = np.zeros((1, 2, 9), np.bool_)
+    bans[0, 0, 1:] = True
+    engine.ban(bans)
+    thoughts = engine.think(Limits())
+    assert [move.action for move in thoughts.moves] == [0] and thoughts.policy[0] == 1
+    # Where no other action is legal, they are all allowed.
+    engine.ban(np.ones((1, 2, 9), np.bool_))
+    assert len(engine.think(Limits()).moves) == 9
     engine.ban(None)
     assert len(engine.think(Limits()).moves) == 9

@@ -14,7 +14,7 @@ from ddpzero import __version__
 from ddpzero.games import Game, variation
 from ddpzero.play.protocols.gtp.lines import Refused, Request, syntax_error
 from ddpzero.play.protocols.gtp.loading import table_of_file
-from ddpzero.play.protocols.gtp.names import INVALID_VERTEX, parse_color
+from ddpzero.play.protocols.gtp.names import INVALID_VERTEX, parse_color, with_letters_of
 from ddpzero.play.protocols.gtp.session import Chosen, Command, GoSettings, Session
 from ddpzero.play.protocols.gtp.times import gtp_times, named_times, seconds_and_moves
 from ddpzero.play.protocols.gtp.turns import can_pass_always
@@ -30,6 +30,14 @@ def arguments_of(request: Request, *counts: int) -> list[str]:
         takes = " or ".join(map(str, counts))
         raise syntax_error(f"{request.command} takes {takes} argument{'s' * (takes != '1')}")
     return arguments
+
+
+def pairs_of(request: Request, what: str) -> list[tuple[str, str]]:
+    """Return the colors, and what follows each of them, that a command lists. Raises Refused."""
+    words = request.arguments
+    if len(words) % 2:
+        raise syntax_error(f"{request.command} takes colors and {what} in turns")
+    return list(zip(words[::2], words[1::2], strict=True))
 
 
 def whole_number(text: str, what: str) -> int:
@@ -55,12 +63,17 @@ def _version(session: Session, request: Request) -> str:
 
 
 def _known_command(session: Session, request: Request) -> str:
-    is_known = len(request.arguments) == 1 and request.arguments[0] in session.commands
+    is_known = len(request.arguments) == 1 and request.arguments[0] in _listed(session)
     return "true" if is_known else "false"
 
 
 def _list_commands(session: Session, request: Request) -> str:
-    return "\n".join(session.commands)
+    return "\n".join(_listed(session))
+
+
+def _listed(session: Session) -> list[str]:
+    """Return the commands that mean something: in a game without komi, it is accepted and not listed."""
+    return [name for name in session.commands if name != "komi" or session.go is not None]
 
 
 def _quit(session: Session, request: Request) -> str:
@@ -170,9 +183,20 @@ def _file_and_number(text: str) -> tuple[str, int | None]:
 def _showboard(session: Session, request: Request) -> str:
     episode, game = session.table.episode, session.game
     text = game.render(episode.position, episode.last_action)
+    text = with_letters_of(session.names, game.board_shape[1], text)
     if episode.is_over:
         return f"\n{text}\nThe game is over."
     return f"\n{text}\n{('Black', 'White')[session.table.next_player]} to play."
+
+
+def no_komi(session: Session, request: Request) -> str:
+    """Take a komi in a game that has none, and do nothing: Sabaki begins every game with one, whatever is listed."""
+    (text,) = arguments_of(request, 1)
+    try:
+        float(text)
+    except ValueError:
+        raise syntax_error("komi is not a number") from None
+    return ""
 
 
 # ------------------------------------------------------------------ moves
@@ -274,7 +298,7 @@ def _final_score(session: Session, request: Request) -> str:
     if not game.has_score:
         return f"{winner}+"
     margin = game.score(position) - getattr(game.parameters, "komi", 0)
-    return f"{winner}+{abs(margin):g}"
+    return f"{winner}+{abs(margin):.1f}"
 
 
 def position_after_passes(game: Game, position: np.ndarray) -> np.ndarray:

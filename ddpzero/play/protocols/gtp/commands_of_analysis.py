@@ -4,26 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-import numpy as np
-
-from ddpzero.games import Game
 from ddpzero.play.protocols.gtp.analysis import Analyzed
+from ddpzero.play.protocols.gtp.bans import bans_of
 from ddpzero.play.protocols.gtp.commands_of_all import color_argument, made_move
 from ddpzero.play.protocols.gtp.lines import Request
-from ddpzero.play.protocols.gtp.options import AnalysisOptions, Restriction, analysis_options
+from ddpzero.play.protocols.gtp.options import AnalysisOptions, analysis_options
 from ddpzero.play.protocols.gtp.session import Command, Session
-
-# Of avoid and allow: no line of a search is as long.
-_MOST_PLIES = 256
 
 
 def _analyze(session: Session, request: Request, is_kata: bool) -> None:
     """Tell what is found until a line arrives. The search ends earlier if nothing is left to find."""
     options = _options(session, request, is_kata)
     player = session.table.next_player if options.player is None else options.player
-    bans = _bans(session.game, options.restrictions)
+    bans = bans_of(session.game, options.restrictions)
     # Refuses what cannot be before the answer begins.
-    session.engine_at(session.table.actions_to_move(player)).ban(bans)
+    session.engine_for(player, bans)
     session.begin_stream(request)
     session.analyze(player, bans, _teller(session, options, is_kata), options.interval_seconds)
     session.lines.wait()
@@ -34,9 +29,9 @@ def _genmove_analyze(session: Session, request: Request, is_kata: bool) -> None:
     """Tell what is found while a move is chosen, then play it."""
     options = _options(session, request, is_kata)
     player = session.table.next_player if options.player is None else options.player
-    bans = _bans(session.game, options.restrictions)
+    bans = bans_of(session.game, options.restrictions)
     # Refuses what cannot be before the answer begins.
-    session.engine_at(session.table.actions_to_move(player)).ban(bans)
+    session.engine_for(player, bans)
     session.begin_stream(request)
     chosen = session.choose(
         player,
@@ -75,20 +70,6 @@ def _teller(
             told = line
 
     return tell
-
-
-def _bans(game: Game, restrictions: tuple[Restriction, ...]) -> np.ndarray | None:
-    """Return the actions to leave out, `[D, 2, A]` bool, see Engine.ban; None: none of them."""
-    if not restrictions:
-        return None
-    depth = min(max(restriction.depth for restriction in restrictions), _MOST_PLIES)
-    avoided = np.zeros((depth, 2, game.num_actions), np.bool_)
-    allowed = np.zeros_like(avoided)
-    for restriction in restrictions:
-        masks = allowed if restriction.is_allowed else avoided
-        masks[: restriction.depth, restriction.player, list(restriction.actions)] = True
-    has_allowed = allowed.any(axis=2, keepdims=True)
-    return avoided | (has_allowed & ~allowed)
 
 
 COMMANDS: Mapping[str, Command] = {

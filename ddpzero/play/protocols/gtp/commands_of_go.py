@@ -11,6 +11,7 @@ from ddpzero.play.protocols.gtp.commands_of_all import (
     arguments_of,
     color_argument,
     made_move,
+    pairs_of,
     whole_number,
 )
 from ddpzero.play.protocols.gtp.lines import Refused, Request, syntax_error
@@ -26,7 +27,7 @@ from ddpzero.play.protocols.gtp.stones import (
     star_points,
 )
 from ddpzero.play.protocols.gtp.table import Move
-from ddpzero.play.protocols.gtp.turns import pass_of
+from ddpzero.play.protocols.gtp.turns import ended_by_passes, pass_of
 
 _BLACK = 0
 _BAD_LIST = "bad vertex list"
@@ -162,15 +163,16 @@ def _set_up_handicap(session: Session, cells: list[int]) -> None:
 
 def _set_position(session: Session, request: Request) -> str:
     """Put stones onto an empty board, by moves that capture nothing; the boards in between count for superko."""
-    words = request.arguments
-    if len(words) % 2:
-        raise syntax_error("set_position takes colors and points in turns")
-    stones = [
-        Move(parse_color(color), _cell(session, point))
-        for color, point in zip(words[::2], words[1::2], strict=True)
-    ]
-    session.table.set_up(in_turns(stones), _BLACK)
+    session.table.set_up(in_turns(stones_of(session, request)), _BLACK)
     return ""
+
+
+def stones_of(session: Session, request: Request) -> list[Move]:
+    """Return the stones that a command lists as colors and points in turns. Raises Refused."""
+    return [
+        Move(parse_color(color), _cell(session, point))
+        for color, point in pairs_of(request, "points")
+    ]
 
 
 def _cell(session: Session, text: str) -> int:
@@ -186,8 +188,9 @@ def _cell(session: Session, text: str) -> int:
 def _final_status_list(session: Session, request: Request) -> str:
     """List stones by their status.
 
-    All stones are alive when the game is over, as our rules count. Before that, a chain is dead if the network has a
-    head for ownership and expects its points to be the opponent's; without one all are alive. None are in seki.
+    A chain is dead if the network has a head for ownership and expects its points to be the opponent's if the game goes
+    on, also after the two passes that ended it. Without such a head, and after the longest game that the rules allow,
+    all are alive. None are in seki. final_score counts all stones that are on the board, as the rules here do.
     """
     (status,) = arguments_of(request, 1)
     if status not in ("alive", "dead", "seki"):
@@ -202,8 +205,9 @@ def _final_status_list(session: Session, request: Request) -> str:
 
 def _dead_chains(session: Session) -> list[list[int]]:
     episode = session.table.episode
-    if episode.is_over:
+    if episode.is_over and not ended_by_passes(episode):
         return []
+    # Of a game that two passes have ended, this is the position before them.
     analyzed = session.evaluate(episode.current_player)
     owners = analyzed.thoughts.ownership
     if owners is None:

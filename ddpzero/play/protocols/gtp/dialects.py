@@ -20,13 +20,16 @@ def commands_of(game: Game) -> dict[str, Command]:
     if can_pass_always(game):
         commands |= commands_of_go.COMMANDS
     else:
+        commands |= {"komi": commands_of_all.no_komi}
         commands |= commands_of_gogui.RULES
     if game.name == "othello":
         # Of GRhino.
         commands |= {"list_games": _list_games, "set_game": _set_game}
     commands |= commands_of_analysis.COMMANDS
+    commands |= commands_of_gogui.POSITIONS
     commands |= commands_of_gogui.ANALYSES
     if can_pass_always(game):
+        commands |= commands_of_gogui.POSITIONS_OF_GO
         commands |= commands_of_gogui.ANALYSES_OF_GO
     return commands
 

@@ -52,12 +52,13 @@ def is_interrupt(line: str) -> bool:
 def answer(request: Request, text: str, is_failure: bool = False) -> str:
     """Return the answer to a request: one empty line ends it, so that there is none inside.
 
-    A text that begins with an empty line has its first line below the sign and the id, as boards have.
+    A text that begins with an empty line has its first line below the sign and the id, as boards have. A blank follows
+    the sign there, too, as in GNU Go: GoGui takes what follows the first blank of an answer.
     """
     lines = [line.rstrip() for line in text.splitlines()]
     begins_below = bool(lines) and not lines[0]
     text = "\n".join(line for line in lines if line)
-    between = "\n" if begins_below else " " if text else ""
+    between = " \n" if begins_below else " " if text else ""
     return f"{begin_answer(request, is_failure)}{between}{text}\n\n"
 
 

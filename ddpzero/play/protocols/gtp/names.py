@@ -3,10 +3,14 @@
 Go, Othello and Hex have the names that their programs use: of GNU Go (A1 at the bottom, no I), GRhino (a1 at the top)
 and MoHex (a1 at the top, with i). Moves of any other game are the points of GTP's board on which they are drawn; in a
 game of columns, the point on which the stone comes to lie.
+
+GoGui knows upper case names without I in every game, and counts rows upwards from 1: a program that asks for the rules
+of Othello or Hex as GoGui does hears and says these, A1 being the point that is a1 otherwise.
 """
 
 from __future__ import annotations
 
+import string
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -16,6 +20,7 @@ from ddpzero.games import Game
 from ddpzero.play.protocols.gtp.lines import Refused
 
 LETTERS = "ABCDEFGHJKLMNOPQRSTUVWXYZ"  # without I
+_LETTERS_OF_DRAWINGS = string.ascii_lowercase
 _COLORS = {"b": 0, "black": 0, "w": 1, "white": 1}
 COLOR_NAMES = ("black", "white")
 INVALID_VERTEX = "invalid color or coordinate"
@@ -39,14 +44,27 @@ class Names(Protocol):
         ...
 
 
-def names_of(game: Game) -> Names:
+def names_of(game: Game, is_for_gogui: bool = False) -> Names:
+    """Return the names of a game's moves. is_for_gogui: as GoGui has them, see above."""
+    is_square_enough = max(game.board_shape) <= len(LETTERS)
     if game.name in ("go", "othello", "hex") and game.source is None:
+        if is_for_gogui and game.name != "go" and is_square_enough:
+            return CellNames(game, first_row_is_1=True)
         return OwnNames(game)
     if game.spec.actions_are_columns:
         return ColumnNames(game)
-    if game.spec.action_cells is not None and max(game.board_shape) <= len(LETTERS):
+    if game.spec.action_cells is not None and is_square_enough:
         return CellNames(game)
     return OwnNames(game)
+
+
+def with_letters_of(names: Names, num_columns: int, drawing: str) -> str:
+    """Return a game's drawing of its board with the letters that names of moves have, instead of all of them."""
+    if isinstance(names, OwnNames):
+        return drawing
+    return drawing.replace(
+        " ".join(_LETTERS_OF_DRAWINGS[:num_columns]), " ".join(LETTERS[:num_columns])
+    )
 
 
 def name_line(game: Game, names: Names, position: np.ndarray, actions: Sequence[int]) -> list[str]:
@@ -86,10 +104,15 @@ class OwnNames:
 
 
 class CellNames:
-    """Points of the board for moves that are cells; others, such as a pass, have the names of the game."""
+    """Points of the board for moves that are cells; others, such as a pass, have the names of the game.
 
-    def __init__(self, game: Game) -> None:
+    The swap of Hex is the point of the stone that changes its color.
+    """
+
+    def __init__(self, game: Game, first_row_is_1: bool = False) -> None:
+        """first_row_is_1: whether the row with number 1 is row 0 of the game's board, not its last one."""
         assert game.spec.action_cells is not None
+        self._first_row_is_1 = first_row_is_1
         self._num_rows, self._num_columns = game.board_shape
         cells = game.spec.action_cells.tolist()
         self._names = [
@@ -108,7 +131,7 @@ class CellNames:
 
     def _vertex(self, cell: int) -> str:
         row, column = divmod(cell, self._num_columns)
-        return f"{LETTERS[column]}{self._num_rows - row}"
+        return f"{LETTERS[column]}{row + 1 if self._first_row_is_1 else self._num_rows - row}"
 
 
 class ColumnNames:
@@ -137,21 +160,20 @@ class ColumnNames:
 
 
 def grid_of(game: Game, position: np.ndarray, actions: Sequence[int]) -> list[str]:
-    """Return the board as rows of . (empty), X (first player), O (second player) and ? (no point), the last row first.
+    """Return the board as rows of . (empty, or no point of the game), X (first player) and O (second player).
 
     Rows and columns as GTP's names have them, so that row 1 is the last line of the text. actions: those that led to
     the position; they show moves that the game's board does not, such as the edges of Dots and Boxes.
     """
     num_rows, num_columns = game.board_shape
     board = game.board(position)
-    cells = np.full(num_rows * num_columns, "?")
+    cells = np.full(num_rows * num_columns, ".")
     if len(board) == len(cells):
         cells = np.array(list(".XO"))[board]
     elif game.owner_cells is not None:
         cells[game.owner_cells] = np.array(list(".XO"))[board]
     if len(board) != len(cells) and game.spec.action_cells is not None:
         is_cell = game.spec.action_cells >= 0
-        cells[game.spec.action_cells[is_cell]] = "."
         for player, action in _movers(game, actions):
             if is_cell[action]:
                 cells[game.spec.action_cells[action]] = "XO"[player]

@@ -27,7 +27,7 @@ def run_gtp(
     game: Game | None = None,
     seed: int | None = None,
 ) -> None:
-    """Speak GTP on stdin and stdout until the other program quits or leaves.
+    """Speak GTP on stdin and stdout until the other program quits or leaves; then end this process at once.
 
     player: see arena.agents.ALLOWED_PLAYERS. game: None for the one that it was trained on. seed: of levels; None for
     different moves every time. Raises UserError.
@@ -48,6 +48,10 @@ def run_gtp(
     with suppress(BrokenPipeError):
         while (line := lines.next()) is not None and session.obey(line):
             session.ponder()
+    # Every answer is written and nothing is left to save. With torch and numba loaded Python takes seconds to end, and
+    # Sabaki kills a program that has not ended three seconds after quit.
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _write(descriptor: int, text: str) -> None:

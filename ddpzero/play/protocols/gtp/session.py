@@ -15,6 +15,7 @@ from ddpzero.play.clock import Clock, TimeControl
 from ddpzero.play.engine import Engine, Limits
 from ddpzero.play.protocols.gtp.agent import GtpAgent
 from ddpzero.play.protocols.gtp.analysis import Analyzed
+from ddpzero.play.protocols.gtp.bans import without_pointless
 from ddpzero.play.protocols.gtp.input import Lines
 from ddpzero.play.protocols.gtp.lines import (
     Refused,
@@ -72,7 +73,8 @@ class GoSettings:
 class Session:
     """See above. Call `prepare`, then `obey` with each line, and `ponder` before waiting for one.
 
-    go: None in other games. clocks: of both colors.
+    go: None in other games. clocks: of both colors. speaks_gogui: whether the other program was found to be GoGui, or
+    one like it, by a question about the rules of its game; see names.py.
     """
 
     def __init__(
@@ -95,6 +97,7 @@ class Session:
         self.table = Table(agent.game)
         self.commands = commands_of(agent.game)
         self.go = _go_settings(agent.game)
+        self.speaks_gogui = False
         self.set_times(TimeSystem(strength.time))
         self._engine: Engine | None = None
         self._is_streaming = self._ponders_next = False
@@ -155,7 +158,7 @@ class Session:
 
     @property
     def names(self) -> Names:
-        return names_of(self.game)
+        return names_of(self.game, self.speaks_gogui)
 
     def begin_game(self, game: Game) -> None:
         """Begin a game on a board that the agent fits."""
@@ -215,6 +218,16 @@ class Session:
         _follow(self._engine, list(actions))
         return self._engine
 
+    def engine_for(self, player: int, bans: np.ndarray | None = None) -> Engine:
+        """Return the engine with a player to move, whoever's turn it is. bans: see Engine.ban. Raises Refused.
+
+        Every thought about a move begins here: a pass out of turn would look to the rules like the end of the game.
+        """
+        turn = self.table.turn_of(player)
+        engine = self.engine_at(turn.actions)
+        engine.ban(without_pointless(self.game, turn, engine.position, bans))
+        return engine
+
     def forget_thoughts(self) -> None:
         """Forget all that was found, and give the memory back."""
         self._engine = None
@@ -240,8 +253,7 @@ class Session:
         clock = self.clocks[player] if is_timed else Clock(self._times.control)
         clock.start()
         try:
-            engine = self.engine_at(self.table.actions_to_move(player))
-            engine.ban(bans)
+            engine = self.engine_for(player, bans)
             choice = choose_move(
                 engine,
                 self.strength if may_resign else replace(self.strength, resigns=False),
@@ -269,8 +281,7 @@ class Session:
         interval_seconds: float,
     ) -> None:
         """Think about a player's move until a line arrives. Raises Refused."""
-        engine = self.engine_at(self.table.actions_to_move(player))
-        engine.ban(bans)
+        engine = self.engine_for(player, bans)
         is_waiting = self.lines.is_waiting
         thoughts = engine.think(
             Limits(), is_waiting, self._teller(engine, on_analyzed), interval_seconds
@@ -279,8 +290,8 @@ class Session:
 
     def evaluate(self, player: int) -> Analyzed:
         """Return what the network says about a position with this player to move. Raises Refused."""
-        engine = self.engine_at(self.table.actions_to_move(player))
-        engine.set_up(engine.episode.actions)
+        self.engine_for(player).forget()
+        engine = self.engine_for(player)
         return self._analyzed(engine, engine.think(Limits(simulations=0)))
 
     def ponder_next(self) -> None:
@@ -305,7 +316,7 @@ class Session:
         return lambda thoughts: on_analyzed(self._analyzed(engine, thoughts))
 
     def _analyzed(self, engine: Engine, thoughts: Thoughts) -> Analyzed:
-        return Analyzed(engine.game, names_of(engine.game), engine.position, thoughts)
+        return Analyzed(engine.game, self.names, engine.position, thoughts)
 
 
 def _follow(engine: Engine, actions: list[int]) -> None:

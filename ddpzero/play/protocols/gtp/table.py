@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ddpzero.games import Game
 from ddpzero.play.episode import PlayedEpisode
 from ddpzero.play.protocols.gtp.lines import Refused
-from ddpzero.play.protocols.gtp.turns import give_turn, make_move
+from ddpzero.play.protocols.gtp.turns import give_turn, make_move, pass_of
 
 _BAD_STONES = "these stones cannot be on the board together"
 
@@ -18,6 +18,19 @@ class Move:
 
     player: int
     action: int
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A position with a player to move, whoever's turn it is.
+
+    actions: those that lead to it. pointless: the player's action that means nothing there although it is legal, as
+    others are: to answer a pass that nobody made with a pass. None if there is none.
+    """
+
+    player: int
+    actions: list[int]
+    pointless: int | None = None
 
 
 class Table:
@@ -82,18 +95,27 @@ class Table:
         self._first_player = first_player
         self.num_handicap_stones = num_handicap_stones
 
+    def set_first_player(self, player: int) -> None:
+        """Say who moves first, before any move is made. Raises Refused, and changes nothing, after one."""
+        if self.moves:
+            raise Refused("moves have been made: the player is theirs")
+        self._first_player = player
+
     def change_rules(self, game: Game) -> None:
         """Go on with other rules. Raises Refused, and changes nothing, if a move would not have been legal."""
         self.episode = self._replayed(game)
         self.game = game
 
-    def actions_to_move(self, player: int) -> list[int]:
-        """Return the actions that lead to the position with a player to move. Raises Refused if there is none."""
+    def turn_of(self, player: int) -> Turn:
+        """Return the position with a player to move. Raises Refused if there is none."""
         episode = PlayedEpisode(self.game)
         for action in self.episode.actions:
             episode.play(action)
-        give_turn(episode, player)
-        return episode.actions
+        is_given = give_turn(episode, player)
+        passes = pass_of(self.game)
+        legal = episode.legal_actions()
+        is_pointless = is_given and passes in legal and len(legal) > 1
+        return Turn(player, episode.actions, passes if is_pointless else None)
 
     def _replayed(self, game: Game) -> PlayedEpisode:
         episode = PlayedEpisode(game)

@@ -5,7 +5,9 @@ GTP may let a color play twice, and go on after the game has ended. In Go
 - a move out of turn is preceded by a pass of the opponent, and a pass out of turn changes nothing;
 - such a pass and a pass that was played never end the game together: instead of it, the pass before is taken back,
   which leaves the same board to the same player;
-- moves after the two passes that ended a game take both of them back; a third pass changes nothing.
+- moves after the two passes that ended a game take both of them back; a third pass changes nothing;
+- a player that is asked for a move out of turn does not answer the pass before it with a pass: the rules would count
+  two passes, and nobody made the first one.
 
 In other games a player moves out of turn only where the opponent must pass, as in Othello.
 """
@@ -53,17 +55,21 @@ def make_move(episode: PlayedEpisode, player: int, action: int) -> None:
         raise Refused("illegal move") from None
 
 
-def give_turn(episode: PlayedEpisode, player: int) -> None:
-    """Let a player be the next to move, see above. Raises Refused if that cannot be."""
+def give_turn(episode: PlayedEpisode, player: int) -> bool:
+    """Let a player be the next to move, see above; return whether the opponent passes for that.
+
+    Raises Refused if it cannot be.
+    """
     if ended_by_passes(episode):
         episode.take_back_last()
         episode.take_back_last()
     if episode.is_over:
         raise Refused(GAME_OVER)
     if episode.current_player == player:
-        return
+        return False
     passes = pass_of(episode.game)
-    if can_pass_always(episode.game) and episode.last_action == passes:
+    takes_back = can_pass_always(episode.game) and episode.last_action == passes
+    if takes_back:
         episode.take_back_last()
     elif passes is not None and passes in episode.legal_actions():
         episode.play(passes)
@@ -71,6 +77,7 @@ def give_turn(episode: PlayedEpisode, player: int) -> None:
         raise Refused("it is the other color's turn")
     if episode.is_over:
         raise Refused(GAME_OVER)
+    return not takes_back
 
 
 def set_actions(episode: PlayedEpisode, actions: list[int]) -> None:

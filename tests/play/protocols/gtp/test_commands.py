@@ -17,6 +17,9 @@ GAMES = {
     "go_rules": ("go", {"size": 5}),
     "othello": ("othello", {"size": 4}),
     "hex": ("hex", {"size": 3, "swap": True}),
+    "gogui_othello": ("othello", {"size": 4}),
+    "gogui_hex": ("hex", {"size": 9, "swap": True}),
+    "gomoku": ("gomoku", {"size": 9}),
     "connect_four": ("connect_four", {}),
     "dots_and_boxes": ("dots_and_boxes", {"rows": 1, "columns": 2}),
 }
@@ -28,7 +31,7 @@ EXPECTED = """
     fixed_handicap place_free_handicap set_free_handicap kgs-rules kata-get-rules kata-set-rules kata-set-rule
     lz-analyze lz-genmove_analyze kata-analyze kata-genmove_analyze cgos-genmove_analyze kgs-genmove_cleanup showboard
     rectangular_boardsize get_komi set_position clear_cache stop cputime kata-raw-nn kata-get-param kata-set-param
-    gogui-analyze_commands gogui-interrupt
+    gogui-analyze_commands gogui-interrupt gogui-setup gogui-setup_player gogui-play_sequence
 """
 DATA = REPO / "tests" / "data" / "gtp"
 

@@ -92,6 +92,25 @@ def test_the_end_of_its_input_ends_it_after_all_answers(start):
     assert process.returncode == 0 and "Traceback" not in errors
 
 
+def test_quit_ends_the_process_without_pythons_long_end(run_dir):
+    program = (
+        "import atexit, os, sys; atexit.register(os.write, 2, b'the long end'); "
+        "from ddpzero.cli.commands import main; sys.exit(main(sys.argv[1:]))"
+    )
+    process = subprocess.run(
+        [sys.executable, "-c", program, "gtp", str(run_dir)],
+        input="name\nquit\nname\n",
+        capture_output=True,
+        cwd=REPO,
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert process.stdout == "= ddpzero\n\n=\n\n"
+    assert "ready after" in process.stderr and "the long end" not in process.stderr
+
+
 def test_sigterm_ends_it_while_it_thinks(start):
     process = start("--simulations", "400")
     say(process, "name")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -61,9 +64,94 @@ def test_a_thinker_of_either_color_has_a_position(go):
     table = Table(go)
     played(table, "bC3")
     for player in (BLACK, WHITE):
-        actions = table.actions_to_move(player)
+        actions = table.turn_of(player).actions
         assert len(actions) % 2 == player
     assert len(table.episode.actions) == 1
+
+
+def test_a_pass_means_nothing_only_after_one_that_nobody_made(go):
+    table = Table(go)
+    passes = go.parse_action("pass")
+    assert table.turn_of(BLACK).pointless is None
+    assert table.turn_of(WHITE).pointless == passes
+    played(table, "bC3")
+    assert table.turn_of(WHITE).pointless is None
+    assert table.turn_of(BLACK).pointless == passes
+    # White really passes: black may end the game, and white, asked again, is in turn without its pass.
+    played(table, "wpass")
+    assert table.turn_of(BLACK).pointless is None
+    assert table.turn_of(WHITE).pointless is None
+    played(table, "bpass")
+    assert table.turn_of(WHITE).pointless is None
+    assert table.turn_of(BLACK).pointless == passes
+
+
+def test_in_othello_the_player_after_a_pass_never_passes():
+    othello = load_game("othello", size=4)
+    rng, num_passes = np.random.default_rng(0), 0
+    for _ in range(50):
+        table = Table(othello)
+        while not table.episode.is_over:
+            table.play(table.episode.current_player, int(rng.choice(table.episode.legal_actions())))
+            for player in (BLACK, WHITE):
+                with suppress(Refused):
+                    turn = table.turn_of(player)
+                    num_passes += len(turn.actions) > len(table.episode.actions)
+                    assert turn.pointless is None
+    assert num_passes > 0
+
+
+class PassingPlayer(FirstMovePlayer):
+    """Prefers a pass to everything, 98 to 2."""
+
+    def analyze(self, positions, rng):
+        found = super().analyze(positions, rng)
+        policy = 0.02 * found.policy
+        policy[:, -1] += 0.98
+        return replace(found, policy=policy, actions=policy.argmax(axis=1))
+
+
+def made(talk, line):
+    """Say a line; return the move of its answer."""
+    return talk.say(line).split()[-1]
+
+
+def test_a_color_that_is_asked_out_of_turn_moves_instead_of_ending_the_game(go):
+    talk = Conversation(go, make_player=PassingPlayer)
+    for command in (
+        "genmove w",
+        "reg_genmove w",
+        "kgs-genmove_cleanup w",
+        "lz-genmove_analyze w 1",
+    ):
+        talk.say("clear_board")
+        assert made(talk, command) == "A1", command
+    for command in ("kata-genmove_analyze w 1", "cgos-genmove_analyze w"):
+        talk.say("clear_board")
+        assert made(talk, command) == "A1", command
+    talk.say("clear_board")
+    talk.say("play b e5")
+    assert made(talk, "genmove b") == "A1"
+    # In turn, and after a pass that white made, it may pass.
+    assert made(talk, "genmove w") == "pass" and made(talk, "genmove b") == "pass"
+    talk.say("set_position b c3 b d3 w e5")
+    assert made(talk, "genmove b") == "A1"
+
+
+def test_nothing_is_said_about_a_pass_out_of_turn(go, tmp_path):
+    talk = Conversation(go, make_player=PassingPlayer)
+    file = file_of(tmp_path, "(;SZ[5]AB[cc][cd][bb]AW[ee][ed]KM[0]PL[B])")
+    talk.say(f"loadsgf {file}")
+    for line in ("kata-analyze b 10", "lz-analyze b 10"):
+        answer = talk.say(line)
+        assert "info move" in answer and "pass" not in answer
+        assert "pass" in talk.say(line.replace(" b ", " w "))
+    assert "policyPass NAN" in talk.say("kata-raw-nn 0")
+    assert sum(map(float, talk.say("ddpzero-policy").split()[1:])) == pytest.approx(1)
+    assert talk.say("lz-analyze b 10 allow b pass 1").startswith("? a pass out of turn")
+    # A search leaves it out as well.
+    moves = talk.say("lz-analyze b 10 avoid b A1 1")
+    assert "info move B1" in moves and "pass" not in moves and "A1" not in moves
 
 
 def test_an_illegal_move_changes_nothing(go):
@@ -82,7 +170,7 @@ def test_a_game_that_is_as_long_as_the_rules_allow_is_over_for_gtp_too():
     with pytest.raises(Refused, match="illegal move"):
         played(table, "wA3")
     with pytest.raises(Refused, match="the game is over"):
-        table.actions_to_move(WHITE)
+        table.turn_of(WHITE)
 
 
 def test_other_games_let_a_color_move_twice_only_if_the_other_must_pass():
@@ -96,7 +184,7 @@ def test_other_games_let_a_color_move_twice_only_if_the_other_must_pass():
         if table.episode.is_over:
             table.clear(othello)
     mover = 1 - table.episode.current_player
-    assert table.actions_to_move(mover)[-1] == passes
+    assert table.turn_of(mover).actions[-1] == passes
     num_moves = len(table.moves)
     table.play(mover, rng.choice(table.game.possible_actions(position_of(table, mover))))
     assert table.episode.actions[-2] == passes and len(table.moves) == num_moves + 1
@@ -104,7 +192,7 @@ def test_other_games_let_a_color_move_twice_only_if_the_other_must_pass():
 
 def position_of(table, player):
     position = table.game.initial_position()
-    for action in table.actions_to_move(player):
+    for action in table.turn_of(player).actions:
         position = table.game.apply_action(position, action)
     return position
 
