@@ -6,7 +6,9 @@ so many moves in each period. What a clock allows is always a little less than w
 
 from __future__ import annotations
 
+import statistics
 import time
+from collections import deque
 from dataclasses import dataclass
 
 from ddpzero.system.errors import require
@@ -14,13 +16,21 @@ from ddpzero.system.errors import require
 # Of what is left: for sending the move, and for a look at the clock that comes late.
 LAG_SECONDS = 0.03
 _LAG_SHARE = 0.02
-# A move that ends later than planned counts with this factor, and for so long: of each move, what remains of it.
+# Moves that ended later than planned: so many are remembered, the latest of them is an accident, and the one after it
+# counts with this factor, up to this part of the time in question.
+_REMEMBERED_MOVES = 20
 _LAG_FACTOR = 1.5
-_LAG_MEMORY = 0.9
+_MOST_LAG_SHARE = 1 / 3
+# The longest games have so many times the moves that `moves_to_come` says.
+_MORE_MOVES = 2.5
+# Nobody has measured yet what sending the moves of a game costs: this part of its time at most is kept for it.
+_MOST_SENDING_SHARE = 0.05
 # A hard decision may take so many times its share, but never more than this part of what is left.
 _MOST_SHARES = 2.0
 _MOST_OF_LEFT = 0.12
 _LEAST_MOVES_LEFT = 12.0
+# Games of five in a row end on boards that are a third full, games of Go on full ones.
+_CELLS_SHARE = 0.2
 
 
 @dataclass(frozen=True)
@@ -67,17 +77,31 @@ class Allowance:
 class Lag:
     """How long before its time is up a move should end: more on a busy machine, where moves end later than planned.
 
-    seconds: at least those that it began with.
+    least_seconds: in any case.
     """
 
-    def __init__(self, seconds: float = LAG_SECONDS) -> None:
-        self.seconds = seconds
-        self._least = seconds
+    def __init__(self, least_seconds: float = LAG_SECONDS) -> None:
+        self.least_seconds = least_seconds
+        self._late: deque[float] = deque(maxlen=_REMEMBERED_MOVES)
 
     def learn(self, late_seconds: float) -> None:
         """A move ended so much later than planned; earlier if negative."""
-        remembered = self._least + _LAG_MEMORY * (self.seconds - self._least)
-        self.seconds = max(remembered, self._least + _LAG_FACTOR * late_seconds)
+        self._late.append(max(0.0, late_seconds))
+
+    def of_move(self, seconds: float) -> float:
+        """Return what to keep of the time of one move. A single late move costs nothing."""
+        latest = sorted(self._late)[-2:]
+        learned = _LAG_FACTOR * latest[0] if len(latest) == 2 else 0.0
+        return self.least_seconds + min(learned, _MOST_LAG_SHARE * max(0.0, seconds))
+
+    def of_moves(self, num_moves: float, seconds: float) -> float:
+        """Return what to keep of the time of so many moves: what they usually took beyond their plan, and for sending.
+
+        Few of them are as late as one may be, but there may be more of them.
+        """
+        usual = statistics.median(self._late) if self._late else 0.0
+        sending = min(self.least_seconds * num_moves, _MOST_SENDING_SHARE * max(0.0, seconds))
+        return max(_MORE_MOVES * usual * num_moves + sending, self.of_move(seconds))
 
 
 class Clock:
@@ -93,14 +117,14 @@ class Clock:
         # In the current period; 0: the main time goes on.
         self.moves_left = 0
         self._started: float | None = None
-        # When the move under way should end at the latest; None: it is not limited.
-        self._deadline: float | None = None
+        # When the move under way should end; None: it is not limited.
+        self._planned: float | None = None
         self._begin_period_if_due()
 
     def start(self, at: float | None = None) -> None:
         """This side begins to think about its move. at: when it was asked to, on time.monotonic; None: now."""
         self._started = time.monotonic() if at is None else at
-        self._deadline = None
+        self._planned = None
 
     def stop(self) -> None:
         """This side has made its move."""
@@ -108,8 +132,8 @@ class Clock:
             return
         now = time.monotonic()
         seconds, self._started = now - self._started, None
-        if self._deadline is not None:
-            self.lag.learn(now - self._deadline)
+        if self._planned is not None:
+            self.lag.learn(now - self._planned)
         if self.control.game_seconds is None:
             return
         self.seconds_left += self.control.increment_seconds - seconds
@@ -142,9 +166,12 @@ class Clock:
         usual = [limit.usual for limit in limits if limit.usual is not None]
         most = [limit.most for limit in limits if limit.most is not None]
         allowance = Allowance(min(usual, default=None), min(most, default=None))
-        if allowance.most is not None:
-            self._deadline = time.monotonic() + allowance.most
+        self.plan(allowance.usual)
         return allowance
+
+    def plan(self, seconds: float | None) -> None:
+        """The move under way is to end so many seconds from now; None: it is not limited."""
+        self._planned = None if seconds is None else time.monotonic() + seconds
 
     def _of_move(self) -> Allowance:
         seconds = self.control.move_seconds
@@ -175,7 +202,8 @@ class Clock:
 
     def _without_lag(self, seconds: float, moves: float = 1.0) -> float:
         """Return what is left of some seconds when so many moves were also sent."""
-        return max(0.0, seconds * (1.0 - _LAG_SHARE) - self.lag.seconds * moves)
+        lag = self.lag.of_move(seconds) if moves <= 1 else self.lag.of_moves(moves, seconds)
+        return max(0.0, seconds * (1.0 - _LAG_SHARE) - lag)
 
     def _left_now(self) -> float | None:
         if self.control.game_seconds is None:
@@ -194,5 +222,9 @@ class Clock:
 
 
 def moves_to_come(num_cells: int, num_plies: int) -> float:
-    """Return a guess of how many moves each side will still make on a board of so many cells after so many plies."""
-    return max(_LEAST_MOVES_LEFT, 0.45 * (num_cells - num_plies))
+    """Return for how many moves each side should keep time on a board of so many cells after so many plies.
+
+    Fewer than a long game has: each move takes its part of what is left, so that the time never ends, while most of it
+    would be left at the end of a short game.
+    """
+    return max(_LEAST_MOVES_LEFT, _CELLS_SHARE * (num_cells - num_plies))

@@ -14,7 +14,7 @@ from ddpzero.games.core.players import Analysis, Player, Thoughtful, Thoughts
 from ddpzero.play.clock import Clock, TimeControl
 from ddpzero.play.engine import Engine
 from ddpzero.play.episode import PlayedEpisode
-from ddpzero.play.strength import Strength, make_engine, ponder
+from ddpzero.play.strength import Strength, make_engine, ponder, warm_up
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,9 @@ class Seat:
 def seat_of(name: str, player: Player, game: Game, strength: Strength) -> Seat:
     """Return the seat of a player. Raises UserError if memory is too small for its thinking."""
     engine = make_engine(player, game, strength) if isinstance(player, Thoughtful) else None
+    if engine is not None and not strength.time.is_unlimited:
+        # Else its first move would pay with its time for the code that is compiled.
+        warm_up(engine)
     return Seat(name, player, engine, strength, strength.time)
 
 

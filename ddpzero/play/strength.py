@@ -34,6 +34,8 @@ _MOST_SIMULATIONS = 5_000_000
 _MOST_MEMORY_BYTES = 4 * 2**30
 # Enough for batches of all sizes.
 _WARM_UP_SIMULATIONS = 200
+# Too many to end it.
+_WARM_UP_SECONDS = 1000.0
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,8 @@ def make_engine(
 def warm_up(engine: Engine) -> None:
     """Compile or load the code that a first move would wait for. The engine begins a new game after it."""
     engine.set_up()
+    # A move with a time also asks whether further simulations could change it.
+    engine.think(Limits(simulations=1, seconds=_WARM_UP_SECONDS, is_early=True))
     best = engine.think(Limits(simulations=_WARM_UP_SIMULATIONS)).moves[0]
     engine.play(best.action)
     if not engine.episode.is_over:
@@ -155,7 +159,9 @@ def choose_move(
     limits = Limits(simulations, allowance.usual, is_early=level is None)
     thoughts = engine.think(limits, is_stopped, on_thoughts, interval_seconds)
     if allowance.most is not None and level is None and _is_hard(thoughts):
-        limits = replace(limits, seconds=allowance.most - (time.monotonic() - started))
+        seconds = allowance.most - (time.monotonic() - started)
+        clock.plan(seconds)
+        limits = replace(limits, seconds=seconds)
         thoughts = engine.think(limits, is_stopped, on_thoughts, interval_seconds)
     if strength.resigns and _is_hopeless(engine, thoughts):
         return Choice(None, thoughts)

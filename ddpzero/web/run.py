@@ -17,7 +17,8 @@ import uvicorn
 from starlette.applications import Starlette
 
 from ddpzero.games import Game, TeamGame
-from ddpzero.play.engine import Engine, Limits, use_one_thread
+from ddpzero.play.engine import Engine, use_one_thread
+from ddpzero.play.strength import warm_up
 from ddpzero.system.addresses import is_loopback
 from ddpzero.system.errors import UserError
 from ddpzero.web.agents import ROLLOUTS, Catalog
@@ -111,7 +112,7 @@ def _prepare(catalog: Catalog) -> None:
         agent = offered.agents[0] if offered.agents else None
         key, checkpoint = (agent.key, agent.first_choice().key) if agent else (ROLLOUTS, "")
         player = catalog.player(offered.key, key, checkpoint, 10)
-        Engine(player, offered.game, 100).think(Limits(simulations=20))
+        warm_up(Engine(player, offered.game, 100))
     except Exception:
         # The browser that asks for it hears why.
         logger.debug("the first game cannot be prepared", exc_info=True)

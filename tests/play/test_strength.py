@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from numba.core.dispatcher import Dispatcher
 
 from ddpzero.algorithms.alphazero.player import AlphaZeroPlayer
 from ddpzero.arena.levels import FULL_LEVEL, level_of, sampled_move
@@ -18,6 +19,7 @@ from ddpzero.games.core.players import Analysis, MoveThought, Thoughts
 from ddpzero.networks import NetworkSettings, make_network
 from ddpzero.play.clock import Clock, TimeControl
 from ddpzero.play.engine import Limits
+from ddpzero.play.seat import seat_of
 from ddpzero.play.strength import (
     Strength,
     _is_hard,
@@ -26,7 +28,7 @@ from ddpzero.play.strength import (
     ponder,
     warm_up,
 )
-from ddpzero.search import SearchSettings
+from ddpzero.search import SearchSettings, thinking
 from ddpzero.system.errors import UserError
 
 
@@ -91,6 +93,55 @@ def test_a_time_limits_a_move_that_has_no_other_limit(game, player):
     choice = choose(engine, strength)
     assert choice.action in engine.episode.legal_actions() and choice.thoughts.visits > 30
     assert time.monotonic() - started < 10.0
+
+
+@pytest.fixture
+def called(monkeypatch):
+    """The names of the compiled functions that thinking calls."""
+    names = set()
+
+    def spied(name, function):
+        return lambda *arguments: (names.add(name), function(*arguments))[1]
+
+    for name, function in list(vars(thinking).items()):
+        if isinstance(function, Dispatcher):
+            monkeypatch.setattr(thinking, name, spied(name, function))
+    return names
+
+
+def test_all_code_of_a_move_with_a_time_is_loaded_before_the_first_one(game, player, called):
+    strength = Strength(TimeControl(move_seconds=1000.0), most_simulations=150, ponders=True)
+    engine = make_engine(player, game, strength, memory_bytes=2**24)
+    warm_up(engine)
+    loaded = set(called)
+    called.clear()
+    engine.play(choose(engine, strength).action)
+    looks = iter([False] * 5)
+    ponder(engine, lambda: next(looks, True))
+    engine.play(engine.episode.legal_actions()[0])
+    choose(engine, strength)
+    assert called and called <= loaded
+
+
+def test_a_player_with_a_clock_has_its_code_before_the_game(game, player, called):
+    seat_of("agent", player, game, Strength(simulations=5))
+    assert not called
+    seat_of("agent", player, game, Strength(TimeControl(move_seconds=1.0)))
+    assert "lead_of" in called
+
+
+def test_the_clock_knows_that_a_hard_move_ends_later(game, player, monkeypatch):
+    strength = Strength(TimeControl(game_seconds=1.5))
+    engine = make_engine(player, game, strength, memory_bytes=2**24)
+    warm_up(engine)
+    monkeypatch.setattr("ddpzero.play.strength._is_hard", lambda thoughts: True)
+    clock, planned = Clock(strength.time), []
+    plan = clock.plan
+    monkeypatch.setattr(clock, "plan", lambda seconds: (planned.append(seconds), plan(seconds)))
+    clock.start()
+    choose_move(engine, strength, clock, np.random.default_rng(0))
+    usual, further = planned
+    assert 0.0 < further < usual
 
 
 def test_the_time_that_passed_before_counts(game, player):

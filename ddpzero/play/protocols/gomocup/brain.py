@@ -24,8 +24,6 @@ from ddpzero.system.machine import resident_bytes
 
 _NUMBERS = re.compile(r"\s*(\d{1,4})\s*,\s*(\d{1,4})\s*(?:,\s*(\d)\s*)?", re.ASCII)
 _OWN, _OPPONENT = 1, 2
-# A move is sent so much earlier than its time is up; more, if moves were late.
-_LAG_SECONDS = 0.1
 _LONGEST_LINE = 6
 
 
@@ -47,7 +45,7 @@ class Brain:
         self._is_stopped = is_stopped
         self._rng = rng
         self._info = Info()
-        self._lag = Lag(_LAG_SECONDS)
+        self._lag = Lag()
         # For both rules on the board of this game; none before START. idle_bytes: memory before the first game.
         self._engines: dict[bool, Engine] = {}
         self._idle_bytes = 0
@@ -129,6 +127,7 @@ class Brain:
 
     def _new_game(self) -> None:
         self._info.begin_match()
+        self._lag = Lag()
         for engine in self._engines.values():
             engine.set_up()
 

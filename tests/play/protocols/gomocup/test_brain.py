@@ -253,6 +253,15 @@ def test_a_move_ends_before_the_time_of_its_turn(dialogue, monkeypatch):
     assert limits[0].seconds == 0.0
 
 
+@pytest.mark.parametrize("word", ["START 9", "RESTART"])
+def test_a_new_game_forgets_how_late_moves_were(dialogue, word):
+    quiet = dialogue.brain._lag.of_move(1.0)
+    for _ in range(5):
+        dialogue.brain._lag.learn(1.0)
+    assert dialogue.brain._lag.of_move(1.0) > quiet
+    assert dialogue.ask(word) == "OK" and dialogue.brain._lag.of_move(1.0) == quiet
+
+
 def test_times_of_options_count_too():
     dialogue = Dialogue(time=TimeControl(move_seconds=0.2))
     assert dialogue.ask("START 9") == "OK"
