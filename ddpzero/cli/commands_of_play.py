@@ -63,11 +63,10 @@ def do_gtp(options: Namespace) -> int:
 
 
 def do_gomocup(options: Namespace) -> int:
-    strength = strength_of(options)
     if options.install is None:
         from ddpzero.play.protocols.gomocup.run import run_gomocup
 
-        run_gomocup(options.run_dir, strength, options.seed)
+        run_gomocup(options.run_dir, lambda: strength_of(options), options.seed)
         return 0
     from ddpzero.play.protocols.gomocup.wrapper import install
 

@@ -123,15 +123,18 @@ def make_engine(
     return Engine(player, game, max(wanted or 1, fitting))
 
 
-def warm_up(engine: Engine) -> None:
-    """Compile or load the code that a first move would wait for. The engine begins a new game after it."""
+def warm_up(engine: Engine, num_simulations: int = _WARM_UP_SIMULATIONS) -> None:
+    """Compile or load the code that a first move would wait for. The engine begins a new game after it.
+
+    num_simulations: fewer suffice if this process has evaluated the same network on the same board.
+    """
     engine.set_up()
     # A move with a time also asks whether further simulations could change it.
     engine.think(Limits(simulations=1, seconds=_WARM_UP_SECONDS, is_early=True))
-    best = engine.think(Limits(simulations=_WARM_UP_SIMULATIONS)).moves[0]
+    best = engine.think(Limits(num_simulations)).moves[0]
     engine.play(best.action)
     if not engine.episode.is_over:
-        engine.think(Limits(simulations=_WARM_UP_SIMULATIONS))
+        engine.think(Limits(num_simulations))
     engine.set_up()
     # Python looks through all objects now and then, those of torch among them: a tenth of a second within a move.
     gc.collect()

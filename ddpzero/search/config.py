@@ -13,13 +13,16 @@ from ddpzero.system.memory import Layout, layout_size_bytes
 
 # Nodes, with some that a reused tree keeps, are counted in 32 bits.
 _MAX_SIMULATIONS = 2**30 - 2
+# Half a megabyte. A search without a limit would else begin with a table for all the memory that it may take.
+_MOST_ENTRIES = 2**16
 
 
 class SearchConfig(NamedTuple):
     """SearchSettings without text, and the tables computed from them.
 
     num_simulations: the most that a search makes; how many it makes is in forest.trees.
-    exploration: entry N is PUCT's c_puct(N) * sqrt(N) for a node with N visits, its own evaluation included.
+    exploration: entry N is PUCT's c_puct(N) * sqrt(N) for a node with N visits, its own evaluation included. The few
+    nodes with more visits than entries compute it.
     """
 
     is_gumbel: bool
@@ -41,6 +44,8 @@ class SearchConfig(NamedTuple):
     temperature_plies: int
     final_temperature: float
     reuse_subtree: bool
+    c_puct: float
+    c_puct_base: float
     exploration: np.ndarray  # [max_visits] float64
 
 
@@ -85,6 +90,8 @@ def search_config(settings: SearchSettings, game: Game) -> SearchConfig:
         temperature_plies=settings.temperature_plies,
         final_temperature=float(settings.final_temperature),
         reuse_subtree=settings.reuse_subtree,
+        c_puct=float(settings.c_puct),
+        c_puct_base=float(settings.c_puct_base),
         exploration=exploration,
     )
 
@@ -96,6 +103,5 @@ def config_size_bytes(settings: SearchSettings) -> int:
 
 def _layout(settings: SearchSettings) -> Layout:
     return {
-        # A reused root may have more visits than the table has entries; it then uses the last entry.
-        "exploration": ((4 * settings.num_simulations + 1024,), np.float64),
+        "exploration": ((min(4 * settings.num_simulations + 1024, _MOST_ENTRIES),), np.float64),
     }

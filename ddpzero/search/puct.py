@@ -26,7 +26,11 @@ def select_action(forest, config, slot, node):
     if node == ROOT and config.dirichlet_fraction > 0.0:
         reduction = 0.0
     unvisited_value = (stem.value + stem.value_total) / num_node_visits - reduction
-    exploration = config.exploration[min(num_node_visits, config.exploration.shape[0] - 1)]
+    if num_node_visits < config.exploration.shape[0]:
+        exploration = config.exploration[num_node_visits]
+    else:
+        growth = math.log((num_node_visits + config.c_puct_base) / config.c_puct_base)
+        exploration = (config.c_puct + growth) * math.sqrt(num_node_visits)
     best_score = -math.inf
     best_action = -1
     for action in range(edges.shape[0]):

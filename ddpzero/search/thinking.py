@@ -224,7 +224,11 @@ class Thinking:
         draw = min(float(draw_share[0]), 1.0 - abs(value))
         win = (1.0 - draw + value) / 2.0
         legal = np.flatnonzero(moves["prior"] > 0)
-        rank = np.lexsort((-moves["prior"][legal], -moves["visits"][legal], legal != chosen))
+        is_other = legal != chosen
+        if self.is_proven and value <= -1.0:
+            # All moves lose, often after one visit each: the network still knows which ones an opponent may overlook.
+            is_other[:] = False
+        rank = np.lexsort((-moves["prior"][legal], -moves["visits"][legal], is_other))
         return Thoughts(
             moves=tuple(self._thought(int(action), moves[action]) for action in legal[rank]),
             visits=self.visits,

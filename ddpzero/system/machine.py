@@ -59,11 +59,13 @@ def usable_memory(cgroup_root: Path = _CGROUP_ROOT) -> Memory:
     return Memory(limit, max(0, free))
 
 
-def resident_bytes() -> int:
-    """Return the memory that this process has in use."""
+def private_bytes() -> int:
+    """Return the memory that this process has in use for itself: without pages of libraries and other files."""
     import psutil
 
-    return int(psutil.Process().memory_info().rss)
+    memory = psutil.Process().memory_info()
+    # Without Linux, what it shares is not told.
+    return int(memory.rss - getattr(memory, "shared", 0))
 
 
 def own_groups(controller: str, cgroup_root: Path = _CGROUP_ROOT) -> Iterator[Path]:

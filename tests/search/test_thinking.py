@@ -8,6 +8,7 @@ import pytest
 from ddpzero.evaluators.answers import EvaluationError
 from ddpzero.games import load_game
 from ddpzero.search import Search, SearchSettings
+from ddpzero.search import config as config_module
 from ddpzero.search import thinking as thinking_module
 from ddpzero.search.forest import TERMINAL
 from ddpzero.search.thinking import MOST_LEAVES, Thinking, thinking_settings, thinking_size_bytes
@@ -50,6 +51,42 @@ def test_it_goes_on_from_any_number_of_simulations(connect_four):
     assert sum(thoughts.wdl) == pytest.approx(1.0) and thoughts.wdl[0] - thoughts.wdl[
         2
     ] == pytest.approx(thoughts.value)
+
+
+def test_nodes_with_more_visits_than_the_table_has_entries_explore_in_the_same_way(monkeypatch):
+    game = random_tree_game()
+
+    def found():
+        thinking, _ = thinking_of(game, evaluate=evaluate_by_hash, solve=False, c_puct_base=20.0)
+        thinking.think(300)
+        return [(move.action, move.visits, move.value) for move in thinking.thoughts().moves]
+
+    expected = found()
+    monkeypatch.setattr(config_module, "_MOST_ENTRIES", 8)
+    assert found() == expected
+
+
+def test_where_all_moves_lose_the_network_chooses_one(connect_four):
+    """Of those that were searched most: an opponent may overlook its win, for which the network has an eye."""
+    position = connect_four.initial_position()
+    # The opponent has three in a row with both ends free.
+    for action in (2, 2, 3, 3, 4):
+        position = connect_four.apply_action(position, action)
+    for preferred in (1, 5):
+        logits = [0.0] * 7
+        logits[preferred] = 3.0
+        thinking, _ = thinking_of(
+            connect_four, evaluate=lambda _, logits=logits: (logits, (0.25, 0.5, 0.25))
+        )
+        thinking.begin(position)
+        thinking.think(500)
+        thoughts = thinking.thoughts()
+        assert thoughts.is_proven and thoughts.value == -1.0
+        best = thoughts.moves[0]
+        assert best.visits == max(move.visits for move in thoughts.moves)
+        tied = [move for move in thoughts.moves if move.visits == best.visits]
+        assert best.prior == max(move.prior for move in tied)
+        assert best.action == preferred
 
 
 def test_with_one_leaf_at_a_time_simulations_in_parts_find_what_they_find_at_once(monkeypatch):

@@ -18,6 +18,8 @@ from ddpzero.system.memory import largest_fitting
 
 # Boards larger than these do not exist for the rules.
 _SIZES = range(5, 26)
+# Of the second engine for a board, which has the network of the first.
+_WARM_UP_SIMULATIONS = 4
 # Of memory that is not the search's and that a game may still take.
 _RESERVE_BYTES = 16 * 2**20
 
@@ -33,8 +35,22 @@ class FiveInARow:
     game: Game
     player_on: Callable[[Game], Player]
 
-    def engine(self, size: int, exactly_five: bool, strength: Strength) -> Engine:
-        """Return an engine that has thought before, so that its first move is not late. Raises CommandError."""
+    @property
+    def size(self) -> int:
+        """Of the board that it was trained on."""
+        return int(self.game.parameters.size)
+
+    def engines(self, size: int, strength: Strength) -> dict[bool, Engine]:
+        """Return engines for five or more, and for exactly five, whose first moves are not late. Raises CommandError.
+
+        Both, because managers tell the rule after the size, when there is no time left to load anything.
+        """
+        engines = {rule: self._engine(size, rule, strength) for rule in (False, True)}
+        warm_up(engines[False])
+        warm_up(engines[True], _WARM_UP_SIMULATIONS)
+        return engines
+
+    def _engine(self, size: int, exactly_five: bool, strength: Strength) -> Engine:
         if size not in _SIZES:
             raise CommandError(
                 f"board size {size} is not supported: {_SIZES.start} to {_SIZES.stop - 1} are"
@@ -44,11 +60,9 @@ class FiveInARow:
         if strength.time.is_unlimited:
             strength = replace(strength, time=TimeControl(move_seconds=1.0))
         try:
-            engine = make_engine(self.player_on(game), game, strength)
+            return make_engine(self.player_on(game), game, strength)
         except UserError as error:
             raise CommandError(" ".join(str(error).split())) from None
-        warm_up(engine)
-        return engine
 
 
 def load_five_in_a_row(text: str) -> FiveInARow:
@@ -76,9 +90,9 @@ def load_five_in_a_row(text: str) -> FiveInARow:
 
 
 def simulations_within(engine: Engine, memory_bytes: int, idle_bytes: int) -> int:
-    """Return the simulations of a search with which this process has at most so much memory.
+    """Return the simulations of a search with which this process has at most so much memory for itself.
 
-    idle_bytes: of the process before the search. Raises CommandError if not even one fits.
+    idle_bytes: that it has before the search, see private_bytes. Raises CommandError if not even one fits.
     """
     player = engine.player
     assert isinstance(player, Thoughtful)

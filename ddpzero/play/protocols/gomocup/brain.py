@@ -11,16 +11,16 @@ from typing import ClassVar
 
 import numpy as np
 
-from ddpzero import __version__
 from ddpzero.games.core.players import Thoughts
 from ddpzero.play.clock import Clock, Lag
 from ddpzero.play.engine import Engine
+from ddpzero.play.protocols.gomocup.about import about
 from ddpzero.play.protocols.gomocup.agent import FiveInARow, simulations_within
 from ddpzero.play.protocols.gomocup.errors import CommandError
 from ddpzero.play.protocols.gomocup.info import Info
 from ddpzero.play.protocols.gomocup.stones import moves_to
 from ddpzero.play.strength import Strength, choose_move, ponder
-from ddpzero.system.machine import resident_bytes
+from ddpzero.system.machine import private_bytes
 
 _NUMBERS = re.compile(r"\s*(\d{1,4})\s*,\s*(\d{1,4})\s*(?:,\s*(\d)\s*)?", re.ASCII)
 _OWN, _OPPONENT = 1, 2
@@ -46,8 +46,11 @@ class Brain:
         self._rng = rng
         self._info = Info()
         self._lag = Lag()
-        # For both rules on the board of this game; none before START. idle_bytes: memory before the first game.
+        # For both rules on the board of this game; none before START.
         self._engines: dict[bool, Engine] = {}
+        # Those that are loaded, also before START, for a board of this size; and memory when they were.
+        self._loaded: dict[bool, Engine] = {}
+        self._loaded_size = 0
         self._idle_bytes = 0
         # The lines after BOARD, and when it arrived.
         self._board: list[str] | None = None
@@ -68,6 +71,12 @@ class Brain:
             self._say(f"ERROR {error}")
         return True
 
+    def prepare(self) -> None:
+        """Load what a game on the agent's own board needs, so that its START finds it."""
+        # START of such a board hears why it is not possible.
+        with suppress(CommandError):
+            self._load(self._agent.size)
+
     def ponder(self, is_stopped: Callable[[], bool]) -> None:
         """Think about the opponent's move until is_stopped, if the strength asks for it."""
         if self._strength.ponders and self._engines and self._engine.episode.actions:
@@ -81,10 +90,7 @@ class Brain:
         if word == "INFO":
             self._inform(rest)
         elif word == "ABOUT":
-            self._say(
-                f'name="ddpzero {self._agent.name}", version="{__version__}", author="the ddpzero authors", '
-                'country="", www=""'
-            )
+            self._say(about(self._agent.name))
         elif word == "BOARD":
             self._board, self._board_arrived = [], arrived
         elif word in self._commands:
@@ -108,17 +114,16 @@ class Brain:
         self._begin(width)
 
     def _begin(self, size: int) -> None:
-        if not self._engines or self._engine.game.parameters.size != size:
-            # Both rules, because the manager tells the rule after it, when there is no time left to load anything.
-            engines = {
-                exactly_five: self._agent.engine(size, exactly_five, self._strength)
-                for exactly_five in (False, True)
-            }
-            self._engines = engines
-            self._idle_bytes = resident_bytes()
+        self._load(size)
+        self._engines = self._loaded
         self._new_game()
         self._require_possible()
         self._say("OK")
+
+    def _load(self, size: int) -> None:
+        if size != self._loaded_size:
+            self._loaded, self._loaded_size = self._agent.engines(size, self._strength), size
+            self._idle_bytes = private_bytes()
 
     def _restart(self, rest: str, arrived: float) -> None:
         self._require_started()

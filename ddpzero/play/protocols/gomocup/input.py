@@ -24,10 +24,19 @@ class Line(NamedTuple):
 class Commands:
     """The commands of a manager, in their order."""
 
-    def __init__(self, stream: BinaryIO, leave: Callable[[], None] = lambda: os._exit(0)) -> None:
-        """leave: ends the process, if it has not ended by itself some time after END or the end of the stream."""
+    def __init__(
+        self,
+        stream: BinaryIO,
+        leave: Callable[[], None] = lambda: os._exit(0),
+        is_answered: Callable[[str], bool] = lambda text: False,
+    ) -> None:
+        """leave: ends the process, if it has not ended by itself some time after END or the end of the stream.
+
+        is_answered: called in the thread with the first lines, until it says no: whether it has answered the line.
+        """
         self._stream = stream
         self._leave = leave
+        self._is_answered = is_answered
         self._lines: queue.SimpleQueue[Line | None] = queue.SimpleQueue()
         self._ended = threading.Event()
         threading.Thread(target=self._read, name="commands", daemon=True).start()
@@ -46,10 +55,14 @@ class Commands:
         return self._ended.is_set()
 
     def _read(self) -> None:
+        is_first = True
         while content := self._stream.readline(_MAX_LINE_BYTES):
             text = content.decode("utf-8", errors="replace").strip()
             if text.upper() == "END":
                 break
+            if is_first and self._is_answered(text):
+                continue
+            is_first = False
             self._lines.put(Line(text, time.monotonic()))
         self._ended.set()
         self._lines.put(None)

@@ -7,7 +7,6 @@ import shlex
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from itertools import product
 from pathlib import Path
 
 from ddpzero import PACKAGE_DIR
@@ -27,16 +26,17 @@ exec {python} -m ddpzero.cli gomocup {words}
 
 
 # Of Gomocup's tournaments.
-USUAL_SIZES = (15, 20)
+_USUAL_SIZES = (15, 20)
 
 
 def install(
-    player: str, folder: Path, options: Sequence[str] = (), sizes: Sequence[int] = USUAL_SIZES
+    player: str, folder: Path, options: Sequence[str] = (), sizes: Sequence[int] | None = None
 ) -> Path:
     """Write the script into a folder and return its path; an older one of the same name is replaced.
 
     player: a run or a checkpoint; of a run, the newest checkpoint plays at each start. options: of ddpzero gomocup.
     sizes: of boards for which the code is compiled now, if the agent can play on them: managers do not wait for that.
+    None: the board that it was trained on, and those of tournaments.
     Raises UserError if the agent does not play five in a row, or if the folder cannot be written.
     """
     agent = load_five_in_a_row(player)
@@ -51,7 +51,7 @@ def install(
     )
     replace_whole(script, content.encode())
     script.chmod(0o755)
-    for size, exactly_five in product(sizes, (False, True)):
+    for size in sizes or sorted({agent.size, *_USUAL_SIZES}):
         with suppress(CommandError):
-            agent.engine(size, exactly_five, Strength())
+            agent.engines(size, Strength())
     return script

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from ddpzero.play.clock import Lag, TimeControl
+from ddpzero.play.protocols.gomocup.agent import FiveInARow
 from ddpzero.play.protocols.gomocup.brain import Brain
 from ddpzero.play.strength import Strength
 from ddpzero.system.errors import UserError
-from ddpzero.system.machine import resident_bytes
+from ddpzero.system.machine import private_bytes
 from tests.play.protocols.gomocup.agents import random_mover, referee_game, untrained_agent
 
 MOVE = re.compile(r"\d+,\d+")
@@ -73,6 +74,25 @@ def test_nothing_is_played_before_the_board_is_known():
         assert dialogue.ask(line) == "ERROR there is no board: use START before it, as in START 20"
     assert dialogue.ask("BOARD", "1,1,2", "DONE").startswith("ERROR there is no board")
     assert dialogue.ask("ABOUT").startswith('name="ddpzero small", version="')
+    # Nor when it has loaded what it expects to play on.
+    dialogue.brain.prepare()
+    assert dialogue.ask("BEGIN").startswith("ERROR there is no board")
+
+
+def test_what_is_not_known_is_not_said_of_it(dialogue):
+    assert '""' not in dialogue.ask("ABOUT")
+
+
+def test_start_finds_what_was_prepared_and_another_board_is_loaded_once(monkeypatch):
+    dialogue, loaded = Dialogue(), []
+    engines = FiveInARow.engines
+    monkeypatch.setattr(
+        FiveInARow, "engines", lambda *words: (loaded.append(words[1]), engines(*words))[1]
+    )
+    dialogue.brain.prepare()
+    for size, total in ((9, [9]), (9, [9]), (5, [9, 5]), (5, [9, 5])):
+        assert dialogue.ask(f"START {size}") == "OK" and loaded == total
+        assert is_move(dialogue.ask("INFO timeout_turn 50", "BEGIN"), size)
 
 
 @pytest.mark.parametrize(
@@ -202,6 +222,11 @@ def test_a_rule_that_is_told_during_the_game_keeps_the_stones(dialogue):
     assert is_move(dialogue.ask("TURN 0,0")) or is_move(dialogue.ask("TURN 0,1"))
 
 
+@pytest.mark.parametrize("rule", [2, 3, 4, 8])
+def test_rules_of_other_games_are_refused(dialogue, rule):
+    assert dialogue.ask(f"INFO rule {rule}", "BEGIN").startswith(f"ERROR INFO rule {rule} is not")
+
+
 def test_what_cannot_be_done_is_told_at_the_next_command(dialogue):
     assert dialogue.tell("INFO rule 4") == []
     for line in ("BEGIN", "TURN 1,1", "RESTART", "START 9"):
@@ -224,8 +249,17 @@ def test_memory_limits_the_search(dialogue):
     assert 30 <= most < 1000
     assert is_move(dialogue.ask("BEGIN"))
     assert max(int(found) for found in re.findall(r"(\d+) simulations", dialogue.message)) <= most
-    dialogue.tell(f"INFO max_memory {resident_bytes() + 2**30}")
+    dialogue.tell(f"INFO max_memory {private_bytes() + 2**30}")
     assert brain._most_simulations() > 1000
+
+
+def test_an_engine_for_a_board_takes_little_memory_before_it_thinks():
+    """Its code is there already; a table for the largest tree was 30 MB, and three times that while it was made."""
+    agent, strength = untrained_agent(), Strength(time=TimeControl(move_seconds=1.0))
+    kept = [agent._engine(9, rule, strength) for rule in (False, True)]
+    before = private_bytes()
+    kept += [agent._engine(9, rule, strength) for rule in (False, True)]
+    assert private_bytes() - before < 16 * 2**20
 
 
 def test_a_move_ends_before_the_time_of_its_turn(dialogue, monkeypatch):

@@ -74,6 +74,7 @@ def test_what_has_no_meaning_here_is_ignored(line):
     ("line", "problem"),
     [
         ("rule 2", "INFO rule 2 is not supported"),
+        ("rule 3", "INFO rule 3 is not supported"),
         ("rule 4", "INFO rule 4 is not supported"),
         ("rule 9", "INFO rule 9 is not supported"),
         ("timeout_turn soon", "INFO timeout_turn soon: not a whole number"),

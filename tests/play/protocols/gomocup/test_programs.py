@@ -9,17 +9,19 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
+from ddpzero.arena.agent_name import name_of_agent
 from ddpzero.cli import commands as cli
 from ddpzero.games import variation
-from ddpzero.play.protocols.gomocup import wrapper
 from ddpzero.play.protocols.gomocup.agent import load_five_in_a_row
 from ddpzero.play.protocols.gomocup.input import Commands
 from ddpzero.play.protocols.gomocup.run import obey_all
 from ddpzero.play.protocols.gomocup.wrapper import install
 from ddpzero.system.errors import UserError
+from tests.places import REPO
 from tests.play.protocols.gomocup.agents import (
     Manager,
     random_mover,
@@ -46,12 +48,15 @@ class Scripted:
     """A brain that remembers what it was told."""
 
     def __init__(self):
-        self.obeyed, self.num_pondered = [], 0
+        self.obeyed, self.num_pondered, self.num_prepared = [], 0, 0
 
     def obey(self, line, arrived):
         assert arrived <= time.monotonic()
         self.obeyed.append(line)
         return True
+
+    def prepare(self):
+        self.num_prepared += 1
 
     def ponder(self, is_stopped):
         self.num_pondered += 1
@@ -82,6 +87,87 @@ def test_a_command_that_waits_ends_pondering():
     wait_for(lambda: commands.have_ended)
     assert commands.is_next_there
     assert [commands.next().text, commands.next().text, commands.next()] == ["ABOUT", "ABOUT", None]
+
+
+def test_about_is_answered_while_everything_else_is_loaded():
+    answered = []
+
+    def is_answered(text):
+        if text == "ABOUT":
+            answered.append(text)
+        return text == "ABOUT"
+
+    stream = io.BytesIO(b"ABOUT\r\nABOUT\nSTART 9\nABOUT\n")
+    commands = Commands(stream, lambda: None, is_answered)
+    wait_for(lambda: commands.have_ended)
+    # No answer overtakes the one to an earlier command.
+    assert answered == ["ABOUT", "ABOUT"]
+    assert [commands.next().text, commands.next().text] == ["START 9", "ABOUT"]
+
+
+def test_it_prepares_for_a_game_unless_a_command_waits():
+    reader, writer = os.pipe()
+    commands, brain = Commands(os.fdopen(reader, "rb"), lambda: None), Scripted()
+    obeying = threading.Thread(target=obey_all, args=(brain, commands))
+    obeying.start()
+    wait_for(lambda: brain.num_prepared == 1)
+    os.write(writer, b"START 15\n")
+    os.close(writer)
+    obeying.join(60)
+    assert brain.num_prepared == 1
+    commands = Commands(io.BytesIO(b"START 15\n"), lambda: None)
+    wait_for(lambda: commands.is_next_there)
+    obey_all(brain, commands)
+    assert brain.num_prepared == 1
+
+
+def test_the_modules_before_about_are_light():
+    heavy = "{'torch', 'numba', 'hydra', 'scipy', 'rich'}"
+    program = (
+        "import sys, ddpzero.cli.commands, ddpzero.play.protocols.gomocup.run; "
+        f"assert not {heavy} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=REPO)
+
+
+def test_the_name_is_known_before_the_agent_is_loaded(run_dir, tmp_path):
+    assert name_of_agent(run_dir) == load_five_in_a_row(str(run_dir)).name
+    for wrong in (tmp_path, "nowhere"):
+        with pytest.raises(UserError):
+            name_of_agent(wrong)
+
+
+def peak_of_private_memory(process):
+    """Return the most bytes that a process had in use for itself, without pages of files."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    resident, of_files = (
+        1024 * int(re.search(rf"{key}:\s+(\d+) kB", status)[1]) for key in ("VmHWM", "RssFile")
+    )
+    return resident - of_files
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux")
+@pytest.mark.parametrize("exactly_five", [False, True])
+def test_a_game_within_the_memory_of_tournaments(run_dir, tmp_path, exactly_five):
+    script, limit = install(str(run_dir), tmp_path / "brains", sizes=(9,)), 350 * 2**20
+    manager = Manager([str(script)])
+    try:
+        manager.ask("ABOUT")
+        assert manager.ask("START 9") == "OK"
+        manager.send("INFO timeout_turn 500", f"INFO max_memory {limit}")
+        manager.send(f"INFO rule {int(exactly_five)}")
+        movers = [
+            lambda last: manager.ask(f"TURN {last}" if last else "BEGIN"),
+            random_mover(9, seed=3),
+        ]
+        assert len(referee_game(9, exactly_five, movers)) >= 9
+        assert peak_of_private_memory(manager.process) < limit
+        manager.send("INFO max_memory 100000000")
+        assert "is too little: at least" in manager.ask("START 9")
+        assert manager.end() == 0
+    finally:
+        manager.kill()
 
 
 @pytest.mark.slow
@@ -127,8 +213,8 @@ def test_the_script_names_the_agent_by_an_absolute_path(run_dir, tmp_path, monke
     monkeypatch.chdir(run_dir.parent)
     prepared = []
     monkeypatch.setattr(
-        "ddpzero.play.protocols.gomocup.agent.FiveInARow.engine",
-        lambda _, size, exactly_five, strength: prepared.append((size, exactly_five)),
+        "ddpzero.play.protocols.gomocup.agent.FiveInARow.engines",
+        lambda _, size, strength: prepared.append(size),
     )
     words = ["gomocup", "five", "--install", str(tmp_path / "brains"), "--seconds", "2", "--ponder"]
     assert cli.main([*words, "--level", "3"]) == 0
@@ -140,7 +226,8 @@ def test_the_script_names_the_agent_by_an_absolute_path(run_dir, tmp_path, monke
         f"exec {sys.executable} -m ddpzero.cli gomocup '{run_dir}' --seconds 2.0 --level 3 --ponder"
     )
     assert subprocess.run(["sh", "-n", str(script)], check=False).returncode == 0
-    assert prepared == [(size, rule) for size in wrapper.USUAL_SIZES for rule in (False, True)]
+    # That of the agent, and those of tournaments.
+    assert prepared == [9, 15, 20]
 
 
 @pytest.mark.parametrize(
