@@ -32,8 +32,9 @@ _SHARE_BEFORE_RESIGNING = 0.1
 # Of searches that only time limits. Memory is taken as it is needed.
 _MOST_SIMULATIONS = 5_000_000
 _MOST_MEMORY_BYTES = 4 * 2**30
-# Enough for batches of all sizes.
-_WARM_UP_SIMULATIONS = 200
+# Enough for batches of all sizes; and for code alone.
+_WARM_UP_SIMULATIONS = 100
+_FEW_SIMULATIONS = 8
 # Too many to end it.
 _WARM_UP_SECONDS = 1000.0
 
@@ -123,22 +124,28 @@ def make_engine(
     return Engine(player, game, max(wanted or 1, fitting))
 
 
-def warm_up(engine: Engine, num_simulations: int = _WARM_UP_SIMULATIONS) -> None:
-    """Compile or load the code that a first move would wait for. The engine begins a new game after it.
+def warm_up(engine: Engine, *others: Engine) -> None:
+    """Compile or load the code that a first move would wait for. The engines begin a new game after it.
 
-    num_simulations: fewer suffice if this process has evaluated the same network on the same board.
+    others: with the same network on the same board.
     """
+    _run_all_code(engine, _WARM_UP_SIMULATIONS)
+    for other in others:
+        _run_all_code(other, _FEW_SIMULATIONS)
+    # Python looks through all objects now and then, those of torch among them: a tenth of a second within a move.
+    gc.collect()
+    gc.freeze()
+
+
+def _run_all_code(engine: Engine, num_simulations: int) -> None:
     engine.set_up()
     # A move with a time also asks whether further simulations could change it.
     engine.think(Limits(simulations=1, seconds=_WARM_UP_SECONDS, is_early=True))
     best = engine.think(Limits(num_simulations)).moves[0]
     engine.play(best.action)
     if not engine.episode.is_over:
-        engine.think(Limits(num_simulations))
+        engine.think(Limits(_FEW_SIMULATIONS))
     engine.set_up()
-    # Python looks through all objects now and then, those of torch among them: a tenth of a second within a move.
-    gc.collect()
-    gc.freeze()
 
 
 def choose_move(

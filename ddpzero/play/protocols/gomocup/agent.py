@@ -18,8 +18,6 @@ from ddpzero.system.memory import largest_fitting
 
 # Boards larger than these do not exist for the rules.
 _SIZES = range(5, 26)
-# Of the second engine for a board, which has the network of the first.
-_WARM_UP_SIMULATIONS = 4
 # Of memory that is not the search's and that a game may still take.
 _RESERVE_BYTES = 16 * 2**20
 
@@ -46,8 +44,7 @@ class FiveInARow:
         Both, because managers tell the rule after the size, when there is no time left to load anything.
         """
         engines = {rule: self._engine(size, rule, strength) for rule in (False, True)}
-        warm_up(engines[False])
-        warm_up(engines[True], _WARM_UP_SIMULATIONS)
+        warm_up(*engines.values())
         return engines
 
     def _engine(self, size: int, exactly_five: bool, strength: Strength) -> Engine:

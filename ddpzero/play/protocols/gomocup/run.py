@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from ddpzero.play.strength import Strength
 
 _STDIN = 0
+# Managers wait for ABOUT as long as for START, or longer: so long it waits for the rest, which START needs.
+_ABOUT_SECONDS = 2.0
 
 
 def run_gomocup(player: str, strength: Callable[[], Strength], seed: int | None = None) -> None:
@@ -25,7 +27,7 @@ def run_gomocup(player: str, strength: Callable[[], Strength], seed: int | None 
     player: a run or a checkpoint. strength: called once the manager has been heard, because it imports much.
     seed: of levels; None for different moves every time. Raises UserError.
     """
-    name, is_loaded = name_of_agent(player), threading.Event()
+    name, is_loaded, is_ready = name_of_agent(player), threading.Event(), threading.Event()
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8", newline="\n")
 
     def say(text: str) -> None:
@@ -36,6 +38,7 @@ def run_gomocup(player: str, strength: Callable[[], Strength], seed: int | None 
         """Answer ABOUT, which comes first, while everything else is being loaded."""
         if text.upper() != "ABOUT":
             return False
+        is_ready.wait(_ABOUT_SECONDS)
         say(about(name))
         return True
 
@@ -50,6 +53,8 @@ def run_gomocup(player: str, strength: Callable[[], Strength], seed: int | None 
     # What else is printed, by any library, must not reach the manager.
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     is_loaded.set()
+    prepare(brain, commands)
+    is_ready.set()
     obey_all(brain, commands)
     # Python takes seconds to end with torch and numba loaded, and managers wait for one.
     sys.stderr.flush()
@@ -75,10 +80,14 @@ def _load(
     return Brain(agent, strength, say, lambda: commands.have_ended, rng)
 
 
-def obey_all(brain: Brain, commands: Commands) -> None:
-    """Carry out all commands, and prepare for the first ones, or think about the next ones, until they come."""
+def prepare(brain: Brain, commands: Commands) -> None:
+    """Load what the first game probably needs, unless a command waits that knows better."""
     if not commands.is_next_there:
         brain.prepare()
+
+
+def obey_all(brain: Brain, commands: Commands) -> None:
+    """Carry out all commands, and think about the next ones until they come."""
     while (line := commands.next()) is not None:
         if commands.have_ended or not brain.obey(line.text, line.arrived):
             return

@@ -18,7 +18,7 @@ from ddpzero.cli import commands as cli
 from ddpzero.games import variation
 from ddpzero.play.protocols.gomocup.agent import load_five_in_a_row
 from ddpzero.play.protocols.gomocup.input import Commands
-from ddpzero.play.protocols.gomocup.run import obey_all
+from ddpzero.play.protocols.gomocup.run import obey_all, prepare
 from ddpzero.play.protocols.gomocup.wrapper import install
 from ddpzero.system.errors import UserError
 from tests.places import REPO
@@ -89,7 +89,7 @@ def test_a_command_that_waits_ends_pondering():
     assert [commands.next().text, commands.next().text, commands.next()] == ["ABOUT", "ABOUT", None]
 
 
-def test_about_is_answered_while_everything_else_is_loaded():
+def test_about_is_answered_before_other_commands_are_heard():
     answered = []
 
     def is_answered(text):
@@ -108,16 +108,12 @@ def test_about_is_answered_while_everything_else_is_loaded():
 def test_it_prepares_for_a_game_unless_a_command_waits():
     reader, writer = os.pipe()
     commands, brain = Commands(os.fdopen(reader, "rb"), lambda: None), Scripted()
-    obeying = threading.Thread(target=obey_all, args=(brain, commands))
-    obeying.start()
-    wait_for(lambda: brain.num_prepared == 1)
+    prepare(brain, commands)
+    assert brain.num_prepared == 1
     os.write(writer, b"START 15\n")
     os.close(writer)
-    obeying.join(60)
-    assert brain.num_prepared == 1
-    commands = Commands(io.BytesIO(b"START 15\n"), lambda: None)
     wait_for(lambda: commands.is_next_there)
-    obey_all(brain, commands)
+    prepare(brain, commands)
     assert brain.num_prepared == 1
 
 
