@@ -76,7 +76,10 @@ def test_where_all_moves_lose_the_network_chooses_one(connect_four):
         logits = [0.0] * 7
         logits[preferred] = 3.0
         thinking, _ = thinking_of(
-            connect_four, evaluate=lambda _, logits=logits: (logits, (0.25, 0.5, 0.25))
+            connect_four,
+            evaluate=lambda _, logits=logits: (logits, (0.25, 0.5, 0.25)),
+            # The opponent's win is found at once, so that all moves are searched equally little.
+            forced_win_plies=1,
         )
         thinking.begin(position)
         thinking.think(500)

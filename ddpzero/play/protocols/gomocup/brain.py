@@ -24,6 +24,8 @@ from ddpzero.system.machine import private_bytes
 
 _NUMBERS = re.compile(r"\s*(\d{1,4})\s*,\s*(\d{1,4})\s*(?:,\s*(\d)\s*)?", re.ASCII)
 _OWN, _OPPONENT = 1, 2
+# A manager may end the game for one millisecond, and on a busy machine a move has ended 39 ms later than planned.
+_LAG_SECONDS = 0.04
 _LONGEST_LINE = 6
 
 
@@ -45,7 +47,7 @@ class Brain:
         self._is_stopped = is_stopped
         self._rng = rng
         self._info = Info()
-        self._lag = Lag()
+        self._lag = Lag(_LAG_SECONDS)
         # For both rules on the board of this game; none before START.
         self._engines: dict[bool, Engine] = {}
         # Those that are loaded, also before START, for a board of this size; and memory when they were.
@@ -132,7 +134,7 @@ class Brain:
 
     def _new_game(self) -> None:
         self._info.begin_match()
-        self._lag = Lag()
+        self._lag = Lag(_LAG_SECONDS)
         for engine in self._engines.values():
             engine.set_up()
 
