@@ -29,12 +29,10 @@ from ddpzero.play.protocols.gtp.rules import GoRules
 from ddpzero.play.protocols.gtp.table import Table
 from ddpzero.play.protocols.gtp.times import TimeSystem
 from ddpzero.play.protocols.gtp.turns import can_pass_always
-from ddpzero.play.strength import Strength, choose_move, make_engine, ponder
+from ddpzero.play.strength import Strength, choose_move, make_engine, ponder, warm_up
 from ddpzero.system.errors import is_sentence_of_ours
 from ddpzero.system.machine import usable_memory
 
-# Simulations after which a search has compiled its parts and met its largest batches.
-_WARM_UP_SIMULATIONS = 160
 # Of what is free, for each of the two searches: without and with banned moves.
 _SHARE_OF_MEMORY = 1 / 8
 _MOST_MEMORY_BYTES = 2 * 2**30
@@ -173,8 +171,7 @@ class Session:
     def prepare(self) -> None:
         """Load and compile what the first move needs, so that its time is for thinking."""
         if not self._has_engine:
-            engine = self.engine_at([])
-            engine.think(Limits(simulations=_WARM_UP_SIMULATIONS))
+            warm_up(self.engine_at([]))
 
     # ------------------------------------------------------------------ time
 
