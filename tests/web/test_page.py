@@ -125,8 +125,14 @@ def test_undo_hint_and_an_earlier_checkpoint(chromium, served):
         page.wait_for_function("() => document.querySelectorAll('.move-list .move').length === 2")
         page.keyboard.press("u")
         page.wait_for_function("() => document.querySelectorAll('.move.undone').length === 2")
+        page.click("text=show")
         page.keyboard.press("h")
         page.wait_for_selector(".hint-mark")
+        page.wait_for_function(
+            r"() => /^Your move: Red. Hint: [a-g]\.$/"
+            ".test(document.querySelector('.status').textContent)"
+        )
+        page.click("text=show")
         assert "2.0 min" in page.inner_text(".player >> nth=1")
         page.focus('input[aria-label="Checkpoint"]')
         page.keyboard.press("ArrowLeft")

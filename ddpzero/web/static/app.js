@@ -56,7 +56,7 @@ function reduce(model, event) {
     case "stored":
       return { ...model, stored: event.games };
     case "hint":
-      return model.state !== null && event.position === model.state.position ? { ...model, hint: event.action } : model;
+      return model.state !== null && event.position === model.state.position ? { ...model, hint: event } : model;
     case "error":
       return { ...model, error: event.text };
     case "error is read":
@@ -282,7 +282,7 @@ function App() {
           <${Players} game=${game} state=${state} agentName=${agentName} outlook=${isOn || state.is_over ? model.outlook : null} />
           <${Board} game=${game} state=${state} thoughts=${shown} heat=${heat}
             line=${isRiddle ? (riddle.isSolved ? riddle.move.best_steps : null) : reviewedLine ?? (hovered ? hovered.steps : null)}
-            hint=${model.hint} onPlay=${isTraining ? () => {} : isRiddle && !riddle.isSolved ? answer : actions.play} />
+            hint=${model.hint?.action ?? null} onPlay=${isTraining ? () => {} : isRiddle && !riddle.isSolved ? answer : actions.play} />
           <div class="status-row">
             <p class=${model.preparing ? "status is-waiting" : "status"} role="status">${model.preparing || (isTraining ? `A game that ${agent.title} played against itself: move ${state.at} of ${state.line.length}` : statusOf(model, agentName))}</p>
             ${buttons.map((action) => html`
@@ -348,7 +348,7 @@ function useKeys(actions, state) {
     function onKey(event) {
       const { actions, state } = current.current;
       if (state === null || event.ctrlKey || event.metaKey || event.altKey) return;
-      if (event.target.matches("input, select, textarea")) return;
+      if (isTheirs(event)) return;
       const does = {
         ArrowLeft: () => actions.jump(state.at - 1),
         ArrowRight: () => actions.jump(state.at + 1),
@@ -368,6 +368,12 @@ function useKeys(actions, state) {
     addEventListener("keydown", onKey);
     return () => removeEventListener("keydown", onKey);
   }, []);
+}
+
+// Whether a key belongs to the control that has the focus: a slider and a box need arrows and space, a text all keys.
+function isTheirs({ target, key }) {
+  if (target.matches("input[type=range], input[type=checkbox]")) return key.length > 1 || key === " ";
+  return target.matches("input, select, textarea");
 }
 
 function nameOf(agent, checkpointKey) {
@@ -391,7 +397,7 @@ function shareText(thoughts, state, action) {
   return html` <span class="small">${percent(thoughts.policy[index])}</span>`;
 }
 
-function statusOf({ game, state }, agentName) {
+function statusOf({ game, state, hint }, agentName) {
   const names = playerNames(game.geometry);
   if (state.is_over) {
     const { winner, text } = state.result;
@@ -402,8 +408,9 @@ function statusOf({ game, state }, agentName) {
     if (persons === 1) return `${state.seats[winner] === "person" ? "You win" : "You lose"}${after}${how}.`;
     return `${names[winner]} wins${after}${how}.`;
   }
-  if (!state.seats.includes("agent")) return `${names[state.mover]} to move.`;
-  if (state.seats[state.mover] === "person") return `Your move: ${names[state.mover]}.`;
+  const hinted = hint === null ? "" : ` Hint: ${hint.move}.`;
+  if (!state.seats.includes("agent")) return `${names[state.mover]} to move.${hinted}`;
+  if (state.seats[state.mover] === "person") return `Your move: ${names[state.mover]}.${hinted}`;
   return state.paused ? `Paused: ${agentName} is to move.` : `${agentName} is thinking …`;
 }
 

@@ -151,7 +151,11 @@ function HintMark({ geometry, action, cell }) {
   if (!shape) return null;
   if (shape.kind === "line") return drawn(shape, { class: "hint-shape no-pointer" });
   const { x, y, radius } = middleOf(shape);
-  return html`<circle class="hint-mark no-pointer" cx=${x} cy=${y} r=${0.9 * radius} />`;
+  return html`
+    <g class="hint-mark no-pointer">
+      <circle class="hint-halo" cx=${x} cy=${y} r=${0.82 * radius} />
+      <circle class="hint-ring" cx=${x} cy=${y} r=${0.82 * radius} />
+    </g>`;
 }
 
 function Ownership({ geometry, values }) {
