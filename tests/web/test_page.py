@@ -317,6 +317,33 @@ def test_the_training_is_shown_and_the_game_waits_for_its_player(chromium, serve
         assert moves(page) == before
 
 
+def test_a_run_that_has_no_checkpoint_yet_is_shown_and_then_played(
+    chromium, tic_tac_toe, connect_four, tmp_path
+):
+    young = tmp_path / "young"
+    young.mkdir()
+    shutil.copy(connect_four / "config.yaml", young)
+    with (
+        serving(tic_tac_toe, young, connect_four) as served,
+        tab(chromium, served.address) as page,
+    ):
+        page.click("text=Training")
+        run = 'select[aria-label="Run"]'
+        page.wait_for_selector(f"{run} option:has-text('young (no')", state="attached")
+        page.select_option(run, label="young (no checkpoint yet)")
+        page.wait_for_selector("text=Training of young")
+        page.wait_for_selector("text=No game of this run can be replayed yet.")
+        shutil.copytree(connect_four / "models", young / "models")
+        page.wait_for_selector(f"{run} option:text-is('young')", state="attached")
+        page.select_option(run, label="four")
+        page.wait_for_selector('.board[aria-label="Connect Four board"]')
+        page.click("text=Play")
+        page.wait_for_selector('.board[aria-label="Tic Tac Toe board"]')
+        choose_game(page, "Connect Four")
+        page.select_option('select[aria-label="Agent"]', label="young")
+        page.wait_for_selector(".player-name:has-text('young')")
+
+
 def test_a_level_and_resigning_can_be_chosen(chromium, served):
     with tab(chromium, served.address) as page:
         page.click(".opponent button:has-text('level')")

@@ -6,12 +6,12 @@ import { Analysis, Icon, Moves, Opponent, Players, Segments, Walk } from "./pane
 import { GamesPanel, ReviewPanel, saveFile, withReviewed, worstMoves } from "./review.js";
 import { viewBox } from "./shapes.js";
 import { TeamGame } from "./team.js";
-import { TrainingPanel, useReplay, useTraining } from "./training.js";
+import { RunChooser, TrainingPanel, useOffered, useReplay, useTraining } from "./training.js";
 import { count, duration, percent, playerNames } from "./text.js";
 
 const ERROR_SECONDS = 8;
 const EMPTY = {
-  link: "connecting", refusal: null, games: [], game: null, state: null, thoughts: null, exact: null, outlook: null,
+  link: "connecting", refusal: null, games: [], runs: [], game: null, state: null, thoughts: null, exact: null, outlook: null,
   hint: null,
   error: null, preparing: null, coming: null, review: null, stored: null, teamGame: null, teamState: null,
 };
@@ -26,6 +26,8 @@ function reduce(model, event) {
       return { ...model, refusal: event.text };
     case "welcome":
       return { ...model, games: event.games };
+    case "offered":
+      return withOffered(model, event);
     case "preparing":
       return { ...model, preparing: event.text || null };
     case "game":
@@ -66,6 +68,20 @@ function reduce(model, event) {
   }
 }
 
+// What is the same stays the same object: nothing of it is drawn again.
+function withOffered(model, { game: key, games, runs, agents }) {
+  const newer = (known, offered) => (JSON.stringify(known) === JSON.stringify(offered) ? known : offered);
+  const withAgents = (game) => {
+    if (game === null || game.key !== key) return game;
+    const known = newer(game.agents, agents);
+    return known === game.agents ? game : { ...game, agents: known };
+  };
+  return {
+    ...model, games: newer(model.games, games), runs: newer(model.runs, runs),
+    game: withAgents(model.game), teamGame: withAgents(model.teamGame),
+  };
+}
+
 // The probabilities that the first player wins, of a draw, and that the second one wins.
 function outlookOf({ wdl, rootInfo }) {
   return rootInfo.currentPlayer === 0 ? wdl : [wdl[2], wdl[1], wdl[0]];
@@ -92,6 +108,7 @@ function App() {
   const [hoveredMove, setHoveredMove] = useState(null);
   const [reviewedLine, setReviewedLine] = useState(null);
   const [riddle, setRiddle] = useState(null);
+  const [chosenRun, setChosenRun] = useState(null);
   const seatsBefore = useRef(null);
   const gameBefore = useRef(null);
   const modeNow = useRef("play");
@@ -141,12 +158,14 @@ function App() {
     const { state, game } = latest.current;
     if (state.seats.includes("agent")) seatsBefore.current = state.seats;
     if (modeNow.current === "training") {
-      const { key, moves, at } = gameBefore.current;
+      const { key, moves, at, agent, checkpoint } = gameBefore.current;
       send.current({ type: "begin", game: key, moves, at });
+      send.current({ type: "set", agent, ...(checkpoint ? { checkpoint } : {}) });
       send.current({ type: "set", analyzes: localStorage.getItem("analyzes") !== "no" });
     }
     if (next === "training") {
-      gameBefore.current = { key: game.key, moves: state.line, at: state.at };
+      gameBefore.current = { key: game.key, moves: state.line, at: state.at, agent: state.agent, checkpoint: state.checkpoint };
+      setChosenRun(null);
       send.current({ type: "set", analyzes: false });
       send.current({ type: "begin", game: game.key, moves: [], at: 0 });
     }
@@ -207,13 +226,26 @@ function App() {
   };
   useKeys(mode === "training" ? {} : actions, mode === "training" ? null : state);
   const isTraining = mode === "training";
-  const hasRun = state !== null && state.agent !== "rollouts";
-  const [training, fault] = useTraining(state?.agent, isTraining && hasRun);
+  const isInTraining = isTraining || (model.teamState !== null && teamMode === "training");
+  useOffered(model.teamState !== null ? model.teamGame.key : game?.key ?? null, isInTraining, (offered) => dispatch({ ...offered, type: "offered" }));
+  // Of an agent without training, the first run there is.
+  const shownRun = chosenRun ?? (state === null || state.agent !== "rollouts" ? state?.agent : model.runs[0]?.key);
+  // Games are replayed of a run whose agent is at the board.
+  const hasRun = state !== null && state.agent !== "rollouts" && shownRun === state.agent;
+  const [training, fault] = useTraining(shownRun, isTraining && shownRun !== undefined);
   useReplay({
     isShown: isTraining, state, stored: model.stored, hasRun, onJump: actions.jump,
     onAskStored: () => send.current({ type: "stored" }),
     onOpenStored: (key) => send.current({ type: "open_stored", key }),
   });
+
+  function chooseRun(key) {
+    setChosenRun(key);
+    const run = model.runs.find((one) => one.key === key);
+    if (run.game === null || !run.has_checkpoint) return;
+    if (run.game !== game.key) begin(run.game);
+    actions.set({ agent: key });
+  }
 
   function onRiddle(step) {
     if (step === "end") return setRiddle(null);
@@ -255,7 +287,7 @@ function App() {
       <div class="page">
         ${top(model.teamGame.key, modes)}
         <${TeamGame} game=${model.teamGame} state=${model.teamState} preparing=${model.preparing} isTraining=${teamMode === "training"}
-          theme=${theme} send=${send.current} />
+          runs=${model.runs} theme=${theme} send=${send.current} />
         ${notice}
       </div>`;
   }
@@ -284,7 +316,7 @@ function App() {
             line=${isRiddle ? (riddle.isSolved ? riddle.move.best_steps : null) : reviewedLine ?? (hovered ? hovered.steps : null)}
             hint=${model.hint?.action ?? null} onPlay=${isTraining ? () => {} : isRiddle && !riddle.isSolved ? answer : actions.play} />
           <div class="status-row">
-            <p class=${model.preparing ? "status is-waiting" : "status"} role="status">${model.preparing || (isTraining ? `A game that ${agent.title} played against itself: move ${state.at} of ${state.line.length}` : statusOf(model, agentName))}</p>
+            <p class=${model.preparing ? "status is-waiting" : "status"} role="status">${model.preparing || (isTraining ? replayText(state, hasRun, agent) : statusOf(model, agentName))}</p>
             ${buttons.map((action) => html`
               <button key=${action} disabled=${!isTurn || !state.legal.includes(action)} onClick=${() => actions.play(action)}>
                 ${capital(game.names[action])}${shareText(shown, state, action)}
@@ -304,10 +336,9 @@ function App() {
         </div>
         ${isTraining ? html`
         <div class="right">
-          <${TrainingPanel} training=${training} fault=${hasRun ? fault : "The agent without training has no run."} theme=${theme} title=${agent.title} />
-          ${game.agents.length > 1 && html`<section class="card"><select aria-label="Agent" value=${agent.key} onChange=${(e) => actions.set({ agent: e.target.value })}>
-            ${game.agents.map((one) => html`<option key=${one.key} value=${one.key}>${one.title}</option>`)}
-          </select></section>`}
+          <${RunChooser} runs=${model.runs} chosen=${shownRun} onChoose=${chooseRun} />
+          <${TrainingPanel} training=${training} fault=${shownRun === undefined ? "There is no run yet: one that is started appears here." : fault} theme=${theme}
+            title=${model.runs.find((run) => run.key === shownRun)?.title ?? agent?.title} />
         </div>` : html`
         <div class="right">
           ${isReviewing && html`<${ReviewPanel} game=${game} state=${state} review=${model.review} riddle=${riddle} theme=${theme}
@@ -387,6 +418,12 @@ function nameOf(agent, checkpointKey) {
 function titleOf(one, games) {
   const isAlone = games.filter((other) => other.title === one.title).length === 1;
   return isAlone ? one.title : `${one.title} (${one.description.split(" with ")[1] || ""})`;
+}
+
+function replayText(state, hasRun, agent) {
+  if (!hasRun) return "No game of this run can be replayed yet.";
+  if (state.line.length === 0) return `${agent.title} has no game to replay yet.`;
+  return `A game that ${agent.title} played against itself: move ${state.at} of ${state.line.length}`;
 }
 
 const capital = (text) => text[0].toUpperCase() + text.slice(1);
