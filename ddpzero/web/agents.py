@@ -31,7 +31,7 @@ from ddpzero.run.finder import RUNS_DIR, find_run, is_run, why_unknown
 from ddpzero.run.models import MODELS_FOLDER
 from ddpzero.run.releases import best_of, read_verdicts
 from ddpzero.system.errors import UserError, require
-from ddpzero.web.descriptions import title_of
+from ddpzero.web.titles import titles_of
 
 logger = logging.getLogger(__name__)
 
@@ -147,14 +147,16 @@ class Catalog:
 
     def describe(self) -> list[dict[str, Any]]:
         """Return the games, as the message `welcome` has them."""
+        all_offered = self._all_offered()
+        titles = titles_of([offered.game for offered in all_offered])
         return [
             {
                 "key": offered.key,
-                "title": title_of(offered.game),
+                "title": title,
                 "description": offered.key,
                 "is_for_teams": isinstance(offered.game, TeamGame),
             }
-            for offered in self._all_offered()
+            for offered, title in zip(all_offered, titles, strict=True)
         ]
 
     def look_for_runs(self) -> None:

@@ -224,6 +224,7 @@ function App() {
       send.current({ type: "set", analyzes: isOn });
     },
   };
+  useEffect(() => setHoveredMove(null), [state?.position]);
   useKeys(mode === "training" ? {} : actions, mode === "training" ? null : state);
   const isTraining = mode === "training";
   const isInTraining = isTraining || (model.teamState !== null && teamMode === "training");
@@ -271,7 +272,7 @@ function App() {
     <header class="top">
       <h1>ddpzero</h1>
       <select aria-label="Game" value=${key} onChange=${(e) => choose(e.target.value)}>
-        ${games.map((one) => html`<option key=${one.key} value=${one.key}>${titleOf(one, games)}</option>`)}
+        ${withCurrent(games, model.game ?? model.teamGame, key).map((one) => html`<option key=${one.key} value=${one.key} title=${one.description}>${one.title}</option>`)}
       </select>
       ${modes}
       <span class="spring"></span>
@@ -351,7 +352,7 @@ function App() {
             onOpen=${(text) => send.current({ type: "open", text })} onSave=${() => send.current({ type: "save" })}
             onAskStored=${() => send.current({ type: "stored" })} onOpenStored=${(key) => send.current({ type: "open_stored", key })} />`}
           <${Opponent} agents=${game.agents} state=${state} onSet=${actions.set} />
-          <p class="keys small">← → ↑ ↓ moves · u undo · h hint · n new game · s swap · a analysis · space pause</p>
+          <p class="keys small">Tab to the board: arrows choose a move, Enter plays it · elsewhere ← → ↑ ↓ walk through the game · u undo · h hint · n new game · s swap · a analysis · space pause</p>
         </div>`}
       </main>
       ${notice}
@@ -414,10 +415,9 @@ function nameOf(agent, checkpointKey) {
   return `${agent.title} · ${checkpoint.minutes === null ? `${count(checkpoint.episodes)} games` : duration(checkpoint.minutes)}`;
 }
 
-// Two boards of one game are told apart by their sizes.
-function titleOf(one, games) {
-  const isAlone = games.filter((other) => other.title === one.title).length === 1;
-  return isAlone ? one.title : `${one.title} (${one.description.split(" with ")[1] || ""})`;
+// The game on the screen may have come with a file, so that the list does not have it yet.
+function withCurrent(games, current, key) {
+  return current === null || games.some((one) => one.key === key) ? games : [...games, current];
 }
 
 function replayText(state, hasRun, agent) {
