@@ -139,6 +139,28 @@ def test_undo_hint_and_an_earlier_checkpoint(chromium, served):
         page.wait_for_selector(".player-name:has-text('1.0 min')")
 
 
+def test_a_whole_turn_with_the_keyboard_alone(chromium, served):
+    with tab(chromium, served.address) as page:
+        choose_game(page, "Connect Four")
+        page.focus(".board")
+        page.keyboard.press("ArrowRight")
+        page.wait_for_selector(".chosen-mark")
+        for _ in range(7):
+            page.keyboard.press("ArrowRight")
+        page.keyboard.press("ArrowLeft")
+        page.keyboard.press("Enter")
+        page.wait_for_function("() => document.querySelectorAll('.move-list .move').length === 2")
+        assert moves(page)[0] == "f"
+        # A row of the analysis is played, too; then the board has the focus, and no line is left on it.
+        page.wait_for_selector(".status:has-text('Your move')")
+        page.wait_for_selector(".moves-found .move-name")
+        page.focus(".moves-found tbody tr:first-child")
+        page.keyboard.press("Enter")
+        page.wait_for_function("() => document.querySelectorAll('.move-list .move').length === 4")
+        assert page.evaluate("document.activeElement.classList.contains('board')")
+        assert page.locator(".line-number").count() == 0
+
+
 def test_it_can_be_watched_and_taken_over(chromium, served):
     with tab(chromium, served.address) as page:
         page.click("text=Play itself")
