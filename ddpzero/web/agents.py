@@ -27,11 +27,11 @@ from ddpzero.run.checkpoint_files import (
     newest_first,
     read_manifest,
 )
-from ddpzero.run.finder import RUNS_DIR, find_run, why_unknown
+from ddpzero.run.finder import RUNS_DIR, find_run, is_run, why_unknown
 from ddpzero.run.models import MODELS_FOLDER
 from ddpzero.run.releases import best_of, read_verdicts
 from ddpzero.system.errors import UserError, require
-from ddpzero.web.descriptions import title_of
+from ddpzero.web.titles import titles_of
 
 logger = logging.getLogger(__name__)
 
@@ -127,6 +127,11 @@ class Catalog:
         self.exact_tables = ExactTables()
         self.team_games: dict[str, OfferedGame[TeamGame]] = {}
         self._lock = threading.Lock()
+        # All runs by key, also those without a checkpoint; of those that cannot be played, the checkpoint tried.
+        self._runs: dict[str, OfferedAgent] = {}
+        self._not_offered: dict[str, str] = {}
+        self._offers_everything = not texts
+        self._looking = threading.Lock()
         self._warm: set[tuple[str, bool]] = set()
         # The keys of variations, of which the last was asked for last; how many sessions are at each game.
         self._variations: OrderedDict[str, None] = OrderedDict()
@@ -142,14 +147,50 @@ class Catalog:
 
     def describe(self) -> list[dict[str, Any]]:
         """Return the games, as the message `welcome` has them."""
+        all_offered = self._all_offered()
+        titles = titles_of([offered.game for offered in all_offered])
         return [
             {
                 "key": offered.key,
-                "title": title_of(offered.game),
+                "title": title,
                 "description": offered.key,
                 "is_for_teams": isinstance(offered.game, TeamGame),
             }
-            for offered in self._all_offered()
+            for offered, title in zip(all_offered, titles, strict=True)
+        ]
+
+    def look_for_runs(self) -> None:
+        """Offer what trainings have added: new runs if all are offered, and those that have their first checkpoint."""
+        # Another thread that looks right now finds the same.
+        if not self._looking.acquire(blocking=False):
+            return
+        try:
+            if self._offers_everything:
+                for folder in sorted(RUNS_DIR.glob("[!.]*/"), key=lambda path: path.name):
+                    if str(folder.resolve()) not in self._runs and is_run(folder):
+                        self._offer(str(folder), is_one_of_several=True)
+            for key, tried in list(self._not_offered.items()):
+                agent = self._runs[key]
+                if _newest(agent) != tried:
+                    del self._not_offered[key]
+                    self._offer_agent(agent, is_one_of_several=True)
+        finally:
+            self._looking.release()
+
+    def describe_runs(self) -> list[dict[str, Any]]:
+        """Return all runs that are still there. game: the board game whose agents have the run, or null."""
+        return [
+            {
+                "key": run.key,
+                "title": run.title,
+                "game": next(
+                    (key for key, offered in list(self.games.items()) if run in offered.agents),
+                    None,
+                ),
+                "has_checkpoint": bool(run.checkpoints()),
+            }
+            for run in list(self._runs.values())
+            if run.folder.exists()
         ]
 
     def describe_agents(self, key: str) -> list[dict[str, Any]]:
@@ -229,7 +270,9 @@ class Catalog:
             return is_new
 
     def folder_of(self, key: str) -> Path:
-        """Return the folder of an agent. Raises UserError if it is not offered."""
+        """Return the folder of a run or of another agent. Raises UserError if it is not offered."""
+        if key in self._runs:
+            return self._runs[key].folder
         for offered in self._all_offered():
             for agent in offered.agents:
                 if agent.key == key:
@@ -311,12 +354,19 @@ class Catalog:
         if folder.parent.name in (CHECKPOINTS_FOLDER, MODELS_FOLDER) and "@" in text:
             which, folder = text.rpartition("@")[2], folder.parent.parent
         agent = OfferedAgent(str(folder.resolve()), folder.name, folder, which)
+        if is_run(folder):
+            self._runs[agent.key] = agent
+        self._offer_agent(agent, is_one_of_several)
+
+    def _offer_agent(self, agent: OfferedAgent, is_one_of_several: bool) -> None:
         try:
             offered = self._offer_game(load_agent(agent.first_choice().path).game)
         except UserError as error:
             if not is_one_of_several:
                 raise
             logger.info("not offered: %s", error)
+            if agent.key in self._runs:
+                self._not_offered[agent.key] = _newest(agent)
             return
         if all(other.key != agent.key for other in offered.agents):
             offered.agents.append(agent)
@@ -331,6 +381,11 @@ class Catalog:
 def rule_of(agent_key: str) -> str:
     """Return the name of the rule agent with this key; "" for another agent."""
     return agent_key.removeprefix(_RULE) if agent_key.startswith(_RULE) else ""
+
+
+def _newest(agent: OfferedAgent) -> str:
+    """Return the key of an agent's newest checkpoint, "" if it has none."""
+    return next((checkpoint.key for checkpoint in reversed(agent.checkpoints())), "")
 
 
 def _agent_of(offered: OfferedGame[Game] | OfferedGame[TeamGame], key: str) -> OfferedAgent:

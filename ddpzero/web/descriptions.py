@@ -21,10 +21,11 @@ from typing import Any
 
 import numpy as np
 
-from ddpzero.games import Game, TeamGame, describe_game
+from ddpzero.games import Game, describe_game
 from ddpzero.games.core.players import MoveThought, Thoughts
 from ddpzero.judges.exact_values import ExactValues
 from ddpzero.web.game_line import GameLine
+from ddpzero.web.titles import title_of
 
 # Of so many moves and steps the page hears; of the others only how much they were searched.
 _MAX_MOVE_INFOS = 8
@@ -43,11 +44,6 @@ def game_message(key: str, game: Game) -> dict[str, Any]:
         "names": [game.action_name(action) for action in range(game.num_actions)],
         "has_score": game.has_score,
     }
-
-
-def title_of(game: Game | TeamGame) -> str:
-    """Return "Connect Four"."""
-    return game.name.replace("_", " ").title().replace(" And ", " and ")
 
 
 def describe_position(line: GameLine) -> dict[str, Any]:

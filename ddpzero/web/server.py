@@ -23,7 +23,7 @@ from ddpzero.web.agents import Catalog
 from ddpzero.web.messages import parse_message
 from ddpzero.web.outbox import Outbox, PageLags
 from ddpzero.web.session import Session
-from ddpzero.web.training import describe_training
+from ddpzero.web.training import describe_offered, describe_training
 
 logger = logging.getLogger(__name__)
 
@@ -75,6 +75,14 @@ def make_app(page: Page, token: str | None, port: int) -> Starlette:
         text = json_text(describe_training(folder))
         return Response(text, media_type="application/json", headers=_HEADERS)
 
+    def serve_offered(request: Request) -> Response:
+        """Answer with what is offered by now: games, runs, and the agents of a game; runs in a thread."""
+        try:
+            offered = describe_offered(page.catalog, request.query_params.get("game", ""))
+        except UserError as error:
+            return PlainTextResponse(f"{error}\n", status_code=404)
+        return Response(json_text(offered), media_type="application/json", headers=_HEADERS)
+
     async def serve_session(websocket: WebSocket) -> None:
         await _serve_session(page, websocket)
 
@@ -82,6 +90,7 @@ def make_app(page: Page, token: str | None, port: int) -> Starlette:
         routes=[
             Route("/", serve_page),
             Route("/training", serve_training),
+            Route("/offered", serve_offered),
             WebSocketRoute("/session", serve_session),
             Mount("/static", _Files(directory=STATIC)),
         ],

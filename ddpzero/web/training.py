@@ -1,4 +1,7 @@
-"""How the training of a run goes: its state, its main curves, and the strength of its models by minute."""
+"""How the training of a run goes: its state, its main curves, and the strength of its models by minute.
+
+Also what trainings add while a page is open: runs, and checkpoints of them.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,24 @@ from ddpzero.arena.ratings_report import anchor_of, rated_players
 from ddpzero.run.curves import CurvesFile
 from ddpzero.run.record import METRICS_FILE, read_metric_info, read_status
 from ddpzero.system.metric_info import info_of, sorted_tags
+from ddpzero.web.agents import Catalog
 
 _MAX_CURVES = 8
 _MAX_POINTS = 160
 _COUNTERS = ("minutes", "episodes", "samples", "learner_step")
+
+
+def describe_offered(catalog: Catalog, game: str) -> dict[str, Any]:
+    """Return the games, the runs, and the agents of a game, also new ones. Raises UserError for an unknown game."""
+    catalog.look_for_runs()
+    is_for_teams = game in catalog.team_games
+    agents = catalog.describe_team_agents(game) if is_for_teams else catalog.describe_agents(game)
+    return {
+        "game": game,
+        "games": catalog.describe(),
+        "agents": agents,
+        "runs": catalog.describe_runs(),
+    }
 
 
 def describe_training(run: Path) -> dict[str, Any]:

@@ -125,12 +125,40 @@ def test_undo_hint_and_an_earlier_checkpoint(chromium, served):
         page.wait_for_function("() => document.querySelectorAll('.move-list .move').length === 2")
         page.keyboard.press("u")
         page.wait_for_function("() => document.querySelectorAll('.move.undone').length === 2")
+        page.click("text=show")
         page.keyboard.press("h")
         page.wait_for_selector(".hint-mark")
+        page.wait_for_function(
+            r"() => /^Your move: Red. Hint: [a-g]\.$/"
+            ".test(document.querySelector('.status').textContent)"
+        )
+        page.click("text=show")
         assert "2.0 min" in page.inner_text(".player >> nth=1")
         page.focus('input[aria-label="Checkpoint"]')
         page.keyboard.press("ArrowLeft")
         page.wait_for_selector(".player-name:has-text('1.0 min')")
+
+
+def test_a_whole_turn_with_the_keyboard_alone(chromium, served):
+    with tab(chromium, served.address) as page:
+        choose_game(page, "Connect Four")
+        page.focus(".board")
+        page.keyboard.press("ArrowRight")
+        page.wait_for_selector(".chosen-mark")
+        for _ in range(7):
+            page.keyboard.press("ArrowRight")
+        page.keyboard.press("ArrowLeft")
+        page.keyboard.press("Enter")
+        page.wait_for_function("() => document.querySelectorAll('.move-list .move').length === 2")
+        assert moves(page)[0] == "f"
+        # A row of the analysis is played, too; then the board has the focus, and no line is left on it.
+        page.wait_for_selector(".status:has-text('Your move')")
+        page.wait_for_selector(".moves-found .move-name")
+        page.focus(".moves-found tbody tr:first-child")
+        page.keyboard.press("Enter")
+        page.wait_for_function("() => document.querySelectorAll('.move-list .move').length === 4")
+        assert page.evaluate("document.activeElement.classList.contains('board')")
+        assert page.locator(".line-number").count() == 0
 
 
 def test_it_can_be_watched_and_taken_over(chromium, served):
@@ -309,6 +337,33 @@ def test_the_training_is_shown_and_the_game_waits_for_its_player(chromium, serve
         page.wait_for_selector(".controls")
         page.wait_for_function("() => document.querySelectorAll('.move-list .move').length === 2")
         assert moves(page) == before
+
+
+def test_a_run_that_has_no_checkpoint_yet_is_shown_and_then_played(
+    chromium, tic_tac_toe, connect_four, tmp_path
+):
+    young = tmp_path / "young"
+    young.mkdir()
+    shutil.copy(connect_four / "config.yaml", young)
+    with (
+        serving(tic_tac_toe, young, connect_four) as served,
+        tab(chromium, served.address) as page,
+    ):
+        page.click("text=Training")
+        run = 'select[aria-label="Run"]'
+        page.wait_for_selector(f"{run} option:has-text('young (no')", state="attached")
+        page.select_option(run, label="young (no checkpoint yet)")
+        page.wait_for_selector("text=Training of young")
+        page.wait_for_selector("text=No game of this run can be replayed yet.")
+        shutil.copytree(connect_four / "models", young / "models")
+        page.wait_for_selector(f"{run} option:text-is('young')", state="attached")
+        page.select_option(run, label="four")
+        page.wait_for_selector('.board[aria-label="Connect Four board"]')
+        page.click("text=Play")
+        page.wait_for_selector('.board[aria-label="Tic Tac Toe board"]')
+        choose_game(page, "Connect Four")
+        page.select_option('select[aria-label="Agent"]', label="young")
+        page.wait_for_selector(".player-name:has-text('young')")
 
 
 def test_a_level_and_resigning_can_be_chosen(chromium, served):

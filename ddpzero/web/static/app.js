@@ -6,12 +6,12 @@ import { Analysis, Icon, Moves, Opponent, Players, Segments, Walk } from "./pane
 import { GamesPanel, ReviewPanel, saveFile, withReviewed, worstMoves } from "./review.js";
 import { viewBox } from "./shapes.js";
 import { TeamGame } from "./team.js";
-import { TrainingPanel, useReplay, useTraining } from "./training.js";
+import { RunChooser, TrainingPanel, useOffered, useReplay, useTraining } from "./training.js";
 import { count, duration, percent, playerNames } from "./text.js";
 
 const ERROR_SECONDS = 8;
 const EMPTY = {
-  link: "connecting", refusal: null, games: [], game: null, state: null, thoughts: null, exact: null, outlook: null,
+  link: "connecting", refusal: null, games: [], runs: [], game: null, state: null, thoughts: null, exact: null, outlook: null,
   hint: null,
   error: null, preparing: null, coming: null, review: null, stored: null, teamGame: null, teamState: null,
 };
@@ -26,6 +26,8 @@ function reduce(model, event) {
       return { ...model, refusal: event.text };
     case "welcome":
       return { ...model, games: event.games };
+    case "offered":
+      return withOffered(model, event);
     case "preparing":
       return { ...model, preparing: event.text || null };
     case "game":
@@ -56,7 +58,7 @@ function reduce(model, event) {
     case "stored":
       return { ...model, stored: event.games };
     case "hint":
-      return model.state !== null && event.position === model.state.position ? { ...model, hint: event.action } : model;
+      return model.state !== null && event.position === model.state.position ? { ...model, hint: event } : model;
     case "error":
       return { ...model, error: event.text };
     case "error is read":
@@ -64,6 +66,20 @@ function reduce(model, event) {
     default:
       return model;
   }
+}
+
+// What is the same stays the same object: nothing of it is drawn again.
+function withOffered(model, { game: key, games, runs, agents }) {
+  const newer = (known, offered) => (JSON.stringify(known) === JSON.stringify(offered) ? known : offered);
+  const withAgents = (game) => {
+    if (game === null || game.key !== key) return game;
+    const known = newer(game.agents, agents);
+    return known === game.agents ? game : { ...game, agents: known };
+  };
+  return {
+    ...model, games: newer(model.games, games), runs: newer(model.runs, runs),
+    game: withAgents(model.game), teamGame: withAgents(model.teamGame),
+  };
 }
 
 // The probabilities that the first player wins, of a draw, and that the second one wins.
@@ -92,6 +108,7 @@ function App() {
   const [hoveredMove, setHoveredMove] = useState(null);
   const [reviewedLine, setReviewedLine] = useState(null);
   const [riddle, setRiddle] = useState(null);
+  const [chosenRun, setChosenRun] = useState(null);
   const seatsBefore = useRef(null);
   const gameBefore = useRef(null);
   const modeNow = useRef("play");
@@ -141,12 +158,14 @@ function App() {
     const { state, game } = latest.current;
     if (state.seats.includes("agent")) seatsBefore.current = state.seats;
     if (modeNow.current === "training") {
-      const { key, moves, at } = gameBefore.current;
+      const { key, moves, at, agent, checkpoint } = gameBefore.current;
       send.current({ type: "begin", game: key, moves, at });
+      send.current({ type: "set", agent, ...(checkpoint ? { checkpoint } : {}) });
       send.current({ type: "set", analyzes: localStorage.getItem("analyzes") !== "no" });
     }
     if (next === "training") {
-      gameBefore.current = { key: game.key, moves: state.line, at: state.at };
+      gameBefore.current = { key: game.key, moves: state.line, at: state.at, agent: state.agent, checkpoint: state.checkpoint };
+      setChosenRun(null);
       send.current({ type: "set", analyzes: false });
       send.current({ type: "begin", game: game.key, moves: [], at: 0 });
     }
@@ -205,15 +224,29 @@ function App() {
       send.current({ type: "set", analyzes: isOn });
     },
   };
+  useEffect(() => setHoveredMove(null), [state?.position]);
   useKeys(mode === "training" ? {} : actions, mode === "training" ? null : state);
   const isTraining = mode === "training";
-  const hasRun = state !== null && state.agent !== "rollouts";
-  const [training, fault] = useTraining(state?.agent, isTraining && hasRun);
+  const isInTraining = isTraining || (model.teamState !== null && teamMode === "training");
+  useOffered(model.teamState !== null ? model.teamGame.key : game?.key ?? null, isInTraining, (offered) => dispatch({ ...offered, type: "offered" }));
+  // Of an agent without training, the first run there is.
+  const shownRun = chosenRun ?? (state === null || state.agent !== "rollouts" ? state?.agent : model.runs[0]?.key);
+  // Games are replayed of a run whose agent is at the board.
+  const hasRun = state !== null && state.agent !== "rollouts" && shownRun === state.agent;
+  const [training, fault] = useTraining(shownRun, isTraining && shownRun !== undefined);
   useReplay({
     isShown: isTraining, state, stored: model.stored, hasRun, onJump: actions.jump,
     onAskStored: () => send.current({ type: "stored" }),
     onOpenStored: (key) => send.current({ type: "open_stored", key }),
   });
+
+  function chooseRun(key) {
+    setChosenRun(key);
+    const run = model.runs.find((one) => one.key === key);
+    if (run.game === null || !run.has_checkpoint) return;
+    if (run.game !== game.key) begin(run.game);
+    actions.set({ agent: key });
+  }
 
   function onRiddle(step) {
     if (step === "end") return setRiddle(null);
@@ -239,7 +272,7 @@ function App() {
     <header class="top">
       <h1>ddpzero</h1>
       <select aria-label="Game" value=${key} onChange=${(e) => choose(e.target.value)}>
-        ${games.map((one) => html`<option key=${one.key} value=${one.key}>${titleOf(one, games)}</option>`)}
+        ${withCurrent(games, model.game ?? model.teamGame, key).map((one) => html`<option key=${one.key} value=${one.key} title=${one.description}>${one.title}</option>`)}
       </select>
       ${modes}
       <span class="spring"></span>
@@ -255,7 +288,7 @@ function App() {
       <div class="page">
         ${top(model.teamGame.key, modes)}
         <${TeamGame} game=${model.teamGame} state=${model.teamState} preparing=${model.preparing} isTraining=${teamMode === "training"}
-          theme=${theme} send=${send.current} />
+          runs=${model.runs} theme=${theme} send=${send.current} />
         ${notice}
       </div>`;
   }
@@ -282,9 +315,9 @@ function App() {
           <${Players} game=${game} state=${state} agentName=${agentName} outlook=${isOn || state.is_over ? model.outlook : null} />
           <${Board} game=${game} state=${state} thoughts=${shown} heat=${heat}
             line=${isRiddle ? (riddle.isSolved ? riddle.move.best_steps : null) : reviewedLine ?? (hovered ? hovered.steps : null)}
-            hint=${model.hint} onPlay=${isTraining ? () => {} : isRiddle && !riddle.isSolved ? answer : actions.play} />
+            hint=${model.hint?.action ?? null} onPlay=${isTraining ? () => {} : isRiddle && !riddle.isSolved ? answer : actions.play} />
           <div class="status-row">
-            <p class=${model.preparing ? "status is-waiting" : "status"} role="status">${model.preparing || (isTraining ? `A game that ${agent.title} played against itself: move ${state.at} of ${state.line.length}` : statusOf(model, agentName))}</p>
+            <p class=${model.preparing ? "status is-waiting" : "status"} role="status">${model.preparing || (isTraining ? replayText(state, hasRun, agent) : statusOf(model, agentName))}</p>
             ${buttons.map((action) => html`
               <button key=${action} disabled=${!isTurn || !state.legal.includes(action)} onClick=${() => actions.play(action)}>
                 ${capital(game.names[action])}${shareText(shown, state, action)}
@@ -304,10 +337,9 @@ function App() {
         </div>
         ${isTraining ? html`
         <div class="right">
-          <${TrainingPanel} training=${training} fault=${hasRun ? fault : "The agent without training has no run."} theme=${theme} title=${agent.title} />
-          ${game.agents.length > 1 && html`<section class="card"><select aria-label="Agent" value=${agent.key} onChange=${(e) => actions.set({ agent: e.target.value })}>
-            ${game.agents.map((one) => html`<option key=${one.key} value=${one.key}>${one.title}</option>`)}
-          </select></section>`}
+          <${RunChooser} runs=${model.runs} chosen=${shownRun} onChoose=${chooseRun} />
+          <${TrainingPanel} training=${training} fault=${shownRun === undefined ? "There is no run yet: one that is started appears here." : fault} theme=${theme}
+            title=${model.runs.find((run) => run.key === shownRun)?.title ?? agent?.title} />
         </div>` : html`
         <div class="right">
           ${isReviewing && html`<${ReviewPanel} game=${game} state=${state} review=${model.review} riddle=${riddle} theme=${theme}
@@ -320,7 +352,7 @@ function App() {
             onOpen=${(text) => send.current({ type: "open", text })} onSave=${() => send.current({ type: "save" })}
             onAskStored=${() => send.current({ type: "stored" })} onOpenStored=${(key) => send.current({ type: "open_stored", key })} />`}
           <${Opponent} agents=${game.agents} state=${state} onSet=${actions.set} />
-          <p class="keys small">← → ↑ ↓ moves · u undo · h hint · n new game · s swap · a analysis · space pause</p>
+          <p class="keys small">Tab to the board: arrows choose a move, Enter plays it · elsewhere ← → ↑ ↓ walk through the game · u undo · h hint · n new game · s swap · a analysis · space pause</p>
         </div>`}
       </main>
       ${notice}
@@ -348,7 +380,7 @@ function useKeys(actions, state) {
     function onKey(event) {
       const { actions, state } = current.current;
       if (state === null || event.ctrlKey || event.metaKey || event.altKey) return;
-      if (event.target.matches("input, select, textarea")) return;
+      if (isTheirs(event)) return;
       const does = {
         ArrowLeft: () => actions.jump(state.at - 1),
         ArrowRight: () => actions.jump(state.at + 1),
@@ -370,6 +402,12 @@ function useKeys(actions, state) {
   }, []);
 }
 
+// Whether a key belongs to the control that has the focus: a slider and a box need arrows and space, a text all keys.
+function isTheirs({ target, key }) {
+  if (target.matches("input[type=range], input[type=checkbox]")) return key.length > 1 || key === " ";
+  return target.matches("input, select, textarea");
+}
+
 function nameOf(agent, checkpointKey) {
   if (!agent) return "the agent";
   const checkpoint = agent.checkpoints.find((one) => one.key === checkpointKey);
@@ -377,10 +415,15 @@ function nameOf(agent, checkpointKey) {
   return `${agent.title} · ${checkpoint.minutes === null ? `${count(checkpoint.episodes)} games` : duration(checkpoint.minutes)}`;
 }
 
-// Two boards of one game are told apart by their sizes.
-function titleOf(one, games) {
-  const isAlone = games.filter((other) => other.title === one.title).length === 1;
-  return isAlone ? one.title : `${one.title} (${one.description.split(" with ")[1] || ""})`;
+// The game on the screen may have come with a file, so that the list does not have it yet.
+function withCurrent(games, current, key) {
+  return current === null || games.some((one) => one.key === key) ? games : [...games, current];
+}
+
+function replayText(state, hasRun, agent) {
+  if (!hasRun) return "No game of this run can be replayed yet.";
+  if (state.line.length === 0) return `${agent.title} has no game to replay yet.`;
+  return `A game that ${agent.title} played against itself: move ${state.at} of ${state.line.length}`;
 }
 
 const capital = (text) => text[0].toUpperCase() + text.slice(1);
@@ -391,7 +434,7 @@ function shareText(thoughts, state, action) {
   return html` <span class="small">${percent(thoughts.policy[index])}</span>`;
 }
 
-function statusOf({ game, state }, agentName) {
+function statusOf({ game, state, hint }, agentName) {
   const names = playerNames(game.geometry);
   if (state.is_over) {
     const { winner, text } = state.result;
@@ -402,8 +445,9 @@ function statusOf({ game, state }, agentName) {
     if (persons === 1) return `${state.seats[winner] === "person" ? "You win" : "You lose"}${after}${how}.`;
     return `${names[winner]} wins${after}${how}.`;
   }
-  if (!state.seats.includes("agent")) return `${names[state.mover]} to move.`;
-  if (state.seats[state.mover] === "person") return `Your move: ${names[state.mover]}.`;
+  const hinted = hint === null ? "" : ` Hint: ${hint.move}.`;
+  if (!state.seats.includes("agent")) return `${names[state.mover]} to move.${hinted}`;
+  if (state.seats[state.mover] === "person") return `Your move: ${names[state.mover]}.${hinted}`;
   return state.paused ? `Paused: ${agentName} is to move.` : `${agentName} is thinking …`;
 }
 

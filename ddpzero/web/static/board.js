@@ -5,10 +5,14 @@ import { count, percent, provenText } from "./text.js";
 
 const LEAST_SHARE = 0.004;
 const NUM_NUMBERED = 3;
+const DIRECTIONS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 export function Board({ game, state, thoughts, heat, line, hint, onPlay }) {
   const geometry = game.geometry;
   const [hovered, setHovered] = useState(null);
+  // The move that the keys have chosen, shown while the board has the focus.
+  const [chosen, setChosen] = useState(null);
+  const [hasFocus, setHasFocus] = useState(false);
   const fixed = useMemo(() => html`<${Background} geometry=${geometry} />`, [geometry]);
   const cells = useMemo(() => cellsOfActions(geometry), [geometry]);
   const box = useMemo(() => viewBox(geometry), [geometry]);
@@ -24,6 +28,19 @@ export function Board({ game, state, thoughts, heat, line, hint, onPlay }) {
     const index = legal.get(action);
     return state.places !== null && index !== undefined ? state.places[index] : -1;
   };
+  const placeOf = (action) => middleOf(cellOf(action) >= 0 ? geometry.cells[cellOf(action)] : geometry.actions[action]);
+  const onKey = (event) => {
+    const direction = DIRECTIONS[event.key];
+    if (state.is_over || event.ctrlKey || event.metaKey || event.altKey || !(direction || event.key === "Enter")) return;
+    // Not also a key of the page, which would leave the position.
+    event.stopPropagation();
+    event.preventDefault();
+    const places = new Map(state.legal.filter((action) => geometry.actions[action] !== null).map((action) => [action, placeOf(action)]));
+    if (!isTurn || places.size === 0) return;
+    if (direction) setChosen(nextChosen(places, places.has(chosen) ? chosen : null, direction, geometry));
+    else if (places.has(chosen)) onPlay(chosen);
+  };
+  const isChoosing = hasFocus && chosen !== null && legal.has(chosen) && isTurn;
   const isHovering = hovered !== null && legal.has(hovered) && isTurn && shown.length === 0;
 
   return html`
@@ -33,6 +50,11 @@ export function Board({ game, state, thoughts, heat, line, hint, onPlay }) {
       style=${`aspect-ratio: ${box[2] / box[3]}`}
       role="group"
       aria-label=${`${game.title} board`}
+      tabindex="0"
+      onKeyDown=${onKey}
+      onFocus=${() => setHasFocus(true)}
+      onBlur=${() => setHasFocus(false)}
+      onMouseDown=${(event) => event.preventDefault()}
       onMouseMove=${(event) => setHovered(target(event))}
       onMouseLeave=${() => setHovered(null)}
       onClick=${(event) => {
@@ -57,6 +79,9 @@ export function Board({ game, state, thoughts, heat, line, hint, onPlay }) {
       ${isHovering && html`<${Ghost} geometry=${geometry} cell=${cellOf(hovered)} action=${hovered} player=${state.mover} />`}
       ${shown.map(([action, player, cell], index) => html`
         <${Ghost} geometry=${geometry} cell=${cell} action=${action} player=${player} number=${index + 1} />`)}
+      ${isChoosing && shown.length === 0 && html`
+        <${Ghost} geometry=${geometry} cell=${cellOf(chosen)} action=${chosen} player=${state.mover} />
+        <${ChosenMark} place=${placeOf(chosen)} />`}
       ${hint !== null && shown.length === 0 && html`<${HintMark} geometry=${geometry} action=${hint} cell=${cellOf(hint)} />`}
       <g class="targets">
         ${geometry.actions.map((shape, action) => shape !== null && html`
@@ -146,12 +171,36 @@ function Ghost({ geometry, cell, action, player, number = null }) {
     </g>`;
 }
 
+// The next action in a direction: near, and rather straight ahead than aside. Without one before: the middle one.
+function nextChosen(places, before, [dx, dy], geometry) {
+  const middle = { x: geometry.width / 2, y: geometry.height / 2 };
+  const from = before === null ? middle : places.get(before);
+  let best = before;
+  let least = Infinity;
+  for (const [action, { x, y }] of places) {
+    const ahead = (x - from.x) * dx + (y - from.y) * dy;
+    const aside = Math.abs((x - from.x) * dy) + Math.abs((y - from.y) * dx);
+    const cost = before === null ? Math.hypot(x - from.x, y - from.y) : ahead > 0.01 ? ahead + 2 * aside : Infinity;
+    if (cost < least) [best, least] = [action, cost];
+  }
+  return best;
+}
+
+function ChosenMark({ place: { x, y, radius } }) {
+  const size = 1.9 * radius;
+  return html`<rect class="chosen-mark no-pointer" x=${x - size / 2} y=${y - size / 2} width=${size} height=${size} rx="0.1" />`;
+}
+
 function HintMark({ geometry, action, cell }) {
   const shape = cell >= 0 ? geometry.cells[cell] : geometry.actions[action];
   if (!shape) return null;
   if (shape.kind === "line") return drawn(shape, { class: "hint-shape no-pointer" });
   const { x, y, radius } = middleOf(shape);
-  return html`<circle class="hint-mark no-pointer" cx=${x} cy=${y} r=${0.9 * radius} />`;
+  return html`
+    <g class="hint-mark no-pointer">
+      <circle class="hint-halo" cx=${x} cy=${y} r=${0.82 * radius} />
+      <circle class="hint-ring" cx=${x} cy=${y} r=${0.82 * radius} />
+    </g>`;
 }
 
 function Ownership({ geometry, values }) {

@@ -76,6 +76,11 @@ export function Analysis({ game, thoughts, exact, mover, isOn, heat, onSwitch, o
   const hasScore = game.has_score && rows.some((info) => info.scoreLead !== null);
   const root = thoughts && isOn ? thoughts.rootInfo : null;
   const known = isOn ? exact : null;
+  // The row goes with the position: the focus goes to the board.
+  const playAndLeave = (action) => {
+    onPlay(action);
+    document.querySelector(".board")?.focus();
+  };
   const numColumns = 4 + (hasScore ? 1 : 0) + (known ? 1 : 0);
   return html`
     <section class="card analysis">
@@ -98,7 +103,8 @@ export function Analysis({ game, thoughts, exact, mover, isOn, heat, onSwitch, o
             if (!info) return html`<tr key=${index} class="empty"><td colspan=${numColumns}> </td></tr>`;
             return html`
               <tr key=${index} onMouseEnter=${() => onHover(info.action)} onFocus=${() => onHover(info.action)} onBlur=${() => onHover(null)}
-                tabindex="0" onKeyDown=${(e) => e.key === "Enter" && isTurn && onPlay(info.action)} onClick=${() => onHover(info.action)}>
+                tabindex="0" onKeyDown=${(e) => e.key === "Enter" && isTurn && playAndLeave(info.action)}
+                onClick=${() => (isTurn && matchMedia("(hover: hover)").matches ? onPlay(info.action) : onHover(info.action))}>
                 <td class="move-name">${info.move}</td>
                 <td>${count(info.visits)}</td>
                 <td class=${info.is_proven ? "proven" : ""}>${info.winrate === null ? "" : info.is_proven ? provenText(info.winrate) : percent(info.winrate)}</td>
@@ -149,7 +155,8 @@ export function Moves({ game, state, onJump }) {
   useEffect(() => {
     const current = list.current?.querySelector("[aria-current]");
     if (!current) return;
-    const top = current.offsetTop - list.current.offsetTop;
+    // The list is what the browser measures from.
+    const top = current.offsetTop;
     if (top < list.current.scrollTop || top + current.offsetHeight > list.current.scrollTop + list.current.clientHeight) {
       list.current.scrollTop = top - list.current.clientHeight / 2;
     }

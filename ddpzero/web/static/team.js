@@ -1,13 +1,13 @@
 // A team game to watch: the picture of its board, the points of both teams, who plays them, and how fast.
-import { html, useEffect, useRef } from "./vendor/htm-preact-standalone.mjs";
+import { html, useEffect, useRef, useState } from "./vendor/htm-preact-standalone.mjs";
 import { Checkpoints, Icon, Slider } from "./panels.js";
-import { TrainingPanel, useTraining } from "./training.js";
+import { RunChooser, TrainingPanel, useTraining } from "./training.js";
 
 const PACES = [1, 2, 4, 8, 15, 30, 60];
 const ORDINALS = ["First team", "Second team"];
 
 // send: takes messages to the server. isTraining: whether the training of the first trained agent is shown.
-export function TeamGame({ game, state, preparing, isTraining, theme, send }) {
+export function TeamGame({ game, state, preparing, isTraining, runs, theme, send }) {
   const actions = {
     pause: () => !state.is_over && send({ type: "pace", paused: !state.paused }),
     step: () => !state.is_over && send({ type: "step" }),
@@ -31,7 +31,7 @@ export function TeamGame({ game, state, preparing, isTraining, theme, send }) {
         </div>
       </div>
       <div class="right">
-        ${isTraining ? html`<${TeamTraining} players=${players} theme=${theme} />` : html`
+        ${isTraining ? html`<${TeamTraining} players=${players} runs=${runs} theme=${theme} />` : html`
           ${state.seats.map((seat, team) => html`<${Team} key=${team} game=${game} team=${team} seat=${seat} agent=${players[team]} send=${send} />`)}
           <section class="card opponent">
             <header><h2>Pace</h2></header>
@@ -77,11 +77,15 @@ function Team({ game, team, seat, agent, send }) {
     </section>`;
 }
 
-function TeamTraining({ players, theme }) {
+function TeamTraining({ players, runs, theme }) {
+  const [chosen, setChosen] = useState(null);
   const agent = players.find((player) => player.checkpoints.length > 0);
-  const [training, fault] = useTraining(agent?.key, agent !== undefined);
-  const text = agent ? fault : "Rule agents are not trained.";
-  return html`<${TrainingPanel} training=${training} fault=${text} theme=${theme} title=${agent?.title} />`;
+  const shown = chosen ?? agent?.key ?? runs[0]?.key;
+  const [training, fault] = useTraining(shown, shown !== undefined);
+  const text = shown === undefined ? "Rule agents are not trained." : fault;
+  return html`
+    <${RunChooser} runs=${runs} chosen=${shown} onChoose=${setChosen} />
+    <${TrainingPanel} training=${training} fault=${text} theme=${theme} title=${runs.find((run) => run.key === shown)?.title ?? agent?.title} />`;
 }
 
 function statusOf(game, state) {

@@ -4,6 +4,7 @@ import { Graph, colorOf } from "./graph.js";
 import { count, duration } from "./text.js";
 
 const POLL_SECONDS = 5;
+const PLAY_POLL_SECONDS = 15;
 const MOVE_SECONDS = 0.8;
 const PAUSE_SECONDS = 3;
 const SILENT_SECONDS = 120;
@@ -39,6 +40,40 @@ export function useTraining(agentKey, isShown) {
     };
   }, [agentKey, isShown]);
   return [training, fault];
+}
+
+// Ask again and again for what trainings have added: games, runs, and agents of the game with their checkpoints.
+export function useOffered(gameKey, isInTraining, onOffered) {
+  useEffect(() => {
+    if (gameKey === null) return undefined;
+    let isGone = false;
+    async function ask() {
+      if (document.hidden) return;
+      const answer = await fetch(`/offered?game=${encodeURIComponent(gameKey)}`).catch(() => null);
+      // Without an answer: the connection says what is wrong, or the next one comes.
+      const offered = answer?.ok ? await answer.json().catch(() => null) : null;
+      if (!isGone && offered !== null) onOffered(offered);
+    }
+    if (isInTraining) ask();
+    const timer = setInterval(ask, 1000 * (isInTraining ? POLL_SECONDS : PLAY_POLL_SECONDS));
+    return () => {
+      isGone = true;
+      clearInterval(timer);
+    };
+  }, [gameKey, isInTraining]);
+}
+
+// Which run's training is shown; nothing if there is no choice.
+export function RunChooser({ runs, chosen, onChoose }) {
+  if (runs.length === 0 || (runs.length === 1 && runs[0].key === chosen)) return null;
+  const isKnown = runs.some((run) => run.key === chosen);
+  return html`
+    <section class="card opponent"><header><h2>Run</h2></header>
+      <select aria-label="Run" value=${isKnown ? chosen : ""} onChange=${(e) => onChoose(e.target.value)}>
+        ${!isKnown && html`<option value="" disabled>choose a run</option>`}
+        ${runs.map((run) => html`<option key=${run.key} value=${run.key}>${run.title}${run.has_checkpoint ? "" : " (no checkpoint yet)"}</option>`)}
+      </select>
+    </section>`;
 }
 
 // Replay stored games, one after the other.
