@@ -11,7 +11,7 @@ from rich.text import Text
 from ddpzero.games import Game
 from ddpzero.games.core.player_errors import PlayerError, checked_actions, errors_of_player
 from ddpzero.games.core.players import Analysis, Analyst, Player
-from ddpzero.play.after_game import PlayedGame, save
+from ddpzero.play.after_game import PlayedGame, offer_to_save, save
 from ddpzero.play.clock import Clock, TimeControl
 from ddpzero.play.engine import Engine, Limits
 from ddpzero.play.episode import PlayedEpisode
@@ -27,6 +27,7 @@ from ddpzero.play.views import (
     player_marks,
     side_by_side,
 )
+from ddpzero.records import file_endings
 
 # Deterministic players would repeat one game forever: in this many plies at the start, an action is sampled from those
 # with at least half the probability of the best one.
@@ -94,7 +95,8 @@ class Session:
             words = self._person.read_words(f"{self._time_left(mover)}{prompt}")
         line = words.lower()
         if line in ("quit", "exit", "q"):
-            self._offer_to_save(episode, seats)
+            if episode.actions:
+                offer_to_save(self._person, PlayedGame(episode, seats))
             raise Leave
         if self._clocks[mover].has_expired:
             episode.out_of_time = mover
@@ -229,7 +231,8 @@ class Session:
             "hint     what your opponent would do in your place, and what it would expect\n"
             "undo     take back your last move and what came after it\n"
             "resign   give up this game\n"
-            "save     save the game so far; save FILE: to this file (.sgf, .txt)\n"
+            "save     save the game so far; save FILE: to this file "
+            f"({', '.join(file_endings(self._game))})\n"
             "quit     leave"
         )
 
@@ -257,13 +260,6 @@ class Session:
         if episode.resigned is not None:
             return "you resign: " if is_person else f"{seats[loser].name} resigns: "
         return "your time is up: " if is_person else f"the time of {seats[loser].name} is up: "
-
-    def _offer_to_save(self, episode: PlayedEpisode, seats: tuple[Seat, Seat]) -> None:
-        if not episode.actions:
-            return
-        name = self._person.read_words("save the game? [FILE, or Enter for no] ")
-        if name.lower() not in ("", "n", "no"):
-            save(self._person, PlayedGame(episode, seats), name)
 
     def _time_left(self, player: int) -> str:
         """Return "4:32 " of a side with a clock."""

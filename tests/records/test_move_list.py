@@ -111,7 +111,9 @@ def test_files_that_cannot_be_used_are_named(game, tmp_path):
         read_record(file)
     with pytest.raises(UserError, match=r"connect_four has no SGF format"):
         write_record(GameRecord(game, ()), file)
-    with pytest.raises(UserError, match=r"ends in \.sgf or \.txt"):
+    with pytest.raises(UserError, match=r"ends in \.txt \(a list of moves\)"):
         write_record(GameRecord(game, ()), tmp_path / "a.pgn")
+    with pytest.raises(UserError, match=r"ends in \.sgf or \.txt"):
+        write_record(GameRecord(load_game("hex"), ()), tmp_path / "a.pgn")
     with pytest.raises(UserError, match="no file can be written in"):
         write_record(GameRecord(game, ()), tmp_path / "missing" / "a.txt")
