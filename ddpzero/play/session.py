@@ -130,7 +130,8 @@ class Session:
                 return
             self._clocks[mover].stop()
             episode.play(action)
-            self._show(episode, seats, None, note=f"you play {self._game.action_name(action)}")
+            note = f"move {len(episode.actions)}: you play {self._game.action_name(action)}"
+            self._show(episode, seats, None, note=note)
 
     def _take_players_turn(
         self, episode: PlayedEpisode, seats: tuple[Seat, Seat], player: Player
@@ -158,10 +159,12 @@ class Session:
             episode.resigned = mover
             return
         episode.play(action)
-        note = f"{seat.name} plays {self._game.action_name(action)}"
+        note = f"move {len(episode.actions)}: {seat.name} plays {self._game.action_name(action)}"
         if analysis is not None and action != int(analysis.actions[0]):
-            varies = seat.strength.lowered is None
-            note += " (openings vary)" if varies else f" (level {seat.strength.level})"
+            best = self._game.action_name(int(analysis.actions[0]))
+            lowered = seat.strength.lowered is not None
+            why = f"level {seat.strength.level}" if lowered else "so that openings vary"
+            note += f" and not {best}, its first choice ({why})"
         self._show(episode, seats, analysis, f"{seat.name} expects", note)
 
     def _think_with_engine(
@@ -291,7 +294,7 @@ class Session:
         title: str = "",
         note: str = "",
     ) -> None:
-        """Redraw the screen: the players, the last move (note), the board, the current player."""
+        """Redraw the screen: the players, what happened (note), the board, the current player."""
         if self._console.is_terminal and not self._console.is_dumb_terminal:
             self._console.clear()
         names = Text("   ").join(
@@ -301,7 +304,7 @@ class Session:
             )
         )
         self._console.print(names)
-        self._person.say(f"move {len(episode.actions)}: {note}" if note else "")
+        self._person.say(note)
         board = board_view(self._game, episode.position, episode.last_action, self._look)
         thoughts = None if analysis is None else analysis_view(self._game, analysis, title)
         self._console.print(side_by_side(board, thoughts))
@@ -322,10 +325,16 @@ class Session:
         return look_of(self._console)
 
     def _some_moves(self, episode: PlayedEpisode) -> str:
-        """Return "a to g": the first and the last legal move, as examples of the notation."""
-        legal = episode.legal_actions()
-        ends = dict.fromkeys(self._game.action_name(action) for action in (legal[0], legal[-1]))
-        return " to ".join(ends)
+        """Return "a to g": the first and the last legal move, as examples of the notation; or "A1 to J9, or pass"."""
+        legal, shapes = episode.legal_actions(), self._game.geometry.actions
+        elsewhere = [action for action in legal if shapes[action] is None]
+        on_board = [action for action in legal if action not in elsewhere]
+        # More actions without a place are moves like all others.
+        if not on_board or len(elsewhere) > 1:
+            on_board, elsewhere = legal, []
+        ends = [self._game.action_name(action) for action in (on_board[0], on_board[-1])]
+        alone = [self._game.action_name(action) for action in elsewhere]
+        return ", or ".join([" to ".join(dict.fromkeys(ends)), *alone])
 
     def _moves(self, episode: PlayedEpisode) -> str:
         return " ".join(map(self._game.action_name, episode.legal_actions()))
