@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
@@ -111,6 +112,9 @@ def review_view(review: Review, console: Console, num_worst: int) -> RenderableT
         Text(describe_game(review.record.game), style="bold"),
         _players_table(review, console),
     ]
+    if visits := [position.visits for position in review.positions if position.visits]:
+        about = f"about {np.median(visits):,.0f} simulations for each position"
+        parts.append(Text(f"reviewed by {review.reviewer}, {about}", style="dim"))
     if review.num_exact:
         parts.append(Text(said_of_exact(review), style="dim"))
     if len(review.positions) > 1:

@@ -225,7 +225,8 @@ class Session:
                 assert isinstance(adviser, Analyst)
                 analysis = adviser.analyze(episode.position[None], self._rng)
         best = self._game.action_name(int(analysis.actions[0]))
-        self._person.say(f"in your place {seat.name} would play {best}")
+        how = "" if engine is None else f", by a search of {_HINT_SIMULATIONS} simulations"
+        self._person.say(f"in your place {seat.name} would play {best}{how}")
         self._console.print(analysis_view(self._game, analysis, "it would expect"))
 
     def _help(self, episode: PlayedEpisode) -> None:

@@ -159,6 +159,7 @@ def test_a_player_that_thinks_tells_what_it_expects(game, player):
     episode = session.play_game(seats)
     assert len(episode.actions) == 2
     assert "agent expects" in talk.output and "in your place agent would play" in talk.output
+    assert "by a search of 400 simulations" in talk.output
 
 
 def test_an_engine_follows_moves_and_moves_taken_back(game, player):

@@ -255,6 +255,7 @@ def shown(review, **options):
 def test_the_report_shows_the_worst_move_and_what_was_better(review_of_go):
     text = shown(review_of_go)
     assert "go with size=5" in text
+    assert "reviewed by agent, about 100 simulations for each position" in text
     (row,) = [line for line in text.splitlines() if line.split()[:3] == ["3", "b", "A1"]]
     assert row.split()[3:] == ["60%", "12.0", "C2", "B3", "80%"]
     assert "Before move 3" in text and "b played A1 (20%)." in text
