@@ -25,7 +25,7 @@ from ddpzero.play.review import DOUBTFUL_LOSS, Review, ReviewedMove, review_game
 from ddpzero.play.review_sgf import said_of_exact, said_of_margin, sgf_of_review
 from ddpzero.play.strength import Strength, make_engine
 from ddpzero.play.views import PLAYER_STYLES, board_view, look_of, player_marks, side_by_side
-from ddpzero.records import read_record
+from ddpzero.records import GameRecord, read_record, said_of_result
 from ddpzero.system.errors import UserError, require
 from ddpzero.system.json_text import json_text
 from ddpzero.system.terminal import plain_console, shown_steps
@@ -145,9 +145,15 @@ def _players_table(review: Review, console: Console) -> Table:
             "" if loss is None else f"{loss:.1%}",
         )
     if review.record.result:
-        table.caption = Text(f"result {review.record.result}", style="dim")
+        table.caption = Text(_result(review.record), style="dim")
         table.caption_justify = "left"
     return table
+
+
+def _result(record: GameRecord) -> str:
+    """Return "result: me won by 3.5 (B+3.5)"; the notation only where games of the kind have black and white."""
+    notation = f" ({record.result})" if record.game.sgf_header else ""
+    return f"result: {said_of_result(record.result, record.names)}{notation}"
 
 
 def graph_view(review: Review, console: Console) -> RenderableType:
@@ -215,8 +221,15 @@ def before_view(
         text.append(line_text(record.game, move.best_line))
         text.append(f" ({move.best_win_rate:.0%}).", style="not bold")
     if before.score is not None:
-        text.append(f"\nExpected then: {said_of_margin(before.score)}", style="not bold")
+        text.append(f"\nExpected then: {_said_of_lead(review, before.score)}", style="not bold")
     return side_by_side(board, text)
+
+
+def _said_of_lead(review: Review, margin: float) -> str:
+    """Return "B+3.5", or "me ahead by 3.5" in a game in which nobody is black or white."""
+    if review.record.game.sgf_header:
+        return said_of_margin(margin)
+    return f"{name_of_player(review, 0 if margin >= 0 else 1)} ahead by {abs(margin):.1f}"
 
 
 def line_text(game: Game, actions: tuple[int, ...]) -> str:

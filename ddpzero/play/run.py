@@ -23,7 +23,7 @@ from ddpzero.play.seat import Seat, seat_of
 from ddpzero.play.session import Session
 from ddpzero.play.strength import Strength
 from ddpzero.play.team_session import TeamSession
-from ddpzero.records import GameRecord, read_record
+from ddpzero.records import GameRecord, read_record, said_of_result
 from ddpzero.system.errors import UserError, require
 from ddpzero.system.terminal import plain_console
 
@@ -142,7 +142,8 @@ def _unfinished(file: str, game: Game | TeamGame) -> GameRecord:
     record = read_record(file, game)
     require(
         not record.result,
-        f"--resume {file}: this game is over ({record.result}): look at it with ddpzero review {file} RUN.",
+        f"--resume {file}: this game is over ({said_of_result(record.result)}): look at it with "
+        f"ddpzero review {file} RUN.",
     )
     return record
 

@@ -317,7 +317,9 @@ def test_what_can_be_done_with_a_saved_game_names_the_run(game, player, tmp_path
 def test_a_game_that_is_over_does_not_go_on(game, player, tmp_path):
     file = tmp_path / "over.txt"
     file.write_text("# game: tic_tac_toe\n# result: B+R\na1\n")
-    with pytest.raises(UserError, match=r"over\.txt: this game is over \(B\+R\): look at it with"):
+    with pytest.raises(
+        UserError, match=r"over\.txt: this game is over \(first player won \(the other"
+    ):
         run_play("random", game=game, resume=str(file))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -261,6 +262,15 @@ def test_the_report_shows_the_worst_move_and_what_was_better(review_of_go):
     assert "Before move 3" in text and "b played A1 (20%)." in text
     assert "Better: C2 B3 (80%)." in text
     assert "3  . . X . ." in text
+
+
+def test_the_report_says_the_result_in_words(game, review_of_go):
+    unnamed = Review(GameRecord(load_game("connect_four"), (), result="W+"), "agent")
+    assert "result: second player won" in shown(unnamed) and "W+" not in shown(unnamed)
+    named = replace(review_of_go.record, result="B+3.5")
+    assert "result: b won by 3.5 (B+3.5)" in shown(replace(review_of_go, record=named))
+    drawn = Review(GameRecord(game, (), result="0"), "agent")
+    assert "result: draw" in shown(drawn)
 
 
 def test_a_game_without_losses_says_so(game, engine):

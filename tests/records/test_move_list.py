@@ -24,7 +24,7 @@ def test_what_was_written_is_read(game):
         "# game: connect_four rows=5 columns=7 line=4",
         "# first: you",
         "# second: runs/quick",
-        "# result: B+R",
+        "# result: first player won (the other resigned)",
         "# date: 2026",
         "# comment 0: a b",
         "# comment 2: hm",
@@ -34,6 +34,31 @@ def test_what_was_written_is_read(game):
     assert read.game.parameters == game.parameters
     assert (read.actions, read.names, read.result) == (record.actions, record.names, record.result)
     assert (read.comments, read.date) == ({0: "a b", 2: "hm"}, "2026")
+
+
+@pytest.mark.parametrize(
+    ("result", "words"),
+    [
+        ("B+", "first player won"),
+        ("W+", "second player won"),
+        ("W+3.5", "second player won by 3.5"),
+        ("B+T", "first player won (the other ran out of time)"),
+        ("W+F", "second player won (by forfeit)"),
+        ("0", "draw"),
+    ],
+)
+def test_results_are_written_in_words_and_read_in_both_ways(game, result, words):
+    text = moves_of_record(GameRecord(game, (3,), result=result))
+    assert f"# result: {words}\n" in text
+    assert record_of_moves(text).result == result
+    assert record_of_moves(text.replace(words, result)).result == result
+
+
+@pytest.mark.parametrize(
+    "words", ["somebody won", "first player won it", "first player won by far"]
+)
+def test_words_that_are_no_result_are_none(game, words):
+    assert record_of_moves(f"# result: {words}\nd d", game).result == ""
 
 
 def test_a_game_without_moves_is_one(game):
