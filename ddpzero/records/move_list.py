@@ -50,7 +50,8 @@ def record_of_moves(text: str, game: Game | None = None, number: int = 1) -> Gam
             return _record(index, line, facts, game)
         facts = {name: fact for name, fact in facts.items() if name == "game"}
     has = f"has no game {number}, only {num_games}" if num_games else "has no line of moves"
-    raise UserError(f"line {len(text.splitlines())}: the file {has}.")
+    why = "" if text.strip() else ": it is empty"
+    raise UserError(f"line {max(1, len(text.splitlines()))}: the file {has}{why}.")
 
 
 def moves_of_record(record: GameRecord) -> str:

@@ -95,8 +95,8 @@ def test_a_game_from_outside_is_read_if_it_is_given():
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("", "line 0: the file has no line of moves"),
-        ("# game: connect_four\n", "line 1: the file has no line of moves"),
+        ("", "line 1: the file has no line of moves: it is empty"),
+        ("# game: connect_four\n", "line 1: the file has no line of moves\\."),
         ("d d", "line 1: the moves are of a game that the file does not name"),
         ("# game: connect_four\nd x", "line 2: move 2, x, is no move of connect_four with rows=6"),
         ("# game: connect_four rows=4\nd d d d d", "move 5, d, is not legal in connect_four with"),
