@@ -64,7 +64,7 @@ class AfterGame:
         """Do what the person asks for until it is another game (True) or none (False). Raises Leave on quit."""
         self._game, self._review = game, None
         while True:
-            words = self._person.read_words("another game? [y/n; review, better, save FILE] ")
+            words = self._person.read_words("another game? [y/n; better, review, save FILE] ")
             command = words.lower()
             if command in ("quit", "exit", "q"):
                 raise Leave
@@ -113,11 +113,16 @@ class AfterGame:
         better = f"{line_text(game, move.best_line)} ({move.best_win_rate:.0%})"
         legal = set(game.possible_actions(review.record.positions()[move.ply]).tolist())
         while True:
-            line = self._person.read_line("better: ")
+            words = self._person.read_words("better: ")
+            line = words.lower()
             if line in ("quit", "exit", "q"):
                 raise Leave
             if line in ("next", "", "done"):
                 return line != "done"
+            if line.split()[:1] == ["save"]:
+                assert self._game is not None
+                save(self._person, self._game, words[len("save") :].strip())
+                continue
             if line == "show":
                 self._person.say(f"better is {better}")
                 return True

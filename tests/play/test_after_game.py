@@ -122,6 +122,15 @@ def test_a_riddle_may_be_left(game, player, word):
     assert not talk.left
 
 
+def test_a_game_may_be_saved_while_better_moves_are_looked_for(game, player, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    talk = Talk("better", "save Mine", "done", "n")
+    AfterGame(talk.person).ask(lost_game(game, player))
+    assert [path.name for path in tmp_path.iterdir()] == ["Mine.txt"] and not talk.left
+    # The riddle comes before what gives it away.
+    assert "[y/n; better, review, save FILE]" in talk.output
+
+
 def test_games_are_saved_under_a_name_as_it_was_typed(game, player, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     talk = Talk("save Mine.txt", "save Mine.txt", "save x.pgn", "save", "SAVE", "n")
