@@ -69,6 +69,9 @@ def run_review(
     if num_simulations is None and seconds is None:
         num_simulations = DEFAULT_SIMULATIONS
     strength = Strength(TimeControl(seconds), num_simulations)
+    trained = game_of_players([player]) if is_agent(player) else record.game
+    if warning := said_of_other_board(player, trained, record.game):
+        plain_console(stderr=True).print(warning, soft_wrap=True)
     use_one_thread()
     engine = make_engine(parse_player(player, record.game, num_simulations), record.game, strength)
     total = len(record.actions) + 1
@@ -92,6 +95,17 @@ def run_review(
     else:
         console = plain_console()
         console.print(review_view(review, console, num_worst))
+
+
+def said_of_other_board(player: str, trained: Game, game: Game) -> str:
+    """Return a warning about a player on a board of another size than its run's; "" on one of that size."""
+    if trained.spec.board_shape == game.spec.board_shape:
+        return ""
+    ours, here = (" x ".join(map(str, each.spec.board_shape)) for each in (trained, game))
+    return (
+        f"note: {player} was trained for boards of {ours}, and this one is {here}: what it says may be far off, as on "
+        "any board that it has not learned."
+    )
 
 
 def _base_game(player: str, game: Game | TeamGame | None) -> Game | None:

@@ -22,7 +22,7 @@ from ddpzero.networks import NetworkSettings, make_network
 from ddpzero.play.engine import Engine, Limits
 from ddpzero.play.graph import column_of, share_graph
 from ddpzero.play.review import Review, ReviewedMove, ReviewedPosition, review_game
-from ddpzero.play.review_report import review_view, run_review
+from ddpzero.play.review_report import review_view, run_review, said_of_other_board
 from ddpzero.play.review_sgf import sgf_of_review
 from ddpzero.records import GameRecord, read_record, record_of_sgf, sgf_of_record
 from ddpzero.search import SearchSettings
@@ -337,6 +337,13 @@ def test_a_file_of_a_known_board_says_what_is_exact(tmp_path, capsys):
     comments = read_record(tmp_path / "out.sgf").comments
     assert "by a table of perfect play." in comments[0]
     assert "(exact)" in comments[len(made)] and "(exact)" in comments[len(made) + 1]
+
+
+def test_a_board_that_the_agent_never_saw_is_told():
+    small, large = load_game("go", size=9), load_game("go", size=19)
+    told = said_of_other_board("runs/go", small, large)
+    assert told.startswith("note: runs/go was trained for boards of 9 x 9, and this one is 19 x 19")
+    assert said_of_other_board("runs/go", small, load_game("go", size=9, komi=0.5)) == ""
 
 
 def test_what_cannot_be_reviewed_is_a_sentence(tmp_path):
