@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from ddpzero.play.review import DOUBTFUL_LOSS, Review, ReviewedMove, review_game
 from ddpzero.play.review_report import DEFAULT_SIMULATIONS, before_view, line_text, review_view
 from ddpzero.play.seat import Seat
 from ddpzero.play.strength import Strength, make_engine
-from ddpzero.records import GameRecord, result_at_end, write_record
+from ddpzero.records import GameRecord, file_endings, result_at_end, write_record
 from ddpzero.system.errors import UserError
 
 _NUM_WORST = 5
@@ -63,7 +64,7 @@ class AfterGame:
         """Do what the person asks for until it is another game (True) or none (False). Raises Leave on quit."""
         self._game, self._review = game, None
         while True:
-            words = self._person.read_words("another game? [y/n; review, better, save FILE] ")
+            words = self._person.read_words("another game? [y/n; better, review, save FILE] ")
             command = words.lower()
             if command in ("quit", "exit", "q"):
                 raise Leave
@@ -112,11 +113,16 @@ class AfterGame:
         better = f"{line_text(game, move.best_line)} ({move.best_win_rate:.0%})"
         legal = set(game.possible_actions(review.record.positions()[move.ply]).tolist())
         while True:
-            line = self._person.read_line("better: ")
+            words = self._person.read_words("better: ")
+            line = words.lower()
             if line in ("quit", "exit", "q"):
                 raise Leave
             if line in ("next", "", "done"):
                 return line != "done"
+            if line.split()[:1] == ["save"]:
+                assert self._game is not None
+                save(self._person, self._game, words[len("save") :].strip())
+                continue
             if line == "show":
                 self._person.say(f"better is {better}")
                 return True
@@ -189,21 +195,58 @@ def reviewer_of(seats: tuple[Seat, Seat]) -> Player | None:
     return players[0] if players else None
 
 
-def save(person: Person, game: PlayedGame, name: str) -> None:
-    """Save a game to the file of this name, and say so, or why not. "": a new file in the current folder."""
+def save(person: Person, game: PlayedGame, name: str) -> bool:
+    """Save a game to the file of this name, and say so, or why not; return whether it was saved.
+
+    name: without an ending, it gets the one of the game's own format; "": a new file in the current folder.
+    """
     record = game.record()
-    file = Path(name).expanduser() if name else _new_file(record)
     try:
+        file = _file_named(record, name) if name else _new_file(record)
         if name and file.exists():
             raise UserError(f"{file} exists: give another name.")
         write_record(record, file)
-    except (UserError, OSError) as error:
+    # RuntimeError: the home of a user who does not exist.
+    except (ValueError, OSError, RuntimeError) as error:
         person.say(f"not saved: {error}")
-        return
-    person.say(f"saved to {file}: ddpzero review {file} RUN, ddpzero play RUN --resume {file}")
+        return False
+    person.say(f"saved to {file}: {_what_to_do_with(game, record, file)}")
+    return True
+
+
+def offer_to_save(person: Person, game: PlayedGame) -> None:
+    """Ask whether to save a game that is left, until it is saved or the person does not want to. Raises Leave."""
+    answer = "ask"
+    endings = " or ".join(file_endings(game.episode.game))
+    while answer:
+        words = person.read_words(f"save the game? [y, FILE ({endings}), or Enter for no] ")
+        answer = "" if words.lower() in ("n", "no", "quit", "exit", "q") else words
+        if answer and save(person, game, "" if answer.lower() in _YES else answer):
+            return
+
+
+def _file_named(record: GameRecord, name: str) -> Path:
+    file = Path(name).expanduser()
+    if file.suffix or file.is_dir():
+        return file
+    return file.with_name(f"{file.name}{file_endings(record.game)[0]}")
 
 
 def _new_file(record: GameRecord) -> Path:
-    suffix = ".sgf" if record.game.sgf_header else ".txt"
+    suffix = file_endings(record.game)[0]
     numbers = (Path(f"{record.game.name}-{number}{suffix}") for number in range(1, 10_000))
     return next(file for file in numbers if not file.exists())
+
+
+def _what_to_do_with(game: PlayedGame, record: GameRecord, file: Path) -> str:
+    """Return the commands for a saved game: to review it and, unless it is over, to go on."""
+    players = [seat for seat in game.seats if seat.player is not None]
+    reviewers = [seat for seat in players if seat.player is reviewer_of(game.seats)]
+    # A player that only chooses moves reviews nothing: any agent may.
+    reviewer = shlex.quote(reviewers[0].argument or "RUN") if reviewers else "RUN"
+    opponent = shlex.quote(players[0].argument or "RUN") if players else "RUN"
+    where = shlex.quote(str(file))
+    commands = [f"ddpzero review {where} {reviewer}"]
+    if not record.result:
+        commands.append(f"ddpzero play {opponent} --resume {where}")
+    return ", ".join(commands)

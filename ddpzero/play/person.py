@@ -22,7 +22,7 @@ class Person:
     def __init__(self, console: Console, read: Callable[[str], str] | None = None):
         """read: shows a prompt and returns a line, or raises EOFError at the end. None: reads from the console."""
         self.console = console
-        self._read = read or (lambda prompt: console.input(prompt, markup=False))
+        self._read = read or self._read_from_console
 
     def say(self, text: str, style: str | None = None) -> None:
         self.console.print(text, style=style, markup=False, highlight=False)
@@ -51,6 +51,13 @@ class Person:
     def ask_another_game(self) -> bool:
         answer = self.ask("another game? [y/n] ", {"y": True, "yes": True, "n": False, "no": False})
         return bool(answer)
+
+    def _read_from_console(self, prompt: str) -> str:
+        line = self.console.input(prompt, markup=False)
+        # What a terminal shows while it is typed: without it, the answer would begin on the line of the prompt.
+        if not sys.stdin.isatty():
+            self.say(line)
+        return line
 
     def read_key(self, prompt: str) -> str:
         """Return one key in lower case, or "up", "down", "left", "right" for an arrow; without a terminal, a line."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
@@ -24,7 +25,7 @@ from ddpzero.play.review import DOUBTFUL_LOSS, Review, ReviewedMove, review_game
 from ddpzero.play.review_sgf import said_of_exact, said_of_margin, sgf_of_review
 from ddpzero.play.strength import Strength, make_engine
 from ddpzero.play.views import PLAYER_STYLES, board_view, look_of, player_marks, side_by_side
-from ddpzero.records import read_record
+from ddpzero.records import GameRecord, read_record, said_of_result
 from ddpzero.system.errors import UserError, require
 from ddpzero.system.json_text import json_text
 from ddpzero.system.terminal import plain_console, shown_steps
@@ -68,6 +69,9 @@ def run_review(
     if num_simulations is None and seconds is None:
         num_simulations = DEFAULT_SIMULATIONS
     strength = Strength(TimeControl(seconds), num_simulations)
+    trained = game_of_players([player]) if is_agent(player) else record.game
+    if warning := said_of_other_board(player, trained, record.game):
+        plain_console(stderr=True).print(warning, soft_wrap=True)
     use_one_thread()
     engine = make_engine(parse_player(player, record.game, num_simulations), record.game, strength)
     total = len(record.actions) + 1
@@ -93,6 +97,17 @@ def run_review(
         console.print(review_view(review, console, num_worst))
 
 
+def said_of_other_board(player: str, trained: Game, game: Game) -> str:
+    """Return a warning about a player on a board of another size than its run's; "" on one of that size."""
+    if trained.spec.board_shape == game.spec.board_shape:
+        return ""
+    ours, here = (" x ".join(map(str, each.spec.board_shape)) for each in (trained, game))
+    return (
+        f"note: {player} was trained for boards of {ours}, and this one is {here}: what it says may be far off, as on "
+        "any board that it has not learned."
+    )
+
+
 def _base_game(player: str, game: Game | TeamGame | None) -> Game | None:
     """Return the game that a file's facts change; None: the file must name its game."""
     if game is None:
@@ -111,6 +126,9 @@ def review_view(review: Review, console: Console, num_worst: int) -> RenderableT
         Text(describe_game(review.record.game), style="bold"),
         _players_table(review, console),
     ]
+    if visits := [position.visits for position in review.positions if position.visits]:
+        about = f"about {np.median(visits):,.0f} simulations for each position"
+        parts.append(Text(f"reviewed by {review.reviewer}, {about}", style="dim"))
     if review.num_exact:
         parts.append(Text(said_of_exact(review), style="dim"))
     if len(review.positions) > 1:
@@ -141,9 +159,15 @@ def _players_table(review: Review, console: Console) -> Table:
             "" if loss is None else f"{loss:.1%}",
         )
     if review.record.result:
-        table.caption = Text(f"result {review.record.result}", style="dim")
+        table.caption = Text(_result(review.record), style="dim")
         table.caption_justify = "left"
     return table
+
+
+def _result(record: GameRecord) -> str:
+    """Return "result: me won by 3.5 (B+3.5)"; the notation only where games of the kind have black and white."""
+    notation = f" ({record.result})" if record.game.sgf_header else ""
+    return f"result: {said_of_result(record.result, record.names)}{notation}"
 
 
 def graph_view(review: Review, console: Console) -> RenderableType:
@@ -211,8 +235,15 @@ def before_view(
         text.append(line_text(record.game, move.best_line))
         text.append(f" ({move.best_win_rate:.0%}).", style="not bold")
     if before.score is not None:
-        text.append(f"\nExpected then: {said_of_margin(before.score)}", style="not bold")
+        text.append(f"\nExpected then: {_said_of_lead(review, before.score)}", style="not bold")
     return side_by_side(board, text)
+
+
+def _said_of_lead(review: Review, margin: float) -> str:
+    """Return "B+3.5", or "me ahead by 3.5" in a game in which nobody is black or white."""
+    if review.record.game.sgf_header:
+        return said_of_margin(margin)
+    return f"{name_of_player(review, 0 if margin >= 0 else 1)} ahead by {abs(margin):.1f}"
 
 
 def line_text(game: Game, actions: tuple[int, ...]) -> str:

@@ -23,7 +23,7 @@ from ddpzero.play.seat import Seat, seat_of
 from ddpzero.play.session import Session
 from ddpzero.play.strength import Strength
 from ddpzero.play.team_session import TeamSession
-from ddpzero.records import GameRecord, read_record
+from ddpzero.records import GameRecord, read_record, said_of_result
 from ddpzero.system.errors import UserError, require
 from ddpzero.system.terminal import plain_console
 
@@ -64,6 +64,7 @@ def run_play(
     record = None if resume is None else _unfinished(resume, game)
     game = game if record is None else record.game
     _check_strength(texts, game, strength)
+    arguments = [player] if mode == "human" else [player, player if opponent is None else opponent]
     # Of a run that trains, two loads may find two models, but a player can be its own opponent.
     player = pinned_player(player, game)
     opponent = player if opponent is None else pinned_player(opponent, game)
@@ -84,7 +85,7 @@ def run_play(
             seconds = _MOVE_SECONDS if delay_seconds is None else delay_seconds
             session = Session(game, person, rng, seconds if mode == "ai" else 0.0)
             moves = () if record is None else record.actions
-            _play_games(session, game, players, strength, color, person, moves)
+            _play_games(session, game, players, arguments, strength, color, person, moves)
     except (Leave, KeyboardInterrupt):
         person.console.print()
     person.console.print("good bye.")
@@ -141,7 +142,8 @@ def _unfinished(file: str, game: Game | TeamGame) -> GameRecord:
     record = read_record(file, game)
     require(
         not record.result,
-        f"--resume {file}: this game is over ({record.result}): look at it with ddpzero review {file} RUN.",
+        f"--resume {file}: this game is over ({said_of_result(record.result)}): look at it with "
+        f"ddpzero review {file} RUN.",
     )
     return record
 
@@ -150,21 +152,28 @@ def _play_games(
     session: Session,
     game: Game,
     players: Sequence[Player],
+    arguments: Sequence[str],
     strength: Strength,
     color: str,
     person: Person,
     moves: Sequence[int],
 ) -> None:
-    """Play until the person wants no other game. players: one, against the person, or two. moves: of the first game."""
+    """Play until the person wants no other game. moves: of the first game.
+
+    players: one, against the person, or two. arguments: what names each of them on a command line.
+    """
     after = AfterGame(person)
     if len(players) == 1:
-        agents = [seat_of(players[0].name, players[0], game, strength)]
+        names = [players[0].name]
     else:
-        places = ("first", "second")
-        agents = [
-            seat_of(f"{player.name} ({place})", player, game, strength)
-            for player, place in zip(players, places, strict=True)
+        names = [
+            f"{player.name} ({place})"
+            for player, place in zip(players, ("first", "second"), strict=True)
         ]
+    agents = [
+        seat_of(name, player, game, strength, argument)
+        for name, player, argument in zip(names, players, arguments, strict=True)
+    ]
     time = strength.time
     you = Seat("you", None, time=replace(time, move_seconds=None))
     while True:

@@ -22,7 +22,7 @@ class Seat:
     """The player with index 0 or 1.
 
     player: None for the person at the keyboard. engine: of a player that thinks as long as it is asked; None for one
-    that only answers. time: of this side.
+    that only answers. time: of this side. argument: what names the player on a command line, "" if nothing does.
     """
 
     name: str
@@ -30,18 +30,19 @@ class Seat:
     engine: Engine | None = None
     strength: Strength = field(default_factory=Strength)
     time: TimeControl = field(default_factory=TimeControl)
+    argument: str = ""
 
     def new_clock(self) -> Clock:
         return Clock(self.time)
 
 
-def seat_of(name: str, player: Player, game: Game, strength: Strength) -> Seat:
-    """Return the seat of a player. Raises UserError if memory is too small for its thinking."""
+def seat_of(name: str, player: Player, game: Game, strength: Strength, argument: str = "") -> Seat:
+    """Return the seat of a player; argument: see Seat. Raises UserError if memory is too small for its thinking."""
     engine = make_engine(player, game, strength) if isinstance(player, Thoughtful) else None
     if engine is not None and not strength.time.is_unlimited:
         # Else its first move would pay with its time for the code that is compiled.
         warm_up(engine)
-    return Seat(name, player, engine, strength, strength.time)
+    return Seat(name, player, engine, strength, strength.time, argument)
 
 
 def follow(engine: Engine, episode: PlayedEpisode) -> None:

@@ -11,7 +11,7 @@ from rich.text import Text
 from ddpzero.games import Game
 from ddpzero.games.core.player_errors import PlayerError, checked_actions, errors_of_player
 from ddpzero.games.core.players import Analysis, Analyst, Player
-from ddpzero.play.after_game import PlayedGame, save
+from ddpzero.play.after_game import PlayedGame, offer_to_save, save
 from ddpzero.play.clock import Clock, TimeControl
 from ddpzero.play.engine import Engine, Limits
 from ddpzero.play.episode import PlayedEpisode
@@ -27,6 +27,7 @@ from ddpzero.play.views import (
     player_marks,
     side_by_side,
 )
+from ddpzero.records import file_endings
 
 # Deterministic players would repeat one game forever: in this many plies at the start, an action is sampled from those
 # with at least half the probability of the best one.
@@ -94,7 +95,8 @@ class Session:
             words = self._person.read_words(f"{self._time_left(mover)}{prompt}")
         line = words.lower()
         if line in ("quit", "exit", "q"):
-            self._offer_to_save(episode, seats)
+            if episode.actions:
+                offer_to_save(self._person, PlayedGame(episode, seats))
             raise Leave
         if self._clocks[mover].has_expired:
             episode.out_of_time = mover
@@ -128,7 +130,8 @@ class Session:
                 return
             self._clocks[mover].stop()
             episode.play(action)
-            self._show(episode, seats, None, note=f"you play {self._game.action_name(action)}")
+            note = f"move {len(episode.actions)}: you play {self._game.action_name(action)}"
+            self._show(episode, seats, None, note=note)
 
     def _take_players_turn(
         self, episode: PlayedEpisode, seats: tuple[Seat, Seat], player: Player
@@ -156,10 +159,12 @@ class Session:
             episode.resigned = mover
             return
         episode.play(action)
-        note = f"{seat.name} plays {self._game.action_name(action)}"
+        note = f"move {len(episode.actions)}: {seat.name} plays {self._game.action_name(action)}"
         if analysis is not None and action != int(analysis.actions[0]):
-            varies = seat.strength.lowered is None
-            note += " (openings vary)" if varies else f" (level {seat.strength.level})"
+            best = self._game.action_name(int(analysis.actions[0]))
+            lowered = seat.strength.lowered is not None
+            why = f"level {seat.strength.level}" if lowered else "so that openings vary"
+            note += f" and not {best}, its first choice ({why})"
         self._show(episode, seats, analysis, f"{seat.name} expects", note)
 
     def _think_with_engine(
@@ -220,7 +225,8 @@ class Session:
                 assert isinstance(adviser, Analyst)
                 analysis = adviser.analyze(episode.position[None], self._rng)
         best = self._game.action_name(int(analysis.actions[0]))
-        self._person.say(f"in your place {seat.name} would play {best}")
+        how = "" if engine is None else f", by a search of {_HINT_SIMULATIONS} simulations"
+        self._person.say(f"in your place {seat.name} would play {best}{how}")
         self._console.print(analysis_view(self._game, analysis, "it would expect"))
 
     def _help(self, episode: PlayedEpisode) -> None:
@@ -229,7 +235,8 @@ class Session:
             "hint     what your opponent would do in your place, and what it would expect\n"
             "undo     take back your last move and what came after it\n"
             "resign   give up this game\n"
-            "save     save the game so far; save FILE: to this file (.sgf, .txt)\n"
+            "save     save the game so far; save FILE: to this file "
+            f"({', '.join(file_endings(self._game))})\n"
             "quit     leave"
         )
 
@@ -257,13 +264,6 @@ class Session:
         if episode.resigned is not None:
             return "you resign: " if is_person else f"{seats[loser].name} resigns: "
         return "your time is up: " if is_person else f"the time of {seats[loser].name} is up: "
-
-    def _offer_to_save(self, episode: PlayedEpisode, seats: tuple[Seat, Seat]) -> None:
-        if not episode.actions:
-            return
-        name = self._person.read_words("save the game? [FILE, or Enter for no] ")
-        if name.lower() not in ("", "n", "no"):
-            save(self._person, PlayedGame(episode, seats), name)
 
     def _time_left(self, player: int) -> str:
         """Return "4:32 " of a side with a clock."""
@@ -295,7 +295,7 @@ class Session:
         title: str = "",
         note: str = "",
     ) -> None:
-        """Redraw the screen: the players, the last move (note), the board, the current player."""
+        """Redraw the screen: the players, what happened (note), the board, the current player."""
         if self._console.is_terminal and not self._console.is_dumb_terminal:
             self._console.clear()
         names = Text("   ").join(
@@ -305,7 +305,7 @@ class Session:
             )
         )
         self._console.print(names)
-        self._person.say(f"move {len(episode.actions)}: {note}" if note else "")
+        self._person.say(note)
         board = board_view(self._game, episode.position, episode.last_action, self._look)
         thoughts = None if analysis is None else analysis_view(self._game, analysis, title)
         self._console.print(side_by_side(board, thoughts))
@@ -326,10 +326,16 @@ class Session:
         return look_of(self._console)
 
     def _some_moves(self, episode: PlayedEpisode) -> str:
-        """Return "a to g": the first and the last legal move, as examples of the notation."""
-        legal = episode.legal_actions()
-        ends = dict.fromkeys(self._game.action_name(action) for action in (legal[0], legal[-1]))
-        return " to ".join(ends)
+        """Return "a to g": the first and the last legal move, as examples of the notation; or "A1 to J9, or pass"."""
+        legal, shapes = episode.legal_actions(), self._game.geometry.actions
+        elsewhere = [action for action in legal if shapes[action] is None]
+        on_board = [action for action in legal if action not in elsewhere]
+        # More actions without a place are moves like all others.
+        if not on_board or len(elsewhere) > 1:
+            on_board, elsewhere = legal, []
+        ends = [self._game.action_name(action) for action in (on_board[0], on_board[-1])]
+        alone = [self._game.action_name(action) for action in elsewhere]
+        return ", or ".join([" to ".join(dict.fromkeys(ends)), *alone])
 
     def _moves(self, episode: PlayedEpisode) -> str:
         return " ".join(map(self._game.action_name, episode.legal_actions()))

@@ -16,6 +16,7 @@ from ddpzero.games.core.random_bits import new_random_states
 from ddpzero.play.person import Leave, Person
 
 _QUIT_KEYS = ("q", "quit", "exit", "\x1b")
+_HELP_KEYS = ("h", "help", "?")
 _SAME_AGAIN = ("", " ", "\r", "\n")
 # The first episode on a fresh machine compiles the rules: when it is set up, and again at its first step.
 _COMPILING = "compiling the game (takes up to a minute on a fresh machine)"
@@ -103,7 +104,7 @@ class TeamSession:
         choices = ", ".join(
             f"{key} {name}" for key, name in zip(spec.action_keys, spec.action_names, strict=True)
         )
-        prompt = f"agent {self._steered_agent()}: {choices}, space repeat, q quit "
+        prompt = f"agent {self._steered_agent()}: {choices}, space repeat, h help, q quit "
         show(prompt)
         while True:
             key = self._person.read_key(prompt)
@@ -113,7 +114,19 @@ class TeamSession:
                 return last_action
             if key in keys:
                 return keys[key]
-            show(f"{key!r} is not a key of this game.\n{prompt}")
+            show(f"{self._answer(key, choices)}\n{prompt}")
+
+    def _answer(self, key: str, choices: str) -> str:
+        """Return what is said to a key that moves nothing. choices: the keys that do."""
+        if key in _HELP_KEYS:
+            return (
+                f"you move the first agent of your team, your mates move themselves. {choices}, or the arrow keys; "
+                "space or Enter: what you did last; q: leave."
+            )
+        if key in _SAME_AGAIN:
+            return "there is no move to repeat yet."
+        name = key if key.isprintable() else "this"
+        return f"{name} is not a key of this game: h for help."
 
     def _announce(self, points: np.ndarray, num_steps: int) -> None:
         first, second = (self._name(team) for team in range(2))

@@ -35,6 +35,7 @@ _WDL_STYLES = ("green3", "grey58", "red3")
 _WDL_BARS = "█▒░"
 _BAR_WIDTH = 32
 _NUM_BEST_ACTIONS = 5
+_SHARES_HEADING = "each move's share of the search:"
 
 
 # plain: letters only; shapes: discs without color; color: both.
@@ -77,7 +78,10 @@ def board_view(
 
 
 def analysis_view(game: Game, analysis: Analysis, title: str) -> RenderableType:
-    """Return a panel with win, draw and loss probabilities and the best actions; the analysis is of one position."""
+    """Return a panel with win, draw and loss probabilities and the best actions, by their share of the search.
+
+    The analysis is of one position.
+    """
     wdl = analysis.wdl[0]
     chances = Table.grid(padding=(0, 2))
     chances.add_row(
@@ -96,7 +100,9 @@ def analysis_view(game: Game, analysis: Analysis, title: str) -> RenderableType:
                 Text("━" * max(1, round(policy[action] * (_BAR_WIDTH - 9))), style="cyan"),
                 Text(f"{policy[action]:.0%}", style="dim"),
             )
-    body = Group(_wdl_bar(wdl), chances, Text(), favorites)
+    # A move with most of the search is no sure win, and beside chances it would look like one.
+    heading = Text(_SHARES_HEADING, style="dim")
+    body = Group(_wdl_bar(wdl), chances, Text(), heading, favorites)
     return Panel(
         body, title=Text(title), title_align="left", box=ROUNDED, expand=False, border_style="dim"
     )

@@ -31,12 +31,17 @@ def read_record(file: Path | str, game: Game | None = None, number: int = 1) -> 
         raise UnreadableFileError(f"{file}, {error}") from None
 
 
+def file_endings(game: Game) -> tuple[str, ...]:
+    """Return how the names of a game's files may end, first the one to choose: .sgf if it has that format, and .txt."""
+    return (".sgf", ".txt") if game.sgf_header else (".txt",)
+
+
 def write_record(record: GameRecord, file: Path | str) -> None:
     """Write a game to a file that ends in .sgf or .txt. Raises UserError for another file, or if writing fails."""
     path = Path(file)
     require(
         path.suffix in (".sgf", ".txt") and not path.is_dir(),
-        f"{file} must be the name of a file that ends in .sgf or .txt (a list of moves).",
+        f"{file} must be the name of a file that ends in {' or '.join(file_endings(record.game))} (a list of moves).",
     )
     text = sgf_of_record(record) if path.suffix == ".sgf" else moves_of_record(record)
     require_writable(str(file), path.parent)

@@ -3,7 +3,7 @@
     # game: connect_four rows=6 columns=7
     # first: you
     # second: runs/quick
-    # result: B+
+    # result: first player won
     # comment 3: the winning move
     d d c e
 
@@ -20,7 +20,7 @@ from typing import Any, get_type_hints
 import numpy as np
 
 from ddpzero.games import Game, describe_game, known_games, load_game, variation
-from ddpzero.records.record import GameRecord, result_at_end, tidy_result
+from ddpzero.records.record import GameRecord, result_at_end, said_of_result, tidy_result
 from ddpzero.system.errors import UserError
 from ddpzero.system.guarded_files import printable
 
@@ -50,7 +50,8 @@ def record_of_moves(text: str, game: Game | None = None, number: int = 1) -> Gam
             return _record(index, line, facts, game)
         facts = {name: fact for name, fact in facts.items() if name == "game"}
     has = f"has no game {number}, only {num_games}" if num_games else "has no line of moves"
-    raise UserError(f"line {len(text.splitlines())}: the file {has}.")
+    why = "" if text.strip() else ": it is empty"
+    raise UserError(f"line {max(1, len(text.splitlines()))}: the file {has}{why}.")
 
 
 def moves_of_record(record: GameRecord) -> str:
@@ -59,7 +60,7 @@ def moves_of_record(record: GameRecord) -> str:
         "game": _name_of(record.game),
         "first": record.names[0],
         "second": record.names[1],
-        "result": record.result,
+        "result": said_of_result(record.result),
         "date": record.date,
         **{f"comment {number}": comment for number, comment in sorted(record.comments.items())},
     }

@@ -12,6 +12,8 @@ from ddpzero.games import Game
 
 # What a result may be, besides "": a draw, or a winner with the margin or the reason.
 _RESULT = re.compile(r"0|[BW]\+(R|T|F|\d{1,6}(\.\d{1,3})?)?")
+_PLAYERS = {"B": "first player", "W": "second player"}
+_REASONS = {"R": "the other resigned", "T": "the other ran out of time", "F": "by forfeit"}
 
 
 @dataclass(frozen=True)
@@ -63,8 +65,36 @@ def margin_at_end(game: Game, position: np.ndarray) -> float | None:
     return game.score(position) - getattr(game.parameters, "komi", 0)
 
 
+def said_of_result(result: str, names: tuple[str, str] = ("", "")) -> str:
+    """Return "second player won by 3.5" for "W+3.5": a result in words, for games in which nobody is black or white.
+
+    names: of the players, where they have any. tidy_result reads the words without names.
+    """
+    if result in ("", "0"):
+        return "draw" if result else ""
+    winner, _, how = result.partition("+")
+    name = names["BW".index(winner)] or _PLAYERS[winner]
+    if how in _REASONS:
+        return f"{name} won ({_REASONS[how]})"
+    return f"{name} won by {how}" if how else f"{name} won"
+
+
 def tidy_result(text: str) -> str:
     """Return a result from a file as GameRecord has it; "" for one that says nothing of the kind."""
+    return _tidy_words(text) or _tidy_notation(text)
+
+
+def _tidy_words(text: str) -> str:
+    """Return the result that words of said_of_result are; "" for other words."""
+    player, _, rest = " ".join(text.split()).lower().partition(" won")
+    winner = next((letter for letter, name in _PLAYERS.items() if name == player), "")
+    letters = {f" ({reason})": letter for letter, reason in _REASONS.items()}
+    found = f"{winner}+{letters.get(rest, rest.removeprefix(' by '))}"
+    return found if _RESULT.fullmatch(found) else ""
+
+
+def _tidy_notation(text: str) -> str:
+    """Return the result that SGF's notation, or something close to it, stands for; "" for what is none."""
     cleaned = "".join(text.split()).lower()
     if cleaned in ("0", "draw", "jigo"):
         return "0"

@@ -80,7 +80,7 @@ def main_line(text: str, number: int = 1) -> list[SgfNode]:
             what = (
                 f"has no game {number}, only {index - 1}"
                 if index > 1
-                else "has no game: (; is missing"
+                else "is not SGF: it has no game, which would begin with (;"
             )
             raise SgfError(f"line {_line(text, len(text))}: the file {what}.")
         nodes, end = _read_game(text, start.start(), is_wanted=index == number)

@@ -14,7 +14,7 @@ from ddpzero.arena.players import RandomPlayer
 from ddpzero.games import load_any_game, load_game
 from ddpzero.networks import NetworkSettings, make_network
 from ddpzero.play import after_game
-from ddpzero.play.after_game import AfterGame, PlayedGame
+from ddpzero.play.after_game import AfterGame, PlayedGame, offer_to_save, save
 from ddpzero.play.clock import Clock, TimeControl
 from ddpzero.play.engine import Engine, Limits
 from ddpzero.play.episode import PlayedEpisode
@@ -122,6 +122,15 @@ def test_a_riddle_may_be_left(game, player, word):
     assert not talk.left
 
 
+def test_a_game_may_be_saved_while_better_moves_are_looked_for(game, player, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    talk = Talk("better", "save Mine", "done", "n")
+    AfterGame(talk.person).ask(lost_game(game, player))
+    assert [path.name for path in tmp_path.iterdir()] == ["Mine.txt"] and not talk.left
+    # The riddle comes before what gives it away.
+    assert "[y/n; better, review, save FILE]" in talk.output
+
+
 def test_games_are_saved_under_a_name_as_it_was_typed(game, player, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     talk = Talk("save Mine.txt", "save Mine.txt", "save x.pgn", "save", "SAVE", "n")
@@ -159,6 +168,7 @@ def test_a_player_that_thinks_tells_what_it_expects(game, player):
     episode = session.play_game(seats)
     assert len(episode.actions) == 2
     assert "agent expects" in talk.output and "in your place agent would play" in talk.output
+    assert "by a search of 400 simulations" in talk.output
 
 
 def test_an_engine_follows_moves_and_moves_taken_back(game, player):
@@ -261,10 +271,64 @@ def test_a_game_is_saved_before_the_person_leaves_and_goes_on_later(
     assert "first or second" not in output and "move 3: X you to play" in output
 
 
+@pytest.mark.parametrize(
+    ("game_name", "lines", "saved"),
+    [
+        ("connect_four", ("a.sgf", "~nobody-at-all/a", "b.pgn", "."), "a.txt"),
+        ("go", ("b.pgn",), "a.sgf"),
+    ],
+)
+def test_a_game_is_not_lost_by_a_name_that_cannot_be(
+    tmp_path, monkeypatch, capsys, game_name, lines, saved
+):
+    monkeypatch.chdir(tmp_path)
+    move = "d" if game_name == "connect_four" else "D4"
+    left = [move, "quit", *lines, "a", "never read"]
+    monkeypatch.setattr("builtins.input", lambda prompt="": left.pop(0))
+    run_play("random", game=load_game(game_name), color="first", seed=0)
+    assert left == ["never read"]
+    assert [path.name for path in tmp_path.iterdir()] == [saved]
+    assert capsys.readouterr().out.count("not saved: ") == len(lines)
+
+
+@pytest.mark.parametrize(("answer", "number"), [("y", 1), ("yes", 1), ("quit", 0), ("", 0)])
+def test_a_game_that_is_left_is_saved_or_not(game, player, tmp_path, monkeypatch, answer, number):
+    monkeypatch.chdir(tmp_path)
+    talk = Talk(answer)
+    offer_to_save(talk.person, lost_game(game, player))
+    names = [path.name for path in tmp_path.iterdir()]
+    assert names == ["tic_tac_toe-1.txt"] * number and not talk.left
+
+
+def test_the_endings_that_a_game_has_are_offered(game):
+    session, talk = session_of(game, "help", "resign")
+    session.play_game((Seat("you", None), Seat("random", RandomPlayer(game))))
+    assert "save FILE: to this file (.txt)" in talk.output and ".sgf" not in talk.output
+
+
+def test_what_can_be_done_with_a_saved_game_names_the_run(game, player, tmp_path):
+    talk = Talk()
+    seats = (
+        Seat("you", None),
+        seat_of("agent@9", player, game, Strength(simulations=5), "my runs/quick"),
+    )
+    going = tmp_path / "going.txt"
+    save(talk.person, PlayedGame(episode_of(game, "a1 a2"), seats), str(going))
+    said = " ".join(talk.output.split())
+    assert f"ddpzero review {going} 'my runs/quick'" in said
+    assert f"ddpzero play 'my runs/quick' --resume {going}" in said
+    over = PlayedGame(episode_of(game, "a1 a2 b2 c3 b1 b3 c1"), seats)
+    other = Talk()
+    save(other.person, over, str(tmp_path / "over.txt"))
+    assert "ddpzero review" in other.output and "--resume" not in other.output
+
+
 def test_a_game_that_is_over_does_not_go_on(game, player, tmp_path):
     file = tmp_path / "over.txt"
     file.write_text("# game: tic_tac_toe\n# result: B+R\na1\n")
-    with pytest.raises(UserError, match=r"over\.txt: this game is over \(B\+R\): look at it with"):
+    with pytest.raises(
+        UserError, match=r"over\.txt: this game is over \(first player won \(the other"
+    ):
         run_play("random", game=game, resume=str(file))
 
 

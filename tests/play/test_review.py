@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from ddpzero.networks import NetworkSettings, make_network
 from ddpzero.play.engine import Engine, Limits
 from ddpzero.play.graph import column_of, share_graph
 from ddpzero.play.review import Review, ReviewedMove, ReviewedPosition, review_game
-from ddpzero.play.review_report import review_view, run_review
+from ddpzero.play.review_report import review_view, run_review, said_of_other_board
 from ddpzero.play.review_sgf import sgf_of_review
 from ddpzero.records import GameRecord, read_record, record_of_sgf, sgf_of_record
 from ddpzero.search import SearchSettings
@@ -255,11 +256,21 @@ def shown(review, **options):
 def test_the_report_shows_the_worst_move_and_what_was_better(review_of_go):
     text = shown(review_of_go)
     assert "go with size=5" in text
+    assert "reviewed by agent, about 100 simulations for each position" in text
     (row,) = [line for line in text.splitlines() if line.split()[:3] == ["3", "b", "A1"]]
     assert row.split()[3:] == ["60%", "12.0", "C2", "B3", "80%"]
     assert "Before move 3" in text and "b played A1 (20%)." in text
     assert "Better: C2 B3 (80%)." in text
     assert "3  . . X . ." in text
+
+
+def test_the_report_says_the_result_in_words(game, review_of_go):
+    unnamed = Review(GameRecord(load_game("connect_four"), (), result="W+"), "agent")
+    assert "result: second player won" in shown(unnamed) and "W+" not in shown(unnamed)
+    named = replace(review_of_go.record, result="B+3.5")
+    assert "result: b won by 3.5 (B+3.5)" in shown(replace(review_of_go, record=named))
+    drawn = Review(GameRecord(game, (), result="0"), "agent")
+    assert "result: draw" in shown(drawn)
 
 
 def test_a_game_without_losses_says_so(game, engine):
@@ -326,6 +337,13 @@ def test_a_file_of_a_known_board_says_what_is_exact(tmp_path, capsys):
     comments = read_record(tmp_path / "out.sgf").comments
     assert "by a table of perfect play." in comments[0]
     assert "(exact)" in comments[len(made)] and "(exact)" in comments[len(made) + 1]
+
+
+def test_a_board_that_the_agent_never_saw_is_told():
+    small, large = load_game("go", size=9), load_game("go", size=19)
+    told = said_of_other_board("runs/go", small, large)
+    assert told.startswith("note: runs/go was trained for boards of 9 x 9, and this one is 19 x 19")
+    assert said_of_other_board("runs/go", small, load_game("go", size=9, komi=0.5)) == ""
 
 
 def test_what_cannot_be_reviewed_is_a_sentence(tmp_path):

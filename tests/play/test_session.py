@@ -24,6 +24,7 @@ class Scripted:
     uses_chance = False
 
     def __init__(self, game, *moves):
+        self._game = game
         self._actions = [game.parse_action(move) for move in moves]
 
     def choose(self, positions, rng):
@@ -270,3 +271,52 @@ class Cheat(Scripted):
 def test_a_player_that_breaks_the_rules_is_named(game, converse):
     with pytest.raises(PlayerError, match="player cheat broke the rules: it chose action 4"):
         converse(game, person_first(Cheat(game)), "b2")
+
+
+def test_the_prompt_tells_moves_on_the_board_from_a_pass(converse):
+    game = load_game("go", size=5)
+    _, output = converse(game, person_first(Scripted(game)), "quit")
+    first, last = game.action_name(0), game.action_name(24)
+    assert f"your move ({first} to {last}, or pass; help" in output
+
+
+def test_what_is_not_a_move_has_no_number(game, converse):
+    _, output = converse(game, person_first(Scripted(game, "a2")), "a1", "undo")
+    assert "\ntaken back.\n" in output and "move 0" not in output
+
+
+def test_a_varied_opening_names_the_first_choice(game):
+    texts = []
+    for seed in range(6):
+        output = io.StringIO()
+        person = Person(Console(file=output, width=100), lambda prompt: "resign")
+        seats = Seat("half", Halves(game)), Seat("you", None)
+        Session(game, person, np.random.default_rng(seed)).play_game(seats)
+        texts.append(output.getvalue())
+    varied = "half plays a1 and not b2, its first choice (so that openings vary)"
+    assert any(varied in text for text in texts)
+    assert any("half plays b2\n" in text for text in texts)
+
+
+class Halves(Scripted):
+    """Likes two moves almost alike."""
+
+    name = "half"
+
+    def analyze(self, positions, rng):
+        policy = np.zeros((1, 9), dtype=np.float32)
+        best, other = self._game.parse_action("b2"), self._game.parse_action("a1")
+        policy[0, best], policy[0, other] = 0.51, 0.49
+        wdl = np.array([[0.2, 0.5, 0.3]], dtype=np.float32)
+        return SimpleNamespace(
+            actions=np.array([best]), policy=policy, value=wdl[:, 0] - wdl[:, 2], wdl=wdl
+        )
+
+
+def test_lines_that_no_terminal_echoes_are_shown(game, monkeypatch):
+    output = io.StringIO()
+    person = Person(Console(file=output, width=80))
+    monkeypatch.setattr("sys.stdin", io.StringIO("undo\nquit\n"))
+    with pytest.raises(Leave):
+        Session(game, person, np.random.default_rng(0)).play_game(person_first(Scripted(game)))
+    assert "quit): undo\nthere is nothing to take back yet.\n" in output.getvalue()

@@ -70,6 +70,21 @@ def test_space_is_the_last_action_again_and_other_keys_are_explained(game: TeamG
     assert "after 20 steps" in output.getvalue()
 
 
+def test_keys_that_move_nothing_are_answered(game: TeamGame):
+    session, _, left = session_of(game, ["", "help", "\t", "x", "w", "left over"], 0)
+    shown: list[str] = []
+    assert session._read_action(shown.append, None) == 0
+    assert left == ["left over"]
+    # The prompt, and an answer to each key but the last.
+    prompt, nothing, explained, tab, letter = shown
+    assert "h help" in prompt and all(text.endswith(prompt) for text in shown)
+    assert nothing.startswith("there is no move to repeat yet.")
+    assert "you move the first agent of your team" in explained and "w up" in explained
+    # A line without a terminal has no blanks at its ends.
+    assert tab.startswith("there is no move to repeat yet.")
+    assert letter.startswith("x is not a key of this game: h for help.")
+
+
 def test_a_person_may_leave_at_any_moment(game: TeamGame):
     for keys in (["w", "q"], ["w"]):
         with pytest.raises(Leave):

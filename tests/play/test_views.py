@@ -86,6 +86,8 @@ def test_only_the_favorite_actions_are_listed():
     for words in ("a3", "60%", "b3", "30%", "c3", "10%", "win 50%", "draw 25%", "loss 25%"):
         assert words in text
     assert "a2" not in text
+    # A share of the search is no chance to win.
+    assert text.index("win 50%") < text.index("each move's share of the search:") < text.index("a3")
 
 
 def test_without_colors_discs_differ_by_shape_and_the_last_move_stands_in_brackets():

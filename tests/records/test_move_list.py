@@ -24,7 +24,7 @@ def test_what_was_written_is_read(game):
         "# game: connect_four rows=5 columns=7 line=4",
         "# first: you",
         "# second: runs/quick",
-        "# result: B+R",
+        "# result: first player won (the other resigned)",
         "# date: 2026",
         "# comment 0: a b",
         "# comment 2: hm",
@@ -34,6 +34,31 @@ def test_what_was_written_is_read(game):
     assert read.game.parameters == game.parameters
     assert (read.actions, read.names, read.result) == (record.actions, record.names, record.result)
     assert (read.comments, read.date) == ({0: "a b", 2: "hm"}, "2026")
+
+
+@pytest.mark.parametrize(
+    ("result", "words"),
+    [
+        ("B+", "first player won"),
+        ("W+", "second player won"),
+        ("W+3.5", "second player won by 3.5"),
+        ("B+T", "first player won (the other ran out of time)"),
+        ("W+F", "second player won (by forfeit)"),
+        ("0", "draw"),
+    ],
+)
+def test_results_are_written_in_words_and_read_in_both_ways(game, result, words):
+    text = moves_of_record(GameRecord(game, (3,), result=result))
+    assert f"# result: {words}\n" in text
+    assert record_of_moves(text).result == result
+    assert record_of_moves(text.replace(words, result)).result == result
+
+
+@pytest.mark.parametrize(
+    "words", ["somebody won", "first player won it", "first player won by far"]
+)
+def test_words_that_are_no_result_are_none(game, words):
+    assert record_of_moves(f"# result: {words}\nd d", game).result == ""
 
 
 def test_a_game_without_moves_is_one(game):
@@ -70,8 +95,8 @@ def test_a_game_from_outside_is_read_if_it_is_given():
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("", "line 0: the file has no line of moves"),
-        ("# game: connect_four\n", "line 1: the file has no line of moves"),
+        ("", "line 1: the file has no line of moves: it is empty"),
+        ("# game: connect_four\n", "line 1: the file has no line of moves\\."),
         ("d d", "line 1: the moves are of a game that the file does not name"),
         ("# game: connect_four\nd x", "line 2: move 2, x, is no move of connect_four with rows=6"),
         ("# game: connect_four rows=4\nd d d d d", "move 5, d, is not legal in connect_four with"),
@@ -111,7 +136,9 @@ def test_files_that_cannot_be_used_are_named(game, tmp_path):
         read_record(file)
     with pytest.raises(UserError, match=r"connect_four has no SGF format"):
         write_record(GameRecord(game, ()), file)
-    with pytest.raises(UserError, match=r"ends in \.sgf or \.txt"):
+    with pytest.raises(UserError, match=r"ends in \.txt \(a list of moves\)"):
         write_record(GameRecord(game, ()), tmp_path / "a.pgn")
+    with pytest.raises(UserError, match=r"ends in \.sgf or \.txt"):
+        write_record(GameRecord(load_game("hex"), ()), tmp_path / "a.pgn")
     with pytest.raises(UserError, match="no file can be written in"):
         write_record(GameRecord(game, ()), tmp_path / "missing" / "a.txt")

@@ -268,8 +268,8 @@ def test_a_charset_is_guessed_where_none_is_named(content):
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("", r"line 1: the file has no game: \(; is missing"),
-        ("hello\nworld", "line 2: the file has no game"),
+        ("", r"line 1: the file is not SGF: it has no game, which would begin with \(;"),
+        ("hello\nworld", "line 2: the file is not SGF"),
         ("(;SZ[5]\n;B[aa]", r"line 2: the file ends within a game: \) is missing"),
         ("(;SZ[5]\n;B[aa", r"line 2: \[aa is never closed by \]"),
         ("(;SZ[5]\n;B[aa]%)", "line 2: %\\) is no part of SGF"),
