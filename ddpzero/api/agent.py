@@ -75,7 +75,7 @@ class Agent:
     learner_step, ...; empty for programs.
 
     `search` and `choose` think about one position for as long as they are told (an open-ended tree search; each call
-    begins anew). What it remembers of positions makes later calls faster, and may change their visits a little.
+    begins anew, so that the same simulations find the same).
     `evaluate` asks the network alone. Algorithms whose players cannot do this say so in a UserError.
     """
 

@@ -23,7 +23,7 @@ from ddpzero.games.core.players import MoveThought, Thoughts
 from ddpzero.games.core.promises import require_no_fault
 from ddpzero.search import points
 from ddpzero.search.batch import SearchBatch
-from ddpzero.search.cache import new_cache
+from ddpzero.search.cache import empty, new_cache
 from ddpzero.search.config import config_size_bytes
 from ddpzero.search.draw_share import root_draw_shares
 from ddpzero.search.endgame import forget_proofs
@@ -153,6 +153,8 @@ class Thinking:
         self._bans, self._num_banned = bans, 0
         self._use(self._free_batch if bans is None else self._batch_with_bans())
         self._forget_proofs()
+        # Else what it finds would depend on positions that it thought about before.
+        empty(self._batch.cache)
         start_searches(self.game.rules, self._forest, position[None])
 
     def _batch_with_bans(self) -> SearchBatch:

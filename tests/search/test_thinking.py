@@ -118,6 +118,17 @@ def test_with_one_leaf_at_a_time_its_simulations_are_those_of_puct(monkeypatch):
     assert visits.tolist() == found.visits[0].tolist()
 
 
+def test_what_it_finds_does_not_depend_on_positions_before():
+    game = random_tree_game()
+    thinking, _ = thinking_of(game, evaluate=evaluate_by_hash, solve=False)
+    thinking.think(100)
+    found = thinking.thoughts()
+    for _ in range(2):
+        thinking.begin(game.initial_position())
+        thinking.think(100)
+        assert thinking.thoughts().moves == found.moves
+
+
 def test_a_large_tree_gets_batches(connect_four):
     thinking, evaluator = thinking_of(connect_four)
     thinking.think(400)

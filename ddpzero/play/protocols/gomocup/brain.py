@@ -171,7 +171,8 @@ class Brain:
         actions = self._engine.episode.actions
         before = set(actions[-1::-2]), set(actions[-2::-2])
         new = set(others) - before[1]
-        if set(own) == before[0] and len(new) == 1 and len(own) + len(others) == len(actions) + 1:
+        continues = set(own) == before[0] and before[1] < set(others) and len(new) == 1
+        if continues and len(own) + len(others) == len(actions) + 1:
             self._play(new.pop())
             return
         moves = moves_to(own, others, self._size, self._info.is_exactly_five)

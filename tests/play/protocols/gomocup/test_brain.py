@@ -184,6 +184,13 @@ def test_a_board_of_no_game_is_refused_and_changes_nothing(dialogue, lines, answ
     assert dialogue.brain._engine.episode.actions == before
 
 
+def test_a_board_without_a_stone_of_the_game_does_not_continue_it(dialogue):
+    move = dialogue.ask("TURN 4,4")
+    other = "0,0" if move != "0,0" else "0,1"
+    error = dialogue.ask("BOARD", f"{other},2", f"{other},2", f"{move},1", "DONE")
+    assert error == "ERROR two stones are on the same square"
+
+
 def test_a_board_that_continues_the_game_keeps_what_was_found(dialogue):
     move = dialogue.ask("TURN 4,4")
     engine, begun = dialogue.brain._engine, []
