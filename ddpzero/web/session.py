@@ -260,7 +260,7 @@ class Session:
             self._agent, self._checkpoint = chosen
             self._give_up_level()
             self._send({**game_message(key, offered.game), "agents": agents})
-            self._catalog.exact_tables.start_reading(offered.game)
+        self._catalog.exact_tables.start_reading(offered.game)
         self._line, self._watch = line, None
         self._is_paused, self._shown = False, ()
         self._stop_sweep()

@@ -356,10 +356,19 @@ def outcomes(message):
     return {action: outcome for action, outcome, _ in message["moves"]}
 
 
+def exact_after(browser, moves, key=None):
+    """What a table knows of a position, on which nobody moves while it is read."""
+    browser.begin(game=key)
+    browser.set(seats=["person", "person"])
+    browser.begin(moves, game=key)
+    exact = browser.next("exact")
+    while exact["position"] != browser.state["position"]:
+        exact = browser.next("exact")
+    return exact
+
+
 def test_what_a_table_knows_of_a_position_is_told_at_once(alone):
-    state = alone.begin([0, 3, 4, 8], game=key_of(alone, "tic_tac_toe"))
-    exact = alone.next("exact")
-    assert exact["position"] == state["position"]
+    exact = exact_after(alone, [0, 3, 4, 8], key_of(alone, "tic_tac_toe"))
     assert (exact["outcome"], exact["margin"]) == (1, None)
     # Each of these two moves threatens twice; the search is not asked.
     assert outcomes(exact) == {1: 1, 2: 1, 5: 0, 6: 0, 7: 0}
@@ -370,9 +379,7 @@ def test_a_position_of_a_file_of_connect_four_has_the_values_of_the_file(alone):
     with np.load(find_positions("connect_four")) as archive:
         moves = archive["moves"][7, : archive["lengths"][7]].tolist()
         scores = archive["scores"][7].tolist()
-    alone.begin(moves, game=key_of(alone, "connect_four"))
-    exact = alone.next("exact")
-    assert exact["position"] == alone.state["position"]
+    exact = exact_after(alone, moves, key_of(alone, "connect_four"))
     assert outcomes(exact) == {a: int(np.sign(s)) for a, s in enumerate(scores) if s != -1000}
     assert exact["outcome"] == np.sign(max(scores))
 
@@ -385,8 +392,7 @@ def test_margins_are_told_where_a_game_has_points(tmp_path):
         ahead = int(archive["boxes_so_far"][0] @ (1, -1)) * (1, -1)[archive["to_move"][0]]
         value = int(archive["value"][0])
     with browser(TestClient(config.app, base_url="http://localhost")) as one:
-        one.begin(moves)
-        exact = one.next("exact")
+        exact = exact_after(one, moves)
     page.close()
     assert exact["margin"] == value + ahead == max(margin for *_, margin in exact["moves"])
 
