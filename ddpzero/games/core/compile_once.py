@@ -73,7 +73,7 @@ class Locks:
     def take(self, name: str) -> None:
         """Take a lock, after waiting for another process that has it; return without it when that takes too long."""
         until = time.monotonic() + _MOST_SECONDS
-        while not self.is_taken(name) and time.monotonic() < until:
+        while not self.try_take(name) and time.monotonic() < until:
             time.sleep(_SECONDS_BETWEEN_LOOKS)
 
     def release(self, name: str) -> None:
@@ -90,11 +90,15 @@ class Locks:
         finally:
             self.release(name)
 
-    def is_taken(self, name: str) -> bool:
-        """Take a lock if no other process has it; also if there can be no locks."""
+    def try_take(self, name: str) -> bool:
+        """Take a lock unless another process has it; return whether no other has, also if there can be no locks."""
         try:
             file = self._opened()
+        except OSError:
+            return True
+        try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _offset(name))
+        # Which of the two says that another process has it depends on the system.
         except (BlockingIOError, PermissionError):
             return False
         except OSError:

@@ -136,6 +136,7 @@ def test_a_command_ends_an_analysis_and_is_answered_after_it(serving):
     wait_for(lambda: talk.text.count("info move") > 20)
     talk.send(b"1 name\n")
     wait_for(lambda: talk.text.endswith("\n\n=1 ddpzero\n\n"))
+    assert talk.text.startswith("=\ninfo move ") and talk.text.count("\n\n") == 2
 
 
 def test_moves_can_be_left_out_of_an_analysis(serving):
@@ -179,6 +180,7 @@ def test_it_thinks_in_the_opponents_time_until_a_line_arrives(serving):
     talk.send(b"undo\nlz-genmove_analyze b 1\n")
     # What was found about the answers is of no use for another first move.
     wait_for(lambda: "\nplay " in talk.text)
+    assert len(talk.session.table.moves) == 1
 
 
 def test_what_was_found_in_the_opponents_time_is_used(serving):
