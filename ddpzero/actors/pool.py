@@ -101,6 +101,8 @@ class ActorPool:
         self._num_rounds = 0
         self._round: Round | None = None
         self._watched_at = self._looked_at = time.monotonic()
+        # Whether something came at the last poll: more of it may be on its way.
+        self.has_heard = False
         self._is_closed = False
 
     def __enter__(self) -> ActorPool:
@@ -241,6 +243,7 @@ class ActorPool:
             timeout_seconds = max(0.0, min(timeout_seconds, seconds_to_start))
         ready = [key.data for key, _ in self._selector.select(timeout_seconds)]
         heard = [actor for actor in ready if actor is not None]
+        self.has_heard = bool(heard)
         for actor in heard:
             self._receive(actor)
         self._watch(heard)

@@ -63,7 +63,7 @@ def learner_of_noise(settings: Settings, seed: int) -> Iterator[Learner]:
         store = stack.enter_context(open_store(settings, {}, ranks, run_dir))
         channel = stack.enter_context(WeightsChannel(*parts.updater.possible_actor_weights()))
         outlets = Outlets(run_dir, RunRecord(run_dir, ranks), Progress(enabled=False))
-        actors: Any = SimpleNamespace(num_actors=1, poll=lambda seconds: [])
+        actors: Any = SimpleNamespace(num_actors=1, has_heard=False, poll=lambda seconds: [])
         rate = settings.learner.learning_rate
         yield Learner(
             settings=settings,

@@ -15,7 +15,13 @@ from ddpzero.judges.exact_values import read_exact_table
 from ddpzero.play.engine import Engine, Limits
 from ddpzero.play.episode import PlayedEpisode
 from ddpzero.play.person import Leave, Person
-from ddpzero.play.review import DOUBTFUL_LOSS, Review, ReviewedMove, review_game
+from ddpzero.play.review import (
+    DOUBTFUL_LOSS,
+    Review,
+    ReviewedMove,
+    review_game,
+    win_rate_instead,
+)
 from ddpzero.play.review_report import DEFAULT_SIMULATIONS, before_view, line_text, review_view
 from ddpzero.play.seat import Seat
 from ddpzero.play.strength import Strength, make_engine
@@ -148,18 +154,10 @@ class AfterGame:
     def _rate_after(self, review: Review, move: ReviewedMove, action: int) -> float:
         """Return the win rate of the player of a move after another action instead."""
         assert self._engine is not None
-        record = review.record
+        record, limits = review.record, Limits(DEFAULT_SIMULATIONS)
         with errors_of_player(review.reviewer):
-            other = GameRecord(record.game, (*record.actions[: move.ply], action))
-            engine = self._engine
-            engine.set_up(other.actions)
-            if engine.episode.is_over:
-                rate = (float(record.game.returns(engine.position)[0]) + 1) / 2
-            else:
-                value = engine.think(Limits(DEFAULT_SIMULATIONS)).value
-                rate = (value + 1) / 2
-                rate = rate if engine.episode.current_player == 0 else 1 - rate
-        return rate if move.player == 0 else 1 - rate
+            table = read_exact_table(record.game)
+            return win_rate_instead(record, move, action, self._engine, limits, table)
 
     def _reviewed(self) -> Review | None:
         """Return the review of the game; None, after saying why, if nobody here can review it."""
@@ -210,7 +208,9 @@ def save(person: Person, game: PlayedGame, name: str) -> bool:
     except (ValueError, OSError, RuntimeError) as error:
         person.say(f"not saved: {error}")
         return False
-    person.say(f"saved to {file}: {_what_to_do_with(game, record, file)}")
+    person.say(f"saved to {file}. What can be done with it:")
+    for command in _what_to_do_with(game, record, file):
+        person.say_whole(f"  {command}")
     return True
 
 
@@ -238,7 +238,7 @@ def _new_file(record: GameRecord) -> Path:
     return next(file for file in numbers if not file.exists())
 
 
-def _what_to_do_with(game: PlayedGame, record: GameRecord, file: Path) -> str:
+def _what_to_do_with(game: PlayedGame, record: GameRecord, file: Path) -> list[str]:
     """Return the commands for a saved game: to review it and, unless it is over, to go on."""
     players = [seat for seat in game.seats if seat.player is not None]
     reviewers = [seat for seat in players if seat.player is reviewer_of(game.seats)]
@@ -249,4 +249,4 @@ def _what_to_do_with(game: PlayedGame, record: GameRecord, file: Path) -> str:
     commands = [f"ddpzero review {where} {reviewer}"]
     if not record.result:
         commands.append(f"ddpzero play {opponent} --resume {where}")
-    return ", ".join(commands)
+    return commands

@@ -27,6 +27,10 @@ class Person:
     def say(self, text: str, style: str | None = None) -> None:
         self.console.print(text, style=style, markup=False, highlight=False)
 
+    def say_whole(self, text: str) -> None:
+        """Print a line that is not broken at the terminal's width: a command to be copied."""
+        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
     def read_line(self, prompt: str) -> str:
         """Return a line in lower case. Raises Leave at the end of input."""
         return self.read_words(prompt).lower()

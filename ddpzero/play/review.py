@@ -185,6 +185,28 @@ def review_game(
     return review
 
 
+def win_rate_instead(
+    record: GameRecord,
+    move: ReviewedMove,
+    action: int,
+    engine: Engine,
+    limits: Limits,
+    table: ExactTable | None = None,
+) -> float:
+    """Return the win rate of the player of a reviewed move after another action in its place.
+
+    The other arguments are those of review_game. Raises ValueError for an action that is not legal, PlayerError for a
+    player that fails.
+    """
+    engine.set_up(record.actions[: move.ply])
+    exact = table.find(engine.position) if table is not None else None
+    engine.play(action)
+    if exact is not None:
+        return _rate(exact.outcomes[action])
+    rate = _position(engine, None if engine.episode.is_over else engine.think(limits)).win_rate
+    return rate if move.player == 0 else 1.0 - rate
+
+
 @dataclass(frozen=True)
 class _Before:
     """What is known of the position before a move. player: who moves. num_choices: of legal moves."""

@@ -23,7 +23,7 @@ from ddpzero.games.core.players import MoveThought, Thoughts
 from ddpzero.games.core.promises import require_no_fault
 from ddpzero.search import points
 from ddpzero.search.batch import SearchBatch
-from ddpzero.search.cache import empty, new_cache
+from ddpzero.search.cache import new_cache
 from ddpzero.search.config import config_size_bytes
 from ddpzero.search.draw_share import root_draw_shares
 from ddpzero.search.endgame import forget_proofs
@@ -111,6 +111,7 @@ class Thinking:
         # Nodes in which moves have been banned.
         self._num_banned = 0
         self._evaluator = evaluator
+        self._num_begun = 0
         self._means = np.empty(self._max_nodes, np.float32)
 
     def _use(self, batch: SearchBatch) -> None:
@@ -153,8 +154,8 @@ class Thinking:
         self._bans, self._num_banned = bans, 0
         self._use(self._free_batch if bans is None else self._batch_with_bans())
         self._forget_proofs()
-        # Else what it finds would depend on positions that it thought about before.
-        empty(self._batch.cache)
+        # As if the weights were new: else what it finds would depend on positions that it thought about before.
+        self._num_begun += 1
         start_searches(self.game.rules, self._forest, position[None])
 
     def _batch_with_bans(self) -> SearchBatch:
@@ -202,7 +203,7 @@ class Thinking:
         observations = self._evaluator.observations(0)
         # A call that meets only positions that are known already must end as well.
         some = min(wanted, self.visits + _MOST_SIMULATIONS_OF_CALL)
-        self._batch.propose_with(propose_of_one, 0, some, most_leaves, observations)
+        self._batch.propose_with(propose_of_one, self._num_begun, some, most_leaves, observations)
         if self._batch.num_leaves == 0:
             return some < wanted and self.visits >= some and not self.is_proven
         self._evaluator.submit(0, self._batch.num_leaves)

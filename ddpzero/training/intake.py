@@ -5,6 +5,7 @@ actors, contributors --> poll() --> learner --> insert() --> episode store, repl
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 # More updates than a run makes.
 UNLIMITED = 2**62
+# Between two looks for episodes beside updates, if nothing came at the last one: a look takes 1/20 of an update of the
+# smallest networks.
+_LOOK_SECONDS = 0.02
 
 
 @dataclass
@@ -42,6 +46,7 @@ class Intake:
 
     def __post_init__(self) -> None:
         self._num_restored = self.buffer.num_inserted
+        self._looked_at = 0.0
 
     @property
     def is_open(self) -> bool:
@@ -64,11 +69,19 @@ class Intake:
         """Use the samples that arrive from now on so often on average."""
         self.balance = self.balance.with_samples_per_insert(ratio, self.buffer.num_trainable)
 
+    @property
+    def is_look_due(self) -> bool:
+        """Whether to poll between two updates: soon after the last time, and at once while an actor is sending, for a
+        connection holds only a part of a long episode.
+        """
+        return self.pool.has_heard or time.monotonic() - self._looked_at >= _LOOK_SECONDS
+
     def poll(self, seconds: float, newest_version: int) -> list[Episode]:
         """Return finished episodes; wait for those of actors at most so long.
 
         newest_version: the highest weights_version of this run. Raises UserError if the collection server refuses.
         """
+        self._looked_at = time.monotonic()
         return self.pool.poll(seconds) + self._poll_collected(newest_version)
 
     def _poll_collected(self, newest_version: int) -> list[Episode]:

@@ -484,8 +484,10 @@ class Learner:
         return min(by_samples, self.pace.num_updates, self.state.updates_left_in_epoch)
 
     def take_in_episodes(self, may_wait: bool = False) -> None:
-        """Insert the episodes that have arrived. may_wait: for some, briefly, if there are none yet."""
-        if self.state.plays_rounds or self.intake.allowed_inserts() == 0:
+        """Insert the episodes that have arrived, if it is time to look. may_wait: for some, briefly, if none has."""
+        if self.state.plays_rounds or not (may_wait or self.intake.is_look_due):
+            return
+        if self.intake.allowed_inserts() == 0:
             return
         with self.reports.metrics.clock(WAIT_FOR_EPISODES if may_wait else "receive episodes"):
             seconds = _POLL_SECONDS if may_wait else 0.0

@@ -3,7 +3,8 @@
 state: id changes with each message, position only with the position. line, movers: all moves and who made them, of
 which the first `at` are on the board. board `[B]`: 0 empty, 1 first player, 2 second. legal: the actions; places: the
 cell that each of them fills, -1 for none, or null if there are many actions. placed: the cells that the last move
-filled. result: null, or winner (null for a draw) and text.
+filled. result: null, or winner (null for a draw) and text. owners `[B]`: at the end of a game that counts points, 1 the
+first player's, -1 the second's, 0 nobody's; else null.
 
 thoughts: rootInfo and moveInfos have the names of KataGo's analysis; all values are of the player to move. winrate is
 (value + 1) / 2, or null if the player values only the position. wdl: the probabilities of a win, a draw and a loss.
@@ -62,7 +63,13 @@ def describe_position(line: GameLine) -> dict[str, Any]:
         "is_over": is_over,
         "result": _result(line) if is_over else None,
         "winning": game.winning_cells(line.position) if game.is_terminal(line.position) else [],
+        "owners": _owners(game, line.position),
     }
+
+
+def _owners(game: Game, position: np.ndarray) -> list[int] | None:
+    is_known = game.has_ownership and game.is_terminal(position)
+    return game.ownership(position).tolist() if is_known else None
 
 
 def _places(line: GameLine, legal: list[int]) -> list[int] | None:

@@ -12,6 +12,7 @@ From the page, with the fields that each needs (`parse_message` checks them):
 | hint | | the best move |
 | resign | | the end of the game for the person to move |
 | review | simulations | a review of all moves with the agent, of so many simulations each |
+| guess | ply, action | what the agent makes of an action in place of a move, once the review is complete |
 | open | text | the game of an SGF file, or of a list of moves |
 | save | | the game as such a file |
 | stored | | a list of the games that the agent's run played against itself |
@@ -32,6 +33,7 @@ From the server:
 | exact | position, and what perfect play makes of it, where a table knows: see descriptions.py |
 | hint | position, action, move: the best move |
 | review | ply, position, move: of one position and the move before it, see sweep.py; moves: their number |
+| guessed | ply, action, win_rate: after that action, of its player; is_as_good: as what the agent prefers |
 | opened | a game of a file or of the store has begun |
 | file | name, text: the game, to be saved |
 | stored | games: key, model, winner and length of each, the newest first |
@@ -118,6 +120,12 @@ class AskReview:
 
 
 @dataclass(frozen=True)
+class Guess:
+    ply: int
+    action: int
+
+
+@dataclass(frozen=True)
 class Open:
     text: str
 
@@ -168,6 +176,7 @@ Message = (
     | Hint
     | Resign
     | AskReview
+    | Guess
     | Open
     | Save
     | AskStored
@@ -305,6 +314,9 @@ _READERS: dict[str, Callable[[_Fields], Message]] = {
     "hint": lambda _: Hint(),
     "resign": lambda _: Resign(),
     "review": lambda fields: AskReview(fields.whole_number("simulations", MAX_REVIEW_SIMULATIONS)),
+    "guess": lambda fields: Guess(
+        fields.whole_number("ply", MAX_MOVES), fields.whole_number("action", _MOST)
+    ),
     "open": lambda fields: Open(fields.text("text", MAX_MESSAGE_CHARACTERS)),
     "save": lambda _: Save(),
     "stored": lambda _: AskStored(),

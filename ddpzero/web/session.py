@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,14 +21,12 @@ import numpy as np
 from ddpzero.games import Game
 from ddpzero.games.core.player_errors import PlayerError
 from ddpzero.games.core.players import Thoughtful, Thoughts
-from ddpzero.play.clock import Clock, TimeControl
 from ddpzero.play.engine import Engine, Limits
 from ddpzero.play.review_sgf import sgf_of_review
-from ddpzero.play.strength import Choice, Strength, choose_move, warm_up
 from ddpzero.records import GameRecord, record_of_sgf, result_at_end, sgf_of_record
 from ddpzero.records.move_list import moves_of_record, record_of_moves
 from ddpzero.system.errors import UserError, require
-from ddpzero.web.agents import MAX_ROLLOUTS, ROLLOUTS, Catalog
+from ddpzero.web.agents import ROLLOUTS, Catalog
 from ddpzero.web.descriptions import (
     describe_position,
     exact_message,
@@ -43,6 +40,7 @@ from ddpzero.web.messages import (
     AskReview,
     AskStored,
     Begin,
+    Guess,
     Hint,
     Jump,
     Message,
@@ -58,9 +56,11 @@ from ddpzero.web.messages import (
     Step,
     Undo,
 )
+from ddpzero.web.opponent import Opponent
 from ddpzero.web.stored import list_stored, stored_record
 from ddpzero.web.sweep import Sweep
 from ddpzero.web.team_watch import TeamWatch
+from ddpzero.web.titles import title_of
 
 logger = logging.getLogger(__name__)
 
@@ -72,15 +72,12 @@ _INTERVAL_SECONDS = 0.13
 _LOOK_SECONDS = 0.05
 # More than a person sends while something is loaded.
 _MOST_WAITING = 200
-_DEFAULT_SIMULATIONS = 200
 # An analysis for a person goes on for so long.
 _MAX_ANALYSIS_SECONDS = 60.0
 _HINT = Limits(simulations=800, seconds=2.0, is_early=True)
 # So that a person can follow.
 _LEAST_SECONDS_PER_MOVE = 0.25
 _LEAST_SECONDS_PER_WATCHED_MOVE = 0.7
-# In so many moves at the start the agent varies, between moves with at least half the visits of the best one.
-_NUM_VARIED_MOVES = 4
 
 
 class Session:
@@ -89,7 +86,6 @@ class Session:
     def __init__(self, catalog: Catalog, send: Send, max_simulations: int, seed: int | None = None):
         self._catalog = catalog
         self._send = send
-        self._max_simulations = max_simulations
         self._rng = np.random.default_rng(seed)
         self._inbox: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         self._is_interrupted = threading.Event()
@@ -97,13 +93,8 @@ class Session:
         # A board game, or a team game that is watched; at most one of them.
         self._line: GameLine | None = None
         self._watch: TeamWatch | None = None
-        self._engine: Engine | None = None
         self._game = ""
-        self._agent = ROLLOUTS
-        self._checkpoint = ""
-        self._strength = Strength(
-            simulations=_DEFAULT_SIMULATIONS, most_simulations=max_simulations
-        )
+        self._opponent = Opponent(catalog, max_simulations, self._rng, self._send_preparing)
         self._seats: tuple[Seat, Seat] = (PERSON, AGENT)
         self._analyzes = True
         self._is_paused = False
@@ -211,6 +202,10 @@ class Session:
     def _obey_about_games(self, message: Message) -> None:
         if isinstance(message, AskReview):
             self._review(message.simulations)
+        elif isinstance(message, Guess):
+            if self._sweep is None:
+                raise UserError("ask for a review first.")
+            self._send(self._sweep.guess(message.ply, message.action))
         elif isinstance(message, Open):
             self._open(_record_of(message.text, self._some_line.game))
         elif isinstance(message, Save):
@@ -248,17 +243,14 @@ class Session:
         offered = self._catalog.offered(key)
         is_new_game = key != self._game
         if is_new_game:
-            self._send({"type": "preparing", "text": f"Preparing {offered.game.name} …"})
+            self._send_preparing(f"Preparing {title_of(offered.game)} …")
         line = GameLine(offered.game, moves, at)
         if is_new_game:
             # What may fail comes before anything changes.
-            chosen = self._agent, self._checkpoint
-            if all(agent.key != self._agent for agent in offered.agents):
-                chosen = self._catalog.first_choice(key)
+            choice = self._opponent.choice_for(key)
             agents = self._catalog.describe_agents(key)
             self._enter(key)
-            self._agent, self._checkpoint = chosen
-            self._give_up_level()
+            self._opponent.enter(key, choice)
             self._send({**game_message(key, offered.game), "agents": agents})
         self._catalog.exact_tables.start_reading(offered.game)
         self._line, self._watch = line, None
@@ -270,8 +262,7 @@ class Session:
             self._watch.restart()
             return
         game = self._catalog.offered_team_game(key).game
-        # On a machine that never played this game, its rules are compiled, which takes up to a minute.
-        self._send({"type": "preparing", "text": f"Preparing {game.name} …"})
+        self._send_preparing(f"Preparing {title_of(game)} …")
         watch = TeamWatch(self._catalog, key, self._rng)
         self._line, self._watch = None, watch
         self._enter(key)
@@ -282,7 +273,7 @@ class Session:
         """Go to another game, which is kept as long as somebody is at it."""
         self._catalog.take(key)
         self._leave_game()
-        self._game, self._engine = key, None
+        self._game = key
 
     def _leave_game(self) -> None:
         if self._game:
@@ -317,7 +308,8 @@ class Session:
         record = self._record()
         require(bool(record.actions), "there are no moves to review yet.")
         self._stop_sweep()
-        chosen = self._game, self._agent, self._checkpoint
+        opponent = self._opponent
+        chosen = self._game, opponent.agent, opponent.checkpoint
 
         def make_engine() -> Engine:
             return Engine(self._catalog.player(*chosen, simulations), record.game, simulations)
@@ -340,74 +332,20 @@ class Session:
     @property
     def _run_folder(self) -> Path:
         self._some_line  # noqa: B018
-        require(self._agent != ROLLOUTS, "only agents that were trained have games of their own.")
-        return self._catalog.agent(self._game, self._agent).folder
+        agent = self._opponent.agent
+        require(agent != ROLLOUTS, "only agents that were trained have games of their own.")
+        return self._catalog.agent(self._game, agent).folder
 
     def _set(self, message: Set) -> None:
-        if message.agent is not None or message.checkpoint is not None:
-            self._set_agent(message)
-        self._set_strength(message)
+        if not all(field is None for field in (message.agent, message.checkpoint, message.level)):
+            self._some_line  # noqa: B018
+        self._opponent.set(message)
         if message.seats is not None:
             self._seats, self._is_paused = message.seats, False
         if message.analyzes is not None:
             self._analyzes = message.analyzes
         if message.paused is not None:
             self._is_paused = message.paused
-
-    def _set_strength(self, message: Set) -> None:
-        if message.simulations is not None:
-            self._limit(simulations=message.simulations)
-        if message.seconds is not None:
-            self._limit(seconds=message.seconds)
-        if message.level is not None:
-            self._some_line  # noqa: B018
-            require(
-                self._has_levels(),
-                "levels are for trained agents that search, and this one is none.",
-            )
-            self._limit(level=message.level)
-        if message.resigns is not None:
-            self._strength = replace(self._strength, resigns=message.resigns)
-
-    def _limit(
-        self,
-        simulations: int | None = None,
-        seconds: float | None = None,
-        level: int | None = None,
-    ) -> None:
-        """Let the agent's moves be limited by one of these alone. Raises UserError."""
-        time_of_move = TimeControl(move_seconds=seconds)
-        self._strength = replace(
-            self._strength, simulations=simulations, time=time_of_move, level=level
-        )
-        if self._agent == ROLLOUTS:
-            # The player itself knows how many it makes.
-            self._engine = None
-
-    def _has_levels(self) -> bool:
-        chosen = self._game, self._agent, self._checkpoint
-        return isinstance(self._catalog.player(*chosen, _DEFAULT_SIMULATIONS), Thoughtful)
-
-    def _give_up_level(self) -> None:
-        """Limit the agent, which is another one now, in another way if it has no levels."""
-        if self._strength.level is not None and not self._has_levels():
-            self._limit(simulations=_DEFAULT_SIMULATIONS)
-
-    def _set_agent(self, message: Set) -> None:
-        self._some_line  # noqa: B018
-        agent, checkpoint = self._agent, message.checkpoint
-        if message.agent is not None and message.agent != agent:
-            agent = message.agent
-            if agent == ROLLOUTS:
-                checkpoint = ""
-            elif checkpoint is None:
-                checkpoint = self._catalog.agent(self._game, agent).first_choice().key
-        if checkpoint is None:
-            return
-        # It raises an error before anything changes.
-        self._catalog.player(self._game, agent, checkpoint, _DEFAULT_SIMULATIONS)
-        self._agent, self._checkpoint, self._engine = agent, checkpoint, None
-        self._give_up_level()
 
     def _play(self, message: Play) -> None:
         # A click on a position that is no longer shown.
@@ -462,7 +400,8 @@ class Session:
 
     def _move(self) -> bool:
         line, started = self._some_line, time.perf_counter()
-        choice = self._choice(line)
+        is_stopped = self._is_interrupted.is_set
+        choice = self._opponent.choose(line, is_stopped, self._teller(line), _INTERVAL_SECONDS)
         is_watched = PERSON not in self._seats
         least = _LEAST_SECONDS_PER_WATCHED_MOVE if is_watched else _LEAST_SECONDS_PER_MOVE
         self._is_interrupted.wait(max(0.0, least - (time.perf_counter() - started)))
@@ -475,39 +414,6 @@ class Session:
         self._send_state()
         return True
 
-    def _choice(self, line: GameLine) -> Choice:
-        # What was thought for the person must not make the agent stronger than it is said to be.
-        engine = self._engine_at(line, keeps_tree=False)
-        clock = Clock(self._strength.time)
-        clock.start()
-        choice = choose_move(
-            engine,
-            self._strength,
-            clock,
-            self._rng,
-            self._is_interrupted.is_set,
-            self._teller(line),
-            _INTERVAL_SECONDS,
-        )
-        if choice.action is None or self._strength.lowered is not None:
-            return choice
-        return replace(choice, action=self._varied(choice.thoughts))
-
-    def _varied(self, thoughts: Thoughts) -> int:
-        """Return the best move, or at the start of a game another one that is nearly as good."""
-        moves = thoughts.moves
-        if self._some_line.at >= _NUM_VARIED_MOVES or moves[0].is_proven:
-            return moves[0].action
-        good = [
-            move
-            for move in moves
-            if move.visits * 2 >= moves[0].visits and move.visits > 0 and not move.is_lost
-        ]
-        if not good:
-            return moves[0].action
-        visits = np.array([move.visits for move in good], dtype=np.float64)
-        return good[int(self._rng.choice(len(good), p=visits / visits.sum()))].action
-
     def _hint(self, line: GameLine) -> None:
         thoughts = self._think_about(line, _HINT, keeps_tree=True)
         if self._is_interrupted.is_set():
@@ -518,7 +424,7 @@ class Session:
         self._send({"type": "hint", "position": self._position_id, "action": best, "move": name})
 
     def _think_about(self, line: GameLine, limits: Limits, keeps_tree: bool) -> Thoughts:
-        engine = self._engine_at(line, keeps_tree)
+        engine = self._opponent.engine_at(line, keeps_tree)
         is_stopped = self._is_interrupted.is_set
         return engine.think(limits, is_stopped, self._teller(line), _INTERVAL_SECONDS)
 
@@ -526,30 +432,11 @@ class Session:
         """Return what tells the page of thoughts, if it wants to hear of them."""
         return partial(self._send_thoughts, line) if self._analyzes else None
 
-    def _engine_at(self, line: GameLine, keeps_tree: bool) -> Engine:
-        """Return the engine at the position on the board, with what it knows of it if that is kept."""
-        if self._engine is None:
-            simulations = self._strength.simulations or MAX_ROLLOUTS
-            # On a machine that never played this game, its code is compiled, which takes up to a minute.
-            self._send({"type": "preparing", "text": "Loading the agent …"})
-            player = self._catalog.player(self._game, self._agent, self._checkpoint, simulations)
-            self._engine = Engine(player, line.game, self._max_simulations)
-            if self._catalog.is_new(self._game, self._agent == ROLLOUTS):
-                warm_up(self._engine)
-            self._send({"type": "preparing", "text": ""})
-        made, engine = line.made, self._engine
-        has_made = tuple(engine.episode.actions)
-        is_further = has_made == made[: len(has_made)]
-        if not keeps_tree or not is_further or len(made) - len(has_made) > 1:
-            engine.forget()
-        if not is_further:
-            engine.set_up(made)
-        # Not anew: it also knows what it expected at earlier moves.
-        for action in made[len(engine.episode.actions) :]:
-            engine.play(action)
-        return engine
-
     # ------------------------------------------------------------------ what the page hears
+
+    def _send_preparing(self, what: str) -> None:
+        how_long = "The first time on this machine it takes up to a minute: code is compiled."
+        self._send({"type": "preparing", "text": f"{what} {how_long}" if what else ""})
 
     def _send_state(self) -> None:
         line = self._line
@@ -573,12 +460,7 @@ class Session:
                 **describe_position(line),
                 "seats": self._seats,
                 "names": self._names,
-                "agent": self._agent,
-                "checkpoint": self._checkpoint,
-                "simulations": self._strength.simulations,
-                "seconds": self._strength.time.move_seconds,
-                "level": self._strength.level,
-                "resigns": self._strength.resigns,
+                **self._opponent.describe(),
                 "analyzes": self._analyzes,
                 "paused": self._is_paused,
             }
@@ -598,9 +480,10 @@ class Session:
             self._send(exact_message(self._position_id, exact))
 
     def _send_thoughts(self, line: GameLine, thoughts: Thoughts) -> None:
-        assert self._engine is not None
+        engine = self._opponent.engine
+        assert engine is not None
         self._maybe_send_exact()
-        values_moves = isinstance(self._engine.player, Thoughtful)
+        values_moves = isinstance(engine.player, Thoughtful)
         self._send(thoughts_message(self._position_id, line, thoughts, values_moves))
 
     def _stop_with(self, text: str) -> None:

@@ -16,8 +16,9 @@ from ddpzero.games import Game
 from ddpzero.games.core.player_errors import PlayerError
 from ddpzero.judges.exact_values import ExactTable
 from ddpzero.play.engine import Engine, Limits
-from ddpzero.play.review import Review, review_game
+from ddpzero.play.review import DOUBTFUL_LOSS, Review, review_game, win_rate_instead
 from ddpzero.records import GameRecord
+from ddpzero.system.errors import require
 from ddpzero.web.descriptions import steps_of
 
 logger = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ class Sweep:
         self._limits = limits
         self._tell = tell
         self._read_table = read_table
+        self._guessing_engine: Engine | None = None
         self._is_stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="web review", daemon=True)
 
@@ -55,6 +57,30 @@ class Sweep:
         """Wait for the thread to end; return whether it has."""
         self._thread.join(timeout_seconds)
         return not self._thread.is_alive()
+
+    def guess(self, ply: int, action: int) -> dict[str, Any]:
+        """Return what the agent makes of an action instead of a move of a review that is complete, as a message.
+
+        Raises ValueError for an action that is not legal there, UserError without such a move.
+        """
+        require(self.review is not None and self.review.is_complete, "the review is not complete.")
+        assert self.review is not None
+        require(ply < len(self.review.moves), f"guess.ply={ply}: the review has no such move.")
+        move, game = self.review.moves[ply], self.record.game
+        # Not that of the thread, which may not have come to its end yet.
+        if self._guessing_engine is None:
+            self._guessing_engine = self._make_engine()
+        rate = win_rate_instead(
+            self.record, move, action, self._guessing_engine, self._limits, self._read_table(game)
+        )
+        is_as_good = move.best_win_rate - rate < DOUBTFUL_LOSS
+        return {
+            "type": "guessed",
+            "ply": ply,
+            "action": action,
+            "win_rate": rate,
+            "is_as_good": is_as_good,
+        }
 
     def _run(self) -> None:
         if self._is_stopped.is_set():

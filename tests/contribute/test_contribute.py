@@ -116,8 +116,12 @@ class Collecting:
             timeout=120,
         ).raise_for_status()
 
-    def contribute(self, *words: str) -> Program:
-        settings = [f"folder={self._root / 'contribution'}", "num_actors=1", "games_per_upload=5"]
+    def contribute(self, *words: str, games_per_upload: int = 5) -> Program:
+        settings = [
+            f"folder={self._root / 'contribution'}",
+            "num_actors=1",
+            f"games_per_upload={games_per_upload}",
+        ]
         return self.start(
             [*COMMAND, "contribute", self.address, *settings, "poll_seconds=0.5", *words],
             "contributor",
@@ -165,7 +169,8 @@ def test_a_contributor_follows_the_newest_model_and_stops_in_good_order(collecti
     check = collecting.contribute("--check")
     wait_for(lambda: not check.is_running, 180)
     assert "All is well" in check.output, check.output
-    contributor = collecting.contribute()
+    # So many that any server takes them in faster than they are played, and has all of them at the end.
+    contributor = collecting.contribute(games_per_upload=200)
     wait_for(lambda: collecting.num_games() >= 10, 180)
     # A run that was resumed from an older checkpoint counts its weights again.
     collecting.push(2)

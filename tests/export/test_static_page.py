@@ -102,10 +102,10 @@ def play_to_the_end(page) -> str:
     """Play the first legal move until the game is over; return how it ended."""
     for _ in range(100):
         page.wait_for_function(
-            "/to move|win|Draw/.test(document.querySelector('.status').textContent)"
+            "/Your move|win|Draw/.test(document.querySelector('.status').textContent)"
         )
         status = page.locator(".status").inner_text()
-        if "to move" not in status:
+        if "Your move" not in status:
             return status
         page.locator(".target.legal").first.click()
     raise AssertionError("the game goes on and on")
@@ -118,7 +118,7 @@ def test_a_whole_game_is_played_in_the_browser(pages: Path, serve, open_page):
     num_stones = page.locator(".pieces .piece").count()
     assert num_stones >= 7
     page.get_by_role("button", name="Take back").click()
-    page.wait_for_function("document.querySelector('.status').textContent.includes('to move')")
+    page.wait_for_function("document.querySelector('.status').textContent.includes('Your move')")
     assert page.locator(".pieces .piece").count() < num_stones
     page.get_by_role("button", name="New game").click()
     assert page.locator(".pieces .piece").count() == 0

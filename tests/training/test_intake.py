@@ -27,7 +27,7 @@ class Collected:
 def intake(
     buffer: ReplayBuffer, own: list[Episode], collected: Any, share: float, num_actors: int = 1
 ) -> Intake:
-    pool: Any = SimpleNamespace(num_actors=num_actors, poll=lambda seconds: own)
+    pool: Any = SimpleNamespace(num_actors=num_actors, has_heard=False, poll=lambda seconds: own)
     store: Any = SimpleNamespace(
         size_bytes=2**30, num_dropped=2, add=lambda episode, held_out: episode.num_samples
     )
@@ -73,3 +73,17 @@ def test_without_any_source_the_run_trains_on_what_it_has():
     assert not took.is_open
     assert (took.allowed_steps(), took.allowed_inserts()) == (UNLIMITED, 0)
     assert "collect/samples" not in took.metrics()
+
+
+def test_it_looks_again_at_once_while_an_actor_sends_and_otherwise_soon(monkeypatch):
+    now = 100.0
+    monkeypatch.setattr("ddpzero.training.intake.time.monotonic", lambda: now)
+    took = intake(new_buffer(), [], None, share=1.0)
+    assert took.is_look_due
+    took.poll(0.0, newest_version=1)
+    assert not took.is_look_due
+    took.pool.has_heard = True
+    assert took.is_look_due
+    took.pool.has_heard = False
+    now += 0.05
+    assert took.is_look_due

@@ -41,8 +41,10 @@ class Browser:
         self.send("play", action=action, position=self.state["position"])
 
     def set(self, **fields):
+        """Set these, and return the first state in which they are: others, of messages before, may still come."""
         self.send("set", **fields)
-        return self.next("state")
+        self.next("state")
+        return self.until(lambda state: all(state[name] == fields[name] for name in fields))
 
 
 @contextmanager

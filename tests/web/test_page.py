@@ -239,7 +239,7 @@ def test_it_is_dark_where_the_system_is_and_can_be_switched(chromium, served):
 def test_exact_values_are_shown_with_their_source_and_hidden_with_the_analysis(chromium, served):
     with tab(chromium, served.address) as page:
         page.wait_for_selector(".verdict:has-text('Perfect play: a draw')")
-        assert "draw: a3 b3 c3 a2 b2 c2 a1 b1 c1" in page.inner_text(".verdict")
+        assert "moves that draw: a3 b3 c3 a2 b2 c2 a1 b1 c1" in page.inner_text(".verdict")
         page.click("text=Review")
         page.click("text=Paste a game")
         page.fill("textarea", "a1 a2 b2 c3")
@@ -248,8 +248,8 @@ def test_exact_values_are_shown_with_their_source_and_hidden_with_the_analysis(c
         lines = page.inner_text(".verdict").splitlines()
         assert [line for line in lines if line] == [
             "Perfect play: a win for X",
-            "win: b1 c1",
-            "draw: a3 b3 c2",
+            "moves that win: b1 c1",
+            "moves that draw: a3 b3 c2",
         ]
         assert "table of perfect play" in page.get_attribute(".verdict", "title")
         page.wait_for_selector(".moves-found td.exact")
@@ -261,7 +261,7 @@ def test_exact_values_are_shown_with_their_source_and_hidden_with_the_analysis(c
         values = {"b1": "win", "c1": "win", "a3": "draw", "b3": "draw", "c2": "draw"}
         assert dict(shown) == values
         page.keyboard.press("ArrowLeft")
-        page.wait_for_selector(".verdict:has-text('lose: a3 b3 c3 c2 b1 c1')")
+        page.wait_for_selector(".verdict:has-text('moves that lose: a3 b3 c3 c2 b1 c1')")
         assert "a win for X" in page.inner_text(".verdict")
         # Not for who wants to find the move alone.
         page.click(".analysis .switch")
@@ -300,6 +300,9 @@ def test_a_review_shows_the_worst_move_and_asks_for_the_better_one(chromium, ser
             "() => document.querySelectorAll('.move-list .move.undone').length > 0"
         )
         assert page.locator(".heat-spot").count() == 0
+        # That loses.
+        page.click(".target[data-name=b1]")
+        page.wait_for_selector(".riddle:has-text('b1 wins 0%, the best move 100%')")
         page.click("text=Show it")
         page.wait_for_selector(".riddle:has-text('was better')")
         page.click("text=Done")

@@ -227,7 +227,7 @@ def test_browsers_share_the_weights(page):
         for each in (one, other):
             each.begin()
             each.next("thoughts")
-        players = [session._engine.player for session in page.sessions]
+        players = [session._opponent.engine.player for session in page.sessions]
     assert len(players) == 2 and players[0] is players[1]
 
 
@@ -342,6 +342,31 @@ def test_a_review_tells_of_each_position_and_move(alone):
     assert (worst["player"], worst["action"], worst["best_action"]) == (0, 8, 2)
     assert worst["loss"] == pytest.approx(1.0) and worst["is_certain"]
     assert worst["best_steps"] == [[2, 0, 2]]
+
+
+def test_a_guess_of_a_better_move_is_judged(alone):
+    alone.begin([0, 3, 1, 4, 8, 5], game=key_of(alone, "tic_tac_toe"))
+    alone.send("guess", ply=4, action=2)
+    assert "ask for a review" in alone.next("error")["text"]
+    reviewed(alone)
+    for action, win_rate in ((2, 1.0), (7, 0.0)):
+        alone.send("guess", ply=4, action=action)
+        guessed = alone.next("guessed")
+        assert (guessed["ply"], guessed["action"]) == (4, action)
+        assert (guessed["win_rate"], guessed["is_as_good"]) == (win_rate, win_rate == 1.0)
+    alone.send("guess", ply=4, action=0)
+    assert "not legal" in alone.next("error")["text"]
+    alone.send("guess", ply=6, action=0)
+    assert "no such move" in alone.next("error")["text"]
+
+
+def test_a_guess_where_no_table_knows_is_searched(alone):
+    # The first player wins with d, on top of three.
+    alone.begin([3, 0, 3, 1, 3, 0, 1], game=key_of(alone, "connect_four"))
+    reviewed(alone)
+    for action, is_as_good in ((3, True), (6, False)):
+        alone.send("guess", ply=6, action=action)
+        assert alone.next("guessed")["is_as_good"] is is_as_good
 
 
 def test_a_review_knows_what_a_table_knows(alone):
@@ -601,7 +626,7 @@ def test_a_move_that_is_proven_to_lose_is_not_chosen_for_variety(connect_four):
         MoveThought(1, 100, -1.0, 0.7, None, (1,), True),
     ]
     thoughts = Thoughts(tuple(moves), 160, 0.1, (0.5, 0.1, 0.4), np.zeros(7), None, False)
-    assert {session._varied(thoughts) for _ in range(50)} == {0}
+    assert {session._opponent.varied(0, thoughts) for _ in range(50)} == {0}
 
 
 def test_a_game_whose_run_has_gone_is_played_without_training(tmp_path, tic_tac_toe):

@@ -5,7 +5,7 @@ import { isInside, urlOf } from "./files.js";
 import { makeGame } from "./games/games.js";
 import { Match } from "./match.js";
 import { loadNetwork } from "./network.js";
-import { Analysis, Icon, Players, Segments } from "./panels.js";
+import { Analysis, Icon, Moves, Players, Segments } from "./panels.js";
 import { viewBox } from "./shapes.js";
 import { playerNames } from "./text.js";
 
@@ -84,8 +84,9 @@ function statusText(match, state, geometry, isLoaded) {
     if (!isMixed) return `${names[winner]} wins.`;
     return match.seats[winner] === "person" ? "You win." : "The network wins.";
   }
-  const who = match.isPersonsTurn ? "to move" : "is thinking …";
-  return `${names[state.mover]} ${who}`;
+  const name = names[state.mover];
+  if (!match.isPersonsTurn) return `${name} is thinking …`;
+  return match.seats.includes("network") ? `Your move: ${name}.` : `${name} to move.`;
 }
 
 function App({ page, game, network }) {
@@ -176,6 +177,7 @@ function App({ page, game, network }) {
           <${Analysis} game=${shown} thoughts=${thoughts} isOn=${match.isWatched} heat=${heat} onHeat=${setHeat}
             onSwitch=${(isOn) => match.setWatched(isOn)} onHover=${setHovered} onPlay=${play}
             isTurn=${match.isPersonsTurn} />
+          <${Moves} game=${shown} state=${state} onJump=${null} />
         </div>
       </main>
       <footer class="about small">

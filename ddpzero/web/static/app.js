@@ -1,6 +1,6 @@
 // The page: one game against an agent. All rules and searches are the server's; this only shows and asks.
 import { html, render, useEffect, useReducer, useRef, useState } from "./vendor/htm-preact-standalone.mjs";
-import { Board } from "./board.js";
+import { Board, ownersOf } from "./board.js";
 import { connect } from "./connection.js";
 import { Analysis, Icon, Moves, Opponent, Players, Segments, Walk } from "./panels.js";
 import { GamesPanel, ReviewPanel, saveFile, withReviewed, worstMoves } from "./review.js";
@@ -13,7 +13,7 @@ const ERROR_SECONDS = 8;
 const EMPTY = {
   link: "connecting", refusal: null, games: [], runs: [], game: null, state: null, thoughts: null, exact: null, outlook: null,
   hint: null,
-  error: null, preparing: null, coming: null, review: null, stored: null, teamGame: null, teamState: null,
+  error: null, preparing: null, coming: null, review: null, guessed: null, stored: null, teamGame: null, teamState: null,
 };
 
 function reduce(model, event) {
@@ -55,6 +55,8 @@ function reduce(model, event) {
       return model.state !== null && event.position === model.state.position ? { ...model, exact: event } : model;
     case "review":
       return model.state === null ? model : { ...model, review: withReviewed(model.review, event, model.state.line) };
+    case "guessed":
+      return { ...model, guessed: event };
     case "stored":
       return { ...model, stored: event.games };
     case "hint":
@@ -264,8 +266,21 @@ function App() {
     const { move } = riddle;
     if (action === move.best_action) setRiddle({ ...riddle, isSolved: true, text: `Yes: ${move.best_name} wins ${percent(move.best_win_rate)}, ${move.name} only ${percent(move.win_rate)}.` });
     else if (action === move.action) setRiddle({ ...riddle, text: `${move.name} is what was played. Try another one.` });
-    else setRiddle({ ...riddle, text: `${game.names[action]} is not what the agent has in mind. Try another one.` });
+    else {
+      setRiddle({ ...riddle, text: `${game.names[action]}: the agent looks at it …` });
+      send.current({ type: "guess", ply: move.ply, action });
+    }
   }
+
+  // What the agent makes of a move that it did not prefer.
+  useEffect(() => {
+    const { guessed } = model;
+    if (guessed === null || riddle === null || riddle.isSolved || riddle.move.ply !== guessed.ply) return;
+    const { move } = riddle;
+    const name = game.names[guessed.action];
+    if (guessed.is_as_good) setRiddle({ ...riddle, isSolved: true, text: `Yes: ${name} is as good, it wins ${percent(guessed.win_rate)}; the agent prefers ${move.best_name}.` });
+    else setRiddle({ ...riddle, text: `${name} wins ${percent(guessed.win_rate)}, the best move ${percent(move.best_win_rate)}. Try another one.` });
+  }, [model.guessed]);
 
   if (model.link === "refused") return html`<main class="alone"><p>${model.refusal}</p></main>`;
   const top = (key, modes) => html`
@@ -323,6 +338,7 @@ function App() {
                 ${capital(game.names[action])}${shareText(shown, state, action)}
               </button>`)}
           </div>
+          ${ownersOf(state, shown) && html`<p class="small legend">Small squares: ${state.owners ? "the owner." : "the owner at the end, as the agent expects."}</p>`}
           ${isTraining ? null : isReviewing ? html`<div class="walk-row"><${Walk} state=${state} onJump=${actions.jump} /></div>` : html`
           <div class="controls">
             <button onClick=${actions.undo} disabled=${state.at === 0} title="u"><${Icon} name="undo" />Undo</button>
@@ -447,6 +463,8 @@ function statusOf({ game, state, hint }, agentName) {
   }
   const hinted = hint === null ? "" : ` Hint: ${hint.move}.`;
   if (!state.seats.includes("agent")) return `${names[state.mover]} to move.${hinted}`;
+  const isForced = state.legal.length === 1 && game.geometry.actions[state.legal[0]] === null;
+  if (isForced && state.seats[state.mover] === "person") return `No move for ${names[state.mover]}: you must ${game.names[state.legal[0]]}.`;
   if (state.seats[state.mover] === "person") return `Your move: ${names[state.mover]}.${hinted}`;
   return state.paused ? `Paused: ${agentName} is to move.` : `${agentName} is thinking …`;
 }

@@ -19,6 +19,7 @@ export function Board({ game, state, thoughts, heat, line, hint, onPlay }) {
   const legal = useMemo(() => new Map(state.legal.map((action, index) => [action, index])), [state.legal]);
   const isTurn = !state.is_over && state.seats[state.mover] === "person";
   const shown = line === null ? [] : line;
+  const owners = ownersOf(state, thoughts);
   const target = (event) => {
     const element = event.target.closest("[data-action]");
     return element === null ? null : Number(element.dataset.action);
@@ -55,7 +56,7 @@ export function Board({ game, state, thoughts, heat, line, hint, onPlay }) {
       onFocus=${() => setHasFocus(true)}
       onBlur=${() => setHasFocus(false)}
       onMouseDown=${(event) => event.preventDefault()}
-      onMouseMove=${(event) => setHovered(target(event))}
+      onPointerMove=${(event) => setHovered(event.pointerType === "touch" ? null : target(event))}
       onMouseLeave=${() => setHovered(null)}
       onClick=${(event) => {
         const action = target(event);
@@ -73,7 +74,7 @@ export function Board({ game, state, thoughts, heat, line, hint, onPlay }) {
       ${fixed}
       ${geometry.keeps_moves && html`<${KeptMoves} geometry=${geometry} state=${state} />`}
       <${Pieces} geometry=${geometry} state=${state} />
-      ${thoughts && thoughts.ownership && html`<${Ownership} geometry=${geometry} values=${thoughts.ownership} />`}
+      ${owners && html`<${Ownership} geometry=${geometry} values=${owners} />`}
       ${thoughts && heat !== "off" && html`<${Heat} geometry=${geometry} state=${state} thoughts=${thoughts} heat=${heat} cellOf=${cellOf} hidesText=${shown.length > 0} />`}
       <${LastMove} geometry=${geometry} state=${state} cells=${cells} />
       ${isHovering && html`<${Ghost} geometry=${geometry} cell=${cellOf(hovered)} action=${hovered} player=${state.mover} />`}
@@ -203,6 +204,14 @@ function HintMark({ geometry, action, cell }) {
     </g>`;
 }
 
+// Whose each cell will be as the agent expects, or at the end, each one without a piece of its owner: 1 the first
+// player's, -1 the second's. null: nothing to show.
+export function ownersOf(state, thoughts) {
+  if (!state.owners) return thoughts?.ownership ?? null;
+  const owners = state.owners.map((owner, cell) => (state.board[cell] === (owner > 0 ? 1 : 2) ? 0 : owner));
+  return owners.some((owner) => owner !== 0) ? owners : null;
+}
+
 function Ownership({ geometry, values }) {
   return html`
     <g class="ownership no-pointer">
@@ -245,16 +254,16 @@ function Heat({ geometry, state, thoughts, heat, cellOf, hidesText }) {
         if (isLine && order > 0) return null;
         return html`
           <g key=${`text-${info.action}`} class=${`figures ${order === 0 ? "best" : ""}`}>
-            <text x=${x} y=${y - 0.42 * size} font-size=${size} class="winrate">
-              ${info.is_proven ? provenText(info.winrate) : figureOf(info, heat, thoughts)}
-            </text>
+            <text x=${x} y=${y - 0.42 * size} font-size=${size} class="winrate">${figureOf(info, heat)}</text>
             <text x=${x} y=${y + 0.62 * size} font-size=${0.72 * size}>${count(info.visits)}</text>
           </g>`;
       })}
     </g>`;
 }
 
-function figureOf(info, heat, thoughts) {
+// Above the visits: what a move is worth, or how likely the network finds it.
+function figureOf(info, heat) {
+  if (info.is_proven) return provenText(info.winrate);
   if (heat === "prior") return percent(info.prior);
-  return percent(info.winrate === null ? info.visits / Math.max(1, thoughts.rootInfo.visits) : info.winrate);
+  return info.winrate === null || info.visits === 0 ? "" : percent(info.winrate);
 }

@@ -8,6 +8,7 @@ const SIMULATIONS = [0, 1, 5, 10, 25, 50, 100, 200, 400, 800, 1600, 3200, 6400];
 const SECONDS = [0.2, 0.5, 1, 2, 5, 10, 20, 60];
 const LEVELS = [1, 2, 3, 4, 5, 6, 7, 8, 9];
 const NUM_ROWS = 5;
+const EXPECTED = "how often the player to move wins with this move, where a draw counts as half a win";
 const EXACT_SOURCE = "from a table of perfect play, not from the agent's search";
 
 export function Icon({ name }) {
@@ -73,6 +74,8 @@ export function Players({ game, state, agentName, outlook }) {
 // exact: the message of what a table knows of the position, or null. mover: the player to move.
 export function Analysis({ game, thoughts, exact, mover, isOn, heat, onSwitch, onHeat, onHover, onPlay, isTurn }) {
   const rows = thoughts && isOn ? thoughts.moveInfos.slice(0, NUM_ROWS) : [];
+  // An agent of rollouts values only the position.
+  const isValued = rows.length === 0 || rows.some((info) => info.winrate !== null);
   const hasScore = game.has_score && rows.some((info) => info.scoreLead !== null);
   const root = thoughts && isOn ? thoughts.rootInfo : null;
   const known = isOn ? exact : null;
@@ -81,7 +84,7 @@ export function Analysis({ game, thoughts, exact, mover, isOn, heat, onSwitch, o
     onPlay(action);
     document.querySelector(".board")?.focus();
   };
-  const numColumns = 4 + (hasScore ? 1 : 0) + (known ? 1 : 0);
+  const numColumns = 3 + (isValued ? 1 : 0) + (hasScore ? 1 : 0) + (known ? 1 : 0);
   return html`
     <section class="card analysis">
       <header>
@@ -96,7 +99,7 @@ export function Analysis({ game, thoughts, exact, mover, isOn, heat, onSwitch, o
         <div class="wide"><dt>simulations</dt><dd>${root ? count(root.visits) : "–"}${thoughts?.is_proven && root ? html` <span class="proven">proven</span>` : ""}</dd></div>
       </dl>
       <table class="moves-found" onMouseLeave=${() => onHover(null)}>
-        <thead><tr><th>move</th><th>visits</th><th>wins</th>${hasScore && html`<th>score</th>`}${known && html`<th class="exact-head" title=${EXACT_SOURCE}>exact</th>`}<th class="pv-head">line</th></tr></thead>
+        <thead><tr><th>move</th><th>visits</th>${isValued && html`<th title=${EXPECTED}>expects</th>`}${hasScore && html`<th>score</th>`}${known && html`<th class="exact-head" title=${EXACT_SOURCE}>exact</th>`}<th class="pv-head">line</th></tr></thead>
         <tbody>
           ${Array.from({ length: NUM_ROWS }, (_, index) => {
             const info = rows[index];
@@ -107,10 +110,10 @@ export function Analysis({ game, thoughts, exact, mover, isOn, heat, onSwitch, o
                 onClick=${() => (isTurn && matchMedia("(hover: hover)").matches ? onPlay(info.action) : onHover(info.action))}>
                 <td class="move-name">${info.move}</td>
                 <td>${count(info.visits)}</td>
-                <td class=${info.is_proven ? "proven" : ""}>${info.winrate === null ? "" : info.is_proven ? provenText(info.winrate) : percent(info.winrate)}</td>
-                ${hasScore && html`<td>${info.scoreLead === null ? "" : signed(info.scoreLead)}</td>`}
+                ${isValued && html`<td class=${info.is_proven ? "proven" : ""} title=${EXPECTED}>${expectedText(info)}</td>`}
+                ${hasScore && html`<td>${isUnknown(info) || info.scoreLead === null ? "–" : signed(info.scoreLead)}</td>`}
                 ${known && html`<td class="exact" title=${EXACT_SOURCE}>${exactText(known.moves.find(([action]) => action === info.action))}</td>`}
-                <td class="pv">${info.pv.slice(1).join(" ")}</td>
+                <td class="pv">${info.pv.join(" ")}</td>
               </tr>`;
           })}
         </tbody>
@@ -124,6 +127,14 @@ export function Analysis({ game, thoughts, exact, mover, isOn, heat, onSwitch, o
     </section>`;
 }
 
+// Whether the search has not looked at the move: its value would be that of the position.
+const isUnknown = (info) => info.visits === 0 && !info.is_proven;
+
+function expectedText(info) {
+  if (isUnknown(info) || info.winrate === null) return "–";
+  return info.is_proven ? provenText(info.winrate) : percent(info.winrate);
+}
+
 // What perfect play makes of the position, and of each legal move.
 function Verdict({ game, exact, mover }) {
   const groups = [[1, "win"], [0, "draw"], [-1, "lose"]]
@@ -133,7 +144,7 @@ function Verdict({ game, exact, mover }) {
     <div class="verdict" title=${EXACT_SOURCE}>
       <p>Perfect play: <b class="exact">${verdictText(exact, playerNames(game.geometry), mover)}</b></p>
       ${groups.map(([verb, moves]) => html`
-        <p key=${verb} class="small">${verb}: ${moves.map(([action]) => game.names[action]).join(" ")}</p>`)}
+        <p key=${verb} class="small">moves that ${verb}: ${moves.map(([action]) => game.names[action]).join(" ")}</p>`)}
     </div>`;
 }
 
@@ -150,6 +161,7 @@ export function Walk({ state, onJump }) {
     </div>`;
 }
 
+// onJump: goes to a move; null where only the newest position is shown.
 export function Moves({ game, state, onJump }) {
   const list = useRef(null);
   useEffect(() => {
@@ -165,7 +177,7 @@ export function Moves({ game, state, onJump }) {
     <section class="card moves">
       <header>
         <h2>Moves</h2>
-        <${Walk} state=${state} onJump=${onJump} />
+        ${onJump && html`<${Walk} state=${state} onJump=${onJump} />`}
       </header>
       <ol class="move-list" ref=${list}>
         ${state.line.map((action, index) => html`
@@ -173,6 +185,7 @@ export function Moves({ game, state, onJump }) {
             <button
               class=${`plain move by-${state.movers[index]} ${index >= state.at ? "undone" : ""}`}
               aria-current=${index === state.at - 1 ? "true" : undefined}
+              disabled=${onJump === null}
               onClick=${() => onJump(index + 1)}
             ><span class="number">${index + 1}</span>${game.names[action]}</button>
           </li>`)}

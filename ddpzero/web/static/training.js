@@ -146,7 +146,7 @@ const FONT = "11px system-ui, sans-serif";
 function axes(formatted) {
   const [faint, edge] = ["--faint", "--edge"].map(colorOf);
   return [
-    { stroke: faint, grid: { show: false }, ticks: { show: false }, font: FONT, size: 20, space: 36, values: (plot, splits) => splits.map((value) => count(value)) },
+    { stroke: faint, grid: { show: false }, ticks: { show: false }, font: FONT, size: 20, space: 48, values: (plot, splits) => splits.map((value) => count(value)) },
     { stroke: faint, grid: { stroke: edge, width: 1 }, ticks: { show: false }, font: FONT, size: 46, values: (plot, splits) => splits.map(formatted) },
   ];
 }
@@ -179,7 +179,7 @@ function Strength({ strength, theme }) {
     return {
       legend: { show: false },
       cursor: { show: false },
-      padding: [8, 8, 0, 0],
+      padding: [8, 24, 0, 0],
       scales: { x: { time: false, range: (plot, low, high) => [0, high > 0 ? 1.05 * high : 1] } },
       axes: axes((value) => value.toFixed(0)).map((axis, index) => (index === 0 ? { ...axis, values: (plot, splits) => splits.map((value) => `${value} min`) } : axis)),
       bands: [{ series: [3, 2], fill: `${accent}22` }],
