@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +24,11 @@ from tests.serve.material import TINY, material, model_name
 from tests.waiting import wait_for
 
 COMMAND = [sys.executable, "-m", "ddpzero.cli"]
-LIMITS = ("serve.min_plies=1", "serve.shard_seconds=1", "serve.match_probability=0")
+LIMITS = (
+    *("serve.min_plies=1", "serve.shard_seconds=1", "serve.match_probability=0"),
+    # A game of these contributors takes milliseconds, and the tests ask for statistics all the time.
+    *("serve.requests_per_minute=100000", "serve.address_requests_per_minute=100000"),
+)
 
 
 class Program:
@@ -97,6 +102,8 @@ class Collecting:
         return self.server
 
     def statistics(self) -> dict[str, Any] | None:
+        # It is asked for in loops, beside programs that need the processor.
+        time.sleep(0.1)
         try:
             found: dict[str, Any] = httpx.get(f"{self.address}/api/v1/statistics").json()
             return found
@@ -219,7 +226,7 @@ def test_a_run_learns_from_contributors_alone_and_resumes(collecting, tmp_path):
         words = [*TINY, "game=tic_tac_toe", f"runs_dir={tmp_path}", "actors.num_actors=0"]
         words += [f"collect.server={collecting.address}", "replay.min_samples=50"]
         words += ["learner.batch_size=32", "arena.num_workers=0", "learner.steps_per_epoch=20"]
-        words += ["checkpoint.interval_minutes=0", *more]
+        words += ["checkpoint.interval_minutes=0", "logging.interval_seconds=1", *more]
         return collecting.start(
             [sys.executable, "-m", "ddpzero.main", *words],
             "learner",
@@ -230,6 +237,8 @@ def test_a_run_learns_from_contributors_alone_and_resumes(collecting, tmp_path):
         return [model["name"] for model in (collecting.statistics() or {"models": []})["models"]]
 
     learner = learn()
+    # Else it waits for a model, for longer and longer.
+    wait_for(lambda: len(names()) >= 1, 240)
     contributor = collecting.contribute()
     wait_for(lambda: len(names()) >= 2, 240)
     learner.stop(signal.SIGKILL)
