@@ -24,9 +24,11 @@ from tests.serve.material import TINY, material, model_name
 from tests.waiting import wait_for
 
 COMMAND = [sys.executable, "-m", "ddpzero.cli"]
+# Else a contributor plays thousands of games a second, faster than a server takes them in, and some twice.
+SLOW = ("search.num_simulations=32", "algorithm.evaluation_cache_megabytes=0")
 LIMITS = (
     *("serve.min_plies=1", "serve.shard_seconds=1", "serve.match_probability=0"),
-    # A game of these contributors takes milliseconds, and the tests ask for statistics all the time.
+    # The tests ask for statistics all the time.
     *("serve.requests_per_minute=100000", "serve.address_requests_per_minute=100000"),
 )
 
@@ -117,18 +119,14 @@ class Collecting:
     def push(self, number: int) -> None:
         httpx.put(
             f"{self.address}/api/v1/models/{model_name(number)}",
-            content=material().numbered(number),
+            content=material(*SLOW).numbered(number),
             headers={"Authorization": f"Bearer {self.learner_token}"},
             # The first model makes the server compile the game.
             timeout=120,
         ).raise_for_status()
 
-    def contribute(self, *words: str, games_per_upload: int = 5) -> Program:
-        settings = [
-            f"folder={self._root / 'contribution'}",
-            "num_actors=1",
-            f"games_per_upload={games_per_upload}",
-        ]
+    def contribute(self, *words: str) -> Program:
+        settings = [f"folder={self._root / 'contribution'}", "num_actors=1", "games_per_upload=5"]
         return self.start(
             [*COMMAND, "contribute", self.address, *settings, "poll_seconds=0.5", *words],
             "contributor",
@@ -176,8 +174,7 @@ def test_a_contributor_follows_the_newest_model_and_stops_in_good_order(collecti
     check = collecting.contribute("--check")
     wait_for(lambda: not check.is_running, 180)
     assert "All is well" in check.output, check.output
-    # So many that any server takes them in faster than they are played, and has all of them at the end.
-    contributor = collecting.contribute(games_per_upload=200)
+    contributor = collecting.contribute()
     wait_for(lambda: collecting.num_games() >= 10, 180)
     # A run that was resumed from an older checkpoint counts its weights again.
     collecting.push(2)
@@ -223,7 +220,7 @@ def test_no_game_is_lost_or_counted_twice_over_kills_of_both_sides(collecting):
 @pytest.mark.slow
 def test_a_run_learns_from_contributors_alone_and_resumes(collecting, tmp_path):
     def learn(*more: str) -> Program:
-        words = [*TINY, "game=tic_tac_toe", f"runs_dir={tmp_path}", "actors.num_actors=0"]
+        words = [*TINY, *SLOW, "game=tic_tac_toe", f"runs_dir={tmp_path}", "actors.num_actors=0"]
         words += [f"collect.server={collecting.address}", "replay.min_samples=50"]
         words += ["learner.batch_size=32", "arena.num_workers=0", "learner.steps_per_epoch=20"]
         words += ["checkpoint.interval_minutes=0", "logging.interval_seconds=1", *more]

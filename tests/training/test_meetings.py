@@ -27,7 +27,7 @@ from ddpzero.training.reports import Outlets
 from ddpzero.training.state import RunState
 
 class Actors:
-    num_actors, num_restarts, is_compiling = 1, 0, False
+    num_actors, num_restarts, is_compiling, has_heard = 1, 0, False, True
     def __init__(self, poll):
         self.poll = poll
     def take_bad_weights(self):
