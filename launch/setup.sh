@@ -53,8 +53,8 @@ ddpzero_setup() {
     fi
     echo "Installing ddpzero into $VIRTUAL_ENV ..." >&2
     ddpzero_install_torch_for_cpu
-    # Python compiles what it imports by itself; all of torch at once would take half of the time.
-    python -m pip install --quiet --no-compile -c "$ddpzero_root/launch/constraints.txt" \
+    # It also compiles what is installed, for half a minute: with PYTHONDONTWRITEBYTECODE nothing else would.
+    python -m pip install --quiet -c "$ddpzero_root/launch/constraints.txt" \
         -e "$ddpzero_root[$extra]"
     touch "$stamp-$extra"
 }
@@ -66,7 +66,7 @@ ddpzero_install_torch_for_cpu() {
     ! python -m pip config list | grep -E 'index-url|find-links|no-index' >/dev/null || return 0
     ! nvidia-smi >/dev/null 2>&1 || return 0
     ! python -c 'import torch' 2>/dev/null || return 0
-    python -m pip install --quiet --no-compile --retries 1 --no-deps --index-url https://download.pytorch.org/whl/cpu \
+    python -m pip install --quiet --retries 1 --no-deps --index-url https://download.pytorch.org/whl/cpu \
         "$(grep '^torch==' "$ddpzero_root/launch/constraints.txt")" ||
         echo "PyTorch's CPU build cannot be had from download.pytorch.org: taking the ordinary one." >&2
 }

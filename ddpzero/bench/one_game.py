@@ -15,6 +15,8 @@ from ddpzero.search import SearchSettings
 from ddpzero.search.thinking import MOST_LEAVES, Thinking
 
 _NUM_POSITIONS = 5000
+# A tree that is kept may grow to the simulations of so many moves.
+_TIMES_KEPT = 16
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class OneGameSample:
 
 
 class OneGame:
-    """Moves of a single game, one after another, each from a position that was not seen before."""
+    """Moves of a single game, one after another."""
 
     def __init__(
         self,
@@ -37,8 +39,14 @@ class OneGame:
         device: str,
         precision: Precision,
         seed: int,
+        keeps_tree: bool,
     ) -> None:
+        """keeps_tree: each position follows from the one before by its best move and a reply, and what is known of it
+        is kept, as in a match. A game begins, like each position otherwise, where nothing was seen before.
+        """
+        self._game = game
         self._num_simulations = settings.num_simulations
+        self._keeps_tree = keeps_tree
         evaluator = NetworkEvaluator(
             network,
             game,
@@ -47,25 +55,50 @@ class OneGame:
             precision=precision,
             points_scale=settings.points_scale(game),
         )
-        self._thinking = Thinking(game, settings, settings.num_simulations, evaluator)
-        self._positions = game.random_positions(_NUM_POSITIONS, np.random.default_rng(seed + 1))
+        most = settings.num_simulations * (_TIMES_KEPT if keeps_tree else 1)
+        self._thinking = Thinking(game, settings, most, evaluator)
+        self._rng = np.random.default_rng(seed + 1)
+        self._positions = game.random_positions(_NUM_POSITIONS, self._rng)
         self._next = 0
+        self._has_thought = False
 
     def sample(self, seconds: float) -> OneGameSample:
-        """Make moves for some seconds, at least one."""
-        thinking, num_simulations = self._thinking, 0
+        """Make moves for some seconds, at least one with simulations. The choice of moves is not measured."""
+        thinking, num_simulations, cpu_seconds = self._thinking, 0, 0.0
         first_seconds: list[float] = []
-        until, cpu_started = time.perf_counter() + seconds, time.thread_time()
-        while not first_seconds or time.perf_counter() < until:
-            started = time.perf_counter()
-            thinking.begin(self._positions[self._next % _NUM_POSITIONS])
-            self._next += 1
+        until = time.perf_counter() + seconds
+        while num_simulations == 0 or time.perf_counter() < until:
+            moves = self._moves_to_next()
+            started, cpu_started = time.perf_counter(), time.thread_time()
+            if not moves:
+                thinking.begin(self._positions[self._next % _NUM_POSITIONS])
+            for action in moves:
+                thinking.advance(action)
             thinking.think(0)
             thinking.thoughts()
             first_seconds.append(time.perf_counter() - started)
+            known = thinking.visits
             thinking.think(self._num_simulations)
             thinking.thoughts()
-            num_simulations += thinking.visits
-        return OneGameSample(
-            num_simulations, time.thread_time() - cpu_started, float(np.median(first_seconds))
-        )
+            cpu_seconds += time.thread_time() - cpu_started
+            num_simulations += thinking.visits - known
+            self._has_thought = True
+        return OneGameSample(num_simulations, cpu_seconds, float(np.median(first_seconds)))
+
+    def _moves_to_next(self) -> tuple[int, ...]:
+        """Return the best move and a reply to it; none if a position begins anew."""
+        if self._keeps_tree and self._has_thought:
+            game, best = self._game, self._thinking.thoughts().moves[0]
+            after = game.apply_action(self._thinking.position, best.action)
+            if not game.is_terminal(after):
+                reply = self._reply(after, best.line)
+                if not game.is_terminal(game.apply_action(after, reply)):
+                    return best.action, reply
+        self._next += 1
+        return ()
+
+    def _reply(self, position: np.ndarray, line: tuple[int, ...]) -> int:
+        """Return, as often as not, what the agent expects, else any legal action."""
+        if len(line) > 1 and self._rng.random() < 0.5:
+            return line[1]
+        return int(self._rng.choice(self._game.possible_actions(position)))

@@ -4,14 +4,16 @@ With a network the main result is the fraction of the bare forward rate: positio
 divided by the rate of the same network on prepared planes. Both are measured alternately, in slices so short that other
 processes slow down both alike. There is no evaluation cache: each evaluated position is a forward pass.
 
-Beside it stands the search of a single position, as in play (search/thinking.py), in slices of its own: its simulations
-per CPU second as a fraction of those in lockstep, and the time until it has a first thing to show.
+Beside it stand single searches, as in play (search/thinking.py), in slices of their own: their simulations per CPU
+second as a fraction of those in lockstep, and the time until they have a first thing to show. "new_position": each
+begins where nothing was seen before. "one_game": each follows from the one before, and what is known of it is kept.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any
 
@@ -112,8 +114,11 @@ def _measure_with_network(
         "device": device,
         "num_threads": actors.num_threads,
     }
-    one_game = OneGame(game, search, module, device, actors.precision, seed)
-    return measure(searches, network, seconds, network, one_game), conditions
+    singles = {
+        name: OneGame(game, search, module, device, actors.precision, seed, keeps_tree)
+        for name, keeps_tree in (("new_position", False), ("one_game", True))
+    }
+    return measure(searches, network, seconds, network, singles), conditions
 
 
 class EndlessSearches:
@@ -181,10 +186,10 @@ def restart_and_propose(rules, forest, config, cache, weights_version, positions
 
 @dataclass(frozen=True)
 class Sample:
-    """Measurements of one slice of searching, and of the bare network and of a single game right after it.
+    """Measurements of one slice of searching, and of the bare network and of single games right after it.
 
-    cpu_seconds: of this thread. num_evaluated: positions. forward_per_second: 0 without a network. one_game: None
-    without a network.
+    cpu_seconds: of this thread. num_evaluated: positions. forward_per_second: 0 without a network. singles: by name,
+    none without a network.
     """
 
     seconds: float
@@ -192,7 +197,7 @@ class Sample:
     num_simulations: int
     num_evaluated: int
     forward_per_second: float
-    one_game: OneGameSample | None = None
+    singles: Mapping[str, OneGameSample] = field(default_factory=dict)
 
 
 def measure(
@@ -200,19 +205,19 @@ def measure(
     evaluator: Evaluator,
     seconds: float,
     network: NetworkEvaluator | None = None,
-    one_game: OneGame | None = None,
+    singles: Mapping[str, OneGame] | None = None,
 ) -> list[Sample]:
     """Return samples taken for `seconds`; with `network`, part of the time measures its bare forward rate.
 
-    one_game: takes another part.
+    singles: each takes another part.
     """
     games.begin(evaluator)
     # Warm up: compiles, and fills the processor's caches.
-    _take_sample(games, evaluator, network, one_game)
+    _take_sample(games, evaluator, network, singles or {})
     deadline = time.perf_counter() + seconds
-    samples = [_take_sample(games, evaluator, network, one_game)]
+    samples = [_take_sample(games, evaluator, network, singles or {})]
     while time.perf_counter() < deadline:
-        samples.append(_take_sample(games, evaluator, network, one_game))
+        samples.append(_take_sample(games, evaluator, network, singles or {}))
     return samples
 
 
@@ -220,7 +225,7 @@ def _take_sample(
     games: EndlessSearches,
     evaluator: Evaluator,
     network: NetworkEvaluator | None,
-    one_game: OneGame | None,
+    singles: Mapping[str, OneGame],
 ) -> Sample:
     num_simulations, num_evaluated = games.num_simulations, 0
     started, cpu_started = time.perf_counter(), time.thread_time()
@@ -234,7 +239,7 @@ def _take_sample(
         forward_per_second=bare_forward_rate(network, games.max_batch, _SLICE_SECONDS)
         if network
         else 0.0,
-        one_game=one_game.sample(_SLICE_SECONDS) if one_game else None,
+        singles={name: single.sample(_SLICE_SECONDS) for name, single in singles.items()},
     )
 
 
@@ -256,13 +261,13 @@ def _medians(samples: list[Sample]) -> list[tuple[str, float, str]]:
         sample.num_evaluated / sample.seconds / sample.forward_per_second for sample in samples
     )
     figures += [("forward_per_second", forward, "1/s"), ("fraction_of_forward", fraction, "")]
-    return [*figures, *_medians_of_one_game(samples)]
+    for name in samples[0].singles:
+        figures += _medians_of_single(name, samples)
+    return figures
 
 
-def _medians_of_one_game(samples: list[Sample]) -> list[tuple[str, float, str]]:
-    singles = [sample.one_game for sample in samples if sample.one_game is not None]
-    if not singles:
-        return []
+def _medians_of_single(name: str, samples: list[Sample]) -> list[tuple[str, float, str]]:
+    singles = [sample.singles[name] for sample in samples]
     rates = [single.num_simulations / single.cpu_seconds for single in singles]
     fractions = [
         rate / (sample.num_simulations / sample.cpu_seconds)
@@ -270,9 +275,9 @@ def _medians_of_one_game(samples: list[Sample]) -> list[tuple[str, float, str]]:
     ]
     first = 1000 * median(single.first_seconds for single in singles)
     return [
-        ("one_game_simulations_per_cpu_second", median(rates), "1/s"),
-        ("one_game_fraction_of_lockstep", median(fractions), ""),
-        ("one_game_first_result", first, "ms"),
+        (f"{name}_simulations_per_cpu_second", median(rates), "1/s"),
+        (f"{name}_fraction_of_lockstep", median(fractions), ""),
+        (f"{name}_first_result", first, "ms"),
     ]
 
 
