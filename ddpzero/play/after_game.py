@@ -11,7 +11,7 @@ from rich.text import Text
 
 from ddpzero.games.core.player_errors import errors_of_player
 from ddpzero.games.core.players import Player, Thoughtful
-from ddpzero.judges.exact_values import read_exact_table
+from ddpzero.judges.exact_values import ExactTables
 from ddpzero.play.engine import Engine, Limits
 from ddpzero.play.episode import PlayedEpisode
 from ddpzero.play.person import Leave, Person
@@ -63,6 +63,7 @@ class AfterGame:
         self._person = person
         self._console = person.console
         self._engine: Engine | None = None
+        self._tables = ExactTables()
         self._game: PlayedGame | None = None
         self._review: Review | None = None
 
@@ -156,7 +157,7 @@ class AfterGame:
         assert self._engine is not None
         record, limits = review.record, Limits(DEFAULT_SIMULATIONS)
         with errors_of_player(review.reviewer):
-            table = read_exact_table(record.game)
+            table = self._tables.read(record.game)
             return win_rate_instead(record, move, action, self._engine, limits, table)
 
     def _reviewed(self) -> Review | None:
@@ -182,7 +183,7 @@ class AfterGame:
                 done = f"reviewing the game: position {len(review.positions)} of {total}"
                 status.update(Text(done))
 
-            limits, table = Limits(DEFAULT_SIMULATIONS), read_exact_table(record.game)
+            limits, table = Limits(DEFAULT_SIMULATIONS), self._tables.read(record.game)
             self._review = review_game(record, self._engine, limits, tell, table=table)
         return self._review
 

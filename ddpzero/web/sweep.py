@@ -18,7 +18,7 @@ from ddpzero.judges.exact_values import ExactTable
 from ddpzero.play.engine import Engine, Limits
 from ddpzero.play.review import DOUBTFUL_LOSS, Review, review_game, win_rate_instead
 from ddpzero.records import GameRecord
-from ddpzero.system.errors import require
+from ddpzero.system.errors import UserError, require
 from ddpzero.web.descriptions import steps_of
 
 logger = logging.getLogger(__name__)
@@ -63,24 +63,19 @@ class Sweep:
 
         Raises ValueError for an action that is not legal there, UserError without such a move.
         """
-        require(self.review is not None and self.review.is_complete, "the review is not complete.")
-        assert self.review is not None
-        require(ply < len(self.review.moves), f"guess.ply={ply}: the review has no such move.")
-        move, game = self.review.moves[ply], self.record.game
+        review = self.review
+        if review is None or not review.is_complete:
+            raise UserError("the review is not complete.")
+        require(ply < len(review.moves), f"guess.ply={ply}: the review has no such move.")
+        move, table = review.moves[ply], self._read_table(self.record.game)
         # Not that of the thread, which may not have come to its end yet.
         if self._guessing_engine is None:
             self._guessing_engine = self._make_engine()
-        rate = win_rate_instead(
-            self.record, move, action, self._guessing_engine, self._limits, self._read_table(game)
-        )
+        engine = self._guessing_engine
+        rate = win_rate_instead(self.record, move, action, engine, self._limits, table)
         is_as_good = move.best_win_rate - rate < DOUBTFUL_LOSS
-        return {
-            "type": "guessed",
-            "ply": ply,
-            "action": action,
-            "win_rate": rate,
-            "is_as_good": is_as_good,
-        }
+        said = {"ply": ply, "action": action, "win_rate": rate, "is_as_good": is_as_good}
+        return {"type": "guessed", **said}
 
     def _run(self) -> None:
         if self._is_stopped.is_set():

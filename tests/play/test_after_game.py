@@ -314,9 +314,10 @@ def test_what_can_be_done_with_a_saved_game_names_the_run(game, player, tmp_path
     )
     going = tmp_path / "going.txt"
     save(talk.person, PlayedGame(episode_of(game, "a1 a2"), seats), str(going))
-    said = " ".join(talk.output.split())
-    assert f"ddpzero review {going} 'my runs/quick'" in said
-    assert f"ddpzero play 'my runs/quick' --resume {going}" in said
+    # Not broken at the width of the terminal: they are there to be copied.
+    commands = [line.strip() for line in talk.output.splitlines()]
+    assert f"ddpzero review {going} 'my runs/quick'" in commands
+    assert f"ddpzero play 'my runs/quick' --resume {going}" in commands
     over = PlayedGame(episode_of(game, "a1 a2 b2 c3 b1 b3 c1"), seats)
     other = Talk()
     save(other.person, over, str(tmp_path / "over.txt"))

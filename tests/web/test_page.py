@@ -167,6 +167,7 @@ def test_it_can_be_watched_and_taken_over(chromium, served):
         page.wait_for_function("() => document.querySelectorAll('.move-list .move').length >= 2")
         page.click("text=Take over")
         page.wait_for_selector(".status:has-text('Your move')")
+        assert len(moves(page)) >= 2 and page.is_visible("text=Play itself")
 
 
 def test_two_browsers_play_games_of_their_own(chromium, served):
@@ -328,6 +329,7 @@ def test_a_click_on_the_graph_goes_to_the_position(chromium, served):
         page.wait_for_function(
             "() => document.querySelectorAll('.move-list .move.undone').length === 5"
         )
+        assert page.locator(".pieces .piece").count() == 0
 
 
 def test_the_training_is_shown_and_the_game_waits_for_its_player(chromium, served):
@@ -369,6 +371,7 @@ def test_a_run_that_has_no_checkpoint_yet_is_shown_and_then_played(
         choose_game(page, "Connect Four")
         page.select_option('select[aria-label="Agent"]', label="young")
         page.wait_for_selector(".player-name:has-text('young')")
+        assert page.locator(".player-name:has-text('four')").count() == 0
 
 
 def test_a_level_and_resigning_can_be_chosen(chromium, served):
