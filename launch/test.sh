@@ -21,5 +21,7 @@ fi
 ruff format --check .
 ruff check .
 mypy
+# Some hundred processes import these sources: compile them once, whatever the user's habit is.
+export PYTHONDONTWRITEBYTECODE=
 # Three processes for two cores, for many tests wait; each takes a file at a time, whose fixtures are made once.
 exec python -m pytest -n 3 --dist loadfile --no-loadscope-reorder "${left_out[@]/#/--deselect=}"

@@ -1,13 +1,8 @@
-"""Runs that earlier versions of ddpzero saved go on, play and are shown: data/old_runs/.
-
-tic_tac_toe    AlphaZero, of 2026-11-22: without the settings that came later
-snakes         DDPG, of 2026-11-21
-"""
+"""Runs that earlier versions of ddpzero saved go on, play and are shown: see old_runs.py."""
 
 from __future__ import annotations
 
 import logging
-import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -20,23 +15,16 @@ from ddpzero.config.hydra import compose_settings
 from ddpzero.run.checkpoint_content import load_weights
 from ddpzero.run.folder import check_run_config
 from ddpzero.run.ranks import Ranks
-from tests.places import DATA
 from tests.run.checkpointed_runs import resume, without_actors
+from tests.run.old_runs import unpack_old_run
 
-OLD_RUNS = DATA / "old_runs"
 LOSSES = {"tic_tac_toe": "losses/total", "snakes": "losses/critic"}
 NUM_EPISODES = {"tic_tac_toe": 43, "snakes": 1}
 
 
-def unpack(name: str, folder: Path) -> Path:
-    with tarfile.open(OLD_RUNS / f"{name}.tar.xz") as archive:
-        archive.extractall(folder, filter="data")
-    return folder / name
-
-
 @pytest.fixture(params=NUM_EPISODES)
 def old_run(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    return unpack(request.param, tmp_path)
+    return unpack_old_run(request.param, tmp_path)
 
 
 def test_an_old_run_goes_on_with_its_samples_and_saves(
@@ -66,7 +54,9 @@ def test_the_command_that_began_an_old_run_is_not_another_config(
         "learner.learning_rate_schedule=constant device=cpu"
     )
     config = settings_to_dict(compose_settings(command.split()))
-    check_run_config(unpack("tic_tac_toe", tmp_path), config, allow_change=False, ranks=alone)
+    check_run_config(
+        unpack_old_run("tic_tac_toe", tmp_path), config, allow_change=False, ranks=alone
+    )
 
 
 @pytest.mark.slow

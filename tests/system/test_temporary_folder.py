@@ -17,8 +17,8 @@ from tests.places import REPO
 _PROGRAM = """
 import signal, sys, time
 from ddpzero.system.temporary_folder import temporary_folder
-if sys.argv[1] == "nohup":
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+# The tests themselves may run under nohup.
+signal.signal(signal.SIGHUP, signal.SIG_IGN if sys.argv[1] == "nohup" else signal.SIG_DFL)
 with temporary_folder("mine-") as folder:
     (folder / "file").write_text("x")
     print("ready", flush=True)

@@ -6,20 +6,17 @@ import os
 import signal
 import subprocess
 import sys
-import tarfile
 
 import pytest
 
-from tests.places import DATA, REPO
+from tests.places import REPO
+from tests.run.old_runs import unpack_old_run
 
 
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory):
     """A trained run of Tic-Tac-Toe."""
-    folder = tmp_path_factory.mktemp("runs")
-    with tarfile.open(DATA / "old_runs" / "tic_tac_toe.tar.xz") as archive:
-        archive.extractall(folder, filter="data")
-    return folder / "tic_tac_toe"
+    return unpack_old_run("tic_tac_toe", tmp_path_factory.mktemp("runs"))
 
 
 @pytest.fixture
