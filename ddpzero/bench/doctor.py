@@ -24,6 +24,7 @@ from ddpzero.system.cores import usable_cores
 from ddpzero.system.json_text import json_text
 from ddpzero.system.machine import processor_name, usable_memory
 from ddpzero.system.origin import version_text
+from ddpzero.system.other_load import load_of_others
 from ddpzero.system.parent import with_parent
 from ddpzero.system.terminal import plain_console
 
@@ -252,7 +253,15 @@ def _cores() -> Iterator[Finding]:
         yield Finding("cores", text, "note", advice)
     else:
         yield Finding("cores", text)
+    yield _load()
     yield _half_precision()
+
+
+def _load() -> Finding:
+    load = load_of_others()
+    if load:
+        return Finding("load", load, "note", "a run, and what is measured now, is slower for it.")
+    return Finding("load", "the cores are free")
 
 
 def _half_precision() -> Finding:

@@ -25,6 +25,7 @@ from ddpzero.system.guarded_files import parse_json_line
 from ddpzero.system.json_text import json_text
 from ddpzero.system.measurements import readable
 from ddpzero.system.origin import machine_text, version_text
+from ddpzero.system.other_load import load_of_others
 from ddpzero.system.parent import with_parent
 from ddpzero.system.whole_files import replace_whole
 
@@ -73,12 +74,16 @@ class Bench(NamedTuple):
 
 @dataclass
 class Outcome:
-    """What a benchmark came to. rows: its lines of JSON. problem: a sentence, "" if it succeeded."""
+    """What a benchmark came to. rows: its lines of JSON. problem: a sentence, "" if it succeeded.
+
+    load: of other programs when it began, see load_of_others.
+    """
 
     bench: Bench
     rows: list[Row] = field(default_factory=list)
     problem: str = ""
     seconds: float = 0.0
+    load: str = ""
 
 
 def all_benches(game: str, seconds: float, quick: bool, peers: bool, seed: int) -> list[Bench]:
@@ -104,7 +109,9 @@ def run_all(
     outcomes = []
     for number, bench in enumerate(benches, 1):
         print(f"{number}/{len(benches)} {bench.command}", file=sys.stderr, flush=True)
+        load = load_of_others()
         outcome = run(bench, _LEAST_SECONDS + _SECONDS_PER_SECOND * seconds)
+        outcome.load = load
         outcomes.append(outcome)
         took = f"{outcome.problem or 'done'} ({outcome.seconds:.0f} s)"
         print(f"{number}/{len(benches)} {bench.name}: {took}", file=sys.stderr, flush=True)
@@ -188,7 +195,9 @@ def markdown(outcomes: Sequence[Outcome], missing: Sequence[Bench]) -> str:
     ]
     lines += ["| benchmark | outcome | took |", "|---|---|---|"]
     for outcome in outcomes:
-        text = outcome.problem or f"{len(outcome.rows)} figures"
+        number = len(outcome.rows)
+        text = outcome.problem or f"{number} figure{'' if number == 1 else 's'}"
+        text += f"; {outcome.load}, so figures are too low" if outcome.load else ""
         lines.append(f"| {outcome.bench.name} | {_cell(text)} | {outcome.seconds:.0f} s |")
     lines += [f"| {bench.name} | not measured yet | |" for bench in missing]
     for outcome in outcomes:

@@ -31,13 +31,16 @@ from ddpzero.system.errors import UserError, require
 from ddpzero.system.machine import usable_memory
 from ddpzero.system.memory import check_memory
 from ddpzero.system.origin import machine_text, version_text
+from ddpzero.system.other_load import load_of_others
 from ddpzero.system.whole_files import replace_whole, require_writable
 from ddpzero.training.actor_devices import choose_actor_device
 from ddpzero.training.preflight import run_needs
 
 PRESET = Path("hardware") / "tuned.yaml"
 _BATCHES = (16, 32, 64, 128, 256, 512, 1024, 2048)
-_FORWARD_SECONDS, _LEARNER_SECONDS, _PLAY_SECONDS = 0.3, 3.0, 6.0
+# Each batch is measured so often, in turn with the others: the best of them is what others disturbed least.
+_FORWARD_ROUNDS = 4
+_FORWARD_SECONDS, _LEARNER_SECONDS, _PLAY_SECONDS = 0.1, 3.0, 6.0
 _SHARING_SECONDS = 14.0
 # A batch this close to the fastest one is large enough.
 _GOOD_ENOUGH = 0.95
@@ -81,12 +84,15 @@ def tune(settings: Settings, seed: int, say: Say) -> list[Choice]:
     return choices
 
 
-def write_preset(choices: Sequence[Choice], folder: Path, command: str) -> Path:
-    """Write the choices to a folder like conf/; return the file's path. Raises UserError if it cannot be written."""
+def write_preset(choices: Sequence[Choice], folder: Path, command: str, load: str = "") -> Path:
+    """Write the choices to a folder like conf/; return the file's path. Raises UserError if it cannot be written.
+
+    command, load: see preset_text.
+    """
     path = folder / PRESET
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace_whole(path, preset_text(choices, command).encode())
+        replace_whole(path, preset_text(choices, command, load).encode())
     except OSError as error:
         raise UserError(
             f"{path} cannot be written: {error.strerror}. Choose another --config-dir."
@@ -94,11 +100,12 @@ def write_preset(choices: Sequence[Choice], folder: Path, command: str) -> Path:
     return path
 
 
-def preset_text(choices: Sequence[Choice], command: str) -> str:
-    """Return the preset as YAML; command: that wrote it."""
+def preset_text(choices: Sequence[Choice], command: str, load: str = "") -> str:
+    """Return the preset as YAML. command: that wrote it. load: of other programs meanwhile, see load_of_others."""
     lines = [
         "# @package _global_",
         f"# Written by `{command}` on {time.strftime('%Y-%m-%d')}: {machine_text()}, {version_text()}.",
+        *([f"# Measured while {load}: better measure again when they are done."] if load else []),
         "# Write it after the experiment: the later preset wins.",
     ]
     group = ""
@@ -136,7 +143,8 @@ def _of_network(settings: Settings, device: torch.device, seed: int, say: Say) -
     for dtype in dtypes:
         inference = InferenceNetwork(module, game, device, dtype)
         name = str(dtype).removeprefix("torch.")
-        rates += [ForwardRate(name, batch, _forward_rate(inference, batch)) for batch in _BATCHES]
+        for batch, rate in _forward_rates(inference).items():
+            rates.append(ForwardRate(name, batch, rate))
         say(
             f"network in {name}: "
             + ", ".join(f"{r.rate:,.0f}/s with {r.batch}" for r in rates if r.dtype == name)
@@ -165,6 +173,14 @@ def choose_batch(rates: Sequence[ForwardRate]) -> ForwardRate:
     return next(
         rate for rate in rates if rate.dtype == name and rate.rate >= _GOOD_ENOUGH * best[name]
     )
+
+
+def _forward_rates(inference: InferenceNetwork) -> dict[int, float]:
+    """Return positions per second for each batch."""
+    best = dict.fromkeys(_BATCHES, 0.0)
+    for _ in range(_FORWARD_ROUNDS):
+        best = {batch: max(rate, _forward_rate(inference, batch)) for batch, rate in best.items()}
+    return best
 
 
 def _forward_rate(inference: InferenceNetwork, batch: int) -> float:
@@ -306,9 +322,11 @@ def run_tune(settings: Settings, folder: Path | None, command: str, seed: int, s
     )
     # Before minutes of measuring.
     require_writable("--config-dir", chosen / PRESET.parent, make=True)
+    if load := load_of_others():
+        say(f"{load}: what is measured now is too slow. Better measure again when they are done.")
     started = time.monotonic()
     choices = tune(settings, seed, say)
-    path = write_preset(choices, chosen, command)
+    path = write_preset(choices, chosen, command, load)
     is_found = chosen.resolve() == conf_dir()
     option = "" if is_found else f"--config-dir {chosen} "
     say(f"{path} written after {time.monotonic() - started:.0f} s:")

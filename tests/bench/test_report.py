@@ -63,6 +63,16 @@ def test_a_benchmark_without_its_extra_is_left_out(monkeypatch):
     assert "rules" not in [bench.name for bench in all_benches("hex", 1.0, False, False, 0)]
 
 
+def test_figures_of_a_busy_machine_are_called_too_low(monkeypatch):
+    monkeypatch.setattr(
+        report_module, "load_of_others", lambda: "other programs use 2.0 of 2 cores"
+    )
+    monkeypatch.setattr(report_module, "run", lambda bench, limit: Outcome(bench, [row("a", 1.0)]))
+    (outcome,) = run_all([RULES], 0.1, None, as_json=True)
+    text = markdown([outcome], ())
+    assert "| rules | 1 figure; other programs use 2.0 of 2 cores, so figures are too low |" in text
+
+
 def test_a_report_has_figures_commands_and_what_failed(tmp_path, capsys):
     file = tmp_path / "report.md"
     outcomes = run_all([RULES, WRONG], 0.1, file, as_json=True)

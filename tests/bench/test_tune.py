@@ -59,10 +59,13 @@ def test_a_run_takes_what_is_measured_and_written(tmp_path, monkeypatch):
     for name in ("_FORWARD_SECONDS", "_LEARNER_SECONDS", "_PLAY_SECONDS"):
         monkeypatch.setattr(tune_module, name, 0.05)
     monkeypatch.setattr(tune_module, "_BATCHES", (4, 8))
+    monkeypatch.setattr(tune_module, "load_of_others", lambda: "other programs use 2.0 of 2 cores")
     said: list[str] = []
     run_tune(compose_settings(TINY), tmp_path / "mine", "ddpzero tune", 0, said.append)
     text = (tmp_path / "mine" / "hardware" / "tuned.yaml").read_text()
     assert "# Written by `ddpzero tune` on 20" in text and " cores, ddpzero " in text
+    assert "# Measured while other programs use 2.0 of 2 cores: " in text
+    assert said[0].startswith("other programs use 2.0 of 2 cores: what is measured now is too slow")
     settings = compose_settings([*TINY, "+hardware=tuned"], str(tmp_path / "mine"))
     assert settings.actors.num_games in (4, 8) and settings.actors.num_actors >= 1
     assert settings.actors.precision in ("float32", "bfloat16")
@@ -79,6 +82,19 @@ def test_a_preset_that_another_one_hides_is_not_measured(tmp_path, monkeypatch):
         UserError, match=r"conf/hardware/tuned.yaml exists, and a run finds it before"
     ):
         run_tune(compose_settings(TINY), tmp_path / "mine", "ddpzero tune", 0, lambda _: None)
+
+
+def test_each_batch_counts_as_fast_as_it_was_at_its_best(monkeypatch):
+    monkeypatch.setattr(tune_module, "_BATCHES", (4, 8))
+    measured = []
+
+    def rate(inference, batch):
+        measured.append(batch)
+        return batch * (10.0 if len(measured) == 3 else 1.0)
+
+    monkeypatch.setattr(tune_module, "_forward_rate", rate)
+    assert tune_module._forward_rates(None) == {4: 40.0, 8: 8.0}
+    assert measured[:4] == [4, 8, 4, 8]
 
 
 def test_every_setting_has_its_reason_and_its_group():
