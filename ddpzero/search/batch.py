@@ -72,13 +72,14 @@ class SearchBatch:
         return self.num_leaves
 
     def propose_with(self, kernel: Kernel, weights_version: int, *arguments: Any) -> int:
-        """Let another kernel propose leaves, which may also finish and start searches; return its simulations.
+        """Let another kernel propose leaves; return the second number that it returns.
 
-        kernel: called with (rules, forest, config, cache, weights_version, *arguments); returns (leaves, simulations).
+        kernel: called with (rules, forest, config, cache, weights_version, *arguments); returns the number of leaves,
+        and one of its own.
         """
         self.weights_version = weights_version
-        self.num_leaves, num_simulations = kernel(*self._arguments, weights_version, *arguments)
-        return num_simulations
+        self.num_leaves, own_number = kernel(*self._arguments, weights_version, *arguments)
+        return own_number
 
     def absorb(self, observations: np.ndarray, logits: np.ndarray, outcomes: np.ndarray) -> bool:
         """Absorb the evaluations of the leaves proposed last: logits `[n, A]`, outcomes `[n, 4]`.

@@ -2,7 +2,8 @@
 
 PUCT without noise, whatever search trained the network: its visits can go on from any number, while sequential halving
 must know the number of simulations beforehand. Several leaves of the tree are evaluated together, few at first: in a
-small tree they would be of moves that are not worth it. After a move the tree below it is kept.
+small tree they would be of moves that are not worth it. Beside the first ones those of its first moves are evaluated,
+see guesses.py. After a move the tree below it is kept.
 
 Moves can be banned: then it searches as if they were not legal, and proves no values.
 """
@@ -37,6 +38,7 @@ from ddpzero.search.forest import (
     UNVISITED,
     forest_size_bytes,
 )
+from ddpzero.search.guesses import add_guesses, remember_guesses
 from ddpzero.search.rounds import register_leaf, start_searches
 from ddpzero.search.settings import SearchSettings
 from ddpzero.search.solver import is_lost
@@ -53,6 +55,8 @@ from ddpzero.search.tree import (
 # Leaves of the tree in one batch: one for so many simulations before it, and at most MOST_LEAVES.
 MOST_LEAVES = 32
 _SIMULATIONS_PER_LEAF = 2
+# Leaves and guesses in the first batches.
+_MOST_TOGETHER = 8
 # Of a leaf under way: hardly more than a draw. A whole loss, as in self-play with its small batches, costs 90 Elo with
 # batches of this size; with none, the next descent meets the same leaf too often.
 _VIRTUAL_LOSS = 0.1
@@ -199,17 +203,23 @@ class Thinking:
 
     def _round(self, wanted: int) -> bool:
         """Evaluate leaves on the way to `wanted` simulations in the tree; return whether there may be others."""
-        most_leaves = max(1, min(self.visits // _SIMULATIONS_PER_LEAF, MOST_LEAVES))
         observations = self._evaluator.observations(0)
         # A call that meets only positions that are known already must end as well.
         some = min(wanted, self.visits + _MOST_SIMULATIONS_OF_CALL)
-        self._batch.propose_with(propose_of_one, self._num_begun, some, most_leaves, observations)
-        if self._batch.num_leaves == 0:
+        most_together = min(_MOST_TOGETHER, MOST_LEAVES)
+        num_guesses = self._batch.propose_with(
+            propose_of_one, self._num_begun, some, MOST_LEAVES, most_together, observations
+        )
+        num_leaves = self._batch.num_leaves
+        if num_leaves == 0:
             return some < wanted and self.visits >= some and not self.is_proven
-        self._evaluator.submit(0, self._batch.num_leaves)
+        self._evaluator.submit(0, num_leaves + num_guesses)
         logits, outcomes = self._evaluator.collect(0)
         if not self._batch.absorb(observations, logits, outcomes):
             raise unusable_answers(logits, outcomes)
+        if num_guesses > 0:
+            cache, version = self._batch.cache, self._num_begun
+            remember_guesses(cache, version, num_leaves, observations, logits, outcomes)
         if self._bans is not None:
             num_nodes = int(self._forest.trees[0]["num_nodes"])
             ban_actions(self._forest, self._num_banned, num_nodes, self._bans)
@@ -271,11 +281,20 @@ MOVE = np.dtype(
 
 @compiled(cache=True)
 def propose_of_one(
-    rules, forest, config, cache, weights_version, wanted, most_leaves, observations
+    rules,
+    forest,
+    config,
+    cache,
+    weights_version,
+    wanted,
+    most_leaves,
+    most_together,
+    observations,
 ):
-    """Write the observations of at most most_leaves leaves of the first tree; return (their number, 0).
+    """Write the observations of leaves of the first tree, then of guesses; return the numbers of both.
 
-    0 leaves: the tree has `wanted` simulations, or its value is proven.
+    most_leaves: however large the tree is. most_together: leaves and guesses beside them, while the tree has no
+    simulation. 0 leaves: the tree has `wanted` simulations, or its value is proven.
     """
     tree = forest.trees[0]
     num_left = wanted
@@ -284,15 +303,31 @@ def propose_of_one(
     # Of a tree that begins, and of one that goes on.
     forest.budgets[FULL] = max(num_left, 0)
     tree.num_simulations = tree.num_finished + max(num_left, 0)
+    is_new = num_left == wanted
     num_leaves = 0
-    while num_leaves < most_leaves:
+    while num_leaves < allowed_leaves(forest, num_leaves, most_leaves):
         status, node = find_leaf(rules, forest, config, cache, weights_version, 0)
         if status != LEAF_FOUND:
             break
         num_leaves = register_leaf(forest, 0, node, observations, num_leaves)
         if node == ROOT:
             break
-    return num_leaves, 0
+    if not is_new or num_leaves == 0:
+        return num_leaves, 0
+    num_guesses = add_guesses(
+        rules, forest, config, cache, weights_version, observations, num_leaves, most_together
+    )
+    return num_leaves, num_guesses
+
+
+@compiled
+def allowed_leaves(forest, num_leaves, most_leaves):
+    """Return how many leaves may be under evaluation together; num_leaves: those that are."""
+    root = forest.nodes[0, ROOT]
+    if root.state == PENDING:
+        return 1
+    num_finished = root.visit_sum - num_leaves
+    return max(1, min(num_finished // _SIMULATIONS_PER_LEAF, most_leaves))
 
 
 @compiled(cache=True)

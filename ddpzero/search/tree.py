@@ -85,7 +85,7 @@ def find_leaf(rules, forest, config, cache, weights_version, slot):
         if forest.nodes[slot, node].state == PENDING:
             if node != ROOT and tree.num_nodes == num_nodes_before:
                 return SEARCH_WAITS, UNVISITED
-            tree.symmetry = _pack_smallest_view(rules, forest, cache, slot, node)
+            tree.symmetry = pack_smallest_view(rules, forest, cache, slot, node)
             place = find_entry(cache, forest.observation, weights_version)
             if place == NO_ENTRY:
                 if node != ROOT:
@@ -312,7 +312,7 @@ def pack_observation(rules, forest, slot, node):
 
 
 @compiled
-def _pack_smallest_view(rules, forest, cache, slot, node):
+def pack_smallest_view(rules, forest, cache, slot, node):
     """Do the same in the node's smallest view, and return the index of that view; without views, 0."""
     _observe(rules, forest, slot, node)
     if cache.cell_views.shape[0] > 1:

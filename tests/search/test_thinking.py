@@ -129,6 +129,50 @@ def test_what_it_finds_does_not_depend_on_positions_before():
         assert thinking.thoughts().moves == found.moves
 
 
+def test_a_new_position_is_evaluated_together_with_those_after_its_moves(connect_four):
+    thinking, evaluator = thinking_of(connect_four)
+    thinking.think(0)
+    assert evaluator.batch_sizes == [1 + 7] and thinking.visits == 0
+    thinking.think(7)
+    # With equal evaluations each move is tried once.
+    assert evaluator.batch_sizes == [1 + 7] and thinking.visits == 7
+
+
+def test_of_many_moves_the_most_probable_ones_are_evaluated_together():
+    game = load_game("gomoku", size=5)
+    logits = np.zeros(25)
+    logits[[3, 7, 11, 12, 13, 20, 21, 24]] = 5.0
+    thinking, evaluator = thinking_of(game, evaluate=lambda _: (logits, (0.25, 0.5, 0.25)))
+    thinking.think(0)
+    thinking.think(8)
+    assert evaluator.batch_sizes == [1, 8] and thinking.visits == 8
+    assert {move.action for move in thinking.thoughts().moves if move.visits} == set(
+        np.flatnonzero(logits).tolist()
+    )
+    thinking.think(20)
+    assert max(evaluator.batch_sizes[2:]) <= 14
+
+
+@pytest.mark.parametrize("solve", [False, True])
+def test_guesses_change_no_result(monkeypatch, solve):
+    # Its games end early: positions after moves may be terminal, and all moves of the first one find a place.
+    game = random_tree_game()
+
+    def found():
+        thinking, _ = thinking_of(game, evaluate=evaluate_by_hash, solve=solve)
+        visits = []
+        for _ in range(12):
+            thinking.think(1)
+            visits.append(
+                [(move.action, move.visits, move.value) for move in thinking.thoughts().moves]
+            )
+        return visits
+
+    expected = found()
+    monkeypatch.setattr(thinking_module, "_MOST_TOGETHER", 1)
+    assert found() == expected
+
+
 def test_a_large_tree_gets_batches(connect_four):
     thinking, evaluator = thinking_of(connect_four)
     thinking.think(400)
