@@ -34,7 +34,7 @@ ddpzero match "$run" rollout:1000 --games 200 --simulations 100
 cat <<END
 
 In $PWD, after: source "$VIRTUAL_ENV/bin/activate"
-  play against it    ddpzero play $run
+  play against it    ddpzero web $run      (in a browser; in the terminal: ddpzero play $run)
   see its curves     tensorboard --logdir $runs_dir
   train it further   bash launch/quickstart.sh ${longer[*]}
                      (the minutes of the whole run; it goes on where it stopped)

@@ -1,7 +1,7 @@
 # Makes sure that ddpzero is installed, in .venv or in the active environment. The other scripts source it, which
 # puts that environment on their PATH, too.
 #
-#   bash launch/setup.sh [dev]          with what draws pictures (matplotlib); dev: also with what the tests need
+#   bash launch/setup.sh [dev]          with what draws pictures and shows the page; dev: also with what the tests need
 #
 # Environment: VIRTUAL_ENV, CONDA_PREFIX  an active environment is used instead of .venv, but never conda's base
 #              PYTHON       the Python that .venv is made with (3.11 to 3.13; otherwise the newest one found)
@@ -27,7 +27,7 @@ ddpzero_python() {
 }
 
 ddpzero_setup() {
-    local extra="${1:-report}" python stamp
+    local extra="${1:-report,web}" python stamp
     if [[ -z "${VIRTUAL_ENV:-}" && "${CONDA_DEFAULT_ENV:-base}" != base && -x "${CONDA_PREFIX:-}/bin/python" ]]; then
         export VIRTUAL_ENV="$CONDA_PREFIX"
     fi

@@ -154,8 +154,8 @@ def test_an_active_conda_environment_is_installed_into_unless_it_is_the_base(
         check=False,
     )
     assert ("conda: -m pip install" in done.stderr) == is_used
-    # Pictures of README's commands need it.
-    assert (f"-e {clone}[report]" in done.stderr) == is_used
+    # README's commands draw pictures, and show the page.
+    assert (f"-e {clone}[report,web]" in done.stderr) == is_used
     assert ("PYTHON=/no/python is not a Python" in done.stderr) != is_used
     assert not (clone / ".venv").exists()
 
