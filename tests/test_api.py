@@ -153,6 +153,8 @@ def test_positions_are_equal_if_the_rules_cannot_tell_them_apart():
         (lambda p: p.play("z9"), "'z9' is no move of tic_tac_toe"),
         (lambda p: p.play(9), "9 is not legal here"),
         (lambda p: p.play(None), "None is no move"),
+        (lambda p: p.play(3.7), "3.7 is no move"),
+        (lambda p: p.play(True), "True is no move"),
         (lambda p: ddpzero.Position(p.game, "a1 b1 a2 b2 a3 c3"), "'c3' cannot be played: this"),
         (lambda p: ddpzero.Position("gomoku"), "the game must be one of two players"),
         (lambda p: ddpzero.load_game("gomoko"), "is not a game of ddpzero: there are connect_four"),
@@ -308,7 +310,12 @@ def with_random(agent: ddpzero.Agent) -> ddpzero.Agent:
         (lambda a: ddpzero.load("no_such_run"), "no such folder"),
         (lambda a: ddpzero.load("rollout:10"), "this player can play any game: name one"),
         (lambda a: a.search("b2"), "'b2' is not a Position"),
-        (lambda a: a.search(a.position(), simulations=-1), "simulations=-1 must be 0 or more"),
+        (lambda a: a.search(a.position(), simulations=-1), "simulations=-1 must be a whole"),
+        (lambda a: a.search(a.position(), simulations=10.5), "simulations=10.5 must be a whole"),
+        (lambda a: a.search(a.position(), simulations="10"), "simulations='10' must be a whole"),
+        (lambda a: a.search(a.position(), seconds=float("inf")), "seconds=inf must be a number"),
+        (lambda a: a.search(a.position(), seconds=float("nan")), "seconds=nan must be a number"),
+        (lambda a: a.player(simulations=2.0), "simulations=2.0 must be a whole number"),
         (lambda a: a.search(a.position("a1 b1 a2 b2 a3")), "this game of tic_tac_toe is over"),
         (lambda a: a.evaluate_batch([]), "at least one position"),
         (lambda a: a.evaluate_batch(np.zeros((2, 3))), "positions of tic_tac_toe are"),
@@ -329,6 +336,8 @@ def with_random(agent: ddpzero.Agent) -> ddpzero.Agent:
         ),
         (lambda a: ddpzero.match(with_random(a), "random", simulations=5), "none plays here"),
         (lambda a: ddpzero.match(a, "random", games=3), "must be even"),
+        (lambda a: ddpzero.match(a, "random", games=2.0), "games=2.0 must be a whole number"),
+        (lambda a: ddpzero.match(a, "random", seed="x"), "seed='x' must be a whole number"),
         (
             lambda a: ddpzero.match(a, "random", game=ddpzero.load_game("connect_four")),
             "the game here is connect_four",
@@ -403,7 +412,7 @@ def test_samples_are_arrays_by_the_names_of_their_spec(runs):
     planes = episodes.planes(newest["observation"])
     game = ddpzero.load_game("tic_tac_toe")
     assert planes.shape == (5, game.num_inputs, 3, 3) and set(np.unique(planes)) == {0, 1}
-    with pytest.raises(ddpzero.UserError, match="max_samples=0 must be 1 or more"):
+    with pytest.raises(ddpzero.UserError, match="max_samples=0 must be a whole number"):
         episodes.samples(max_samples=0)
     with pytest.raises(ddpzero.UserError, match="observations are uint8"):
         episodes.planes(newest["outcome"])

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ddpzero.api.numbers import number_from_0, whole_number
 from ddpzero.api.position import Position
 from ddpzero.api.results import Evaluation, SearchResult, evaluation_of, search_result
 from ddpzero.arena import agents as arena
@@ -165,8 +166,10 @@ class Agent:
             self.can_think or (simulations is None and seconds is None),
             f"{self.name} does not search for as long as it is told: remove simulations and seconds.",
         )
-        _require_at_least_0("simulations", simulations)
-        _require_at_least_0("seconds", seconds)
+        if simulations is not None:
+            simulations = whole_number("simulations", simulations, least=0)
+        if seconds is not None:
+            seconds = number_from_0("seconds", seconds)
         if simulations is None and seconds is None:
             simulations = getattr(self.player(), "num_simulations", None)
         most = _MAX_SIMULATIONS if simulations is None else max(simulations, _LEAST_SIMULATIONS)
@@ -209,6 +212,8 @@ class Agent:
 
         simulations: per move of its own search; None for those of its config. Players without training ignore it.
         """
+        if simulations is not None:
+            simulations = whole_number("simulations", simulations, least=0)
         if simulations not in self._players:
             if self._trained is None:
                 made = arena.parse_player(self.name, self.any_game)
@@ -250,7 +255,3 @@ class Agent:
 
     def __repr__(self) -> str:
         return f"<Agent {self.name}: {describe_game(self.any_game)}>"
-
-
-def _require_at_least_0(name: str, value: float | None) -> None:
-    require(value is None or value >= 0, f"{name}={value} must be 0 or more.")

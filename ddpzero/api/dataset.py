@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -26,6 +27,8 @@ class SampleDataset(Dataset[dict[str, Tensor]]):
         return len(next(iter(self._columns.values())))
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
+        """Raises TypeError for a slice: torch.utils.data.Subset takes several."""
+        index = operator.index(index)
         if not -len(self) <= index < len(self):
             raise IndexError(f"sample {index}: there are {len(self)}.")
         return {name: column[0] for name, column in self._rows([index]).items()}

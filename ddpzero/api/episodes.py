@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ddpzero.algorithms.base import CompleteAlgorithm
+from ddpzero.api.numbers import whole_number
 from ddpzero.api.position import Position
 from ddpzero.episodes.source import EpisodeReader, StoredGame, find_shards
 from ddpzero.games import Game
@@ -74,9 +75,8 @@ class Episodes:
         max_samples: the newest so many; None for all. They take memory: a sample of Connect Four 60 bytes.
         Observations stay packed, see `planes`. Raises UserError if files do not fit each other.
         """
-        require(
-            max_samples is None or max_samples >= 1, f"max_samples={max_samples} must be 1 or more."
-        )
+        if max_samples is not None:
+            max_samples = whole_number("max_samples", max_samples, least=1)
         spec, parts, num_samples = self.spec, [], 0
         for path in self._newest_first():
             if max_samples is not None and num_samples >= max_samples:

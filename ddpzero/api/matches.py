@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from ddpzero.api.agent import Agent, agent_of
+from ddpzero.api.numbers import whole_number
 from ddpzero.api.position import Position
 from ddpzero.arena.agents import any_game_of_players
 from ddpzero.arena.match import MatchResult
@@ -68,6 +69,12 @@ def match(
     use chance; the same one repeats the match. On a terminal, a live line shows how far it is.
     Raises UserError.
     """
+    games = whole_number("games", games, least=2)
+    seed = whole_number("seed", seed, least=0)
+    if simulations is not None:
+        simulations = whole_number("simulations", simulations, least=0)
+    if opening_moves is not None:
+        opening_moves = whole_number("opening_moves", opening_moves, least=0)
     agents = _agents(a, b, game)
     rules = agents[0].any_game
     require(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from operator import index
 
 import numpy as np
 
@@ -139,8 +140,12 @@ class Position:
             not self.is_over,
             f"{move!r:.80} cannot be played: this game of {self.game.name} is over.",
         )
+        require(
+            not isinstance(move, bool),
+            f"{move} is no move of {self.game.name}: give its name or its number.",
+        )
         try:
-            action = self.game.parse_action(move) if isinstance(move, str) else int(move)
+            action = self.game.parse_action(move) if isinstance(move, str) else index(move)
         except (TypeError, ValueError) as error:
             raise UserError(f"{move!r:.80} is no move of {self.game.name}: {error}") from None
         legal = self.legal_actions

@@ -192,19 +192,23 @@ def win_rate_instead(
     engine: Engine,
     limits: Limits,
     table: ExactTable | None = None,
+    is_stopped: Callable[[], bool] = lambda: False,
 ) -> float:
     """Return the win rate of the player of a reviewed move after another action in its place.
 
-    The other arguments are those of review_game. Raises ValueError for an action that is not legal, PlayerError for a
-    player that fails.
+    is_stopped: ends the search early, when nobody waits for its result. The other arguments are those of review_game.
+    Raises ValueError for an action that is not legal, PlayerError for a player that fails.
     """
     engine.set_up(record.actions[: move.ply])
     exact = table.find(engine.position) if table is not None else None
     engine.play(action)
     if exact is not None:
         return _rate(exact.outcomes[action])
-    rate = _position(engine, None if engine.episode.is_over else engine.think(limits)).win_rate
-    return rate if move.player == 0 else 1.0 - rate
+    thoughts = None if engine.episode.is_over else engine.think(limits, is_stopped)
+    after = _position(engine, thoughts)
+    if thoughts is not None and table is not None:
+        after = _with_exact(engine, after, table.find(engine.position), None)
+    return after.win_rate if move.player == 0 else 1.0 - after.win_rate
 
 
 @dataclass(frozen=True)

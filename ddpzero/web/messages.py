@@ -47,7 +47,6 @@ Positions have ids: a message about another position than the one on the screen 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -58,9 +57,9 @@ from ddpzero.system.errors import UserError, require
 # A message of a page: a file of a game with long comments.
 MAX_MESSAGE_CHARACTERS = 256 << 10
 MAX_MOVES = 10_000
-MAX_SECONDS = 600.0
+MIN_SECONDS, MAX_SECONDS = 0.001, 600.0
 MAX_REVIEW_SIMULATIONS = 10_000
-MAX_STEPS_PER_SECOND = 60.0
+MIN_STEPS_PER_SECOND, MAX_STEPS_PER_SECOND = 0.01, 60.0
 
 Seat = str
 PERSON, AGENT = "person", "agent"
@@ -237,12 +236,13 @@ class _Fields:
         )
         return tuple(values)
 
-    def number(self, name: str, most: float) -> float:
+    def number(self, name: str, least: float, most: float) -> float:
         value = self._left.pop(name, None)
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        # No number is within bounds if it is infinite, or none (NaN).
         require(
-            is_number and math.isfinite(value) and 0 < value <= most,
-            f"{self._kind}.{name} must be a number above 0, at most {most:g}.",
+            is_number and least <= value <= most,
+            f"{self._kind}.{name} must be a number from {least:g} to {most:g}.",
         )
         return float(value)
 
@@ -297,7 +297,7 @@ def _set(fields: _Fields) -> Set:
         agent=fields.text("agent") if "agent" in fields else None,
         checkpoint=fields.text("checkpoint") if "checkpoint" in fields else None,
         simulations=fields.whole_number("simulations", 10**6) if "simulations" in fields else None,
-        seconds=fields.number("seconds", MAX_SECONDS) if "seconds" in fields else None,
+        seconds=fields.number("seconds", MIN_SECONDS, MAX_SECONDS) if "seconds" in fields else None,
         level=fields.whole_number("level", FULL_LEVEL) if "level" in fields else None,
         resigns=fields.truth("resigns") if "resigns" in fields else None,
         analyzes=fields.truth("analyzes") if "analyzes" in fields else None,
@@ -327,7 +327,9 @@ _READERS: dict[str, Callable[[_Fields], Message]] = {
         fields.text("checkpoint") if "checkpoint" in fields else None,
     ),
     "pace": lambda fields: Pace(
-        steps_per_second=fields.number("steps_per_second", MAX_STEPS_PER_SECOND)
+        steps_per_second=fields.number(
+            "steps_per_second", MIN_STEPS_PER_SECOND, MAX_STEPS_PER_SECOND
+        )
         if "steps_per_second" in fields
         else None,
         paused=fields.truth("paused") if "paused" in fields else None,

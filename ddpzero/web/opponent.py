@@ -64,10 +64,12 @@ class Opponent:
         return self.agent, self.checkpoint
 
     def enter(self, game: str, choice: tuple[str, str]) -> None:
-        """Go to another game. choice: from choice_for."""
+        """Go to another game. choice: from choice_for. Raises UserError or PlayerError, and changes nothing."""
+        keeps_level = self.strength.level is None or self._has_levels(game, choice)
         self.game, self.engine = game, None
         self.agent, self.checkpoint = choice
-        self._give_up_level()
+        if not keeps_level:
+            self._limit(simulations=_DEFAULT_SIMULATIONS)
 
     def set(self, message: Set) -> None:
         """Change agent, checkpoint and strength as far as they are given. Raises UserError, ValueError, PlayerError."""
@@ -79,7 +81,7 @@ class Opponent:
             self._limit(seconds=message.seconds)
         if message.level is not None:
             require(
-                self._has_levels(),
+                self._has_levels(self.game, (self.agent, self.checkpoint)),
                 "levels are for trained agents that search, and this one is none.",
             )
             self._limit(level=message.level)
@@ -101,8 +103,7 @@ class Opponent:
             return
         # It raises an error before anything changes.
         self._catalog.player(self.game, agent, checkpoint, _DEFAULT_SIMULATIONS)
-        self.agent, self.checkpoint, self.engine = agent, checkpoint, None
-        self._give_up_level()
+        self.enter(self.game, (agent, checkpoint))
 
     def _limit(
         self,
@@ -119,13 +120,8 @@ class Opponent:
             # The player itself knows how many it makes.
             self.engine = None
 
-    def _has_levels(self) -> bool:
-        return isinstance(self.player(_DEFAULT_SIMULATIONS), Thoughtful)
-
-    def _give_up_level(self) -> None:
-        """Limit the agent, which is another one now, in another way if it has no levels."""
-        if self.strength.level is not None and not self._has_levels():
-            self._limit(simulations=_DEFAULT_SIMULATIONS)
+    def _has_levels(self, game: str, choice: tuple[str, str]) -> bool:
+        return isinstance(self._catalog.player(game, *choice, _DEFAULT_SIMULATIONS), Thoughtful)
 
     # ------------------------------------------------------------------ what it does
 

@@ -172,7 +172,10 @@ class Session:
             try:
                 self._obey(message)
             except (PlayerError, ValueError) as error:
+                self._send({"type": "preparing", "text": ""})
                 self._send_error(str(error))
+            if self._is_closed:
+                return False
             has_obeyed = True
 
     def _obey(self, message: Message) -> None:
@@ -205,7 +208,7 @@ class Session:
         elif isinstance(message, Guess):
             if self._sweep is None:
                 raise UserError("ask for a review first.")
-            self._send(self._sweep.guess(message.ply, message.action))
+            self._send(self._sweep.guess(message.ply, message.action, lambda: self._is_closed))
         elif isinstance(message, Open):
             self._open(_record_of(message.text, self._some_line.game))
         elif isinstance(message, Save):
@@ -249,8 +252,8 @@ class Session:
             # What may fail comes before anything changes.
             choice = self._opponent.choice_for(key)
             agents = self._catalog.describe_agents(key)
-            self._enter(key)
             self._opponent.enter(key, choice)
+            self._enter(key)
             self._send({**game_message(key, offered.game), "agents": agents})
         self._catalog.exact_tables.start_reading(offered.game)
         self._line, self._watch = line, None
@@ -348,7 +351,8 @@ class Session:
             self._is_paused = message.paused
 
     def _play(self, message: Play) -> None:
-        # A click on a position that is no longer shown.
+        # A click on a position that is no longer on the board, such as the second one of a double click.
+        self._note_position()
         if message.position == self._position_id:
             self._some_line.play(message.action)
             self._is_paused = False
@@ -446,11 +450,7 @@ class Session:
             self._send({**self._watch.describe(), "id": self._state_id})
         if line is None:
             return
-        shown = (self._game, line.made, line.resigned)
-        if shown != self._shown:
-            self._shown = shown
-            self._position_id += 1
-            self._wants_hint = False
+        self._note_position()
         self._send(
             {
                 "type": "state",
@@ -467,6 +467,15 @@ class Session:
         )
         self._owes_exact = self._analyzes and not line.is_over
         self._maybe_send_exact()
+
+    def _note_position(self) -> None:
+        """Give the position on the board an id of its own if it is another one than before."""
+        line = self._some_line
+        shown = (self._game, line.made, line.resigned)
+        if shown != self._shown:
+            self._shown = shown
+            self._position_id += 1
+            self._wants_hint = False
 
     def _maybe_send_exact(self) -> None:
         """Tell what a table knows of the position on the board, once it is read; the search does not wait for it."""

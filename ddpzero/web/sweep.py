@@ -58,9 +58,12 @@ class Sweep:
         self._thread.join(timeout_seconds)
         return not self._thread.is_alive()
 
-    def guess(self, ply: int, action: int) -> dict[str, Any]:
+    def guess(
+        self, ply: int, action: int, is_stopped: Callable[[], bool] = lambda: False
+    ) -> dict[str, Any]:
         """Return what the agent makes of an action instead of a move of a review that is complete, as a message.
 
+        is_stopped: whether nobody waits for the answer any more.
         Raises ValueError for an action that is not legal there, UserError without such a move.
         """
         review = self.review
@@ -72,7 +75,7 @@ class Sweep:
         if self._guessing_engine is None:
             self._guessing_engine = self._make_engine()
         engine = self._guessing_engine
-        rate = win_rate_instead(self.record, move, action, engine, self._limits, table)
+        rate = win_rate_instead(self.record, move, action, engine, self._limits, table, is_stopped)
         is_as_good = move.best_win_rate - rate < DOUBTFUL_LOSS
         said = {"ply": ply, "action": action, "win_rate": rate, "is_as_good": is_as_good}
         return {"type": "guessed", **said}

@@ -21,7 +21,13 @@ from ddpzero.judges.solved_positions import ILLEGAL, read_solved_positions
 from ddpzero.networks import NetworkSettings, make_network
 from ddpzero.play.engine import Engine, Limits
 from ddpzero.play.graph import column_of, share_graph
-from ddpzero.play.review import Review, ReviewedMove, ReviewedPosition, review_game
+from ddpzero.play.review import (
+    Review,
+    ReviewedMove,
+    ReviewedPosition,
+    review_game,
+    win_rate_instead,
+)
 from ddpzero.play.review_report import review_view, run_review, said_of_other_board
 from ddpzero.play.review_sgf import sgf_of_review
 from ddpzero.records import GameRecord, read_record, record_of_sgf, sgf_of_record
@@ -172,6 +178,22 @@ def test_what_a_known_position_says_of_a_move_holds_after_it():
     assert review.positions[-1].win_rate == (1 + sign * np.sign(scores[worst])) / 2
     assert review.positions[-1].is_exact and not review.positions[0].is_exact
     assert review.num_exact < len(review.moves)
+
+
+def test_a_guess_that_leads_to_a_known_position_has_its_value():
+    game = load_game("connect_four")
+    table, engine = read_exact_table(game), Engine(RolloutPlayer(game, 1), game, 1)
+    with np.load(find_positions("connect_four_hard")) as archive:
+        known = zip(
+            archive["moves"], archive["lengths"], archive["scores"].max(axis=1), strict=True
+        )
+        moves, length, score = next(known)
+    *before, guess = moves[:length].tolist()
+    assert table.find(game.initial_position()) is None
+    other = next(a for a in game.possible_actions(GameRecord(game, tuple(before)).positions()[-1]))
+    review = review_game(GameRecord(game, (*before, int(other))), engine, Limits(1))
+    rate = win_rate_instead(review.record, review.moves[-1], guess, engine, Limits(1), table)
+    assert rate == (1 - np.sign(score)) / 2
 
 
 def test_points_are_lost_by_perfect_play_too():

@@ -18,7 +18,18 @@ from ddpzero.records import GameRecord
 from ddpzero.system.errors import UserError
 from ddpzero.web import agents, outbox
 from ddpzero.web.agents import ROLLOUTS, Catalog
-from ddpzero.web.messages import AGENT, PERSON, Begin, Resign, Set, Undo
+from ddpzero.web.messages import (
+    AGENT,
+    PERSON,
+    AskReview,
+    Begin,
+    Guess,
+    Jump,
+    Play,
+    Resign,
+    Set,
+    Undo,
+)
 from ddpzero.web.server import Page, make_app
 from ddpzero.web.session import Session
 from ddpzero.web.sweep import Sweep
@@ -208,6 +219,26 @@ def test_a_click_on_an_earlier_position_plays_nothing(alone):
     alone.begin([3, 3])
     alone.send("play", action=0, position=old)
     assert alone.next("state")["at"] == 2
+
+
+@pytest.mark.parametrize("between", [None, Jump(0)])
+def test_of_a_double_click_only_the_first_click_plays(connect_four, between):
+    session, said = a_session(connect_four)
+    (key,) = session._catalog.games
+    session.start()
+    session.receive(Begin(key, (3,), 1))
+    session.receive(Set(seats=(PERSON, PERSON), analyzes=False))
+    wait_for(lambda: any(m.get("seats") == (PERSON, PERSON) for m in said))
+    position = said[-1]["position"]
+    # All of them arrive before the first one is obeyed.
+    for message in (between, Play(0, position), Play(0, position), Set(resigns=True)):
+        if message is not None:
+            session._inbox.put(message)
+    session._is_interrupted.set()
+    wait_for(lambda: said[-1].get("resigns") is True)
+    assert said[-1]["line"] == ([3] if between else [3, 0])
+    session.close()
+    assert session.join(10)
 
 
 def test_two_browsers_have_games_of_their_own(page):
@@ -639,6 +670,40 @@ def test_a_game_whose_run_has_gone_is_played_without_training(tmp_path, tic_tac_
     session.receive(Begin(key, (), 0))
     wait_for(lambda: any(message["type"] == "state" for message in said))
     assert next(m for m in said if m["type"] == "state")["agent"] == ROLLOUTS
+    session.close()
+    assert session.join(10)
+
+
+def test_guesses_of_a_browser_that_has_gone_are_not_searched(connect_four, monkeypatch):
+    session, said = a_session(connect_four)
+    (key,) = session._catalog.games
+    stops = []
+
+    def guess(ply, action, is_stopped):
+        session.close()
+        stops.append(is_stopped())
+        return {"type": "guessed"}
+
+    session.start()
+    session.receive(Begin(key, (3, 3), 2))
+    session.receive(AskReview(5))
+    wait_for(lambda: any(m["type"] == "review" and m["ply"] == 2 for m in said))
+    monkeypatch.setattr(session._sweep, "guess", guess)
+    for _ in range(40):
+        session.receive(Guess(0, 0))
+    assert session.join(10)
+    assert stops == [True]
+
+
+def test_what_a_page_waits_for_ends_with_an_error(connect_four):
+    session, said = a_session(connect_four)
+    (key,) = session._catalog.games
+    session.start()
+    session.receive(Begin(key, (0,) * 9, 9))
+    wait_for(lambda: any(message["type"] == "error" for message in said))
+    texts = [message["text"] for message in said if message["type"] in ("preparing", "error")]
+    assert texts[0].startswith("Preparing Connect Four")
+    assert texts[1] == "" and "not legal" in texts[2]
     session.close()
     assert session.join(10)
 

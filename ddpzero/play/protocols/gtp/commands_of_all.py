@@ -109,6 +109,7 @@ def _boardsize(session: Session, request: Request) -> str:
         raise Refused(_UNACCEPTABLE_SIZE)
     else:
         session.begin_game(session.game)
+        session.prepare()
     return ""
 
 
@@ -135,6 +136,7 @@ def _set_board(session: Session, **parameters: int) -> None:
     if not session.agent.fits(game):
         raise Refused(_UNACCEPTABLE_SIZE)
     session.begin_game(game)
+    session.prepare()
 
 
 def _clear_board(session: Session, request: Request) -> str:

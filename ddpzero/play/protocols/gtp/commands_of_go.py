@@ -151,6 +151,8 @@ def _place_handicap(session: Session, cells: list[int]) -> str:
     """Begin with black stones, as moves of black with passes of white between them; return their names."""
     _set_up_handicap(session, cells)
     session.change_rules()
+    # Bonus points of a handicap make another game, whose code must not be compiled in the time of a move.
+    session.prepare()
     return " ".join(map(session.game.action_name, cells))
 
 

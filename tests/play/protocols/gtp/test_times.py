@@ -6,6 +6,7 @@ import pytest
 
 from ddpzero.games import load_game
 from ddpzero.play.clock import TimeControl
+from ddpzero.play.protocols.gtp import session as session_module
 from ddpzero.play.protocols.gtp.lines import Refused
 from ddpzero.play.protocols.gtp.times import gtp_times, named_times
 from ddpzero.play.strength import Strength
@@ -88,6 +89,25 @@ def test_only_the_moves_of_a_game_use_up_time(talk):
     # A move that could not be made takes none either.
     talk.say("genmove b")
     assert talk.session.clocks[0].seconds_left == pytest.approx(after_move, abs=0.5)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("kata-set-rules chinese", "fixed_handicap 2"),
+        ("kata-set-rules chinese", "place_free_handicap 2"),
+        ("kata-set-rules chinese", "set_free_handicap A1 B2"),
+        ("boardsize 5",),
+        ("rectangular_boardsize 5 5",),
+        ("komi 1.5",),
+    ],
+)
+def test_no_command_leaves_loading_to_the_time_of_a_move(lines, monkeypatch):
+    conversation = Conversation(load_game("go", size=9))
+    for line in lines:
+        assert conversation.say(line).startswith("=")
+    monkeypatch.setattr(session_module, "make_engine", lambda *_: pytest.fail("loaded too late"))
+    assert conversation.say("genmove w").startswith("=")
 
 
 def test_a_parameter_sets_the_time_of_a_move(talk):
