@@ -28,7 +28,7 @@ From the server:
 | welcome | games: key, title, description and is_for_teams of each |
 | preparing | text: what the game waits for; "" when it no longer does |
 | game | what never changes in a game: key, title, geometry (games/core/geometry.py), names of all actions, agents |
-| state | the moves and the board: see descriptions.py |
+| state | the moves and the board: see descriptions.py; seats, and last_seats: those when the last move was made |
 | thoughts | what the search has found of a position so far, with the names of KataGo's analysis: see descriptions.py |
 | exact | position, and what perfect play makes of it, where a table knows: see descriptions.py |
 | hint | position, action, move: the best move |

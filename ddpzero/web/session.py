@@ -99,6 +99,8 @@ class Session:
         self._analyzes = True
         self._is_paused = False
         self._wants_hint = False
+        # Who sat where when the last move was made; None if that was before this session.
+        self._seats_of_last_move: tuple[Seat, Seat] | None = None
         # Of a game from a file.
         self._names = ("", "")
         self._sweep: Sweep | None = None
@@ -255,6 +257,7 @@ class Session:
         self._catalog.exact_tables.start_reading(offered.game)
         self._line, self._watch = line, None
         self._is_paused, self._shown = False, ()
+        self._seats_of_last_move = None
         self._stop_sweep()
 
     def _begin_team_game(self, key: str) -> None:
@@ -351,13 +354,14 @@ class Session:
         # A click on a position that is no longer shown.
         if message.position == self._position_id:
             self._some_line.play(message.action)
-            self._is_paused = False
+            self._is_paused, self._seats_of_last_move = False, self._seats
 
     def _resign(self) -> None:
         """End the game for the person, also if it is the agent's turn by now; of two persons, for the one to move."""
         line = self._some_line
         persons = [player for player, seat in enumerate(self._seats) if seat == PERSON]
         line.resign(persons[0] if len(persons) == 1 else line.mover)
+        self._seats_of_last_move = self._seats
 
     def _undo(self) -> None:
         persons = [player for player, seat in enumerate(self._seats) if seat == PERSON]
@@ -411,6 +415,7 @@ class Session:
             line.resign(line.mover)
         else:
             line.play(choice.action)
+        self._seats_of_last_move = self._seats
         self._send_state()
         return True
 
@@ -459,6 +464,7 @@ class Session:
                 "game": self._game,
                 **describe_position(line),
                 "seats": self._seats,
+                "last_seats": self._seats_of_last_move or self._seats,
                 "names": self._names,
                 **self._opponent.describe(),
                 "analyzes": self._analyzes,

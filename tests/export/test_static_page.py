@@ -117,6 +117,11 @@ def test_a_whole_game_is_played_in_the_browser(pages: Path, serve, open_page):
     assert play_to_the_end(page) in ("You win.", "The network wins.", "Draw.")
     num_stones = page.locator(".pieces .piece").count()
     assert num_stones >= 7
+    # Whoever plays the next game: this one was lost or won by who played it.
+    status = page.locator(".status").inner_text()
+    page.get_by_role("radio", name="Yellow").click()
+    assert page.locator(".status").inner_text() == status
+    page.get_by_role("radio", name="Red").click()
     page.get_by_role("button", name="Take back").click()
     page.wait_for_function("document.querySelector('.status').textContent.includes('Your move')")
     assert page.locator(".pieces .piece").count() < num_stones

@@ -226,10 +226,67 @@ def test_the_board_stays_where_it_is(chromium, served):
         assert page.locator(".board").bounding_box() == before
 
 
+def test_who_won_stays_when_sides_are_walked_back_and_swapped(chromium, served):
+    with tab(chromium, served.address) as page:
+        click_first_legal(page)
+        page.wait_for_function("() => document.querySelectorAll('.move-list .move').length === 2")
+        page.click(".controls button:has-text('Resign')")
+        page.wait_for_selector(".status:has-text('You lose after 2 moves')")
+        assert page.is_disabled(".controls button:has-text('Swap sides')")
+        page.keyboard.press("s")
+        page.keyboard.press("n")
+        page.wait_for_selector(".status:has-text('Your move: X')")
+
+
+def test_a_game_waits_while_another_one_is_reviewed_and_when_the_page_is_loaded_again(
+    chromium, served
+):
+    with tab(chromium, served.address) as page:
+        choose_game(page, "Connect Four")
+        page.click('[data-name="d"]', force=True)
+        page.wait_for_function("() => document.querySelectorAll('.move-list .move').length === 2")
+        before = moves(page)
+        page.click("text=Review")
+        page.click("text=Paste a game")
+        page.fill("textarea", "a a b b")
+        page.click(".games button:has-text('Open')")
+        page.wait_for_function("() => document.querySelectorAll('.move-list .move').length === 4")
+        page.reload()
+        page.wait_for_selector(".status:has-text('Your move: Red')")
+        assert moves(page) == before
+        page.click("text=Review")
+        page.wait_for_selector(".status:has-text('Red to move')")
+        page.click("text=Paste a game")
+        page.fill("textarea", "a a b b c")
+        page.click(".games button:has-text('Open')")
+        page.wait_for_selector(".status:has-text('Yellow to move')")
+        page.click(".segments button:text-is('Play')")
+        page.wait_for_selector(".status:has-text('Your move: Red')")
+        assert moves(page) == before
+        # It is the person's turn: nothing waits for a button.
+        assert page.locator("button:text-is('Go on')").count() == 0
+        page.click("text=Review")
+        page.click("text=Paste a game")
+        page.fill("textarea", "a a b")
+        page.click(".games button:has-text('Open')")
+        page.wait_for_selector(".status:has-text('Yellow to move')")
+        page.click("text=Play on from here")
+        page.wait_for_selector(".status:has-text('Your move: Yellow')")
+
+
 def test_it_is_dark_where_the_system_is_and_can_be_switched(chromium, served):
     paper = "getComputedStyle(document.body).backgroundColor"
+    figure = (
+        "getComputedStyle(document.querySelector('.board')).getPropertyValue('--figure').trim()"
+    )
     with tab(chromium, served.address, color_scheme="dark") as page:
         assert page.evaluate(paper) == "rgb(22, 25, 28)"
+        choose_game(page, "Connect Four")
+        assert page.evaluate(figure) == "#eaf3fb"
+        page.emulate_media(color_scheme="light")
+        page.wait_for_selector('button[aria-label="dark colors"]')
+        assert page.evaluate(figure) == "#10202f"
+        page.emulate_media(color_scheme="dark")
         page.click('button[aria-label="light colors"]')
         assert page.evaluate(paper) == "rgb(245, 244, 241)"
         page.reload()

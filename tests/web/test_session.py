@@ -160,6 +160,16 @@ def test_a_hint_is_the_move_that_wins_at_once(alone):
     assert alone.next("hint")["action"] == 2
 
 
+def test_who_sat_where_at_the_end_is_remembered(alone):
+    alone.begin([3, 3, 3, 3])
+    alone.set(seats=["person", "agent"], analyzes=False)
+    alone.send("resign")
+    assert alone.until(lambda state: state["is_over"])["result"]["winner"] == 1
+    state = alone.set(seats=["agent", "person"])
+    assert state["is_over"] and state["last_seats"] == ["person", "agent"]
+    assert alone.begin([3])["last_seats"] == ["agent", "person"]
+
+
 def test_who_resigns_loses(alone):
     alone.begin([3, 3])
     alone.send("resign")

@@ -30,6 +30,8 @@ function stateOf(match) {
   const legal = [];
   game.legal(position).forEach((is, action) => { if (is) legal.push(action); });
   const last = moves.length - 1;
+  // Of a game that is over: who played it, whoever plays the next one.
+  const seats = match.isOver ? match.lastSeats : match.seats;
   const placed = last < 0 ? -1 : placeOf(game, positions[last], moves[last]);
   return {
     legal,
@@ -38,7 +40,7 @@ function stateOf(match) {
     mover: position.mover,
     is_over: match.isOver,
     // As the panels name them.
-    seats: match.seats.map((seat) => (seat === "network" ? "agent" : seat)),
+    seats: seats.map((seat) => (seat === "network" ? "agent" : seat)),
     names: ["", ""],
     winning: match.isOver ? game.winningCells(position) : [],
     placed: placed < 0 ? [] : [placed],
@@ -80,9 +82,9 @@ function statusText(match, state, geometry, isLoaded) {
   if (match.result === 0) return "Draw.";
   if (match.result !== null) {
     const winner = match.result > 0 ? 0 : 1;
-    const isMixed = new Set(match.seats).size > 1;
+    const isMixed = new Set(state.seats).size > 1;
     if (!isMixed) return `${names[winner]} wins.`;
-    return match.seats[winner] === "person" ? "You win." : "The network wins.";
+    return state.seats[winner] === "person" ? "You win." : "The network wins.";
   }
   const name = names[state.mover];
   if (!match.isPersonsTurn) return `${name} is thinking …`;

@@ -3,7 +3,7 @@ import { html, render, useEffect, useReducer, useRef, useState } from "./vendor/
 import { Board, ownersOf } from "./board.js";
 import { connect } from "./connection.js";
 import { Analysis, Icon, Moves, Opponent, Players, Segments, Walk } from "./panels.js";
-import { GamesPanel, ReviewPanel, saveFile, withReviewed, worstMoves } from "./review.js";
+import { GamesPanel, ReviewPanel, isSameLine, saveFile, withReviewed, worstMoves } from "./review.js";
 import { viewBox } from "./shapes.js";
 import { TeamGame } from "./team.js";
 import { RunChooser, TrainingPanel, useOffered, useReplay, useTraining } from "./training.js";
@@ -55,6 +55,9 @@ function reduce(model, event) {
       return model.state !== null && event.position === model.state.position ? { ...model, exact: event } : model;
     case "review":
       return model.state === null ? model : { ...model, review: withReviewed(model.review, event, model.state.line) };
+    case "begun":
+    case "opened":
+      return { ...model, review: null };
     case "guessed":
       return { ...model, guessed: event };
     case "stored":
@@ -84,6 +87,25 @@ function withOffered(model, { game: key, games, runs, agents }) {
   };
 }
 
+// A game with everything that it takes to go on with it.
+function gameOf(game, { line, at, is_over: isOver, seats, agent, checkpoint, analyzes, resigns, simulations, seconds, level }) {
+  const strength = level !== null ? { level } : seconds !== null ? { seconds } : { simulations };
+  return { key: game.key, moves: line, at, isOver, seats, agent, checkpoint, analyzes, resigns, strength };
+}
+
+// For this tab, so that the game outlives that the page is loaded again.
+function keepGame(one) {
+  if (one.isOver || one.moves.length === 0) sessionStorage.removeItem("game");
+  else sessionStorage.setItem("game", JSON.stringify(one));
+}
+
+// Taken away: a game that cannot be begun is not tried twice.
+function takeKeptGame() {
+  const text = sessionStorage.getItem("game");
+  sessionStorage.removeItem("game");
+  return JSON.parse(text);
+}
+
 // The probabilities that the first player wins, of a draw, and that the second one wins.
 function outlookOf({ wdl, rootInfo }) {
   return rootInfo.currentPlayer === 0 ? wdl : [wdl[2], wdl[1], wdl[0]];
@@ -111,7 +133,7 @@ function App() {
   const [reviewedLine, setReviewedLine] = useState(null);
   const [riddle, setRiddle] = useState(null);
   const [chosenRun, setChosenRun] = useState(null);
-  const seatsBefore = useRef(null);
+  // The game that is played, while another one may be reviewed or replayed.
   const gameBefore = useRef(null);
   const modeNow = useRef("play");
   const send = useRef(null);
@@ -140,46 +162,70 @@ function App() {
       send.current({ type: "pace", steps_per_second: teamState.steps_per_second, paused: teamState.paused });
       return;
     }
-    if (state !== null && games.some((one) => one.key === game.key)) {
-      send.current({ type: "begin", game: game.key, moves: state.line, at: state.at });
-      const { simulations, seconds, level } = state;
-      const strength = level !== null ? { level } : seconds !== null ? { seconds } : { simulations };
-      const opponent = state.agent === "rollouts" ? { agent: state.agent } : { agent: state.agent, checkpoint: state.checkpoint };
-      send.current({ type: "set", ...opponent });
-      send.current({ type: "set", seats: state.seats, analyzes: state.analyzes, resigns: state.resigns, ...strength });
-      return;
-    }
+    if (state !== null && games.some((one) => one.key === game.key)) return goOn(gameOf(game, state));
     const wanted = decodeURIComponent(location.hash.slice(1));
+    const kept = takeKeptGame();
+    if (kept !== null && games.some((one) => one.key === kept.key) && (wanted === "" || wanted === kept.key)) return goOn(kept);
     const found = games.find((one) => one.key === wanted) || games[0];
     if (localStorage.getItem("analyzes") === "no") send.current({ type: "set", analyzes: false });
     begin(found.key);
   }
 
+  // A game as gameOf tells it, with the same agent.
+  function goOn({ key, moves, at, seats, agent, checkpoint, resigns, analyzes, strength }) {
+    sendBegin(key, moves, at);
+    if (agent !== null) send.current({ type: "set", agent, ...(checkpoint ? { checkpoint } : {}) });
+    send.current({ type: "set", seats, analyzes, resigns, ...strength });
+    return undefined;
+  }
+
+  function sendBegin(key, moves, at) {
+    dispatch({ type: "begun" });
+    send.current({ type: "begin", game: key, moves, at });
+  }
+
   // Nobody but the person moves while games are reviewed or replayed; the game that is played waits for its players.
   function enter(next) {
     const { state, game } = latest.current;
-    if (state.seats.includes("agent")) seatsBefore.current = state.seats;
-    if (modeNow.current === "training") {
-      const { key, moves, at, agent, checkpoint } = gameBefore.current;
-      send.current({ type: "begin", game: key, moves, at });
-      send.current({ type: "set", agent, ...(checkpoint ? { checkpoint } : {}) });
-      send.current({ type: "set", analyzes: localStorage.getItem("analyzes") !== "no" });
-    }
-    if (next === "training") {
-      gameBefore.current = { key: game.key, moves: state.line, at: state.at, agent: state.agent, checkpoint: state.checkpoint };
-      setChosenRun(null);
-      send.current({ type: "set", analyzes: false });
-      send.current({ type: "begin", game: game.key, moves: [], at: 0 });
-    }
-    if (next === "play") {
-      send.current({ type: "set", seats: seatsBefore.current || ["person", "agent"] });
-      send.current({ type: "set", paused: true });
-    } else {
+    if (modeNow.current === "play") gameBefore.current = gameOf(game, state);
+    if (next === "play") goBackToGame();
+    else {
+      if (modeNow.current === "training") goBackToGame();
       send.current({ type: "set", seats: ["person", "person"] });
     }
+    if (next === "training") {
+      setChosenRun(null);
+      send.current({ type: "set", analyzes: false });
+      sendBegin(game.key, [], 0);
+    }
+    leaveFor(next);
+  }
+
+  function leaveFor(next) {
     modeNow.current = next;
     setMode(next);
     setRiddle(null);
+  }
+
+  // The game that was played before games were reviewed or replayed, at the position at which it was left.
+  function goBackToGame() {
+    const { state, game } = latest.current;
+    const before = gameBefore.current;
+    if (modeNow.current === "training" || game.key !== before.key) goOn(before);
+    else {
+      if (!isSameLine(state.line, before.moves)) sendBegin(before.key, before.moves, before.at);
+      else if (state.at !== before.at) send.current({ type: "jump", to: before.at });
+      send.current({ type: "set", seats: before.seats });
+    }
+    send.current({ type: "set", analyzes: localStorage.getItem("analyzes") !== "no", paused: true });
+  }
+
+  // The position of the review becomes that of the game, with the person to move.
+  function playOn() {
+    const { state, game } = latest.current;
+    location.hash = encodeURIComponent(game.key);
+    send.current({ type: "set", seats: state.mover === 0 ? ["person", "agent"] : ["agent", "person"] });
+    leaveFor("play");
   }
 
   function openedGame() {
@@ -190,14 +236,25 @@ function App() {
   // Of the list of games.
   function choose(key) {
     location.hash = encodeURIComponent(key);
+    if (gameBefore.current !== null) gameBefore.current = { ...gameBefore.current, key, moves: [], at: 0, isOver: false, agent: null };
     if (modeNow.current !== "play" && latest.current.games.find((one) => one.key === key).is_for_teams) enter("play");
     begin(key);
   }
 
   function begin(key) {
     setRiddle(null);
-    send.current({ type: "begin", game: key, moves: [], at: 0 });
+    sendBegin(key, [], 0);
   }
+
+  useEffect(() => {
+    if (model.state !== null) keepGame(mode === "play" ? gameOf(model.game, model.state) : gameBefore.current);
+  }, [model.state, mode]);
+
+  useEffect(() => {
+    const onTheme = () => setTheme(currentTheme());
+    addEventListener("theme", onTheme);
+    return () => removeEventListener("theme", onTheme);
+  }, []);
 
   useEffect(() => {
     if (model.error === null) return undefined;
@@ -207,12 +264,13 @@ function App() {
 
   const { game, state, games, thoughts } = model;
   const isWatching = state !== null && !state.seats.includes("person");
+  const isWaiting = state !== null && state.paused && !state.is_over && state.seats[state.mover] === "agent";
   const actions = state === null ? {} : {
     play: (action) => send.current({ type: "play", action, position: state.position }),
     jump: (to) => to >= 0 && to <= state.line.length && to !== state.at && send.current({ type: "jump", to }),
     undo: () => send.current({ type: "undo" }),
     begin: () => begin(game.key),
-    swap: () => send.current({ type: "set", seats: isWatching ? state.seats : [state.seats[1], state.seats[0]] }),
+    swap: () => !state.is_over && send.current({ type: "set", seats: isWatching ? state.seats : [state.seats[1], state.seats[0]] }),
     hint: () => !state.is_over && send.current({ type: "hint" }),
     resign: () => send.current({ type: "resign" }),
     watch: () => send.current({
@@ -327,7 +385,7 @@ function App() {
       ${top(game.key, html`<${Segments} label="Mode" value=${mode} onChange=${(next) => next !== mode && enter(next)} options=${[["play", "Play"], ["review", "Review"], ["training", "Training"]]} />`)}
       <main class="table">
         <div class="left" style=${`--board-aspect: ${box[2] / box[3]}`}>
-          <${Players} game=${game} state=${state} agentName=${agentName} outlook=${isOn || state.is_over ? model.outlook : null} />
+          <${Players} game=${game} state=${{ ...state, seats: seatsOf(state) }} agentName=${agentName} outlook=${isOn || state.is_over ? model.outlook : null} />
           <${Board} game=${game} state=${state} thoughts=${shown} heat=${heat}
             line=${isRiddle ? (riddle.isSolved ? riddle.move.best_steps : null) : reviewedLine ?? (hovered ? hovered.steps : null)}
             hint=${model.hint?.action ?? null} onPlay=${isTraining ? () => {} : isRiddle && !riddle.isSolved ? answer : actions.play} />
@@ -339,14 +397,14 @@ function App() {
               </button>`)}
           </div>
           ${ownersOf(state, shown) && html`<p class="small legend">Small squares: ${state.owners ? "the owner." : "the owner at the end, as the agent expects."}</p>`}
-          ${isTraining ? null : isReviewing ? html`<div class="walk-row"><${Walk} state=${state} onJump=${actions.jump} /></div>` : html`
+          ${isTraining ? null : isReviewing ? html`<div class="walk-row"><${Walk} state=${state} onJump=${actions.jump} /><button disabled=${state.is_over} onClick=${playOn}><${Icon} name="play" />Play on from here</button></div>` : html`
           <div class="controls">
             <button onClick=${actions.undo} disabled=${state.at === 0} title="u"><${Icon} name="undo" />Undo</button>
             <button onClick=${actions.hint} disabled=${!isTurn} title="h"><${Icon} name="bulb" />Hint</button>
-            <button onClick=${actions.swap} disabled=${isWatching} title="s"><${Icon} name="swap" />Swap sides</button>
-            ${state.paused
+            <button onClick=${actions.swap} disabled=${isWatching || state.is_over} title="s"><${Icon} name="swap" />Swap sides</button>
+            ${isWaiting
               ? html`<button class="primary" onClick=${actions.pause} title="space"><${Icon} name="play" />Go on</button>`
-              : html`<button onClick=${actions.watch} aria-pressed=${isWatching}><${Icon} name=${isWatching ? "pause" : "play"} />${isWatching ? "Take over" : "Play itself"}</button>`}
+              : html`<button onClick=${actions.watch} aria-pressed=${isWatching} disabled=${state.is_over && !isWatching}><${Icon} name=${isWatching ? "pause" : "play"} />${isWatching ? "Take over" : "Play itself"}</button>`}
             <button onClick=${actions.resign} disabled=${state.is_over || !isTurn || state.at === 0}><${Icon} name="flag" />Resign</button>
             <button onClick=${actions.begin} class=${state.is_over ? "primary" : ""} title="n"><${Icon} name="plus" />New game</button>
           </div>`}
@@ -375,9 +433,7 @@ function App() {
     </div>`;
 }
 
-function currentTheme() {
-  return document.documentElement.dataset.theme || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
-}
+const currentTheme = () => document.documentElement.dataset.theme;
 
 function ThemeSwitch({ theme, onSwitch }) {
   const other = theme === "dark" ? "light" : "dark";
@@ -450,6 +506,11 @@ function shareText(thoughts, state, action) {
   return html` <span class="small">${percent(thoughts.policy[index])}</span>`;
 }
 
+// Who sits where; at the end of a game: who sat there when it ended.
+function seatsOf({ seats, last_seats: lastSeats, is_over: isOver }) {
+  return isOver && seats.includes("agent") ? lastSeats : seats;
+}
+
 function statusOf({ game, state, hint }, agentName) {
   const names = playerNames(game.geometry);
   if (state.is_over) {
@@ -457,8 +518,9 @@ function statusOf({ game, state, hint }, agentName) {
     const how = text ? ` (${text})` : "";
     const after = ` after ${state.at} move${state.at === 1 ? "" : "s"}`;
     if (winner === null) return `A draw${after}${how}.`;
-    const persons = state.seats.filter((seat) => seat === "person").length;
-    if (persons === 1) return `${state.seats[winner] === "person" ? "You win" : "You lose"}${after}${how}.`;
+    const seats = seatsOf(state);
+    const persons = seats.filter((seat) => seat === "person").length;
+    if (persons === 1) return `${seats[winner] === "person" ? "You win" : "You lose"}${after}${how}.`;
     return `${names[winner]} wins${after}${how}.`;
   }
   const hinted = hint === null ? "" : ` Hint: ${hint.move}.`;

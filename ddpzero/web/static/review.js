@@ -18,8 +18,7 @@ export function withReviewed(review, message, line) {
   };
 }
 
-export const isOfLine = (review, line) =>
-  review !== null && review.line.length === line.length && review.line.every((action, index) => action === line[index]);
+export const isSameLine = (one, other) => one.length === other.length && one.every((action, index) => action === other[index]);
 
 export function worstMoves(review) {
   return review.moves.filter((move) => move.loss >= DOUBTFUL).sort((a, b) => b.loss - a.loss).slice(0, NUM_WORST);
@@ -28,7 +27,7 @@ export function worstMoves(review) {
 export function ReviewPanel({ game, state, review, riddle, theme, onAsk, onJump, onHover, onRiddle }) {
   const [depth, setDepth] = useState(150);
   const names = playerNames(game.geometry);
-  const isCurrent = isOfLine(review, state.line);
+  const isCurrent = review !== null && isSameLine(review.line, state.line);
   const isDone = isCurrent && review.positions.length === review.total + 1;
   const worst = isCurrent ? worstMoves(review) : [];
   return html`
