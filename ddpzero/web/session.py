@@ -57,7 +57,7 @@ from ddpzero.web.messages import (
     Undo,
 )
 from ddpzero.web.opponent import Opponent
-from ddpzero.web.stored import list_stored, stored_record
+from ddpzero.web.stored import SelfPlay, list_stored, stored_game
 from ddpzero.web.sweep import Sweep
 from ddpzero.web.team_watch import TeamWatch
 from ddpzero.web.titles import title_of
@@ -103,6 +103,8 @@ class Session:
         self._seats_of_last_move: tuple[Seat, Seat] | None = None
         # Of a game from a file.
         self._names = ("", "")
+        # The game of a run's store that was opened last, if that is the game.
+        self._self_play: SelfPlay | None = None
         self._sweep: Sweep | None = None
         # The id of the last state message, and that of the last one with another position.
         self._state_id = 0
@@ -215,7 +217,9 @@ class Session:
         elif isinstance(message, AskStored):
             self._send({"type": "stored", "games": list_stored(self._run_folder)})
         elif isinstance(message, OpenStored):
-            self._open(stored_record(self._run_folder, message.key))
+            game = stored_game(self._run_folder, message.key)
+            self._open(game.record)
+            self._self_play = game
         else:
             self._obey_about_teams(message)
 
@@ -257,7 +261,7 @@ class Session:
         self._catalog.exact_tables.start_reading(offered.game)
         self._line, self._watch = line, None
         self._is_paused, self._shown = False, ()
-        self._seats_of_last_move = None
+        self._seats_of_last_move = self._self_play = None
         self._stop_sweep()
 
     def _begin_team_game(self, key: str) -> None:
@@ -456,6 +460,8 @@ class Session:
             self._shown = shown
             self._position_id += 1
             self._wants_hint = False
+        stored = self._self_play
+        is_stored = stored is not None and stored.record.actions == tuple(line.actions)
         self._send(
             {
                 "type": "state",
@@ -466,6 +472,7 @@ class Session:
                 "seats": self._seats,
                 "last_seats": self._seats_of_last_move or self._seats,
                 "names": self._names,
+                "self_play": stored.describe() if stored is not None and is_stored else None,
                 **self._opponent.describe(),
                 "analyzes": self._analyzes,
                 "paused": self._is_paused,

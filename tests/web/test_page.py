@@ -352,10 +352,11 @@ def test_a_review_shows_the_worst_move_and_asks_for_the_better_one(chromium, ser
         page.click(".review button.primary")
         page.wait_for_selector(".worst .played")
         page.wait_for_selector("canvas")
+        assert page.inner_text(".values .legend").startswith("Line: X’s chance to win. Bars below")
         # The first riddle is of the move that lost most.
         page.evaluate("Math.random = () => 0")
         page.click("text=Find the better move")
-        page.wait_for_selector(".riddle")
+        page.wait_for_selector(".left .riddle")
         page.wait_for_function(
             "() => document.querySelectorAll('.move-list .move.undone').length > 0"
         )
@@ -369,6 +370,21 @@ def test_a_review_shows_the_worst_move_and_asks_for_the_better_one(chromium, ser
         with page.expect_download() as download:
             page.click("text=Download")
         assert download.value.suggested_filename == "tic_tac_toe-6.txt"
+
+
+def test_on_a_phone_the_better_move_is_asked_for_where_the_board_is_seen(chromium, served):
+    with tab(chromium, served.address, **PHONE) as page:
+        page.click("text=Review")
+        page.click("text=Paste a game")
+        page.fill("textarea", "a3 a2 b3 b2 c1 c2")
+        page.click(".games button:has-text('Open')")
+        page.wait_for_function("() => document.querySelectorAll('.move-list .move').length === 6")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 375
+        page.click(".review button.primary")
+        page.click("text=Find the better move")
+        page.wait_for_selector(".left .riddle")
+        board, riddle = (page.locator(name).bounding_box() for name in (".board", ".riddle"))
+        assert board["y"] >= 0 and riddle["y"] + riddle["height"] <= 740
 
 
 def test_a_click_on_the_graph_goes_to_the_position(chromium, served):

@@ -3,7 +3,7 @@ import { html, render, useEffect, useReducer, useRef, useState } from "./vendor/
 import { Board, ownersOf } from "./board.js";
 import { connect } from "./connection.js";
 import { Analysis, Icon, Moves, Opponent, Players, Segments, Walk } from "./panels.js";
-import { GamesPanel, ReviewPanel, isSameLine, saveFile, withReviewed, worstMoves } from "./review.js";
+import { GamesPanel, ReviewPanel, Riddle, isSameLine, saveFile, withReviewed, worstMoves } from "./review.js";
 import { viewBox } from "./shapes.js";
 import { TeamGame } from "./team.js";
 import { RunChooser, TrainingPanel, useOffered, useReplay, useTraining } from "./training.js";
@@ -389,15 +389,16 @@ function App() {
           <${Board} game=${game} state=${state} thoughts=${shown} heat=${heat}
             line=${isRiddle ? (riddle.isSolved ? riddle.move.best_steps : null) : reviewedLine ?? (hovered ? hovered.steps : null)}
             hint=${model.hint?.action ?? null} onPlay=${isTraining ? () => {} : isRiddle && !riddle.isSolved ? answer : actions.play} />
+          ${isReviewing && riddle !== null ? html`<${Riddle} riddle=${riddle} onRiddle=${onRiddle} />` : html`
           <div class="status-row">
-            <p class=${model.preparing ? "status is-waiting" : "status"} role="status">${model.preparing || (isTraining ? replayText(state, hasRun, agent) : statusOf(model, agentName))}</p>
+            <p class=${model.preparing ? "status is-waiting" : "status"} role="status">${model.preparing || (isTraining ? replayText(game, state, hasRun, agent) : statusOf(model, agentName))}</p>
             ${buttons.map((action) => html`
               <button key=${action} disabled=${!isTurn || !state.legal.includes(action)} onClick=${() => actions.play(action)}>
                 ${capital(game.names[action])}${shareText(shown, state, action)}
               </button>`)}
-          </div>
+          </div>`}
           ${ownersOf(state, shown) && html`<p class="small legend">Small squares: ${state.owners ? "the owner." : "the owner at the end, as the agent expects."}</p>`}
-          ${isTraining ? null : isReviewing ? html`<div class="walk-row"><${Walk} state=${state} onJump=${actions.jump} /><button disabled=${state.is_over} onClick=${playOn}><${Icon} name="play" />Play on from here</button></div>` : html`
+          ${isTraining ? null : isReviewing ? html`<div class="walk-row"><${Walk} state=${state} onJump=${actions.jump} />${riddle === null && html`<button disabled=${state.is_over} onClick=${playOn}><${Icon} name="play" />Play on from here</button>`}</div>` : html`
           <div class="controls">
             <button onClick=${actions.undo} disabled=${state.at === 0} title="u"><${Icon} name="undo" />Undo</button>
             <button onClick=${actions.hint} disabled=${!isTurn} title="h"><${Icon} name="bulb" />Hint</button>
@@ -422,7 +423,7 @@ function App() {
           ${!isRiddle && html`<${Analysis} game=${game} thoughts=${thoughts} exact=${model.exact} mover=${state.mover} isOn=${isOn} heat=${heat} isTurn=${isTurn}
             onSwitch=${actions.analyze} onHeat=${setHeat} onHover=${setHoveredMove} onPlay=${actions.play} />`}
           <${Moves} game=${game} state=${state} onJump=${actions.jump} />
-          ${isReviewing && html`<${GamesPanel} state=${state} stored=${model.stored} hasRun=${state.agent !== "rollouts"}
+          ${isReviewing && html`<${GamesPanel} game=${game} state=${state} stored=${model.stored} hasRun=${state.agent !== "rollouts"}
             onOpen=${(text) => send.current({ type: "open", text })} onSave=${() => send.current({ type: "save" })}
             onAskStored=${() => send.current({ type: "stored" })} onOpenStored=${(key) => send.current({ type: "open_stored", key })} />`}
           <${Opponent} agents=${game.agents} state=${state} onSet=${actions.set} />
@@ -492,10 +493,22 @@ function withCurrent(games, current, key) {
   return current === null || games.some((one) => one.key === key) ? games : [...games, current];
 }
 
-function replayText(state, hasRun, agent) {
+function replayText(game, state, hasRun, agent) {
   if (!hasRun) return "No game of this run can be replayed yet.";
   if (state.line.length === 0) return `${agent.title} has no game to replay yet.`;
-  return `A game that ${agent.title} played against itself: move ${state.at} of ${state.line.length}`;
+  return `A game that ${agent.title} played against itself: move ${state.at} of ${state.line.length}. ${selfPlayText(game, state)}`;
+}
+
+// Why a game that an agent played against itself begins or ends as it does.
+function selfPlayText(game, { self_play: story, at, line }) {
+  if (story === null) return "";
+  const { opening, winner, is_proven: isProven } = story;
+  if (isProven && at === line.length) {
+    const won = winner === null ? "A draw" : `A win for ${playerNames(game.geometry)[winner]}`;
+    return `${won} was proven here: that ended the game.`;
+  }
+  if (at === 0 || at > opening) return "";
+  return `${opening === 1 ? "The first move was" : `The first ${opening} moves were`} given, so that games differ.`;
 }
 
 const capital = (text) => text[0].toUpperCase() + text.slice(1);
@@ -524,7 +537,7 @@ function statusOf({ game, state, hint }, agentName) {
     return `${names[winner]} wins${after}${how}.`;
   }
   const hinted = hint === null ? "" : ` Hint: ${hint.move}.`;
-  if (!state.seats.includes("agent")) return `${names[state.mover]} to move.${hinted}`;
+  if (!state.seats.includes("agent")) return `${names[state.mover]} to move.${hinted} ${selfPlayText(game, state)}`.trim();
   const isForced = state.legal.length === 1 && game.geometry.actions[state.legal[0]] === null;
   if (isForced && state.seats[state.mover] === "person") return `No move for ${names[state.mover]}: you must ${game.names[state.legal[0]]}.`;
   if (state.seats[state.mover] === "person") return `Your move: ${names[state.mover]}.${hinted}`;
