@@ -161,7 +161,6 @@ export function Walk({ state, onJump }) {
     </div>`;
 }
 
-// onJump: goes to a move; null where only the newest position is shown.
 export function Moves({ game, state, onJump }) {
   const list = useRef(null);
   useEffect(() => {
@@ -177,7 +176,7 @@ export function Moves({ game, state, onJump }) {
     <section class="card moves">
       <header>
         <h2>Moves</h2>
-        ${onJump && html`<${Walk} state=${state} onJump=${onJump} />`}
+        <${Walk} state=${state} onJump=${onJump} />
       </header>
       <ol class="move-list" ref=${list}>
         ${state.line.map((action, index) => html`
@@ -185,7 +184,6 @@ export function Moves({ game, state, onJump }) {
             <button
               class=${`plain move by-${state.movers[index]} ${index >= state.at ? "undone" : ""}`}
               aria-current=${index === state.at - 1 ? "true" : undefined}
-              disabled=${onJump === null}
               onClick=${() => onJump(index + 1)}
             ><span class="number">${index + 1}</span>${game.names[action]}</button>
           </li>`)}
