@@ -194,9 +194,9 @@ function App({ page, game, network }) {
                 onChange=${(simulations) => match.setSimulations(simulations)} />
             </div>
           </section>
-          <${Analysis} game=${shown} thoughts=${thoughts} isOn=${match.isWatched} heat=${heat} onHeat=${setHeat}
+          <${Analysis} game=${shown} thoughts=${thoughts} mover=${state.mover} isOver=${state.is_over} isOn=${match.isWatched} heat=${heat} onHeat=${setHeat}
             onSwitch=${(isOn) => match.setWatched(isOn)} onHover=${setHovered} onPlay=${play}
-            isTurn=${match.isPersonsTurn && !isEarlier} />
+            onReview=${null} isTurn=${match.isPersonsTurn && !isEarlier} />
           <${Moves} game=${shown} state=${state} onJump=${jump} />
         </div>
       </main>

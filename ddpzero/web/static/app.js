@@ -3,21 +3,27 @@ import { html, render, useEffect, useReducer, useRef, useState } from "./vendor/
 import { Board, ownersOf } from "./board.js";
 import { connect } from "./connection.js";
 import { Analysis, Icon, Moves, Opponent, Players, Segments, Walk } from "./panels.js";
-import { GamesPanel, ReviewPanel, Riddle, isSameLine, saveFile, withReviewed, worstMoves } from "./review.js";
+import { GamesPanel, ReviewPanel, Riddle, USUAL_DEPTH, isSameLine, saveFile, withReviewed, worstMoves } from "./review.js";
 import { viewBox } from "./shapes.js";
 import { TeamGame } from "./team.js";
 import { RunChooser, TrainingPanel, useOffered, useReplay, useTraining } from "./training.js";
 import { count, duration, percent, playerNames } from "./text.js";
 
 const ERROR_SECONDS = 8;
+// The server takes messages of 256 KiB.
+const MAX_TEXT = 260_000;
+const tooLong = (name) => `${name} is too long: a game has at most ${MAX_TEXT / 1000} kB.`;
 const EMPTY = {
   link: "connecting", refusal: null, games: [], runs: [], game: null, state: null, thoughts: null, exact: null, outlook: null,
-  hint: null,
+  hint: null, isAsked: false,
   error: null, preparing: null, coming: null, review: null, guessed: null, stored: null, teamGame: null, teamState: null,
 };
 
 function reduce(model, event) {
+  if (["state", "hint", "error"].includes(event.type)) model = { ...model, isAsked: false };
   switch (event.type) {
+    case "asked":
+      return { ...model, isAsked: true };
     case "open":
       return { ...model, link: "open", refusal: null };
     case "lost":
@@ -201,6 +207,11 @@ function App() {
     leaveFor(next);
   }
 
+  function reviewGame() {
+    enter("review");
+    send.current({ type: "review", simulations: USUAL_DEPTH });
+  }
+
   function leaveFor(next) {
     modeNow.current = next;
     setMode(next);
@@ -226,6 +237,16 @@ function App() {
     location.hash = encodeURIComponent(game.key);
     send.current({ type: "set", seats: state.mover === 0 ? ["person", "agent"] : ["agent", "person"] });
     leaveFor("play");
+  }
+
+  async function openFile(file) {
+    if (file.size > MAX_TEXT) dispatch({ type: "error", text: tooLong(file.name) });
+    else openText(await file.text(), file.name);
+  }
+
+  function openText(text, name = "This text") {
+    if (JSON.stringify(text).length > MAX_TEXT) dispatch({ type: "error", text: tooLong(name) });
+    else send.current({ type: "open", text });
   }
 
   function openedGame() {
@@ -265,13 +286,17 @@ function App() {
   const { game, state, games, thoughts } = model;
   const isWatching = state !== null && !state.seats.includes("person");
   const isWaiting = state !== null && state.paused && !state.is_over && state.seats[state.mover] === "agent";
+  const ask = (message) => {
+    dispatch({ type: "asked" });
+    send.current(message);
+  };
   const actions = state === null ? {} : {
-    play: (action) => send.current({ type: "play", action, position: state.position }),
+    play: (action) => ask({ type: "play", action, position: state.position }),
     jump: (to) => to >= 0 && to <= state.line.length && to !== state.at && send.current({ type: "jump", to }),
     undo: () => send.current({ type: "undo" }),
     begin: () => begin(game.key),
     swap: () => !state.is_over && send.current({ type: "set", seats: isWatching ? state.seats : [state.seats[1], state.seats[0]] }),
-    hint: () => !state.is_over && send.current({ type: "hint" }),
+    hint: () => !state.is_over && ask({ type: "hint" }),
     resign: () => send.current({ type: "resign" }),
     watch: () => send.current({
       type: "set",
@@ -310,7 +335,7 @@ function App() {
 
   function onRiddle(step) {
     if (step === "end") return setRiddle(null);
-    if (step === "show") return setRiddle({ ...riddle, isSolved: true, text: `${riddle.move.best_name} was better: it wins ${percent(riddle.move.best_win_rate)}.` });
+    if (step === "show") return setRiddle({ ...riddle, isSolved: true, text: `${riddle.move.best_name} was better: the chance to win is then ${percent(riddle.move.best_win_rate)}.` });
     const worst = worstMoves(model.review);
     const index = step === "begin" ? Math.floor(Math.random() * worst.length) : (riddle.index + 1) % worst.length;
     const move = worst[index];
@@ -322,7 +347,7 @@ function App() {
 
   function answer(action) {
     const { move } = riddle;
-    if (action === move.best_action) setRiddle({ ...riddle, isSolved: true, text: `Yes: ${move.best_name} wins ${percent(move.best_win_rate)}, ${move.name} only ${percent(move.win_rate)}.` });
+    if (action === move.best_action) setRiddle({ ...riddle, isSolved: true, text: `Yes: the chance to win is ${percent(move.best_win_rate)} after ${move.best_name}, only ${percent(move.win_rate)} after ${move.name}.` });
     else if (action === move.action) setRiddle({ ...riddle, text: `${move.name} is what was played. Try another one.` });
     else {
       setRiddle({ ...riddle, text: `${game.names[action]}: the agent looks at it …` });
@@ -336,8 +361,8 @@ function App() {
     if (guessed === null || riddle === null || riddle.isSolved || riddle.move.ply !== guessed.ply) return;
     const { move } = riddle;
     const name = game.names[guessed.action];
-    if (guessed.is_as_good) setRiddle({ ...riddle, isSolved: true, text: `Yes: ${name} is as good, it wins ${percent(guessed.win_rate)}; the agent prefers ${move.best_name}.` });
-    else setRiddle({ ...riddle, text: `${name} wins ${percent(guessed.win_rate)}, the best move ${percent(move.best_win_rate)}. Try another one.` });
+    if (guessed.is_as_good) setRiddle({ ...riddle, isSolved: true, text: `Yes: ${name} is as good, the chance to win is ${percent(guessed.win_rate)}; the agent prefers ${move.best_name}.` });
+    else setRiddle({ ...riddle, text: `The chance to win is ${percent(guessed.win_rate)} after ${name}, ${percent(move.best_win_rate)} after the best move. Try another one.` });
   }, [model.guessed]);
 
   if (model.link === "refused") return html`<main class="alone"><p>${model.refusal}</p></main>`;
@@ -369,6 +394,7 @@ function App() {
     return html`<main class="alone"><p>${model.preparing || (model.link === "lost" ? "The server does not answer; trying again …" : "…")}</p></main>`;
   }
 
+  const preparing = model.preparing && `${model.preparing}${model.isAsked ? " Then what you asked for follows." : ""}`;
   const agent = game.agents.find((one) => one.key === state.agent);
   const agentName = nameOf(agent, state.checkpoint);
   const isTurn = !state.is_over && state.seats[state.mover] === "person";
@@ -385,13 +411,13 @@ function App() {
       ${top(game.key, html`<${Segments} label="Mode" value=${mode} onChange=${(next) => next !== mode && enter(next)} options=${[["play", "Play"], ["review", "Review"], ["training", "Training"]]} />`)}
       <main class="table">
         <div class="left" style=${`--board-aspect: ${box[2] / box[3]}`}>
-          <${Players} game=${game} state=${{ ...state, seats: seatsOf(state) }} agentName=${agentName} outlook=${isOn || state.is_over ? model.outlook : null} />
+          <${Players} game=${game} state=${{ ...state, seats: seatsOf(state) }} agentName=${agentName} nameShown=${(name) => (state.self_play === null ? name : nameOf(agent, name))} outlook=${isOn || state.is_over ? model.outlook : null} />
           <${Board} game=${game} state=${state} thoughts=${shown} heat=${heat}
             line=${isRiddle ? (riddle.isSolved ? riddle.move.best_steps : null) : reviewedLine ?? (hovered ? hovered.steps : null)}
             hint=${model.hint?.action ?? null} onPlay=${isTraining ? () => {} : isRiddle && !riddle.isSolved ? answer : actions.play} />
           ${isReviewing && riddle !== null ? html`<${Riddle} riddle=${riddle} onRiddle=${onRiddle} />` : html`
-          <div class="status-row">
-            <p class=${model.preparing ? "status is-waiting" : "status"} role="status">${model.preparing || (isTraining ? replayText(game, state, hasRun, agent) : statusOf(model, agentName))}</p>
+          <div class=${isTraining ? "status-row is-replay" : "status-row"}>
+            <p class=${model.preparing ? "status is-waiting" : "status"} role="status">${preparing || (isTraining ? replayText(game, state, hasRun, agent) : statusOf(model, agentName))}</p>
             ${buttons.map((action) => html`
               <button key=${action} disabled=${!isTurn || !state.legal.includes(action)} onClick=${() => actions.play(action)}>
                 ${capital(game.names[action])}${shareText(shown, state, action)}
@@ -405,8 +431,10 @@ function App() {
             <button onClick=${actions.swap} disabled=${isWatching || state.is_over} title="s"><${Icon} name="swap" />Swap sides</button>
             ${isWaiting
               ? html`<button class="primary" onClick=${actions.pause} title="space"><${Icon} name="play" />Go on</button>`
-              : html`<button onClick=${actions.watch} aria-pressed=${isWatching} disabled=${state.is_over && !isWatching}><${Icon} name=${isWatching ? "pause" : "play"} />${isWatching ? "Take over" : "Play itself"}</button>`}
-            <button onClick=${actions.resign} disabled=${state.is_over || !isTurn || state.at === 0}><${Icon} name="flag" />Resign</button>
+              : html`<button onClick=${actions.watch} title="the agent plays both sides" aria-pressed=${isWatching} disabled=${state.is_over && !isWatching}><${Icon} name=${isWatching ? "pause" : "play"} />${isWatching ? "Take over" : "Watch"}</button>`}
+            ${state.is_over
+              ? html`<button onClick=${reviewGame} title="what each move was worth"><${Icon} name="bulb" />Review it</button>`
+              : html`<button onClick=${actions.resign} disabled=${!isTurn || state.at === 0}><${Icon} name="flag" />Resign</button>`}
             <button onClick=${actions.begin} class=${state.is_over ? "primary" : ""} title="n"><${Icon} name="plus" />New game</button>
           </div>`}
         </div>
@@ -420,11 +448,11 @@ function App() {
           ${isReviewing && html`<${ReviewPanel} game=${game} state=${state} review=${model.review} riddle=${riddle} theme=${theme}
             onAsk=${(simulations) => { setRiddle(null); send.current({ type: "review", simulations }); }}
             onJump=${actions.jump} onHover=${setReviewedLine} onRiddle=${onRiddle} />`}
-          ${!isRiddle && html`<${Analysis} game=${game} thoughts=${thoughts} exact=${model.exact} mover=${state.mover} isOn=${isOn} heat=${heat} isTurn=${isTurn}
-            onSwitch=${actions.analyze} onHeat=${setHeat} onHover=${setHoveredMove} onPlay=${actions.play} />`}
+          ${!isRiddle && html`<${Analysis} game=${game} thoughts=${thoughts} exact=${model.exact} mover=${state.mover} isOver=${state.is_over} isOn=${isOn} heat=${heat} isTurn=${isTurn}
+            onSwitch=${actions.analyze} onHeat=${setHeat} onHover=${setHoveredMove} onPlay=${actions.play} onReview=${isReviewing ? null : reviewGame} />`}
           <${Moves} game=${game} state=${state} onJump=${actions.jump} />
           ${isReviewing && html`<${GamesPanel} game=${game} state=${state} stored=${model.stored} hasRun=${state.agent !== "rollouts"}
-            onOpen=${(text) => send.current({ type: "open", text })} onSave=${() => send.current({ type: "save" })}
+            onOpen=${openText} onOpenFile=${openFile} onSave=${() => send.current({ type: "save" })}
             onAskStored=${() => send.current({ type: "stored" })} onOpenStored=${(key) => send.current({ type: "open_stored", key })} />`}
           <${Opponent} agents=${game.agents} state=${state} onSet=${actions.set} />
           <p class="keys small">Tab to the board: arrows choose a move, Enter plays it · elsewhere ← → ↑ ↓ walk through the game · u undo · h hint · n new game · s swap · a analysis · space pause</p>
@@ -485,7 +513,8 @@ function nameOf(agent, checkpointKey) {
   if (!agent) return "the agent";
   const checkpoint = agent.checkpoints.find((one) => one.key === checkpointKey);
   if (!checkpoint) return agent.title;
-  return `${agent.title} · ${checkpoint.minutes === null ? `${count(checkpoint.episodes)} games` : duration(checkpoint.minutes)}`;
+  const trained = checkpoint.minutes === null ? `${count(checkpoint.episodes)} games` : duration(checkpoint.minutes);
+  return `${agent.title}, trained ${trained}`;
 }
 
 // The game on the screen may have come with a file, so that the list does not have it yet.

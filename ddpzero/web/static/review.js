@@ -6,7 +6,8 @@ import { percent, playerNames } from "./text.js";
 const DOUBTFUL = 0.05;
 const NUM_WORST = 6;
 const WHOLE_STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000];
-const DEPTHS = [[30, "quick"], [150, "usual"], [800, "thorough"]];
+export const USUAL_DEPTH = 150;
+const DEPTHS = [[30, "quick"], [USUAL_DEPTH, "usual"], [800, "thorough"]];
 
 // What the messages "review" said so far. line: the moves that are reviewed.
 export function withReviewed(review, message, line) {
@@ -26,7 +27,7 @@ export function worstMoves(review) {
 }
 
 export function ReviewPanel({ game, state, review, riddle, theme, onAsk, onJump, onHover, onRiddle }) {
-  const [depth, setDepth] = useState(150);
+  const [depth, setDepth] = useState(USUAL_DEPTH);
   const names = playerNames(game.geometry);
   const isCurrent = review !== null && isSameLine(review.line, state.line);
   const isDone = isCurrent && review.positions.length === review.total + 1;
@@ -169,7 +170,7 @@ function lowest(plot) {
 }
 
 // Open a game of a file, of the clipboard or of the run's store; save the one on the board.
-export function GamesPanel({ game, state, stored, hasRun, onOpen, onSave, onAskStored, onOpenStored }) {
+export function GamesPanel({ game, state, stored, hasRun, onOpen, onOpenFile, onSave, onAskStored, onOpenStored }) {
   const [text, setText] = useState("");
   const names = playerNames(game.geometry);
   const resultOf = ({ winner, is_proven: isProven }) => {
@@ -182,7 +183,7 @@ export function GamesPanel({ game, state, stored, hasRun, onOpen, onSave, onAskS
       <div class="row">
         <label class="file-button">Open a file<input type="file" accept=".sgf,.txt,text/plain" onChange=${(e) => {
           const file = e.target.files[0];
-          if (file) file.text().then(onOpen);
+          if (file) onOpenFile(file);
           e.target.value = "";
         }} /></label>
         <button disabled=${state.line.length === 0} onClick=${onSave}>Download</button>
