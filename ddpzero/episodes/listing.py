@@ -49,7 +49,10 @@ def names_of(game: StoredGame) -> list[str]:
 
 def _facts(game: StoredGame) -> tuple[str, ...]:
     length = "" if game.facts is None else str(game.facts.length)
-    return str(game.number), length, str(game.num_samples), _WINNERS.get(result_of(game), "")
+    won_by = _WINNERS.get(result_of(game), "")
+    if game.facts is not None and not game.facts.is_ended_by_rules:
+        won_by += ", proven"
+    return str(game.number), length, str(game.num_samples), won_by
 
 
 def _end(name: str, width: int) -> str:

@@ -34,10 +34,11 @@ def lines_of(game: StoredGame) -> Iterator[str]:
         return
     board, position = facts.game, facts.game.initial_position()
     sample_of = _samples_by_ply(game)
+    num_given = min(sample_of, default=facts.first_ply)
     for ply, action in enumerate(facts.moves, start=1):
         name = board.action_name(action)
         position = board.apply_action(position, action)
-        origin = " (not chosen by the search)" if ply <= facts.first_ply else ""
+        origin = " (not chosen by the search)" if ply <= num_given else ""
         yield f"{ply}. {name}{origin}{_thoughts(game, sample_of.get(ply - 1))}"
         yield board.render(position, action)
         yield ""

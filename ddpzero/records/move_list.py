@@ -26,6 +26,8 @@ from ddpzero.system.guarded_files import printable
 
 _FACT = re.compile(r"#\s*(game|first|second|result|date|comment \d{1,6})\s*:(.*)")
 _NO_MOVES = "-"
+# "1. d d 2. c", "1.d", "1... d"
+_NUMBER = re.compile(r"^\d{1,5}\.+\s*")
 _WINNERS = {"first": "B+", "second": "W+", "draw": "0"}
 _NUMBERS = {"True": True, "False": False}
 _MAX_FACT = 20_000
@@ -110,8 +112,7 @@ def _parts(line: str) -> tuple[str, str]:
 def _played(game: Game, text: str) -> tuple[tuple[int, ...], np.ndarray]:
     """Return the moves that a text names, and the position after them. Raises ValueError for one that is not legal."""
     position, actions = game.initial_position(), []
-    words = [] if text.strip() == _NO_MOVES else text.split(_separator(game).strip() or None)
-    for number, word in enumerate(words, start=1):
+    for number, word in enumerate(_words(game, text), start=1):
         where = f"move {number}, {printable(word.strip()[:_SHOWN])},"
         if game.is_terminal(position):
             raise ValueError(f"{where} comes after the end of the game.")
@@ -120,12 +121,21 @@ def _played(game: Game, text: str) -> tuple[tuple[int, ...], np.ndarray]:
         except UserError:
             raise
         except ValueError as error:
-            raise ValueError(f"{where} is no move of {describe_game(game)}: {error}") from None
+            raise ValueError(f"{where} is no move of {game.name}: {error}") from None
         if not game.legal_actions(position)[action]:
             raise ValueError(f"{where} is not legal in {describe_game(game)}.")
         position = game.apply_action(position, action)
         actions.append(action)
     return tuple(actions), position
+
+
+def _words(game: Game, text: str) -> list[str]:
+    """Return the names of moves in a text, without numbers such as "1." before them."""
+    if text.strip() == _NO_MOVES:
+        return []
+    words = [word.strip() for word in text.split(_separator(game).strip() or None)]
+    bare = [_NUMBER.sub("", word) for word in words]
+    return [name for name, word in zip(bare, words, strict=True) if name or not word]
 
 
 def _separator(game: Game) -> str:

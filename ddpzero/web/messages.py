@@ -28,7 +28,8 @@ From the server:
 | welcome | games: key, title, description and is_for_teams of each |
 | preparing | text: what the game waits for; "" when it no longer does |
 | game | what never changes in a game: key, title, geometry (games/core/geometry.py), names of all actions, agents |
-| state | the moves and the board: see descriptions.py |
+| state | the moves and the board: see descriptions.py; seats, and last_seats: those when the last move was made; |
+| | self_play: null, or of a game of the run's store opening (moves that the agent did not choose), winner, is_proven |
 | thoughts | what the search has found of a position so far, with the names of KataGo's analysis: see descriptions.py |
 | exact | position, and what perfect play makes of it, where a table knows: see descriptions.py |
 | hint | position, action, move: the best move |
@@ -36,7 +37,7 @@ From the server:
 | guessed | ply, action, win_rate: after that action, of its player; is_as_good: as what the agent prefers |
 | opened | a game of a file or of the store has begun |
 | file | name, text: the game, to be saved |
-| stored | games: key, model, winner and length of each, the newest first |
+| stored | games: key, model, winner, length and is_proven (which ended it early) of each, the newest first |
 | team_game | a team game, instead of `game`: key, title, agents_per_team, max_steps, colors of the teams, agents |
 | team_state | its step: see team_watch.py; a page that reads slowly hears only of the newest one |
 | error | text: one sentence |

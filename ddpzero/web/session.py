@@ -57,7 +57,7 @@ from ddpzero.web.messages import (
     Undo,
 )
 from ddpzero.web.opponent import Opponent
-from ddpzero.web.stored import list_stored, stored_record
+from ddpzero.web.stored import SelfPlay, list_stored, stored_game
 from ddpzero.web.sweep import Sweep
 from ddpzero.web.team_watch import TeamWatch
 from ddpzero.web.titles import title_of
@@ -99,8 +99,12 @@ class Session:
         self._analyzes = True
         self._is_paused = False
         self._wants_hint = False
+        # Who sat where when the last move was made; None if that was before this session.
+        self._seats_of_last_move: tuple[Seat, Seat] | None = None
         # Of a game from a file.
         self._names = ("", "")
+        # The game of a run's store that was opened last, if that is the game.
+        self._self_play: SelfPlay | None = None
         self._sweep: Sweep | None = None
         # The id of the last state message, and that of the last one with another position.
         self._state_id = 0
@@ -216,7 +220,9 @@ class Session:
         elif isinstance(message, AskStored):
             self._send({"type": "stored", "games": list_stored(self._run_folder)})
         elif isinstance(message, OpenStored):
-            self._open(stored_record(self._run_folder, message.key))
+            game = stored_game(self._run_folder, message.key)
+            self._open(game.record)
+            self._self_play = game
         else:
             self._obey_about_teams(message)
 
@@ -258,6 +264,7 @@ class Session:
         self._catalog.exact_tables.start_reading(offered.game)
         self._line, self._watch = line, None
         self._is_paused, self._shown = False, ()
+        self._seats_of_last_move = self._self_play = None
         self._stop_sweep()
 
     def _begin_team_game(self, key: str) -> None:
@@ -355,13 +362,14 @@ class Session:
         self._note_position()
         if message.position == self._position_id:
             self._some_line.play(message.action)
-            self._is_paused = False
+            self._is_paused, self._seats_of_last_move = False, self._seats
 
     def _resign(self) -> None:
         """End the game for the person, also if it is the agent's turn by now; of two persons, for the one to move."""
         line = self._some_line
         persons = [player for player, seat in enumerate(self._seats) if seat == PERSON]
         line.resign(persons[0] if len(persons) == 1 else line.mover)
+        self._seats_of_last_move = self._seats
 
     def _undo(self) -> None:
         persons = [player for player, seat in enumerate(self._seats) if seat == PERSON]
@@ -415,6 +423,7 @@ class Session:
             line.resign(line.mover)
         else:
             line.play(choice.action)
+        self._seats_of_last_move = self._seats
         self._send_state()
         return True
 
@@ -451,6 +460,8 @@ class Session:
         if line is None:
             return
         self._note_position()
+        stored = self._self_play
+        is_stored = stored is not None and stored.record.actions == tuple(line.actions)
         self._send(
             {
                 "type": "state",
@@ -459,7 +470,9 @@ class Session:
                 "game": self._game,
                 **describe_position(line),
                 "seats": self._seats,
+                "last_seats": self._seats_of_last_move or self._seats,
                 "names": self._names,
+                "self_play": stored.describe() if stored is not None and is_stored else None,
                 **self._opponent.describe(),
                 "analyzes": self._analyzes,
                 "paused": self._is_paused,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,19 +31,43 @@ def list_stored(run: Path) -> list[dict[str, Any]]:
                     "model": game.model,
                     "winner": result_of(game),
                     "length": game.facts.length,
+                    "is_proven": not game.facts.is_ended_by_rules,
                 }
             )
     return listed[:_MAX_LISTED]
 
 
-def stored_record(run: Path, key: str) -> GameRecord:
+@dataclass(frozen=True)
+class SelfPlay:
+    """A game that a run played against itself.
+
+    num_opening: of its first moves, which it did not choose: they are no samples. is_proven: whether it ended before
+    the rules would have ended it, as its result was proven.
+    """
+
+    record: GameRecord
+    num_opening: int
+    is_proven: bool
+
+    def describe(self) -> dict[str, Any]:
+        return {
+            "opening": self.num_opening,
+            "is_proven": self.is_proven,
+            "winner": self.record.winner,
+        }
+
+
+def stored_game(run: Path, key: str) -> SelfPlay:
     """Return a game that list_stored named. Raises UserError if it is no longer there."""
     name, _, number = key.rpartition(":")
     for path in find_shards(str(run)):
         if str(path.relative_to(run)) == name:
             for game in _games_of(path):
                 if str(game.number) == number and _can_be_shown(game):
-                    return record_of(game)
+                    assert game.facts is not None
+                    num_opening = max(game.facts.first_ply, game.facts.length - game.num_samples)
+                    is_proven = not game.facts.is_ended_by_rules
+                    return SelfPlay(record_of(game), num_opening, is_proven)
     raise UserError(f"the game {key[:80]!r} is not stored, or no longer.")
 
 

@@ -67,7 +67,8 @@ def _curves(run: Path) -> list[dict[str, Any]]:
         points = [
             (s, row[tag]) for s, row in zip(curves.steps, curves.rows, strict=True) if tag in row
         ]
-        points = points[:: -(-len(points) // _MAX_POINTS) or 1]
+        # The newest one, too, whichever are left out.
+        points = points[: -1 : -(-len(points) // (_MAX_POINTS - 1))] + points[-1:]
         info = info_of(metrics, tag)
         described.append(
             {

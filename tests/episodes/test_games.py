@@ -129,6 +129,22 @@ def test_a_game_is_shown_move_by_move_with_the_thoughts_of_its_search(runs, caps
         run_games(str(run), ALL, show=13)
 
 
+def test_given_moves_and_proven_results_are_told(tmp_path, capsys):
+    overrides = ("game=connect_four", "algorithm.play_out_fraction=0", "search.num_simulations=60")
+    settings = compose_settings([*TINY, *overrides, "algorithm.opening_random_plies=8"])
+    config = settings_to_dict(settings)
+    with EpisodeStore(tmp_path / "episodes", 0, {"run": "four", "config": config}) as store:
+        for episode in play(settings, 4):
+            store.add(episode, is_held_out=False)
+    (tmp_path / "config.yaml").write_text("run_name: x")
+    run_games(str(tmp_path), ALL)
+    assert ", proven" in capsys.readouterr().out
+    for record in records(tmp_path, capsys):
+        run_games(str(tmp_path), ALL, show=record["number"])
+        given = capsys.readouterr().out.count("(not chosen by the search)")
+        assert given == record["length"] - record["num_samples"]
+
+
 def test_statistics_count_games_results_and_positions(runs, capsys):
     run = runs["tic_tac_toe"]
     everything = records(run, capsys)

@@ -117,6 +117,18 @@ def test_a_whole_game_is_played_in_the_browser(pages: Path, serve, open_page):
     assert play_to_the_end(page) in ("You win.", "The network wins.", "Draw.")
     num_stones = page.locator(".pieces .piece").count()
     assert num_stones >= 7
+    # Whoever plays the next game: this one was lost or won by who played it.
+    status = page.locator(".status").inner_text()
+    page.get_by_role("radio", name="Yellow").click()
+    assert page.locator(".status").inner_text() == status
+    page.get_by_role("radio", name="Red").click()
+    # Walk through it.
+    page.get_by_role("button", name="to the start").click()
+    assert page.locator(".pieces .piece").count() == 0
+    page.keyboard.press("ArrowRight")
+    page.wait_for_selector(f".status:has-text('After 1 of {num_stones} moves.')")
+    page.get_by_role("button", name="to the end").click()
+    assert page.locator(".status").inner_text() == status
     page.get_by_role("button", name="Take back").click()
     page.wait_for_function("document.querySelector('.status').textContent.includes('Your move')")
     assert page.locator(".pieces .piece").count() < num_stones
@@ -130,7 +142,7 @@ def test_a_whole_game_is_played_in_the_browser(pages: Path, serve, open_page):
 
 def test_one_file_is_the_whole_page_and_opens_without_a_server(pages: Path, open_page):
     page = open_page((pages / "page.html").as_uri())
-    page.get_by_role("radio", name="network").first.click()
+    page.get_by_role("radio", name="none", exact=True).click()
     assert play_to_the_end(page) in ("You win.", "The network wins.", "Draw.")
     with page.expect_download() as download:
         page.locator("footer a").click()
@@ -147,6 +159,7 @@ def test_a_folder_that_is_opened_without_a_server_says_what_it_needs(pages: Path
 
 def test_the_page_fits_on_a_phone(pages: Path, serve, open_page):
     page = open_page(serve(pages / "page"), viewport={"width": 375, "height": 700})
+    assert page.get_by_role("heading", name="Connect Four").is_visible()
     page.get_by_label("show").check()
     page.wait_for_selector(".heat > *")
     assert page.evaluate("document.documentElement.scrollWidth") <= 375

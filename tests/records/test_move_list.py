@@ -69,6 +69,11 @@ def test_moves_alone_are_enough_if_the_game_is_known(game):
     assert record_of_moves("  D d\tC ", game).actions == (3, 3, 2)
 
 
+@pytest.mark.parametrize("text", ["1. d d 2. c", "1.d 1... d 2.c", "1. d 2. d 3. c"])
+def test_moves_may_be_numbered(game, text):
+    assert record_of_moves(text, game).actions == (3, 3, 2)
+
+
 def test_lines_of_exported_games_are_read(game):
     text = "1\tfirst\td d c\n2\tdraw\tc c\n"
     first, second = (record_of_moves(text, game, number) for number in (1, 2))
@@ -98,7 +103,7 @@ def test_a_game_from_outside_is_read_if_it_is_given():
         ("", "line 1: the file has no line of moves: it is empty"),
         ("# game: connect_four\n", "line 1: the file has no line of moves\\."),
         ("d d", "line 1: the moves are of a game that the file does not name"),
-        ("# game: connect_four\nd x", "line 2: move 2, x, is no move of connect_four with rows=6"),
+        ("# game: connect_four\nd x", "line 2: move 2, x, is no move of connect_four: 'x' is not"),
         ("# game: connect_four rows=4\nd d d d d", "move 5, d, is not legal in connect_four with"),
         ("# game: connect_four\nd c d c d c d c", "move 8, c, comes after the end of the game"),
         ("# game: connect_four rows=x\nd", "rows=x is no value of this parameter"),

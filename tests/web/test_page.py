@@ -92,6 +92,8 @@ def test_a_whole_game_with_its_result(chromium, served):
         text = page.inner_text(".status")
         assert text.startswith(("You win after", "You lose after", "A draw after"))
         made = len(moves(page))
+        assert "there is no move to think about" in page.inner_text(".analysis")
+        assert page.is_visible("text=See what each move was worth")
         # Walk through it with the keyboard.
         page.keyboard.press("ArrowUp")
         page.wait_for_function("() => document.querySelectorAll('.pieces .piece').length === 0")
@@ -114,6 +116,14 @@ def test_thoughts_are_shown_and_their_line_is_drawn_under_the_mouse(chromium, se
         assert page.locator(".line-number").first.text_content() == "1"
         page.mouse.move(1, 1)
         page.wait_for_function("() => document.querySelectorAll('.line-number').length === 0")
+        caption = "Win, draw and loss are of Red, who is to move"
+        assert page.inner_text(".analysis .caption").startswith(caption)
+        # What the network finds likely has nothing to do with the visits of the search.
+        page.click(".analysis button:has-text('network')")
+        page.wait_for_function(
+            "() => document.querySelectorAll('.figures text:not(.winrate)').length === 0"
+        )
+        assert page.locator(".figures .winrate").count() == 3
         page.click("text=nothing")
         page.wait_for_function("() => document.querySelectorAll('.heat-spot').length === 0")
 
@@ -133,10 +143,10 @@ def test_undo_hint_and_an_earlier_checkpoint(chromium, served):
             ".test(document.querySelector('.status').textContent)"
         )
         page.click("text=show")
-        assert "2.0 min" in page.inner_text(".player >> nth=1")
+        assert "trained 2 min" in page.inner_text(".player >> nth=1")
         page.focus('input[aria-label="Checkpoint"]')
         page.keyboard.press("ArrowLeft")
-        page.wait_for_selector(".player-name:has-text('1.0 min')")
+        page.wait_for_selector(".player-name:has-text('trained 1 min')")
 
 
 def test_a_whole_turn_with_the_keyboard_alone(chromium, served):
@@ -163,11 +173,11 @@ def test_a_whole_turn_with_the_keyboard_alone(chromium, served):
 
 def test_it_can_be_watched_and_taken_over(chromium, served):
     with tab(chromium, served.address) as page:
-        page.click("text=Play itself")
+        page.click(".controls button:has-text('Watch')")
         page.wait_for_function("() => document.querySelectorAll('.move-list .move').length >= 2")
         page.click("text=Take over")
         page.wait_for_selector(".status:has-text('Your move')")
-        assert len(moves(page)) >= 2 and page.is_visible("text=Play itself")
+        assert len(moves(page)) >= 2 and page.is_visible(".controls button:has-text('Watch')")
 
 
 def test_two_browsers_play_games_of_their_own(chromium, served):
@@ -215,21 +225,97 @@ def test_a_phone_shows_everything_without_scrolling_sideways(chromium, served):
         page.wait_for_function("() => document.querySelectorAll('.move-list .move').length === 2")
 
 
+def test_a_phone_on_its_side_shows_the_whole_board(chromium, served):
+    with tab(chromium, served.address, viewport={"width": 844, "height": 390}) as page:
+        choose_game(page, "Connect Four")
+        box = page.locator(".board").bounding_box()
+        assert box["y"] + box["height"] <= 390
+        assert page.locator(".analysis").bounding_box()["x"] > box["x"] + box["width"]
+
+
 def test_the_board_stays_where_it_is(chromium, served):
     with tab(chromium, served.address) as page:
         choose_game(page, "Connect Four")
         before = page.locator(".board").bounding_box()
         page.wait_for_selector(".moves-found .move-name")
+        # The ghost of a move lies under the numbers of the moves.
+        page.hover('[data-name="d"]', force=True)
+        page.wait_for_selector(".heat .ghost")
+        page.wait_for_selector(".heat > :has(.ghost) ~ .figures")
         page.click('[data-name="d"]', force=True)
         page.wait_for_function("() => document.querySelectorAll('.move-list .move').length === 2")
         page.click("text=show")
         assert page.locator(".board").bounding_box() == before
 
 
+def test_who_won_stays_when_sides_are_walked_back_and_swapped(chromium, served):
+    with tab(chromium, served.address) as page:
+        click_first_legal(page)
+        page.wait_for_function("() => document.querySelectorAll('.move-list .move').length === 2")
+        page.click(".controls button:has-text('Resign')")
+        page.wait_for_selector(".status:has-text('You lose after 2 moves')")
+        page.click("text=Review it")
+        page.wait_for_selector("button:text-is('Again')")
+        page.click(".segments button:text-is('Play')")
+        page.wait_for_selector(".status:has-text('You lose after 2 moves')")
+        assert page.is_disabled(".controls button:has-text('Swap sides')")
+        page.keyboard.press("s")
+        page.keyboard.press("n")
+        page.wait_for_selector(".status:has-text('Your move: X')")
+
+
+def test_a_game_waits_while_another_one_is_reviewed_and_when_the_page_is_loaded_again(
+    chromium, served
+):
+    with tab(chromium, served.address) as page:
+        choose_game(page, "Connect Four")
+        page.click('[data-name="d"]', force=True)
+        page.wait_for_function("() => document.querySelectorAll('.move-list .move').length === 2")
+        before = moves(page)
+        page.click("text=Review")
+        page.click("text=Paste a game")
+        page.fill("textarea", "a a b b")
+        page.click(".games button:has-text('Open')")
+        page.wait_for_function("() => document.querySelectorAll('.move-list .move').length === 4")
+        page.reload()
+        page.wait_for_selector(".status:has-text('Your move: Red')")
+        assert moves(page) == before
+        page.click("text=Review")
+        page.wait_for_selector(".status:has-text('Red to move')")
+        page.click("text=Paste a game")
+        page.fill("textarea", "a a b b c")
+        page.click(".games button:has-text('Open')")
+        page.wait_for_selector(".status:has-text('Yellow to move')")
+        page.click(".segments button:text-is('Play')")
+        page.wait_for_selector(".status:has-text('Your move: Red')")
+        assert moves(page) == before
+        # The board stays in sight beside the panels.
+        style = "getComputedStyle(document.querySelector('.left')).position"
+        assert page.evaluate(style) == "sticky"
+        # It is the person's turn: nothing waits for a button.
+        assert page.locator("button:text-is('Go on')").count() == 0
+        page.click("text=Review")
+        page.click("text=Paste a game")
+        page.fill("textarea", "a a b")
+        page.click(".games button:has-text('Open')")
+        page.wait_for_selector(".status:has-text('Yellow to move')")
+        page.click("text=Play on from here")
+        page.wait_for_selector(".status:has-text('Your move: Yellow')")
+
+
 def test_it_is_dark_where_the_system_is_and_can_be_switched(chromium, served):
     paper = "getComputedStyle(document.body).backgroundColor"
+    figure = (
+        "getComputedStyle(document.querySelector('.board')).getPropertyValue('--figure').trim()"
+    )
     with tab(chromium, served.address, color_scheme="dark") as page:
         assert page.evaluate(paper) == "rgb(22, 25, 28)"
+        choose_game(page, "Connect Four")
+        assert page.evaluate(figure) == "#eaf3fb"
+        page.emulate_media(color_scheme="light")
+        page.wait_for_selector('button[aria-label="dark colors"]')
+        assert page.evaluate(figure) == "#10202f"
+        page.emulate_media(color_scheme="dark")
         page.click('button[aria-label="light colors"]')
         assert page.evaluate(paper) == "rgb(245, 244, 241)"
         page.reload()
@@ -295,23 +381,42 @@ def test_a_review_shows_the_worst_move_and_asks_for_the_better_one(chromium, ser
         page.click(".review button.primary")
         page.wait_for_selector(".worst .played")
         page.wait_for_selector("canvas")
+        assert page.inner_text(".values .legend").startswith("Line: X’s chance to win. Bars below")
         # The first riddle is of the move that lost most.
         page.evaluate("Math.random = () => 0")
         page.click("text=Find the better move")
-        page.wait_for_selector(".riddle")
+        page.wait_for_selector(".left .riddle")
         page.wait_for_function(
             "() => document.querySelectorAll('.move-list .move.undone').length > 0"
         )
         assert page.locator(".heat-spot").count() == 0
         # That loses.
         page.click(".target[data-name=b1]")
-        page.wait_for_selector(".riddle:has-text('b1 wins 0%, the best move 100%')")
+        page.wait_for_selector(".riddle:has-text('is 0% after b1, 100% after the best')")
         page.click("text=Show it")
         page.wait_for_selector(".riddle:has-text('was better')")
         page.click("text=Done")
+        large = {"name": "large.onnx", "mimeType": "text/plain", "buffer": b"x" * 900_000}
+        page.set_input_files(".file-button input", large)
+        page.wait_for_selector(".notice.is-shown:has-text('large.onnx is too long')")
         with page.expect_download() as download:
             page.click("text=Download")
         assert download.value.suggested_filename == "tic_tac_toe-6.txt"
+
+
+def test_on_a_phone_the_better_move_is_asked_for_where_the_board_is_seen(chromium, served):
+    with tab(chromium, served.address, **PHONE) as page:
+        page.click("text=Review")
+        page.click("text=Paste a game")
+        page.fill("textarea", "a3 a2 b3 b2 c1 c2")
+        page.click(".games button:has-text('Open')")
+        page.wait_for_function("() => document.querySelectorAll('.move-list .move').length === 6")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 375
+        page.click(".review button.primary")
+        page.click("text=Find the better move")
+        page.wait_for_selector(".left .riddle")
+        board, riddle = (page.locator(name).bounding_box() for name in (".board", ".riddle"))
+        assert board["y"] >= 0 and riddle["y"] + riddle["height"] <= 740
 
 
 def test_a_click_on_the_graph_goes_to_the_position(chromium, served):

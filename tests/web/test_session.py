@@ -10,11 +10,15 @@ import pytest
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
+from ddpzero.config.conversion import settings_to_dict
+from ddpzero.config.hydra import compose_settings
 from ddpzero.games import load_any_game, load_game
 from ddpzero.games.core.players import MoveThought, Thoughts
 from ddpzero.judges.packaged import find_positions
 from ddpzero.play.engine import Limits
 from ddpzero.records import GameRecord
+from ddpzero.replay import Episode
+from ddpzero.run.episode_store import EpisodeStore
 from ddpzero.system.errors import UserError
 from ddpzero.web import agents, outbox
 from ddpzero.web.agents import ROLLOUTS, Catalog
@@ -169,6 +173,16 @@ def test_a_hint_is_the_move_that_wins_at_once(alone):
     alone.set(analyzes=False)
     alone.send("hint")
     assert alone.next("hint")["action"] == 2
+
+
+def test_who_sat_where_at_the_end_is_remembered(alone):
+    alone.begin([3, 3, 3, 3])
+    alone.set(seats=["person", "agent"], analyzes=False)
+    alone.send("resign")
+    assert alone.until(lambda state: state["is_over"])["result"]["winner"] == 1
+    state = alone.set(seats=["agent", "person"])
+    assert state["is_over"] and state["last_seats"] == ["person", "agent"]
+    assert alone.begin([3])["last_seats"] == ["agent", "person"]
 
 
 def test_who_resigns_loses(alone):
@@ -608,6 +622,31 @@ def test_a_file_that_cannot_be_opened_is_one_sentence(alone, text, fragment):
     alone.send("open", text=text)
     assert fragment in alone.next("error")["text"]
     assert alone.next("state")["line"] == [3]
+
+
+def test_a_game_of_the_store_says_which_moves_were_given_and_that_a_proof_ended_it(
+    tmp_path, connect_four
+):
+    run = tmp_path / "four"
+    shutil.copytree(connect_four, run)
+    moves = [0, 6, 0, 6, 0, 3]
+    facts = {"restart_ply": 0, "first_player_return": 1.0, "score": None}
+    config = settings_to_dict(compose_settings(["game=connect_four"]))
+    with EpisodeStore(run / "episodes", 0, {"run": "four", "config": config}) as store:
+        episode = Episode({"value": np.zeros(2)}, {**facts, "moves": moves, "num_plies": 6})
+        store.add(episode, is_held_out=False)
+    page, config = make_page(run)
+    with browser(TestClient(config.app, base_url="http://localhost")) as alone:
+        alone.begin()
+        alone.send("stored")
+        (listed,) = alone.next("stored")["games"]
+        assert (listed["winner"], listed["is_proven"]) == ("first", True)
+        alone.send("open_stored", key=listed["key"])
+        state = alone.until(lambda state: state["at"] == 6)
+        assert state["self_play"] == {"opening": 4, "is_proven": True, "winner": 0}
+        alone.play(1)
+        assert alone.until(lambda state: state["at"] == 7)["self_play"] is None
+    page.close()
 
 
 def test_a_run_without_stored_games_says_so(alone):

@@ -41,6 +41,7 @@ def test_the_main_curves_are_thinned_out(run):
     assert curve["tag"] == "losses/total" and curve["newest"] == pytest.approx(1.002)
     assert 100 < len(curve["steps"]) == len(curve["values"]) <= 160
     assert curve["steps"][0] == 0 and curve["values"][0] == 2.0
+    assert curve["steps"][-1] == 998 and curve["values"][-1] == curve["newest"]
 
 
 def test_strength_is_by_minute(run):

@@ -13,6 +13,7 @@ export class Match {
     this.onChange = onChange;
     this.search = new Search(game, evaluate, settings);
     this.seats = ["person", "network"];
+    this.lastSeats = this.seats; // when the last move was made
     this.simulations = 128;
     this.isWatched = false; // whether it also thinks when a person is to move, to be watched
     this.error = null;
@@ -63,6 +64,7 @@ export class Match {
 
   play(action) {
     if (this.isOver || !this.game.legal(this.position)[action]) return;
+    this.lastSeats = this.seats;
     this.moves.push(action);
     this.positions.push(this.game.play(this.position, action));
     this.#goOn();

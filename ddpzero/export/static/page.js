@@ -1,5 +1,5 @@
 // A page that plays one game against one network, all of it in this browser.
-import { html, render, useEffect, useMemo, useReducer, useState } from "./vendor/htm-preact-standalone.mjs";
+import { html, render, useEffect, useMemo, useReducer, useRef, useState } from "./vendor/htm-preact-standalone.mjs";
 import { Board } from "./board.js";
 import { isInside, urlOf } from "./files.js";
 import { makeGame } from "./games/games.js";
@@ -9,7 +9,7 @@ import { Analysis, Icon, Moves, Players, Segments } from "./panels.js";
 import { viewBox } from "./shapes.js";
 import { playerNames } from "./text.js";
 
-const STRENGTHS = [[0, "network"], [32, "32"], [128, "128"], [512, "512"], [2000, "2000"]];
+const STRENGTHS = [[0, "none"], [32, "32"], [128, "128"], [512, "512"], [2000, "2000"]];
 const SEATS = {
   first: ["person", "network"], second: ["network", "person"], both: ["person", "person"], none: ["network", "network"],
 };
@@ -25,24 +25,29 @@ function placeOf(game, position, action) {
   return game.play(position, action).cells.findIndex((owner, cell) => owner > 0 && before[cell] === 0);
 }
 
-function stateOf(match) {
-  const { game, position, moves, positions } = match;
+// at: the number of moves on the board.
+function stateOf(match, at) {
+  const { game, moves, positions } = match;
+  const position = positions[at];
+  const isEarlier = at < moves.length;
   const legal = [];
-  game.legal(position).forEach((is, action) => { if (is) legal.push(action); });
-  const last = moves.length - 1;
+  if (!isEarlier) game.legal(position).forEach((is, action) => { if (is) legal.push(action); });
+  const last = at - 1;
+  // Of a game that is over: who played it, whoever plays the next one.
+  const seats = match.isOver ? match.lastSeats : match.seats;
   const placed = last < 0 ? -1 : placeOf(game, positions[last], moves[last]);
   return {
     legal,
     places: legal.map((action) => placeOf(game, position, action)),
     board: Array.from(position.cells),
     mover: position.mover,
-    is_over: match.isOver,
+    is_over: match.isOver && !isEarlier,
     // As the panels name them.
-    seats: match.seats.map((seat) => (seat === "network" ? "agent" : seat)),
+    seats: seats.map((seat) => (seat === "network" ? "agent" : seat)),
     names: ["", ""],
-    winning: match.isOver ? game.winningCells(position) : [],
+    winning: match.isOver && !isEarlier ? game.winningCells(position) : [],
     placed: placed < 0 ? [] : [placed],
-    at: moves.length,
+    at,
     line: moves,
     movers: positions.map(({ mover }) => mover),
   };
@@ -74,15 +79,16 @@ function thoughtsOf(match, state, names) {
 }
 
 function statusText(match, state, geometry, isLoaded) {
+  if (state.at < state.line.length) return `After ${state.at} of ${state.line.length} moves.`;
   if (match.error !== null) return `The network cannot be used: ${match.error.message}`;
   if (!isLoaded) return "Loading the network …";
   const names = playerNames(geometry);
   if (match.result === 0) return "Draw.";
   if (match.result !== null) {
     const winner = match.result > 0 ? 0 : 1;
-    const isMixed = new Set(match.seats).size > 1;
+    const isMixed = new Set(state.seats).size > 1;
     if (!isMixed) return `${names[winner]} wins.`;
-    return match.seats[winner] === "person" ? "You win." : "The network wins.";
+    return state.seats[winner] === "person" ? "You win." : "The network wins.";
   }
   const name = names[state.mover];
   if (!match.isPersonsTurn) return `${name} is thinking …`;
@@ -103,39 +109,53 @@ function App({ page, game, network }) {
   const [hovered, setHovered] = useState(null);
   const [hint, setHint] = useState(null);
   const [seats, setSeats] = useState("first");
+  // The number of moves after which the position is shown; null for the newest one.
+  const [visited, setVisited] = useState(null);
   const shown = describe(page);
-  const state = stateOf(match);
-  const thoughts = thoughtsOf(match, state, page.names);
+  const isEarlier = visited !== null && visited < match.moves.length;
+  const state = stateOf(match, isEarlier ? visited : match.moves.length);
+  const thoughts = isEarlier ? null : thoughtsOf(match, state, page.names);
+  const jump = (to) => { if (to >= 0 && to <= match.moves.length) setVisited(to === match.moves.length ? null : to); };
   const isShown = match.isWatched && thoughts !== null;
 
   const play = (action) => {
-    if (!match.isPersonsTurn) return;
+    if (!match.isPersonsTurn || isEarlier) return;
     setHint(null);
     setHovered(null);
     match.play(action);
   };
+  const showHint = () => {
+    setVisited(null);
+    match.hint().then(setHint);
+  };
   const change = (action) => {
+    setVisited(null);
     setHint(null);
     setHovered(null);
     action();
   };
+  const latest = useRef(null);
+  latest.current = { jump, at: state.at };
   useEffect(() => {
     const onKey = (event) => {
       if (event.target.closest("select, input") || event.metaKey || event.ctrlKey || event.altKey) return;
       if (event.key === "u" && match.moves.length > 0) change(() => match.undo());
       if (event.key === "n") change(() => match.start());
-      if (event.key === "h" && match.isPersonsTurn) match.hint().then(setHint);
+      if (event.key === "h" && match.isPersonsTurn) showHint();
+      const { jump: jumpNow, at } = latest.current;
+      if (event.key === "ArrowLeft") jumpNow(at - 1);
+      if (event.key === "ArrowRight") jumpNow(at + 1);
     };
     document.addEventListener("keydown", onKey);
     return () => document.removeEventListener("keydown", onKey);
   }, []);
 
-  const outlook = match.isOver
+  const outlook = state.is_over
     ? [match.result > 0 ? 1 : 0, match.result === 0 ? 1 : 0, match.result < 0 ? 1 : 0]
     : isShown ? (state.mover === 0 ? thoughts.wdl : thoughts.wdl.slice().reverse()) : null;
   const box = viewBox(page.geometry);
   const unplaced = state.legal.filter((action) => page.geometry.actions[action] === null);
-  const line = useMemo(() => lineShown(match, thoughts, hovered), [hovered, match.moves.length]);
+  const line = useMemo(() => lineShown(match, thoughts, hovered), [hovered, match.moves.length, isEarlier]);
 
   return html`
     <div class="page">
@@ -144,9 +164,9 @@ function App({ page, game, network }) {
         <div class="left" style=${{ "--board-aspect": box[2] / box[3] }}>
           <${Players} game=${shown} state=${state} agentName="Network" outlook=${outlook} />
           <${Board} game=${shown} state=${state} thoughts=${isShown ? thoughts : null} heat=${heat} line=${line}
-            hint=${hint} onPlay=${play} />
+            hint=${isEarlier ? null : hint} onPlay=${play} />
           <p class="status" role="status">${statusText(match, state, page.geometry, isLoaded)}</p>
-          ${match.isPersonsTurn && unplaced.length > 0 && html`
+          ${match.isPersonsTurn && !isEarlier && unplaced.length > 0 && html`
             <div class="action-buttons">
               ${unplaced.map((action) => html`<button class="primary" onClick=${() => play(action)}>${page.names[action]}</button>`)}
             </div>`}
@@ -155,7 +175,7 @@ function App({ page, game, network }) {
             <button disabled=${match.moves.length === 0} onClick=${() => change(() => match.undo())}>
               <${Icon} name="undo" />Take back
             </button>
-            <button disabled=${!match.isPersonsTurn} onClick=${() => match.hint().then(setHint)}>
+            <button disabled=${!match.isPersonsTurn} onClick=${showHint}>
               <${Icon} name="bulb" />Hint
             </button>
           </div>
@@ -174,10 +194,10 @@ function App({ page, game, network }) {
                 onChange=${(simulations) => match.setSimulations(simulations)} />
             </div>
           </section>
-          <${Analysis} game=${shown} thoughts=${thoughts} isOn=${match.isWatched} heat=${heat} onHeat=${setHeat}
+          <${Analysis} game=${shown} thoughts=${thoughts} mover=${state.mover} isOver=${state.is_over} isOn=${match.isWatched} heat=${heat} onHeat=${setHeat}
             onSwitch=${(isOn) => match.setWatched(isOn)} onHover=${setHovered} onPlay=${play}
-            isTurn=${match.isPersonsTurn} />
-          <${Moves} game=${shown} state=${state} onJump=${null} />
+            onReview=${null} isTurn=${match.isPersonsTurn && !isEarlier} />
+          <${Moves} game=${shown} state=${state} onJump=${jump} />
         </div>
       </main>
       <footer class="about small">

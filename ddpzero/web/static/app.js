@@ -3,21 +3,27 @@ import { html, render, useEffect, useReducer, useRef, useState } from "./vendor/
 import { Board, ownersOf } from "./board.js";
 import { connect } from "./connection.js";
 import { Analysis, Icon, Moves, Opponent, Players, Segments, Walk } from "./panels.js";
-import { GamesPanel, ReviewPanel, saveFile, withReviewed, worstMoves } from "./review.js";
+import { GamesPanel, ReviewPanel, Riddle, USUAL_DEPTH, isSameLine, saveFile, withReviewed, worstMoves } from "./review.js";
 import { viewBox } from "./shapes.js";
 import { TeamGame } from "./team.js";
 import { RunChooser, TrainingPanel, useOffered, useReplay, useTraining } from "./training.js";
 import { count, duration, percent, playerNames } from "./text.js";
 
 const ERROR_SECONDS = 8;
+// The server takes messages of 256 KiB.
+const MAX_TEXT = 260_000;
+const tooLong = (name) => `${name} is too long: a game has at most ${MAX_TEXT / 1000} kB.`;
 const EMPTY = {
   link: "connecting", refusal: null, games: [], runs: [], game: null, state: null, thoughts: null, exact: null, outlook: null,
-  hint: null,
+  hint: null, isAsked: false,
   error: null, preparing: null, coming: null, review: null, guessed: null, stored: null, teamGame: null, teamState: null,
 };
 
 function reduce(model, event) {
+  if (["state", "hint", "error"].includes(event.type)) model = { ...model, isAsked: false };
   switch (event.type) {
+    case "asked":
+      return { ...model, isAsked: true };
     case "open":
       return { ...model, link: "open", refusal: null };
     case "lost":
@@ -55,6 +61,9 @@ function reduce(model, event) {
       return model.state !== null && event.position === model.state.position ? { ...model, exact: event } : model;
     case "review":
       return model.state === null ? model : { ...model, review: withReviewed(model.review, event, model.state.line) };
+    case "begun":
+    case "opened":
+      return { ...model, review: null };
     case "guessed":
       return { ...model, guessed: event };
     case "stored":
@@ -84,6 +93,25 @@ function withOffered(model, { game: key, games, runs, agents }) {
   };
 }
 
+// A game with everything that it takes to go on with it.
+function gameOf(game, { line, at, is_over: isOver, seats, agent, checkpoint, analyzes, resigns, simulations, seconds, level }) {
+  const strength = level !== null ? { level } : seconds !== null ? { seconds } : { simulations };
+  return { key: game.key, moves: line, at, isOver, seats, agent, checkpoint, analyzes, resigns, strength };
+}
+
+// For this tab, so that the game outlives that the page is loaded again.
+function keepGame(one) {
+  if (one.isOver || one.moves.length === 0) sessionStorage.removeItem("game");
+  else sessionStorage.setItem("game", JSON.stringify(one));
+}
+
+// Taken away: a game that cannot be begun is not tried twice.
+function takeKeptGame() {
+  const text = sessionStorage.getItem("game");
+  sessionStorage.removeItem("game");
+  return JSON.parse(text);
+}
+
 // The probabilities that the first player wins, of a draw, and that the second one wins.
 function outlookOf({ wdl, rootInfo }) {
   return rootInfo.currentPlayer === 0 ? wdl : [wdl[2], wdl[1], wdl[0]];
@@ -111,7 +139,7 @@ function App() {
   const [reviewedLine, setReviewedLine] = useState(null);
   const [riddle, setRiddle] = useState(null);
   const [chosenRun, setChosenRun] = useState(null);
-  const seatsBefore = useRef(null);
+  // The game that is played, while another one may be reviewed or replayed.
   const gameBefore = useRef(null);
   const modeNow = useRef("play");
   const send = useRef(null);
@@ -140,49 +168,89 @@ function App() {
       send.current({ type: "pace", steps_per_second: teamState.steps_per_second, paused: teamState.paused });
       return;
     }
-    if (state !== null && games.some((one) => one.key === game.key)) {
-      send.current({ type: "begin", game: game.key, moves: state.line, at: state.at });
-      const { simulations, seconds, level } = state;
-      const strength = level !== null ? { level } : seconds !== null ? { seconds } : { simulations };
-      const opponent = state.agent === "rollouts" ? { agent: state.agent } : { agent: state.agent, checkpoint: state.checkpoint };
-      send.current({ type: "set", ...opponent });
-      send.current({ type: "set", seats: state.seats, analyzes: state.analyzes, resigns: state.resigns, ...strength });
-      return;
-    }
+    if (state !== null && games.some((one) => one.key === game.key)) return goOn(gameOf(game, state));
     const wanted = decodeURIComponent(location.hash.slice(1));
+    const kept = takeKeptGame();
+    if (kept !== null && games.some((one) => one.key === kept.key) && (wanted === "" || wanted === kept.key)) return goOn(kept);
     const found = games.find((one) => one.key === wanted) || games[0];
     if (localStorage.getItem("analyzes") === "no") send.current({ type: "set", analyzes: false });
     begin(found.key);
   }
 
+  // A game as gameOf tells it, with the same agent.
+  function goOn({ key, moves, at, seats, agent, checkpoint, resigns, analyzes, strength }) {
+    sendBegin(key, moves, at);
+    if (agent !== null) send.current({ type: "set", agent, ...(checkpoint ? { checkpoint } : {}) });
+    send.current({ type: "set", seats, analyzes, resigns, ...strength });
+    return undefined;
+  }
+
+  function sendBegin(key, moves, at) {
+    dispatch({ type: "begun" });
+    send.current({ type: "begin", game: key, moves, at });
+  }
+
   // Nobody but the person moves while games are reviewed or replayed; the game that is played waits for its players.
   function enter(next) {
     const { state, game } = latest.current;
-    if (state.seats.includes("agent")) seatsBefore.current = state.seats;
-    if (modeNow.current === "training") {
-      const { key, moves, at, agent, checkpoint } = gameBefore.current;
-      send.current({ type: "begin", game: key, moves, at });
-      send.current({ type: "set", agent, ...(checkpoint ? { checkpoint } : {}) });
-      send.current({ type: "set", analyzes: localStorage.getItem("analyzes") !== "no" });
-    }
-    if (next === "training") {
-      gameBefore.current = { key: game.key, moves: state.line, at: state.at, agent: state.agent, checkpoint: state.checkpoint };
-      setChosenRun(null);
-      send.current({ type: "set", analyzes: false });
-      send.current({ type: "begin", game: game.key, moves: [], at: 0 });
-    }
-    if (next === "play") {
-      send.current({ type: "set", seats: seatsBefore.current || ["person", "agent"] });
-      send.current({ type: "set", paused: true });
-    } else {
+    if (modeNow.current === "play") gameBefore.current = gameOf(game, state);
+    if (next === "play") goBackToGame();
+    else {
+      if (modeNow.current === "training") goBackToGame();
       send.current({ type: "set", seats: ["person", "person"] });
     }
+    if (next === "training") {
+      setChosenRun(null);
+      send.current({ type: "set", analyzes: false });
+      sendBegin(game.key, [], 0);
+    }
+    leaveFor(next);
+  }
+
+  function reviewGame() {
+    enter("review");
+    send.current({ type: "review", simulations: USUAL_DEPTH });
+  }
+
+  function leaveFor(next) {
     modeNow.current = next;
     setMode(next);
     setRiddle(null);
   }
 
+  // The game that was played before games were reviewed or replayed, at the position at which it was left.
+  function goBackToGame() {
+    const { state, game } = latest.current;
+    const before = gameBefore.current;
+    if (modeNow.current === "training" || game.key !== before.key) goOn(before);
+    else {
+      if (!isSameLine(state.line, before.moves)) sendBegin(before.key, before.moves, before.at);
+      else if (state.at !== before.at) send.current({ type: "jump", to: before.at });
+      send.current({ type: "set", seats: before.seats });
+    }
+    send.current({ type: "set", analyzes: localStorage.getItem("analyzes") !== "no", paused: true });
+  }
+
+  // The position of the review becomes that of the game, with the person to move.
+  function playOn() {
+    const { state, game } = latest.current;
+    location.hash = encodeURIComponent(game.key);
+    send.current({ type: "set", seats: state.mover === 0 ? ["person", "agent"] : ["agent", "person"] });
+    leaveFor("play");
+  }
+
+  async function openFile(file) {
+    if (file.size > MAX_TEXT) dispatch({ type: "error", text: tooLong(file.name) });
+    else openText(await file.text(), file.name);
+  }
+
+  function openText(text, name = "This text") {
+    if (JSON.stringify(text).length > MAX_TEXT) dispatch({ type: "error", text: tooLong(name) });
+    else send.current({ type: "open", text });
+  }
+
   function openedGame() {
+    setRiddle(null);
     if (modeNow.current === "training") send.current({ type: "jump", to: 0 });
     else if (modeNow.current === "play") enter("review");
   }
@@ -190,14 +258,25 @@ function App() {
   // Of the list of games.
   function choose(key) {
     location.hash = encodeURIComponent(key);
+    if (gameBefore.current !== null) gameBefore.current = { ...gameBefore.current, key, moves: [], at: 0, isOver: false, agent: null };
     if (modeNow.current !== "play" && latest.current.games.find((one) => one.key === key).is_for_teams) enter("play");
     begin(key);
   }
 
   function begin(key) {
     setRiddle(null);
-    send.current({ type: "begin", game: key, moves: [], at: 0 });
+    sendBegin(key, [], 0);
   }
+
+  useEffect(() => {
+    if (model.state !== null) keepGame(mode === "play" ? gameOf(model.game, model.state) : gameBefore.current);
+  }, [model.state, mode]);
+
+  useEffect(() => {
+    const onTheme = () => setTheme(currentTheme());
+    addEventListener("theme", onTheme);
+    return () => removeEventListener("theme", onTheme);
+  }, []);
 
   useEffect(() => {
     if (model.error === null) return undefined;
@@ -207,13 +286,18 @@ function App() {
 
   const { game, state, games, thoughts } = model;
   const isWatching = state !== null && !state.seats.includes("person");
+  const isWaiting = state !== null && state.paused && !state.is_over && state.seats[state.mover] === "agent";
+  const ask = (message) => {
+    dispatch({ type: "asked" });
+    send.current(message);
+  };
   const actions = state === null ? {} : {
-    play: (action) => send.current({ type: "play", action, position: state.position }),
+    play: (action) => ask({ type: "play", action, position: state.position }),
     jump: (to) => to >= 0 && to <= state.line.length && to !== state.at && send.current({ type: "jump", to }),
     undo: () => send.current({ type: "undo" }),
     begin: () => begin(game.key),
-    swap: () => send.current({ type: "set", seats: isWatching ? state.seats : [state.seats[1], state.seats[0]] }),
-    hint: () => !state.is_over && send.current({ type: "hint" }),
+    swap: () => !state.is_over && send.current({ type: "set", seats: isWatching ? state.seats : [state.seats[1], state.seats[0]] }),
+    hint: () => !state.is_over && ask({ type: "hint" }),
     resign: () => send.current({ type: "resign" }),
     watch: () => send.current({
       type: "set",
@@ -227,7 +311,8 @@ function App() {
     },
   };
   useEffect(() => setHoveredMove(null), [state?.position]);
-  useKeys(mode === "training" ? {} : actions, mode === "training" ? null : state);
+  // A riddle is answered on the board: keys neither tell its answer nor change the game.
+  useKeys(riddle === null ? actions : { jump: actions.jump, analyze: actions.analyze }, mode === "training" ? null : state);
   const isTraining = mode === "training";
   const isInTraining = isTraining || (model.teamState !== null && teamMode === "training");
   useOffered(model.teamState !== null ? model.teamGame.key : game?.key ?? null, isInTraining, (offered) => dispatch({ ...offered, type: "offered" }));
@@ -252,7 +337,7 @@ function App() {
 
   function onRiddle(step) {
     if (step === "end") return setRiddle(null);
-    if (step === "show") return setRiddle({ ...riddle, isSolved: true, text: `${riddle.move.best_name} was better: it wins ${percent(riddle.move.best_win_rate)}.` });
+    if (step === "show") return setRiddle({ ...riddle, isSolved: true, text: `${riddle.move.best_name} was better: the chance to win is then ${percent(riddle.move.best_win_rate)}.` });
     const worst = worstMoves(model.review);
     const index = step === "begin" ? Math.floor(Math.random() * worst.length) : (riddle.index + 1) % worst.length;
     const move = worst[index];
@@ -264,7 +349,7 @@ function App() {
 
   function answer(action) {
     const { move } = riddle;
-    if (action === move.best_action) setRiddle({ ...riddle, isSolved: true, text: `Yes: ${move.best_name} wins ${percent(move.best_win_rate)}, ${move.name} only ${percent(move.win_rate)}.` });
+    if (action === move.best_action) setRiddle({ ...riddle, isSolved: true, text: `Yes: the chance to win is ${percent(move.best_win_rate)} after ${move.best_name}, only ${percent(move.win_rate)} after ${move.name}.` });
     else if (action === move.action) setRiddle({ ...riddle, text: `${move.name} is what was played. Try another one.` });
     else {
       setRiddle({ ...riddle, text: `${game.names[action]}: the agent looks at it …` });
@@ -278,8 +363,8 @@ function App() {
     if (guessed === null || riddle === null || riddle.isSolved || riddle.move.ply !== guessed.ply) return;
     const { move } = riddle;
     const name = game.names[guessed.action];
-    if (guessed.is_as_good) setRiddle({ ...riddle, isSolved: true, text: `Yes: ${name} is as good, it wins ${percent(guessed.win_rate)}; the agent prefers ${move.best_name}.` });
-    else setRiddle({ ...riddle, text: `${name} wins ${percent(guessed.win_rate)}, the best move ${percent(move.best_win_rate)}. Try another one.` });
+    if (guessed.is_as_good) setRiddle({ ...riddle, isSolved: true, text: `Yes: ${name} is as good, the chance to win is ${percent(guessed.win_rate)}; the agent prefers ${move.best_name}.` });
+    else setRiddle({ ...riddle, text: `The chance to win is ${percent(guessed.win_rate)} after ${name}, ${percent(move.best_win_rate)} after the best move. Try another one.` });
   }, [model.guessed]);
 
   if (model.link === "refused") return html`<main class="alone"><p>${model.refusal}</p></main>`;
@@ -311,12 +396,15 @@ function App() {
     return html`<main class="alone"><p>${model.preparing || (model.link === "lost" ? "The server does not answer; trying again …" : "…")}</p></main>`;
   }
 
+  const preparing = model.preparing && `${model.preparing}${model.isAsked ? " Then what you asked for follows." : ""}`;
   const agent = game.agents.find((one) => one.key === state.agent);
   const agentName = nameOf(agent, state.checkpoint);
   const isTurn = !state.is_over && state.seats[state.mover] === "person";
   const isReviewing = mode === "review";
   const isRiddle = isReviewing && riddle !== null && state.at === riddle.move.ply;
   const isOn = state.analyzes && !isRiddle;
+  // Nothing is played into a replay, nor into the game that a riddle is about, also not by a second click on its answer.
+  const onPlay = isTraining || (riddle !== null && (!isRiddle || riddle.isSolved)) ? () => {} : isRiddle ? answer : actions.play;
   const hovered = thoughts?.moveInfos.find((info) => info.action === hoveredMove);
   const shown = isOn ? thoughts : null;
   const box = viewBox(game.geometry);
@@ -327,27 +415,30 @@ function App() {
       ${top(game.key, html`<${Segments} label="Mode" value=${mode} onChange=${(next) => next !== mode && enter(next)} options=${[["play", "Play"], ["review", "Review"], ["training", "Training"]]} />`)}
       <main class="table">
         <div class="left" style=${`--board-aspect: ${box[2] / box[3]}`}>
-          <${Players} game=${game} state=${state} agentName=${agentName} outlook=${isOn || state.is_over ? model.outlook : null} />
+          <${Players} game=${game} state=${{ ...state, seats: seatsOf(state) }} agentName=${agentName} nameShown=${(name) => (state.self_play === null ? name : nameOf(agent, name))} outlook=${isOn || state.is_over ? model.outlook : null} />
           <${Board} game=${game} state=${state} thoughts=${shown} heat=${heat}
             line=${isRiddle ? (riddle.isSolved ? riddle.move.best_steps : null) : reviewedLine ?? (hovered ? hovered.steps : null)}
-            hint=${model.hint?.action ?? null} onPlay=${isTraining ? () => {} : isRiddle && !riddle.isSolved ? answer : actions.play} />
-          <div class="status-row">
-            <p class=${model.preparing ? "status is-waiting" : "status"} role="status">${model.preparing || (isTraining ? replayText(state, hasRun, agent) : statusOf(model, agentName))}</p>
-            ${buttons.map((action) => html`
-              <button key=${action} disabled=${!isTurn || !state.legal.includes(action)} onClick=${() => actions.play(action)}>
+            hint=${model.hint?.action ?? null} onPlay=${onPlay} />
+          ${isReviewing && riddle !== null && html`<${Riddle} riddle=${riddle} onRiddle=${onRiddle} />`}
+          <div class=${isTraining ? "status-row is-replay" : "status-row"}>
+            ${riddle === null && html`<p class=${model.preparing ? "status is-waiting" : "status"} role="status">${preparing || (isTraining ? replayText(game, state, hasRun, agent) : statusOf(model, agentName))}</p>`}
+            ${!isTraining && buttons.map((action) => html`
+              <button key=${action} disabled=${!isTurn || !state.legal.includes(action)} onClick=${() => onPlay(action)}>
                 ${capital(game.names[action])}${shareText(shown, state, action)}
               </button>`)}
           </div>
           ${ownersOf(state, shown) && html`<p class="small legend">Small squares: ${state.owners ? "the owner." : "the owner at the end, as the agent expects."}</p>`}
-          ${isTraining ? null : isReviewing ? html`<div class="walk-row"><${Walk} state=${state} onJump=${actions.jump} /></div>` : html`
+          ${isTraining ? null : isReviewing ? html`<div class="walk-row"><${Walk} state=${state} onJump=${actions.jump} />${riddle === null && html`<button disabled=${state.is_over} onClick=${playOn}><${Icon} name="play" />Play on from here</button>`}</div>` : html`
           <div class="controls">
             <button onClick=${actions.undo} disabled=${state.at === 0} title="u"><${Icon} name="undo" />Undo</button>
             <button onClick=${actions.hint} disabled=${!isTurn} title="h"><${Icon} name="bulb" />Hint</button>
-            <button onClick=${actions.swap} disabled=${isWatching} title="s"><${Icon} name="swap" />Swap sides</button>
-            ${state.paused
+            <button onClick=${actions.swap} disabled=${isWatching || state.is_over} title="s"><${Icon} name="swap" />Swap sides</button>
+            ${isWaiting
               ? html`<button class="primary" onClick=${actions.pause} title="space"><${Icon} name="play" />Go on</button>`
-              : html`<button onClick=${actions.watch} aria-pressed=${isWatching}><${Icon} name=${isWatching ? "pause" : "play"} />${isWatching ? "Take over" : "Play itself"}</button>`}
-            <button onClick=${actions.resign} disabled=${state.is_over || !isTurn || state.at === 0}><${Icon} name="flag" />Resign</button>
+              : html`<button onClick=${actions.watch} title="the agent plays both sides" aria-pressed=${isWatching} disabled=${state.is_over && !isWatching}><${Icon} name=${isWatching ? "pause" : "play"} />${isWatching ? "Take over" : "Watch"}</button>`}
+            ${state.is_over
+              ? html`<button onClick=${reviewGame} title="what each move was worth"><${Icon} name="bulb" />Review it</button>`
+              : html`<button onClick=${actions.resign} disabled=${!isTurn || state.at === 0}><${Icon} name="flag" />Resign</button>`}
             <button onClick=${actions.begin} class=${state.is_over ? "primary" : ""} title="n"><${Icon} name="plus" />New game</button>
           </div>`}
         </div>
@@ -361,11 +452,11 @@ function App() {
           ${isReviewing && html`<${ReviewPanel} game=${game} state=${state} review=${model.review} riddle=${riddle} theme=${theme}
             onAsk=${(simulations) => { setRiddle(null); send.current({ type: "review", simulations }); }}
             onJump=${actions.jump} onHover=${setReviewedLine} onRiddle=${onRiddle} />`}
-          ${!isRiddle && html`<${Analysis} game=${game} thoughts=${thoughts} exact=${model.exact} mover=${state.mover} isOn=${isOn} heat=${heat} isTurn=${isTurn}
-            onSwitch=${actions.analyze} onHeat=${setHeat} onHover=${setHoveredMove} onPlay=${actions.play} />`}
+          ${!isRiddle && html`<${Analysis} game=${game} thoughts=${thoughts} exact=${model.exact} mover=${state.mover} isOver=${state.is_over} isOn=${isOn} heat=${heat} isTurn=${isTurn}
+            onSwitch=${actions.analyze} onHeat=${setHeat} onHover=${setHoveredMove} onPlay=${onPlay} onReview=${isReviewing ? null : reviewGame} />`}
           <${Moves} game=${game} state=${state} onJump=${actions.jump} />
-          ${isReviewing && html`<${GamesPanel} state=${state} stored=${model.stored} hasRun=${state.agent !== "rollouts"}
-            onOpen=${(text) => send.current({ type: "open", text })} onSave=${() => send.current({ type: "save" })}
+          ${isReviewing && html`<${GamesPanel} game=${game} state=${state} stored=${model.stored} hasRun=${state.agent !== "rollouts"}
+            onOpen=${openText} onOpenFile=${openFile} onSave=${() => send.current({ type: "save" })}
             onAskStored=${() => send.current({ type: "stored" })} onOpenStored=${(key) => send.current({ type: "open_stored", key })} />`}
           <${Opponent} agents=${game.agents} state=${state} onSet=${actions.set} />
           <p class="keys small">Tab to the board: arrows choose a move, Enter plays it · elsewhere ← → ↑ ↓ walk through the game · u undo · h hint · n new game · s swap · a analysis · space pause</p>
@@ -375,9 +466,7 @@ function App() {
     </div>`;
 }
 
-function currentTheme() {
-  return document.documentElement.dataset.theme || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
-}
+const currentTheme = () => document.documentElement.dataset.theme;
 
 function ThemeSwitch({ theme, onSwitch }) {
   const other = theme === "dark" ? "light" : "dark";
@@ -428,7 +517,8 @@ function nameOf(agent, checkpointKey) {
   if (!agent) return "the agent";
   const checkpoint = agent.checkpoints.find((one) => one.key === checkpointKey);
   if (!checkpoint) return agent.title;
-  return `${agent.title} · ${checkpoint.minutes === null ? `${count(checkpoint.episodes)} games` : duration(checkpoint.minutes)}`;
+  const trained = checkpoint.minutes === null ? `${count(checkpoint.episodes)} games` : duration(checkpoint.minutes);
+  return `${agent.title}, trained ${trained}`;
 }
 
 // The game on the screen may have come with a file, so that the list does not have it yet.
@@ -436,10 +526,22 @@ function withCurrent(games, current, key) {
   return current === null || games.some((one) => one.key === key) ? games : [...games, current];
 }
 
-function replayText(state, hasRun, agent) {
+function replayText(game, state, hasRun, agent) {
   if (!hasRun) return "No game of this run can be replayed yet.";
   if (state.line.length === 0) return `${agent.title} has no game to replay yet.`;
-  return `A game that ${agent.title} played against itself: move ${state.at} of ${state.line.length}`;
+  return `A game that ${agent.title} played against itself: move ${state.at} of ${state.line.length}. ${selfPlayText(game, state)}`;
+}
+
+// Why a game that an agent played against itself begins or ends as it does.
+function selfPlayText(game, { self_play: story, at, line }) {
+  if (story === null) return "";
+  const { opening, winner, is_proven: isProven } = story;
+  if (isProven && at === line.length) {
+    const won = winner === null ? "A draw" : `A win for ${playerNames(game.geometry)[winner]}`;
+    return `${won} was proven here: that ended the game.`;
+  }
+  if (at === 0 || at > opening) return "";
+  return `${opening === 1 ? "The first move was" : `The first ${opening} moves were`} given, so that games differ.`;
 }
 
 const capital = (text) => text[0].toUpperCase() + text.slice(1);
@@ -450,6 +552,11 @@ function shareText(thoughts, state, action) {
   return html` <span class="small">${percent(thoughts.policy[index])}</span>`;
 }
 
+// Who sits where; at the end of a game: who sat there when it ended.
+function seatsOf({ seats, last_seats: lastSeats, is_over: isOver }) {
+  return isOver && seats.includes("agent") ? lastSeats : seats;
+}
+
 function statusOf({ game, state, hint }, agentName) {
   const names = playerNames(game.geometry);
   if (state.is_over) {
@@ -457,12 +564,13 @@ function statusOf({ game, state, hint }, agentName) {
     const how = text ? ` (${text})` : "";
     const after = ` after ${state.at} move${state.at === 1 ? "" : "s"}`;
     if (winner === null) return `A draw${after}${how}.`;
-    const persons = state.seats.filter((seat) => seat === "person").length;
-    if (persons === 1) return `${state.seats[winner] === "person" ? "You win" : "You lose"}${after}${how}.`;
+    const seats = seatsOf(state);
+    const persons = seats.filter((seat) => seat === "person").length;
+    if (persons === 1) return `${seats[winner] === "person" ? "You win" : "You lose"}${after}${how}.`;
     return `${names[winner]} wins${after}${how}.`;
   }
   const hinted = hint === null ? "" : ` Hint: ${hint.move}.`;
-  if (!state.seats.includes("agent")) return `${names[state.mover]} to move.${hinted}`;
+  if (!state.seats.includes("agent")) return `${names[state.mover]} to move.${hinted} ${selfPlayText(game, state)}`.trim();
   const isForced = state.legal.length === 1 && game.geometry.actions[state.legal[0]] === null;
   if (isForced && state.seats[state.mover] === "person") return `No move for ${names[state.mover]}: you must ${game.names[state.legal[0]]}.`;
   if (state.seats[state.mover] === "person") return `Your move: ${names[state.mover]}.${hinted}`;

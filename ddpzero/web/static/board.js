@@ -43,6 +43,9 @@ export function Board({ game, state, thoughts, heat, line, hint, onPlay }) {
   };
   const isChoosing = hasFocus && chosen !== null && legal.has(chosen) && isTurn;
   const isHovering = hovered !== null && legal.has(hovered) && isTurn && shown.length === 0;
+  const isHeated = thoughts && heat !== "off";
+  const pointed = [isHovering ? hovered : null, isChoosing && shown.length === 0 ? chosen : null].filter((action) => action !== null);
+  const ghosts = pointed.map((action) => html`<${Ghost} key=${`ghost-${action}`} geometry=${geometry} cell=${cellOf(action)} action=${action} player=${state.mover} />`);
 
   return html`
     <svg
@@ -75,14 +78,12 @@ export function Board({ game, state, thoughts, heat, line, hint, onPlay }) {
       ${geometry.keeps_moves && html`<${KeptMoves} geometry=${geometry} state=${state} />`}
       <${Pieces} geometry=${geometry} state=${state} />
       ${owners && html`<${Ownership} geometry=${geometry} values=${owners} />`}
-      ${thoughts && heat !== "off" && html`<${Heat} geometry=${geometry} state=${state} thoughts=${thoughts} heat=${heat} cellOf=${cellOf} hidesText=${shown.length > 0} />`}
+      ${isHeated && html`<${Heat} geometry=${geometry} state=${state} thoughts=${thoughts} heat=${heat} cellOf=${cellOf} hidesText=${shown.length > 0} ghosts=${ghosts} />`}
       <${LastMove} geometry=${geometry} state=${state} cells=${cells} />
-      ${isHovering && html`<${Ghost} geometry=${geometry} cell=${cellOf(hovered)} action=${hovered} player=${state.mover} />`}
+      ${!isHeated && ghosts}
       ${shown.map(([action, player, cell], index) => html`
         <${Ghost} geometry=${geometry} cell=${cell} action=${action} player=${player} number=${index + 1} />`)}
-      ${isChoosing && shown.length === 0 && html`
-        <${Ghost} geometry=${geometry} cell=${cellOf(chosen)} action=${chosen} player=${state.mover} />
-        <${ChosenMark} place=${placeOf(chosen)} />`}
+      ${isChoosing && shown.length === 0 && html`<${ChosenMark} place=${placeOf(chosen)} />`}
       ${hint !== null && shown.length === 0 && html`<${HintMark} geometry=${geometry} action=${hint} cell=${cellOf(hint)} />`}
       <g class="targets">
         ${geometry.actions.map((shape, action) => shape !== null && html`
@@ -131,7 +132,7 @@ function Pieces({ geometry, state }) {
           part=${state.placed.includes(cell) ? "new" : ""} />`)}
       ${[...winning].map((cell) => {
         const { x, y, radius } = middleOf(geometry.cells[cell]);
-        return html`<circle class="winning" cx=${x} cy=${y} r=${0.55 * radius} />`;
+        return html`<circle class=${`winning on-player-${state.board[cell] - 1}`} cx=${x} cy=${y} r=${0.55 * radius} />`;
       })}
     </g>`;
 }
@@ -224,8 +225,8 @@ function Ownership({ geometry, values }) {
     </g>`;
 }
 
-// How much each action was searched, or how likely the network finds it; numbers on the best ones.
-function Heat({ geometry, state, thoughts, heat, cellOf, hidesText }) {
+// How much each action was searched, or how likely the network finds it; numbers on the best ones, above the ghosts.
+function Heat({ geometry, state, thoughts, heat, cellOf, hidesText, ghosts }) {
   const shares = heat === "prior" ? thoughts.prior : thoughts.policy;
   const most = Math.max(...shares, 1e-9);
   const placeOf = (action) => {
@@ -245,25 +246,35 @@ function Heat({ geometry, state, thoughts, heat, cellOf, hidesText }) {
         const { x, y, radius } = placeOf(action);
         return html`<circle key=${action} class="heat-spot" cx=${x} cy=${y} r=${0.92 * radius} style=${{ opacity }} />`;
       })}
-      ${!hidesText && thoughts.moveInfos.slice(0, NUM_NUMBERED).map((info, order) => {
-        const shape = geometry.actions[info.action];
-        if (shape === null || (info.visits === 0 && order > 0)) return null;
+      ${ghosts}
+      ${!hidesText && figures(thoughts, state.legal, heat).map(({ action, text, below }, order) => {
+        const shape = geometry.actions[action];
+        if (shape === null) return null;
         const isLine = shape.kind === "line";
-        const { x, y, radius } = isLine ? middleOf(shape) : placeOf(info.action);
+        const { x, y, radius } = isLine ? middleOf(shape) : placeOf(action);
         const size = Math.min(0.34, 0.68 * radius);
         if (isLine && order > 0) return null;
         return html`
-          <g key=${`text-${info.action}`} class=${`figures ${order === 0 ? "best" : ""}`}>
-            <text x=${x} y=${y - 0.42 * size} font-size=${size} class="winrate">${figureOf(info, heat)}</text>
-            <text x=${x} y=${y + 0.62 * size} font-size=${0.72 * size}>${count(info.visits)}</text>
+          <g key=${`text-${action}`} class=${`figures ${order === 0 ? "best" : ""}`}>
+            <text x=${x} y=${below === null ? y : y - 0.42 * size} font-size=${size} class="winrate">${text}</text>
+            ${below !== null && html`<text x=${x} y=${y + 0.62 * size} font-size=${0.72 * size}>${below}</text>`}
           </g>`;
       })}
     </g>`;
 }
 
-// Above the visits: what a move is worth, or how likely the network finds it.
-function figureOf(info, heat) {
+// What is written on the best moves: how likely the network finds them, or what they are worth and their visits.
+function figures(thoughts, legal, heat) {
+  if (heat === "prior") {
+    return legal.map((action, index) => ({ action, share: thoughts.prior[index] }))
+      .sort((one, other) => other.share - one.share).slice(0, NUM_NUMBERED)
+      .map(({ action, share }) => ({ action, text: percent(share), below: null }));
+  }
+  return thoughts.moveInfos.slice(0, NUM_NUMBERED).filter(({ visits }, order) => visits > 0 || order === 0)
+    .map((info) => ({ action: info.action, text: worthOf(info), below: count(info.visits) }));
+}
+
+function worthOf(info) {
   if (info.is_proven) return provenText(info.winrate);
-  if (heat === "prior") return percent(info.prior);
   return info.winrate === null || info.visits === 0 ? "" : percent(info.winrate);
 }

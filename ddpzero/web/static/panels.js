@@ -9,6 +9,11 @@ const SECONDS = [0.2, 0.5, 1, 2, 5, 10, 20, 60];
 const LEVELS = [1, 2, 3, 4, 5, 6, 7, 8, 9];
 const NUM_ROWS = 5;
 const EXPECTED = "how often the player to move wins with this move, where a draw counts as half a win";
+const VISITS = "how often the search looked at the move";
+const PRIOR = "how likely the network finds the move, before any search";
+const LINE = "the moves that the search expects, beginning with this one";
+const SIMULATION = "each simulation of the search looks at one more continuation";
+const PROVEN = "the search has seen all that matters up to the end of the game";
 const EXACT_SOURCE = "from a table of perfect play, not from the agent's search";
 
 export function Icon({ name }) {
@@ -28,8 +33,8 @@ export function Icon({ name }) {
 export function Segments({ label, options, value, onChange }) {
   return html`
     <div class="segments" role="radiogroup" aria-label=${label}>
-      ${options.map(([key, text]) => html`
-        <button key=${key} role="radio" aria-checked=${key === value} onClick=${() => onChange(key)}>${text}</button>`)}
+      ${options.map(([key, text, title]) => html`
+        <button key=${key} role="radio" title=${title} aria-checked=${key === value} onClick=${() => onChange(key)}>${text}</button>`)}
     </div>`;
 }
 
@@ -42,10 +47,11 @@ function PieceIcon({ geometry, player }) {
 }
 
 // The two players with the probabilities that they win, and a bar of them. outlook: first, draw, second; null: unknown.
-export function Players({ game, state, agentName, outlook }) {
+// nameShown: what is shown of a name that came with the game.
+export function Players({ game, state, agentName, nameShown = (name) => name, outlook }) {
   const names = playerNames(game.geometry);
   const isForTwo = !state.seats.includes("agent");
-  const seatName = (player) => (isForTwo ? state.names[player] || names[player] : state.seats[player] === "person" ? "You" : agentName);
+  const seatName = (player) => (isForTwo ? nameShown(state.names[player]) || names[player] : state.seats[player] === "person" ? "You" : agentName);
   const player = (which) => html`
     <div class=${`player ${!state.is_over && state.mover === which ? "to-move" : ""}`}>
       <${PieceIcon} geometry=${game.geometry} player=${which} />
@@ -71,8 +77,9 @@ export function Players({ game, state, agentName, outlook }) {
     </div>`;
 }
 
+// onReview: leads to a review of a game that is over; null where there is none.
 // exact: the message of what a table knows of the position, or null. mover: the player to move.
-export function Analysis({ game, thoughts, exact, mover, isOn, heat, onSwitch, onHeat, onHover, onPlay, isTurn }) {
+export function Analysis({ game, thoughts, exact, mover, isOver, isOn, heat, onSwitch, onHeat, onHover, onPlay, onReview, isTurn }) {
   const rows = thoughts && isOn ? thoughts.moveInfos.slice(0, NUM_ROWS) : [];
   // An agent of rollouts values only the position.
   const isValued = rows.length === 0 || rows.some((info) => info.winrate !== null);
@@ -85,21 +92,30 @@ export function Analysis({ game, thoughts, exact, mover, isOn, heat, onSwitch, o
     document.querySelector(".board")?.focus();
   };
   const numColumns = 3 + (isValued ? 1 : 0) + (hasScore ? 1 : 0) + (known ? 1 : 0);
+  const header = html`
+    <header>
+      <h2>Analysis</h2>
+      <label class="switch"><input type="checkbox" checked=${isOn} onChange=${(e) => onSwitch(e.target.checked)} /><span>show</span></label>
+    </header>`;
+  if (!isOn) return html`<section class="card analysis">${header}</section>`;
+  const name = playerNames(game.geometry)[mover];
   return html`
-    <section class="card analysis">
-      <header>
-        <h2>Analysis</h2>
-        <label class="switch"><input type="checkbox" checked=${isOn} onChange=${(e) => onSwitch(e.target.checked)} /><span>show</span></label>
-      </header>
+    <section class=${isOver ? "card analysis is-over" : "card analysis"}>
+      ${header}
+      ${isOver && html`
+        <div class="over">
+          <p class="small">The game is over: there is no move to think about.</p>
+          ${onReview && html`<button onClick=${onReview}>See what each move was worth</button>`}
+        </div>`}
       <dl class="outlook">
         <div><dt>win</dt><dd>${root ? percent(thoughts.wdl[0]) : "–"}</dd></div>
         <div><dt>draw</dt><dd>${root ? percent(thoughts.wdl[1]) : "–"}</dd></div>
         <div><dt>loss</dt><dd>${root ? percent(thoughts.wdl[2]) : "–"}</dd></div>
         ${game.has_score && html`<div><dt>score</dt><dd>${root && root.scoreLead !== null ? signed(root.scoreLead) : "–"}</dd></div>`}
-        <div class="wide"><dt>simulations</dt><dd>${root ? count(root.visits) : "–"}${thoughts?.is_proven && root ? html` <span class="proven">proven</span>` : ""}</dd></div>
+        <div class="wide" title=${SIMULATION}><dt>simulations</dt><dd>${root ? count(root.visits) : "–"}${thoughts?.is_proven && root ? html` <span class="proven" title=${PROVEN}>proven</span>` : ""}</dd></div>
       </dl>
       <table class="moves-found" onMouseLeave=${() => onHover(null)}>
-        <thead><tr><th>move</th><th>visits</th>${isValued && html`<th title=${EXPECTED}>expects</th>`}${hasScore && html`<th>score</th>`}${known && html`<th class="exact-head" title=${EXACT_SOURCE}>exact</th>`}<th class="pv-head">line</th></tr></thead>
+        <thead><tr><th>move</th><th title=${VISITS}>visits</th>${isValued && html`<th title=${EXPECTED}>expects</th>`}${hasScore && html`<th>score</th>`}${known && html`<th class="exact-head" title=${EXACT_SOURCE}>exact</th>`}<th class="pv-head" title=${LINE}>line</th></tr></thead>
         <tbody>
           ${Array.from({ length: NUM_ROWS }, (_, index) => {
             const info = rows[index];
@@ -118,11 +134,12 @@ export function Analysis({ game, thoughts, exact, mover, isOn, heat, onSwitch, o
           })}
         </tbody>
       </table>
+      <p class="small caption">Win, draw and loss are of ${name}, who is to move. Visits: how often the search looked at a move${isValued ? `; expects: the chance that ${name} wins with it, a draw counting half` : ""}.</p>
       ${known && html`<${Verdict} game=${game} exact=${known} mover=${mover} />`}
       <div class="row">
         <span class="small">on the board</span>
         <${Segments} label="Heat map" value=${heat} onChange=${onHeat}
-          options=${[["policy", "search"], ["prior", "network"], ["off", "nothing"]]} />
+          options=${[["policy", "search", VISITS], ["prior", "network", PRIOR], ["off", "nothing"]]} />
       </div>
     </section>`;
 }
@@ -161,7 +178,6 @@ export function Walk({ state, onJump }) {
     </div>`;
 }
 
-// onJump: goes to a move; null where only the newest position is shown.
 export function Moves({ game, state, onJump }) {
   const list = useRef(null);
   useEffect(() => {
@@ -177,7 +193,7 @@ export function Moves({ game, state, onJump }) {
     <section class="card moves">
       <header>
         <h2>Moves</h2>
-        ${onJump && html`<${Walk} state=${state} onJump=${onJump} />`}
+        <${Walk} state=${state} onJump=${onJump} />
       </header>
       <ol class="move-list" ref=${list}>
         ${state.line.map((action, index) => html`
@@ -185,7 +201,6 @@ export function Moves({ game, state, onJump }) {
             <button
               class=${`plain move by-${state.movers[index]} ${index >= state.at ? "undone" : ""}`}
               aria-current=${index === state.at - 1 ? "true" : undefined}
-              disabled=${onJump === null}
               onClick=${() => onJump(index + 1)}
             ><span class="number">${index + 1}</span>${game.names[action]}</button>
           </li>`)}
@@ -239,9 +254,9 @@ const endText = (checkpoint) => (checkpoint.minutes === null ? "" : duration(che
 
 // The units of strength: what the slider chooses from, what it begins with, and how a choice is named.
 const UNITS = {
-  simulations: { choices: SIMULATIONS, usual: 200, text: (n) => html`<b>${n === 0 ? "network alone" : `${n} simulations`}</b>${n === 0 ? "" : " a move"}` },
-  seconds: { choices: SECONDS, usual: 1, text: (n) => html`<b>${n} s</b> a move` },
-  level: { choices: LEVELS, usual: 5, text: (n) => html`<b>level ${n}</b>`, ends: ["1 weakest", "9 full strength"] },
+  simulations: { choices: SIMULATIONS, usual: 200, tip: SIMULATION, text: (n) => html`<b>${n === 0 ? "network alone" : `${n} simulations`}</b>${n === 0 ? "" : " a move"}` },
+  seconds: { tip: "how long the agent thinks about a move", choices: SECONDS, usual: 1, text: (n) => html`<b>${n} s</b> a move` },
+  level: { tip: "weaker levels search less and vary their moves", choices: LEVELS, usual: 5, text: (n) => html`<b>level ${n}</b>`, ends: ["1 weakest", "9 full strength"] },
 };
 
 function Strength({ state, agent, onSet }) {
@@ -253,7 +268,7 @@ function Strength({ state, agent, onSet }) {
     <${Slider} key=${unit} label="Strength" choices=${choices} value=${state[unit]} text=${text} ends=${ends} onChoose=${(choice) => onSet({ [unit]: choice })} />
     ${!isRollouts && html`
       <${Segments} label="Unit of strength" value=${unit}
-        options=${Object.keys(UNITS).map((one) => [one, one])}
+        options=${Object.entries(UNITS).map(([one, { tip }]) => [one, one, tip])}
         onChange=${(next) => onSet({ [next]: UNITS[next].usual })} />`}
     <label class="switch"><input type="checkbox" checked=${state.resigns} onChange=${(e) => onSet({ resigns: e.target.checked })} /><span>resigns hopeless games</span></label>`;
 }

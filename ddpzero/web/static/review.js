@@ -1,11 +1,13 @@
 // The review of a game: the graph of its values, what each move lost, the worst moves, and riddles made of them.
-import { html, useMemo, useRef, useState } from "./vendor/htm-preact-standalone.mjs";
+import { html, useEffect, useMemo, useRef, useState } from "./vendor/htm-preact-standalone.mjs";
 import { Graph, colorOf } from "./graph.js";
 import { percent, playerNames } from "./text.js";
 
 const DOUBTFUL = 0.05;
 const NUM_WORST = 6;
-const DEPTHS = [[30, "quick"], [150, "usual"], [800, "thorough"]];
+const WHOLE_STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000];
+export const USUAL_DEPTH = 150;
+const DEPTHS = [[30, "quick"], [USUAL_DEPTH, "usual"], [800, "thorough"]];
 
 // What the messages "review" said so far. line: the moves that are reviewed.
 export function withReviewed(review, message, line) {
@@ -18,17 +20,16 @@ export function withReviewed(review, message, line) {
   };
 }
 
-export const isOfLine = (review, line) =>
-  review !== null && review.line.length === line.length && review.line.every((action, index) => action === line[index]);
+export const isSameLine = (one, other) => one.length === other.length && one.every((action, index) => action === other[index]);
 
 export function worstMoves(review) {
   return review.moves.filter((move) => move.loss >= DOUBTFUL).sort((a, b) => b.loss - a.loss).slice(0, NUM_WORST);
 }
 
 export function ReviewPanel({ game, state, review, riddle, theme, onAsk, onJump, onHover, onRiddle }) {
-  const [depth, setDepth] = useState(150);
+  const [depth, setDepth] = useState(USUAL_DEPTH);
   const names = playerNames(game.geometry);
-  const isCurrent = isOfLine(review, state.line);
+  const isCurrent = review !== null && isSameLine(review.line, state.line);
   const isDone = isCurrent && review.positions.length === review.total + 1;
   const worst = isCurrent ? worstMoves(review) : [];
   return html`
@@ -62,7 +63,7 @@ export function ReviewPanel({ game, state, review, riddle, theme, onAsk, onJump,
             </li>`)}
           ${isDone && worst.length === 0 && html`<li class="small">No move lost as much as 5%.</li>`}
         </ol>
-        ${isDone && worst.length > 0 && html`<${Riddle} riddle=${riddle} names=${names} onRiddle=${onRiddle} />`}`}
+        ${isDone && worst.length > 0 && riddle === null && html`<button class="wide" onClick=${() => onRiddle("begin")}>Find the better move</button>`}`}
     </section>`;
 }
 
@@ -71,7 +72,7 @@ function averages(review, names) {
     const lost = review.moves.filter((move) => move.player === player).map((move) => move.loss);
     return lost.length === 0 ? "–" : `${(100 * lost.reduce((a, b) => a + b, 0) / lost.length).toFixed(1)}%`;
   };
-  return `a move lost on average: ${names[0]} ${mean(0)}, ${names[1]} ${mean(1)}`;
+  return `Lost on average by a move of ${names[0]}: ${mean(0)}, of ${names[1]}: ${mean(1)}`;
 }
 
 function exactly({ moves }) {
@@ -79,13 +80,13 @@ function exactly({ moves }) {
   return number === 0 ? "" : `; of ${moves.length} moves, what ${number} lost is exact, by a table of perfect play`;
 }
 
-function Riddle({ riddle, names, onRiddle }) {
-  if (riddle === null) {
-    return html`<button class="wide" onClick=${() => onRiddle("begin")}>Find the better move</button>`;
-  }
+// Asks for the better move under the board, where it is to be found.
+export function Riddle({ riddle, onRiddle }) {
+  const place = useRef(null);
+  useEffect(() => place.current.parentElement.scrollIntoView({ block: "nearest" }), [riddle.index]);
   return html`
-    <div class="riddle">
-      <p>${riddle.text}</p>
+    <div class="riddle" ref=${place}>
+      <p role="status">${riddle.text}</p>
       <div class="row">
         ${!riddle.isSolved && html`<button onClick=${() => onRiddle("show")}>Show it</button>`}
         <button class=${riddle.isSolved ? "primary" : ""} onClick=${() => onRiddle("next")}>Next</button>
@@ -111,6 +112,7 @@ function Values({ game, review, at, theme, onJump }) {
       <${Graph} label=${`chance of ${names[0]} to win, by move`} height=${170} identity=${`${theme} ${review.total} ${game.key}`}
         data=${data} at=${at} onJump=${onJump}
         make=${(uPlot, latest) => graphOptions(uPlot, latest, names, box.current)} />
+      <p class="small legend">Line: ${names[0]}’s chance to win. Bars below: what a move lost of its player’s chance (<span class="bar-key player-0"></span> ${names[0]}, <span class="bar-key player-1"></span> ${names[1]}).</p>
     </div>`;
 }
 
@@ -125,9 +127,10 @@ function graphOptions(uPlot, latest, names, element) {
     legend: { show: false },
     padding: [6, 8, 0, 0],
     cursor: { y: false, drag: { x: false, y: false }, points: { show: false } },
-    scales: { x: { time: false }, y: { range: (plot) => [-1.04 * lowest(plot), 1.02] } },
+    // Room for the whole bar of the last move.
+    scales: { x: { time: false, range: (plot, first, last) => [first, last + 0.5] }, y: { range: (plot) => [-1.04 * lowest(plot), 1.02] } },
     axes: [
-      { stroke: faint, grid: { show: false }, ticks: { show: false }, font, size: 22 },
+      { stroke: faint, grid: { show: false }, ticks: { show: false }, font, size: 22, incrs: WHOLE_STEPS },
       {
         stroke: faint, grid: { stroke: edge, width: 1 }, ticks: { show: false }, font, size: 40,
         splits: (plot) => [-lowest(plot), 0, 0.5, 1],
@@ -167,15 +170,20 @@ function lowest(plot) {
 }
 
 // Open a game of a file, of the clipboard or of the run's store; save the one on the board.
-export function GamesPanel({ state, stored, hasRun, onOpen, onSave, onAskStored, onOpenStored }) {
+export function GamesPanel({ game, state, stored, hasRun, onOpen, onOpenFile, onSave, onAskStored, onOpenStored }) {
   const [text, setText] = useState("");
+  const names = playerNames(game.geometry);
+  const resultOf = ({ winner, is_proven: isProven }) => {
+    const won = winner === "draw" ? "Draw" : `${names[winner === "first" ? 0 : 1]} won`;
+    return `${won}${isProven ? ", as was proven" : ""}`;
+  };
   return html`
     <section class="card games">
       <header><h2>Games</h2></header>
       <div class="row">
         <label class="file-button">Open a file<input type="file" accept=".sgf,.txt,text/plain" onChange=${(e) => {
           const file = e.target.files[0];
-          if (file) file.text().then(onOpen);
+          if (file) onOpenFile(file);
           e.target.value = "";
         }} /></label>
         <button disabled=${state.line.length === 0} onClick=${onSave}>Download</button>
@@ -191,7 +199,7 @@ export function GamesPanel({ state, stored, hasRun, onOpen, onSave, onAskStored,
           <ol class="stored">
             ${(stored || []).map((one) => html`
               <li key=${one.key}><button class="plain" onClick=${() => onOpenStored(one.key)}>
-                <span>${one.winner === "draw" ? "draw" : `${one.winner} player won`}</span>
+                <span>${resultOf(one)}</span>
                 <span class="small">${one.length} moves</span>
               </button></li>`)}
           </ol>

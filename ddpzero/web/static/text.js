@@ -13,9 +13,11 @@ export function count(number) {
 
 export function duration(minutes) {
   if (minutes < 1) return `${Math.round(60 * minutes)} s`;
-  if (minutes < 90) return `${minutes < 10 ? minutes.toFixed(1) : Math.round(minutes)} min`;
-  return minutes < 2880 ? `${(minutes / 60).toFixed(1)} h` : `${(minutes / 1440).toFixed(1)} days`;
+  if (minutes < 90) return `${minutes < 10 ? short(minutes) : Math.round(minutes)} min`;
+  return minutes < 2880 ? `${short(minutes / 60)} h` : `${short(minutes / 1440)} days`;
 }
+
+const short = (number) => number.toFixed(1).replace(".0", "");
 
 export const signed = (number) => `${number > 0 ? "+" : number < 0 ? "−" : "±"}${Math.abs(number).toFixed(1)}`;
 

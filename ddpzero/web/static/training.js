@@ -146,7 +146,7 @@ const FONT = "11px system-ui, sans-serif";
 function axes(formatted) {
   const [faint, edge] = ["--faint", "--edge"].map(colorOf);
   return [
-    { stroke: faint, grid: { show: false }, ticks: { show: false }, font: FONT, size: 20, space: 48, values: (plot, splits) => splits.map((value) => count(value)) },
+    { stroke: faint, grid: { show: false }, ticks: { show: false }, font: FONT, size: 20, space: 34, values: (plot, splits) => splits.map((value) => count(value)) },
     { stroke: faint, grid: { stroke: edge, width: 1 }, ticks: { show: false }, font: FONT, size: 46, values: (plot, splits) => splits.map(formatted) },
   ];
 }
@@ -155,7 +155,7 @@ function Curve({ curve, theme }) {
   const make = () => ({
     legend: { show: false },
     cursor: { show: false },
-    padding: [6, 6, 0, 0],
+    padding: [6, 16, 0, 0],
     scales: { x: { time: false } },
     axes: axes((value) => valueText(value, curve.unit === "share" ? "share" : "")),
     series: [{}, { stroke: colorOf("--accent"), width: 1.6, points: { show: false } }],
@@ -163,8 +163,9 @@ function Curve({ curve, theme }) {
   const [group, name] = curve.tag.split("/");
   return html`
     <figure title=${curve.description}>
-      <figcaption><span>${name.replaceAll("_", " ")} <span class="small">${group.replaceAll("_", " ")}</span></span><b>${valueText(curve.newest, curve.unit)}</b></figcaption>
+      <figcaption><span>${group.replaceAll("_", " ")}: ${name.replaceAll("_", " ")}</span><b>${valueText(curve.newest, curve.unit)}</b></figcaption>
       <${Graph} make=${make} data=${[curve.steps, curve.values]} height=${110} label=${`${curve.tag}, now ${valueText(curve.newest, curve.unit)}`} identity=${`${theme} ${curve.tag}`} />
+      <p class="small for-touch">${curve.description}</p>
     </figure>`;
 }
 
