@@ -390,11 +390,16 @@ def test_a_review_shows_the_worst_move_and_asks_for_the_better_one(chromium, ser
             "() => document.querySelectorAll('.move-list .move.undone').length > 0"
         )
         assert page.locator(".heat-spot").count() == 0
+        # Keys do not tell the answer, nor end the game.
+        for key in "hnu":
+            page.keyboard.press(key)
         # That loses.
         page.click(".target[data-name=b1]")
         page.wait_for_selector(".riddle:has-text('is 0% after b1, 100% after the best')")
         page.click("text=Show it")
         page.wait_for_selector(".riddle:has-text('was better')")
+        assert page.locator(".move-list .move").count() == 6
+        assert page.locator(".status:has-text('Hint')").count() == 0
         page.click("text=Done")
         large = {"name": "large.onnx", "mimeType": "text/plain", "buffer": b"x" * 900_000}
         page.set_input_files(".file-button input", large)
@@ -413,10 +418,19 @@ def test_on_a_phone_the_better_move_is_asked_for_where_the_board_is_seen(chromiu
         page.wait_for_function("() => document.querySelectorAll('.move-list .move').length === 6")
         assert page.evaluate("document.documentElement.scrollWidth") <= 375
         page.click(".review button.primary")
+        page.evaluate("Math.random = () => 0")
         page.click("text=Find the better move")
         page.wait_for_selector(".left .riddle")
         board, riddle = (page.locator(name).bounding_box() for name in (".board", ".riddle"))
         assert board["y"] >= 0 and riddle["y"] + riddle["height"] <= 740
+        page.wait_for_function(
+            "() => document.querySelectorAll('.move-list .move.undone').length > 0"
+        )
+        # The second click of a double click plays nothing.
+        page.dblclick(".target[data-name=c3]")
+        page.wait_for_selector(".riddle:has-text('Yes:')")
+        page.wait_for_timeout(300)
+        assert page.locator(".move-list .move").count() == 6
 
 
 def test_a_click_on_the_graph_goes_to_the_position(chromium, served):

@@ -420,13 +420,14 @@ function App() {
             line=${isRiddle ? (riddle.isSolved ? riddle.move.best_steps : null) : reviewedLine ?? (hovered ? hovered.steps : null)}
             hint=${model.hint?.action ?? null} onPlay=${onPlay} />
           ${isReviewing && riddle !== null && html`<${Riddle} riddle=${riddle} onRiddle=${onRiddle} />`}
+          ${(riddle === null || buttons.length > 0) && html`
           <div class=${isTraining ? "status-row is-replay" : "status-row"}>
             ${riddle === null && html`<p class=${model.preparing ? "status is-waiting" : "status"} role="status">${preparing || (isTraining ? replayText(game, state, hasRun, agent) : statusOf(model, agentName))}</p>`}
             ${!isTraining && buttons.map((action) => html`
               <button key=${action} disabled=${!isTurn || !state.legal.includes(action)} onClick=${() => onPlay(action)}>
                 ${capital(game.names[action])}${shareText(shown, state, action)}
               </button>`)}
-          </div>
+          </div>`}
           ${ownersOf(state, shown) && html`<p class="small legend">Small squares: ${state.owners ? "the owner." : "the owner at the end, as the agent expects."}</p>`}
           ${isTraining ? null : isReviewing ? html`<div class="walk-row"><${Walk} state=${state} onJump=${actions.jump} />${riddle === null && html`<button disabled=${state.is_over} onClick=${playOn}><${Icon} name="play" />Play on from here</button>`}</div>` : html`
           <div class="controls">
