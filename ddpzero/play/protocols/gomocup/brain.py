@@ -24,6 +24,8 @@ from ddpzero.system.machine import private_bytes
 
 _NUMBERS = re.compile(r"\s*(\d{1,4})\s*,\s*(\d{1,4})\s*(?:,\s*(\d)\s*)?", re.ASCII)
 _OWN, _OPPONENT = 1, 2
+# Of the lines after BOARD: other ones are stones. A manager that begins a game has given up the board.
+_ENDS_OF_BOARD = ("DONE", "END", "START", "RECTSTART", "RESTART")
 # A manager may end the game for one millisecond, and on a busy machine a move has ended 39 ms later than planned.
 _LAG_SECONDS = 0.04
 _LONGEST_LINE = 6
@@ -61,10 +63,10 @@ class Brain:
     def obey(self, line: str, arrived: float) -> bool:
         """Carry out one line; return False after END. arrived: when it came, on time.monotonic."""
         line = line.strip()
-        if self._board is not None and line.upper() not in ("DONE", "END"):
+        word, _, rest = line.partition(" ")
+        if self._board is not None and word.upper() not in _ENDS_OF_BOARD:
             self._board.append(line)
             return True
-        word, _, rest = line.partition(" ")
         try:
             return self._command(word.upper(), rest.strip(), arrived)
         except CommandError as error:
@@ -96,6 +98,8 @@ class Brain:
         elif word == "BOARD":
             self._board, self._board_arrived = [], arrived
         elif word in self._commands:
+            if word != "DONE":
+                self._board = None
             self._require_possible()
             self._commands[word](self, rest, arrived)
         elif word:

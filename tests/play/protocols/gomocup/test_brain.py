@@ -163,6 +163,9 @@ def test_a_board_is_taken_over_in_any_order(dialogue):
         assert len(dialogue.brain._engine.episode.actions) == len(lines) + 1
     # An empty board: the first move is ours.
     assert is_move(dialogue.ask("BOARD", "DONE"))
+    # A game that begins instead of the rest of a board.
+    assert dialogue.ask("BOARD", "1,1,2", "RESTART") == "OK"
+    assert is_move(dialogue.ask("BEGIN"))
 
 
 @pytest.mark.parametrize(
