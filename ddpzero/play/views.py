@@ -115,6 +115,8 @@ def side_by_side(left: RenderableType, right: RenderableType | None) -> Renderab
     if right is None:
         return left
     grid = Table.grid(padding=(0, 3))
+    grid.add_column()
+    grid.add_column(overflow="fold")
     grid.add_row(left, right)
     return grid
 
