@@ -36,8 +36,8 @@ _LEVELS = tuple(map(str, range(1, FULL_LEVEL + 1)))
 
 # For board games; in a team game, the names of its rule agents replace the first two.
 _RUN = (
-    f"a run (its folder, its name in {RUNS_DIR}/, or RUN@EPISODE), the folder of a checkpoint, each of them with "
-    "a level of strength (RUN:level3)"
+    f"a run (its folder, its name in {RUNS_DIR}/, RUN@best or RUN@EPISODE), the folder of a checkpoint, each of them "
+    "with a level of strength (RUN:level3)"
 )
 ALLOWED_PLAYERS = f"random, rollout:N (plain tree search, N simulations a move), {_RUN}"
 

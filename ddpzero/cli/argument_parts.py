@@ -15,9 +15,9 @@ MODEL = (
     "a run (its folder, its name in runs/, RUN@best or RUN@EPISODE), or the folder of a checkpoint"
 )
 PLAYER = (
-    "a run (its folder, its name in runs/, or RUN@EPISODE), the folder of a checkpoint, each of them with a level "
-    "(RUN:level3, 1 is the weakest and 9 the full strength), random, or rollout:1000 (tree search with random rollouts "
-    "and 1000 simulations)"
+    "a run (its folder, its name in runs/, RUN@best or RUN@EPISODE), the folder of a checkpoint, each of them with a "
+    "level (RUN:level3, 1 is the weakest and 9 the full strength), random, or rollout:1000 (tree search with random "
+    "rollouts and 1000 simulations)"
 )
 PLAYER_OR_RULE_AGENT = f"{PLAYER}; in team games also a rule agent, for example greedy in snakes"
 _JSON_HELP = (

@@ -29,18 +29,20 @@ _DESCRIPTION = """\
 Train game-playing agents, play against them, and measure them.
 
     ddpzero train +experiment=quick
-    ddpzero verify rules connect_four
-    ddpzero bench search game=gomoku evaluator=uniform search.num_simulations=200
+    ddpzero play runs/quick
+    ddpzero web runs/quick
+    ddpzero review game.txt runs/quick
+    ddpzero monitor runs/quick
     ddpzero match runs/quick rollout:1000 --games 200 --simulations 100
     ddpzero judge connect_four_hard runs/quick --simulations 0,64
     ddpzero ratings runs/quick
     ddpzero games runs/quick
     ddpzero ablate launch/ablations/simulations.yaml
-    ddpzero play runs/quick
-    ddpzero web runs/quick
-    ddpzero review game.txt runs/quick
+    ddpzero export runs/quick --onnx quick.onnx
+    ddpzero gtp runs/go9 --seconds 5 --ponder
     ddpzero gomocup runs/gomoku --install brains
-    ddpzero monitor runs/quick
+    ddpzero verify rules connect_four
+    ddpzero bench search game=gomoku evaluator=uniform search.num_simulations=200
     ddpzero serve collection serve.port=8471
     ddpzero contribute https://games.example.org token_file=alice.token
 

@@ -194,7 +194,14 @@ _BENCHES = (
 
 
 def add_bench(commands: Commands) -> None:
-    parser = commands.add_parser("bench", help="Measure speed on this machine.")
+    parser = commands.add_parser(
+        "bench",
+        help="Measure speed on this machine.",
+        description="Measure speed on this machine: rules, search, networks, the learner, and what several processes "
+        "cost. `ddpzero bench all` runs most of them and writes a report; settings say which game and network, "
+        "and `ddpzero bench WHAT --help` explains each.",
+        epilog="example: ddpzero bench search game=gomoku evaluator=uniform search.num_simulations=200",
+    )
     kinds = parser.add_subparsers(title="what", metavar="WHAT", required=True)
     for bench in _BENCHES:
         kind = add_command(kinds, f"bench {bench.name}", bench.do, bench.help_text, bench.example)

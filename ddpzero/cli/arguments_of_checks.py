@@ -15,7 +15,10 @@ from ddpzero.cli.overrides import READS_GAME, READS_TUNE
 
 
 def add_verify(commands: Commands) -> None:
-    parser = commands.add_parser("verify", help="Check a game or an algorithm.")
+    text = "Check a game or an algorithm."
+    parser = commands.add_parser(
+        "verify", help=text, description=text, epilog="example: ddpzero verify rules connect_four"
+    )
     kinds = parser.add_subparsers(title="what", metavar="WHAT", required=True)
     rules = add_command(
         kinds,
@@ -102,7 +105,10 @@ def add_tune(commands: Commands) -> None:
 
 
 def add_cache(commands: Commands) -> None:
-    parser = commands.add_parser("cache", help="Manage the compiled code on disk.")
+    text = "Manage the compiled code on disk."
+    parser = commands.add_parser(
+        "cache", help=text, description=text, epilog="example: ddpzero cache clear"
+    )
     kinds = parser.add_subparsers(title="what", metavar="WHAT", required=True)
     clear = add_command(
         kinds,

@@ -49,7 +49,7 @@ def add_play(commands: Commands) -> None:
         choices=("ask", "first", "second"),
         help="mode human: your color, or your team (ask)",
     )
-    add_strength(play)
+    add_strength(play, usual_simulations="200")
     play.add_argument(
         "--resume",
         metavar="FILE",
@@ -167,19 +167,24 @@ def add_gomocup(commands: Commands) -> None:
 
 
 def add_strength(
-    parser: argparse.ArgumentParser, *, is_told_time: bool = False, resigns: bool = True
+    parser: argparse.ArgumentParser,
+    *,
+    is_told_time: bool = False,
+    resigns: bool = True,
+    usual_simulations: str = "as in the run",
 ) -> None:
     """Add the options that say how strong an agent plays; commands_of_play.strength_of reads them.
 
     problem_of_strength checks them together. is_told_time: whether another program says how long a game may take, so
-    that there is no option for it. resigns: whether there is an option for resigning.
+    that there is no option for it. resigns: whether there is an option for resigning. usual_simulations: those without
+    an option, in words.
     """
     parser.set_defaults(game_time=None, resign=False)
     parser.add_argument(
         "--simulations",
         metavar="N",
         type=argument_types.not_negative,
-        help="simulations per move; 0: the network alone (default: as in the run, or what the time allows)",
+        help=f"simulations per move; 0: the network alone (default: {usual_simulations}, or what the time allows)",
     )
     parser.add_argument(
         "--seconds", metavar="S", type=argument_types.seconds, help="time for each move"

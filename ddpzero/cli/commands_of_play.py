@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 
 
 def do_play(options: Namespace) -> int:
+    # Before the imports, which take seconds themselves.
+    print(
+        "starting (the first time with a game takes half a minute: its code is compiled)",
+        flush=True,
+    )
     from ddpzero.play.run import run_play
 
     run_play(

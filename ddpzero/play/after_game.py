@@ -212,6 +212,8 @@ def save(person: Person, game: PlayedGame, name: str) -> bool:
     person.say(f"saved to {file}. What can be done with it:")
     for command in _what_to_do_with(game, record, file):
         person.say_whole(f"  {command}")
+    if not record.result and any(seat.time.game_seconds is not None for seat in game.seats):
+        person.say("the clocks will begin anew: a file does not say how much time was left.")
     return True
 
 
@@ -249,5 +251,6 @@ def _what_to_do_with(game: PlayedGame, record: GameRecord, file: Path) -> list[s
     where = shlex.quote(str(file))
     commands = [f"ddpzero review {where} {reviewer}"]
     if not record.result:
-        commands.append(f"ddpzero play {opponent} --resume {where}")
+        strength = players[0].strength.options if players else []
+        commands.append(" ".join(["ddpzero play", opponent, *strength, "--resume", where]))
     return commands

@@ -155,10 +155,16 @@ class Clock:
     @property
     def has_expired(self) -> bool:
         """Whether the time is up, as this clock knows it now."""
+        left = self.seconds_to_loss
+        return left is not None and left < 0
+
+    @property
+    def seconds_to_loss(self) -> float | None:
+        """Until the time is up, if the move under way is not made; None: there is no time for the game."""
         left = self._left_now()
         if left is None:
-            return False
-        return left + (self.control.period_seconds if self.moves_left == 0 else 0.0) < 0
+            return None
+        return left + (self.control.period_seconds if self.moves_left == 0 else 0.0)
 
     def allowance(self, moves_to_come: float) -> Allowance:
         """Return how long the next move may take. moves_to_come: that this side will still make, with this one."""

@@ -27,6 +27,9 @@ def share_graph(
     for row in reversed(range(num_rows)):
         filled = np.clip(heights - row, 0.0, 1.0)
         bar = "".join(blocks[round(part * (len(blocks) - 1))] for part in filled)
+        if row == 0:
+            # A share of 0 is one, too, and not the end of the curve.
+            bar = bar.replace(" ", blocks.strip()[0])
         label = _LABELS.get(row / (num_rows - 1), "")
         lines.append(f"{label:>4} {'┤' if has_unicode else '|'}{bar}")
     return lines

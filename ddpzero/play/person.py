@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import sys
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
 
 from rich.console import Console
 
@@ -14,6 +18,10 @@ _INTERRUPT, _END_OF_INPUT = "\x03", "\x04"
 
 class Leave(Exception):
     """The person quits."""
+
+
+class TimeIsUp(Exception):
+    """The person did not answer in time."""
 
 
 class Person:
@@ -35,12 +43,19 @@ class Person:
         """Return a line in lower case. Raises Leave at the end of input."""
         return self.read_words(prompt).lower()
 
-    def read_words(self, prompt: str) -> str:
-        """Return a line as it was typed, which may name a file. Raises Leave at the end of input."""
+    def read_words(self, prompt: str, seconds: float | None = None) -> str:
+        """Return a line as it was typed, which may name a file. Raises Leave at the end of input.
+
+        seconds: raises TimeIsUp as soon as they are over, and forgets what was typed; None: they are not limited.
+        """
         try:
-            return self._read(prompt).strip()
+            with _time_limit(seconds):
+                return self._read(prompt).strip()
         except (EOFError, KeyboardInterrupt):
             raise Leave from None
+        except TimeIsUp:
+            _forget_typed()
+            raise
 
     def ask(self, prompt: str, answers: Mapping[str, object]) -> object:
         """Ask until one of the answers is given. Raises Leave at the end of input or on quit."""
@@ -76,3 +91,40 @@ class Person:
         if key in (_INTERRUPT, _END_OF_INPUT):
             raise Leave
         return key.lower()
+
+
+@contextmanager
+def _time_limit(seconds: float | None) -> Iterator[None]:
+    """Raise TimeIsUp in the block after some seconds, also while it waits for a line.
+
+    Only the main thread hears the signal that does it; elsewhere there is no limit.
+    """
+    if seconds is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise TimeIsUp
+
+    handler = signal.signal(signal.SIGALRM, end)
+    try:
+        # 0 would mean no timer.
+        timer = signal.setitimer(signal.ITIMER_REAL, max(seconds, 1e-3))
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, *timer)
+    finally:
+        signal.signal(signal.SIGALRM, handler)
+
+
+def _forget_typed() -> None:
+    """Drop what was typed on a terminal without Enter: the next question would take it for its answer."""
+    if not sys.stdin.isatty():
+        return
+    try:
+        import termios
+    # A system without it.
+    except ImportError:
+        return
+    termios.tcflush(sys.stdin, termios.TCIFLUSH)

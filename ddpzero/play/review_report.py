@@ -16,7 +16,8 @@ from ddpzero.arena.agents import (
     parse_player,
     require_agent_that_searches,
 )
-from ddpzero.games import Game, TeamGame, describe_game
+from ddpzero.games import Game, TeamGame
+from ddpzero.games.core.titles import full_title_of
 from ddpzero.judges.exact_values import read_exact_table
 from ddpzero.play.clock import TimeControl
 from ddpzero.play.engine import Limits, use_one_thread
@@ -123,7 +124,7 @@ def _base_game(player: str, game: Game | TeamGame | None) -> Game | None:
 def review_view(review: Review, console: Console, num_worst: int) -> RenderableType:
     """Return the whole report: the players, the graph, the worst moves, the position before the worst one."""
     parts: list[RenderableType] = [
-        Text(describe_game(review.record.game), style="bold"),
+        Text(full_title_of(review.record.game), style="bold"),
         _players_table(review, console),
     ]
     if visits := [position.visits for position in review.positions if position.visits]:
@@ -147,8 +148,13 @@ def name_of_player(review: Review, player: int) -> str:
 
 def _players_table(review: Review, console: Console) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for heading in ("", "moves", "first choice", "lost a move"):
-        table.add_column(heading, justify="left" if not heading else "right")
+    for heading in ("", "moves", "first choice", "lost per move"):
+        table.add_column(
+            heading,
+            justify="left" if not heading else "right",
+            overflow="fold",
+            no_wrap=bool(heading),
+        )
     marks = player_marks(look_of(console))
     for player in (0, 1):
         share, loss = review.first_choice_share(player), review.mean_loss(player)
@@ -179,7 +185,9 @@ def graph_view(review: Review, console: Console) -> RenderableType:
     marks = [" "] * num_columns
     for move in review.worst(len(review.moves)):
         marks[min(column_of(move.ply + 1, len(rates), num_columns), num_columns - 1)] = "^"
-    title = f"win rate of {name_of_player(review, 0)}, after 0 to {len(rates) - 1} moves; ^ lost {DOUBTFUL_LOSS:.0%}"
+    name = name_of_player(review, 0)
+    whose = "your win rate" if name == "you" else f"win rate of {name}"
+    title = f"{whose} after 0 to {len(rates) - 1} moves; ^ lost {DOUBTFUL_LOSS:.0%}"
     return Group(
         Text(f"{title} or more", style="dim"),
         *(Text(line, style=PLAYER_STYLES[0]) for line in lines),
@@ -201,7 +209,9 @@ def worst_table(review: Review, moves: list[ReviewedMove]) -> Table:
         "better",
     ):
         table.add_column(
-            heading, justify="right" if heading in ("move", "lost", "points") else "left"
+            heading,
+            justify="right" if heading in ("move", "lost", "points") else "left",
+            overflow="fold",
         )
     for move in moves:
         points = [] if not has_score else [f"{move.score_loss or 0:.1f}"]

@@ -21,7 +21,7 @@ from ddpzero.play.engine import use_one_thread
 from ddpzero.play.person import Leave, Person
 from ddpzero.play.seat import Seat, seat_of
 from ddpzero.play.session import Session
-from ddpzero.play.strength import Strength
+from ddpzero.play.strength import PLAY_SIMULATIONS, Strength
 from ddpzero.play.team_session import TeamSession
 from ddpzero.records import GameRecord, read_record, said_of_result
 from ddpzero.system.errors import UserError, require
@@ -53,13 +53,14 @@ def run_play(
     mode: "human": a person against the player; "ai": the player against its opponent, to watch.
     color: the person's place, "first", "second" or "ask", None for "ask"; in a team game, the team whose first agent
     the person controls. Only in mode "human".
-    strength: of agents; None for the full one, with their configured simulations. A time for the game is also that of
-    the person. delay_seconds: the least duration of a move, only in mode "ai"; None for one that suits watching.
+    strength: of agents; None for the full one. Its usual_simulations are always PLAY_SIMULATIONS. A time for the game
+    is also that of the person. delay_seconds: the least duration of a move, only in mode "ai"; None for one that suits
+    watching.
     seed: None for different games every time. resume: a file with a game to go on with.
     """
     _check_modes(player, opponent, mode, color, delay_seconds)
     texts = [player] if opponent is None else [player, opponent]
-    strength = strength or Strength()
+    strength = replace(strength or Strength(), usual_simulations=PLAY_SIMULATIONS)
     game = game or any_game_of_players(texts)
     record = None if resume is None else _unfinished(resume, game)
     game = game if record is None else record.game

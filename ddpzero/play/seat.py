@@ -12,9 +12,12 @@ import numpy as np
 from ddpzero.games import Game
 from ddpzero.games.core.players import Analysis, Player, Thoughtful, Thoughts
 from ddpzero.play.clock import Clock, TimeControl
-from ddpzero.play.engine import Engine
+from ddpzero.play.engine import Engine, Limits
 from ddpzero.play.episode import PlayedEpisode
 from ddpzero.play.strength import Strength, make_engine, ponder, warm_up
+
+# Of a hint, whatever the strength at which the player plays.
+HINT_SIMULATIONS = 400
 
 
 @dataclass(frozen=True)
@@ -35,10 +38,19 @@ class Seat:
     def new_clock(self) -> Clock:
         return Clock(self.time)
 
+    @property
+    def conditions(self) -> str:
+        """How strong it plays, see Strength.said_of; "" for a person and for a player without an engine."""
+        if self.engine is None or self.player is None:
+            return ""
+        return self.strength.said_of(self.player)
+
 
 def seat_of(name: str, player: Player, game: Game, strength: Strength, argument: str = "") -> Seat:
     """Return the seat of a player; argument: see Seat. Raises UserError if memory is too small for its thinking."""
-    engine = make_engine(player, game, strength) if isinstance(player, Thoughtful) else None
+    engine = None
+    if isinstance(player, Thoughtful):
+        engine = make_engine(player, game, strength, least_simulations=HINT_SIMULATIONS)
     if engine is not None and not strength.time.is_unlimited:
         # Else its first move would pay with its time for the code that is compiled.
         warm_up(engine)
@@ -70,6 +82,19 @@ def pondering(seat: Seat | None, episode: PlayedEpisode) -> Iterator[None]:
     finally:
         is_over.set()
         thread.join()
+
+
+def think_for_hint(seat: Seat, episode: PlayedEpisode) -> Thoughts:
+    """Return what the engine of a seat, which has one, finds about a position of its opponent.
+
+    It is forgotten then, unless the player ponders anyway: a hint must not make its next move stronger.
+    """
+    assert seat.engine is not None
+    follow(seat.engine, episode)
+    thoughts = seat.engine.think(Limits(HINT_SIMULATIONS))
+    if not seat.strength.ponders:
+        seat.engine.forget()
+    return thoughts
 
 
 def analysis_of(thoughts: Thoughts) -> Analysis:

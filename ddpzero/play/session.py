@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 
 import numpy as np
+from rich.console import RenderableType
 from rich.text import Text
 
 from ddpzero.games import Game
@@ -13,13 +14,16 @@ from ddpzero.games.core.player_errors import PlayerError, checked_actions, error
 from ddpzero.games.core.players import Analysis, Analyst, Player
 from ddpzero.play.after_game import PlayedGame, offer_to_save, save
 from ddpzero.play.clock import Clock, TimeControl
-from ddpzero.play.engine import Engine, Limits
+from ddpzero.play.engine import Engine
 from ddpzero.play.episode import PlayedEpisode
-from ddpzero.play.person import Leave, Person
-from ddpzero.play.seat import Seat, analysis_of, follow, pondering, told
+from ddpzero.play.person import Leave, Person, TimeIsUp
+from ddpzero.play.seat import Seat, analysis_of, follow, pondering, think_for_hint, told
 from ddpzero.play.strength import choose_move
 from ddpzero.play.views import (
     PLAYER_STYLES,
+    SHARES_OF_NETWORK,
+    SHARES_OF_PLAYER,
+    SHARES_OF_SEARCH,
     Look,
     analysis_view,
     board_view,
@@ -34,7 +38,6 @@ from ddpzero.records import file_endings
 _NUM_VARIED_PLIES = 4
 
 _COMMANDS = "help, hint, undo, resign, save, quit"
-_HINT_SIMULATIONS = 400
 
 
 class Session:
@@ -62,7 +65,7 @@ class Session:
         for action in moves:
             episode.play(action)
         self._clocks = (seats[0].new_clock(), seats[1].new_clock())
-        self._show(episode, seats, None)
+        self._show(episode, seats)
         while not episode.is_finished:
             mover = episode.current_player
             player = seats[mover].player
@@ -91,14 +94,20 @@ class Session:
     ) -> None:
         mover = episode.current_player
         prompt = f"your move ({self._some_moves(episode)}; {_COMMANDS}): "
-        with pondering(adviser, episode):
-            words = self._person.read_words(f"{self._time_left(mover)}{prompt}")
+        clock = self._clocks[mover]
+        left = "" if clock.control.game_seconds is None else f"[{_said_of_clock(clock)}] "
+        try:
+            with pondering(adviser, episode):
+                words = self._person.read_words(f"{left}{prompt}", clock.seconds_to_loss)
+        except TimeIsUp:
+            episode.out_of_time = mover
+            return
         line = words.lower()
         if line in ("quit", "exit", "q"):
             if episode.actions:
                 offer_to_save(self._person, PlayedGame(episode, seats))
             raise Leave
-        if self._clocks[mover].has_expired:
+        if clock.has_expired:
             episode.out_of_time = mover
             return
         if line.split()[:1] == ["save"]:
@@ -112,7 +121,7 @@ class Session:
             if not seats[mover].time.is_unlimited:
                 self._person.say("with a clock, moves cannot be taken back.")
             elif episode.take_back(mover):
-                self._show(episode, seats, None, note="taken back.")
+                self._show(episode, seats, note="taken back.")
             else:
                 self._person.say("there is nothing to take back yet.")
         elif line == "resign":
@@ -128,10 +137,10 @@ class Session:
                     f"{self._game.action_name(action)} is not possible here. Legal: {self._moves(episode)}"
                 )
                 return
-            self._clocks[mover].stop()
+            clock.stop()
             episode.play(action)
             note = f"move {len(episode.actions)}: you play {self._game.action_name(action)}"
-            self._show(episode, seats, None, note=note)
+            self._show(episode, seats, note=note)
 
     def _take_players_turn(
         self, episode: PlayedEpisode, seats: tuple[Seat, Seat], player: Player
@@ -165,7 +174,11 @@ class Session:
             lowered = seat.strength.lowered is not None
             why = f"level {seat.strength.level}" if lowered else "so that openings vary"
             note += f" and not {best}, its first choice ({why})"
-        self._show(episode, seats, analysis, f"{seat.name} expects", note)
+        panel = None
+        if analysis is not None:
+            title = f"{seat.name} expects"
+            panel = analysis_view(self._game, analysis, title, _heading_of(seat))
+        self._show(episode, seats, panel, note)
 
     def _think_with_engine(
         self, episode: PlayedEpisode, seat: Seat, engine: Engine
@@ -219,15 +232,17 @@ class Session:
             return
         with self._console.status(self._thinking(seat.name)), errors_of_player(seat.name):
             if engine is not None:
-                follow(engine, episode)
-                analysis = analysis_of(engine.think(Limits(_HINT_SIMULATIONS)))
+                thoughts = think_for_hint(seat, episode)
+                analysis, heading = analysis_of(thoughts), SHARES_OF_SEARCH
+                certain = " (certain)" if thoughts.is_proven else ""
+                how = f", by a search of {thoughts.visits} simulations{certain}"
             else:
                 assert isinstance(adviser, Analyst)
                 analysis = adviser.analyze(episode.position[None], self._rng)
+                heading, how = _heading_of(seat), ""
         best = self._game.action_name(int(analysis.actions[0]))
-        how = "" if engine is None else f", by a search of {_HINT_SIMULATIONS} simulations"
         self._person.say(f"in your place {seat.name} would play {best}{how}")
-        self._console.print(analysis_view(self._game, analysis, "it would expect"))
+        self._console.print(analysis_view(self._game, analysis, "it would expect", heading))
 
     def _help(self, episode: PlayedEpisode) -> None:
         self._person.say(
@@ -265,14 +280,6 @@ class Session:
             return "you resign: " if is_person else f"{seats[loser].name} resigns: "
         return "your time is up: " if is_person else f"the time of {seats[loser].name} is up: "
 
-    def _time_left(self, player: int) -> str:
-        """Return "4:32 " of a side with a clock."""
-        left = self._clocks[player].seconds_left_now
-        if left is None:
-            return ""
-        seconds = max(0, int(left))
-        return f"[{seconds // 60}:{seconds % 60:02d}] "
-
     def _winner(self, episode: PlayedEpisode) -> int | None:
         if episode.loser is not None:
             return 1 - episode.loser
@@ -291,24 +298,27 @@ class Session:
         self,
         episode: PlayedEpisode,
         seats: tuple[Seat, Seat],
-        analysis: Analysis | None,
-        title: str = "",
+        panel: RenderableType | None = None,
         note: str = "",
     ) -> None:
-        """Redraw the screen: the players, what happened (note), the board, the current player."""
+        """Redraw the screen: the players, what happened (note), the board, the current player.
+
+        panel: stands beside the board.
+        """
         if self._console.is_terminal and not self._console.is_dumb_terminal:
             self._console.clear()
-        names = Text("   ").join(
-            Text(f"{mark} {seat.name}", style)
-            for mark, seat, style in zip(
-                player_marks(self._look), seats, PLAYER_STYLES, strict=True
+        sides = [
+            Text(f"{mark} {_said_of_side(seat, clock)}", style)
+            for mark, seat, clock, style in zip(
+                player_marks(self._look), seats, self._clocks, PLAYER_STYLES, strict=True
             )
-        )
-        self._console.print(names)
+        ]
+        in_one_line = Text("   ").join(sides)
+        is_narrow = in_one_line.cell_len > self._console.width
+        self._console.print(Text("\n").join(sides) if is_narrow else in_one_line)
         self._person.say(note)
         board = board_view(self._game, episode.position, episode.last_action, self._look)
-        thoughts = None if analysis is None else analysis_view(self._game, analysis, title)
-        self._console.print(side_by_side(board, thoughts))
+        self._console.print(side_by_side(board, panel))
         if not episode.is_over:
             self._person.say(self._turn(episode, seats), style="bold")
 
@@ -339,3 +349,25 @@ class Session:
 
     def _moves(self, episode: PlayedEpisode) -> str:
         return " ".join(map(self._game.action_name, episode.legal_actions()))
+
+
+def _said_of_side(seat: Seat, clock: Clock) -> str:
+    """Return who plays with which time left and how strong: "quick 4:40, level 3"."""
+    name = (
+        seat.name if clock.control.game_seconds is None else f"{seat.name} {_said_of_clock(clock)}"
+    )
+    return ", ".join(filter(None, (name, seat.conditions)))
+
+
+def _said_of_clock(clock: Clock) -> str:
+    """Return what is left of the time for the game: "4:32"."""
+    seconds = max(0, int(clock.seconds_left_now or 0.0))
+    return f"{seconds // 60}:{seconds % 60:02d}"
+
+
+def _heading_of(seat: Seat) -> str:
+    """Return what the shares of moves are in what a player says about its own move."""
+    if seat.engine is None or seat.player is None:
+        return SHARES_OF_PLAYER
+    is_alone = seat.strength.simulations_of(seat.player) == 0
+    return SHARES_OF_NETWORK if is_alone else SHARES_OF_SEARCH

@@ -22,6 +22,9 @@ from ddpzero.system.errors import UserError, require
 from ddpzero.system.machine import usable_memory
 from ddpzero.system.memory import largest_fitting
 
+# Of a move of an agent against people, in the terminal and on the page, if nothing else limits it. Runs train with
+# fewer, so that they play more games.
+PLAY_SIMULATIONS = 200
 # A decision is hard while the second move has so large a share of the visits of the first, or a better value.
 _HARD_SHARE = 0.7
 # Moves resigned: so many in a row of the own ones were expected to bring less than this result, after so large a part
@@ -43,9 +46,10 @@ _WARM_UP_SECONDS = 1000.0
 class Strength:
     """How strong a player plays.
 
-    time: of its side. simulations: of a move, None: what the time allows, or without one those of the player's config.
+    time: of its side. simulations: of a move, None: what the time allows, or without one usual_simulations.
     level: 1 to 9, see arena.levels; None or 9: the full strength. resigns: whether it gives up hopeless games.
-    ponders: whether it thinks while its opponent does. most_simulations: of a position in any case.
+    ponders: whether it thinks while its opponent does. most_simulations: of a position in any case. usual_simulations:
+    None for those of the player's config.
     Raises UserError for a level together with simulations.
     """
 
@@ -55,6 +59,7 @@ class Strength:
     resigns: bool = False
     ponders: bool = False
     most_simulations: int | None = None
+    usual_simulations: int | None = None
 
     def __post_init__(self) -> None:
         if self.level is not None:
@@ -73,6 +78,37 @@ class Strength:
         """The level that limits it; None for the full strength."""
         return None if self.level is None else level_of(self.level)
 
+    @property
+    def options(self) -> list[str]:
+        """The words of a command line that say the same, without usual_simulations and most_simulations."""
+        words = []
+        if self.level is not None:
+            words += ["--level", str(self.level)]
+        if self.simulations is not None:
+            words += ["--simulations", str(self.simulations)]
+        if self.time.move_seconds is not None:
+            words += ["--seconds", f"{self.time.move_seconds:.10g}"]
+        if self.time.game_seconds is not None:
+            times = [self.time.game_seconds, self.time.increment_seconds]
+            words += [
+                "--game-time",
+                "+".join(map(_said_of_seconds, times if times[1] else times[:1])),
+            ]
+        flags = {"--ponder": self.ponders, "--resign": self.resigns}
+        return [*words, *(flag for flag, is_given in flags.items() if is_given)]
+
+    def said_of(self, player: Player) -> str:
+        """Return how strong a player that searches plays: "level 3", "200 simulations a move"; "" for a time alone."""
+        if self.lowered is not None:
+            limits = [f"level {self.level}"]
+        else:
+            simulations = self.simulations_of(player)
+            said = "the network alone" if simulations == 0 else f"{simulations} simulations a move"
+            limits = [] if simulations is None else [said]
+        if self.time.move_seconds is not None:
+            limits.append(f"{self.time.move_seconds:.10g} s a move")
+        return ", ".join(limits)
+
     def simulations_of(self, player: Player) -> int | None:
         """Return the simulations of a move; None if only time limits them."""
         limits = [self._wanted_simulations(player), self.most_simulations]
@@ -85,6 +121,8 @@ class Strength:
             return self.simulations
         if not self.time.is_unlimited:
             return None
+        if self.usual_simulations is not None:
+            return self.usual_simulations
         return int(getattr(player, "num_simulations", USUAL_SIMULATIONS))
 
 
@@ -97,11 +135,16 @@ class Choice:
 
 
 def make_engine(
-    player: Player, game: Game, strength: Strength, memory_bytes: int | None = None
+    player: Player,
+    game: Game,
+    strength: Strength,
+    memory_bytes: int | None = None,
+    least_simulations: int = 1,
 ) -> Engine:
-    """Return an engine with room for the simulations that the strength asks for.
+    """Return an engine with room for the simulations that the strength asks for, and at least for so many.
 
-    memory_bytes: the most that a search may take; None: a quarter of what is free, and at most 4 GiB.
+    memory_bytes: the most that a search may take; None: a quarter of what is free, and at most 4 GiB. Only what time
+    limits, or pondering, heeds it.
     Raises UserError for a player that only chooses moves, for a level of one that does not search as long as it is
     asked, and if there is too little memory.
     """
@@ -117,7 +160,7 @@ def make_engine(
         return Engine(player, game, USUAL_SIMULATIONS)
     wanted = strength.simulations_of(player)
     if wanted is not None and not strength.ponders:
-        return Engine(player, game, max(1, wanted))
+        return Engine(player, game, max(least_simulations, wanted))
     if memory_bytes is None:
         memory_bytes = min(usable_memory().free_bytes // 4, _MOST_MEMORY_BYTES)
     fitting = largest_fitting(player.thinker_size_bytes, _MOST_SIMULATIONS, memory_bytes)
@@ -185,6 +228,11 @@ def ponder(
     """Think about the position until is_stopped. What is found below the move that follows is kept."""
     if not engine.episode.is_over:
         engine.think(Limits(most_simulations), is_stopped)
+
+
+def _said_of_seconds(seconds: float) -> str:
+    minutes = seconds / 60
+    return f"{minutes:g}m" if minutes >= 1 and minutes.is_integer() else f"{seconds:.10g}s"
 
 
 def _moves_to_come(engine: Engine) -> float:

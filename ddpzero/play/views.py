@@ -35,7 +35,10 @@ _WDL_STYLES = ("green3", "grey58", "red3")
 _WDL_BARS = "█▒░"
 _BAR_WIDTH = 32
 _NUM_BEST_ACTIONS = 5
-_SHARES_HEADING = "each move's share of the search:"
+# A move with most of the search is no sure win, and beside chances it would look like one.
+SHARES_OF_SEARCH = "each move's share of the search:"
+SHARES_OF_NETWORK = "the network's choice:"
+SHARES_OF_PLAYER = "what it prefers:"
 
 
 # plain: letters only; shapes: discs without color; color: both.
@@ -77,10 +80,12 @@ def board_view(
     return Panel(text, box=ROUNDED, style=_BOARD_BACKGROUND, border_style="grey37", expand=False)
 
 
-def analysis_view(game: Game, analysis: Analysis, title: str) -> RenderableType:
-    """Return a panel with win, draw and loss probabilities and the best actions, by their share of the search.
+def analysis_view(
+    game: Game, analysis: Analysis, title: str, heading: str = SHARES_OF_SEARCH
+) -> RenderableType:
+    """Return a panel with win, draw and loss probabilities and the best actions, by their share of the policy.
 
-    The analysis is of one position.
+    The analysis is of one position. heading: says what these shares are.
     """
     wdl = analysis.wdl[0]
     chances = Table.grid(padding=(0, 2))
@@ -100,9 +105,7 @@ def analysis_view(game: Game, analysis: Analysis, title: str) -> RenderableType:
                 Text("━" * max(1, round(policy[action] * (_BAR_WIDTH - 9))), style="cyan"),
                 Text(f"{policy[action]:.0%}", style="dim"),
             )
-    # A move with most of the search is no sure win, and beside chances it would look like one.
-    heading = Text(_SHARES_HEADING, style="dim")
-    body = Group(_wdl_bar(wdl), chances, Text(), heading, favorites)
+    body = Group(_wdl_bar(wdl), chances, Text(), Text(heading, style="dim"), favorites)
     return Panel(
         body, title=Text(title), title_align="left", box=ROUNDED, expand=False, border_style="dim"
     )
@@ -112,6 +115,8 @@ def side_by_side(left: RenderableType, right: RenderableType | None) -> Renderab
     if right is None:
         return left
     grid = Table.grid(padding=(0, 3))
+    grid.add_column()
+    grid.add_column(overflow="fold")
     grid.add_row(left, right)
     return grid
 

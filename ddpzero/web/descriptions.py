@@ -24,9 +24,9 @@ import numpy as np
 
 from ddpzero.games import Game, describe_game
 from ddpzero.games.core.players import MoveThought, Thoughts
+from ddpzero.games.core.titles import title_of
 from ddpzero.judges.exact_values import ExactValues
 from ddpzero.web.game_line import GameLine
-from ddpzero.web.titles import title_of
 
 # Of so many moves and steps the page hears; of the others only how much they were searched.
 _MAX_MOVE_INFOS = 8

@@ -11,13 +11,12 @@ import numpy as np
 from ddpzero.games.core.players import Player, Thoughtful, Thoughts
 from ddpzero.play.clock import Clock, TimeControl
 from ddpzero.play.engine import Engine
-from ddpzero.play.strength import Choice, Strength, choose_move, warm_up
+from ddpzero.play.strength import PLAY_SIMULATIONS, Choice, Strength, choose_move, warm_up
 from ddpzero.system.errors import require
 from ddpzero.web.agents import MAX_ROLLOUTS, ROLLOUTS, Catalog
 from ddpzero.web.game_line import GameLine
 from ddpzero.web.messages import Set
 
-_DEFAULT_SIMULATIONS = 200
 # In so many moves at the start the agent varies, between moves with at least half the visits of the best one.
 _NUM_VARIED_MOVES = 4
 
@@ -37,7 +36,11 @@ class Opponent:
     ) -> None:
         """tell_preparing: called with what the page waits for, and with "" at its end."""
         self.game, self.agent, self.checkpoint = "", ROLLOUTS, ""
-        self.strength = Strength(simulations=_DEFAULT_SIMULATIONS, most_simulations=max_simulations)
+        self.strength = Strength(
+            simulations=PLAY_SIMULATIONS,
+            most_simulations=max_simulations,
+            usual_simulations=PLAY_SIMULATIONS,
+        )
         self.engine: Engine | None = None
         self._catalog = catalog
         self._max_simulations = max_simulations
@@ -69,7 +72,7 @@ class Opponent:
         self.game, self.engine = game, None
         self.agent, self.checkpoint = choice
         if not keeps_level:
-            self._limit(simulations=_DEFAULT_SIMULATIONS)
+            self._limit(simulations=PLAY_SIMULATIONS)
 
     def set(self, message: Set) -> None:
         """Change agent, checkpoint and strength as far as they are given. Raises UserError, ValueError, PlayerError."""
@@ -102,7 +105,7 @@ class Opponent:
         if checkpoint is None:
             return
         # It raises an error before anything changes.
-        self._catalog.player(self.game, agent, checkpoint, _DEFAULT_SIMULATIONS)
+        self._catalog.player(self.game, agent, checkpoint, PLAY_SIMULATIONS)
         self.enter(self.game, (agent, checkpoint))
 
     def _limit(
@@ -121,7 +124,7 @@ class Opponent:
             self.engine = None
 
     def _has_levels(self, game: str, choice: tuple[str, str]) -> bool:
-        return isinstance(self._catalog.player(game, *choice, _DEFAULT_SIMULATIONS), Thoughtful)
+        return isinstance(self._catalog.player(game, *choice, PLAY_SIMULATIONS), Thoughtful)
 
     # ------------------------------------------------------------------ what it does
 

@@ -21,6 +21,7 @@ import numpy as np
 from ddpzero.games import Game
 from ddpzero.games.core.player_errors import PlayerError
 from ddpzero.games.core.players import Thoughtful, Thoughts
+from ddpzero.games.core.titles import title_of
 from ddpzero.play.engine import Engine, Limits
 from ddpzero.play.review_sgf import sgf_of_review
 from ddpzero.records import GameRecord, record_of_sgf, result_at_end, sgf_of_record
@@ -60,7 +61,6 @@ from ddpzero.web.opponent import Opponent
 from ddpzero.web.stored import SelfPlay, list_stored, stored_game
 from ddpzero.web.sweep import Sweep
 from ddpzero.web.team_watch import TeamWatch
-from ddpzero.web.titles import title_of
 
 logger = logging.getLogger(__name__)
 

@@ -19,9 +19,9 @@ from ddpzero.arena.team_table import TeamTable
 from ddpzero.games import TeamGame, describe_game
 from ddpzero.games.core.players import TeamPlayer
 from ddpzero.games.core.random_bits import new_random_states
+from ddpzero.games.core.titles import title_of
 from ddpzero.system.errors import require
 from ddpzero.web.agents import Catalog, OfferedGame, rule_of
-from ddpzero.web.titles import title_of
 
 NUM_TEAMS = 2
 _USUAL_STEPS_PER_SECOND = 8.0

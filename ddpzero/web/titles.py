@@ -8,13 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ddpzero.games import Game, TeamGame
-
-
-def title_of(game: Game | TeamGame) -> str:
-    """Return "Connect Four", or "Go 9x9" for a board game that has a size in its parameters."""
-    name = game.name.replace("_", " ").title().replace(" And ", " and ")
-    size = getattr(game.parameters, "size", None)
-    return f"{name} {size}x{size}" if isinstance(game, Game) and isinstance(size, int) else name
+from ddpzero.games.core.titles import said_of_parameter, title_of
 
 
 def titles_of(games: Sequence[Game | TeamGame]) -> list[str]:
@@ -36,11 +30,4 @@ def _differences(parameters: dict[str, Any], alike: Sequence[dict[str, Any]]) ->
         for name, value in parameters.items()
         if any(other.get(name) != value for other in alike)
     }
-    return [_said(name, value) for name, value in differing.items()]
-
-
-def _said(name: str, value: Any) -> str:
-    words = name.replace("_", " ")
-    if isinstance(value, bool):
-        return words if value else f"no {words}"
-    return f"{words} {value:g}" if isinstance(value, float) else f"{words} {value}"
+    return [said_of_parameter(name, value) for name, value in differing.items()]

@@ -14,6 +14,7 @@ from ddpzero.cli.arguments import make_parser, parse_arguments
 from ddpzero.contribute.settings import ContributeSettings
 from ddpzero.evaluators.answers import EvaluationError
 from ddpzero.games.core.player_errors import PlayerError
+from ddpzero.play.strength import PLAY_SIMULATIONS
 from ddpzero.system.errors import EXIT_CODE_OF_FAILURE
 from tests.recorded import recorded_games
 
@@ -51,6 +52,34 @@ def test_every_command_is_known_and_says_how_to_use_it(name, capsys):
         cli.main([*name.split(), "--help"])
     assert caught.value.code == 0
     assert "example: ddpzero" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("group", ["bench", "verify", "cache"])
+def test_a_group_of_commands_says_what_it_is_for(group, capsys):
+    with pytest.raises(SystemExit):
+        cli.main([group, "--help"])
+    usage, _, text = capsys.readouterr().out.partition("\n\n")
+    assert usage.startswith("usage:") and not text.startswith("options:")
+    assert f"example: ddpzero {group} " in text
+
+
+@pytest.mark.parametrize("command", ["play", "review", "gtp", "match"])
+def test_a_player_may_be_the_best_model(command, capsys):
+    with pytest.raises(SystemExit):
+        cli.main([command, "--help"])
+    assert "RUN@best" in capsys.readouterr().out
+
+
+def test_the_help_names_the_simulations_of_play(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["play", "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert f"(default: {PLAY_SIMULATIONS}, or what the time allows)" in shown
+
+
+def test_play_says_at_once_what_it_waits_for(capsys):
+    cli.main(["play", "no-such-run"])
+    assert capsys.readouterr().out.startswith("starting (the first time with a game takes")
 
 
 def parsers_of(parser):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import re
+import signal
+import time
 
 import numpy as np
 import pytest
@@ -11,9 +14,12 @@ from rich.console import Console
 
 from ddpzero.algorithms.alphazero.player import AlphaZeroPlayer
 from ddpzero.arena.players import RandomPlayer
+from ddpzero.cli.arguments import parse_arguments
+from ddpzero.cli.commands_of_play import strength_of
 from ddpzero.games import load_any_game, load_game
 from ddpzero.networks import NetworkSettings, make_network
 from ddpzero.play import after_game
+from ddpzero.play import session as session_module
 from ddpzero.play.after_game import AfterGame, PlayedGame, offer_to_save, save
 from ddpzero.play.clock import Clock, TimeControl
 from ddpzero.play.engine import Engine, Limits
@@ -38,6 +44,15 @@ def player(game):
     torch.manual_seed(0)
     network = make_network(game, NetworkSettings(blocks=1, channels=8))
     return AlphaZeroPlayer(game, network, SearchSettings(solve=True), "agent", "cpu", "float32")
+
+
+@pytest.fixture(scope="module")
+def wide():
+    """A game that no search solves, and its player."""
+    torch.manual_seed(0)
+    game = load_game("go", size=7)
+    network = make_network(game, NetworkSettings(blocks=1, channels=8))
+    return game, AlphaZeroPlayer(game, network, SearchSettings(), "agent", "cpu", "float32")
 
 
 @pytest.fixture(autouse=True)
@@ -168,7 +183,39 @@ def test_a_player_that_thinks_tells_what_it_expects(game, player):
     episode = session.play_game(seats)
     assert len(episode.actions) == 2
     assert "agent expects" in talk.output and "in your place agent would play" in talk.output
-    assert "by a search of 400 simulations" in talk.output
+    assert re.search(r"by a search of \d+ simulations \(certain\)", talk.output)
+
+
+@pytest.mark.parametrize(
+    ("strength", "said", "heading"),
+    [
+        (Strength(level=1), "level 1", "the network's choice:"),
+        (Strength(simulations=0), "the network alone", "the network's choice:"),
+        (Strength(usual_simulations=20), "20 simulations a move", "each move's share of the"),
+        (Strength(level=8), "level 8", "each move's share of the"),
+    ],
+)
+def test_a_hint_is_a_search_of_its_own_at_every_strength(wide, strength, said, heading):
+    game, player = wide
+    seat = seat_of("agent", player, game, strength)
+    session, talk = session_of(game, "D4", "hint", "D5", "quit", "")
+    visits = []
+    choose = session_module.choose_move
+
+    def choose_and_note(*arguments, **options):
+        choice = choose(*arguments, **options)
+        visits.append(choice.thoughts.visits)
+        return choice
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Leave):
+        patch.setattr(session_module, "choose_move", choose_and_note)
+        session.play_game((Seat("you", None), seat))
+    assert f"O agent, {said}\n" in talk.output
+    hint = talk.output.partition("in your place agent would play")[2]
+    assert "by a search of 400 simulations\n" in hint and "each move's share of the search:" in hint
+    assert heading in talk.output.partition("agent expects")[2].partition("your move")[0]
+    # What was thought for the hint does not help its next move.
+    assert len(visits) == 2 and max(visits) <= max(1, strength.simulations_of(player))
 
 
 def test_an_engine_follows_moves_and_moves_taken_back(game, player):
@@ -244,6 +291,35 @@ def test_a_person_whose_time_is_up_has_lost(game, player, monkeypatch):
     assert "your time is up: agent wins after 0 moves." in talk.output
 
 
+def test_a_prompt_ends_with_the_time(game, player, monkeypatch):
+    seats = (
+        Seat("you", None, time=TimeControl(game_seconds=0.3)),
+        seat_of("agent", player, game, Strength(simulations=5)),
+    )
+    handler = signal.getsignal(signal.SIGALRM)
+    session, talk = session_of(game)
+    monkeypatch.setattr(talk.person, "_read", lambda prompt: time.sleep(60))
+    episode = session.play_game(seats)
+    assert (episode.out_of_time, episode.actions) == (0, [])
+    assert talk.output.endswith("your time is up: agent wins after 0 moves.\n")
+    assert signal.getsignal(signal.SIGALRM) == handler
+
+
+def test_both_clocks_are_shown_and_who_plays_how(game, player):
+    control = TimeControl(game_seconds=300.0, increment_seconds=5.0)
+    agent = seat_of("agent", player, game, Strength(control, level=3))
+    session, talk = session_of(game, "a1", "quit", "")
+    with pytest.raises(Leave):
+        session.play_game((Seat("you", None, time=control), agent))
+    assert "X you 5:00   O agent 5:00, level 3\n" in talk.output
+    # With what a move adds.
+    assert re.search(r"X you 5:0\d   O agent 5:00, level 3\nmove 1: you", talk.output)
+    assert re.search(r"X you 5:0\d   O agent 5:0[1-5], level 3\nmove 2: agent", talk.output)
+    slow = seat_of("agent", player, game, Strength(TimeControl(move_seconds=1.5)))
+    assert slow.conditions == "1.5 s a move"
+    assert seat_of("agent", player, game, Strength(control)).conditions == ""
+
+
 def test_with_a_clock_nothing_is_taken_back(game, player):
     seats = (
         Seat("you", None, time=TimeControl(game_seconds=600.0)),
@@ -317,11 +393,35 @@ def test_what_can_be_done_with_a_saved_game_names_the_run(game, player, tmp_path
     # Not broken at the width of the terminal: they are there to be copied.
     commands = [line.strip() for line in talk.output.splitlines()]
     assert f"ddpzero review {going} 'my runs/quick'" in commands
-    assert f"ddpzero play 'my runs/quick' --resume {going}" in commands
+    assert f"ddpzero play 'my runs/quick' --simulations 5 --resume {going}" in commands
     over = PlayedGame(episode_of(game, "a1 a2 b2 c3 b1 b3 c1"), seats)
     other = Talk()
     save(other.person, over, str(tmp_path / "over.txt"))
     assert "ddpzero review" in other.output and "--resume" not in other.output
+
+
+@pytest.mark.parametrize(
+    ("strength", "options"),
+    [
+        (
+            Strength(TimeControl(None, 300.0, 3.0), level=3, resigns=True),
+            "--level 3 --game-time 5m+3s --resign",
+        ),
+        (
+            Strength(TimeControl(2.5, 90.0), simulations=40, ponders=True),
+            "--simulations 40 --seconds 2.5 --game-time 90s --ponder",
+        ),
+        (Strength(TimeControl(game_seconds=12345.25)), "--game-time 12345.25s"),
+    ],
+)
+def test_a_saved_game_goes_on_with_the_same_strength(game, player, tmp_path, strength, options):
+    talk, file = Talk(), tmp_path / "going.txt"
+    agent = Seat("agent", player, None, strength, strength.time, "runs/quick")
+    seats = Seat("you", None, time=strength.time), agent
+    save(talk.person, PlayedGame(episode_of(game, "a1 a2"), seats), str(file))
+    command = f"ddpzero play runs/quick {options} --resume {file}"
+    assert f"  {command}\n" in talk.output and "the clocks will begin anew" in talk.output
+    assert strength_of(parse_arguments(command.split()[1:])) == strength
 
 
 def test_a_game_that_is_over_does_not_go_on(game, player, tmp_path):

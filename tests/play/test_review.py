@@ -277,13 +277,24 @@ def shown(review, **options):
 
 def test_the_report_shows_the_worst_move_and_what_was_better(review_of_go):
     text = shown(review_of_go)
-    assert "go with size=5" in text
+    assert text.startswith("Go 5x5, ") and "ko simple, no suicide" in text
+    assert "win rate of b after 0 to 4 moves; ^ lost 5% or more" in text
+    assert "lost per move" in text
     assert "reviewed by agent, about 100 simulations for each position" in text
     (row,) = [line for line in text.splitlines() if line.split()[:3] == ["3", "b", "A1"]]
     assert row.split()[3:] == ["60%", "12.0", "C2", "B3", "80%"]
     assert "Before move 3" in text and "b played A1 (20%)." in text
     assert "Better: C2 B3 (80%)." in text
     assert "3  . . X . ." in text
+
+
+def test_the_report_speaks_to_the_person_and_cuts_no_name(review_of_go):
+    names = ("you", f"quick-{'long-' * 30}name")
+    record = replace(review_of_go.record, names=names)
+    text = shown(replace(review_of_go, record=record, reviewer="agent"))
+    assert "your win rate after 0 to 4 moves" in text and "win rate of you" not in text
+    # In the tables and beside the board.
+    assert "…" not in text and "".join(text.split()).count(names[1]) == 1
 
 
 def test_the_report_says_the_result_in_words(game, review_of_go):
@@ -319,17 +330,23 @@ def test_the_graph_is_drawn_with_what_the_terminal_has(review_of_go, encoding):
 def test_bars_are_as_high_as_their_shares():
     lines = share_graph([0.0, 0.5, 1.0], 3, 5, has_unicode=True)
     columns = list(zip(*(line[6:] for line in lines), strict=True))
-    assert ["".join(column) for column in columns] == ["     ", "  ▄██", "█████"]
+    assert ["".join(column) for column in columns] == ["    ▁", "  ▄██", "█████"]
     assert [line[:4].strip() for line in lines] == ["100%", "", "50%", "", "0%"]
 
 
 def test_many_shares_become_means_and_few_are_wide():
     lines = share_graph([0.0] * 50 + [1.0] * 50, 10, 3, has_unicode=False)
-    assert [line[6:] for line in lines] == ["     #####"] * 3
+    assert [line[6:] for line in lines] == [
+        "     #####",
+        "     #####",
+        ".....#####",
+    ]
     assert column_of(50, 100, 10) == 5
     assert [line[6:] for line in share_graph([0.0, 1.0], 8, 3, has_unicode=False)] == [
-        "    ####"
-    ] * 3
+        "    ####",
+        "    ####",
+        "....####",
+    ]
     assert column_of(1, 2, 8) == 4
 
 
@@ -338,7 +355,7 @@ def test_a_file_is_reviewed_and_written(tmp_path, capsys):
     file.write_text("(;GM[4]SZ[6]RU[3 in a row]PB[me];B[aa];W[cc];B[ab];W[dd];B[ac])")
     run_review(str(file), "rollout:100", sgf=str(tmp_path / "out.sgf"))
     output = capsys.readouterr().out
-    assert "gomoku with size=6" in output and "X me" in output
+    assert "Gomoku 6x6, line 3" in output and "X me" in output
     written = read_record(tmp_path / "out.sgf")
     assert len(written.actions) == 5 and "Black wins" in written.comments[0]
     assert "perfect play" not in output

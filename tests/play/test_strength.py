@@ -79,6 +79,15 @@ def test_without_limits_it_makes_the_simulations_of_its_config(game, player):
     assert strength.simulations_of(RandomPlayer(game)) == 800
 
 
+def test_usual_simulations_are_those_without_any_other_limit(game, player):
+    usual = Strength(usual_simulations=200)
+    assert usual.simulations_of(player) == 200
+    assert replace(usual, level=FULL_LEVEL).simulations_of(player) == 200
+    assert replace(usual, level=8).simulations_of(player) == level_of(8).simulations
+    assert replace(usual, simulations=7).simulations_of(player) == 7
+    assert replace(usual, time=TimeControl(move_seconds=1.0)).simulations_of(player) is None
+
+
 def test_simulations_limit_a_move(game, player):
     strength = Strength(simulations=12)
     assert choose(make_engine(player, game, strength), strength).thoughts.visits <= 12

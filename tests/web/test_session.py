@@ -16,6 +16,7 @@ from ddpzero.games import load_any_game, load_game
 from ddpzero.games.core.players import MoveThought, Thoughts
 from ddpzero.judges.packaged import find_positions
 from ddpzero.play.engine import Limits
+from ddpzero.play.strength import PLAY_SIMULATIONS
 from ddpzero.records import GameRecord
 from ddpzero.replay import Episode
 from ddpzero.run.episode_store import EpisodeStore
@@ -34,6 +35,7 @@ from ddpzero.web.messages import (
     Set,
     Undo,
 )
+from ddpzero.web.opponent import Opponent
 from ddpzero.web.server import Page, make_app
 from ddpzero.web.session import Session
 from ddpzero.web.sweep import Sweep
@@ -332,6 +334,16 @@ def test_a_level_limits_the_simulations(alone):
     assert visits and max(visits) <= 8
     state = alone.set(simulations=30)
     assert (state["level"], state["simulations"]) == (None, 30)
+
+
+def test_the_highest_level_is_as_strong_as_the_usual_simulations():
+    class Trained:
+        num_simulations = 32
+
+    opponent = Opponent(None, 8192, np.random.default_rng(0), lambda text: None)
+    usual = opponent.strength.simulations_of(Trained())
+    opponent._limit(level=9)
+    assert opponent.strength.simulations_of(Trained()) == usual == PLAY_SIMULATIONS
 
 
 def test_an_agent_without_training_has_no_levels(alone):

@@ -11,7 +11,7 @@ of Othello or Hex as GoGui does hears and says these, A1 being the point that is
 from __future__ import annotations
 
 import string
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -56,6 +56,15 @@ def names_of(game: Game, is_for_gogui: bool = False) -> Names:
     if game.spec.action_cells is not None and is_square_enough:
         return CellNames(game)
     return OwnNames(game)
+
+
+def _refusal(game: Game, text: str, name_of: Callable[[int], str]) -> Refused:
+    """Return what is said about a name that is none; of a move as the game itself writes it, with its name here."""
+    try:
+        action = game.parse_action(text)
+    except ValueError:
+        return Refused(INVALID_VERTEX)
+    return Refused(f"{INVALID_VERTEX}: in GTP this move is {name_of(action)}")
 
 
 def with_letters_of(names: Names, num_columns: int, drawing: str) -> str:
@@ -112,6 +121,7 @@ class CellNames:
     def __init__(self, game: Game, first_row_is_1: bool = False) -> None:
         """first_row_is_1: whether the row with number 1 is row 0 of the game's board, not its last one."""
         assert game.spec.action_cells is not None
+        self._game = game
         self._first_row_is_1 = first_row_is_1
         self._num_rows, self._num_columns = game.board_shape
         cells = game.spec.action_cells.tolist()
@@ -126,7 +136,7 @@ class CellNames:
 
     def parse(self, position: np.ndarray, text: str) -> int:
         if text.upper() not in self._actions:
-            raise Refused(INVALID_VERTEX)
+            raise _refusal(self._game, text, self._names.__getitem__)
         return self._actions[text.upper()]
 
     def _vertex(self, cell: int) -> str:
@@ -155,7 +165,7 @@ class ColumnNames:
         column = LETTERS.find(text[:1].upper())
         is_number = text[1:].isascii() and text[1:].isdecimal() and len(text) <= 4
         if not (0 <= column < num_columns and is_number and 1 <= int(text[1:]) <= num_rows):
-            raise Refused(INVALID_VERTEX)
+            raise _refusal(self._game, text, lambda action: f"{LETTERS[action]}1")
         return column
 
 
