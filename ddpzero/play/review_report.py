@@ -185,7 +185,7 @@ def graph_view(review: Review, console: Console) -> RenderableType:
     marks = [" "] * num_columns
     for move in review.worst(len(review.moves)):
         marks[min(column_of(move.ply + 1, len(rates), num_columns), num_columns - 1)] = "^"
-    name = name_of_player(review, 0)
+    name = review.record.names[0] or "the first player"
     whose = "your win rate" if name == "you" else f"win rate of {name}"
     title = f"{whose} after 0 to {len(rates) - 1} moves; ^ lost {DOUBTFUL_LOSS:.0%}"
     return Group(

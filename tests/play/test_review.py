@@ -292,6 +292,8 @@ def test_the_report_speaks_to_the_person_and_cuts_no_name(review_of_go):
     names = ("you", f"quick-{'long-' * 30}name")
     record = replace(review_of_go.record, names=names)
     text = shown(replace(review_of_go, record=record, reviewer="agent"))
+    unnamed = replace(review_of_go, record=replace(review_of_go.record, names=("", "")))
+    assert "win rate of the first player after 0 to 4 moves" in shown(unnamed)
     assert "your win rate after 0 to 4 moves" in text and "win rate of you" not in text
     # In the tables and beside the board.
     assert "…" not in text and "".join(text.split()).count(names[1]) == 1
