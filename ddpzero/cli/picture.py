@@ -54,8 +54,15 @@ def show_progress(console: Console, file: Path) -> None:
     every = max(1, len(lines) // NUM_PROGRESS_LINES)
     console.print("$ python -m ddpzero.main +experiment=quick", style="bold")
     for line in lines[::-every][:NUM_PROGRESS_LINES][::-1]:
-        console.print(Text(line), overflow="ellipsis", no_wrap=True)
+        console.print(Text(whole_fields(line)), no_wrap=True)
     console.print()
+
+
+def whole_fields(line: str) -> str:
+    """Return as many fields of a progress line as the picture is wide."""
+    while len(line) > WIDTH:
+        line = line.rpartition("  ")[0]
+    return line
 
 
 def show_monitor(console: Console, run_dir: Path) -> None:
