@@ -193,7 +193,11 @@ function App() {
   // Nobody but the person moves while games are reviewed or replayed; the game that is played waits for its players.
   function enter(next) {
     const { state, game } = latest.current;
-    if (modeNow.current === "play") gameBefore.current = gameOf(game, state);
+    if (modeNow.current === "play") {
+      gameBefore.current = gameOf(game, state);
+      // The seats that were asked for may not have come yet.
+      if (!state.seats.includes("agent")) gameBefore.current.seats = ["person", "agent"];
+    }
     if (next === "play") goBackToGame();
     else {
       if (modeNow.current === "training") goBackToGame();
@@ -257,8 +261,10 @@ function App() {
   // Of the list of games.
   function choose(key) {
     location.hash = encodeURIComponent(key);
-    if (gameBefore.current !== null) gameBefore.current = { ...gameBefore.current, key, moves: [], at: 0, isOver: false, agent: null };
-    if (modeNow.current !== "play" && latest.current.games.find((one) => one.key === key).is_for_teams) enter("play");
+    if (modeNow.current !== "play") {
+      if (latest.current.games.find((one) => one.key === key).is_for_teams) enter("play");
+      else gameBefore.current = { ...gameBefore.current, key, moves: [], at: 0, isOver: false, agent: null };
+    }
     begin(key);
   }
 
