@@ -232,7 +232,7 @@ function App() {
       else if (state.at !== before.at) send.current({ type: "jump", to: before.at });
       send.current({ type: "set", seats: before.seats });
     }
-    send.current({ type: "set", analyzes: localStorage.getItem("analyzes") !== "no", paused: true });
+    send.current({ type: "set", analyzes: localStorage.getItem("analyzes") !== "no", paused: before.moves.length > 0 });
   }
 
   // The position of the review becomes that of the game, with the person to move.
