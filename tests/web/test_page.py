@@ -301,6 +301,13 @@ def test_a_game_waits_while_another_one_is_reviewed_and_when_the_page_is_loaded_
         page.wait_for_selector(".status:has-text('Yellow to move')")
         page.click("text=Play on from here")
         page.wait_for_selector(".status:has-text('Your move: Yellow')")
+        # A game that is chosen in the list takes the place of the other one.
+        page.click("text=Review")
+        page.wait_for_selector(".walk-row")
+        choose_game(page, "Tic Tac Toe")
+        page.click(".segments button:text-is('Play')")
+        page.wait_for_selector(".status:has-text('Your move')")
+        assert page.get_attribute(".board", "aria-label") == "Tic Tac Toe board"
 
 
 def test_it_is_dark_where_the_system_is_and_can_be_switched(chromium, served):

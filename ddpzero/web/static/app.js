@@ -193,7 +193,11 @@ function App() {
   // Nobody but the person moves while games are reviewed or replayed; the game that is played waits for its players.
   function enter(next) {
     const { state, game } = latest.current;
-    if (modeNow.current === "play") gameBefore.current = gameOf(game, state);
+    if (modeNow.current === "play") {
+      gameBefore.current = gameOf(game, state);
+      // The seats that were asked for may not have come yet.
+      if (!state.seats.includes("agent")) gameBefore.current.seats = ["person", "agent"];
+    }
     if (next === "play") goBackToGame();
     else {
       if (modeNow.current === "training") goBackToGame();
@@ -228,7 +232,7 @@ function App() {
       else if (state.at !== before.at) send.current({ type: "jump", to: before.at });
       send.current({ type: "set", seats: before.seats });
     }
-    send.current({ type: "set", analyzes: localStorage.getItem("analyzes") !== "no", paused: true });
+    send.current({ type: "set", analyzes: localStorage.getItem("analyzes") !== "no", paused: before.moves.length > 0 });
   }
 
   // The position of the review becomes that of the game, with the person to move.
@@ -258,8 +262,10 @@ function App() {
   // Of the list of games.
   function choose(key) {
     location.hash = encodeURIComponent(key);
-    if (gameBefore.current !== null) gameBefore.current = { ...gameBefore.current, key, moves: [], at: 0, isOver: false, agent: null };
-    if (modeNow.current !== "play" && latest.current.games.find((one) => one.key === key).is_for_teams) enter("play");
+    if (modeNow.current !== "play") {
+      if (latest.current.games.find((one) => one.key === key).is_for_teams) enter("play");
+      else gameBefore.current = { ...gameBefore.current, key, moves: [], at: 0, isOver: false, agent: null };
+    }
     begin(key);
   }
 
