@@ -111,7 +111,7 @@ def test_a_new_game_keeps_the_players(watching):
         ({"kind": "team", "team": 0, "agent": "rule:nobody"}, "'rule:nobody' is not offered"),
         ({"kind": "team", "team": 0, "agent": "rollouts"}, "is not offered for this game"),
         ({"kind": "team", "team": 2, "agent": "rule:bfs"}, "team.team must be a whole number"),
-        ({"kind": "pace", "steps_per_second": 1000}, "must be a number above 0, at most 60"),
+        ({"kind": "pace", "steps_per_second": 1000}, "must be a number from 0.01 to 60"),
         ({"kind": "undo"}, "a team game is only watched"),
         ({"kind": "review", "simulations": 10}, "a team game is only watched"),
     ],
