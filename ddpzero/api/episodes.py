@@ -172,7 +172,7 @@ class Episode:
     def samples(self) -> Mapping[str, np.ndarray]:
         """The samples of this game as it was recorded: arrays `[n, *shape]` by name.
 
-        There may be fewer than moves: openings and fast searches leave none. Read from the disk on the first use.
+        There may be fewer than moves: an opening leaves none. Read from the disk on the first use.
         """
         return {
             name: column[self._rows]

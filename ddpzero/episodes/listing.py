@@ -50,7 +50,7 @@ def names_of(game: StoredGame) -> list[str]:
 def _facts(game: StoredGame) -> tuple[str, ...]:
     length = "" if game.facts is None else str(game.facts.length)
     won_by = _WINNERS.get(result_of(game), "")
-    if game.facts is not None and not game.facts.is_ended_by_rules:
+    if won_by and game.facts is not None and not game.facts.is_ended_by_rules:
         won_by += ", proven"
     return str(game.number), length, str(game.num_samples), won_by
 
