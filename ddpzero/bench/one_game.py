@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import nn
 
+from ddpzero.evaluators.batch_cost import positions_together
 from ddpzero.evaluators.network import NetworkEvaluator
 from ddpzero.games import Game
 from ddpzero.networks.precision import Precision
@@ -56,7 +57,8 @@ class OneGame:
             points_scale=settings.points_scale(game),
         )
         most = settings.num_simulations * (_TIMES_KEPT if keeps_tree else 1)
-        self._thinking = Thinking(game, settings, most, evaluator)
+        together = positions_together(network, game, device, MOST_LEAVES)
+        self._thinking = Thinking(game, settings, most, evaluator, together)
         self._rng = np.random.default_rng(seed + 1)
         self._positions = game.random_positions(_NUM_POSITIONS, self._rng)
         self._next = 0

@@ -1,8 +1,9 @@
 """Benchmarks the search with uniform evaluations or with a network. Called by `ddpzero bench search`.
 
-With a network the main result is the fraction of the bare forward rate: positions that the search evaluates per second,
-divided by the rate of the same network on prepared planes. Both are measured alternately, in slices so short that other
-processes slow down both alike. There is no evaluation cache: each evaluated position is a forward pass.
+With a network, untrained or that of a run (init_from=RUN), the main result is the fraction of the bare forward rate:
+positions that the search evaluates per second, divided by the rate of the same network on prepared planes. Both are
+measured alternately, in slices so short that other processes slow down both alike. There is no evaluation cache: each
+evaluated position is a forward pass.
 
 Beside it stand single searches, as in play (search/thinking.py), in slices of their own: their simulations per CPU
 second as a fraction of those in lockstep, and the time until they have a first thing to show. "new_position": each
@@ -14,6 +15,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -30,6 +32,7 @@ from ddpzero.games import Game, load_game
 from ddpzero.games.core import contract
 from ddpzero.games.core.compiled import compiled
 from ddpzero.networks import make_network
+from ddpzero.run.initial_weights import chosen_weights
 from ddpzero.search import Search, SearchSettings
 from ddpzero.search.forest import ROOT
 from ddpzero.search.rounds import propose_leaves
@@ -87,7 +90,7 @@ def bench_search(
 def _measure_with_network(
     settings: Settings, game: Game, search: SearchSettings, seconds: float, seed: int
 ) -> tuple[list[Sample], dict[str, Any]]:
-    """Measure with an untrained network; return the samples and the network's conditions."""
+    """Measure with a network, untrained without init_from; return the samples and the network's conditions."""
     actors, network_settings = settings.actors, settings.sections["network"]
     device = _device(settings)
     num_groups = 2 if device != "cpu" and actors.num_games > 1 else 1
@@ -96,6 +99,9 @@ def _measure_with_network(
     torch.manual_seed(seed)
     points = search.points_scale(game)
     module = make_network(game, network_settings, ("score",) if points else ())
+    if settings.init_from:
+        weights = chosen_weights(settings.init_from, Path(settings.runs_dir), module.state_dict())
+        module.load_state_dict(weights)
     network = NetworkEvaluator(
         module,
         game,
@@ -110,6 +116,7 @@ def _measure_with_network(
     conditions = {
         "blocks": network_settings.blocks,
         "channels": network_settings.channels,
+        "init_from": settings.init_from,
         "precision": str(network.inference.dtype).removeprefix("torch."),
         "device": device,
         "num_threads": actors.num_threads,

@@ -121,7 +121,8 @@ _BENCHES = (
         commands_of.do_bench_search,
         READS_SEARCH,
         "Measure simulations per second of the search, with uniform evaluations (evaluator=uniform, the default) "
-        "or with an untrained network (evaluator=network); the latter also as a fraction of the network's speed.",
+        "or with a network (evaluator=network), untrained or that of a run (init_from=RUN); the latter also as a "
+        "fraction of the network's speed.",
         "ddpzero bench search game=gomoku evaluator=network search.num_simulations=200 network.blocks=4",
     ),
     _Bench(

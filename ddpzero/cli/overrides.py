@@ -17,7 +17,7 @@ READS_GAME = ("game", "experiment")
 READS_SEARCH = ("game", "search", "evaluator", "actors.num_games", "experiment", "hardware")
 _READ_WITH_NETWORK = (
     *("network", "device", "actors.device", "actors.precision"),
-    *("actors.compile", "actors.cuda_graphs", "actors.num_threads"),
+    *("actors.compile", "actors.cuda_graphs", "actors.num_threads", "init_from", "runs_dir"),
 )
 # Keys of the command itself, which it checks when it reads them.
 READS_OWN = ("own",)

@@ -23,35 +23,38 @@ class SymmetryAverage(nn.Module):
     Letters: B batch, C planes, A actions, S symmetries.
     """
 
-    _cells: Tensor  # [S, H * W]
-    _actions: Tensor  # [S, A]
+    _cells: Tensor  # [S * H * W], the cells of all views, one view after another
+    _actions: Tensor  # [S * A], where each action is among the actions of all views
 
     def __init__(self, network: nn.Module, game: Game):
         super().__init__()
         self.network = network
+        self._num_views = len(game.spec.cell_symmetries)
         cells = torch.from_numpy(game.spec.cell_symmetries).long()
         # The index of each action among the actions of every view.
         actions = torch.from_numpy(np.argsort(game.spec.action_symmetries, axis=1)).long()
+        actions += game.num_actions * torch.arange(self._num_views)[:, None]
         # Non-persistent buffers: they move to the device with the network but are not part of its weights.
-        self.register_buffer("_cells", cells, persistent=False)
-        self.register_buffer("_actions", actions, persistent=False)
+        self.register_buffer("_cells", cells.flatten(), persistent=False)
+        self.register_buffer("_actions", actions.flatten(), persistent=False)
 
     def forward(
         self, planes: Tensor, auxiliary: Collection[str] = ()
     ) -> tuple[Tensor, Tensor] | tuple[Tensor, Tensor, dict[str, Tensor]]:
         """planes [B, C, H, W] -> policy logits [B, A], value logits [B, 3]; auxiliary: none, or the score's."""
         assert set(auxiliary) <= {"score"}, "other heads turn with the board"
-        batch_size = len(planes)
-        cells = planes.flatten(2)
-        views = torch.cat([cells[:, :, view] for view in self._cells])
-        views = views.view(-1, *planes.shape[1:]).contiguous(
-            memory_format=fast_memory_format(views.device)
+        batch_size, num_planes, height, width = planes.shape
+        # Channels last: where that is the layout of planes, only one operator copies.
+        cells = planes.permute(0, 2, 3, 1).flatten(1, 2)
+        views = cells.index_select(1, self._cells).view(-1, height, width, num_planes)
+        views = views.permute(0, 3, 1, 2).contiguous(
+            memory_format=fast_memory_format(planes.device)
         )
         policy_logits, value_logits, *rest = self.network(views, auxiliary)
-        log_policy = functional.log_softmax(policy_logits.float(), dim=1)
-        log_policies = log_policy.view(len(self._cells), batch_size, -1)
-        turned_back = [log_policies[view][:, actions] for view, actions in enumerate(self._actions)]
-        policy, value = torch.stack(turned_back).mean(0), self._mean(value_logits, batch_size)
+        log_policies = functional.log_softmax(policy_logits.float(), dim=1)
+        turned_back = log_policies.view(batch_size, -1).index_select(1, self._actions)
+        policy = turned_back.view(batch_size, self._num_views, -1).mean(1)
+        value = self._mean(value_logits, batch_size)
         if not rest:
             return policy, value
         return policy, value, {name: self._mean(rest[0][name], batch_size) for name in auxiliary}
@@ -59,4 +62,4 @@ class SymmetryAverage(nn.Module):
     def _mean(self, logits: Tensor, batch_size: int) -> Tensor:
         """Return the log of the views' mean probabilities."""
         probabilities = torch.softmax(logits.float(), dim=1)
-        return probabilities.view(len(self._cells), batch_size, -1).mean(0).log()
+        return probabilities.view(batch_size, self._num_views, -1).mean(1).log()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -47,6 +48,19 @@ def load_initial_weights(
         released.counters["learner_step"],
     )
     return released.weights
+
+
+def chosen_weights(
+    source: str, runs_dir: Path, expected: Mapping[str, torch.Tensor]
+) -> dict[str, torch.Tensor]:
+    """Return those of the released weights of `source` that `expected` names, with their shapes; in this process alone.
+
+    Raises UserError as load_initial_weights does.
+    """
+    released = load_weights(find_checkpoint(source, runs_dir))
+    weights = {name: value for name, value in released.weights.items() if name in expected}
+    _check_fit(source, replace(released, weights=weights), expected)
+    return weights
 
 
 def find_checkpoint(source: str, runs_dir: Path) -> Path:

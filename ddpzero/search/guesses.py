@@ -1,74 +1,255 @@
-"""Guesses at what a search asks next: positions after its first moves, evaluated beside the one that it asks for.
+"""Guesses at what a search asks next, evaluated beside what it asks for now.
 
-On a processor and on a GPU a batch of a few positions takes hardly longer than one position, and a search of a new
-position begins with one at a time. Answers to guesses go to the cache, where the search finds them: it visits what it
-would visit without them.
+On a processor and on a GPU a batch of a few positions takes hardly longer than one position, but a search often needs
+one value before it can choose what to evaluate next. So it goes on as if the positions under evaluation were worth what
+is expected of them, notes what it would ask for, and takes all of that back. Answers to guesses go to the cache, where
+a simulation that arrives at such a position ends at once, as in a search of one leaf at a time.
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+import numpy as np
+
 from ddpzero.games.core import contract
 from ddpzero.games.core.compiled import compiled
+from ddpzero.search import forced_wins
 from ddpzero.search.cache import NO_ENTRY, add_entry, find_entry
-from ddpzero.search.forest import PENDING, ROOT, UNVISITED
-from ddpzero.search.tree import pack_smallest_view
+from ddpzero.search.forest import EVALUATED, PENDING, ROOT, TERMINAL, UNVISITED
+from ddpzero.search.tree import expand, pack_smallest_view, select_action, set_node
+
+# Of imagined simulations. Where they are deep, there are fewer of them.
+_MOST_CHANGES = 1024
+# Of a move that the nodes above give no chance.
+_LEAST_PRIOR = 1e-3
+
+# An edge and the node that it begins at, before a simulation was imagined.
+CHANGE = np.dtype(
+    [
+        ("node", np.int32),
+        ("action", np.int32),
+        ("value_sum", np.float32),
+        ("visits", np.int32),
+        ("child", np.int32),
+        ("value_total", np.float32),
+        ("visited_prior", np.float32),
+        ("visit_sum", np.int32),
+    ]
+)
+
+
+class Room(NamedTuple):
+    """How much one tree may ask for at once. A NamedTuple, because numba unpacks it into plain arguments."""
+
+    most_leaves: int
+    most_together: int  # leaves and guesses
+    changes: np.ndarray  # [_MOST_CHANGES] CHANGE, scratch
+
+
+def new_room(most_leaves: int, most_together: int) -> Room:
+    return Room(most_leaves, most_together, np.empty(_MOST_CHANGES, CHANGE))
 
 
 @compiled
-def add_guesses(
-    rules, forest, config, cache, weights_version, observations, num_leaves, most_together
-):
-    """Write observations of positions after moves at the first root behind those of the leaves; return their number.
+def add_guesses(rules, forest, config, cache, weights_version, room, observations, num_leaves):
+    """Write observations of guesses behind those of the leaves of the first tree; return their number.
 
-    most_together: of leaves and guesses. While the root itself is asked for, its moves are guessed only if all of them
-    find a place, for nothing is known of them; then the most probable ones.
+    While the root itself is asked for, they are the positions after its moves, if all of them find a place: nothing is
+    known of them.
     """
-    scratch = forest.trees[0].num_nodes
-    if cache.versions.shape[0] == 0 or scratch >= forest.positions.shape[1]:
+    if cache.versions.shape[0] == 0 or num_leaves >= room.most_together:
         return 0
-    if _weigh_moves(rules, forest) > most_together - num_leaves and _is_asked_for(forest):
-        return 0
-    weights = forest.weights
-    num_rows = num_leaves
-    while num_rows < most_together:
-        action = weights.argmax()
-        if weights[action] <= 0.0:
-            break
-        weights[action] = 0.0
-        contract.copy_position(rules, forest.positions[0, ROOT], forest.positions[0, scratch])
-        contract.apply_action(rules, forest.positions[0, scratch], action)
-        if contract.is_terminal(rules, forest.positions[0, scratch]):
-            continue
-        pack_smallest_view(rules, forest, cache, 0, scratch)
-        if find_entry(cache, forest.observation, weights_version) == NO_ENTRY:
-            for index in range(forest.observation.shape[0]):
-                observations[num_rows, index] = forest.observation[index]
-            num_rows += 1
+    if forest.nodes[0, ROOT].state == PENDING:
+        num_rows = _guess_moves(
+            rules, forest, cache, weights_version, room, observations, num_leaves
+        )
+    else:
+        num_rows = _imagine(
+            rules, forest, config, cache, weights_version, room, observations, num_leaves
+        )
     return num_rows - num_leaves
 
 
 @compiled
-def _is_asked_for(forest):
-    return forest.nodes[0, ROOT].state == PENDING
+def _guess_moves(rules, forest, cache, weights_version, room, observations, num_rows):
+    """Append the positions after all moves of the first root; return the length of the batch."""
+    contract.legal_actions(rules, forest.positions[0, ROOT], forest.legal)
+    num_legal = 0
+    for action in range(forest.legal.shape[0]):
+        num_legal += forest.legal[action]
+    scratch = forest.trees[0].num_nodes
+    if num_rows + num_legal > room.most_together or scratch >= forest.positions.shape[1]:
+        return num_rows
+    for action in range(forest.legal.shape[0]):
+        if not forest.legal[action]:
+            continue
+        contract.copy_position(rules, forest.positions[0, ROOT], forest.positions[0, scratch])
+        contract.apply_action(rules, forest.positions[0, scratch], action)
+        if not contract.is_terminal(rules, forest.positions[0, scratch]):
+            pack_smallest_view(rules, forest, cache, 0, scratch)
+            if find_entry(cache, forest.observation, weights_version) == NO_ENTRY:
+                num_rows = _append(forest, observations, num_rows)
+    return num_rows
 
 
 @compiled
-def _weigh_moves(rules, forest):
-    """Write the weight of each move of the first root that is in no tree yet into forest.weights; return how many."""
-    weights = forest.weights
-    number = 0
-    if _is_asked_for(forest):
-        contract.legal_actions(rules, forest.positions[0, ROOT], forest.legal)
-    for action in range(weights.shape[0]):
-        weights[action] = 0.0
-        if _is_asked_for(forest):
-            if forest.legal[action]:
-                weights[action] = 1.0
-        elif forest.edges[0, ROOT, action].child == UNVISITED:
-            weights[action] = forest.edges[0, ROOT, action].prior
-        if weights[action] > 0.0:
-            number += 1
-    return number
+def _imagine(rules, forest, config, cache, weights_version, room, observations, num_leaves):
+    """Go on with the first tree as if its leaves were worth what is expected; append what it would ask for.
+
+    Returns the length of the batch. The nodes that it creates are behind those of the tree; all else is taken back.
+    """
+    tree = forest.trees[0]
+    fault = tree.fault
+    for leaf in range(num_leaves):
+        _expect(rules, forest, forest.leaves[leaf].node)
+    num_rows = num_leaves
+    num_changes = 0
+    end = tree.num_nodes
+    for _ in range(2 * room.most_together):
+        if num_rows >= room.most_together or end >= forest.positions.shape[1]:
+            break
+        node, action, depth = _descend(forest, config)
+        if depth == 0 or num_changes + depth > room.changes.shape[0]:
+            break
+        if action != UNVISITED:
+            _imagine_child(rules, forest, config, end, node, action)
+            node = end
+            end += 1
+            if forest.nodes[0, node].state == PENDING:
+                view = pack_smallest_view(rules, forest, cache, 0, node)
+                place = find_entry(cache, forest.observation, weights_version)
+                if place == NO_ENTRY:
+                    num_rows = _append(forest, observations, num_rows)
+                    _expect(rules, forest, node)
+                else:
+                    expand(
+                        rules,
+                        forest,
+                        config,
+                        0,
+                        node,
+                        cache.action_views[view],
+                        cache.logits[place],
+                        cache.outcomes[place],
+                    )
+        num_changes = _count_visit(forest, room.changes, num_changes, node)
+    _take_back(forest, room.changes, num_changes)
+    for leaf in range(num_leaves):
+        forest.nodes[0, forest.leaves[leaf].node].state = PENDING
+    tree.fault = fault
+    return num_rows
+
+
+@compiled
+def _append(forest, observations, num_rows):
+    for index in range(forest.observation.shape[0]):
+        observations[num_rows, index] = forest.observation[index]
+    return num_rows + 1
+
+
+@compiled
+def _descend(forest, config):
+    """Return the node at which a descent from the first root ends, its action that leads to no node yet (else
+    UNVISITED), and the number of actions; 0 if all that is left to choose is proven to lose."""
+    node, depth = ROOT, 0
+    while forest.nodes[0, node].state == EVALUATED:
+        action = select_action(forest, config, 0, node)
+        if action < 0:
+            return node, UNVISITED, 0
+        depth += 1
+        if forest.edges[0, node, action].child == UNVISITED:
+            return node, action, depth
+        node = forest.edges[0, node, action].child
+    return node, UNVISITED, depth
+
+
+@compiled
+def _imagine_child(rules, forest, config, index, node, action):
+    """Write the child that an action leads to, which its parent does not know yet."""
+    contract.copy_position(rules, forest.positions[0, node], forest.positions[0, index])
+    contract.apply_action(rules, forest.positions[0, index], action)
+    set_node(rules, forest, 0, index, node, action)
+    # Not whether an endgame is proven: that takes milliseconds.
+    if forest.nodes[0, index].state == PENDING and forced_wins.find_forced_win(
+        rules, forest, config, 0, index
+    ):
+        forest.nodes[0, index].state = TERMINAL
+
+
+@compiled
+def _expect(rules, forest, index):
+    """Evaluate a node, not the root, by those above: it has the value of its parent and prefers the same moves."""
+    node = forest.nodes[0, index]
+    parent = forest.nodes[0, node.parent]
+    value = (parent.value + parent.value_total) / (1.0 + parent.visit_sum)
+    node.value = value if parent.mover == node.mover else -value
+    # In most games the mover's own last choice.
+    before = node.parent if node.parent == ROOT else parent.parent
+    contract.legal_actions(rules, forest.positions[0, index], forest.legal)
+    total = 0.0
+    for action in range(forest.legal.shape[0]):
+        edge = forest.edges[0, index, action]
+        edge.value_sum = 0.0
+        edge.visits = 0
+        edge.child = UNVISITED
+        edge.prior = 0.0
+        if forest.legal[action]:
+            edge.prior = (
+                _LEAST_PRIOR
+                + forest.edges[0, node.parent, action].prior
+                + forest.edges[0, before, action].prior
+            )
+        total += edge.prior
+    for action in range(forest.legal.shape[0]):
+        forest.edges[0, index, action].prior /= max(total, _LEAST_PRIOR)
+    node.state = EVALUATED
+
+
+@compiled
+def _count_visit(forest, changes, num_changes, leaf):
+    """Add the leaf's value to every edge up to the first root, as a simulation does; return the number of changes."""
+    nodes = forest.nodes[0]
+    value, mover = nodes[leaf].value, nodes[leaf].mover
+    index = leaf
+    while index != ROOT:
+        parent_index, action = nodes[index].parent, nodes[index].parent_action
+        parent = nodes[parent_index]
+        edge = forest.edges[0, parent_index, action]
+        change = changes[num_changes]
+        change.node = parent_index
+        change.action = action
+        change.value_sum = edge.value_sum
+        change.visits = edge.visits
+        change.child = edge.child
+        change.value_total = parent.value_total
+        change.visited_prior = parent.visited_prior
+        change.visit_sum = parent.visit_sum
+        num_changes += 1
+        change_of_value = value if parent.mover == mover else -value
+        if edge.visits == 0:
+            parent.visited_prior += edge.prior
+        edge.visits += 1
+        edge.value_sum += change_of_value
+        edge.child = index
+        parent.visit_sum += 1
+        parent.value_total += change_of_value
+        index = parent_index
+    return num_changes
+
+
+@compiled
+def _take_back(forest, changes, num_changes):
+    for index in range(num_changes - 1, -1, -1):
+        change = changes[index]
+        edge = forest.edges[0, change.node, change.action]
+        node = forest.nodes[0, change.node]
+        edge.value_sum = change.value_sum
+        edge.visits = change.visits
+        edge.child = change.child
+        node.value_total = change.value_total
+        node.visited_prior = change.visited_prior
+        node.visit_sum = change.visit_sum
 
 
 @compiled(cache=True)

@@ -2,8 +2,8 @@
 
 PUCT without noise, whatever search trained the network: its visits can go on from any number, while sequential halving
 must know the number of simulations beforehand. Several leaves of the tree are evaluated together, few at first: in a
-small tree they would be of moves that are not worth it. Beside the first ones those of its first moves are evaluated,
-see guesses.py. After a move the tree below it is kept.
+small tree they would be of moves that are not worth it. Beside them it is evaluated what they may lead to, see
+guesses.py. After a move the tree below it is kept.
 
 Moves can be banned: then it searches as if they were not legal, and proves no values.
 """
@@ -38,7 +38,7 @@ from ddpzero.search.forest import (
     UNVISITED,
     forest_size_bytes,
 )
-from ddpzero.search.guesses import add_guesses, remember_guesses
+from ddpzero.search.guesses import add_guesses, new_room, remember_guesses
 from ddpzero.search.rounds import register_leaf, start_searches
 from ddpzero.search.settings import SearchSettings
 from ddpzero.search.solver import is_lost
@@ -55,8 +55,6 @@ from ddpzero.search.tree import (
 # Leaves of the tree in one batch: one for so many simulations before it, and at most MOST_LEAVES.
 MOST_LEAVES = 32
 _SIMULATIONS_PER_LEAF = 2
-# Leaves and guesses in the first batches.
-_MOST_TOGETHER = 8
 # Of a leaf under way: hardly more than a draw. A whole loss, as in self-play with its small batches, costs 90 Elo with
 # batches of this size; with none, the next descent meets the same leaf too often.
 _VIRTUAL_LOSS = 0.1
@@ -97,11 +95,17 @@ class Thinking:
     """The search of one position. Call `begin`, then `think` as often as wanted, and `thoughts` at any time.
 
     settings: of the search that trained the network. max_simulations: of one position, for which memory is taken as it
-    is needed. evaluator: of MOST_LEAVES positions at least.
+    is needed. evaluator: of MOST_LEAVES positions at least. most_together: leaves and guesses of one batch, at
+    most as many.
     """
 
     def __init__(
-        self, game: Game, settings: SearchSettings, max_simulations: int, evaluator: Evaluator
+        self,
+        game: Game,
+        settings: SearchSettings,
+        max_simulations: int,
+        evaluator: Evaluator,
+        most_together: int = MOST_LEAVES,
     ) -> None:
         self.game = game
         self.max_simulations = max_simulations
@@ -115,6 +119,7 @@ class Thinking:
         # Nodes in which moves have been banned.
         self._num_banned = 0
         self._evaluator = evaluator
+        self._room = new_room(MOST_LEAVES, most_together)
         self._num_begun = 0
         self._means = np.empty(self._max_nodes, np.float32)
 
@@ -206,9 +211,8 @@ class Thinking:
         observations = self._evaluator.observations(0)
         # A call that meets only positions that are known already must end as well.
         some = min(wanted, self.visits + _MOST_SIMULATIONS_OF_CALL)
-        most_together = min(_MOST_TOGETHER, MOST_LEAVES)
         num_guesses = self._batch.propose_with(
-            propose_of_one, self._num_begun, some, MOST_LEAVES, most_together, observations
+            propose_of_one, self._num_begun, some, self._room, observations
         )
         num_leaves = self._batch.num_leaves
         if num_leaves == 0:
@@ -280,21 +284,10 @@ MOVE = np.dtype(
 
 
 @compiled(cache=True)
-def propose_of_one(
-    rules,
-    forest,
-    config,
-    cache,
-    weights_version,
-    wanted,
-    most_leaves,
-    most_together,
-    observations,
-):
+def propose_of_one(rules, forest, config, cache, weights_version, wanted, room, observations):
     """Write the observations of leaves of the first tree, then of guesses; return the numbers of both.
 
-    most_leaves: however large the tree is. most_together: leaves and guesses beside them, while the tree has no
-    simulation. 0 leaves: the tree has `wanted` simulations, or its value is proven.
+    0 leaves: the tree has `wanted` simulations, or its value is proven.
     """
     tree = forest.trees[0]
     num_left = wanted
@@ -303,19 +296,18 @@ def propose_of_one(
     # Of a tree that begins, and of one that goes on.
     forest.budgets[FULL] = max(num_left, 0)
     tree.num_simulations = tree.num_finished + max(num_left, 0)
-    is_new = num_left == wanted
     num_leaves = 0
-    while num_leaves < allowed_leaves(forest, num_leaves, most_leaves):
+    while num_leaves < allowed_leaves(forest, num_leaves, room.most_leaves):
         status, node = find_leaf(rules, forest, config, cache, weights_version, 0)
         if status != LEAF_FOUND:
             break
         num_leaves = register_leaf(forest, 0, node, observations, num_leaves)
         if node == ROOT:
             break
-    if not is_new or num_leaves == 0:
-        return num_leaves, 0
+    if num_leaves == 0:
+        return 0, 0
     num_guesses = add_guesses(
-        rules, forest, config, cache, weights_version, observations, num_leaves, most_together
+        rules, forest, config, cache, weights_version, room, observations, num_leaves
     )
     return num_leaves, num_guesses
 

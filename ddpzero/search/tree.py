@@ -59,7 +59,7 @@ def set_root(rules, forest, slot):
     forest.trees[slot].next_action = UNVISITED
     forest.trees[slot].budget = FULL
     forest.trees[slot].fault = NO_FAULT
-    _set_node(rules, forest, slot, ROOT, UNVISITED, UNVISITED)
+    set_node(rules, forest, slot, ROOT, UNVISITED, UNVISITED)
 
 
 @compiled
@@ -93,7 +93,7 @@ def find_leaf(rules, forest, config, cache, weights_version, slot):
                     if config.leaves_per_round > 1:
                         _count_virtual_loss(forest, slot, node, 1, config.virtual_loss)
                 return LEAF_FOUND, node
-            _expand(
+            expand(
                 rules,
                 forest,
                 config,
@@ -126,7 +126,7 @@ def evaluate_leaf(
 ):
     """Expand a leaf with the evaluation of its view: logits [A], outcome [4] as in evaluators/base.py."""
     add_entry(cache, observation, logits, outcome, weights_version)
-    _expand(rules, forest, config, slot, node, cache.action_views[symmetry], logits, outcome)
+    expand(rules, forest, config, slot, node, cache.action_views[symmetry], logits, outcome)
 
 
 @compiled
@@ -266,7 +266,7 @@ def _add_child(rules, forest, config, slot, parent, action):
     forest.edges[slot, parent, action].child = child
     contract.copy_position(rules, forest.positions[slot, parent], forest.positions[slot, child])
     contract.apply_action(rules, forest.positions[slot, child], action)
-    _set_node(rules, forest, slot, child, parent, action)
+    set_node(rules, forest, slot, child, parent, action)
     if forest.nodes[slot, child].state == PENDING:
         is_proven = endgame.prove_endgame(rules, forest, config, slot, child)
         if is_proven or forced_wins.find_forced_win(rules, forest, config, slot, child):
@@ -279,7 +279,7 @@ def _add_child(rules, forest, config, slot, parent, action):
 
 
 @compiled
-def _set_node(rules, forest, slot, index, parent, action):
+def set_node(rules, forest, slot, index, parent, action):
     position = forest.positions[slot, index]
     node = forest.nodes[slot, index]
     mover = contract.current_player(rules, position)
@@ -339,7 +339,7 @@ def _pack(forest, plane_words):
 
 
 @compiled
-def _expand(rules, forest, config, slot, node, action_view, logits, outcome):
+def expand(rules, forest, config, slot, node, action_view, logits, outcome):
     """Turn a pending node into an evaluated one: priors over the legal actions, edges without visits.
 
     action_view: `[A]`, the index of each action in the view that logits [A] are of.

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
+from ddpzero.bench import search as search_module
 from ddpzero.bench.search import EndlessSearches, bench_search
 from ddpzero.config.hydra import compose_settings
 from ddpzero.evaluators.uniform import UniformEvaluator
 from ddpzero.games import load_game
+from ddpzero.networks import make_network
+from ddpzero.run.ranks import join_ranks
 from ddpzero.search import SearchSettings
 from ddpzero.settings import Settings
+from ddpzero.system.errors import UserError
+from tests.run.checkpointed_runs import saved_run, snapshot
 
 
 def settings(*overrides: str) -> Settings:
@@ -44,6 +51,29 @@ def test_a_network_adds_the_bare_forward_rate_and_the_fraction_of_it():
         "one_game_first_result",
     ]
     assert all(figure.value > 0 for figure in figures)
+
+
+def test_the_network_can_be_that_of_a_run(tmp_path, monkeypatch):
+    searched = []
+
+    class Spy(search_module.NetworkEvaluator):
+        def __init__(self, network, *arguments, **options):
+            searched.append(network.state_dict())
+            super().__init__(network, *arguments, **options)
+
+    monkeypatch.setattr(search_module, "NetworkEvaluator", Spy)
+    small = settings("network.blocks=1", "network.channels=8", "actors.device=cpu")
+    trained = make_network(load_game("tic_tac_toe"), small.sections["network"], ("soft_policy",))
+    with join_ranks("cpu", 30) as alone:
+        saved_run(tmp_path / "old", alone).save(snapshot(1, weights=trained.state_dict()))
+    of_run = replace(small, init_from="old", runs_dir=str(tmp_path))
+    figures = bench_search(of_run, "network", seconds=0.0)
+    assert json.loads(figures[0].to_json())["init_from"] == "old"
+    for name, weight in searched[0].items():
+        assert torch.equal(weight, trained.state_dict()[name])
+    other = settings("network.blocks=1", "network.channels=16", "actors.device=cpu")
+    with pytest.raises(UserError, match=r"init_from=old: the networks of .* differ"):
+        bench_search(replace(other, init_from="old", runs_dir=str(tmp_path)), "network")
 
 
 def test_a_json_line_tells_how_to_measure_again():

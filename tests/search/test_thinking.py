@@ -7,10 +7,12 @@ import pytest
 
 from ddpzero.evaluators.answers import EvaluationError
 from ddpzero.games import load_game
+from ddpzero.games.core.compiled import compiled
 from ddpzero.search import Search, SearchSettings
 from ddpzero.search import config as config_module
 from ddpzero.search import thinking as thinking_module
 from ddpzero.search.forest import TERMINAL
+from ddpzero.search.guesses import add_guesses, new_room
 from ddpzero.search.thinking import MOST_LEAVES, Thinking, thinking_settings, thinking_size_bytes
 from tests.search.harness import (
     FunctionEvaluator,
@@ -26,14 +28,20 @@ def uniform(num_actions):
     return lambda observation: ([0.0] * num_actions, (0.25, 0.5, 0.25))
 
 
+def evaluate_columns(observation):
+    logits, outcome = evaluate_by_hash(observation)
+    return logits[:7], outcome
+
+
 @pytest.fixture(scope="module")
 def connect_four():
     return load_game("connect_four")
 
 
-def thinking_of(game, max_simulations=500, evaluate=None, **settings):
+def thinking_of(game, max_simulations=500, evaluate=None, most_together=MOST_LEAVES, **settings):
     evaluator = FunctionEvaluator(game, MOST_LEAVES, evaluate or uniform(game.num_actions))
-    thinking = Thinking(game, SearchSettings(**settings), max_simulations, evaluator)
+    settings = SearchSettings(**settings)
+    thinking = Thinking(game, settings, max_simulations, evaluator, most_together)
     thinking.begin(game.initial_position())
     return thinking, evaluator
 
@@ -106,7 +114,7 @@ def test_with_one_leaf_at_a_time_simulations_in_parts_find_what_they_find_at_onc
 def test_with_one_leaf_at_a_time_its_simulations_are_those_of_puct(monkeypatch):
     monkeypatch.setattr(thinking_module, "MOST_LEAVES", 1)
     game = random_tree_game()
-    thinking, evaluator = thinking_of(game, evaluate=evaluate_by_hash, solve=False)
+    thinking, evaluator = thinking_of(game, evaluate=evaluate_by_hash, most_together=1, solve=False)
     thinking.think(15)
     assert set(evaluator.batch_sizes) == {1}
     settings = thinking_settings(SearchSettings(num_simulations=15, solve=False), 15)
@@ -142,35 +150,74 @@ def test_of_many_moves_the_most_probable_ones_are_evaluated_together():
     game = load_game("gomoku", size=5)
     logits = np.zeros(25)
     logits[[3, 7, 11, 12, 13, 20, 21, 24]] = 5.0
-    thinking, evaluator = thinking_of(game, evaluate=lambda _: (logits, (0.25, 0.5, 0.25)))
+    thinking, evaluator = thinking_of(
+        game, evaluate=lambda _: (logits, (0.25, 0.5, 0.25)), most_together=8
+    )
     thinking.think(0)
     thinking.think(8)
     assert evaluator.batch_sizes == [1, 8] and thinking.visits == 8
     assert {move.action for move in thinking.thoughts().moves if move.visits} == set(
         np.flatnonzero(logits).tolist()
     )
-    thinking.think(20)
-    assert max(evaluator.batch_sizes[2:]) <= 14
+    thinking.think(5)
+    assert max(evaluator.batch_sizes) <= 8
 
 
-@pytest.mark.parametrize("solve", [False, True])
-def test_guesses_change_no_result(monkeypatch, solve):
+@pytest.mark.parametrize(
+    "settings",
+    [{"solve": False}, {}, {"forced_win_plies": 1}, {"score_weight": 0.3}],
+)
+def test_with_one_leaf_at_a_time_guesses_change_no_result(monkeypatch, settings):
+    monkeypatch.setattr(thinking_module, "MOST_LEAVES", 1)
     # Its games end early: positions after moves may be terminal, and all moves of the first one find a place.
-    game = random_tree_game()
+    game, evaluate = random_tree_game(), evaluate_by_hash
+    if "forced_win_plies" in settings:
+        game, evaluate = load_game("connect_four"), evaluate_columns
+    elif "score_weight" in settings:
+        game, evaluate = load_game("dots_and_boxes", rows=2, columns=2), evaluate_with_points
 
-    def found():
-        thinking, _ = thinking_of(game, evaluate=evaluate_by_hash, solve=solve)
-        visits = []
-        for _ in range(12):
-            thinking.think(1)
-            visits.append(
-                [(move.action, move.visits, move.value) for move in thinking.thoughts().moves]
-            )
-        return visits
+    def found(most_together):
+        thinking, evaluator = thinking_of(
+            game, evaluate=evaluate, most_together=most_together, **settings
+        )
+        thoughts = []
+        for num_simulations in (1, 1, 1, 2, 10, 50, 100):
+            thinking.think(num_simulations)
+            thoughts.append(thinking.thoughts())
+        if not thinking.is_proven:
+            thinking.advance(thoughts[-1].moves[0].action)
+            thinking.think(100)
+            thoughts.append(thinking.thoughts())
+        return [thought.moves for thought in thoughts], len(evaluator.batch_sizes)
 
-    expected = found()
-    monkeypatch.setattr(thinking_module, "_MOST_TOGETHER", 1)
-    assert found() == expected
+    moves, num_calls = found(most_together=1)
+    for most_together in (4, 32):
+        moves_with_guesses, num_calls_with_guesses = found(most_together)
+        assert moves_with_guesses == moves
+        assert num_calls_with_guesses < num_calls
+
+
+@compiled(cache=True)
+def guess_beside_nothing(rules, forest, config, cache, weights_version, room, observations):
+    return add_guesses(rules, forest, config, cache, weights_version, room, observations, 0)
+
+
+def test_what_is_imagined_is_taken_back(connect_four):
+    thinking, _ = thinking_of(connect_four, evaluate=evaluate_columns, forced_win_plies=1)
+    batch, forest = thinking._batch, thinking._forest
+    observations = np.zeros((MOST_LEAVES, connect_four.observation_size_bytes), np.uint8)
+    room = new_room(MOST_LEAVES, MOST_LEAVES)
+    thinking.think(0)
+    for num_simulations in (3, 20, 60):
+        thinking.think(num_simulations)
+        num_nodes = int(forest.trees[0]["num_nodes"])
+        arrays = forest.trees, forest.nodes[0, :num_nodes], forest.edges[0, :num_nodes]
+        before = [array.tobytes() for array in arrays]
+        # Of these weights nothing is known: all that is imagined is asked for.
+        arguments = (connect_four.rules, forest, batch.config, batch.cache, 99, room, observations)
+        assert guess_beside_nothing(*arguments) == MOST_LEAVES
+        assert len(np.unique(observations, axis=0)) > MOST_LEAVES // 2
+        assert [array.tobytes() for array in arrays] == before
 
 
 def test_a_large_tree_gets_batches(connect_four):

@@ -10,6 +10,7 @@ from torch import nn
 
 from ddpzero.algorithms.alphazero.evaluation import NetworkEvaluation
 from ddpzero.evaluators.answers import EvaluationError
+from ddpzero.evaluators.batch_cost import positions_together
 from ddpzero.evaluators.network import NetworkEvaluator
 from ddpzero.games import Game
 from ddpzero.games.core.players import Thoughts
@@ -46,7 +47,8 @@ class AlphaZeroThinker:
             precision=precision,
             points_scale=settings.points_scale(game),
         )
-        self._thinking = Thinking(game, settings, max_simulations, evaluator)
+        together = positions_together(network, game, device, MOST_LEAVES)
+        self._thinking = Thinking(game, settings, max_simulations, evaluator, together)
         self._outlook = Outlook(network, game, device)
 
     @property
