@@ -8,10 +8,13 @@ a simulation that arrives at such a position ends at once, as in a search of one
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 
+from ddpzero.evaluators.answers import LOSS, OUTCOME_SIZE, POINTS, WIN
+from ddpzero.games import Game
 from ddpzero.games.core import contract
 from ddpzero.games.core.compiled import compiled
 from ddpzero.search import forced_wins
@@ -44,11 +47,20 @@ class Room(NamedTuple):
 
     most_leaves: int
     most_together: int  # leaves and guesses
-    changes: np.ndarray  # [_MOST_CHANGES] CHANGE, scratch
+    # scratch
+    changes: np.ndarray  # [_MOST_CHANGES] CHANGE
+    logits: np.ndarray  # [A] float32, an evaluation that is expected
+    outcome: np.ndarray  # [4] float32
 
 
-def new_room(most_leaves: int, most_together: int) -> Room:
-    return Room(most_leaves, most_together, np.empty(_MOST_CHANGES, CHANGE))
+def new_room(game: Game, most_leaves: int, most_together: int) -> Room:
+    return Room(
+        most_leaves,
+        most_together,
+        np.empty(_MOST_CHANGES, CHANGE),
+        np.empty(game.num_actions, np.float32),
+        np.zeros(OUTCOME_SIZE, np.float32),
+    )
 
 
 @compiled
@@ -60,85 +72,50 @@ def add_guesses(rules, forest, config, cache, weights_version, room, observation
     """
     if cache.versions.shape[0] == 0 or num_leaves >= room.most_together:
         return 0
-    if forest.nodes[0, ROOT].state == PENDING:
-        num_rows = _guess_moves(
-            rules, forest, cache, weights_version, room, observations, num_leaves
-        )
-    else:
-        num_rows = _imagine(
-            rules, forest, config, cache, weights_version, room, observations, num_leaves
-        )
-    return num_rows - num_leaves
-
-
-@compiled
-def _guess_moves(rules, forest, cache, weights_version, room, observations, num_rows):
-    """Append the positions after all moves of the first root; return the length of the batch."""
-    contract.legal_actions(rules, forest.positions[0, ROOT], forest.legal)
-    num_legal = 0
-    for action in range(forest.legal.shape[0]):
-        num_legal += forest.legal[action]
-    scratch = forest.trees[0].num_nodes
-    if num_rows + num_legal > room.most_together or scratch >= forest.positions.shape[1]:
-        return num_rows
-    for action in range(forest.legal.shape[0]):
-        if not forest.legal[action]:
-            continue
-        contract.copy_position(rules, forest.positions[0, ROOT], forest.positions[0, scratch])
-        contract.apply_action(rules, forest.positions[0, scratch], action)
-        if not contract.is_terminal(rules, forest.positions[0, scratch]):
-            pack_smallest_view(rules, forest, cache, 0, scratch)
-            if find_entry(cache, forest.observation, weights_version) == NO_ENTRY:
-                num_rows = _append(forest, observations, num_rows)
-    return num_rows
-
-
-@compiled
-def _imagine(rules, forest, config, cache, weights_version, room, observations, num_leaves):
-    """Go on with the first tree as if its leaves were worth what is expected; append what it would ask for.
-
-    Returns the length of the batch. The nodes that it creates are behind those of the tree; all else is taken back.
-    """
     tree = forest.trees[0]
     fault = tree.fault
-    for leaf in range(num_leaves):
-        _expect(rules, forest, forest.leaves[leaf].node)
-    num_rows = num_leaves
-    num_changes = 0
-    end = tree.num_nodes
-    for _ in range(2 * room.most_together):
-        if num_rows >= room.most_together or end >= forest.positions.shape[1]:
-            break
-        node, action, depth = _descend(forest, config)
-        if depth == 0 or num_changes + depth > room.changes.shape[0]:
-            break
-        if action != UNVISITED:
-            _imagine_child(rules, forest, config, end, node, action)
-            node = end
-            end += 1
+    is_root_asked = forest.nodes[0, ROOT].state == PENDING
+    most_together = room.most_together
+    num_rows, num_changes, end = num_leaves, 0, tree.num_nodes
+    # First the leaves are evaluated as expected, then simulations are imagined. Nodes that these create are behind
+    # those of the tree.
+    for step in range(num_leaves + 2 * room.most_together):
+        if step < num_leaves:
+            node, place, view = np.int64(forest.leaves[step].node), NO_ENTRY, 0
+        else:
+            if step == num_leaves and is_root_asked:
+                most_together = num_leaves + forest.nodes[0, ROOT].num_unknown
+                if most_together > room.most_together:
+                    break
+            if num_rows >= most_together or end >= forest.positions.shape[1]:
+                break
+            node, action, depth = _descend(forest, config)
+            if depth == 0 or num_changes + depth > room.changes.shape[0]:
+                break
+            if action != UNVISITED:
+                _imagine_child(rules, forest, config, end, node, action)
+                node = end
+                end += 1
             if forest.nodes[0, node].state == PENDING:
                 view = pack_smallest_view(rules, forest, cache, 0, node)
                 place = find_entry(cache, forest.observation, weights_version)
                 if place == NO_ENTRY:
                     num_rows = _append(forest, observations, num_rows)
-                    _expect(rules, forest, node)
-                else:
-                    expand(
-                        rules,
-                        forest,
-                        config,
-                        0,
-                        node,
-                        cache.action_views[view],
-                        cache.logits[place],
-                        cache.outcomes[place],
-                    )
-        num_changes = _count_visit(forest, room.changes, num_changes, node)
+        if forest.nodes[0, node].state == PENDING:
+            logits, outcome = room.logits, room.outcome
+            if place == NO_ENTRY:
+                view = 0
+                _foresee(forest, room, node)
+            else:
+                logits, outcome = cache.logits[place], cache.outcomes[place]
+            expand(rules, forest, config, 0, node, cache.action_views[view], logits, outcome)
+        if step >= num_leaves:
+            num_changes = _count_visit(forest, room.changes, num_changes, node)
     _take_back(forest, room.changes, num_changes)
     for leaf in range(num_leaves):
         forest.nodes[0, forest.leaves[leaf].node].state = PENDING
     tree.fault = fault
-    return num_rows
+    return num_rows - num_leaves
 
 
 @compiled
@@ -178,32 +155,27 @@ def _imagine_child(rules, forest, config, index, node, action):
 
 
 @compiled
-def _expect(rules, forest, index):
-    """Evaluate a node, not the root, by those above: it has the value of its parent and prefers the same moves."""
+def _foresee(forest, room, index):
+    """Write the evaluation of a node that those above let expect: its parent's value, and the moves that they prefer.
+
+    For the root, of which nothing is known, a draw and equal moves.
+    """
+    room.logits[:] = 0.0
+    value = 0.0
     node = forest.nodes[0, index]
-    parent = forest.nodes[0, node.parent]
-    value = (parent.value + parent.value_total) / (1.0 + parent.visit_sum)
-    node.value = value if parent.mover == node.mover else -value
-    # In most games the mover's own last choice.
-    before = node.parent if node.parent == ROOT else parent.parent
-    contract.legal_actions(rules, forest.positions[0, index], forest.legal)
-    total = 0.0
-    for action in range(forest.legal.shape[0]):
-        edge = forest.edges[0, index, action]
-        edge.value_sum = 0.0
-        edge.visits = 0
-        edge.child = UNVISITED
-        edge.prior = 0.0
-        if forest.legal[action]:
-            edge.prior = (
-                _LEAST_PRIOR
-                + forest.edges[0, node.parent, action].prior
-                + forest.edges[0, before, action].prior
-            )
-        total += edge.prior
-    for action in range(forest.legal.shape[0]):
-        forest.edges[0, index, action].prior /= max(total, _LEAST_PRIOR)
-    node.state = EVALUATED
+    if index != ROOT:
+        parent = forest.nodes[0, node.parent]
+        value = (parent.value + parent.value_total) / (1.0 + parent.visit_sum)
+        value = value if parent.mover == node.mover else -value
+        # In most games the mover's own last choice.
+        before = node.parent if node.parent == ROOT else parent.parent
+        for action in range(room.logits.shape[0]):
+            prior = forest.edges[0, node.parent, action].prior
+            prior += forest.edges[0, before, action].prior
+            room.logits[action] = math.log(prior + _LEAST_PRIOR)
+    room.outcome[WIN] = max(value, 0.0)
+    room.outcome[LOSS] = max(-value, 0.0)
+    room.outcome[POINTS] = value
 
 
 @compiled

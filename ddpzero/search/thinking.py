@@ -54,7 +54,7 @@ from ddpzero.search.tree import (
 
 # Leaves of the tree in one batch: one for so many simulations before it, and at most MOST_LEAVES.
 MOST_LEAVES = 32
-_SIMULATIONS_PER_LEAF = 2
+_SIMULATIONS_PER_LEAF = 4
 # Of a leaf under way: hardly more than a draw. A whole loss, as in self-play with its small batches, costs 90 Elo with
 # batches of this size; with none, the next descent meets the same leaf too often.
 _VIRTUAL_LOSS = 0.1
@@ -119,7 +119,7 @@ class Thinking:
         # Nodes in which moves have been banned.
         self._num_banned = 0
         self._evaluator = evaluator
-        self._room = new_room(MOST_LEAVES, most_together)
+        self._room = new_room(game, MOST_LEAVES, most_together)
         self._num_begun = 0
         self._means = np.empty(self._max_nodes, np.float32)
 

@@ -206,7 +206,7 @@ def test_what_is_imagined_is_taken_back(connect_four):
     thinking, _ = thinking_of(connect_four, evaluate=evaluate_columns, forced_win_plies=1)
     batch, forest = thinking._batch, thinking._forest
     observations = np.zeros((MOST_LEAVES, connect_four.observation_size_bytes), np.uint8)
-    room = new_room(MOST_LEAVES, MOST_LEAVES)
+    room = new_room(connect_four, MOST_LEAVES, MOST_LEAVES)
     thinking.think(0)
     for num_simulations in (3, 20, 60):
         thinking.think(num_simulations)

@@ -32,6 +32,7 @@ from numba.extending import models, register_model
 
 from ddpzero.games.core.cache_folder import discard_unreadable_indexes, ensure_cache_folder
 from ddpzero.games.core.compile_once import compile_once
+from ddpzero.games.core.inner_code import InnerCompiler
 
 ensure_cache_folder()
 discard_unreadable_indexes()
@@ -49,7 +50,9 @@ class InnerFunction:
 
     def __init__(self, function: Callable[..., Any], *, is_inlined: bool):
         self.py_func = function
-        self._dispatcher = njit(**{**_INNER_OPTIONS, "forceinline": is_inlined})(function)
+        self._dispatcher = njit(
+            **{**_INNER_OPTIONS, "forceinline": is_inlined}, pipeline_class=InnerCompiler
+        )(function)
         # The type holds only a weak reference to the dispatcher.
         self._numba_type_ = InnerFunctionType(self._dispatcher)
 
