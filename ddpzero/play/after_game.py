@@ -20,6 +20,7 @@ from ddpzero.play.review import (
     Review,
     ReviewedMove,
     review_game,
+    verdict_of_guess,
     win_rate_instead,
 )
 from ddpzero.play.review_report import DEFAULT_SIMULATIONS, before_view, line_text, review_view
@@ -145,8 +146,10 @@ class AfterGame:
                 self._person.say(f"yes: {better}")
                 return True
             rate = self._rate_after(review, move, action)
-            if move.best_win_rate - rate < DOUBTFUL_LOSS:
-                self._person.say(f"yes, that is as good ({rate:.0%}). Also {better}")
+            verdict = verdict_of_guess(move, rate)
+            if verdict != "worse":
+                even = "even better" if verdict == "better" else "as good"
+                self._person.say(f"yes, that is {even} ({rate:.0%}). Also {better}")
                 return True
             self._person.say(
                 f"no: with {game.action_name(action)} it is {rate:.0%}, with the best move {move.best_win_rate:.0%}"

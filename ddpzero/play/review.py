@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -183,6 +183,17 @@ def review_game(
             player, num_choices = engine.episode.current_player, len(engine.episode.legal_actions())
             before = _Before(player, thoughts, num_choices, exact)
     return review
+
+
+Verdict = Literal["worse", "as good", "better"]
+
+
+def verdict_of_guess(move: ReviewedMove, win_rate: float) -> Verdict:
+    """Compare the win rate after another action with that of what the review found instead of the move."""
+    gained = win_rate - move.best_win_rate
+    if gained >= DOUBTFUL_LOSS:
+        return "better"
+    return "as good" if -gained < DOUBTFUL_LOSS else "worse"
 
 
 def win_rate_instead(

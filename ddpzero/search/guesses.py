@@ -16,7 +16,7 @@ import numpy as np
 from ddpzero.evaluators.answers import LOSS, OUTCOME_SIZE, POINTS, WIN
 from ddpzero.games import Game
 from ddpzero.games.core import contract
-from ddpzero.games.core.compiled import compiled
+from ddpzero.games.core.compiled import compiled, compiled_apart
 from ddpzero.search import forced_wins
 from ddpzero.search.cache import NO_ENTRY, add_entry, find_entry
 from ddpzero.search.forest import EVALUATED, PENDING, ROOT, TERMINAL, UNVISITED
@@ -74,48 +74,95 @@ def add_guesses(rules, forest, config, cache, weights_version, room, observation
         return 0
     tree = forest.trees[0]
     fault = tree.fault
-    is_root_asked = forest.nodes[0, ROOT].state == PENDING
     most_together = room.most_together
-    num_rows, num_changes, end = num_leaves, 0, tree.num_nodes
-    # First the leaves are evaluated as expected, then simulations are imagined. Nodes that these create are behind
-    # those of the tree.
-    for step in range(num_leaves + 2 * room.most_together):
-        if step < num_leaves:
-            node, place, view = np.int64(forest.leaves[step].node), NO_ENTRY, 0
-        else:
-            if step == num_leaves and is_root_asked:
-                most_together = num_leaves + forest.nodes[0, ROOT].num_unknown
-                if most_together > room.most_together:
-                    break
-            if num_rows >= most_together or end >= forest.positions.shape[1]:
-                break
-            node, action, depth = _descend(forest, config)
-            if depth == 0 or num_changes + depth > room.changes.shape[0]:
-                break
-            if action != UNVISITED:
-                _imagine_child(rules, forest, config, end, node, action)
-                node = end
-                end += 1
-            if forest.nodes[0, node].state == PENDING:
-                view = pack_smallest_view(rules, forest, cache, 0, node)
-                place = find_entry(cache, forest.observation, weights_version)
-                if place == NO_ENTRY:
-                    num_rows = _append(forest, observations, num_rows)
-        if forest.nodes[0, node].state == PENDING:
-            logits, outcome = room.logits, room.outcome
-            if place == NO_ENTRY:
-                view = 0
-                _foresee(forest, room, node)
-            else:
-                logits, outcome = cache.logits[place], cache.outcomes[place]
-            expand(rules, forest, config, 0, node, cache.action_views[view], logits, outcome)
-        if step >= num_leaves:
-            num_changes = _count_visit(forest, room.changes, num_changes, node)
-    _take_back(forest, room.changes, num_changes)
+    is_root_asked = forest.nodes[0, ROOT].state == PENDING
+    for leaf in range(num_leaves):
+        _evaluate(rules, forest, config, cache, room, forest.leaves[leaf].node, 0, NO_ENTRY)
+    if is_root_asked:
+        most_together = num_leaves + forest.nodes[0, ROOT].num_unknown
+    num_rows = num_leaves
+    if most_together <= room.most_together:
+        num_rows = _imagine(
+            rules,
+            forest,
+            config,
+            cache,
+            weights_version,
+            room,
+            observations,
+            num_leaves,
+            most_together,
+        )
     for leaf in range(num_leaves):
         forest.nodes[0, forest.leaves[leaf].node].state = PENDING
     tree.fault = fault
     return num_rows - num_leaves
+
+
+@compiled
+def _imagine(
+    rules, forest, config, cache, weights_version, room, observations, num_rows, most_together
+):
+    """Imagine simulations of the first tree until `most_together` positions are asked for; return their number.
+
+    Nodes that these create are behind those of the tree; all else is taken back.
+    """
+    end = forest.trees[0].num_nodes
+    num_changes = 0
+    for _ in range(2 * most_together):
+        if num_rows >= most_together or end >= forest.positions.shape[1]:
+            break
+        node, action, depth = _descend(forest, config)
+        if depth == 0 or num_changes + depth > room.changes.shape[0]:
+            break
+        if action != UNVISITED:
+            _imagine_child(rules, forest, config, end, node, action)
+            node = end
+            end += 1
+        if forest.nodes[0, node].state == PENDING:
+            view = pack_smallest_view(rules, forest, cache, 0, node)
+            place = find_entry(cache, forest.observation, weights_version)
+            if place == NO_ENTRY:
+                num_rows = _append(forest, observations, num_rows)
+            _evaluate(rules, forest, config, cache, room, node, view, place)
+        num_changes = _count_visit(forest, room.changes, num_changes, node)
+    _take_back(forest, room.changes, num_changes)
+    return num_rows
+
+
+@compiled_apart
+def _evaluate(rules, forest, config, cache, room, node, view, place):
+    """Evaluate a node of the first tree by its entry in the cache; without one, as it is expected."""
+    logits, outcome = room.logits, room.outcome
+    if place == NO_ENTRY:
+        _expect(forest, room, node)
+    else:
+        logits, outcome = cache.logits[place], cache.outcomes[place]
+    expand(rules, forest, config, 0, node, cache.action_views[view], logits, outcome)
+
+
+@compiled
+def _expect(forest, room, index):
+    """Write the evaluation of a node that those above suggest: its parent's value, and the moves that they prefer.
+
+    For the root, of which nothing is known, a draw and equal moves.
+    """
+    room.logits[:] = 0.0
+    value = 0.0
+    node = forest.nodes[0, index]
+    if index != ROOT:
+        parent = forest.nodes[0, node.parent]
+        value = (parent.value + parent.value_total) / (1.0 + parent.visit_sum)
+        value = value if parent.mover == node.mover else -value
+        # In most games the mover's own last choice.
+        before = node.parent if node.parent == ROOT else parent.parent
+        for action in range(room.logits.shape[0]):
+            prior = forest.edges[0, node.parent, action].prior
+            prior += forest.edges[0, before, action].prior
+            room.logits[action] = math.log(prior + _LEAST_PRIOR)
+    room.outcome[WIN] = max(value, 0.0)
+    room.outcome[LOSS] = max(-value, 0.0)
+    room.outcome[POINTS] = value
 
 
 @compiled
@@ -152,30 +199,6 @@ def _imagine_child(rules, forest, config, index, node, action):
         rules, forest, config, 0, index
     ):
         forest.nodes[0, index].state = TERMINAL
-
-
-@compiled
-def _foresee(forest, room, index):
-    """Write the evaluation of a node that those above let expect: its parent's value, and the moves that they prefer.
-
-    For the root, of which nothing is known, a draw and equal moves.
-    """
-    room.logits[:] = 0.0
-    value = 0.0
-    node = forest.nodes[0, index]
-    if index != ROOT:
-        parent = forest.nodes[0, node.parent]
-        value = (parent.value + parent.value_total) / (1.0 + parent.visit_sum)
-        value = value if parent.mover == node.mover else -value
-        # In most games the mover's own last choice.
-        before = node.parent if node.parent == ROOT else parent.parent
-        for action in range(room.logits.shape[0]):
-            prior = forest.edges[0, node.parent, action].prior
-            prior += forest.edges[0, before, action].prior
-            room.logits[action] = math.log(prior + _LEAST_PRIOR)
-    room.outcome[WIN] = max(value, 0.0)
-    room.outcome[LOSS] = max(-value, 0.0)
-    room.outcome[POINTS] = value
 
 
 @compiled

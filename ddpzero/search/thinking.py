@@ -95,8 +95,7 @@ class Thinking:
     """The search of one position. Call `begin`, then `think` as often as wanted, and `thoughts` at any time.
 
     settings: of the search that trained the network. max_simulations: of one position, for which memory is taken as it
-    is needed. evaluator: of MOST_LEAVES positions at least. most_together: leaves and guesses of one batch, at
-    most as many.
+    is needed. most_together: leaves and guesses of one batch.
     """
 
     def __init__(
@@ -119,7 +118,8 @@ class Thinking:
         # Nodes in which moves have been banned.
         self._num_banned = 0
         self._evaluator = evaluator
-        self._room = new_room(game, MOST_LEAVES, most_together)
+        num_rows = len(evaluator.observations(0))
+        self._room = new_room(game, min(MOST_LEAVES, num_rows), min(most_together, num_rows))
         self._num_begun = 0
         self._means = np.empty(self._max_nodes, np.float32)
 

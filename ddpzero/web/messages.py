@@ -34,7 +34,7 @@ From the server:
 | exact | position, and what perfect play makes of it, where a table knows: see descriptions.py |
 | hint | position, action, move: the best move |
 | review | ply, position, move: of one position and the move before it, see sweep.py; moves: their number |
-| guessed | ply, action, win_rate: after that action, of its player; is_as_good: as what the agent prefers |
+| guessed | ply, action, win_rate: after that action, of its player; verdict: worse, as good, better |
 | opened | a game of a file or of the store has begun |
 | file | name, text: the game, to be saved |
 | stored | games: key, model, winner, length and is_proven (which ended it early) of each, the newest first |

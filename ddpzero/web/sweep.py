@@ -16,7 +16,7 @@ from ddpzero.games import Game
 from ddpzero.games.core.player_errors import PlayerError
 from ddpzero.judges.exact_values import ExactTable
 from ddpzero.play.engine import Engine, Limits
-from ddpzero.play.review import DOUBTFUL_LOSS, Review, review_game, win_rate_instead
+from ddpzero.play.review import Review, review_game, verdict_of_guess, win_rate_instead
 from ddpzero.records import GameRecord
 from ddpzero.system.errors import UserError, require
 from ddpzero.web.descriptions import steps_of
@@ -76,8 +76,8 @@ class Sweep:
             self._guessing_engine = self._make_engine()
         engine = self._guessing_engine
         rate = win_rate_instead(self.record, move, action, engine, self._limits, table, is_stopped)
-        is_as_good = move.best_win_rate - rate < DOUBTFUL_LOSS
-        said = {"ply": ply, "action": action, "win_rate": rate, "is_as_good": is_as_good}
+        verdict = verdict_of_guess(move, rate)
+        said = {"ply": ply, "action": action, "win_rate": rate, "verdict": verdict}
         return {"type": "guessed", **said}
 
     def _run(self) -> None:

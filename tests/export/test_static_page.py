@@ -195,7 +195,7 @@ def test_the_search_visits_the_moves_that_ours_does(opening: str, pages: Path, s
     position = game.initial_position()
     for move in moves_of(opening):
         position = game.apply_action(position, move)
-    thinking = Thinking(game, SearchSettings(), 15, UniformEvaluator(game, 16))
+    thinking = Thinking(game, SearchSettings(), 15, UniformEvaluator(game, 1))
     thinking.begin(position)
     thinking.think(15)
     ours = {move.action: move for move in thinking.thoughts().moves}

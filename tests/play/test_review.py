@@ -26,6 +26,7 @@ from ddpzero.play.review import (
     ReviewedMove,
     ReviewedPosition,
     review_game,
+    verdict_of_guess,
     win_rate_instead,
 )
 from ddpzero.play.review_report import review_view, run_review, said_of_other_board
@@ -400,3 +401,9 @@ def test_what_cannot_be_reviewed_is_a_sentence(tmp_path):
         run_review(str(file), "rollout:9", sgf=str(tmp_path / "a.txt"))
     with pytest.raises(UserError, match=r"\(--simulations\) applies to trained agents"):
         run_review(str(file), "rollout:9", num_simulations=5)
+
+
+def test_a_guess_is_worse_as_good_or_better_than_what_was_found(review):
+    move = replace(review.moves[3], best_win_rate=0.5)
+    rates = {0.0: "worse", 0.44: "worse", 0.46: "as good", 0.54: "as good", 0.56: "better"}
+    assert {rate: verdict_of_guess(move, rate) for rate in rates} == rates

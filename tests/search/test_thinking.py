@@ -220,6 +220,14 @@ def test_what_is_imagined_is_taken_back(connect_four):
         assert [array.tobytes() for array in arrays] == before
 
 
+def test_an_evaluator_of_few_positions_is_never_asked_for_more(connect_four):
+    evaluator = FunctionEvaluator(connect_four, 3, uniform(7))
+    thinking = Thinking(connect_four, SearchSettings(), 100, evaluator)
+    thinking.begin(connect_four.initial_position())
+    thinking.think(100)
+    assert max(evaluator.batch_sizes) == 3 and thinking.visits == 100
+
+
 def test_a_large_tree_gets_batches(connect_four):
     thinking, evaluator = thinking_of(connect_four)
     thinking.think(400)

@@ -406,11 +406,11 @@ def test_a_guess_of_a_better_move_is_judged(alone):
     alone.send("guess", ply=4, action=2)
     assert "ask for a review" in alone.next("error")["text"]
     reviewed(alone)
-    for action, win_rate in ((2, 1.0), (7, 0.0)):
+    for action, win_rate, verdict in ((2, 1.0, "as good"), (7, 0.0, "worse")):
         alone.send("guess", ply=4, action=action)
         guessed = alone.next("guessed")
         assert (guessed["ply"], guessed["action"]) == (4, action)
-        assert (guessed["win_rate"], guessed["is_as_good"]) == (win_rate, win_rate == 1.0)
+        assert (guessed["win_rate"], guessed["verdict"]) == (win_rate, verdict)
     alone.send("guess", ply=4, action=0)
     assert "not legal" in alone.next("error")["text"]
     alone.send("guess", ply=6, action=0)
@@ -421,9 +421,9 @@ def test_a_guess_where_no_table_knows_is_searched(alone):
     # The first player wins with d, on top of three.
     alone.begin([3, 0, 3, 1, 3, 0, 1], game=key_of(alone, "connect_four"))
     reviewed(alone)
-    for action, is_as_good in ((3, True), (6, False)):
+    for action, verdict in ((3, "as good"), (6, "worse")):
         alone.send("guess", ply=6, action=action)
-        assert alone.next("guessed")["is_as_good"] is is_as_good
+        assert alone.next("guessed")["verdict"] == verdict
 
 
 def test_a_review_knows_what_a_table_knows(alone):

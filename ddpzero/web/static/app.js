@@ -369,7 +369,8 @@ function App() {
     if (guessed === null || riddle === null || riddle.isSolved || riddle.move.ply !== guessed.ply) return;
     const { move } = riddle;
     const name = game.names[guessed.action];
-    if (guessed.is_as_good) setRiddle({ ...riddle, isSolved: true, text: `Yes: ${name} is as good, the chance to win is ${percent(guessed.win_rate)}; the agent prefers ${move.best_name}.` });
+    if (guessed.verdict === "better") setRiddle({ ...riddle, isSolved: true, text: `Yes: ${name} is even better, the chance to win is ${percent(guessed.win_rate)}; the agent had found ${move.best_name} with ${percent(move.best_win_rate)}.` });
+    else if (guessed.verdict === "as good") setRiddle({ ...riddle, isSolved: true, text: `Yes: ${name} is as good, the chance to win is ${percent(guessed.win_rate)}; the agent prefers ${move.best_name}.` });
     else setRiddle({ ...riddle, text: `The chance to win is ${percent(guessed.win_rate)} after ${name}, ${percent(move.best_win_rate)} after the best move. Try another one.` });
   }, [model.guessed]);
 
