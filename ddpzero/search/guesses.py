@@ -16,7 +16,7 @@ import numpy as np
 from ddpzero.evaluators.answers import LOSS, OUTCOME_SIZE, POINTS, WIN
 from ddpzero.games import Game
 from ddpzero.games.core import contract
-from ddpzero.games.core.compiled import compiled, compiled_apart
+from ddpzero.games.core.compiled import compiled, compiled_apart, copy_row
 from ddpzero.search import forced_wins
 from ddpzero.search.cache import NO_ENTRY, add_entry, find_entry
 from ddpzero.search.forest import EVALUATED, PENDING, ROOT, TERMINAL, UNVISITED
@@ -167,8 +167,7 @@ def _expect(forest, room, index):
 
 @compiled
 def _append(forest, observations, num_rows):
-    for index in range(forest.observation.shape[0]):
-        observations[num_rows, index] = forest.observation[index]
+    copy_row(forest.observation, observations[num_rows])
     return num_rows + 1
 
 
