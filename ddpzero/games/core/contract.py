@@ -3,6 +3,8 @@
 A game's rules are a *type* for numba: its name carries the parameters and a hash of the sources, its fields
 (`rules.rows`) are compile-time constants, and the generic kernels below resolve to that game's functions. A search is
 therefore written once, compiled to inlined code for each game, cached on disk across processes, and never stale.
+Parameters that no loop depends on, such as komi, are fields that are read at run time: code is compiled once for all
+their values.
 
 Called by the search, the self-play loop and the tools. It knows no particular game.
 
@@ -16,7 +18,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from numba.core import types
+from numba.core import cgutils, types
 from numba.core.typing.templates import AttributeTemplate
 from numba.extending import (
     NativeValue,
@@ -48,19 +50,23 @@ _APART = {"initial_position", "legal_actions", "apply_action", "observe", "owner
 class RulesType(types.Type):
     """Numba's type of one game with fixed parameters.
 
-    It is pickled into numba's cache index by name and constants alone. An index that mentions a game from outside the
-    tree can therefore be loaded by a process that cannot import that game.
+    It is pickled into numba's cache index by name, constants and names of variables alone. An index that mentions a
+    game from outside the tree can therefore be loaded by a process that cannot import that game.
     """
 
-    def __init__(self, name: str, constants: tuple[tuple[str, int], ...]):
+    def __init__(
+        self, name: str, constants: tuple[tuple[str, int], ...], variables: tuple[str, ...]
+    ):
         super().__init__(name)
         self.constants = constants
+        self.variables = variables
 
 
 class Rules:
-    """A game's rules as a value that is passed to compiled functions; all its information is in its numba type.
+    """A game's rules as a value that is passed to compiled functions.
 
-    constants: the values that kernels read as `rules.<name>`; integers (a bool counts as 0 or 1).
+    constants: values that kernels read as `rules.<name>` and that are compiled in; integers (a bool counts as 0 or 1).
+    variables: values that kernels read in the same way and that are not compiled in; int64.
     kernels: the functions named in KERNEL_PARAMETERS, and those of OPTIONAL_KERNEL_PARAMETERS that the game has; plain
     or `@compiled`. They work in the arrays they are given and create none: see compiled.py. Functions that they call,
     including other kernels of the game, must be compiled.
@@ -68,17 +74,24 @@ class Rules:
 
     # The attribute name that numba looks for: a call from Python that finds its type here takes a
     # third of the time of one with a registered type.
-    __slots__ = ("_numba_type_",)
+    __slots__ = ("_numba_type_", "values")
 
     def __init__(
-        self, type_name: str, constants: dict[str, int], kernels: dict[str, Callable[..., Any]]
+        self,
+        type_name: str,
+        constants: dict[str, int],
+        variables: dict[str, int],
+        kernels: dict[str, Callable[..., Any]],
     ):
+        self.values = tuple(map(int, variables.values()))
         _kernels_by_type_name[type_name] = {
             name: _inner_function(name, kernel)
             for name, kernel in {**_DEFAULT_KERNELS, **kernels}.items()
         }
         self._numba_type_ = RulesType(
-            type_name, tuple((name, int(value)) for name, value in constants.items())
+            type_name,
+            tuple((name, int(value)) for name, value in constants.items()),
+            tuple(variables),
         )
 
 
@@ -89,13 +102,21 @@ def _inner_function(name: str, kernel: Callable[..., Any]) -> InnerFunction:
 
 
 @register_model(RulesType)
-class _RulesModel(models.OpaqueModel):
-    pass
+class _RulesModel(models.StructModel):
+    def __init__(self, manager, rules):
+        super().__init__(manager, rules, [(name, types.int64) for name in rules.variables])
 
 
 @unbox(RulesType)
-def _unbox_rules(typ, obj, c):
-    return NativeValue(c.context.get_dummy_value())
+def _unbox_rules(rules, instance, c):
+    native = cgutils.create_struct_proxy(rules)(c.context, c.builder)
+    if rules.variables:
+        values = c.pyapi.object_getattr_string(instance, "values")
+        for index, name in enumerate(rules.variables):
+            value = c.pyapi.tuple_getitem(values, index)  # borrowed
+            setattr(native, name, c.pyapi.long_as_longlong(value))
+        c.pyapi.decref(values)
+    return NativeValue(native._getvalue())
 
 
 @infer_getattr
@@ -103,11 +124,14 @@ class _RulesAttribute(AttributeTemplate):
     key = RulesType
 
     def generic_resolve(self, rules, attribute):
-        return types.int64 if attribute in dict(rules.constants) else None
+        is_known = attribute in dict(rules.constants) or attribute in rules.variables
+        return types.int64 if is_known else None
 
 
 @lower_getattr_generic(RulesType)
-def _lower_constant(context, builder, rules, value, attribute):
+def _lower_field(context, builder, rules, value, attribute):
+    if attribute in rules.variables:
+        return getattr(cgutils.create_struct_proxy(rules)(context, builder, value), attribute)
     return context.get_constant(types.int64, dict(rules.constants)[attribute])
 
 

@@ -16,6 +16,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, get_type_hints
 
+import numpy as np
+
 from ddpzero import PACKAGE_DIR
 from ddpzero.games.core.contract import KERNEL_PARAMETERS, OPTIONAL_KERNEL_PARAMETERS, Rules
 from ddpzero.games.core.fingerprint import file_fingerprint, fingerprint
@@ -122,8 +124,8 @@ def _make_game(
         required = {**KERNEL_PARAMETERS, **_PYTHON_SIDE}
         _check_functions(name, module, required, OPTIONAL_KERNEL_PARAMETERS | _OPTIONAL_PYTHON_SIDE)
     _check_parameters(name, module, parameters)
-    values, spec, constants = _ask_python_side(name, module, parameters, is_for_teams)
-    arguments = ",".join(f"{key}={int(value)}" for key, value in constants.items())
+    values, spec, constants, variables = _ask_python_side(name, module, parameters, is_for_teams)
+    arguments = ",".join([f"{key}={value}" for key, value in constants.items()] + [*variables])
     kernel_names = (
         TEAM_KERNEL_PARAMETERS
         if is_for_teams
@@ -139,7 +141,7 @@ def _make_game(
         )
     # The module's name is part of the type name: cached machine code looks its module up by name.
     type_name = f"{module.__name__}({arguments})@{fingerprint(module, tuple(kernels))}"
-    rules = Rules(type_name, constants, kernels)
+    rules = Rules(type_name, constants, variables, kernels)
     if is_for_teams:
         return TeamGame(name, source, module, values, spec, rules)
     return Game(name, source, module, values, spec, rules)
@@ -147,8 +149,11 @@ def _make_game(
 
 def _ask_python_side(
     name: str, module: ModuleType, parameters: dict[str, Any], is_for_teams: bool
-) -> tuple[Any, Any, dict[str, Any]]:
-    """Return the Parameters of a game, its spec and the constants of its kernels. Passes ValueErrors of the game on."""
+) -> tuple[Any, Any, dict[str, int], dict[str, int]]:
+    """Return the Parameters of a game, its spec, and what its kernels read: constants, and variables.
+
+    Passes ValueErrors of the game on.
+    """
     wanted = TeamGameSpec if is_for_teams else GameSpec
     what = "Parameters"
     try:
@@ -158,6 +163,9 @@ def _ask_python_side(
         what = "Parameters.constants"
         constants = values.constants() if hasattr(values, "constants") else asdict(values)
         constants = {key: int(value) for key, value in constants.items()}
+        what = "Parameters.variables"
+        variables = values.variables() if hasattr(values, "variables") else {}
+        variables = {key: int(np.int64(value)) for key, value in variables.items()}
     except ValueError as error:
         if PACKAGE_DIR in Path(module.__file__ or "").parents:
             raise
@@ -171,7 +179,8 @@ def _ask_python_side(
             f"game {name} ({module.__file__}): spec(parameters) returns a {type(spec).__name__}; it must return a "
             f"{wanted.__name__}."
         )
-    return values, spec, constants
+    constants = {key: value for key, value in constants.items() if key not in variables}
+    return values, spec, constants, variables
 
 
 def _load_module(name: str, source: str | None) -> ModuleType:

@@ -142,12 +142,16 @@ class Parameters:
     def constants(self) -> dict[str, int]:
         return {
             "size": self.size,
-            "twice_komi": round(2 * self.komi),
             "ko": KO_RULES.index(self.ko),
             "suicide": int(self.suicide),
+            "history": self.history,
+        }
+
+    def variables(self) -> dict[str, int]:
+        return {
+            "twice_komi": round(2 * self.komi),
             "handicap": self.handicap,
             "max_plies": self.ply_limit,
-            "history": self.history,
         }
 
 

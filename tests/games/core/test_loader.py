@@ -105,6 +105,11 @@ BROKEN_FILES = {
         "    raise SystemExit(4)\n    cells = np.arange(",
         r"spec\(\) raises SystemExit: 4: fix that file",
     ),
+    "variables that are no integers": (
+        "pairs: int = 3",
+        'pairs: int = 3\n\n    def variables(self):\n        return {"pairs": None}\n',
+        r"Parameters\.variables\(\) raises TypeError",
+    ),
     "parameter without a default": ("pairs: int = 3", "pairs: int", r"game\.pairs .* no default"),
     "error in the file": ("import numpy as np", "import nunpy as np", r"No module named 'nunpy'"),
     "identity not first": (

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from ddpzero.games import Game, load_game
 from ddpzero.games.core import single
+from ddpzero.games.core.loader import variation
 from ddpzero.judges.rules_traces import verify_rules
 from tests.perft import perft
 from tests.recorded import recorded_games
@@ -311,7 +312,7 @@ def test_a_copied_position_plays_on_as_the_original(rules):
 
 
 def go_on_5x5(**parameters: Any) -> Game:
-    """With the komi of the recorded games, for which the kernels are compiled already."""
+    """With the komi of the recorded games."""
     return load_game("go", **({"size": 5, "komi": 0.5} | parameters))
 
 
@@ -323,6 +324,21 @@ def test_two_passes_end_the_game_even_as_the_first_moves():
     assert game.is_terminal(position)
     assert game.score(position) == 0
     assert game.returns(position).tolist() == [-1, 1], "komi"
+
+
+def test_komi_handicap_and_the_longest_game_are_read_and_not_compiled_in():
+    game = go_on_5x5()
+    play(game, "pass C3")
+    compiled_before = len(single.apply_action.signatures)
+    for komi, max_plies in ((-1.5, 2), (0.5, 4), (3.0, 3)):
+        other = variation(game, komi=komi, max_plies=max_plies)
+        position = other.initial_position()
+        assert other.observed_globals(position)[0] == -2 * komi
+        for move in ("C3", "pass", "D4", "pass")[:max_plies]:
+            assert not other.is_terminal(position)
+            position = play(other, move, position)
+        assert other.is_terminal(position)
+    assert len(single.apply_action.signatures) == compiled_before
 
 
 def test_passes_that_do_not_follow_each_other_end_nothing():
