@@ -19,7 +19,10 @@ class PageLags(Exception):
 
 
 class Outbox:
-    """See above. A page that reads slowly gets only the newest state, and the newest thoughts about it."""
+    """See above. A page that reads slowly gets only the newest state, and the newest thoughts about it.
+
+    A page for which far too much is waiting gets nothing more.
+    """
 
     def __init__(self) -> None:
         """Call it in the event loop that empties the outbox."""
@@ -37,6 +40,8 @@ class Outbox:
             self._loop.call_soon_threadsafe(self._put, entry)
 
     def _put(self, entry: tuple[str, str]) -> None:
+        if self._is_too_full:
+            return
         self._drop_outdated(entry[0])
         self._waiting.append(entry)
         self._num_characters += len(entry[1])
@@ -55,12 +60,16 @@ class Outbox:
             if other not in _OF_WHICH_THE_NEWEST_IS_ENOUGH:
                 return
 
+    @property
+    def _is_too_full(self) -> bool:
+        return self._num_characters > _MAX_WAITING_CHARACTERS
+
     async def next(self) -> str:
         """Return the next message, as soon as there is one. Raises PageLags if far too much is waiting."""
         while not self._waiting:
             self._has_some.clear()
             await self._has_some.wait()
-        if self._num_characters > _MAX_WAITING_CHARACTERS:
+        if self._is_too_full:
             raise PageLags
         _, text = self._waiting.popleft()
         self._num_characters -= len(text)

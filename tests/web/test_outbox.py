@@ -66,3 +66,16 @@ def test_a_page_that_no_longer_reads_is_given_up(monkeypatch):
         told_late(*({"type": "error", "text": "x" * 50} for _ in range(30)))
     # Messages that replace each other are not counted twice.
     assert len(told_late(*({"type": "state", "text": "x" * 50} for _ in range(30)))) == 1
+
+
+def test_what_waits_for_a_page_that_does_not_read_stays_small(monkeypatch):
+    monkeypatch.setattr(outbox_module, "_MAX_WAITING_CHARACTERS", 1000)
+
+    async def never_read():
+        outbox = Outbox()
+        for _ in range(200):
+            outbox.send({"type": "error", "text": "x" * 50})
+        await asyncio.sleep(0)
+        return len(outbox._waiting)
+
+    assert 10 < asyncio.run(never_read()) < 30
