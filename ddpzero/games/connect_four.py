@@ -41,6 +41,9 @@ class Parameters:
                 f"the board of game.rows={self.rows} by game.columns={self.columns}."
             )
 
+    def variables(self) -> dict[str, int]:
+        return {"line": self.line}
+
 
 def spec(parameters: Parameters) -> GameSpec:
     rows, columns = parameters.rows, parameters.columns

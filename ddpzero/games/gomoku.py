@@ -67,6 +67,9 @@ class Parameters:
         if not 0 <= self.history <= _MAX_HISTORY:
             raise ValueError(f"game.history={self.history} is outside 0..{_MAX_HISTORY}.")
 
+    def variables(self) -> dict[str, int]:
+        return {"line": self.line, "exact_five": self.exact_five}
+
 
 def spec(parameters: Parameters) -> GameSpec:
     num_cells = parameters.size**2

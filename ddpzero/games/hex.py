@@ -60,6 +60,9 @@ class Parameters:
         if not 2 <= self.size <= 19:
             raise ValueError(f"game.size={self.size} is outside 2..19: choose a size between them.")
 
+    def variables(self) -> dict[str, int]:
+        return {"swap": self.swap}
+
 
 def spec(parameters: Parameters) -> GameSpec:
     size, num_cells = parameters.size, parameters.size**2

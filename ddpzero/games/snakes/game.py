@@ -58,6 +58,9 @@ class Parameters:
                 f"and game.beans={self.beans}: there must be 9 cells for each snake and 1 for each bean."
             )
 
+    def variables(self) -> dict[str, int]:
+        return {"steps": self.steps}
+
 
 def spec(parameters: Parameters) -> TeamGameSpec:
     rows, columns = parameters.rows, parameters.columns
