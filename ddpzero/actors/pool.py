@@ -48,7 +48,8 @@ class ActorPool:
     schedule: "concurrent": actors play as soon as weights are published. "rounds": they play when told.
     max_restarts: of one actor, before `poll` raises ActorError; an actor that lived for ten minutes starts afresh.
     hang_seconds: an actor from which nothing was heard for so long, though it should play, counts as dead. The
-        evaluator gets half of it, for actors that wait for it are silent, too.
+        evaluator gets half of it, for actors that wait for it are silent, too; the time in which it is replaced does
+        not count.
     log_dir: for `rank<r>.actor<i>.log`, with all that an actor says on standard error; None for no such files.
         A preparation writes to `rank<r>.log`.
     evaluator: of a process that evaluates what all actors ask; None: each actor evaluates by itself.
@@ -320,6 +321,11 @@ class ActorPool:
             return True
         return self._round is not None and self._round.owes(process.actor_index)
 
+    def _can_be_asked(self) -> bool:
+        """Return whether actors need not wait for an evaluator that is being replaced, or that starts."""
+        evaluator = self._evaluator
+        return evaluator is None or (evaluator.is_started and evaluator.has_spoken)
+
     def _watch(self, heard: Sequence[SupervisedActor]) -> None:
         now = time.monotonic()
         # A rank that did not poll for a long time heard nothing: such a gap does not mean that actors hang.
@@ -328,10 +334,12 @@ class ActorPool:
         is_look_due = now - self._looked_at >= _LOOK_INTERVAL_SECONDS
         if is_look_due:
             self._looked_at = now
+        can_be_asked = self._can_be_asked()
         for process in self._processes:
             if not process.is_started:
                 continue
-            if process in heard or not self._should_speak(process):
+            waits = process is not self._evaluator and not can_be_asked
+            if waits or process in heard or not self._should_speak(process):
                 process.silent_seconds = 0.0
             else:
                 process.silent_seconds += gap_seconds

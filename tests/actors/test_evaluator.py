@@ -95,6 +95,17 @@ def test_a_hanging_evaluator_is_replaced_before_its_actors_are(tmp_path, caplog)
     assert "time.sleep" in caplog.text or "_maybe_make_trouble" in caplog.text
 
 
+def test_actors_do_not_count_as_hanging_while_a_dead_evaluator_is_replaced(monkeypatch):
+    monkeypatch.setattr(supervised_module, "_BACKOFF_SECONDS", 9.0)
+    with asking(2, toy_evaluator.spec(), hang_seconds=6.0) as toys:
+        toys.poll_until(lambda found: all(asked_by(found, index) > 50 for index in range(2)))
+        pids = toys.pool.pids
+        os.kill(toys.pool.evaluator_pid, signal.SIGKILL)
+        wait_until(lambda: toys.pool.poll(0.05) is not None and _restarts(toys) > 0)
+        toys.poll_until(lambda found: all(asked_by(found, index) > 50 for index in range(2)))
+        assert toys.pool.pids == pids and toys.pool.num_restarts == 1
+
+
 def test_killed_again_and_again_it_loses_nothing(under_way):
     with asking(2, toy_evaluator.spec(**under_way), max_restarts=20) as toys:
         for number in range(4):
