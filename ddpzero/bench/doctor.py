@@ -339,7 +339,11 @@ def _disk(folder: Path) -> Finding:
 
 def _numba_cache() -> Iterator[Finding]:
     folder = cache_folder()
-    if folder.is_relative_to(tempfile.gettempdir()):
+    named = os.environ.get("NUMBA_CACHE_DIR")
+    if named and Path(named) != folder:
+        advice = f"NUMBA_CACHE_DIR={named} cannot be written, so compiled code is kept here: name another folder."
+        yield Finding("numba's cache", str(folder), "note", advice)
+    elif folder.is_relative_to(tempfile.gettempdir()):
         advice = (
             "it is in a temporary folder, which may be emptied: set NUMBA_CACHE_DIR to another one."
         )

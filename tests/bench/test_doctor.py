@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from numba.core import config as numba_config
 
 from ddpzero.bench import doctor
 from ddpzero.bench.doctor import Finding, examine, run_doctor
@@ -116,3 +117,11 @@ def test_a_cache_in_a_temporary_folder_is_told(monkeypatch, tmp_path):
     monkeypatch.setattr(doctor, "cache_folder", lambda: tmp_path)
     monkeypatch.setattr(doctor.tempfile, "gettempdir", lambda: str(tmp_path))
     assert found("numba's cache").level == "note"
+
+
+def test_a_named_cache_that_cannot_be_written_is_told(monkeypatch):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", "/proc/cache")
+    monkeypatch.setattr(numba_config, "CACHE_DIR", "/proc/cache")
+    finding = found("numba's cache")
+    assert finding.level == "note" and "NUMBA_CACHE_DIR=/proc/cache cannot" in finding.advice
+    assert not finding.found.startswith("/proc/cache")

@@ -151,6 +151,12 @@ def test_without_a_home_compiled_code_is_kept_in_a_folder_that_nobody_else_can_w
     assert Path(first).stat().st_mode & 0o077 == 0
 
 
+def test_a_named_folder_that_cannot_be_written_is_replaced_where_numba_has_no_other(tmp_path):
+    variables = {"HOME": "/proc/nobody", "XDG_CACHE_HOME": "/proc/nobody", "TMPDIR": str(tmp_path)}
+    used = cache_folder_of(READ_ONLY, NUMBA_CACHE_DIR="/proc/cache", **variables)
+    assert used == str(tmp_path / f"ddpzero-{os.getuid()}-numba")
+
+
 def test_a_folder_that_others_can_write_is_not_used(tmp_path):
     (tmp_path / f"ddpzero-{os.getuid()}-numba").mkdir()
     (tmp_path / f"ddpzero-{os.getuid()}-numba").chmod(0o777)

@@ -23,25 +23,25 @@ _VARIABLE = "NUMBA_CACHE_DIR"
 
 
 def ensure_cache_folder() -> None:
-    """Set NUMBA_CACHE_DIR, for this process and its children, unless numba finds a writable folder without it.
+    """Set NUMBA_CACHE_DIR, for this process and its children, unless numba finds a writable folder by itself.
 
     Without it, a read-only installation that is used without a writable home directory fails with numba's "no locator
-    available".
+    available", also if NUMBA_CACHE_DIR names a folder that cannot be written.
     """
-    if config.CACHE_DIR or any(map(_can_write, _usual_folders())):
+    if any(map(_can_write, _folders_of_numba())):
         return
     config.CACHE_DIR = os.environ[_VARIABLE] = str(_own_folder())
 
 
 def cache_folder() -> Path:
     """Return the folder in which numba caches the code of ddpzero's files; with NUMBA_CACHE_DIR, in folders of it."""
-    if config.CACHE_DIR:
-        return Path(config.CACHE_DIR)
-    return next(filter(_can_write, _usual_folders()), None) or _own_folder()
+    return next(filter(_can_write, _folders_of_numba()), None) or _own_folder()
 
 
-def _usual_folders() -> list[Path]:
+def _folders_of_numba() -> list[Path]:
+    """Return the folders that numba tries: it takes the first one that it can write."""
     return [
+        *([Path(config.CACHE_DIR)] if config.CACHE_DIR else []),
         PACKAGE_DIR / "games" / "core" / "__pycache__",
         Path(AppDirs("numba", False).user_cache_dir),
     ]
