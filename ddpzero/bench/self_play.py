@@ -14,13 +14,17 @@ from ddpzero.actors import ActorPool, WeightsChannel
 from ddpzero.algorithms.loader import load_algorithm
 from ddpzero.bench.untrained import untrained_updater
 from ddpzero.settings import Settings
-from ddpzero.system.errors import require
+from ddpzero.system.errors import UserError, require
 from ddpzero.system.machine import usable_memory
 from ddpzero.system.memory import check_memory
 from ddpzero.training.actor_devices import evaluator_of_rank
 from ddpzero.training.preflight import run_needs
 
 _START_SECONDS = 180.0
+
+
+class NoEpisodeError(UserError):
+    """Not every actor has finished an episode in time."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +43,19 @@ class SelfPlayRates:
 
 
 def measure_self_play(
-    settings: Settings, num_actors: int, seconds: float, seed: int, device: str = "cpu"
+    settings: Settings,
+    num_actors: int,
+    seconds: float,
+    seed: int,
+    device: str = "cpu",
+    start_seconds: float = _START_SECONDS,
 ) -> SelfPlayRates:
-    """Let an untrained network play for `seconds`, after every actor has begun. Raises UserError if none does."""
+    """Let an untrained network play for `seconds`, after every actor has begun.
+
+    Raises NoEpisodeError if one does not within start_seconds.
+    """
     with playing(settings, num_actors, seed, device) as pool:
-        wait_until_all_play(pool)
+        wait_until_all_play(pool, start_seconds)
         pool.take_metrics()
         figures: Counter[str] = Counter()
         # Processes report once a second, with the time that they report of.
@@ -127,14 +139,16 @@ def playing(
         yield pool
 
 
-def wait_until_all_play(pool: ActorPool) -> None:
-    """Wait for an episode of every actor. Raises UserError if one has none within three minutes."""
+def wait_until_all_play(pool: ActorPool, seconds: float = _START_SECONDS) -> None:
+    """Wait for an episode of every actor. Raises NoEpisodeError if one has none within so long, compiling apart."""
     heard: set[int] = set()
-    until = time.monotonic() + _START_SECONDS
+    until = time.monotonic() + seconds
     while len(heard) < pool.num_actors:
+        if pool.is_preparing:
+            until = time.monotonic() + seconds
         heard |= {episode.info["actor_index"] for episode in pool.poll(0.1)}
-        require(
-            time.monotonic() < until,
-            f"{len(heard)} of {pool.num_actors} actors finished an episode within {_START_SECONDS:g} s: choose fewer "
-            "actors, games or simulations.",
-        )
+        if time.monotonic() >= until:
+            raise NoEpisodeError(
+                f"{len(heard)} of {pool.num_actors} actors finished an episode within {seconds:g} s: choose fewer "
+                "actors, games or simulations."
+            )

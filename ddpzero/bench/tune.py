@@ -17,7 +17,7 @@ import torch
 from ddpzero.algorithms.loader import load_algorithm
 from ddpzero.bench.learner import bench_learner
 from ddpzero.bench.pipeline import Trial, recommended
-from ddpzero.bench.self_play import measure_self_play
+from ddpzero.bench.self_play import NoEpisodeError, measure_self_play
 from ddpzero.bench.sharing import NOT_APPLICABLE, advice, measure_ways
 from ddpzero.config.conf_folder import conf_dir
 from ddpzero.evaluators.inference import InferenceNetwork
@@ -42,6 +42,14 @@ _BATCHES = (16, 32, 64, 128, 256, 512, 1024, 2048)
 _FORWARD_ROUNDS = 4
 _FORWARD_SECONDS, _LEARNER_SECONDS, _PLAY_SECONDS = 0.1, 3.0, 6.0
 _SHARING_SECONDS = 14.0
+# Where a network is slow: no batches larger than one that takes so long, and no further rounds after so long.
+_LONG_BATCH_SECONDS, _LONG_FORWARD_SECONDS = 0.5, 12.0
+# To wait for the first episodes of some actors.
+_PLAY_START_SECONDS = 45.0
+# An update that takes so long is measured with the configured batch size alone, or not at all.
+_SLOW_UPDATE_SECONDS, _HOPELESS_UPDATE_SECONDS = 2.0, 10.0
+# Forward and backward pass, in forward passes.
+_PASSES_OF_UPDATE = 3.0
 # A batch this close to the fastest one is large enough.
 _GOOD_ENOUGH = 0.95
 # A narrow dtype must be this much faster.
@@ -76,10 +84,12 @@ def tune(settings: Settings, seed: int, say: Say) -> list[Choice]:
     device = choose_device(settings.device, local_rank=0, local_world_size=1)
     choices = [Choice("device", device.type, "the device that was measured")]
     of_actors = choose_actor_device(settings.actors, device, local_rank=0)
-    choices += _of_network(settings, of_actors, seed, say)
+    forward = _network_rates(settings, of_actors, seed, say)
+    choices += _of_network(forward, of_actors)
     choices += _of_self_play(_with(settings, choices), of_actors, seed, say)
     choices += _of_sharing(_with(settings, choices), device, of_actors, say)
-    choices += _of_learner(_with(settings, choices), seed, say)
+    best = max((rate.rate for rate in forward), default=float("inf"))
+    choices += _of_learner(_with(settings, choices), seed, _PASSES_OF_UPDATE / best, say)
     choices += _of_memory(_with(settings, choices), device, say)
     return choices
 
@@ -130,8 +140,10 @@ def default_folder() -> Path:
 # ------------------------------------------------------------------- measured
 
 
-def _of_network(settings: Settings, device: torch.device, seed: int, say: Say) -> list[Choice]:
-    """Choose the dtype and the number of games: the batch at which the network is about as fast as it gets."""
+def _network_rates(
+    settings: Settings, device: torch.device, seed: int, say: Say
+) -> list[ForwardRate]:
+    """Return how fast the network is with each dtype and batch; none of a plugin without such networks."""
     game, network = load_algorithm(settings).game, settings.sections.get("network")
     if not isinstance(game, Game) or not isinstance(network, NetworkSettings):
         return []
@@ -149,6 +161,13 @@ def _of_network(settings: Settings, device: torch.device, seed: int, say: Say) -
             f"network in {name}: "
             + ", ".join(f"{r.rate:,.0f}/s with {r.batch}" for r in rates if r.dtype == name)
         )
+    return rates
+
+
+def _of_network(rates: Sequence[ForwardRate], device: torch.device) -> list[Choice]:
+    """Choose the dtype and the number of games: the batch at which the network is about as fast as it gets."""
+    if not rates:
+        return []
     chosen = choose_batch(rates)
     # Two groups of an actor's games take turns on a GPU.
     num_games = chosen.batch * (2 if device.type != "cpu" else 1)
@@ -176,9 +195,16 @@ def choose_batch(rates: Sequence[ForwardRate]) -> ForwardRate:
 
 
 def _forward_rates(inference: InferenceNetwork) -> dict[int, float]:
-    """Return positions per second for each batch."""
-    best = dict.fromkeys(_BATCHES, 0.0)
-    for _ in range(_FORWARD_ROUNDS):
+    """Return positions per second for each batch, up to the first one that takes long."""
+    started = time.perf_counter()
+    best: dict[int, float] = {}
+    for batch in _BATCHES:
+        best[batch] = _forward_rate(inference, batch)
+        if batch > _LONG_BATCH_SECONDS * best[batch]:
+            break
+    for _ in range(_FORWARD_ROUNDS - 1):
+        if time.perf_counter() > started + _LONG_FORWARD_SECONDS:
+            break
         best = {batch: max(rate, _forward_rate(inference, batch)) for batch, rate in best.items()}
     return best
 
@@ -204,11 +230,19 @@ def _of_self_play(settings: Settings, device: torch.device, seed: int, say: Say)
     trials = []
     for number in numbers_of_actors(usable_cores()):
         own = replace(settings, actors=replace(settings.actors, num_actors=number))
-        rates = measure_self_play(own, number, _PLAY_SECONDS, seed, str(device))
+        actors = f"{number} actor{'s' if number > 1 else ''}"
+        try:
+            rates = measure_self_play(
+                own, number, _PLAY_SECONDS, seed, str(device), _PLAY_START_SECONDS
+            )
+        except NoEpisodeError:
+            say(f"self-play with {actors}: no episode within {_PLAY_START_SECONDS:g} s")
+            break
         trials.append(Trial(number, settings.actors.num_games, rates))
-        say(
-            f"self-play with {number} actor{'s' if number > 1 else ''}: {rates.positions_per_second:,.0f} positions/s"
-        )
+        say(f"self-play with {actors}: {rates.positions_per_second:,.0f} positions/s")
+    if not trials:
+        reason = "not measured: episodes are too long here; usual for so many cores"
+        return [Choice("actors.num_actors", numbers_of_actors(usable_cores())[0], reason)]
     chosen = recommended(trials)
     found = ", ".join(f"{t.rates.positions_per_second:,.0f}/s with {t.num_actors}" for t in trials)
     return [
@@ -251,15 +285,26 @@ def _of_sharing(
     return [Choice("evaluator", "shared", advice(found))]
 
 
-def _of_learner(settings: Settings, seed: int, say: Say) -> list[Choice]:
-    """Choose the learner's threads on a CPU, and note how its speed depends on the batch size."""
+def _of_learner(settings: Settings, seed: int, seconds_of_sample: float, say: Say) -> list[Choice]:
+    """Choose the learner's threads on a CPU, and note how its speed depends on the batch size.
+
+    seconds_of_sample: of an update, as the speed of the network suggests.
+    """
+    batch = settings.learner.batch_size
+    seconds_of_update = batch * seconds_of_sample
+    if seconds_of_update > _HOPELESS_UPDATE_SECONDS:
+        say(f"learner: not measured, for an update takes about {seconds_of_update:.0f} s")
+        reason = f"as configured; not measured, for an update takes about {seconds_of_update:.0f} s"
+        return [Choice("learner.batch_size", batch, reason)]
     on_cpu = choose_device(settings.device, 0, 1).type == "cpu"
     threads = [1] if not on_cpu or usable_cores() < 4 else [1, 2, 4]
     rates = {number: _learner_rate(settings, seed, num_threads=number) for number in threads}
     num_threads = next(n for n in threads if rates[n] >= _GOOD_ENOUGH * max(rates.values()))
-    batch = settings.learner.batch_size
     batches = {batch: rates[num_threads]}
-    for size in (batch // 2, 2 * batch):
+    others = (batch // 2, 2 * batch) if seconds_of_update < _SLOW_UPDATE_SECONDS else ()
+    for size in others:
+        if size == 0 or size % settings.learner.gradient_accumulation:
+            continue
         batches[size] = _learner_rate(settings, seed, num_threads=num_threads, batch_size=size)
     found = ", ".join(
         f"{rate:,.0f} samples/s with {size}" for size, rate in sorted(batches.items())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from ddpzero.bench import tune as tune_module
 from ddpzero.bench.tune import (
@@ -93,8 +94,63 @@ def test_each_batch_counts_as_fast_as_it_was_at_its_best(monkeypatch):
         return batch * (10.0 if len(measured) == 3 else 1.0)
 
     monkeypatch.setattr(tune_module, "_forward_rate", rate)
+    monkeypatch.setattr(tune_module, "_LONG_BATCH_SECONDS", 10.0)
     assert tune_module._forward_rates(None) == {4: 40.0, 8: 8.0}
     assert measured[:4] == [4, 8, 4, 8]
+
+
+def test_a_slow_network_is_measured_with_small_batches_and_few_rounds(monkeypatch):
+    measured = []
+    monkeypatch.setattr(
+        tune_module, "_forward_rate", lambda _, batch: measured.append(batch) or 100.0
+    )
+    monkeypatch.setattr(tune_module, "_LONG_FORWARD_SECONDS", -1.0)
+    assert tune_module._forward_rates(None) == {16: 100.0, 32: 100.0, 64: 100.0}
+    assert measured == [16, 32, 64]
+
+
+def test_self_play_without_an_episode_in_time_gets_the_usual_number_of_actors(monkeypatch):
+    monkeypatch.setattr(tune_module, "_PLAY_START_SECONDS", -1.0)
+    monkeypatch.setattr(tune_module, "usable_cores", lambda: 8)
+    said: list[str] = []
+    settings = compose_settings(TINY)
+    (choice,) = tune_module._of_self_play(settings, torch.device("cpu"), 0, said.append)
+    assert (choice.key, choice.value) == ("actors.num_actors", 2)
+    assert choice.reason.startswith("not measured: ")
+    assert len(said) == 1 and said[0].startswith("self-play with 2 actors: no episode within ")
+
+
+@pytest.mark.parametrize(
+    ("seconds_of_sample", "batches"), [(0.001, [32, 16, 64]), (0.1, [32]), (1.0, [])]
+)
+def test_the_slower_an_update_the_fewer_are_measured(monkeypatch, seconds_of_sample, batches):
+    measured = []
+
+    def rate(settings, seed, num_threads, batch_size=32):
+        measured.append(batch_size)
+        return 1.0
+
+    monkeypatch.setattr(tune_module, "_learner_rate", rate)
+    monkeypatch.setattr(tune_module, "usable_cores", lambda: 2)
+    choices = tune_module._of_learner(compose_settings(TINY), 0, seconds_of_sample, lambda _: None)
+    assert measured == batches
+    assert choices[-1].key == "learner.batch_size" and choices[-1].value == 32
+    assert ("not measured" in choices[-1].reason) == (not batches)
+
+
+@pytest.mark.parametrize(("batch", "parts", "sizes"), [(1, 1, [1, 2]), (32, 32, [32, 64])])
+def test_only_batches_are_measured_that_can_be(monkeypatch, batch, parts, sizes):
+    measured = []
+
+    def rate(settings, seed, num_threads, batch_size=batch):
+        measured.append(batch_size)
+        return 1.0
+
+    monkeypatch.setattr(tune_module, "_learner_rate", rate)
+    monkeypatch.setattr(tune_module, "usable_cores", lambda: 2)
+    own = [*TINY, f"learner.batch_size={batch}", f"learner.gradient_accumulation={parts}"]
+    tune_module._of_learner(compose_settings(own), 0, 0.001, lambda _: None)
+    assert measured == sizes
 
 
 def test_every_setting_has_its_reason_and_its_group():
