@@ -21,6 +21,7 @@ from ddpzero.training.actor_devices import evaluator_of_rank
 from ddpzero.training.preflight import run_needs
 
 _START_SECONDS = 180.0
+_COUNTS = ("evaluations", "environment_steps", "samples")
 
 
 class NoEpisodeError(UserError):
@@ -31,7 +32,8 @@ class NoEpisodeError(UserError):
 class SelfPlayRates:
     """What self-play reached. busy: share of the time in which the evaluator evaluated; None without one.
 
-    actor_bytes: memory that the largest actor has for itself. evaluator_bytes: that of the evaluator, if there is one.
+    simulations_per_second: 0 without a search. actor_bytes: memory that the largest actor has for itself.
+    evaluator_bytes: that of the evaluator, if there is one.
     """
 
     positions_per_second: float
@@ -60,11 +62,17 @@ def measure_self_play(
         figures: Counter[str] = Counter()
         # Processes report once a second, with the time that they report of.
         is_shared = pool.evaluator_pid is not None
-        actor_seconds = 0.0
+        actor_seconds, started = 0.0, time.monotonic()
         while actor_seconds < seconds or (is_shared and figures["evaluator_seconds_up"] < seconds):
-            pool.poll(0.1)
+            figures["samples"] += sum(episode.num_samples for episode in pool.poll(0.1))
             figures.update(pool.take_metrics())
-            actor_seconds = _seconds_of_actors(figures) / num_actors
+            # A plugin need not say how long it played.
+            has_seconds = "seconds" in figures or "seconds_waiting_for_rank" not in figures
+            actor_seconds = (
+                _seconds_of_actors(figures) / num_actors
+                if has_seconds
+                else time.monotonic() - started
+            )
         memory = max(map(own_bytes, pool.pids))
         evaluator = pool.evaluator_pid
         evaluator_bytes = None if evaluator is None else own_bytes(evaluator)
@@ -72,7 +80,7 @@ def measure_self_play(
     return SelfPlayRates(
         figures["evaluator_positions"] / up
         if is_shared
-        else figures["evaluations"] / actor_seconds,
+        else _num_positions(figures) / actor_seconds,
         figures["evaluator_positions"] / batches if is_shared else None,
         figures["simulations"] / actor_seconds,
         figures["evaluator_seconds"] / up if is_shared else None,
@@ -108,6 +116,15 @@ def own_bytes(pid: int) -> int:
     """Return the memory that a process shares with no other."""
     size_bytes: int = psutil.Process(pid).memory_full_info().uss
     return size_bytes
+
+
+def _num_positions(figures: Mapping[str, float]) -> float:
+    """Return the positions that actors have evaluated by themselves, counted as the plugin does.
+
+    An actor that searches counts its evaluations, others of ddpzero the steps of their games. Where a plugin counts
+    nothing, finished samples tell.
+    """
+    return next((figures[name] for name in _COUNTS if figures.get(name)), 0.0)
 
 
 def _seconds_of_actors(figures: Mapping[str, float]) -> float:

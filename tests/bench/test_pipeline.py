@@ -18,6 +18,7 @@ from ddpzero.bench.scaling import bench_scaling
 from ddpzero.bench.self_play import SelfPlayRates
 from ddpzero.config.hydra import compose_settings
 from ddpzero.system.errors import UserError
+from tests.places import REPO
 
 TINY = [
     *("game=tic_tac_toe", "network.blocks=1", "network.channels=8", "search.num_simulations=4"),
@@ -33,6 +34,20 @@ def test_the_cheapest_of_the_fast_settings_is_recommended():
     trials = [trial(1, 8, 50), trial(2, 8, 98.5), trial(2, 16, 99), trial(4, 8, 100)]
     assert recommended(trials) is trials[1]
     assert recommended(trials[:1]) is trials[0]
+
+
+REINFORCE = ["algorithm=own", f"algorithm.source={REPO / 'tests/data/algorithms/reinforce.py'}"]
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [["+experiment=snakes", "game.steps=20"], [*REINFORCE, "game=tic_tac_toe"]],
+    ids=["teams", "a plugin that counts nothing"],
+)
+def test_actors_without_a_search_are_measured_too(overrides):
+    settings = compose_settings([*overrides, "device=cpu", "actors.num_games=8"])
+    (trial,) = bench_pipeline(settings, 1.5, seed=0, actors=[1], games=[8])
+    assert trial.rates.positions_per_second > 0 and trial.rates.simulations_per_second == 0
 
 
 def test_a_simulated_device_is_measured_and_shown(capsys):
