@@ -63,7 +63,9 @@ def measure_self_play(
         # Processes report once a second, with the time that they report of.
         is_shared = pool.evaluator_pid is not None
         actor_seconds, started = 0.0, time.monotonic()
-        while actor_seconds < seconds or (is_shared and figures["evaluator_seconds_up"] < seconds):
+        evaluator_seconds = 0.0 if is_shared else float("inf")
+        # However short: until there is a rate.
+        while min(actor_seconds, evaluator_seconds) < seconds or not _is_enough(figures, is_shared):
             figures["samples"] += sum(episode.num_samples for episode in pool.poll(0.1))
             figures.update(pool.take_metrics())
             # A plugin need not say how long it played.
@@ -73,6 +75,8 @@ def measure_self_play(
                 if has_seconds
                 else time.monotonic() - started
             )
+            if is_shared:
+                evaluator_seconds = figures["evaluator_seconds_up"]
         memory = max(map(own_bytes, pool.pids))
         evaluator = pool.evaluator_pid
         evaluator_bytes = None if evaluator is None else own_bytes(evaluator)
@@ -116,6 +120,13 @@ def own_bytes(pid: int) -> int:
     """Return the memory that a process shares with no other."""
     size_bytes: int = psutil.Process(pid).memory_full_info().uss
     return size_bytes
+
+
+def _is_enough(figures: Mapping[str, float], is_shared: bool) -> bool:
+    """Return whether the figures tell a rate, however short the time that was asked for."""
+    if is_shared:
+        return figures.get("evaluator_batches", 0) > 0 and _seconds_of_actors(figures) > 0
+    return _seconds_of_actors(figures) > 0
 
 
 def _num_positions(figures: Mapping[str, float]) -> float:

@@ -75,6 +75,13 @@ def test_a_simulated_device_is_measured_and_shown(capsys):
     assert max(map(len, output.splitlines())) <= 80
 
 
+@pytest.mark.parametrize("evaluator", ["local", "shared"])
+def test_no_seconds_are_enough_for_a_rate(evaluator):
+    settings = compose_settings([*TINY, f"evaluator={evaluator}"])
+    (trial,) = bench_pipeline(settings, 0.0, seed=0, actors=[1], games=[8])
+    assert trial.rates.positions_per_second > 0
+
+
 @pytest.mark.parametrize("evaluator", ["local", "shared", "simulated"])
 @pytest.mark.parametrize(("actors", "games"), [([1, 100_000], [8]), ([1], [8, 1_000_000_000])])
 def test_what_does_not_fit_into_the_memory_is_refused_before_anything_starts(
