@@ -4,10 +4,11 @@
     lanes     of each actor some, each with room for one request: inputs, and the outputs that answer it
 
 An actor writes the inputs of a request into a lane, counts the request, and wakes the evaluator by a byte in the rank's
-pipe. The evaluator writes the outputs, counts the answer, and wakes the actor by a byte in a pipe of its own. What was
-asked and not answered stays in the memory: an evaluator that replaces a dead one finds it there, so nothing is lost and
-nobody asks twice. It wakes all actors first: one of them may have an answer already, and not know it. An actor that
-replaces a dead one goes on counting where that one stopped, and so does not take the answer to its last request.
+pipe. The evaluator writes the outputs, counts the answer, and wakes the actor by a byte in a pipe of its own. A fence
+stands before each count and after each look at one, for both sides may look before they are woken. What was asked and
+not answered stays in the memory: an evaluator that replaces a dead one finds it there, so nothing is lost and nobody
+asks twice. It wakes all actors first: one of them may have an answer already, and not know it. An actor that replaces a
+dead one goes on counting where that one stopped, and so does not take the answer to its last request.
 
 Neither the memory (system/shared_memory.py) nor the pipes have names, so nothing is left behind after a kill.
 """
@@ -26,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from ddpzero.system.shared_memory import open_shared
+from ddpzero.system.shared_memory import fence, open_shared
 
 # Words of a lane, each lane on a cache line of its own.
 _REQUESTED, _ANSWERED, _NUM_ROWS, _KIND, _WANTED_VERSION, _USED_VERSION = range(6)
@@ -109,7 +110,9 @@ class Exchange:
     def open_requests(self) -> list[Request]:
         """Evaluator: return all requests that are not answered."""
         words = self._words
-        return [self._request(int(lane)) for lane in np.flatnonzero(_is_open(words))]
+        lanes = np.flatnonzero(_is_open(words))
+        fence()
+        return [self._request(int(lane)) for lane in lanes]
 
     def wait_for_requests(self, timeout_seconds: float, at_least: int = 1) -> int:
         """Evaluator: return the number of requests that are not answered, once it is so large, or after so long."""
@@ -138,6 +141,7 @@ class Exchange:
         """Evaluator: say that the outputs of a request are written. used_version: of the weights that gave them."""
         words = self._words[request.lane]
         words[_USED_VERSION] = used_version
+        fence()
         words[_ANSWERED] = request.number
         # Full: the actor finds enough in there to wake up.
         with suppress(BlockingIOError):
@@ -254,6 +258,7 @@ class Lane:
         words = self._words
         words[_NUM_ROWS], words[_KIND], words[_WANTED_VERSION] = num_rows, kind, wanted_version
         self._num_requests += 1
+        fence()
         words[_REQUESTED] = self._num_requests
         # Full: the evaluator finds enough in there to look at all lanes.
         with suppress(BlockingIOError):
@@ -273,6 +278,7 @@ class Lane:
             # Returns at any answer to this actor, and after answers that it did not wait for.
             if not os.read(self._wake_fd, _READ_BYTES):
                 raise EOFError("no process is left that answers.")
+        fence()
         return int(words[_USED_VERSION])
 
 

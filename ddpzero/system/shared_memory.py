@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
+
+_lock = threading.Lock()
 
 
 def open_shared(name: str, size_bytes: int = 0) -> int:
@@ -23,6 +26,18 @@ def open_shared(name: str, size_bytes: int = 0) -> int:
         os.close(fd)
         raise
     return fd
+
+
+def fence() -> None:
+    """Let other processes see what was written before this call no later than what is written after it.
+
+    The same holds for reads. Processors such as ARM's reorder both otherwise. A lock that is taken keeps later accesses
+    behind it and one that is released keeps earlier ones before it; they may still meet while it is held. Between two
+    locks they do not: ARMv8 orders a release before the acquire that follows it.
+    """
+    for _ in range(2):
+        with _lock:
+            pass
 
 
 def _open(name: str) -> int:
