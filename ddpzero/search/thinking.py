@@ -239,7 +239,8 @@ class Thinking:
         draw_share = np.empty(1, np.float32)
         root_draw_shares(forest, config, policy, self._means, draw_share)
         draw = min(float(draw_share[0]), 1.0 - abs(value))
-        win = (1.0 - draw + value) / 2.0
+        # Not below 0 because of rounding.
+        win = max(0.0, (1.0 - draw + value) / 2.0)
         legal = np.flatnonzero(moves["prior"] > 0)
         is_other = legal != chosen
         if self.is_proven and value <= -1.0:
@@ -250,7 +251,7 @@ class Thinking:
             moves=tuple(self._thought(int(action), moves[action]) for action in legal[rank]),
             visits=self.visits,
             value=value,
-            wdl=(win, draw, 1.0 - draw - win),
+            wdl=(win, draw, max(0.0, 1.0 - draw - win)),
             policy=policy[0],
             score=score if config.score_weight > 0 else None,
             is_proven=self.is_proven,

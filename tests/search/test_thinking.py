@@ -317,6 +317,23 @@ def test_a_game_that_is_over_is_refused(connect_four):
         thinking.begin(connect_four.apply_action(position, connect_four.parse_action("a")))
 
 
+def test_no_chance_is_below_0(connect_four):
+    """Rounding leaves less than nothing of a chance that no evaluation sees."""
+    chances = np.zeros(3)
+
+    def evaluate(observation):
+        # The same for the first player everywhere: the observation has a bit for each piece.
+        is_first = sum(byte.bit_count() for byte in observation) % 2 == 0
+        return [0.0] * 7, chances if is_first else chances[::-1]
+
+    for lost in np.linspace(0.01, 0.6, 20):
+        chances[:] = 0.0, 1.0 - lost, lost
+        thinking, _ = thinking_of(connect_four, evaluate=evaluate)
+        for num_simulations in (5, 6, 90):
+            thinking.think(num_simulations)
+            assert min(thinking.thoughts().wdl) >= 0.0
+
+
 def test_unusable_answers_are_refused(connect_four):
     thinking, _ = thinking_of(connect_four, evaluate=lambda _: ([np.nan] * 7, (0.5, 0.0, 0.5)))
     with pytest.raises(EvaluationError):
