@@ -16,7 +16,7 @@ from ddpzero.games import Game
 from ddpzero.games.core import contract
 from ddpzero.games.core.compiled import compiled, compiled_apart
 from ddpzero.search import points
-from ddpzero.search.stacks import choose_by_stack, new_stack
+from ddpzero.search.stacks import choose_by_stack, count_nothing, new_stack, prove_nothing
 from ddpzero.system.memory import Layout, layout_size_bytes
 
 _WIN, _UNKNOWN, _LOSS = 1, 0, -1
@@ -41,7 +41,9 @@ class WinStack(NamedTuple):
     frames: np.ndarray  # [L] _FRAME
     positions: np.ndarray  # [L, P]
     legal: np.ndarray  # [L, A] bool
-    counts: np.ndarray  # [2] int64: positions searched; of those, with a forced result
+    counts: (
+        np.ndarray
+    )  # [3] int64: positions searched; of those, with a forced result; positions met
 
 
 def new_win_stack(game: Game, plies: int) -> WinStack | None:
@@ -62,7 +64,7 @@ def _layout(game: Game, plies: int) -> Layout:
         "frames": ((length,), _FRAME),
         "positions": ((length, size), game.spec.position_dtype),
         "legal": ((length, num_actions), np.bool_),
-        "counts": ((2,), np.int64),
+        "counts": ((3,), np.int64),
     }
 
 
@@ -78,7 +80,16 @@ def _find(rules, forest, config, slot, node):
 
 # find_forced_win(rules, forest, config, slot, node): whether a side can force a win from the node, which then has its
 # value.
-find_forced_win = choose_by_stack("find_forced_win", "forced_wins", WinStack, _find)
+find_forced_win = choose_by_stack("find_forced_win", "forced_wins", WinStack, _find, prove_nothing)
+
+
+@compiled
+def _count_met(rules, forest):
+    return forest.forced_wins.counts[2]
+
+
+# positions_met(rules, forest): by all searches so far.
+positions_met = choose_by_stack("positions_met", "forced_wins", WinStack, _count_met, count_nothing)
 
 
 @compiled_apart
@@ -110,6 +121,7 @@ def _forced_result(rules, config, stack, position):
             break
     stack.counts[0] += 1
     stack.counts[1] += frames[0].result != _UNKNOWN
+    stack.counts[2] += num_positions
     return frames[0].result
 
 

@@ -24,6 +24,8 @@ from ddpzero.search.tree import expand, pack_smallest_view, select_action, set_n
 
 # Of imagined simulations. Where they are deep, there are fewer of them.
 _MOST_CHANGES = 1024
+# By the search for forced wins of imagined positions.
+_MOST_POSITIONS_MET = 50_000
 # Of a move that the nodes above give no chance.
 _LEAST_PRIOR = 1e-3
 
@@ -109,8 +111,11 @@ def _imagine(
     """
     end = forest.trees[0].num_nodes
     num_changes = 0
+    most_met = forced_wins.positions_met(rules, forest) + _MOST_POSITIONS_MET
     for _ in range(2 * most_together):
         if num_rows >= most_together or end >= forest.positions.shape[1]:
+            break
+        if forced_wins.positions_met(rules, forest) >= most_met:
             break
         node, action, depth = _descend(forest, config)
         if depth == 0 or num_changes + depth > room.changes.shape[0]:

@@ -18,19 +18,26 @@ def new_stack(kind: type[_Stack], layout: Layout) -> _Stack:
     return kind(**arrays)
 
 
-def choose_by_stack(name: str, field: str, kind: type, prove: InnerFunction) -> Choice:
-    """Return a callable for compiled code: `prove` in forests whose `field` is a `kind`, in others always False.
+@compiled
+def prove_nothing(rules, forest, config, slot, node):
+    return False
 
-    It is called with (rules, forest, config, slot, node), and so is `prove`, which returns whether it found a value.
+
+@compiled
+def count_nothing(rules, forest):
+    return 0
+
+
+def choose_by_stack(
+    name: str, field: str, kind: type, prove: InnerFunction, otherwise: InnerFunction
+) -> Choice:
+    """Return a callable for compiled code: `prove` in forests whose `field` is a `kind`, in others `otherwise`.
+
+    Both are called with (rules, forest, ...).
     """
 
     def choose(rules: Any, forest: Any, *_: Any) -> InnerFunction:
         stack = forest.types[forest.fields.index(field)]
-        return prove if getattr(stack, "instance_class", None) is kind else _prove_nothing
+        return prove if getattr(stack, "instance_class", None) is kind else otherwise
 
     return Choice(name, choose)
-
-
-@compiled
-def _prove_nothing(rules, forest, config, slot, node):
-    return False

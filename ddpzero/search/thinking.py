@@ -22,7 +22,7 @@ from ddpzero.games import Game
 from ddpzero.games.core.compiled import compiled
 from ddpzero.games.core.players import MoveThought, Thoughts
 from ddpzero.games.core.promises import require_no_fault
-from ddpzero.search import points
+from ddpzero.search import endgame, forced_wins, points
 from ddpzero.search.batch import SearchBatch
 from ddpzero.search.cache import new_cache
 from ddpzero.search.config import config_size_bytes
@@ -59,6 +59,8 @@ _SIMULATIONS_PER_LEAF = 4
 # batches of this size; with none, the next descent meets the same leaf too often.
 _VIRTUAL_LOSS = 0.1
 _MOST_SIMULATIONS_OF_CALL = 256
+# By proofs, in one call. More may take longer than a move may, and only between calls is the clock looked at.
+_MOST_POSITIONS_OF_CALL = 50_000
 _LONGEST_LINE = 24
 # Of evaluations of positions that are met again after a move.
 _CACHE_MEGABYTES = 8.0
@@ -201,22 +203,23 @@ class Thinking:
 
     def _forget_proofs(self) -> None:
         """Forget the proofs of other positions, if there are any: it takes milliseconds."""
-        endgame = self._forest.endgame
-        if endgame is not None and endgame.counts[0] > 0:
-            forget_proofs(endgame)
-            endgame.counts[:] = 0
+        stack = self._forest.endgame
+        if stack is not None and stack.counts[0] > 0:
+            forget_proofs(stack)
+            stack.counts[:] = 0
 
     def _round(self, wanted: int) -> bool:
         """Evaluate leaves on the way to `wanted` simulations in the tree; return whether there may be others."""
         observations = self._evaluator.observations(0)
         # A call that meets only positions that are known already must end as well.
-        some = min(wanted, self.visits + _MOST_SIMULATIONS_OF_CALL)
+        before = self.visits
+        some = min(wanted, before + _MOST_SIMULATIONS_OF_CALL)
         num_guesses = self._batch.propose_with(
             propose_of_one, self._num_begun, some, self._room, observations
         )
         num_leaves = self._batch.num_leaves
         if num_leaves == 0:
-            return some < wanted and self.visits >= some and not self.is_proven
+            return before < self.visits < wanted and not self.is_proven
         self._evaluator.submit(0, num_leaves + num_guesses)
         logits, outcomes = self._evaluator.collect(0)
         if not self._batch.absorb(observations, logits, outcomes):
@@ -288,29 +291,41 @@ MOVE = np.dtype(
 def propose_of_one(rules, forest, config, cache, weights_version, wanted, room, observations):
     """Write the observations of leaves of the first tree, then of guesses; return the numbers of both.
 
-    0 leaves: the tree has `wanted` simulations, or its value is proven.
+    0 leaves: the tree has `wanted` simulations, or its value is proven, or proofs have met enough positions.
     """
     tree = forest.trees[0]
-    num_left = wanted
-    if forest.nodes[0, ROOT].state != PENDING:
-        num_left -= forest.nodes[0, ROOT].visit_sum
-    # Of a tree that begins, and of one that goes on.
-    forest.budgets[FULL] = max(num_left, 0)
-    tree.num_simulations = tree.num_finished + max(num_left, 0)
     num_leaves = 0
+    most_met = _positions_met(rules, forest) + _MOST_POSITIONS_OF_CALL
     while num_leaves < allowed_leaves(forest, num_leaves, room.most_leaves):
+        # One simulation: of a tree that begins, and of one that goes on.
+        num_started = _simulations_started(forest)
+        one = min(max(wanted - num_started, 0), 1)
+        forest.budgets[FULL] = one
+        tree.num_simulations = max(tree.num_started, 0) + one
         status, node = find_leaf(rules, forest, config, cache, weights_version, 0)
-        if status != LEAF_FOUND:
+        if status == LEAF_FOUND:
+            num_leaves = register_leaf(forest, 0, node, observations, num_leaves)
+        elif _simulations_started(forest) == num_started:
             break
-        num_leaves = register_leaf(forest, 0, node, observations, num_leaves)
-        if node == ROOT:
+        if node == ROOT or _positions_met(rules, forest) >= most_met:
             break
-    if num_leaves == 0:
-        return 0, 0
+    if num_leaves == 0 or _positions_met(rules, forest) >= most_met:
+        return num_leaves, 0
     num_guesses = add_guesses(
         rules, forest, config, cache, weights_version, room, observations, num_leaves
     )
     return num_leaves, num_guesses
+
+
+@compiled
+def _simulations_started(forest):
+    root = forest.nodes[0, ROOT]
+    return 0 if root.state == PENDING else np.int64(root.visit_sum)
+
+
+@compiled
+def _positions_met(rules, forest):
+    return endgame.positions_met(rules, forest) + forced_wins.positions_met(rules, forest)
 
 
 @compiled

@@ -387,6 +387,17 @@ def test_it_returns_in_time_although_nothing_has_to_be_evaluated():
     assert thinking.visits < 10_000
 
 
+def test_it_returns_in_time_although_proofs_take_long(connect_four):
+    """None of these proofs comes to an end: each meets as many positions as it may."""
+    thinking, _ = thinking_of(connect_four, endgame_plies=42, endgame_positions=20_000)
+    thinking.think(100)
+    counts = thinking._forest.endgame.counts
+    for _ in range(3):
+        before = counts[2]
+        assert thinking.think(400, until=0.0)
+        assert 0 < counts[2] - before <= 50_000 + 20_000
+
+
 def test_moves_may_follow_each_other_without_thinking_in_between(connect_four):
     thinking, _ = thinking_of(connect_four)
     thinking.think(3)
