@@ -411,6 +411,11 @@ def test_a_review_shows_the_worst_move_and_asks_for_the_better_one(chromium, ser
         large = {"name": "large.onnx", "mimeType": "text/plain", "buffer": b"x" * 900_000}
         page.set_input_files(".file-button input", large)
         page.wait_for_selector(".notice.is-shown:has-text('large.onnx is too long')")
+        # It says nothing about the next file.
+        small = {"name": "small.txt", "mimeType": "text/plain", "buffer": b"a1 a2 b1 b2 c3 c2"}
+        page.set_input_files(".file-button input", small)
+        page.wait_for_selector(".move-list .move:has-text('c3')")
+        assert page.locator(".notice.is-shown").count() == 0
         with page.expect_download() as download:
             page.click("text=Download")
         assert download.value.suggested_filename == "tic_tac_toe-6.txt"

@@ -250,7 +250,11 @@ function App() {
 
   function openText(text, name = "This text") {
     if (JSON.stringify(text).length > MAX_TEXT) dispatch({ type: "error", text: tooLong(name) });
-    else send.current({ type: "open", text });
+    else {
+      // What was wrong with the text before is no word about this one.
+      dispatch({ type: "error is read" });
+      send.current({ type: "open", text });
+    }
   }
 
   function openedGame() {
