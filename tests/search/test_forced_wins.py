@@ -100,8 +100,8 @@ def test_a_win_in_three_plies_is_found_without_an_evaluation():
     assert result.root_value[0] == 1.0
     assert result.actions[0] in (2, 5)
     assert set(np.flatnonzero(result.policy_target[0])) <= {2, 5}
-    searched, found = map(int, search.forest.forced_wins.counts)
-    assert 1 <= found <= searched <= 16
+    searched, found, met = map(int, search.forest.forced_wins.counts)
+    assert 1 <= found <= searched <= 16 and searched <= met
 
 
 def test_replies_that_cannot_matter_are_not_searched():
