@@ -41,9 +41,7 @@ class WinStack(NamedTuple):
     frames: np.ndarray  # [L] _FRAME
     positions: np.ndarray  # [L, P]
     legal: np.ndarray  # [L, A] bool
-    counts: (
-        np.ndarray
-    )  # [3] int64: positions searched; of those, with a forced result; positions met
+    counts: np.ndarray  # [3] int64: positions searched; of those, with a forced result; met
 
 
 def new_win_stack(game: Game, plies: int) -> WinStack | None:

@@ -44,8 +44,8 @@ _SIZE = 12
 def fingerprint(module: ModuleType, kernels: tuple[str, ...]) -> str:
     """Return the hash of everything that the functions `kernels` of a game's module are made from."""
     digest = _Digest()
-    for file in _sources_of_ddpzero():
-        digest.add(file.name, file.read_bytes())
+    for name, source in _SOURCES_OF_DDPZERO:
+        digest.add(name, source)
     for name in kernels:
         digest.add("kernel", name)
         digest.reach(getattr(module, name))
@@ -58,9 +58,16 @@ def file_fingerprint(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()[:_SIZE]
 
 
-def _sources_of_ddpzero() -> Iterator[Path]:
-    yield from sorted((PACKAGE_DIR / "search").glob("*.py"))
-    yield from (PACKAGE_DIR / "games" / "core" / f"{name}.py" for name in _COMPILED_WITH_GAMES)
+def _sources_of_ddpzero() -> Iterator[tuple[str, bytes]]:
+    files = sorted((PACKAGE_DIR / "search").glob("*.py"))
+    files += [PACKAGE_DIR / "games" / "core" / f"{name}.py" for name in _COMPILED_WITH_GAMES]
+    for file in files:
+        yield file.name, file.read_bytes()
+
+
+# Read when this is imported, as the modules themselves are: a process that has loaded them, and meets its first game
+# after an update of ddpzero, must not pass its machine code off as that of the new sources.
+_SOURCES_OF_DDPZERO = tuple(_sources_of_ddpzero())
 
 
 class _Digest:

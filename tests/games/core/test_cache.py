@@ -52,6 +52,16 @@ def test_an_edited_game_or_helper_is_compiled_anew_and_nothing_else_is(tmp_path)
     assert count_sequences(tmp_path) == (THREE_IN_A_ROW, COMPILED)
 
 
+def test_a_process_that_began_before_an_update_leaves_no_code_that_passes_for_the_new_one(tmp_path):
+    package = copy_of_the_package(tmp_path)
+    tree = package / "search" / "tree.py"
+    update = f"Path({str(tree)!r}).write_text('# Updated.\\n' + Path({str(tree)!r}).read_text())"
+    imports, rest = COUNT_SEQUENCES.split("\n\n", 1)
+    run_python(tmp_path, ["-c", f"{imports}\nfrom pathlib import Path\n{update}\n{rest}", ""])
+    assert tree.read_text().startswith("# Updated.")
+    assert count_sequences(tmp_path) == (THREE_IN_A_ROW, COMPILED)
+
+
 def test_an_edited_game_outside_the_tree_is_compiled_anew(tmp_path):
     package = copy_of_the_package(tmp_path)
     game_file = tmp_path / "games_of_mine" / "my_game.py"
