@@ -17,7 +17,14 @@ from ddpzero.games import Game
 from ddpzero.games.core import contract
 from ddpzero.games.core.compiled import compiled, compiled_apart
 from ddpzero.search import points
-from ddpzero.search.stacks import choose_by_stack, count_nothing, new_stack, prove_nothing
+from ddpzero.search.stacks import (
+    always,
+    choose_by_stack,
+    count_nothing,
+    never,
+    new_stack,
+    prove_nothing,
+)
 from ddpzero.system.memory import Layout, layout_size_bytes
 
 _NO_ACTION = -1
@@ -144,6 +151,10 @@ def _prove(rules, forest, config, slot, node):
 # prove_endgame(rules, forest, config, slot, node): whether the node was close enough to the end of the game to be
 # proven; then its value and points are exact.
 prove_endgame = choose_by_stack("prove_endgame", "endgame", EndgameStack, _prove, prove_nothing)
+
+
+# may_prove(rules, forest): whether prove_endgame may prove anything.
+may_prove = choose_by_stack("may_prove", "endgame", EndgameStack, always, never)
 
 
 @compiled

@@ -16,7 +16,14 @@ from ddpzero.games import Game
 from ddpzero.games.core import contract
 from ddpzero.games.core.compiled import compiled, compiled_apart
 from ddpzero.search import points
-from ddpzero.search.stacks import choose_by_stack, count_nothing, new_stack, prove_nothing
+from ddpzero.search.stacks import (
+    always,
+    choose_by_stack,
+    count_nothing,
+    never,
+    new_stack,
+    prove_nothing,
+)
 from ddpzero.system.memory import Layout, layout_size_bytes
 
 _WIN, _UNKNOWN, _LOSS = 1, 0, -1
@@ -79,6 +86,10 @@ def _find(rules, forest, config, slot, node):
 # find_forced_win(rules, forest, config, slot, node): whether a side can force a win from the node, which then has its
 # value.
 find_forced_win = choose_by_stack("find_forced_win", "forced_wins", WinStack, _find, prove_nothing)
+
+
+# may_prove(rules, forest): whether find_forced_win may find anything.
+may_prove = choose_by_stack("may_prove", "forced_wins", WinStack, always, never)
 
 
 @compiled

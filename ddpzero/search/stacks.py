@@ -28,6 +28,16 @@ def count_nothing(rules, forest):
     return 0
 
 
+@compiled
+def always(rules, forest):
+    return True
+
+
+@compiled
+def never(rules, forest):
+    return False
+
+
 def choose_by_stack(
     name: str, field: str, kind: type, prove: InnerFunction, otherwise: InnerFunction
 ) -> Choice:

@@ -293,15 +293,13 @@ def propose_of_one(rules, forest, config, cache, weights_version, wanted, room, 
 
     0 leaves: the tree has `wanted` simulations, or its value is proven, or proofs have met enough positions.
     """
-    tree = forest.trees[0]
     num_leaves = 0
     most_met = _positions_met(rules, forest) + _MOST_POSITIONS_OF_CALL
     while num_leaves < allowed_leaves(forest, num_leaves, room.most_leaves):
-        # One simulation: of a tree that begins, and of one that goes on.
         num_started = _simulations_started(forest)
-        one = min(max(wanted - num_started, 0), 1)
-        forest.budgets[FULL] = one
-        tree.num_simulations = max(tree.num_started, 0) + one
+        num_left = max(wanted - num_started, 0)
+        # Each simulation may prove something, which takes time.
+        _allow(forest, min(num_left, 1) if _may_prove(rules, forest) else num_left)
         status, node = find_leaf(rules, forest, config, cache, weights_version, 0)
         if status == LEAF_FOUND:
             num_leaves = register_leaf(forest, 0, node, observations, num_leaves)
@@ -309,6 +307,7 @@ def propose_of_one(rules, forest, config, cache, weights_version, wanted, room, 
             break
         if node == ROOT or _positions_met(rules, forest) >= most_met:
             break
+    _allow(forest, max(wanted - _simulations_started(forest), 0))
     if num_leaves == 0 or _positions_met(rules, forest) >= most_met:
         return num_leaves, 0
     num_guesses = add_guesses(
@@ -321,6 +320,19 @@ def propose_of_one(rules, forest, config, cache, weights_version, wanted, room, 
 def _simulations_started(forest):
     root = forest.nodes[0, ROOT]
     return 0 if root.state == PENDING else np.int64(root.visit_sum)
+
+
+@compiled
+def _allow(forest, num_simulations):
+    """Let the first tree begin so many simulations more: one that begins, and one that goes on."""
+    tree = forest.trees[0]
+    forest.budgets[FULL] = num_simulations
+    tree.num_simulations = max(tree.num_started, 0) + num_simulations
+
+
+@compiled
+def _may_prove(rules, forest):
+    return endgame.may_prove(rules, forest) or forced_wins.may_prove(rules, forest)
 
 
 @compiled
