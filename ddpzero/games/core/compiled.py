@@ -32,11 +32,13 @@ from numba.extending import models, register_model
 
 from ddpzero.games.core.cache_folder import discard_unreadable_indexes, ensure_cache_folder
 from ddpzero.games.core.compile_once import compile_once
+from ddpzero.games.core.fewer_collections import collect_less_while_compiling
 from ddpzero.games.core.inner_code import InnerCompiler
 
 ensure_cache_folder()
 discard_unreadable_indexes()
 compile_once()
+collect_less_while_compiling()
 
 # Set every option explicitly: a function inherits missing options from its caller, even inlining.
 _OPTIONS = {"_nrt": False, "error_model": "numpy", "forceinline": False, "no_cfunc_wrapper": True}
