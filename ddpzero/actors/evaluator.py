@@ -147,6 +147,7 @@ class _Body:
         self._exchange.wake_all()
 
     def run(self) -> None:
+        self._send_metrics()
         while True:
             self._wait_for_requests()
             if requests := self._next_requests():
@@ -237,9 +238,11 @@ class _Body:
         self._metrics[name] = self._metrics.get(name, 0.0) + amount
 
     def _maybe_send_metrics(self) -> None:
-        """Send them once a second: the pool takes them as a sign of life."""
-        if time.monotonic() - self._metrics_sent_at < _METRICS_INTERVAL_SECONDS:
-            return
+        if time.monotonic() - self._metrics_sent_at >= _METRICS_INTERVAL_SECONDS:
+            self._send_metrics()
+
+    def _send_metrics(self) -> None:
+        """At the start and once a second: the pool takes them as a sign of life."""
         now = time.monotonic()
         self._count("evaluator_seconds_up", now - self._metrics_sent_at)
         self._metrics_sent_at = now

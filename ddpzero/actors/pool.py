@@ -48,8 +48,8 @@ class ActorPool:
     schedule: "concurrent": actors play as soon as weights are published. "rounds": they play when told.
     max_restarts: of one actor, before `poll` raises ActorError; an actor that lived for ten minutes starts afresh.
     hang_seconds: an actor from which nothing was heard for so long, though it should play, counts as dead. The
-        evaluator gets half of it, for actors that wait for it are silent, too; the time in which it is replaced does
-        not count.
+        evaluator, once it has started, gets half of it, for actors that wait for it are silent, too; the time in which
+        it is replaced does not count.
     log_dir: for `rank<r>.actor<i>.log`, with all that an actor says on standard error; None for no such files.
         A preparation writes to `rank<r>.log`.
     evaluator: of a process that evaluates what all actors ask; None: each actor evaluates by itself.
@@ -345,7 +345,7 @@ class ActorPool:
                 process.silent_seconds += gap_seconds
             if process.silent_seconds > self._patience_with(process):
                 process.ask_for_stack()
-                share = "half of " if process is self._evaluator else ""
+                share = "half of " if self._is_waited_for(process) else ""
                 self._replace(
                     process,
                     f"it sent nothing for {share}actors.hang_seconds={self._hang_seconds:g}; where it hung:",
@@ -356,7 +356,11 @@ class ActorPool:
                     self._replace(process)
 
     def _patience_with(self, process: SupervisedActor) -> float:
-        return self._hang_seconds / 2 if process is self._evaluator else self._hang_seconds
+        return self._hang_seconds / 2 if self._is_waited_for(process) else self._hang_seconds
+
+    def _is_waited_for(self, process: SupervisedActor) -> bool:
+        """Return whether others are silent while this process is: the evaluator, once it has started."""
+        return process is self._evaluator and process.has_spoken
 
     def _replace(self, actor: SupervisedActor, reason: str | None = None) -> None:
         self._selector.unregister(actor.connection)

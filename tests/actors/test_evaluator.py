@@ -95,6 +95,12 @@ def test_a_hanging_evaluator_is_replaced_before_its_actors_are(tmp_path, caplog)
     assert "time.sleep" in caplog.text or "_maybe_make_trouble" in caplog.text
 
 
+def test_an_evaluator_that_starts_has_as_much_time_as_an_actor():
+    with asking(1, toy_evaluator.spec(start_seconds=7.0), hang_seconds=12.0) as toys:
+        toys.poll_until(lambda found: asked_by(found, 0) > 50)
+        assert toys.pool.num_restarts == 0
+
+
 def test_actors_do_not_count_as_hanging_while_a_dead_evaluator_is_replaced(monkeypatch):
     monkeypatch.setattr(supervised_module, "_BACKOFF_SECONDS", 9.0)
     with asking(2, toy_evaluator.spec(), hang_seconds=6.0) as toys:

@@ -37,6 +37,7 @@ class ToyEvaluator:
     waking" (between an answer and the wake-up of its actor), "raise".
 
     max_under_way: batches at the same time; with several, each takes batch_seconds, one after the other.
+    start_seconds: what it does before it hears anything.
     """
 
     def __init__(
@@ -47,7 +48,9 @@ class ToyEvaluator:
         max_under_way: int = 1,
         max_requests: int | None = None,
         batch_seconds: float = 0.0,
+        start_seconds: float = 0.0,
     ) -> None:
+        time.sleep(start_seconds)
         self.max_under_way = max_under_way
         self.max_requests = max_requests or num_actors
         self.under_way: deque[Batch] = deque()
