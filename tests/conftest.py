@@ -18,7 +18,7 @@ import pytest
 if TYPE_CHECKING:
     from ddpzero.run.ranks import Ranks
 
-# Several processes with tests share the cores: threads of torch that wait for each other would take a fifth of the time.
+# Several processes with tests share the cores: torch's threads would take a fifth of the time to wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Left over when the tests themselves run inside a job; any of them would make a test join a process group.
 for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
