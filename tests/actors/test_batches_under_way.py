@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -92,7 +93,8 @@ def _arguments(
         def make(self, num_actors: int) -> ScriptedEvaluator:
             return scripted
 
-    parts: dict[str, Any] = {"spec": Spec(), "connection": None, "crash_report": None}
+    deaf = SimpleNamespace(send=lambda messages: None)
+    parts: dict[str, Any] = {"spec": Spec(), "connection": deaf, "crash_report": None}
     return EvaluatorArguments(
         parent_pid=0, rank=0, exchange=exchange, weights=channel, log_file=Path("unused"), **parts
     )
