@@ -17,14 +17,7 @@ from ddpzero.games import Game
 from ddpzero.games.core import contract
 from ddpzero.games.core.compiled import compiled, compiled_apart
 from ddpzero.search import points
-from ddpzero.search.stacks import (
-    always,
-    choose_by_stack,
-    count_nothing,
-    never,
-    new_stack,
-    prove_nothing,
-)
+from ddpzero.search.stacks import choose_by_stack, new_stack
 from ddpzero.system.memory import Layout, layout_size_bytes
 
 _NO_ACTION = -1
@@ -150,20 +143,7 @@ def _prove(rules, forest, config, slot, node):
 
 # prove_endgame(rules, forest, config, slot, node): whether the node was close enough to the end of the game to be
 # proven; then its value and points are exact.
-prove_endgame = choose_by_stack("prove_endgame", "endgame", EndgameStack, _prove, prove_nothing)
-
-
-# may_prove(rules, forest): whether prove_endgame may prove anything.
-may_prove = choose_by_stack("may_prove", "endgame", EndgameStack, always, never)
-
-
-@compiled
-def _count_met(rules, forest):
-    return forest.endgame.counts[2]
-
-
-# positions_met(rules, forest): by all proofs so far.
-positions_met = choose_by_stack("positions_met", "endgame", EndgameStack, _count_met, count_nothing)
+prove_endgame = choose_by_stack("prove_endgame", "endgame", EndgameStack, _prove)
 
 
 @compiled_apart

@@ -16,14 +16,7 @@ from ddpzero.games import Game
 from ddpzero.games.core import contract
 from ddpzero.games.core.compiled import compiled, compiled_apart
 from ddpzero.search import points
-from ddpzero.search.stacks import (
-    always,
-    choose_by_stack,
-    count_nothing,
-    never,
-    new_stack,
-    prove_nothing,
-)
+from ddpzero.search.stacks import choose_by_stack, new_stack
 from ddpzero.system.memory import Layout, layout_size_bytes
 
 _WIN, _UNKNOWN, _LOSS = 1, 0, -1
@@ -85,20 +78,7 @@ def _find(rules, forest, config, slot, node):
 
 # find_forced_win(rules, forest, config, slot, node): whether a side can force a win from the node, which then has its
 # value.
-find_forced_win = choose_by_stack("find_forced_win", "forced_wins", WinStack, _find, prove_nothing)
-
-
-# may_prove(rules, forest): whether find_forced_win may find anything.
-may_prove = choose_by_stack("may_prove", "forced_wins", WinStack, always, never)
-
-
-@compiled
-def _count_met(rules, forest):
-    return forest.forced_wins.counts[2]
-
-
-# positions_met(rules, forest): by all searches so far.
-positions_met = choose_by_stack("positions_met", "forced_wins", WinStack, _count_met, count_nothing)
+find_forced_win = choose_by_stack("find_forced_win", "forced_wins", WinStack, _find)
 
 
 @compiled_apart

@@ -20,6 +20,7 @@ from ddpzero.games.core.compiled import compiled, compiled_apart, copy_row
 from ddpzero.search import forced_wins
 from ddpzero.search.cache import NO_ENTRY, add_entry, find_entry
 from ddpzero.search.forest import EVALUATED, PENDING, ROOT, TERMINAL, UNVISITED
+from ddpzero.search.stacks import positions_met
 from ddpzero.search.tree import expand, pack_smallest_view, select_action, set_node
 
 # Of imagined simulations. Where they are deep, there are fewer of them.
@@ -111,11 +112,11 @@ def _imagine(
     """
     end = forest.trees[0].num_nodes
     num_changes = 0
-    most_met = forced_wins.positions_met(rules, forest) + _MOST_POSITIONS_MET
+    most_met = positions_met(forest.forced_wins) + _MOST_POSITIONS_MET
     for _ in range(2 * most_together):
         if num_rows >= most_together or end >= forest.positions.shape[1]:
             break
-        if forced_wins.positions_met(rules, forest) >= most_met:
+        if positions_met(forest.forced_wins) >= most_met:
             break
         node, action, depth = _descend(forest, config)
         if depth == 0 or num_changes + depth > room.changes.shape[0]:

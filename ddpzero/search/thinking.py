@@ -22,7 +22,7 @@ from ddpzero.games import Game
 from ddpzero.games.core.compiled import compiled
 from ddpzero.games.core.players import MoveThought, Thoughts
 from ddpzero.games.core.promises import require_no_fault
-from ddpzero.search import endgame, forced_wins, points
+from ddpzero.search import points
 from ddpzero.search.batch import SearchBatch
 from ddpzero.search.cache import new_cache
 from ddpzero.search.config import config_size_bytes
@@ -42,6 +42,7 @@ from ddpzero.search.guesses import add_guesses, new_room, remember_guesses
 from ddpzero.search.rounds import register_leaf, start_searches
 from ddpzero.search.settings import SearchSettings
 from ddpzero.search.solver import is_lost
+from ddpzero.search.stacks import may_prove, positions_met
 from ddpzero.search.tree import (
     LEAF_FOUND,
     choose_action,
@@ -294,21 +295,21 @@ def propose_of_one(rules, forest, config, cache, weights_version, wanted, room, 
     0 leaves: the tree has `wanted` simulations, or its value is proven, or proofs have met enough positions.
     """
     num_leaves = 0
-    most_met = _positions_met(rules, forest) + _MOST_POSITIONS_OF_CALL
+    most_met = _positions_met(forest) + _MOST_POSITIONS_OF_CALL
     while num_leaves < allowed_leaves(forest, num_leaves, room.most_leaves):
         num_started = _simulations_started(forest)
         num_left = max(wanted - num_started, 0)
         # Each simulation may prove something, which takes time.
-        _allow(forest, min(num_left, 1) if _may_prove(rules, forest) else num_left)
+        _allow(forest, min(num_left, 1) if _may_prove(forest) else num_left)
         status, node = find_leaf(rules, forest, config, cache, weights_version, 0)
         if status == LEAF_FOUND:
             num_leaves = register_leaf(forest, 0, node, observations, num_leaves)
         elif _simulations_started(forest) == num_started:
             break
-        if node == ROOT or _positions_met(rules, forest) >= most_met:
+        if node == ROOT or _positions_met(forest) >= most_met:
             break
     _allow(forest, max(wanted - _simulations_started(forest), 0))
-    if num_leaves == 0 or _positions_met(rules, forest) >= most_met:
+    if num_leaves == 0 or _positions_met(forest) >= most_met:
         return num_leaves, 0
     num_guesses = add_guesses(
         rules, forest, config, cache, weights_version, room, observations, num_leaves
@@ -331,13 +332,13 @@ def _allow(forest, num_simulations):
 
 
 @compiled
-def _may_prove(rules, forest):
-    return endgame.may_prove(rules, forest) or forced_wins.may_prove(rules, forest)
+def _may_prove(forest):
+    return may_prove(forest.endgame) or may_prove(forest.forced_wins)
 
 
 @compiled
-def _positions_met(rules, forest):
-    return endgame.positions_met(rules, forest) + forced_wins.positions_met(rules, forest)
+def _positions_met(forest):
+    return positions_met(forest.endgame) + positions_met(forest.forced_wins)
 
 
 @compiled

@@ -1,6 +1,6 @@
 """The kernel contract of team games, in which all agents of all teams act simultaneously in every step.
 
-It is built like contract.py: a game's rules are a type for numba, its parameters are compile-time constants. Called by
+It is built like contract.py: a game's rules are a type for numba, most parameters are compile-time constants. Called by
 team_lockstep.py in compiled loops over hundreds of episodes; a learning algorithm never calls it directly.
 
 Letters: P position_size, N num_agents (agents 0 .. K-1 are team 0, the next K team 1, ...), K agents per team, A
