@@ -1,4 +1,4 @@
-"""Batches that a thread samples ahead of time: the same ones, and no trace of those that nobody took."""
+"""Batches that are sampled ahead of time, or several at once: the same ones, and no trace of those nobody took."""
 
 from __future__ import annotations
 
@@ -64,6 +64,35 @@ def test_what_was_sampled_ahead_and_forgotten_leaves_no_trace(stored: bool) -> N
         # The same choice from the new data.
         assert numbers(ahead.take()) == numbers(plain.take())
     ahead.close()
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_batches_sampled_at_once_are_those_sampled_one_by_one(stored: bool) -> None:
+    at_once, plain = feeder(False, stored), feeder(False, stored)
+    for num_soon in (3, 2, 1, 1, 4, 3, 2, 1):
+        assert numbers(at_once.take(num_soon)) == numbers(plain.take())
+    assert at_once._buffer.state().meta == plain._buffer.state().meta
+    # Two more are ready, and are forgotten.
+    assert numbers(at_once.take(3)) == numbers(plain.take())
+    assert at_once._buffer.num_sampled == plain._buffer.num_sampled + 2 * (10 if stored else 16)
+    at_once.forget()
+    assert at_once._buffer.state().meta == plain._buffer.state().meta
+    assert at_once._num_batches == plain._num_batches
+    for each in (at_once, plain):
+        each._buffer.add(samples(60, 70))
+    assert numbers(at_once.take(2)) == numbers(plain.take())
+
+
+def test_large_batches_are_not_sampled_at_once() -> None:
+    buffer = ReplayBuffer(SPEC, 10, seed=1)
+    buffer.add(samples(0, 10))
+    # Each has 0.4 MB: two of them fit into the caches.
+    large = BatchFeeder(buffer, 1000, CPU)
+    large.take(8)
+    assert buffer.num_sampled == 2000
+    larger = BatchFeeder(buffer, 3000, CPU)
+    larger.take(8)
+    assert buffer.num_sampled == 5000
 
 
 def test_what_goes_wrong_in_the_thread_is_raised_where_the_batch_is_taken() -> None:
@@ -165,8 +194,8 @@ def play(learner: Learner, seed: int) -> None:
 
 
 def train(learner: Learner, num_updates: int) -> None:
-    for _ in range(num_updates):
-        learner.update()
+    for num_left in range(num_updates, 0, -1):
+        learner.update(num_left)
 
 
 def test_a_run_resumed_between_two_updates_equals_one_without_threads_and_stops(
