@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ddpzero.system.signals import StopSignal
     from ddpzero.training.learner import Learner
 
-_NUM_ROUNDS = 5
+_NUM_ROUNDS = 15
 # In a shorter slice there may be no update.
 _LEAST_SLICE_SECONDS = 0.2
 _COLLECTIVES_AT_ONCE = 20
