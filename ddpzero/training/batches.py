@@ -75,18 +75,19 @@ class BatchFeeder:
         self._most_at_once = max(1, _BYTES_AT_ONCE // samples_size_bytes(buffer.spec, batch_size))
         # Sampled at once, each with the position before it.
         self._ready: deque[tuple[_Position, _Prepared]] = deque()
+        self._num_expected = 0
 
-    def take(self, num_soon: int = 1) -> Batch:
+    def expect(self, num_batches: int) -> None:
+        """Note that so many batches will be taken one after the other: they may be sampled at once."""
+        self._num_expected = num_batches
+
+    def take(self) -> Batch:
         """Return the batch to train on: columns of the sample spec as tensors on the device.
 
-        num_soon: batches that will be taken one after the other, this one among them. Raises what went wrong in the
-        thread.
+        Raises what went wrong in the thread.
         """
         if not self._samples_ahead:
-            if not self._ready:
-                for _ in range(min(num_soon, self._most_at_once)):
-                    self._ready.append((self._position(), self._prepared()))
-            return self._received(self._ready.popleft()[1])
+            return self._received(self._take_ready())
         batch = self._received(self._take_next())
         self._begin_next()
         return batch
@@ -104,6 +105,7 @@ class BatchFeeder:
         if self._ready:
             self._return_to(self._ready[0][0])
             self._ready.clear()
+        self._num_expected = 0
 
     def close(self) -> None:
         """End the thread."""
@@ -124,6 +126,13 @@ class BatchFeeder:
         self._num_batches = learner_step
 
     # ---------------------------------------------------------------- ahead of time
+
+    def _take_ready(self) -> _Prepared:
+        if not self._ready:
+            for _ in range(max(1, min(self._num_expected, self._most_at_once))):
+                self._ready.append((self._position(), self._prepared()))
+        self._num_expected -= 1
+        return self._ready.popleft()[1]
 
     def _begin_next(self) -> None:
         if self._thread is None:

@@ -277,16 +277,17 @@ class Learner:
     def make_granted_updates(self) -> None:
         """Make the updates that all ranks have agreed on, and take in episodes meanwhile."""
         started = time.perf_counter()
-        for num_left in range(self.num_granted, 0, -1):
+        self.parts.feeder.expect(self.num_granted)
+        for _ in range(self.num_granted):
             self.take_in_episodes()
-            self.update(num_left)
+            self.update()
         self.pace.note(self.num_granted, time.perf_counter() - started)
 
-    def update(self, num_soon: int = 1) -> None:
-        """Make one optimizer step, all ranks together. num_soon: this one, and those that follow without a meeting."""
+    def update(self) -> None:
+        """Make one optimizer step, all ranks together."""
         learner, state, metrics = self.settings.learner, self.state, self.reports.metrics
         with metrics.clock("sample"):
-            batch = self.parts.feeder.take(num_soon)
+            batch = self.parts.feeder.take()
         with metrics.clock("update"), state.ranks.watch("update"), metrics.device_time():
             rate = learning_rate(learner, state.counters.learner_step, state.fraction_done)
             measured = self.parts.updater.update(batch, rate)

@@ -69,18 +69,22 @@ def test_what_was_sampled_ahead_and_forgotten_leaves_no_trace(stored: bool) -> N
 @pytest.mark.parametrize("stored", [False, True])
 def test_batches_sampled_at_once_are_those_sampled_one_by_one(stored: bool) -> None:
     at_once, plain = feeder(False, stored), feeder(False, stored)
-    for num_soon in (3, 2, 1, 1, 4, 3, 2, 1):
-        assert numbers(at_once.take(num_soon)) == numbers(plain.take())
+    for num_expected in (3, 0, 1, 4):
+        at_once.expect(num_expected)
+        for _ in range(max(1, num_expected)):
+            assert numbers(at_once.take()) == numbers(plain.take())
     assert at_once._buffer.state().meta == plain._buffer.state().meta
     # Two more are ready, and are forgotten.
-    assert numbers(at_once.take(3)) == numbers(plain.take())
+    at_once.expect(3)
+    assert numbers(at_once.take()) == numbers(plain.take())
     assert at_once._buffer.num_sampled == plain._buffer.num_sampled + 2 * (10 if stored else 16)
     at_once.forget()
     assert at_once._buffer.state().meta == plain._buffer.state().meta
     assert at_once._num_batches == plain._num_batches
     for each in (at_once, plain):
         each._buffer.add(samples(60, 70))
-    assert numbers(at_once.take(2)) == numbers(plain.take())
+    assert numbers(at_once.take()) == numbers(plain.take())
+    assert at_once._buffer.num_sampled == plain._buffer.num_sampled, "expected no longer"
 
 
 def test_large_batches_are_not_sampled_at_once() -> None:
@@ -88,10 +92,12 @@ def test_large_batches_are_not_sampled_at_once() -> None:
     buffer.add(samples(0, 10))
     # Each has 0.4 MB: two of them fit into the caches.
     large = BatchFeeder(buffer, 1000, CPU)
-    large.take(8)
+    large.expect(8)
+    large.take()
     assert buffer.num_sampled == 2000
     larger = BatchFeeder(buffer, 3000, CPU)
-    larger.take(8)
+    larger.expect(8)
+    larger.take()
     assert buffer.num_sampled == 5000
 
 
@@ -194,8 +200,9 @@ def play(learner: Learner, seed: int) -> None:
 
 
 def train(learner: Learner, num_updates: int) -> None:
-    for num_left in range(num_updates, 0, -1):
-        learner.update(num_left)
+    learner.parts.feeder.expect(num_updates)
+    for _ in range(num_updates):
+        learner.update()
 
 
 def test_a_run_resumed_between_two_updates_equals_one_without_threads_and_stops(

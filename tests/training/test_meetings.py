@@ -150,17 +150,21 @@ with ExitStack() as stack, join_ranks("cpu", 60.0) as ranks:
     # An episode for each update.
     trained = learner(ranks, stop, poll, "replay.samples_per_insert=0.8", stack=stack)
     votes = count_votes(ranks)
-    update, steps = Learner.update, []
-    def checked(self):
+    buffer, update, made, steps = trained.parts.buffer, Learner.update, [], []
+    sample = buffer.sample
+    def checked(batch_size):
         # A grant never makes a rank use more samples than its balance allows.
-        steps.append(self.intake.allowed_steps())
+        steps.append(trained.intake.allowed_steps())
+        return sample(batch_size)
+    def counted(self):
         update(self)
-        if len(steps) == 60:
+        made.append(len(steps))
+        if len(made) == 60:
             stop.set("SIGTERM")
-    Learner.update = checked
+    buffer.sample, Learner.update = checked, counted
     trained.run()
-    buffer = trained.parts.buffer
-    answer = {"steps": min(steps), "updates": len(steps), "waited": sum(s > 0 for s in waits)}
+    answer = {"steps": min(steps), "updates": len(made), "waited": sum(s > 0 for s in waits)}
+    answer["batches"] = len(steps)
     answer["votes"], answer["zeros"] = len(votes), votes.count(0)
     answer["sampled"], answer["inserted"] = buffer.num_sampled, buffer.num_inserted
     answer["equal"] = equal_everywhere(ranks, trained)
@@ -171,7 +175,9 @@ say(**answer)
 @pytest.mark.slow
 def test_a_rank_without_samples_holds_the_others_and_none_exceeds_its_balance(tmp_path) -> None:
     first, second = run_ranks(tmp_path, program(STARVING), 2)
-    assert first["updates"] == second["updates"] >= 60
+    for rank in (first, second):
+        assert rank["batches"] == rank["updates"] >= 60
+    assert first["updates"] == second["updates"]
     assert min(first["steps"], second["steps"]) >= 1
     assert second["waited"] > 5 and first["waited"] <= 3, "only the one without samples waits"
     assert second["zeros"] > 5
