@@ -6,6 +6,7 @@ For players; the search's cost is the network's, and no one waits for a move of 
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +15,9 @@ from torch.nn import functional
 
 from ddpzero.games import Game
 from ddpzero.networks.memory_format import fast_memory_format
+
+# Views that a CPU evaluates together: more are not faster, and their activations take memory.
+_CPU_ROWS = 64
 
 
 class SymmetryAverage(nn.Module):
@@ -50,7 +54,7 @@ class SymmetryAverage(nn.Module):
         views = views.permute(0, 3, 1, 2).contiguous(
             memory_format=fast_memory_format(planes.device)
         )
-        policy_logits, value_logits, *rest = self.network(views, auxiliary)
+        policy_logits, value_logits, *rest = self._evaluated(views, auxiliary)
         log_policies = functional.log_softmax(policy_logits.float(), dim=1)
         turned_back = log_policies.view(batch_size, -1).index_select(1, self._actions)
         policy = turned_back.view(batch_size, self._num_views, -1).mean(1)
@@ -58,6 +62,17 @@ class SymmetryAverage(nn.Module):
         if not rest:
             return policy, value
         return policy, value, {name: self._mean(rest[0][name], batch_size) for name in auxiliary}
+
+    def _evaluated(self, views: Tensor, auxiliary: Collection[str]) -> Any:
+        """Return what the network says of all views."""
+        if views.device.type != "cpu" or len(views) <= _CPU_ROWS:
+            return self.network(views, auxiliary)
+        parts = [self.network(some, auxiliary) for some in views.split(_CPU_ROWS)]
+        policy, value, *rest = zip(*parts, strict=True)
+        others = [
+            {name: torch.cat([part[name] for part in named]) for name in named[0]} for named in rest
+        ]
+        return torch.cat(policy), torch.cat(value), *others
 
     def _mean(self, logits: Tensor, batch_size: int) -> Tensor:
         """Return the log of the views' mean probabilities."""

@@ -73,3 +73,22 @@ def test_scores_are_the_mean_over_the_views():
         alone_policy, alone_value = SymmetryAverage(network, game)(planes)
     torch.testing.assert_close(others["score"].exp(), torch.stack(scores).mean(0))
     assert torch.equal(policy, alone_policy) and torch.equal(value, alone_value)
+
+
+@torch.no_grad()
+def test_more_positions_than_a_cpu_evaluates_together_get_the_same_answers():
+    game = load_game("dots_and_boxes", rows=2, columns=2)
+    torch.manual_seed(2)
+    plain = make_network(game, NetworkSettings(blocks=1, channels=8), ("score",)).eval()
+    seen: list[int] = []
+    plain.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
+    network, planes = SymmetryAverage(plain, game), random_planes(game, 21)
+    policy, value, others = network(planes, ("score",))
+    num_views = 21 * len(game.spec.cell_symmetries)
+    assert sum(seen) == num_views > 128 and max(seen) == 64
+    alone = [network(position[None], ("score",)) for position in planes]
+    for index, name in enumerate(("policy", "value")):
+        expected = torch.cat([answer[index] for answer in alone])
+        torch.testing.assert_close((policy, value)[index], expected, msg=name)
+    expected = torch.cat([answer[2]["score"] for answer in alone])
+    torch.testing.assert_close(others["score"], expected)

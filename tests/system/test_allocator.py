@@ -40,6 +40,29 @@ def test_freed_blocks_are_used_again_without_page_faults():
     assert int(faults.stdout) < 5 * (16 << 20) // resource.getpagesize()
 
 
+_RELEASE = """
+import ctypes, psutil
+from ddpzero.system.allocator import keep_freed_memory, release_freed_memory
+keep_freed_memory()
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.malloc.argtypes, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_size_t], [ctypes.c_void_p]
+block = libc.malloc(64 << 20)
+ctypes.memset(block, 1, 64 << 20)
+libc.free(block)
+before = psutil.Process().memory_info().rss
+release_freed_memory()
+print(before - psutil.Process().memory_info().rss)
+"""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="it is glibc's")
+def test_kept_memory_is_given_back_when_asked():
+    released = subprocess.run(
+        [sys.executable, "-c", _RELEASE], capture_output=True, text=True, check=True, cwd=REPO
+    )
+    assert int(released.stdout) > 60 << 20
+
+
 def test_another_c_library_is_left_alone(monkeypatch):
     asked = []
 
@@ -50,7 +73,8 @@ def test_another_c_library_is_left_alone(monkeypatch):
 
     monkeypatch.setattr(allocator.ctypes, "CDLL", lambda name: WithoutMallopt())
     allocator.keep_freed_memory()
-    assert asked == ["mallopt"]
+    allocator.release_freed_memory()
+    assert asked == ["mallopt", "malloc_trim"]
 
 
 def test_an_older_glibc_that_refuses_large_blocks_keeps_smaller_ones(monkeypatch):

@@ -13,6 +13,7 @@ from ddpzero.play.clock import TimeControl
 from ddpzero.play.engine import Engine
 from ddpzero.play.protocols.gomocup.errors import CommandError
 from ddpzero.play.strength import Strength, make_engine, warm_up
+from ddpzero.system.allocator import release_freed_memory
 from ddpzero.system.errors import UserError, require
 from ddpzero.system.memory import largest_fitting
 
@@ -45,6 +46,9 @@ class FiveInARow:
         """
         engines = {rule: self._engine(size, rule, strength) for rule in (False, True)}
         warm_up(*engines.values())
+        release_freed_memory()
+        # Again, for the memory in use is measured next, and a search takes some for the network.
+        warm_up(engines[False])
         return engines
 
     def _engine(self, size: int, exactly_five: bool, strength: Strength) -> Engine:

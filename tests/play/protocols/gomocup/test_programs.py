@@ -136,13 +136,17 @@ def test_the_name_is_known_before_the_agent_is_loaded(run_dir, tmp_path):
             name_of_agent(wrong)
 
 
-def peak_of_private_memory(process):
-    """Return the most bytes that a process had in use for itself, without pages of files."""
+def private_memory(process, resident="VmRSS"):
+    """Return the bytes that a process has in use for itself, without pages of files."""
     status = Path(f"/proc/{process.pid}/status").read_text()
-    resident, of_files = (
-        1024 * int(re.search(rf"{key}:\s+(\d+) kB", status)[1]) for key in ("VmHWM", "RssFile")
+    all_bytes, of_files = (
+        1024 * int(re.search(rf"{key}:\s+(\d+) kB", status)[1]) for key in (resident, "RssFile")
     )
-    return resident - of_files
+    return all_bytes - of_files
+
+
+def peak_of_private_memory(process):
+    return private_memory(process, "VmHWM")
 
 
 @pytest.mark.slow
@@ -162,6 +166,11 @@ def test_a_game_within_the_memory_of_tournaments(run_dir, tmp_path, exactly_five
         ]
         assert len(referee_game(9, exactly_five, movers)) >= 9
         assert peak_of_private_memory(manager.process) < limit
+        # Of piskvork's matches with less.
+        manager.send(f"INFO max_memory {256 * 2**20}")
+        assert manager.ask("START 9") == "OK"
+        manager.ask("BEGIN")
+        assert private_memory(manager.process) < 256 * 2**20
         manager.send("INFO max_memory 100000000")
         assert "is too little: at least" in manager.ask("START 9")
         assert manager.end() == 0
