@@ -24,6 +24,26 @@ _SECONDS_BETWEEN_LOOKS = 0.05
 _NUM_LOCKS = 1 << 40
 
 
+class NotCompiledError(RuntimeError):
+    """Code that should only be loaded is not in the cache."""
+
+
+class _Policy:
+    """may_compile: see only_loading."""
+
+    may_compile = True
+
+
+@contextmanager
+def only_loading() -> Iterator[None]:
+    """In the block, raise NotCompiledError where a function would be compiled because the cache lacks it."""
+    _Policy.may_compile = False
+    try:
+        yield
+    finally:
+        _Policy.may_compile = True
+
+
 def compile_once() -> None:
     """Install this in the process, for the functions that it compiles from now on."""
     load, save = Cache.load_overload, Cache.save_overload
@@ -36,6 +56,8 @@ def compile_once() -> None:
         found = load(cache, signature, context)
         if found is not None:
             return found
+        if not _Policy.may_compile:
+            raise NotCompiledError
         name = _name(cache, signature)
         locks.take(name)
         found = load(cache, signature, context)

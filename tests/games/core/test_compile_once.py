@@ -61,6 +61,39 @@ def test_one_of_them_compiles_it_and_the_others_wait(tmp_path: Path) -> None:
     assert sorted(misses) == [0, 0, 1]
 
 
+# Says whether code that is not in the cache is compiled.
+ONLY_LOAD = """
+from ddpzero.games import load_game
+from ddpzero.games.core.compile_once import NotCompiledError, only_loading
+from tests import perft
+
+def count():
+    return perft.perft(load_game("tic_tac_toe"), 2)
+
+try:
+    with only_loading():
+        print(count())
+except NotCompiledError:
+    print("missing", count())
+"""
+
+
+def test_code_can_be_loaded_without_being_compiled(tmp_path: Path) -> None:
+    environment = {
+        **os.environ,
+        "NUMBA_CACHE_DIR": str(tmp_path / "cache"),
+        "TMPDIR": str(tmp_path),
+        "PYTHONPATH": str(REPO),
+    }
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", ONLY_LOAD], env=environment, stdout=subprocess.PIPE, text=True
+        ).stdout
+        for _ in range(2)
+    ]
+    assert said[0] == f"missing {said[1]}" != "missing ", "no lock stays, and the cache is used"
+
+
 @pytest.fixture
 def keeper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A process that has the lock "a"."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from ddpzero.arena.agents import load_agent
 from ddpzero.games import Game, variation
+from ddpzero.games.core.compile_once import NotCompiledError, only_loading
 from ddpzero.games.core.players import Player, Thoughtful
 from ddpzero.play.clock import TimeControl
 from ddpzero.play.engine import Engine
@@ -26,6 +27,7 @@ _RESERVE_BYTES = 16 * 2**20
 @dataclass(frozen=True)
 class FiveInARow:
     """name: of the agent. game: that it was trained on. player_on: makes its player for another size or rule.
+    compile_apart: compiles for a size in a process of its own; None: this process compiles.
 
     player_on raises UserError for a board that its network does not fit.
     """
@@ -33,6 +35,7 @@ class FiveInARow:
     name: str
     game: Game
     player_on: Callable[[Game], Player]
+    compile_apart: Callable[[int], None] | None = None
 
     @property
     def size(self) -> int:
@@ -45,11 +48,22 @@ class FiveInARow:
         Both, because managers tell the rule after the size, when there is no time left to load anything.
         """
         engines = {rule: self._engine(size, rule, strength) for rule in (False, True)}
-        warm_up(*engines.values())
+        self._load_code(size, engines)
         release_freed_memory()
         # Again, for the memory in use is measured next, and a search takes some for the network.
         warm_up(engines[False])
         return engines
+
+    def _load_code(self, size: int, engines: Mapping[bool, Engine]) -> None:
+        """Load the code of engines. What compiling it leaves behind, 100 MB, would stay in this process."""
+        if self.compile_apart is not None:
+            try:
+                with only_loading():
+                    warm_up(*engines.values())
+                return
+            except NotCompiledError:
+                self.compile_apart(size)
+        warm_up(*engines.values())
 
     def _engine(self, size: int, exactly_five: bool, strength: Strength) -> Engine:
         if size not in _SIZES:
@@ -66,7 +80,7 @@ class FiveInARow:
             raise CommandError(" ".join(str(error).split())) from None
 
 
-def load_five_in_a_row(text: str) -> FiveInARow:
+def load_five_in_a_row(text: str, compile_apart: Callable[[int], None] | None = None) -> FiveInARow:
     """Load the agent of a run or a checkpoint. Raises UserError unless it plays five in a row."""
     agent = load_agent(text)
     game = agent.game
@@ -87,7 +101,7 @@ def load_five_in_a_row(text: str) -> FiveInARow:
         player: Any = agent.on(board).make_player()
         return player
 
-    return FiveInARow(agent.model, game, player_on)
+    return FiveInARow(agent.model, game, player_on, compile_apart)
 
 
 def simulations_within(engine: Engine, memory_bytes: int, idle_bytes: int) -> int:

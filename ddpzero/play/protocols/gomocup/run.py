@@ -6,10 +6,12 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ddpzero.arena.agent_name import name_of_agent
 from ddpzero.play.protocols.gomocup.about import about
+from ddpzero.play.protocols.gomocup.compiling import compile_in_process
 from ddpzero.play.protocols.gomocup.input import Commands
 
 if TYPE_CHECKING:
@@ -74,7 +76,7 @@ def _load(
     from ddpzero.play.protocols.gomocup.agent import load_five_in_a_row
     from ddpzero.play.protocols.gomocup.brain import Brain
 
-    agent = load_five_in_a_row(player)
+    agent = load_five_in_a_row(player, partial(compile_in_process, player))
     use_one_thread()
     rng = np.random.default_rng(seed)
     return Brain(agent, strength, say, lambda: commands.have_ended, rng)

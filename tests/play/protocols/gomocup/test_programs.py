@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,10 +17,14 @@ import pytest
 from ddpzero.arena.agent_name import name_of_agent
 from ddpzero.cli import commands as cli
 from ddpzero.games import variation
+from ddpzero.games.core.compile_once import NotCompiledError
+from ddpzero.play.protocols.gomocup import agent as agent_module
 from ddpzero.play.protocols.gomocup.agent import load_five_in_a_row
+from ddpzero.play.protocols.gomocup.compiling import compile_in_process
 from ddpzero.play.protocols.gomocup.input import Commands
 from ddpzero.play.protocols.gomocup.run import obey_all, prepare
 from ddpzero.play.protocols.gomocup.wrapper import install
+from ddpzero.play.strength import Strength
 from ddpzero.system.errors import UserError
 from tests.places import REPO
 from tests.play.protocols.gomocup.agents import (
@@ -176,6 +181,31 @@ def test_a_game_within_the_memory_of_tournaments(run_dir, tmp_path, exactly_five
         assert manager.end() == 0
     finally:
         manager.kill()
+
+
+def test_code_that_is_missing_is_compiled_in_another_process(run_dir, monkeypatch):
+    warmed, compiled = [], []
+
+    def warm_up(engine, *others):
+        warmed.append(engine)
+        if not compiled:
+            raise NotCompiledError
+
+    monkeypatch.setattr(agent_module, "warm_up", warm_up)
+    brain = replace(load_five_in_a_row(str(run_dir)), compile_apart=compiled.append)
+    engines = brain.engines(9, Strength())
+    assert compiled == [9]
+    assert warmed == 3 * [engines[False]], "in vain, with its code, and for its memory"
+    brain.engines(9, Strength())
+    assert compiled == [9], "nothing is missing any more"
+
+
+def test_another_process_compiles_and_says_nothing(run_dir, capfd):
+    compile_in_process(str(run_dir), 9)
+    assert capfd.readouterr() == ("", "")
+    compile_in_process(str(run_dir / "nowhere"), 9)
+    out, error = capfd.readouterr()
+    assert not out and "nowhere" in error, "the game goes on without it"
 
 
 @pytest.mark.slow
