@@ -41,17 +41,17 @@ time.sleep(100)
 """
 
 
+def with_empty_cache(folder: Path) -> dict[str, str]:
+    """The environment of processes that share a cache of their own, which is empty."""
+    own = {"NUMBA_CACHE_DIR": str(folder / "cache"), "TMPDIR": str(folder)}
+    return {**os.environ, **own, "PYTHONPATH": str(REPO)}
+
+
 def test_one_of_them_compiles_it_and_the_others_wait(tmp_path: Path) -> None:
-    environment = {
-        **os.environ,
-        "NUMBA_CACHE_DIR": str(tmp_path / "cache"),
-        "TMPDIR": str(tmp_path),
-        "PYTHONPATH": str(REPO),
-    }
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", COUNT_MISSES, str(tmp_path), str(number)],
-            env=environment,
+            env=with_empty_cache(tmp_path),
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -79,15 +79,12 @@ except NotCompiledError:
 
 
 def test_code_can_be_loaded_without_being_compiled(tmp_path: Path) -> None:
-    environment = {
-        **os.environ,
-        "NUMBA_CACHE_DIR": str(tmp_path / "cache"),
-        "TMPDIR": str(tmp_path),
-        "PYTHONPATH": str(REPO),
-    }
     said = [
         subprocess.run(
-            [sys.executable, "-c", ONLY_LOAD], env=environment, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", ONLY_LOAD],
+            env=with_empty_cache(tmp_path),
+            stdout=subprocess.PIPE,
+            text=True,
         ).stdout
         for _ in range(2)
     ]

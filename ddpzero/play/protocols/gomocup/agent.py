@@ -81,7 +81,10 @@ class FiveInARow:
 
 
 def load_five_in_a_row(text: str, compile_apart: Callable[[int], None] | None = None) -> FiveInARow:
-    """Load the agent of a run or a checkpoint. Raises UserError unless it plays five in a row."""
+    """Load the agent of a run or a checkpoint. Raises UserError unless it plays five in a row.
+
+    compile_apart: see FiveInARow.
+    """
     agent = load_agent(text)
     game = agent.game
     is_ours = isinstance(game, Game) and game.module.__name__ == "ddpzero.games.gomoku"
